@@ -1,0 +1,89 @@
+"""What every command of the three stages shows a person: progress, a summary at the end, one paragraph on failure.
+
+On a terminal progress is a bar; elsewhere it is one plain line every few seconds, so that logs stay readable.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import typer
+
+from manifests.errors import InputError, WorkFailed
+
+EXIT_WORK_FAILED = 1
+EXIT_BAD_INPUT = 2
+PLAIN_LINE_SECONDS = 5.0
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run a command line, turning the two expected failures into a paragraph on stderr and their exit code."""
+    try:
+        app()
+    except InputError as error:
+        _fail("bad input", error, EXIT_BAD_INPUT)
+    except WorkFailed as error:
+        _fail("failed", error, EXIT_WORK_FAILED)
+    except KeyboardInterrupt:
+        _fail("interrupted", "the same command continues where this one stopped", 130)
+    except BrokenPipeError:  # the reader of our output (`| head`) left; python would complain again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def _fail(kind: str, message: object, code: int) -> None:
+    print(f"{kind}: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+@contextmanager
+def progress(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """Show work being done; yields `advance(n)`. `total` counts `unit`s ("clips", "steps")."""
+    shown = _bar(title, total, unit) if sys.stderr.isatty() else _plain_lines(title, total, unit)
+    with shown as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda amount=1: bar.advance(task, amount)
+
+
+@contextmanager
+def _plain_lines(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    start = last = time.monotonic()
+    done = 0
+
+    def advance(amount: int = 1) -> None:
+        nonlocal done, last
+        done += amount
+        now = time.monotonic()
+        if now - last >= PLAIN_LINE_SECONDS or done >= total > 0:
+            last = now
+            print(f"{title}: {done}/{total} {unit}, {now - start:.0f} s", file=sys.stderr, flush=True)
+
+    yield advance
+
+
+def summary(title: str, facts: Mapping[str, object]) -> None:
+    """Print a stage's closing table: one fact a line, names aligned."""
+    width = max((len(name) for name in facts), default=0)
+    print(title)
+    for name, value in facts.items():
+        print(f"  {name:<{width}}  {value}")
+    sys.stdout.flush()
