@@ -1,0 +1,92 @@
+"""Extended VGG-SS and Extended Flickr: pairs of a picture and a sound in which nothing visible sounds.
+
+The csv (header video,audio,label; label always "non-sounding") lists the negatives only; the positives are the plain
+test set. A pair's name everywhere in this system is `<video>+<audio>`. The kind of a negative follows from the ids and
+the classes of the positives: same id twice is "real" (a silent moment of that very video), two ids of one class are
+"hard", of two classes "easy"; "unknown" where a class is not known, as for all of Extended Flickr.
+"""
+
+import csv
+import io
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from manifests.annotations import TestSet
+from manifests.content import Content, read_content
+from manifests.errors import InputError
+from manifests.keys import parse_clip_name
+
+HEADER = ["video", "audio", "label"]
+KINDS = ("real", "hard", "easy", "unknown")
+PAIR_SEPARATOR = "+"  # never part of a YouTube or Flickr id
+
+
+@dataclass(frozen=True)
+class Negative:
+    """The picture of one clip with the sound of another (or the same) one; `kind` is one of KINDS."""
+
+    video: str
+    audio: str
+    kind: str
+
+    @property
+    def key(self) -> str:
+        """The pair's name, `<video>+<audio>`."""
+        return f"{self.video}{PAIR_SEPARATOR}{self.audio}"
+
+
+@dataclass(frozen=True)
+class ExtendedSet:
+    """Positives and negatives that are scored together; `source` and `sha256` are those of the negatives' file."""
+
+    name: str
+    positives: TestSet
+    negatives: tuple[Negative, ...]
+    source: str
+    sha256: str
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """How many negatives of each kind there are."""
+        return dict(Counter(negative.kind for negative in self.negatives))
+
+
+def pair_key(name: str) -> str:
+    """Canonical key of a pair's name in any spelling of its two clips; names that are no pair stay as they are."""
+    video, separator, audio = name.partition(PAIR_SEPARATOR)
+    return f"{parse_clip_name(video).key}{separator}{parse_clip_name(audio).key}" if separator else name
+
+
+def read_extended(path: Path | str, positives: TestSet) -> ExtendedSet:
+    """Read the negatives' csv beside its positives. InputError for another header, a bad row or a pair given twice."""
+    content = read_content(path)
+    rows = [row for row in csv.reader(io.StringIO(content.text())) if row]
+    if not rows or rows[0] != HEADER:
+        raise InputError(
+            f"{path} does not start with the header video,audio,label. Give vggss_test_plus_silent.csv or "
+            "flickr_test_plus_silent.csv as released with SLAVC."
+        )
+    labels = positives.labels
+    negatives = tuple(_negative(row, number, content, labels) for number, row in enumerate(rows[1:], start=2))
+    repeated = [key for key, count in Counter(negative.key for negative in negatives).items() if count > 1]
+    if repeated or not negatives:
+        what = f"the pair {repeated[0]} twice" if repeated else "no pair"
+        raise InputError(f"{path} holds {what}. Every negative pair is listed once; correct the file.")
+    return ExtendedSet(f"extended_{positives.name}", positives, negatives, str(path), content.sha256)
+
+
+def _negative(row: list[str], number: int, content: Content, labels: dict[str, str | None]) -> Negative:
+    if len(row) != 3 or row[2] != "non-sounding":
+        raise InputError(f"{content.path}, line {number}, is {','.join(row)!r}, not video,audio,non-sounding.")
+    video, audio = (parse_clip_name(name).key for name in row[:2])
+    return Negative(video, audio, _kind(video, audio, labels))
+
+
+def _kind(video: str, audio: str, labels: dict[str, str | None]) -> str:
+    if video == audio:
+        return "real"
+    classes = labels.get(video), labels.get(audio)
+    if None in classes:
+        return "unknown"
+    return "hard" if classes[0] == classes[1] else "easy"

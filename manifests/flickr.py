@@ -1,0 +1,61 @@
+"""Flickr-SoundNet annotations: one XML file per picture, several annotators, several boxes each.
+
+Read as six released parsers do (datasets sheet, 3.2): every child of the root is an annotator, every `bbox` below it
+a box whose first child is skipped and whose next four are integers xmin, ymin, xmax, ymax of a 256 x 256 picture.
+Other nodes are ignored; the released parsers append an empty list for them and then fail. A pixel needs two boxes to
+count fully (`consensus`), whoever drew them.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+from manifests.annotations import Annotation, Box, TestSet
+from manifests.content import Content, read_content
+from manifests.errors import InputError
+
+FRAME = 256
+CONSENSUS = 2
+
+
+def read_flickr(folder: Path | str, ids: Sequence[str] | None = None, name: str = "flickr") -> TestSet:
+    """Read `<id>.xml` files; `ids` chooses and orders them, by default all of the folder in sorted order.
+
+    The set's hash covers names and contents. InputError when the folder has no XML, an id has no file (all are named
+    up to ten), or a file cannot be understood.
+    """
+    folder = Path(folder)
+    chosen = sorted(path.stem for path in folder.glob("*.xml")) if ids is None else list(ids)
+    if not chosen or not folder.is_dir():
+        raise InputError(f"{folder} holds no annotation (<id>.xml). Give the Annotations folder of Flickr-SoundNet.")
+    absent = [each for each in chosen if not (folder / f"{each}.xml").is_file()]
+    if absent:
+        shown = ", ".join(absent[:10])
+        raise InputError(f"{folder} lacks the annotation of {len(absent)} of {len(chosen)} listed pictures: {shown}.")
+    digest = hashlib.sha256()
+    annotations = []
+    for each in chosen:
+        content = read_content(folder / f"{each}.xml")
+        digest.update(f"{each}\n".encode() + content.content)
+        annotations.append(Annotation(each, None, _boxes(content), CONSENSUS))
+    return TestSet(name, tuple(annotations), str(folder), digest.hexdigest())
+
+
+def _boxes(content: Content) -> tuple[Box, ...]:
+    try:
+        root = ElementTree.fromstring(content.text())
+    except ElementTree.ParseError as error:
+        raise InputError(f"{content.path} is not valid XML ({error}). Unpack the annotations again.") from error
+    return tuple(_box(node, content) for annotator in root for node in annotator if node.tag == "bbox")
+
+
+def _box(node: ElementTree.Element, content: Content) -> Box:
+    texts = [child.text or "" for child in node][1:5]
+    try:
+        x1, y1, x2, y2 = (int(text) / FRAME for text in texts)
+    except ValueError as error:
+        raise InputError(
+            f"{content.path} has the box {texts}. After its first child a bbox holds four integers from 0 to {FRAME}."
+        ) from error
+    return x1, y1, x2, y2

@@ -1,0 +1,84 @@
+"""Clip names: every spelling of a clip gives its one key, and nothing else is mistaken for a clip of VGGSound."""
+
+import csv
+import gzip
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests.keys import parse_clip_name
+
+METADATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "metadata"
+ids = st.text(string.ascii_letters + string.digits + "_-", min_size=11, max_size=11)
+starts = st.integers(0, 35_752)
+
+
+@given(ids, starts)
+def test_every_spelling_of_a_clip_has_the_same_key(ytid: str, start: int) -> None:
+    spellings = [
+        f"{ytid}_{start:06d}",
+        f"{ytid}_{start}",
+        f"{ytid}_{start}.0",
+        f"v{ytid}_{start:06d}",
+        f"{ytid}_{start * 1000}_{start * 1000 + 10_000}",
+        f"v{ytid}_{start}_{start + 10}_out",
+        f"{ytid}_{start}_{start + 10}",
+    ]
+    names = {spelling: parse_clip_name(spelling) for spelling in spellings}
+    assert {name.key for name in names.values()} == {f"{ytid}_{start:06d}"}, names
+    assert {(name.source_id, name.start_seconds) for name in names.values()} == {(ytid, start)}
+
+
+@given(ids, starts)
+def test_a_key_is_its_own_key(ytid: str, start: int) -> None:
+    key = parse_clip_name(f"{ytid}_{start}").key
+    assert parse_clip_name(key).key == key
+
+
+@given(st.text(max_size=40))
+def test_any_name_gives_a_key_that_is_the_stem_or_canonical(stem: str) -> None:
+    name = parse_clip_name(stem)
+    if name.start_seconds is None:
+        assert (name.key, name.source_id) == (stem, stem)
+    else:
+        assert name.key == f"{name.source_id}_{name.start_seconds:06d}"
+        assert len(name.source_id) == 11
+        assert name.source_id in stem
+
+
+@given(ids, starts, st.integers(0, 100_000).filter(lambda length: length not in (10, 10_000)))
+def test_a_window_of_another_length_is_no_vggsound_name(ytid: str, start: int, length: int) -> None:
+    stem = f"{ytid}_{start}_{start + length}"
+    assert parse_clip_name(stem).key == stem or parse_clip_name(stem).source_id != ytid
+
+
+@pytest.mark.parametrize(
+    ("stem", "key", "source_id"),
+    [
+        ("-0pJqpNjft4_000267", "-0pJqpNjft4_000267", "-0pJqpNjft4"),  # a leading dash
+        ("aEYwqY-Zt_k_000011", "aEYwqY-Zt_k_000011", "aEYwqY-Zt_k"),  # dash and underscore inside
+        ("3qesirWAGt4_20000_30000", "3qesirWAGt4_000020", "3qesirWAGt4"),
+        ("v_bcdefghijk_30_40_out", "_bcdefghijk_000030", "_bcdefghijk"),  # twelve characters: the v is a prefix
+        ("vbcdefghijk_000030", "vbcdefghijk_000030", "vbcdefghijk"),  # eleven: the v belongs to the id
+        ("jW_AuF6dQYY_0_1000", "jW_AuF6dQYY_0_1000", "jW_AuF6dQYY_0_1000"),  # MUSIC's whole videos
+        ("holiday in rome", "holiday in rome", "holiday in rome"),
+    ],
+)
+def test_names_met_in_the_wild(stem: str, key: str, source_id: str) -> None:
+    name = parse_clip_name(stem)
+    assert (name.key, name.source_id) == (key, source_id)
+
+
+def test_all_official_names_are_read_right() -> None:
+    path = METADATA / "vggsound" / "vggsound_rebuilt_82781.csv.gz"
+    if not path.exists():
+        pytest.skip("the VGGSound lists are not beside the repository")
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as handle:
+        rows = [(ytid, int(start)) for ytid, start, *_ in csv.reader(handle)]
+    for ytid, start in rows:
+        for stem in (f"{ytid}_{start:06d}", f"{ytid}_{start * 1000}_{start * 1000 + 10_000}"):
+            name = parse_clip_name(stem)
+            assert (name.source_id, name.start_seconds) == (ytid, start), stem

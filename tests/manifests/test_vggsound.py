@@ -1,0 +1,145 @@
+"""Label lists of every format: recognised from content, commas kept, doubles counted."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from manifests.errors import InputError
+from manifests.vggsound import ClipLabel, read_labels
+
+METADATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "metadata"
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, "utf-8", newline="")
+    return path
+
+
+def test_the_official_four_columns(tmp_path: Path) -> None:
+    table = read_labels(
+        written(
+            tmp_path,
+            "vggsound.csv",
+            'AbCdEfGh_-1,30,"female speech, woman speaking",train\n'
+            "-ZyXwVuTs09,0,people marching,test\n"
+            "-ZyXwVuTs09,12.0,fly, housefly buzzing,test\n",  # float start, comma without quotes
+        )
+    )
+    assert table.format == "ytid,start,label,split"
+    assert list(table.rows.values()) == [
+        ClipLabel("AbCdEfGh_-1_000030", "female speech, woman speaking", "train"),
+        ClipLabel("-ZyXwVuTs09_000000", "people marching", "test"),
+        ClipLabel("-ZyXwVuTs09_000012", "fly, housefly buzzing", "test"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        (
+            "test.csv",
+            '-ZyXwVuTs09_000000.mp4,"donkey, ass braying"\n',
+            ClipLabel("-ZyXwVuTs09_000000", "donkey, ass braying"),
+        ),
+        ("heard.csv", "AbCdEfGh_-1_30000_40000,elk bugling\r\n", ClipLabel("AbCdEfGh_-1_000030", "elk bugling")),
+        ("vggss_test.csv", "AbCdEfGh_-1_000030\r\n-ZyXwVuTs09_000000\r\n", ClipLabel("AbCdEfGh_-1_000030")),
+        ("vggss_144k.txt", "AbCdEfGh_-1_000030", ClipLabel("AbCdEfGh_-1_000030")),
+        ("flickr_test.csv", "10000130166,202\r\n10007936344,0\r\n", ClipLabel("10000130166")),
+        (
+            "s4_meta_data.csv",
+            "name,start_time,category,split\nabc_1,0,dog,val\n",
+            ClipLabel("abc_1", "dog", "val"),
+        ),
+        (
+            "download.csv",
+            "youtube_id,start,label,split\nAbCdEfGh_-1,30,elk bugling,train\n",
+            ClipLabel("AbCdEfGh_-1_000030", "elk bugling", "train"),
+        ),
+        ("Annotations.txt", "Church bell&RUhOCu3LNXM&good&0&10\n", ClipLabel("RUhOCu3LNXM", "Church bell")),
+        (
+            "Annotations.txt",
+            "Category&VideoID&Quality&StartTime&EndTime\nChurch bell&RUhOCu3LNXM&good&0&10\n",
+            ClipLabel("RUhOCu3LNXM", "Church bell"),
+        ),
+        (
+            "vggss.json",
+            json.dumps([{"file": "AbCdEfGh_-1_000032", "class": "elk bugling", "bbox": [[0, 0, 1, 1]]}]),
+            ClipLabel("AbCdEfGh_-1_000032", "elk bugling"),
+        ),
+        ("mine.json", json.dumps({"kitchen 1.mp4": "clatter"}), ClipLabel("kitchen 1", "clatter")),
+        (
+            "MUSIC_solo_videos.json",
+            json.dumps({"videos": {"flute": ["jW_AuF6dQYY"]}, "version": 1.0}),
+            ClipLabel("jW_AuF6dQYY_0_1000", "flute"),
+        ),
+    ],
+)
+def test_every_other_format(tmp_path: Path, name: str, text: str, expected: ClipLabel) -> None:
+    table = read_labels(written(tmp_path, name, text))
+    assert table.rows[expected.key] == expected
+    assert table.labelled == (expected.label is not None)
+
+
+def test_gzip_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "vggsound.csv.gz"
+    path.write_bytes(gzip.compress(b"AbCdEfGh_-1,30,elk bugling,train\n"))
+    assert read_labels(path).rows["AbCdEfGh_-1_000030"].label == "elk bugling"
+
+
+def test_doubles_keep_the_first_and_are_counted(tmp_path: Path) -> None:
+    text = "Bell&RUhOCu3LNXM&good&0&10\nBell&RUhOCu3LNXM&good&0&5\nTruck&RUhOCu3LNXM&good&0&10\n"
+    table = read_labels(written(tmp_path, "Annotations.txt", text))
+    assert table.rows["RUhOCu3LNXM"].label == "Bell"
+    assert (table.repeated, table.conflicting) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("stat.csv", 'ambulance siren,1050,vehicle\n"bird chirping, tweeting",1050,animals\n'),
+        ("notes.csv", "some prose, with a comma\n"),
+        ("empty.csv", ""),
+        ("broken.json", '[{"file": '),
+        ("other.json", '{"a": 1}'),
+        ("vggsound.csv", "AbCdEfGh_-1,30,elk bugling,train\nAbCdEfGh_-1,thirty,elk bugling,train\n"),
+    ],
+)
+def test_what_is_no_label_list_is_refused_with_its_name(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(InputError, match=name.replace(".", r"\.")):
+        read_labels(written(tmp_path, name, text))
+
+
+def test_a_missing_list_and_a_binary_one_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_labels(tmp_path / "nowhere.csv")
+    binary = tmp_path / "clip.csv"
+    binary.write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(InputError, match="UTF-8"):
+        read_labels(binary)
+
+
+@pytest.mark.parametrize(
+    ("file", "clips", "labels"),
+    [
+        ("vggsound/vggsound_test.csv", 15_446, 309),
+        ("vggsound/vggsound_rebuilt_82781.csv.gz", 82_781, 309),
+        ("vggss/vggss.json", 5_158, 221),
+        ("vggss/vggss_test.csv", 5_158, 0),
+        ("vggss/vggss_144k.txt.gz", 144_000, 0),
+        ("aclssl/vggss_heard_70k_labelled.csv.gz", 70_000, 110),
+        ("ave/Annotations.txt", 4_097, 28),
+        ("flickr/flickr_test_250.csv", 250, 0),
+        ("avsbench/avs1_s4_test.csv.gz", 3_700, 23),
+        ("music/MUSIC_solo_videos.json", 2 * 536, 11),
+        ("music/MUSIC_duet_videos.json", 2 * 149, 9),
+    ],
+)
+def test_the_released_lists_have_their_known_counts(file: str, clips: int, labels: int) -> None:
+    if not (METADATA / file).exists():
+        pytest.skip("the released lists are not beside the repository")
+    table = read_labels(METADATA / file)
+    assert len(table.rows) == clips
+    assert len({row.label for row in table.rows.values()} - {None}) == labels

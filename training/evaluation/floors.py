@@ -1,0 +1,79 @@
+"""What a number is worth: scores of answers that neither look nor listen, and the best any answer could reach.
+
+On VGG-SS under the top-half rule a centred disc reaches 34.02 and the ceiling is 50.54 (evaluation sheet, 4.3): a score
+without these two beside it says little.
+"""
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from training.evaluation.chain import asked_pixels, binarise, prepare
+from training.evaluation.protocols import PROTOCOLS, Protocol
+from training.evaluation.truth import SIZE
+
+CENTRED_DISC, WHOLE_IMAGE, RANDOM = "centred_disc", "whole_image", "random"
+_RANK_RULES = ("top_share", "adaptive")
+_RANDOM_SIDE = 7
+
+
+def floor_masks(keys: Sequence[str], protocol: Protocol, truth_pixels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """bool (N, 224, 224) by floor name, for the samples `keys` with `truth_pixels` non-zero truth pixels, int (N,)."""
+    return {
+        CENTRED_DISC: disc_masks(protocol, truth_pixels),
+        WHOLE_IMAGE: np.ones((len(keys), SIZE, SIZE), bool),
+        RANDOM: random_masks(keys, protocol, truth_pixels, seed),
+    }
+
+
+def disc_masks(protocol: Protocol, truth_pixels: np.ndarray) -> np.ndarray:
+    """A disc around the picture's centre, of the area the rule asks for; of half the area where it asks for none."""
+    rule = protocol if protocol.rule in _RANK_RULES else PROTOCOLS["ezvsl"]
+    areas = [int(count) if rule.rule == "adaptive" else 0 for count in truth_pixels]
+    disc = disc_map()[None]
+    of_area = {area: binarise(disc, rule, np.array([area])).masks[0] for area in set(areas)}
+    return np.stack([of_area[area] for area in areas])
+
+
+def disc_map() -> np.ndarray:
+    """float32 (224, 224): minus the squared distance to the centre, which under top half becomes 25,100 pixels."""
+    offset = np.arange(SIZE, dtype=np.float32) - (SIZE - 1) / 2
+    return -(offset[:, None] ** 2 + offset[None, :] ** 2)
+
+
+def random_masks(keys: Sequence[str], protocol: Protocol, truth_pixels: np.ndarray, seed: int) -> np.ndarray:
+    """Uniform noise on a 7 x 7 grid put through the whole protocol; it depends on key and seed, not on the order."""
+    noise = np.stack([_noise(key, seed) for key in keys])
+    if protocol.interpolation == "none":
+        noise = noise.repeat(SIZE // _RANDOM_SIDE, axis=1).repeat(SIZE // _RANDOM_SIDE, axis=2)
+    return binarise(prepare(noise, protocol)["audio_visual"].maps, protocol, truth_pixels).masks
+
+
+def ceiling(weights: np.ndarray, protocol: Protocol) -> np.ndarray:
+    """float64 (N,): the largest cIoU a map with distinct values can reach on truth maps (N, H, W) under the rule.
+
+    A rank rule fixes the number of predicted pixels, so the best answer takes the heaviest truth pixels first. Where
+    the rule does not fix the area the best answer is the truth itself: 1, or 0 when the truth is empty.
+    """
+    flat = weights.reshape(len(weights), -1)
+    total, support = flat.sum(axis=1, dtype=np.float64), (flat > 0).sum(axis=1)
+    if protocol.rule not in _RANK_RULES:
+        return (support > 0).astype(np.float64)
+    strict = protocol.comparator == ">" and not protocol.exact
+    predicted = asked_pixels(protocol, support, *flat.shape) - strict
+    inside = np.array([_heaviest(row, count) for row, count in zip(flat, predicted, strict=True)])
+    union = total + np.maximum(predicted - support, 0)
+    return np.divide(inside, union, out=np.zeros_like(union), where=union > 0)
+
+
+def _heaviest(row: np.ndarray, count: int) -> float:
+    """Sum of the `count` largest weights of one flat truth map; weights take a handful of values, so levels suffice."""
+    values, counts = np.unique(row[row > 0], return_counts=True)
+    taken = np.diff(np.minimum(np.cumsum(counts[::-1]), count), prepend=0)
+    return float(values[::-1].astype(np.float64) @ taken)
+
+
+def _noise(key: str, seed: int) -> np.ndarray:
+    random = np.random.default_rng([seed, zlib.crc32(key.encode())])
+    return random.uniform(-1, 1, (_RANDOM_SIDE, _RANDOM_SIDE)).astype(np.float32)

@@ -1,0 +1,44 @@
+"""On-screen or off-screen: does the sound belong to the picture at all? (Proposal-based paper, Tab. 1; no code public.)
+
+Three rules: m_on, the distance in the common embedding space is below the middle of the medians of matching and
+mismatched pairs; d_on, the largest rectified cosine over proposals exceeds 0.2; either of the two. The paper leaves
+open strictness, the split the medians come from and the ratio of pairs; here: strict, the evaluated pairs themselves
+unless other distances are given, and whatever pairs are passed.
+"""
+
+import numpy as np
+
+ACTIVATION_THRESHOLD = 0.2
+
+
+def distance_threshold(matching: np.ndarray, mismatched: np.ndarray) -> float:
+    """m_on: the mean of the two medians of Euclidean distances (P,) and (Q,)."""
+    return float((np.median(matching) + np.median(mismatched)) / 2)
+
+
+def onscreen_summary(
+    distance: tuple[np.ndarray, np.ndarray],
+    activation: tuple[np.ndarray, np.ndarray],
+    fitted_on: tuple[np.ndarray, np.ndarray] | None = None,
+) -> dict[str, float]:
+    """Accuracy of the three rules over matching (on-screen) and mismatched (off-screen) pairs.
+
+    distance, activation: (matching (P,), mismatched (Q,)); activation is the largest rectified cosine of a pair.
+    fitted_on: distances the threshold is taken from; by default the evaluated ones.
+    """
+    threshold = distance_threshold(*(fitted_on or distance))
+    near = [values < threshold for values in distance]
+    active = [values > ACTIVATION_THRESHOLD for values in activation]
+    either = [first | second for first, second in zip(near, active, strict=True)]
+    return {
+        "m_on": threshold,
+        "d_on": ACTIVATION_THRESHOLD,
+        "accuracy_m_on": _accuracy(*near),
+        "accuracy_d_on": _accuracy(*active),
+        "accuracy_either": _accuracy(*either),
+    }
+
+
+def _accuracy(on_matching: np.ndarray, on_mismatched: np.ndarray) -> float:
+    """Share of right answers when matching pairs should be called on-screen and mismatched ones not."""
+    return float((on_matching.sum() + (~on_mismatched).sum()) / (len(on_matching) + len(on_mismatched)))

@@ -1,0 +1,105 @@
+"""The result of scoring one list of maps: a row per clip and map, and the JSON document that is a reduction of it.
+
+The document is what reports and comparisons read. It holds the protocol with all its fields, the truth's hash, what
+was expected, scored and missing, the scores with their 95 % intervals, and floors and ceiling beside them.
+"""
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from training.evaluation.bootstrap import interval95
+from training.evaluation.localisation import by_number_of_objects, by_size, summary
+from training.evaluation.protocols import Protocol
+from training.evaluation.truth import SIZE
+
+ROW_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("map", pa.string()),  # audio_visual, object_prior, combined, a floor's name or "ceiling"
+        ("iou", pa.float64()),
+        ("confidence", pa.float64()),  # null for floors and ceiling
+        ("area", pa.float64()),  # summed truth weight as a share of the 224 x 224 picture
+        ("boxes", pa.int32()),  # boxes as annotated, degenerate and duplicate ones included
+        ("label", pa.string()),
+        ("flags", pa.list_(pa.string())),  # truth.FLAGS, "constant_map", and "negative" with its kind
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What scoring one list of maps on one test set under one protocol gave.
+
+    `table` has `ROW_SCHEMA`, `summary` is the JSON document described in this module's docstring.
+    """
+
+    table: pa.Table
+    summary: dict[str, Any]
+
+    def write(self, folder: Path | str) -> Path:
+        """Write `<set>.<protocol>.parquet`, then `.json`; returns the path of the latter."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = f"{self.summary['test_set']}.{self.summary['protocol']['name']}"
+        sink = pa.BufferOutputStream()
+        pq.write_table(self.table, sink)
+        _replace(folder / f"{stem}.parquet", sink.getvalue().to_pybytes())
+        _replace(folder / f"{stem}.json", json.dumps(self.summary, indent=1, allow_nan=False).encode())
+        return folder / f"{stem}.json"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The rows of one map as arrays of N: what every aggregate is computed from."""
+
+    keys: list[str]
+    iou: np.ndarray
+    confidence: np.ndarray
+    areas: np.ndarray
+    boxes: np.ndarray
+    flags: list[list[str]]
+
+
+def columns_of(table: pa.Table, name: str) -> Columns:
+    """Rows of the map called `name`; `areas` in pixels of the 224 x 224 picture."""
+    rows = table.filter(pc.equal(table["map"], name))
+    areas = np.round(rows["area"].to_numpy() * SIZE**2, 6)  # undoes the division, for the bucket edges
+    iou, confidence, boxes = (rows[column].to_numpy() for column in ("iou", "confidence", "boxes"))
+    return Columns(rows["key"].to_pylist(), iou, confidence, areas, boxes, rows["flags"].to_pylist())
+
+
+def scores_of(columns: Columns, protocol: Protocol, seed: int) -> dict[str, Any]:
+    """ciou50, auc and mean_iou with their 95 % intervals."""
+    interval = interval95(columns.iou, protocol.iou_cut, seed)
+    return {**summary(columns.iou, protocol.iou_cut), "interval95": interval}
+
+
+def breakdown_of(columns: Columns, protocol: Protocol) -> dict[str, Any]:
+    """The scores by size of the truth and by number of annotated boxes."""
+    objects = by_number_of_objects(columns.iou, columns.boxes, protocol.iou_cut)
+    return {
+        "size": by_size(columns.iou, columns.areas, protocol.iou_cut),
+        "objects": {str(count): scores for count, scores in objects.items()},
+    }
+
+
+def count_flags(columns: Columns) -> dict[str, int]:
+    """How many rows carry each flag."""
+    every = [flag for flags in columns.flags for flag in flags]
+    return {flag: every.count(flag) for flag in sorted(set(every))}
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write under a temporary name in the same folder, then rename: a reader never sees half a file."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
+        temporary.write(content)
+    os.replace(temporary.name, path)

@@ -1,0 +1,203 @@
+"""Scoring maps: raw maps of named clips + truth + protocol -> one row per sample, every number a reduction of them.
+
+The one path by which this system's own runs and maps made by any other code are scored. It streams: a batch of clips is
+enlarged, thresholded and compared, and only its rows are kept. Clips of the truth that have no map are named in the
+result, never dropped without a word; floors and ceiling under the same protocol stand beside every score.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from manifests.annotations import Annotation, TestSet
+from manifests.extended import ExtendedSet, Negative
+from training.evaluation.chain import AUDIO_VISUAL, COMBINED, OBJECT_PRIOR, Prepared, binarise
+from training.evaluation.detection import Detections
+from training.evaluation.extended import extended_summary
+from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, ceiling, floor_masks
+from training.evaluation.localisation import ciou
+from training.evaluation.maps import is_constant
+from training.evaluation.protocols import Protocol
+from training.evaluation.rawmaps import RawMaps, match_names
+from training.evaluation.results import ROW_SCHEMA, Result, breakdown_of, columns_of, count_flags, scores_of
+from training.evaluation.truth import SIZE, box_flags, weight_maps
+
+CEILING = "ceiling"
+MAPS = (AUDIO_VISUAL, OBJECT_PRIOR, COMBINED)
+FLOORS = (CENTRED_DISC, WHOLE_IMAGE, RANDOM, OBJECT_PRIOR)
+BATCH = 64
+_POOLED = ("iou", "confidence", "areas", "boxes")
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the truth says about a batch of clips: weights (N, 224, 224), the rest lists of N."""
+
+    weights: np.ndarray
+    keys: list[str]
+    labels: list[str | None]
+    boxes: list[int]
+    areas: list[float]
+    flags: list[list[str]]
+
+    @property
+    def support(self) -> np.ndarray:
+        return (self.weights != 0).sum(axis=(1, 2))
+
+
+@dataclass
+class _Rows:
+    """Columns under construction; one `add` per map name and batch."""
+
+    columns: dict[str, list] = field(default_factory=lambda: {name: [] for name in ROW_SCHEMA.names})
+    tie_shares: list[float] = field(default_factory=list)
+
+    def add(self, name: str, facts: _Facts, iou: np.ndarray, confidence: Sequence[float | None], flags: list) -> None:
+        columns = {"key": facts.keys, "map": [name] * len(iou), "iou": iou.tolist(), "confidence": confidence}
+        columns |= {"area": facts.areas, "boxes": facts.boxes, "label": facts.labels, "flags": flags}
+        for column, values in columns.items():
+            self.columns[column].extend(values)
+
+    def table(self) -> pa.Table:
+        return pa.table(self.columns, schema=ROW_SCHEMA)
+
+
+def score_maps(
+    names: Sequence[str],
+    maps: np.ndarray,
+    test_set: TestSet,
+    protocol: Protocol,
+    *,
+    object_maps: np.ndarray | None = None,
+    confidence: np.ndarray | None = None,
+    alpha: float = 0.4,
+    extended: ExtendedSet | None = None,
+    seed: int = 0,
+    run: str | None = None,
+    batch: int = BATCH,
+) -> Result:
+    """Score raw maps, float32 (N, h, w) of any resolution, of the clips `names` (N,) against a test set.
+
+    `object_maps`, `confidence` and `alpha` as in `RawMaps`. `extended` adds its negative pairs, whose maps are named
+    `<video>+<audio>`, and with them AP and max-F1. Rows are in the test set's order, negatives last. InputError for
+    lengths that differ, a name given twice, no name in common, or a map with NaN or infinity (naming the clip).
+    """
+    raw = RawMaps(names, maps, object_maps, confidence, alpha)
+    positions = match_names(names, test_set, extended)
+    rows, negatives = _Rows(), _Rows()
+    found = [annotation for annotation in test_set.annotations if annotation.key in positions]
+    for start in range(0, len(found), batch):
+        facts = _facts(found[start : start + batch])
+        _score_maps(rows, facts, raw.prepare([positions[key] for key in facts.keys], protocol), protocol)
+        _score_context(rows, facts, protocol, seed)
+    silent = [negative for negative in (extended.negatives if extended else ()) if negative.key in positions]
+    for start in range(0, len(silent), batch):
+        facts = _negative_facts(silent[start : start + batch])
+        for name, values in raw.prepare([positions[key] for key in facts.keys], protocol).items():
+            negatives.add(name, facts, np.zeros(len(facts.keys)), values.confidence.tolist(), facts.flags)
+    summary = summarise(rows.table(), test_set, protocol, seed) | {
+        "run": run,
+        "alpha": alpha if object_maps is not None else None,
+        "seed": seed,
+        "n_maps_of_other_clips": len(names) - len(positions),
+        "tie_share": float(np.mean(rows.tie_shares)),
+    }
+    if extended is None:
+        return Result(rows.table(), summary)
+    _add_extended(summary, rows.table(), negatives.table(), extended, protocol, seed)
+    return Result(pa.concat_tables([rows.table(), negatives.table()]), summary)
+
+
+def summarise(table: pa.Table, test_set: TestSet, protocol: Protocol, seed: int) -> dict[str, Any]:
+    """The JSON document of a table of rows: everything that can be computed from the rows and the truth."""
+    by_map = {name: columns_of(table, name) for name in table["map"].unique().to_pylist()}
+    scores = {name: scores_of(columns, protocol, seed) for name, columns in by_map.items()}
+    scored = by_map[AUDIO_VISUAL]
+    flags = count_flags(scored)
+    return {
+        "test_set": test_set.name,
+        "protocol": protocol.as_json(),
+        "lists": {"truth": {"name": test_set.name, "sha256": test_set.sha256}},
+        "n_expected": len(test_set.annotations),
+        "n_scored": len(scored.keys),
+        "missing": sorted(set(test_set.keys) - set(scored.keys)),
+        "n_empty_truth": flags.get("empty_truth", 0),
+        "flags": flags,
+        "scores": {name: scores[name] for name in MAPS if name in scores},
+        "floors": {name: scores[name] for name in FLOORS if name in scores},
+        "ceiling": scores[CEILING],
+        "breakdown": {name: breakdown_of(by_map[name], protocol) for name in MAPS if name in by_map},
+    }
+
+
+def _facts(annotations: Sequence[Annotation]) -> _Facts:
+    weights = weight_maps(annotations)
+    areas = weights.sum(axis=(1, 2), dtype=np.float64)
+    flags = [
+        sorted([*box_flags(annotation), *([] if area else ["empty_truth"])])
+        for annotation, area in zip(annotations, areas, strict=True)
+    ]
+    return _Facts(
+        weights,
+        [annotation.key for annotation in annotations],
+        [annotation.label for annotation in annotations],
+        [len(annotation.boxes) for annotation in annotations],
+        (areas / SIZE**2).tolist(),
+        flags,
+    )
+
+
+def _negative_facts(negatives: Sequence[Negative]) -> _Facts:
+    count = len(negatives)
+    flags = [["negative", f"negative_{negative.kind}"] for negative in negatives]
+    keys = [negative.key for negative in negatives]
+    return _Facts(np.zeros((count, 0, 0), np.float32), keys, [None] * count, [0] * count, [0.0] * count, flags)
+
+
+def _add_extended(
+    summary: dict[str, Any],
+    positives: pa.Table,
+    negatives: pa.Table,
+    extended: ExtendedSet,
+    protocol: Protocol,
+    seed: int,
+) -> None:
+    """Put the extended set's name, counts and numbers into the document of its positives."""
+    by_map = {name: (columns_of(positives, name), columns_of(negatives, name)) for name in summary["scores"]}
+    kinds = {negative.key: negative.kind for negative in extended.negatives}
+    scored = by_map[AUDIO_VISUAL][1].keys
+    summary["test_set"] = extended.name
+    summary["lists"]["negatives"] = {"name": extended.name, "sha256": extended.sha256}
+    summary["negatives"] = {
+        "n_expected": len(kinds),
+        "n_scored": len(scored),
+        "missing": sorted(kinds.keys() - set(scored)),
+        "kinds": extended.kinds,
+    }
+    summary["extended"] = {}
+    for name, (positive, negative) in by_map.items():
+        pooled = [np.concatenate([getattr(positive, field), getattr(negative, field)]) for field in _POOLED]
+        is_positive = np.arange(len(pooled[0])) < len(positive.keys)
+        kind = np.array([""] * len(positive.keys) + [kinds[key] for key in negative.keys])
+        detections = Detections(pooled[0], pooled[1], is_positive)
+        summary["extended"][name] = extended_summary(detections, kind, *pooled[2:], protocol.iou_cut, seed)
+
+
+def _score_maps(rows: _Rows, facts: _Facts, prepared: dict[str, Prepared], protocol: Protocol) -> None:
+    for name, values in prepared.items():
+        binary = binarise(values.maps, protocol, facts.support)
+        flat = is_constant(values.maps)
+        flags = [[*known, "constant_map"] if same else known for known, same in zip(facts.flags, flat, strict=True)]
+        rows.add(name, facts, ciou(binary.masks, facts.weights), values.confidence.tolist(), flags)
+        if name == AUDIO_VISUAL:
+            rows.tie_shares.extend(binary.tie_share.tolist())
+
+
+def _score_context(rows: _Rows, facts: _Facts, protocol: Protocol, seed: int) -> None:
+    none = [None] * len(facts.keys)
+    for name, masks in floor_masks(facts.keys, protocol, facts.support, seed).items():
+        rows.add(name, facts, ciou(masks, facts.weights), none, facts.flags)
+    rows.add(CEILING, facts, ceiling(facts.weights, protocol), none, facts.flags)

@@ -1,0 +1,62 @@
+"""From annotated boxes to the weight map a prediction is compared with, and what is dirty about the boxes.
+
+A box becomes pixels by truncation, int(224 * clip(value, 0, 1)), and fills rows y1:y2 and columns x1:x2, the upper
+ends excluded: `load_all_bboxes` of EZ-VSL, SLAVC and SSLalignment; LVS differs only in not clipping above 1, which the
+slice does anyway. A sample whose boxes are all degenerate keeps an empty map and stays a (lost) positive, as in every
+released evaluator; it is counted in `n_empty_truth`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from manifests.annotations import Annotation, Box
+
+SIZE = 224
+SIZE_BUCKETS = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 144**2), "huge": (144**2, 10**8)}
+FLAGS = {
+    "empty_truth": "no box covers a pixel: the sample can only be lost",
+    "degenerate_box": "a box of zero or negative width or height was read",
+    "outside_box": "a box reaches outside the frame and was clipped",
+    "duplicate_box": "the same box was annotated more than once",
+}
+
+
+def pixel_box(box: Box, size: int = SIZE) -> tuple[int, int, int, int]:
+    """x1, y1, x2, y2 in pixels of a `size` x `size` frame, upper ends excluded; computed in float64."""
+    x1, y1, x2, y2 = (int(size * min(max(value, 0.0), 1.0)) for value in box)
+    return x1, y1, x2, y2
+
+
+def weight_map(annotation: Annotation, size: int = SIZE) -> np.ndarray:
+    """float32 (size, size) in [0, 1]: boxes covering a pixel / `consensus`, at most 1.
+
+    With consensus 1 this is the union of boxes (VGG-SS); with 2 it is the Flickr-SoundNet consensus map with values
+    0, 0.5 and 1, which counts boxes, not annotators, as every released evaluator does.
+    """
+    votes = np.zeros((size, size), np.float32)
+    for box in annotation.boxes:
+        x1, y1, x2, y2 = pixel_box(box, size)
+        votes[y1:y2, x1:x2] += 1
+    return np.minimum(votes / annotation.consensus, 1)
+
+
+def weight_maps(annotations: Sequence[Annotation], size: int = SIZE) -> np.ndarray:
+    """float32 (N, size, size), `weight_map` of each annotation."""
+    return np.stack([weight_map(annotation, size) for annotation in annotations])
+
+
+def box_flags(annotation: Annotation, size: int = SIZE) -> list[str]:
+    """Which of `FLAGS` (all but "empty_truth", which needs the map) hold for the boxes, sorted."""
+    pixels = [pixel_box(box, size) for box in annotation.boxes]
+    found = {
+        "degenerate_box": any(x2 <= x1 or y2 <= y1 for x1, y1, x2, y2 in pixels),
+        "outside_box": any(not 0 <= value <= 1 for box in annotation.boxes for value in box),
+        "duplicate_box": annotation.consensus == 1 and len(set(annotation.boxes)) < len(annotation.boxes),
+    }
+    return sorted(name for name, holds in found.items() if holds)
+
+
+def size_bucket(area: float) -> str:
+    """small, medium, large or huge, by the summed weight of a 224 x 224 truth map (SLAVC `EvaluatorFull`)."""
+    return next(name for name, (low, high) in SIZE_BUCKETS.items() if low <= area < high)
