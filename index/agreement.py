@@ -1,0 +1,40 @@
+"""Label agreement: how often a clip's neighbours carry its label, so that a person sees whether neighbours make sense.
+
+Counted block by block while neighbours are found. Labels judge the neighbours only; nothing is chosen by them.
+"""
+
+import numpy as np
+
+DEPTHS = (1, 10, 100)
+
+
+class LabelAgreement:
+    """Share of the first 1, 10 and 100 neighbours that have the label of their clip.
+
+    Clips and neighbours without a label are left out; depths beyond k are not reported.
+    """
+
+    def __init__(self, labels: list[str | None], k: int) -> None:
+        numbers: dict[str | None, int] = {None: -1}
+        self._labels = np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int32)
+        self._same = {depth: 0 for depth in DEPTHS if depth <= k}
+        self._counted = dict(self._same)
+
+    def count(self, clips: np.ndarray, neighbours: np.ndarray) -> None:
+        """Add clips at positions (Q,) with their neighbours (Q, k), best first."""
+        own = self._labels[clips][:, None]
+        for depth in self._same:
+            theirs = self._labels[neighbours[:, :depth]]
+            labelled = (own >= 0) & (theirs >= 0)
+            self._same[depth] += int(np.count_nonzero(labelled & (own == theirs)))
+            self._counted[depth] += int(np.count_nonzero(labelled))
+
+    def shares(self) -> dict[str, float]:
+        """Depth -> share in [0, 1]; empty when no clip has a label."""
+        return {str(depth): self._same[depth] / counted for depth, counted in self._counted.items() if counted}
+
+    def chance(self) -> float | None:
+        """The share that neighbours drawn at random would reach; None when fewer than two clips have a label."""
+        sizes = np.bincount(self._labels[self._labels >= 0])
+        pairs = sizes.sum() * (sizes.sum() - 1)
+        return float((sizes * (sizes - 1)).sum() / pairs) if pairs else None

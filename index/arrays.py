@@ -1,0 +1,181 @@
+"""The form that `embeddings/` and `knn/` share: two arrays, the keys of their rows, and a meta.json written last.
+
+    image.npy  audio.npy   row i of both describes row i of keys.parquet
+    keys.parquet           key, source_id, label, split
+    meta.json              what made the arrays; its presence marks the folder finished
+
+A folder is built beside its final place and renamed, so readers meet the old one or the new one, never half of one.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.errors import InputError, WorkFailed
+
+MODALITIES = ("image", "audio")
+KEYS, META = "keys.parquet", "meta.json"
+KEYS_SCHEMA = pa.schema(
+    [("key", pa.string()), ("source_id", pa.string()), ("label", pa.string()), ("split", pa.string())]
+)
+FILES = frozenset({"image.npy", "audio.npy", KEYS, META})
+
+
+@contextmanager
+def replaced_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill; when the block ends well it becomes `target`, replacing an older one.
+
+    InputError when `target` cannot be written, holds anything but such arrays, or is being written by another command;
+    WorkFailed when the disk fills up.
+    """
+    _check_replaceable(target)
+    partial = target.with_name(f".{target.name}.partial")
+    lock = _claim(partial, target)
+    try:
+        yield partial
+        _swap(partial, target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise WorkFailed(f"{target} cannot be written: {error.strerror}. Free some space, run again.") from error
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        os.close(lock)
+
+
+def _check_replaceable(target: Path) -> None:
+    if target.is_dir():
+        foreign = sorted(path.name for path in target.iterdir() if path.name not in FILES)
+        if foreign:
+            raise InputError(
+                f"{target} holds {foreign[0]!r}, which no `index` command wrote, so it is not replaced. "
+                "Choose another --out, or move that away."
+            )
+    elif target.exists():
+        raise InputError(f"{target} is a file; --out names a folder. Choose another place.")
+
+
+def _claim(partial: Path, target: Path) -> int:
+    """Make the partial folder ours and empty. The lock dies with its process, so a killed run blocks nobody."""
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+        lock = os.open(partial, os.O_RDONLY)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror}. Choose another --out.") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise InputError(f"another command is writing {target} at this moment. Wait for it to end.") from error
+    for leftover in partial.iterdir():
+        leftover.unlink()
+    return lock
+
+
+def _swap(partial: Path, target: Path) -> None:
+    replaced = target.with_name(f".{target.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if target.exists():
+        os.rename(target, replaced)
+    os.rename(partial, target)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def write_array(path: Path, shape: tuple[int, int], dtype: np.dtype, blocks: Iterable[np.ndarray]) -> None:
+    """Stream blocks of rows into an .npy file that `np.load(mmap_mode=...)` opens.
+
+    Written rather than mapped: a full disk is then an error, where a mapped file would end the process with SIGBUS.
+    """
+    with path.open("wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, dtype=dtype).data)
+
+
+def write_keys_and_meta(folder: Path, keys: pa.Table, meta: Mapping[str, object]) -> None:
+    """Finish a folder: keys, then meta.json, whose presence says that everything else is there."""
+    pq.write_table(keys, folder / KEYS)
+    (folder / META).write_text(json.dumps(meta, indent=2) + "\n")
+
+
+def read_meta(folder: Path, made_by: str) -> dict[str, object]:
+    """Read meta.json of a finished folder. InputError names the command (`made_by`) that makes such a folder."""
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}; `{made_by}` makes it.")
+    try:
+        meta = json.loads((folder / META).read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"{folder} is not finished: it has no {META}. Run `{made_by}` again.") from error
+    except (ValueError, OSError) as error:
+        raise InputError(f"{folder / META} cannot be read: {error}. Run `{made_by}` again.") from error
+    if not isinstance(meta, dict):
+        raise InputError(f"{folder / META} does not hold a JSON object. Run `{made_by}` again.")
+    return meta
+
+
+def differences(folder: Path, wanted: Mapping[str, object]) -> list[str] | None:
+    """How a finished folder differs from what is wanted ("k 10 -> 20"), [] when it does not; None when unfinished."""
+    try:
+        meta = json.loads((folder / META).read_bytes())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(meta, dict):
+        return None
+    return [
+        f"{name} {_short(meta.get(name))} -> {_short(value)}"
+        for name, value in wanted.items()
+        if meta.get(name) != value
+    ]
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return f"{text[:12]}..." if len(text) == 64 else text  # a sha256 is told apart by its first digits
+
+
+def require(meta: Mapping[str, object], names: Iterable[str], folder: Path, made_by: str) -> None:
+    """InputError when meta.json lacks a field that readers depend on."""
+    missing = [name for name in names if name not in meta]
+    if missing:
+        raise InputError(f"{folder / META} lacks {', '.join(missing)}. Run `{made_by}` again.")
+
+
+def read_keys(folder: Path, made_by: str) -> pa.Table:
+    """Read keys.parquet; InputError when it is missing, damaged or repeats a key."""
+    try:
+        table = pq.read_table(folder / KEYS, schema=KEYS_SCHEMA)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{folder / KEYS} cannot be read: {error}. Run `{made_by}` again.") from error
+    if (repeated := repeated_key(table)) is not None:
+        raise InputError(f"{folder / KEYS} holds the key {repeated!r} more than once; keys must be unique.")
+    return table
+
+
+def repeated_key(table: pa.Table) -> str | None:
+    """The first key that appears twice, None when all are different."""
+    counts = table["key"].value_counts()
+    return next((entry["values"] for entry in counts.to_pylist() if entry["counts"] > 1), None)
+
+
+def open_array(path: Path, dtype: type, rows: int, made_by: str) -> np.ndarray:
+    """Map an .npy file of shape (rows, any) into memory, read only. InputError when it is anything else."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as an array: {error}. Run `{made_by}` again.") from error
+    if array.dtype != dtype or array.ndim != 2 or len(array) != rows:
+        raise InputError(
+            f"{path} holds {array.dtype} of shape {array.shape}, where {np.dtype(dtype)} with {rows} rows was "
+            f"expected. Run `{made_by}` again."
+        )
+    return array

@@ -1,0 +1,158 @@
+"""The `index` command: `index embed` (shards -> embeddings) and `index build-knn` (embeddings -> neighbours).
+
+Reads what `pipeline ingest` wrote, writes what `training` reads, each in its default place.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.console import progress, run_app, summary
+
+if TYPE_CHECKING:
+    from index.embeddings import Embeddings
+
+
+SHARDS, EMBEDDINGS, NEIGHBOURS = Path("shards"), Path("embeddings"), Path("knn")
+DESCRIPTOR = "descriptor"
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Stage 2: shards to embeddings to exact nearest neighbours."
+)
+
+
+class Device(StrEnum):
+    """Where the search runs."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Backend(StrEnum):
+    """What runs the search."""
+
+    FAISS = "faiss"
+    TORCH = "torch"
+
+
+@app.command()
+def embed(
+    *,
+    encoder: Annotated[str, typer.Option(help="What computes the vectors; descriptor needs no weights.")] = DESCRIPTOR,
+    shards: Annotated[Path, typer.Option(help="Folder written by `pipeline ingest`.")] = SHARDS,
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = EMBEDDINGS,
+    split: Annotated[str, typer.Option(help="Split whose clips are embedded.")] = "train",
+) -> None:
+    """Compute one image and one audio vector per clip."""
+    from index.embed import differences, encoder_version
+    from pipeline.store import ShardStore
+
+    encoder_version(encoder)  # a misspelt name is told before anything is read
+    store = ShardStore.open(shards)
+    changes = differences(store, encoder, split, out)
+    if changes == []:
+        print(f"{out} already holds the {encoder} embeddings of the {split} split of {shards}: nothing to do.")
+        return
+    if changes:
+        print(f"rebuilding {out}: {', '.join(changes)}", flush=True)
+    _embed(store, encoder, split, out)
+
+
+def _embed(store: object, encoder: str, split: str, out: Path) -> None:
+    from index.embed import embed as embed_rows
+    from index.embed import encoder_version, rows_of_split, without_split
+
+    rows = rows_of_split(store.table, split)
+    with progress("embed", len(rows), "clips") as advance:
+        embed_rows(store, rows, encoder=encoder, split=split, out=out, advance=advance)
+    clips = f"{len(rows):,} of {len(store):,} in the shards"
+    facts = {"encoder": encoder_version(encoder), "split": split, "clips": clips}
+    if left_out := without_split(store.table):
+        facts["without a split"] = f"{left_out:,} clips, left out"
+    summary(f"embeddings written to {out}", facts)
+
+
+@app.command("build-knn")
+def build_knn(
+    *,
+    k: Annotated[int, typer.Option(min=1, help="Neighbours per clip.")] = 1000,
+    embeddings: Annotated[
+        Path | None, typer.Option(help="Folder of embeddings; the default one is made from the shards when missing.")
+    ] = None,
+    shards: Annotated[Path | None, typer.Option(help="Shards the embeddings belong to.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = NEIGHBOURS,
+    device: Annotated[Device | None, typer.Option(help="Where to search; cuda where there is a GPU.")] = None,
+    backend: Annotated[Backend, typer.Option(help="What searches; both find the same neighbours.")] = Backend.FAISS,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of the search; by default all.")] = None,
+) -> None:
+    """Find the k nearest neighbours of every clip by cosine, exactly, by image and by sound.
+
+    A clip and the other clips of its video are never neighbours.
+    """
+    from index.arrays import differences
+    from index.knn import Means, Request, build
+    from index.search import default_device
+
+    vectors, checked = _matching_embeddings(embeddings, shards)
+    request = Request.of(vectors, k)
+    changes = differences(out, request.as_meta())
+    if changes == []:
+        print(f"{out} already holds these neighbours (k = {k}, same embeddings): nothing to do.")
+        return
+    if changes:
+        print(f"rebuilding {out}: {', '.join(changes)}", flush=True)
+    means = Means(backend, device or default_device(backend), threads)
+    with progress("build-knn", 2 * len(vectors), "queries") as advance:
+        meta = build(vectors, request, means, out, advance)
+    summary(f"neighbours written to {out}", _facts(meta, vectors, checked))
+
+
+def _matching_embeddings(folder: Path | None, shards: Path | None) -> "tuple[Embeddings, str]":
+    """Open the embeddings, made first when they are the default ones and missing; says how they were checked.
+
+    Shards that were not named and are not there are not needed: embeddings may have been copied from elsewhere.
+    """
+    from index.embeddings import Embeddings
+    from pipeline.store import ShardStore
+
+    place = folder or EMBEDDINGS
+    if folder is None and not place.exists():
+        store = ShardStore.open(shards or SHARDS)
+        print(f"no {place} yet: first the {DESCRIPTOR} embeddings of the training split of {store.folder}", flush=True)
+        _embed(store, DESCRIPTOR, "train", place)
+    vectors = Embeddings.open(place)
+    if shards is None and not SHARDS.exists():
+        return vectors, f"not compared with shards (no {SHARDS} here)"
+    store = ShardStore.open(shards or SHARDS)
+    vectors.check_made_from(store.manifest_sha256, store.folder)
+    return vectors, f"made from {store.folder}"
+
+
+def _facts(meta: Mapping[str, object], vectors: "Embeddings", checked: str) -> dict[str, object]:
+    facts = {
+        "clips": f"{meta['count']:,}, split {meta['split']}, up to {meta['largest_source']} of one video",
+        "k": meta["k"],
+        "embeddings": f"{vectors.folder} ({meta['encoder']}), {checked}",
+        "search": f"{meta['index']}, {meta['seconds']} s",
+        "recall": f"{meta['recall_against_exact']:.4f} on {meta['recall_rows']} rows against exact arithmetic",
+    }
+    return facts | {f"label agreement, {name}": text for name, text in _agreement(meta).items()}
+
+
+def _agreement(meta: Mapping[str, object]) -> dict[str, str]:
+    """Share of neighbours that carry their clip's label, beside what random neighbours would reach."""
+    chance = meta["label_agreement_by_chance"]
+    if chance is None:
+        return {}
+    return {
+        modality: ", ".join(f"{share:.3f} at {depth}" for depth, share in shares.items()) + f" (by chance {chance:.3f})"
+        for modality, shares in meta["label_agreement"].items()
+    }
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    run_app(app)

@@ -1,0 +1,166 @@
+"""Descriptors without weights: what a clip sounds and looks like in classical statistics, straight from its shard.
+
+The offline default of `index embed`: nothing is downloaded or trained. Sound: log-mel level, spread, change and
+modulation of the stored spectrogram. Picture: colour and gradient orientation on a coarse grid. They group clips by
+timbre, rhythm, palette and layout, not by meaning: the papers mine with pretrained or trained encoders.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from index.embeddings import unit_rows
+from manifests.errors import InputError
+from pipeline.frontend import FRONT_ENDS, FrontEnd
+from pipeline.record import FRAME
+
+if TYPE_CHECKING:
+    from pipeline.store import ShardStore
+
+NAME = "descriptor-v1"
+
+MEL_BANDS = 40
+MODULATION_GROUPS = 10  # neighbouring mel bands share one modulation spectrum
+MODULATION_EDGES_HZ = (0.5, 2.0, 4.0, 8.0, 16.0, 32.0)  # from slow swells to fast tremolo and speech's 4 Hz between
+QUIETEST = 1e-6  # added before logarithms of modulation energy
+
+SIDE = 64  # pixels; the JPEG is decoded at the nearest reduced size, several times cheaper than in full
+GRID = 4
+ORIENTATIONS = 8
+COLOUR_LEVELS = 4
+
+
+def describe(store: "ShardStore", rows: Sequence[int], advance: Callable[[int], None]) -> tuple[np.ndarray, np.ndarray]:
+    """Embed clips at `rows` of a shard store: image and audio, float32 (N, D) unit rows.
+
+    Every statistic is standardised over these clips, so that all count alike, then each clip is scaled to length 1.
+    InputError when the shards' front end is unknown or a stored frame does not decode.
+    """
+    front_end = _front_end(store)
+    images, sounds = [], []
+    for row in rows:
+        images.append(image_statistics(_small_frame(store, row)))
+        sounds.append(audio_statistics(_spectrogram(store, row, front_end), front_end))
+        advance(1)
+    return unit_rows(standardised(np.stack(images))), unit_rows(standardised(np.stack(sounds)))
+
+
+def standardised(statistics: np.ndarray) -> np.ndarray:
+    """Zero mean and unit variance per column (N, D); a column that is the same for all clips becomes zero."""
+    centred = statistics - statistics.mean(axis=0)
+    spread = centred.std(axis=0)
+    return np.where(spread > 1e-8, centred / np.maximum(spread, 1e-8), 0.0)
+
+
+def audio_statistics(spectrogram: np.ndarray, front_end: FrontEnd) -> np.ndarray:
+    """Log-power spectrogram (F, T) -> float64 (171,): level, then per mel band level, spread and change, modulation."""
+    bands = mel_bands(spectrogram, front_end)
+    means = bands.mean(axis=1)
+    level = means.mean()
+    change = np.abs(np.diff(bands, axis=1)).mean(axis=1)
+    return np.concatenate([[level], means - level, bands.std(axis=1), change, modulation(bands, front_end).ravel()])
+
+
+def modulation(bands: np.ndarray, front_end: FrontEnd) -> np.ndarray:
+    """How strongly groups of bands fluctuate at each rate: mel bands (B, T) -> log energy (groups, rates)."""
+    groups = bands.reshape(MODULATION_GROUPS, -1, bands.shape[1]).mean(axis=1)
+    spectrum = np.abs(np.fft.rfft(groups - groups.mean(axis=1, keepdims=True), axis=1)) ** 2 / bands.shape[1]
+    rates = np.fft.rfftfreq(bands.shape[1], front_end.hop / front_end.sample_rate)
+    slots = np.digitize(rates, MODULATION_EDGES_HZ)
+    energies = [spectrum[:, slots == slot].sum(axis=1) for slot in range(1, len(MODULATION_EDGES_HZ))]
+    return np.log(np.stack(energies, axis=1) + QUIETEST)
+
+
+def mel_bands(spectrogram: np.ndarray, front_end: FrontEnd) -> np.ndarray:
+    """Mean log power of each mel band's bins: (F, T) -> float64 (MEL_BANDS, T).
+
+    Summed, not multiplied by a filter bank: BLAS would wake all cores for a product this small.
+    """
+    edges = mel_edges(front_end)
+    sums = np.add.reduceat(spectrogram.astype(np.float64), edges[:-1], axis=0)
+    return sums / np.diff(edges)[:, None]
+
+
+@cache
+def mel_edges(front_end: FrontEnd) -> np.ndarray:
+    """First bin of each band, evenly spaced on the mel scale, and the end: (MEL_BANDS + 1,) strictly increasing."""
+    bins = front_end.shape[0]
+    mels = np.linspace(0, _mel(front_end.sample_rate / 2), MEL_BANDS + 1)
+    hertz = 700 * (10 ** (mels / 2595) - 1)
+    return np.rint(hertz / hertz[-1] * bins).astype(int)
+
+
+def _mel(hertz: float) -> float:
+    return 2595 * np.log10(1 + hertz / 700)
+
+
+def image_statistics(picture: Image.Image) -> np.ndarray:
+    """SIDE x SIDE RGB picture -> float64 (288,): colour and gradients per grid cell, colour histogram of the whole."""
+    channels = np.asarray(picture.convert("YCbCr"), dtype=np.float64) / 255
+    cells = channels.reshape(GRID, SIDE // GRID, GRID, SIDE // GRID, 3).swapaxes(1, 2).reshape(GRID**2, -1, 3)
+    return np.concatenate(
+        [
+            cells.mean(axis=1).ravel(),
+            cells.std(axis=1).ravel(),
+            np.sqrt(oriented_gradients(channels[..., 0])).ravel(),
+            np.sqrt(colour_histogram(channels)),
+        ]
+    )
+
+
+def oriented_gradients(luma: np.ndarray) -> np.ndarray:
+    """(SIDE, SIDE) -> (GRID**2, ORIENTATIONS): mean gradient magnitude per cell and undirected orientation."""
+    vertical, horizontal = np.gradient(luma)
+    turn = np.arctan2(vertical, horizontal) / np.pi
+    slot = np.rint(turn * ORIENTATIONS).astype(int) % ORIENTATIONS
+    line = np.arange(SIDE) * GRID // SIDE
+    cell = line[:, None] * GRID + line
+    slots, strengths = (cell * ORIENTATIONS + slot).ravel(), np.hypot(vertical, horizontal).ravel()
+    total = np.bincount(slots, strengths, GRID**2 * ORIENTATIONS)
+    return total.reshape(GRID**2, ORIENTATIONS) / (SIDE // GRID) ** 2
+
+
+def colour_histogram(channels: np.ndarray) -> np.ndarray:
+    """Share of pixels per quantised colour: (H, W, 3) in [0, 1] -> (COLOUR_LEVELS ** 3,)."""
+    levels = np.minimum((channels * COLOUR_LEVELS).astype(int), COLOUR_LEVELS - 1)
+    colours = levels @ np.array([COLOUR_LEVELS**2, COLOUR_LEVELS, 1])
+    return np.bincount(colours.ravel(), minlength=COLOUR_LEVELS**3) / colours.size
+
+
+def _small_frame(store: "ShardStore", row: int) -> Image.Image:
+    try:
+        picture = Image.open(io.BytesIO(store.read(row, FRAME)))
+        picture.draft("RGB", (SIDE, SIDE))
+        return picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+    except OSError as error:  # PIL's own errors are OSErrors
+        raise _damaged(store, row, "frame", str(error)) from error
+
+
+def _spectrogram(store: "ShardStore", row: int, front_end: FrontEnd) -> np.ndarray:
+    try:
+        spectrogram = store.spectrogram(row)
+    except ValueError as error:
+        raise _damaged(store, row, "spectrogram", str(error)) from error
+    if spectrogram.shape != front_end.shape or not np.isfinite(spectrogram).all():
+        raise _damaged(store, row, "spectrogram", f"shape {spectrogram.shape}, or values that are not finite")
+    return spectrogram
+
+
+def _damaged(store: "ShardStore", row: int, what: str, seen: str) -> InputError:
+    return InputError(
+        f"the {what} of clip {store.keys[row]!r} in {store.folder} does not decode: {seen}. The shard is damaged: copy "
+        "it again, or ingest again into a new folder."
+    )
+
+
+def _front_end(store: "ShardStore") -> FrontEnd:
+    if store.front_end not in FRONT_ENDS:
+        raise InputError(
+            f"{store.folder} was made with the spectrogram front end {store.front_end!r}; the descriptor knows "
+            f"{', '.join(sorted(FRONT_ENDS))}."
+        )
+    return FRONT_ENDS[store.front_end]

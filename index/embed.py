@@ -1,0 +1,77 @@
+"""`index embed`: choose the clips of one split, encode them, write `embeddings/`.
+
+Only one split is embedded, the training split unless told otherwise: neighbours then never come from test clips.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from index import arrays
+from index.embeddings import write_embeddings
+from manifests.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.store import ShardStore
+
+TRAIN = "train"
+ENCODERS = ("descriptor",)
+
+
+def encoder_version(encoder: str) -> str:
+    """The versioned name stored in meta.json. InputError for an unknown encoder, listing the known ones."""
+    if encoder not in ENCODERS:
+        raise InputError(f"there is no encoder {encoder!r}; known ones: {', '.join(ENCODERS)}.")
+    from index import descriptors
+
+    return descriptors.NAME
+
+
+def rows_of_split(table: pa.Table, split: str) -> np.ndarray:
+    """Rows of the manifest that belong to a split. Where no clip names one, all are training clips.
+
+    InputError when the split is empty; names the splits there are.
+    """
+    splits = table["split"].to_pylist()
+    if not any(splits) and split == TRAIN:
+        splits = [TRAIN] * len(splits)
+    rows = np.flatnonzero(np.array([name == split for name in splits], dtype=bool))
+    if not len(rows):
+        there = sorted({name for name in splits if name}) or ["none, so that all clips count as train"]
+        raise InputError(f"no clip belongs to the split {split!r} (splits in these shards: {', '.join(there)}).")
+    return rows
+
+
+def without_split(table: pa.Table) -> int:
+    """Clips left out of every split because they name none while others do."""
+    unnamed = table["split"].null_count
+    return unnamed if unnamed < table.num_rows else 0
+
+
+def differences(store: "ShardStore", encoder: str, split: str, out: Path) -> list[str] | None:
+    """How the embeddings in `out` differ from those asked for; [] when they are these, None when there are none."""
+    wanted = {"encoder": encoder_version(encoder), "manifest_sha256": store.manifest_sha256, "split": split}
+    return arrays.differences(out, wanted)
+
+
+def embed(
+    store: "ShardStore", rows: np.ndarray, *, encoder: str, split: str, out: Path, advance: Callable[[int], None]
+) -> None:
+    """Encode the clips at `rows` and write the finished folder `out`."""
+    version = encoder_version(encoder)
+    from index.descriptors import describe
+
+    image, audio = describe(store, rows.tolist(), advance)
+    write_embeddings(
+        out,
+        image=image,
+        audio=audio,
+        keys=store.table.take(rows),
+        encoder=version,
+        manifest_sha256=store.manifest_sha256,
+        front_end=store.front_end,
+        split=split,
+    )

@@ -1,0 +1,178 @@
+"""Building `knn/`: the k nearest neighbours of every clip, per modality, from a folder of embeddings.
+
+Queries go through the search in blocks; each block is ranked (`index.ranking`) and appended to the result file, so
+memory stays at the embeddings plus one block. A sample of the rows is then checked against plain float64 arithmetic.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from index import arrays
+from index.agreement import LabelAgreement
+from index.embeddings import Embeddings
+from index.ranking import Ranking, check_k, source_numbers, source_sizes
+from index.search import Search, open_search
+from manifests.errors import InputError, WorkFailed
+
+CHECKED_ROWS = 32  # rows compared with exact arithmetic after each build
+CORPUS_ROWS = 8192  # corpus rows held in float64 at once by that comparison
+SAME_SCORE = 1e-12  # float64 sums of the same products in another order
+
+
+@dataclass(frozen=True)
+class Request:
+    """What neighbours are wanted of which embeddings: all that decides the result (how it is computed does not)."""
+
+    k: int
+    encoder: str
+    manifest_sha256: str
+    embeddings_sha256: str
+
+    @classmethod
+    def of(cls, embeddings: Embeddings, k: int) -> "Request":
+        """InputError when the corpus is too small for k."""
+        check_k(k, source_sizes(source_numbers(embeddings.keys["source_id"].to_pylist())))
+        meta = embeddings.meta
+        return cls(k, str(meta["encoder"]), str(meta["manifest_sha256"]), embeddings.fingerprint())
+
+    def as_meta(self) -> dict[str, object]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Means:
+    """How to compute: backend ("faiss" or "torch"), device ("cpu" or "cuda"), CPU threads (None: all)."""
+
+    backend: str
+    device: str
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is told about one modality once its array is written."""
+
+    index: str
+    recall: float
+    agreement: dict[str, float]
+
+
+def build(
+    embeddings: Embeddings, request: Request, means: Means, out: Path, advance: Callable[[int], None]
+) -> dict[str, object]:
+    """Find all neighbours and write `out` in one step; returns its meta.json.
+
+    `advance` is called with the number of clips done, len(embeddings) per modality. InputError when k is too large for
+    the device; WorkFailed when the disk is full or the check against exact arithmetic fails.
+    """
+    started = time.monotonic()
+    sources = source_numbers(embeddings.keys["source_id"].to_pylist())
+    found: dict[str, _Found] = {}
+    with arrays.replaced_folder(out) as partial:
+        for modality in arrays.MODALITIES:
+            vectors = np.asarray(getattr(embeddings, modality))  # off np.memmap: its indexing is slower
+            search = open_search(vectors, means.backend, means.device, means.threads)
+            ranking = Ranking(vectors, sources, request.k, search.rounding)
+            agreement = LabelAgreement(embeddings.keys["label"].to_pylist(), request.k)
+            found[modality] = _write_neighbours(partial / f"{modality}.npy", ranking, search, agreement, advance)
+        meta = (
+            request.as_meta()
+            | _facts(embeddings, found)
+            | {
+                "device": means.device,
+                "largest_source": ranking.largest_source,
+                "label_agreement_by_chance": agreement.chance(),
+                "seconds": round(time.monotonic() - started, 1),
+            }
+        )
+        arrays.write_keys_and_meta(partial, embeddings.keys, meta)
+    return meta
+
+
+def _write_neighbours(
+    path: Path, ranking: Ranking, search: Search, agreement: LabelAgreement, advance: Callable[[int], None]
+) -> _Found:
+    _check_count(ranking, search)
+
+    def counted() -> Iterator[np.ndarray]:
+        for clips, neighbours in neighbour_blocks(ranking, search):
+            agreement.count(clips, neighbours)
+            advance(len(clips))
+            yield neighbours
+
+    arrays.write_array(path, (len(ranking.vectors), ranking.k), np.dtype(np.int32), counted())
+    recall = sampled_recall(ranking, np.load(path, mmap_mode="r", allow_pickle=False))
+    if recall < 1:
+        raise WorkFailed(
+            f"the neighbours found by {search.name} reach a recall of only {recall:.6f} against exact arithmetic, "
+            "where 1 is promised. Nothing was written; try another --device or --backend, and report this."
+        )
+    return _Found(search.name, recall, agreement.shares())
+
+
+def neighbour_blocks(ranking: Ranking, search: Search) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Search and rank the whole corpus; yields (positions (Q,), neighbours int32 (Q, k)) in corpus order.
+
+    Blocks are ranked in threads beside the search of the next ones: numpy lets go of the interpreter for both.
+    """
+    ranked: deque[tuple[np.ndarray, Future[np.ndarray]]] = deque()
+    with ThreadPoolExecutor(search.rankers) as pool:
+        for start in range(0, len(ranking.vectors), search.block):
+            clips = np.arange(start, min(start + search.block, len(ranking.vectors)))
+            scores, hits = search.hits(ranking.vectors[start : start + search.block], ranking.hits_needed)
+            ranked.append((clips, pool.submit(ranking.neighbours, clips, scores, hits)))
+            if len(ranked) > search.rankers:
+                clips, neighbours = ranked.popleft()
+                yield clips, neighbours.result()
+        for clips, neighbours in ranked:
+            yield clips, neighbours.result()
+
+
+def _check_count(ranking: Ranking, search: Search) -> None:
+    """InputError when the device cannot return as many hits as k and the exclusions need."""
+    if search.largest_count is not None and ranking.hits_needed > search.largest_count:
+        extra = ranking.hits_needed - ranking.k
+        raise InputError(
+            f"--k {ranking.k} needs {ranking.hits_needed} hits a clip ({extra} more than k, for clips of its own video "
+            f"and ties), and {search.name} gives at most {search.largest_count}. Use --device cpu, or k up to "
+            f"{search.largest_count - extra}."
+        )
+
+
+def _facts(embeddings: Embeddings, found: dict[str, _Found]) -> dict[str, object]:
+    return {
+        "metric": "cosine",
+        "index": found["image"].index,
+        "recall_against_exact": min(one.recall for one in found.values()),
+        "recall_rows": min(CHECKED_ROWS, len(embeddings)),
+        "count": len(embeddings),
+        "front_end": embeddings.meta["front_end"],
+        "split": embeddings.meta["split"],
+        "label_agreement": {modality: one.agreement for modality, one in found.items()},
+    }
+
+
+def sampled_recall(ranking: Ranking, neighbours: np.ndarray) -> float:
+    """Share of the true k nearest clips found, over rows spread evenly through the corpus; 1 is perfect.
+
+    Truth is a float64 matrix product, independent of how `neighbours` (N, k) were found; clips that tie with the k-th
+    are as true as it is. Excluded clips count as wrong.
+    """
+    rows = np.unique(np.linspace(0, len(neighbours) - 1, min(CHECKED_ROWS, len(neighbours))).astype(int))
+    queries = ranking.vectors[rows].astype(np.float64)
+    truth = np.empty((len(rows), len(ranking.vectors)))
+    for start in range(0, len(ranking.vectors), CORPUS_ROWS):
+        block = ranking.vectors[start : start + CORPUS_ROWS].astype(np.float64)
+        truth[:, start : start + CORPUS_ROWS] = queries @ block.T
+    truth[ranking.sources[rows][:, None] == ranking.sources] = -np.inf
+    last = np.partition(truth, -ranking.k, axis=1)[:, -ranking.k]
+    found = np.sort(np.array(neighbours[rows]), axis=1)
+    new = np.diff(found, axis=1, prepend=-1) > 0  # a position listed twice counts once
+    right = (np.take_along_axis(truth, found.astype(np.int64), axis=1) >= last[:, None] - SAME_SCORE) & new
+    return float(right.mean())

@@ -1,0 +1,116 @@
+"""Folders of embeddings and of shards, a few dozen clips each, in the real formats."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from index.arrays import KEYS_SCHEMA
+from index.embeddings import unit_rows, write_embeddings
+from pipeline.frontend import DEFAULT
+from pipeline.record import FACTS, FRAME, MANIFEST_SCHEMA, REJECT_SCHEMA, SCHEMA_VERSION, SPECTROGRAM, Member
+from pipeline.shards import shard_name, writing_shard
+
+
+def clip_table(
+    sources: Sequence[str | None], labels: Sequence[str | None] | None = None, split: str = "train"
+) -> pa.Table:
+    keys = [f"clip{number:05d}" for number in range(len(sources))]
+    columns = [keys, list(sources), list(labels or [None] * len(keys)), [split] * len(keys)]
+    return pa.table([pa.array(column, pa.string()) for column in columns], schema=KEYS_SCHEMA)
+
+
+def random_vectors(count: int, dimension: int, seed: int = 0) -> np.ndarray:
+    return unit_rows(np.random.default_rng(seed).standard_normal((count, dimension)))
+
+
+@pytest.fixture
+def make_embeddings(tmp_path: Path) -> Callable[..., Path]:
+    """Write a finished folder of embeddings; 60 clips of 50 videos unless told otherwise."""
+
+    def make(name: str = "embeddings", clips: int = 60, seed: int = 0, **changes: object) -> Path:
+        sources = [f"video{max(number - 10, 0)}" for number in range(clips)]
+        given = {
+            "image": random_vectors(clips, 12, seed),
+            "audio": random_vectors(clips, 8, seed + 1),
+            "keys": clip_table(sources, [f"label{number % 3}" for number in range(clips)]),
+            "encoder": "test",
+            "manifest_sha256": "a" * 64,
+            "front_end": DEFAULT,
+            "split": "train",
+        }
+        write_embeddings(tmp_path / name, **(given | changes))
+        return tmp_path / name
+
+    return make
+
+
+def jpeg(picture: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, "JPEG", quality=95)
+    return content.getvalue()
+
+
+def npy(array: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+def clip_members(kind: int, generator: np.random.Generator) -> dict[str, bytes]:
+    """A clip of one of three kinds: each has its colour and stripes, its pitch and its rhythm, under noise."""
+    stripes = 60 * np.sin(np.arange(256) * (0.1 + 0.15 * kind))
+    picture = 90 + np.eye(3)[kind] * 80 + (stripes[:, None, None] if kind else stripes[None, :, None])
+    picture = np.clip(picture + 8 * generator.standard_normal((256, 256, 3)), 0, 255).astype(np.uint8)
+    loud = 6 * (np.sin(np.arange(300) * (0.05 + 0.3 * kind)) > 0)
+    sound = -14 + generator.standard_normal((257, 300))
+    sound[20 + 60 * kind : 40 + 60 * kind] += loud
+    return {FRAME: jpeg(picture), FACTS: b"{}", SPECTROGRAM: npy(sound.astype(np.float16))}
+
+
+@pytest.fixture
+def make_shards(tmp_path: Path) -> Callable[..., Path]:
+    """Write a finished shard folder of clips in three kinds; kind and label agree, every clip is a video of its own."""
+
+    def make(name: str = "shards", splits: Sequence[str | None] = ("train",) * 12, seed: int = 0) -> Path:
+        folder, generator, rows = tmp_path / name, np.random.default_rng(seed), []
+        folder.mkdir()
+        with writing_shard(folder / shard_name(0)) as shard:
+            for number, split in enumerate(splits):
+                key = f"clip{number:05d}"
+                places = shard.add(key, clip_members(number % 3, generator))
+                rows.append(manifest_row(key, f"kind{number % 3}", split, places))
+        finish_shards(folder, rows)
+        return folder
+
+    return make
+
+
+def manifest_row(key: str, label: str, split: str | None, places: dict[str, Member]) -> dict[str, object]:
+    row = {"key": key, "source_id": key, "shard": shard_name(0), "label": label, "split": split, "duration": 10.0}
+    row |= {"moment": 5.0, "width": 256, "height": 256, "flags": [], "source_path": f"{key}.mp4", "source_sha256": key}
+    for column, member in (("frame", FRAME), ("json", FACTS), ("spec", SPECTROGRAM)):
+        row |= {f"{column}_offset": places[member].offset, f"{column}_size": places[member].size}
+    return row
+
+
+def finish_shards(folder: Path, rows: list[dict[str, object]]) -> None:
+    pq.write_table(pa.Table.from_pylist(rows, MANIFEST_SCHEMA), folder / "manifest.parquet")
+    pq.write_table(pa.Table.from_pylist([], REJECT_SCHEMA), folder / "rejects.parquet")
+    index = {
+        "schema_version": SCHEMA_VERSION,
+        "front_end": DEFAULT,
+        "short_side": 256,
+        "clips": len(rows),
+        "rejects": 0,
+    }
+    index |= {"shards": 1, "options_sha256": "0" * 64}
+    index["manifest_sha256"] = hashlib.sha256((folder / "manifest.parquet").read_bytes()).hexdigest()
+    (folder / "index.json").write_text(json.dumps(index))
