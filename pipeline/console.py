@@ -26,8 +26,6 @@ def run_app(app: typer.Typer) -> None:
         _fail("bad input", error, EXIT_BAD_INPUT)
     except WorkFailed as error:
         _fail("failed", error, EXIT_WORK_FAILED)
-    except KeyboardInterrupt:
-        _fail("interrupted", "the same command continues where this one stopped", 130)
     except BrokenPipeError:  # the reader of our output (`| head`) left; python would complain again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
@@ -49,7 +47,14 @@ def progress(title: str, total: int, unit: str) -> Iterator[Callable[[int], None
 @contextmanager
 def _bar(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),

@@ -40,12 +40,13 @@ REJECT_SCHEMA = pa.schema(
     [("path", pa.string()), ("stage", pa.string()), ("reason", pa.string()), ("message", pa.string())]
 )
 
-SILENT, STATIC, SHORT, TILED = "silent", "static", "short", "tiled"
+SILENT, STATIC, SHORT, TILED, PADDED = "silent", "static", "short", "tiled", "padded"
 FLAGS = {
     SILENT: "the three seconds of sound are digital silence",
     STATIC: "the picture does not change around the moment",
     SHORT: "the clip is shorter than the spectrogram's three seconds",
     TILED: "sound was repeated to fill the three seconds",
+    PADDED: "part of the three seconds has no sound and was left silent",
 }
 
 REASONS = {
@@ -53,6 +54,7 @@ REASONS = {
     "no_video": "the file has no moving picture",
     "no_audio": "the file has no sound",
     "corrupt": "decoding fails at the moment that is needed",
+    "too_large": "its picture is larger than any this project decodes",
     "too_short": "shorter than the shortest clip accepted",
     "decoder_crash": "the decoder took its process down",
     "timeout": "decoding did not end within the time allowed",

@@ -1,0 +1,133 @@
+"""Clips inside tar files: list the members once, read one clip's bytes later.
+
+A plain tar is read at random by offset; a compressed one only forwards, so its clips stay in archive order and one
+task reads them all in one pass. Member names are data: absolute paths, `..` and links are refused, never followed.
+"""
+
+import hashlib
+import json
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from pathlib import Path, PurePosixPath
+
+from pipeline.files import write_whole
+
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+LARGEST_MEMBER = 1 << 30  # bytes; one member is held in memory, and a tar header can claim any size
+BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveMember:
+    """A regular file of an archive. `offset` is its content's place in a plain tar, None in a compressed one.
+
+    `position` counts the archive's members from 0; `problem` says why the member must not be read, None when it may.
+    """
+
+    name: str
+    position: int
+    offset: int | None
+    size: int
+    problem: str | None = None
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file name is that of an archive this module reads."""
+    return name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def is_compressed(name: str) -> bool:
+    """Whether the archive can only be read forwards."""
+    return is_archive(name) and not name.lower().endswith(".tar")
+
+
+def list_members(path: Path, memory: Path | None = None) -> tuple[list[ArchiveMember], str | None]:
+    """All members that are files or links, and what broke the archive (None when it could be read to its end).
+
+    A compressed archive must be unpacked to be listed: the answer is kept in the folder `memory` for the next time.
+    """
+    if memory is None or not is_compressed(path.name):
+        return _list(path)
+    state = path.stat()
+    identity = f"{path.resolve()} {state.st_size} {state.st_mtime_ns}".encode("utf-8", "surrogateescape")
+    kept = memory / f"{hashlib.sha256(identity).hexdigest()}.json"
+    if not kept.exists():
+        members, broken = _list(path)
+        memory.mkdir(parents=True, exist_ok=True)
+        write_whole(kept, json.dumps([[astuple(member) for member in members], broken]).encode())
+    rows, broken = json.loads(kept.read_bytes())
+    return [ArchiveMember(*row) for row in rows], broken
+
+
+def _list(path: Path) -> tuple[list[ArchiveMember], str | None]:
+    members: list[ArchiveMember] = []
+    try:
+        with _open(path) as archive:
+            for position, info in enumerate(_headers(archive)):
+                if not info.isdir():
+                    members.append(_member(info, position, seekable=not is_compressed(path.name)))
+    except BROKEN as error:
+        return members, f"{type(error).__name__}: {error}"
+    return members, None
+
+
+def _member(info: tarfile.TarInfo, position: int, seekable: bool) -> ArchiveMember:
+    return ArchiveMember(info.name, position, info.offset_data if seekable else None, info.size, _problem(info))
+
+
+def _problem(info: tarfile.TarInfo) -> str | None:
+    if info.name.startswith("/") or ".." in PurePosixPath(info.name).parts:
+        return "its path leads out of the archive"
+    if not info.isreg():
+        return "it is a link or a device, not a file"
+    return f"it claims {info.size} bytes, more than {LARGEST_MEMBER}" if info.size > LARGEST_MEMBER else None
+
+
+class _StrictHeader(tarfile.TarInfo):
+    """A member header that complains: the library takes garbage behind the first member for the archive's end."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        try:
+            return super().fromtarfile(archive)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:
+            raise tarfile.ReadError(f"no member header at byte {archive.offset} ({error})") from error
+
+
+def _open(path: Path) -> tarfile.TarFile:
+    """A stream for compressed archives (`r|*` never seeks back), a seekable reader for plain ones."""
+    return tarfile.open(path, "r|*" if is_compressed(path.name) else "r:", tarinfo=_StrictHeader, errorlevel=1)
+
+
+def _headers(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    while (info := archive.next()) is not None:
+        archive.members = []  # the library keeps every header it met; those of 200,000 clips are not small
+        yield info
+
+
+class ForwardReader:
+    """Contents of a compressed archive's members, asked for in archive order."""
+
+    def __init__(self, path: Path) -> None:
+        self._archive = _open(path)
+        self._headers = enumerate(_headers(self._archive))
+
+    def read(self, position: int) -> bytes:
+        """The content of member `position`; positions must increase. Raises one of BROKEN when it cannot be read."""
+        for reached, info in self._headers:
+            if reached == position:
+                return self._content(info)
+        raise EOFError(f"the archive ends before member {position}")
+
+    def _content(self, info: tarfile.TarInfo) -> bytes:
+        handle = self._archive.extractfile(info)
+        content = b"" if handle is None else handle.read(LARGEST_MEMBER)
+        if len(content) != info.size:
+            raise EOFError(f"member {info.name} ends after {len(content)} of {info.size} bytes")
+        return content
+
+    def close(self) -> None:
+        """Release the archive."""
+        self._archive.close()

@@ -1,0 +1,113 @@
+"""The `pipeline` command: videos in, shards out. Options and words only; the work is in the modules it names."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from manifests.errors import InputError
+from pipeline.console import run_app
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Stage 1 of sound source localization: turn videos into training shards.",
+)
+
+
+def main() -> None:
+    """Console script."""
+    run_app(app)
+
+
+@app.command()
+def ingest(
+    src: Annotated[
+        list[Path], typer.Option(help="Folder of videos, loose or in tar files; may be given several times.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the shards; the same command continues an unfinished one.")
+    ] = Path("shards"),
+    meta: Annotated[
+        list[Path] | None,
+        typer.Option(help="Label list (vggsound.csv and others, csv or json). Without it, a csv in --src is used."),
+    ] = None,
+    moment: Annotated[
+        str,
+        typer.Option(help="Moment to keep: annotated (5 s, for VGGSound names), centre, or seconds from the start."),
+    ] = "annotated",
+    short_side: Annotated[
+        int, typer.Option(min=0, help="Pixels of the stored frame's short side; 0 keeps the source's.")
+    ] = 256,
+    shard_clips: Annotated[
+        int | None, typer.Option(min=1, help="Clips per shard. Default: chosen from the corpus.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Running Dask scheduler, tcp://host:port, instead of local.")
+    ] = None,
+    decoder: Annotated[str, typer.Option(help="pyav (in process, fast) or ffmpeg (the binary).")] = "pyav",
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which a clip's decoder is given up.")] = 60.0,
+    max_reject_fraction: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Fail (exit 1) when more than this share of the inputs is rejected.")
+    ] = 1.0,
+) -> None:
+    """Decode every clip once and write shards, a manifest and the list of rejects."""
+    from pipeline.ingest import IngestRequest, decoder_named, run_ingest
+
+    run_ingest(
+        IngestRequest(
+            sources=tuple(src),
+            out=out,
+            meta=tuple(meta or ()),
+            moment=parse_moment(moment),
+            short_side=short_side,
+            shard_clips=shard_clips,
+            workers=workers,
+            scheduler=scheduler,
+            decoder=decoder_named(decoder),
+            timeout=timeout,
+            max_reject_fraction=max_reject_fraction,
+        )
+    )
+
+
+def parse_moment(text: str) -> float | str:
+    """`annotated`, `centre` or a number of seconds >= 0."""
+    if text in ("annotated", "centre"):
+        return text
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds < float("inf"):
+        raise InputError(f"--moment {text!r} is neither annotated nor centre nor a number of seconds from 0 on.")
+    return seconds
+
+
+@app.command()
+def inspect(
+    path: Annotated[
+        Path, typer.Argument(help="A source folder (what would ingest do?) or a shard folder (what is in it?).")
+    ],
+    meta: Annotated[list[Path] | None, typer.Option(help="Label list to try on a source folder.")] = None,
+) -> None:
+    """Show what was recognised in a source folder and why, or what a shard folder holds."""
+    from pipeline.inspection import inspect_path
+
+    inspect_path(path, tuple(meta or ()))
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Option(help="Folder for the corpus.")] = Path("synth"),
+    clips: Annotated[int, typer.Option(min=1, help="Videos to make.")] = 400,
+    seed: Annotated[int, typer.Option(help="Same seed, same pictures and sounds.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
+) -> None:
+    """Make a synthetic corpus of real video files whose sounding objects are known."""
+    from pipeline.cluster import available_cores
+    from pipeline.synth.corpus import write_corpus
+
+    write_corpus(out, clips, seed, workers or available_cores())

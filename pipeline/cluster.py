@@ -1,0 +1,101 @@
+"""Where the work runs: the same tasks on this machine's cores or on a running Dask cluster.
+
+The plan knows nothing of Dask and Dask nothing of clips: a task is a function and a few numbers, its result a few
+counts. Only a window of tasks is handed out at a time, so memory and scheduler load do not grow with the corpus.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from manifests.errors import InputError, WorkFailed
+
+if TYPE_CHECKING:
+    from distributed import Client, Scheduler
+
+Result = TypeVar("Result")
+WAIT_FOR_SCHEDULER, WAIT_FOR_WORKERS = 20, 60  # seconds
+ALLOWED_FAILURES = 50  # worker deaths a task survives; three, Dask's default, would let one bad node end a shard
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+@contextmanager
+def connected(scheduler: str | None, workers: int) -> Iterator["Client"]:
+    """A client of the cluster at `scheduler` ("tcp://host:port"), or of `workers` local processes of one thread."""
+    with _remote(scheduler) if scheduler else _local(workers) as client:
+        client.run_on_scheduler(_tolerate_worker_deaths)
+        yield client
+
+
+@contextmanager
+def _local(workers: int) -> Iterator["Client"]:
+    from distributed import Client, LocalCluster
+
+    cluster = LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        memory_limit=None,
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    )
+    with cluster, Client(cluster) as client:
+        yield client
+
+
+@contextmanager
+def _remote(scheduler: str) -> Iterator["Client"]:
+    from distributed import Client
+
+    try:
+        client = Client(scheduler, timeout=WAIT_FOR_SCHEDULER)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"No Dask scheduler answers at {scheduler} ({error}). Start one with `dask scheduler` and workers with "
+            "`dask worker ADDRESS --nthreads 1`, or leave --scheduler out to use this machine."
+        ) from error
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS)
+        except TimeoutError as error:
+            raise InputError(
+                f"The Dask scheduler at {scheduler} has no worker after {WAIT_FOR_WORKERS} s. Start some with "
+                f"`dask worker {scheduler} --nthreads 1` in an environment that has this project installed."
+            ) from error
+        yield client
+
+
+def _tolerate_worker_deaths(dask_scheduler: "Scheduler") -> None:
+    dask_scheduler.allowed_failures = ALLOWED_FAILURES
+
+
+def run_all(client: "Client", work: Callable[..., Result], jobs: Sequence[tuple[object, ...]]) -> Iterator[Result]:
+    """Results of `work(*job)` in order of completion, never more than a few jobs per worker handed out at a time.
+
+    Raises what a job raised, and WorkFailed when the cluster is lost or keeps losing the workers of a job.
+    """
+    from distributed import CancelledError, as_completed
+    from distributed.comm import CommClosedError
+    from distributed.scheduler import KilledWorker
+
+    waiting = iter(jobs)
+    window = 2 * max(1, sum(client.nthreads().values()))
+    running = as_completed([client.submit(work, *job, pure=False) for job in islice(waiting, window)])
+    try:
+        for future in running:
+            yield future.result()
+            for job in islice(waiting, 1):
+                running.add(client.submit(work, *job, pure=False))
+    except KilledWorker as error:
+        raise WorkFailed(f"A shard lost its worker {ALLOWED_FAILURES} times and was given up ({error}).") from error
+    except (CancelledError, CommClosedError) as error:
+        raise WorkFailed(
+            f"The Dask cluster was lost ({error}). Finished shards are kept; the same command continues."
+        ) from error

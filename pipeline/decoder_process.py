@@ -1,0 +1,208 @@
+"""The process that decodes: reads one request a line, answers with a record's bytes or with the reason there is none.
+
+Media decoders crash and hang, so they run here and not in the worker that writes the shard (`pipeline.isolation` is
+the other end of the pipes and may kill this process at any time). Nothing it does outlives a clip.
+"""
+
+import ctypes
+import hashlib
+import importlib
+import io
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from pipeline.archives import BROKEN, ForwardReader, is_compressed
+from pipeline.record import FACTS, FRAME, SPECTROGRAM, Rejected
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.frontend import FrontEnd
+    from pipeline.media import DecodedClip
+
+JPEG_QUALITY = 90
+HELD_IN_MEMORY = 64 << 20  # bytes; larger files are decoded from disk instead
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is the same for all clips of a run. `decoder` is `module:function` with `pipeline.media.decode_clip`'s
+    signature, `front_end` a name of `pipeline.frontend.FRONT_ENDS`, `short_side` in pixels (0 keeps the source's)."""
+
+    decoder: str
+    short_side: int
+    front_end: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """One clip to decode: its identity, `file` and the place inside it (see `pipeline.sources.Clip`), and the moment:
+    seconds after the clip's start, "annotated" or "centre"."""
+
+    key: str
+    source_id: str
+    label: str | None
+    split: str | None
+    display: str
+    file: str
+    member: str | None
+    position: int
+    offset: int | None
+    size: int
+    moment: float | str
+
+
+def main() -> None:
+    """Serve requests from stdin until it closes; argv[1] holds the Settings."""
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is a row of the rejects, not gigabytes of core files
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a library that prints must not write into the answers
+    make_record = record_maker(Settings(**json.loads(sys.argv[1])))
+    _answer(answers, {"ready": True})
+    for line in sys.stdin.buffer:
+        try:
+            members = make_record(Request(**json.loads(line)))
+        except Rejected as verdict:
+            _answer(answers, {"reason": verdict.reason, "message": verdict.message})
+        else:
+            _answer(answers, {"sizes": {name: len(content) for name, content in members.items()}}, members)
+
+
+def _answer(answers: BinaryIO, header: Mapping[str, object], members: Mapping[str, bytes] | None = None) -> None:
+    answers.write(json.dumps(header).encode() + b"\n")
+    for content in (members or {}).values():
+        answers.write(content)
+    answers.flush()
+
+
+def record_maker(settings: Settings) -> Callable[[Request], dict[str, bytes]]:
+    """A function from request to the record's members by name (`pipeline.record.MEMBERS`); it may raise Rejected."""
+    from pipeline.frontend import FRONT_ENDS, spectrogram
+    from pipeline.media import DecodeOptions
+
+    module, function = settings.decoder.split(":")
+    decode = getattr(importlib.import_module(module), function)
+    front_end = FRONT_ENDS[settings.front_end]
+    _warm_up(front_end)
+    reader = ClipReader()
+
+    def make(request: Request) -> dict[str, bytes]:
+        content, sha256 = reader.read(request)
+        options = DecodeOptions(moment=request.moment, short_side=settings.short_side, front_end=front_end)
+        clip = decode(content, options)
+        facts = _facts(request, clip) | {"source_sha256": sha256, "front_end": front_end.name}
+        return {
+            FRAME: encode_jpeg(clip.frame),
+            FACTS: json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode(),
+            SPECTROGRAM: encode_npy(spectrogram(clip.waveform, front_end)),
+        }
+
+    return make
+
+
+def _warm_up(front_end: "FrontEnd") -> None:
+    """Import and compute what every clip needs once: the first clip's time must not pay for it."""
+    import numpy as np
+
+    from pipeline.frontend import spectrogram
+
+    encode_npy(spectrogram(np.zeros(front_end.samples, np.float32), front_end))
+    encode_jpeg(np.zeros((8, 8, 3), np.uint8))
+
+
+def _facts(request: Request, clip: "DecodedClip") -> dict[str, object]:
+    """The `json` member, but for hash and front end."""
+    height, width = clip.frame.shape[:2]
+    return {
+        "key": request.key,
+        "source_id": request.source_id,
+        "label": request.label,
+        "split": request.split,
+        "source_path": request.display,
+        "duration": round(clip.duration, 6),
+        "moment": round(clip.moment, 6),
+        "frame_pts": round(clip.frame_pts, 6),
+        "width": width,
+        "height": height,
+        "source_width": clip.source_width,
+        "source_height": clip.source_height,
+        "sample_rate": clip.sample_rate,
+        "audio_start": round(clip.audio_start, 6),
+        "flags": sorted(clip.flags),
+    }
+
+
+def encode_jpeg(frame: "np.ndarray") -> bytes:
+    """uint8 (H, W, 3) RGB -> JPEG bytes."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+def encode_npy(array: "np.ndarray") -> bytes:
+    """An array as the bytes of a .npy file, without pickle."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+class ClipReader:
+    """Source bytes of clips: loose files, members of plain tars by offset, members of compressed ones in order."""
+
+    def __init__(self) -> None:
+        self._archive: ForwardReader | None = None
+        self._place = ("", -1)
+
+    def read(self, request: Request) -> tuple[bytes | Path, str]:
+        """A clip's content (its path when too large to hold) and sha256; Rejected when it cannot be read."""
+        if request.size == 0:
+            raise Rejected("unreadable", "the file is empty (0 bytes)")
+        try:
+            content = self._content(request)
+            if isinstance(content, bytes):
+                return content, hashlib.sha256(content).hexdigest()
+            with open(content, "rb") as handle:
+                return content, hashlib.file_digest(handle, "sha256").hexdigest()
+        except BROKEN as error:
+            raise Rejected("unreadable", f"{type(error).__name__}: {error}") from error
+
+    def _content(self, request: Request) -> bytes | Path:
+        path = Path(request.file)
+        if request.member is None:
+            return path if request.size > HELD_IN_MEMORY else path.read_bytes()
+        return self._forward(path, request.position) if is_compressed(path.name) else _slice(path, request)
+
+    def _forward(self, path: Path, position: int) -> bytes:
+        if self._archive is None or self._place[0] != str(path) or self._place[1] >= position:
+            if self._archive is not None:
+                self._archive.close()
+            self._archive = ForwardReader(path)
+        self._place = (str(path), position)
+        return self._archive.read(position)
+
+
+def _slice(path: Path, request: Request) -> bytes:
+    """A member of a plain tar."""
+    assert request.offset is not None
+    with open(path, "rb") as handle:
+        content = os.pread(handle.fileno(), request.size, request.offset)
+    if len(content) < request.size:
+        raise EOFError(f"the archive ends after {len(content)} of the member's {request.size} bytes")
+    return content
+
+
+if __name__ == "__main__":
+    main()

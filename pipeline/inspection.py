@@ -1,0 +1,162 @@
+"""`pipeline inspect`: what ingest would make of a source folder and why; afterwards, what a shard folder holds."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from manifests.errors import InputError
+from pipeline.console import summary
+from pipeline.labels import Labels, find_labels
+from pipeline.plan import automatic_shard_clips, cut_shards, load_head, unique_keys
+from pipeline.record import FLAGS, REASONS
+from pipeline.shard_job import DONE, PLAN
+from pipeline.sources import Clip, Listing, list_sources, readable, stem_key
+from pipeline.store import INDEX, REJECTS, ShardStore
+
+EXAMPLES = 3
+MOST_LINES = 12
+
+
+def inspect_path(path: Path, meta: Sequence[Path]) -> None:
+    """Describe a source folder or a shard folder, whichever `path` is."""
+    if (path / INDEX).exists():
+        inspect_shards(path)
+    elif (path / PLAN / "options.json").exists():
+        inspect_unfinished(path)
+    else:
+        inspect_source(path, meta)
+
+
+# --- before ----------------------------------------------------------------------------------------------------------
+
+
+def inspect_source(root: Path, meta: Sequence[Path]) -> None:
+    """What was recognised in a source folder: names, containers, labels, doubles, refusals, the rest."""
+    listing = list_sources([root])
+    labels = find_labels(meta, listing)
+    joined = labels.join(listing.clips)
+    clips, duplicates = unique_keys(joined)
+    shards = len(cut_shards(clips, automatic_shard_clips(len(clips))))
+    summary(
+        f"source folder {readable(str(root))}",
+        {
+            "clips": f"{len(clips)}, {sum(clip.size for clip in clips) / 1e6:.1f} MB",
+            "shards": f"{shards} would be made of them",
+            "inside tar files": f"{sum(clip.member is not None for clip in clips)} in {listing.archives} archives",
+            "formats": _tally(PurePosixPath(clip.member or clip.path).suffix.lower() for clip in clips),
+            "moment": _moments(clips),
+            "labelled": f"{sum(clip.label is not None for clip in clips)} of {len(clips)}",
+            "splits": _tally(clip.split or "(none)" for clip in clips),
+            "duplicates": _examples(len(duplicates), (f"{double.path}: {double.message}" for double in duplicates)),
+            "refused": _examples(len(listing.refusals), (f"{item.path}: {item.message}" for item in listing.refusals)),
+            "other files": _tally(listing.others.elements()) or "none",
+        },
+    )
+    _print_names(clips)
+    _print_labels(listing, labels, joined)
+
+
+def _moments(clips: Sequence[Clip]) -> str:
+    known = sum(clip.start_known for clip in clips)
+    return f"the annotated 5 s for {known} clips with a VGGSound name, the centre for the other {len(clips) - known}"
+
+
+def _print_names(clips: Sequence[Clip]) -> None:
+    by_naming: dict[str, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        by_naming[clip.naming].append(clip)
+    facts = {
+        naming: _examples(len(group), (f"{clip.display} -> {clip.key}" for clip in group))
+        for naming, group in sorted(by_naming.items())
+    }
+    summary("names", facts)
+
+
+def _print_labels(listing: Listing, labels: Labels, clips: Sequence[Clip]) -> None:
+    for line in labels.describe(listing.clips):
+        print(line)
+    listed = {key for table in labels.tables for key in table.rows}
+    if absent := [clip for clip in clips if listed and stem_key(clip) not in listed]:
+        print(f"labels: no list names {_examples(len(absent), (clip.display for clip in absent))}")
+    if by_folder := [clip for clip in listing.clips if clip.label]:
+        print(f"labels: {len(by_folder)} clips lie in <split>/<class>/, such as {by_folder[0].display}")
+
+
+def _examples(count: int, lines: Iterable[str]) -> str:
+    shown = [line for line, _ in zip(lines, range(EXAMPLES), strict=False)]
+    return f"{count}" + (f", such as {'; '.join(shown)}" if shown else "")
+
+
+def _tally(names: Iterable[str]) -> str:
+    counts = Counter(names).most_common()
+    rest = f", {len(counts) - MOST_LINES} more kinds" if len(counts) > MOST_LINES else ""
+    return ", ".join(f"{name} {count}" for name, count in counts[:MOST_LINES]) + rest
+
+
+# --- after -----------------------------------------------------------------------------------------------------------
+
+
+def inspect_unfinished(out: Path) -> None:
+    """How far an interrupted ingest came."""
+    options, roots = load_head(out / PLAN)
+    with pq.ParquetFile(out / PLAN / "clips.parquet") as plan:
+        shards, clips = plan.num_row_groups, plan.metadata.num_rows
+    summary(
+        f"unfinished shard folder {out}: the command that began it continues it",
+        {
+            "shards": f"{len(list((out / DONE).glob('*.json')))} of {shards} done",
+            "clips": clips,
+            "sources": ", ".join(readable(str(root)) for root in roots),
+            **{name: value for name, value in vars(options).items() if name != "schema_version"},
+        },
+    )
+
+
+def inspect_shards(out: Path) -> None:
+    """What a finished shard folder holds."""
+    store = ShardStore.open(out)
+    table = store.table
+    try:
+        rejects = pq.read_table(out / REJECTS)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{out / REJECTS} cannot be read ({error}). Repeat the `pipeline ingest` command.") from error
+    summary(
+        f"shard folder {out}",
+        {
+            "clips": len(store),
+            "shards": pc.count_distinct(table["shard"]).as_py(),
+            "source videos": pc.count_distinct(table["source_id"]).as_py(),
+            "front end": store.front_end,
+            "stored pictures": _tally(
+                f"{width}x{height}" for width, height in zip(*_columns(table, "width", "height"), strict=True)
+            ),
+            "seconds": _range(table["duration"]),
+            "splits": _tally(split or "(none)" for split in table["split"].to_pylist()),
+            "labels": f"{pc.count_distinct(table['label']).as_py()} kinds: " + _tally(_labels(table)),
+            "rejects": len(rejects),
+        },
+    )
+    _print_counts("flags", Counter(flag for flags in table["flags"].to_pylist() for flag in flags), FLAGS)
+    _print_counts("rejects by reason", Counter(rejects["reason"].to_pylist()), REASONS)
+    summary(f"one sample, {store.keys[0]}", {**store.facts(0), "spectrogram": store.spectrogram(0).shape})
+
+
+def _columns(table: pa.Table, *names: str) -> tuple[list[object], ...]:
+    return tuple(table[name].to_pylist() for name in names)
+
+
+def _labels(table: pa.Table) -> list[str]:
+    return [label or "(none)" for label in table["label"].to_pylist()]
+
+
+def _range(column: pa.ChunkedArray) -> str:
+    return f"{pc.min(column).as_py():.2f} to {pc.max(column).as_py():.2f}, mean {pc.mean(column).as_py():.2f}"
+
+
+def _print_counts(title: str, counts: Counter[str], meanings: dict[str, str]) -> None:
+    if counts:
+        summary(title, {name: f"{count:<6} {meanings.get(name, '')}" for name, count in counts.most_common()})

@@ -1,0 +1,184 @@
+"""One shard, start to end: the task a worker runs (`pipeline.ingest` orders it, `pipeline.cluster` says where).
+
+Every clip is decoded behind `pipeline.isolation`; then tar, manifest rows and marker are written, in this order. A
+shard with a marker is done for ever, one without is done again from its start: nothing half-written counts as done.
+"""
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.decoder_process import Request, Settings
+from pipeline.files import replacing, write_whole
+from pipeline.isolation import Decoder, shared_decoder
+from pipeline.journal import Journal, forget
+from pipeline.plan import IngestOptions, load_head, load_shard
+from pipeline.record import FACTS, FRAME, MANIFEST_SCHEMA, SPECTROGRAM, Member, Rejected
+from pipeline.shards import ShardWriter, shard_name, writing_shard
+from pipeline.sources import Clip
+
+PLAN, DONE, JOURNAL = "plan", "done", "journal"
+FROM_FACTS = ("duration", "moment", "width", "height", "flags", "source_path", "source_sha256")
+
+
+@dataclass
+class ShardSummary:
+    """What became of one shard's clips, or of several shards' together."""
+
+    clips: int = 0
+    records: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    flags: Counter[str] = field(default_factory=Counter)
+
+    def __iadd__(self, other: "ShardSummary") -> "ShardSummary":
+        self.clips += other.clips
+        self.records += other.records
+        self.bytes_read += other.bytes_read
+        self.bytes_written += other.bytes_written
+        self.reasons += other.reasons
+        self.flags += other.flags
+        return self
+
+
+def ingest_shards(out: Path, first: int, end: int, timeout: float) -> ShardSummary:
+    """Do the shards first..end-1 of the plan in `out`, those that have a marker excepted; their summary."""
+    options, roots = load_head(out / PLAN)
+    decoder = shared_decoder(Settings(options.decoder, options.short_side, options.front_end))
+    total = ShardSummary()
+    for shard in range(first, end):
+        if not marker_path(out, shard).exists():
+            ShardJob(out, shard, options, roots, decoder, timeout).run()
+        total += read_marker(out, shard)
+    return total
+
+
+def marker_path(out: Path, shard: int) -> Path:
+    """The file that says shard `shard` is finished."""
+    return out / DONE / f"{shard:06d}.json"
+
+
+def rows_path(out: Path, shard: int) -> Path:
+    """A finished shard's rows of the manifest."""
+    return out / DONE / f"{shard:06d}.parquet"
+
+
+def read_marker(out: Path, shard: int) -> ShardSummary:
+    """A finished shard's counts."""
+    marker = json.loads(marker_path(out, shard).read_bytes())
+    reasons = Counter(reject["reason"] for reject in marker["rejects"])
+    size = marker["tar"]["size"] if marker["tar"] else 0
+    return ShardSummary(
+        marker["clips"], marker["records"], marker["bytes_read"], size, reasons, Counter(marker["flags"])
+    )
+
+
+@dataclass
+class ShardJob:
+    """One shard being made."""
+
+    out: Path
+    shard: int
+    options: IngestOptions
+    roots: tuple[Path, ...]
+    decoder: Decoder
+    timeout: float
+    rows: list[dict[str, object]] = field(default_factory=list)
+    rejects: list[dict[str, str]] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Write tar, rows and marker, in this order; the tar only when a clip succeeded."""
+        clips = load_shard(self.out / PLAN, self.shard)
+        journal = Journal(self.out / JOURNAL, self.shard)
+        try:
+            tar = self._write(clips, journal)
+        finally:
+            journal.close()
+        self._publish(clips, tar)
+        forget(self.out / JOURNAL, self.shard)
+
+    def _write(self, clips: list[Clip], journal: Journal) -> dict[str, object] | None:
+        path = self.out / shard_name(self.shard)
+        with writing_shard(path) as writer:
+            for clip in clips:
+                self._add(clip, journal, writer)
+        if not self.rows:  # a tar without a record would only stop a reader
+            path.unlink()
+            return None
+        return {"name": path.name, "size": writer.size, "sha256": writer.sha256}
+
+    def _add(self, clip: Clip, journal: Journal, writer: ShardWriter) -> None:
+        try:
+            members = self._decode(clip, journal)
+        except Rejected as verdict:
+            stage = "read" if verdict.reason == "unreadable" else "decode"
+            self.rejects.append(reject_row(clip.display, stage, verdict.reason, verdict.message))
+        else:
+            places = writer.add(clip.key, members)
+            self.rows.append(manifest_row(shard_name(self.shard), json.loads(members[FACTS]), places))
+
+    def _decode(self, clip: Clip, journal: Journal) -> dict[str, bytes]:
+        if (verdict := journal.known.get(clip.key)) is not None:
+            raise verdict
+        journal.started(clip.key)
+        try:
+            return self.decoder.decode(self._request(clip), self.timeout)
+        except Rejected as verdict:
+            if verdict.reason in ("decoder_crash", "timeout"):
+                journal.rejected(clip.key, verdict)
+            raise
+
+    def _request(self, clip: Clip) -> Request:
+        moment = self.options.moment
+        if moment == "annotated" and not clip.start_known:
+            moment = "centre"  # nobody annotated a moment of a clip that is not VGGSound's
+        return Request(
+            key=clip.key,
+            source_id=clip.source_id,
+            label=clip.label,
+            split=clip.split,
+            display=clip.display,
+            file=os.path.join(self.roots[clip.root], clip.path),
+            member=clip.member,
+            position=clip.position,
+            offset=clip.offset,
+            size=clip.size,
+            moment=moment,
+        )
+
+    def _publish(self, clips: list[Clip], tar: dict[str, object] | None) -> None:
+        marker = marker_path(self.out, self.shard)
+        marker.parent.mkdir(exist_ok=True)
+        with replacing(rows_path(self.out, self.shard)) as handle:
+            pq.write_table(pa.Table.from_pylist(self.rows, MANIFEST_SCHEMA), handle)
+        facts = {
+            "clips": len(clips),
+            "records": len(self.rows),
+            "bytes_read": sum(clip.size for clip in clips),
+            "tar": tar,
+            "rows": rows_path(self.out, self.shard).name,
+            "flags": Counter(flag for row in self.rows for flag in row["flags"]),
+            "rejects": self.rejects,
+        }
+        write_whole(marker, json.dumps(facts, indent=1, sort_keys=True).encode())
+
+
+def manifest_row(shard: str, facts: dict[str, object], places: dict[str, Member]) -> dict[str, object]:
+    """A record's row of the manifest, from its json member and the place of each member in its tar."""
+    row: dict[str, object] = {"shard": shard} | {
+        name: facts[name] for name in ("key", "source_id", "label", "split", *FROM_FACTS)
+    }
+    for column, member in (("frame", FRAME), ("json", FACTS), ("spec", SPECTROGRAM)):
+        row |= {f"{column}_offset": places[member].offset, f"{column}_size": places[member].size}
+    return row
+
+
+def reject_row(path: str, stage: str, reason: str, message: str) -> dict[str, str]:
+    """A row of rejects.parquet; `stage` is "list", "read" or "decode"."""
+    return {"path": path, "stage": stage, "reason": reason, "message": message}

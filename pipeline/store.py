@@ -1,0 +1,184 @@
+"""Reading a finished shard folder at random: any member of any clip by its manifest row.
+
+Training streams the tars in order; whoever needs single clips (neighbours, evaluation, embeddings, reports) reads them
+here, through the manifest's offsets, with one `pread` per member. An unfinished folder is refused.
+"""
+
+import io
+import json
+import os
+from functools import cached_property, lru_cache
+from pathlib import Path
+from tarfile import BLOCKSIZE
+from typing import TYPE_CHECKING, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.errors import InputError
+from pipeline.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MANIFEST, REJECTS, INDEX = "manifest.parquet", "rejects.parquet", "index.json"
+COLUMN_OF = {FRAME: "frame", FACTS: "json", SPECTROGRAM: "spec"}
+OPEN_SHARDS = 256
+
+
+def read_index(folder: Path | str) -> dict[str, object]:
+    """What the finished folder says of itself. InputError when it is missing, unfinished or of another version."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(
+            f"There is no shard folder {folder}. Make it with `pipeline ingest --src VIDEOS --out {folder}`."
+        )
+    try:
+        index = json.loads((folder / INDEX).read_bytes())
+    except FileNotFoundError as error:
+        began = (folder / "plan").is_dir()
+        state = (
+            "is unfinished: repeat its `pipeline ingest` command" if began else "holds no shards: give another folder"
+        )
+        raise InputError(f"The folder {folder} has no {INDEX}, so it {state}.") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{folder / INDEX} is damaged ({error}). Repeat the `pipeline ingest` command.") from error
+    if index.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(
+            f"The shards in {folder} have schema version {index.get('schema_version')}, this program reads "
+            f"{SCHEMA_VERSION}. Ingest the videos again into a new folder."
+        )
+    return cast(dict[str, object], index)
+
+
+class ShardStore:
+    """A finished shard folder. Rows are positions in the manifest; safe to use in forked workers."""
+
+    def __init__(self, folder: Path, index: dict[str, object], table: pa.Table) -> None:
+        self.folder = folder
+        self.table = table
+        self.front_end = str(index["front_end"])
+        self.manifest_sha256 = str(index["manifest_sha256"])
+        self._descriptor = lru_cache(OPEN_SHARDS)(self._open_shard)
+        self._shards = table.column("shard").to_pylist()
+        self._places = {
+            member: (table.column(f"{name}_offset").to_numpy(), table.column(f"{name}_size").to_numpy())
+            for member, name in COLUMN_OF.items()
+        }
+
+    @classmethod
+    def open(cls, folder: Path | str) -> "ShardStore":
+        """Open a folder `pipeline ingest` has finished. InputError when missing, unfinished or of another version."""
+        folder = Path(folder)
+        index = read_index(folder)
+        try:
+            table = pq.read_table(folder / MANIFEST, schema=MANIFEST_SCHEMA)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise InputError(
+                f"{folder / MANIFEST} cannot be read ({error}). Repeat the `pipeline ingest` command into a new folder."
+            ) from error
+        return cls(folder, index, table)
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """Keys in row order."""
+        return cast(list[str], self.table.column("key").to_pylist())
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {key: row for row, key in enumerate(self.keys)}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._rows
+
+    def row_of(self, key: str) -> int:
+        """The row of a key. InputError names key and folder when it is not there."""
+        row = self._rows.get(key)
+        if row is None:
+            raise InputError(
+                f"The clip {key} is not among the {len(self)} clips of {self.folder}. {self.folder / REJECTS} says "
+                "whether it was rejected; otherwise it was not in the ingested folder."
+            )
+        return row
+
+    def read(self, row: int, member: str) -> bytes:
+        """One member's content; `member` is one of `pipeline.record.MEMBERS`. InputError when the shard is damaged."""
+        offsets, sizes = self._places[member]
+        size = int(sizes[row])
+        content = os.pread(self._descriptor(self._shards[row]).number, size, int(offsets[row]))
+        if len(content) != size:
+            raise InputError(
+                f"{self.folder / self._shards[row]} ends before the {member} of {self.keys[row]}: the shard is "
+                "truncated. Copy it again, or ingest again into a new folder."
+            )
+        return content
+
+    def frame(self, row: int) -> "np.ndarray":
+        """uint8 (H, W, 3) RGB."""
+        import numpy as np
+        from PIL import Image
+
+        with Image.open(io.BytesIO(self.read(row, FRAME))) as picture:
+            return np.asarray(picture.convert("RGB"))
+
+    def spectrogram(self, row: int) -> "np.ndarray":
+        """float16 (frequencies, times), read-only; see `front_end`."""
+        return decode_spectrogram(self.read(row, SPECTROGRAM))
+
+    def facts(self, row: int) -> dict[str, object]:
+        """The json member: source, times, sizes, label, flags."""
+        return cast(dict[str, object], json.loads(self.read(row, FACTS)))
+
+    def shard_path(self, row: int) -> Path:
+        """The tar that holds a row."""
+        return self.folder / self._shards[row]
+
+    def byte_range(self, first: int, last: int) -> tuple[int, int]:
+        """Start and end (bytes) of the whole members of rows first..last, headers and padding included.
+
+        Both rows are in one shard. What lies between is a valid tar without its closing blocks.
+        """
+        is_first_of_shard = first == 0 or self._shards[first - 1] != self._shards[first]
+        return 0 if is_first_of_shard else self._end(first - 1), self._end(last)
+
+    def _end(self, row: int) -> int:
+        """Where the row's last member ends, padded to the tar's blocks."""
+        end = max(int(offsets[row]) + int(sizes[row]) for offsets, sizes in self._places.values())
+        return -(-end // BLOCKSIZE) * BLOCKSIZE
+
+    def _open_shard(self, shard: str) -> "_Descriptor":
+        try:
+            return _Descriptor(self.folder / shard)
+        except OSError as error:
+            raise InputError(
+                f"{self.folder / shard} cannot be opened ({error.strerror}). The folder is incomplete: copy that shard "
+                "again, or ingest again into a new folder."
+            ) from error
+
+
+class _Descriptor:
+    """An open file, closed with its last reference."""
+
+    def __init__(self, path: Path) -> None:
+        self.number = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if hasattr(self, "number"):
+            os.close(self.number)
+
+
+def decode_spectrogram(content: bytes) -> "np.ndarray":
+    """`.npy` bytes -> a read-only view of the array in them; pickled objects are refused (ValueError)."""
+    import numpy as np
+
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    if version != (1, 0):
+        raise ValueError(f"expected a .npy of version 1.0, got {version}")
+    shape, column_major, dtype = np.lib.format.read_array_header_1_0(stream)
+    if dtype.hasobject or column_major:
+        raise ValueError(f"expected a plain row-major array, got dtype {dtype}, column_major {column_major}")
+    return np.frombuffer(content, dtype, offset=stream.tell()).reshape(shape)

@@ -1,0 +1,129 @@
+"""The `pipeline` command as a user meets it: words, exit codes, real clips."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from manifests.errors import InputError
+from pipeline.cli import parse_moment
+from pipeline.store import ShardStore
+
+SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
+REAL = SHARED / "videos" / "vggsound_real"
+LABELS = SHARED / "metadata" / "vggsound" / "vggsound_rebuilt_82781.csv.gz"
+
+
+def pipeline(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from pipeline.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def real_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The genuine VGGSound clips, ingested into the default folder."""
+    if not REAL.exists() or not LABELS.exists():
+        pytest.skip("the genuine VGGSound clips are not beside the repository")
+    folder = tmp_path_factory.mktemp("real")
+    result = pipeline("ingest", "--src", REAL, "--meta", LABELS, "--workers", 1, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert "records  5\n" in result.stdout
+    assert "clips/s" in result.stdout
+    assert "5/5 clips" in result.stderr
+    return folder / "shards"
+
+
+def test_the_five_genuine_clips_under_their_canonical_keys(real_shards: Path) -> None:
+    store = ShardStore.open(real_shards)
+    assert dict(zip(store.keys, store.table["label"].to_pylist(), strict=True)) == {
+        "-0pJqpNjft4_000267": "cow lowing",
+        "3qesirWAGt4_000020": "dog barking",
+        "M1pPtg6a_g8_000230": "playing piano",
+        "ZYc410CE4Rg_000000": None,
+        "aEYwqY-Zt_k_000011": "donkey, ass braying",
+    }
+    for row in range(5):
+        facts = store.facts(row)
+        assert facts["moment"] == 5.0
+        assert 4.9 < facts["frame_pts"] <= 5.0
+        assert store.spectrogram(row).shape == (257, 300)
+        assert min(store.frame(row).shape[:2]) == 256
+        assert store.frame(row).std() > 10
+    assert pq.read_metadata(real_shards / "rejects.parquet").num_rows == 0
+
+
+def test_inspect_before_and_after(real_shards: Path) -> None:
+    before = pipeline("inspect", REAL, "--meta", LABELS)
+    assert before.returncode == 0, before.stderr
+    assert "3qesirWAGt4_20000_30000.mp4 -> 3qesirWAGt4_000020" in before.stdout
+    assert "no list names 1, such as ZYc410CE4Rg_0_10000.mp4" in before.stdout
+    after = pipeline("inspect", real_shards)
+    assert after.returncode == 0, after.stderr
+    for fact in ("log-power-11025-512-110-v1", "donkey, ass braying 1", "test 4", "(257, 300)"):
+        assert fact in after.stdout
+
+
+def test_a_second_run_says_so_quickly_and_other_options_are_refused(real_shards: Path) -> None:
+    again = pipeline("ingest", "--src", REAL, "--meta", LABELS, "--out", real_shards)
+    assert (again.returncode, "already finished" in again.stdout) == (0, True)
+    other = pipeline("ingest", "--src", REAL, "--out", real_shards, "--short-side", 128)
+    assert other.returncode == 2
+    assert "short_side was 256, now 128" in other.stderr
+
+
+def test_bad_input_is_a_paragraph_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("no video")
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.mp4").write_text("not a video either")
+    (tmp_path / "stat.csv").write_text("ambulance siren,1050,vehicle\n")
+    cases = {
+        ("--src", tmp_path / "gone"): "does not exist",
+        ("--src", tmp_path / "empty"): "is empty",
+        ("--src", tmp_path / "texts"): "only: 1 .txt",
+        ("--src", tmp_path / "videos", "--meta", tmp_path / "stat.csv"): "no known format",
+        ("--src", tmp_path / "videos", "--moment", "noon"): "neither annotated nor centre",
+        ("--src", tmp_path / "videos", "--decoder", "vlc"): "pyav, ffmpeg",
+        ("--src", tmp_path / "videos", "--out", "/proc/nowhere"): "cannot be written",
+    }
+    for arguments, words in cases.items():
+        result = pipeline("ingest", *arguments, cwd=tmp_path)
+        assert result.returncode == 2, (arguments, result.stderr)
+        assert words in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_nothing_usable_is_exit_code_1(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.mp4").write_text("not a video")
+    result = pipeline("ingest", "--src", "videos", "--out", "out", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "None of the 1 inputs became a record" in result.stderr
+    assert "unreadable" in result.stdout
+    unfinished = pipeline("inspect", "out", cwd=tmp_path)
+    assert "unfinished shard folder" in unfinished.stdout
+
+
+def test_moments() -> None:
+    assert [parse_moment(text) for text in ("annotated", "centre", "2.5", "0")] == ["annotated", "centre", 2.5, 0.0]
+    for text in ("-1", "inf", "nan", "middle"):
+        with pytest.raises(InputError, match="--moment"):
+            parse_moment(text)
+
+
+@pytest.mark.parametrize("command", [[], ["ingest"], ["inspect"], ["synth"]])
+def test_help_is_quick_and_loads_nothing_heavy(command: list[str]) -> None:
+    code = (
+        "import sys\nfrom pipeline.cli import main\n"
+        f"sys.argv = ['pipeline', *{command!r}, '--help']\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print('LOADED', [name for name in ('numpy', 'pyarrow', 'distributed', 'av', 'torch') if name in sys.modules])"
+    )
+    start = time.monotonic()
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "LOADED []" in shown
+    assert time.monotonic() - start < 5  # on a loaded machine; 0.25 s on an idle one
