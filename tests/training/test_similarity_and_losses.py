@@ -1,0 +1,53 @@
+"""Closed forms of the shared building blocks."""
+
+import math
+
+import pytest
+import torch
+
+from training.losses import info_nce, symmetric_info_nce
+from training.similarity import cosine_maps, max_response, mean_response, paired_maps, pooled_response, unit
+
+
+@pytest.mark.parametrize("size", [2, 7, 64])
+def test_uniform_logits_give_the_logarithm_of_the_batch(size: int) -> None:
+    logits = torch.full((size, size), 3.7)
+    assert float(info_nce(logits)) == pytest.approx(math.log(size), abs=1e-6)
+    assert float(symmetric_info_nce(logits)) == pytest.approx(2 * math.log(size), abs=1e-6)
+
+
+def test_info_nce_of_two_by_hand() -> None:
+    logits = torch.tensor([[2.0, 0.0], [1.0, -1.0]])
+    rows = (math.log1p(math.exp(-2.0)) + math.log1p(math.exp(2.0))) / 2
+    columns = (math.log1p(math.exp(-1.0)) + math.log1p(math.exp(1.0))) / 2
+    assert float(info_nce(logits)) == pytest.approx(rows, abs=1e-6)
+    assert float(symmetric_info_nce(logits)) == pytest.approx(rows + columns, abs=1e-6)
+
+
+def test_info_nce_survives_half_precision_logits() -> None:
+    logits = torch.full((4, 4), 200.0, dtype=torch.bfloat16)
+    assert float(info_nce(logits)) == pytest.approx(math.log(4), abs=1e-6)
+
+
+def test_maps_against_loops() -> None:
+    torch.manual_seed(0)
+    visual, audio = unit(torch.randn(3, 5, 2, 4)), unit(torch.randn(3, 5))
+    maps = cosine_maps(visual, audio)
+    assert maps.shape == (3, 3, 2, 4)
+    for n in range(3):
+        for m in range(3):
+            for y in range(2):
+                for x in range(4):
+                    expected = torch.cosine_similarity(visual[n, :, y, x], audio[m], dim=0)
+                    assert float(maps[n, m, y, x]) == pytest.approx(float(expected), abs=1e-6)
+    assert torch.allclose(paired_maps(visual, audio), torch.stack([maps[n, n] for n in range(3)]), atol=1e-6)
+    assert torch.equal(max_response(maps), maps.flatten(2).max(dim=2).values)
+    assert torch.allclose(mean_response(maps), maps.flatten(2).mean(dim=2))
+
+
+def test_pooled_response_is_the_cosine_of_the_max_pooled_picture() -> None:
+    torch.manual_seed(1)
+    visual, audio = unit(torch.randn(3, 5, 2, 2)), unit(torch.randn(4, 5))
+    pooled = visual.flatten(2).max(dim=2).values
+    expected = torch.stack([torch.cosine_similarity(pooled, a.expand(3, 5), dim=1) for a in audio], dim=1)
+    assert torch.allclose(pooled_response(visual, audio), expected, atol=1e-6)

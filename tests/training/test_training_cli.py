@@ -1,0 +1,141 @@
+"""The `training` command as a user types it, with right and wrong arguments."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+COMMANDS = {"pipeline", "index", "training"}
+CONFIG = """
+name: tiny
+method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
+data: {{shards: {shards}, image_size: 32}}
+encoders: {{image: {{blocks: [1, 1], weights: none}}, audio: {{blocks: [1, 1], input_pool: [4, 3]}}}}
+optim: {{epochs: 2, batch_size: 16, learning_rate: 1.0e-3}}
+evaluation: {{test_set: boxes, truth: {truth}}}
+"""
+
+
+def command(name: str, *arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    """Run a console command in its own process, as a user would."""
+    code = f"from {name}.cli import main; main()"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    line = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+
+
+@pytest.fixture(scope="module")
+def truth(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Boxes of the sixteen test clips and of one clip that is not in the shards."""
+    table = pq.read_table(shards / "manifest.parquet")
+    keys = [
+        key for key, split in zip(*(table[c].to_pylist() for c in ("key", "split")), strict=True) if split == "test"
+    ]
+    entries = [
+        {"file": key, "class": "square", "bbox": [[0.2, 0.25, 0.6, 0.75]]} for key in [*keys, "absentclip0_000001"]
+    ]
+    path = tmp_path_factory.mktemp("truth") / "boxes.json"
+    path.write_text(json.dumps(entries))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(shards: Path, truth: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run trained and evaluated through the command line; the folder it happened in."""
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "tiny.yaml").write_text(CONFIG.format(shards=shards, truth=truth))
+    result = command("training", "run", "tiny.yaml", "--device", "cpu", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert "trained" in result.stdout
+    return folder
+
+
+def test_a_finished_run_is_left_alone(trained: Path) -> None:
+    result = command("training", "run", "tiny.yaml", cwd=trained)
+    assert result.returncode == 0
+    assert "already finished" in result.stdout
+
+
+def test_evaluate_writes_one_row_a_sample_and_names_the_missing_clip(trained: Path) -> None:
+    result = command("training", "evaluate", "runs/tiny", cwd=trained)
+    assert result.returncode == 0, result.stderr
+    assert "16 of 17 clips scored" in result.stdout
+    for word in ("centred disc", "whole image", "random", "audio visual", "ceiling"):
+        assert word in result.stdout
+    folder = next((trained / "runs/tiny").glob("*/evaluation"))
+    for protocol in ("ezvsl", "adaptive"):
+        facts = json.loads((folder / f"boxes.{protocol}.json").read_text())
+        assert (facts["n_scored"], facts["n_expected"], facts["missing"]) == (16, 17, ["absentclip0_000001"])
+        rows = pq.read_table(folder / f"boxes.{protocol}.parquet").to_pylist()
+        own = [row["iou"] for row in rows if row["map"] == "audio_visual"]
+        assert len(own) == 16
+        assert facts["scores"]["audio_visual"]["mean_iou"] == pytest.approx(sum(own) / 16)
+
+
+def test_embeddings_of_the_run_feed_the_index(trained: Path, shards: Path) -> None:
+    assert command("training", "embed", "runs/tiny", cwd=trained).returncode == 0
+    result = command("index", "build-knn", "--k", 5, "--shards", shards, cwd=trained)
+    assert result.returncode == 0, result.stderr
+    too_many = command("index", "build-knn", "--k", 1000, "--shards", shards, cwd=trained)
+    assert too_many.returncode == 2
+    assert "61" in too_many.stderr
+    assert "Traceback" not in too_many.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "nowhere.yaml"], ["nowhere.yaml", "ezvsl_semantic.yaml"]),
+        (["run", "ezvsl.yaml"], ["shard", "pipeline ingest"]),
+        (["run", "ezvsl.yaml", "method.name=ezvls"], ["unknown method 'ezvls'", "slavc"]),
+        (["evaluate", "runs/absent"], ["no finished run at runs/absent"]),
+        (["embed", "runs/absent"], ["no finished run"]),
+        (["report", "runs/absent"], ["no finished run"]),
+        (["localize", "runs/absent", "video.mp4"], ["there is no video video.mp4"]),
+        (["localize", "runs/absent", __file__], ["no finished run"]),
+        (["pretrain", "--src", "nowhere"], ["nowhere", "<label>/<picture>.jpg"]),
+        (["methods", "nothing"], ["unknown method 'nothing'"]),
+    ],
+)
+def test_bad_input_is_one_paragraph_and_exit_code_two(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+    result = command("training", *arguments, cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_methods_lists_every_method_and_prints_a_page() -> None:
+    listed = command("training", "methods").stdout
+    assert "ezvsl" in listed
+    assert "slavc" in listed
+    assert "Deviations" in command("training", "methods", "ezvsl").stdout
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_help_loads_nothing_heavy(name: str) -> None:
+    """`--help` must answer at once: importing the command must not import torch, dask, faiss, av or matplotlib."""
+    heavy = ["torch", "dask", "distributed", "faiss", "av", "matplotlib", "webdataset", "scipy", "pandas", "pyarrow"]
+    code = f"import sys, {name}.cli; print([m for m in {heavy} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert command(name, "--help").returncode == 0
+
+
+SURFACE = {
+    "pipeline": {"synth", "ingest", "inspect"},
+    "index": {"embed", "build-knn"},
+    "training": {"run", "evaluate", "embed", "report", "localize", "pretrain", "methods"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_commands_are_frozen(name: str) -> None:
+    """Renaming a command breaks users' scripts: it must be a deliberate change, made here too."""
+    code = f"from {name}.cli import app; import typer; print(*typer.main.get_command(app).commands)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert set(found) == SURFACE[name]

@@ -1,0 +1,153 @@
+"""The `training` command: run, evaluate, embed, report, localize, pretrain, methods."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.console import run_app, summary
+
+app = typer.Typer(
+    help="Train sound source localizers on shards, score them, show them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Shards = Annotated[Path | None, typer.Option(help="shard folder; default: the one the run was trained on")]
+
+
+@app.command()
+def run(
+    config: Annotated[str, typer.Argument(help="a YAML file, or the name of a packaged config")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value ...")] = None,
+    runs: Annotated[Path, typer.Option(help="where run folders are made")] = Path("runs"),
+    device: Device = "auto",
+) -> None:
+    """Train a run, or resume it; a finished one is left alone."""
+    from training.config import load_config
+    from training.run import start
+
+    folder, trained = start(load_config(config, tuple(overrides or ())), runs, device)
+    summary(
+        "trained" if trained else "already finished", {"run": folder, "took": (folder / "DONE").read_text().strip()}
+    )
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="a finished run folder, or runs/<name> when it holds one")],
+    truth: Annotated[Path | None, typer.Option(help="annotations of the test set (vggss.json format)")] = None,
+    test_set: Annotated[str | None, typer.Option(help="name of the test set in results")] = None,
+    protocol: Annotated[list[str] | None, typer.Option(help="protocol name; may be repeated")] = None,
+    shards: Shards = None,
+    device: Device = "auto",
+) -> None:
+    """Score a run on a test set: one row per sample, floors and ceiling beside every number."""
+    from training.evaluate import evaluate as score
+    from training.evaluate import table
+    from training.runs import load_run
+
+    results = score(load_run(run, pick_device(device)), truth, test_set, tuple(protocol or ()), shards)
+    for result in results:
+        print(table(result))
+
+
+@app.command()
+def embed(
+    run: Annotated[Path, typer.Argument(help="a finished run folder, or runs/<name> when it holds one")],
+    out: Annotated[Path, typer.Option(help="where the arrays go")] = Path("embeddings"),
+    shards: Shards = None,
+    device: Device = "auto",
+) -> None:
+    """Embed the training clips with a trained run, for `index build-knn`."""
+    from pipeline.store import ShardStore
+    from training.embed import embed as write
+    from training.runs import load_run
+
+    loaded = load_run(run, pick_device(device))
+    count = write(loaded, ShardStore.open(shards or loaded.config.data.shards), out)
+    summary("embedded", {"run": loaded.folder, "clips": count, "embeddings": out})
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="evaluated run folders (or runs/<name>)")],
+    shards: Annotated[Path | None, typer.Option(help="shard folder with the gallery's pictures")] = None,
+    out: Annotated[Path, typer.Option(help="folder of the page")] = Path("report"),
+) -> None:
+    """Write one static page that opens offline: tables, learning curves, gallery with sound."""
+    from training.report import write_report
+    from training.runs import resolve_run
+
+    page = write_report([resolve_run(path) for path in runs], shards, out)
+    summary("report", {"page": page.resolve(), "size": f"{page.stat().st_size / 1e6:.1f} MB"})
+
+
+@app.command()
+def localize(
+    run: Annotated[Path, typer.Argument(help="a finished run folder, or runs/<name> when it holds one")],
+    video: Annotated[Path, typer.Argument(help="any video with sound")],
+    out: Annotated[Path, typer.Option(help="the video with the heat map over it")] = Path("overlay.mp4"),
+    maps_per_second: Annotated[float, typer.Option(help="moments a second")] = 4.0,
+    device: Device = "auto",
+) -> None:
+    """Put a run's heat map over a video, with its sound, and write peaks and confidences as JSON beside it."""
+    from training.localize import localize as draw
+
+    facts = draw(run, video, out, maps_per_second=maps_per_second, device=pick_device(device))
+    summary("localized", facts)
+
+
+@app.command()
+def pretrain(
+    src: Annotated[Path, typer.Option(help="pictures as <label>/<name>.jpg")],
+    out: Annotated[Path, typer.Option(help="weight file to write")] = Path("pretrained.safetensors"),
+    blocks: Annotated[str, typer.Option(help="residual blocks per stage")] = "2,2,2,2",
+    width: Annotated[int, typer.Option(help="channels of the first stage")] = 64,
+    image_size: int = 224,
+    epochs: int = 10,
+    batch_size: int = 64,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+) -> None:
+    """Train an image trunk to classify labelled pictures: the stand-in where ImageNet weights cannot be had."""
+    if out.is_file():
+        summary("already finished", {"weights": out})
+        return
+    from training.config import Encoder
+    from training.pretrain import Options
+    from training.pretrain import pretrain as fit
+
+    encoder = Encoder(blocks=[part.strip() for part in blocks.split(",")], width=width)
+    options = Options(encoder, image_size, epochs, batch_size, learning_rate, seed)
+    summary("pretrained", {"weights": out, **fit(src, out, options)})
+
+
+@app.command()
+def methods(
+    name: Annotated[str | None, typer.Argument(help="print this method's page")] = None,
+) -> None:
+    """List the methods with their citation, or print one's mathematics, citation and deviations."""
+    from training.methods import method_names, method_page
+
+    if name:
+        print(method_page(name))
+        return
+    for known in method_names():
+        print(f"{known:<16} {method_page(known).splitlines()[0]}")
+
+
+def pick_device(name: str) -> str:
+    """`auto` means the GPU when there is one."""
+    if name != "auto":
+        return name
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    run_app(app)

@@ -1,0 +1,255 @@
+"""What a training run is, as frozen records that own their validation; every mistake is reported at once.
+
+A run is described by one YAML file. Its sections are the models below; the `method:` section is validated by the
+`Config` of the method it names. `extends:` loads one parent file first (one level, no interpolation), and dotted
+overrides from the command line (`optim.learning_rate=3e-4`) come last.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+
+from manifests.errors import InputError
+
+PACKAGED = Path(__file__).parent / "configs"
+
+
+ImagePolicy = Literal["none", "crop_flip", "simclr", "moco"]
+AudioPolicy = Literal["none", "time_shift", "masks"]
+
+
+class Section(BaseModel):
+    """A part of a run's description: immutable, and an unknown key is an error, not silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Data(Section):
+    """Where the samples come from and how they reach the model."""
+
+    shards: Path = Path("shards")
+    split: str = Field("train", description="clips of this split; clips without a split count as train")
+    neighbours: Path = Path("knn")
+    image_size: PositiveInt = Field(224, description="side of the square picture the model sees, pixels")
+    crop_scale: float = Field(1.1, ge=1.0, description="short side before the random crop, times image_size")
+    flip: bool = True
+    image_policy: Literal["none", "crop_flip", "simclr", "moco"] = Field(
+        "none", description="applied after the crop and flip"
+    )
+    audio_policy: AudioPolicy = "none"
+    colour_jitter: float = Field(0.0, ge=0.0, le=1.0, description="brightness, contrast, saturation strength")
+    audio_mean: float = Field(0.0, description="subtracted from the log power; 0 is the LVS family's")
+    audio_deviation: PositiveFloat = Field(12.0, description="then divided by; 12 is the LVS family's")
+    workers: int = Field(0, ge=0, description="reader processes per rank; part of the order of samples")
+    shuffle: PositiveInt = Field(1000, description="samples in the shuffle buffer of each stream")
+    drop_flagged: tuple[str, ...] = Field(("silent",), description="flags whose clips are left out of training")
+
+
+class Encoder(Section):
+    """One convolutional trunk. `blocks`, `last_stride` and `input_pool` shape a ResNet; the VGG layouts are fixed."""
+
+    layout: Literal["resnet", "vgg16", "vggish"] = Field("resnet", description="vgg16: pictures; vggish: sounds")
+    blocks: tuple[PositiveInt, ...] = Field(
+        (2, 2, 2, 2), min_length=2, max_length=4, description="residual blocks per stage"
+    )
+    width: PositiveInt = Field(64, description="channels of the first stage; each further stage doubles them")
+    last_stride: Literal[1, 2] = Field(2, description="1 keeps stage 4 at stride 16 (LVS family), 2 at 32 (EZ-VSL)")
+    input_pool: tuple[PositiveInt, PositiveInt] = Field((1, 1), description="average pooling before the trunk")
+    weights: str = Field("none", description="imagenet, none, or a file written by `training pretrain`")
+    frozen: bool = False
+
+    @model_validator(mode="after")
+    def _fixed_layouts_have_no_shape(self) -> "Encoder":
+        shaped = (self.blocks, self.last_stride, self.input_pool) != ((2, 2, 2, 2), 2, (1, 1))
+        if self.layout != "resnet" and shaped:
+            raise ValueError(f"layout {self.layout} is fixed; blocks, last_stride and input_pool belong to resnet")
+        return self
+
+
+class Encoders(Section):
+    """The image trunk and the audio trunk."""
+
+    image: Encoder = Encoder(weights="imagenet")
+    audio: Encoder = Encoder()
+
+
+class Optim(Section):
+    """How the parameters move."""
+
+    epochs: PositiveInt = 20
+    batch_size: PositiveInt = Field(128, description="clips per step over all ranks")
+    replicas: PositiveInt = Field(
+        1, description="equal parts of the batch, each with its own negatives and batch-norm statistics"
+    )
+    optimiser: Literal["adam", "adamw"] = "adam"
+    learning_rate: PositiveFloat = 1e-4
+    weight_decay: float = Field(0.0, ge=0.0)
+    warmup_steps: int = Field(0, ge=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> "Optim":
+        if self.batch_size % self.replicas:
+            raise ValueError(f"batch_size {self.batch_size} is not a multiple of replicas {self.replicas}")
+        return self
+
+
+class ObjectPrior(Section):
+    """Object-guided localization: a classifier's map mixed into the audio-visual one, and a floor of its own."""
+
+    weights: str = Field("imagenet", description="imagenet, or a file written by `training pretrain`")
+    kind: Literal["activation", "class_posterior"] = "activation"
+    alpha: float = Field(0.4, ge=0.0, le=1.0, description="weight of the audio-visual map; 0.4 is EZ-VSL's")
+
+
+class Evaluation(Section):
+    """How the finished run is scored."""
+
+    truth: Path | None = Field(None, description="annotations of the test set, vggss.json format")
+    test_set: str = "vggss"
+    protocols: tuple[str, ...] = ("ezvsl", "adaptive")
+    object_prior: ObjectPrior | None = None
+    batch_size: PositiveInt = 64
+
+
+class RunConfig(Section):
+    """A whole run. `paper` holds published numbers: test set -> protocol -> map -> score name -> fraction."""
+
+    name: str
+    method: dict[str, Any]
+    data: Data = Data()
+    encoders: Encoders = Encoders()
+    optim: Optim = Optim()
+    evaluation: Evaluation = Evaluation()
+    seed: int = Field(0, ge=0)
+    checkpoint_minutes: PositiveFloat = 5.0
+    log_every: PositiveInt = 10
+    paper: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+
+    @model_validator(mode="after")
+    def _method_is_named(self) -> "RunConfig":
+        if not isinstance(self.method.get("name"), str):
+            raise ValueError("method needs a `name`")
+        return self
+
+    def method_options(self) -> dict[str, Any]:
+        """The method's own section without its name."""
+        return {key: value for key, value in self.method.items() if key != "name"}
+
+    def digest(self) -> str:
+        """Eight characters that change with any value that changes the trained weights (not the seed)."""
+        content = self.model_dump(
+            mode="json", exclude={"seed", "evaluation", "paper", "checkpoint_minutes", "log_every"}
+        )
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+    def to_yaml(self) -> str:
+        """The resolved description; `load_config` of it gives an equal record."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load_config(source: str | Path, overrides: tuple[str, ...] = ()) -> RunConfig:
+    """Read a run's YAML (a path, or the name of a packaged config) with dotted overrides on top.
+
+    Raises InputError listing every mistake with its dotted path.
+    """
+    path = find_config(source)
+    content = _with_parent(path)
+    for override in overrides:
+        _apply(content, override)
+    content.setdefault("name", path.stem)
+    return _validate(content, path)
+
+
+def find_config(source: str | Path) -> Path:
+    """The file a user means: the path as given, else a packaged config of that name."""
+    given = Path(source)
+    for candidate in (given, PACKAGED / given.name, PACKAGED / f"{given.name}.yaml"):
+        if candidate.is_file():
+            return candidate
+    known = ", ".join(sorted(path.name for path in PACKAGED.glob("*.yaml")))
+    raise InputError(f"no config {str(source)!r}: neither a file here nor one of the packaged ones ({known}).")
+
+
+def _with_parent(path: Path) -> dict[str, Any]:
+    content = _read_yaml(path)
+    parent_name = content.pop("extends", None)
+    if parent_name is None:
+        return content
+    parent_path = next((p for p in (path.parent / parent_name, PACKAGED / parent_name) if p.is_file()), None)
+    if parent_path is None:
+        raise InputError(f"{path} extends {parent_name!r}, which is neither beside it nor a packaged config.")
+    parent = _read_yaml(parent_path)
+    if "extends" in parent:
+        raise InputError(f"{path} extends {parent_name}, which extends another file itself; one level is allowed.")
+    parent.pop("paper", None)  # numbers published for the parent say nothing about what differs from it
+    return _merged(parent, content)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a YAML file: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds {type(content).__name__}, expected `section: {{...}}` lines.")
+    return content
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both_are_sections = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both_are_sections else value
+    return merged
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise InputError(f"override {override!r} is not of the form section.key=value.")
+    *sections, last = path.split(".")
+    for section in sections:
+        content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            raise InputError(f"override {override!r}: {section!r} is a value, not a section.")
+    content[last] = yaml.safe_load(text)
+
+
+def _validate(content: dict[str, Any], path: Path) -> RunConfig:
+    """All mistakes of the run's and the method's section in one message."""
+    from training.methods import method_config  # the method's Config imports Section from here
+
+    mistakes: list[str] = []
+    try:
+        config = RunConfig.model_validate(content)
+    except ValidationError as error:
+        config = None
+        mistakes += _lines(error, prefix=())
+    method = content.get("method")
+    if isinstance(method, dict) and isinstance(method.get("name"), str):
+        try:
+            method_config(method["name"], {k: v for k, v in method.items() if k != "name"})
+        except ValidationError as error:
+            mistakes += _lines(error, prefix=("method",))
+        except InputError as error:
+            mistakes.append(f"  method.name: {error}")
+    if mistakes or config is None:
+        count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
+        raise InputError(f"{path} has {count}:\n" + "\n".join(mistakes))
+    return config
+
+
+def _lines(error: ValidationError, prefix: tuple[str, ...]) -> list[str]:
+    lines = []
+    for mistake in error.errors():
+        where = ".".join((*prefix, *(str(part) for part in mistake["loc"])))
+        given = "" if mistake["type"] in {"missing", "extra_forbidden"} else f" (given: {mistake['input']!r})"
+        reason = "unknown key" if mistake["type"] == "extra_forbidden" else mistake["msg"]
+        lines.append(f"  {where or 'run'}: {reason}{given}")
+    return lines

@@ -1,0 +1,97 @@
+"""The residual trunk of the whole field: torchvision's ResNet blocks without head, cut and strided as papers need.
+
+Two forks of ResNet-18 matter more than any loss (methods sheet, section 0.1): stage 4 at stride 32 (EZ-VSL, SLAVC,
+FNAC; 7 x 7 maps of 224 px) or kept at stride 16 (LVS, SSL-TIE, alignment; 14 x 14). Fewer blocks, fewer stages or
+narrower ones give the small trunks a laptop can train. Parameter names are torchvision's, so its weights load.
+"""
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock
+
+from training.config import Encoder
+
+
+class Trunk(nn.Module):
+    """Stem and residual stages: (B, channels_in, H, W) -> (B, dimension, ceil(H / stride), ceil(W / stride)).
+
+    The output is post-ReLU, hence not negative. `dimension` doubles with each stage, from `width` (64 in ResNet-18).
+    """
+
+    def __init__(self, encoder: Encoder, channels_in: int) -> None:
+        super().__init__()
+        width, self.stages = encoder.width, len(encoder.blocks)
+        self.input_pool = nn.AvgPool2d(encoder.input_pool) if encoder.input_pool != (1, 1) else nn.Identity()
+        self.conv1 = nn.Conv2d(channels_in, width, 7, stride=2, padding=3, bias=False)
+        self.bn1, self.relu = nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.dimension = width
+        for number, blocks in enumerate(encoder.blocks):
+            stride = {0: 1, 3: encoder.last_stride}.get(number, 2)
+            channels = width * 2**number
+            self.add_module(f"layer{number + 1}", _stage(self.dimension, channels, blocks, stride))
+            self.dimension = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(self.input_pool(x)))))
+        for number in range(1, self.stages + 1):
+            x = getattr(self, f"layer{number}")(x)
+        return x
+
+
+def _stage(channels_in: int, channels: int, blocks: int, stride: int) -> nn.Sequential:
+    """Residual blocks, the first of which may stride (no dilation anywhere) and widen, with a 1 x 1 shortcut."""
+    shortcut = None
+    if stride != 1 or channels_in != channels:
+        shortcut = nn.Sequential(
+            nn.Conv2d(channels_in, channels, 1, stride=stride, bias=False), nn.BatchNorm2d(channels)
+        )
+    first = BasicBlock(channels_in, channels, stride, shortcut)
+    return nn.Sequential(first, *(BasicBlock(channels, channels) for _ in range(blocks - 1)))
+
+
+def initialise(module: nn.Module) -> None:
+    """The family's initialisation: kaiming-normal (fan out) convolutions, batch norm N(1, 0.02), linear N(0, 0.01)."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(part, nn.BatchNorm2d):
+            nn.init.normal_(part.weight, 1.0, 0.02)
+            nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.Linear):
+            nn.init.trunc_normal_(part.weight, std=0.01)
+
+
+def freeze(module: nn.Module) -> None:
+    """Take a trunk out of training: no gradients, and batch norm keeps the statistics it came with."""
+    module.requires_grad_(False)
+    module.eval()
+    module.train = lambda mode=True: module  # a parent's train() must not wake batch norm up
+
+
+def trunk_state(state: dict[str, Tensor], trunk: Trunk) -> "OrderedDict[str, Tensor]":
+    """The part of a torchvision ResNet's state that belongs to a (possibly cut) trunk."""
+    wanted = trunk.state_dict().keys()
+    return OrderedDict((name, value) for name, value in state.items() if name in wanted)
+
+
+class ImageTrunk(Trunk):
+    """A trunk over RGB pictures."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__(encoder, channels_in=3)
+
+
+class AudioTrunk(Trunk):
+    """A trunk over one-channel spectrograms, ended by a global max pool: (B, 1, F, T) -> (B, dimension).
+
+    The field's code names this pool `avgpool`; it is a maximum.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__(encoder, channels_in=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.amax(super().forward(x), dim=(2, 3))

@@ -1,0 +1,129 @@
+"""Where a trunk's first weights come from: torchvision's ImageNet release, a file, or the family's initialisation.
+
+Files are safetensors written by `training pretrain` (architecture and class names in the metadata) or torchvision
+state dicts saved with torch; neither can run code when loaded.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torchvision.models import WeightsEnum
+
+from manifests.errors import InputError
+from training.config import Encoder
+from training.encoders.resnet import AudioTrunk, ImageTrunk, freeze, initialise, trunk_state
+from training.encoders.vgg import Vgg16
+from training.encoders.vggish import Vggish
+
+RESNET18, RESNET34 = (2, 2, 2, 2), (3, 4, 6, 3)
+
+
+def build_image_trunk(encoder: Encoder) -> ImageTrunk | Vgg16:
+    """A picture trunk with its first weights in place, frozen if the config says so. InputError for layout vggish."""
+    if encoder.layout == "vggish":
+        raise InputError("encoders.image.layout is vggish, a trunk for sounds; use resnet or vgg16.")
+    return _prepared(Vgg16() if encoder.layout == "vgg16" else ImageTrunk(encoder), encoder)
+
+
+def build_audio_trunk(encoder: Encoder) -> AudioTrunk | Vggish:
+    """A sound trunk with its first weights in place, frozen if the config says so. InputError for layout vgg16."""
+    if encoder.layout == "vgg16":
+        raise InputError("encoders.audio.layout is vgg16, a trunk for pictures; use resnet or vggish.")
+    return _prepared(Vggish() if encoder.layout == "vggish" else AudioTrunk(encoder), encoder)
+
+
+def _prepared(trunk: nn.Module, encoder: Encoder) -> nn.Module:
+    initialise(trunk)
+    if encoder.weights == "imagenet" and encoder.layout != "resnet":
+        load_into(trunk, imagenet_vgg16(encoder.layout).state_dict(), encoder.weights)
+    elif encoder.weights != "none":
+        load_into(trunk, read_weights(encoder.weights, encoder.blocks), encoder.weights)
+    if encoder.frozen:
+        freeze(trunk)
+    return trunk
+
+
+def load_into(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    """Copy weights into a trunk; raises InputError naming what is missing or has another shape."""
+    mine = trunk.state_dict()
+    missing = sorted(name for name in mine if name not in state)
+    if missing:
+        raise InputError(
+            f"weights {source} lack {len(missing)} of the trunk's {len(mine)} tensors, first {missing[0]}: they were "
+            "made for another architecture. Give the encoder the same `blocks` the weights were trained with."
+        )
+    wrong = [name for name in mine if mine[name].shape != state[name].shape]
+    if wrong:
+        shapes = f"{tuple(state[wrong[0]].shape)} there, {tuple(mine[wrong[0]].shape)} here"
+        raise InputError(f"weights {source} do not fit the trunk: {wrong[0]} is {shapes}.")
+    trunk.load_state_dict(trunk_state(state, trunk))
+
+
+def read_weights(source: str, blocks: tuple[int, ...]) -> dict[str, Tensor]:
+    """Tensors by torchvision name: of ImageNet for the ResNet with these blocks, or of a file."""
+    return imagenet_classifier(blocks).state_dict() if source == "imagenet" else read_weight_file(Path(source))[0]
+
+
+def imagenet_classifier(blocks: tuple[int, ...]) -> nn.Module:
+    """torchvision's ImageNet-1k ResNet with its classifier; fetched once by torchvision into its cache."""
+    from torchvision.models import ResNet18_Weights, ResNet34_Weights, resnet18, resnet34
+
+    known = {RESNET18: (resnet18, ResNet18_Weights), RESNET34: (resnet34, ResNet34_Weights)}
+    if blocks not in known:
+        raise InputError(
+            f"ImageNet weights exist for blocks {list(RESNET18)} and {list(RESNET34)}, not for {list(blocks)}. "
+            "Set encoders.image.weights to none or to a file of `training pretrain`."
+        )
+    build, weights = known[blocks]
+    return _fetched(build, weights.IMAGENET1K_V1)
+
+
+def imagenet_vgg16(layout: str) -> nn.Module:
+    """torchvision's ImageNet-1k VGG-16; InputError for a layout that has no ImageNet weights."""
+    from torchvision.models import VGG16_Weights, vgg16
+
+    if layout != "vgg16":
+        raise InputError(f"there are no ImageNet weights for layout {layout}; give its weights as a file, or none.")
+    return _fetched(vgg16, VGG16_Weights.IMAGENET1K_V1)
+
+
+def _fetched(build: Callable[..., nn.Module], weights: WeightsEnum) -> nn.Module:
+    try:
+        return build(weights=weights)
+    except (URLError, OSError) as error:
+        raise InputError(
+            f"torchvision could not fetch the ImageNet weights ({error}). Put {Path(weights.url).name} "
+            f"into {Path(torch.hub.get_dir()) / 'checkpoints'}, or set encoders.image.weights to a file or to none."
+        ) from error
+
+
+def read_weight_file(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """Tensors and metadata of a safetensors file, or the tensors of a torch state dict (metadata empty)."""
+    if not path.is_file():
+        raise InputError(f"no weights at {path}. Give a file, `imagenet` or `none`.")
+    if path.suffix != ".safetensors":
+        return _read_torch_file(path), {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a readable safetensors file ({error}); make it again.") from error
+    return tensors, {name: json.loads(value) for name, value in metadata.items()}
+
+
+def _read_torch_file(path: Path) -> dict[str, Tensor]:
+    import pickle
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path} is not a file of plain torch tensors ({error}).") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{path} holds no state dict (tensor by name), expected one as torchvision publishes them.")
+    return {name.removeprefix("module."): value for name, value in state.items()}

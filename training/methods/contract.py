@@ -1,0 +1,59 @@
+"""What every method promises to the loop, the evaluation and the embedding; one contract test runs over all of them.
+
+Larger means more sounding, everywhere. A map is not normalised, thresholded or resized: that is the protocol's.
+"""
+
+from typing import Any, NamedTuple, TypedDict
+
+from torch import Tensor, nn
+
+from training.config import Encoders
+
+
+class Prediction(NamedTuple):
+    """What a method says about B pairs of picture and sound."""
+
+    map: Tensor  # (B, h, w) raw similarity of each cell with the sound
+    score: Tensor  # (B,) confidence that the sound's source is visible
+    image_embedding: Tensor  # (B, D) unit vectors, comparable with each other
+    audio_embedding: Tensor  # (B, D) unit vectors, comparable with each other
+
+
+class Batch(TypedDict, total=False):
+    """One replica's share of a step. Fields after `audio` are there when the method's `needs` names them."""
+
+    key: list[str]
+    image: Tensor  # (B, 3, S, S) normalised
+    audio: Tensor  # (B, 1, F, T) normalised
+    neighbours: dict[str, Tensor]  # "image": pictures near in appearance, "audio": sounds near; shapes as above
+    augmented: dict[str, Tensor]  # "image": a SimCLR view of the own picture, "audio": the own sound shifted in time
+    exclusions: dict[str, Tensor]  # "image", "audio", "source" (B, B) bool: [i, j] is no true negative of clip i
+
+
+class BaseMethod(nn.Module):
+    """Defaults of the optional members; a method overrides `forward` and `loss`."""
+
+    needs: frozenset[str] = frozenset()
+    augmented_policies: tuple[str, str] = ("simclr", "time_shift")  # of the "augmented" picture and sound
+
+    def __init__(self, config: object, encoders: Encoders) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, image: Tensor, audio: Tensor) -> Prediction:
+        """Predict for paired pictures (B, 3, S, S) and sounds (B, 1, F, T)."""
+        raise TypeError(f"{type(self).__name__} has no forward")
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Scalars by name; `total` is minimised, all are logged."""
+        raise TypeError(f"{type(self).__name__} has no loss")
+
+    def before_epoch(self, epoch: int) -> None:
+        """Called before the first step of each epoch, and again when a run resumes inside one (warm-ups)."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Trained parameters as optimiser groups; `rate` scales the run's learning rate, `weight_decay` replaces it."""
+        return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
+
+    def after_step(self, step: int) -> None:
+        """Called after each optimiser step (momentum teachers)."""

@@ -1,0 +1,49 @@
+"""What else counts as a clip's positive, or must not count as its negative: its neighbours and its own video.
+
+Neighbours come from `index build-knn` and are fetched from the shards by offset, beside the sequential stream. The one
+drawn for a clip is a function of (seed, epoch, clip), like every other choice made for it.
+"""
+
+import random
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from index.neighbours import Neighbours
+from pipeline.record import FRAME, SPECTROGRAM
+from pipeline.store import ShardStore
+
+
+class Positives:
+    """The neighbours of a shard folder's training clips.
+
+    `fetched`: a neighbour's picture and sound are wanted; `excluded`: masks of clips that are no true negatives are.
+    """
+
+    def __init__(self, store: ShardStore, neighbours: Neighbours, needs: frozenset[str]) -> None:
+        self.store, self.neighbours = store, neighbours
+        self.fetched, self.excluded = "neighbours" in needs, "exclusions" in needs
+
+    def draw(self, key: str, source: random.Random) -> tuple[bytes, bytes]:
+        """Frame of a clip near in appearance and spectrogram of a clip near in sound, all neighbours equally likely."""
+        near_image, near_audio = (self._drawn(near, key, source) for near in self._lists())
+        return self.store.read(near_image, FRAME), self.store.read(near_audio, SPECTROGRAM)
+
+    def _drawn(self, near: np.ndarray, key: str, source: random.Random) -> int:
+        """Manifest row of one of the clip's neighbours."""
+        return self.store.row_of(self.neighbours.keys[source.choice(near[self.neighbours.position_of(key)])])
+
+    def _lists(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.neighbours.image, self.neighbours.audio
+
+    def exclusions(self, keys: list[str]) -> dict[str, Tensor]:
+        """(B, B) bool masks "image", "audio", "source": [i, j] is True when clip j is a neighbour of clip i in that
+        modality, or another cut of the same video. The diagonal is False.
+        """
+        positions = np.array([self.neighbours.position_of(key) for key in keys])
+        image, audio = (np.stack([np.isin(positions, near[row]) for row in positions]) for near in self._lists())
+        column = self.store.table["source_id"]
+        sources = np.array([column[self.store.row_of(key)].as_py() for key in keys])
+        same = (sources[:, None] == sources[None, :]) & ~np.eye(len(keys), dtype=bool)
+        return {name: torch.from_numpy(mask) for name, mask in (("image", image), ("audio", audio), ("source", same))}

@@ -1,0 +1,60 @@
+"""One process or several: what torchrun's environment says, and the few collective operations the loop needs."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among all processes of the run."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes files."""
+        return self.rank == 0
+
+    def replicas(self, count: int) -> range:
+        """Which of the batch's replicas this rank serves: a contiguous share."""
+        share = count // self.world
+        return range(self.rank * share, (self.rank + 1) * share)
+
+    def mean(self, values: dict[str, Tensor]) -> dict[str, float]:
+        """Average of scalars over all ranks."""
+        if self.world > 1:
+            stacked = torch.stack(list(values.values()))
+            dist.all_reduce(stacked)
+            values = dict(zip(values, stacked / self.world, strict=True))
+        return {name: float(value) for name, value in values.items()}
+
+    def barrier(self) -> None:
+        """Wait for every rank."""
+        if self.world > 1:
+            dist.barrier()
+
+
+@contextmanager
+def ranks(device: str = "auto") -> Iterator[Ranks]:
+    """Join the processes torchrun started (NCCL on GPUs, gloo on CPUs), or run alone without a launcher."""
+    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    use_cuda = torch.cuda.is_available() if device == "auto" else device.startswith("cuda")
+    chosen = torch.device("cuda", local) if use_cuda else torch.device("cpu")
+    if use_cuda:
+        torch.cuda.set_device(chosen)
+    if world > 1:
+        dist.init_process_group("nccl" if use_cuda else "gloo")
+    try:
+        yield Ranks(rank, world, chosen)
+    finally:
+        if world > 1:
+            dist.destroy_process_group()

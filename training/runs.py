@@ -1,0 +1,139 @@
+"""The run directory, owned by one file: `runs/<config name>/<digest>-s<seed>/`.
+
+Same config and seed, same folder: running again resumes, and a finished run is marked by `DONE`, written last.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from manifests.errors import InputError
+from training.config import RunConfig, load_config
+from training.methods import method_config, method_module
+from training.methods.contract import BaseMethod
+
+CONFIG, DONE, WEIGHTS, FACTS = "config.yaml", "DONE", "weights.safetensors", "data.json"
+
+
+def run_folder(root: Path, config: RunConfig) -> Path:
+    """Where a run of this config and seed lives."""
+    return root / config.name / f"{config.digest()}-s{config.seed}"
+
+
+def prepare(folder: Path, config: RunConfig) -> None:
+    """Make the run's folder and write what describes it: config, environment, command."""
+    try:
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write the run folder {folder}: {error.strerror}. Choose another with --runs."
+        ) from error
+    write_text(folder / CONFIG, config.to_yaml())
+    write_text(folder / "environment.json", json.dumps(environment(), indent=1))
+    write_text(folder / "command.txt", " ".join(sys.argv) + "\n")
+
+
+def environment() -> dict[str, object]:
+    """Versions and hardware a result depends on."""
+    import torchvision
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "processor": platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": torch.get_num_threads(),
+        "world_size": int(os.environ.get("WORLD_SIZE", "1")),
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    """The project's commit when it runs from a checkout; None from an installed copy."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or nothing: to a temporary name in the same folder, then renamed."""
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A finished run, ready to predict: the method is in eval mode, on `device`."""
+
+    folder: Path
+    config: RunConfig
+    method: BaseMethod
+    front_end: str
+    manifest_sha256: str
+    device: torch.device
+
+
+def build_method(config: RunConfig) -> BaseMethod:
+    """The method a config names, with freshly initialised (or pretrained) weights."""
+    options = method_config(config.method["name"], config.method_options())
+    return method_module(config.method["name"]).Method(options, config.encoders)
+
+
+def load_run(folder: Path | str, device: str | torch.device = "cpu") -> LoadedRun:
+    """Open a finished run; raises InputError when it is missing, unfinished or damaged."""
+    folder = resolve_run(Path(folder))
+    config = load_config(folder / CONFIG)
+    facts = json.loads((folder / FACTS).read_text())
+    method = _build_empty(config)
+    method.load_state_dict(_read_weights(folder / WEIGHTS))
+    device = torch.device(device)
+    return LoadedRun(folder, config, method.to(device).eval(), facts["front_end"], facts["manifest_sha256"], device)
+
+
+def _build_empty(config: RunConfig) -> BaseMethod:
+    """The architecture alone: the run's own weights replace whatever it started from."""
+    encoders = config.encoders
+    bare = encoders.model_copy(
+        update={
+            "image": encoders.image.model_copy(update={"weights": "none"}),
+            "audio": encoders.audio.model_copy(update={"weights": "none"}),
+        }
+    )
+    return build_method(config.model_copy(update={"encoders": bare}))
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is damaged ({error}); delete the run's DONE file and run it again.") from error
+
+
+def resolve_run(path: Path) -> Path:
+    """The finished run a user means: a run folder, or `runs/<name>` when it holds exactly one finished run."""
+    if (path / DONE).is_file():
+        return path
+    if (path / CONFIG).is_file():
+        raise InputError(f"run {path} is not finished (no DONE file); continue it with `training run {path / CONFIG}`.")
+    finished = sorted(marker.parent for marker in path.glob(f"*/{DONE}")) if path.is_dir() else []
+    if len(finished) == 1:
+        return finished[0]
+    if finished:
+        names = ", ".join(str(folder) for folder in finished)
+        raise InputError(f"{path} holds {len(finished)} finished runs, name one: {names}.")
+    raise InputError(f"no finished run at {path}: expected a folder with {CONFIG} and {DONE}, as `training run` makes.")

@@ -1,0 +1,69 @@
+"""Where picture and sound agree: cosine maps and the ways to pool a map into one response. Pure functions.
+
+Letters: N pictures, M sounds, C channels, h x w cells. Every feature is unit length along its channels before it
+comes here (`unit`), so all similarities are cosines in [-1, 1].
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def unit(features: Tensor) -> Tensor:
+    """Scale to unit length along dim 1: (N, C) or (N, C, h, w), same shape out."""
+    return F.normalize(features, dim=1)
+
+
+def cosine_maps(visual: Tensor, audio: Tensor) -> Tensor:
+    """Map of every picture with every sound: (N, C, h, w), (M, C) -> (N, M, h, w)."""
+    return torch.einsum("nchw,mc->nmhw", visual, audio)
+
+
+def paired_maps(visual: Tensor, audio: Tensor) -> Tensor:
+    """Map of each picture with its own sound: (N, C, h, w), (N, C) -> (N, h, w)."""
+    return torch.einsum("nchw,nc->nhw", visual, audio)
+
+
+def max_response(maps: Tensor) -> Tensor:
+    """Best cell of each map: (..., h, w) -> (...). EZ-VSL's multiple-instance response."""
+    return torch.amax(maps, dim=(-2, -1))
+
+
+def mean_response(maps: Tensor) -> Tensor:
+    """Mean of each map: (..., h, w) -> (...)."""
+    return torch.mean(maps, dim=(-2, -1))
+
+
+def pooled_response(visual: Tensor, audio: Tensor) -> Tensor:
+    """Cosine of the max-pooled picture with each sound: (N, C, h, w), (M, C) -> (N, M)."""
+    return unit(torch.amax(visual, dim=(2, 3))) @ audio.T
+
+
+def sigmoid_mask(maps: Tensor, threshold: float, temperature: float) -> Tensor:
+    """Soft, differentiable "is this cell above the threshold": (..., h, w) -> (..., h, w) in (0, 1), float32.
+
+    The LVS family's mask; `temperature` is its 0.03, no softmax temperature.
+    """
+    return torch.sigmoid((maps.float() - threshold) / temperature)
+
+
+def tri_map(
+    maps: Tensor, positive_threshold: float, negative_threshold: float, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """Foreground and background masks of LVS: (..., h, w) -> two of (..., h, w); between the thresholds both are small.
+
+    One threshold twice gives masks that sum to 1. The background is 1 - sigmoid(z) written sigmoid(-z): the
+    difference rounds to 0 in float32 when every cell is far above the threshold, and its mean to 0 / 0.
+    """
+    foreground = sigmoid_mask(maps, positive_threshold, temperature)
+    return foreground, sigmoid_mask(-maps, -negative_threshold, temperature)
+
+
+def soft_masked_mean(maps: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean of each map, sum(w c) / sum(w): two of (..., h, w) -> (...), float32. Weights must be positive."""
+    return (weights * maps.float()).sum(dim=(-2, -1)) / weights.sum(dim=(-2, -1))
+
+
+def soft_masked_response(maps: Tensor, threshold: float, temperature: float) -> Tensor:
+    """Mean of each map over its own sigmoid mask: (..., h, w) -> (...). The LVS family's response."""
+    return soft_masked_mean(maps, sigmoid_mask(maps, threshold, temperature))
