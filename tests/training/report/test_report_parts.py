@@ -1,0 +1,102 @@
+"""The parts of the report: reading runs, choosing clips, drawing masks and curves, cutting sound."""
+
+import io
+import re
+import wave
+from base64 import b64decode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from manifests.errors import InputError
+from training.report.curves import loss_panels, validation_panels
+from training.report.pictures import border
+from training.report.results import read_run
+from training.report.selection import choose
+from training.report.sources import ABSENT, CHANGED, Clips
+from training.report.tables import score_tables
+
+
+def test_seeds_of_one_configuration_are_averaged(runs: list[Path]) -> None:
+    table = score_tables([read_run(path) for path in runs], ["a", "b", "c"])[0]
+    mean = next(group for group in table.groups if group.kind == "mean")
+    seeds = [row.numbers["ciou50"].value for group in table.groups if group.run in (0, 1) for row in group.rows[:1]]
+    assert mean.rows[0].numbers["ciou50"].value == pytest.approx(sum(seeds) / 2)
+
+
+def test_impossible_published_pairs_are_flagged(invent: Callable[..., Path]) -> None:
+    def warnings(auc: float) -> str:
+        paper = {"synth-vggss": {"ezvsl": {"audio_visual": {"ciou50": 0.355, "auc": auc}}}}
+        run = read_run(invent(f"auc-{auc}", paper=paper))
+        return " ".join(score_tables([run], ["a"])[0].warnings)
+
+    assert "not of one measurement" in warnings(0.118)
+    assert "not of one measurement" not in warnings(0.39)
+
+
+def test_log_cut_by_a_kill_is_read_to_its_last_whole_line(invent: Callable[..., Path]) -> None:
+    folder = invent("cut")
+    log = folder / "metrics.jsonl"
+    log.write_text(log.read_text()[:-30])
+    assert len(read_run(folder).log) == 399
+    log.write_text("{\n" + log.read_text())
+    with pytest.raises(InputError, match="line 1"):
+        read_run(folder)
+
+
+def test_sound_is_cut_from_the_source(shards: Path, scenes: list[Any]) -> None:
+    clips = Clips.open(shards)
+    uri = clips.sound(scenes[0].annotation.key).uri
+    assert uri is not None
+    with wave.open(io.BytesIO(b64decode(uri.partition(",")[2]))) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32767
+    assert file.getframerate() == 11025
+    assert len(samples) == 33075
+    assert np.corrcoef(samples[2000:-2000], scenes[0].waveform[2000:-2000])[0, 1] > 0.9
+    assert clips.sound(scenes[5].annotation.key).reason == ABSENT
+
+
+def test_changed_source_is_not_played(shards: Path, scenes: list[Any]) -> None:
+    assert Clips.open(shards).sound(scenes[2].annotation.key).reason == CHANGED
+
+
+def test_selection_is_varied_disjoint_and_ranked() -> None:
+    keys = [f"k{number:02d}" for number in range(40)]
+    first = {key: number / 40 for number, key in enumerate(keys)}
+    second = {key: value + 0.001 * (number % 7) for number, (key, value) in enumerate(first.items())} | {"k07": 0.99}
+    labels = {key: "even" if number % 2 == 0 else "odd" for number, key in enumerate(keys)}
+    chosen = {choice.title: choice.keys for choice in choose([first, second], labels, 16)}
+    assert chosen["Where runs differ most"][0] == "k07"
+    assert chosen["Best"] == ("k39", "k38", "k37", "k36")
+    assert chosen["Worst"][0] == "k00"
+    assert chosen["Typical"] == tuple(sorted(chosen["Typical"]))
+    everything = [key for found in chosen.values() for key in found]
+    assert len(everything) == len(set(everything)) == 16
+    assert [choice.title for choice in choose([first], labels, 9)] == ["Typical", "Best", "Worst"]
+
+
+def test_selection_of_few_clips_shows_each_once() -> None:
+    only = {"a": 0.5, "b": 0.1}
+    assert sorted(key for choice in choose([only], {}, 24) for key in choice.keys) == ["a", "b"]
+
+
+def test_border_runs_along_the_mask() -> None:
+    mask = np.zeros((224, 224), bool)
+    mask[50:150, 60:100] = True
+    numbers = np.array(re.findall(r"[\d.]+", border(mask)), float).reshape(-1, 2)
+    assert numbers.min(axis=0).tolist() == [60, 50]
+    assert numbers.max(axis=0).tolist() == [100, 150]
+    assert border(np.zeros((224, 224), bool)) == ""
+
+
+def test_curves_hold_every_run(runs: list[Path]) -> None:
+    read = [read_run(path) for path in runs]
+    panels = loss_panels(read, ["a", "b", "c"])
+    assert [[line.title for line in panel.lines] for panel in panels] == [["a", "b"], ["c"]]
+    (validation,) = validation_panels(read, ["a", "b", "c"])
+    assert [line.run for line in validation.lines] == [0, 1, 2]
+    heights = [float(point.split(",")[1]) for point in panels[0].lines[0].smooth[1:].split("L")]
+    assert heights[-1] > heights[0]  # SVG's y points down: the loss fell

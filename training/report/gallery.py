@@ -1,0 +1,179 @@
+"""The gallery: the same clips for every run, each a picture with truth, heat map, scored mask and sound.
+
+Reads the maps and per-sample rows of the runs and the clips' records from the shards. A clip without a record, a run
+without maps or a source video that is gone is said on the page; nothing is drawn in its place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from training.report.masks import drawn_heat, scored_mask
+from training.report.pictures import border, frame_uri, heat_uri, spectrogram_uri
+from training.report.results import AUDIO_VISUAL, Box, Evaluation, Maps, Run
+from training.report.selection import Choice, choose
+from training.report.sources import Clips, Sound
+
+CLIPS_ON_PAGE = 24
+LEADING = "ezvsl"  # the field's standard protocol, first where a run was scored with it
+
+
+@dataclass(frozen=True)
+class Score:
+    """IoU of one map under one protocol, with the border of the mask that was scored."""
+
+    protocol: str
+    iou: float
+    border: str
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One run's map over the picture."""
+
+    title: str
+    run: int
+    heat: str
+    scores: tuple[Score, ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One clip: everything but `tiles` is the same for all runs. `boxes` are x, y, width, height as fractions."""
+
+    key: str
+    label: str
+    picture: str
+    width: int
+    height: int
+    boxes: tuple[Box, ...]
+    flags: tuple[str, ...]
+    spectrogram: str
+    sound: Sound
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    explanation: str
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """All sections of one test set.
+
+    `chosen_by` is the protocol whose IoU ranked the clips and whose mask is drawn solid; `dashed` is one that knows the
+    truth's area, where the runs were scored with one.
+    """
+
+    test_set: str
+    chosen_by: str
+    dashed: str | None
+    sections: tuple[Section, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """One run that takes part in a gallery; the first of its evaluations ranks clips and shapes the heat map."""
+
+    position: int
+    title: str
+    maps: Maps
+    evaluations: tuple[Evaluation, ...]
+
+
+def galleries(runs: Sequence[Run], titles: Sequence[str], clips: Clips) -> list[Gallery]:
+    """One gallery per test set for which at least one run saved its maps; they share the page's budget of clips."""
+    sets = dict.fromkeys(evaluation.test_set for run in runs for evaluation in run.evaluations)
+    shown = {name: _taking_part(runs, titles, name) for name in sets}
+    shown = {name: found for name, found in shown.items() if found}
+    return [_gallery(name, found, runs, titles, clips, CLIPS_ON_PAGE // len(shown)) for name, found in shown.items()]
+
+
+def _taking_part(runs: Sequence[Run], titles: Sequence[str], test_set: str) -> list[_Shown]:
+    found = []
+    for position, (run, title) in enumerate(zip(runs, titles, strict=True)):
+        scored = [one for one in run.evaluations if one.test_set == test_set]
+        evaluations = tuple(sorted(scored, key=lambda one: one.protocol != LEADING))
+        maps = run.maps(test_set) if evaluations else None
+        if maps is not None:
+            found.append(_Shown(position, title, maps, evaluations))
+    return found
+
+
+def _gallery(
+    test_set: str, shown: list[_Shown], runs: Sequence[Run], titles: Sequence[str], clips: Clips, budget: int
+) -> Gallery:
+    first = shown[0].evaluations[0]
+    ious = [_eligible(one, first.protocol, clips) for one in shown]
+    sections = [_section(choice, shown, clips) for choice in choose(ious, first.labels, budget)]
+    scored = set().union(*(one.ious.get(AUDIO_VISUAL, {}) for run in shown for one in run.evaluations))
+    absent = sorted(key for key in scored if key not in clips)
+    with_maps = {one.position for one in shown}
+    notes = [
+        f"{title} saved no maps for {test_set} and is not drawn here."
+        for position, title in enumerate(titles)
+        if position not in with_maps and any(one.test_set == test_set for one in runs[position].evaluations)
+    ]
+    if absent:
+        notes.append(f"{len(absent)} scored clips have no record in the shards given and cannot be drawn.")
+    oracles = [one.protocol for one in shown[0].evaluations if one.facts["protocol"].get("rule") == "adaptive"]
+    return Gallery(test_set, first.protocol, next(iter(oracles), None), tuple(sections), tuple(notes))
+
+
+def _eligible(run: _Shown, protocol: str, clips: Clips) -> dict[str, float]:
+    """IoU by key under the ranking protocol, of clips that can be drawn and that have something to find."""
+    chosen = next((one for one in run.evaluations if one.protocol == protocol), run.evaluations[0])
+    return {
+        key: iou
+        for key, iou in chosen.ious.get(AUDIO_VISUAL, {}).items()
+        if key in clips and key in run.maps.row_of and chosen.areas[key] > 0
+    }
+
+
+def _section(choice: Choice, shown: list[_Shown], clips: Clips) -> Section:
+    return Section(choice.title, choice.explanation, tuple(_card(key, shown, clips) for key in choice.keys))
+
+
+def _card(key: str, shown: list[_Shown], clips: Clips) -> Card:
+    facts, frame = clips.facts(key), clips.frame(key)
+    boxes = next((run.maps.boxes[key] for run in shown if key in run.maps.boxes), tuple(facts.get("boxes") or ()))
+    return Card(
+        key=key,
+        label=_label(key, shown, facts),
+        picture=frame_uri(frame),
+        width=frame.shape[1],
+        height=frame.shape[0],
+        boxes=tuple(_drawable(boxes)),
+        flags=tuple(facts.get("flags") or ()),
+        spectrogram=spectrogram_uri(clips.spectrogram(key)),
+        sound=clips.sound(key),
+        tiles=tuple(_tile(key, run) for run in shown),
+    )
+
+
+def _label(key: str, shown: list[_Shown], facts: dict[str, Any]) -> str:
+    return shown[0].evaluations[0].labels.get(key) or facts.get("label") or "no label"
+
+
+def _drawable(boxes: Sequence[Box]) -> list[Box]:
+    """x, y, width, height of the boxes clipped to the frame, without those that cover nothing."""
+    clipped = [[min(max(float(value), 0.0), 1.0) for value in box] for box in boxes]
+    return [(x1, y1, x2 - x1, y2 - y1) for x1, y1, x2, y2 in clipped if x2 > x1 and y2 > y1]
+
+
+def _tile(key: str, run: _Shown) -> Tile:
+    raw = run.maps.of(key)
+    assert raw is not None, key  # choose() was given keys with maps only
+    scores = tuple(_score(key, raw, evaluation) for evaluation in run.evaluations)
+    return Tile(run.title, run.position, heat_uri(drawn_heat(raw, run.evaluations[0].facts["protocol"])), scores)
+
+
+def _score(key: str, raw: np.ndarray, evaluation: Evaluation) -> Score:
+    mask = scored_mask(raw, evaluation.facts["protocol"], evaluation.areas[key])
+    return Score(evaluation.protocol, evaluation.ious[AUDIO_VISUAL][key], border(mask))

@@ -1,0 +1,33 @@
+"""What a protocol makes of a raw map, for drawing: the enlarged map and the mask that was scored.
+
+The protocol comes from the result file with all its fields, so the page shows the rule that made the number even where
+a preset of that name has changed since.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from training.evaluation.chain import AUDIO_VISUAL, binarise, prepare
+from training.evaluation.maps import minmax, upsample
+from training.evaluation.protocols import Protocol
+
+
+def as_protocol(fields: Mapping[str, Any]) -> Protocol:
+    """The record a result file holds, back as a record."""
+    return Protocol(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+
+
+def drawn_heat(raw: np.ndarray, fields: Mapping[str, Any]) -> np.ndarray:
+    """A raw map (h, w) enlarged by the protocol's rule to (224, 224) and stretched to [0, 1] for its own picture."""
+    protocol = as_protocol(fields)
+    return minmax(upsample(raw[None], protocol.interpolation, protocol.align_corners))[0]
+
+
+def scored_mask(raw: np.ndarray, fields: Mapping[str, Any], truth_share: float) -> np.ndarray:
+    """bool (224, 224): the pixels the protocol calls sounding; `truth_share` of the picture is truth."""
+    protocol = as_protocol(fields)
+    prepared = prepare(raw[None], protocol)[AUDIO_VISUAL].maps
+    truth_pixels = np.array([round(truth_share * prepared[0].size)])
+    return binarise(prepared, protocol, truth_pixels).masks[0]

@@ -1,0 +1,129 @@
+"""From run folders to `index.html`: gathers the parts and fills the templates.
+
+The page is written to a temporary name in its folder and renamed, so a reader never opens half a page.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from manifests.errors import InputError
+from training.heat import heat_palette
+from training.report import curves
+from training.report.gallery import galleries
+from training.report.results import Run, labels, read_run
+from training.report.sources import Clips
+from training.report.tables import Table, score_tables
+
+TEMPLATES = Path(__file__).parent / "templates"
+RULES = {
+    "top_share": "the mask is the {level} of the picture with the highest values, whatever the object's size",
+    "fixed": "the mask is every pixel whose scaled value passes {level}",
+    "fraction_of_max": "the mask is every pixel above {level} of the map's maximum",
+    "adaptive": "the mask has as many pixels as the ground truth, so only the ranking of pixels is measured",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One run's line in the list of runs."""
+
+    title: str
+    state: str
+    values: Mapping[str, str]
+
+
+def write_report(runs: list[Path], shards: Path | None, out: Path) -> Path:
+    """Write `out/index.html` about the given run folders and return its path.
+
+    Args:
+        runs: run folders, `runs/<config>/<hash>-s<seed>`; their order is the page's order.
+        shards: the shard folder that holds the evaluated clips. Without one, the folder that the first run's config
+            names is used where it is there, else the page has no gallery.
+        out: folder of the page, made when absent.
+
+    Raises InputError when there is no run, a folder is no run, or a result file is damaged.
+    """
+    if not runs:
+        raise InputError("no run to report on. Give run folders, or train and evaluate one first.")
+    read = [read_run(path) for path in runs]
+    titles = labels(read)
+    shards = shards or _shards_of(read[0])
+    clips = Clips.open(shards) if shards is not None else None
+    page = _render(
+        runs=[_facts(run, title) for run, title in zip(read, titles, strict=True)],
+        tables=(tables := score_tables(read, titles)),
+        not_comparable=_same_name(tables),
+        panels=[*curves.loss_panels(read, titles), *curves.validation_panels(read, titles)],
+        galleries=galleries(read, titles, clips) if clips is not None else [],
+        no_shards=clips is None,
+        unscored=[title for run, title in zip(read, titles, strict=True) if not run.evaluations],
+    )
+    return _write(page, out)
+
+
+def _shards_of(run: Run) -> Path | None:
+    named = run.config.get("data", {}).get("shards")
+    return Path(named) if named and (Path(named) / "index.json").is_file() else None
+
+
+def _render(**content: Any) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
+    environment.filters["signed"] = lambda value: f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
+    environment.filters["whole"] = lambda value: f"{100 * value:.0f}".replace("-", "\N{MINUS SIGN}")
+    environment.filters["rule"] = rule_in_words
+    environment.filters["stops"] = lambda count: [tuple(colour) for colour in heat_palette(count).tolist()]
+    environment.globals["curve"] = curves
+    return environment.get_template("page.html").render(**content)
+
+
+def rule_in_words(protocol: Mapping[str, Any]) -> str:
+    """What a protocol calls the mask, for a reader who has not met it."""
+    rule = RULES.get(protocol.get("rule", ""), "see the protocol's fields below")
+    level = protocol.get("level", "")
+    return rule.format(level="half" if protocol.get("rule") == "top_share" and level == 0.5 else level)
+
+
+def _same_name(tables: list[Table]) -> list[str]:
+    """Set and protocol names that needed more than one table because the records behind the names differ."""
+    names = [f"{table.test_set} under {table.protocol['name']}" for table in tables]
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def _facts(run: Run, title: str) -> Facts:
+    optim, data = run.config.get("optim", {}), run.config.get("data", {})
+    last = run.log[-1] if run.log else {}
+    values = {
+        "method": run.method,
+        "seed": str(run.seed),
+        "configuration": run.digest,
+        "epochs": str(optim.get("epochs", "?")),
+        "batch": str(optim.get("batch_size", "?")),
+        "picture": f"{data['image_size']} px" if "image_size" in data else "?",
+        "last step": str(last.get("step", "none logged")),
+        "commit": str(run.environment.get("commit", "unknown"))[:10],
+    }
+    return Facts(title, "finished" if run.finished else "not finished", values)
+
+
+def _write(page: str, out: Path) -> Path:
+    target = out / "index.html"
+    partial = out / f".index.html.{os.getpid()}"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        partial.write_text(page, encoding="utf-8")
+        os.replace(partial, target)
+    except OSError as error:
+        raise InputError(f"the report cannot be written to {out} ({error}). Give another folder to --out.") from error
+    return target

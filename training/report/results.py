@@ -1,0 +1,228 @@
+"""Result files of run folders, read and checked: everything the report knows about a run comes from here.
+
+A run copied from a cluster reads like one made here: nothing is imported from the methods or the loop, and no
+checkpoint is opened. What is missing or half-written becomes a warning on the page; what cannot be read is an error.
+"""
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from manifests.errors import InputError
+
+AUDIO_VISUAL, OBJECT_PRIOR, COMBINED = "audio_visual", "object_prior", "combined"
+MAPS = (AUDIO_VISUAL, OBJECT_PRIOR, COMBINED)
+SCORES = ("ciou50", "auc", "mean_iou")
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One `evaluation/<set>.<protocol>.json` and the table of samples beside it."""
+
+    path: Path
+    facts: dict[str, Any]
+
+    @property
+    def test_set(self) -> str:
+        return self.facts["test_set"]
+
+    @property
+    def protocol(self) -> str:
+        return self.facts["protocol"]["name"]
+
+    @property
+    def comparable(self) -> tuple[str, str, str]:
+        """Equal only for numbers that one table may hold: same set, same protocol in every field, same truth list."""
+        protocol = json.dumps(self.facts["protocol"], sort_keys=True)
+        truth = self.facts.get("lists", {}).get("truth", {})
+        return self.test_set, protocol, str(truth.get("sha256", ""))
+
+    @cached_property
+    def rows(self) -> pa.Table:
+        """One row per sample and map: key, map, iou, confidence, area, boxes, label, flags."""
+        path = self.path.with_suffix(".parquet")
+        try:
+            return pq.read_table(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise InputError(
+                f"{path} cannot be read ({error}); it belongs to {self.path.name}. Evaluate the run again."
+            ) from error
+
+    @cached_property
+    def ious(self) -> dict[str, dict[str, float]]:
+        """Intersection over union: map or floor name -> sample key -> value."""
+        found: dict[str, dict[str, float]] = {}
+        columns = (self.rows[name].to_pylist() for name in ("map", "key", "iou"))
+        for map_name, key, iou in zip(*columns, strict=True):
+            found.setdefault(map_name, {})[key] = iou
+        return found
+
+    @cached_property
+    def areas(self) -> dict[str, float]:
+        """Share of the 224 x 224 picture that is truth, by sample key."""
+        return dict(zip(self.rows["key"].to_pylist(), self.rows["area"].to_pylist(), strict=True))
+
+    @cached_property
+    def labels(self) -> dict[str, str | None]:
+        """Class by sample key."""
+        return dict(zip(self.rows["key"].to_pylist(), self.rows["label"].to_pylist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Maps:
+    """The raw maps of one test set: `names` (N,) and `maps` (N, h, w) float32, larger = more sounding."""
+
+    names: tuple[str, ...]
+    maps: np.ndarray
+    boxes: dict[str, tuple[Box, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.names)}
+
+    def of(self, key: str) -> np.ndarray | None:
+        """The map (h, w) of one sample, None when this run has none for it."""
+        row = self.row_of.get(key)
+        return None if row is None else self.maps[row]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder: its description, its log and its evaluations."""
+
+    path: Path
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    log: tuple[dict[str, Any], ...]
+    evaluations: tuple[Evaluation, ...]
+    finished: bool
+
+    @property
+    def name(self) -> str:
+        """The config's name: runs that share it differ by their seed or by overrides."""
+        return str(self.config.get("name", self.path.parent.name))
+
+    @property
+    def digest(self) -> str:
+        """The configuration's hash, as the folder `<hash>-s<seed>` spells it."""
+        return self.path.name.rpartition("-s")[0] or self.path.name
+
+    @property
+    def seed(self) -> int | None:
+        return self.config.get("seed")
+
+    @property
+    def method(self) -> str:
+        return str(self.config.get("method", {}).get("name", "unknown"))
+
+    @property
+    def image_size(self) -> int:
+        return int(self.config.get("data", {}).get("image_size", 224))
+
+    def maps(self, test_set: str) -> Maps | None:
+        """The saved maps of a test set, None when the run kept none."""
+        path = self.path / "evaluation" / f"{test_set}.maps.npz"
+        return _read_maps(path) if path.is_file() else None
+
+    def published(self, evaluation: Evaluation, map_name: str) -> dict[str, float]:
+        """What the paper prints for this map, as fractions: the config's `paper:`, test set -> protocol -> map."""
+        paper = (self.config.get("paper") or {}).get(evaluation.test_set, {}).get(evaluation.protocol, {})
+        return {score: float(value) for score, value in paper.get(map_name, {}).items() if score in SCORES}
+
+
+def read_run(path: Path) -> Run:
+    """Read one run folder.
+
+    Raises InputError when it is no run folder or one of its files is damaged.
+    """
+    if not (path / "config.yaml").is_file():
+        raise InputError(
+            f"{path} is not a run folder: it holds no config.yaml. Give folders such as runs/<config>/<hash>-s<seed>."
+        )
+    environment = path / "environment.json"
+    results = sorted((path / "evaluation").glob("*.json"))
+    return Run(
+        path=path,
+        config=_read_config(path / "config.yaml"),
+        environment=_read_json(environment) if environment.is_file() else {},
+        log=_read_log(path / "metrics.jsonl"),
+        evaluations=tuple(_read_evaluation(file) for file in results),
+        finished=(path / "DONE").exists(),
+    )
+
+
+def labels(runs: list[Run]) -> list[str]:
+    """A short, distinct name for each run: `name`, with hash and seed only where they tell runs apart."""
+    by_name = [run.name for run in runs]
+    by_seed = [run.name if by_name.count(run.name) == 1 else f"{run.name} · seed {run.seed}" for run in runs]
+    return [
+        text if by_seed.count(text) == 1 else f"{text} · {run.digest}" for text, run in zip(by_seed, runs, strict=True)
+    ]
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a YAML file: {error}. Copy the run again from where it was made.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds {type(content).__name__}, expected the resolved config of a run.")
+    return content
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid JSON: {error}. Make it again with `training evaluate`.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds {type(content).__name__}, expected an object of named values.")
+    return content
+
+
+def _read_evaluation(path: Path) -> Evaluation:
+    facts = _read_json(path)
+    needed = ("test_set", "protocol", "n_expected", "n_scored", "scores", "floors", "ceiling")
+    if absent := [name for name in needed if name not in facts]:
+        raise InputError(f"{path} is not an evaluation result: it has no {', '.join(absent)}. Evaluate the run again.")
+    return Evaluation(path, facts)
+
+
+def _read_log(path: Path) -> tuple[dict[str, Any], ...]:
+    """The logged steps in order; a last line cut short by a kill is left out, any other damage is an error."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entries.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                break
+            raise InputError(f"{path}, line {number}: not valid JSON ({error}).") from error
+    return tuple(entries)
+
+
+def _read_maps(path: Path) -> Maps:
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            arrays = {name: content[name] for name in content.files}
+        return Maps(tuple(arrays["names"].tolist()), arrays["maps"], _boxes(arrays))
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is not a file of maps (arrays `names` and `maps`): {error}.") from error
+
+
+def _boxes(arrays: dict[str, np.ndarray]) -> dict[str, tuple[Box, ...]]:
+    """Ground-truth boxes by key, from `boxes` (M, 4) fractions x1, y1, x2, y2 and `box_owner` (M,) rows of `names`."""
+    boxes: dict[str, list[Box]] = {}
+    if "boxes" in arrays:
+        for owner, box in zip(arrays["box_owner"].tolist(), arrays["boxes"].tolist(), strict=True):
+            boxes.setdefault(str(arrays["names"][owner]), []).append(tuple(box))
+    return {key: tuple(found) for key, found in boxes.items()}

@@ -1,0 +1,102 @@
+"""Clips for the gallery: picture and spectrogram from the shards, sound from the source video where it still is.
+
+Shards keep no waveform, and a spectrogram without phase is not the sound: nothing is reconstructed. The three seconds
+are cut again from where the ingest's plan says the video lies, after its hash has shown that it is the same file.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.plan import load_head, load_shard
+from pipeline.record import Rejected
+from pipeline.shard_job import PLAN
+from pipeline.sources import Clip
+from pipeline.store import ShardStore
+from training.report.pictures import sound_uri
+
+ABSENT = "The source video is no longer where it was ingested from, so there is no sound to play."
+ARCHIVED = "The source video lies inside a compressed archive, which is not unpacked for this page."
+CHANGED = "The source video has changed since it was ingested, so its sound is not played."
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A playable data URI, or the reason why there is none."""
+
+    uri: str | None
+    reason: str = ""
+
+
+class Clips:
+    """Records of a shard folder by clip key."""
+
+    def __init__(self, store: ShardStore) -> None:
+        self._store = store
+        self._planned = lru_cache(64)(self._read_plan)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Clips":
+        """Open a finished shard folder; InputError as `ShardStore.open`."""
+        return cls(ShardStore.open(folder))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._store
+
+    def facts(self, key: str) -> dict[str, Any]:
+        """The record's `json` member."""
+        return self._store.facts(self._store.row_of(key))
+
+    def frame(self, key: str) -> np.ndarray:
+        """uint8 (H, W, 3) RGB."""
+        return self._store.frame(self._store.row_of(key))
+
+    def spectrogram(self, key: str) -> np.ndarray:
+        """float16 (F, T) log power."""
+        return self._store.spectrogram(self._store.row_of(key))
+
+    def sound(self, key: str) -> Sound:
+        """The three seconds of sound that became the spectrogram, cut again from the source video."""
+        clip = self._planned(self._shard_number(key)).get(key)
+        if clip is None or not (self._roots[clip.root] / clip.path).is_file():
+            return Sound(None, ABSENT)
+        if clip.stream is not None:
+            return Sound(None, ARCHIVED)
+        try:
+            return self._cut(clip)
+        except Rejected as refusal:
+            return Sound(None, f"The sound could not be decoded again: {refusal.message}.")
+        except OSError as error:
+            return Sound(None, f"The source video cannot be read ({error.strerror}), so there is no sound to play.")
+
+    def _cut(self, clip: Clip) -> Sound:
+        from pipeline.frontend import FRONT_ENDS
+        from pipeline.media import DecodeOptions, decode_clip
+
+        facts = self.facts(clip.key)
+        with open(self._roots[clip.root] / clip.path, "rb") as file:
+            file.seek(clip.offset or 0)  # members of a plain tar are read in place
+            content = file.read(clip.size)
+        if hashlib.sha256(content).hexdigest() != facts["source_sha256"]:
+            return Sound(None, CHANGED)
+        front_end = FRONT_ENDS[self._store.front_end]
+        decoded = decode_clip(content, DecodeOptions(moment=facts["moment"], front_end=front_end))
+        return Sound(sound_uri(decoded.waveform, front_end.sample_rate))
+
+    @cached_property
+    def _roots(self) -> tuple[Path, ...]:
+        return load_head(self._store.folder / PLAN)[1]
+
+    def _read_plan(self, shard: int) -> dict[str, Clip]:
+        """What the ingest planned for a shard; nothing in a folder that was copied without its plan."""
+        if not (self._store.folder / PLAN / "options.json").is_file():
+            return {}
+        return {clip.key: clip for clip in load_shard(self._store.folder / PLAN, shard)}
+
+    def _shard_number(self, key: str) -> int:
+        name = self._store.table["shard"][self._store.row_of(key)].as_py()
+        return int(Path(name).stem.rpartition("-")[2])

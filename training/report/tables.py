@@ -1,0 +1,214 @@
+"""Scores as the page shows them: one table per test set and protocol, floors above, ceiling below, every run between.
+
+Numbers are comparable only under the same protocol, test set and truth list, so `Evaluation.comparable` decides which
+share a table; two protocols never do. All values are fractions here and percent on the page.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from training.evaluation.localisation import auc_bounds
+from training.report.results import MAPS, OBJECT_PRIOR, SCORES, Evaluation, Run
+
+MAP_TITLES = {"audio_visual": "audio-visual", "object_prior": "object prior", "combined": "combined"}
+FLOOR_TITLES = {
+    "centred_disc": "centred disc",
+    "whole_image": "whole image",
+    "random": "random map",
+    "object_prior": "object prior alone",
+}
+TIES_WORTH_A_WARNING = 0.01
+NAMED_MISSING = 12
+
+
+@dataclass(frozen=True)
+class Number:
+    """A score with the ends of its interval, all fractions."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table. `numbers` and `published` are keyed by score name; `share` is the gap closed."""
+
+    title: str
+    numbers: Mapping[str, Number]
+    share: float | None = None
+    published: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lines that belong together: `kind` is floor, run, mean or ceiling; `scored` is "n of n expected" for a run."""
+
+    title: str
+    rows: tuple[Row, ...]
+    kind: str
+    run: int | None = None
+    scored: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One test set under one protocol."""
+
+    test_set: str
+    protocol: Mapping[str, Any]
+    truth: Mapping[str, Any]
+    groups: tuple[Group, ...]
+    floor_title: str
+    floor: float
+    ceiling: float
+    warnings: tuple[str, ...]
+
+    @property
+    def has_published(self) -> bool:
+        return any(row.published for group in self.groups for row in group.rows)
+
+    @property
+    def has_seed_means(self) -> bool:
+        return any(group.kind == "mean" for group in self.groups)
+
+    def best(self) -> tuple[str, Row] | None:
+        """The line with the highest cIoU that has listened, with the title of its run."""
+        deaf = MAP_TITLES[OBJECT_PRIOR]
+        runs = [group for group in self.groups if group.kind == "run"]
+        lines = [(group.title, row) for group in runs for row in group.rows if row.title != deaf]
+        return max(lines, key=lambda line: line[1].numbers["ciou50"].value, default=None)
+
+
+def score_tables(runs: list[Run], titles: list[str]) -> list[Table]:
+    """Every table the runs' evaluations allow, in the order test sets and protocols first appear."""
+    together: dict[tuple[str, str, str], list[tuple[int, Evaluation]]] = {}
+    for position, run in enumerate(runs):
+        for evaluation in run.evaluations:
+            together.setdefault(evaluation.comparable, []).append((position, evaluation))
+    ordered = sorted(together.values(), key=lambda found: (found[0][1].test_set, found[0][1].protocol != "ezvsl"))
+    return [_table(runs, titles, found) for found in ordered]
+
+
+def _table(runs: list[Run], titles: list[str], found: list[tuple[int, Evaluation]]) -> Table:
+    fullest = max((evaluation for _, evaluation in found), key=lambda evaluation: evaluation.facts["n_scored"])
+    floors, ceiling = fullest.facts["floors"], _numbers(fullest.facts["ceiling"])
+    floor_name = max(floors, key=lambda name: floors[name]["ciou50"])
+    bounds = floors[floor_name]["ciou50"], ceiling["ciou50"].value
+    of_runs = [_run_group(runs[position], titles[position], position, one, bounds) for position, one in found]
+    return Table(
+        test_set=fullest.test_set,
+        protocol=fullest.facts["protocol"],
+        truth=fullest.facts.get("lists", {}).get("truth", {}),
+        groups=(_floor_group(floors), *of_runs, *_seed_groups(runs, found, bounds), _ceiling_group(ceiling)),
+        floor_title=FLOOR_TITLES.get(floor_name, floor_name.replace("_", " ")),
+        floor=bounds[0],
+        ceiling=bounds[1],
+        warnings=tuple(_warnings(runs, titles, found, fullest)),
+    )
+
+
+def _numbers(scores: Mapping[str, Any]) -> dict[str, Number]:
+    intervals = scores.get("interval95") or {}
+    return {
+        name: Number(float(scores[name]), *intervals.get(name, (None, None)))
+        for name in SCORES
+        if scores.get(name) is not None
+    }
+
+
+def _share(value: float, bounds: tuple[float, float]) -> float | None:
+    floor, ceiling = bounds
+    return (value - floor) / (ceiling - floor) if ceiling > floor else None
+
+
+def _floor_group(floors: Mapping[str, Any]) -> Group:
+    rows = [Row(FLOOR_TITLES.get(name, name.replace("_", " ")), _numbers(scores)) for name, scores in floors.items()]
+    return Group("Floors: no learning from sound", tuple(rows), "floor")
+
+
+def _ceiling_group(ceiling: Mapping[str, Number]) -> Group:
+    return Group("Ceiling", (Row("best possible mask", ceiling),), "ceiling")
+
+
+def _run_group(run: Run, title: str, position: int, evaluation: Evaluation, bounds: tuple[float, float]) -> Group:
+    rows = []
+    for name in _maps_of(evaluation):
+        numbers = _numbers(evaluation.facts["scores"][name])
+        rows.append(
+            Row(
+                title=MAP_TITLES[name],
+                numbers=numbers,
+                share=_share(numbers["ciou50"].value, bounds),
+                published=run.published(evaluation, name),
+            )
+        )
+    scored = f"{evaluation.facts['n_scored']} of {evaluation.facts['n_expected']}"
+    return Group(title, tuple(rows), "run", position, scored)
+
+
+def _maps_of(evaluation: Evaluation) -> list[str]:
+    return [name for name in MAPS if evaluation.facts["scores"].get(name)]
+
+
+def _seed_groups(runs: list[Run], found: list[tuple[int, Evaluation]], bounds: tuple[float, float]) -> Iterable[Group]:
+    """Mean over the seeds of each configuration that was trained more than once; the interval is their range."""
+    by_config: dict[tuple[str, str], list[Evaluation]] = {}
+    for position, evaluation in found:
+        by_config.setdefault((runs[position].name, runs[position].digest), []).append(evaluation)
+    for (name, _), seeds in by_config.items():
+        scores = [one.facts["scores"] for one in seeds]
+        repeated = {map_name: [one[map_name] for one in scores if one.get(map_name)] for map_name in MAPS}
+        rows = [_mean_row(map_name, found, bounds) for map_name, found in repeated.items() if len(found) > 1]
+        if rows:
+            yield Group(f"{name}: mean of {len(seeds)} seeds", tuple(rows), "mean")
+
+
+def _mean_row(map_name: str, scores: list[Mapping[str, float]], bounds: tuple[float, float]) -> Row:
+    values = {score: [one[score] for one in scores] for score in SCORES}
+    numbers = {score: Number(fmean(found), min(found), max(found)) for score, found in values.items()}
+    title = f"{MAP_TITLES[map_name]} (sd {100 * stdev(values['ciou50']):.1f})"
+    return Row(title, numbers, share=_share(numbers["ciou50"].value, bounds))
+
+
+def _warnings(
+    runs: list[Run], titles: list[str], found: list[tuple[int, Evaluation]], fullest: Evaluation
+) -> Iterable[str]:
+    """What a reader must know before quoting a number of this table, in plain words."""
+    if empty := fullest.facts.get("n_empty_truth"):
+        yield f"{empty} clips have an empty ground truth and count as wrong in every row."
+    for position, evaluation in found:
+        facts, title = evaluation.facts, titles[position]
+        if not runs[position].finished:
+            yield f"{title} has not finished training (no DONE file): its numbers are of an unfinished model."
+        if facts["n_scored"] < facts["n_expected"]:
+            yield f"{title} scored {facts['n_scored']} of {facts['n_expected']} clips{_missing(facts)}."
+        elif facts["n_scored"] != fullest.facts["n_scored"]:
+            yield f"{title} was scored on {facts['n_scored']} clips, the floors here on {fullest.facts['n_scored']}."
+        if facts.get("tie_share", 0.0) > TIES_WORTH_A_WARNING:
+            share = 100 * facts["tie_share"]
+            yield f"{title}: in {share:.1f} % of its maps, pixels tie at the threshold and the mask misses its area."
+        yield from _impossible(runs[position], title, evaluation)
+
+
+def _impossible(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
+    """Published pairs that no set of clips can produce: the curve behind AUC passes through cIoU@0.5."""
+    for name in MAPS:
+        paper = run.published(evaluation, name)
+        if "ciou50" in paper and "auc" in paper:
+            low, high = auc_bounds(paper["ciou50"])
+            if not low <= paper["auc"] <= high:
+                yield (
+                    f"{title}: a published cIoU of {100 * paper['ciou50']:.1f} puts AUC between {100 * low:.1f} and "
+                    f"{100 * high:.1f}, the published AUC is {100 * paper['auc']:.1f}; they are not of one measurement."
+                )
+
+
+def _missing(facts: Mapping[str, Any]) -> str:
+    missing = facts.get("missing") or []
+    if not missing:
+        return ""
+    more = f" and {len(missing) - NAMED_MISSING} more" if len(missing) > NAMED_MISSING else ""
+    return f"; missing: {', '.join(missing[:NAMED_MISSING])}{more}"
