@@ -1,0 +1,128 @@
+"""HardPos against plain loops, its closed form, and negatives that are neighbours."""
+
+import math
+
+import pytest
+import torch
+
+from training.config import Encoder, Encoders
+from training.methods.hardpos import Config, Method
+
+TINY = Encoders(image=Encoder(blocks=(1, 1)), audio=Encoder(blocks=(1, 1), input_pool=(4, 3)))
+BATCH, CELLS = 5, 16
+
+
+class Fixed(Method):
+    """HardPos with its encoders replaced by given features."""
+
+    def visual(self, image: torch.Tensor) -> torch.Tensor:
+        return image
+
+    def auditory(self, audio: torch.Tensor) -> torch.Tensor:
+        return audio
+
+
+def features(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    visual, audio = torch.rand(BATCH, 8, 4, 4, generator=generator), torch.rand(BATCH, 8, generator=generator)
+    return visual / visual.norm(dim=1, keepdim=True), audio / audio.norm(dim=1, keepdim=True)
+
+
+def nobody() -> torch.Tensor:
+    return torch.zeros(BATCH, BATCH, dtype=torch.bool)
+
+
+def batch_of(own_seed: int = 0, near_seed: int = 1, **excluded: torch.Tensor) -> dict:
+    (visual, audio), (near_visual, near_audio) = features(own_seed), features(near_seed)
+    exclusions = {name: excluded.get(name, nobody()) for name in ("image", "audio", "source")}
+    near = {"image": near_visual, "audio": near_audio}
+    return {"image": visual, "audio": audio, "neighbours": near, "exclusions": exclusions}
+
+
+def cosines(visual: torch.Tensor, audio: torch.Tensor) -> list[float]:
+    return (audio.double() @ visual.flatten(1).double()).tolist()
+
+
+def masked_mean(cells: list[float]) -> float:
+    weights = [1 / (1 + math.exp(-(c - 0.65) / 0.03)) for c in cells]
+    return sum(w * c for w, c in zip(weights, cells, strict=True)) / sum(weights)
+
+
+def plain_loss(batch: dict, temperature: float) -> float:
+    near, total = batch["neighbours"], 0.0
+    for i in range(BATCH):
+        maps = [
+            cosines(picture[i], sound[i])
+            for picture in (batch["image"], near["image"])
+            for sound in (batch["audio"], near["audio"])
+        ]
+        positive = sum(math.exp(masked_mean(cells) / temperature) for cells in maps)
+        negative = 0.0
+        for j in range(BATCH):
+            excluded = i == j or any(bool(mask[i, j]) for mask in batch["exclusions"].values())
+            if not excluded:
+                mean = sum(cosines(batch["image"][j], batch["audio"][i])) / CELLS
+                negative += math.exp(mean / temperature)
+        total -= math.log(positive / (positive + negative)) / BATCH
+    return total
+
+
+def loss_of(batch: dict, **options: object) -> float:
+    return float(Fixed(Config(**options), TINY).loss(batch)["total"])
+
+
+@pytest.mark.parametrize("temperature", [0.07, None])
+def test_loss_equals_the_printed_formula(temperature: float | None) -> None:
+    batch = batch_of()
+    assert loss_of(batch, temperature=temperature) == pytest.approx(plain_loss(batch, temperature or 1.0), rel=1e-4)
+
+
+@pytest.mark.parametrize("modality", ["image", "audio", "source"])
+def test_neighbours_and_clips_of_the_same_video_are_no_negatives(modality: str) -> None:
+    excluded = nobody()
+    excluded[0, 3] = excluded[2, 1] = excluded[4, 0] = True  # not symmetric: rows are anchors
+    batch = batch_of(**{modality: excluded})
+    assert loss_of(batch) == pytest.approx(plain_loss(batch, 0.07), rel=1e-4)
+    assert loss_of(batch) < loss_of(batch_of())
+
+
+def test_an_anchor_among_neighbours_only_costs_nothing() -> None:
+    assert loss_of(batch_of(image=~torch.eye(BATCH, dtype=torch.bool))) == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.07, None])
+def test_identical_clips_give_their_closed_form(temperature: float | None) -> None:
+    visual, audio = features(0)
+    same = {
+        "image": visual[:1, :, :1, :1].expand(BATCH, -1, 4, 4),
+        "audio": audio[:1].expand(BATCH, -1),
+    }
+    batch = {**same, "neighbours": same, "exclusions": {"image": nobody(), "audio": nobody()}}
+    assert loss_of(batch, temperature=temperature) == pytest.approx(math.log((4 + BATCH - 1) / 4), abs=1e-5)
+
+
+def test_negatives_are_other_pictures_for_a_sound_not_other_sounds_for_a_picture() -> None:
+    batch = batch_of()
+    visual, audio = batch["image"], batch["audio"].clone().requires_grad_()
+    loss = Fixed(Config(temperature=1.0), TINY).loss({**batch, "audio": audio})["total"]
+    loss.backward()
+    alone = batch_of(source=~torch.eye(BATCH, dtype=torch.bool))
+    alone["exclusions"]["source"][0] = torch.eye(BATCH, dtype=torch.bool)[0]  # only anchor 0 keeps its negatives
+    audio.grad = None
+    Fixed(Config(temperature=1.0), TINY).loss({**alone, "image": visual, "audio": audio})["total"].backward()
+    assert audio.grad[0].any()
+    assert not audio.grad[1:].any()
+
+
+def test_one_strong_positive_suffices() -> None:
+    """The sum stands inside the logarithm: a hopeless neighbour hardly costs anything beside a good own pair."""
+    batch = batch_of()
+    batch["image"] = batch["audio"][:, :, None, None].expand(-1, -1, 4, 4)  # own pairs agree perfectly
+    good = loss_of(batch, temperature=0.02)
+    batch["neighbours"] = {"image": torch.eye(8)[:BATCH, :, None, None].expand(-1, -1, 4, 4),
+                           "audio": torch.eye(8)[3 : 3 + BATCH]}  # fmt: skip
+    assert loss_of(batch, temperature=0.02) == pytest.approx(good, abs=0.05)
+
+
+def test_it_asks_for_neighbours_and_exclusions() -> None:
+    assert Method.needs == {"neighbours", "exclusions"}

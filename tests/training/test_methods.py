@@ -1,0 +1,126 @@
+"""The contract, run over every method the package finds: a new file is tested the moment it exists."""
+
+import pytest
+import torch
+
+from training.config import Encoder, Encoders
+from training.methods import method_config, method_module, method_names, method_page
+
+TINY = Encoders(image=Encoder(blocks=(1, 1, 1), weights="none"), audio=Encoder(blocks=(1, 1, 1), input_pool=(4, 3)))
+BATCH, SIZE, BINS, FRAMES = 8, 64, 129, 150
+
+VARIANTS = [(name, {}) for name in method_names()] + [
+    ("ezvsl", {"positives": ["own", "image", "audio", "both"]}),
+    ("ezvsl", {"matching": "mean"}),
+    ("ezvsl", {"matching": "pooled"}),
+    ("lvs", {"formula": "as_paper"}),
+    ("lvs", {"tri_map": False}),
+    ("hardpos", {"temperature": None}),
+    ("slavc", {"audio_to_image": "image"}),
+    ("slavc", {"evaluate_teacher": True}),
+    ("fnac", {"audio_masks": "none"}),
+]
+CONSTANT = {"centred_disc", "whole_image"}  # the same map whatever the seed
+UNTRAINED = {*CONSTANT, "object_prior", "random_map"}  # nothing to learn, hence no loss, and maps of their own size
+TRAINED = [variant for variant in VARIANTS if variant[0] not in UNTRAINED]
+EASIER = {"slavc": {"image_dropout": 0.0}, "fnac": {"image_dropout": 0.0}}  # 25 steps are few against a dropout of 0.9
+
+
+def build(name: str, options: dict, seed: int = 0):
+    torch.manual_seed(seed)
+    return method_module(name).Method(method_config(name, options), TINY)
+
+
+def make_batch(seed: int = 0) -> dict:
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.randn(BATCH, 3, SIZE, SIZE, generator=generator)
+    audio = torch.randn(BATCH, 1, BINS, FRAMES, generator=generator)
+    neighbours = {
+        "image": image + 0.1 * torch.randn(image.shape, generator=generator),
+        "audio": audio + 0.1 * torch.randn(audio.shape, generator=generator),
+    }
+    return {
+        "key": [f"clip{i}" for i in range(BATCH)],
+        "image": image,
+        "audio": audio,
+        "neighbours": neighbours,
+        "exclusions": {name: torch.zeros(BATCH, BATCH, dtype=torch.bool) for name in ("image", "audio", "source")},
+    }
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda variant: f"{variant[0]}-{variant[1] or 'default'}")
+def variant(request):
+    return request.param
+
+
+@pytest.fixture(params=TRAINED, ids=lambda variant: f"{variant[0]}-{variant[1] or 'default'}")
+def trained(request):
+    return request.param
+
+
+def test_prediction_shapes_and_ranges(variant) -> None:
+    method, batch = build(*variant).eval(), make_batch()
+    with torch.no_grad():
+        prediction = method(batch["image"], batch["audio"])
+    side = prediction.map.shape[1] if variant[0] in UNTRAINED else SIZE // 16
+    assert prediction.map.shape == (BATCH, side, side)
+    assert prediction.score.shape == (BATCH,)
+    assert prediction.image_embedding.shape == prediction.audio_embedding.shape
+    for embedding in (prediction.image_embedding, prediction.audio_embedding):
+        assert torch.allclose(embedding.norm(dim=1), torch.ones(BATCH), atol=1e-5)
+    assert torch.isfinite(prediction.map).all()
+
+
+def test_loss_is_finite_and_reaches_every_trained_parameter(trained) -> None:
+    method, batch = build(*trained).train(), make_batch()
+    losses = method.loss(batch)
+    assert all(torch.isfinite(value).all() and value.ndim == 0 for value in losses.values())
+    losses["total"].backward()
+    untouched = [n for n, p in method.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    assert not untouched
+
+
+def test_overfits_eight_samples(trained) -> None:
+    name, options = trained
+    method, batch = build(name, EASIER.get(name, {}) | options).train(), make_batch()
+    optimizer = torch.optim.Adam(method.parameters(), lr=1e-3)
+    first = float(method.loss(batch)["total"].detach())
+    for step in range(25):
+        optimizer.zero_grad()
+        loss = method.loss(batch)["total"]
+        loss.backward()
+        optimizer.step()
+        method.after_step(step)
+    assert float(loss.detach()) < 0.6 * first
+
+
+def test_same_seed_same_numbers_and_a_state_dict_is_all_there_is(variant) -> None:
+    batch = make_batch()
+    one, two, other = build(*variant, seed=3).eval(), build(*variant, seed=3).eval(), build(*variant, seed=4).eval()
+    with torch.no_grad():
+        expected = one(batch["image"], batch["audio"]).map
+        assert torch.equal(expected, two(batch["image"], batch["audio"]).map)
+        assert (variant[0] in CONSTANT) == torch.equal(expected, other(batch["image"], batch["audio"]).map)
+        other.load_state_dict(one.state_dict())
+        assert torch.equal(expected, other(batch["image"], batch["audio"]).map)
+
+
+def test_a_sample_s_map_does_not_depend_on_its_company(variant) -> None:
+    method, batch = build(*variant).eval(), make_batch()
+    with torch.no_grad():
+        together = method(batch["image"], batch["audio"]).map
+        alone = method(batch["image"][2:3], batch["audio"][2:3]).map
+    assert torch.allclose(together[2:3], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(UNTRAINED))
+def test_baselines_have_nothing_to_train(name: str) -> None:
+    assert not any(parameter.requires_grad for parameter in build(name, {}).parameters())
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_every_method_has_a_page_with_citation_and_deviations(name: str) -> None:
+    page = method_page(name)
+    assert "arXiv:" in page or "doi" in page.lower() or "no citation" in page.lower()
+    assert "Mathematics" in page
+    assert "Deviations" in page

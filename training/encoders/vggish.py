@@ -1,0 +1,131 @@
+"""VGGish as a sound trunk, with the log-mel patches it was trained on.
+
+SSPL's sound trunk (frozen, AudioSet weights in the layout of `torchvggish`). VGGish listens to 0.96 s patches of 64
+log-mel bands between 125 and 7500 Hz, made from 16 kHz sound. There are two ways to them:
+- `log_mel(waveform)`, exact, for whoever has the waveform (companion shards, `pipeline ingest --audio context`); a
+  front end that stores these 64 bands reaches the trunk through the same door, divided by 12 like every front end
+  (`data.audio_mean` and `audio_deviation` stay at their defaults);
+- `log_mel_of_power(spectrogram)`, derived from the log power that every shard holds. Deviations: the shards' default
+  front end ends at 5512 Hz, so the upper seven bands are silent or nearly; its window is 46 ms, not 25; sound below the
+  front end's floor is lost; amplitudes agree on average for noise, not for each tone.
+"""
+
+import math
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+
+from manifests.errors import InputError
+from pipeline.frontend import FRONT_ENDS, FrontEnd
+
+SAMPLE_RATE, WINDOW, HOP, N_FFT = 16000, 400, 160, 512
+BANDS, LOWEST, HIGHEST = 64, 125.0, 7500.0
+OFFSET = 0.01  # added before the logarithm; silence is ln 0.01 = -4.605
+PATCH = 96  # columns of 10 ms
+LOG_POWER_SCALE = (
+    12.0  # the default `data.audio_deviation` (and `data.audio_mean` 0): VGGish needs the log power itself
+)
+FLOOR_MARGIN = 1.01  # float16 stores ln(floor) up to 0.8 % off; without a margin silence would sound
+
+
+class Vggish(nn.Module):
+    """(B, 1, F, T) normalised log power, or VGGish's own 64 bands -> (B, 128), not negative: mean over patches."""
+
+    dimension = 128
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(*_convolutions((64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool")))
+        self.embeddings = nn.Sequential(
+            nn.Linear(512 * 6 * 4, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 128), nn.ReLU()
+        )
+
+    def forward(self, audio: Tensor) -> Tensor:
+        return self.per_patch(audio).mean(dim=1)
+
+    def per_patch(self, audio: Tensor) -> Tensor:
+        """(B, 1, F, T) -> (B, P, 128): one vector per 0.96 s. InputError for a spectrogram VGGish cannot use."""
+        spectrogram = audio.squeeze(1) * LOG_POWER_SCALE
+        log_mel_bands = spectrogram if spectrogram.shape[1] == BANDS else log_mel_of_power(spectrogram)
+        heard = patches(log_mel_bands)
+        features = self.features(heard.flatten(0, 1).unsqueeze(1))
+        flat = features.permute(0, 2, 3, 1).flatten(1)  # time, band, channel: the order of the original's weights
+        return self.embeddings(flat).unflatten(0, heard.shape[:2])
+
+
+def _convolutions(plan: tuple[int | str, ...]) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    channels = 1
+    for step in plan:
+        if step == "pool":
+            layers.append(nn.MaxPool2d(2))
+        else:
+            layers += [nn.Conv2d(channels, step, 3, padding=1), nn.ReLU()]
+            channels = step
+    return layers
+
+
+def patches(log_mel_bands: Tensor) -> Tensor:
+    """Whole patches one after the other: (B, 64, T) -> (B, T // 96, 96, 64). InputError when T < 96."""
+    count = log_mel_bands.shape[2] // PATCH
+    if count == 0:
+        raise InputError(
+            f"VGGish hears patches of {PATCH} columns of 10 ms, the spectrogram has {log_mel_bands.shape[2]}; use a "
+            "front end of at least one second."
+        )
+    return log_mel_bands[..., : count * PATCH].unflatten(2, (count, PATCH)).permute(0, 2, 3, 1)
+
+
+def log_mel(waveform: Tensor) -> Tensor:
+    """VGGish's own front end: (B, N) at 16 kHz in [-1, 1] -> (B, 64, 1 + (N - 400) // 160)."""
+    frames = waveform.unfold(1, WINDOW, HOP) * torch.hann_window(WINDOW, device=waveform.device)
+    magnitude = torch.fft.rfft(frames, N_FFT).abs().transpose(1, 2)
+    return torch.log(_mel_filters(N_FFT // 2 + 1, SAMPLE_RATE).to(waveform.device) @ magnitude + OFFSET)
+
+
+def scaled(waveform: Tensor) -> Tensor:
+    """SSPL's level: each waveform stretched by its own extremes to about [-1, 1]: (B, N) -> (B, N)."""
+    low, high = waveform.amin(dim=1, keepdim=True), waveform.amax(dim=1, keepdim=True)
+    return 2 * (waveform - low) / (high - low + 1e-3) - 1
+
+
+def log_mel_of_power(spectrogram: Tensor) -> Tensor:
+    """Log power of a known front end, (B, F, T), to VGGish's bands, (B, 64, T). InputError for other shapes.
+
+    With P the one-sided power density, a 16 kHz Hann frame of the same noise has E|X|^2 = P / 2 * 16000 * sum(w^2);
+    sums over bins are scaled to VGGish's spacing of 31.25 Hz. Bands above the Nyquist frequency are silent.
+    """
+    front_end = _front_end_of(spectrogram.shape[1], spectrogram.shape[2])
+    power = (spectrogram.float().exp() - FLOOR_MARGIN * front_end.floor).clamp(min=0)
+    magnitude = (power * (SAMPLE_RATE * WINDOW * 3 / 8 / 2)).sqrt()  # a periodic Hann window's sum of squares is 3/8 N
+    spacing = (front_end.sample_rate / front_end.n_fft) / (SAMPLE_RATE / N_FFT)
+    filters = _mel_filters(front_end.shape[0], front_end.sample_rate).to(spectrogram.device)
+    return torch.log(spacing * (filters @ magnitude) + OFFSET)
+
+
+def _front_end_of(bins: int, frames: int) -> FrontEnd:
+    """The front end that makes this shape in steps of about 10 ms."""
+    usable = {f.shape: f for f in FRONT_ENDS.values() if abs(f.hop / f.sample_rate - HOP / SAMPLE_RATE) < 2e-4}
+    if (bins, frames) not in usable:
+        known = ", ".join(f"{front_end.name} {shape}" for shape, front_end in usable.items())
+        raise InputError(
+            f"VGGish needs steps of 10 ms: a spectrogram of shape {(bins, frames)} comes from none of {known}, nor has "
+            f"it the {BANDS} bands of VGGish's own front end. Ingest the videos again with one of these front ends."
+        )
+    return usable[bins, frames]
+
+
+@cache
+def _mel_filters(bins: int, sample_rate: int) -> Tensor:
+    """Triangles in mel (not in Hz), without the DC bin, as VGGish's: (64, bins); zero beyond the Nyquist frequency."""
+    mel = torch.tensor([_mel(sample_rate / 2 * k / (bins - 1)) for k in range(bins)], dtype=torch.float64)
+    edges = torch.linspace(_mel(LOWEST), _mel(HIGHEST), BANDS + 2, dtype=torch.float64).unsqueeze(1)
+    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
+    triangles = torch.minimum((mel - lower) / (centre - lower), (upper - mel) / (upper - centre)).clamp(min=0)
+    triangles[:, 0] = 0
+    return triangles.float()
+
+
+def _mel(frequency: float) -> float:
+    return 1127.0 * math.log(1.0 + frequency / 700.0)

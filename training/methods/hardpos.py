@@ -1,0 +1,92 @@
+r"""HardPos: sound localization from semantically similar samples (Senocak et al., ICASSP 2022).
+
+doi:10.1109/ICASSP43922.2022.9747867; no code was released.
+
+Mathematics. For clip i, j is one of the K clips nearest to it in sound, k one of the K nearest in appearance.
+alpha_ab(x) is the cosine of sound a with picture b at cell x, and R(alpha) its mean over its own soft mask
+sigma((alpha - epsilon) / tau). Own and neighbouring pairs are positives together, one strong one suffices:
+
+    Pos_i = exp R(alpha_ii) + exp R(alpha_ji) + exp R(alpha_ik) + exp R(alpha_jk)
+    Neg_i = sum over l in N_i of exp mean_x alpha_il(x)
+    loss  = -mean_i log( Pos_i / (Pos_i + Neg_i) ),   all responses divided by the temperature
+
+N_i: the other pictures of the batch that are neither among i's neighbours in appearance nor in sound.
+
+Encoders: as vanilla LVS, two ResNet-18 from scratch, pictures at stride 16 (`encoders.image.last_stride: 1`), sounds
+ended by a global max pool, no heads. Prediction: the cosine map alpha_ii.
+
+Neighbours are mined once by a trained `lvs_vanilla` (`training embed RUN`, then `index build-knn --k 1000`). The
+paper's K is the length of those lists: 1000 of 144k clips (it tries 300 to 3000). The random-positive control is the
+same method on lists of randomly chosen clips (`data.neighbours`); those leave the negatives, too, as N_i is defined.
+
+Deviations and choices where the paper leaves them open:
+- temperature: the paper prints none (`temperature: null`); cosines in [0, 1] then leave the loss hardly any range, so
+  the default is the 0.07 of LVS's code, which the method extends.
+- j and k are drawn anew for every clip and epoch, uniformly and independently; the paper does not say how often.
+- neighbours never hold the clip itself nor clips of its source video; such clips would be near ones, so here they are
+  taken out of the negatives, too.
+- an anchor all of whose negatives are neighbours costs nothing in that step.
+- masks of neighbouring pairs are those of the current weights, and all masks are differentiated through.
+- optimiser, batch size and epochs are not printed.
+- confidence: the method has none; the maximum cosine is used (the protocol may choose another).
+"""
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from training.config import Encoders, Section
+from training.encoders.weights import build_audio_trunk, build_image_trunk
+from training.losses import contrast, excluding, without_diagonal
+from training.methods.contract import BaseMethod, Batch, Prediction
+from training.similarity import cosine_maps, max_response, mean_response, paired_maps, soft_masked_response, unit
+
+
+class Config(Section):
+    """Options of HardPos; the defaults are the paper's, the temperature that of LVS's code."""
+
+    threshold: float = Field(0.65, gt=-1, lt=1, description="epsilon: cosine above which a cell counts as sounding")
+    mask_temperature: float = Field(0.03, gt=0, description="tau: softness of the mask")
+    temperature: float | None = Field(0.07, gt=0, description="of the softmax; null: none, as printed")
+
+
+class Method(BaseMethod):
+    """Contrastive learning in which neighbours are positives and never negatives."""
+
+    config: Config
+    needs = frozenset({"neighbours", "exclusions"})
+
+    def __init__(self, config: Config, encoders: Encoders) -> None:
+        super().__init__(config, encoders)
+        self.image_trunk = build_image_trunk(encoders.image)
+        self.audio_trunk = build_audio_trunk(encoders.audio)
+
+    def visual(self, image: Tensor) -> Tensor:
+        """(B, 3, S, S) -> features (B, C, h, w), not negative and not normalised."""
+        return self.image_trunk(image)
+
+    def auditory(self, audio: Tensor) -> Tensor:
+        """(B, 1, F, T) -> unit vectors (B, C)."""
+        return unit(self.audio_trunk(audio))
+
+    def forward(self, image: Tensor, audio: Tensor) -> Prediction:
+        visual, sound = self.visual(image), self.auditory(audio)
+        maps = paired_maps(unit(visual), sound)
+        return Prediction(maps, max_response(maps), unit(visual.mean(dim=(2, 3))), sound)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        near = batch["neighbours"]
+        visual, near_visual = unit(self.visual(batch["image"])), unit(self.visual(near["image"]))
+        sound, near_sound = self.auditory(batch["audio"]), self.auditory(near["audio"])
+        pairs = ((visual, sound), (visual, near_sound), (near_visual, sound), (near_visual, near_sound))
+        positives = torch.stack([self._positive(paired_maps(*pair)) for pair in pairs], dim=1)
+        negatives = excluding(self._negatives(visual, sound), torch.stack([*batch["exclusions"].values()]).any(dim=0))
+        temperature = self.config.temperature or 1.0
+        return {"total": contrast(positives / temperature, negatives / temperature)}
+
+    def _positive(self, maps: Tensor) -> Tensor:
+        return soft_masked_response(maps, self.config.threshold, self.config.mask_temperature)
+
+    def _negatives(self, visual: Tensor, sound: Tensor) -> Tensor:
+        """Mean cosine of each sound with every other clip's picture: (B, B), rows are sounds."""
+        return without_diagonal(mean_response(cosine_maps(visual, sound).float()).T)
