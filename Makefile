@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+SEED ?= 0
 
 .PHONY: setup demo test test-all lint clean
 
@@ -16,25 +17,26 @@ setup: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# synthetic videos -> shards -> EZ-VSL -> its neighbours -> EZ-VSL with conceptual positives -> scores -> one page
+# synthetic videos -> shards -> EZ-VSL -> its neighbours -> EZ-VSL with conceptual positives -> scores -> one page;
+# every line can be repeated: what is finished is left alone
 demo: setup
-	$(BIN)/pipeline synth --out demo/synth --clips 2400 --seed 0
+	$(BIN)/pipeline synth --out demo/synth --clips 2400 --seed $(SEED)
 	$(BIN)/pipeline ingest --src demo/synth --out demo/shards
-	$(BIN)/training pretrain --src demo/synth/objects --out demo/pretrained.safetensors \
+	$(BIN)/training pretrain --src demo/synth/objects --out demo/pretrained.safetensors --seed $(SEED) \
 	  --blocks 1,1,1 --width 48 --image-size 112 --epochs 12 --batch-size 32 --learning-rate 4e-3
-	$(BIN)/training run demo.yaml --runs demo/runs
+	$(BIN)/training run demo.yaml seed=$(SEED) --runs demo/runs
 	$(BIN)/training embed demo/runs/demo --out demo/embeddings
 	$(BIN)/index build-knn --k 100 --shards demo/shards --embeddings demo/embeddings --out demo/knn
-	$(BIN)/training run demo_semantic.yaml --runs demo/runs
+	$(BIN)/training run demo_semantic.yaml seed=$(SEED) --runs demo/runs
 	$(BIN)/training evaluate demo/runs/demo
 	$(BIN)/training evaluate demo/runs/demo_semantic
 	$(BIN)/training report demo/runs/demo demo/runs/demo_semantic --shards demo/shards --out demo/report
 
 test: setup lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-all: setup lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: setup
 	$(BIN)/ruff check .

@@ -67,8 +67,8 @@ def embed(
     from training.runs import load_run
 
     loaded = load_run(run, pick_device(device))
-    count = write(loaded, ShardStore.open(shards or loaded.config.data.shards), out)
-    summary("embedded", {"run": loaded.folder, "clips": count, "embeddings": out})
+    count, written = write(loaded, ShardStore.open(shards or loaded.config.data.shards), out)
+    summary("embedded" if written else "already finished", {"run": loaded.folder, "clips": count, "embeddings": out})
 
 
 @app.command()

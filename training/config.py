@@ -35,6 +35,7 @@ class Data(Section):
     split: str = Field("train", description="clips of this split; clips without a split count as train")
     neighbours: Path = Path("knn")
     image_size: PositiveInt = Field(224, description="side of the square picture the model sees, pixels")
+    squash: bool = Field(False, description="make the frame square before the crop, as evaluation does; papers do not")
     crop_scale: float = Field(1.1, ge=1.0, description="short side before the random crop, times image_size")
     flip: bool = True
     image_policy: Literal["none", "crop_flip", "simclr", "moco"] = Field(

@@ -1,5 +1,6 @@
 """Embeddings of a run's training clips, for mining neighbours with the model itself (HardPos does)."""
 
+import json
 from pathlib import Path
 
 from index.embeddings import write_embeddings
@@ -9,18 +10,26 @@ from training.predict import predict
 from training.runs import LoadedRun
 
 
-def embed(run: LoadedRun, store: ShardStore, out: Path) -> int:
-    """Write `embeddings/`: picture and sound of every training clip, never of a test clip; returns the count."""
+def embed(run: LoadedRun, store: ShardStore, out: Path) -> tuple[int, bool]:
+    """Write `embeddings/`: picture and sound of every training clip, never of a test clip.
+
+    Returns the number of clips, and False when `out` already holds these embeddings.
+    """
+    facts = {
+        "encoder": f"run {run.folder.parent.name}/{run.folder.name}",
+        "manifest_sha256": store.manifest_sha256,
+        "front_end": store.front_end,
+        "split": run.config.data.split,
+    }
     rows = selected_rows(store, run.config.data).nonzero()[0].tolist()
+    if _finished(out, facts):
+        return len(rows), False
     predictions = predict(run, store, [Pairing(store.keys[row], row, row) for row in rows])
-    write_embeddings(
-        out,
-        image=predictions.image_embeddings,
-        audio=predictions.audio_embeddings,
-        keys=store.table.take(rows),
-        encoder=f"run {run.folder.parent.name}/{run.folder.name}",
-        manifest_sha256=store.manifest_sha256,
-        front_end=store.front_end,
-        split=run.config.data.split,
-    )
-    return len(rows)
+    image, audio = predictions.image_embeddings, predictions.audio_embeddings
+    write_embeddings(out, image=image, audio=audio, keys=store.table.take(rows), **facts)
+    return len(rows), True
+
+
+def _finished(folder: Path, facts: dict[str, str]) -> bool:
+    meta = folder / "meta.json"  # written last
+    return meta.is_file() and facts.items() <= json.loads(meta.read_text()).items()

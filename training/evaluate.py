@@ -4,6 +4,7 @@ Writes `evaluation/<set>.maps.npz` (raw maps, as another program could score the
 `evaluation/<set>.<protocol>.{json,parquet}` into the run folder.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from manifests.errors import InputError
 from manifests.vggss import read_vggss
 from pipeline.store import ShardStore
 from training.data import Pairing
-from training.evaluation.protocols import find_protocol
-from training.evaluation.scoring import Result, score_maps
+from training.evaluation.protocols import Protocol, find_protocol
+from training.evaluation.scoring import score_maps
 from training.predict import Predictions, object_prior_of, predict
 from training.runs import LoadedRun
 
@@ -26,8 +27,11 @@ def evaluate(
     test_set: str | None = None,
     protocols: tuple[str, ...] = (),
     shards: Path | None = None,
-) -> list[Result]:
-    """Score a run under each protocol; what is not given comes from the run's config."""
+) -> list[dict[str, Any]]:
+    """Score a run under each protocol; what is not given comes from the run's config.
+
+    Returns the results' summaries. Scores of the same clips, truth and protocol that are already there are read.
+    """
     wanted = run.config.evaluation
     chosen = [find_protocol(name) for name in protocols or wanted.protocols]
     truth = truth or wanted.truth
@@ -35,26 +39,50 @@ def evaluate(
         raise InputError(f"run {run.folder} names no test set; give its annotations: --truth vggss.json.")
     annotated = read_vggss(truth, name=test_set or wanted.test_set)
     store = ShardStore.open(shards or run.config.data.shards)
-    prior = object_prior_of(run.config, run.device)
-    predictions = predict(run, store, found_pairings(store, annotated), prior)
     folder = run.folder / "evaluation"
+    lists = {
+        "truth": {"name": annotated.name, "sha256": annotated.sha256},
+        "shards": {"name": str(store.folder), "sha256": store.manifest_sha256},
+    }
+    done = [_finished(folder / f"{annotated.name}.{protocol.name}.json", lists) for protocol in chosen]
+    if all(done):
+        return done
+    predictions = predict(run, store, found_pairings(store, annotated), object_prior_of(run.config, run.device))
     folder.mkdir(exist_ok=True)
     save_maps(folder / f"{annotated.name}.maps.npz", predictions, annotated)
-    results = [
-        score_maps(
-            predictions.names,
-            predictions.maps,
-            annotated,
-            protocol,
-            object_maps=predictions.object_maps,
-            alpha=wanted.object_prior.alpha if wanted.object_prior else 0.4,
-            run=f"{run.folder.parent.name}/{run.folder.name}",
-        )
-        for protocol in chosen
-    ]
-    for result in results:
-        result.write(folder)
-    return results
+    return [_score(run, predictions, annotated, protocol, lists, folder) for protocol in chosen]
+
+
+def _finished(path: Path, lists: dict[str, dict[str, str]]) -> dict[str, Any] | None:
+    """An earlier result, when it was made from the same truth and shards."""
+    if not path.is_file():
+        return None
+    facts = json.loads(path.read_text())
+    same = all(facts["lists"].get(name, {}).get("sha256") == given["sha256"] for name, given in lists.items())
+    return facts if same else None
+
+
+def _score(
+    run: LoadedRun,
+    predictions: Predictions,
+    annotated: TestSet,
+    protocol: Protocol,
+    lists: dict[str, dict[str, str]],
+    folder: Path,
+) -> dict[str, Any]:
+    prior = run.config.evaluation.object_prior
+    result = score_maps(
+        predictions.names,
+        predictions.maps,
+        annotated,
+        protocol,
+        object_maps=predictions.object_maps,
+        alpha=prior.alpha if prior else 0.4,
+        run=f"{run.folder.parent.name}/{run.folder.name}",
+    )
+    result.summary["lists"] = lists
+    result.write(folder)
+    return result.summary
 
 
 def found_pairings(store: ShardStore, test_set: TestSet) -> list[Pairing]:
@@ -85,9 +113,8 @@ def save_maps(path: Path, predictions: Predictions, test_set: TestSet) -> None:
     partial.replace(path)
 
 
-def table(result: Result) -> str:
-    """A result for the screen: every map between its floors and its ceiling, in per cent."""
-    facts = result.summary
+def table(facts: dict[str, Any]) -> str:
+    """A result's summary for the screen: every map between its floors and its ceiling, in per cent."""
     lines = [
         f"{facts['test_set']} under {facts['protocol']['name']}: "
         f"{facts['n_scored']} of {facts['n_expected']} clips scored, {facts['n_empty_truth']} with empty truth",

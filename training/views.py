@@ -42,7 +42,7 @@ def squashed(image: Tensor, size: int) -> Tensor:
 def random_view(image: Tensor, size: int, data: Data, draw: random.Random) -> Tensor:
     """A training view: short side to size * crop_scale, random square crop, random flip."""
     short = max(size, round(size * data.crop_scale))
-    height, width = image.shape[1:]
+    height, width = (1, 1) if data.squash else image.shape[1:]
     scale = short / min(height, width)
     height, width = max(size, round(height * scale)), max(size, round(width * scale))
     image = transforms.resize(image, [height, width], InterpolationMode.BICUBIC, antialias=True)

@@ -15,7 +15,7 @@ from pipeline.synth.classes import SOUND_CLASSES, Palette, palettes_of
 SUPERSAMPLING = 2
 ROLES = ("body", "trim", "dark")
 NEARLY_BLACK = np.array([28, 26, 30], np.float32)
-SHORTEST_PERIOD, LONGEST_PERIOD = 6.0, 16.0  # pixels of the frame
+SHORTEST_PERIOD, LONGEST_PERIOD = 6.5, 18.0  # pixels of the frame
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _role_shares(look: Look, corners: list[np.ndarray], width: int, height: int)
 
 def _texture(look: Look, width: int, height: int, low: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The class's pattern in the look's two colours, float32 (height, width, 3); the plane's origin is the object's."""
-    period = np.clip(7.5 * look.texture_scale * (np.sqrt(width * height) / 45) ** 0.5, SHORTEST_PERIOD, LONGEST_PERIOD)
+    period = np.clip(9.0 * look.texture_scale * (np.sqrt(width * height) / 45) ** 0.5, SHORTEST_PERIOD, LONGEST_PERIOD)
     across = (np.arange(width, dtype=np.float32) + np.float32(low[0])) / np.float32(period)
     down = (np.arange(height, dtype=np.float32) + np.float32(low[1])) / np.float32(period)
     x, y = np.meshgrid(across, down)

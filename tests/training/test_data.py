@@ -124,6 +124,14 @@ def test_random_views_are_square_whatever_the_frame(shape: tuple[int, int, int])
     assert view.shape == (3, 32, 32)
 
 
+def test_a_squashed_view_loses_no_side_of_a_wide_frame() -> None:
+    image = torch.zeros(3, 20, 90, dtype=torch.uint8)
+    image[:, :, 0] = image[:, :, -1] = 255
+    view = random_view(image, 32, Data(image_size=32, crop_scale=1.0, squash=True, flip=False), random.Random(0))
+    assert view[:, :, 0].float().mean() > 60
+    assert view[:, :, -1].float().mean() > 60
+
+
 def test_evaluation_batches_keep_the_order_and_pair_picture_with_sound(store: ShardStore) -> None:
     pairings = [Pairing("a", 3, 3), Pairing("b", 5, 9), Pairing("c", 0, 1)]
     batches = list(paired_batches(store, pairings, 32, 2))

@@ -14,6 +14,7 @@ from manifests.errors import InputError
 from pipeline.ffmpeg import encode_video
 from pipeline.frontend import DEFAULT
 from training import localize as module
+from training.config import Data
 from training.heat import heat_palette
 from training.localize import Timeline, blend, localize
 from training.methods.contract import Prediction
@@ -37,7 +38,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A run folder whose loading gives the stand-in."""
 
     def load(folder: Path, device: str = "cpu") -> SimpleNamespace:
-        config = SimpleNamespace(data=SimpleNamespace(image_size=64))
+        config = SimpleNamespace(data=Data(image_size=64))
         return SimpleNamespace(
             folder=folder, config=config, method=BrightAndLoud(), front_end=DEFAULT, device=torch.device(device)
         )

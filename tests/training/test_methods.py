@@ -39,12 +39,14 @@ def make_batch(seed: int = 0) -> dict:
         "image": image + 0.1 * torch.randn(image.shape, generator=generator),
         "audio": audio + 0.1 * torch.randn(audio.shape, generator=generator),
     }
+    nothing = torch.zeros(BATCH, BATCH, dtype=torch.bool)
     return {
         "key": [f"clip{i}" for i in range(BATCH)],
         "image": image,
         "audio": audio,
         "neighbours": neighbours,
-        "exclusions": {name: torch.zeros(BATCH, BATCH, dtype=torch.bool) for name in ("image", "audio", "source")},
+        "augmented": {"image": image.flip(-1), "audio": audio.roll(7, dims=-1)},
+        "exclusions": {"image": nothing, "audio": nothing, "source": nothing},
     }
 
 

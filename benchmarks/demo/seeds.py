@@ -1,0 +1,77 @@
+"""The demo over several seeds: time of every stage and scores of every run, beside floor and ceiling.
+
+Runs the very lines of `make demo` (corpus, pretraining and training all seeded anew) in a folder of its own per seed:
+
+    python benchmarks/demo/seeds.py --work /tmp/demo-seeds --seeds 0 1 2 --out benchmarks/demo/seeds.json
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shlex
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("torch", "torchvision", "webdataset", "faiss-gpu", "dask", "av", "numpy")
+
+
+def demo_lines(seed: int) -> list[list[str]]:
+    """The commands `make demo` runs for a seed, with this environment's executables."""
+    printed = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", "--assume-old=.venv/ready", "demo", f"SEED={seed}"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.replace("\\\n", " ")  # fmt: skip
+    lines = [shlex.split(line) for line in printed.splitlines() if line.startswith(".venv/bin/")]
+    return [[str(Path(sys.prefix) / "bin" / Path(line[0]).name), *line[1:]] for line in lines]
+
+
+def run_seed(work: Path, seed: int) -> dict[str, object]:
+    """One whole demo; seconds of wall clock and CPU per stage, and what the evaluations wrote."""
+    folder = work / f"seed{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    stages = []
+    for line in demo_lines(seed):
+        name = " ".join([Path(line[0]).name, *line[1:3]])
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        subprocess.run(line, cwd=folder, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        stages.append({"stage": name, "wall_s": round(time.monotonic() - start, 1), "cpu_s": round(cpu, 1)})
+    return {"seed": seed, "stages": stages, "scores": read_scores(folder / "demo/runs")}
+
+
+def read_scores(runs: Path) -> dict[str, dict[str, object]]:
+    """cIoU@0.5, AUC and mean IoU of every map of every run, by run and protocol."""
+    found: dict[str, dict[str, object]] = {}
+    for path in sorted(runs.glob("*/*/evaluation/*.json")):
+        facts = json.loads(path.read_text())
+        rows = {**{f"floor {k}": v for k, v in facts["floors"].items()}, **facts["scores"], "ceiling": facts["ceiling"]}
+        kept = {name: {k: row[k] for k in ("ciou50", "auc", "mean_iou")} for name, row in rows.items()}
+        counts = {"n_scored": facts["n_scored"], "n_expected": facts["n_expected"]}
+        found.setdefault(path.parents[2].name, {})[facts["protocol"]["name"]] = {**counts, **kept}
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    options = parser.parse_args()
+    result = {
+        "command": "python benchmarks/demo/seeds.py --seeds " + " ".join(map(str, options.seeds)),
+        "hardware": {"cores": len(os.sched_getaffinity(0)), "machine": platform.machine(), "gpu": None},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "seeds": [run_seed(options.work, seed) for seed in options.seeds],
+    }
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
