@@ -35,11 +35,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from training.config import Encoders, Section
-from training.encoders.weights import build_audio_trunk, build_image_trunk
+from training.config import Section
 from training.losses import contrast, excluding, without_diagonal
-from training.methods.contract import BaseMethod, Batch, Prediction
-from training.similarity import cosine_maps, max_response, mean_response, paired_maps, soft_masked_response, unit
+from training.methods.contract import Batch
+from training.methods.headless import HeadlessMethod
+from training.similarity import cosine_maps, mean_response, paired_maps, soft_masked_response, unit
 
 
 class Config(Section):
@@ -50,29 +50,11 @@ class Config(Section):
     temperature: float | None = Field(0.07, gt=0, description="of the softmax; null: none, as printed")
 
 
-class Method(BaseMethod):
+class Method(HeadlessMethod):
     """Contrastive learning in which neighbours are positives and never negatives."""
 
     config: Config
     needs = frozenset({"neighbours", "exclusions"})
-
-    def __init__(self, config: Config, encoders: Encoders) -> None:
-        super().__init__(config, encoders)
-        self.image_trunk = build_image_trunk(encoders.image)
-        self.audio_trunk = build_audio_trunk(encoders.audio)
-
-    def visual(self, image: Tensor) -> Tensor:
-        """(B, 3, S, S) -> features (B, C, h, w), not negative and not normalised."""
-        return self.image_trunk(image)
-
-    def auditory(self, audio: Tensor) -> Tensor:
-        """(B, 1, F, T) -> unit vectors (B, C)."""
-        return unit(self.audio_trunk(audio))
-
-    def forward(self, image: Tensor, audio: Tensor) -> Prediction:
-        visual, sound = self.visual(image), self.auditory(audio)
-        maps = paired_maps(unit(visual), sound)
-        return Prediction(maps, max_response(maps), unit(visual.mean(dim=(2, 3))), sound)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         near = batch["neighbours"]

@@ -26,11 +26,11 @@ Deviations and choices where paper and released code differ:
 from pydantic import Field
 from torch import Tensor
 
-from training.config import Encoders, Section
-from training.encoders.weights import build_audio_trunk, build_image_trunk
+from training.config import Section
 from training.losses import info_nce
-from training.methods.contract import BaseMethod, Batch, Prediction
-from training.similarity import cosine_maps, max_response, paired_maps, soft_masked_response, unit
+from training.methods.contract import Batch
+from training.methods.headless import HeadlessMethod
+from training.similarity import cosine_maps, soft_masked_response, unit
 
 
 class Config(Section):
@@ -41,28 +41,10 @@ class Config(Section):
     temperature: float = Field(0.07, gt=0, description="of the softmax")
 
 
-class Method(BaseMethod):
+class Method(HeadlessMethod):
     """Contrastive learning between the sounding part of a picture and sounds."""
 
     config: Config
-
-    def __init__(self, config: Config, encoders: Encoders) -> None:
-        super().__init__(config, encoders)
-        self.image_trunk = build_image_trunk(encoders.image)
-        self.audio_trunk = build_audio_trunk(encoders.audio)
-
-    def visual(self, image: Tensor) -> Tensor:
-        """(B, 3, S, S) -> features (B, C, h, w), not negative and not normalised."""
-        return self.image_trunk(image)
-
-    def auditory(self, audio: Tensor) -> Tensor:
-        """(B, 1, F, T) -> unit vectors (B, C)."""
-        return unit(self.audio_trunk(audio))
-
-    def forward(self, image: Tensor, audio: Tensor) -> Prediction:
-        visual, sound = self.visual(image), self.auditory(audio)
-        maps = paired_maps(unit(visual), sound)
-        return Prediction(maps, max_response(maps), unit(visual.mean(dim=(2, 3))), sound)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         maps = cosine_maps(unit(self.visual(batch["image"])), self.auditory(batch["audio"]))

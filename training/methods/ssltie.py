@@ -37,14 +37,12 @@ from pydantic import Field
 from torch import Tensor
 
 from training.augment import Geometry
-from training.config import Encoders, Section
-from training.encoders.weights import build_audio_trunk, build_image_trunk
+from training.config import Section
 from training.losses import contrast, without_diagonal
-from training.methods.contract import BaseMethod, Batch, Prediction
+from training.methods.contract import Batch
+from training.methods.headless import HeadlessMethod
 from training.similarity import (
     cosine_maps,
-    max_response,
-    paired_maps,
     soft_masked_mean,
     soft_masked_response,
     tri_map,
@@ -67,28 +65,10 @@ class Config(Section):
     stop_gradient: bool = Field(False, description="learn the equivariance from the changed picture only")
 
 
-class Method(BaseMethod):
+class Method(HeadlessMethod):
     """LVS under strong augmentation, with maps that follow the picture's geometry."""
 
     config: Config
-
-    def __init__(self, config: Config, encoders: Encoders) -> None:
-        super().__init__(config, encoders)
-        self.image_trunk = build_image_trunk(encoders.image)
-        self.audio_trunk = build_audio_trunk(encoders.audio)
-
-    def visual(self, image: Tensor) -> Tensor:
-        """(B, 3, S, S) -> features (B, C, h, w), not negative and not normalised."""
-        return self.image_trunk(image)
-
-    def auditory(self, audio: Tensor) -> Tensor:
-        """(B, 1, F, T) -> unit vectors (B, C)."""
-        return unit(self.audio_trunk(audio))
-
-    def forward(self, image: Tensor, audio: Tensor) -> Prediction:
-        visual, sound = self.visual(image), self.auditory(audio)
-        maps = paired_maps(unit(visual), sound)
-        return Prediction(maps, max_response(maps), unit(visual.mean(dim=(2, 3))), sound)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         image, geometry = batch["image"], self.draw_geometry(len(batch["image"]))
