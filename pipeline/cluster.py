@@ -43,7 +43,7 @@ def _local(workers: int) -> Iterator["Client"]:
         threads_per_worker=1,
         processes=True,
         memory_limit=None,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # any free port: the usual one may be taken by another cluster
         silence_logs=logging.CRITICAL,
     )
     with cluster, Client(cluster) as client:

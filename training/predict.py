@@ -53,7 +53,7 @@ def same_front_end(run: LoadedRun, store: ShardStore) -> None:
     if store.front_end != run.front_end:
         raise InputError(
             f"run {run.folder} was trained on spectrograms {run.front_end!r}, the shards in {store.folder} hold "
-            f"{store.front_end!r}. Ingest the videos again with --front-end {run.front_end}."
+            f"{store.front_end!r}. Give shards of the run's front end, or train on these."
         )
 
 

@@ -139,3 +139,17 @@ def test_the_commands_are_frozen(name: str) -> None:
     code = f"from {name}.cli import app; import typer; print(*typer.main.get_command(app).commands)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert set(found) == SURFACE[name]
+
+
+def test_shards_of_another_front_end_are_refused(trained: Path, shards: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for file in shards.iterdir():
+        (other / file.name).symlink_to(file)
+    facts = json.loads((shards / "index.json").read_text()) | {"front_end": "log-power-16000-512-159-v1"}
+    (other / "index.json").unlink()
+    (other / "index.json").write_text(json.dumps(facts))
+    result = command("training", "evaluate", "runs/tiny", "--shards", other, "--test-set", "other", cwd=trained)
+    assert result.returncode == 2
+    assert "log-power-11025-512-110-v1" in result.stderr
+    assert "log-power-16000-512-159-v1" in result.stderr
