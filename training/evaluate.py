@@ -83,23 +83,3 @@ def save_maps(path: Path, predictions: Predictions, test_set: TestSet) -> None:
     with partial.open("wb") as file:
         np.savez_compressed(file, **arrays)
     partial.replace(path)
-
-
-def table(result: Result) -> str:
-    """A result for the screen: every map between its floors and its ceiling, in per cent."""
-    facts = result.summary
-    lines = [
-        f"{facts['test_set']} under {facts['protocol']['name']}: "
-        f"{facts['n_scored']} of {facts['n_expected']} clips scored, {facts['n_empty_truth']} with empty truth",
-        f"  {'':<24}{'cIoU@0.5':>10}{'95 %':>16}{'AUC':>8}{'mean IoU':>10}",
-    ]
-    rows = [(f"floor: {name}", scores) for name, scores in facts["floors"].items()]
-    rows += [(name, scores) for name, scores in facts["scores"].items()]
-    rows += [("ceiling", facts["ceiling"])]
-    for name, scores in rows:
-        low, high = scores["interval95"]["ciou50"]
-        lines.append(
-            f"  {name.replace('_', ' '):<24}{100 * scores['ciou50']:>10.2f}{f'{100 * low:.1f} .. {100 * high:.1f}':>16}"
-            f"{100 * scores['auc']:>8.2f}{100 * scores['mean_iou']:>10.2f}"
-        )
-    return "\n".join(lines)
