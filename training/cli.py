@@ -39,20 +39,30 @@ def run(
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="a finished run folder, or runs/<name> when it holds one")],
-    truth: Annotated[Path | None, typer.Option(help="annotations of the test set (vggss.json format)")] = None,
+    truth: Annotated[Path | None, typer.Option(help="annotations of the test set")] = None,
+    format: Annotated[str | None, typer.Option(help=f"of the annotations: {FORMATS}")] = None,
+    negatives: Annotated[Path | None, typer.Option(help="csv of silent pairs (Extended sets)")] = None,
+    clips: Annotated[list[Path] | None, typer.Option(help="list of a part, e.g. heard classes; repeatable")] = None,
+    pairs: Annotated[Path | None, typer.Option(help="csv name,video,audio: the clips that make each sample")] = None,
     test_set: Annotated[str | None, typer.Option(help="name of the test set in results")] = None,
-    protocol: Annotated[list[str] | None, typer.Option(help="protocol name; may be repeated")] = None,
+    protocol: Annotated[
+        list[str] | None, typer.Option(help="protocol name, retrieval, retrieval_max or onscreen; may be repeated")
+    ] = None,
     shards: Shards = None,
     device: Device = "auto",
 ) -> None:
     """Score a run on a test set: one row per sample, floors and ceiling beside every number."""
-    from training.evaluate import evaluate as score
+    from training.evaluate import Request
+    from training.evaluate import evaluate as score_run
     from training.evaluation.printing import table
+    from training.ranks import ranks
     from training.runs import load_run
 
-    results = score(load_run(run, pick_device(device)), truth, test_set, tuple(protocol or ()), shards)
-    for result in results:
-        print(table(result.summary))
+    request = Request(truth, format, negatives, tuple(clips or ()), pairs, test_set, tuple(protocol or ()), shards)
+    with ranks(device) as process:
+        for result in score_run(load_run(run, process.device), request, process):
+            print(table(result.summary))
+        process.barrier()
 
 
 @app.command()
