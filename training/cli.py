@@ -1,4 +1,4 @@
-"""The `training` command: run, evaluate, embed, report, localize, pretrain, methods."""
+"""The `training` command: run, evaluate, score, embed, report, localize, pretrain, methods."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+FORMATS = "vggss, flickr, extended, avsbench, music, is3 or parquet"
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Shards = Annotated[Path | None, typer.Option(help="shard folder; default: the one the run was trained on")]
 
@@ -38,20 +39,56 @@ def run(
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="a finished run folder, or runs/<name> when it holds one")],
-    truth: Annotated[Path | None, typer.Option(help="annotations of the test set (vggss.json format)")] = None,
+    truth: Annotated[Path | None, typer.Option(help="annotations of the test set")] = None,
+    format: Annotated[str | None, typer.Option(help=f"of the annotations: {FORMATS}")] = None,
+    negatives: Annotated[Path | None, typer.Option(help="csv of silent pairs (Extended sets)")] = None,
+    clips: Annotated[list[Path] | None, typer.Option(help="list of a part, e.g. heard classes; repeatable")] = None,
+    pairs: Annotated[Path | None, typer.Option(help="csv name,video,audio: the clips that make each sample")] = None,
     test_set: Annotated[str | None, typer.Option(help="name of the test set in results")] = None,
-    protocol: Annotated[list[str] | None, typer.Option(help="protocol name; may be repeated")] = None,
+    protocol: Annotated[
+        list[str] | None, typer.Option(help="protocol name, retrieval, retrieval_max or onscreen; may be repeated")
+    ] = None,
     shards: Shards = None,
     device: Device = "auto",
 ) -> None:
     """Score a run on a test set: one row per sample, floors and ceiling beside every number."""
-    from training.evaluate import evaluate as score
-    from training.evaluate import table
+    from training.evaluate import Request
+    from training.evaluate import evaluate as score_run
+    from training.evaluation.printing import table
+    from training.ranks import ranks
     from training.runs import load_run
 
-    results = score(load_run(run, pick_device(device)), truth, test_set, tuple(protocol or ()), shards)
-    for result in results:
-        print(table(result))
+    request = Request(truth, format, negatives, tuple(clips or ()), pairs, test_set, tuple(protocol or ()), shards)
+    with ranks(device) as process:
+        for result in score_run(load_run(run, process.device), request, process):
+            print(table(result.summary))
+        process.barrier()
+
+
+@app.command()
+def score(
+    maps: Annotated[
+        Path, typer.Option(help="maps.npz: names (N,), maps (N, h, w), optionally object_maps, confidence")
+    ],
+    truth: Annotated[Path, typer.Option(help="annotations, in the format named")],
+    format: Annotated[str, typer.Option(help=FORMATS)] = "vggss",
+    protocol: Annotated[str, typer.Option(help="protocol name")] = "ezvsl",
+    out: Annotated[Path, typer.Option(help="JSON file to write")] = Path("scores.json"),
+    negatives: Annotated[Path | None, typer.Option(help="csv of silent pairs, named <video>+<audio> in maps")] = None,
+    clips: Annotated[Path | None, typer.Option(help="list that narrows the test set, e.g. its heard classes")] = None,
+    test_set: Annotated[str | None, typer.Option(help="name of the test set in the result")] = None,
+    alpha: Annotated[float, typer.Option(min=0, max=1, help="weight of the map against object_maps")] = 0.4,
+    temperature: Annotated[
+        float, typer.Option(min=0, help="what the maps' cosines were divided by (SLAVC's range)")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="of the random floor and the intervals")] = 0,
+) -> None:
+    """Score heat maps that any program wrote, exactly as this one's own."""
+    from training.evaluation.printing import table
+    from training.score import score_file
+
+    options = {"negatives": negatives, "clips": clips, "test_set": test_set, "alpha": alpha, "seed": seed}
+    print(table(score_file(maps, truth, format, protocol, out, temperature=temperature, **options)))
 
 
 @app.command()

@@ -111,7 +111,11 @@ class ObjectPrior(Section):
 class Evaluation(Section):
     """How the finished run is scored."""
 
-    truth: Path | None = Field(None, description="annotations of the test set, vggss.json format")
+    truth: Path | None = Field(None, description="annotations of the test set")
+    format: str = Field(
+        "vggss", description="of the annotations: vggss, flickr, extended, avsbench, music, is3, parquet"
+    )
+    negatives: Path | None = Field(None, description="csv of silent pairs of an extended set")
     test_set: str = "vggss"
     protocols: tuple[str, ...] = ("ezvsl", "adaptive")
     object_prior: ObjectPrior | None = None

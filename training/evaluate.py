@@ -1,100 +1,192 @@
-"""`training evaluate`: the clips of a test set through a finished run, then through the scoring that serves any maps.
+"""`training evaluate`: the samples of a test set through a finished run, then through the scoring that serves any maps.
 
-Writes `evaluation/<set>.maps.npz` (raw maps, as another program could score them) and, per protocol,
-`evaluation/<set>.<protocol>.{json,parquet}` into the run folder.
+Writes `evaluation/<set>.maps.npz` (raw maps, as another program could score them) and, per set and protocol,
+`evaluation/<set>.<protocol>.{json,parquet}` into the run folder. Under torchrun every process predicts its share of the
+samples, none of them twice, and the first scores and writes.
 """
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from manifests.annotations import TestSet
+from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.vggss import read_vggss
+from manifests.extended import ExtendedSet
+from manifests.formats import Truth, read_truth
+from manifests.splits import read_ids
 from pipeline.store import ShardStore
 from training.data import Pairing
-from training.evaluation.protocols import Protocol, find_protocol
-from training.evaluation.scoring import score_maps
-from training.predict import Predictions, object_prior_of, predict
+from training.evaluation.pair_scoring import (
+    ONSCREEN,
+    RETRIEVAL,
+    RETRIEVAL_MAX,
+    Pairs,
+    score_onscreen,
+    score_retrieval,
+)
+from training.evaluation.rawmaps import RawMaps
+from training.evaluation.results import Result
+from training.evaluation.tasks import DEFAULTS, check_protocol, score
+from training.overlaps import training_overlap
+from training.pairings import found_pairings, read_pairs, with_mismatches
+from training.predict import Predictions, object_prior_of, predict, similarity_over_positions
+from training.ranks import Ranks
 from training.runs import LoadedRun
 
+OF_EMBEDDINGS = (RETRIEVAL, RETRIEVAL_MAX, ONSCREEN)
+OWN_PROTOCOLS = ("vggss", "parquet")  # formats for which a run's config names the protocols
 
-def evaluate(
-    run: LoadedRun,
-    truth: Path | None = None,
-    test_set: str | None = None,
-    protocols: tuple[str, ...] = (),
-    shards: Path | None = None,
-) -> list[dict[str, Any]]:
-    """Score a run under each protocol; what is not given comes from the run's config.
 
-    Returns the results' summaries. Scores of the same clips, truth and protocol that are already there are read.
+@dataclass(frozen=True)
+class Request:
+    """What to score a run on; what is None comes from the run's config.
+
+    `clips` are lists that each narrow the set to a result of its own (heard, unheard); `pairs` says which clips make a
+    sample where the set does not name its samples as clips are named.
     """
-    wanted = run.config.evaluation
-    chosen = [find_protocol(name) for name in protocols or wanted.protocols]
-    truth = truth or wanted.truth
-    if truth is None:
-        raise InputError(f"run {run.folder} names no test set; give its annotations: --truth vggss.json.")
-    annotated = read_vggss(truth, name=test_set or wanted.test_set)
-    store = ShardStore.open(shards or run.config.data.shards)
-    folder = run.folder / "evaluation"
-    lists = {
-        "truth": {"name": annotated.name, "sha256": annotated.sha256},
-        "shards": {"name": str(store.folder), "sha256": store.manifest_sha256},
-    }
-    done = [_finished(folder / f"{annotated.name}.{protocol.name}.json", lists) for protocol in chosen]
+
+    truth: Path | None = None
+    format: str | None = None
+    negatives: Path | None = None
+    clips: tuple[Path, ...] = ()
+    pairs: Path | None = None
+    test_set: str | None = None
+    protocols: tuple[str, ...] = ()
+    shards: Path | None = None
+
+
+def evaluate(run: LoadedRun, request: Request, process: Ranks | None = None) -> list[Result]:
+    """Score a run on one test set, and on its parts, under each protocol.
+
+    The first process returns the results. Those made earlier from the same truth, pairs and shards are read.
+    """
+    truth = _truth(run, request)
+    protocols = _protocols(run, request, truth)
+    parts = [_part(truth, request, path) for path in request.clips] or [truth]
+    store = ShardStore.open(request.shards or run.config.data.shards)
+    wanted = [(part, protocol) for part in parts for protocol in protocols]
+    done = [_finished(run, part, protocol, _lists(part, request, store)) for part, protocol in wanted]
     if all(done):
         return done
-    predictions = predict(run, store, found_pairings(store, annotated), object_prior_of(run.config, run.device))
+    foreign = with_mismatches(truth) if ONSCREEN in protocols else truth.extended
+    asked = replace(truth, extended=foreign)
+    pairings = found_pairings(store, asked, read_pairs(request.pairs) if request.pairs else None)
+    predictions = predict(run, store, pairings, object_prior_of(run.config, run.device), process)
+    if process is not None and not process.first:
+        return []
+    folder = run.folder / "evaluation"
     folder.mkdir(exist_ok=True)
-    save_maps(folder / f"{annotated.name}.maps.npz", predictions, annotated)
-    return [_score(run, predictions, annotated, protocol, lists, folder) for protocol in chosen]
+    predicted = _Predicted(run, store, pairings, predictions, foreign)
+    results = []
+    for part in parts:
+        save_maps(folder / f"{part.name}.maps.npz", predictions.only(set(part.keys)), part.test_set)
+        for protocol in protocols:
+            result = predicted.result(protocol, part)
+            result.summary["lists"] |= _lists(part, request, store)
+            result.summary["lists"]["training"] = training_overlap(run.folder, part.test_set)
+            result.write(folder)
+            results.append(result)
+    return results
 
 
-def _finished(path: Path, lists: dict[str, dict[str, str]]) -> dict[str, Any] | None:
-    """An earlier result, when it was made from the same truth and shards."""
+def _lists(part: Truth, request: Request, store: ShardStore) -> dict[str, dict[str, str]]:
+    """What a result depends on beside the run, each by content hash."""
+    lists = {
+        "truth": {"name": part.test_set.name, "sha256": part.test_set.sha256},
+        "shards": {"name": str(store.folder), "sha256": store.manifest_sha256},
+    }
+    if part.extended is not None:
+        lists["negatives"] = {"name": part.extended.name, "sha256": part.extended.sha256}
+    if request.pairs is not None:
+        lists["pairs"] = {"name": request.pairs.name, "sha256": read_content(request.pairs).sha256}
+    return lists
+
+
+def _finished(run: LoadedRun, part: Truth, protocol: str, lists: dict[str, dict[str, str]]) -> Result | None:
+    """An earlier result of this part, when everything it depends on is what it was."""
+    path = run.folder / "evaluation" / f"{part.name}.{protocol}.json"
     if not path.is_file():
         return None
     facts = json.loads(path.read_text())
     same = all(facts["lists"].get(name, {}).get("sha256") == given["sha256"] for name, given in lists.items())
-    return facts if same else None
+    return Result(pq.read_table(path.with_suffix(".parquet")), facts) if same else None
 
 
-def _score(
-    run: LoadedRun,
-    predictions: Predictions,
-    annotated: TestSet,
-    protocol: Protocol,
-    lists: dict[str, dict[str, str]],
-    folder: Path,
-) -> dict[str, Any]:
-    prior = run.config.evaluation.object_prior
-    result = score_maps(
-        predictions.names,
-        predictions.maps,
-        annotated,
-        protocol,
-        object_maps=predictions.object_maps,
-        alpha=prior.alpha if prior else 0.4,
-        run=f"{run.folder.parent.name}/{run.folder.name}",
-    )
-    result.summary["lists"] = lists
-    result.write(folder)
-    return result.summary
+@dataclass(frozen=True)
+class _Predicted:
+    """A run's answers to everything asked; `foreign` are the pairs in which nothing seen sounds."""
+
+    run: LoadedRun
+    store: ShardStore
+    pairings: list[Pairing]
+    predictions: Predictions
+    foreign: ExtendedSet | None
+
+    def result(self, protocol: str, truth: Truth) -> Result:
+        """One part of the set under one protocol."""
+        name = f"{self.run.folder.parent.name}/{self.run.folder.name}"
+        positives = self.predictions.only(set(truth.test_set.keys))
+        if protocol == ONSCREEN:
+            seen = set(positives.names)
+            mismatched = {pair.key for pair in self.foreign.negatives if pair.video in seen or pair.kind == "real"}
+            return score_onscreen(_pairs(positives), _pairs(self.predictions.only(mismatched)), truth.test_set, name)
+        if protocol in (RETRIEVAL, RETRIEVAL_MAX):
+            similarity = self._similarity(protocol, positives)
+            return score_retrieval(similarity, positives.names, truth.test_set, protocol, name)
+        own, prior = self.predictions.only(set(truth.keys)), self.run.config.evaluation.object_prior
+        raw = RawMaps(own.names, own.maps, own.object_maps, None, prior.alpha if prior else 0.4)
+        return score(raw, truth, protocol, run=name)
+
+    def _similarity(self, protocol: str, positives: Predictions) -> np.ndarray:
+        if protocol == RETRIEVAL:
+            return positives.image_embeddings @ positives.audio_embeddings.T
+        kept = set(positives.names)
+        return similarity_over_positions(self.run, self.store, [one for one in self.pairings if one.name in kept])
 
 
-def found_pairings(store: ShardStore, test_set: TestSet) -> list[Pairing]:
-    """Picture and sound of every test clip the shards hold; InputError when they hold none."""
-    rows = {key: row for row, key in enumerate(store.keys)}
-    keys = [annotation.key for annotation in test_set.annotations if annotation.key in rows]
-    if not keys:
-        raise InputError(
-            f"none of the {len(test_set.annotations)} clips of {test_set.source} is in {store.folder} (it holds "
-            f"{len(rows)} clips, the first is {store.keys[0]!r}). Ingest the test videos into the same shards."
-        )
-    return [Pairing(key, rows[key], rows[key]) for key in keys]
+def _truth(run: LoadedRun, request: Request) -> Truth:
+    wanted = run.config.evaluation
+    path = request.truth or wanted.truth
+    if path is None:
+        raise InputError(f"run {run.folder} names no test set; give its annotations: --truth vggss.json.")
+    own = request.truth is None
+    format = request.format or (wanted.format if own else "vggss")
+    negatives = request.negatives or (wanted.negatives if own else None)
+    name = request.test_set or (wanted.test_set if own or format == "vggss" else None)
+    if format == "flickr" and len(request.clips) == 1:  # the released folder holds 20 times as many pictures
+        listed = read_ids(request.clips[0])
+        return read_truth(path, format, negatives=negatives, wanted=listed, name=name)
+    return read_truth(path, format, negatives=negatives, name=name)
+
+
+def _part(truth: Truth, request: Request, clips: Path) -> Truth:
+    """The clips of one list, negative pairs left out: they belong to the whole set."""
+    if truth.format == "flickr" and len(request.clips) == 1:
+        return truth
+    listed, format = read_ids(clips), "vggss" if truth.format == "extended" else truth.format
+    return read_truth(truth.test_set.source, format, wanted=listed, name=f"{truth.test_set.name}-{listed.name}")
+
+
+def _protocols(run: LoadedRun, request: Request, truth: Truth) -> tuple[str, ...]:
+    """What was asked for, else what the run's config says, else what the format's authors measure."""
+    own = run.config.evaluation.protocols if truth.format in OWN_PROTOCOLS and truth.extended is None else None
+    family = truth.format.partition("_")[0]
+    default = DEFAULTS["extended"] if truth.extended is not None else DEFAULTS[family]
+    chosen = request.protocols or own or default
+    for name in chosen:
+        if name not in OF_EMBEDDINGS:
+            check_protocol(name, truth)
+    return tuple(chosen)
+
+
+def _pairs(predictions: Predictions) -> Pairs:
+    distance = np.linalg.norm(predictions.image_embeddings - predictions.audio_embeddings, axis=1)
+    return Pairs(predictions.names, distance, np.maximum(predictions.maps, 0).max(axis=(1, 2), initial=0))
 
 
 def save_maps(path: Path, predictions: Predictions, test_set: TestSet) -> None:
@@ -111,22 +203,3 @@ def save_maps(path: Path, predictions: Predictions, test_set: TestSet) -> None:
     with partial.open("wb") as file:
         np.savez_compressed(file, **arrays)
     partial.replace(path)
-
-
-def table(facts: dict[str, Any]) -> str:
-    """A result's summary for the screen: every map between its floors and its ceiling, in per cent."""
-    lines = [
-        f"{facts['test_set']} under {facts['protocol']['name']}: "
-        f"{facts['n_scored']} of {facts['n_expected']} clips scored, {facts['n_empty_truth']} with empty truth",
-        f"  {'':<24}{'cIoU@0.5':>10}{'95 %':>16}{'AUC':>8}{'mean IoU':>10}",
-    ]
-    rows = [(f"floor: {name}", scores) for name, scores in facts["floors"].items()]
-    rows += [(name, scores) for name, scores in facts["scores"].items()]
-    rows += [("ceiling", facts["ceiling"])]
-    for name, scores in rows:
-        low, high = scores["interval95"]["ciou50"]
-        lines.append(
-            f"  {name.replace('_', ' '):<24}{100 * scores['ciou50']:>10.2f}{f'{100 * low:.1f} .. {100 * high:.1f}':>16}"
-            f"{100 * scores['auc']:>8.2f}{100 * scores['mean_iou']:>10.2f}"
-        )
-    return "\n".join(lines)

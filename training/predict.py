@@ -1,6 +1,8 @@
 """A finished run applied to clips of a shard folder: raw maps, scores and embeddings, in the order asked for."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -11,7 +13,9 @@ from pipeline.store import ShardStore
 from training.config import RunConfig
 from training.data import Pairing, paired_batches
 from training.object_prior import ObjectPrior, architecture_of
+from training.ranks import Ranks
 from training.runs import LoadedRun
+from training.similarity import unit
 from training.views import normalise_audio, normalise_image
 
 
@@ -26,13 +30,56 @@ class Predictions:
     audio_embeddings: np.ndarray
     object_maps: np.ndarray | None
 
+    def only(self, names: Collection[str]) -> "Predictions":
+        """The samples of these names, in the order they are here."""
+        kept = [row for row, name in enumerate(self.names) if name in names]
+        arrays = (self.maps, self.scores, self.image_embeddings, self.audio_embeddings, self.object_maps)
+        chosen = (None if array is None else array[kept] for array in arrays)
+        return Predictions([self.names[row] for row in kept], *chosen)
+
 
 @torch.no_grad()
 def predict(
-    run: LoadedRun, store: ShardStore, pairings: list[Pairing], object_prior: ObjectPrior | None = None
+    run: LoadedRun,
+    store: ShardStore,
+    pairings: list[Pairing],
+    object_prior: ObjectPrior | None = None,
+    process: Ranks | None = None,
 ) -> Predictions:
-    """Run a method over pairs of picture and sound; float32 arrays, nothing normalised or resized."""
+    """Run a method over pairs of picture and sound; float32 arrays, nothing normalised or resized.
+
+    With several processes each predicts whole batches of its own, the same batches one process would see, and every
+    process returns all of them: no sample is repeated to fill a share.
+    """
     same_front_end(run, store)
+    size = run.config.evaluation.batch_size
+    shares = _shares(len(pairings), size, process.world if process else 1)
+    mine = shares[process.rank] if process else slice(None)
+    columns = _columns(run, store, pairings[mine], object_prior)
+    if process is not None and len(shares) > 1:
+        columns = [process.gather(column, [share.stop - share.start for share in shares]) for column in columns]
+    maps, scores, images, sounds, *prior = columns
+    names = [pairing.name for pairing in pairings]
+    return Predictions(names, maps, scores, images, sounds, prior[0] if prior else None)
+
+
+def _shares(count: int, batch: int, world: int) -> list[slice]:
+    """Consecutive samples for each process: whole batches where there are enough, else single samples.
+
+    InputError for fewer samples than processes.
+    """
+    if count < world:
+        raise InputError(f"{count} samples cannot be shared by {world} processes; evaluate with one.")
+    unit_size = batch if -(-count // batch) >= world else 1
+    units = -(-count // unit_size)
+    cuts = [min(count, unit_size * (units * rank // world)) for rank in range(world + 1)]
+    return [slice(first, last) for first, last in pairwise(cuts)]
+
+
+def _columns(
+    run: LoadedRun, store: ShardStore, pairings: list[Pairing], object_prior: ObjectPrior | None
+) -> list[np.ndarray]:
+    """Maps, scores, picture and sound embeddings, and object maps if asked, each (samples, ...)."""
     config, columns = run.config, ([], [], [], [], [])
     batches = paired_batches(store, pairings, config.data.image_size, config.evaluation.batch_size)
     with progress(f"predicting with {config.name}", len(pairings), "clips") as advance:
@@ -43,9 +90,26 @@ def predict(
             for column, value in zip(columns, (*prediction, *prior), strict=False):
                 column.append(value.float().cpu().numpy())
             advance(len(chunk))
-    maps, scores, images, sounds = (np.concatenate(column) for column in columns[:4])
-    names = [pairing.name for pairing in pairings]
-    return Predictions(names, maps, scores, images, sounds, np.concatenate(columns[4]) if columns[4] else None)
+    return [np.concatenate(column) for column in columns if column]
+
+
+@torch.no_grad()
+def similarity_over_positions(run: LoadedRun, store: ShardStore, pairings: list[Pairing]) -> np.ndarray:
+    """(N, N) largest cosine of any cell of each picture (row) with each sound (column).
+
+    InputError for a method without features of its own for picture and sound (`visual`, `auditory`).
+    """
+    same_front_end(run, store)
+    if not (hasattr(run.method, "visual") and hasattr(run.method, "auditory")):
+        raise InputError(f"{run.config.method['name']} has no cell features to compare with foreign sounds.")
+    config, sounds, rows = run.config, [], []
+    for _, _, spectrograms in paired_batches(store, pairings, config.data.image_size, config.evaluation.batch_size):
+        sounds.append(unit(run.method.auditory(normalise_audio(spectrograms.to(run.device), config.data))))
+    heard = torch.cat(sounds).T
+    for _, pixels, _ in paired_batches(store, pairings, config.data.image_size, config.evaluation.batch_size):
+        seen = unit(run.method.visual(normalise_image(pixels.to(run.device)))).flatten(2).transpose(1, 2)
+        rows += [(picture @ heard).amax(dim=0).float().cpu().numpy() for picture in seen]
+    return np.stack(rows)
 
 
 def same_front_end(run: LoadedRun, store: ShardStore) -> None:

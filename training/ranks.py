@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -35,6 +36,14 @@ class Ranks:
             dist.all_reduce(stacked)
             values = dict(zip(values, stacked / self.world, strict=True))
         return {name: float(value) for name, value in values.items()}
+
+    def gather(self, rows: np.ndarray, counts: list[int]) -> np.ndarray:
+        """All ranks' rows in rank order, `counts[r]` of rank r; what pads the shorter shares is cut off again."""
+        padded = torch.zeros((max(counts), *rows.shape[1:]), dtype=torch.float32, device=self.device)
+        padded[: len(rows)] = torch.from_numpy(rows)
+        parts = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(parts, padded)
+        return np.concatenate([part[:count].cpu().numpy() for part, count in zip(parts, counts, strict=True)])
 
     def barrier(self) -> None:
         """Wait for every rank."""

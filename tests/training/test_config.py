@@ -91,7 +91,7 @@ data: shards split neighbours image_size squash crop_scale flip image_policy aud
 data: audio_deviation workers shuffle drop_flagged
 encoders: image audio
 optim: epochs batch_size replicas optimiser learning_rate weight_decay warmup_steps schedule precision
-evaluation: truth test_set protocols object_prior batch_size
+evaluation: truth format negatives test_set protocols object_prior batch_size
 run: name method data encoders optim evaluation seed checkpoint_minutes log_every paper
 """
 

@@ -129,7 +129,7 @@ def test_help_loads_nothing_heavy(name: str) -> None:
 SURFACE = {
     "pipeline": {"synth", "ingest", "inspect"},
     "index": {"embed", "build-knn"},
-    "training": {"run", "evaluate", "embed", "report", "localize", "pretrain", "methods"},
+    "training": {"run", "evaluate", "score", "embed", "report", "localize", "pretrain", "methods"},
 }
 
 

@@ -45,6 +45,12 @@ class RawMaps:
         if self.confidence is not None and not np.isfinite(self.confidence).all():
             raise InputError("The confidences hold NaN or infinity. Every clip needs a finite confidence.")
 
+    @classmethod
+    def of(cls, arrays: dict[str, np.ndarray], alpha: float = 0.4) -> "RawMaps":
+        """The arrays of a `maps.npz` with one map per clip. InputError when lengths or shapes do not fit."""
+        names = [str(name) for name in arrays["names"]]
+        return cls(names, arrays["maps"], arrays.get("object_maps"), arrays.get("confidence"), alpha)
+
     def prepare(self, positions: list[int], protocol: Protocol) -> dict[str, Prepared]:
         """The maps at `positions` as the protocol compares them, by map name. InputError names a non-finite map."""
         raw = self._finite(self.maps, positions)
@@ -69,8 +75,8 @@ class RawMaps:
         return chosen
 
 
-def load_maps(path: Path | str, alpha: float = 0.4) -> RawMaps:
-    """Read `maps.npz`. InputError when it is no such archive, holds Python objects, or lacks `names` or `maps`."""
+def load_arrays(path: Path | str) -> dict[str, np.ndarray]:
+    """Every array of a `maps.npz`. InputError when it is no such archive, holds Python objects, or lacks the two."""
     try:
         with zipfile.ZipFile(path):  # np.load would also take a lone .npy
             pass
@@ -82,8 +88,12 @@ def load_maps(path: Path | str, alpha: float = 0.4) -> RawMaps:
         ) from error
     if not {"names", "maps"} <= set(arrays):
         raise InputError(f"{path} holds {', '.join(arrays) or 'nothing'}; scoring needs the arrays names and maps.")
-    names = [str(name) for name in arrays["names"]]
-    return RawMaps(names, arrays["maps"], arrays.get("object_maps"), arrays.get("confidence"), alpha)
+    return arrays
+
+
+def load_maps(path: Path | str, alpha: float = 0.4) -> RawMaps:
+    """Read `maps.npz`. InputError as `load_arrays` and `RawMaps.of`."""
+    return RawMaps.of(load_arrays(path), alpha)
 
 
 def match_names(names: Sequence[str], test_set: TestSet, extended: ExtendedSet | None = None) -> dict[str, int]:

@@ -1,0 +1,197 @@
+"""`training evaluate` on every kind of test set, over made-up clips: files, counts, the same path as foreign maps take,
+and the same numbers from one process and two."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from manifests.errors import InputError
+from manifests.formats import read_truth
+from pipeline.store import ShardStore
+from training.config import load_config
+from training.evaluate import Request, evaluate
+from training.evaluation.rawmaps import load_maps
+from training.evaluation.tasks import score
+from training.run import start
+from training.runs import LoadedRun, load_run
+
+CONFIG = """
+name: tiny
+method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
+data: {{shards: {shards}, image_size: 32}}
+encoders: {{image: {{blocks: [1, 1], weights: none}}, audio: {{blocks: [1, 1], input_pool: [4, 3]}}}}
+optim: {{epochs: 1, batch_size: 16}}
+evaluation: {{batch_size: 4}}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
+    folder = tmp_path_factory.mktemp("evaluated")
+    (folder / "tiny.yaml").write_text(CONFIG.format(shards=shards))
+    trained, _ = start(load_config(folder / "tiny.yaml"), folder / "runs", "cpu")
+    return load_run(trained)
+
+
+@pytest.fixture(scope="module")
+def clips(store: ShardStore) -> list[tuple[str, str]]:
+    """Key and class of the sixteen test clips."""
+    columns = (store.table[name].to_pylist() for name in ("key", "label", "split"))
+    return [(key, label) for key, label, split in zip(*columns, strict=True) if split == "test"]
+
+
+@pytest.fixture
+def vggss(clips, tmp_path: Path) -> Path:
+    entries = [{"file": key, "class": label, "bbox": [[0.2, 0.25, 0.6, 0.75]]} for key, label in clips]
+    path = tmp_path / "vggss.json"
+    path.write_text(json.dumps(entries))
+    return path
+
+
+def written(run: LoadedRun, name: str) -> dict:
+    return json.loads((run.folder / "evaluation" / f"{name}.json").read_text())
+
+
+def test_the_saved_maps_score_as_the_run_did(run, vggss) -> None:
+    (result,) = evaluate(run, Request(truth=vggss, protocols=("kaist",)))
+    again = score(load_maps(run.folder / "evaluation/vggss.maps.npz"), read_truth(vggss, "vggss"), "kaist")
+    assert again.table.equals(result.table)
+    assert written(run, "vggss.kaist")["n_scored"] == 16
+
+
+def test_negative_pairs_take_picture_and_sound_of_two_clips(run, vggss, clips, store, tmp_path: Path) -> None:
+    keys = [key for key, _ in clips]
+    pairs = [(keys[0], keys[1]), (keys[1], keys[5]), ("notthere000_000001", "notthere000_000001")]
+    lines = ["video,audio,label", *(f"{video},{audio},non-sounding" for video, audio in pairs)]
+    (tmp_path / "silent.csv").write_text("\r\n".join(lines))
+    request = Request(truth=vggss, negatives=tmp_path / "silent.csv", protocols=("slavc_relative", "onscreen"))
+    extended, onscreen = evaluate(run, request)
+    assert extended.summary["negatives"]["missing"] == ["notthere000_000001+notthere000_000001"]
+    assert set(extended.summary["extended"]["audio_visual"]["by_negative_type"]) <= {"easy", "hard"}
+    assert written(run, "extended_vggss.slavc_relative")["extended"]["audio_visual"]["n_negative"] == 2
+    assert onscreen.summary["n_mismatched"] == 2
+    maps = load_maps(run.folder / "evaluation/extended_vggss.maps.npz")
+    row = {name: position for position, name in enumerate(maps.names)}
+    assert not np.allclose(maps.maps[row[f"{keys[0]}+{keys[1]}"]], maps.maps[row[keys[0]]])
+    assert maps.maps.shape[0] == 18
+
+
+def test_retrieval_and_onscreen_without_a_list_of_negatives(run, vggss) -> None:
+    request = Request(truth=vggss, protocols=("retrieval", "retrieval_max", "onscreen"))
+    retrieval, by_max, onscreen = evaluate(run, request)
+    for result in (retrieval, by_max):
+        scores = result.summary["scores"]
+        assert set(scores) == {"image_to_audio", "audio_to_image", "image_to_audio_class", "audio_to_image_class"}
+        for direction in ("image_to_audio", "audio_to_image"):
+            ranks = np.array(result.table[direction])
+            assert scores[direction]["R@5"] == (ranks <= 5).mean()
+            assert scores[f"{direction}_class"]["R@1"] >= scores[direction]["R@1"]
+        assert result.summary["floors"]["chance"]["R@1"] == 1 / 16
+    maps = load_maps(run.folder / "evaluation/vggss.maps.npz").maps
+    own = np.array(by_max.table["image_to_audio"])
+    assert own.shape == (16,)
+    assert written(run, "vggss.retrieval_max")["protocol"]["similarity"] != retrieval.summary["protocol"]["similarity"]
+    assert onscreen.summary["n_mismatched"] == 16
+    assert onscreen.summary["floors"]["one answer always"]["accuracy"] == 0.5
+    matching = np.array(onscreen.table["activation"])[np.array(onscreen.table["matching"])]
+    np.testing.assert_allclose(matching, np.maximum(maps, 0).max(axis=(1, 2)), rtol=1e-6)
+
+
+def test_heard_and_unheard_parts_carry_their_lists_names(run, vggss, clips, tmp_path: Path) -> None:
+    lists = {"heard": clips[:6], "unheard": clips[6:]}
+    for name, part in lists.items():
+        (tmp_path / f"{name}.txt").write_text("\n".join(key for key, _ in part))
+    paths = tuple(tmp_path / f"{name}.txt" for name in lists)
+    heard, unheard = evaluate(run, Request(truth=vggss, clips=paths, protocols=("ezvsl",)))
+    assert (heard.summary["n_scored"], unheard.summary["n_scored"]) == (6, 10)
+    assert written(run, "vggss-heard.ezvsl")["n_expected"] == 6
+    (whole,) = evaluate(run, Request(truth=vggss, protocols=("ezvsl",)))
+    scored = [(part.summary["n_scored"], part.summary["scores"]["audio_visual"]) for part in (heard, unheard)]
+    both = sum(count * scores["mean_iou"] for count, scores in scored)
+    assert both / 16 == pytest.approx(whole.summary["scores"]["audio_visual"]["mean_iou"])
+
+
+def test_flickr_avsbench_music_and_is3(run, clips, tmp_path: Path) -> None:
+    (tmp_path / "xml").mkdir()
+    box = "<bbox><id>1</id><a>20</a><b>30</b><c>200</c><d>220</d></bbox>"
+    for key, _ in clips:
+        (tmp_path / "xml" / f"{key}.xml").write_text(f"<r><p>{box}</p><p>{box}</p></r>")
+    results = evaluate(run, Request(truth=tmp_path / "xml", format="flickr"))
+    assert [result.summary["protocol"]["name"] for result in results] == ["ezvsl", "adaptive"]
+    assert written(run, "flickr.ezvsl")["n_scored"] == 16
+
+    rows = ["name,video,audio"]
+    for number, (key, label) in enumerate(clips[:10]):
+        name = f"{label}/v{number // 5}/v{number // 5}_{number % 5 + 1}"
+        path = tmp_path / "s4_data/gt_masks/test" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((np.indices((224, 224))[0] > 100 + number).astype(np.uint8) * 255).save(path)
+        rows.append(f"{name},{key},{key}")
+    (tmp_path / "pairs.csv").write_text("\n".join(rows))
+    request = Request(truth=tmp_path / "s4_data", format="avsbench", pairs=tmp_path / "pairs.csv")
+    (segmented,) = evaluate(run, request)
+    assert segmented.summary["n_scored"] == 10
+    assert set(written(run, "avsbench_s4.avsbench")["scores"]["audio_visual"]) >= {"miou", "f_data_set", "f_per_video"}
+
+    names = [f"{key}_0_1000/frame_013/00411.jpg" for key, _ in clips]
+    boxes = {"bbox": [{"normbox": [0.1, 0.1, 0.5, 0.5], "category_id": 1}]}
+    (tmp_path / "solotest.json").write_text(json.dumps(dict.fromkeys(names, boxes)))
+    named = zip(names, clips, strict=True)
+    lines = ["name,video,audio", *(f"{name},{key},{key}" for name, (key, _) in named)]
+    (tmp_path / "music.csv").write_text("\n".join(lines))
+    (solo,) = evaluate(run, Request(truth=tmp_path / "solotest.json", format="music", pairs=tmp_path / "music.csv"))
+    assert (solo.summary["test_set"], solo.summary["protocol"]["name"]) == ("music_solo", "dsol")
+
+    entries, lines = [], ["name,video,audio"]
+    for number, (key, _) in enumerate(clips[:6]):
+        for target, sound in (("a", key), ("b", clips[number + 1][0])):
+            name = f"a_b_{number}_{target}"
+            entries.append({"image": f"/mnt/images/{name}.jpg", "audio": "x", "gt_box": [10, 10, 100, 120]})
+            lines.append(f"{name},{key},{sound}")
+    (tmp_path / "is3.json").write_text(json.dumps(entries))
+    (tmp_path / "is3.csv").write_text("\n".join(lines))
+    kaist, adaptive = evaluate(run, Request(truth=tmp_path / "is3.json", format="is3", pairs=tmp_path / "is3.csv"))
+    for result in (kaist, adaptive):
+        found = result.summary["interactive"]["audio_visual"]
+        assert (found["n_groups"], found["group_sizes"]) == (6, {"2": 6})
+        assert found["iiou"] <= result.summary["scores"]["audio_visual"]["ciou50"]
+
+
+def test_wrong_requests_are_refused(run, vggss, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="names no test set"):
+        evaluate(run, Request())
+    with pytest.raises(InputError, match="no protocol 'best'"):
+        evaluate(run, Request(truth=vggss, protocols=("best",)))
+    (tmp_path / "pairs.csv").write_text("name,video\na,b")
+    with pytest.raises(InputError, match="no list of pairs"):
+        evaluate(run, Request(truth=vggss, pairs=tmp_path / "pairs.csv"))
+    other = [{"file": "elsewhere00_000001", "class": "dog", "bbox": []}]
+    (tmp_path / "other.json").write_text(json.dumps(other))
+    with pytest.raises(InputError, match="none of the 1 clips"):
+        evaluate(run, Request(truth=tmp_path / "other.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", [4, 16])
+def test_two_processes_score_every_sample_once(run, vggss, batch) -> None:
+    """16 samples in batches of 4 share out whole batches; one batch of 16 is shared sample by sample."""
+    (alone,) = evaluate(run, Request(truth=vggss, protocols=("ezvsl",)))
+    config = run.folder / "config.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("batch_size: 4", f"batch_size: {batch}"))
+    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "training"]
+    line += ["evaluate", str(run.folder), "--truth", str(vggss), "--protocol", "ezvsl", "--device", "cpu"]
+    done = subprocess.run(line, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
+    config.write_text(text)
+    assert done.returncode == 0, done.stderr
+    shared = written(run, "vggss.ezvsl")
+    assert shared["n_scored"] == 16
+    assert shared["scores"]["audio_visual"]["mean_iou"] == pytest.approx(
+        alone.summary["scores"]["audio_visual"]["mean_iou"], abs=3e-4
+    )

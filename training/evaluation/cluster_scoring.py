@@ -1,0 +1,147 @@
+"""MUSIC duet and synthetic frames from several maps a frame: which of the instruments sounds, and where.
+
+`maps.npz` then holds `maps` (N, K, h, w), one per cluster, `categories` (C,) instrument names, and `correspondence`
+(C, K), 1 where a category owns a cluster; without it cluster k is category k. A model with one map per sound makes
+such a file by asking each frame with a reference sound of every instrument. Solo frames have one map and are scored by
+`scoring` under the protocol "dsol".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from manifests.annotations import Annotation
+from manifests.errors import InputError
+from manifests.formats import Truth
+from manifests.music import MusicFrame
+from training.evaluation.chain import AUDIO_VISUAL
+from training.evaluation.floors import disc_map
+from training.evaluation.music import (
+    DUET_FRACTION,
+    QUIET,
+    SYNTHETIC_FRACTION,
+    FrameScore,
+    music_summary,
+    score_frame,
+)
+from training.evaluation.results import ROW_SCHEMA, Result
+from training.evaluation.truth import SIZE, weight_map
+
+CODED_CLUSTERS = 11  # eval.py of the synthetic set stops there whatever the number of clusters
+SCORES = ("ciou30", "ciou50", "auc", "mean_ciou")
+
+
+@dataclass(frozen=True)
+class ClusterProtocol:
+    """How the several maps of a frame are compared; the record that results carry."""
+
+    name: str
+    source: str
+    fraction: float
+    clusters_checked: int | None
+
+
+PROTOCOLS = {
+    "music_synthetic": ClusterProtocol("music_synthetic", "DSOL 7f40207 eval.py", SYNTHETIC_FRACTION, CODED_CLUSTERS),
+    "music_duet": ClusterProtocol("music_duet", "DSOL 7f40207 eval_duet.py", DUET_FRACTION, None),
+}
+
+
+@dataclass(frozen=True)
+class ClusterMaps:
+    """names (N,), maps (N, K, h, w), correspondence 0/1 (C, K), categories (C,)."""
+
+    names: Sequence[str]
+    maps: np.ndarray
+    correspondence: np.ndarray
+    categories: Sequence[str]
+
+    def __post_init__(self) -> None:
+        expected = (len(self.categories), self.maps.shape[1] if self.maps.ndim == 4 else -1)
+        if self.maps.ndim != 4 or len(self.maps) != len(self.names) or self.correspondence.shape != expected:
+            raise InputError(
+                f"The maps have shape {self.maps.shape} and the correspondence {self.correspondence.shape} for "
+                f"{len(self.names)} names and {len(self.categories)} categories. Give maps (frames, clusters, height, "
+                "width) and a correspondence (categories, clusters)."
+            )
+        if not np.isfinite(self.maps).all():
+            raise InputError("The cluster maps hold NaN or infinity: their pixels have no ranking. Export them again.")
+
+
+def cluster_maps(arrays: dict[str, np.ndarray]) -> ClusterMaps:
+    """The arrays of a `maps.npz`; InputError when `categories` is absent."""
+    if "categories" not in arrays:
+        raise InputError("Maps of several clusters a frame need the array categories: the instruments' names.")
+    categories = [str(name) for name in arrays["categories"]]
+    correspondence = arrays.get("correspondence", np.eye(len(categories), dtype=np.int64))
+    names = [str(name) for name in arrays["names"]]
+    return ClusterMaps(names, np.asarray(arrays["maps"], np.float32), correspondence, categories)
+
+
+def score_clusters(found: ClusterMaps, truth: Truth, protocol: ClusterProtocol, *, run: str | None = None) -> Result:
+    """Score frames with their instruments' boxes. InputError for another truth or no frame in common."""
+    if truth.music is None:
+        raise InputError(f"The protocol {protocol.name} needs boxes by instrument: give --format music.")
+    positions = {name: position for position, name in enumerate(found.names)}
+    frames = [frame for frame in truth.music.scorable if frame.key in positions]
+    if not frames:
+        raise InputError(f"None of the {len(positions)} maps belongs to a frame of {truth.music.source}.")
+    weights = [_weights(frame, found.categories) for frame in frames]
+    maps = [found.maps[positions[frame.key]] for frame in frames]
+    scored = [_score(found, protocol, each, own) for each, own in zip(maps, weights, strict=True)]
+    floors = {
+        name: music_summary([_score(found, protocol, np.stack([map_] * len(maps[0])), own) for own in weights])
+        for name, map_ in {"centred_disc": _disc(), "whole_image": np.ones((SIZE, SIZE), np.float32)}.items()
+    }
+    summary = {
+        "test_set": truth.test_set.name,
+        "task": "several_sources",
+        "protocol": {name: getattr(protocol, name) for name in protocol.__dataclass_fields__} | {"quiet": QUIET},
+        "lists": {"truth": {"name": truth.test_set.name, "sha256": truth.test_set.sha256}},
+        "run": run,
+        "n_expected": len(truth.music.scorable),
+        "n_scored": len(frames),
+        "n_without_boxes": len(truth.music.frames) - len(truth.music.scorable),
+        "missing": sorted({frame.key for frame in truth.music.scorable} - positions.keys()),
+        "n_empty_truth": 0,
+        "scores": {AUDIO_VISUAL: music_summary(scored)},
+        "floors": floors,
+        "ceiling": dict.fromkeys(SCORES, 1.0),
+    }
+    return Result(_table(frames, scored), summary)
+
+
+def _weights(frame: MusicFrame, categories: Sequence[str]) -> dict[int, np.ndarray]:
+    """Category row -> weight map of its boxes. InputError for an instrument no map stands for."""
+    rows = {name: row for row, name in enumerate(categories)}
+    absent = sorted(set(frame.boxes) - set(rows))
+    if absent:
+        raise InputError(f"The frame {frame.key} shows {absent[0]}, but the maps' categories are {list(categories)}.")
+    return {
+        list(categories).index(name): weight_map(Annotation(name, name, boxes)) for name, boxes in frame.boxes.items()
+    }
+
+
+def _score(found: ClusterMaps, protocol: ClusterProtocol, maps: np.ndarray, weights: dict) -> FrameScore:
+    return score_frame(maps, found.correspondence, weights, protocol.fraction, protocol.clusters_checked)
+
+
+def _disc() -> np.ndarray:
+    """A disc of half the picture that survives any fraction of its maximum."""
+    disc = disc_map()
+    return (disc >= np.partition(disc.ravel(), SIZE**2 // 2)[SIZE**2 // 2]).astype(np.float32)
+
+
+def _table(frames: Sequence[MusicFrame], scored: Sequence[FrameScore]) -> pa.Table:
+    boxes = [tuple(box for own in frame.boxes.values() for box in own) for frame in frames]
+    areas = [float(weight_map(Annotation("", None, each)).sum()) / SIZE**2 for each in boxes]
+    columns: dict[str, Any] = {
+        "key": [frame.key for frame in frames], "map": [AUDIO_VISUAL] * len(frames),
+        "iou": [each.ciou for each in scored], "confidence": [None] * len(frames), "area": areas,
+        "boxes": [len(each) for each in boxes], "label": [" ".join(frame.boxes) for frame in frames],
+        "flags": [[] for _ in frames],
+    }  # fmt: skip
+    return pa.table(columns, schema=ROW_SCHEMA)

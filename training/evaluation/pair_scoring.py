@@ -1,0 +1,92 @@
+"""Results that need embeddings rather than maps: retrieval both ways, and whether a sound belongs to the picture.
+
+They are written like every other result: what was expected and scored, chance as the floor, the similarity or the
+threshold named in the protocol, so that two similarities never share a column.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from manifests.annotations import TestSet
+from manifests.errors import InputError
+from training.evaluation.onscreen import ACTIVATION_THRESHOLD, onscreen_summary
+from training.evaluation.results import Result
+from training.evaluation.retrieval import KS, ranks, retrieval_summary
+
+RETRIEVAL, RETRIEVAL_MAX, ONSCREEN = "retrieval", "retrieval_max", "onscreen"
+SIMILARITIES = {
+    RETRIEVAL: "cosine of the method's picture and sound embeddings",
+    RETRIEVAL_MAX: "largest cosine over positions, max_over_positions",
+}
+TIES = "middle"
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Picture-sound pairs of an on-screen test: distance of the embeddings and largest rectified cosine, both (N,)."""
+
+    names: Sequence[str]
+    distance: np.ndarray
+    activation: np.ndarray
+
+
+def score_retrieval(
+    similarity: np.ndarray, keys: Sequence[str], test_set: TestSet, protocol: str, run: str | None = None
+) -> Result:
+    """`similarity` (N, N), row = picture and column = sound of `keys`: R@1, 5, 10 by instance and by class."""
+    labels = [test_set.labels[key] for key in keys]
+    classes = np.array(labels) if None not in labels else None
+    found = retrieval_summary(similarity, SIMILARITIES[protocol], classes, TIES)
+    scores = dict(found["instance"])
+    if classes is not None:
+        scores |= {f"{direction}_class": values for direction, values in found["class"].items()}
+    own = np.eye(len(keys), dtype=bool)
+    columns = {"key": list(keys), "label": labels, "image_to_audio": ranks(similarity, own, TIES)}
+    summary = _summary(test_set, keys, run) | {
+        "task": "retrieval",
+        "protocol": {"name": protocol, "similarity": SIMILARITIES[protocol], "ties": TIES, "gallery": len(keys)},
+        "scores": scores,
+        "floors": {"chance": {f"R@{k}": min(1.0, k / len(keys)) for k in KS}},
+        "ceiling": {f"R@{k}": 1.0 for k in KS},
+    }
+    return Result(pa.table(columns | {"audio_to_image": ranks(similarity.T, own, TIES)}), summary)
+
+
+def score_onscreen(matching: Pairs, mismatched: Pairs, test_set: TestSet, run: str | None = None) -> Result:
+    """Accuracy of the three rules on pairs that belong together and pairs that do not; InputError without any."""
+    if not len(mismatched.names):
+        raise InputError(f"No mismatched pair of {test_set.name} could be scored, so nothing is off screen.")
+    found = onscreen_summary((matching.distance, mismatched.distance), (matching.activation, mismatched.activation))
+    rules = ("m_on", "d_on", "either")
+    share = len(matching.names) / (len(matching.names) + len(mismatched.names))
+    columns = {
+        "key": [*matching.names, *mismatched.names],
+        "matching": [True] * len(matching.names) + [False] * len(mismatched.names),
+        "distance": np.concatenate([matching.distance, mismatched.distance]),
+        "activation": np.concatenate([matching.activation, mismatched.activation]),
+    }
+    summary = _summary(test_set, matching.names, run) | {
+        "task": "onscreen",
+        "protocol": {"name": ONSCREEN, "m_on_fitted_on": "the evaluated pairs", "d_on": ACTIVATION_THRESHOLD},
+        "m_on": found["m_on"],
+        "n_mismatched": len(mismatched.names),
+        "scores": {rule: {"accuracy": found[f"accuracy_{rule}"]} for rule in rules},
+        "floors": {"one answer always": {"accuracy": max(share, 1 - share)}},
+        "ceiling": {"accuracy": 1.0},
+    }
+    return Result(pa.table(columns), summary)
+
+
+def _summary(test_set: TestSet, keys: Sequence[str], run: str | None) -> dict[str, Any]:
+    return {
+        "test_set": test_set.name,
+        "lists": {"truth": {"name": test_set.name, "sha256": test_set.sha256}},
+        "run": run,
+        "n_expected": len(test_set.annotations),
+        "n_scored": len(keys),
+        "missing": sorted(set(test_set.keys) - set(keys)),
+    }

@@ -1,0 +1,52 @@
+"""A result for the screen: every map between its floors and its ceiling, in per cent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+TITLES = {"ciou50": "cIoU@0.5", "ciou30": "cIoU@0.3", "auc": "AUC", "mean_iou": "mean IoU", "miou": "mIoU"}
+
+
+def table(facts: Mapping[str, Any]) -> str:
+    """The document of a result as aligned lines: its counts, then floors, maps and ceiling."""
+    names = [name for name, value in next(iter(facts["scores"].values())).items() if isinstance(value, float)]
+    lines = [
+        f"{facts['test_set']} under {facts['protocol']['name']}: {facts['n_scored']} of {facts['n_expected']} clips "
+        f"scored, {facts.get('n_empty_truth', 0)} with empty truth",
+        _line("", [TITLES.get(name, name.replace("_", " ")) for name in names], "95 %"),
+    ]
+    rows = [(f"floor: {name}", scores) for name, scores in facts["floors"].items()]
+    rows += [*facts["scores"].items(), ("ceiling", facts["ceiling"])]
+    lines += [_line(name, [_percent(scores.get(each)) for each in names], _interval(scores)) for name, scores in rows]
+    return "\n".join([*lines, *_extras(facts)])
+
+
+def _extras(facts: Mapping[str, Any]) -> list[str]:
+    """What an extended set or interactive pictures add, a line per map."""
+    lines = []
+    for name, found in facts.get("extended", {}).items():
+        ap, f1 = found["ap"], found["max_f1"]
+        lines.append(
+            f"  {name.replace('_', ' ')} against {found['n_negative']} negatives: AP {_percent(ap['coded'])} as coded, "
+            f"{_percent(ap['textbook'])} textbook; max-F1 {_percent(f1['coded'])} as coded, "
+            f"{_percent(f1['textbook'])} textbook (always on {_percent(found['always_on_f1'])})"
+        )
+    for name, found in facts.get("interactive", {}).items():
+        lines.append(
+            f"  {name.replace('_', ' ')} over {found['n_groups']} pictures, every sound right: "
+            f"IIoU {_percent(found['iiou'])}, IAUC {_percent(found['iauc'])}"
+        )
+    return lines
+
+
+def _line(name: str, values: list[str], interval: str) -> str:
+    first, *others = values
+    return f"  {name.replace('_', ' '):<24}{first:>10}{interval:>16}" + "".join(f"{value:>14}" for value in others)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def _interval(scores: Mapping[str, Any]) -> str:
+    low, high = next(iter((scores.get("interval95") or {}).values()), (None, None))
+    return "" if low is None else f"{100 * low:.1f} .. {100 * high:.1f}"

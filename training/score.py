@@ -1,0 +1,44 @@
+"""`training score`: maps that any program wrote against any truth, under one named protocol, into one JSON file."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from manifests.errors import InputError
+from manifests.formats import read_truth
+from manifests.splits import read_ids
+from training.evaluation.rawmaps import load_arrays
+from training.evaluation.tasks import check_protocol, document, raw_maps, score
+from training.runs import write_text
+
+
+def score_file(
+    maps: Path,
+    truth: Path,
+    format: str,
+    protocol: str,
+    out: Path,
+    *,
+    negatives: Path | None = None,
+    clips: Path | None = None,
+    test_set: str | None = None,
+    alpha: float = 0.4,
+    temperature: float = 1.0,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Score `maps` and write `out`; returns the document. InputError when anything given cannot be used."""
+    if temperature <= 0:
+        raise InputError(f"--temperature is {temperature}; what cosines are divided by is more than 0.")
+    if not out.parent.is_dir():
+        raise InputError(f"--out {out} lies in a folder that does not exist. Make {out.parent} first.")
+    wanted = read_ids(clips) if clips else None
+    annotated = read_truth(truth, format, negatives=negatives, wanted=wanted, name=test_set)
+    check_protocol(protocol, annotated)
+    found = document(score(raw_maps(load_arrays(maps), alpha), annotated, protocol, temperature=temperature, seed=seed))
+    with maps.open("rb") as file:
+        found["lists"]["maps"] = {"name": maps.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    if wanted is not None:
+        found["lists"]["clips"] = {"name": wanted.name, "sha256": wanted.sha256}
+    write_text(out, json.dumps(found, indent=1, allow_nan=False))
+    return found
