@@ -100,6 +100,27 @@ def inspect(
 
 
 @app.command()
+def splits(
+    lists: Annotated[list[str] | None, typer.Argument(help="Clip lists: files, or names such as vggss_144k.")] = None,
+    shards: Annotated[Path | None, typer.Option(help="Shard folder; default: shards/ where it is.")] = None,
+    test: Annotated[
+        list[str] | None, typer.Option(help="Test set, file or name. Default: every known one under --lists.")
+    ] = None,
+    folder: Annotated[Path, typer.Option("--lists", help="Folder with the released lists, at any depth.")] = Path(
+        "lists"
+    ),
+    out: Annotated[Path | None, typer.Option(help="JSON file that names every missing and shared clip.")] = None,
+) -> None:
+    """Say which clips of a list the shards hold, which are missing, and which leak from a test set."""
+    from pipeline.coverage import split_report
+
+    default = Path("shards")
+    if not lists and shards is None and not default.is_dir():
+        raise InputError("Name a list (a file, or for example vggss_144k), or a shard folder with --shards.")
+    split_report(lists or [], shards or (default if default.is_dir() else None), test or [], folder, out)
+
+
+@app.command()
 def synth(
     out: Annotated[Path, typer.Option(help="Folder for the corpus.")] = Path("synth"),
     clips: Annotated[int, typer.Option(min=1, help="Videos to make.")] = 400,

@@ -34,6 +34,10 @@ class Data(Section):
     shards: Path = Path("shards")
     split: str = Field("train", description="clips of this split; clips without a split count as train")
     neighbours: Path = Path("knn")
+    lists: Path = Field(Path("lists"), description="folder of released lists and annotations, searched by name")
+    exclude_test: tuple[str, ...] = Field(
+        ("vggss",), description="test sets whose clips are never trained on: files, or names of manifests/*.yaml"
+    )
     image_size: PositiveInt = Field(224, description="side of the square picture the model sees, pixels")
     squash: bool = Field(False, description="make the frame square before the crop, as evaluation does; papers do not")
     crop_scale: float = Field(1.1, ge=1.0, description="short side before the random crop, times image_size")

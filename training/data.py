@@ -8,7 +8,7 @@ float16; they become float on the training device (`normalise_image`, `normalise
 import io
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -32,12 +32,13 @@ from training.positives import Positives
 from training.views import clip_random, decode_image, random_view, squashed
 
 
-def selected_rows(store: ShardStore, data: Data) -> np.ndarray:
-    """Boolean mask (N,) of the clips to train on: right split, none of the dropped flags. InputError when empty."""
+def selected_rows(store: ShardStore, data: Data, banned: Collection[str] = ()) -> np.ndarray:
+    """Boolean mask (N,) of the clips to train on: right split, no dropped flag, not banned. InputError when empty."""
     split = np.array([value or "train" for value in store.table["split"].to_pylist()])
     dropped = set(data.drop_flagged)
     clean = np.array([dropped.isdisjoint(flags or ()) for flags in store.table["flags"].to_pylist()], dtype=bool)
-    mask = (split == data.split) & clean
+    allowed = np.array([key not in banned for key in store.keys], dtype=bool)
+    mask = (split == data.split) & clean & allowed
     if not mask.any():
         found = ", ".join(f"{name} ({(split == name).sum()})" for name in sorted(set(split.tolist())))
         raise InputError(f"{store.folder} has no usable clip of split {data.split!r}; its splits are {found}.")
@@ -55,10 +56,11 @@ class TrainingStream(IterableDataset):
         seed: int,
         replicas: range,
         positives: Positives | None,
+        banned: Collection[str] = (),
     ) -> None:
         self.store, self.data, self.streams, self.seed = store, data, streams, seed
         self.replicas, self.positives = replicas, positives
-        self.selected = selected_rows(store, data)
+        self.selected = selected_rows(store, data, banned)
         shards = store.table["shard"].to_pylist()
         self.shard_of_row = np.cumsum([0] + [a != b for a, b in pairwise(shards)])
         self.epoch, self.first_step = 0, 0

@@ -6,6 +6,7 @@ from pathlib import Path
 from index.embeddings import write_embeddings
 from pipeline.store import ShardStore
 from training.data import Pairing, selected_rows
+from training.overlaps import find_tests
 from training.predict import predict
 from training.runs import LoadedRun
 
@@ -21,7 +22,7 @@ def embed(run: LoadedRun, store: ShardStore, out: Path) -> tuple[int, bool]:
         "front_end": store.front_end,
         "split": run.config.data.split,
     }
-    rows = selected_rows(store, run.config.data).nonzero()[0].tolist()
+    rows = selected_rows(store, run.config.data, find_tests(run.config).banned).nonzero()[0].tolist()
     if _finished(out, facts):
         return len(rows), False
     predictions = predict(run, store, [Pairing(store.keys[row], row, row) for row in rows])

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from index.neighbours import Neighbours
+from manifests.errors import InputError
 from pipeline.record import FRAME, SPECTROGRAM
 from pipeline.store import ShardStore
 
@@ -21,8 +22,11 @@ class Positives:
     `fetched`: a neighbour's picture and sound are wanted; `excluded`: masks of clips that are no true negatives are.
     """
 
-    def __init__(self, store: ShardStore, neighbours: Neighbours, needs: frozenset[str]) -> None:
+    def __init__(
+        self, store: ShardStore, neighbours: Neighbours, needs: frozenset[str], banned: frozenset[str] = frozenset()
+    ) -> None:
         self.store, self.neighbours = store, neighbours
+        self.allowed = np.array([key not in banned for key in neighbours.keys], dtype=bool)
         self.fetched, self.excluded = "neighbours" in needs, "exclusions" in needs
 
     def draw(self, key: str, source: random.Random) -> tuple[bytes, bytes]:
@@ -31,8 +35,15 @@ class Positives:
         return self.store.read(near_image, FRAME), self.store.read(near_audio, SPECTROGRAM)
 
     def _drawn(self, near: np.ndarray, key: str, source: random.Random) -> int:
-        """Manifest row of one of the clip's neighbours."""
-        return self.store.row_of(self.neighbours.keys[source.choice(near[self.neighbours.position_of(key)])])
+        """Manifest row of one of the clip's neighbours, of those that may be trained on."""
+        found = near[self.neighbours.position_of(key)]
+        kept = found[self.allowed[found]]
+        if not len(kept):
+            raise InputError(
+                f"all {len(found)} neighbours of {key} are clips of data.exclude_test. Build the neighbours without "
+                "those clips, or with a larger --k."
+            )
+        return self.store.row_of(self.neighbours.keys[source.choice(kept)])
 
     def _lists(self) -> tuple[np.ndarray, np.ndarray]:
         return self.neighbours.image, self.neighbours.audio

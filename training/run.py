@@ -3,16 +3,28 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from index.neighbours import Neighbours
 from manifests.errors import InputError
+from manifests.splits import IdList
 from pipeline.store import ShardStore
 from training.config import RunConfig
-from training.data import TrainingStream
+from training.data import TrainingStream, selected_rows
 from training.loop import Trainer, check_replicas
 from training.order import Streams
+from training.overlaps import (
+    OVERLAPS,
+    TRAINING_CLIPS,
+    TestLists,
+    as_text,
+    find_tests,
+    report_overlaps,
+    training_list,
+)
 from training.positives import Positives
 from training.ranks import Ranks, ranks
 from training.runs import DONE, FACTS, build_method, prepare, run_folder, write_text
@@ -25,9 +37,12 @@ def start(config: RunConfig, runs: Path, device: str = "auto") -> tuple[Path, bo
         return folder, False
     with ranks(device) as process:
         check_replicas(config, process.world)
-        trainer = _trainer(config, folder, process)
+        tests = find_tests(config)
+        trainer = _trainer(config, folder, process, tests)
         if process.first:
             store = trainer.stream.store
+            trained, lines, overlaps = _overlaps(trainer.stream, tests)
+            print(*lines, sep="\n", flush=True)
             facts = {
                 "front_end": store.front_end,
                 "manifest_sha256": store.manifest_sha256,
@@ -37,13 +52,23 @@ def start(config: RunConfig, runs: Path, device: str = "auto") -> tuple[Path, bo
             _same_data(folder / FACTS, facts)
             prepare(folder, config)
             write_text(folder / FACTS, json.dumps(facts, indent=1))
+            write_text(folder / OVERLAPS, json.dumps(overlaps, indent=1))
+            write_text(folder / TRAINING_CLIPS, as_text(trained.ids))
         trainer.train()
         if process.first:
             write_text(folder / DONE, f"{trainer.done.step} steps, {trainer.done.seconds:.1f} s\n")
     return folder, True
 
 
-def _trainer(config: RunConfig, folder: Path, process: Ranks) -> Trainer:
+def _overlaps(stream: TrainingStream, tests: TestLists) -> tuple[IdList, list[str], dict[str, Any]]:
+    """The training clips as a list, and what they share with the test sets."""
+    trained = training_list([stream.store.keys[row] for row in np.flatnonzero(stream.selected)])
+    if not tests.banned:
+        return trained, *report_overlaps(trained, len(trained.ids), tests)
+    return trained, *report_overlaps(trained, int(selected_rows(stream.store, stream.data).sum()), tests)
+
+
+def _trainer(config: RunConfig, folder: Path, process: Ranks, tests: TestLists) -> Trainer:
     torch.manual_seed(config.seed)  # the same first weights in every process
     _one_thread_pool_per_process(process)
     store = ShardStore.open(config.data.shards)
@@ -51,10 +76,10 @@ def _trainer(config: RunConfig, folder: Path, process: Ranks) -> Trainer:
     positives = None
     if method.needs & {"neighbours", "exclusions"}:
         neighbours = Neighbours.open(config.data.neighbours, store.manifest_sha256)
-        positives = Positives(store, neighbours, method.needs)
+        positives = Positives(store, neighbours, method.needs, tests.banned)
     streams = Streams(config.optim.batch_size, config.optim.replicas, max(1, config.data.workers))
     replicas = process.replicas(config.optim.replicas)
-    stream = TrainingStream(store, config.data, streams, config.seed, replicas, positives)
+    stream = TrainingStream(store, config.data, streams, config.seed, replicas, positives, tests.banned)
     return Trainer(config, folder, method, stream, process)
 
 

@@ -127,7 +127,7 @@ def test_help_loads_nothing_heavy(name: str) -> None:
 
 
 SURFACE = {
-    "pipeline": {"synth", "ingest", "inspect"},
+    "pipeline": {"synth", "ingest", "inspect", "splits"},
     "index": {"embed", "build-knn"},
     "training": {"run", "evaluate", "score", "embed", "report", "localize", "pretrain", "methods"},
 }

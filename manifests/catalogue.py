@@ -1,0 +1,91 @@
+"""The corpora and lists this project knows by name: one small YAML beside this file for each.
+
+A YAML says what a list is for (`role`: train, test, a part of a test set, negatives, corpus), where it was released,
+under which file names it is found, its format, how many clips it names and the hash of its content. The lists
+themselves are the users' to download. Two different lists go by the name vggss_144k.txt, hence the hash.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from manifests.content import read_content
+from manifests.errors import InputError
+from manifests.formats import read_truth
+from manifests.splits import IdList, read_ids
+
+FOLDER = Path(__file__).parent
+ROLES = ("train", "test", "part", "negatives", "corpus")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of a list; `sha256` is that of the uncompressed file."""
+
+    name: str
+    role: str
+    source: str
+    licence: str
+    format: str
+    files: tuple[str, ...]
+    clips: int
+    sha256: str
+    note: str
+
+
+@cache
+def catalogue() -> dict[str, Manifest]:
+    """Every packaged manifest by name."""
+    found = {}
+    for path in sorted(FOLDER.glob("*.yaml")):
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found[path.stem] = Manifest(**content | {"files": tuple(content["files"])})
+    return found
+
+
+def locate(manifest: Manifest, folders: Iterable[Path]) -> Path | None:
+    """The list's file, plain or gzipped, at any depth of the folders; the released content before one of equal name."""
+    wanted = {name for file in manifest.files for name in (file, f"{file}.gz")}
+    named = [path for folder in folders for path in sorted(folder.rglob("*")) if path.name in wanted and path.is_file()]
+    released = (path for path in named if read_content(path).sha256 == manifest.sha256)
+    return next(released, named[0] if named else None)
+
+
+def read_listed(manifest: Manifest, path: Path) -> IdList:
+    """The list under its manifest's name; another content than the released one shows in the name."""
+    ids = _videos(path, manifest) if manifest.format == "avsbench" else read_ids(path, name=manifest.name)
+    return (
+        ids if ids.sha256 == manifest.sha256 else replace(ids, name=f"{path.name} (not the released {manifest.name})")
+    )
+
+
+def _videos(path: Path, manifest: Manifest) -> IdList:
+    """The videos of AVSBench frames `<id>_<n>`: n is no start in seconds, as it would be in a clip's name."""
+    test_set = read_truth(path, manifest.name).test_set
+    videos = dict.fromkeys(key.rpartition("/")[2].rpartition("_")[0] for key in test_set.keys)
+    return IdList(manifest.name, tuple(videos), str(path), test_set.sha256)
+
+
+def resolve(given: str, folders: Iterable[Path]) -> IdList | None:
+    """A list by path, or by packaged name from the folders; None when the named one is not there.
+
+    InputError when `given` is neither a file nor a known name.
+    """
+    if Path(given).is_file():
+        return read_ids(given)
+    if given not in catalogue():
+        raise InputError(f"{given!r} is neither a file nor a known list. The known ones are {', '.join(catalogue())}.")
+    manifest = catalogue()[given]
+    path = locate(manifest, folders)
+    return None if path is None else read_listed(manifest, path)
+
+
+def known_tests(folders: Iterable[Path]) -> list[IdList]:
+    """Every test set of the catalogue whose file is in the folders."""
+    folders = tuple(folders)
+    tests = [manifest for manifest in catalogue().values() if manifest.role == "test"]
+    located = [(manifest, locate(manifest, folders)) for manifest in tests]
+    return [read_listed(manifest, path) for manifest, path in located if path is not None]

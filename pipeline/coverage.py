@@ -1,0 +1,94 @@
+"""`pipeline splits`: lists of clips against the shards and against every test set at hand.
+
+For each list: how many of its clips the shards hold, which are missing, and how many clips of each test set it
+contains. Lists and test sets are paths, or names of the catalogue looked for under `--lists`.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from manifests.catalogue import catalogue, known_tests, resolve
+from manifests.errors import InputError
+from manifests.splits import IdList, coverage, overlap
+from pipeline.files import write_whole
+from pipeline.store import ShardStore
+
+NAMED = 5  # missing clips shown on the screen; the file names all
+
+
+def split_report(
+    lists: Sequence[str], shards: Path | None, tests: Sequence[str], folder: Path, out: Path | None = None
+) -> dict[str, Any]:
+    """Print and return the report; `out` receives it as JSON with every missing and leaked clip.
+
+    InputError when a list cannot be found: nothing is skipped in silence.
+    """
+    folders = (folder,) if folder.is_dir() else ()
+    against = [_found(name, folders) for name in tests] or known_tests(folders)
+    if not against:
+        print(f"no test set is known: none of the catalogue's is under {folder}. Give --lists or --test.")
+    named = [_found(name, folders) for name in lists]
+    store = ShardStore.open(shards) if shards is not None else None
+    if store is not None:
+        named.append(_trained_on(store))
+    entries = [_entry(ids, store, against) for ids in named]
+    for entry in entries:
+        _show(entry)
+    report = {"shards": str(shards) if shards else None, "lists": entries}
+    if out is not None:
+        write_whole(out, json.dumps(report, indent=1).encode())
+    return report
+
+
+def _found(given: str, folders: Sequence[Path]) -> IdList:
+    ids = resolve(given, folders)
+    if ids is None:
+        manifest = catalogue()[given]
+        raise InputError(
+            f"the list {given} is not here: none of {', '.join(manifest.files)} is under the folder of --lists. "
+            f"Download it from {manifest.source}."
+        )
+    return ids
+
+
+def _trained_on(store: ShardStore) -> IdList:
+    """What `training run` reads by default: the shards' clips of split train, or of none."""
+    splits = store.table.column("split").to_pylist()
+    keys = tuple(key for key, split in zip(store.keys, splits, strict=True) if split in (None, "train"))
+    return IdList(f"train split of {store.folder}", keys, str(store.folder), store.manifest_sha256)
+
+
+def _entry(ids: IdList, store: ShardStore | None, against: Sequence[IdList]) -> dict[str, Any]:
+    leaks = [overlap(ids, test) for test in against if test.sha256 != ids.sha256]
+    entry: dict[str, Any] = {
+        "name": ids.name,
+        "source": ids.source,
+        "sha256": ids.sha256,
+        "clips": len(ids.ids),
+        "repeated": ids.repeated,
+        "contains": [
+            {"test": leak.test, "clips": leak.n_test, "shared": list(leak.clips), "videos": leak.videos}
+            for leak in leaks
+        ],
+    }
+    if store is not None:
+        held = coverage(ids, store.keys)
+        entry |= {"found": len(held.found), "missing": list(held.missing)}
+    return entry
+
+
+def _show(entry: dict[str, Any]) -> None:
+    print(f"{entry['name']}: {entry['clips']:,} clips ({entry['source']}, sha256 {entry['sha256'][:12]})")
+    if "found" in entry:
+        missing = entry["missing"]
+        some = f", first {', '.join(missing[:NAMED])}" if missing else ""
+        print(f"  in the shards: {entry['found']:,} found, {len(missing):,} missing{some}")
+    for leak in entry["contains"]:
+        shared = len(leak["shared"])
+        share = f"({100 * shared / leak['clips']:.1f} %)"
+        print(
+            f"  contains {shared:,} of the {leak['clips']:,} clips of {leak['test']} {share}, and {leak['videos']:,} "
+            "of its source videos"
+        )
