@@ -49,13 +49,19 @@ def ingest(
     ] = None,
     decoder: Annotated[str, typer.Option(help="pyav (in process, fast) or ffmpeg (the binary).")] = "pyav",
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which a clip's decoder is given up.")] = 60.0,
+    front_end: Annotated[
+        str | None, typer.Option(help="Spectrogram, when a released model needs another than the default.")
+    ] = None,
     max_reject_fraction: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Fail (exit 1) when more than this share of the inputs is rejected.")
     ] = 1.0,
 ) -> None:
     """Decode every clip once and write shards, a manifest and the list of rejects."""
+    from pipeline.frontend import DEFAULT, FRONT_ENDS
     from pipeline.ingest import IngestRequest, decoder_named, run_ingest
 
+    if front_end is not None and front_end not in FRONT_ENDS:
+        raise InputError(f"--front-end {front_end!r} is not known; there are: {', '.join(FRONT_ENDS)}.")
     run_ingest(
         IngestRequest(
             sources=tuple(src),
@@ -69,6 +75,7 @@ def ingest(
             decoder=decoder_named(decoder),
             timeout=timeout,
             max_reject_fraction=max_reject_fraction,
+            front_end=front_end or DEFAULT,
         )
     )
 

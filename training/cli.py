@@ -1,4 +1,4 @@
-"""The `training` command: run, evaluate, score, embed, report, localize, pretrain, methods."""
+"""The `training` command: run, evaluate, score, embed, report, localize, pretrain, import, methods."""
 
 from pathlib import Path
 from typing import Annotated
@@ -109,6 +109,23 @@ def embed(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="evaluated run folders (or runs/<name>)")],
+    test_set: Annotated[str | None, typer.Option(help="only this test set")] = None,
+    protocol: Annotated[str | None, typer.Option(help="only this protocol")] = None,
+) -> None:
+    """Print runs beside one another and beside published numbers, a table per test set and protocol."""
+    from training.report.comparison import as_text, comparisons
+    from training.report.results import labels, read_run
+    from training.runs import resolve_run
+
+    read = [read_run(resolve_run(path)) for path in runs]
+    for table in comparisons(read, labels(read)):
+        if test_set in (None, table.test_set) and protocol in (None, table.protocol):
+            print(as_text(table), end="\n\n")
+
+
+@app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="evaluated run folders (or runs/<name>)")],
     shards: Annotated[Path | None, typer.Option(help="shard folder with the gallery's pictures")] = None,
@@ -160,6 +177,20 @@ def pretrain(
     encoder = Encoder(blocks=[part.strip() for part in blocks.split(",")], width=width)
     options = Options(encoder, image_size, epochs, batch_size, learning_rate, seed)
     summary("pretrained", {"weights": out, **fit(src, out, options)})
+
+
+@app.command("import-checkpoint")
+def import_checkpoint(
+    file: Annotated[Path, typer.Argument(help="the authors' released file")],
+    release: Annotated[str, typer.Option("--from", help="ezvsl, slavc, lvs, fnac or sslalignment")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value ...")] = None,
+    runs: Annotated[Path, typer.Option(help="where run folders are made")] = Path("runs"),
+    front_end: Annotated[str | None, typer.Option(help="spectrogram of your shards, if not the authors'")] = None,
+) -> None:
+    """Turn a released checkpoint into a run that `training evaluate` takes."""
+    from training.import_checkpoint import import_checkpoint as make
+
+    summary("imported", {"run": make(release, file, runs, tuple(overrides or ()), front_end)})
 
 
 @app.command()

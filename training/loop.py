@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -28,7 +27,7 @@ from training.methods.contract import BaseMethod
 from training.optimiser import build_optimiser, learning_rate, set_learning_rate
 from training.ranks import Ranks
 from training.record import MetricsLog
-from training.runs import WEIGHTS
+from training.runs import WEIGHTS, write_weights
 from training.views import normalise_audio, normalise_image
 
 CHECKPOINT = Path("checkpoints/last.pt")
@@ -96,7 +95,7 @@ class Trainer:
         if self.ranks.first:
             if log is not None:
                 log.close()
-            self._write_weights()
+            write_weights(self.folder / WEIGHTS, self.method)
         self.ranks.barrier()
 
     def _is_logged(self) -> bool:
@@ -182,12 +181,6 @@ class Trainer:
 
     def _learning_rate(self, step: int) -> float:
         return learning_rate(self.config.optim, step, self.total_steps)
-
-    def _write_weights(self) -> None:
-        path = self.folder / WEIGHTS
-        partial = path.with_name(f".{path.name}.part")
-        save_file({name: value.contiguous().cpu() for name, value in self.method.state_dict().items()}, partial)
-        partial.replace(path)
 
 
 def check_replicas(config: RunConfig, world: int) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from manifests.errors import InputError
 from training.config import RunConfig, load_config
@@ -96,13 +97,13 @@ def load_run(folder: Path | str, device: str | torch.device = "cpu") -> LoadedRu
     folder = resolve_run(Path(folder))
     config = load_config(folder / CONFIG)
     facts = json.loads((folder / FACTS).read_text())
-    method = _build_empty(config)
+    method = build_empty(config)
     method.load_state_dict(_read_weights(folder / WEIGHTS))
     device = torch.device(device)
     return LoadedRun(folder, config, method.to(device).eval(), facts["front_end"], facts["manifest_sha256"], device)
 
 
-def _build_empty(config: RunConfig) -> BaseMethod:
+def build_empty(config: RunConfig) -> BaseMethod:
     """The architecture alone: the run's own weights replace whatever it started from."""
     encoders = config.encoders
     bare = encoders.model_copy(
@@ -112,6 +113,15 @@ def _build_empty(config: RunConfig) -> BaseMethod:
         }
     )
     return build_method(config.model_copy(update={"encoders": bare}))
+
+
+def write_weights(path: Path, method: nn.Module) -> None:
+    """Every tensor of a method as one safetensors file, whole or not at all."""
+    from safetensors.torch import save_file
+
+    partial = path.with_name(f".{path.name}.part")
+    save_file({name: value.contiguous().cpu() for name, value in method.state_dict().items()}, partial)
+    partial.replace(path)
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:

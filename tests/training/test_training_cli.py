@@ -129,7 +129,18 @@ def test_help_loads_nothing_heavy(name: str) -> None:
 SURFACE = {
     "pipeline": {"synth", "ingest", "inspect", "splits"},
     "index": {"embed", "build-knn"},
-    "training": {"run", "evaluate", "score", "embed", "report", "localize", "pretrain", "methods"},
+    "training": {
+        "run",
+        "evaluate",
+        "score",
+        "embed",
+        "compare",
+        "report",
+        "localize",
+        "pretrain",
+        "import-checkpoint",
+        "methods",
+    },
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from manifests.errors import InputError
 from training.heat import heat_palette
 from training.report import curves
+from training.report.comparison import TITLES, comparisons
 from training.report.gallery import galleries
 from training.report.results import Run, labels, read_run
 from training.report.sources import Clips
@@ -56,10 +57,12 @@ def write_report(runs: list[Path], shards: Path | None, out: Path) -> Path:
         runs=[_facts(run, title) for run, title in zip(read, titles, strict=True)],
         tables=(tables := score_tables(read, titles)),
         not_comparable=_same_name(tables),
+        others=comparisons(read, titles, every=False),
+        score_titles=TITLES,
         panels=[*curves.loss_panels(read, titles), *curves.validation_panels(read, titles)],
         galleries=galleries(read, titles, clips) if clips is not None else [],
         no_shards=clips is None,
-        unscored=[title for run, title in zip(read, titles, strict=True) if not run.evaluations],
+        unscored=[title for run, title in zip(read, titles, strict=True) if not run.every_evaluation],
     )
     return _write(page, out)
 

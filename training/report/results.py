@@ -45,6 +45,16 @@ class Evaluation:
         truth = self.facts.get("lists", {}).get("truth", {})
         return self.test_set, protocol, str(truth.get("sha256", ""))
 
+    @property
+    def is_localisation(self) -> bool:
+        """Whether its scores are cIoU@0.5, AUC and mean IoU, which the score tables show."""
+        return "task" not in self.facts
+
+    @property
+    def is_special(self) -> bool:
+        """Whether there is more to it than localisation."""
+        return not self.is_localisation or "extended" in self.facts or "interactive" in self.facts
+
     @cached_property
     def rows(self) -> pa.Table:
         """One row per sample and map: key, map, iou, confidence, area, boxes, label, flags."""
@@ -102,8 +112,13 @@ class Run:
     config: dict[str, Any]
     environment: dict[str, Any]
     log: tuple[dict[str, Any], ...]
-    evaluations: tuple[Evaluation, ...]
+    every_evaluation: tuple[Evaluation, ...]
     finished: bool
+
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """Those that measure localisation."""
+        return tuple(evaluation for evaluation in self.every_evaluation if evaluation.is_localisation)
 
     @property
     def name(self) -> str:
@@ -133,9 +148,14 @@ class Run:
         return _read_maps(path) if path.is_file() else None
 
     def published(self, evaluation: Evaluation, map_name: str) -> dict[str, float]:
-        """What the paper prints for this map, as fractions: the config's `paper:`, test set -> protocol -> map."""
+        """What the paper prints of `SCORES` for this map."""
+        every = self.all_published(evaluation, map_name)
+        return {score: every[score] for score in SCORES if score in every}
+
+    def all_published(self, evaluation: Evaluation, map_name: str) -> dict[str, float]:
+        """Whatever the paper prints for this map, as fractions: the config's `paper:`, test set -> protocol -> map."""
         paper = (self.config.get("paper") or {}).get(evaluation.test_set, {}).get(evaluation.protocol, {})
-        return {score: float(value) for score, value in paper.get(map_name, {}).items() if score in SCORES}
+        return {score: float(value) for score, value in paper.get(map_name, {}).items()}
 
 
 def read_run(path: Path) -> Run:
@@ -154,7 +174,7 @@ def read_run(path: Path) -> Run:
         config=_read_config(path / "config.yaml"),
         environment=_read_json(environment) if environment.is_file() else {},
         log=_read_log(path / "metrics.jsonl"),
-        evaluations=tuple(_read_evaluation(file) for file in results),
+        every_evaluation=tuple(_read_evaluation(file) for file in results),
         finished=(path / "DONE").exists(),
     )
 

@@ -1,0 +1,78 @@
+"""Runs beside published numbers: which share a table, which refuse one, and what is noted."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from manifests.errors import InputError
+from training.report.comparison import as_text, comparisons, one_table
+from training.report.results import read_run
+
+PAPER = {
+    "vggss": {
+        "ezvsl": {"audio_visual": {"ciou50": 0.34, "auc": 0.36}},
+        "retrieval": {"audio_to_image": {"R@1": 0.05}},
+    },
+    "extended_vggss": {"slavc_relative": {"audio_visual": {"ap": 0.10, "max_f1": 0.05, "locacc": 0.30}}},
+}
+
+
+def result(name: str, protocol: str, scores: dict, **more: object) -> dict:
+    floors = {"centred_disc": next(iter(scores.values()))}
+    return {"test_set": name, "protocol": {"name": protocol}, "lists": {"truth": {"sha256": "0"}}, "n_expected": 10,
+            "n_scored": 9, "scores": scores, "floors": floors, "ceiling": floors["centred_disc"], **more}  # fmt: skip
+
+
+def write(folder: Path, *results: dict) -> Path:
+    (folder / "evaluation").mkdir(parents=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump({"name": folder.parent.name, "seed": 0, "paper": PAPER}))
+    (folder / "DONE").write_text("")
+    for facts in results:
+        path = folder / "evaluation" / f"{facts['test_set']}.{facts['protocol']['name']}.json"
+        path.write_text(json.dumps(facts))
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path: Path):
+    plain = {"audio_visual": {"ciou50": 0.31, "auc": 0.35, "mean_iou": 0.3, "interval95": {}}}
+    recalls = {"audio_to_image": {"R@1": 0.08}, "image_to_audio": {"R@1": 0.02}}
+    pairs = {"ap": {"coded": 0.2, "textbook": 0.21}, "max_f1": {"coded": 0.3, "textbook": 0.4}, "locacc": 0.31}
+    first = write(
+        tmp_path / "one" / "aaaaaaaa-s0",
+        result("vggss", "ezvsl", plain),
+        result("vggss", "retrieval", recalls, task="retrieval"),
+        result("extended_vggss", "slavc_relative", plain, extended={"audio_visual": pairs}),
+    )
+    training = {"truth": {"sha256": "0"}, "training": {"test_clips_trained_on": 4}}
+    second = write(tmp_path / "two" / "bbbbbbbb-s0", result("vggss", "ezvsl", plain) | {"lists": training})
+    return [read_run(first), read_run(second)]
+
+
+def test_one_table_per_set_and_protocol_with_the_gap_to_the_paper(runs) -> None:
+    tables = {(table.test_set, table.protocol): table for table in comparisons(runs, ["one", "two"])}
+    assert set(tables) == {("vggss", "ezvsl"), ("vggss", "retrieval"), ("extended_vggss", "slavc_relative")}
+    plain = tables["vggss", "ezvsl"]
+    assert [line.run for line in plain.lines] == ["floor", "one", "two", "ceiling"]
+    assert "31.00 [34.00, -3.00]" in as_text(plain)
+    assert "two was trained on 4 of these test clips." in plain.notes
+    assert "one scored 9 of 10." in plain.notes
+    assert "8.00 [5.00, +3.00]" in as_text(tables["vggss", "retrieval"])
+    extended = tables["extended_vggss", "slavc_relative"]
+    assert {"ap", "ap_textbook", "max_f1", "max_f1_textbook", "locacc"} <= set(extended.scores)
+    assert any("answering 'it sounds' always gives" in note for note in extended.notes)
+    special = comparisons(runs, ["one", "two"], every=False)
+    assert [table.protocol for table in special] == ["slavc_relative", "retrieval"]
+
+
+def test_other_measurements_refuse_the_column(runs) -> None:
+    by_protocol = {found.protocol: found for found in runs[0].every_evaluation}
+    with pytest.raises(InputError, match="cannot share a column"):
+        one_table([(runs[0], "one", by_protocol["ezvsl"]), (runs[0], "one", by_protocol["slavc_relative"])])
+    other = json.loads((runs[1].path / "evaluation/vggss.ezvsl.json").read_text())
+    other["protocol"]["align_corners"] = False
+    (runs[1].path / "evaluation/vggss.ezvsl.json").write_text(json.dumps(other))
+    again = read_run(runs[1].path)
+    assert len([t for t in comparisons([runs[0], again], ["one", "two"]) if t.protocol == "ezvsl"]) == 2

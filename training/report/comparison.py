@@ -1,0 +1,148 @@
+"""Runs side by side with what was published: one table per test set and protocol, whatever the measurement.
+
+`training compare` prints these tables, and the page shows those that are not plain localisation (retrieval, masks,
+extended sets, pictures with several sounds). A column holds numbers of one measurement only: same set, same truth, same
+protocol in every field. Published numbers come from the runs' configs and stand in a column of their own.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from manifests.errors import InputError
+from training.evaluation.checks import impossible
+from training.report.results import Evaluation, Run
+
+TITLES = {
+    "ciou50": "cIoU@0.5",
+    "ciou30": "cIoU@0.3",
+    "auc": "AUC",
+    "mean_iou": "mean IoU",
+    "ap": "AP as coded",
+    "max_f1": "max-F1 as coded",
+    "ap_textbook": "AP textbook",
+    "max_f1_textbook": "max-F1 textbook",
+    "locacc": "LocAcc",
+    "iiou": "IIoU",
+    "iauc": "IAUC",
+    "miou": "mIoU",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One map (or direction, or rule) of a run, a floor or the ceiling: values by score name, and the published."""
+
+    run: str
+    map: str
+    values: Mapping[str, float]
+    published: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One test set under one protocol; `scores` are the columns, in order."""
+
+    test_set: str
+    protocol: str
+    scores: tuple[str, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...]
+
+
+def comparisons(runs: Sequence[Run], titles: Sequence[str], every: bool = True) -> list[Comparison]:
+    """A table for each measurement the runs share; `every` False leaves out plain localisation."""
+    together: dict[tuple[str, str, str], list[tuple[int, Evaluation]]] = {}
+    for position, run in enumerate(runs):
+        for evaluation in run.every_evaluation:
+            if every or evaluation.is_special:
+                together.setdefault(evaluation.comparable, []).append((position, evaluation))
+    return [one_table([(runs[at], titles[at], found) for at, found in group]) for group in together.values()]
+
+
+def one_table(found: Sequence[tuple[Run, str, Evaluation]]) -> Comparison:
+    """Results in one table. InputError when they are of different measurements: no column may mix them."""
+    first = found[0][2]
+    for _, _, other in found:
+        if other.comparable != first.comparable:
+            raise InputError(
+                f"{first.path.name} and {other.path.name} measure different things ({_named(first)}; {_named(other)}): "
+                "their numbers cannot share a column. Evaluate both runs on the same truth under the same protocol."
+            )
+    lines = [
+        Line("floor", name.replace("_", " "), numbers(scores), {}) for name, scores in first.facts["floors"].items()
+    ]
+    for run, title, evaluation in found:
+        lines += _lines(run, title, evaluation)
+    lines.append(Line("ceiling", "best possible", numbers(first.facts["ceiling"]), {}))
+    scores = tuple(dict.fromkeys(name for line in lines for name in (*line.values, *line.published)))
+    notes = tuple(note for run, title, evaluation in found for note in _notes(run, title, evaluation))
+    return Comparison(first.test_set, first.protocol, scores, tuple(lines), notes)
+
+
+def numbers(scores: Mapping[str, Any]) -> dict[str, float]:
+    """The plain numbers of a block of scores."""
+    return {name: float(value) for name, value in scores.items() if isinstance(value, int | float)}
+
+
+def values_of(facts: Mapping[str, Any], map_name: str) -> dict[str, float]:
+    """Every score of one map: localisation, what negatives add, what pictures with several sounds add."""
+    found = numbers(facts["scores"][map_name])
+    pairs = facts.get("extended", {}).get(map_name, {})
+    for score in ("ap", "max_f1"):
+        if score in pairs:
+            found |= {score: pairs[score]["coded"], f"{score}_textbook": pairs[score]["textbook"]}
+    if pairs.get("locacc") is not None:
+        found["locacc"] = pairs["locacc"]
+    several = facts.get("interactive", {}).get(map_name, {})
+    return found | {score: several[score] for score in ("iiou", "iauc") if score in several}
+
+
+def as_text(table: Comparison) -> str:
+    """The table for a terminal, in per cent; after a published number stands what ours is above it."""
+    heads = [TITLES.get(score, score.replace("_", " ")) for score in table.scores]
+    rows = [("", "", heads)]
+    for line in table.lines:
+        rows.append((line.run, line.map.replace("_", " "), [_cell(line, score) for score in table.scores]))
+    widths = [max(len(row[2][column]) for row in rows) for column in range(len(heads))]
+    runs, maps = (max(len(row[side]) for row in rows) for side in (0, 1))
+    body = [
+        f"  {run:<{runs}}  {name:<{maps}}  "
+        + "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        for run, name, cells in rows
+    ]
+    title = f"{table.test_set} under {table.protocol} (per cent; in brackets: published, and ours minus published)"
+    return "\n".join([title, *body, *(f"  note: {note}" for note in table.notes)])
+
+
+def _cell(line: Line, score: str) -> str:
+    value, paper = line.values.get(score), line.published.get(score)
+    own = "-" if value is None else f"{100 * value:.2f}"
+    if paper is None:
+        return own
+    return f"{own} [{100 * paper:.2f}" + ("]" if value is None else f", {100 * (value - paper):+.2f}]")
+
+
+def _lines(run: Run, title: str, evaluation: Evaluation) -> list[Line]:
+    return [
+        Line(title, name, values_of(evaluation.facts, name), run.all_published(evaluation, name))
+        for name in evaluation.facts["scores"]
+    ]
+
+
+def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
+    facts = evaluation.facts
+    if facts["n_scored"] < facts["n_expected"]:
+        yield f"{title} scored {facts['n_scored']} of {facts['n_expected']}."
+    trained = (facts.get("lists", {}).get("training") or {}).get("test_clips_trained_on")
+    if trained:
+        yield f"{title} was trained on {trained} of these test clips."
+    for name in facts["scores"]:
+        paper = run.all_published(evaluation, name)
+        known = {key: paper.get(key) for key in ("ciou50", "auc", "max_f1")}
+        for fault in impossible(**known, located=paper.get("locacc")):
+            yield f"{title}, published: {fault}"
+
+
+def _named(evaluation: Evaluation) -> str:
+    return f"{evaluation.test_set} under {evaluation.protocol}"
