@@ -10,9 +10,10 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from pipeline.files import write_whole
+from pipeline.remote import Place, RemotePath, Status, StorageLost
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 LARGEST_MEMBER = 1 << 30  # bytes; one member is held in memory, and a tar header can claim any size
@@ -43,7 +44,7 @@ def is_compressed(name: str) -> bool:
     return is_archive(name) and not name.lower().endswith(".tar")
 
 
-def list_members(path: Path, memory: Path | None = None) -> tuple[list[ArchiveMember], str | None]:
+def list_members(path: Place, memory: Place | None = None) -> tuple[list[ArchiveMember], str | None]:
     """All members that are files or links, and what broke the archive (None when it could be read to its end).
 
     A compressed archive must be unpacked to be listed: the answer is kept in the folder `memory` for the next time.
@@ -51,7 +52,8 @@ def list_members(path: Path, memory: Path | None = None) -> tuple[list[ArchiveMe
     if memory is None or not is_compressed(path.name):
         return _list(path)
     state = path.stat()
-    identity = f"{path.resolve()} {state.st_size} {state.st_mtime_ns}".encode("utf-8", "surrogateescape")
+    version = state.version if isinstance(state, Status) else state.st_mtime_ns
+    identity = f"{path.resolve()} {state.st_size} {version}".encode("utf-8", "surrogateescape")
     kept = memory / f"{hashlib.sha256(identity).hexdigest()}.json"
     if not kept.exists():
         members, broken = _list(path)
@@ -61,13 +63,15 @@ def list_members(path: Path, memory: Path | None = None) -> tuple[list[ArchiveMe
     return [ArchiveMember(*row) for row in rows], broken
 
 
-def _list(path: Path) -> tuple[list[ArchiveMember], str | None]:
+def _list(path: Place) -> tuple[list[ArchiveMember], str | None]:
     members: list[ArchiveMember] = []
     try:
         with _open(path) as archive:
             for position, info in enumerate(_headers(archive)):
                 if not info.isdir():
                     members.append(_member(info, position, seekable=not is_compressed(path.name)))
+    except StorageLost:
+        raise
     except BROKEN as error:
         return members, f"{type(error).__name__}: {error}"
     return members, None
@@ -96,9 +100,12 @@ class _StrictHeader(tarfile.TarInfo):
             raise tarfile.ReadError(f"no member header at byte {archive.offset} ({error})") from error
 
 
-def _open(path: Path) -> tarfile.TarFile:
+def _open(path: Place) -> tarfile.TarFile:
     """A stream for compressed archives (`r|*` never seeks back), a seekable reader for plain ones."""
-    return tarfile.open(path, "r|*" if is_compressed(path.name) else "r:", tarinfo=_StrictHeader, errorlevel=1)
+    mode = "r|*" if is_compressed(path.name) else "r:"
+    if isinstance(path, RemotePath):
+        return tarfile.open(fileobj=path.open("rb"), mode=mode, tarinfo=_StrictHeader, errorlevel=1)
+    return tarfile.open(path, mode, tarinfo=_StrictHeader, errorlevel=1)
 
 
 def _headers(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -110,7 +117,7 @@ def _headers(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 class ForwardReader:
     """Contents of a compressed archive's members, asked for in archive order."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self._archive = _open(path)
         self._headers = enumerate(_headers(self._archive))
 

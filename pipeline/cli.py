@@ -24,11 +24,16 @@ def main() -> None:
 @app.command()
 def ingest(
     src: Annotated[
-        list[Path], typer.Option(help="Folder of videos, loose or in tar files; may be given several times.")
+        list[str],
+        typer.Option(
+            help="Folder of videos (loose or in tar files) or of pictures and sounds, here or s3://bucket/folder; may "
+            "be given several times."
+        ),
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder for the shards; the same command continues an unfinished one.")
-    ] = Path("shards"),
+        str,
+        typer.Option(help="Folder for the shards, here or s3://; the same command continues an unfinished one."),
+    ] = "shards",
     meta: Annotated[
         list[Path] | None,
         typer.Option(help="Label list (vggsound.csv and others, csv or json). Without it, a csv in --src is used."),
@@ -43,6 +48,15 @@ def ingest(
     shard_clips: Annotated[
         int | None, typer.Option(min=1, help="Clips per shard. Default: chosen from the corpus.")
     ] = None,
+    audio: Annotated[
+        str | None, typer.Option(help="context: also store the waveform around the moment (FLAC), beside the shards.")
+    ] = None,
+    audio_rate: Annotated[int, typer.Option(min=1000, help="Hz of that waveform.")] = 16000,
+    audio_seconds: Annotated[float, typer.Option(min=0.1, help="At most so many seconds of it.")] = 10.0,
+    frames: Annotated[int, typer.Option(min=0, help="Also store so many pictures, spread over the clip.")] = 0,
+    proposals: Annotated[
+        bool, typer.Option("--proposals", help="Also store Selective Search boxes of the picture (needs OpenCV).")
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Running Dask scheduler, tcp://host:port, instead of local.")
@@ -57,15 +71,17 @@ def ingest(
     ] = 1.0,
 ) -> None:
     """Decode every clip once and write shards, a manifest and the list of rejects."""
+    from pipeline.companion import Wanted
     from pipeline.frontend import DEFAULT, FRONT_ENDS
     from pipeline.ingest import IngestRequest, decoder_named, run_ingest
+    from pipeline.remote import place
 
     if front_end is not None and front_end not in FRONT_ENDS:
         raise InputError(f"--front-end {front_end!r} is not known; there are: {', '.join(FRONT_ENDS)}.")
     run_ingest(
         IngestRequest(
-            sources=tuple(src),
-            out=out,
+            sources=tuple(map(place, src)),
+            out=place(out),
             meta=tuple(meta or ()),
             moment=parse_moment(moment),
             short_side=short_side,
@@ -76,8 +92,16 @@ def ingest(
             timeout=timeout,
             max_reject_fraction=max_reject_fraction,
             front_end=front_end or DEFAULT,
+            companions=Wanted(*checked_audio(audio, audio_rate, audio_seconds), frames, proposals),
         )
     )
+
+
+def checked_audio(audio: str | None, rate: int, seconds: float) -> tuple[int, float]:
+    """Rate and seconds of the stored waveform, both 0 without one."""
+    if audio not in (None, "context"):
+        raise InputError(f"--audio {audio!r} is not known; `--audio context` stores the waveform beside the shards.")
+    return (rate, seconds) if audio else (0, 0.0)
 
 
 def parse_moment(text: str) -> float | str:
@@ -96,14 +120,15 @@ def parse_moment(text: str) -> float | str:
 @app.command()
 def inspect(
     path: Annotated[
-        Path, typer.Argument(help="A source folder (what would ingest do?) or a shard folder (what is in it?).")
+        str, typer.Argument(help="A source folder (what would ingest do?) or a shard folder (what is in it?).")
     ],
     meta: Annotated[list[Path] | None, typer.Option(help="Label list to try on a source folder.")] = None,
 ) -> None:
     """Show what was recognised in a source folder and why, or what a shard folder holds."""
     from pipeline.inspection import inspect_path
+    from pipeline.remote import place
 
-    inspect_path(path, tuple(meta or ()))
+    inspect_path(place(path), tuple(meta or ()))
 
 
 @app.command()

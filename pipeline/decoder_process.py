@@ -13,13 +13,16 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from pipeline.archives import BROKEN, ForwardReader, is_compressed
+from pipeline.companion import NOTHING, Wanted, check_proposals, companion_members
 from pipeline.record import FACTS, FRAME, SPECTROGRAM, Rejected
+from pipeline.remote import Place, RemotePath, StorageLost, place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,17 +38,19 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 @dataclass(frozen=True)
 class Settings:
     """What is the same for all clips of a run. `decoder` is `module:function` with `pipeline.media.decode_clip`'s
-    signature, `front_end` a name of `pipeline.frontend.FRONT_ENDS`, `short_side` in pixels (0 keeps the source's)."""
+    signature, `front_end` a name of `pipeline.frontend.FRONT_ENDS`, `short_side` in pixels (0 keeps the source's),
+    `companions` what is made besides the record."""
 
     decoder: str
     short_side: int
     front_end: str
+    companions: Wanted = NOTHING
 
 
 @dataclass(frozen=True)
 class Request:
     """One clip to decode: its identity, `file` and the place inside it (see `pipeline.sources.Clip`), and the moment:
-    seconds after the clip's start, "annotated" or "centre"."""
+    seconds after the clip's start, "annotated" or "centre". With `sound`, another file, `file` is a picture."""
 
     key: str
     source_id: str
@@ -58,6 +63,7 @@ class Request:
     offset: int | None
     size: int
     moment: float | str
+    sound: str | None = None
 
 
 def main() -> None:
@@ -66,15 +72,23 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is a row of the rejects, not gigabytes of core files
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints must not write into the answers
-    make_record = record_maker(Settings(**json.loads(sys.argv[1])))
+    make_record = record_maker(settings_from(sys.argv[1]))
     _answer(answers, {"ready": True})
     for line in sys.stdin.buffer:
         try:
             members = make_record(Request(**json.loads(line)))
         except Rejected as verdict:
             _answer(answers, {"reason": verdict.reason, "message": verdict.message})
+        except StorageLost as loss:
+            _answer(answers, {"lost": str(loss)})
         else:
             _answer(answers, {"sizes": {name: len(content) for name, content in members.items()}}, members)
+
+
+def settings_from(text: str) -> Settings:
+    """The Settings that `json.dumps(asdict(settings))` wrote."""
+    given = json.loads(text)
+    return Settings(**(given | {"companions": Wanted(**given["companions"])}))
 
 
 def _answer(answers: BinaryIO, header: Mapping[str, object], members: Mapping[str, bytes] | None = None) -> None:
@@ -85,25 +99,38 @@ def _answer(answers: BinaryIO, header: Mapping[str, object], members: Mapping[st
 
 
 def record_maker(settings: Settings) -> Callable[[Request], dict[str, bytes]]:
-    """A function from request to the record's members by name (`pipeline.record.MEMBERS`); it may raise Rejected."""
+    """A function from request to the record's members by name (`pipeline.record.MEMBERS`) and those of its companions
+    (`pipeline.companion`); it may raise Rejected."""
     from pipeline.frontend import FRONT_ENDS, spectrogram
     from pipeline.media import DecodeOptions
+    from pipeline.media_pair import decode_pair
 
     module, function = settings.decoder.split(":")
     decode = getattr(importlib.import_module(module), function)
     front_end = FRONT_ENDS[settings.front_end]
     _warm_up(front_end)
+    if settings.companions.proposals:
+        check_proposals()
     reader = ClipReader()
 
     def make(request: Request) -> dict[str, bytes]:
-        content, sha256 = reader.read(request)
         options = DecodeOptions(moment=request.moment, short_side=settings.short_side, front_end=front_end)
-        clip = decode(content, options)
+        content, sha256 = reader.read(request)
+        sound: bytes | Path | None = None
+        if request.sound is None:
+            clip = decode(content, options)
+        else:
+            sound, of_sound = reader.read(replace(request, file=request.sound))
+            clip, sha256 = (
+                decode_pair(content, sound, options),
+                hashlib.sha256(f"{sha256}{of_sound}".encode()).hexdigest(),
+            )
         facts = _facts(request, clip) | {"source_sha256": sha256, "front_end": front_end.name}
         return {
             FRAME: encode_jpeg(clip.frame),
             FACTS: json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode(),
             SPECTROGRAM: encode_npy(spectrogram(clip.waveform, front_end)),
+            **companion_members(content, sound, clip, settings.companions, settings.short_side),
         }
 
     return make
@@ -176,16 +203,26 @@ class ClipReader:
                 return content, hashlib.sha256(content).hexdigest()
             with open(content, "rb") as handle:
                 return content, hashlib.file_digest(handle, "sha256").hexdigest()
+        except StorageLost:  # no fault of this clip: the run must end, not the clip
+            raise
         except BROKEN as error:
             raise Rejected("unreadable", f"{type(error).__name__}: {error}") from error
 
     def _content(self, request: Request) -> bytes | Path:
-        path = Path(request.file)
+        path = place(request.file)
         if request.member is None:
-            return path if request.size > HELD_IN_MEMORY else path.read_bytes()
+            return self._local(path) if request.size > HELD_IN_MEMORY else path.read_bytes()
         return self._forward(path, request.position) if is_compressed(path.name) else _slice(path, request)
 
-    def _forward(self, path: Path, position: int) -> bytes:
+    def _local(self, path: Place) -> Path:
+        """A file too large to hold, on this machine until the next one."""
+        if isinstance(path, Path):
+            return path
+        self._copy = tempfile.NamedTemporaryFile(prefix="clip-")  # noqa: SIM115  # deleted with its last reference
+        path.download(self._copy.name)
+        return Path(self._copy.name)
+
+    def _forward(self, path: Place, position: int) -> bytes:
         if self._archive is None or self._place[0] != str(path) or self._place[1] >= position:
             if self._archive is not None:
                 self._archive.close()
@@ -194,11 +231,14 @@ class ClipReader:
         return self._archive.read(position)
 
 
-def _slice(path: Path, request: Request) -> bytes:
+def _slice(path: Place, request: Request) -> bytes:
     """A member of a plain tar."""
     assert request.offset is not None
-    with open(path, "rb") as handle:
-        content = os.pread(handle.fileno(), request.size, request.offset)
+    if isinstance(path, RemotePath):
+        content = path.read_range(request.offset, request.size)
+    else:
+        with open(path, "rb") as handle:
+            content = os.pread(handle.fileno(), request.size, request.offset)
     if len(content) < request.size:
         raise EOFError(f"the archive ends after {len(content)} of the member's {request.size} bytes")
     return content

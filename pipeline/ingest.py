@@ -12,15 +12,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.errors import InputError, WorkFailed
 from pipeline.cluster import available_cores, connected, run_all
+from pipeline.companion import COMPANION_SCHEMA, NOTHING, Wanted, check_proposals, companion_manifest
 from pipeline.console import progress, summary
-from pipeline.files import remove_leftovers, replacing, write_whole
+from pipeline.files import read_table, remove_leftovers, replacing, write_whole
 from pipeline.frontend import DEFAULT
 from pipeline.labels import Labels, find_labels
 from pipeline.plan import (
@@ -34,6 +35,7 @@ from pipeline.plan import (
     unique_keys,
 )
 from pipeline.record import MANIFEST_SCHEMA, REASONS, REJECT_SCHEMA, SCHEMA_VERSION
+from pipeline.remote import Place, RemotePath, StorageLost
 from pipeline.shard_job import DONE, PLAN, ShardSummary, ingest_shards, marker_path, read_marker, reject_row, rows_path
 from pipeline.sources import Listing, list_sources
 from pipeline.store import INDEX, MANIFEST, REJECTS
@@ -46,9 +48,9 @@ class IngestRequest:
     """One `pipeline ingest` command. `shard_clips` and `workers` None: chosen; `timeout` in seconds per clip;
     `decoder` is `module:function`, see `pipeline.decoder_process.Settings`."""
 
-    sources: tuple[Path, ...]
-    out: Path
-    meta: tuple[Path, ...] = ()
+    sources: tuple[Place, ...]
+    out: Place
+    meta: tuple[Place, ...] = ()
     moment: float | str = "annotated"
     short_side: int = 256
     shard_clips: int | None = None
@@ -58,6 +60,7 @@ class IngestRequest:
     timeout: float = 60.0
     front_end: str = DEFAULT
     decoder: str = DECODERS["pyav"]
+    companions: Wanted = NOTHING
 
 
 def decoder_named(name: str) -> str:
@@ -71,6 +74,8 @@ def run_ingest(request: IngestRequest) -> None:
     """Do what the command asks, or what is left of it. Raises InputError and WorkFailed."""
     started = time.monotonic()
     out = request.out
+    if request.companions.proposals:
+        check_proposals()
     with _locked(out):
         plan = prepare(request)
         if (out / INDEX).exists():
@@ -86,8 +91,16 @@ def run_ingest(request: IngestRequest) -> None:
 
 
 @contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """One ingest per folder at a time; the lock dies with its process."""
+def _locked(out: Place) -> Iterator[None]:
+    """One ingest per folder at a time; the lock dies with its process.
+
+    Object storage has no such lock. Two runs of one command write the same bytes there, whole objects each; another
+    command is told that the folder was begun with other input.
+    """
+    if isinstance(out, RemotePath):
+        with _explained(out):
+            yield
+        return
     try:
         (out / PLAN).mkdir(parents=True, exist_ok=True)
         handle = open(out / PLAN / "lock", "w")  # noqa: SIM115  # closed below
@@ -104,7 +117,7 @@ def _locked(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(out: Path) -> Iterator[None]:
+def _explained(out: Place) -> Iterator[None]:
     """Full disks and lost mounts, as a sentence."""
     try:
         yield
@@ -121,7 +134,10 @@ def _explained(out: Path) -> Iterator[None]:
 def prepare(request: IngestRequest) -> Plan:
     """The plan, announced, and on disk: written now, or found there and equal."""
     folder = request.out / PLAN
-    listing = list_sources(request.sources, exclude=request.out, memory=folder / "archives")
+    try:
+        listing = list_sources(request.sources, exclude=request.out, memory=folder / "archives")
+    except StorageLost as error:
+        raise WorkFailed(f"The sources could not be listed: {error}. Repeat the command.") from error
     labels = find_labels(request.meta, listing)
     plan = make_plan(request, listing, labels)
     announce(listing, labels)
@@ -137,7 +153,7 @@ def prepare(request: IngestRequest) -> Plan:
     return plan
 
 
-def _check_untouched(out: Path) -> None:
+def _check_untouched(out: Place) -> None:
     if strangers := sorted(path.name for path in out.iterdir() if path.name.startswith("shard-") or path.name == INDEX):
         raise InputError(
             f"{out} holds shards of unknown origin ({strangers[0]}). Give an empty or new folder to --out."
@@ -153,6 +169,7 @@ def make_plan(request: IngestRequest, listing: Listing, labels: Labels) -> Plan:
         front_end=request.front_end,
         decoder=request.decoder,
         shard_clips=request.shard_clips or automatic_shard_clips(len(clips)),
+        **asdict(request.companions),
     )
     roots = tuple(source.resolve() for source in request.sources)
     return Plan(options, roots, cut_shards(clips, options.shard_clips), (*listing.refusals, *duplicates))
@@ -188,12 +205,15 @@ def make_shards(request: IngestRequest, plan: Plan) -> None:
 # --- after the shards ------------------------------------------------------------------------------------------------
 
 
-def write_tables(out: Path, plan: Plan) -> None:
+def write_tables(out: Place, plan: Plan) -> None:
     """Join the shards' rows to manifest and rejects. WorkFailed when an input is in neither."""
     shards = range(len(plan.shards))
-    _write_table(out / MANIFEST, MANIFEST_SCHEMA, (pq.read_table(rows_path(out, shard)) for shard in shards))
+    _write_table(out / MANIFEST, MANIFEST_SCHEMA, (read_table(rows_path(out, shard)) for shard in shards))
+    for kind in plan.options.companions.kinds:
+        tables = (read_table(rows_path(out, shard, kind)) for shard in shards)
+        _write_table(out / companion_manifest(kind), COMPANION_SCHEMA, tables)
     _write_table(out / REJECTS, REJECT_SCHEMA, _reject_tables(out, plan))
-    records, rejects = (pq.read_metadata(out / name).num_rows for name in (MANIFEST, REJECTS))
+    records, rejects = (_rows(out / name) for name in (MANIFEST, REJECTS))
     if records + rejects != plan.inputs:
         raise WorkFailed(
             f"{out} accounts for {records} records and {rejects} rejects, but {plan.inputs} inputs were found. This is "
@@ -201,21 +221,26 @@ def write_tables(out: Path, plan: Plan) -> None:
         )
 
 
-def _reject_tables(out: Path, plan: Plan) -> Iterator[pa.Table]:
+def _rows(path: Place) -> int:
+    with path.open("rb") as handle:
+        return cast(int, pq.read_metadata(handle).num_rows)
+
+
+def _reject_tables(out: Place, plan: Plan) -> Iterator[pa.Table]:
     refused = [reject_row(refusal.path, "list", refusal.reason, refusal.message) for refusal in plan.refusals]
     yield pa.Table.from_pylist(sorted(refused, key=lambda row: (row["path"], row["message"])), REJECT_SCHEMA)
     for shard in range(len(plan.shards)):
         yield pa.Table.from_pylist(json.loads(marker_path(out, shard).read_bytes())["rejects"], REJECT_SCHEMA)
 
 
-def _write_table(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+def _write_table(path: Place, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
     """Table by table: a corpus of any size takes the memory of one shard's rows."""
     with replacing(path) as handle, pq.ParquetWriter(handle, schema) as writer:
         for table in tables:
             writer.write_table(table)
 
 
-def total(out: Path, plan: Plan) -> ShardSummary:
+def total(out: Place, plan: Plan) -> ShardSummary:
     """The counts of a folder whose shards are all finished, refused inputs included."""
     counts = ShardSummary(clips=len(plan.refusals), reasons=Counter(refusal.reason for refusal in plan.refusals))
     for shard in range(len(plan.shards)):
@@ -223,7 +248,7 @@ def total(out: Path, plan: Plan) -> ShardSummary:
     return counts
 
 
-def accept(out: Path, plan: Plan, counts: ShardSummary, max_reject_fraction: float) -> None:
+def accept(out: Place, plan: Plan, counts: ShardSummary, max_reject_fraction: float) -> None:
     """Mark the folder finished; WorkFailed instead when nothing is usable or too much was rejected."""
     rejects = counts.reasons.total()
     where = f"{out / REJECTS} names every file and what was wrong with it"
@@ -238,7 +263,7 @@ def accept(out: Path, plan: Plan, counts: ShardSummary, max_reject_fraction: flo
         write_whole(out / INDEX, json.dumps(_index(out, plan, counts.records, rejects), indent=1).encode())
 
 
-def _index(out: Path, plan: Plan, records: int, rejects: int) -> dict[str, object]:
+def _index(out: Place, plan: Plan, records: int, rejects: int) -> dict[str, object]:
     options = json.dumps(asdict(plan.options), sort_keys=True).encode()
     return {
         "schema_version": SCHEMA_VERSION,
@@ -247,12 +272,13 @@ def _index(out: Path, plan: Plan, records: int, rejects: int) -> dict[str, objec
         "clips": records,
         "rejects": rejects,
         "shards": len(plan.shards),
+        "companions": list(plan.options.companions.kinds),
         "options_sha256": hashlib.sha256(options).hexdigest(),
         "manifest_sha256": hashlib.sha256((out / MANIFEST).read_bytes()).hexdigest(),
     }
 
 
-def report(out: Path, plan: Plan, counts: ShardSummary, seconds: float | None) -> None:
+def report(out: Place, plan: Plan, counts: ShardSummary, seconds: float | None) -> None:
     """The closing table; `seconds` None leaves the speed out."""
     facts: dict[str, object] = {
         "inputs": plan.inputs,

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,9 +10,11 @@ import pyarrow.parquet as pq
 
 from manifests.errors import InputError
 from pipeline.console import summary
+from pipeline.files import read_table
 from pipeline.labels import Labels, find_labels
 from pipeline.plan import automatic_shard_clips, cut_shards, load_head, unique_keys
 from pipeline.record import FLAGS, REASONS
+from pipeline.remote import Place
 from pipeline.shard_job import DONE, PLAN
 from pipeline.sources import Clip, Listing, list_sources, readable, stem_key
 from pipeline.store import INDEX, REJECTS, ShardStore
@@ -21,7 +23,7 @@ EXAMPLES = 3
 MOST_LINES = 12
 
 
-def inspect_path(path: Path, meta: Sequence[Path]) -> None:
+def inspect_path(path: Place, meta: Sequence[Place]) -> None:
     """Describe a source folder or a shard folder, whichever `path` is."""
     if (path / INDEX).exists():
         inspect_shards(path)
@@ -34,7 +36,7 @@ def inspect_path(path: Path, meta: Sequence[Path]) -> None:
 # --- before ----------------------------------------------------------------------------------------------------------
 
 
-def inspect_source(root: Path, meta: Sequence[Path]) -> None:
+def inspect_source(root: Place, meta: Sequence[Place]) -> None:
     """What was recognised in a source folder: names, containers, labels, doubles, refusals, the rest."""
     listing = list_sources([root])
     labels = find_labels(meta, listing)
@@ -100,10 +102,10 @@ def _tally(names: Iterable[str]) -> str:
 # --- after -----------------------------------------------------------------------------------------------------------
 
 
-def inspect_unfinished(out: Path) -> None:
+def inspect_unfinished(out: Place) -> None:
     """How far an interrupted ingest came."""
     options, roots = load_head(out / PLAN)
-    with pq.ParquetFile(out / PLAN / "clips.parquet") as plan:
+    with (out / PLAN / "clips.parquet").open("rb") as handle, pq.ParquetFile(handle) as plan:
         shards, clips = plan.num_row_groups, plan.metadata.num_rows
     summary(
         f"unfinished shard folder {out}: the command that began it continues it",
@@ -116,12 +118,12 @@ def inspect_unfinished(out: Path) -> None:
     )
 
 
-def inspect_shards(out: Path) -> None:
+def inspect_shards(out: Place) -> None:
     """What a finished shard folder holds."""
     store = ShardStore.open(out)
     table = store.table
     try:
-        rejects = pq.read_table(out / REJECTS)
+        rejects = read_table(out / REJECTS)
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"{out / REJECTS} cannot be read ({error}). Repeat the `pipeline ingest` command.") from error
     summary(

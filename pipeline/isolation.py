@@ -23,6 +23,9 @@ from pipeline.record import Rejected
 START_SECONDS = 120.0  # imports from a cold, shared disk
 RECYCLE_AFTER = 5_000  # clips per child: decoders leak
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# Frames are larger than malloc's mmap threshold: each would be mapped, zeroed and given back to the kernel. Keeping
+# them in the heap costs 8 % less CPU per clip (GOP 48).
+KEEP_MEMORY = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), "268435456")
 
 
 class DecoderDied(Exception):
@@ -81,6 +84,8 @@ class Decoder:
             header, rest = self._line(deadline)
         except BrokenPipeError:
             raise self._death() from None
+        if "lost" in header:
+            raise WorkFailed(f"{header['lost']}. Finished shards are kept; the same command continues.")
         if "reason" in header:
             raise Rejected(str(header["reason"]), str(header["message"]))
         return self._members(cast(dict[str, int], header["sizes"]), rest, deadline)
@@ -102,7 +107,7 @@ class Decoder:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=os.environ | ONE_THREAD,
+            env=os.environ | ONE_THREAD | KEEP_MEMORY,
             start_new_session=True,  # Ctrl-C is for the run, not for the clip that happens to be decoded
         )
         self._served = 0

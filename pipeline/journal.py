@@ -3,14 +3,19 @@
 Every attempt at a shard appends to a file of its own (two workers may hold the same shard when one was cut off). A
 verdict once written holds for every later attempt. A worker that dies from outside (killed, out of power) leaves a clip
 unfinished without being its fault, so only a clip that was in flight at several deaths is given up.
+
+Object storage cannot append: there every entry sends the attempt's journal again. That is cheap for verdicts, which are
+rare; which clip is decoded next is only sent once an earlier attempt at the shard has died.
 """
 
 import json
 import uuid
 from collections import Counter
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.record import Rejected
+from pipeline.remote import Place, RemotePath
 
 DEATHS_BEFORE_BLAME = 3
 
@@ -18,30 +23,70 @@ DEATHS_BEFORE_BLAME = 3
 class Journal:
     """The journal of one attempt at one shard."""
 
-    def __init__(self, folder: Path, shard: int) -> None:
+    def __init__(self, folder: Place, shard: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.known = read_verdicts(folder, shard)
         path = folder / f"{shard:06d}.{uuid.uuid4().hex}.jsonl"
-        self._handle = open(path, "a", encoding="utf-8")  # noqa: SIM115  # closed by close()
+        if isinstance(path, RemotePath):
+            self._lines: _Lines = _SentAgain(path)
+            self._tell_each = bool(folder.glob(f"{shard:06d}.*.jsonl"))
+            self._lines.add("")  # that this attempt began: should it die, the next one says what it decodes
+        else:
+            self._lines = _Appended(path)
+            self._tell_each = True
 
     def started(self, key: str) -> None:
         """Say that `key` is decoded next."""
-        self._append({"started": key})
+        if self._tell_each:
+            self._append({"started": key})
 
     def rejected(self, key: str, verdict: Rejected) -> None:
         """Keep a verdict that must survive this worker."""
         self._append({"key": key, "reason": verdict.reason, "message": verdict.message})
 
     def _append(self, entry: dict[str, str]) -> None:
-        self._handle.write(json.dumps(entry) + "\n")
-        self._handle.flush()
+        self._lines.add(json.dumps(entry) + "\n")
 
     def close(self) -> None:
         """End the attempt; the file stays until `forget`."""
+        self._lines.close()
+
+
+class _Lines(Protocol):
+    def add(self, line: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Appended:
+    """Lines of a local file, each on disk as soon as it is added."""
+
+    def __init__(self, path: Path) -> None:
+        self._handle = open(path, "a", encoding="utf-8")  # noqa: SIM115  # closed by close()
+
+    def add(self, line: str) -> None:
+        self._handle.write(line)
+        self._handle.flush()
+
+    def close(self) -> None:
         self._handle.close()
 
 
-def read_verdicts(folder: Path, shard: int) -> dict[str, Rejected]:
+class _SentAgain:
+    """Lines of an object, all sent again with each one that is added."""
+
+    def __init__(self, path: RemotePath) -> None:
+        self._path, self._content = path, ""
+
+    def add(self, line: str) -> None:
+        self._content += line
+        self._path.write_bytes(self._content.encode())
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def read_verdicts(folder: Place, shard: int) -> dict[str, Rejected]:
     """Clips that must not be decoded again, from every earlier attempt at this shard."""
     verdicts: dict[str, Rejected] = {}
     unfinished: Counter[str] = Counter()
@@ -57,12 +102,12 @@ def read_verdicts(folder: Path, shard: int) -> dict[str, Rejected]:
     }
 
 
-def _entries(path: Path) -> list[dict[str, str]]:
+def _entries(path: Place) -> list[dict[str, str]]:
     """A journal's entries; the last line of a killed writer may be half there."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    return [json.loads(line) for line in path.read_bytes().decode().splitlines(keepends=True) if line.endswith("\n")]
 
 
-def forget(folder: Path, shard: int) -> None:
+def forget(folder: Place, shard: int) -> None:
     """Drop a finished shard's journals."""
     for path in folder.glob(f"{shard:06d}.*.jsonl"):
         path.unlink(missing_ok=True)

@@ -7,9 +7,11 @@ row and many rows a clip; what does not fit is counted and said, never dropped i
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from manifests.errors import InputError
 from manifests.vggsound import ClipLabel, LabelTable, read_labels
+from pipeline.remote import Place
 from pipeline.sources import Clip, Listing, readable, stem_key
 
 OFFICIAL = ("vggsound.csv", "vggsound.csv.gz")
@@ -20,7 +22,7 @@ class Labels:
     """The lists in use, earlier ones first in rank, and those found beside the videos but not used, with the reason."""
 
     tables: tuple[LabelTable, ...] = ()
-    unused: tuple[tuple[Path, str], ...] = ()
+    unused: tuple[tuple[Place, str], ...] = ()
 
     def join(self, clips: Sequence[Clip]) -> list[Clip]:
         """Clips with label and split of the first list that names them; folder names stay where no list does."""
@@ -47,20 +49,29 @@ def _labelled(clip: Clip, row: ClipLabel | None) -> Clip:
     return clip if row is None else replace(clip, label=row.label or clip.label, split=row.split or clip.split)
 
 
-def find_labels(meta: Sequence[Path], listing: Listing) -> Labels:
+def _read(path: Place) -> LabelTable:
+    if isinstance(path, Path):
+        return read_labels(path)
+    with TemporaryDirectory() as folder:  # the readers tell formats apart by name and content of a file
+        local = Path(folder, path.name)
+        path.download(str(local))
+        return replace(read_labels(local), path=str(path))
+
+
+def find_labels(meta: Sequence[Place], listing: Listing) -> Labels:
     """The lists given, or without any those found: vggsound.csv alone where it is, else every one that fits a clip."""
     if meta:
-        return Labels(tuple(read_labels(path) for path in meta))
+        return Labels(tuple(map(_read, meta)))
     official = [path for path in listing.label_files if path.name in OFFICIAL]
     present = set(map(stem_key, listing.clips))
     tables: list[LabelTable] = []
-    unused: list[tuple[Path, str]] = []
+    unused: list[tuple[Place, str]] = []
     for path in listing.label_files:
         if official and path not in official:
             unused.append((path, f"{official[0].name} is"))
             continue
         try:
-            table = read_labels(path)
+            table = _read(path)
         except InputError:
             unused.append((path, "it is no label list; give it to --meta to see why"))
             continue

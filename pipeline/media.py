@@ -16,13 +16,12 @@ from typing import Literal
 import numpy as np
 
 from pipeline.frontend import DEFAULT, FRONT_ENDS, FrontEnd
-from pipeline.media_file import Facts, MediaFile, Picture
+from pipeline.media_file import LOST_SECONDS, Facts, MediaFile, Picture
 from pipeline.media_sound import Sound
 from pipeline.record import PADDED, SHORT, SILENT, STATIC, TILED, Rejected
 
 ANNOTATED_SECONDS = 5.0  # VGG-SS annotators saw the frame 5.0 s into each clip
 PAD_SECONDS = 0.1
-LOST_SECONDS = 0.5  # the data may end that much before the container says they do
 SILENCE_PEAK = 2.0**-15  # one step of 16-bit sound
 STATIC_INTERVAL = 1.0
 STATIC_BLOCK, STATIC_LEVELS = 16, 2.0

@@ -25,6 +25,7 @@ from pipeline.record import Rejected
 
 CLOCK_SLACK = 1e-5  # containers count microseconds: a frame at 5.0 s is one at or before 5.0 s
 SEEK_LEADS = (0.0, 2.0, 10.0)  # how many seconds early to look for a keyframe before starting at the beginning
+LOST_SECONDS = 0.5  # the data may end that much before the container says they do
 SOUND_PREROLL = 0.25  # seconds decoded before a span and thrown away: codecs carry state from packet to packet
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 
@@ -106,8 +107,8 @@ class MediaFile:
     def _choose_streams(self) -> None:
         """The first moving picture (cover art is none) and the first sound, whatever else the file carries."""
         moving = [stream for stream in self._container.streams.video if not _is_cover_art(stream)]
-        self._video = _first_decodable(moving, "no_video", "moving picture")
-        self._audio = _first_decodable(list(self._container.streams.audio), "no_audio", "sound")
+        self._video = first_decodable(moving, "no_video", "moving picture")
+        self._audio = first_decodable(list(self._container.streams.audio), "no_audio", "sound")
         check_size(self._video.codec_context.width, self._video.codec_context.height)
         for stream in (self._video, self._audio):
             stream.codec_context.thread_count = 1
@@ -134,8 +135,11 @@ class MediaFile:
         )
 
     def _measured_duration(self) -> float:
+        return self._measure(self._video, self._audio)
+
+    def _measure(self, *streams: av.stream.Stream) -> float:
         end = 0.0
-        for packet in self._packets(self._video, self._audio):
+        for packet in self._packets(*streams):
             if packet.pts is not None:
                 end = max(end, self._seconds(packet.stream, packet.pts + (packet.duration or 0)))
         self._rewind(None, None)
@@ -272,7 +276,7 @@ def _is_cover_art(stream: av.VideoStream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
-def _first_decodable(streams: list[av.stream.Stream], reason: str, what: str) -> av.stream.Stream:
+def first_decodable(streams: list[av.stream.Stream], reason: str, what: str) -> av.stream.Stream:
     if not streams:
         raise Rejected(reason, f"it has no {what}")
     for stream in streams:

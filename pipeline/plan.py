@@ -12,15 +12,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from functools import cached_property
 from itertools import chain
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.errors import InputError
-from pipeline.files import replacing, write_whole
+from pipeline.companion import Wanted
+from pipeline.files import read_table, replacing, write_whole
 from pipeline.record import SCHEMA_VERSION
+from pipeline.remote import Place, place
 from pipeline.sources import Clip, Refusal, safe_key
 
 PLAN_SCHEMA = pa.schema(
@@ -37,8 +39,11 @@ PLAN_SCHEMA = pa.schema(
         ("offset", pa.int64()),
         ("label", pa.string()),
         ("split", pa.string()),
+        ("sound", pa.binary()),
+        ("moment", pa.float64()),
     ]
 )
+NAMES = ("path", "member", "sound")
 REFUSAL_SCHEMA = pa.schema([("path", pa.string()), ("reason", pa.string()), ("message", pa.string())])
 FEWEST_CLIPS, MOST_CLIPS, SHARDS_WANTED = 64, 1000, 128
 
@@ -53,6 +58,15 @@ class IngestOptions:
     decoder: str
     shard_clips: int
     schema_version: int = SCHEMA_VERSION
+    audio_rate: int = 0
+    audio_seconds: float = 0.0
+    frames: int = 0
+    proposals: bool = False
+
+    @property
+    def companions(self) -> Wanted:
+        """What is made besides the shards."""
+        return Wanted(self.audio_rate, self.audio_seconds, self.frames, self.proposals)
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,7 @@ class Plan:
     `refusals` the inputs that are rejected undecoded; `roots` the absolute source folders."""
 
     options: IngestOptions
-    roots: tuple[Path, ...]
+    roots: tuple[Place, ...]
     shards: tuple[tuple[Clip, ...], ...]
     refusals: tuple[Refusal, ...]
 
@@ -88,12 +102,12 @@ class Plan:
         """Shards of one compressed archive are one task, read in one pass; every other shard is its own."""
         tasks: list[range] = []
         for number, clips in enumerate(self.shards):
-            follows = number > 0 and clips[0].stream and _place(clips[0]) == _place(self.shards[number - 1][0])
+            follows = number > 0 and clips[0].stream and _stream(clips[0]) == _stream(self.shards[number - 1][0])
             tasks[-1:] = [range(tasks[-1].start, number + 1)] if follows else [*tasks[-1:], range(number, number + 1)]
         return tasks
 
 
-def _place(clip: Clip) -> tuple[int, str | None]:
+def _stream(clip: Clip) -> tuple[int, str | None]:
     return clip.root, clip.stream
 
 
@@ -108,8 +122,8 @@ def cut_shards(clips: Iterable[Clip], shard_clips: int) -> tuple[tuple[Clip, ...
     for clip in clips:
         streams[(clip.root, clip.stream) if clip.stream else (-1, "")].append(clip)
     shards: list[tuple[Clip, ...]] = []
-    for place in sorted(streams):
-        ordered = sorted(streams[place], key=lambda clip: (clip.position, clip.key) if clip.stream else (0, clip.key))
+    for stream in sorted(streams):
+        ordered = sorted(streams[stream], key=lambda clip: (clip.position, clip.key) if clip.stream else (0, clip.key))
         shards += [tuple(ordered[start : start + shard_clips]) for start in range(0, len(ordered), shard_clips)]
     return tuple(shards)
 
@@ -152,7 +166,7 @@ def _named_by_folder(clip: Clip) -> Clip:
 # --- on disk ---------------------------------------------------------------------------------------------------------
 
 
-def save(plan: Plan, folder: Path) -> None:
+def save(plan: Plan, folder: Place) -> None:
     """Write the plan; `options.json` last, it marks the plan whole."""
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "clips.parquet") as handle, pq.ParquetWriter(handle, PLAN_SCHEMA) as writer:
@@ -163,7 +177,7 @@ def save(plan: Plan, folder: Path) -> None:
     save_head(plan, folder)
 
 
-def save_head(plan: Plan, folder: Path) -> None:
+def save_head(plan: Plan, folder: Place) -> None:
     """Write options and source folders (which may have moved since the clips were listed)."""
     roots = [os.fsencode(root).hex() for root in plan.roots]
     head = {"options": asdict(plan.options), "roots": roots, "sha256": plan.sha256}
@@ -172,31 +186,31 @@ def save_head(plan: Plan, folder: Path) -> None:
 
 def _row(clip: Clip) -> dict[str, object]:
     row = {field.name: getattr(clip, field.name) for field in fields(Clip)}
-    return row | {"path": os.fsencode(clip.path), "member": None if clip.member is None else os.fsencode(clip.member)}
+    return row | {name: None if row[name] is None else os.fsencode(row[name]) for name in NAMES}
 
 
 def _clip(row: dict[str, object]) -> Clip:
-    names = {name: None if row[name] is None else os.fsdecode(row[name]) for name in ("path", "member")}
+    names = {name: None if row[name] is None else os.fsdecode(row[name]) for name in NAMES}
     return Clip(**(row | names))
 
 
-def load_head(folder: Path) -> tuple[IngestOptions, tuple[Path, ...]]:
+def load_head(folder: Place) -> tuple[IngestOptions, tuple[Place, ...]]:
     """Options and source folders of a saved plan."""
     head = _head(folder)
-    return IngestOptions(**head["options"]), tuple(Path(os.fsdecode(bytes.fromhex(root))) for root in head["roots"])
+    return IngestOptions(**head["options"]), tuple(place(os.fsdecode(bytes.fromhex(root))) for root in head["roots"])
 
 
-def _head(folder: Path) -> dict[str, Any]:
+def _head(folder: Place) -> dict[str, Any]:
     return json.loads((folder / "options.json").read_bytes())
 
 
-def load_shard(folder: Path, shard: int) -> list[Clip]:
+def load_shard(folder: Place, shard: int) -> list[Clip]:
     """One shard's clips of a saved plan."""
-    with pq.ParquetFile(folder / "clips.parquet") as file:
+    with (folder / "clips.parquet").open("rb") as handle, pq.ParquetFile(handle) as file:
         return [_clip(row) for row in file.read_row_group(shard).to_pylist()]
 
 
-def check_same(plan: Plan, folder: Path, out: Path) -> None:
+def check_same(plan: Plan, folder: Place, out: Place) -> None:
     """InputError that names the differences when the plan saved in `folder` is not `plan`."""
     options, _ = load_head(folder)
     differences = _option_differences(options, plan.options)
@@ -214,8 +228,8 @@ def _option_differences(before: IngestOptions, now: IngestOptions) -> list[str]:
     return [f"{name} was {getattr(before, name)}, now {getattr(now, name)}" for name in changed]
 
 
-def _clip_differences(folder: Path, plan: Plan) -> list[str]:
-    before = Counter(map(_identity, pq.read_table(folder / "clips.parquet").to_pylist()))
+def _clip_differences(folder: Place, plan: Plan) -> list[str]:
+    before = Counter(map(_identity, read_table(folder / "clips.parquet").to_pylist()))
     now = Counter(_identity(_row(clip)) for clips in plan.shards for clip in clips)
     gone, new = before - now, now - before
     changed = {path for path, *_ in gone} & {path for path, *_ in new}
@@ -224,15 +238,15 @@ def _clip_differences(folder: Path, plan: Plan) -> list[str]:
         _counted("missing clips", [path for path, *_ in gone if path not in changed]),
         _counted("clips with another size, key, label or split", list(changed)),
     ]
-    refused = {tuple(row.values()) for row in pq.read_table(folder / "refusals.parquet").to_pylist()}
+    refused = {tuple(row.values()) for row in read_table(folder / "refusals.parquet").to_pylist()}
     refused ^= {astuple(refusal) for refusal in plan.refusals}
     parts.append(_counted("refused inputs that differ", [path for path, *_ in refused]))
     return [part for part in parts if part]
 
 
 def _identity(row: dict[str, object]) -> tuple[str, ...]:
-    """What must agree for a clip to be the same one; its path (with the member's) comes first."""
-    path = b"!".join(part for part in (row["path"], row["member"]) if part)
+    """What must agree for a clip to be the same one; its path (with the member's or the sound's) comes first."""
+    path = b"!".join(part for part in map(row.get, NAMES) if part)
     rest = (str(row[name]) for name in ("root", "size", "key", "label", "split"))
     return path.decode("utf-8", "backslashreplace"), *rest
 

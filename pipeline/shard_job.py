@@ -6,19 +6,21 @@ shard with a marker is done for ever, one without is done again from its start: 
 
 import json
 import os
-from collections import Counter
+from collections import Counter, defaultdict
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.companion import COMPANION_SCHEMA, companion_name, kind_of
 from pipeline.decoder_process import Request, Settings
 from pipeline.files import replacing, write_whole
 from pipeline.isolation import Decoder, shared_decoder
 from pipeline.journal import Journal, forget
 from pipeline.plan import IngestOptions, load_head, load_shard
-from pipeline.record import FACTS, FRAME, MANIFEST_SCHEMA, SPECTROGRAM, Member, Rejected
+from pipeline.record import FACTS, FRAME, MANIFEST_SCHEMA, MEMBERS, SPECTROGRAM, Member, Rejected
+from pipeline.remote import Place
 from pipeline.shards import ShardWriter, shard_name, writing_shard
 from pipeline.sources import Clip
 
@@ -47,10 +49,11 @@ class ShardSummary:
         return self
 
 
-def ingest_shards(out: Path, first: int, end: int, timeout: float) -> ShardSummary:
+def ingest_shards(out: Place, first: int, end: int, timeout: float) -> ShardSummary:
     """Do the shards first..end-1 of the plan in `out`, those that have a marker excepted; their summary."""
     options, roots = load_head(out / PLAN)
-    decoder = shared_decoder(Settings(options.decoder, options.short_side, options.front_end))
+    settings = Settings(options.decoder, options.short_side, options.front_end, options.companions)
+    decoder = shared_decoder(settings)
     total = ShardSummary()
     for shard in range(first, end):
         if not marker_path(out, shard).exists():
@@ -59,17 +62,17 @@ def ingest_shards(out: Path, first: int, end: int, timeout: float) -> ShardSumma
     return total
 
 
-def marker_path(out: Path, shard: int) -> Path:
+def marker_path(out: Place, shard: int) -> Place:
     """The file that says shard `shard` is finished."""
     return out / DONE / f"{shard:06d}.json"
 
 
-def rows_path(out: Path, shard: int) -> Path:
-    """A finished shard's rows of the manifest."""
-    return out / DONE / f"{shard:06d}.parquet"
+def rows_path(out: Place, shard: int, companion: str | None = None) -> Place:
+    """A finished shard's rows of the manifest, or of a companion's manifest."""
+    return out / DONE / (f"{shard:06d}.{companion}.parquet" if companion else f"{shard:06d}.parquet")
 
 
-def read_marker(out: Path, shard: int) -> ShardSummary:
+def read_marker(out: Place, shard: int) -> ShardSummary:
     """A finished shard's counts."""
     marker = json.loads(marker_path(out, shard).read_bytes())
     reasons = Counter(reject["reason"] for reject in marker["rejects"])
@@ -83,13 +86,14 @@ def read_marker(out: Path, shard: int) -> ShardSummary:
 class ShardJob:
     """One shard being made."""
 
-    out: Path
+    out: Place
     shard: int
     options: IngestOptions
-    roots: tuple[Path, ...]
+    roots: tuple[Place, ...]
     decoder: Decoder
     timeout: float
     rows: list[dict[str, object]] = field(default_factory=list)
+    companion_rows: dict[str, list[dict[str, object]]] = field(default_factory=lambda: defaultdict(list))
     rejects: list[dict[str, str]] = field(default_factory=list)
 
     def run(self) -> None:
@@ -105,23 +109,37 @@ class ShardJob:
 
     def _write(self, clips: list[Clip], journal: Journal) -> dict[str, object] | None:
         path = self.out / shard_name(self.shard)
-        with writing_shard(path) as writer:
+        companions = {kind: self.out / companion_name(kind, self.shard) for kind in self.options.companions.kinds}
+        with ExitStack() as stack:
+            writer = stack.enter_context(writing_shard(path))
+            beside = {kind: stack.enter_context(writing_shard(place)) for kind, place in companions.items()}
             for clip in clips:
-                self._add(clip, journal, writer)
+                self._add(clip, journal, writer, beside)
         if not self.rows:  # a tar without a record would only stop a reader
-            path.unlink()
+            for each in (path, *companions.values()):
+                each.unlink()
             return None
         return {"name": path.name, "size": writer.size, "sha256": writer.sha256}
 
-    def _add(self, clip: Clip, journal: Journal, writer: ShardWriter) -> None:
+    def _add(self, clip: Clip, journal: Journal, writer: ShardWriter, beside: dict[str, ShardWriter]) -> None:
         try:
             members = self._decode(clip, journal)
         except Rejected as verdict:
             stage = "read" if verdict.reason == "unreadable" else "decode"
             self.rejects.append(reject_row(clip.display, stage, verdict.reason, verdict.message))
         else:
-            places = writer.add(clip.key, members)
+            places = writer.add(clip.key, {name: members[name] for name in MEMBERS})
             self.rows.append(manifest_row(shard_name(self.shard), json.loads(members[FACTS]), places))
+            for kind, companion in beside.items():
+                own = {name: content for name, content in members.items() if kind_of(name) == kind}
+                self._note(kind, clip.key, companion.add(clip.key, own))
+
+    def _note(self, kind: str, key: str, places: dict[str, Member]) -> None:
+        shard = companion_name(kind, self.shard)
+        self.companion_rows[kind] += [
+            {"key": key, "shard": shard, "member": name, "offset": member.offset, "size": member.size}
+            for name, member in places.items()
+        ]
 
     def _decode(self, clip: Clip, journal: Journal) -> dict[str, bytes]:
         if (verdict := journal.known.get(clip.key)) is not None:
@@ -135,8 +153,10 @@ class ShardJob:
             raise
 
     def _request(self, clip: Clip) -> Request:
-        moment = self.options.moment
-        if moment == "annotated" and not clip.start_known:
+        root, moment = self.roots[clip.root], self.options.moment
+        if clip.moment is not None:
+            moment = clip.moment
+        elif moment == "annotated" and not clip.start_known:
             moment = "centre"  # nobody annotated a moment of a clip that is not VGGSound's
         return Request(
             key=clip.key,
@@ -144,12 +164,13 @@ class ShardJob:
             label=clip.label,
             split=clip.split,
             display=clip.display,
-            file=os.path.join(self.roots[clip.root], clip.path),
+            file=os.path.join(root, clip.path),
             member=clip.member,
             position=clip.position,
             offset=clip.offset,
             size=clip.size,
             moment=moment,
+            sound=None if clip.sound is None else os.path.join(root, clip.sound),
         )
 
     def _publish(self, clips: list[Clip], tar: dict[str, object] | None) -> None:
@@ -157,6 +178,9 @@ class ShardJob:
         marker.parent.mkdir(exist_ok=True)
         with replacing(rows_path(self.out, self.shard)) as handle:
             pq.write_table(pa.Table.from_pylist(self.rows, MANIFEST_SCHEMA), handle)
+        for kind in self.options.companions.kinds:
+            with replacing(rows_path(self.out, self.shard, kind)) as handle:
+                pq.write_table(pa.Table.from_pylist(self.companion_rows[kind], COMPANION_SCHEMA), handle)
         facts = {
             "clips": len(clips),
             "records": len(self.rows),

@@ -1,14 +1,15 @@
 """What lies in a source folder: every clip in it, every file that must be refused, every label list beside it.
 
-The first step of ingest and all of `pipeline inspect SRC`. The walk trusts no folder name: any file with a media
-suffix, loose or inside a tar, is a clip; its stem decides key and layout (datasets sheet, sections 1.1 and 8). Names
-are data: leading dashes, newlines and bytes that are not UTF-8 pass unharmed; links out of the tree are refused.
+The first step of ingest and all of `pipeline inspect SRC`. The walk trusts no folder name: any file with a video's
+suffix, loose or inside a tar, is a clip; its stem decides key and layout (datasets sheet, sections 1.1 and 8); loose
+pictures and sounds that belong together are one too (`pipeline.pairs`). Names are data: leading dashes, newlines and
+bytes that are not UTF-8 pass unharmed; links out of the tree are refused.
 """
 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +17,9 @@ from manifests.errors import InputError
 from manifests.keys import parse_clip_name
 from manifests.vggsound import SPLIT_WORDS
 from pipeline.archives import is_archive, is_compressed, list_members
+from pipeline.pairs import PICTURE_SUFFIXES, SOUND_SUFFIXES, Apart, Pair, base_name, join_key, pair_up
+from pipeline.remote import Place, StorageLost
+from pipeline.tree import Refusal, Tree, readable, tree_of
 
 # fmt: off
 MEDIA_SUFFIXES = frozenset({
@@ -33,7 +37,8 @@ class Clip:
 
     Inside an archive `member` names the file, `position` and `offset` its place (`pipeline.archives.ArchiveMember`).
     `size` counts bytes of the clip; `start_known` tells VGGSound-style names; label and split come from the folders
-    `<split>/<class>/` and are overruled by a label list.
+    `<split>/<class>/` and are overruled by a label list. Without a video `path` is a picture, `sound` the path of its
+    sound, and `moment` the picture's time in that sound (seconds, None when unknown).
     """
 
     key: str
@@ -48,25 +53,21 @@ class Clip:
     offset: int | None = None
     label: str | None = None
     split: str | None = None
+    sound: str | None = None
+    moment: float | None = None
 
     @property
     def display(self) -> str:
-        """Path for people and tables: `archive.tar!member` inside an archive, bytes that are not UTF-8 escaped."""
+        """Path for people and tables: `archive.tar!member` inside an archive, `picture + sound` where these lie apart,
+        bytes that are not UTF-8 escaped."""
+        if self.sound is not None:
+            return readable(f"{self.path} + {self.sound}")
         return readable(self.path if self.member is None else f"{self.path}!{self.member}")
 
     @property
     def stream(self) -> str | None:
         """The compressed archive this clip can only be read from in order, None for anything read at random."""
         return self.path if self.member is not None and is_compressed(self.path) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """An input that never reaches a decoder: reject row `reason` (a `pipeline.record.REASONS`) and what was seen."""
-
-    path: str
-    reason: str
-    message: str
 
 
 @dataclass
@@ -76,18 +77,12 @@ class Listing:
     clips: list[Clip] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
-    label_files: list[Path] = field(default_factory=list)
+    label_files: list[Place] = field(default_factory=list)
     archives: int = 0
-    memory: Path | None = None
+    memory: Place | None = None
 
 
-def readable(path: str) -> str:
-    """A path as printable UTF-8: bad bytes and control characters are shown as backslash escapes."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
-
-
-def list_sources(roots: Sequence[Path], exclude: Path | None = None, memory: Path | None = None) -> Listing:
+def list_sources(roots: Sequence[Place], exclude: Place | None = None, memory: Place | None = None) -> Listing:
     """Walk all source folders (leaving out the folder `exclude`). InputError when one is missing or holds no clip.
 
     What a compressed archive holds is remembered in the folder `memory`: to list it means to unpack all of it.
@@ -96,76 +91,63 @@ def list_sources(roots: Sequence[Path], exclude: Path | None = None, memory: Pat
     for number, root in enumerate(roots):
         _check_folder(root)
         before = len(listing.clips) + len(listing.refusals)
-        for path in _walk(root, root.resolve(), exclude.resolve() if exclude else None, listing):
-            _add_file(listing, number, root, path)
+        apart = Apart()
+        tree = tree_of(root, exclude, listing.refusals, listing.others)
+        for relative in tree.files:
+            _add_file(listing, number, tree, relative, apart)
+        _add_pairs(listing, number, tree, apart)
         if len(listing.clips) + len(listing.refusals) == before:
             raise InputError(_nothing_found(root, listing.others))
     return listing
 
 
-def _check_folder(root: Path) -> None:
-    if not root.exists():
+def _check_folder(root: Place) -> None:
+    try:
+        exists = root.exists()
+    except StorageLost as error:
+        raise InputError(
+            f"The source {error}. Credentials and endpoint come from the environment: AWS_ACCESS_KEY_ID, "
+            "AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL for a storage that is not Amazon's."
+        ) from error
+    if not exists:
         raise InputError(f"The source folder {root} does not exist. Give the folder that holds your videos to --src.")
     if not root.is_dir():
         raise InputError(f"The source {root} is a file, not a folder. Give the folder that holds it to --src.")
 
 
-def _nothing_found(root: Path, others: Counter[str]) -> str:
+def _nothing_found(root: Place, others: Counter[str]) -> str:
     if not others:
         return f"The source folder {root} is empty. Give the folder that holds your videos (or tar files) to --src."
     met = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(8))
     return (
         f"The source folder {root} holds no video and no tar file, only: {met}. ingest reads "
-        f"{' '.join(sorted(MEDIA_SUFFIXES))} in any folder depth, loose or inside tar archives."
+        f"{' '.join(sorted(MEDIA_SUFFIXES))} in any folder depth, loose or inside tar archives, and pictures that have "
+        "a sound of the same name."
     )
 
 
-# --- the walk --------------------------------------------------------------------------------------------------------
+# --- files become clips ----------------------------------------------------------------------------------------------
 
 
-def _walk(folder: Path, tree: Path, exclude: Path | None, listing: Listing) -> Iterator[Path]:
-    """Files below `folder` in name order; links that leave `tree` become refusals."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except PermissionError as error:
-        problem = f"the folder cannot be listed: {error.strerror}"
-        listing.refusals.append(Refusal(readable(str(folder)), "unreadable", problem))
-        return
-    for entry in entries:
-        path = Path(entry.path)
-        if entry.is_symlink() and (problem := _link_problem(path, tree)):
-            listing.refusals.append(Refusal(readable(entry.path), "refused", problem))
-        elif entry.is_dir(follow_symlinks=False):
-            if exclude is None or path.resolve() != exclude:
-                yield from _walk(path, tree, exclude, listing)
-        elif entry.is_file():
-            yield path
-        else:
-            listing.others["(link to a folder of the tree)" if entry.is_dir() else "(special file)"] += 1
-
-
-def _link_problem(path: Path, tree: Path) -> str | None:
-    try:
-        target = path.resolve(strict=True)
-    except (OSError, RuntimeError):
-        return "a link that leads nowhere"
-    return None if target.is_relative_to(tree) else f"a link out of the source folder, to {readable(str(target))}"
-
-
-def _add_file(listing: Listing, number: int, root: Path, path: Path) -> None:
-    relative, suffix = str(path.relative_to(root)), path.suffix.lower()
+def _add_file(listing: Listing, number: int, tree: Tree, relative: str, apart: Apart) -> None:
+    path = PurePosixPath(relative)
+    suffix = path.suffix.lower()
     if is_archive(path.name):
-        _add_archive(listing, number, path, relative)
+        _add_archive(listing, number, tree.root / relative, relative)
     elif suffix in MEDIA_SUFFIXES:
-        folders = Path(relative).parts[:-1]
-        listing.clips.append(_clip(path.stem, folders, root=number, path=relative, size=path.stat().st_size))
+        folders = path.parts[:-1]
+        listing.clips.append(_clip(path.stem, folders, root=number, path=relative, size=tree.size_of(relative)))
+    elif suffix in SOUND_SUFFIXES:
+        apart.sounds.append(relative)
+    elif suffix in PICTURE_SUFFIXES:
+        apart.add_picture(relative)
     else:
         listing.others[suffix or "(no suffix)"] += 1
-        if path.parent == root and path.name.lower().endswith(LABEL_LISTS):
-            listing.label_files.append(path)
+        if len(path.parts) == 1 and path.name.lower().endswith(LABEL_LISTS):
+            listing.label_files.append(tree.root / relative)
 
 
-def _add_archive(listing: Listing, number: int, path: Path, relative: str) -> None:
+def _add_archive(listing: Listing, number: int, path: Place, relative: str) -> None:
     listing.archives += 1
     members, broken = list_members(path, listing.memory)
     for member in members:
@@ -183,6 +165,21 @@ def _add_archive(listing: Listing, number: int, path: Path, relative: str) -> No
         )
 
 
+def _add_pairs(listing: Listing, number: int, tree: Tree, apart: Apart) -> None:
+    """Make clips of the pictures and sounds that belong together; a video of the same name is the better source."""
+    apart.close()
+    videos = {join_key(clip.member or clip.path) for clip in listing.clips if clip.root == number and not clip.sound}
+    found = pair_up(apart.sounds, apart.folders, videos)
+    for pair in found.pairs:
+        size = sum(map(tree.size_of, (pair.picture, pair.sound)))
+        listing.clips.append(_clip_of_pair(pair, number, size))
+    for path in found.lonely_pictures:
+        listing.refusals.append(Refusal(readable(path), "no_audio", "no sound has the name of this picture"))
+    for path in found.lonely_sounds:
+        listing.refusals.append(Refusal(readable(path), "no_video", "no picture has the name of this sound"))
+    listing.others += found.unused
+
+
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
@@ -194,8 +191,29 @@ def _clip(stem: str, folders: tuple[str, ...], **place: object) -> Clip:
     return Clip(key, source, known, naming(stem), label=label, split=split, **place)
 
 
+def _clip_of_pair(pair: Pair, root: int, size: int) -> Clip:
+    name = parse_clip_name(pair.stem)
+    known = name.start_seconds is not None and pair.number is None
+    split, label = _place_of_pair(pair)
+    key, source = (name.key, name.source_id) if known else (safe_key(pair.stem), safe_key(pair.stem))
+    if pair.number is not None:  # as the annotations name these pictures: class/video/video_1, without a class video_1
+        key = "/".join([*([safe_key(label)] if label else []), key, f"{key}_{pair.number}"])
+    place = {"path": pair.picture, "sound": pair.sound, "size": size, "moment": pair.moment}
+    return Clip(key, source, known, pair.naming, root, label=label, split=split, **place)
+
+
+def _place_of_pair(pair: Pair) -> tuple[str | None, str | None]:
+    """Split and class from the folders of the sound, which lies in no folder of its own; a split may stand alone."""
+    folders = PurePosixPath(pair.sound).parts[:-1]
+    if folders and folders[-1].lower() in SPLIT_WORDS:
+        return folders[-1].lower(), None
+    return _split_and_class(folders)
+
+
 def stem_key(clip: Clip) -> str:
     """The key label lists know a clip by: its stem's own."""
+    if clip.sound is not None:
+        return parse_clip_name(base_name(clip.sound)).key
     return parse_clip_name(PurePosixPath(clip.member or clip.path).stem).key
 
 

@@ -13,22 +13,25 @@ from tarfile import BLOCKSIZE
 from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from manifests.errors import InputError
+from pipeline.files import read_table
 from pipeline.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM
+from pipeline.remote import Place, RemotePath, place
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from pipeline.companion_store import Companions
 
 MANIFEST, REJECTS, INDEX = "manifest.parquet", "rejects.parquet", "index.json"
 COLUMN_OF = {FRAME: "frame", FACTS: "json", SPECTROGRAM: "spec"}
 OPEN_SHARDS = 256
 
 
-def read_index(folder: Path | str) -> dict[str, object]:
+def read_index(folder: Place | str) -> dict[str, object]:
     """What the finished folder says of itself. InputError when it is missing, unfinished or of another version."""
-    folder = Path(folder)
+    folder = place(folder)
     if not folder.is_dir():
         raise InputError(
             f"There is no shard folder {folder}. Make it with `pipeline ingest --src VIDEOS --out {folder}`."
@@ -54,12 +57,13 @@ def read_index(folder: Path | str) -> dict[str, object]:
 class ShardStore:
     """A finished shard folder. Rows are positions in the manifest; safe to use in forked workers."""
 
-    def __init__(self, folder: Path, index: dict[str, object], table: pa.Table) -> None:
+    def __init__(self, folder: Place, index: dict[str, object], table: pa.Table) -> None:
         self.folder = folder
         self.table = table
         self.front_end = str(index["front_end"])
         self.manifest_sha256 = str(index["manifest_sha256"])
         self._descriptor = lru_cache(OPEN_SHARDS)(self._open_shard)
+        self.companion_kinds = tuple(cast(list[str], index.get("companions", [])))
         self._shards = table.column("shard").to_pylist()
         self._places = {
             member: (table.column(f"{name}_offset").to_numpy(), table.column(f"{name}_size").to_numpy())
@@ -67,12 +71,12 @@ class ShardStore:
         }
 
     @classmethod
-    def open(cls, folder: Path | str) -> "ShardStore":
+    def open(cls, folder: Place | str) -> "ShardStore":
         """Open a folder `pipeline ingest` has finished. InputError when missing, unfinished or of another version."""
-        folder = Path(folder)
+        folder = place(folder)
         index = read_index(folder)
         try:
-            table = pq.read_table(folder / MANIFEST, schema=MANIFEST_SCHEMA)
+            table = read_table(folder / MANIFEST, MANIFEST_SCHEMA)
         except (OSError, pa.ArrowInvalid) as error:
             raise InputError(
                 f"{folder / MANIFEST} cannot be read ({error}). Repeat the `pipeline ingest` command into a new folder."
@@ -108,7 +112,7 @@ class ShardStore:
         """One member's content; `member` is one of `pipeline.record.MEMBERS`. InputError when the shard is damaged."""
         offsets, sizes = self._places[member]
         size = int(sizes[row])
-        content = os.pread(self._descriptor(self._shards[row]).number, size, int(offsets[row]))
+        content = self.content(self._shards[row], int(offsets[row]), size)
         if len(content) != size:
             raise InputError(
                 f"{self.folder / self._shards[row]} ends before the {member} of {self.keys[row]}: the shard is "
@@ -118,11 +122,7 @@ class ShardStore:
 
     def frame(self, row: int) -> "np.ndarray":
         """uint8 (H, W, 3) RGB."""
-        import numpy as np
-        from PIL import Image
-
-        with Image.open(io.BytesIO(self.read(row, FRAME))) as picture:
-            return np.asarray(picture.convert("RGB"))
+        return decode_picture(self.read(row, FRAME))
 
     def spectrogram(self, row: int) -> "np.ndarray":
         """float16 (frequencies, times), read-only; see `front_end`."""
@@ -132,7 +132,23 @@ class ShardStore:
         """The json member: source, times, sizes, label, flags."""
         return cast(dict[str, object], json.loads(self.read(row, FACTS)))
 
-    def shard_path(self, row: int) -> Path:
+    @cached_property
+    def companions(self) -> "Companions":
+        """Waveforms, further pictures and proposals, where ingest was asked to make them."""
+        from pipeline.companion_store import Companions
+
+        return Companions(self)
+
+    def content(self, shard: str, offset: int, size: int) -> bytes:
+        """A piece of any tar of the folder; shorter where the tar ends before. InputError when there is no such tar."""
+        if not isinstance(self.folder, RemotePath):
+            return os.pread(self._descriptor(shard).number, size, offset)
+        try:
+            return (self.folder / shard).read_range(offset, size)
+        except OSError as error:
+            raise self._unopened(shard, str(error)) from error
+
+    def shard_path(self, row: int) -> Place:
         """The tar that holds a row."""
         return self.folder / self._shards[row]
 
@@ -151,12 +167,15 @@ class ShardStore:
 
     def _open_shard(self, shard: str) -> "_Descriptor":
         try:
-            return _Descriptor(self.folder / shard)
+            return _Descriptor(Path(self.folder, shard))
         except OSError as error:
-            raise InputError(
-                f"{self.folder / shard} cannot be opened ({error.strerror}). The folder is incomplete: copy that shard "
-                "again, or ingest again into a new folder."
-            ) from error
+            raise self._unopened(shard, str(error.strerror)) from error
+
+    def _unopened(self, shard: str, problem: str) -> InputError:
+        return InputError(
+            f"{self.folder / shard} cannot be opened ({problem}). The folder is incomplete: copy that shard "
+            "again, or ingest again into a new folder."
+        )
 
 
 class _Descriptor:
@@ -168,6 +187,15 @@ class _Descriptor:
     def __del__(self) -> None:
         if hasattr(self, "number"):
             os.close(self.number)
+
+
+def decode_picture(content: bytes) -> "np.ndarray":
+    """JPEG bytes -> uint8 (H, W, 3) RGB."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 def decode_spectrogram(content: bytes) -> "np.ndarray":

@@ -1,0 +1,205 @@
+"""Pictures and sounds that lie apart: which picture belongs to which sound, for users who have no videos any more.
+
+`sources` hands over what its walk met; nothing here touches the disk. Who belongs together is told by names alone, as
+every released loader of this field does (datasets sheet, 1.1, 3.1, 3.2, 5): `frames/<id>.jpg` beside `audio/<id>.wav`,
+`<id>/image_050.jpg` beside `<id>.wav`, `<id>.mp4/00000003.jpg` beside `<id>.mp4.mp3`, `<video>_1.png` to `_5.png`
+beside `<video>.wav`. Folder names only decide between several sounds of one name.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from manifests.keys import parse_clip_name
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+SOUND_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac"})
+SAME_NAME = "a picture and a sound of one name"
+ONE_OF_MANY = "a folder of pictures and a sound of its name: the annotated picture, or else the middle one"
+EVERY_SECOND = "pictures <video>_<n> and a sound <video>: each picture with the sound around its second"
+MASK_FOLDERS = frozenset({"gt_masks", "gt_segmentation", "masks"})
+ANNOTATED_PICTURES = ("125", "image_050")  # the picture at 5.0 s in the dumps of SSL-TIE (25 fps) and SSLalignment
+PICTURE_WITHIN_SECOND = 15 / 16  # AVSBench takes picture n at n - 1 + 15/16 seconds
+_SUFFIXES = re.compile(
+    r"(\.(jpe?g|png|webp|bmp|wav|mp3|flac|og[ga]|opus|m4a|aac|mp4|mkv|webm|avi|mov))+$", re.IGNORECASE
+)
+_NUMBERED = re.compile(r"(?P<video>.+)_(?P<number>[1-9]\d?)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A picture and its sound, as paths of the walk. `number` counts the pictures of one sound from 1, a second apart;
+    None where the picture stands for the whole sound."""
+
+    picture: str
+    sound: str
+    naming: str
+    number: int | None = None
+
+    @property
+    def stem(self) -> str:
+        """The name of the sound without its suffixes: what label lists know the clip by."""
+        return base_name(self.sound)
+
+    @property
+    def moment(self) -> float | None:
+        """When the picture was taken, in seconds after the sound's start; None when nobody wrote it down."""
+        return None if self.number is None else self.number - 1 + PICTURE_WITHIN_SECOND
+
+
+@dataclass
+class Pairing:
+    """Every pair, in path order; pictures and sounds without a partner in folders that hold pairs; and the count, by
+    suffix, of files that are neither: the other pictures of a clip's folder, masks, sounds of videos that are there."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    lonely_pictures: list[str] = field(default_factory=list)
+    lonely_sounds: list[str] = field(default_factory=list)
+    unused: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Apart:
+    """Loose sounds and pictures of one source. Clips dumped as pictures repeat the same names by the million, so the
+    names of a folder are shared with those of every like folder."""
+
+    sounds: list[str] = field(default_factory=list)
+    folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _names: list[str] = field(default_factory=list)
+    _folder: str = ""
+    _shared: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+
+    def add_picture(self, relative: str) -> None:
+        """Pictures come folder by folder, as the walk meets them."""
+        folder, _, name = relative.rpartition("/")
+        if folder != self._folder:
+            self.close()
+            self._folder = folder
+        self._names.append(name)
+
+    def close(self) -> None:
+        """No more pictures of the current folder; a folder met again (its files around its subfolders) goes on."""
+        if self._names:
+            names = (*self.folders.get(self._folder, ()), *self._names)
+            self.folders[self._folder] = self._shared.setdefault(names, names)
+            self._names = []
+
+
+def base_name(path: str) -> str:
+    """File name without its media suffixes: `1234567456.mp4.mp3` is 1234567456."""
+    return _SUFFIXES.sub("", PurePosixPath(path).name)
+
+
+def join_key(path: str) -> str:
+    """What a picture and its sound have in common, whatever their spelling of a VGGSound name."""
+    return parse_clip_name(base_name(path)).key
+
+
+def pair_up(sounds: Sequence[str], pictures: Mapping[str, Sequence[str]], videos: Collection[str]) -> Pairing:
+    """Match sounds with `pictures` (names by folder). `videos` are the join keys of clips that need no pairing."""
+    by_key: dict[str, list[str]] = defaultdict(list)
+    for sound in sounds:
+        if (key := join_key(sound)) not in videos:
+            by_key[key].append(sound)
+    result = Pairing(unused=_suffixes(sound for sound in sounds if join_key(sound) in videos))
+    lonely: list[tuple[str, str]] = []
+    for folder in sorted(pictures):
+        if MASK_FOLDERS.isdisjoint(PurePosixPath(folder).parts):
+            lonely += [(folder, name) for name in _pair_folder(folder, pictures[folder], by_key, result)]
+        else:
+            result.unused += _suffixes(pictures[folder])
+    _settle_the_lonely(lonely, by_key, result)
+    return result
+
+
+def _pair_folder(folder: str, names: Sequence[str], sounds: Mapping[str, list[str]], result: Pairing) -> list[str]:
+    """Pair one folder's pictures; the names that found no sound."""
+    pairs = [_pair(folder, name, sounds.get(join_key(name))) for name in names]
+    result.pairs += [pair for pair in pairs if pair]
+    rest = [name for name, pair in zip(names, pairs, strict=True) if pair is None]
+    numbered = [_numbered_pair(folder, name, sounds) for name in rest]
+    result.pairs += [pair for pair in numbered if pair]
+    rest = [name for name, pair in zip(rest, numbered, strict=True) if pair is None]
+    if rest and (of_folder := sounds.get(join_key(folder))):
+        chosen = representative(rest)
+        sound = nearest(str(PurePosixPath(folder).parent), of_folder)
+        result.pairs.append(Pair(f"{folder}/{chosen}", sound, ONE_OF_MANY))
+        result.unused += _suffixes(name for name in rest if name != chosen)
+        return []
+    return rest
+
+
+def _pair(folder: str, name: str, sounds: list[str] | None) -> Pair | None:
+    return Pair(str(PurePosixPath(folder, name)), nearest(folder, sounds), SAME_NAME) if sounds else None
+
+
+def _numbered_pair(folder: str, name: str, sounds: Mapping[str, list[str]]) -> Pair | None:
+    """`<video>_<n>`, also `<video>.mp4_<n>`, in a folder of the video's name or flat."""
+    match = _NUMBERED.fullmatch(base_name(name))
+    of_video = sounds.get(join_key(match["video"])) if match else None
+    if match is None or of_video is None:
+        return None
+    inside = join_key(folder) == join_key(match["video"])
+    sound = nearest(str(PurePosixPath(folder).parent) if inside else folder, of_video)
+    return Pair(str(PurePosixPath(folder, name)), sound, EVERY_SECOND, int(match["number"]))
+
+
+def representative(names: Iterable[str]) -> str:
+    """The picture of a numbered folder that stands for the clip: the annotated one, else the middle one."""
+    ordered = sorted(names, key=lambda name: (_last_number(name), name))
+    by_stem = {base_name(name): name for name in ordered}
+    annotated = next((by_stem[stem] for stem in ANNOTATED_PICTURES if stem in by_stem), None)
+    return annotated or ordered[(len(ordered) - 1) // 2]
+
+
+def _last_number(name: str) -> int:
+    digits = re.findall(r"\d+", base_name(name))
+    return int(digits[-1]) if digits else 0
+
+
+def nearest(folder: str, sounds: Sequence[str]) -> str:
+    """Of several sounds of one name the one whose place resembles the picture's: `train/dog/` goes with `train/dog/`,
+    `extend_frames/` with `extend_audio/`; then the shortest path."""
+
+    def resemblance(sound: str) -> tuple[int, int, int, str]:
+        mine, others = PurePosixPath(folder).parts, PurePosixPath(sound).parent.parts
+        same = [a == b for a, b in zip(reversed(mine), reversed(others), strict=False)]
+        shared = same.index(False) if False in same else len(same)
+        different = (place for place, (a, b) in enumerate(zip(folder, sound, strict=False)) if a != b)
+        return -shared, -next(different, min(len(folder), len(sound))), len(sound), sound
+
+    return min(sounds, key=resemblance)
+
+
+def _settle_the_lonely(lonely: Sequence[tuple[str, str]], sounds: Mapping[str, list[str]], result: Pairing) -> None:
+    """In a folder that holds pairs a file without a partner is a loss and named; elsewhere it is just another file."""
+    homes = {_home(pair) for pair in result.pairs}
+    lost: dict[str, int] = defaultdict(int)
+    for folder, name in lonely:
+        if folder in homes:
+            lost[str(PurePosixPath(folder, name))] += 1
+        elif str(PurePosixPath(folder).parent) in homes:
+            lost[folder] += 1
+        else:
+            result.unused += _suffixes([name])
+    result.lonely_pictures += sorted(lost)
+    used = {pair.sound for pair in result.pairs}
+    folders = {str(PurePosixPath(sound).parent) for sound in used}
+    for sound in sorted(each for group in sounds.values() for each in group if each not in used):
+        if str(PurePosixPath(sound).parent) in folders:
+            result.lonely_sounds.append(sound)
+        else:
+            result.unused += _suffixes([sound])
+
+
+def _suffixes(names: Iterable[str]) -> Counter[str]:
+    return Counter(PurePosixPath(name).suffix.lower() for name in names)
+
+
+def _home(pair: Pair) -> str:
+    """The folder that holds the pictures of all clips: beside the picture, or one above a clip's own folder."""
+    folder = PurePosixPath(pair.picture).parent
+    own = pair.naming == ONE_OF_MANY or (pair.number is not None and join_key(str(folder)) == join_key(pair.sound))
+    return str(folder.parent if own else folder)
