@@ -69,8 +69,8 @@ def evaluate(run: LoadedRun, request: Request, process: Ranks | None = None) -> 
     predictions = predict(run, store, pairings, object_prior_of(run.config, run.device), process)
     if process is not None and not process.first:
         return []
-    folder = run.folder / "evaluation"
-    folder.mkdir(exist_ok=True)
+    folder = run.folder / "evaluation" if run.weights == "last" else run.folder / "evaluation" / run.weights
+    folder.mkdir(parents=True, exist_ok=True)
     predicted = _Predicted(run, store, pairings, predictions, foreign)
     results = []
     for part in parts:
@@ -78,6 +78,7 @@ def evaluate(run: LoadedRun, request: Request, process: Ranks | None = None) -> 
         for protocol in protocols:
             result = predicted.result(protocol, part)
             result.summary["lists"]["training"] = training_overlap(run.folder, part.test_set)
+            result.summary["weights"] = run.weights
             result.write(folder)
             results.append(result)
     return results

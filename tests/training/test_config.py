@@ -88,11 +88,11 @@ def test_batch_must_divide_into_replicas() -> None:
 
 FROZEN_KEYS = """
 data: shards split neighbours image_size crop_scale flip image_policy audio_policy colour_jitter audio_mean
-data: audio_deviation workers shuffle drop_flagged
+data: audio_deviation workers shuffle drop_flagged lists exclude_test
 encoders: image audio
 optim: epochs batch_size replicas optimiser learning_rate weight_decay warmup_steps schedule precision
-evaluation: truth test_set protocols object_prior batch_size
-run: name method data encoders optim evaluation seed checkpoint_minutes log_every paper
+evaluation: truth format negatives test_set protocols object_prior batch_size
+run: name method data encoders optim evaluation validation seed checkpoint_minutes log_every paper
 """
 
 
