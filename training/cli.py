@@ -49,6 +49,7 @@ def evaluate(
         list[str] | None, typer.Option(help="protocol name, retrieval, retrieval_max or onscreen; may be repeated")
     ] = None,
     shards: Shards = None,
+    weights: Annotated[str, typer.Option(help="last, or best: of the best epoch on the validation clips")] = "last",
     device: Device = "auto",
 ) -> None:
     """Score a run on a test set: one row per sample, floors and ceiling beside every number."""
@@ -60,7 +61,7 @@ def evaluate(
 
     request = Request(truth, format, negatives, tuple(clips or ()), pairs, test_set, tuple(protocol or ()), shards)
     with ranks(device) as process:
-        for result in score_run(load_run(run, process.device), request, process):
+        for result in score_run(load_run(run, process.device, weights), request, process):
             print(table(result.summary))
         process.barrier()
 

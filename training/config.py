@@ -126,6 +126,14 @@ class Evaluation(Section):
     batch_size: PositiveInt = 64
 
 
+class Validation(Section):
+    """Clips on which the best epoch is chosen, kept beside the last; they must not be test clips."""
+
+    truth: Path
+    format: str = "vggss"
+    protocol: str = "ezvsl"
+
+
 class RunConfig(Section):
     """A whole run. `paper` holds published numbers: test set -> protocol -> map -> score name -> fraction."""
 
@@ -135,6 +143,7 @@ class RunConfig(Section):
     encoders: Encoders = Encoders()
     optim: Optim = Optim()
     evaluation: Evaluation = Evaluation()
+    validation: Validation | None = None
     seed: int = Field(0, ge=0)
     checkpoint_minutes: PositiveFloat = 5.0
     log_every: PositiveInt = 10
@@ -153,7 +162,7 @@ class RunConfig(Section):
     def digest(self) -> str:
         """Eight characters that change with any value that changes the trained weights (not the seed)."""
         content = self.model_dump(
-            mode="json", exclude={"seed", "evaluation", "paper", "checkpoint_minutes", "log_every"}
+            mode="json", exclude={"seed", "evaluation", "validation", "paper", "checkpoint_minutes", "log_every"}
         )
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 

@@ -79,8 +79,8 @@ def evaluate(run: LoadedRun, request: Request, process: Ranks | None = None) -> 
     predictions = predict(run, store, pairings, object_prior_of(run.config, run.device), process)
     if process is not None and not process.first:
         return []
-    folder = run.folder / "evaluation"
-    folder.mkdir(exist_ok=True)
+    folder = _folder(run)
+    folder.mkdir(parents=True, exist_ok=True)
     predicted = _Predicted(run, store, pairings, predictions, foreign)
     results = []
     for part in parts:
@@ -89,6 +89,7 @@ def evaluate(run: LoadedRun, request: Request, process: Ranks | None = None) -> 
             result = predicted.result(protocol, part)
             result.summary["lists"] |= _lists(part, request, store)
             result.summary["lists"]["training"] = training_overlap(run.folder, part.test_set)
+            result.summary["weights"] = run.weights
             result.write(folder)
             results.append(result)
     return results
@@ -107,9 +108,15 @@ def _lists(part: Truth, request: Request, store: ShardStore) -> dict[str, dict[s
     return lists
 
 
+def _folder(run: LoadedRun) -> Path:
+    """Where results of these weights are written: those of the last epoch lie at the top."""
+    top = run.folder / "evaluation"
+    return top if run.weights == "last" else top / run.weights
+
+
 def _finished(run: LoadedRun, part: Truth, protocol: str, lists: dict[str, dict[str, str]]) -> Result | None:
     """An earlier result of this part, when everything it depends on is what it was."""
-    path = run.folder / "evaluation" / f"{part.name}.{protocol}.json"
+    path = _folder(run) / f"{part.name}.{protocol}.json"
     if not path.is_file():
         return None
     facts = json.loads(path.read_text())

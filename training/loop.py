@@ -7,7 +7,7 @@ W processes serves replicas / W of them, one after the other. Every random numbe
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +53,7 @@ class Trainer:
     method: BaseMethod
     stream: TrainingStream
     ranks: Ranks
+    after_epoch: Callable[[BaseMethod, int], None] | None = None  # of the first rank, with the steps done
     optimizer: torch.optim.Optimizer = field(init=False)
     done: Progress = field(default_factory=Progress)
 
@@ -76,6 +77,7 @@ class Trainer:
         """Run to the last step, from wherever the checkpoint left off, and write the weights."""
         log = MetricsLog(self.folder, self.done.step) if self.ranks.first else None
         self.method.train()
+        self._end_epoch()  # of the epoch a resumed run had just ended
         last_save = last_step_end = time.monotonic()
         with progress(f"training {self.config.name}", self.total_steps, "steps") as advance:
             advance(self.done.step)
@@ -87,6 +89,8 @@ class Trainer:
                 if log is not None and self._is_logged():
                     epoch = (self.done.step - 1) // self.stream.steps
                     log.write(self.done, epoch, losses, self._learning_rate(self.done.step - 1))
+                self._end_epoch()
+                last_step_end += time.monotonic() - now  # validation is no training time
                 if now - last_save > 60 * self.config.checkpoint_minutes:
                     self.save()
                     last_save = now
@@ -97,6 +101,10 @@ class Trainer:
                 log.close()
             write_weights(self.folder / WEIGHTS, self.method)
         self.ranks.barrier()
+
+    def _end_epoch(self) -> None:
+        if self.after_epoch is not None and self.done.step and self.done.step % self.stream.steps == 0:
+            self.after_epoch(self.method, self.done.step)
 
     def _is_logged(self) -> bool:
         step = self.done.step

@@ -12,6 +12,7 @@ from index.neighbours import Neighbours
 from manifests.errors import InputError
 from manifests.splits import IdList
 from pipeline.store import ShardStore
+from training.best import BestKeeper
 from training.config import RunConfig
 from training.data import TrainingStream, selected_rows
 from training.loop import Trainer, check_replicas
@@ -54,6 +55,8 @@ def start(config: RunConfig, runs: Path, device: str = "auto") -> tuple[Path, bo
             write_text(folder / FACTS, json.dumps(facts, indent=1))
             write_text(folder / OVERLAPS, json.dumps(overlaps, indent=1))
             write_text(folder / TRAINING_CLIPS, as_text(trained.ids))
+            if config.validation is not None:
+                trainer.after_epoch = BestKeeper(config, folder, store, tests, process)
         trainer.train()
         if process.first:
             write_text(folder / DONE, f"{trainer.done.step} steps, {trainer.done.seconds:.1f} s\n")

@@ -19,6 +19,7 @@ from training.config import RunConfig, load_config
 from training.methods import method_config, method_module
 from training.methods.contract import BaseMethod
 
+BEST_WEIGHTS = "weights.best.safetensors"
 CONFIG, DONE, WEIGHTS, FACTS = "config.yaml", "DONE", "weights.safetensors", "data.json"
 
 
@@ -84,6 +85,7 @@ class LoadedRun:
     front_end: str
     manifest_sha256: str
     device: torch.device
+    weights: str = "last"
 
 
 def build_method(config: RunConfig) -> BaseMethod:
@@ -92,15 +94,25 @@ def build_method(config: RunConfig) -> BaseMethod:
     return method_module(config.method["name"]).Method(options, config.encoders)
 
 
-def load_run(folder: Path | str, device: str | torch.device = "cpu") -> LoadedRun:
-    """Open a finished run; raises InputError when it is missing, unfinished or damaged."""
+def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: str = "last") -> LoadedRun:
+    """Open a finished run with its last epoch's weights, or those that were best on its validation clips.
+
+    Raises InputError when it is missing, unfinished or damaged, or kept no best ones.
+    """
     folder = resolve_run(Path(folder))
+    if weights not in ("last", "best"):
+        raise InputError(f"--weights {weights!r} is neither last nor best.")
+    file = folder / (WEIGHTS if weights == "last" else BEST_WEIGHTS)
+    if not file.is_file():
+        raise InputError(f"run {folder} has no {file.name}; best weights need a `validation:` section in its config.")
     config = load_config(folder / CONFIG)
     facts = json.loads((folder / FACTS).read_text())
     method = build_empty(config)
-    method.load_state_dict(_read_weights(folder / WEIGHTS))
+    method.load_state_dict(_read_weights(file))
     device = torch.device(device)
-    return LoadedRun(folder, config, method.to(device).eval(), facts["front_end"], facts["manifest_sha256"], device)
+    return LoadedRun(
+        folder, config, method.to(device).eval(), facts["front_end"], facts["manifest_sha256"], device, weights
+    )
 
 
 def build_empty(config: RunConfig) -> BaseMethod:

@@ -2,6 +2,7 @@
 
     vggsound.csv, video/<id>_<start:06d>.mp4         VGGSound
     vggss.json, vggss_test_plus_silent.csv           VGG-SS and Extended VGG-SS, over the test clips
+    flickr/, avsbench/, music/, is3/, lists/         the same test clips in other corpora's formats (`formats`)
     objects/<label>/<n>.jpg                          pictures of single objects, to pretrain an image trunk on
     truth.parquet                                    every object of every clip (`truth`)
     options.json, corpus.json                        what was asked for; what was made, written last
@@ -31,6 +32,7 @@ from pipeline.ffmpeg import FfmpegFailed, encode_video
 from pipeline.files import remove_leftovers, replacing, write_whole
 from pipeline.synth import lists
 from pipeline.synth.classes import LABELS
+from pipeline.synth.formats import write_formats
 from pipeline.synth.render import central_frame, frames
 from pipeline.synth.scene import FPS, SECONDS, Scene, draw_picture, draw_scene
 from pipeline.synth.sounds import SAMPLE_RATE, mix
@@ -179,6 +181,7 @@ def _write_lists(out: Path, options: dict[str, int], truth: list[list[Row]], pic
         write_whole(out / name, text.encode())
     write_truth(out / "truth.parquet", chain.from_iterable(truth))
     counts = _counts(truth, clips) | {f"{kind} negatives": len(rows) for kind, rows in pairs.items()}
+    counts |= write_formats(out, truth)
     counts["single-object pictures"] = pictures
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     content = {"options": options, "counts": counts, "classes": LABELS, "sha256": digests}

@@ -92,7 +92,7 @@ data: colour_jitter audio_mean audio_deviation workers shuffle drop_flagged
 encoders: image audio
 optim: epochs batch_size replicas optimiser learning_rate weight_decay warmup_steps schedule precision
 evaluation: truth format negatives test_set protocols object_prior batch_size
-run: name method data encoders optim evaluation seed checkpoint_minutes log_every paper
+run: name method data encoders optim evaluation validation seed checkpoint_minutes log_every paper
 """
 
 

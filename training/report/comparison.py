@@ -124,6 +124,7 @@ def _cell(line: Line, score: str) -> str:
 
 
 def _lines(run: Run, title: str, evaluation: Evaluation) -> list[Line]:
+    title = f"{title}, best epoch" if evaluation.is_early_stopped else title
     return [
         Line(title, name, values_of(evaluation.facts, name), run.all_published(evaluation, name))
         for name in evaluation.facts["scores"]

@@ -51,6 +51,11 @@ class Evaluation:
         return "task" not in self.facts
 
     @property
+    def is_early_stopped(self) -> bool:
+        """Whether these are the weights of the best epoch on validation clips, not of the last."""
+        return self.facts.get("weights") == "best"
+
+    @property
     def is_special(self) -> bool:
         """Whether there is more to it than localisation."""
         return not self.is_localisation or "extended" in self.facts or "interactive" in self.facts
@@ -117,8 +122,9 @@ class Run:
 
     @property
     def evaluations(self) -> tuple[Evaluation, ...]:
-        """Those that measure localisation."""
-        return tuple(evaluation for evaluation in self.every_evaluation if evaluation.is_localisation)
+        """Those of the last epoch that measure localisation."""
+        found = (one for one in self.every_evaluation if not one.is_early_stopped)
+        return tuple(evaluation for evaluation in found if evaluation.is_localisation)
 
     @property
     def name(self) -> str:
@@ -168,7 +174,7 @@ def read_run(path: Path) -> Run:
             f"{path} is not a run folder: it holds no config.yaml. Give folders such as runs/<config>/<hash>-s<seed>."
         )
     environment = path / "environment.json"
-    results = sorted((path / "evaluation").glob("*.json"))
+    results = [*sorted((path / "evaluation").glob("*.json")), *sorted((path / "evaluation" / "best").glob("*.json"))]
     return Run(
         path=path,
         config=_read_config(path / "config.yaml"),

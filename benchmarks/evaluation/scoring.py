@@ -1,0 +1,87 @@
+"""How long does scoring take? 10,316 samples (Extended VGG-SS: half of them negative), maps of 224 x 224.
+
+    python benchmarks/evaluation/scoring.py                 a few minutes; needs 3 GB for the maps
+    python benchmarks/evaluation/scoring.py --samples 2000
+
+Truth and maps are made up, everything else is `score_maps` as every command calls it: enlarging, scaling, threshold,
+cIoU, confidence, floors, ceiling, intervals, AP and max-F1. CPU seconds are user + system of the process. `metric`
+is the part without floors, ceiling and aggregates. Writes scoring-<samples>.json beside this file.
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from manifests.annotations import Annotation, TestSet
+from manifests.extended import ExtendedSet, Negative
+from training.evaluation.chain import binarise, prepare
+from training.evaluation.localisation import ciou
+from training.evaluation.protocols import PROTOCOLS
+from training.evaluation.scoring import BATCH, score_maps
+from training.evaluation.truth import weight_maps
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=10_316)
+    parser.add_argument("--side", type=int, default=224)
+    parser.add_argument("--protocol", default="ezvsl", choices=PROTOCOLS)
+    options = parser.parse_args()
+    extended, names = made_up(options.samples // 2)
+    maps = np.random.default_rng(0).random((len(names), options.side, options.side), dtype=np.float32)
+    report = {
+        "samples": len(names),
+        "side": options.side,
+        "protocol": options.protocol,
+        "metric_cpu_s": seconds(lambda: metric(extended.positives, maps, options.protocol)),
+        "everything_cpu_s": seconds(
+            lambda: score_maps(names, maps, extended.positives, PROTOCOLS[options.protocol], extended=extended)
+        ),
+        "threads": len(os.sched_getaffinity(0)),
+        "omp_threads": os.environ.get("OMP_NUM_THREADS"),
+        "processor": platform.machine(),
+        "load_average": os.getloadavg()[0],
+        "versions": {name: version(name) for name in ("numpy", "torch")},
+    }
+    Path(__file__).with_name(f"scoring-{options.samples}.json").write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps(report, indent=2))
+
+
+def made_up(positives: int) -> tuple[ExtendedSet, list[str]]:
+    """As many negatives as positives, with boxes of all sizes, and the names of all samples."""
+    random = np.random.default_rng(1)
+    starts, sides = random.uniform(0, 0.5, (positives, 2)), random.uniform(0.1, 0.5, (positives, 2))
+    boxes = np.concatenate([starts, starts + sides], axis=1)
+    keys = [f"{number:011d}_000000" for number in range(positives)]
+    truth = (Annotation(key, None, (tuple(box),)) for key, box in zip(keys, boxes.tolist(), strict=True))
+    test_set = TestSet("made_up", tuple(truth), "made up", "0" * 64)
+    pairs = tuple(Negative(key, keys[number - 1], "easy") for number, key in enumerate(keys))
+    return ExtendedSet("extended", test_set, pairs, "made up", "0" * 64), [*keys, *(pair.key for pair in pairs)]
+
+
+def metric(test_set: TestSet, maps: np.ndarray, name: str) -> None:
+    """Maps to cIoU and confidence, every sample against a truth, in batches as `score_maps` takes them."""
+    protocol, annotations = PROTOCOLS[name], test_set.annotations
+    for start in range(0, len(maps), BATCH):
+        chunk = maps[start : start + BATCH]
+        weights = weight_maps([annotations[(start + at) % len(annotations)] for at in range(len(chunk))])
+        prepared = prepare(chunk, protocol)["audio_visual"]
+        ciou(binarise(prepared.maps, protocol, (weights != 0).sum(axis=(1, 2))).masks, weights)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of one call."""
+    start = time.process_time()
+    work()
+    return round(time.process_time() - start, 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""The synthetic test clips in the annotation formats of the other corpora, so that each can be evaluated end to end.
+
+    flickr/Annotations/<key>.xml                       Flickr-SoundNet: three annotators who disagree by a few pixels
+    avsbench/s4_data/gt_masks/test/..., s4_box.json     AVSBench S4: one frame a video, masks filled from the boxes
+    music/solotest.json, duettest.json                  MUSIC: seven sound classes stand for the seven instruments
+    is3/synthetic_bbox.json                             IS3: one picture under the sounds of two classes seen in it
+    lists/heard.txt, lists/unheard.txt                  test clips by class, every second class unheard
+
+Where samples are not named as clips are, `pairs.csv` says which clips make them: `training evaluate --pairs`.
+"""
+
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from manifests.music import CATEGORIES
+from pipeline.files import write_whole
+from pipeline.synth.classes import LABELS
+from pipeline.synth.truth import Row
+
+FLICKR_SIDE, SIDE = 256, 224
+DISAGREEMENT = (-3, 0, 4)  # pixels by which each annotator's box is shifted
+INSTRUMENTS = dict(zip(LABELS, CATEGORIES, strict=False))  # the first seven classes
+Pairs = dict[str, tuple[str, str]]
+
+
+def write_formats(out: Path, truth: Iterable[list[Row]]) -> dict[str, int]:
+    """Write every format beside the VGGSound layout; returns how many samples each has."""
+    clips = [rows for rows in truth if rows[0]["split"] == "test" and _heard_and_seen(rows)]
+    return {
+        "flickr pictures": _flickr(out / "flickr" / "Annotations", clips),
+        "avsbench frames": _avsbench(out / "avsbench", clips),
+        "music frames": _music(out / "music", clips),
+        "is3 samples": _is3(out / "is3", clips),
+        "heard and unheard clips": _classes(out / "lists", clips),
+    }
+
+
+def _heard_and_seen(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row["sounding"] and row["on_screen"]]
+
+
+def _flickr(folder: Path, clips: list[list[Row]]) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    for rows in clips:
+        boxes = [_pixels(row, FLICKR_SIDE) for row in _heard_and_seen(rows)]
+        annotators = "".join(
+            f"<annotator>{''.join(_bbox(box, shift) for box in boxes)}</annotator>" for shift in DISAGREEMENT
+        )
+        write_whole(folder / f"{rows[0]['key']}.xml", f"<annotation>{annotators}</annotation>".encode())
+    return len(clips)
+
+
+def _bbox(box: list[int], shift: int) -> str:
+    names = ("xmin", "ymin", "xmax", "ymax")
+    moved = (min(max(value + shift, 0), FLICKR_SIDE) for value in box)
+    return "<bbox><id>1</id>" + "".join(f"<{n}>{v}</{n}>" for n, v in zip(names, moved, strict=True)) + "</bbox>"
+
+
+def _avsbench(folder: Path, clips: list[list[Row]]) -> int:
+    from PIL import Image
+
+    pairs, entries = {}, []
+    for rows in clips:
+        key, boxes = rows[0]["key"], [_pixels(row, SIDE) for row in _heard_and_seen(rows)]
+        name = f"{_word(rows[0]['label'])}/{key}/{key}_1"
+        mask = np.zeros((SIDE, SIDE), np.uint8)
+        for x1, y1, x2, y2 in boxes:
+            mask[y1:y2, x1:x2] = 255
+        stream, path = io.BytesIO(), folder / "s4_data" / "gt_masks" / "test" / f"{name}.png"
+        Image.fromarray(mask).save(stream, "PNG")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, stream.getvalue())
+        pairs[name] = (key, key)
+        around = [*np.min(boxes, axis=0)[:2].tolist(), *np.max(boxes, axis=0)[2:].tolist()]
+        entries.append({"image": f"/s4/visual_frames/{name}.png", "audio": f"/s4/{key}.wav", "gt_box": around})
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "s4_box.json", json.dumps(entries).encode())
+    _write_pairs(folder, pairs)
+    return len(clips)
+
+
+def _music(folder: Path, clips: list[list[Row]]) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    frames: dict[str, dict[str, object]] = {"solotest": {}, "duettest": {}}
+    pairs: Pairs = {}
+    for rows in clips:
+        found = _heard_and_seen(rows)
+        if len(found) > 2 or any(row["object_label"] not in INSTRUMENTS for row in found):
+            continue
+        key = rows[0]["key"]
+        name = f"{key}_0_1000/frame_005/00150.jpg"
+        boxes = [{"normbox": _corner_and_size(r), "category_id": INSTRUMENTS[r["object_label"]]} for r in found]
+        frames["solotest" if len(found) == 1 else "duettest"][name] = {"bbox": boxes}
+        pairs[name] = (key, key)
+    for list_name, entries in frames.items():
+        write_whole(folder / f"{list_name}.json", json.dumps(entries).encode())
+    _write_pairs(folder, pairs)
+    return len(pairs)
+
+
+def _is3(folder: Path, clips: list[list[Row]]) -> int:
+    """Each picture with two visible classes under a sound of either, from clips in which nothing else is heard."""
+    folder.mkdir(parents=True, exist_ok=True)
+    voices: dict[str, str] = {}
+    for rows in clips:
+        heard = {row["object_label"] for row in rows if row["sounding"]}
+        if len(heard) == 1:
+            voices.setdefault(heard.pop(), rows[0]["key"])
+    entries, pairs = [], {}
+    for number, rows in enumerate(clips):
+        seen = {row["object_label"]: row for row in rows if row["on_screen"]}
+        names = sorted(name for name in seen if name in voices)[:2]
+        for target in names if len(names) == 2 else ():
+            name = f"{_word(names[0])}_{_word(names[1])}_{number}_{_word(target)}"
+            image = {"image": f"/is3/images/{name}.jpg", "audio": f"/is3/audio_wav/{name}.wav"}
+            entries.append(image | {"gt_box": _pixels(seen[target], SIDE)})
+            pairs[name] = (rows[0]["key"], voices[target])
+    write_whole(folder / "synthetic_bbox.json", json.dumps(entries).encode())
+    _write_pairs(folder, pairs)
+    return len(entries)
+
+
+def _classes(folder: Path, clips: list[list[Row]]) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, name in enumerate(("heard", "unheard")):
+        keys = [rows[0]["key"] for rows in clips if LABELS.index(rows[0]["label"]) % 2 == part]
+        write_whole(folder / f"{name}.txt", "".join(f"{key}\n" for key in keys).encode())
+    return len(clips)
+
+
+def _write_pairs(folder: Path, pairs: Pairs) -> None:
+    lines = ["name,video,audio", *(f"{name},{video},{audio}" for name, (video, audio) in pairs.items())]
+    write_whole(folder / "pairs.csv", "\n".join(lines).encode())
+
+
+def _pixels(row: Row, side: int) -> list[int]:
+    return [int(side * row[name]) for name in ("x1", "y1", "x2", "y2")]
+
+
+def _corner_and_size(row: Row) -> list[float]:
+    return [row["x1"], row["y1"], row["x2"] - row["x1"], row["y2"] - row["y1"]]
+
+
+def _word(label: str) -> str:
+    """A class name without what separates names in these formats."""
+    return "".join(letter for letter in label if letter.isalnum())
