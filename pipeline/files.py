@@ -49,7 +49,8 @@ def read_table(path: Place, schema: "pa.Schema | None" = None) -> "pa.Table":
     import pyarrow.parquet as pq
 
     with path.open("rb") as handle:
-        return pq.read_table(handle, schema=schema)
+        # no reader threads: a command that ends right after reading would abort in arrow's shutdown now and then
+        return pq.read_table(handle, schema=schema, use_threads=False, pre_buffer=False)
 
 
 def remove_leftovers(folder: Place) -> None:
