@@ -33,6 +33,9 @@ class Data(Section):
 
     shards: Path = Path("shards")
     split: str = Field("train", description="clips of this split; clips without a split count as train")
+    train_list: str | None = Field(
+        None, description="train on this list's clips, whatever their split: a file, or a name of manifests/*.yaml"
+    )
     neighbours: Path = Path("knn")
     lists: Path = Field(Path("lists"), description="folder of released lists and annotations, searched by name")
     exclude_test: tuple[str, ...] = Field(

@@ -26,23 +26,11 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 from manifests.errors import InputError
 from pipeline.record import FRAME, SPECTROGRAM
 from pipeline.store import ShardStore, decode_spectrogram
+from training.clips import selected_rows
 from training.config import Data
 from training.order import Streams, epoch_sequence, segments, stream_rows
 from training.positives import Positives
 from training.views import clip_random, decode_image, random_view, squashed
-
-
-def selected_rows(store: ShardStore, data: Data, banned: Collection[str] = ()) -> np.ndarray:
-    """Boolean mask (N,) of the clips to train on: right split, no dropped flag, not banned. InputError when empty."""
-    split = np.array([value or "train" for value in store.table["split"].to_pylist()])
-    dropped = set(data.drop_flagged)
-    clean = np.array([dropped.isdisjoint(flags or ()) for flags in store.table["flags"].to_pylist()], dtype=bool)
-    allowed = np.array([key not in banned for key in store.keys], dtype=bool)
-    mask = (split == data.split) & clean & allowed
-    if not mask.any():
-        found = ", ".join(f"{name} ({(split == name).sum()})" for name in sorted(set(split.tolist())))
-        raise InputError(f"{store.folder} has no usable clip of split {data.split!r}; its splits are {found}.")
-    return mask
 
 
 class TrainingStream(IterableDataset):

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from index.embeddings import write_embeddings
 from pipeline.store import ShardStore
-from training.data import Pairing, selected_rows
+from training.clips import selected_rows
+from training.data import Pairing
 from training.overlaps import find_tests
 from training.predict import predict
 from training.runs import LoadedRun
@@ -20,7 +21,7 @@ def embed(run: LoadedRun, store: ShardStore, out: Path) -> tuple[int, bool]:
         "encoder": f"run {run.folder.parent.name}/{run.folder.name}",
         "manifest_sha256": store.manifest_sha256,
         "front_end": store.front_end,
-        "split": run.config.data.split,
+        "split": run.config.data.train_list or run.config.data.split,
     }
     rows = selected_rows(store, run.config.data, find_tests(run.config).banned).nonzero()[0].tolist()
     if _finished(out, facts):

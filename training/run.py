@@ -10,11 +10,12 @@ import torch
 
 from index.neighbours import Neighbours
 from manifests.errors import InputError
-from manifests.splits import IdList
+from manifests.splits import IdList, coverage
 from pipeline.store import ShardStore
 from training.best import BestKeeper
+from training.clips import selected_rows, train_list
 from training.config import RunConfig
-from training.data import TrainingStream, selected_rows
+from training.data import TrainingStream
 from training.loop import Trainer, check_replicas
 from training.order import Streams
 from training.overlaps import (
@@ -66,9 +67,14 @@ def start(config: RunConfig, runs: Path, device: str = "auto") -> tuple[Path, bo
 def _overlaps(stream: TrainingStream, tests: TestLists) -> tuple[IdList, list[str], dict[str, Any]]:
     """The training clips as a list, and what they share with the test sets."""
     trained = training_list([stream.store.keys[row] for row in np.flatnonzero(stream.selected)])
-    if not tests.banned:
-        return trained, *report_overlaps(trained, len(trained.ids), tests)
-    return trained, *report_overlaps(trained, int(selected_rows(stream.store, stream.data).sum()), tests)
+    before = selected_rows(stream.store, stream.data) if tests.banned else stream.selected
+    lines, document = report_overlaps(trained, int(before.sum()), tests)
+    listed = train_list(stream.data)
+    if listed is not None:
+        found = coverage(listed, stream.store.keys)
+        lines.insert(0, f"{len(found.found):,} of the {len(listed.ids):,} clips of {listed.name} are in the shards")
+        document["list"] = {"name": listed.name, "sha256": listed.sha256, "missing": list(found.missing)}
+    return trained, lines, document
 
 
 def _trainer(config: RunConfig, folder: Path, process: Ranks, tests: TestLists) -> Trainer:

@@ -87,7 +87,7 @@ def test_batch_must_divide_into_replicas() -> None:
 
 
 FROZEN_KEYS = """
-data: shards split neighbours lists exclude_test image_size squash crop_scale flip image_policy audio_policy
+data: shards split train_list neighbours lists exclude_test image_size squash crop_scale flip image_policy audio_policy
 data: colour_jitter audio_mean audio_deviation workers shuffle drop_flagged
 encoders: image audio
 optim: epochs batch_size replicas optimiser learning_rate weight_decay warmup_steps schedule precision

@@ -10,8 +10,8 @@ from index.neighbours import Neighbours
 from manifests.errors import InputError
 from pipeline.coverage import split_report
 from pipeline.store import ShardStore
+from training.clips import selected_rows
 from training.config import load_config
-from training.data import selected_rows
 from training.evaluate import Request, evaluate
 from training.overlaps import find_tests
 from training.positives import Positives
@@ -79,6 +79,25 @@ def test_a_list_that_is_not_there_is_said_aloud(shards, tmp_path, capsys) -> Non
     assert json.loads((folder / "overlaps.json").read_text())["not_found"] == ["vggss"]
     with pytest.raises(InputError, match="neither a file nor a known list"):
         find_tests(load_config(written(shards, tmp_path / "lists", "[vgss]")))
+
+
+def test_a_training_list_decides_over_the_split_and_says_what_the_shards_lack(shards, leaky, store, tmp_path, capsys):
+    splits = dict(zip(store.keys, store.table["split"].to_pylist(), strict=True))
+    chosen = [*sorted(splits, key=splits.get)[:3], *sorted(splits, key=splits.get)[-17:]]
+    assert {splits[key] for key in chosen} == {"train", "test"}
+    listed = tmp_path / "chosen.txt"
+    listed.write_text("".join(f"{key}.mp4\n" for key in [*chosen, "notthere000_000001"]))
+    options = (f"data.train_list={listed}", "data.drop_flagged=[]", "optim.batch_size=4")
+    folder, _ = start(load_config(written(shards, leaky, "[]"), options), tmp_path / "runs", "cpu")
+    assert "20 of the 21 clips of chosen are in the shards" in capsys.readouterr().out
+    assert set((folder / "training_clips.txt").read_text().split()) == set(chosen)
+    assert json.loads((folder / "overlaps.json").read_text())["list"]["missing"] == ["notthere000_000001"]
+
+
+def test_a_known_training_list_that_is_not_at_hand_is_asked_for(shards, leaky, tmp_path) -> None:
+    config = load_config(written(shards, leaky, "[vggss]"), ("data.train_list=vggss_10k",))
+    with pytest.raises(InputError, match=r"data.train_list is vggss_10k, whose file .* is not under data.lists"):
+        start(config, tmp_path / "runs", "cpu")
 
 
 def test_banned_clips_are_no_ones_neighbours(store, knn) -> None:
