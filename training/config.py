@@ -37,6 +37,9 @@ class Data(Section):
         None, description="train on this list's clips, whatever their split: a file, or a name of manifests/*.yaml"
     )
     neighbours: Path = Path("knn")
+    k: PositiveInt | None = Field(
+        None, description="a conceptual positive is one of the k nearest; default: of all in the neighbour lists"
+    )
     lists: Path = Field(Path("lists"), description="folder of released lists and annotations, searched by name")
     exclude_test: tuple[str, ...] = Field(
         ("vggss",), description="test sets whose clips are never trained on: files, or names of manifests/*.yaml"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from index.neighbours import Neighbours
+from index.neighbours import MADE_BY, Neighbours
 from manifests.errors import InputError
 from pipeline.record import FRAME, SPECTROGRAM
 from pipeline.store import ShardStore
@@ -20,11 +20,23 @@ class Positives:
     """The neighbours of a shard folder's training clips.
 
     `fetched`: a neighbour's picture and sound are wanted; `excluded`: masks of clips that are no true negatives are.
+    Only the `k` nearest count where k is given; InputError when the lists are shorter.
     """
 
     def __init__(
-        self, store: ShardStore, neighbours: Neighbours, needs: frozenset[str], banned: frozenset[str] = frozenset()
+        self,
+        store: ShardStore,
+        neighbours: Neighbours,
+        needs: frozenset[str],
+        banned: frozenset[str] = frozenset(),
+        k: int | None = None,
     ) -> None:
+        if k is not None and k > neighbours.k:
+            raise InputError(
+                f"data.k is {k}, but {neighbours.folder} lists {neighbours.k} neighbours a clip. Build the neighbours "
+                f"with `{MADE_BY} --k {k}`, or lower data.k."
+            )
+        self.k = k
         self.store, self.neighbours = store, neighbours
         self.allowed = np.array([key not in banned for key in neighbours.keys], dtype=bool)
         self.fetched, self.excluded = "neighbours" in needs, "exclusions" in needs
@@ -46,7 +58,7 @@ class Positives:
         return self.store.row_of(self.neighbours.keys[source.choice(kept)])
 
     def _lists(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.neighbours.image, self.neighbours.audio
+        return self.neighbours.image[:, : self.k], self.neighbours.audio[:, : self.k]
 
     def exclusions(self, keys: list[str]) -> dict[str, Tensor]:
         """(B, B) bool masks "image", "audio", "source": [i, j] is True when clip j is a neighbour of clip i in that

@@ -87,8 +87,8 @@ def test_batch_must_divide_into_replicas() -> None:
 
 
 FROZEN_KEYS = """
-data: shards split train_list neighbours lists exclude_test image_size squash crop_scale flip image_policy audio_policy
-data: colour_jitter audio_mean audio_deviation workers shuffle drop_flagged
+data: shards split train_list neighbours k lists exclude_test image_size squash crop_scale flip
+data: image_policy audio_policy colour_jitter audio_mean audio_deviation workers shuffle drop_flagged
 encoders: image audio
 optim: epochs batch_size replicas optimiser learning_rate weight_decay warmup_steps schedule precision
 evaluation: truth format negatives test_set protocols object_prior batch_size
