@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from measure_run import RUNS, alpha_sweep, context, one_thread, train_and_score
 from plan import Entry, Plan, describe, neighbours_folder, read_plan
 from prepare import command, prepare
@@ -116,7 +117,7 @@ def result(comparison: Comparison) -> dict[str, Any]:
     folders = {seed: comparison.folder(ezvsl, seed) for seed in plan.seeds}
     return {
         "command": shlex.join(["python", "benchmarks/methods/compare.py", *sys.argv[1:]]),
-        "hardware": {"cores": len(os.sched_getaffinity(0)), "machine": platform.machine(), "gpu": None},
+        "hardware": {"cores": len(os.sched_getaffinity(0)), "machine": platform.machine(), "gpu": gpu()},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "plan": plan.content,
         "chosen_temperatures": comparison.chosen,
@@ -125,6 +126,11 @@ def result(comparison: Comparison) -> dict[str, Any]:
         "alpha": {str(seed): alpha_sweep(path, plan.alphas) for seed, path in folders.items()},
         "runs": comparison.lines,
     }
+
+
+def gpu() -> str | None:
+    """The accelerator's name, None when runs are trained on the processor."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 def main() -> None:

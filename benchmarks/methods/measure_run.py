@@ -19,6 +19,7 @@ from training.report.comparison import values_of
 from training.run import start
 from training.runs import load_run
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 RUNS = Path("runs")
 HEARD, UNHEARD, NEGATIVES = Path("heard.txt"), Path("unheard.txt"), Path("synth/vggss_test_plus_silent.csv")
 TRUTH = Path("synth/vggss.json")
@@ -33,16 +34,16 @@ def one_thread() -> None:
 
 def train_and_score(config: RunConfig) -> dict[str, Any]:
     """Train (or resume, or find) a run and score it; returns its line of the result."""
-    folder, _ = start(config, RUNS, "cpu")
+    folder, _ = start(config, RUNS, DEVICE)
     steps, seconds = (float(part.split()[0]) for part in (folder / "DONE").read_text().split(","))
     parts = (HEARD, UNHEARD)
     requests = [
         Request(clips=parts, protocols=(*LOCALISATION, "retrieval")),
         Request(negatives=NEGATIVES, test_set="synth-extended", protocols=("slavc_relative",)),
     ]
-    last = load_run(folder)
+    last = load_run(folder, DEVICE)
     results = [result for request in requests for result in evaluate(last, request)]
-    early = evaluate(load_run(folder, weights="best"), Request(clips=parts[:1], protocols=LOCALISATION[:2]))
+    early = evaluate(load_run(folder, DEVICE, "best"), Request(clips=parts[:1], protocols=LOCALISATION[:2]))
     history = json.loads((folder / "validation.json").read_text())
     return {
         "name": config.name,
