@@ -48,19 +48,24 @@ class Comparison:
         self._entries(neighbourly)
         self._mine(entry for entry in self.plan.ablations if entry.neighbours is not None)
         for entry in self.plan.ablations:
-            self.chosen[entry.name] = self.chosen[entry.like]
+            self.chosen[entry.name] = self.chosen[entry.temperature_of]
         self._train((entry, seed) for entry in self.plan.ablations for seed in entry.seeds or self.plan.seeds)
 
     def _entries(self, entries: Iterable[Entry]) -> None:
         """With the first seed at every temperature, then with the other seeds at the one that was better."""
         entries, first = list(entries), self.plan.seeds[0]
-        tried = [(entry, first, value) for entry in entries for value in entry.temperatures or (None,)]
+        tried = [(entry, first, value) for entry in entries for value in self._temperatures(entry)]
         found = self._train_at(tried)
         for entry in entries:
             own = [at for at, (other, _, _) in enumerate(tried) if other.name == entry.name]
             best = max(own, key=lambda at: found[at]["validation"][-1])
             self.chosen[entry.name] = tried[best][2]
         self._train((entry, seed) for seed in self.plan.seeds[1:] for entry in entries)
+
+    def _temperatures(self, entry: Entry) -> tuple[float | None, ...]:
+        if entry.temperature_of is not None:
+            return (self.chosen[entry.temperature_of],)
+        return entry.temperatures or (None,)
 
     def _train(self, wanted: Iterable[tuple[Entry, int]]) -> None:
         self._train_at([(entry, seed, self.chosen[entry.name]) for entry, seed in wanted])
@@ -90,14 +95,14 @@ class Comparison:
                 }
 
     def _neighbours(self, miner: str, seed: int, out: Path) -> None:
-        source = self.plan.seeds[0] if miner == RANDOM else seed
-        entry = next(one for one in self.plan.methods if one.name == (miner if miner != RANDOM else "lvs_vanilla"))
-        run = self.folder(entry, source)
-        embeddings = Path(f"embeddings-{entry.name}-s{source}")
-        command("training", "embed", run, "--out", embeddings)
-        drawn = ("--random", seed) if miner == RANDOM else ()
-        shards = ("--embeddings", embeddings, "--shards", "shards")
-        command("index", "build-knn", "--k", self.plan.neighbours_k, *shards, "--out", out, *drawn)
+        common = ("--k", self.plan.neighbours_k, "--shards", "shards", "--out", out)
+        if miner == RANDOM:
+            command("index", "random-knn", "--seed", seed, *common)
+            return
+        entry = next(one for one in self.plan.methods if one.name == miner)
+        embeddings = f"embeddings-{miner}-s{seed}"
+        command("training", "embed", self.folder(entry, seed), "--out", embeddings)
+        command("index", "build-knn", "--embeddings", embeddings, *common)
 
     def folder(self, entry: Entry, seed: int) -> Path:
         """The run folder of an entry at its chosen temperature."""

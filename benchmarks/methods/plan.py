@@ -20,7 +20,7 @@ class Entry:
     temperatures: tuple[float, ...] = ()  # tried with the first seed; none: the method has none
     neighbours: str | None = None  # the entry whose run mines them, or "random"
     seeds: tuple[int, ...] | None = None  # fewer than the plan's
-    like: str | None = None  # an ablation's entry: takes its temperature from there, too
+    temperature_of: str | None = None  # the entry whose temperature it takes, with each seed
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,14 @@ class Plan:
 
 
 def read_plan(path: Path) -> Plan:
-    """The plan; an ablation's sections lie on top of those of the entry it is `like`."""
+    """The plan; an ablation's sections lie on top of those of the entry it is `like`, whose temperature it takes."""
     content = yaml.safe_load(path.read_text())
     methods = {name: _entry(name, given) for name, given in content["methods"].items()}
     ablations = []
     for name, given in content["ablations"].items():
-        base = content["methods"][given["like"]]
-        ablations.append(_entry(name, merged({k: v for k, v in base.items() if k != "temperatures"}, given)))
+        base = {k: v for k, v in content["methods"][given["like"]].items() if k != "temperatures"}
+        changes = {k: v for k, v in given.items() if k != "like"}
+        ablations.append(_entry(name, merged(base, changes) | {"temperature_of": given["like"]}))
     scalars = ("corpus", "pretraining", "heard_classes", "validation_clips", "neighbours_k", "common")
     return Plan(
         **{name: content[name] for name in scalars},
@@ -60,10 +61,11 @@ def read_plan(path: Path) -> Plan:
 
 
 def _entry(name: str, given: dict[str, Any]) -> Entry:
-    own = ("temperatures", "neighbours", "seeds", "like")
+    own = ("temperatures", "temperature_of", "neighbours", "seeds")
     sections = {key: value for key, value in given.items() if key not in own}
     lists = {key: tuple(given[key]) for key in ("temperatures", "seeds") if key in given}
-    return Entry(name, sections, neighbours=given.get("neighbours"), like=given.get("like"), **lists)
+    named = {key: given.get(key) for key in ("temperature_of", "neighbours")}
+    return Entry(name, sections, **lists, **named)
 
 
 def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
