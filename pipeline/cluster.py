@@ -57,6 +57,7 @@ def _local(workers: int) -> Iterator["Client"]:
 def _remote(scheduler: str) -> Iterator["Client"]:
     from distributed import Client
 
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost scheduler is told in our words
     try:
         client = Client(scheduler, timeout=WAIT_FOR_SCHEDULER)
     except (OSError, ValueError) as error:
@@ -103,7 +104,8 @@ def run_all(client: "Client", work: Callable[..., Result], jobs: Sequence[tuple[
         raise WorkFailed(f"A shard lost its worker {ALLOWED_FAILURES} times and was given up ({error}).") from error
     except (CancelledError, CommClosedError) as error:
         raise WorkFailed(
-            f"The Dask cluster was lost ({error}). Finished shards are kept; the same command continues."
+            "The Dask cluster was lost: its scheduler is gone or has dropped this command's work. Finished shards are "
+            "kept; the same command continues, with any --scheduler or none."
         ) from error
 
 
