@@ -4,8 +4,10 @@ Every reader of this package starts here, so that a result can say which exact t
 hash is that of the uncompressed content, equal for `list.txt` and `list.txt.gz`.
 """
 
+import csv
 import gzip
 import hashlib
+import io
 import json
 import zlib
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import InputError
+
+MOST_UNPACKED = 1 << 28  # bytes a gzipped list may unpack to; released ones have up to 8 million
 
 
 @dataclass(frozen=True)
@@ -33,21 +37,42 @@ class Content:
         except UnicodeDecodeError as error:
             raise InputError(f"{self.path} is not a text file ({error}). Give the list or annotation file.") from error
 
+    def rows(self) -> list[list[str]]:
+        """The content as csv rows, empty lines left out. A quote that is not closed would swallow rows: InputError."""
+        reader = csv.reader(io.StringIO(self.text(), newline=""), strict=True)
+        try:
+            return [row for row in reader if any(field.strip() for field in row)]
+        except csv.Error as error:
+            raise InputError(
+                f"{self.path} is broken as csv at line {reader.line_num} ({error}). A quote may be missing or left "
+                "over there or before; correct the file."
+            ) from error
+
     def json(self) -> Any:
         """The content as JSON."""
         try:
             return json.loads(self.text())
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise InputError(
                 f"{self.path} is not valid JSON ({error}). Download the file again or check its format."
             ) from error
 
 
 def read_content(path: Path | str) -> Content:
-    """Read a whole file; `.gz` files are uncompressed. InputError when it cannot be read."""
+    """Read a whole file; `.gz` files are unpacked, up to MOST_UNPACKED bytes. InputError when it cannot be read."""
     path = Path(path)
     try:
-        raw = path.read_bytes()
-        return Content(path, gzip.decompress(raw) if path.suffix == ".gz" else raw)
+        content = _unpacked(path) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read ({error}). Check the path and that the file is complete.") from error
+    if path.suffix == ".gz" and len(content) > MOST_UNPACKED:
+        raise InputError(
+            f"{path} unpacks to more than {MOST_UNPACKED >> 20} MiB, which no list of clips does. Check where it comes "
+            "from; a list that really is so long can be given unpacked."
+        )
+    return Content(path, content)
+
+
+def _unpacked(path: Path) -> bytes:
+    with gzip.open(path) as handle:
+        return handle.read(MOST_UNPACKED + 1)

@@ -6,8 +6,6 @@ the classes of the positives: same id twice is "real" (a silent moment of that v
 "hard", of two classes "easy"; "unknown" where a class is not known, as for all of Extended Flickr.
 """
 
-import csv
-import io
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +59,7 @@ def pair_key(name: str) -> str:
 def read_extended(path: Path | str, positives: TestSet) -> ExtendedSet:
     """Read the negatives' csv beside its positives. InputError for another header, a bad row or a pair given twice."""
     content = read_content(path)
-    rows = [row for row in csv.reader(io.StringIO(content.text())) if row]
+    rows = content.rows()
     if not rows or rows[0] != HEADER:
         raise InputError(
             f"{path} does not start with the header video,audio,label. Give vggss_test_plus_silent.csv or "

@@ -5,9 +5,7 @@ millisecond names, one to four csv columns, JSON annotations, pairs. `read_ids` 
 so that "vggss_144k contains 3,709 of the 5,158 test clips" is one intersection.
 """
 
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -130,9 +128,9 @@ def _names(content: Content, split: str | None) -> Iterator[str]:
     if "&" in text.partition("\n")[0]:
         rows = ([line.split("&")[1]] for line in text.splitlines() if line.count("&") == 4)
     else:
-        rows = csv.reader(io.StringIO(text))
+        rows = content.rows()
     for number, row in enumerate(rows):
-        if not row or not row[0].strip() or (number == 0 and row[0].strip().lower() in _HEADERS):
+        if not row[0].strip() or (number == 0 and row[0].strip().lower() in _HEADERS):
             continue
         if split is not None and not _has_split(row):
             raise InputError(f"{content.path} has no split column (row {row}), so split {split} cannot be chosen.")

@@ -4,14 +4,13 @@
 per clip key. Ingest joins these rows to the clips it finds; of several rows of one clip the first is kept, and counted.
 """
 
-import csv
-import gzip
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from manifests.content import Content, read_content
 from manifests.errors import InputError
 from manifests.keys import parse_clip_name
 
@@ -60,22 +59,20 @@ class LabelTable:
 
 def read_labels(path: Path) -> LabelTable:
     """Read a label list of any known format; `.gz` is unpacked. InputError names the formats when none fits."""
-    text = _read_text(path)
+    content = read_content(path)
+    text = _text(content)
     if path.name.removesuffix(".gz").lower().endswith(".json") or text.lstrip()[:1] in ("[", "{"):
-        form, labels = _read_json(path, text)
+        form, labels = _read_json(path, content.json())
         return _table(path, form, labels, headers=0)
-    return _read_rows(path, text)
+    return _read_rows(content, text)
 
 
-def _read_text(path: Path) -> str:
+def _text(content: Content) -> str:
     try:
-        content = path.read_bytes()
-        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
-    except (OSError, EOFError) as error:
-        raise InputError(f"The label list {path} cannot be read ({error}). Check the path given to --meta.") from error
+        return content.content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"The label list {path} is not text in UTF-8 ({error}). Known formats: {KNOWN_FORMATS}."
+            f"The label list {content.path} is not text in UTF-8 ({error}). Known formats: {KNOWN_FORMATS}."
         ) from error
 
 
@@ -94,10 +91,11 @@ def _table(path: Path, form: str, labels: Iterable[ClipLabel], headers: int) -> 
 # --- text: one clip a line -------------------------------------------------------------------------------------------
 
 
-def _read_rows(path: Path, text: str) -> LabelTable:
+def _read_rows(content: Content, text: str) -> LabelTable:
+    path = content.path
     if "&" in text.split("\n", 1)[0]:
         return _table(path, "AVE annotations", _ave_labels(path, text), headers=0)
-    rows = [row for row in csv.reader(text.splitlines()) if any(field.strip() for field in row)]
+    rows = content.rows()
     header = _header(rows[0]) if rows else None
     if header is not None:
         return _table(path, "csv with a header", _named_columns(path, header, rows[1:]), headers=1)
@@ -184,13 +182,7 @@ def _ave_labels(path: Path, text: str) -> Iterator[ClipLabel]:
 # --- json ------------------------------------------------------------------------------------------------------------
 
 
-def _read_json(path: Path, text: str) -> tuple[str, Iterator[ClipLabel]]:
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"The label list {path} is not valid json ({error}). Download it again or repair it."
-        ) from error
+def _read_json(path: Path, content: Any) -> tuple[str, Iterator[ClipLabel]]:
     match content:
         case {"videos": dict(by_label)}:
             return "MUSIC ids by label", _music_labels(by_label)

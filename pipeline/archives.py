@@ -6,6 +6,8 @@ task reads them all in one pass. Member names are data: absolute paths, `..` and
 
 import hashlib
 import json
+import lzma
+import math
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -17,7 +19,11 @@ from pipeline.remote import Place, RemotePath, Status, StorageLost
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 LARGEST_MEMBER = 1 << 30  # bytes; one member is held in memory, and a tar header can claim any size
-BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error)
+LARGEST_NAME = 1 << 20  # bytes of a long name or of other words about a member, which the library holds in memory
+# Bytes that a compressed archive may unpack to: videos hardly shrink, one made to fill a machine does 1,000-fold.
+MOST_UNPACKED, MOST_UNPACKED_RATIO = 4 << 30, 100
+WORDS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ def _list(path: Place) -> tuple[list[ArchiveMember], str | None]:
     members: list[ArchiveMember] = []
     try:
         with _open(path) as archive:
-            for position, info in enumerate(_headers(archive)):
+            for position, info in enumerate(_headers(archive, path)):
                 if not info.isdir():
                     members.append(_member(info, position, seekable=not is_compressed(path.name)))
     except StorageLost:
@@ -86,11 +92,22 @@ def _problem(info: tarfile.TarInfo) -> str | None:
         return "its path leads out of the archive"
     if not info.isreg():
         return "it is a link or a device, not a file"
+    if info.issparse():
+        return "it is stored with holes (tar --sparse); pack it without"
     return f"it claims {info.size} bytes, more than {LARGEST_MEMBER}" if info.size > LARGEST_MEMBER else None
 
 
 class _StrictHeader(tarfile.TarInfo):
-    """A member header that complains: the library takes garbage behind the first member for the archive's end."""
+    """A member header that complains where the library takes garbage for the archive's end or obeys a hostile size."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_StrictHeader":
+        info = super().frombuf(buf, encoding, errors)
+        if info.size < 0:  # the library would go back and meet this header again, for ever
+            raise tarfile.InvalidHeaderError("a negative size")
+        if info.type in WORDS and info.size > LARGEST_NAME:
+            raise tarfile.InvalidHeaderError(f"a name of {info.size} bytes")
+        return info
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> tarfile.TarInfo:
@@ -108,9 +125,12 @@ def _open(path: Place) -> tarfile.TarFile:
     return tarfile.open(path, mode, tarinfo=_StrictHeader, errorlevel=1)
 
 
-def _headers(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+def _headers(archive: tarfile.TarFile, path: Place) -> Iterator[tarfile.TarInfo]:
+    most = MOST_UNPACKED + MOST_UNPACKED_RATIO * path.stat().st_size if is_compressed(path.name) else math.inf
     while (info := archive.next()) is not None:
         archive.members = []  # the library keeps every header it met; those of 200,000 clips are not small
+        if info.offset_data + info.size > most:
+            raise tarfile.ReadError(f"it unpacks to more than {most} bytes, as no archive of videos does")
         yield info
 
 
@@ -119,7 +139,7 @@ class ForwardReader:
 
     def __init__(self, path: Place) -> None:
         self._archive = _open(path)
-        self._headers = enumerate(_headers(self._archive))
+        self._headers = enumerate(_headers(self._archive, path))
 
     def read(self, position: int) -> bytes:
         """The content of member `position`; positions must increase. Raises one of BROKEN when it cannot be read."""

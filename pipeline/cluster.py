@@ -6,6 +6,7 @@ counts. Only a window of tasks is handed out at a time, so memory and scheduler 
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -14,10 +15,12 @@ from typing import TYPE_CHECKING, TypeVar
 from manifests.errors import InputError, WorkFailed
 
 if TYPE_CHECKING:
-    from distributed import Client, Scheduler
+    from distributed import Client, Future, Scheduler
 
 Result = TypeVar("Result")
 WAIT_FOR_SCHEDULER, WAIT_FOR_WORKERS = 20, 60  # seconds
+LAST_WORKER_GONE = 300.0  # seconds that a scheduler may be without any worker before the command gives up
+ASK_EVERY = 30.0  # seconds without a result after which the scheduler is asked whether it still has workers
 ALLOWED_FAILURES = 50  # worker deaths a task survives; three, Dask's default, would let one bad node end a shard
 
 
@@ -54,6 +57,7 @@ def _local(workers: int) -> Iterator["Client"]:
 def _remote(scheduler: str) -> Iterator["Client"]:
     from distributed import Client
 
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost scheduler is told in our words
     try:
         client = Client(scheduler, timeout=WAIT_FOR_SCHEDULER)
     except (OSError, ValueError) as error:
@@ -79,23 +83,55 @@ def _tolerate_worker_deaths(dask_scheduler: "Scheduler") -> None:
 def run_all(client: "Client", work: Callable[..., Result], jobs: Sequence[tuple[object, ...]]) -> Iterator[Result]:
     """Results of `work(*job)` in order of completion, never more than a few jobs per worker handed out at a time.
 
-    Raises what a job raised, and WorkFailed when the cluster is lost or keeps losing the workers of a job.
+    Raises what a job raised, and WorkFailed when the cluster is lost, keeps losing the workers of a job, or has been
+    without a worker for LAST_WORKER_GONE seconds.
     """
-    from distributed import CancelledError, as_completed
+    from distributed import CancelledError
     from distributed.comm import CommClosedError
     from distributed.scheduler import KilledWorker
 
     waiting = iter(jobs)
     window = 2 * max(1, sum(client.nthreads().values()))
-    running = as_completed([client.submit(work, *job, pure=False) for job in islice(waiting, window)])
+    running = {client.submit(work, *job, pure=False) for job in islice(waiting, window)}
     try:
-        for future in running:
-            yield future.result()
-            for job in islice(waiting, 1):
-                running.add(client.submit(work, *job, pure=False))
+        while running:
+            done = _finished(client, running)
+            running -= done
+            for future in done:
+                yield future.result()
+                running |= {client.submit(work, *job, pure=False) for job in islice(waiting, 1)}
     except KilledWorker as error:
         raise WorkFailed(f"A shard lost its worker {ALLOWED_FAILURES} times and was given up ({error}).") from error
     except (CancelledError, CommClosedError) as error:
         raise WorkFailed(
-            f"The Dask cluster was lost ({error}). Finished shards are kept; the same command continues."
+            "The Dask cluster was lost: its scheduler is gone or has dropped this command's work. Finished shards are "
+            "kept; the same command continues, with any --scheduler or none."
         ) from error
+
+
+def _finished(client: "Client", running: set["Future"]) -> set["Future"]:
+    """Those that end next. A scheduler without workers keeps its tasks for ever, so it is asked from time to time."""
+    from distributed import wait
+
+    alone_since = None
+    while True:
+        try:
+            return set(wait(running, timeout=min(ASK_EVERY, LAST_WORKER_GONE), return_when="FIRST_COMPLETED").done)
+        except TimeoutError:
+            if _has_workers(client):
+                alone_since = None
+                continue
+        alone_since = alone_since or time.monotonic()
+        if time.monotonic() - alone_since >= LAST_WORKER_GONE:
+            raise WorkFailed(
+                f"The Dask scheduler at {client.scheduler.address} has had no worker for {LAST_WORKER_GONE:g} s, and "
+                "work is left. Start workers again and repeat the command: finished shards are kept."
+            )
+
+
+def _has_workers(client: "Client") -> bool:
+    """Whether the scheduler has any; a scheduler that does not answer is the client's to find again or to give up."""
+    try:
+        return bool(client.nthreads())
+    except OSError:
+        return True

@@ -84,6 +84,7 @@ def run_ingest(request: IngestRequest) -> None:
             return
         with _explained(out):
             make_shards(request, plan)
+            _tidy(out)  # of workers that were lost on the way
             write_tables(out, plan)
         counts = total(out, plan)
         report(out, plan, counts, time.monotonic() - started)
@@ -148,9 +149,13 @@ def prepare(request: IngestRequest) -> Plan:
         else:
             _check_untouched(request.out)
             save(plan, folder)
-        for leftovers in (request.out, request.out / DONE):
-            remove_leftovers(leftovers)
+        _tidy(request.out)
     return plan
+
+
+def _tidy(out: Place) -> None:
+    for folder in (out, out / PLAN, out / DONE):
+        remove_leftovers(folder)
 
 
 def _check_untouched(out: Place) -> None:

@@ -98,18 +98,27 @@ def join_key(path: str) -> str:
 
 
 def pair_up(sounds: Sequence[str], pictures: Mapping[str, Sequence[str]], videos: Collection[str]) -> Pairing:
-    """Match sounds with `pictures` (names by folder). `videos` are the join keys of clips that need no pairing."""
+    """Match sounds with `pictures` (names by folder). `videos` are the join keys of clips that need no pairing.
+
+    AVSBench's numbered pictures, in a folder of the video's name, are paired even so: its boxes and masks are theirs.
+    """
     by_key: dict[str, list[str]] = defaultdict(list)
+    of_videos: dict[str, list[str]] = defaultdict(list)
     for sound in sounds:
-        if (key := join_key(sound)) not in videos:
-            by_key[key].append(sound)
-    result = Pairing(unused=_suffixes(sound for sound in sounds if join_key(sound) in videos))
+        key = join_key(sound)
+        (of_videos if key in videos else by_key)[key].append(sound)
+    result = Pairing()
     lonely: list[tuple[str, str]] = []
     for folder in sorted(pictures):
         if MASK_FOLDERS.isdisjoint(PurePosixPath(folder).parts):
-            lonely += [(folder, name) for name in _pair_folder(folder, pictures[folder], by_key, result)]
+            names: Sequence[str] = pictures[folder]
+            if join_key(folder) in of_videos:
+                names = _pair_numbered(folder, names, of_videos, result)
+            lonely += [(folder, name) for name in _pair_folder(folder, names, by_key, result)]
         else:
             result.unused += _suffixes(pictures[folder])
+    used = {pair.sound for pair in result.pairs}
+    result.unused += _suffixes(sound for group in of_videos.values() for sound in group if sound not in used)
     _settle_the_lonely(lonely, by_key, result)
     return result
 
@@ -119,9 +128,7 @@ def _pair_folder(folder: str, names: Sequence[str], sounds: Mapping[str, list[st
     pairs = [_pair(folder, name, sounds.get(join_key(name))) for name in names]
     result.pairs += [pair for pair in pairs if pair]
     rest = [name for name, pair in zip(names, pairs, strict=True) if pair is None]
-    numbered = [_numbered_pair(folder, name, sounds) for name in rest]
-    result.pairs += [pair for pair in numbered if pair]
-    rest = [name for name, pair in zip(rest, numbered, strict=True) if pair is None]
+    rest = _pair_numbered(folder, rest, sounds, result)
     if rest and (of_folder := sounds.get(join_key(folder))):
         chosen = representative(rest)
         sound = nearest(str(PurePosixPath(folder).parent), of_folder)
@@ -133,6 +140,13 @@ def _pair_folder(folder: str, names: Sequence[str], sounds: Mapping[str, list[st
 
 def _pair(folder: str, name: str, sounds: list[str] | None) -> Pair | None:
     return Pair(str(PurePosixPath(folder, name)), nearest(folder, sounds), SAME_NAME) if sounds else None
+
+
+def _pair_numbered(folder: str, names: Sequence[str], sounds: Mapping[str, list[str]], result: Pairing) -> list[str]:
+    """Pair one folder's pictures `<video>_<n>`; the names that are none."""
+    numbered = [_numbered_pair(folder, name, sounds) for name in names]
+    result.pairs += [pair for pair in numbered if pair]
+    return [name for name, pair in zip(names, numbered, strict=True) if pair is None]
 
 
 def _numbered_pair(folder: str, name: str, sounds: Mapping[str, list[str]]) -> Pair | None:

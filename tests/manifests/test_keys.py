@@ -14,6 +14,9 @@ from manifests.keys import parse_clip_name
 METADATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "metadata"
 ids = st.text(string.ascii_letters + string.digits + "_-", min_size=11, max_size=11)
 starts = st.integers(0, 35_752)
+leading = st.builds(
+    "{}{}{}".format, st.sampled_from("-_v"), st.text("_-v1a", min_size=9, max_size=9), st.sampled_from("-_7")
+)
 
 
 @given(ids, starts)
@@ -47,6 +50,20 @@ def test_any_name_gives_a_key_that_is_the_stem_or_canonical(stem: str) -> None:
         assert name.key == f"{name.source_id}_{name.start_seconds:06d}"
         assert len(name.source_id) == 11
         assert name.source_id in stem
+
+
+@given(st.one_of(st.text(max_size=40), st.text("vAz09_-.", max_size=34)))
+def test_keys_are_fixed_points(stem: str) -> None:
+    key = parse_clip_name(stem).key
+    assert parse_clip_name(key).key == key
+
+
+@given(st.lists(st.tuples(leading, starts), min_size=2, max_size=2, unique=True))
+def test_two_clips_never_share_a_key(pair: list[tuple[str, int]]) -> None:
+    """Whatever their ids begin or end with, and whichever spelling each is met in."""
+    (one, first), (two, second) = pair
+    for other in (f"{two}_{second}", f"v{two}_{second:06d}", f"{two}_{second * 1000}_{second * 1000 + 10_000}"):
+        assert parse_clip_name(f"{one}_{first}").key != parse_clip_name(other).key
 
 
 @given(ids, starts, st.integers(0, 100_000).filter(lambda length: length not in (10, 10_000)))

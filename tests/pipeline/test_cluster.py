@@ -2,7 +2,7 @@
 
 import pytest
 
-from manifests.errors import InputError
+from manifests.errors import InputError, WorkFailed
 from pipeline.cluster import connected, run_all
 
 
@@ -20,3 +20,21 @@ def test_no_scheduler_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.cluster.WAIT_FOR_SCHEDULER", 0.5)
     with pytest.raises(InputError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         connected("tcp://127.0.0.1:9", 1).__enter__()
+
+
+def test_a_scheduler_without_workers_is_given_up_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only worker leaves for good; one that leaves and comes back in time costs nothing."""
+    from distributed import Client, LocalCluster
+
+    monkeypatch.setattr("pipeline.cluster.LAST_WORKER_GONE", 2.0)
+    monkeypatch.setattr("pipeline.cluster.ASK_EVERY", 0.2)
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        results = run_all(client, pow, [(base, 2) for base in range(20)])
+        seen = [next(results)]
+        cluster.scale(0)
+        cluster.scale(1)
+        seen += list(results)
+        assert sorted(seen) == [base**2 for base in range(20)]
+        cluster.scale(0)
+        with pytest.raises(WorkFailed, match=r"has had no worker for 2 s.*repeat the command"):
+            list(run_all(client, pow, [(2, 3)]))

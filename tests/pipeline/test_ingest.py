@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -161,11 +162,14 @@ if __name__ == "__main__":
 """
 
 
-def start(tmp_path: Path, source: Path, out: Path, clips: int, **popen: object) -> subprocess.Popen[str]:
-    script = tmp_path / "command.py"
-    script.write_text(COMMAND)
+def start(
+    tmp_path: Path, source: Path, out: Path, *more: object, script: str = COMMAND, **popen: object
+) -> subprocess.Popen[str]:
+    """The command in a process of its own; `more` follows source and out on its command line."""
+    path = tmp_path / "command.py"
+    path.write_text(script)
     environment = os.environ | {"PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[2]}"}
-    arguments = [sys.executable, str(script), str(source), str(out), str(clips)]
+    arguments = [sys.executable, str(path), str(source), str(out), *map(str, more)]
     return subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True, **popen)
 
 
@@ -201,6 +205,61 @@ def test_kill_9_then_the_same_command_gives_the_same_bytes(tmp_path: Path, decod
     assert not list(out.glob(".*.tmp"))
     run_ingest(replace(request, out=tmp_path / "undisturbed"))
     assert fingerprints(out) == fingerprints(tmp_path / "undisturbed")
+
+
+KILLED = """
+import importlib, os, signal, sys
+from pathlib import Path
+from pipeline.ingest import IngestRequest, run_ingest
+
+def kill_all_at(module, name, call):
+    "Every process of the run ends when one of them makes this call of module.name for the given time."
+    place = importlib.import_module(module)
+    real, made = getattr(place, name), 0
+    def deadly(*arguments, **options):
+        nonlocal made
+        made += 1
+        if made == call:
+            os.killpg(0, signal.SIGKILL)
+        return real(*arguments, **options)
+    setattr(place, name, deadly)
+
+kill_all_at(sys.argv[3], sys.argv[4], int(sys.argv[5]))  # workers import this file too
+if __name__ == "__main__":
+    source, out = map(Path, sys.argv[1:3])
+    run_ingest(IngestRequest((source,), out, decoder="fake_decoders:decode", workers=1, shard_clips=4))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("moment", "module", "name", "call", "tars"),
+    [
+        ("the clips are planned, the plan not closed", "pipeline.plan", "save_head", 1, 0),
+        ("the first shard is begun", "pipeline.shard_job", "load_shard", 1, 0),
+        ("half of the second tar is written", "pipeline.shard_job", "manifest_row", 7, 1),
+        ("the second tar is there, its rows are not", "pipeline.shard_job", "rows_path", 3, 2),
+        ("the second shard is finished, its journal there", "pipeline.shard_job", "forget", 2, 2),
+        ("the manifest is there, the rejects are not", "pipeline.ingest", "_write_table", 2, 3),
+        ("all is there but the index", "pipeline.ingest", "write_whole", 1, 3),
+    ],
+    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) and " " in value else None,
+)
+def test_kill_9_at_this_moment(tmp_path: Path, moment: str, module: str, name: str, call: int, tars: int) -> None:
+    source = corpus(tmp_path / "src", *(f"ok {number}" for number in range(10)), "no_audio", "segv")
+    out = tmp_path / "out"
+    process = start(tmp_path, source, out, module, name, call, script=KILLED, start_new_session=True)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, moment
+    assert not (out / "index.json").exists()
+    visible = {path.name: path.read_bytes() for path in out.glob("shard*")}
+    assert len(visible) == tars
+    request = request_for(source, out, shard_clips=4)
+    run_ingest(request)
+    assert {name: (out / name).read_bytes() for name in visible} == visible, "a half tar was visible"
+    run_ingest(replace(request, out=tmp_path / "undisturbed"))
+    assert fingerprints(out) == fingerprints(tmp_path / "undisturbed")
+    assert not [*out.rglob(".*"), *out.glob("journal/*")]
 
 
 def test_two_ingests_into_one_folder(tmp_path: Path) -> None:

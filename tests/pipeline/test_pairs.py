@@ -119,6 +119,18 @@ def test_videos_that_are_named_and_cut_elsewhere_keep_their_names(tmp_path: Path
     assert not listing.refusals
 
 
+def test_pictures_of_avsbench_stay_beside_their_raw_videos(tmp_path: Path) -> None:
+    """Boxes and masks name the pictures, so a video of the same name does not stand in for them."""
+    tree(tmp_path, *S4, *MASKS, "s4_data/raw_videos/test/dog/x_1.mp4", "s4_data/raw_videos/test/dog/z.mp4")
+    tree(tmp_path, "s4_data/audio_wav/test/dog/z.wav", "s4_data/audio_wav/test/dog/z.jpg", "frames/z/001.jpg")
+    listing = list_sources([tmp_path])
+    assert sorted(clip.key for clip in listing.clips) == sorted(
+        ["x_1", "z", *(f"dog/x_1/x_1_{number}" for number in range(1, 6))]
+    )
+    assert listing.others == {".png": 5, ".jpg": 2, ".wav": 1}
+    assert not listing.refusals
+
+
 def test_mixed_layouts_in_one_folder(tmp_path: Path) -> None:
     for corpus, (names, _, _) in LAYOUTS.items():
         if "SoundNet" not in corpus:
