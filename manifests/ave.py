@@ -2,12 +2,16 @@
 
 `Annotations.txt` has lines `category&video&quality&start&end`, seconds 0..10 of the ten-second clip. Rows are (video,
 category) pairs: 4,143 rows of 4,097 videos in the released file, one of them with an empty span (line 27).
+
+The split orders (`test_order.h5`: zero-based row numbers) are HDF5, which nothing else here needs a library for: they
+are refused with the one line that turns them into rows of this very format, which every reader of lists takes.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from manifests.content import read_content
+from manifests.annotations import Annotation, TestSet, make_test_set
+from manifests.content import Content, read_content
 from manifests.errors import InputError
 
 
@@ -24,13 +28,26 @@ class Event:
 
 def read_ave(path: Path | str) -> tuple[Event, ...]:
     """Read `Annotations.txt`; a first line whose times are not numbers is a header. InputError names a bad line."""
+    return _events(read_content(path))
+
+
+def read_ave_videos(path: Path | str, name: str = "ave") -> TestSet:
+    """The videos of `Annotations.txt` without boxes, labelled with the category of their first row."""
+    content = read_content(path)
+    labels: dict[str, str] = {}
+    for event in _events(content):
+        labels.setdefault(event.video, event.category)
+    return make_test_set(name, (Annotation(video, label, ()) for video, label in labels.items()), content)
+
+
+def _events(content: Content) -> tuple[Event, ...]:
     events = []
-    for number, line in enumerate(read_content(path).text().splitlines(), start=1):
+    for number, line in enumerate(content.text().splitlines(), start=1):
         fields = line.strip().split("&")
         if len(fields) == 5 and fields[3].isdigit() and fields[4].isdigit():
             events.append(Event(fields[1], fields[0], fields[2], int(fields[3]), int(fields[4])))
         elif line.strip() and number > 1:
-            raise InputError(f"{path}, line {number}, is {line!r}, not category&video&quality&start&end.")
+            raise InputError(f"{content.path}, line {number}, is {line!r}, not category&video&quality&start&end.")
     if not events:
-        raise InputError(f"{path} holds no event. Give Annotations.txt as released with AVE.")
+        raise InputError(f"{content.path} holds no event. Give Annotations.txt as released with AVE.")
     return tuple(events)

@@ -17,6 +17,11 @@ from typing import Any
 from manifests.errors import InputError
 
 MOST_UNPACKED = 1 << 28  # bytes a gzipped list may unpack to; released ones have up to 8 million
+HDF5 = b"\x89HDF\r\n\x1a\n"
+_CONVERT = (
+    "import h5py; rows = open('Annotations.txt').read().splitlines(); "
+    "print(*(rows[i] for i in h5py.File('test_order.h5')['order'][:]), sep='\\n')"
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,11 @@ class Content:
 
     def text(self) -> str:
         """The content as UTF-8 text, a byte-order mark removed."""
+        if self.content.startswith(HDF5):
+            raise InputError(
+                f"{self.path} is an HDF5 file, which is not read here. AVE's split orders become a list of clips with "
+                f'python -c "{_CONVERT}" > ave_test.txt, where h5py is installed; give that file.'
+            )
         try:
             return self.content.decode("utf-8-sig")
         except UnicodeDecodeError as error:

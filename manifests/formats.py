@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from manifests.annotations import Annotation, TestSet
+from manifests.ave import read_ave_videos
 from manifests.avsbench import MaskSet, read_avsbench_boxes, read_avsbench_masks
 from manifests.errors import InputError
 from manifests.extended import ExtendedSet, read_extended
 from manifests.flickr import read_flickr
-from manifests.is3 import read_is3
+from manifests.is3 import read_is3, read_vpo
 from manifests.music import MusicSet, read_music, read_music_synthetic
 from manifests.splits import IdList, restrict
 from manifests.table import read_table
@@ -88,6 +89,14 @@ def _is3(path: Path) -> Truth:
     return Truth("is3", read_is3(path))
 
 
+def _vpo(path: Path) -> Truth:
+    return Truth("vpo", read_vpo(path))
+
+
+def _ave(path: Path) -> Truth:
+    return Truth("ave", read_ave_videos(path))
+
+
 def _table(path: Path) -> Truth:
     return Truth("parquet", read_table(path))
 
@@ -126,5 +135,7 @@ FORMATS: dict[str, Callable[[Path], Truth]] = {
     "avsbench_ms3": lambda path: _avsbench(path, "ms3"),
     "music": _music,
     "is3": _is3,
+    "vpo": _vpo,
+    "ave": _ave,
     "parquet": _table,
 }

@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-FORMATS = "vggss, flickr, extended, avsbench, music, is3 or parquet"
+FORMATS = "vggss, flickr, extended, avsbench, music, is3, vpo, ave or parquet"
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Shards = Annotated[Path | None, typer.Option(help="shard folder; default: the one the run was trained on")]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +25,15 @@ FRONT_END = "log-power-16000-512-238-v1"  # scipy spectrogram, 512 samples, hop 
 ALIGNMENT_FRONT_END = "log-power-16000-512-159-v1"
 NAMED = 8  # names shown in a refusal
 _COUNTER = "num_batches_tracked"
+# EZ-VSL, SLAVC and FNAC save their best scores, which are numpy scalars, beside the weights: plain numbers, but not to
+# torch unless said so. numpy 2 calls the function that makes them otherwise than the numpy that wrote the files.
+_SCALAR = np._core.multiarray.scalar
+_PLAIN = [
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    (_SCALAR, "numpy._core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "bool")),
+]
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,8 @@ def import_checkpoint(
 def _read(path: Path, inside: str) -> dict[str, Tensor]:
     """The state dict under `inside`, one leading `module.` removed from every name."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_PLAIN):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} is not a file of plain torch tensors ({reason}). Download it again.") from error

@@ -13,11 +13,9 @@ from training.evaluation.checks import impossible
 from training.evaluation.detection import Detections
 from training.evaluation.extended import DRAWS, equal_positives, extended_summary, scores
 from training.evaluation.protocols import PROTOCOLS, at_temperature
-from training.evaluation.truth import size_bucket
 
 EXACT = 1e-9
 LISTS = ("n64", "n500", "n500_ties", "n500_constant_conf", "n999", "n10316")
-SUBSETS = ("all", "visible", "small", "medium", "large", "huge")
 
 
 @pytest.fixture(scope="module")
@@ -31,53 +29,6 @@ def lists(golden):
         return Detections(iou, confidence, boxes > 0), boxes, area, kind, expected[name]
 
     return load
-
-
-def chosen_by(subset, boxes, area):
-    if subset == "all":
-        return np.ones(len(boxes), bool)
-    buckets = np.array([size_bucket(value) for value in area])
-    return (boxes > 0) if subset == "visible" else (boxes > 0) & (buckets == subset)
-
-
-@pytest.mark.parametrize("name", LISTS)
-@pytest.mark.parametrize("cut", [50, 75])
-def test_released_statistics(lists, name, cut):
-    detections, boxes, area, _, expected = lists(name)
-    printed = expected["original"]["finalize_stats"]
-    for subset in SUBSETS:
-        if not (chosen := chosen_by(subset, boxes, area)).any():
-            continue
-        part, at = detections.take(chosen), cut / 100
-        stem = f"{subset}@{cut}"
-        assert detection.coded_average_precision(part, at) == pytest.approx(printed[f"AP-{stem}"], abs=EXACT)
-        assert scores(part, at)["precision_all"] == pytest.approx(printed[f"Precision-{stem}"], abs=EXACT)
-        f1 = detection.coded_f1_list(part, at)
-        assert " ".join(f"{100 * value:.1f}" for value in f1) == printed[f"F1-{stem}"]
-        best = expected["original_max_of_printed_F1_list_percent"][f"F1-{stem}"]
-        assert f"{100 * detection.coded_max_f1(part, at):.1f}" == f"{best:.1f}"
-        with_box = chosen & (boxes > 0)
-        assert localisation.auc(detections.iou[with_box]) == pytest.approx(printed[f"AUC-{stem}"], abs=EXACT)
-
-
-@pytest.mark.parametrize("name", LISTS)
-def test_released_single_numbers(lists, name):
-    detections, boxes, _, _, expected = lists(name)
-    original = expected["original"]
-    assert detection.f1_at(detections) == pytest.approx(original["f1_at_50_default_conf"], abs=EXACT)
-    positive = detections.positive
-    strict = localisation.success_rate(detections.iou[positive], strict=True)
-    assert strict == pytest.approx(original["precision_at_50"], abs=EXACT)
-    assert localisation.success_rate(detections.iou[positive]) == pytest.approx(expected["locacc_ge"], abs=EXACT)
-    assert scores(detections)["always_on_f1"] == pytest.approx(expected["always_on_f1"], abs=EXACT)
-    for cut in (50, 75):
-        numeric = original["f1_numeric"][f"all@{cut}"]
-        found = detection.precision_recall(detections, np.array(numeric["thresholds"]), cut / 100)
-        np.testing.assert_allclose(np.stack(found, axis=1), numeric["precision_recall"], atol=EXACT, rtol=0)
-        np.testing.assert_allclose(detection.f1_scores(*found), numeric["f1"], atol=EXACT, rtol=0)
-    for count, value in original["precision_at_50_object"].items():
-        group = detections.iou[positive & (boxes == int(count))]
-        assert localisation.success_rate(group, strict=True) == pytest.approx(value, abs=EXACT)
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -139,53 +90,11 @@ def test_slavc_from_map_to_average_precision(golden, mixed_scenes, run, preset, 
         assert ours == pytest.approx(expected["ap_at_50"], abs=EXACT)
 
 
-@pytest.mark.parametrize(("run", "preset", "alpha", "style"), SLAVC_RUNS)
-def test_slavc_statistics_of_its_own_lists(golden, run, preset, alpha, style):
-    for expected in golden("golden_extended.json")[run].values():
-        boxes, area = np.array(expected["bb"]), np.array(expected["area"])
-        detections = Detections(np.nan_to_num(expected["ciou"]), np.array(expected["conf"]), boxes > 0)
-        for subset in SUBSETS:
-            part = detections.take(chosen_by(subset, boxes, area))
-            printed = expected["finalize_stats"]
-            assert detection.coded_average_precision(part) == pytest.approx(printed[f"AP-{subset}@50"], abs=EXACT)
-            assert " ".join(f"{100 * v:.1f}" for v in detection.coded_f1_list(part)) == printed[f"F1-{subset}@50"]
-
-
-def test_slavc_train_returns(golden):
-    expected = golden("golden_extended.json")["slavc_train_validate"]
-    detections = Detections(np.nan_to_num(expected["ciou"]), np.array(expected["conf"]), np.arange(64) < 40)
-    assert detection.coded_average_precision(detections) == pytest.approx(expected["ap_at_50"], abs=EXACT)
-    assert detection.f1_at(detections) == pytest.approx(expected["f1_at_50"], abs=EXACT)
-    strict = localisation.success_rate(detections.iou[:40], strict=True)
-    assert strict == pytest.approx(expected["precision_at_50"], abs=EXACT)
-
-
 def test_the_maximum_is_the_other_confidence(golden, mixed_scenes):
     protocol = replace(at_temperature(PROTOCOLS["slavc_relative"], 0.03), confidence="maximum")
     expected = golden("golden_extended.json")["confidence_variants"]["paper_max_of_upsampled_scores"]
     ours = prepare(mixed_scenes[0], protocol)["audio_visual"].confidence
     np.testing.assert_allclose(ours, expected, atol=1e-5, rtol=0)
-
-
-def edge_lists(golden):
-    return {
-        name: case for name, case in golden("golden_edge.json").items() if "input" in case and "finalize_stats" in case
-    }
-
-
-def test_edge_lists_as_released(golden):
-    seen = 0
-    for case in edge_lists(golden).values():
-        given = {name: np.array(case["input"][name], float) for name in ("bb", "ciou", "conf")}
-        if not len(given["bb"]) or any(np.isnan(values).any() for values in given.values()):
-            continue
-        seen += 1
-        detections = Detections(given["ciou"], given["conf"], given["bb"] > 0)
-        released = case["finalize_stats"]["result"]
-        assert detection.coded_average_precision(detections) == pytest.approx(released["AP-all@50"], abs=EXACT)
-        assert " ".join(f"{100 * v:.1f}" for v in detection.coded_f1_list(detections)) == released["F1-all@50"]
-        assert detection.f1_at(detections) == pytest.approx(case["f1_at_50"]["result"], abs=EXACT)
-    assert seen >= 8
 
 
 def test_edge_lists_we_answer_differently():

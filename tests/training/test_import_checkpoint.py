@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -130,6 +131,18 @@ def test_the_imported_run_gives_the_authors_map(kind: str, tmp_path: Path) -> No
     assert folder.parent.name == f"{kind}-best"
     own = {"ezvsl": "ezvsl", "slavc": "slavc_relative", "lvs": "lvs", "fnac": "ezvsl", "sslalignment": "kaist_lvs"}
     assert run.config.evaluation.protocols[0] == own[kind]
+
+
+@pytest.mark.parametrize("spelling", [b"numpy._core.multiarray", b"numpy.core.multiarray"])
+def test_scores_kept_as_numpy_scalars_are_plain_numbers(tmp_path: Path, spelling: bytes) -> None:
+    """EZ-VSL's train.py saves best_cIoU as np.mean gave it; files of the time name numpy's module without `_`."""
+    content = {"model": released("ezvsl"), "epoch": 20, "best_cIoU": np.float64(0.34), "best_Auc": np.float64(0.36)}
+    path = tmp_path / "best.pth"
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    raw = path.read_bytes()
+    assert b"numpy._core.multiarray" in raw
+    path.write_bytes(raw.replace(b"numpy._core.multiarray", spelling))
+    assert import_checkpoint("ezvsl", path, tmp_path / "runs").is_dir()
 
 
 def test_wrong_files_are_refused_by_name(tmp_path: Path) -> None:

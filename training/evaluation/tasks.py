@@ -13,6 +13,7 @@ from training.evaluation.chain import AUDIO_VISUAL
 from training.evaluation.cluster_scoring import ClusterMaps, score_clusters
 from training.evaluation.interactive import interactive_summary
 from training.evaluation.mask_scoring import score_masks
+from training.evaluation.pair_scoring import RETRIEVAL
 from training.evaluation.protocols import PROTOCOLS, at_temperature, find_protocol
 from training.evaluation.rawmaps import RawMaps
 from training.evaluation.results import Result, columns_of
@@ -28,6 +29,8 @@ DEFAULTS = {
     "avsbench": (AVSBENCH,),
     "music": ("dsol",),
     "is3": ("kaist", "adaptive"),
+    "vpo": ("kaist", "adaptive"),
+    "ave": (RETRIEVAL,),
     "parquet": ("ezvsl", "adaptive"),
 }
 
@@ -36,6 +39,11 @@ def check_protocol(name: str, truth: Truth) -> None:
     """InputError when there is no such protocol, or the truth has not what it measures."""
     if name not in KNOWN:
         raise InputError(f"There is no protocol {name!r}. The known ones are {', '.join(KNOWN)}.")
+    if truth.format == "ave":
+        raise InputError(
+            f"{truth.test_set.source} says when something sounds, not where: AVE has no boxes for the protocol {name}. "
+            "Evaluate a run on it with --protocol retrieval."
+        )
     if truth.masks is not None and name != AVSBENCH:
         raise InputError(
             f"{truth.test_set.source} holds pixel masks, which the protocol {AVSBENCH} measures; {name} needs boxes, "
