@@ -18,8 +18,8 @@ from manifests.errors import InputError
 PACKAGED = Path(__file__).parent / "configs"
 
 
-ImagePolicy = Literal["none", "crop_flip", "simclr", "moco"]
-AudioPolicy = Literal["none", "time_shift", "masks"]
+ImagePolicyName = Literal["none", "crop_flip", "simclr", "moco"]
+AudioPolicyName = Literal["none", "time_shift", "masks", "stripes_released", "stripes_corrected"]
 
 
 class Section(BaseModel):
@@ -48,10 +48,8 @@ class Data(Section):
     squash: bool = Field(False, description="make the frame square before the crop, as evaluation does; papers do not")
     crop_scale: float = Field(1.1, ge=1.0, description="short side before the random crop, times image_size")
     flip: bool = True
-    image_policy: Literal["none", "crop_flip", "simclr", "moco"] = Field(
-        "none", description="applied after the crop and flip"
-    )
-    audio_policy: AudioPolicy = "none"
+    image_policy: ImagePolicyName = Field("none", description="applied after the crop and flip")
+    audio_policy: AudioPolicyName = "none"
     colour_jitter: float = Field(0.0, ge=0.0, le=1.0, description="brightness, contrast, saturation strength")
     audio_mean: float = Field(0.0, description="subtracted from the log power; 0 is the LVS family's")
     audio_deviation: PositiveFloat = Field(12.0, description="then divided by; 12 is the LVS family's")
