@@ -159,6 +159,16 @@ class RunConfig(Section):
             raise ValueError("method needs a `name`")
         return self
 
+    @model_validator(mode="after")
+    def _vggish_hears_log_power(self) -> "RunConfig":
+        given, needed = ((data.audio_mean, data.audio_deviation) for data in (self.data, Data()))
+        if self.encoders.audio.layout == "vggish" and given != needed:
+            raise ValueError(
+                f"encoders.audio.layout vggish needs data.audio_mean {needed[0]:g} and data.audio_deviation "
+                f"{needed[1]:g}: its weights know sounds by their level, and it undoes exactly this scaling"
+            )
+        return self
+
     def method_options(self) -> dict[str, Any]:
         """The method's own section without its name."""
         return {key: value for key, value in self.method.items() if key != "name"}
