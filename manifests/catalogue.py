@@ -62,6 +62,13 @@ def read_listed(manifest: Manifest, path: Path) -> IdList:
     )
 
 
+def read_clips(path: Path | str) -> IdList:
+    """A list of any layout, called as the catalogue calls it where its content is a released list's."""
+    ids = read_ids(path)
+    names = (manifest.name for manifest in catalogue().values() if manifest.sha256 == ids.sha256)
+    return replace(ids, name=next(names, ids.name))
+
+
 def _videos(path: Path, manifest: Manifest) -> IdList:
     """The videos of AVSBench frames `<id>_<n>`: n is no start in seconds, as it would be in a clip's name."""
     test_set = read_truth(path, manifest.name).test_set

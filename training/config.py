@@ -18,8 +18,8 @@ from manifests.errors import InputError
 PACKAGED = Path(__file__).parent / "configs"
 
 
-ImagePolicy = Literal["none", "crop_flip", "simclr", "moco"]
-AudioPolicy = Literal["none", "time_shift", "masks"]
+ImagePolicyName = Literal["none", "crop_flip", "simclr", "moco"]
+AudioPolicyName = Literal["none", "time_shift", "masks", "stripes_released", "stripes_corrected"]
 
 
 class Section(BaseModel):
@@ -48,10 +48,8 @@ class Data(Section):
     squash: bool = Field(False, description="make the frame square before the crop, as evaluation does; papers do not")
     crop_scale: float = Field(1.1, ge=1.0, description="short side before the random crop, times image_size")
     flip: bool = True
-    image_policy: Literal["none", "crop_flip", "simclr", "moco"] = Field(
-        "none", description="applied after the crop and flip"
-    )
-    audio_policy: AudioPolicy = "none"
+    image_policy: ImagePolicyName = Field("none", description="applied after the crop and flip")
+    audio_policy: AudioPolicyName = "none"
     colour_jitter: float = Field(0.0, ge=0.0, le=1.0, description="brightness, contrast, saturation strength")
     audio_mean: float = Field(0.0, description="subtracted from the log power; 0 is the LVS family's")
     audio_deviation: PositiveFloat = Field(12.0, description="then divided by; 12 is the LVS family's")
@@ -159,6 +157,16 @@ class RunConfig(Section):
     def _method_is_named(self) -> "RunConfig":
         if not isinstance(self.method.get("name"), str):
             raise ValueError("method needs a `name`")
+        return self
+
+    @model_validator(mode="after")
+    def _vggish_hears_log_power(self) -> "RunConfig":
+        given, needed = ((data.audio_mean, data.audio_deviation) for data in (self.data, Data()))
+        if self.encoders.audio.layout == "vggish" and given != needed:
+            raise ValueError(
+                f"encoders.audio.layout vggish needs data.audio_mean {needed[0]:g} and data.audio_deviation "
+                f"{needed[1]:g}: its weights know sounds by their level, and it undoes exactly this scaling"
+            )
         return self
 
     def method_options(self) -> dict[str, Any]:

@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from manifests.annotations import TestSet
+from manifests.catalogue import read_clips
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.extended import ExtendedSet
 from manifests.formats import Truth, read_truth
-from manifests.splits import read_ids
 from pipeline.store import ShardStore
 from training.data import Pairing
 from training.evaluation.pair_scoring import (
@@ -166,7 +166,7 @@ def _truth(run: LoadedRun, request: Request) -> Truth:
     negatives = request.negatives or (wanted.negatives if own else None)
     name = request.test_set or (wanted.test_set if own or format == "vggss" else None)
     if format == "flickr" and len(request.clips) == 1:  # the released folder holds 20 times as many pictures
-        listed = read_ids(request.clips[0])
+        listed = read_clips(request.clips[0])
         return read_truth(path, format, negatives=negatives, wanted=listed, name=name)
     return read_truth(path, format, negatives=negatives, name=name)
 
@@ -175,7 +175,7 @@ def _part(truth: Truth, request: Request, clips: Path) -> Truth:
     """The clips of one list, negative pairs left out: they belong to the whole set."""
     if truth.format == "flickr" and len(request.clips) == 1:
         return truth
-    listed, format = read_ids(clips), "vggss" if truth.format == "extended" else truth.format
+    listed, format = read_clips(clips), "vggss" if truth.format == "extended" else truth.format
     return read_truth(truth.test_set.source, format, wanted=listed, name=f"{truth.test_set.name}-{listed.name}")
 
 

@@ -166,7 +166,7 @@ def _config(kind: str, release: Release, path: Path, state: dict[str, Tensor], o
     """The packaged config under the file's own name, with the head's width as it is in the file."""
     heads = [value for name, value in state.items() if re.search(r"image_head(s\.0)?\.weight$", name)]
     width = (f"method.dimension={heads[0].shape[0]}",) if heads else ()
-    bare = ("encoders.image.weights=none", "encoders.audio.weights=none")
+    bare = ("encoders.image.weights=none", "encoders.audio.weights=none", "data.train_list=null")  # nothing is trained
     named = (f"name={kind}-{path.name.partition('.')[0]}", *width, *bare, *release.overrides, *overrides)
     return load_config(release.config, named)
 

@@ -7,18 +7,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def info_nce(logits: Tensor) -> Tensor:
+def info_nce(logits: Tensor, excluded: Tensor | None = None) -> Tensor:
     """Mean of -log softmax of the diagonal over each row: (B, B) -> scalar. Uniform logits give ln B.
 
-    Row n holds anchor n against all candidates; candidate n is its positive.
+    Row n holds anchor n against all candidates; candidate n is its positive. `excluded` (B, B) bool: no negatives.
     """
     targets = torch.arange(len(logits), device=logits.device)
-    return F.cross_entropy(logits.float(), targets)
+    return F.cross_entropy(logits.float() if excluded is None else excluding(logits, excluded), targets)
 
 
-def symmetric_info_nce(logits: Tensor) -> Tensor:
-    """`info_nce` over rows plus over columns (a sum, as in EZ-VSL): (B, B) -> scalar. Uniform logits give 2 ln B."""
-    return info_nce(logits) + info_nce(logits.T)
+def symmetric_info_nce(logits: Tensor, excluded: Tensor | None = None) -> Tensor:
+    """`info_nce` over rows plus over columns (a sum, as in EZ-VSL): (B, B) -> scalar. Uniform logits give 2 ln B.
+
+    `excluded` [i, j] is about clips: j is no negative of anchor i, in whichever direction.
+    """
+    return info_nce(logits, excluded) + info_nce(logits.T, excluded)
 
 
 def without_diagonal(logits: Tensor) -> Tensor:

@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from manifests.catalogue import read_clips
 from manifests.errors import InputError
 from manifests.formats import read_truth
-from manifests.splits import read_ids
 from training.evaluation.rawmaps import load_arrays
 from training.evaluation.tasks import check_protocol, document, raw_maps, score
 from training.runs import write_text
@@ -32,7 +32,7 @@ def score_file(
         raise InputError(f"--temperature is {temperature}; what cosines are divided by is more than 0.")
     if not out.parent.is_dir():
         raise InputError(f"--out {out} lies in a folder that does not exist. Make {out.parent} first.")
-    wanted = read_ids(clips) if clips else None
+    wanted = read_clips(clips) if clips else None
     annotated = read_truth(truth, format, negatives=negatives, wanted=wanted, name=test_set)
     check_protocol(protocol, annotated)
     found = document(score(raw_maps(load_arrays(maps), alpha), annotated, protocol, temperature=temperature, seed=seed))

@@ -19,6 +19,11 @@ def cosine_maps(visual: Tensor, audio: Tensor) -> Tensor:
     return torch.einsum("nchw,mc->nmhw", visual, audio)
 
 
+def own_maps(maps: Tensor) -> Tensor:
+    """Each picture's map with its own sound: (B, B, h, w) -> (B, h, w)."""
+    return maps.diagonal().permute(2, 0, 1)
+
+
 def paired_maps(visual: Tensor, audio: Tensor) -> Tensor:
     """Map of each picture with its own sound: (N, C, h, w), (N, C) -> (N, h, w)."""
     return torch.einsum("nchw,nc->nhw", visual, audio)
@@ -62,6 +67,14 @@ def tri_map(
 def soft_masked_mean(maps: Tensor, weights: Tensor) -> Tensor:
     """Weighted mean of each map, sum(w c) / sum(w): two of (..., h, w) -> (...), float32. Weights must be positive."""
     return (weights * maps.float()).sum(dim=(-2, -1)) / weights.sum(dim=(-2, -1))
+
+
+def tri_map_responses(
+    maps: Tensor, positive_threshold: float, negative_threshold: float, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """Means of each map over its foreground and its background: (B, h, w) -> two of (B, 1), LVS's pair of logits."""
+    foreground, background = tri_map(maps, positive_threshold, negative_threshold, temperature)
+    return soft_masked_mean(maps, foreground).unsqueeze(1), soft_masked_mean(maps, background).unsqueeze(1)
 
 
 def soft_masked_response(maps: Tensor, threshold: float, temperature: float) -> Tensor:

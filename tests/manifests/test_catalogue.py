@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from manifests.catalogue import FOLDER, ROLES, catalogue, known_tests, locate, read_listed, resolve
+from manifests.catalogue import FOLDER, ROLES, catalogue, known_tests, locate, read_clips, read_listed, resolve
 from manifests.errors import InputError
 from manifests.splits import overlap, read_ids
 
@@ -41,6 +41,14 @@ def test_counts_and_hashes_are_those_of_the_released_file(released, name) -> Non
 def test_leaks_of_the_training_lists(released, name, shared) -> None:
     found = overlap(resolve(name, released), resolve("vggss", released))
     assert len(found.clips) == shared
+
+
+def test_a_released_list_is_known_by_its_content_whatever_its_file_is_called(released, tmp_path: Path) -> None:
+    path = tmp_path / "heard.txt"
+    path.write_bytes(locate(catalogue()["ssltie_heard_test"], released).read_bytes())
+    assert read_clips(path).name == "ssltie_heard_test"
+    path.write_bytes(path.read_bytes() + b"AbCdEfGh_-1_000030\n")
+    assert read_clips(path).name == "heard"
 
 
 def test_frames_of_avsbench_count_as_videos(released) -> None:

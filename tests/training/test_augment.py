@@ -15,9 +15,7 @@ from training.augment import (
     AUDIO_POLICIES,
     IMAGE_POLICIES,
     SILENCE,
-    AudioPolicyName,
     Geometry,
-    ImagePolicyName,
     audio_view,
     colour_jitter,
     image_view,
@@ -32,6 +30,7 @@ from training.augment.pictures import (
     saturation,
 )
 from training.augment.sounds import draw_masks, mask_axis, time_shift
+from training.config import AudioPolicyName, ImagePolicyName
 
 SIZE = 48
 
@@ -225,6 +224,32 @@ def test_masks_of_ssl_tie_cover_four_of_five_sounds_with_silence() -> None:
     time, frequency = covered.all(dim=1).sum(dim=1), covered.all(dim=2).sum(dim=1)
     assert 65 <= int(time.max()) <= 300 * 180 / 670
     assert 25 <= int(frequency.max()) <= 35
+
+
+def stripes(policy: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """400 flat sounds of 40 rows and 90 columns under a policy; which rows and which columns of each are hidden."""
+    torch.manual_seed(0)
+    masked = audio_view(torch.ones(400, 40, 90), policy)
+    hidden = masked != 1
+    return masked, hidden.all(dim=2), hidden.all(dim=1)
+
+
+def test_corrected_stripes_lie_along_their_own_axis_and_are_silent() -> None:
+    masked, rows, columns = stripes("stripes_corrected")
+    hidden = masked != 1
+    assert masked[hidden].unique().tolist() == pytest.approx([SILENCE])
+    assert torch.equal(hidden, rows.unsqueeze(2) | columns.unsqueeze(1))
+    assert rows.sum(dim=1).unique().tolist() == columns.sum(dim=1).unique().tolist() == list(range(10))
+    assert rows.any(dim=0).all()
+    assert columns.any(dim=0).all()
+
+
+def test_released_stripes_are_loud_and_start_along_the_other_axis() -> None:
+    masked, rows, columns = stripes("stripes_released")
+    assert masked[masked != 1].unique().tolist() == [0.0]
+    assert float(rows.any(dim=1).float().mean()) == pytest.approx(0.9 * 40 / 90, abs=0.07)  # the others fall outside
+    assert float(columns.any(dim=1).float().mean()) == pytest.approx(0.9, abs=0.05)
+    assert not columns[:, 40 + 9 :].any()  # the last columns are never reached
 
 
 def still(**changes) -> Geometry:

@@ -86,6 +86,13 @@ def test_batch_must_divide_into_replicas() -> None:
         load_config("ezvsl.yaml", ("optim.batch_size=10", "optim.replicas=4"))
 
 
+@pytest.mark.parametrize("override", ["data.audio_mean=-15.5", "data.audio_deviation=1.5"])
+def test_vggish_refuses_a_scaling_its_weights_do_not_know(override: str) -> None:
+    with pytest.raises(InputError, match=r"vggish needs data\.audio_mean 0 and data\.audio_deviation 12"):
+        load_config("sspl.yaml", (override,))
+    assert load_config("lvs.yaml", (override,))  # trunks trained from scratch take any
+
+
 FROZEN_KEYS = """
 data: shards split train_list neighbours k lists exclude_test image_size squash crop_scale flip
 data: image_policy audio_policy colour_jitter audio_mean audio_deviation workers shuffle drop_flagged

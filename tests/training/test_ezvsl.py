@@ -73,6 +73,36 @@ def test_each_term_uses_the_views_it_names() -> None:
         assert float(losses[name]) == pytest.approx(plain_loss(v, a, 0.5), rel=1e-5), name
 
 
+def test_excluded_clips_are_no_negatives_in_either_direction() -> None:
+    visual, audio = features()
+    same = {"image": visual[:1].expand(6, -1, -1, -1), "audio": audio[:1].expand(6, -1)}
+    near, nothing = torch.zeros(6, 6, dtype=torch.bool), torch.zeros(6, 6, dtype=torch.bool)
+    near[0, 1:4] = True
+    batch = same | {"exclusions": {"image": near, "audio": nothing, "source": nothing}}
+    method = Fixed(Config(exclude=("image", "source")), TINY)
+    assert float(method.loss(batch)["total"]) == pytest.approx(2 * (math.log(3) + 5 * math.log(6)) / 6, rel=1e-5)
+    assert method.needs == {"exclusions"}
+    audio_only = Fixed(Config(exclude=("audio",)), TINY)
+    assert float(audio_only.loss(batch)["total"]) == pytest.approx(2 * math.log(6), rel=1e-5)
+
+
+@pytest.mark.parametrize("matching", ["mean", "pooled"])
+def test_the_other_matching_strategies(matching: str) -> None:
+    visual, audio = features()
+    z = torch.empty(6, 6)
+    for n in range(6):
+        for m in range(6):
+            cells = visual[n].flatten(1).T
+            if matching == "mean":
+                z[n, m] = sum(float(cell @ audio[m]) for cell in cells) / 49
+            else:
+                z[n, m] = torch.cosine_similarity(cells.max(dim=0).values, audio[m], dim=0)
+    z = z.double() / 0.03
+    expected = -(z.log_softmax(dim=1).diagonal() + z.log_softmax(dim=0).diagonal()).mean()
+    loss = Fixed(Config(matching=matching), TINY).loss({"image": visual, "audio": audio})["total"]
+    assert float(loss) == pytest.approx(float(expected), rel=1e-4)
+
+
 def test_prediction_is_the_cosine_map_and_its_maximum() -> None:
     visual, audio = features()
     prediction = Fixed(Config(), TINY)(visual, audio)

@@ -1,4 +1,4 @@
-"""FNAC against plain loops, its zeros and its bounds, and the stripes it hides as released and as meant."""
+"""FNAC against plain loops, its zeros and its bounds."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from training.config import Encoder, Encoders
-from training.methods.fnac import SILENCE, Config, Method, adjacency_distance, foreground_features, mask_sounds
+from training.methods.fnac import Config, Method, adjacency_distance, foreground_features
 
 TINY = Encoders(image=Encoder(blocks=(1, 1)), audio=Encoder(blocks=(1, 1), input_pool=(4, 3)))
 BATCH, CELLS, T = 5, 9, 0.03
@@ -30,7 +30,7 @@ def features(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def losses_of(visual: torch.Tensor, audio: torch.Tensor, warming_up: bool = False, **options: object) -> dict:
-    method = Fixed(Config(audio_masks="none", **options), TINY)
+    method = Fixed(Config(**options), TINY)
     method.before_epoch(0 if warming_up else 99)
     return {name: float(value) for name, value in method.loss({"image": visual, "audio": audio}).items()}
 
@@ -96,7 +96,7 @@ def test_the_contrast_alone_counts_while_warming_up() -> None:
 
 def test_the_warm_up_ends_with_its_last_epoch_wherever_a_run_is_resumed() -> None:
     visual, audio = features()
-    method = Fixed(Config(audio_masks="none", warmup_epochs=2), TINY)
+    method = Fixed(Config(warmup_epochs=2), TINY)
     totals = {}
     for epoch in (0, 1, 2, 3, 1):
         method.before_epoch(epoch)
@@ -124,46 +124,6 @@ def test_foreground_of_a_constant_map_is_empty_and_of_a_peak_is_one_cell_over_al
     peak = torch.zeros(BATCH, 3, 3)
     peak[:, 1, 2] = 7.0
     assert torch.allclose(foreground_features(visual, peak, 0.6), visual[:, :, 1, 2] / CELLS)
-
-
-def stripes(kind: str, rows: int, columns: int, count: int = 400) -> torch.Tensor:
-    torch.manual_seed(0)
-    return mask_sounds(torch.ones(count, 1, rows, columns), 10, kind)[:, 0]
-
-
-def test_corrected_stripes_lie_along_their_own_axis_and_are_silent() -> None:
-    masked = stripes("corrected", rows=40, columns=90)
-    hidden = masked != 1
-    rows, columns = hidden.all(dim=2), hidden.all(dim=1)
-    assert masked[hidden].unique().tolist() == pytest.approx([SILENCE])
-    assert pytest.approx(-1.34317, abs=1e-5) == SILENCE
-    assert torch.equal(hidden, rows.unsqueeze(2) | columns.unsqueeze(1))
-    assert rows.sum(dim=1).unique().tolist() == columns.sum(dim=1).unique().tolist() == list(range(10))
-    assert rows.any(dim=0).all()
-    assert columns.any(dim=0).all()
-
-
-def test_released_stripes_are_loud_and_start_along_the_other_axis() -> None:
-    masked = stripes("released", rows=40, columns=90)
-    hidden = masked != 1
-    rows, columns = hidden.all(dim=2), hidden.all(dim=1)
-    assert masked[hidden].unique().tolist() == [0.0]
-    assert float(rows.any(dim=1).float().mean()) == pytest.approx(0.9 * 40 / 90, abs=0.07)  # the others fall outside
-    assert float(columns.any(dim=1).float().mean()) == pytest.approx(0.9, abs=0.05)
-    assert not columns[:, 40 + 9 :].any()  # the last columns are never reached
-
-
-def test_masks_are_drawn_from_torch_s_seed_and_only_in_training() -> None:
-    torch.manual_seed(0)
-    method = Method(Config(), TINY)
-    batch = {"image": torch.randn(4, 3, 32, 32), "audio": torch.randn(4, 1, 65, 60)}
-    totals = []
-    for seed in (1, 1, 2):
-        torch.manual_seed(seed)
-        totals.append(float(method.train().loss(batch)["total"].detach()))
-    assert totals[0] == totals[1] != totals[2]
-    method.eval()
-    assert torch.equal(method(**batch).map, method(**batch).map)
 
 
 def test_prediction_is_the_cosine_map_and_its_maximum() -> None:

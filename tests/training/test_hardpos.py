@@ -51,7 +51,7 @@ def masked_mean(cells: list[float]) -> float:
     return sum(w * c for w, c in zip(weights, cells, strict=True)) / sum(weights)
 
 
-def plain_loss(batch: dict, temperature: float) -> float:
+def plain_loss(batch: dict, temperature: float, combine: str = "sum_inside_log") -> float:
     near, total = batch["neighbours"], 0.0
     for i in range(BATCH):
         maps = [
@@ -59,14 +59,15 @@ def plain_loss(batch: dict, temperature: float) -> float:
             for picture in (batch["image"], near["image"])
             for sound in (batch["audio"], near["audio"])
         ]
-        positive = sum(math.exp(masked_mean(cells) / temperature) for cells in maps)
+        positives = [math.exp(masked_mean(cells) / temperature) for cells in maps]
         negative = 0.0
         for j in range(BATCH):
             excluded = i == j or any(bool(mask[i, j]) for mask in batch["exclusions"].values())
             if not excluded:
                 mean = sum(cosines(batch["image"][j], batch["audio"][i])) / CELLS
                 negative += math.exp(mean / temperature)
-        total -= math.log(positive / (positive + negative)) / BATCH
+        agreeing = [sum(positives)] if combine == "sum_inside_log" else positives
+        total -= sum(math.log(positive / (positive + negative)) for positive in agreeing) / BATCH
     return total
 
 
@@ -78,6 +79,13 @@ def loss_of(batch: dict, **options: object) -> float:
 def test_loss_equals_the_printed_formula(temperature: float | None) -> None:
     batch = batch_of()
     assert loss_of(batch, temperature=temperature) == pytest.approx(plain_loss(batch, temperature or 1.0), rel=1e-4)
+
+
+def test_every_positive_by_itself_as_an_option() -> None:
+    batch = batch_of()
+    expected = plain_loss(batch, 0.07, combine="sum_of_logs")
+    assert loss_of(batch, combine="sum_of_logs") == pytest.approx(expected, rel=1e-4)
+    assert expected > plain_loss(batch, 0.07)
 
 
 @pytest.mark.parametrize("modality", ["image", "audio", "source"])

@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from training.losses import info_nce, symmetric_info_nce
-from training.similarity import cosine_maps, max_response, mean_response, paired_maps, pooled_response, unit
+from training.similarity import (
+    cosine_maps,
+    max_response,
+    mean_response,
+    own_maps,
+    paired_maps,
+    pooled_response,
+    unit,
+)
 
 
 @pytest.mark.parametrize("size", [2, 7, 64])
@@ -29,6 +37,17 @@ def test_info_nce_survives_half_precision_logits() -> None:
     assert float(info_nce(logits)) == pytest.approx(math.log(4), abs=1e-6)
 
 
+def test_excluded_candidates_are_no_negatives_of_their_anchor_in_either_direction() -> None:
+    logits, excluded = torch.zeros(4, 4), torch.zeros(4, 4, dtype=torch.bool)
+    excluded[1, 2:] = True
+    expected = (3 * math.log(4) + math.log(2)) / 4
+    assert float(info_nce(logits, excluded)) == pytest.approx(expected, abs=1e-6)
+    logits[2, 1] = logits[3, 1] = 5.0  # sound 1 with pictures that are near clip 1: column 1 must not count them
+    columns = (3 * math.log(4) + math.log(2)) / 4
+    rows = (math.log(4) + math.log(2) + 2 * math.log(3 + math.exp(5))) / 4
+    assert float(symmetric_info_nce(logits, excluded)) == pytest.approx(rows + columns, abs=1e-5)
+
+
 def test_maps_against_loops() -> None:
     torch.manual_seed(0)
     visual, audio = unit(torch.randn(3, 5, 2, 4)), unit(torch.randn(3, 5))
@@ -40,7 +59,9 @@ def test_maps_against_loops() -> None:
                 for x in range(4):
                     expected = torch.cosine_similarity(visual[n, :, y, x], audio[m], dim=0)
                     assert float(maps[n, m, y, x]) == pytest.approx(float(expected), abs=1e-6)
-    assert torch.allclose(paired_maps(visual, audio), torch.stack([maps[n, n] for n in range(3)]), atol=1e-6)
+    own = torch.stack([maps[n, n] for n in range(3)])
+    assert torch.allclose(paired_maps(visual, audio), own, atol=1e-6)
+    assert torch.equal(own_maps(maps), own)
     assert torch.equal(max_response(maps), maps.flatten(2).max(dim=2).values)
     assert torch.allclose(mean_response(maps), maps.flatten(2).mean(dim=2))
 

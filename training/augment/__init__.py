@@ -8,7 +8,6 @@ one operator that acts on pictures and on maps alike (SSL-TIE's equivariance).
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -26,21 +25,17 @@ from training.augment.pictures import (
     saturation,
     uniform,
 )
-from training.augment.sounds import draw_masks, mask_axis, time_shift
+from training.augment.sounds import draw_masks, draw_stripes, mask_axis, time_shift
 
 __all__ = [
     "AUDIO_POLICIES",
     "IMAGE_POLICIES",
-    "AudioPolicyName",
     "Geometry",
-    "ImagePolicyName",
     "audio_view",
     "colour_jitter",
     "image_view",
 ]
 
-ImagePolicyName = Literal["none", "crop_flip", "simclr", "moco"]
-AudioPolicyName = Literal["none", "time_shift", "masks"]
 SILENCE = math.log(1e-7)  # the log power of digital silence, before the division by 12
 BLUR_REACH = 4.0  # the blur's kernel ends after this many of its largest sigma
 
@@ -61,12 +56,15 @@ class ImagePolicy:
 
 @dataclass(frozen=True)
 class AudioPolicy:
-    """What may happen to a log-power spectrogram; widths are shares of the axis they cut."""
+    """What may happen to a log-power spectrogram; the widths of masks are shares of the axis they cut."""
 
     shift: bool = False
     time_mask: float = 0.0
     frequency_mask: float = 0.0
     mask_chance: float = 1.0
+    stripes: int = 0  # fewer rows and columns than this are covered
+    stripes_swapped: bool = False  # each axis begins its stripe somewhere along the other one
+    fill: float = SILENCE  # what is written over the sound, log power
 
 
 PHOTO_ASPECT = (3 / 4, 4 / 3)
@@ -85,6 +83,10 @@ AUDIO_POLICIES = {
     "time_shift": AudioPolicy(shift=True),
     # SSL-TIE's code: up to 180 of 670 columns and 35 of 257 rows, no power there, for four clips of five.
     "masks": AudioPolicy(time_mask=180 / 670, frequency_mask=35 / 257, mask_chance=0.8),
+    # FNAC: up to 9 rows and 9 columns. Its code draws the rows' start from the number of columns and the reverse, so
+    # that many fall outside, and fills with 0, a very loud log power.
+    "stripes_released": AudioPolicy(stripes=10, stripes_swapped=True, fill=0.0),
+    "stripes_corrected": AudioPolicy(stripes=10),
 }
 
 
@@ -117,7 +119,11 @@ def audio_view(spectrogram: Tensor, policy: str) -> Tensor:
         masked = torch.rand(size) < chosen.mask_chance
         for axis, widest in ((2, chosen.time_mask * columns), (1, chosen.frequency_mask * rows)):
             spans = draw_masks(size, widest, spectrogram.shape[axis])
-            spectrogram = mask_axis(spectrogram, axis, spans * masked, SILENCE)
+            spectrogram = mask_axis(spectrogram, axis, spans * masked, chosen.fill)
+    if chosen.stripes:
+        starts = (rows, columns) if chosen.stripes_swapped else (columns, rows)
+        for axis, start in zip((2, 1), starts, strict=True):
+            spectrogram = mask_axis(spectrogram, axis, draw_stripes(size, chosen.stripes, start), chosen.fill)
     return spectrogram
 
 

@@ -21,6 +21,12 @@ def draw_masks(size: int, widest: float, length: int) -> Tensor:
     return torch.stack([start, start + width.long()])
 
 
+def draw_stripes(size: int, width: int, starts: int) -> Tensor:
+    """Half-open spans (2, B): starts in [0, starts), lengths in [0, width), whole numbers as FNAC's code draws them."""
+    start = torch.randint(starts, (size,))
+    return torch.stack([start, start + torch.randint(width, (size,))])
+
+
 def mask_axis(spectrogram: Tensor, axis: int, spans: Tensor, value: float) -> Tensor:
     """Overwrite [start, end) along an axis of each sound with a value; `spans` (2, B)."""
     shape = [1, 1, 1]

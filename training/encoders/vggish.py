@@ -23,9 +23,7 @@ SAMPLE_RATE, WINDOW, HOP, N_FFT = 16000, 400, 160, 512
 BANDS, LOWEST, HIGHEST = 64, 125.0, 7500.0
 OFFSET = 0.01  # added before the logarithm; silence is ln 0.01 = -4.605
 PATCH = 96  # columns of 10 ms
-LOG_POWER_SCALE = (
-    12.0  # the default `data.audio_deviation` (and `data.audio_mean` 0): VGGish needs the log power itself
-)
+LOG_POWER_SCALE = 12.0  # undoes `data.audio_deviation` (with `data.audio_mean` 0), as a run's config makes sure
 FLOOR_MARGIN = 1.01  # float16 stores ln(floor) up to 0.8 % off; without a margin silence would sound
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from manifests.errors import InputError
 
-NOT_METHODS = {"contract", "headless"}
+NOT_METHODS = {"contract", "headless", "projected"}
 
 
 def method_names() -> list[str]:

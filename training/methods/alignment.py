@@ -23,7 +23,10 @@ Deviations and choices where paper and released code differ:
   may well come from the soft mask.
 - direction: `image`, a picture against all sounds, is the printed loss; `symmetric` is the mean of both directions,
   which the paper mentions as an extension.
-- depth and width of the projections are not given; one linear layer to `dimension` each.
+- depth and width of the projections are not given; one linear layer to `dimension` each. The picture is averaged
+  before its projection, as printed (an unofficial re-implementation takes the maximum).
+- how the own picture is cut is not stated: short side to 1.1 x size, crop and flip, as LVS; the SimCLR view is cut from
+  that square.
 - the negatives of a pair are other clips' sounds of the same kind (own, augmented or conceptual); not stated.
 - a conceptual positive may resemble another clip of the batch; `exclude` takes such clips, or clips of the same source
   video, out of the negatives. The paper does not (default: none).
@@ -44,12 +47,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from training.augment import AudioPolicyName, ImagePolicyName
-from training.config import Encoders, Section
+from training.config import AudioPolicyName, Encoders, ImagePolicyName, Section
 from training.encoders.resnet import initialise
-from training.encoders.weights import build_audio_trunk, build_image_trunk
-from training.losses import excluding, info_nce
-from training.methods.contract import BaseMethod, Batch, Prediction
+from training.losses import info_nce, symmetric_info_nce
+from training.methods.contract import Batch, Exclusion, Prediction, excluded
+from training.methods.headless import HeadlessMethod
 from training.similarity import cosine_maps, max_response, paired_maps, soft_masked_response, unit
 
 Similarity = Callable[[Tensor, Tensor], Tensor]
@@ -72,20 +74,18 @@ class Config(Section):
     feature_alignment: bool = Field(True, description="s_A beside s_L")
     dimension: int = Field(512, gt=0, description="of the projections")
     direction: Literal["image", "symmetric"] = "image"
-    exclude: tuple[Literal["image", "audio", "source"], ...] = Field(
+    exclude: tuple[Exclusion, ...] = Field(
         (), description="no negatives: clips near in appearance, near in sound, from the same source video"
     )
 
 
-class Method(BaseMethod):
+class Method(HeadlessMethod):
     """Contrastive learning of where and of what, over several positives per modality."""
 
     config: Config
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
         super().__init__(config, encoders)
-        self.image_trunk = build_image_trunk(encoders.image)
-        self.audio_trunk = build_audio_trunk(encoders.audio)
         if config.feature_alignment:
             self.image_projection = nn.Linear(self.image_trunk.dimension, config.dimension)
             self.audio_projection = nn.Linear(self.audio_trunk.dimension, config.dimension)
@@ -94,10 +94,6 @@ class Method(BaseMethod):
         wanted = {"augmented": config.multiview, "neighbours": config.semantic, "exclusions": bool(config.exclude)}
         self.needs = frozenset(name for name, used in wanted.items() if used)
         self.augmented_policies = (config.image_policy, config.audio_policy)
-
-    def visual(self, image: Tensor) -> Tensor:
-        """(B, 3, S, S) -> features (B, C, h, w), not normalised."""
-        return self.image_trunk(image)
 
     def auditory(self, audio: Tensor) -> Tensor:
         """(B, 1, F, T) -> vectors (B, C), not normalised."""
@@ -121,11 +117,11 @@ class Method(BaseMethod):
         fields = [batch if source is None else batch[source] for source in self._sources()]
         visual = [self.visual(field["image"]) for field in fields]
         sound = [self.auditory(field["audio"]) for field in fields]
-        where, heard = [unit(v) for v in visual], [unit(a) for a in sound]
-        terms = {"localization": self._over_pairs(self.localization_similarity, where, heard, batch)}
+        local = [unit(v) for v in visual], [unit(a) for a in sound]
+        terms = {"localization": self._over_pairs(self.localization_similarity, *local, batch)}
         if self.config.feature_alignment:
-            seen, heard = [self.global_visual(v) for v in visual], [self.global_auditory(a) for a in sound]
-            terms["alignment"] = self._over_pairs(alignment_similarity, seen, heard, batch)
+            whole = [self.global_visual(v) for v in visual], [self.global_auditory(a) for a in sound]
+            terms["alignment"] = self._over_pairs(alignment_similarity, *whole, batch)
         return {"total": torch.stack(list(terms.values())).sum(), **terms}
 
     def _sources(self) -> list[str | None]:
@@ -148,12 +144,8 @@ class Method(BaseMethod):
         return torch.stack(losses).sum()
 
     def _contrast(self, similarities: Tensor, batch: Batch) -> Tensor:
-        logits = similarities.float() / self.config.temperature
-        directions = [logits] if self.config.direction == "image" else [logits, logits.T]
-        if self.config.exclude:
-            excluded = torch.stack([batch["exclusions"][name] for name in self.config.exclude]).any(dim=0)
-            directions = [excluding(anchored, excluded) for anchored in directions]
-        return torch.stack([info_nce(anchored) for anchored in directions]).mean()
+        logits, near = similarities.float() / self.config.temperature, excluded(batch, self.config.exclude)
+        return info_nce(logits, near) if self.config.direction == "image" else symmetric_info_nce(logits, near) / 2
 
 
 def alignment_similarity(seen: Tensor, heard: Tensor) -> Tensor:

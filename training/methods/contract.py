@@ -3,11 +3,15 @@
 Larger means more sounding, everywhere. A map is not normalised, thresholded or resized: that is the protocol's.
 """
 
-from typing import Any, NamedTuple, TypedDict
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple, TypedDict
 
+import torch
 from torch import Tensor, nn
 
 from training.config import Encoders
+
+Exclusion = Literal["image", "audio", "source"]  # near in appearance, near in sound, from the same source video
 
 
 class Prediction(NamedTuple):
@@ -28,6 +32,12 @@ class Batch(TypedDict, total=False):
     neighbours: dict[str, Tensor]  # "image": pictures near in appearance, "audio": sounds near; shapes as above
     augmented: dict[str, Tensor]  # "image": a SimCLR view of the own picture, "audio": the own sound shifted in time
     exclusions: dict[str, Tensor]  # "image", "audio", "source" (B, B) bool: [i, j] is no true negative of clip i
+
+
+def excluded(batch: Batch, kinds: Iterable[Exclusion]) -> Tensor | None:
+    """(B, B) bool: [i, j] where clip j is no negative of clip i for one of these reasons; None without any kind."""
+    masks = [batch["exclusions"][kind] for kind in kinds]
+    return torch.stack(masks).any(dim=0) if masks else None
 
 
 class BaseMethod(nn.Module):

@@ -22,34 +22,27 @@ Deviations and choices where paper and released code differ:
   of 100 belong to batches of 256.
 - warmup_epochs: 5 is the scripts', the argument's default in the code is 3. Without a loop that announces its epochs
   (`before_epoch`) the whole loss counts from the start.
-- audio_masks: the code hides up to 9 rows and 9 columns of each training sound, but draws the rows' start from the
-  number of columns and the reverse (many fall outside), and fills with 0, a very loud log power. `released` repeats
-  that, `corrected` draws along the right axis and fills with silence.
+- stripes: the code hides up to 9 rows and 9 columns of each training sound, but draws the rows' start from the number
+  of columns and the reverse (many fall outside), and fills with 0, a very loud log power. `data.audio_policy:
+  stripes_released` repeats that, `stripes_corrected` draws along the right axis and fills with silence.
+- sound: as EZ-VSL, the files' own rate in windows of 512 samples every 238; here what the shards hold.
 - f and v are not scaled to unit length again, and f divides by all cells, not by the foreground's: both as in the code.
 - nothing is detached: the adjacencies move towards the assignment, too. The foreground mask has no gradient.
-- the released code reports the checkpoint that was best on the test set; here the last epoch is the result.
+- the released code reports the checkpoint that was best on the test set; here the last epoch is the result. It prints
+  each test under two ways of enlarging maps (protocols `ezvsl`, `ezvsl_train`) and does not say which the paper shows.
 - map scale: the code's is divided by the temperature, here it is a cosine; no released rule changes by that.
 - confidence: the method has none; the maximum cosine is used (the protocol may choose another).
 """
 
-from math import log
-from typing import Literal
-
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
-from training.augment.sounds import mask_axis
 from training.config import Encoders, Section
-from training.encoders.dropout import Dropout
-from training.encoders.resnet import initialise
-from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.losses import symmetric_info_nce
-from training.methods.contract import BaseMethod, Batch, Prediction
-from training.similarity import cosine_maps, max_response, paired_maps, unit
-
-SILENCE = log(1e-7) / 12  # digital silence as a model sees it
-FILLS = {"released": 0.0, "corrected": SILENCE}
+from training.methods.contract import Batch
+from training.methods.projected import ProjectedMethod
+from training.similarity import cosine_maps, max_response, own_maps
 
 
 class Config(Section):
@@ -64,8 +57,6 @@ class Config(Section):
     enhancement: float = Field(100.0, ge=0, description="weight of TNS")
     visual_suppression: float = Field(100.0, ge=0, description="weight of FNS-2")
     warmup_epochs: int = Field(5, ge=0, description="first epochs trained by the contrast alone")
-    audio_masks: Literal["released", "corrected", "none"] = "released"
-    mask_width: int = Field(10, gt=0, description="rows and columns hidden are fewer than this")
 
 
 def adjacency_distance(adjacency: Tensor, other: Tensor) -> Tensor:
@@ -83,58 +74,22 @@ def foreground_features(visual: Tensor, own_logits: Tensor, threshold: float) ->
     return (visual * foreground.unsqueeze(1)).mean(dim=(2, 3))
 
 
-def mask_sounds(audio: Tensor, width: int, kind: Literal["released", "corrected"]) -> Tensor:
-    """Hide a stripe of rows and one of columns of each sound: (B, 1, F, T) -> same; stripes may leave the picture."""
-    size, _, rows, columns = audio.shape
-    row_starts, column_starts = (columns, rows) if kind == "released" else (rows, columns)
-    masked = mask_axis(audio.squeeze(1), 1, _stripes(size, row_starts, width), FILLS[kind])
-    return mask_axis(masked, 2, _stripes(size, column_starts, width), FILLS[kind]).unsqueeze(1)
-
-
-def _stripes(size: int, starts: int, width: int) -> Tensor:
-    """Spans (2, B): starts in [0, starts), lengths in [0, width), whole numbers as Python's randrange draws them."""
-    first = torch.randint(starts, (size,))
-    return torch.stack([first, first + torch.randint(width, (size,))])
-
-
-class Method(BaseMethod):
+class Method(ProjectedMethod):
     """EZ-VSL's contrast, softened where sounds or pictures of a batch are alike."""
 
     config: Config
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
-        super().__init__(config, encoders)
-        self.image_trunk = build_image_trunk(encoders.image)
-        self.audio_trunk = build_audio_trunk(encoders.audio)
-        self.image_dropout, self.audio_dropout = Dropout(config.image_dropout), Dropout(config.audio_dropout)
-        self.image_head = nn.Conv2d(self.image_trunk.dimension, config.dimension, 1)
-        self.audio_head = nn.Linear(self.audio_trunk.dimension, config.dimension)
-        initialise(self.image_head)
-        initialise(self.audio_head)
+        super().__init__(config, encoders, config.dimension, config.image_dropout, config.audio_dropout)
         self.warming_up = False
-
-    def visual(self, image: Tensor) -> Tensor:
-        """(B, 3, S, S) -> unit features (B, D, h, w)."""
-        return unit(self.image_head(self.image_dropout(self.image_trunk(image))))
-
-    def auditory(self, audio: Tensor) -> Tensor:
-        """(B, 1, F, T) -> unit vectors (B, D)."""
-        return unit(self.audio_head(self.audio_dropout(self.audio_trunk(audio))))
-
-    def forward(self, image: Tensor, audio: Tensor) -> Prediction:
-        visual, sound = self.visual(image), self.auditory(audio)
-        maps = paired_maps(visual, sound)
-        return Prediction(maps, max_response(maps), unit(visual.mean(dim=(2, 3))), sound)
 
     def before_epoch(self, epoch: int) -> None:
         """Leave the adjacencies out of the loss while the features they compare still mean nothing."""
         self.warming_up = epoch < self.config.warmup_epochs
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        config, audio = self.config, batch["audio"]
-        if config.audio_masks != "none":
-            audio = mask_sounds(audio, config.mask_width, config.audio_masks)
-        terms = self._terms(self.visual(batch["image"]), self.auditory(audio))
+        config = self.config
+        terms = self._terms(self.visual(batch["image"]), self.auditory(batch["audio"]))
         weights = {
             "contrast": 1.0,
             "audio_suppression": config.audio_suppression,
@@ -148,7 +103,7 @@ class Method(BaseMethod):
         """The contrast and the three distances of unit features (B, D, h, w), (B, D)."""
         temperature = self.config.temperature
         maps = cosine_maps(visual, sound) / temperature
-        logits, own = max_response(maps), maps.diagonal().permute(2, 0, 1)
+        logits, own = max_response(maps), own_maps(maps)
         foreground = foreground_features(visual, own, self.config.foreground_threshold)
         among_sounds, among_pictures, among_foregrounds = (
             features @ features.T / temperature for features in (sound, visual.mean(dim=(2, 3)), foreground)

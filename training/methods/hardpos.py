@@ -22,14 +22,19 @@ same method on lists of randomly chosen clips (`index random-knn`); those leave 
 Deviations and choices where the paper leaves them open:
 - temperature: the paper prints none (`temperature: null`); cosines in [0, 1] then leave the loss hardly any range, so
   the default is the 0.07 of LVS's code, which the method extends.
+- combine: `sum_inside_log` is the printed loss; `sum_of_logs`, in which every positive has to win, is the rule of the
+  alignment paper (ICCV 2023, the same group), for comparing the two on equal terms.
 - j and k are drawn anew for every clip and epoch, uniformly and independently; the paper does not say how often.
 - neighbours never hold the clip itself nor clips of its source video; such clips would be near ones, so here they are
   taken out of the negatives, too.
 - an anchor all of whose negatives are neighbours costs nothing in that step.
 - masks of neighbouring pairs are those of the current weights, and all masks are differentiated through.
+- sound: the text says magnitude, the family's code makes log power; here what the shards hold (log power).
 - optimiser, batch size and epochs are not printed.
 - confidence: the method has none; the maximum cosine is used (the protocol may choose another).
 """
+
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -37,7 +42,7 @@ from torch import Tensor
 
 from training.config import Section
 from training.losses import contrast, excluding, without_diagonal
-from training.methods.contract import Batch
+from training.methods.contract import Batch, excluded
 from training.methods.headless import HeadlessMethod
 from training.similarity import cosine_maps, mean_response, paired_maps, soft_masked_response, unit
 
@@ -48,6 +53,9 @@ class Config(Section):
     threshold: float = Field(0.65, gt=-1, lt=1, description="epsilon: cosine above which a cell counts as sounding")
     mask_temperature: float = Field(0.03, gt=0, description="tau: softness of the mask")
     temperature: float | None = Field(0.07, gt=0, description="of the softmax; null: none, as printed")
+    combine: Literal["sum_inside_log", "sum_of_logs"] = Field(
+        "sum_inside_log", description="how the four positives join; sum_of_logs: each has to win by itself"
+    )
 
 
 class Method(HeadlessMethod):
@@ -62,9 +70,9 @@ class Method(HeadlessMethod):
         sound, near_sound = self.auditory(batch["audio"]), self.auditory(near["audio"])
         pairs = ((visual, sound), (visual, near_sound), (near_visual, sound), (near_visual, near_sound))
         positives = torch.stack([self._positive(paired_maps(*pair)) for pair in pairs], dim=1)
-        negatives = excluding(self._negatives(visual, sound), torch.stack([*batch["exclusions"].values()]).any(dim=0))
+        negatives = excluding(self._negatives(visual, sound), excluded(batch, batch["exclusions"]))
         temperature = self.config.temperature or 1.0
-        return {"total": contrast(positives / temperature, negatives / temperature)}
+        return {"total": contrast(positives / temperature, negatives / temperature, combine=self.config.combine)}
 
     def _positive(self, maps: Tensor) -> Tensor:
         return soft_masked_response(maps, self.config.threshold, self.config.mask_temperature)

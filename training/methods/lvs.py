@@ -42,9 +42,9 @@ from training.methods.headless import HeadlessMethod
 from training.similarity import (
     cosine_maps,
     mean_response,
-    soft_masked_mean,
+    own_maps,
     soft_masked_response,
-    tri_map,
+    tri_map_responses,
     unit,
 )
 
@@ -75,18 +75,14 @@ class Method(HeadlessMethod):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         maps = cosine_maps(unit(self.visual(batch["image"])), self.auditory(batch["audio"]))
-        negatives = self._negatives_of_code if self.config.formula == "as_code" else self._negatives_of_paper
-        foreground, background = self._own_responses(maps)
-        logits = (foreground, *negatives(maps, background))
-        return {"total": contrast(*(group / self.temperature for group in logits))}
-
-    def _own_responses(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Responses of each picture's sounding and silent part to its own sound: (B, B, h, w) -> two of (B, 1)."""
-        own = maps.diagonal().permute(2, 0, 1)
         config = self.config
         silent_below = config.negative_threshold if config.tri_map else config.positive_threshold
-        foreground, background = tri_map(own, config.positive_threshold, silent_below, config.mask_temperature)
-        return soft_masked_mean(own, foreground).unsqueeze(1), soft_masked_mean(own, background).unsqueeze(1)
+        foreground, background = tri_map_responses(
+            own_maps(maps), config.positive_threshold, silent_below, config.mask_temperature
+        )
+        negatives = self._negatives_of_code if config.formula == "as_code" else self._negatives_of_paper
+        logits = (foreground, *negatives(maps, background))
+        return {"total": contrast(*(group / self.temperature for group in logits))}
 
     def _negatives_of_code(self, maps: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
         """One logit per other sound, pooled over the pair's own mask, and one for the background."""

@@ -28,6 +28,8 @@ Deviations and choices where paper and released code differ:
 - momentum: 0.999 is the script's, the argument's default in the code is 0.9.
 - evaluate_teacher: false as in the released test script; its training command selects with the teacher.
 - map scale: the code divides the map by the temperature and its protocol undoes it; here it is a cosine.
+- object prior: alpha is 0.9, where EZ-VSL has 0.4, and the prior's range is taken to be [0, 2.5] (`slavc_*` protocols).
+- sound: as EZ-VSL, the files' own rate in windows of 512 samples every 238; here what the shards hold.
 - the code's optional supervised branch (boxes of Flickr clips) is left out: as released it gives no gradient.
 - negatives are those of one replica. The last epoch is the result, as in the paper.
 - confidence: here the maximum; the released protocol takes the mean of the top quarter, the follow-up text the maximum.

@@ -23,6 +23,7 @@ Deviations and choices where paper and released code differ:
 - zeros around a turned picture are zeros after normalisation (the mean colour), as in the code.
 - both maps have gradients; `stop_gradient` holds the unchanged picture's still (a flag of the code, off).
 - the own sound's logit stands once in the softmax; the code repeats it among the negatives, muted by the factor -99.
+- views: the code cuts its random crops from the whole frame, here from a random square of the frame's height.
 - sound: the code makes mel decibels of 3 s repeated to 10 s in training and 10 real seconds in the test; here what the
   shards hold (3 s of log power, never repeated). Masked cells hold silence in both.
 - the variant with mixed sounds (audmix) is not part of this file.
@@ -41,13 +42,7 @@ from training.config import Section
 from training.losses import contrast, without_diagonal
 from training.methods.contract import Batch
 from training.methods.headless import HeadlessMethod
-from training.similarity import (
-    cosine_maps,
-    soft_masked_mean,
-    soft_masked_response,
-    tri_map,
-    unit,
-)
+from training.similarity import cosine_maps, own_maps, soft_masked_response, tri_map_responses, unit
 
 
 class Config(Section):
@@ -76,7 +71,7 @@ class Method(HeadlessMethod):
         maps = cosine_maps(unit(self.visual(image)), sound)
         changed = cosine_maps(unit(self.visual(geometry.on_images(image))), sound)
         terms = {"contrast": self._contrast(maps), "contrast_changed": self._contrast(changed)}
-        terms["equivariance"] = self._equivariance(geometry, image, _own(maps), _own(changed))
+        terms["equivariance"] = self._equivariance(geometry, image, own_maps(maps), own_maps(changed))
         invariance = (terms["contrast"] + terms["contrast_changed"]) / 2
         return {"total": invariance + self.config.equivariance_weight * terms["equivariance"], **terms}
 
@@ -94,13 +89,9 @@ class Method(HeadlessMethod):
 
     def _contrast(self, maps: Tensor) -> Tensor:
         """CE: every picture's sounding cells against other clips' sounds and its own background: (B, B, h, w)."""
-        config, own = self.config, _own(maps)
-        sounding, silent = tri_map(own, config.positive_threshold, config.negative_threshold, config.mask_temperature)
+        config = self.config
+        foreground, background = tri_map_responses(
+            own_maps(maps), config.positive_threshold, config.negative_threshold, config.mask_temperature
+        )
         others = without_diagonal(soft_masked_response(maps, config.positive_threshold, config.mask_temperature))
-        logits = (soft_masked_mean(own, sounding).unsqueeze(1), others, soft_masked_mean(own, silent).unsqueeze(1))
-        return contrast(*(group / config.temperature for group in logits))
-
-
-def _own(maps: Tensor) -> Tensor:
-    """Each picture's map with its own sound: (B, B, h, w) -> (B, h, w)."""
-    return maps.diagonal().permute(2, 0, 1)
+        return contrast(*(group / config.temperature for group in (foreground, others, background)))

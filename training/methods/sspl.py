@@ -21,7 +21,8 @@ Deviations and choices where paper and released code differ:
   a spectrogram cannot undo.
 - views: the code draws resize, crop and flip twice; the first view is the loader's, the second one is cut from the
   loader's square by `image_policy`. The sound is the same for both.
-- batch norm is synchronised over the code's two processes; here each replica has its own statistics.
+- batch norm is synchronised over the code's two processes of 128 clips: `optim.replicas: 1` of 256. Replicas would have
+  statistics of their own; without negatives nothing else depends on them.
 - learning rates differ by part; `parameter_groups` says how, relative to `optim.learning_rate`. AdamW in the code.
 - the code keeps the checkpoint that was best on the test set, and its README warns that late ones are worse; here the
   last epoch is the result.
@@ -35,8 +36,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from training.augment import ImagePolicyName
-from training.config import Encoders, Section
+from training.config import Encoders, ImagePolicyName, Section
 from training.encoders.predictive_coding import PredictiveCoding
 from training.encoders.vggish import Vggish
 from training.encoders.weights import build_audio_trunk, build_image_trunk

@@ -16,6 +16,7 @@ from training.report.results import Evaluation, Run
 
 TITLES = {
     "ciou50": "cIoU@0.5",
+    "ciou50_last": "cIoU@0.5, last epoch",
     "ciou30": "cIoU@0.3",
     "auc": "AUC",
     "mean_iou": "mean IoU",
@@ -100,6 +101,8 @@ def values_of(facts: Mapping[str, Any], map_name: str) -> dict[str, float]:
     for score in ("ap", "max_f1"):
         if score in pairs:
             found |= {score: pairs[score]["coded"], f"{score}_textbook": pairs[score]["textbook"]}
+    for kind, against in pairs.get("by_negative_type", {}).items():
+        found[f"max_f1_{kind}"] = against["equal_positives"]["max_f1"]["coded"]
     if pairs.get("locacc") is not None:
         found["locacc"] = pairs["locacc"]
     several = facts.get("interactive", {}).get(map_name, {})

@@ -15,7 +15,9 @@ PAPER = {
         "ezvsl": {"audio_visual": {"ciou50": 0.34, "auc": 0.36}},
         "retrieval": {"audio_to_image": {"R@1": 0.05}},
     },
-    "extended_vggss": {"slavc_relative": {"audio_visual": {"ap": 0.10, "max_f1": 0.05, "locacc": 0.30}}},
+    "extended_vggss": {
+        "slavc_relative": {"audio_visual": {"ap": 0.10, "max_f1": 0.05, "locacc": 0.30, "max_f1_real": 0.28}}
+    },
 }
 
 
@@ -40,6 +42,7 @@ def runs(tmp_path: Path):
     plain = {"audio_visual": {"ciou50": 0.31, "auc": 0.35, "mean_iou": 0.3, "interval95": {}}}
     recalls = {"audio_to_image": {"R@1": 0.08}, "image_to_audio": {"R@1": 0.02}}
     pairs = {"ap": {"coded": 0.2, "textbook": 0.21}, "max_f1": {"coded": 0.3, "textbook": 0.4}, "locacc": 0.31}
+    pairs["by_negative_type"] = {"real": {"equal_positives": {"max_f1": {"coded": 0.25, "textbook": 0.26}}}}
     first = write(
         tmp_path / "one" / "aaaaaaaa-s0",
         result("vggss", "ezvsl", plain),
@@ -62,6 +65,7 @@ def test_one_table_per_set_and_protocol_with_the_gap_to_the_paper(runs) -> None:
     assert "8.00 [5.00, +3.00]" in as_text(tables["vggss", "retrieval"])
     extended = tables["extended_vggss", "slavc_relative"]
     assert {"ap", "ap_textbook", "max_f1", "max_f1_textbook", "locacc"} <= set(extended.scores)
+    assert "25.00 [28.00, -3.00]" in as_text(extended)
     assert any("answering 'it sounds' always gives" in note for note in extended.notes)
     special = comparisons(runs, ["one", "two"], every=False)
     assert [table.protocol for table in special] == ["slavc_relative", "retrieval"]

@@ -1,0 +1,143 @@
+"""The packaged configs' published numbers: each under a set, protocol, map and score that an evaluation makes."""
+
+from functools import cache
+
+import pytest
+import yaml
+
+from manifests.catalogue import catalogue
+from training.config import PACKAGED, RunConfig, load_config
+from training.evaluation.checks import impossible
+from training.evaluation.mask_scoring import SCORES as MASK_SCORES
+from training.evaluation.protocols import PROTOCOLS
+from training.methods import method_names
+
+NAMES = sorted(path.stem for path in PACKAGED.glob("*.yaml"))
+SETS = {"vggss", "flickr", "extended_vggss", "extended_flickr", "avsbench_s4", "music_solo"}
+MAPS = {"audio_visual", "object_prior", "combined"}
+LOCALISATION = {"ciou50", "ciou50_last", "auc"}
+PAIRS = {"ap", "max_f1", "locacc", "max_f1_real", "max_f1_easy", "max_f1_hard"}
+RECALLS = {"R@1", "R@5", "R@10"}
+NOT_THE_AUTHORS = {"demo", "demo_semantic", "ezvsl_semantic", "ssltie_scale_once", "lvs_as_paper", "hardpos_as_printed",
+                   "slavc_symmetric", "fnac_corrected_stripes"}  # fmt: skip
+
+
+@cache
+def packaged(name: str) -> RunConfig:
+    """A packaged config, read once for all tests of this file."""
+    return load_config(name)
+
+
+def allowed(test_set: str, protocol: str) -> tuple[set[str], set[str]]:
+    """Names of maps (or directions) and of scores of one measurement."""
+    if protocol == "retrieval":
+        return {"audio_to_image", "image_to_audio"}, RECALLS
+    if protocol == "avsbench":
+        return MAPS, set(MASK_SCORES)
+    assert protocol in PROTOCOLS, protocol
+    return MAPS, PAIRS if test_set.startswith("extended_") else LOCALISATION
+
+
+@pytest.fixture(params=NAMES)
+def config(request) -> RunConfig:
+    return packaged(request.param)
+
+
+def test_every_number_stands_where_an_evaluation_would_put_its_own(config) -> None:
+    for test_set, protocols in config.paper.items():
+        whole, _, part = test_set.partition("-")
+        assert whole in SETS
+        assert not part or catalogue()[part].role == "part"
+        for protocol, maps in protocols.items():
+            known_maps, known_scores = allowed(test_set, protocol)
+            assert set(maps) <= known_maps
+            for scores in maps.values():
+                assert set(scores) <= known_scores
+                assert all(0 <= value <= 1 for value in scores.values())
+
+
+def test_published_rows_are_possible(config) -> None:
+    """A typing error in a cIoU or AUC mostly breaks an inequality that every measurement keeps."""
+    for protocols in config.paper.values():
+        for maps in protocols.values():
+            for scores in maps.values():
+                row = {name: scores.get(name) for name in ("ciou50", "auc", "max_f1")}
+                assert not impossible(**row, located=scores.get("locacc"))
+
+
+def test_published_settings_carry_numbers_and_others_none(config) -> None:
+    assert bool(config.paper) == (config.name not in NOT_THE_AUTHORS)
+
+
+def test_training_lists_and_protocols_are_known(config) -> None:
+    assert set(config.evaluation.protocols) <= set(PROTOCOLS)
+    if config.data.train_list is not None:
+        assert catalogue()[config.data.train_list].role == "train"
+
+
+def test_every_method_has_a_config_of_its_name() -> None:
+    assert set(method_names()) <= set(NAMES)
+    assert all(packaged(name).method["name"] == name for name in method_names())
+
+
+def test_extends_reaches_one_level_and_repeats_nothing_of_its_parent() -> None:
+    """A child that restates its parent hides what it changes."""
+    for name in NAMES:
+        child = yaml.safe_load((PACKAGED / f"{name}.yaml").read_text())
+        if "extends" in child:
+            parent = yaml.safe_load((PACKAGED / child["extends"]).read_text())
+            assert "extends" not in parent
+            assert not list(repeated(child, parent, skipped={"extends", "name", "paper"})), name
+
+
+def repeated(child: dict, parent: dict, skipped: set[str] = frozenset()):
+    """Keys whose value is the parent's own."""
+    for key in child.keys() & parent.keys() - skipped:
+        if isinstance(child[key], dict) and isinstance(parent[key], dict):
+            yield from repeated(child[key], parent[key])
+        elif child[key] == parent[key]:
+            yield key
+
+
+# The main rows, as the papers print them, once more and by hand: a config's slip would show here.
+MAIN_ROWS = {
+    "lvs": ("vggss", "lvs", "audio_visual", 34.4, 38.2),
+    "lvs_vanilla": ("vggss", "kaist_lvs", "audio_visual", 27.8, 35.0),
+    "hardpos": ("vggss", "kaist_lvs", "audio_visual", 34.6, 38.0),
+    "ezvsl": ("vggss", "ezvsl", "combined", 38.85, 39.54),
+    "slavc": ("vggss", "slavc_relative", "audio_visual", 37.79, 39.40),
+    "alignment": ("vggss", "kaist_lvs", "audio_visual", 39.94, 40.02),
+    "sspl": ("vggss", "sspl", "audio_visual", 33.9, 38.0),
+    "ssltie": ("vggss", "lvs", "audio_visual", 38.63, 39.65),
+    "fnac": ("vggss", "ezvsl", "audio_visual", 39.50, 39.66),
+    "centred_disc": ("vggss", "ezvsl", "audio_visual", 34.02, 37.44),
+}
+
+
+@pytest.mark.parametrize("name", MAIN_ROWS)
+def test_main_rows(name: str) -> None:
+    test_set, protocol, map_name, ciou, auc = MAIN_ROWS[name]
+    row = packaged(name).paper[test_set][protocol][map_name]
+    assert (100 * row["ciou50"], 100 * row["auc"]) == pytest.approx((ciou, auc))
+
+
+HYPERPARAMETERS = {  # epochs, batch, replicas, learning rate, weight decay, stage-4 stride of pictures, their weights
+    "lvs": (80, 256, 1, 1e-4, 1e-4, 1, "none"),
+    "ezvsl": (20, 128, 2, 1e-4, 0.0, 2, "imagenet"),
+    "ezvsl_vggss_10k": (100, 128, 2, 1e-4, 0.0, 2, "imagenet"),
+    "slavc": (20, 128, 2, 1e-4, 0.0, 2, "imagenet"),
+    "alignment": (50, 128, 1, 1e-4, 0.0, 1, "none"),
+    "alignment_pretrained": (50, 128, 1, 1e-4, 0.0, 1, "imagenet"),
+    "sspl": (20, 256, 1, 2e-5, 1e-4, 2, "imagenet"),
+    "sspl_without_pcm": (100, 256, 1, 5e-4, 1e-4, 2, "imagenet"),
+    "ssltie": (100, 32, 1, 1e-4, 1e-4, 1, "none"),
+    "fnac": (30, 256, 1, 1e-4, 1e-4, 2, "imagenet"),
+}
+
+
+@pytest.mark.parametrize("name", HYPERPARAMETERS)
+def test_hyper_parameters(name: str) -> None:
+    config = packaged(name)
+    optim, image = config.optim, config.encoders.image
+    found = (optim.epochs, optim.batch_size, optim.replicas, optim.learning_rate, optim.weight_decay)
+    assert (*found, image.last_stride, image.weights) == HYPERPARAMETERS[name]
