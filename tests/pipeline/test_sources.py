@@ -252,6 +252,18 @@ def test_other_lists_are_used_when_they_fit(tmp_path: Path) -> None:
     assert {path.name for path, _ in labels.unused} == {"stat.csv", "absent.csv"}
 
 
+def test_the_two_names_of_a_video_of_music_are_one(tmp_path: Path) -> None:
+    files(tmp_path, "solo/flute/jW_AuF6dQYY_0_1000.mp4", "solo/flute/-ZyXwVuTs09.mp4")
+    (tmp_path / "MUSIC_solo_videos.json").write_text(
+        '{"videos": {"flute": ["jW_AuF6dQYY", "-ZyXwVuTs09"], "tuba": ["AbCdEfGh_-1"]}, "version": 1.0}'
+    )
+    listing = list_sources([tmp_path])
+    labels = find_labels((), listing)
+    assert [clip.label for clip in labels.join(listing.clips)] == ["flute", "flute"]
+    (line,) = labels.describe(listing.clips)
+    assert "names 2 of these clips; 1 it lists are absent, such as AbCdEfGh_-1" in line
+
+
 def test_a_list_overrules_folders_and_many_clips_share_a_row(tmp_path: Path) -> None:
     files(tmp_path, "train/elk_bugling/AbCdEfGh_-1_30_40.mp4", "copy/AbCdEfGh_-1_000030.mp4", "train/elk/z.mp4")
     meta = tmp_path / "mine.csv"
