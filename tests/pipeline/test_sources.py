@@ -289,5 +289,8 @@ def test_bad_sources_say_what_was_found(tmp_path: Path) -> None:
     files(tmp_path / "pictures", "a.jpg", "b.jpg", "c.txt")
     with pytest.raises(InputError, match=r"only: 2 \.jpg, 1 \.txt"):
         list_sources([tmp_path / "pictures"])
+    tar(tmp_path / "packed" / "a.tar", ("frames/a.jpg", b"x"), ("audio/a.wav", b"x"))
+    with pytest.raises(InputError, match=r"nor in its tar files, only: 1 \.jpg, 1 \.wav.*unpack them first"):
+        list_sources([tmp_path / "packed"])
     with pytest.raises(InputError, match="is a file"):
         list_sources([tmp_path / "pictures" / "a.jpg"])
