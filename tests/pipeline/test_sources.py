@@ -211,6 +211,13 @@ def test_two_namings_of_one_clip_keep_the_larger_file(tmp_path: Path) -> None:
     assert [(item.path, item.reason) for item in refusals] == [("new/3qesirWAGt4_000020.mp4", "duplicate")]
 
 
+def test_a_label_told_by_the_folders_of_a_double_stays(tmp_path: Path) -> None:
+    files(tmp_path, "video/AbCdEfGh_-1_30000_40000.mp4", content=b"1234")
+    files(tmp_path, "train/elk bugling/vAbCdEfGh_-1_30_40_out.mkv")
+    (clip,), _ = unique_keys(list_sources([tmp_path]).clips)
+    assert (clip.path, clip.label, clip.split) == ("video/AbCdEfGh_-1_30000_40000.mp4", "elk bugling", "train")
+
+
 def test_equal_names_in_several_folders_are_different_clips(tmp_path: Path) -> None:
     files(tmp_path, "dog/001.mp4", "cat/001.mp4", "001.mp4", "cat/002.mp4", "cat/002.avi")
     clips, refusals = unique_keys(list_sources([tmp_path]).clips)
