@@ -5,7 +5,7 @@ per clip key. Ingest joins these rows to the clips it finds; of several rows of 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ SPLIT_WORDS = frozenset({"train", "training", "val", "valid", "validation", "tes
 NAME_FIELDS = ("file", "video", "key", "name", "video_id", "image")
 LABEL_FIELDS = ("class", "label", "category")
 _HEADER_WORDS = frozenset({*NAME_FIELDS, *LABEL_FIELDS, "ytid", "youtube_id", "id", "start", "start_seconds", "split"})
+WHOLE_VIDEO = "_0_1000"
 _START = re.compile(r"\d+(\.\d+)?")
 _MEDIA_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 KNOWN_FORMATS = (
@@ -55,6 +56,11 @@ class LabelTable:
     def labelled(self) -> bool:
         """Whether any row carries a label (a bare list of ids does not)."""
         return any(row.label is not None for row in self.rows.values())
+
+    def absent(self, present: Collection[str]) -> list[str]:
+        """Clips listed but not among the keys `present`, sorted; MUSIC's two names of a video are one clip."""
+        seen = {key.removesuffix(WHOLE_VIDEO) for key in present}
+        return sorted({key.removesuffix(WHOLE_VIDEO) for key in self.rows} - seen)
 
 
 def read_labels(path: Path) -> LabelTable:
@@ -211,7 +217,7 @@ def _music_labels(by_label: dict[str, list[str]]) -> Iterator[ClipLabel]:
     for label, ids in by_label.items():
         for ytid in ids:
             yield ClipLabel(ytid, label)
-            yield ClipLabel(f"{ytid}_0_1000", label)
+            yield ClipLabel(f"{ytid}{WHOLE_VIDEO}", label)
 
 
 def clip_key(name: str) -> str:

@@ -23,6 +23,7 @@ from pipeline.companion import COMPANION_SCHEMA, NOTHING, Wanted, check_proposal
 from pipeline.console import progress, summary
 from pipeline.files import read_table, remove_leftovers, replacing, write_whole
 from pipeline.frontend import DEFAULT
+from pipeline.journal import forget
 from pipeline.labels import Labels, find_labels
 from pipeline.plan import (
     IngestOptions,
@@ -36,7 +37,17 @@ from pipeline.plan import (
 )
 from pipeline.record import MANIFEST_SCHEMA, REASONS, REJECT_SCHEMA, SCHEMA_VERSION
 from pipeline.remote import Place, RemotePath, StorageLost
-from pipeline.shard_job import DONE, PLAN, ShardSummary, ingest_shards, marker_path, read_marker, reject_row, rows_path
+from pipeline.shard_job import (
+    DONE,
+    JOURNAL,
+    PLAN,
+    ShardSummary,
+    ingest_shards,
+    marker_path,
+    read_marker,
+    reject_row,
+    rows_path,
+)
 from pipeline.sources import Listing, list_sources
 from pipeline.store import INDEX, MANIFEST, REJECTS
 
@@ -84,7 +95,8 @@ def run_ingest(request: IngestRequest) -> None:
             return
         with _explained(out):
             make_shards(request, plan)
-            _tidy(out)  # of workers that were lost on the way
+            _tidy(out)  # after workers that were lost on the way
+            forget(out / JOURNAL)
             write_tables(out, plan)
         counts = total(out, plan)
         report(out, plan, counts, time.monotonic() - started)

@@ -107,7 +107,7 @@ def _entries(path: Place) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_bytes().decode().splitlines(keepends=True) if line.endswith("\n")]
 
 
-def forget(folder: Place, shard: int) -> None:
-    """Drop a finished shard's journals."""
-    for path in folder.glob(f"{shard:06d}.*.jsonl"):
+def forget(folder: Place, shard: int | None = None) -> None:
+    """Drop the journals of a finished shard, or of all when every shard is finished."""
+    for path in folder.glob("*.jsonl" if shard is None else f"{shard:06d}.*.jsonl"):
         path.unlink(missing_ok=True)

@@ -35,9 +35,9 @@ class Labels:
         """A line for every list, used or not."""
         present = set(map(stem_key, clips))
         for table in self.tables:
-            absent = sorted(table.rows.keys() - present)
+            absent, named = table.absent(present), len(table.rows.keys() & present)
             yield (
-                f"labels: {readable(table.path)} ({table.format}) names {len(table.rows) - len(absent)} of these clips"
+                f"labels: {readable(table.path)} ({table.format}) names {named} of these clips"
                 + (f"; {len(absent)} it lists are absent, such as {absent[0]}" if absent else "")
                 + (f"; {table.conflicting} rows contradict an earlier one, which counts" if table.conflicting else "")
             )

@@ -133,14 +133,16 @@ def cut_shards(clips: Iterable[Clip], shard_clips: int) -> tuple[tuple[Clip, ...
 
 def unique_keys(clips: Sequence[Clip]) -> tuple[list[Clip], list[Refusal]]:
     """One clip per key. Equal names of one's own in several folders are told apart by their folders; what is then still
-    equal is the same clip under two names: the largest file is kept, the others are refused as duplicates."""
+    equal is the same clip under two names: the largest file is kept, the others are refused as duplicates. What only
+    the folders of one of those say of label and split stays with the one that is kept."""
     by_key: dict[str, list[Clip]] = defaultdict(list)
     for clip in _with_folders(clips):
         by_key[clip.key].append(clip)
     kept, refusals = [], []
     for key in sorted(by_key):
         best, *others = sorted(by_key[key], key=lambda clip: (-clip.size, clip.root, clip.display))
-        kept.append(best)
+        labelled = next((clip for clip in (best, *others) if clip.label), best)
+        kept.append(replace(best, label=labelled.label, split=best.split or labelled.split))
         refusals += [Refusal(clip.display, "duplicate", f"{best.display} has the same key, {key}") for clip in others]
     return kept, refusals
 

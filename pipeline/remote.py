@@ -32,9 +32,13 @@ Place = Union[Path, "RemotePath"]
 
 
 def place(text: str | Place) -> Place:
-    """A path or address as a user gives it. InputError for a protocol this project does not read."""
+    """A path or address as a user gives it. InputError for none, and for a protocol this project does not read."""
     if isinstance(text, RemotePath):
         return text
+    if not os.fspath(text):  # an unset shell variable, which would become the current folder
+        raise InputError(
+            "A path is empty. Give a folder or s3://bucket/folder; the current folder is written as a dot."
+        )
     match = _URL.fullmatch(os.fspath(text))
     if match is None:
         return Path(text)

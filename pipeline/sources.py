@@ -97,7 +97,7 @@ def list_sources(roots: Sequence[Place], exclude: Place | None = None, memory: P
             _add_file(listing, number, tree, relative, apart)
         _add_pairs(listing, number, tree, apart)
         if len(listing.clips) + len(listing.refusals) == before:
-            raise InputError(_nothing_found(root, listing.others))
+            raise InputError(_nothing_found(root, listing))
     return listing
 
 
@@ -115,10 +115,15 @@ def _check_folder(root: Place) -> None:
         raise InputError(f"The source {root} is a file, not a folder. Give the folder that holds it to --src.")
 
 
-def _nothing_found(root: Place, others: Counter[str]) -> str:
-    if not others:
+def _nothing_found(root: Place, listing: Listing) -> str:
+    if not listing.others:
         return f"The source folder {root} is empty. Give the folder that holds your videos (or tar files) to --src."
-    met = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(8))
+    met = ", ".join(f"{count} {suffix}" for suffix, count in listing.others.most_common(8))
+    if listing.archives:
+        return (
+            f"The source folder {root} holds no video, neither loose nor in its tar files, only: {met}. Pictures and "
+            "sounds are read from folders: unpack them first."
+        )
     return (
         f"The source folder {root} holds no video and no tar file, only: {met}. ingest reads "
         f"{' '.join(sorted(MEDIA_SUFFIXES))} in any folder depth, loose or inside tar archives, and pictures that have "

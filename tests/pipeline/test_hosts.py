@@ -15,12 +15,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import imageio_ffmpeg
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 INGEST = [sys.executable, "-c", "from pipeline.cli import main; main()", "ingest"]
 CLIPS, SHARD_CLIPS = 40, 4
+NAMES = "ingest-test"  # of the namespaces; the process that made one follows
+SECONDS = 200.0  # a loaded machine starts Dask slowly
 
 
 def ip(*arguments: str) -> str:
@@ -34,7 +37,7 @@ class Hosts:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._prefix = f"ingest-test-{uuid.uuid4().hex[:8]}-"
+        self._prefix = f"{NAMES}-{os.getpid()}-{uuid.uuid4().hex[:4]}-"
         self._cleanup = ExitStack()
         self._addresses: dict[str, str] = {}
         self._add_namespace("switch")
@@ -89,12 +92,21 @@ class Hosts:
         ip("-n", self._prefix + name, *arguments)
 
 
+def remove_abandoned() -> None:
+    """Namespaces of a test that was killed: its processes died with it, the names stay."""
+    for line in ip("netns", "list").splitlines():
+        name = line.split()[0]
+        if name.startswith(f"{NAMES}-") and not Path("/proc", name.split("-")[2]).exists():
+            ip("netns", "del", name)
+
+
 @pytest.fixture
 def hosts(tmp_path: Path) -> Iterator[Hosts]:
     for tool, package in (("ip", "iproute2"), ("setpriv", "util-linux")):
         if shutil.which(tool) is None:
             pytest.skip(f"`{tool}` is not installed: apt-get install {package}")
-    probe = f"ingest-test-probe-{uuid.uuid4().hex[:8]}"
+    remove_abandoned()
+    probe = f"{NAMES}-{os.getpid()}-probe"
     made = subprocess.run(["ip", "netns", "add", probe], capture_output=True, text=True, check=False)
     if made.returncode:
         pytest.skip(f"network namespaces cannot be made here (they need root): {made.stderr.strip()}")
@@ -104,6 +116,16 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
         yield network
     finally:
         network.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_ffmpeg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The binary that comes with the project, whatever else is installed: its version shows in the bytes."""
+    folder = tmp_path_factory.mktemp("bin")
+    (folder / "ffmpeg").symlink_to(imageio_ffmpeg.get_ffmpeg_exe())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(folder), prepend=os.pathsep)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -152,17 +174,16 @@ class Run:
         dask = [sys.executable, "-m", "dask"]
         listen = ["--host", hosts.address("scheduler"), "--port", "8786", "--no-dashboard"]
         hosts.start("scheduler", *dask, "scheduler", *listen)
-        wait_until(lambda: "Scheduler at" in hosts.log("scheduler").read_text())
+        wait_until(lambda: "Scheduler at" in hosts.log("scheduler").read_text(), SECONDS)
         for name in ("first", "second"):
             where = ["--host", hosts.address(name), "--local-directory", str(out.parent / name)]
             hosts.start(name, *dask, "worker", self.scheduler, "--nthreads", "1", "--no-dashboard", *where)
-        wait_until(lambda: all("Registered to" in hosts.log(name).read_text() for name in ("first", "second")))
-        self.command = [*INGEST, *arguments(source, out), "--scheduler", self.scheduler]
-        self.process = hosts.start("client", *self.command)
+        wait_until(lambda: all("Registered to" in hosts.log(name).read_text() for name in ("first", "second")), SECONDS)
+        self.process = hosts.start("client", *INGEST, *arguments(source, out), "--scheduler", self.scheduler)
 
     def in_the_middle(self) -> None:
         """Wait until a shard is finished and each worker is at work on another."""
-        self._wait(lambda: self.finished() >= 1 and len(list((self.out / "journal").glob("*"))) == 2)
+        self._wait(lambda: self.finished() >= 1 and len(list((self.out / "journal").glob("*"))) == 2, SECONDS)
         assert self.finished() <= CLIPS // SHARD_CLIPS - 4, "too late to lose anything"
 
     def finished(self) -> int:
@@ -170,7 +191,7 @@ class Run:
 
     def ends(self) -> tuple[int, str]:
         """Exit code and output of the command."""
-        return self.process.wait(timeout=240), self.hosts.log("client").read_text()
+        return self.process.wait(timeout=SECONDS), self.hosts.log("client").read_text()
 
 
 @pytest.mark.parametrize("loss", ["kill", "cut"])
@@ -198,5 +219,5 @@ def test_a_lost_scheduler_is_a_paragraph_and_the_command_continues_anywhere(
     for name in ("first", "second"):
         hosts.kill(name)
     again = hosts.start("client", *INGEST, *arguments(source, tmp_path / "out"), "--workers", "1")
-    assert again.wait(timeout=240) == 0, hosts.log("client").read_text()
+    assert again.wait(timeout=SECONDS) == 0, hosts.log("client").read_text()
     assert fingerprints(tmp_path / "out") == undisturbed

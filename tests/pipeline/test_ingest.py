@@ -173,7 +173,7 @@ def start(
     return subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True, **popen)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 200.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

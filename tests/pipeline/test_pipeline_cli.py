@@ -1,5 +1,6 @@
 """The `pipeline` command as a user meets it: words, exit codes, real clips."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -84,6 +85,7 @@ def test_bad_input_is_a_paragraph_and_exit_code_2(tmp_path: Path) -> None:
     cases = {
         ("--src", tmp_path / "gone"): "does not exist",
         ("--src", tmp_path / "empty"): "is empty",
+        ("--src", ""): "A path is empty",
         ("--src", tmp_path / "texts"): "only: 1 .txt",
         ("--src", tmp_path / "videos", "--meta", tmp_path / "stat.csv"): "no known format",
         ("--src", tmp_path / "videos", "--moment", "noon"): "neither annotated nor centre",
@@ -106,6 +108,21 @@ def test_nothing_usable_is_exit_code_1(tmp_path: Path) -> None:
     assert "unreadable" in result.stdout
     unfinished = pipeline("inspect", "out", cwd=tmp_path)
     assert "unfinished shard folder" in unfinished.stdout
+
+
+def test_too_many_rejects_are_exit_code_1_until_allowed(tmp_path: Path, clips) -> None:
+    (tmp_path / "videos").mkdir()
+    shutil.copyfile(clips.once("rejects.mp4", seconds=1.0), tmp_path / "videos" / "good.mp4")
+    (tmp_path / "videos" / "bad.mp4").write_text("not a video")
+    command = ["ingest", "--src", "videos", "--out", "out", "--workers", 1, "--max-reject-fraction"]
+    refused = pipeline(*command, 0.4, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "1 of 2 inputs were rejected, more than --max-reject-fraction 0.4 allows" in refused.stderr
+    assert "rejects.parquet names every file" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "no decoder opens the file" in refused.stdout
+    allowed = pipeline(*command, 0.5, cwd=tmp_path)
+    assert (allowed.returncode, len(ShardStore.open(tmp_path / "out"))) == (0, 1), allowed.stderr
 
 
 def test_moments() -> None:

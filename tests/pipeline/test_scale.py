@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 FEW, MANY, SHARD_CLIPS = 20_000, 200_000, 500
-BYTES_PER_CLIP = 3000  # of the command's memory; 1,130 were measured for the plan alone
+BYTES_PER_CLIP = 3000  # of the command's memory; about 1,200 were measured
 COMMAND = """
 import json, re, sys
 from pathlib import Path

@@ -211,6 +211,13 @@ def test_two_namings_of_one_clip_keep_the_larger_file(tmp_path: Path) -> None:
     assert [(item.path, item.reason) for item in refusals] == [("new/3qesirWAGt4_000020.mp4", "duplicate")]
 
 
+def test_a_label_told_by_the_folders_of_a_double_stays(tmp_path: Path) -> None:
+    files(tmp_path, "video/AbCdEfGh_-1_30000_40000.mp4", content=b"1234")
+    files(tmp_path, "train/elk bugling/vAbCdEfGh_-1_30_40_out.mkv")
+    (clip,), _ = unique_keys(list_sources([tmp_path]).clips)
+    assert (clip.path, clip.label, clip.split) == ("video/AbCdEfGh_-1_30000_40000.mp4", "elk bugling", "train")
+
+
 def test_equal_names_in_several_folders_are_different_clips(tmp_path: Path) -> None:
     files(tmp_path, "dog/001.mp4", "cat/001.mp4", "001.mp4", "cat/002.mp4", "cat/002.avi")
     clips, refusals = unique_keys(list_sources([tmp_path]).clips)
@@ -252,6 +259,18 @@ def test_other_lists_are_used_when_they_fit(tmp_path: Path) -> None:
     assert {path.name for path, _ in labels.unused} == {"stat.csv", "absent.csv"}
 
 
+def test_the_two_names_of_a_video_of_music_are_one(tmp_path: Path) -> None:
+    files(tmp_path, "solo/flute/jW_AuF6dQYY_0_1000.mp4", "solo/flute/-ZyXwVuTs09.mp4")
+    (tmp_path / "MUSIC_solo_videos.json").write_text(
+        '{"videos": {"flute": ["jW_AuF6dQYY", "-ZyXwVuTs09"], "tuba": ["AbCdEfGh_-1"]}, "version": 1.0}'
+    )
+    listing = list_sources([tmp_path])
+    labels = find_labels((), listing)
+    assert [clip.label for clip in labels.join(listing.clips)] == ["flute", "flute"]
+    (line,) = labels.describe(listing.clips)
+    assert "names 2 of these clips; 1 it lists are absent, such as AbCdEfGh_-1" in line
+
+
 def test_a_list_overrules_folders_and_many_clips_share_a_row(tmp_path: Path) -> None:
     files(tmp_path, "train/elk_bugling/AbCdEfGh_-1_30_40.mp4", "copy/AbCdEfGh_-1_000030.mp4", "train/elk/z.mp4")
     meta = tmp_path / "mine.csv"
@@ -277,5 +296,8 @@ def test_bad_sources_say_what_was_found(tmp_path: Path) -> None:
     files(tmp_path / "pictures", "a.jpg", "b.jpg", "c.txt")
     with pytest.raises(InputError, match=r"only: 2 \.jpg, 1 \.txt"):
         list_sources([tmp_path / "pictures"])
+    tar(tmp_path / "packed" / "a.tar", ("frames/a.jpg", b"x"), ("audio/a.wav", b"x"))
+    with pytest.raises(InputError, match=r"nor in its tar files, only: 1 \.jpg, 1 \.wav.*unpack them first"):
+        list_sources([tmp_path / "packed"])
     with pytest.raises(InputError, match="is a file"):
         list_sources([tmp_path / "pictures" / "a.jpg"])
