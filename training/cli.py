@@ -44,6 +44,9 @@ def evaluate(
     negatives: Annotated[Path | None, typer.Option(help="csv of silent pairs (Extended sets)")] = None,
     clips: Annotated[list[Path] | None, typer.Option(help="list of a part, e.g. heard classes; repeatable")] = None,
     pairs: Annotated[Path | None, typer.Option(help="csv name,video,audio: the clips that make each sample")] = None,
+    references: Annotated[
+        Path | None, typer.Option(help="csv category,clip: sounds of single instruments (music_duet, music_synthetic)")
+    ] = None,
     test_set: Annotated[str | None, typer.Option(help="name of the test set in results")] = None,
     protocol: Annotated[
         list[str] | None, typer.Option(help="protocol name, retrieval, retrieval_max or onscreen; may be repeated")
@@ -59,7 +62,9 @@ def evaluate(
     from training.ranks import ranks
     from training.runs import load_run
 
-    request = Request(truth, format, negatives, tuple(clips or ()), pairs, test_set, tuple(protocol or ()), shards)
+    request = Request(
+        truth, format, negatives, tuple(clips or ()), pairs, references, test_set, tuple(protocol or ()), shards
+    )
     with ranks(device) as process:
         for result in score_run(load_run(run, process.device, weights), request, process):
             print(table(result.summary))
@@ -206,6 +211,16 @@ def methods(
         return
     for known in method_names():
         print(f"{known:<16} {method_page(known).splitlines()[0]}")
+
+
+@app.command()
+def protocols(
+    name: Annotated[str | None, typer.Argument(help="print every field of this protocol")] = None,
+) -> None:
+    """List the evaluation protocols, and what they answer to degenerate input; or print one in full."""
+    from training.evaluation.printing import protocol_page, protocols_page
+
+    print(protocol_page(name) if name else protocols_page())
 
 
 def pick_device(name: str) -> str:

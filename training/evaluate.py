@@ -21,6 +21,7 @@ from manifests.extended import ExtendedSet
 from manifests.formats import Truth, read_truth
 from pipeline.store import ShardStore
 from training.data import Pairing
+from training.evaluation.cluster_scoring import PROTOCOLS as OF_CLUSTERS
 from training.evaluation.pair_scoring import (
     ONSCREEN,
     RETRIEVAL,
@@ -36,6 +37,7 @@ from training.overlaps import training_overlap
 from training.pairings import found_pairings, read_pairs, with_mismatches
 from training.predict import Predictions, object_prior_of, predict, similarity_over_positions
 from training.ranks import Ranks
+from training.references import References, read_references
 from training.runs import LoadedRun
 
 OF_EMBEDDINGS = (RETRIEVAL, RETRIEVAL_MAX, ONSCREEN)
@@ -47,7 +49,8 @@ class Request:
     """What to score a run on; what is None comes from the run's config.
 
     `clips` are lists that each narrow the set to a result of its own (heard, unheard); `pairs` says which clips make a
-    sample where the set does not name its samples as clips are named.
+    sample where the set does not name its samples as clips are named, `references` sounds of single instruments, under
+    which the protocols of several maps a frame ask for every frame.
     """
 
     truth: Path | None = None
@@ -55,6 +58,7 @@ class Request:
     negatives: Path | None = None
     clips: tuple[Path, ...] = ()
     pairs: Path | None = None
+    references: Path | None = None
     test_set: str | None = None
     protocols: tuple[str, ...] = ()
     shards: Path | None = None
@@ -67,7 +71,7 @@ def evaluate(run: LoadedRun, request: Request, process: Ranks | None = None) -> 
     """
     truth = _truth(run, request)
     protocols = _protocols(run, request, truth)
-    parts = [_part(truth, request, path) for path in request.clips] or [truth]
+    parts = _parts(run, request, truth)
     store = ShardStore.open(request.shards or run.config.data.shards)
     wanted = [(part, protocol) for part in parts for protocol in protocols]
     done = [_finished(run, part, protocol, _lists(part, request, store)) for part, protocol in wanted]
@@ -76,12 +80,14 @@ def evaluate(run: LoadedRun, request: Request, process: Ranks | None = None) -> 
     foreign = with_mismatches(truth) if ONSCREEN in protocols else truth.extended
     asked = replace(truth, extended=foreign)
     pairings = found_pairings(store, asked, read_pairs(request.pairs) if request.pairs else None)
-    predictions = predict(run, store, pairings, object_prior_of(run.config, run.device), process)
+    references = _references(request, protocols)
+    several = references.pairings(store, pairings) if references else []
+    predictions = predict(run, store, pairings + several, object_prior_of(run.config, run.device), process)
     if process is not None and not process.first:
         return []
     folder = _folder(run)
     folder.mkdir(parents=True, exist_ok=True)
-    predicted = _Predicted(run, store, pairings, predictions, foreign)
+    predicted = _Predicted(run, store, pairings, predictions, foreign, references)
     results = []
     for part in parts:
         save_maps(folder / f"{part.name}.maps.npz", predictions.only(set(part.keys)), part.test_set)
@@ -103,8 +109,9 @@ def _lists(part: Truth, request: Request, store: ShardStore) -> dict[str, dict[s
     }
     if part.extended is not None:
         lists["negatives"] = {"name": part.extended.name, "sha256": part.extended.sha256}
-    if request.pairs is not None:
-        lists["pairs"] = {"name": request.pairs.name, "sha256": read_content(request.pairs).sha256}
+    for name, given in (("pairs", request.pairs), ("references", request.references)):
+        if given is not None:
+            lists[name] = {"name": given.name, "sha256": read_content(given).sha256}
     return lists
 
 
@@ -133,6 +140,7 @@ class _Predicted:
     pairings: list[Pairing]
     predictions: Predictions
     foreign: ExtendedSet | None
+    references: References | None
 
     def result(self, protocol: str, truth: Truth) -> Result:
         """One part of the set under one protocol."""
@@ -145,6 +153,8 @@ class _Predicted:
         if protocol in (RETRIEVAL, RETRIEVAL_MAX):
             similarity = self._similarity(protocol, positives)
             return score_retrieval(similarity, positives.names, truth.test_set, protocol, name)
+        if protocol in OF_CLUSTERS and self.references is not None:
+            return score(self.references.maps(self.predictions, positives.names), truth, protocol, run=name)
         own, prior = self.predictions.only(set(truth.keys)), self.run.config.evaluation.object_prior
         raw = RawMaps(own.names, own.maps, own.object_maps, None, prior.alpha if prior else 0.4)
         return score(raw, truth, protocol, run=name)
@@ -156,11 +166,28 @@ class _Predicted:
         return similarity_over_positions(self.run, self.store, [one for one in self.pairings if one.name in kept])
 
 
-def _truth(run: LoadedRun, request: Request) -> Truth:
-    wanted = run.config.evaluation
-    path = request.truth or wanted.truth
+def _references(request: Request, protocols: tuple[str, ...]) -> References | None:
+    """The sounds frames are asked with; None when no protocol wants several maps a frame."""
+    asking = [name for name in protocols if name in OF_CLUSTERS]
+    if not asking:
+        return None
+    if request.references is None:
+        raise InputError(
+            f"The protocol {asking[0]} compares several maps of a frame: give --references, a csv category,clip with a "
+            "sound of every instrument."
+        )
+    return read_references(request.references)
+
+
+def _annotations(run: LoadedRun, request: Request) -> Path:
+    path = request.truth or run.config.evaluation.truth
     if path is None:
         raise InputError(f"run {run.folder} names no test set; give its annotations: --truth vggss.json.")
+    return path
+
+
+def _truth(run: LoadedRun, request: Request) -> Truth:
+    wanted, path = run.config.evaluation, _annotations(run, request)
     own = request.truth is None
     format = request.format or (wanted.format if own else "vggss")
     negatives = request.negatives or (wanted.negatives if own else None)
@@ -171,12 +198,17 @@ def _truth(run: LoadedRun, request: Request) -> Truth:
     return read_truth(path, format, negatives=negatives, name=name)
 
 
-def _part(truth: Truth, request: Request, clips: Path) -> Truth:
+def _parts(run: LoadedRun, request: Request, truth: Truth) -> list[Truth]:
+    """The set, or the clips of each list of it; a single list of Flickr pictures has narrowed the set already."""
+    if not request.clips or (truth.format == "flickr" and len(request.clips) == 1):
+        return [truth]
+    return [_part(truth, _annotations(run, request), clips) for clips in request.clips]
+
+
+def _part(truth: Truth, annotations: Path, clips: Path) -> Truth:
     """The clips of one list, negative pairs left out: they belong to the whole set."""
-    if truth.format == "flickr" and len(request.clips) == 1:
-        return truth
     listed, format = read_clips(clips), "vggss" if truth.format == "extended" else truth.format
-    return read_truth(truth.test_set.source, format, wanted=listed, name=f"{truth.test_set.name}-{listed.name}")
+    return read_truth(annotations, format, wanted=listed, name=f"{truth.test_set.name}-{listed.name}")
 
 
 def _protocols(run: LoadedRun, request: Request, truth: Truth) -> tuple[str, ...]:

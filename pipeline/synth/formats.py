@@ -2,8 +2,12 @@
 
     flickr/Annotations/<key>.xml                       Flickr-SoundNet: three annotators who disagree by a few pixels
     avsbench/s4_data/gt_masks/test/..., s4_box.json     AVSBench S4: one frame a video, masks filled from the boxes
-    music/solotest.json, duettest.json                  MUSIC: seven sound classes stand for the seven instruments
+    avsbench/ms3_data/..., ms3_box.json                 AVSBench MS3: the same where several objects sound
+    music/solotest.json, duettest.json, box/<k>.npy     MUSIC: seven sound classes stand for the seven instruments
+    music/references.csv                                a clip in which an instrument is heard alone, for each
     is3/synthetic_bbox.json                             IS3: one picture under the sounds of two classes seen in it
+    ave/Annotations.txt                                 AVE: every test clip with its class, no boxes
+    table/boxes.parquet                                 this project's own table
     lists/heard.txt, lists/unheard.txt                  test clips by class, every second class unheard
 
 Where samples are not named as clips are, `pairs.csv` says which clips make them: `training evaluate --pairs`.
@@ -16,8 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
+from manifests.annotations import Annotation, TestSet
 from manifests.music import CATEGORIES
-from pipeline.files import write_whole
+from manifests.table import write_table
+from pipeline.files import replacing, write_whole
 from pipeline.synth.classes import LABELS
 from pipeline.synth.truth import Row
 
@@ -33,8 +39,11 @@ def write_formats(out: Path, truth: Iterable[list[Row]]) -> dict[str, int]:
     return {
         "flickr pictures": _flickr(out / "flickr" / "Annotations", clips),
         "avsbench frames": _avsbench(out / "avsbench", clips),
+        "avsbench frames with several sources": sum(len(_heard_and_seen(rows)) > 1 for rows in clips),
         "music frames": _music(out / "music", clips),
         "is3 samples": _is3(out / "is3", clips),
+        "ave videos": _ave(out / "ave", clips),
+        "table rows": _table(out / "table", clips),
         "heard and unheard clips": _classes(out / "lists", clips),
     }
 
@@ -61,32 +70,42 @@ def _bbox(box: list[int], shift: int) -> str:
 
 
 def _avsbench(folder: Path, clips: list[list[Row]]) -> int:
-    from PIL import Image
-
-    pairs, entries = {}, []
+    """S4 of every clip and MS3 of those with several sources, whose frames differ in how they are named."""
+    pairs, entries = {}, {"s4": [], "ms3": []}
     for rows in clips:
         key, boxes = rows[0]["key"], [_pixels(row, SIDE) for row in _heard_and_seen(rows)]
-        name = f"{_word(rows[0]['label'])}/{key}/{key}_1"
-        mask = np.zeros((SIDE, SIDE), np.uint8)
-        for x1, y1, x2, y2 in boxes:
-            mask[y1:y2, x1:x2] = 255
-        stream, path = io.BytesIO(), folder / "s4_data" / "gt_masks" / "test" / f"{name}.png"
-        Image.fromarray(mask).save(stream, "PNG")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, stream.getvalue())
-        pairs[name] = (key, key)
         around = [*np.min(boxes, axis=0)[:2].tolist(), *np.max(boxes, axis=0)[2:].tolist()]
-        entries.append({"image": f"/s4/visual_frames/{name}.png", "audio": f"/s4/{key}.wav", "gt_box": around})
+        names = {"s4": f"{_word(rows[0]['label'])}/{key}/{key}_1"} | ({"ms3": f"{key}/{key}_1"} if boxes[1:] else {})
+        for subset, name in names.items():
+            _write_mask(folder / f"{subset}_data" / "gt_masks" / "test" / f"{name}.png", boxes)
+            pairs[name] = (key, key)
+            image = {"image": f"/{subset}/visual_frames/{name}.png", "audio": f"/{subset}/{key}.wav"}
+            entries[subset].append(image | {"gt_box": around})
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "s4_box.json", json.dumps(entries).encode())
+    for subset, found in entries.items():
+        write_whole(folder / f"{subset}_box.json", json.dumps(found).encode())
     _write_pairs(folder, pairs)
     return len(clips)
 
 
+def _write_mask(path: Path, boxes: list[list[int]]) -> None:
+    from PIL import Image
+
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    for x1, y1, x2, y2 in boxes:
+        mask[y1:y2, x1:x2] = 255
+    stream = io.BytesIO()
+    Image.fromarray(mask).save(stream, "PNG")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, stream.getvalue())
+
+
 def _music(folder: Path, clips: list[list[Row]]) -> int:
-    folder.mkdir(parents=True, exist_ok=True)
+    """Solo and duet frames; the duets once more as the synthetic set stores them, rows of box and category."""
+    (folder / "box").mkdir(parents=True, exist_ok=True)
     frames: dict[str, dict[str, object]] = {"solotest": {}, "duettest": {}}
     pairs: Pairs = {}
+    alone: dict[str, str] = {}
     for rows in clips:
         found = _heard_and_seen(rows)
         if len(found) > 2 or any(row["object_label"] not in INSTRUMENTS for row in found):
@@ -96,10 +115,20 @@ def _music(folder: Path, clips: list[list[Row]]) -> int:
         boxes = [{"normbox": _corner_and_size(r), "category_id": INSTRUMENTS[r["object_label"]]} for r in found]
         frames["solotest" if len(found) == 1 else "duettest"][name] = {"bbox": boxes}
         pairs[name] = (key, key)
+        if sum(row["sounding"] for row in rows) == 1:
+            alone.setdefault(CATEGORIES[boxes[0]["category_id"]], key)
+        if len(found) == 2:
+            number = len(frames["duettest"])
+            array = np.array([[*each["normbox"], each["category_id"]] for each in boxes])
+            with replacing(folder / "box" / f"{number}.npy") as handle:
+                np.save(handle, array)
+            pairs[str(number)] = (key, key)
     for list_name, entries in frames.items():
         write_whole(folder / f"{list_name}.json", json.dumps(entries).encode())
     _write_pairs(folder, pairs)
-    return len(pairs)
+    references = ["category,clip", *(f"{category},{key}" for category, key in sorted(alone.items()))]
+    write_whole(folder / "references.csv", "\n".join(references).encode())
+    return sum(map(len, frames.values()))
 
 
 def _is3(folder: Path, clips: list[list[Row]]) -> int:
@@ -122,6 +151,22 @@ def _is3(folder: Path, clips: list[list[Row]]) -> int:
     write_whole(folder / "synthetic_bbox.json", json.dumps(entries).encode())
     _write_pairs(folder, pairs)
     return len(entries)
+
+
+def _ave(folder: Path, clips: list[list[Row]]) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = (f"{rows[0]['label']}&{rows[0]['key']}&good&0&10" for rows in clips)
+    write_whole(folder / "Annotations.txt", "\n".join(lines).encode())
+    return len(clips)
+
+
+def _table(folder: Path, clips: list[list[Row]]) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    boxes = {rows[0]["key"]: [(r["x1"], r["y1"], r["x2"], r["y2"]) for r in _heard_and_seen(rows)] for rows in clips}
+    labels = {rows[0]["key"]: rows[0]["label"] for rows in clips}
+    annotations = tuple(Annotation(key, labels[key], tuple(found)) for key, found in boxes.items())
+    write_table(TestSet("boxes", annotations, "synthetic", ""), folder / "boxes.parquet")
+    return len(clips)
 
 
 def _classes(folder: Path, clips: list[list[Row]]) -> int:

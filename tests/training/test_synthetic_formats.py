@@ -1,12 +1,14 @@
 """The synthetic corpus in every format, evaluated end to end: scenes drawn, annotations written, shards scored."""
 
 import json
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
-from manifests.formats import read_truth
+from manifests.formats import FORMATS, read_truth
 from pipeline.store import ShardStore
+from pipeline.synth import lists
 from pipeline.synth.formats import write_formats
 from pipeline.synth.scene import draw_scene
 from pipeline.synth.truth import truth_rows
@@ -14,7 +16,7 @@ from training.config import load_config
 from training.evaluate import Request, evaluate
 from training.pairings import found_pairings, read_pairs
 from training.run import start
-from training.runs import load_run
+from training.runs import LoadedRun, load_run
 
 SCENES, SEED = 160, 3
 CONFIG = """
@@ -24,6 +26,25 @@ data: {{shards: {shards}, image_size: 32, exclude_test: []}}
 encoders: {{image: {{blocks: [1, 1], weights: none}}, audio: {{blocks: [1, 1], input_pool: [4, 3]}}}}
 optim: {{epochs: 1, batch_size: 16}}
 """
+# format, truth, what else is asked, the results' name
+CASES = [
+    ("vggss", "vggss.json", {}, "vggss.ezvsl"),
+    ("extended", "vggss.json", {"negatives": "silent.csv"}, "extended_vggss.slavc_relative"),
+    ("flickr", "flickr/Annotations", {}, "flickr.ezvsl"),
+    ("flickr", "flickr/Annotations", {"negatives": "silent.csv"}, "extended_flickr.slavc_relative"),
+    ("avsbench", "avsbench/s4_data", {"pairs": "avsbench/pairs.csv"}, "avsbench_s4.avsbench"),
+    ("avsbench_s4", "avsbench/s4_box.json", {"pairs": "avsbench/pairs.csv"}, "avsbench_s4.avsbench"),
+    ("avsbench", "avsbench/ms3_data", {"pairs": "avsbench/pairs.csv"}, "avsbench_ms3.avsbench"),
+    ("avsbench_ms3", "avsbench/ms3_box.json", {"pairs": "avsbench/pairs.csv"}, "avsbench_ms3.avsbench"),
+    ("music", "music/solotest.json", {"pairs": "music/pairs.csv"}, "music_solo.dsol"),
+    ("music", "music/duettest.json", {"pairs": "music/pairs.csv", "protocols": "music_duet"}, "music_duet.music_duet"),
+    ("music", "music/box", {"pairs": "music/pairs.csv", "protocols": "music_synthetic"},
+     "music_synthetic.music_synthetic"),
+    ("is3", "is3/synthetic_bbox.json", {"pairs": "is3/pairs.csv"}, "is3.kaist"),
+    ("vpo", "is3/synthetic_bbox.json", {"pairs": "is3/pairs.csv"}, "vpo.kaist"),
+    ("ave", "ave/Annotations.txt", {}, "ave.retrieval"),
+    ("parquet", "table/boxes.parquet", {}, "boxes.ezvsl"),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -36,36 +57,71 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, shards: Path) -> tuple[Path
         key = keys[number] if number < len(keys) else rows[0]["key"]
         truth.append([row | {"key": key, "split": "test"} for row in rows])
     out = tmp_path_factory.mktemp("formats")
+    clips = [lists.clip_of(rows) for rows in truth]
+    (out / "vggss.json").write_text(lists.vggss_json(clips))
+    silent = chain.from_iterable(lists.negatives(clips, SEED).values())
+    (out / "silent.csv").write_bytes(lists.extended_csv(list(silent)).encode())
     return out, write_formats(out, truth)
 
 
-@pytest.mark.parametrize(
-    ("format", "truth", "pairs", "name"),
-    [
-        ("flickr", "flickr/Annotations", None, "flickr.ezvsl"),
-        ("avsbench", "avsbench/s4_data", "avsbench/pairs.csv", "avsbench_s4.avsbench"),
-        ("avsbench", "avsbench/s4_box.json", "avsbench/pairs.csv", "avsbench_s4.avsbench"),
-        ("music", "music/solotest.json", "music/pairs.csv", "music_solo.dsol"),
-        ("is3", "is3/synthetic_bbox.json", "is3/pairs.csv", "is3.adaptive"),
-    ],
-)
-def test_every_format_is_evaluated(corpus, shards, tmp_path, format, truth, pairs, name) -> None:
+@pytest.fixture(scope="module")
+def run(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "tiny.yaml").write_text(CONFIG.format(shards=shards))
+    return load_run(start(load_config(folder / "tiny.yaml"), folder / "runs", "cpu")[0])
+
+
+@pytest.mark.parametrize(("format", "truth", "asked", "name"), CASES, ids=[f"{c[0]}-{c[3]}" for c in CASES])
+def test_every_format_is_evaluated(corpus, run, shards, format, truth, asked, name) -> None:
     folder, counts = corpus
     assert all(count > 0 for count in counts.values()), counts
-    (tmp_path / "tiny.yaml").write_text(CONFIG.format(shards=shards))
-    run = load_run(start(load_config(tmp_path / "tiny.yaml"), tmp_path / "runs", "cpu")[0])
-    evaluate(run, Request(truth=folder / truth, format=format, pairs=folder / pairs if pairs else None))
-    facts = json.loads((run.folder / "evaluation" / f"{name}.json").read_text())
-    held = found_pairings(
-        ShardStore.open(shards), read_truth(folder / truth, format), read_pairs(folder / pairs) if pairs else None
-    )
-    assert facts["n_scored"] == len(held) > 0
+    files = {what: folder / asked[what] for what in ("pairs", "negatives") if what in asked}
+    several = tuple(asked[what] for what in ("protocols",) if what in asked)
+    references = folder / "music/references.csv" if several else None
+    request = Request(truth=folder / truth, format=format, protocols=several, references=references, **files)
+    results = evaluate(run, request)
+    facts = {f"{each.summary['test_set']}.{each.summary['protocol']['name']}": each.summary for each in results}[name]
+    assert (run.folder / "evaluation" / f"{name}.json").is_file()
+    read = read_truth(folder / truth, format, negatives=files.get("negatives"))
+    held = found_pairings(ShardStore.open(shards), read, read_pairs(files["pairs"]) if "pairs" in files else None)
+    scored = [pairing for pairing in held if pairing.name in set(read.test_set.keys)]
+    assert facts["n_scored"] == len(scored) > 0
     assert facts["n_scored"] + len(facts["missing"]) == facts["n_expected"]
+    assert facts["floors"]
+    assert facts["ceiling"]
+    if "negatives" in files:
+        negatives = facts["negatives"]
+        assert negatives["n_scored"] == len(held) - len(scored) > 0
+        assert set(negatives["kinds"]) == ({"real", "unknown"} if format == "flickr" else {"real", "hard", "easy"})
+        assert facts["extended"]["audio_visual"]["ap"]["textbook"] > 0
+    if several:
+        assert facts["scores"]["audio_visual"]["nsa"]["textbook"] is not None
+        assert facts["lists"]["references"]["name"] == "references.csv"
 
 
-def test_heard_and_unheard_share_no_class(corpus) -> None:
+def test_no_format_is_left_out() -> None:
+    assert {case[0] for case in CASES} == set(FORMATS)
+
+
+def test_heard_and_unheard_are_scored_apart(corpus, run) -> None:
     folder, _ = corpus
-    parts = [set((folder / "lists" / f"{name}.txt").read_text().split()) for name in ("heard", "unheard")]
-    assert parts[0]
-    assert parts[1]
-    assert not parts[0] & parts[1]
+    paths = tuple(folder / "lists" / f"{name}.txt" for name in ("heard", "unheard"))
+    heard, unheard = (set(path.read_text().split()) for path in paths)
+    assert heard
+    assert unheard
+    assert not heard & unheard
+    results = evaluate(run, Request(truth=folder / "vggss.json", clips=paths, protocols=("ezvsl",)))
+    assert [result.summary["test_set"] for result in results] == ["vggss-heard", "vggss-unheard"]
+    for result, part in zip(results, (heard, unheard), strict=True):
+        assert {*result.table["key"].to_pylist(), *result.summary["missing"]} == part
+
+
+def test_masks_can_be_narrowed_by_a_list(corpus, run, tmp_path) -> None:
+    folder, _ = corpus
+    keys = read_truth(folder / "avsbench/s4_data", "avsbench").test_set.keys[:40]
+    (tmp_path / "part.json").write_text(json.dumps(dict.fromkeys(keys, "kept")))
+    clips = (tmp_path / "part.json",)
+    pairs = folder / "avsbench/pairs.csv"
+    (part,) = evaluate(run, Request(truth=folder / "avsbench/s4_data", format="avsbench", pairs=pairs, clips=clips))
+    assert (part.summary["test_set"], part.summary["n_expected"]) == ("avsbench_s4-part", 40)
+    assert part.summary["truth_from"] == "masks"

@@ -4,6 +4,8 @@ The three localisation scores are means over clips (AUC too: the area of an aver
 their areas), so one resampling of per-clip contributions serves all of them.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from training.evaluation.localisation import CURVE_THRESHOLDS, metric_names
@@ -21,11 +23,19 @@ def contributions(iou: np.ndarray, at: float = 0.5) -> np.ndarray:
 
 def interval95(iou: np.ndarray, at: float = 0.5, seed: int = 0, resamples: int = RESAMPLES) -> dict[str, list[float]]:
     """95 % percentile interval [low, high] of each score of `summary`, from seeded resampling of clips (N,)."""
-    values = contributions(np.asarray(iou, np.float64), at)
+    columns = contributions(np.asarray(iou, np.float64), at).T
+    return mean_intervals(dict(zip(metric_names(at), columns, strict=True)), seed, resamples)
+
+
+def mean_intervals(
+    columns: Mapping[str, np.ndarray], seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, list[float]]:
+    """The interval of the mean of each column (N,), all resampled together: what one sample adds to each score."""
+    values = np.stack([np.asarray(column, np.float64) for column in columns.values()], axis=1)
     random = np.random.default_rng(seed)
     means = []
     for start in range(0, resamples, _CHUNK):
         drawn = random.integers(len(values), size=(min(_CHUNK, resamples - start), len(values)))
         means.append(values[drawn].mean(axis=1))
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975], axis=0)
-    return {name: [float(low[column]), float(high[column])] for column, name in enumerate(metric_names(at))}
+    return {name: [float(low[at]), float(high[at])] for at, name in enumerate(columns)}

@@ -17,9 +17,11 @@ from manifests.annotations import Annotation
 from manifests.errors import InputError
 from manifests.formats import Truth
 from manifests.music import MusicFrame
+from training.evaluation.bootstrap import contributions, mean_intervals
 from training.evaluation.chain import AUDIO_VISUAL
-from training.evaluation.floors import disc_map
+from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, disc_map, noise_map
 from training.evaluation.music import (
+    AT_30,
     DUET_FRACTION,
     QUIET,
     SYNTHETIC_FRACTION,
@@ -81,7 +83,9 @@ def cluster_maps(arrays: dict[str, np.ndarray]) -> ClusterMaps:
     return ClusterMaps(names, np.asarray(arrays["maps"], np.float32), correspondence, categories)
 
 
-def score_clusters(found: ClusterMaps, truth: Truth, protocol: ClusterProtocol, *, run: str | None = None) -> Result:
+def score_clusters(
+    found: ClusterMaps, truth: Truth, protocol: ClusterProtocol, *, seed: int = 0, run: str | None = None
+) -> Result:
     """Score frames with their instruments' boxes. InputError for another truth or no frame in common."""
     if truth.music is None:
         raise InputError(f"The protocol {protocol.name} needs boxes by instrument: give --format music.")
@@ -93,8 +97,8 @@ def score_clusters(found: ClusterMaps, truth: Truth, protocol: ClusterProtocol, 
     maps = [found.maps[positions[frame.key]] for frame in frames]
     scored = [_score(found, protocol, each, own) for each, own in zip(maps, weights, strict=True)]
     floors = {
-        name: music_summary([_score(found, protocol, np.stack([map_] * len(maps[0])), own) for own in weights])
-        for name, map_ in {"centred_disc": _disc(), "whole_image": np.ones((SIZE, SIZE), np.float32)}.items()
+        name: music_summary([_score(found, protocol, floor, own) for floor, own in zip(each, weights, strict=True)])
+        for name, each in _floors(frames, len(maps[0]), seed).items()
     }
     summary = {
         "test_set": truth.test_set.name,
@@ -107,7 +111,8 @@ def score_clusters(found: ClusterMaps, truth: Truth, protocol: ClusterProtocol, 
         "n_without_boxes": len(truth.music.frames) - len(truth.music.scorable),
         "missing": sorted({frame.key for frame in truth.music.scorable} - positions.keys()),
         "n_empty_truth": 0,
-        "scores": {AUDIO_VISUAL: music_summary(scored)},
+        "seed": seed,
+        "scores": {AUDIO_VISUAL: music_summary(scored) | {"interval95": _intervals(scored, seed)}},
         "floors": floors,
         "ceiling": dict.fromkeys(SCORES, 1.0),
     }
@@ -127,6 +132,20 @@ def _weights(frame: MusicFrame, categories: Sequence[str]) -> dict[int, np.ndarr
 
 def _score(found: ClusterMaps, protocol: ClusterProtocol, maps: np.ndarray, weights: dict) -> FrameScore:
     return score_frame(maps, found.correspondence, weights, protocol.fraction, protocol.clusters_checked)
+
+
+def _intervals(scored: Sequence[FrameScore], seed: int) -> dict[str, list[float]]:
+    """Over frames; of one video they are alike, so the true interval is wider."""
+    values = np.array([frame.ciou for frame in scored])
+    columns = dict(zip(("ciou50", "auc", "mean_ciou"), contributions(values).T, strict=True))
+    return mean_intervals({"ciou30": values >= AT_30} | columns, seed)
+
+
+def _floors(frames: Sequence[MusicFrame], clusters: int, seed: int) -> dict[str, list[np.ndarray]]:
+    """Maps (K, h, w) of each frame by floor: the same for every cluster, but for noise."""
+    disc, whole = (np.stack([one] * clusters) for one in (_disc(), np.ones((SIZE, SIZE), np.float32)))
+    noise = [np.stack([noise_map(f"{frame.key}/{cluster}", seed) for cluster in range(clusters)]) for frame in frames]
+    return {CENTRED_DISC: [disc] * len(frames), WHOLE_IMAGE: [whole] * len(frames), RANDOM: noise}
 
 
 def _disc() -> np.ndarray:

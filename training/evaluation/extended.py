@@ -15,6 +15,7 @@ from training.evaluation.localisation import success_rate
 from training.evaluation.truth import SIZE_BUCKETS, size_bucket
 
 DRAWS = 10
+STRICTER = 0.75  # the second IoU cut SLAVC prints
 _CURVE_POINTS = 101
 
 
@@ -27,6 +28,7 @@ def extended_summary(
     counts = np.unique(boxes[positive])
     return {
         **scores(detections, at),
+        "at_75": scores(detections, STRICTER),
         "by_negative_type": {
             str(kind): _against(detections, kinds == kind, at, seed) for kind in np.unique(kinds[~positive])
         },

@@ -44,7 +44,7 @@ def disc_map() -> np.ndarray:
 
 def random_masks(keys: Sequence[str], protocol: Protocol, truth_pixels: np.ndarray, seed: int) -> np.ndarray:
     """Uniform noise on a 7 x 7 grid put through the whole protocol; it depends on key and seed, not on the order."""
-    noise = np.stack([_noise(key, seed) for key in keys])
+    noise = np.stack([noise_map(key, seed) for key in keys])
     if protocol.interpolation == "none":
         noise = noise.repeat(SIZE // _RANDOM_SIDE, axis=1).repeat(SIZE // _RANDOM_SIDE, axis=2)
     return binarise(prepare(noise, protocol)["audio_visual"].maps, protocol, truth_pixels).masks
@@ -74,6 +74,7 @@ def _heaviest(row: np.ndarray, count: int) -> float:
     return float(values[::-1].astype(np.float64) @ taken)
 
 
-def _noise(key: str, seed: int) -> np.ndarray:
+def noise_map(key: str, seed: int) -> np.ndarray:
+    """float32 (7, 7) in [-1, 1), of key and seed alone."""
     random = np.random.default_rng([seed, zlib.crc32(key.encode())])
     return random.uniform(-1, 1, (_RANDOM_SIDE, _RANDOM_SIDE)).astype(np.float32)

@@ -16,6 +16,7 @@ import pyarrow as pa
 from manifests.avsbench import load_mask
 from manifests.formats import Truth
 from training.evaluation.avsbench import BETA_SQUARED, THRESHOLDS, f_curves, f_score, mask_iou
+from training.evaluation.bootstrap import mean_intervals
 from training.evaluation.chain import AUDIO_VISUAL, binarise
 from training.evaluation.floors import floor_masks
 from training.evaluation.protocols import PROTOCOLS, Protocol
@@ -28,7 +29,6 @@ CHAIN = Protocol(
     align_corners=False, rule="fixed", comparator=">",
 )  # fmt: skip
 PROTOCOL = CHAIN.as_json() | {"beta_squared": BETA_SQUARED, "f_thresholds": len(THRESHOLDS)}
-SCORES = ("miou", "miou_top_half", "f_per_video", "f_data_set")
 _BATCH = 64
 
 
@@ -47,20 +47,20 @@ def score_masks(raw: RawMaps, truth: Truth, *, seed: int = 0, run: str | None = 
     positions = match_names(raw.names, truth.test_set)
     keys = [key for key in truth.test_set.keys if key in positions]
     found: dict[str, list[_Frames]] = {}
-    present = []
+    areas: list[float] = []
     for start in range(0, len(keys), _BATCH):
         chunk = keys[start : start + _BATCH]
         masks = _masks(truth, chunk)
-        present.append(masks.any(axis=(1, 2)))
+        areas += (masks.sum(axis=(1, 2)) / SIZE**2).tolist()
         prepared = raw.prepare([positions[key] for key in chunk], CHAIN)
         for name, values in prepared.items():
             found.setdefault(name, []).append(_frames(values.maps, masks, values.confidence))
         for name, floor in floor_masks(chunk, PROTOCOLS["ezvsl"], masks.sum(axis=(1, 2)), seed).items():
             found.setdefault(f"floor:{name}", []).append(_frames(floor.astype(np.float32), masks, np.zeros(len(chunk))))
         found.setdefault("ceiling", []).append(_frames(masks.astype(np.float32), masks, np.zeros(len(chunk))))
-    has_truth = np.concatenate(present)
+    has_truth = np.array(areas) > 0
     joined = {name: _joined(parts) for name, parts in found.items()}
-    scores = {name: _scores(frames, keys, has_truth) for name, frames in joined.items()}
+    scores = {name: _scores(frames, keys, has_truth, seed) for name, frames in joined.items()}
     maps = [name for name in scores if not name.startswith("floor:") and name != "ceiling"]
     summary = {
         "test_set": truth.test_set.name,
@@ -78,7 +78,7 @@ def score_masks(raw: RawMaps, truth: Truth, *, seed: int = 0, run: str | None = 
         "floors": {name.removeprefix("floor:"): scores[name] for name in scores if name.startswith("floor:")},
         "ceiling": scores["ceiling"],
     }
-    return Result(_table(truth, keys, has_truth, {name: joined[name] for name in maps}), summary)
+    return Result(_table(truth, keys, areas, {name: joined[name] for name in maps}), summary)
 
 
 def _masks(truth: Truth, keys: Sequence[str]) -> np.ndarray:
@@ -101,31 +101,38 @@ def _joined(parts: list[_Frames]) -> _Frames:
     return _Frames(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
 
 
-def _scores(frames: _Frames, keys: Sequence[str], has_truth: np.ndarray) -> dict[str, float]:
-    """Means over videos for what AVSBench computes per batch of one video, so that a lost frame shifts no other."""
+def _scores(frames: _Frames, keys: Sequence[str], has_truth: np.ndarray, seed: int) -> dict[str, Any]:
+    """Means over videos for what AVSBench computes per batch of one video, so that a lost frame shifts no other.
+
+    The intervals resample videos; `f_data_set` has none, its one maximum is no mean of theirs.
+    """
     videos: dict[str, list[int]] = {}
     for position, key in enumerate(keys):
         videos.setdefault(key.rpartition("_")[0], []).append(position)
     groups = list(videos.values())
     flagged = has_truth[:, None]
+    columns = {
+        "miou": np.array([frames.iou[group].mean() for group in groups]),
+        "miou_top_half": np.array([frames.top_half[group].mean() for group in groups]),
+        "f_per_video": np.array([f_score(frames.curves[group], flagged[group]) for group in groups]),
+    }
+    means = {name: float(column.mean()) for name, column in columns.items()}
     return {
-        "miou": float(np.mean([frames.iou[group].mean() for group in groups])),
-        "miou_top_half": float(np.mean([frames.top_half[group].mean() for group in groups])),
-        "f_per_video": float(np.mean([f_score(frames.curves[group], flagged[group]) for group in groups])),
+        **means,
         "f_data_set": f_score(frames.curves, flagged),
+        "interval95": mean_intervals(columns, seed),
     }
 
 
-def _table(truth: Truth, keys: Sequence[str], has_truth: np.ndarray, maps: dict[str, _Frames]) -> pa.Table:
+def _table(truth: Truth, keys: Sequence[str], areas: list[float], maps: dict[str, _Frames]) -> pa.Table:
     labels, count = truth.test_set.labels, len(keys)
-    areas = [float(_masks(truth, [key]).sum()) / SIZE**2 for key in keys]
     boxes = {annotation.key: len(annotation.boxes) for annotation in truth.test_set.annotations}
     columns: dict[str, list[Any]] = {name: [] for name in ROW_SCHEMA.names}
     for name in sorted(maps, key=lambda each: each != AUDIO_VISUAL):
         rows = {
             "key": keys, "map": [name] * count, "iou": maps[name].iou.tolist(), "area": areas,
             "confidence": maps[name].confidence.tolist(), "boxes": [boxes[key] for key in keys],
-            "label": [labels[key] for key in keys], "flags": [[] if held else ["empty_truth"] for held in has_truth],
+            "label": [labels[key] for key in keys], "flags": [[] if area else ["empty_truth"] for area in areas],
         }  # fmt: skip
         for column, values in rows.items():
             columns[column].extend(values)

@@ -27,18 +27,17 @@ def onscreen_summary(
     fitted_on: distances the threshold is taken from; by default the evaluated ones.
     """
     threshold = distance_threshold(*(fitted_on or distance))
+    rules = right_answers(distance, activation, threshold)
+    accuracies = {f"accuracy_{rule}": float(right.mean()) for rule, right in rules.items()}
+    return {"m_on": threshold, "d_on": ACTIVATION_THRESHOLD, **accuracies}
+
+
+def right_answers(
+    distance: tuple[np.ndarray, np.ndarray], activation: tuple[np.ndarray, np.ndarray], threshold: float
+) -> dict[str, np.ndarray]:
+    """bool (P + Q,) by rule: matching pairs called on-screen, then mismatched ones not, at the distance `threshold`."""
     near = [values < threshold for values in distance]
     active = [values > ACTIVATION_THRESHOLD for values in activation]
     either = [first | second for first, second in zip(near, active, strict=True)]
-    return {
-        "m_on": threshold,
-        "d_on": ACTIVATION_THRESHOLD,
-        "accuracy_m_on": _accuracy(*near),
-        "accuracy_d_on": _accuracy(*active),
-        "accuracy_either": _accuracy(*either),
-    }
-
-
-def _accuracy(on_matching: np.ndarray, on_mismatched: np.ndarray) -> float:
-    """Share of right answers when matching pairs should be called on-screen and mismatched ones not."""
-    return float((on_matching.sum() + (~on_mismatched).sum()) / (len(on_matching) + len(on_mismatched)))
+    rules = {"m_on": near, "d_on": active, "either": either}
+    return {rule: np.concatenate([matching, ~mismatched]) for rule, (matching, mismatched) in rules.items()}

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from manifests.annotations import TestSet
 from manifests.errors import InputError
-from training.evaluation.onscreen import ACTIVATION_THRESHOLD, onscreen_summary
+from training.evaluation.bootstrap import mean_intervals
+from training.evaluation.onscreen import ACTIVATION_THRESHOLD, distance_threshold, right_answers
 from training.evaluation.results import Result
 from training.evaluation.retrieval import KS, ranks, retrieval_summary
 
@@ -37,7 +38,11 @@ class Pairs:
 def score_retrieval(
     similarity: np.ndarray, keys: Sequence[str], test_set: TestSet, protocol: str, run: str | None = None
 ) -> Result:
-    """`similarity` (N, N), row = picture and column = sound of `keys`: R@1, 5, 10 by instance and by class."""
+    """`similarity` (N, N), row = picture and column = sound of `keys`: R@1, 5, 10 by instance and by class.
+
+    InputError naming the picture whose similarities hold NaN or infinity.
+    """
+    _require_finite(similarity, keys)
     labels = [test_set.labels[key] for key in keys]
     classes = np.array(labels) if None not in labels else None
     found = retrieval_summary(similarity, SIMILARITIES[protocol], classes, TIES)
@@ -45,7 +50,10 @@ def score_retrieval(
     if classes is not None:
         scores |= {f"{direction}_class": values for direction, values in found["class"].items()}
     own = np.eye(len(keys), dtype=bool)
-    columns = {"key": list(keys), "label": labels, "image_to_audio": ranks(similarity, own, TIES)}
+    found_at = {"image_to_audio": ranks(similarity, own, TIES), "audio_to_image": ranks(similarity.T, own, TIES)}
+    for direction, rank in found_at.items():
+        scores[direction] |= {"interval95": mean_intervals({f"R@{k}": rank <= k for k in KS})}
+    columns = {"key": list(keys), "label": labels}
     summary = _summary(test_set, keys, run) | {
         "task": "retrieval",
         "protocol": {"name": protocol, "similarity": SIMILARITIES[protocol], "ties": TIES, "gallery": len(keys)},
@@ -53,15 +61,22 @@ def score_retrieval(
         "floors": {"chance": {f"R@{k}": min(1.0, k / len(keys)) for k in KS}},
         "ceiling": {f"R@{k}": 1.0 for k in KS},
     }
-    return Result(pa.table(columns | {"audio_to_image": ranks(similarity.T, own, TIES)}), summary)
+    return Result(pa.table(columns | found_at), summary)
 
 
 def score_onscreen(matching: Pairs, mismatched: Pairs, test_set: TestSet, run: str | None = None) -> Result:
-    """Accuracy of the three rules on pairs that belong together and pairs that do not; InputError without any."""
+    """Accuracy of the three rules on pairs that belong together and pairs that do not.
+
+    InputError without a mismatched pair, or naming the pair whose distance or activation is NaN or infinite.
+    """
     if not len(mismatched.names):
         raise InputError(f"No mismatched pair of {test_set.name} could be scored, so nothing is off screen.")
-    found = onscreen_summary((matching.distance, mismatched.distance), (matching.activation, mismatched.activation))
-    rules = ("m_on", "d_on", "either")
+    for pairs in (matching, mismatched):
+        _require_finite(np.stack([pairs.distance, pairs.activation], axis=1), pairs.names)
+    threshold = distance_threshold(matching.distance, mismatched.distance)
+    right = right_answers(
+        (matching.distance, mismatched.distance), (matching.activation, mismatched.activation), threshold
+    )
     share = len(matching.names) / (len(matching.names) + len(mismatched.names))
     columns = {
         "key": [*matching.names, *mismatched.names],
@@ -72,13 +87,26 @@ def score_onscreen(matching: Pairs, mismatched: Pairs, test_set: TestSet, run: s
     summary = _summary(test_set, matching.names, run) | {
         "task": "onscreen",
         "protocol": {"name": ONSCREEN, "m_on_fitted_on": "the evaluated pairs", "d_on": ACTIVATION_THRESHOLD},
-        "m_on": found["m_on"],
+        "m_on": threshold,
         "n_mismatched": len(mismatched.names),
-        "scores": {rule: {"accuracy": found[f"accuracy_{rule}"]} for rule in rules},
+        "scores": {rule: _accuracy(answers) for rule, answers in right.items()},
         "floors": {"one answer always": {"accuracy": max(share, 1 - share)}},
         "ceiling": {"accuracy": 1.0},
     }
     return Result(pa.table(columns), summary)
+
+
+def _require_finite(rows: np.ndarray, names: Sequence[str]) -> None:
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"What the model gave for {names[int(finite.argmin())]} holds NaN or infinity, so it has no rank and no "
+            "distance. Find out why; training may have diverged."
+        )
+
+
+def _accuracy(right: np.ndarray) -> dict[str, Any]:
+    return {"accuracy": float(right.mean()), "interval95": mean_intervals({"accuracy": right})}
 
 
 def _summary(test_set: TestSet, keys: Sequence[str], run: str | None) -> dict[str, Any]:

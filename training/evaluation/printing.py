@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from training import evaluation
+from training.evaluation.pair_scoring import ONSCREEN, SIMILARITIES
+from training.evaluation.tasks import KNOWN, protocol_record
+from training.evaluation.truth import FLAGS
+
 TITLES = {"ciou50": "cIoU@0.5", "ciou30": "cIoU@0.3", "auc": "AUC", "mean_iou": "mean IoU", "miou": "mIoU"}
 
 
@@ -12,12 +17,37 @@ def table(facts: Mapping[str, Any]) -> str:
     lines = [
         f"{facts['test_set']} under {facts['protocol']['name']}: {facts['n_scored']} of {facts['n_expected']} clips "
         f"scored, {facts.get('n_empty_truth', 0)} with empty truth",
+        *_dirt(facts.get("flags", {})),
         _line("", [TITLES.get(name, name.replace("_", " ")) for name in names], "95 %"),
     ]
     rows = [(f"floor: {name}", scores) for name, scores in facts["floors"].items()]
     rows += [*facts["scores"].items(), ("ceiling", facts["ceiling"])]
     lines += [_line(name, [_percent(scores.get(each)) for each in names], _interval(scores)) for name, scores in rows]
     return "\n".join([*lines, *_extras(facts)])
+
+
+def protocols_page() -> str:
+    """Every protocol with its source, how variants are named, and the answers to degenerate input."""
+    lines = [f"{name:<22} {protocol_record(name)['source']}" for name in KNOWN]
+    lines += [f"{name:<22} {similarity}" for name, similarity in SIMILARITIES.items()]
+    lines += [f"{ONSCREEN:<22} does the sound belong to the picture at all; three rules", ""]
+    lines += ["Variants: NAME+exact breaks ties so that exactly the asked pixels are predicted, NAME+maximum takes the"]
+    lines += [
+        "map's maximum as confidence (the Extended VGG-SS paper's text; its code takes the top quarter's mean).",
+        "",
+    ]
+    return "\n".join(lines) + (evaluation.__doc__ or "").rstrip()
+
+
+def protocol_page(name: str) -> str:
+    """The fields of one protocol, as they stand in every result."""
+    return "\n".join(f"{field:<18} {value}" for field, value in protocol_record(name).items())
+
+
+def _dirt(flags: Mapping[str, int]) -> list[str]:
+    """What was odd about truth and maps, counted: a line each."""
+    meanings = FLAGS | {"constant_map": "every pixel of the map has the same value"}
+    return [f"  {count} with {name.replace('_', ' ')}: {meanings[name]}" for name, count in flags.items()]
 
 
 def _extras(facts: Mapping[str, Any]) -> list[str]:

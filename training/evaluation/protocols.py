@@ -108,7 +108,7 @@ _PRESETS = (
     ),
     replace(
         _EZVSL, name="acl", interpolation="none", scaling="none", stretch=False, rule="fixed",
-        source="ACL-SSL 57f4a6c VGGSS/eval_utils.py at one threshold; `acl_sweep` is the published best of 19",
+        source="ACL-SSL 57f4a6c VGGSS/eval_utils.py at threshold 0.5; `sweep` in results holds all 19",
     ),
     adaptive(_KAIST, "adaptive"),
     adaptive(_KAIST_LVS, "adaptive_lvs"),
@@ -123,13 +123,25 @@ _PRESETS = (
     ),
 )  # fmt: skip
 PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in _PRESETS}
+# `+exact`: the asked number of pixels with ties broken row by row; `+maximum`: the paper's confidence, not the code's
+VARIANTS: dict[str, dict[str, Any]] = {"exact": {"exact": True}, "maximum": {"confidence": "maximum"}}
 
 
 def find_protocol(name: str) -> Protocol:
-    """The preset called `name`; InputError lists the known ones."""
-    if name not in PROTOCOLS:
+    """The preset called `name`, or a variant of it: `ezvsl+exact`, `slavc_relative+maximum`.
+
+    InputError lists the known ones, or says why a protocol has no such variant.
+    """
+    base, *variants = name.split("+")
+    if base not in PROTOCOLS:
         raise InputError(f"There is no protocol {name!r}. The known ones are {', '.join(PROTOCOLS)}.")
-    return PROTOCOLS[name]
+    if not set(variants) <= set(VARIANTS):
+        raise InputError(f"The protocol {name!r} has an unknown variant. The known ones are {', '.join(VARIANTS)}.")
+    changes = {field: value for variant in variants for field, value in VARIANTS[variant].items()}
+    try:
+        return replace(PROTOCOLS[base], name=name, **changes)
+    except ValueError as error:
+        raise InputError(f"There is no protocol {name!r}: {error}.") from error
 
 
 def at_temperature(protocol: Protocol, temperature: float) -> Protocol:

@@ -2,6 +2,7 @@
 `training score` both call, so that a number made by either is the same number.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from training.evaluation.cluster_scoring import ClusterMaps, score_clusters
 from training.evaluation.interactive import interactive_summary
 from training.evaluation.mask_scoring import score_masks
 from training.evaluation.pair_scoring import RETRIEVAL
-from training.evaluation.protocols import PROTOCOLS, at_temperature, find_protocol
+from training.evaluation.protocols import PROTOCOLS, acl_sweep, at_temperature, find_protocol
 from training.evaluation.rawmaps import RawMaps
 from training.evaluation.results import Result, columns_of
 from training.evaluation.scoring import score_maps
+from training.evaluation.sweep import sweep
 
-AVSBENCH = mask_scoring.CHAIN.name
+AVSBENCH, SWEPT = mask_scoring.CHAIN.name, "acl"
 KNOWN = (*PROTOCOLS, AVSBENCH, *cluster_scoring.PROTOCOLS)
 # what a test set is scored under when nobody says: its own authors' measurement first
 DEFAULTS = {
@@ -35,10 +37,22 @@ DEFAULTS = {
 }
 
 
+def protocol_record(name: str) -> dict[str, Any]:
+    """Every field of a protocol of maps. InputError lists the known ones."""
+    if name == AVSBENCH:
+        return mask_scoring.PROTOCOL
+    if name in cluster_scoring.PROTOCOLS:
+        return asdict(cluster_scoring.PROTOCOLS[name])
+    return find_protocol(name).as_json()
+
+
 def check_protocol(name: str, truth: Truth) -> None:
     """InputError when there is no such protocol, or the truth has not what it measures."""
-    if name not in KNOWN:
+    of_maps = name.partition("+")[0] in PROTOCOLS
+    if not of_maps and name not in KNOWN:
         raise InputError(f"There is no protocol {name!r}. The known ones are {', '.join(KNOWN)}.")
+    if of_maps:
+        find_protocol(name)
     if truth.format == "ave":
         raise InputError(
             f"{truth.test_set.source} says when something sounds, not where: AVE has no boxes for the protocol {name}. "
@@ -51,7 +65,7 @@ def check_protocol(name: str, truth: Truth) -> None:
         )
     if name in cluster_scoring.PROTOCOLS and truth.music is None:
         raise InputError(f"The protocol {name} needs boxes by instrument: give --format music.")
-    if truth.extended is not None and name not in PROTOCOLS:
+    if truth.extended is not None and not of_maps:
         raise InputError(f"The protocol {name} has no confidence to tell negatives by; leave --negatives out.")
 
 
@@ -76,7 +90,7 @@ def score(
             f"several are {', '.join(cluster_scoring.PROTOCOLS)}."
         )
     if isinstance(raw, ClusterMaps):
-        return score_clusters(raw, truth, cluster_scoring.PROTOCOLS[protocol], run=run)
+        return score_clusters(raw, truth, cluster_scoring.PROTOCOLS[protocol], seed=seed, run=run)
     if protocol == AVSBENCH:
         return score_masks(raw, truth, seed=seed, run=run)
     result = score_maps(
@@ -91,6 +105,8 @@ def score(
         seed=seed,
         run=run,
     )
+    if protocol == SWEPT:
+        result = Result(result.table, result.summary | {"sweep": sweep(raw, truth.test_set, acl_sweep())})
     return _interactive(result) if truth.format == "is3" else result
 
 
