@@ -55,17 +55,22 @@ def read_avsbench_masks(folder: Path | str, subset: str, split: str = "test") ->
     return MaskSet(f"avsbench_{subset}", masks, str(root), digest.hexdigest())
 
 
-def load_mask(path: Path, size: int = 224) -> "np.ndarray":
-    """bool (size, size): pixels with any non-zero channel, nearest-neighbour resized where the file differs in size."""
+def load_mask(path: Path, size: int | None = 224) -> "np.ndarray":
+    """bool (size, size): pixels with any non-zero channel, nearest-neighbour resized where the file differs in size.
+
+    `size` None keeps the file's own (height, width). InputError when it cannot be read.
+    """
     import numpy as np
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path) as image:
-            resized = image.convert("RGB").resize((size, size), Image.Resampling.NEAREST)
+            picture = image.convert("RGB")
     except (OSError, UnidentifiedImageError) as error:
         raise InputError(f"The mask {path} cannot be read ({error}). Unpack the masks again.") from error
-    return np.asarray(resized).any(axis=2)
+    if size is not None:
+        picture = picture.resize((size, size), Image.Resampling.NEAREST)
+    return np.asarray(picture).any(axis=2)
 
 
 def _depth(subset: str) -> int:

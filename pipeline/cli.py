@@ -132,6 +132,22 @@ def inspect(
 
 
 @app.command()
+def annotate(
+    truth: Annotated[Path, typer.Option(help="Annotations: a file, or a folder of them.")],
+    format: Annotated[
+        str, typer.Option(help="vggss, flickr, avsbench_s4, avsbench_ms3, music, is3 or parquet.")
+    ] = "vggss",
+    shards: Annotated[str, typer.Option(help="Shard folder that gets the annotations of its clips.")] = "shards",
+) -> None:
+    """Store a corpus's boxes and pixel masks beside its shards."""
+    from pipeline.annotate import annotate as store_truth
+    from pipeline.console import summary
+    from pipeline.remote import place
+
+    summary(f"annotations beside {shards}", store_truth(place(shards), truth, format))
+
+
+@app.command()
 def splits(
     lists: Annotated[list[str] | None, typer.Argument(help="Clip lists: files, or names such as vggss_144k.")] = None,
     shards: Annotated[Path | None, typer.Option(help="Shard folder; default: shards/ where it is.")] = None,

@@ -1,4 +1,5 @@
-"""What only some methods need, kept beside the shards: the waveform with its context, more pictures, box proposals.
+"""What only some methods need, kept beside the shards: the waveform with its context, more pictures, box proposals,
+and where a corpus has them, its boxes and masks (`pipeline.annotate`).
 
 Each kind goes to tars of its own, in the order of the shards (`context-000000.tar` beside `shard-000000.tar`), and to a
 manifest of its own (`context.parquet`, a row per member with its place). The decoder process makes the members,
@@ -22,10 +23,16 @@ if TYPE_CHECKING:
 
     from pipeline.media import DecodedClip
 
-CONTEXT, FRAMES, PROPOSALS = "context", "frames", "proposals"
-FLAG_OF = {CONTEXT: "--audio context", FRAMES: "--frames N", PROPOSALS: "--proposals"}
+CONTEXT, FRAMES, PROPOSALS, TRUTH = "context", "frames", "proposals", "truth"
+MADE_BY = {  # the last one is made of shards that are there, so it is no part of `Wanted`
+    CONTEXT: "ingest the videos again with `--audio context` into a new folder",
+    FRAMES: "ingest the videos again with `--frames N` into a new folder",
+    PROPOSALS: "ingest the videos again with `--proposals` into a new folder",
+    TRUTH: "add it with `pipeline annotate`",
+}
 WAVEFORM, WAVEFORM_FACTS = "context.flac", "context.json"
 FRAME_FACTS, BOXES = "frames.json", "proposals.npy"
+TRUTH_FACTS, TRUTH_MASK = "truth.json", "truth.png"
 MOST_PROPOSALS = 2000
 FULL_SCALE = 32767
 
@@ -63,7 +70,7 @@ NOTHING = Wanted()
 def kind_of(member: str) -> str | None:
     """The companion a member belongs to; None for the members of the shard itself."""
     kind = member.partition(".")[0]
-    return kind if kind in FLAG_OF and member != "frame.jpg" else None
+    return kind if kind in MADE_BY and member != "frame.jpg" else None
 
 
 def companion_name(kind: str, shard: int) -> str:

@@ -1,4 +1,4 @@
-"""Reading what lies beside the shards: waveforms, further pictures, box proposals, by manifest row.
+"""Reading what lies beside the shards: waveforms, further pictures, proposals, annotations, by manifest row.
 
 Reached as `store.companions`; `pipeline.companion` says what there is and how it is made. A method that needs one that
 was not made learns which flag of `pipeline ingest` makes it.
@@ -8,15 +8,19 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from manifests.annotations import Annotation
 from manifests.errors import InputError
 from pipeline.companion import (
     BOXES,
     COMPANION_SCHEMA,
     CONTEXT,
-    FLAG_OF,
     FRAME_FACTS,
     FRAMES,
+    MADE_BY,
     PROPOSALS,
+    TRUTH,
+    TRUTH_FACTS,
+    TRUTH_MASK,
     WAVEFORM,
     WAVEFORM_FACTS,
     companion_manifest,
@@ -61,6 +65,20 @@ class Companions:
         """float32 (n, 4): x1, y1, x2, y2 as fractions of the picture, best first (`--proposals`)."""
         return decode_spectrogram(self._read(PROPOSALS, row, BOXES))
 
+    def truth(self, row: int) -> Annotation | None:
+        """Boxes, label and consensus of an annotated clip, None of another (`pipeline annotate`)."""
+        if (self._store.keys[row], TRUTH_FACTS) not in self._of_kind(TRUTH):
+            return None
+        facts = json.loads(self._read(TRUTH, row, TRUTH_FACTS))
+        boxes = tuple(tuple(box) for box in facts["boxes"])
+        return Annotation(self._store.keys[row], facts["label"], boxes, facts["consensus"])
+
+    def mask(self, row: int) -> "np.ndarray | None":
+        """bool (H, W): the pixels that sound, in the annotators' size; None of a clip without a mask."""
+        if (self._store.keys[row], TRUTH_MASK) not in self._of_kind(TRUTH):
+            return None
+        return decode_picture(self._read(TRUTH, row, TRUTH_MASK)).any(axis=2)
+
     def _read(self, kind: str, row: int, member: str) -> bytes:
         shard, offset, size = self._of_kind(kind)[self._store.keys[row], member]
         content = self._store.content(shard, offset, size)
@@ -72,13 +90,12 @@ class Companions:
         return content
 
     def _of_kind(self, kind: str) -> dict[tuple[str, str], tuple[str, int, int]]:
-        if kind not in self._store.companion_kinds:
-            raise InputError(
-                f"The shards in {self._store.folder} hold no {kind} companion. Ingest the videos again with "
-                f"`{FLAG_OF[kind]}` into a new folder."
-            )
         if kind not in self._places:
             path = self._store.folder / companion_manifest(kind)
+            if not path.exists():
+                raise InputError(
+                    f"The shards in {self._store.folder} hold no {kind} companion. To have it, {MADE_BY[kind]}."
+                )
             key, shard, member, offset, size = read_table(path, COMPANION_SCHEMA).to_pydict().values()
             places = zip(shard, offset, size, strict=True)
             self._places[kind] = dict(zip(zip(key, member, strict=True), places, strict=True))

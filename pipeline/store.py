@@ -63,7 +63,6 @@ class ShardStore:
         self.front_end = str(index["front_end"])
         self.manifest_sha256 = str(index["manifest_sha256"])
         self._descriptor = lru_cache(OPEN_SHARDS)(self._open_shard)
-        self.companion_kinds = tuple(cast(list[str], index.get("companions", [])))
         self._shards = table.column("shard").to_pylist()
         self._places = {
             member: (table.column(f"{name}_offset").to_numpy(), table.column(f"{name}_size").to_numpy())

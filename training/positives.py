@@ -5,6 +5,7 @@ drawn for a clip is a function of (seed, epoch, clip), like every other choice m
 """
 
 import random
+from collections.abc import Collection
 
 import numpy as np
 import torch
@@ -20,7 +21,8 @@ class Positives:
     """The neighbours of a shard folder's training clips.
 
     `fetched`: a neighbour's picture and sound are wanted; `excluded`: masks of clips that are no true negatives are.
-    Only the `k` nearest count where k is given; InputError when the lists are shorter.
+    Only clips among `trained`, the keys the run trains on, are drawn. Only the `k` nearest count where k is given;
+    InputError when the lists are shorter.
     """
 
     def __init__(
@@ -28,7 +30,7 @@ class Positives:
         store: ShardStore,
         neighbours: Neighbours,
         needs: frozenset[str],
-        banned: frozenset[str] = frozenset(),
+        trained: Collection[str],
         k: int | None = None,
     ) -> None:
         if k is not None and k > neighbours.k:
@@ -38,7 +40,7 @@ class Positives:
             )
         self.k = k
         self.store, self.neighbours = store, neighbours
-        self.allowed = np.array([key not in banned for key in neighbours.keys], dtype=bool)
+        self.allowed = np.array([key in trained for key in neighbours.keys], dtype=bool)
         self.fetched, self.excluded = "neighbours" in needs, "exclusions" in needs
 
     def draw(self, key: str, source: random.Random) -> tuple[bytes, bytes]:
@@ -52,8 +54,8 @@ class Positives:
         kept = found[self.allowed[found]]
         if not len(kept):
             raise InputError(
-                f"all {len(found)} neighbours of {key} are clips of data.exclude_test. Build the neighbours without "
-                "those clips, or with a larger --k."
+                f"none of the {len(found)} neighbours of {key} is a clip this run trains on (data.train_list, split, "
+                "exclude_test, drop_flagged). Build the neighbours of those clips, or with a larger --k."
             )
         return self.store.row_of(self.neighbours.keys[source.choice(kept)])
 

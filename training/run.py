@@ -85,7 +85,8 @@ def _trainer(config: RunConfig, folder: Path, process: Ranks, tests: TestLists) 
     positives = None
     if method.needs & {"neighbours", "exclusions"}:
         neighbours = Neighbours.open(config.data.neighbours, store.manifest_sha256)
-        positives = Positives(store, neighbours, method.needs, tests.banned, config.data.k)
+        trained = {store.keys[row] for row in np.flatnonzero(selected_rows(store, config.data, tests.banned))}
+        positives = Positives(store, neighbours, method.needs, trained, config.data.k)
     streams = Streams(config.optim.batch_size, config.optim.replicas, max(1, config.data.workers))
     replicas = process.replicas(config.optim.replicas)
     stream = TrainingStream(store, config.data, streams, config.seed, replicas, positives, tests.banned)

@@ -89,18 +89,18 @@ def test_batches_hold_the_clip_s_own_content(store: ShardStore) -> None:
 
 def test_only_the_k_nearest_are_drawn_and_excluded(store: ShardStore, knn: Path) -> None:
     neighbours = Neighbours.open(knn, store.manifest_sha256)
-    positives = Positives(store, neighbours, frozenset({"neighbours", "exclusions"}), k=1)
+    positives = Positives(store, neighbours, frozenset({"neighbours", "exclusions"}), neighbours.keys, k=1)
     key = neighbours.keys[0]
     drawn = {positives._drawn(positives._lists()[0], key, clip_random(0, epoch, key)) for epoch in range(10)}
     assert drawn == {store.row_of(neighbours.keys[neighbours.image[0, 0]])}
     assert positives.exclusions(neighbours.keys)["audio"].sum(dim=1).tolist() == [1] * len(neighbours)
     with pytest.raises(InputError, match=rf"lists {neighbours.k} neighbours a clip. Build .* --k {neighbours.k + 1}"):
-        Positives(store, neighbours, frozenset({"neighbours"}), k=neighbours.k + 1)
+        Positives(store, neighbours, frozenset({"neighbours"}), neighbours.keys, k=neighbours.k + 1)
 
 
 def test_neighbours_are_drawn_from_the_clip_s_list_and_reproducibly(store: ShardStore, knn: Path) -> None:
     neighbours = Neighbours.open(knn, store.manifest_sha256)
-    positives = Positives(store, neighbours, frozenset({"neighbours"}))
+    positives = Positives(store, neighbours, frozenset({"neighbours"}), neighbours.keys)
     stream = make_stream(store, Streams(8, 1, 1), positives=positives)
     sounds = {store.spectrogram(row).tobytes(): store.keys[row] for row in range(len(store))}
     drawn = []

@@ -6,7 +6,8 @@ protocol in every field. Published numbers come from the runs' configs and stand
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from manifests.errors import InputError
@@ -32,12 +33,16 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Line:
-    """One map (or direction, or rule) of a run, a floor or the ceiling: values by score name, and the published."""
+    """One map (or direction, or rule) of a run, a floor or the ceiling: values by score name, and the published.
+
+    Of a configuration trained with several seeds the values are means, `ranges` their lowest and highest.
+    """
 
     run: str
     map: str
     values: Mapping[str, float]
     published: Mapping[str, float]
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,9 @@ class Comparison:
     notes: tuple[str, ...]
 
 
+Found = tuple[Run, str, Evaluation]  # a result, with the run it is of and that run's title
+
+
 def comparisons(runs: Sequence[Run], titles: Sequence[str], every: bool = True) -> list[Comparison]:
     """A table for each measurement the runs share; `every` False leaves out plain localisation."""
     together: dict[tuple[str, str, str], list[tuple[int, Evaluation]]] = {}
@@ -61,7 +69,7 @@ def comparisons(runs: Sequence[Run], titles: Sequence[str], every: bool = True) 
     return [one_table([(runs[at], titles[at], found) for at, found in group]) for group in together.values()]
 
 
-def one_table(found: Sequence[tuple[Run, str, Evaluation]]) -> Comparison:
+def one_table(found: Sequence[Found]) -> Comparison:
     """Results in one table. InputError when they are of different measurements: no column may mix them."""
     first = found[0][2]
     for _, _, other in found:
@@ -73,8 +81,8 @@ def one_table(found: Sequence[tuple[Run, str, Evaluation]]) -> Comparison:
     lines = [
         Line("floor", name.replace("_", " "), numbers(scores), {}) for name, scores in first.facts["floors"].items()
     ]
-    for run, title, evaluation in found:
-        lines += _lines(run, title, evaluation)
+    for seeds in _by_configuration(found):
+        lines += _lines(*seeds[0]) if len(seeds) == 1 else _mean_lines(seeds)
     lines.append(Line("ceiling", "best possible", numbers(first.facts["ceiling"]), {}))
     scores = tuple(dict.fromkeys(name for line in lines for name in (*line.values, *line.published)))
     notes = tuple(note for run, title, evaluation in found for note in _notes(run, title, evaluation))
@@ -121,9 +129,32 @@ def as_text(table: Comparison) -> str:
 def _cell(line: Line, score: str) -> str:
     value, paper = line.values.get(score), line.published.get(score)
     own = "-" if value is None else f"{100 * value:.2f}"
+    if score in line.ranges:
+        own += " ({:.2f} .. {:.2f})".format(*(100 * end for end in line.ranges[score]))
     if paper is None:
         return own
     return f"{own} [{100 * paper:.2f}" + ("]" if value is None else f", {100 * (value - paper):+.2f}]")
+
+
+def _by_configuration(found: Sequence[Found]) -> list[list[Found]]:
+    """Results that differ by the seed alone, together."""
+    together: dict[tuple[str, str, bool], list[Found]] = {}
+    for one in found:
+        run, _, evaluation = one
+        together.setdefault((run.name, run.digest, evaluation.is_early_stopped), []).append(one)
+    return list(together.values())
+
+
+def _mean_lines(seeds: Sequence[Found]) -> list[Line]:
+    """A line per map with the mean over seeds, for the scores all of them have."""
+    every = [_lines(run, run.name, evaluation) for run, _, evaluation in seeds]
+    lines = []
+    for same in zip(*every, strict=True):
+        values = {name: [line.values[name] for line in same] for name in same[0].values}
+        means = {name: fmean(own) for name, own in values.items()}
+        ranges = {name: (min(own), max(own)) for name, own in values.items()}
+        lines.append(Line(f"{same[0].run}, {len(seeds)} seeds", same[0].map, means, same[0].published, ranges))
+    return lines
 
 
 def _lines(run: Run, title: str, evaluation: Evaluation) -> list[Line]:

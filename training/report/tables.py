@@ -55,12 +55,17 @@ class Group:
 
 @dataclass(frozen=True)
 class Table:
-    """One test set under one protocol."""
+    """One test set under one protocol.
+
+    `groups` are floors, then configurations best first, then the ceiling; one that was trained with several seeds
+    stands there as their mean, and its runs are in `seeds`.
+    """
 
     test_set: str
     protocol: Mapping[str, Any]
     truth: Mapping[str, Any]
     groups: tuple[Group, ...]
+    seeds: tuple[Group, ...]
     floor_title: str
     floor: float
     ceiling: float
@@ -75,9 +80,9 @@ class Table:
         return any(group.kind == "mean" for group in self.groups)
 
     def best(self) -> tuple[str, Row] | None:
-        """The line with the highest cIoU that has listened, with the title of its run."""
+        """The line with the highest cIoU that has listened, with the title of its configuration."""
         deaf = MAP_TITLES[OBJECT_PRIOR]
-        runs = [group for group in self.groups if group.kind == "run"]
+        runs = [group for group in self.groups if group.kind in ("run", "mean")]
         lines = [(group.title, row) for group in runs for row in group.rows if row.title != deaf]
         return max(lines, key=lambda line: line[1].numbers["ciou50"].value, default=None)
 
@@ -97,12 +102,18 @@ def _table(runs: list[Run], titles: list[str], found: list[tuple[int, Evaluation
     floors, ceiling = fullest.facts["floors"], _numbers(fullest.facts["ceiling"])
     floor_name = max(floors, key=lambda name: floors[name]["ciou50"])
     bounds = floors[floor_name]["ciou50"], ceiling["ciou50"].value
-    of_runs = [_run_group(runs[position], titles[position], position, one, bounds) for position, one in found]
+    of_runs = {
+        position: _run_group(runs[position], titles[position], position, one, floors, bounds) for position, one in found
+    }
+    repeated, means = _seed_groups(runs, found, of_runs, bounds)
+    single = [group for position, group in of_runs.items() if position not in repeated]
+    best_first = sorted([*means, *single], key=lambda group: -group.rows[0].numbers["ciou50"].value)
     return Table(
         test_set=fullest.test_set,
         protocol=fullest.facts["protocol"],
         truth=fullest.facts.get("lists", {}).get("truth", {}),
-        groups=(_floor_group(floors), *of_runs, *_seed_groups(runs, found, bounds), _ceiling_group(ceiling)),
+        groups=(_floor_group(floors), *best_first, _ceiling_group(ceiling)),
+        seeds=tuple(of_runs[position] for position in repeated),
         floor_title=FLOOR_TITLES.get(floor_name, floor_name.replace("_", " ")),
         floor=bounds[0],
         ceiling=bounds[1],
@@ -133,9 +144,14 @@ def _ceiling_group(ceiling: Mapping[str, Number]) -> Group:
     return Group("Ceiling", (Row("best possible mask", ceiling),), "ceiling")
 
 
-def _run_group(run: Run, title: str, position: int, evaluation: Evaluation, bounds: tuple[float, float]) -> Group:
+def _run_group(
+    run: Run, title: str, position: int, evaluation: Evaluation, floors: Mapping[str, Any], bounds: tuple[float, float]
+) -> Group:
+    """A run's maps, but for an object prior that stands among the floors already."""
     rows = []
     for name in _maps_of(evaluation):
+        if name == OBJECT_PRIOR and _same(evaluation.facts["scores"][name], floors.get(OBJECT_PRIOR)):
+            continue
         numbers = _numbers(evaluation.facts["scores"][name])
         rows.append(
             Row(
@@ -153,24 +169,41 @@ def _maps_of(evaluation: Evaluation) -> list[str]:
     return [name for name in MAPS if evaluation.facts["scores"].get(name)]
 
 
-def _seed_groups(runs: list[Run], found: list[tuple[int, Evaluation]], bounds: tuple[float, float]) -> Iterable[Group]:
-    """Mean over the seeds of each configuration that was trained more than once; the interval is their range."""
-    by_config: dict[tuple[str, str], list[Evaluation]] = {}
-    for position, evaluation in found:
-        by_config.setdefault((runs[position].name, runs[position].digest), []).append(evaluation)
-    for (name, _), seeds in by_config.items():
-        scores = [one.facts["scores"] for one in seeds]
-        repeated = {map_name: [one[map_name] for one in scores if one.get(map_name)] for map_name in MAPS}
-        rows = [_mean_row(map_name, found, bounds) for map_name, found in repeated.items() if len(found) > 1]
-        if rows:
-            yield Group(f"{name}: mean of {len(seeds)} seeds", tuple(rows), "mean")
+def _same(scores: Mapping[str, Any], others: Mapping[str, Any] | None) -> bool:
+    return others is not None and all(scores[name] == others[name] for name in SCORES)
 
 
-def _mean_row(map_name: str, scores: list[Mapping[str, float]], bounds: tuple[float, float]) -> Row:
-    values = {score: [one[score] for one in scores] for score in SCORES}
+def _seed_groups(
+    runs: list[Run], found: list[tuple[int, Evaluation]], groups: Mapping[int, Group], bounds: tuple[float, float]
+) -> tuple[list[int], list[Group]]:
+    """Positions of the runs whose configuration was trained with several seeds, and a mean group per such one.
+
+    The interval of a mean is the range of its seeds.
+    """
+    by_config: dict[tuple[str, str], list[int]] = {}
+    for position, _ in found:
+        by_config.setdefault((runs[position].name, runs[position].digest), []).append(position)
+    repeated, means = [], []
+    for (name, _), positions in by_config.items():
+        if len(positions) > 1:
+            repeated += positions
+            means.append(_mean_group(name, [groups[position] for position in positions], bounds))
+    return repeated, means
+
+
+def _mean_group(name: str, seeds: list[Group], bounds: tuple[float, float]) -> Group:
+    rows: dict[str, list[Row]] = {}
+    for row in (row for group in seeds for row in group.rows):
+        rows.setdefault(row.title, []).append(row)
+    means = (_mean_row(title, own, bounds) for title, own in rows.items() if len(own) > 1)
+    return Group(f"{name}: mean of {len(seeds)} seeds", tuple(means), "mean")
+
+
+def _mean_row(title: str, rows: list[Row], bounds: tuple[float, float]) -> Row:
+    values = {score: [row.numbers[score].value for row in rows] for score in SCORES}
     numbers = {score: Number(fmean(found), min(found), max(found)) for score, found in values.items()}
-    title = f"{MAP_TITLES[map_name]} (sd {100 * stdev(values['ciou50']):.1f})"
-    return Row(title, numbers, share=_share(numbers["ciou50"].value, bounds))
+    title = f"{title} (sd {100 * stdev(values['ciou50']):.1f})"
+    return Row(title, numbers, _share(numbers["ciou50"].value, bounds), rows[0].published)
 
 
 def _warnings(

@@ -71,6 +71,17 @@ def test_one_table_per_set_and_protocol_with_the_gap_to_the_paper(runs) -> None:
     assert [table.protocol for table in special] == ["slavc_relative", "retrieval"]
 
 
+def test_seeds_of_one_configuration_share_a_line(tmp_path: Path) -> None:
+    values = (0.30, 0.34)
+    seeds = [
+        write(tmp_path / "same" / f"aaaaaaaa-s{seed}", result("vggss", "ezvsl", {"audio_visual": {"ciou50": value}}))
+        for seed, value in enumerate(values)
+    ]
+    (table,) = comparisons([read_run(folder) for folder in seeds], ["same, seed 0", "same, seed 1"])
+    assert [line.run for line in table.lines] == ["floor", "same, 2 seeds", "ceiling"]
+    assert "32.00 (30.00 .. 34.00) [34.00, -2.00]" in as_text(table)
+
+
 def test_other_measurements_refuse_the_column(runs) -> None:
     by_protocol = {found.protocol: found for found in runs[0].every_evaluation}
     with pytest.raises(InputError, match="cannot share a column"):

@@ -23,7 +23,9 @@ from training.report.tables import score_tables
 def test_seeds_of_one_configuration_are_averaged(runs: list[Path]) -> None:
     table = score_tables([read_run(path) for path in runs], ["a", "b", "c"])[0]
     mean = next(group for group in table.groups if group.kind == "mean")
-    seeds = [row.numbers["ciou50"].value for group in table.groups if group.run in (0, 1) for row in group.rows[:1]]
+    seeds = [row.numbers["ciou50"].value for group in table.seeds for row in group.rows[:1]]
+    assert len(seeds) == 2
+    assert not [group for group in table.groups if group.run in (0, 1)]
     assert mean.rows[0].numbers["ciou50"].value == pytest.approx(sum(seeds) / 2)
 
 

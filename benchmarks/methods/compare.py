@@ -1,0 +1,158 @@
+"""Every method on the same corpus, trunks and number of steps, over seeds, under everything the field measures.
+
+Resumes where it was stopped. Two cores take about 80 minutes for `cpu.yaml`:
+
+    python benchmarks/methods/compare.py --plan benchmarks/methods/cpu.yaml --work /tmp/methods
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from measure_run import RUNS, alpha_sweep, context, one_thread, train_and_score
+from plan import Entry, Plan, describe, neighbours_folder, read_plan
+from prepare import command, prepare
+
+from training.runs import run_folder
+
+PACKAGES = ("torch", "torchvision", "webdataset", "faiss-gpu", "numpy")
+RANDOM = "random"
+Line = dict[str, Any]
+
+
+class Comparison:
+    """A plan being carried out in the current folder, `jobs` runs at a time."""
+
+    def __init__(self, plan: Plan, jobs: int) -> None:
+        self.plan = plan
+        self.pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=one_thread)
+        self.chosen: dict[str, float | None] = {}
+        self.agreement: dict[str, Any] = {}  # of neighbours' labels, by miner and seed
+        self.lines: list[Line] = []
+
+    def run(self) -> None:
+        """Methods that need no neighbours, the neighbours they mine, methods that need them, ablations."""
+        self._entries(entry for entry in self.plan.methods if entry.neighbours is None)
+        neighbourly = [entry for entry in self.plan.methods if entry.neighbours is not None]
+        self._mine(neighbourly)
+        self._entries(neighbourly)
+        self._mine(entry for entry in self.plan.ablations if entry.neighbours is not None)
+        for entry in self.plan.ablations:
+            self.chosen[entry.name] = self.chosen[entry.temperature_of]
+        self._train((entry, seed) for entry in self.plan.ablations for seed in entry.seeds or self.plan.seeds)
+
+    def _entries(self, entries: Iterable[Entry]) -> None:
+        """With the first seed at every temperature, then with the other seeds at the one that was better."""
+        entries, first = list(entries), self.plan.seeds[0]
+        tried = [(entry, first, value) for entry in entries for value in self._temperatures(entry)]
+        found = self._train_at(tried)
+        for entry in entries:
+            own = [at for at, (other, _, _) in enumerate(tried) if other.name == entry.name]
+            best = max(own, key=lambda at: found[at]["validation"][-1])
+            self.chosen[entry.name] = tried[best][2]
+        self._train((entry, seed) for seed in self.plan.seeds[1:] for entry in entries)
+
+    def _temperatures(self, entry: Entry) -> tuple[float | None, ...]:
+        if entry.temperature_of is not None:
+            return (self.chosen[entry.temperature_of],)
+        return entry.temperatures or (None,)
+
+    def _train(self, wanted: Iterable[tuple[Entry, int]]) -> None:
+        self._train_at([(entry, seed, self.chosen[entry.name]) for entry, seed in wanted])
+
+    def _train_at(self, wanted: list[tuple[Entry, int, float | None]]) -> list[Line]:
+        configs = [describe(self.plan, *one) for one in wanted]
+        futures = [self.pool.submit(train_and_score, config) for config in configs]
+        places = {future: at for at, future in enumerate(futures)}
+        for done in as_completed(futures):
+            line = done.result()
+            entry, _, temperature = wanted[places[done]]
+            line |= {"entry": entry.name, "temperature": temperature}
+            print(f"{line['name']} seed {line['seed']}: {_brief(line)}", flush=True)
+        lines = [future.result() for future in futures]
+        self.lines += lines
+        return lines
+
+    def _mine(self, entries: Iterable[Entry]) -> None:
+        """The miners' embeddings of the training clips into neighbour lists, per seed."""
+        for miner in sorted({entry.neighbours for entry in entries}):
+            for seed in self.plan.seeds:
+                out = neighbours_folder(miner, seed)
+                self._neighbours(miner, seed, out)
+                meta = json.loads((out / "meta.json").read_text())
+                self.agreement[f"{miner}-s{seed}"] = {
+                    name: meta[name] for name in ("label_agreement", "label_agreement_by_chance")
+                }
+
+    def _neighbours(self, miner: str, seed: int, out: Path) -> None:
+        common = ("--k", self.plan.neighbours_k, "--shards", "shards", "--out", out)
+        if miner == RANDOM:
+            command("index", "random-knn", "--seed", seed, *common)
+            return
+        entry = next(one for one in self.plan.methods if one.name == miner)
+        embeddings = f"embeddings-{miner}-s{seed}"
+        command("training", "embed", self.folder(entry, seed), "--out", embeddings)
+        command("index", "build-knn", "--embeddings", embeddings, *common)
+
+    def folder(self, entry: Entry, seed: int) -> Path:
+        """The run folder of an entry at its chosen temperature."""
+        return run_folder(RUNS, describe(self.plan, entry, seed, self.chosen[entry.name]))
+
+
+def _brief(line: Line) -> str:
+    heard = line["scores"]["synth-vggss-heard"]
+    return f"{line['seconds']:.0f} s, " + ", ".join(
+        f"{protocol} {100 * heard[protocol]['audio_visual']['ciou50']:.1f}" for protocol in ("ezvsl", "adaptive")
+    )
+
+
+def result(comparison: Comparison) -> dict[str, Any]:
+    """The committed document: what was run on what, and a line per run."""
+    plan, ezvsl = comparison.plan, next(entry for entry in comparison.plan.methods if entry.name == "ezvsl")
+    folders = {seed: comparison.folder(ezvsl, seed) for seed in plan.seeds}
+    return {
+        "command": shlex.join(["python", "benchmarks/methods/compare.py", *sys.argv[1:]]),
+        "hardware": {"cores": len(os.sched_getaffinity(0)), "machine": platform.machine(), "gpu": gpu()},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "plan": plan.content,
+        "chosen_temperatures": comparison.chosen,
+        "neighbours": comparison.agreement,
+        "context": context(folders[plan.seeds[0]]),
+        "alpha": {str(seed): alpha_sweep(path, plan.alphas) for seed, path in folders.items()},
+        "runs": comparison.lines,
+    }
+
+
+def gpu() -> str | None:
+    """The accelerator's name, None when runs are trained on the processor."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--plan", type=Path, default=Path(__file__).with_name("cpu.yaml"))
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--out", type=Path, help="JSON file to write; default: beside the plan")
+    options = parser.parse_args()
+    plan, out = read_plan(options.plan), (options.out or options.plan.with_suffix(".json")).resolve()
+    options.work.mkdir(parents=True, exist_ok=True)
+    os.chdir(options.work)  # everything made lies here, under relative names
+    prepare(plan)
+    comparison = Comparison(plan, options.jobs)
+    comparison.run()
+    out.write_text(json.dumps(result(comparison), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""One run of the comparison: trained, then scored under everything the field measures."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from manifests.formats import read_truth
+from manifests.splits import read_ids
+from training.config import RunConfig
+from training.evaluate import Request, evaluate
+from training.evaluation.rawmaps import RawMaps
+from training.evaluation.results import Result
+from training.evaluation.tasks import score
+from training.report.comparison import values_of
+from training.run import start
+from training.runs import load_run
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+RUNS = Path("runs")
+HEARD, UNHEARD, NEGATIVES = Path("heard.txt"), Path("unheard.txt"), Path("synth/vggss_test_plus_silent.csv")
+TRUTH = Path("synth/vggss.json")
+LOCALISATION = ("ezvsl", "adaptive", "textbook")
+SET = "synth-vggss"
+
+
+def one_thread() -> None:
+    """Initialises a worker process: runs are trained beside one another, each on a core of its own."""
+    torch.set_num_threads(1)
+
+
+def train_and_score(config: RunConfig) -> dict[str, Any]:
+    """Train (or resume, or find) a run and score it; returns its line of the result."""
+    folder, _ = start(config, RUNS, DEVICE)
+    steps, seconds = (float(part.split()[0]) for part in (folder / "DONE").read_text().split(","))
+    parts = (HEARD, UNHEARD)
+    requests = [
+        Request(clips=parts, protocols=(*LOCALISATION, "retrieval")),
+        Request(negatives=NEGATIVES, test_set="synth-extended", protocols=("slavc_relative",)),
+    ]
+    last = load_run(folder, DEVICE)
+    results = [result for request in requests for result in evaluate(last, request)]
+    early = evaluate(load_run(folder, DEVICE, "best"), Request(clips=parts[:1], protocols=LOCALISATION[:2]))
+    history = json.loads((folder / "validation.json").read_text())
+    return {
+        "name": config.name,
+        "method": config.method,
+        "seed": config.seed,
+        "steps": int(steps),
+        "seconds": seconds,
+        "validation": list(history.values()),
+        "scores": _scores(results),
+        "best_epoch": _scores(early),
+    }
+
+
+def _scores(results: Iterable[Result]) -> dict[str, dict[str, Any]]:
+    """Test set -> protocol -> map (or direction) -> score."""
+    found: dict[str, dict[str, Any]] = {}
+    for result in results:
+        facts = result.summary
+        rows = {name: values_of(facts, name) for name in facts["scores"]}
+        found.setdefault(facts["test_set"], {})[facts["protocol"]["name"]] = rows
+    return found
+
+
+def context(folder: Path) -> dict[str, dict[str, Any]]:
+    """Floors, ceiling and counts of every test set and protocol, as one run's results hold them: equal for all."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted((folder / "evaluation").glob("*.json")):
+        facts = json.loads(path.read_text())
+        kept = {name: facts[name] for name in ("floors", "ceiling", "n_scored", "n_expected")}
+        found.setdefault(facts["test_set"], {})[facts["protocol"]["name"]] = kept
+    return found
+
+
+def alpha_sweep(folder: Path, alphas: Iterable[float]) -> dict[str, dict[str, float]]:
+    """cIoU@0.5 with the object prior mixed in: alpha -> protocol -> score, on the heard test clips."""
+    heard = read_truth(TRUTH, "vggss", wanted=read_ids(HEARD))
+    with np.load(folder / "evaluation" / f"{SET}-heard.maps.npz") as arrays:
+        stored = {name: arrays[name] for name in ("names", "maps", "object_maps")}
+    return {
+        str(alpha): {
+            protocol: score(RawMaps.of(stored, alpha), heard, protocol).summary["scores"]["combined"]["ciou50"]
+            for protocol in LOCALISATION[:2]
+        }
+        for alpha in alphas
+    }

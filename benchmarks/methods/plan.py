@@ -1,0 +1,99 @@
+"""What the comparison runs: a plan file read into entries, each of which gives the description of a training run."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from training.config import RunConfig, load_config
+
+TRUTH = "synth/vggss.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the comparison: a method as it is, or with one thing changed."""
+
+    name: str
+    sections: dict[str, Any]  # of a run's description, on top of the plan's `common`
+    temperatures: tuple[float, ...] = ()  # tried with the first seed; none: the method has none
+    neighbours: str | None = None  # the entry whose run mines them, or "random"
+    seeds: tuple[int, ...] | None = None  # fewer than the plan's
+    temperature_of: str | None = None  # the entry whose temperature it takes, with each seed
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan file."""
+
+    corpus: dict[str, int]
+    pretraining: dict[str, Any]
+    heard_classes: int
+    validation_clips: int
+    neighbours_k: int
+    seeds: tuple[int, ...]
+    alphas: tuple[float, ...]
+    common: dict[str, Any]
+    methods: tuple[Entry, ...]
+    ablations: tuple[Entry, ...]
+    content: dict[str, Any] = field(repr=False)
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan; an ablation's sections lie on top of those of the entry it is `like`, whose temperature it takes."""
+    content = yaml.safe_load(path.read_text())
+    methods = {name: _entry(name, given) for name, given in content["methods"].items()}
+    ablations = []
+    for name, given in content["ablations"].items():
+        base = {k: v for k, v in content["methods"][given["like"]].items() if k != "temperatures"}
+        changes = {k: v for k, v in given.items() if k != "like"}
+        ablations.append(_entry(name, merged(base, changes) | {"temperature_of": given["like"]}))
+    scalars = ("corpus", "pretraining", "heard_classes", "validation_clips", "neighbours_k", "common")
+    return Plan(
+        **{name: content[name] for name in scalars},
+        seeds=tuple(content["seeds"]),
+        alphas=tuple(content["alphas"]),
+        methods=tuple(methods.values()),
+        ablations=tuple(ablations),
+        content=content,
+    )
+
+
+def _entry(name: str, given: dict[str, Any]) -> Entry:
+    own = ("temperatures", "temperature_of", "neighbours", "seeds")
+    sections = {key: value for key, value in given.items() if key not in own}
+    lists = {key: tuple(given[key]) for key in ("temperatures", "seeds") if key in given}
+    named = {key: given.get(key) for key in ("temperature_of", "neighbours")}
+    return Entry(name, sections, **lists, **named)
+
+
+def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Sections laid over sections; any other value replaces the one below."""
+    both = {key: value for key, value in above.items() if isinstance(value, dict) and isinstance(below.get(key), dict)}
+    return {**below, **above, **{key: merged(below[key], value) for key, value in both.items()}}
+
+
+def describe(plan: Plan, entry: Entry, seed: int, temperature: float | None) -> RunConfig:
+    """The run of an entry: `common`, the entry's sections, the temperature, and where the prepared files lie."""
+    prepared = {
+        "data": {"shards": "shards", "train_list": "train.txt", "exclude_test": [TRUTH]},
+        "evaluation": {"truth": TRUTH, "test_set": "synth-vggss"},
+        "validation": {"truth": "validation.json", "protocol": "ezvsl"},
+        "seed": seed,
+    }
+    content = merged(merged(plan.common, prepared), entry.sections)
+    if entry.neighbours:
+        content["data"]["neighbours"] = str(neighbours_folder(entry.neighbours, seed))
+    if temperature is not None:
+        content["method"] = content["method"] | {"temperature": temperature}
+    content["name"] = entry.name if temperature is None else f"{entry.name}_t{temperature}"
+    path = Path("configs") / f"{content['name']}-s{seed}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return load_config(path)
+
+
+def neighbours_folder(miner: str, seed: int) -> Path:
+    """Where the neighbours lie that an entry's run of one seed mined; random ones are drawn per seed."""
+    return Path(f"knn-{miner}-s{seed}")

@@ -1,0 +1,153 @@
+"""The comparison's JSON as Markdown tables, mean over seeds with the lowest and the highest:
+
+python benchmarks/methods/summary.py benchmarks/methods/cpu.json
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+HEARD, UNHEARD, EXTENDED = "synth-vggss-heard", "synth-vggss-unheard", "extended_synth-extended"
+# column -> test set, protocol, map or direction, score
+MAIN = {
+    "heard, `ezvsl`": (HEARD, "ezvsl", "audio_visual", "ciou50"),
+    "heard, `adaptive`": (HEARD, "adaptive", "audio_visual", "ciou50"),
+    "unheard, `ezvsl`": (UNHEARD, "ezvsl", "audio_visual", "ciou50"),
+    "unheard, `adaptive`": (UNHEARD, "adaptive", "audio_visual", "ciou50"),
+    "AP textbook": (EXTENDED, "slavc_relative", "audio_visual", "ap_textbook"),
+    "max-F1 textbook": (EXTENDED, "slavc_relative", "audio_visual", "max_f1_textbook"),
+    "R@1 class, sound to picture": (HEARD, "retrieval", "audio_to_image_class", "R@1"),
+    "R@10 instance": (HEARD, "retrieval", "audio_to_image", "R@10"),
+}
+ABLATED = ("heard, `ezvsl`", "heard, `adaptive`", "unheard, `adaptive`", "AP textbook", "R@1 class, sound to picture")
+Line = Mapping[str, Any]
+
+
+def methods_table(result: Mapping[str, Any]) -> list[str]:
+    """Every method at its chosen temperature, best first by the first column; floors and ceiling below."""
+    entries = {name: _runs_of(result, name) for name in result["plan"]["methods"]}
+    columns = list(MAIN)
+    ordered = sorted(entries, key=lambda name: -fmean(_values(entries[name], columns[0])))
+    chosen = result["chosen_temperatures"]
+    rows = [
+        [f"{name} ({chosen[name]})" if chosen[name] else name, *(_spread(_values(entries[name], c)) for c in columns)]
+        for name in ordered
+    ]
+    floors = result["context"][HEARD]["ezvsl"]["floors"]
+    rows += [[f"floor: {floor.replace('_', ' ')}", *(_floor(result, floor, c) for c in columns)] for floor in floors]
+    rows.append(["floor: chance", *(_floor(result, "chance", c) for c in columns)])
+    rows.append(["ceiling", *(_ceiling(result, c) for c in columns)])
+    return _markdown(["method (temperature)", *columns], rows)
+
+
+def ablations_table(result: Mapping[str, Any]) -> list[str]:
+    """Every ablation beside what it is like, on the seeds both have."""
+    rows = []
+    for name, given in result["plan"]["ablations"].items():
+        own = _runs_of(result, name)
+        seeds = [line["seed"] for line in own]
+        base = [line for line in _runs_of(result, given["like"]) if line["seed"] in seeds]
+        cells = [f"{_mean(own, column)} ({_gap(own, base, column)})" for column in ABLATED]
+        rows.append([name, given["like"], str(len(seeds)), *cells])
+    return _markdown(["ablation", "of", "seeds", *ABLATED], rows)
+
+
+def temperatures_table(result: Mapping[str, Any]) -> list[str]:
+    """The first seed at every temperature tried."""
+    first = result["plan"]["seeds"][0]
+    tried = [line for line in result["runs"] if line["seed"] == first and line["temperature"] is not None]
+    tried = [line for line in tried if line["entry"] in result["plan"]["methods"]]
+    rows = [
+        [
+            line["entry"],
+            str(line["temperature"]),
+            _percent(line["validation"][-1]),
+            *(_mean([line], c) for c in ABLATED),
+        ]
+        for line in tried
+    ]
+    return _markdown(["method", "temperature", "validation", *ABLATED], rows)
+
+
+def stopping_table(result: Mapping[str, Any]) -> list[str]:
+    """The last epoch against the one that was best on the validation clips, heard test clips."""
+    rows = []
+    for name in result["plan"]["methods"]:
+        lines, cells = _runs_of(result, name), []
+        for protocol in ("ezvsl", "adaptive"):
+            last = [line["scores"][HEARD][protocol]["audio_visual"]["ciou50"] for line in lines]
+            best = [line["best_epoch"][HEARD][protocol]["audio_visual"]["ciou50"] for line in lines]
+            cells += [_percent(fmean(last)), _percent(fmean(best))]
+        rows.append([name, *cells])
+    return _markdown(["method", "`ezvsl` last", "`ezvsl` best", "`adaptive` last", "`adaptive` best"], rows)
+
+
+def alpha_table(result: Mapping[str, Any]) -> list[str]:
+    """EZ-VSL's map mixed with the object prior, mean over seeds."""
+    seeds = list(result["alpha"].values())
+    rows = [
+        [alpha, *(_spread([seed[alpha][protocol] for seed in seeds]) for protocol in ("ezvsl", "adaptive"))]
+        for alpha in seeds[0]
+    ]
+    return _markdown(["alpha", "`ezvsl`", "`adaptive`"], rows)
+
+
+def _runs_of(result: Mapping[str, Any], name: str) -> list[Line]:
+    chosen = result["chosen_temperatures"][name]
+    return [line for line in result["runs"] if line["entry"] == name and line["temperature"] == chosen]
+
+
+def _values(lines: Iterable[Line], column: str) -> list[float]:
+    test_set, protocol, row, score = MAIN[column]
+    return [line["scores"][test_set][protocol][row][score] for line in lines]
+
+
+def _floor(result: Mapping[str, Any], floor: str, column: str) -> str:
+    test_set, protocol, _, score = MAIN[column]
+    value = result["context"][test_set][protocol]["floors"].get(floor, {}).get(score)
+    return "" if value is None else _percent(value)
+
+
+def _ceiling(result: Mapping[str, Any], column: str) -> str:
+    test_set, protocol, _, score = MAIN[column]
+    value = result["context"][test_set][protocol]["ceiling"].get(score)
+    return "" if value is None else _percent(value)
+
+
+def _mean(lines: Iterable[Line], column: str) -> str:
+    return _percent(fmean(_values(lines, column)))
+
+
+def _means(lines: list[Line]) -> list[str]:
+    return [_mean(lines, column) for column in ABLATED]
+
+
+def _gap(own: Iterable[Line], base: Iterable[Line], column: str) -> str:
+    return f"{100 * (fmean(_values(own, column)) - fmean(_values(base, column))):+.1f}"
+
+
+def _spread(values: list[float]) -> str:
+    mean = _percent(fmean(values))
+    return mean if len(values) == 1 else f"{mean} ({_percent(min(values))} .. {_percent(max(values))})"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _markdown(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    heads = list(heads)
+    return [f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows)]
+
+
+def main() -> None:
+    result = json.loads(Path(sys.argv[1]).read_text())
+    for make in (methods_table, ablations_table, temperatures_table, stopping_table, alpha_table):
+        print(f"{make.__doc__.splitlines()[0]}\n", *make(result), "", sep="\n")
+
+
+if __name__ == "__main__":
+    main()
