@@ -284,6 +284,13 @@ def test_geometry_turns_each_picture_as_torchvision_does() -> None:
     assert float((still(angles=angles).on_images(tall)[0] - expected).abs().mean()) < 4e-3
 
 
+def test_geometry_is_as_exact_under_autocast() -> None:
+    image, geometry = pictures(3), still(angles=torch.tensor([17.0, -30.0, 5.0]), warp_scale=0.5)
+    expected = geometry.on_images(image)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(geometry.on_images(image), expected)
+
+
 def test_scale_applied_twice_ends_at_a_quarter_and_once_at_a_half() -> None:
     white = torch.ones(3, 1, 64, 64)
     twice = still(warp_scale=0.5, canvas_scale=0.5).on_images(white)

@@ -58,8 +58,9 @@ class Geometry:
         cosine, sine, nothing = turn.cos(), turn.sin(), torch.zeros_like(turn)
         rows = [torch.stack([cosine, -sine / aspect, nothing], 1), torch.stack([sine * aspect, cosine, nothing], 1)]
         source_of = (torch.stack(rows, dim=1) / self.warp_scale).to(content.device, content.dtype)
-        grid = F.affine_grid(source_of, list(content.shape), align_corners=False)
-        return F.grid_sample(content, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        with torch.autocast(content.device.type, enabled=False):  # a grid in bfloat16 would be a pixel off
+            grid = F.affine_grid(source_of, list(content.shape), align_corners=False)
+            return F.grid_sample(content, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def _resized(content: Tensor, size: tuple[int, int]) -> Tensor:

@@ -111,14 +111,18 @@ class Method(BaseMethod):
         views = [self.visual(image, heard) for image in (batch["image"], batch["augmented"]["image"])]
         projected = [self.projector(attended(visual, sound)) for visual in views]
         predicted = [self.predictor(z) for z in projected]
-        forth = torch.cosine_similarity(predicted[0], projected[1].detach(), dim=1).mean()
-        back = torch.cosine_similarity(predicted[1], projected[0].detach(), dim=1).mean()
+        forth, back = agreement(predicted[0], projected[1]), agreement(predicted[1], projected[0])
         return {"total": -(forth + back) / 2}
+
+
+def agreement(predicted: Tensor, projected: Tensor) -> Tensor:
+    """Mean cosine of predictions with their targets, which are held still: two of (B, D) -> scalar, float32."""
+    return torch.cosine_similarity(predicted.float(), projected.detach().float(), dim=1).mean()
 
 
 def attended(visual: Tensor, sound: Tensor) -> Tensor:
     """f: features summed under the min-max normalised cosine map: (B, C, h, w), unit (B, C) -> (B, C)."""
-    maps = paired_maps(unit(visual), sound)
+    maps = paired_maps(unit(visual), sound).float()
     low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
     weights = (maps - low) / (high - low + SMALLEST_RANGE)
     return torch.einsum("nchw,nhw->nc", visual, weights)
