@@ -8,7 +8,6 @@ import yaml
 from manifests.catalogue import catalogue
 from training.config import PACKAGED, RunConfig, load_config
 from training.evaluation.checks import impossible
-from training.evaluation.mask_scoring import SCORES as MASK_SCORES
 from training.evaluation.protocols import PROTOCOLS
 from training.methods import method_names
 
@@ -33,7 +32,7 @@ def allowed(test_set: str, protocol: str) -> tuple[set[str], set[str]]:
     if protocol == "retrieval":
         return {"audio_to_image", "image_to_audio"}, RECALLS
     if protocol == "avsbench":
-        return MAPS, set(MASK_SCORES)
+        return MAPS, {"miou", "miou_top_half", "f_per_video", "f_data_set"}
     assert protocol in PROTOCOLS, protocol
     return MAPS, PAIRS if test_set.startswith("extended_") else LOCALISATION
 
