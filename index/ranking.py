@@ -74,17 +74,14 @@ class Ranking:
 
     def _order_near_ties(self, queries: np.ndarray, scores: np.ndarray, hits: np.ndarray) -> None:
         """Sort every run of hits that rounding may have shuffled by (-exact score, position), in place."""
-        near = scores[:, :-1] - scores[:, 1:] <= self._slack(scores[:, :-1])
-        tied = np.zeros(hits.shape, dtype=bool)
-        tied[:, :-1] |= near
-        tied[:, 1:] |= near
         follows = np.zeros(hits.shape, dtype=bool)
-        follows[:, 1:] = near
-        run = np.cumsum(~follows[tied])
-        rows = np.nonzero(tied)[0]
-        found = hits[tied]
-        exact = exact_scores(self.vectors, queries[rows], found)
-        hits[tied] = found[np.lexsort((found, -exact, run))]
+        follows[:, 1:] = scores[:, :-1] - scores[:, 1:] <= self._slack(scores[:, :-1])
+        later = np.flatnonzero(follows)
+        tied = np.union1d(later - 1, later)  # places in the flattened hits; few, so all that follows is cheap
+        run = np.cumsum(~follows.flat[tied])
+        found = hits.flat[tied]
+        exact = exact_scores(self.vectors, queries[tied // hits.shape[1]], found)
+        hits.flat[tied] = found[np.lexsort((found, -exact, run))]
 
     def _over_whole_corpus(self, queries: np.ndarray) -> np.ndarray:
         """Neighbours of a few queries with every clip of the corpus considered: int32 (Q, k)."""
