@@ -1,4 +1,5 @@
-"""The `index` command: `index embed` (shards -> embeddings) and `index build-knn` (embeddings -> neighbours).
+"""The `index` command: `index embed` (shards -> embeddings), `index build-knn` (embeddings -> neighbours) and
+`index random-knn` (shards -> random lists, a control).
 
 Reads what `pipeline ingest` wrote, writes what `training` reads, each in its default place.
 """
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from index.embeddings import Embeddings
 
 
-SHARDS, EMBEDDINGS, NEIGHBOURS = Path("shards"), Path("embeddings"), Path("knn")
+SHARDS, EMBEDDINGS, NEIGHBOURS, RANDOM = Path("shards"), Path("embeddings"), Path("knn"), Path("knn-random")
 DESCRIPTOR = "descriptor"
 
 app = typer.Typer(
@@ -110,6 +111,39 @@ def build_knn(
     summary(f"neighbours written to {out}", _facts(meta, vectors, checked))
 
 
+@app.command("random-knn")
+def random_knn(
+    *,
+    k: Annotated[int, typer.Option(min=1, help="Clips per list.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Another seed gives other lists.")] = 0,
+    shards: Annotated[Path, typer.Option(help="Folder written by `pipeline ingest`.")] = SHARDS,
+    split: Annotated[str, typer.Option(help="Split whose clips are drawn.")] = "train",
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = RANDOM,
+) -> None:
+    """Draw k random clips for every clip in place of neighbours: HardPos's control (hardpos_random.yaml).
+
+    A clip and the other clips of its video are never drawn, nor is one of another split.
+    """
+    from index.arrays import differences
+    from index.embed import rows_of_split
+    from index.random_lists import build, request
+    from pipeline.store import ShardStore
+
+    store = ShardStore.open(shards)
+    wanted = request(k, seed, split, store.manifest_sha256)
+    changes = differences(out, wanted)
+    if changes == []:
+        print(f"{out} already holds these lists (k = {k}, seed {seed}, same shards): nothing to do.")
+        return
+    if changes:
+        print(f"rebuilding {out}: {', '.join(changes)}", flush=True)
+    clips = store.table.take(rows_of_split(store.table, split))
+    with progress("random-knn", 2 * clips.num_rows, "lists") as advance:
+        meta = build(clips, wanted, out, advance)
+    facts = {"clips": _clips(meta), "k": k, "seed": seed}
+    summary(f"random lists written to {out}", facts | _agreement(meta))
+
+
 def _matching_embeddings(folder: Path | None, shards: Path | None) -> "tuple[Embeddings, str]":
     """Open the embeddings, made first when they are the default ones and missing; says how they were checked.
 
@@ -133,13 +167,17 @@ def _matching_embeddings(folder: Path | None, shards: Path | None) -> "tuple[Emb
 
 def _facts(meta: Mapping[str, object], vectors: "Embeddings", checked: str) -> dict[str, object]:
     facts = {
-        "clips": f"{meta['count']:,}, split {meta['split']}, up to {meta['largest_source']} of one video",
+        "clips": _clips(meta),
         "k": meta["k"],
         "embeddings": f"{vectors.folder} ({meta['encoder']}), {checked}",
         "search": f"{meta['index']}, {meta['seconds']} s",
         "recall": f"{meta['recall_against_exact']:.4f} on {meta['recall_rows']} rows against exact arithmetic",
     }
-    return facts | {f"label agreement, {name}": text for name, text in _agreement(meta).items()}
+    return facts | _agreement(meta)
+
+
+def _clips(meta: Mapping[str, object]) -> str:
+    return f"{meta['count']:,}, split {meta['split']}, up to {meta['largest_source']} of one video"
 
 
 def _agreement(meta: Mapping[str, object]) -> dict[str, str]:
@@ -148,7 +186,8 @@ def _agreement(meta: Mapping[str, object]) -> dict[str, str]:
     if chance is None:
         return {}
     return {
-        modality: ", ".join(f"{share:.3f} at {depth}" for depth, share in shares.items()) + f" (by chance {chance:.3f})"
+        f"label agreement, {modality}": ", ".join(f"{share:.3f} at {depth}" for depth, share in shares.items())
+        + f" (by chance {chance:.3f})"
         for modality, shares in meta["label_agreement"].items()
     }
 

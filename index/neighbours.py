@@ -1,4 +1,4 @@
-"""Opening `knn/`: the neighbours of every clip, memory-mapped, for training to draw positives from.
+"""Opening `knn/` (or `knn-random/`): every clip's neighbours, memory-mapped, for training to draw positives from.
 
 A row of `image` or `audio` holds positions of clips in `keys`, best first; neither the clip nor any clip of its video.
 """
@@ -37,6 +37,11 @@ class Neighbours:
         InputError when the folder is missing, unfinished or damaged, or was built from other shards.
         """
         folder = Path(folder)
+        if not folder.is_dir():
+            raise InputError(
+                f"there is no folder {folder}. `{MADE_BY} --out {folder}` fills it with nearest neighbours, `index "
+                f"random-knn --out {folder}` with random clips, the control of HardPos."
+            )
         meta = arrays.read_meta(folder, MADE_BY)
         arrays.require(meta, _META, folder, MADE_BY)
         if meta["manifest_sha256"] != manifest_sha256:

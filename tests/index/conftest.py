@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from index.arrays import KEYS_SCHEMA
+from index.cli import app
 from index.embeddings import unit_rows, write_embeddings
+from manifests.errors import InputError, WorkFailed
 from pipeline.frontend import DEFAULT
 from pipeline.record import FACTS, FRAME, MANIFEST_SCHEMA, REJECT_SCHEMA, SCHEMA_VERSION, SPECTROGRAM, Member
 from pipeline.shards import shard_name, writing_shard
@@ -29,6 +33,21 @@ def clip_table(
 
 def random_vectors(count: int, dimension: int, seed: int = 0) -> np.ndarray:
     return unit_rows(np.random.default_rng(seed).standard_normal((count, dimension)))
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run `index ...` inside `tmp_path`; what it printed. The two expected failures are raised."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(app, arguments)
+        if isinstance(result.exception, InputError | WorkFailed):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return re.sub(r"\n(embed|build-knn|random-knn): [^\n]*", "", result.output)
+
+    return run
 
 
 @pytest.fixture

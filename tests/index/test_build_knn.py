@@ -1,7 +1,6 @@
 """`index build-knn` and `index embed` as a user runs them: defaults, summaries, refusals, re-runs."""
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,32 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from index import knn as building
 from index.arrays import META
-from index.cli import app
 from index.embeddings import Embeddings, unit_rows
 from index.knn import Means, Request, build
 from index.neighbours import Neighbours
 from index.search import FaissCpuSearch
 from manifests.errors import InputError, WorkFailed
 from pipeline.store import ShardStore
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Run `index ...` inside `tmp_path`; what it printed. The two expected failures are raised."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> str:
-        result = CliRunner().invoke(app, arguments)
-        if isinstance(result.exception, InputError | WorkFailed):
-            raise result.exception
-        assert result.exit_code == 0, result.output
-        return re.sub(r"\n(embed|build-knn): [^\n]*", "", result.output)
-
-    return run
 
 
 def test_defaults_make_embeddings_first(run: Callable[..., str], make_shards: Callable[..., Path]) -> None:

@@ -1,11 +1,14 @@
 """HardPos against plain loops, its closed form, and negatives that are neighbours."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
-from training.config import Encoder, Encoders
+from index.neighbours import Neighbours
+from manifests.errors import InputError
+from training.config import Encoder, Encoders, load_config
 from training.methods.hardpos import Config, Method
 
 TINY = Encoders(image=Encoder(blocks=(1, 1)), audio=Encoder(blocks=(1, 1), input_pool=(4, 3)))
@@ -126,3 +129,9 @@ def test_one_strong_positive_suffices() -> None:
 
 def test_it_asks_for_neighbours_and_exclusions() -> None:
     assert Method.needs == {"neighbours", "exclusions"}
+
+
+def test_the_control_names_the_command_that_makes_its_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="`index random-knn --out knn-random`"):
+        Neighbours.open(load_config("hardpos_random").data.neighbours, "a" * 64)

@@ -17,7 +17,7 @@ ended by a global max pool, no heads. Prediction: the cosine map alpha_ii.
 
 Neighbours are mined once by a trained `lvs_vanilla` (`training embed RUN`, then `index build-knn --k 1000`). The
 paper's K is the length of those lists: 1000 of 144k clips (it tries 300 to 3000). The random-positive control is the
-same method on lists of randomly chosen clips (`data.neighbours`); those leave the negatives, too, as N_i is defined.
+same method on lists of randomly chosen clips (`index random-knn`); those leave the negatives, too, as N_i is defined.
 
 Deviations and choices where the paper leaves them open:
 - temperature: the paper prints none (`temperature: null`); cosines in [0, 1] then leave the loss hardly any range, so
