@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from index.encoders import DESCRIPTOR, MODULES, open_encoder
 from pipeline.console import progress, run_app, summary
 
 if TYPE_CHECKING:
+    from index.embed import Encoders
     from index.embeddings import Embeddings
+    from pipeline.store import ShardStore
 
 
 SHARDS, EMBEDDINGS, NEIGHBOURS, RANDOM = Path("shards"), Path("embeddings"), Path("knn"), Path("knn-random")
-DESCRIPTOR = "descriptor"
+IMAGE_ENCODERS, AUDIO_ENCODERS = (", ".join(MODULES[modality]) for modality in ("image", "audio"))
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Stage 2: shards to embeddings to exact nearest neighbours."
@@ -42,35 +45,45 @@ class Backend(StrEnum):
 @app.command()
 def embed(
     *,
-    encoder: Annotated[str, typer.Option(help="What computes the vectors; descriptor needs no weights.")] = DESCRIPTOR,
+    image_encoder: Annotated[str, typer.Option(help=f"For pictures: {IMAGE_ENCODERS}.")] = DESCRIPTOR,
+    image_weights: Annotated[Path | None, typer.Option(help="Its weights: a file, or for clip a folder.")] = None,
+    audio_encoder: Annotated[str, typer.Option(help=f"For sounds: {AUDIO_ENCODERS}.")] = DESCRIPTOR,
+    audio_weights: Annotated[Path | None, typer.Option(help="Its weights: a file, or for clap a folder.")] = None,
     shards: Annotated[Path, typer.Option(help="Folder written by `pipeline ingest`.")] = SHARDS,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = EMBEDDINGS,
     split: Annotated[str, typer.Option(help="Split whose clips are embedded.")] = "train",
+    device: Annotated[Device | None, typer.Option(help="Where networks run; cuda where there is a GPU.")] = None,
 ) -> None:
-    """Compute one image and one audio vector per clip."""
-    from index.embed import differences, encoder_version
+    """Compute one image and one audio vector per clip. The descriptor needs no weights, networks theirs.
+
+    vggsound, wav2clip and clap hear the waveform that `pipeline ingest --audio context` keeps beside the shards.
+    """
+    from index.embed import Encoders, differences
     from pipeline.store import ShardStore
 
-    encoder_version(encoder)  # a misspelt name is told before anything is read
+    encoders = Encoders(
+        open_encoder("image", image_encoder, image_weights, device),
+        open_encoder("audio", audio_encoder, audio_weights, device),
+    )
     store = ShardStore.open(shards)
-    changes = differences(store, encoder, split, out)
+    changes = differences(store, encoders, split, out)
     if changes == []:
-        print(f"{out} already holds the {encoder} embeddings of the {split} split of {shards}: nothing to do.")
+        print(f"{out} already holds the {encoders.version} embeddings of the {split} split of {shards}: nothing to do.")
         return
     if changes:
         print(f"rebuilding {out}: {', '.join(changes)}", flush=True)
-    _embed(store, encoder, split, out)
+    _embed(store, encoders, split, out)
 
 
-def _embed(store: object, encoder: str, split: str, out: Path) -> None:
+def _embed(store: "ShardStore", encoders: "Encoders", split: str, out: Path) -> None:
     from index.embed import embed as embed_rows
-    from index.embed import encoder_version, rows_of_split, without_split
+    from index.embed import rows_of_split, without_split
 
     rows = rows_of_split(store.table, split)
-    with progress("embed", len(rows), "clips") as advance:
-        embed_rows(store, rows, encoder=encoder, split=split, out=out, advance=advance)
+    with progress("embed", 2 * len(rows), "vectors") as advance:
+        embed_rows(store, rows, encoders=encoders, split=split, out=out, advance=advance)
     clips = f"{len(rows):,} of {len(store):,} in the shards"
-    facts = {"encoder": encoder_version(encoder), "split": split, "clips": clips}
+    facts = {"encoder": encoders.version, "split": split, "clips": clips}
     if left_out := without_split(store.table):
         facts["without a split"] = f"{left_out:,} clips, left out"
     summary(f"embeddings written to {out}", facts)
@@ -149,6 +162,7 @@ def _matching_embeddings(folder: Path | None, shards: Path | None) -> "tuple[Emb
 
     Shards that were not named and are not there are not needed: embeddings may have been copied from elsewhere.
     """
+    from index.embed import Encoders
     from index.embeddings import Embeddings
     from pipeline.store import ShardStore
 
@@ -156,7 +170,7 @@ def _matching_embeddings(folder: Path | None, shards: Path | None) -> "tuple[Emb
     if folder is None and not place.exists():
         store = ShardStore.open(shards or SHARDS)
         print(f"no {place} yet: first the {DESCRIPTOR} embeddings of the training split of {store.folder}", flush=True)
-        _embed(store, DESCRIPTOR, "train", place)
+        _embed(store, Encoders(*(open_encoder(modality, DESCRIPTOR) for modality in MODULES)), "train", place)
     vectors = Embeddings.open(place)
     if shards is None and not SHARDS.exists():
         return vectors, f"not compared with shards (no {SHARDS} here)"

@@ -5,18 +5,19 @@ modulation of the stored spectrogram. Picture: colour and gradient orientation o
 timbre, rhythm, palette and layout, not by meaning: the papers mine with pretrained or trained encoders.
 """
 
-import io
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from index.clips import damaged, picture
 from index.embeddings import unit_rows
 from manifests.errors import InputError
 from pipeline.frontend import FRONT_ENDS, FrontEnd
-from pipeline.record import FRAME
 
 if TYPE_CHECKING:
     from pipeline.store import ShardStore
@@ -34,19 +35,41 @@ ORIENTATIONS = 8
 COLOUR_LEVELS = 4
 
 
-def describe(store: "ShardStore", rows: Sequence[int], advance: Callable[[int], None]) -> tuple[np.ndarray, np.ndarray]:
-    """Embed clips at `rows` of a shard store: image and audio, float32 (N, D) unit rows.
+@dataclass(frozen=True)
+class Descriptor:
+    """The encoder for one modality, see `index.encoders.Encoder`."""
 
-    Every statistic is standardised over these clips, so that all count alike, then each clip is scaled to length 1.
-    InputError when the shards' front end is unknown or a stored frame does not decode.
-    """
-    front_end = _front_end(store)
-    images, sounds = [], []
-    for row in rows:
-        images.append(image_statistics(_small_frame(store, row)))
-        sounds.append(audio_statistics(_spectrogram(store, row, front_end), front_end))
-        advance(1)
-    return unit_rows(standardised(np.stack(images))), unit_rows(standardised(np.stack(sounds)))
+    modality: str
+    version = NAME
+
+    def check(self, store: "ShardStore", row: int) -> None:
+        self._statistics(store, row)
+
+    def vectors(self, store: "ShardStore", rows: Sequence[int], advance: Callable[[int], None]) -> np.ndarray:
+        """float32 (N, D) unit rows.
+
+        Every statistic is standardised over these clips, so that all count alike, then each clip is scaled to length 1.
+        InputError when the shards' front end is unknown or a stored member does not decode.
+        """
+        statistics = []
+        for row in rows:
+            statistics.append(self._statistics(store, row))
+            advance(1)
+        return unit_rows(standardised(np.stack(statistics)))
+
+    def _statistics(self, store: "ShardStore", row: int) -> np.ndarray:
+        if self.modality == "image":
+            small = picture(store, row, at_least=SIDE).resize((SIDE, SIDE), Image.Resampling.BOX)
+            return image_statistics(small)
+        front_end = _front_end(store)
+        return audio_statistics(_spectrogram(store, row, front_end), front_end)
+
+
+def open_encoder(modality: str, name: str, weights: Path | None, device: str | None) -> Descriptor:
+    """InputError when weights are given: it has none. `device` is for networks."""
+    if weights is not None:
+        raise InputError(f"the encoder {name} has no weights; leave out --{modality}-weights, or name its encoder.")
+    return Descriptor(modality)
 
 
 def standardised(statistics: np.ndarray) -> np.ndarray:
@@ -131,30 +154,14 @@ def colour_histogram(channels: np.ndarray) -> np.ndarray:
     return np.bincount(colours.ravel(), minlength=COLOUR_LEVELS**3) / colours.size
 
 
-def _small_frame(store: "ShardStore", row: int) -> Image.Image:
-    try:
-        picture = Image.open(io.BytesIO(store.read(row, FRAME)))
-        picture.draft("RGB", (SIDE, SIDE))
-        return picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
-    except OSError as error:  # PIL's own errors are OSErrors
-        raise _damaged(store, row, "frame", str(error)) from error
-
-
 def _spectrogram(store: "ShardStore", row: int, front_end: FrontEnd) -> np.ndarray:
     try:
         spectrogram = store.spectrogram(row)
     except ValueError as error:
-        raise _damaged(store, row, "spectrogram", str(error)) from error
+        raise damaged(store, row, "spectrogram", str(error)) from error
     if spectrogram.shape != front_end.shape or not np.isfinite(spectrogram).all():
-        raise _damaged(store, row, "spectrogram", f"shape {spectrogram.shape}, or values that are not finite")
+        raise damaged(store, row, "spectrogram", f"shape {spectrogram.shape}, or values that are not finite")
     return spectrogram
-
-
-def _damaged(store: "ShardStore", row: int, what: str, seen: str) -> InputError:
-    return InputError(
-        f"the {what} of clip {store.keys[row]!r} in {store.folder} does not decode: {seen}. The shard is damaged: copy "
-        "it again, or ingest again into a new folder."
-    )
 
 
 def _front_end(store: "ShardStore") -> FrontEnd:

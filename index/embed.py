@@ -4,6 +4,7 @@ Only one split is embedded, the training split unless told otherwise: neighbours
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,19 +16,24 @@ from index.embeddings import write_embeddings
 from manifests.errors import InputError
 
 if TYPE_CHECKING:
+    from index.encoders import Encoder
     from pipeline.store import ShardStore
 
 TRAIN = "train"
-ENCODERS = ("descriptor",)
 
 
-def encoder_version(encoder: str) -> str:
-    """The versioned name stored in meta.json. InputError for an unknown encoder, listing the known ones."""
-    if encoder not in ENCODERS:
-        raise InputError(f"there is no encoder {encoder!r}; known ones: {', '.join(ENCODERS)}.")
-    from index import descriptors
+@dataclass(frozen=True)
+class Encoders:
+    """What encodes pictures and what encodes sounds."""
 
-    return descriptors.NAME
+    image: "Encoder"
+    audio: "Encoder"
+
+    @property
+    def version(self) -> str:
+        """The versioned name stored in meta.json."""
+        image, audio = self.image.version, self.audio.version
+        return image if image == audio else f"{image} (image), {audio} (audio)"
 
 
 def rows_of_split(table: pa.Table, split: str) -> np.ndarray:
@@ -51,26 +57,28 @@ def without_split(table: pa.Table) -> int:
     return unnamed if unnamed < table.num_rows else 0
 
 
-def differences(store: "ShardStore", encoder: str, split: str, out: Path) -> list[str] | None:
+def differences(store: "ShardStore", encoders: Encoders, split: str, out: Path) -> list[str] | None:
     """How the embeddings in `out` differ from those asked for; [] when they are these, None when there are none."""
-    wanted = {"encoder": encoder_version(encoder), "manifest_sha256": store.manifest_sha256, "split": split}
+    wanted = {"encoder": encoders.version, "manifest_sha256": store.manifest_sha256, "split": split}
     return arrays.differences(out, wanted)
 
 
 def embed(
-    store: "ShardStore", rows: np.ndarray, *, encoder: str, split: str, out: Path, advance: Callable[[int], None]
+    store: "ShardStore", rows: np.ndarray, *, encoders: Encoders, split: str, out: Path, advance: Callable[[int], None]
 ) -> None:
-    """Encode the clips at `rows` and write the finished folder `out`."""
-    version = encoder_version(encoder)
-    from index.descriptors import describe
+    """Encode the clips at `rows` and write the finished folder `out`; `advance` counts vectors, two a clip.
 
-    image, audio = describe(store, rows.tolist(), advance)
+    InputError before the first vector when the shards lack what an encoder reads.
+    """
+    clips = rows.tolist()
+    for encoder in (encoders.image, encoders.audio):
+        encoder.check(store, clips[0])
     write_embeddings(
         out,
-        image=image,
-        audio=audio,
+        image=encoders.image.vectors(store, clips, advance),
+        audio=encoders.audio.vectors(store, clips, advance),
         keys=store.table.take(rows),
-        encoder=version,
+        encoder=encoders.version,
         manifest_sha256=store.manifest_sha256,
         front_end=store.front_end,
         split=split,

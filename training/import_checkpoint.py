@@ -7,23 +7,21 @@ tensors (no code in them can run); one whose names do not fit is refused with wh
 
 import hashlib
 import json
-import pickle
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from index.encoders.weight_file import Layout, fitted, read_renamed
 from manifests.errors import InputError
 from training.config import RunConfig, load_config
 from training.runs import DONE, FACTS, WEIGHTS, build_empty, prepare, run_folder, write_text, write_weights
 
 FRONT_END = "log-power-16000-512-238-v1"  # scipy spectrogram, 512 samples, hop 238, at 16 kHz: the LVS family's code
+ADVICE = "Name its release by --from, or its architecture, for example encoders.image.width=64."
 ALIGNMENT_FRONT_END = "log-power-16000-512-159-v1"
-NAMED = 8  # names shown in a refusal
-_COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
@@ -82,11 +80,12 @@ def import_checkpoint(
     """
     if kind not in RELEASES:
         raise InputError(f"There is no release {kind!r}. The known ones are {', '.join(RELEASES)}.")
-    release, state = RELEASES[kind], _read(file, RELEASES[kind].inside)
-    renamed = _renamed(state, release, file)
-    config = _config(kind, release, file, renamed, overrides)
+    release = RELEASES[kind]
+    layout = Layout(f"a checkpoint of {kind}", ADVICE, release.inside, release.names, release.unused)
+    state = read_renamed(file, layout)
+    config = _config(kind, release, file, state, overrides)
     method = build_empty(config)
-    method.load_state_dict(_fitting(renamed, method.state_dict(), file))
+    method.load_state_dict(fitted(state, method.state_dict(), file, layout))
     folder = run_folder(runs, config)
     prepare(folder, config)
     facts = {"front_end": front_end or release.front_end, "manifest_sha256": "", "imported": _origin(kind, file)}
@@ -94,61 +93,6 @@ def import_checkpoint(
     write_weights(folder / WEIGHTS, method)
     write_text(folder / DONE, f"imported from {file.name}\n")
     return folder
-
-
-def _read(path: Path, inside: str) -> dict[str, Tensor]:
-    """The state dict under `inside`, one leading `module.` removed from every name."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is not a file of plain torch tensors ({reason}). Download it again.") from error
-    state = content.get(inside) if isinstance(content, dict) else None
-    if not isinstance(state, dict):
-        held = ", ".join(map(str, list(content)[:NAMED])) if isinstance(content, dict) else type(content).__name__
-        raise InputError(f"{path} has no {inside!r} (it holds {held}). Name its release with --from.")
-    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
-    return {name.removeprefix("module."): value for name, value in tensors.items()}
-
-
-def _renamed(state: dict[str, Tensor], release: Release, path: Path) -> dict[str, Tensor]:
-    """Tensors under this project's names; InputError lists names that belong to nothing."""
-    renamed, strangers = {}, []
-    for name, value in state.items():
-        if any(re.match(pattern, name) for pattern in release.unused):
-            continue
-        ours = next((new + name[len(old) :] for old, new in release.names if name.startswith(old)), None)
-        if ours is None:
-            strangers.append(name)
-        else:
-            renamed[ours] = value
-    if strangers:
-        raise _refusal(path, [], strangers)
-    return renamed
-
-
-def _fitting(found: dict[str, Tensor], wanted: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """`found` completed by batch norm's step counters; InputError for missing, unexpected or misshapen tensors."""
-    missing = sorted(name for name in wanted if name not in found and not name.endswith(_COUNTER))
-    unexpected = sorted(name for name in found if name not in wanted and not name.endswith(_COUNTER))
-    if missing or unexpected:
-        raise _refusal(path, missing, unexpected)
-    for name, value in found.items():
-        if name in wanted and value.shape != wanted[name].shape:
-            raise InputError(
-                f"{path} does not fit: {name} is {tuple(value.shape)} there and {tuple(wanted[name].shape)} here. "
-                "Override the architecture, for example encoders.image.width=64."
-            )
-    return {name: found.get(name, value) for name, value in wanted.items()}
-
-
-def _refusal(path: Path, missing: list[str], unexpected: list[str]) -> InputError:
-    parts = [
-        f"{len(names)} {what} ({', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''})"
-        for what, names in (("missing", missing), ("unexpected", unexpected))
-        if names
-    ]
-    return InputError(f"{path} is not a checkpoint of this release: {' and '.join(parts)}. Name its release by --from.")
 
 
 def _config(kind: str, release: Release, path: Path, state: dict[str, Tensor], overrides: tuple[str, ...]) -> RunConfig:

@@ -18,6 +18,15 @@ from index.arrays import KEYS_SCHEMA
 from index.cli import app
 from index.embeddings import unit_rows, write_embeddings
 from manifests.errors import InputError, WorkFailed
+from pipeline.companion import (
+    COMPANION_SCHEMA,
+    CONTEXT,
+    WAVEFORM,
+    WAVEFORM_FACTS,
+    companion_manifest,
+    companion_name,
+    encode_flac,
+)
 from pipeline.frontend import DEFAULT
 from pipeline.record import FACTS, FRAME, MANIFEST_SCHEMA, REJECT_SCHEMA, SCHEMA_VERSION, SPECTROGRAM, Member
 from pipeline.shards import shard_name, writing_shard
@@ -96,9 +105,17 @@ def clip_members(kind: int, generator: np.random.Generator) -> dict[str, bytes]:
 
 @pytest.fixture
 def make_shards(tmp_path: Path) -> Callable[..., Path]:
-    """Write a finished shard folder of clips in three kinds; kind and label agree, every clip is a video of its own."""
+    """Write a finished shard folder of clips in three kinds; kind and label agree, every clip is a video of its own.
 
-    def make(name: str = "shards", splits: Sequence[str | None] = ("train",) * 12, seed: int = 0) -> Path:
+    `sound_rate`: Hz of the waveforms kept beside the shards (None: there are none).
+    """
+
+    def make(
+        name: str = "shards",
+        splits: Sequence[str | None] = ("train",) * 12,
+        seed: int = 0,
+        sound_rate: int | None = None,
+    ) -> Path:
         folder, generator, rows = tmp_path / name, np.random.default_rng(seed), []
         folder.mkdir()
         with writing_shard(folder / shard_name(0)) as shard:
@@ -106,10 +123,28 @@ def make_shards(tmp_path: Path) -> Callable[..., Path]:
                 key = f"clip{number:05d}"
                 places = shard.add(key, clip_members(number % 3, generator))
                 rows.append(manifest_row(key, f"kind{number % 3}", split, places))
-        finish_shards(folder, rows)
+        companions = [] if sound_rate is None else write_waveforms(folder, [row["key"] for row in rows], sound_rate)
+        finish_shards(folder, rows, companions)
         return folder
 
     return make
+
+
+def write_waveforms(folder: Path, keys: Sequence[str], rate: int) -> list[str]:
+    """The `context` companion: two seconds of a tone of the clip's kind under noise."""
+    generator, rows, name = np.random.default_rng(1), [], companion_name(CONTEXT, 0)
+    with writing_shard(folder / name) as shard:
+        for number, key in enumerate(keys):
+            tone = 0.3 * np.sin(np.arange(2 * rate) / rate * 2 * np.pi * 200 * 4 ** (number % 3))
+            samples = (tone + 0.01 * generator.standard_normal(2 * rate)).astype(np.float32)
+            facts = json.dumps({"rate": rate, "samples": len(samples), "start": 4.0}).encode()
+            places = shard.add(key, {WAVEFORM: encode_flac(samples, rate), WAVEFORM_FACTS: facts})
+            rows += [
+                {"key": key, "shard": name, "member": member, "offset": place.offset, "size": place.size}
+                for member, place in places.items()
+            ]
+    pq.write_table(pa.Table.from_pylist(rows, COMPANION_SCHEMA), folder / companion_manifest(CONTEXT))
+    return [CONTEXT]
 
 
 def manifest_row(key: str, label: str, split: str | None, places: dict[str, Member]) -> dict[str, object]:
@@ -120,7 +155,7 @@ def manifest_row(key: str, label: str, split: str | None, places: dict[str, Memb
     return row
 
 
-def finish_shards(folder: Path, rows: list[dict[str, object]]) -> None:
+def finish_shards(folder: Path, rows: list[dict[str, object]], companions: Sequence[str] = ()) -> None:
     pq.write_table(pa.Table.from_pylist(rows, MANIFEST_SCHEMA), folder / "manifest.parquet")
     pq.write_table(pa.Table.from_pylist([], REJECT_SCHEMA), folder / "rejects.parquet")
     index = {
@@ -130,6 +165,6 @@ def finish_shards(folder: Path, rows: list[dict[str, object]]) -> None:
         "clips": len(rows),
         "rejects": 0,
     }
-    index |= {"shards": 1, "options_sha256": "0" * 64}
+    index |= {"shards": 1, "options_sha256": "0" * 64, "companions": list(companions)}
     index["manifest_sha256"] = hashlib.sha256((folder / "manifest.parquet").read_bytes()).hexdigest()
     (folder / "index.json").write_text(json.dumps(index))

@@ -53,8 +53,10 @@ def test_embed_again_and_anew(run: Callable[..., str], make_shards: Callable[...
     assert "rebuilding embeddings: split train -> test" in run("embed", "--split", "test")
     with pytest.raises(InputError, match=r"'validation' \(splits in these shards: test, train\)"):
         run("embed", "--split", "validation")
-    with pytest.raises(InputError, match="no encoder 'clip'; known ones: descriptor"):
-        run("embed", "--encoder", "clip")
+    with pytest.raises(InputError, match="no audio encoder 'clip'; known ones: descriptor, vggsound"):
+        run("embed", "--audio-encoder", "clip")
+    with pytest.raises(InputError, match="has no weights; leave out --image-weights"):
+        run("embed", "--image-weights", "weights.pth")
 
 
 def test_a_corpus_without_splits_is_for_training(run: Callable[..., str], make_shards: Callable[..., Path]) -> None:

@@ -13,8 +13,8 @@ from index.descriptors import (
     MEL_BANDS,
     ORIENTATIONS,
     SIDE,
+    Descriptor,
     audio_statistics,
-    describe,
     image_statistics,
     mel_bands,
     mel_edges,
@@ -91,23 +91,24 @@ def test_standardised_columns() -> None:
 def test_clips_of_a_kind_lie_together(make_shards: Callable[..., Path]) -> None:
     store = ShardStore.open(make_shards(splits=["train"] * 15))
     done = []
-    for vectors in describe(store, range(15), done.append):
+    for modality in ("image", "audio"):
+        vectors = Descriptor(modality).vectors(store, range(15), done.append)
         assert vectors.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
         kinds = np.arange(15) % 3
         same = kinds[:, None] == kinds
         similarity = vectors @ vectors.T
         assert similarity[same].min() > similarity[~same].max()
-    assert sum(done) == 15
+    assert sum(done) == 30
 
 
 def test_damaged_members_are_told(make_shards: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     store = ShardStore.open(make_shards())
     monkeypatch.setattr(store, "read", lambda row, member: b"not a picture")
     with pytest.raises(InputError, match=r"frame of clip 'clip00000' .* does not decode"):
-        describe(store, [0], lambda _: None)
+        Descriptor("image").check(store, 0)
     picture = io.BytesIO()
     Image.new("RGB", (8, 8)).save(picture, "JPEG")
     monkeypatch.setattr(store, "read", lambda row, member: picture.getvalue())
     with pytest.raises(InputError, match=r"spectrogram of clip 'clip00000' .* does not decode"):
-        describe(store, [0], lambda _: None)
+        Descriptor("audio").check(store, 0)

@@ -5,21 +5,20 @@ state dicts saved with torch; neither can run code when loaded.
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from urllib.error import URLError
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from torchvision.models import WeightsEnum
 
+from index.encoders.resnet import fetched
+from index.encoders.weight_file import read_content
 from manifests.errors import InputError
 from training.config import Encoder
 from training.encoders.resnet import AudioTrunk, ImageTrunk, freeze, initialise, trunk_state
 from training.encoders.vgg import Vgg16
 from training.encoders.vggish import Vggish
 
+OTHERWISE = "set encoders.image.weights to a file or to none"
 RESNET18, RESNET34 = (2, 2, 2, 2), (3, 4, 6, 3)
 
 
@@ -80,7 +79,7 @@ def imagenet_classifier(blocks: tuple[int, ...]) -> nn.Module:
             "Set encoders.image.weights to none or to a file of `training pretrain`."
         )
     build, weights = known[blocks]
-    return _fetched(build, weights.IMAGENET1K_V1)
+    return fetched(build, weights.IMAGENET1K_V1, OTHERWISE)
 
 
 def imagenet_vgg16(layout: str) -> nn.Module:
@@ -89,17 +88,7 @@ def imagenet_vgg16(layout: str) -> nn.Module:
 
     if layout != "vgg16":
         raise InputError(f"there are no ImageNet weights for layout {layout}; give its weights as a file, or none.")
-    return _fetched(vgg16, VGG16_Weights.IMAGENET1K_V1)
-
-
-def _fetched(build: Callable[..., nn.Module], weights: WeightsEnum) -> nn.Module:
-    try:
-        return build(weights=weights)
-    except (URLError, OSError) as error:
-        raise InputError(
-            f"torchvision could not fetch the ImageNet weights ({error}). Put {Path(weights.url).name} "
-            f"into {Path(torch.hub.get_dir()) / 'checkpoints'}, or set encoders.image.weights to a file or to none."
-        ) from error
+    return fetched(vgg16, VGG16_Weights.IMAGENET1K_V1, OTHERWISE)
 
 
 def read_weight_file(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
@@ -118,12 +107,7 @@ def read_weight_file(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
 
 
 def _read_torch_file(path: Path) -> dict[str, Tensor]:
-    import pickle
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path} is not a file of plain torch tensors ({error}).") from error
+    state = read_content(path)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"{path} holds no state dict (tensor by name), expected one as torchvision publishes them.")
     return {name.removeprefix("module."): value for name, value in state.items()}

@@ -1,0 +1,59 @@
+"""What encoders read of a clip: its picture, and the waveform kept beside the shards. Damage is told, not skipped."""
+
+import io
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from manifests.errors import InputError
+from pipeline.record import FRAME
+
+if TYPE_CHECKING:
+    from pipeline.store import ShardStore
+
+
+def picture(store: "ShardStore", row: int, at_least: int | None = None) -> Image.Image:
+    """The stored frame, RGB. `at_least`: no side needs more pixels than this, so the JPEG may be decoded smaller."""
+    try:
+        frame = Image.open(io.BytesIO(store.read(row, FRAME)))
+        if at_least is not None:
+            frame.draft("RGB", (at_least, at_least))
+        return frame.convert("RGB")
+    except OSError as error:  # PIL's own errors are OSErrors
+        raise damaged(store, row, "frame", str(error)) from error
+
+
+def waveform(store: "ShardStore", row: int, rate: int, seconds: float) -> np.ndarray:
+    """Mono sound at `rate` Hz around the clip's moment, float32 (seconds * rate,) in [-1, 1]; repeated when shorter.
+
+    InputError when the shards keep no waveform, or one at a lower rate: names the flags of `pipeline ingest`.
+    """
+    kept = store.companions.waveform(row)
+    if kept.rate < rate:
+        raise InputError(
+            f"This encoder hears {rate} Hz, but the waveforms beside {store.folder} have {kept.rate} Hz. Ingest the "
+            f"videos again with `--audio context --audio-rate {rate}` into a new folder."
+        )
+    samples, wanted = resampled(kept.samples, kept.rate, rate), round(seconds * rate)
+    start = max(0, (len(samples) - wanted) // 2)
+    return np.resize(samples[start : start + wanted], wanted)
+
+
+def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    """float32 (T,) at `rate` Hz -> float32 at `wanted` Hz, clipped to [-1, 1]."""
+    if rate == wanted or not len(samples):
+        return samples
+    from scipy.signal import resample_poly
+
+    ratio = Fraction(wanted, rate)
+    return np.clip(resample_poly(samples, ratio.numerator, ratio.denominator), -1, 1).astype(np.float32)
+
+
+def damaged(store: "ShardStore", row: int, what: str, seen: str) -> InputError:
+    """The error for a member that does not decode."""
+    return InputError(
+        f"the {what} of clip {store.keys[row]!r} in {store.folder} does not decode: {seen}. The shard is damaged: copy "
+        "it again, or ingest again into a new folder."
+    )
