@@ -192,6 +192,8 @@ def _truth(run: LoadedRun, request: Request) -> Truth:
     format = request.format or (wanted.format if own else "vggss")
     negatives = request.negatives or (wanted.negatives if own else None)
     name = request.test_set or (wanted.test_set if own or format == "vggss" else None)
+    if name and Path(name).name != name:
+        raise InputError(f"--test-set {name} becomes a file's name in the run folder: give it without folders.")
     if format == "flickr" and len(request.clips) == 1:  # the released folder holds 20 times as many pictures
         listed = read_clips(request.clips[0])
         return read_truth(path, format, negatives=negatives, wanted=listed, name=name)

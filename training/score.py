@@ -8,6 +8,7 @@ from typing import Any
 from manifests.catalogue import read_clips
 from manifests.errors import InputError
 from manifests.formats import read_truth
+from training.evaluation.pair_scoring import EMBEDDINGS, ONSCREEN, RETRIEVAL, RETRIEVAL_MAX, score_embeddings
 from training.evaluation.rawmaps import load_arrays
 from training.evaluation.tasks import check_protocol, document, raw_maps, score
 from training.runs import write_text
@@ -27,15 +28,28 @@ def score_file(
     temperature: float = 1.0,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Score `maps` and write `out`; returns the document. InputError when anything given cannot be used."""
+    """Score `maps` and write `out`; returns the document. InputError when anything given cannot be used.
+
+    Under the protocol retrieval `maps` holds `image_embeddings` and `audio_embeddings` (N, D) instead of maps.
+    """
     if temperature <= 0:
         raise InputError(f"--temperature is {temperature}; what cosines are divided by is more than 0.")
+    if seed < 0:
+        raise InputError(f"--seed is {seed}; a seed is 0 or more.")
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder. Name the JSON file to write.")
     if not out.parent.is_dir():
         raise InputError(f"--out {out} lies in a folder that does not exist. Make {out.parent} first.")
     wanted = read_clips(clips) if clips else None
     annotated = read_truth(truth, format, negatives=negatives, wanted=wanted, name=test_set)
-    check_protocol(protocol, annotated)
-    found = document(score(raw_maps(load_arrays(maps), alpha), annotated, protocol, temperature=temperature, seed=seed))
+    if protocol == RETRIEVAL:
+        result = score_embeddings(load_arrays(maps, ("names", *EMBEDDINGS)), annotated.test_set)
+    elif protocol in (RETRIEVAL_MAX, ONSCREEN):
+        raise InputError(f"The protocol {protocol} asks a model; it is measured by `training evaluate RUN`.")
+    else:
+        check_protocol(protocol, annotated)
+        result = score(raw_maps(load_arrays(maps), alpha), annotated, protocol, temperature=temperature, seed=seed)
+    found = document(result)
     with maps.open("rb") as file:
         found["lists"]["maps"] = {"name": maps.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
     if wanted is not None:

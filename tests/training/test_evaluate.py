@@ -171,6 +171,10 @@ def test_wrong_requests_are_refused(run, vggss, tmp_path: Path) -> None:
         evaluate(run, Request())
     with pytest.raises(InputError, match="no protocol 'best'"):
         evaluate(run, Request(truth=vggss, protocols=("best",)))
+    with pytest.raises(InputError, match="give it without folders"):
+        evaluate(run, Request(truth=vggss, test_set="a/b"))
+    with pytest.raises(InputError, match="needs boxes by instrument"):
+        evaluate(run, Request(truth=vggss, protocols=("music_duet",)))
     (tmp_path / "pairs.csv").write_text("name,video\na,b")
     with pytest.raises(InputError, match="no list of pairs"):
         evaluate(run, Request(truth=vggss, pairs=tmp_path / "pairs.csv"))

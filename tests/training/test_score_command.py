@@ -227,3 +227,41 @@ def test_what_cannot_be_scored_is_refused(scene):
     with pytest.raises(InputError, match="folder that does not exist"):
         score_file(scene / "maps7.npz", scene / "vggss.json", "vggss", "ezvsl", scene / "nowhere" / "scores.json")
     assert not (scene / "scores.json").exists()
+
+
+def test_embeddings_of_any_program(scene):
+    names = [entry["file"] for entry in json.loads((scene / "vggss.json").read_text())]
+    random = np.random.default_rng(0)
+    image, audio = random.normal(size=(2, 64, 8))
+    arrays = {"image_embeddings": image, "audio_embeddings": audio}
+    np.savez(scene / "e.npz", names=names[::-1], **{side: rows[::-1] * 3 for side, rows in arrays.items()})
+    found = score_file(scene / "e.npz", scene / "vggss.json", "vggss", "retrieval", scene / "scores.json")
+    unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (image, audio)]
+    similarity = unit[0] @ unit[1].T
+    rank = 1 + (similarity > np.diag(similarity)[:, None]).sum(axis=1)
+    assert [row["name"] for row in found["rows"]] == names
+    assert [row["image_to_audio"] for row in found["rows"]] == rank.tolist()
+    assert found["scores"]["image_to_audio"]["R@10"] == (rank <= 10).mean()
+    assert json.loads((scene / "scores.json").read_text()) == found
+    np.savez(scene / "odd.npz", names=names, image_embeddings=image, audio_embeddings=audio[:5])
+    for maps, protocol, words in (
+        ("odd", "retrieval", "equal length per name"),
+        ("maps7", "retrieval", "needs the arrays names, image_embeddings and audio_embeddings"),
+        ("maps7", "onscreen", "measured by `training evaluate RUN`"),
+    ):
+        with pytest.raises(InputError, match=words):
+            score_file(scene / f"{maps}.npz", scene / "vggss.json", "vggss", protocol, scene / "scores.json")
+
+
+def test_odd_arguments_are_refused(scene):
+    names = [entry["file"] for entry in json.loads((scene / "vggss.json").read_text())]
+    np.savez(scene / "text.npz", names=names, maps=np.full((64, 7, 7), "a"))
+    np.savez(scene / "wide.npz", names=names, maps=np.zeros((64, 7, 7)), confidence=np.zeros((64, 1)))
+    for maps, out, seed, words in (
+        ("text", "s.json", 0, "Give numbers"),
+        ("wide", "s.json", 0, r"confidences have shape \(64, 1\). Give \(clips,\)"),
+        ("maps7", ".", 0, "is a folder"),
+        ("maps7", "s.json", -1, "a seed is 0 or more"),
+    ):
+        with pytest.raises(InputError, match=words):
+            score_file(scene / f"{maps}.npz", scene / "vggss.json", "vggss", "ezvsl", scene / out, seed=seed)

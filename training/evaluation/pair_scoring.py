@@ -4,7 +4,7 @@ They are written like every other result: what was expected and scored, chance a
 threshold named in the protocol, so that two similarities never share a column.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +15,16 @@ from manifests.annotations import TestSet
 from manifests.errors import InputError
 from training.evaluation.bootstrap import mean_intervals
 from training.evaluation.onscreen import ACTIVATION_THRESHOLD, distance_threshold, right_answers
+from training.evaluation.rawmaps import match_names
 from training.evaluation.results import Result
-from training.evaluation.retrieval import KS, ranks, retrieval_summary
+from training.evaluation.retrieval import KS, ranks, retrieval_summary, unit
 
 RETRIEVAL, RETRIEVAL_MAX, ONSCREEN = "retrieval", "retrieval_max", "onscreen"
 SIMILARITIES = {
     RETRIEVAL: "cosine of the method's picture and sound embeddings",
     RETRIEVAL_MAX: "largest cosine over positions, max_over_positions",
 }
+EMBEDDINGS = ("image_embeddings", "audio_embeddings")
 TIES = "middle"
 
 
@@ -62,6 +64,24 @@ def score_retrieval(
         "ceiling": {f"R@{k}": 1.0 for k in KS},
     }
     return Result(pa.table(columns | found_at), summary)
+
+
+def score_embeddings(arrays: Mapping[str, np.ndarray], test_set: TestSet) -> Result:
+    """Retrieval of `names` (N,) by cosine of `image_embeddings` (N, D) and `audio_embeddings` (N, D), any scale.
+
+    InputError for shapes that differ, a name given twice or none of the set, or an embedding that is not finite.
+    """
+    names, sides = [str(name) for name in arrays["names"]], [arrays[name] for name in EMBEDDINGS]
+    if sides[0].ndim != 2 or sides[0].shape != sides[1].shape or len(sides[0]) != len(names):
+        raise InputError(
+            f"The embeddings have shapes {sides[0].shape} and {sides[1].shape} for {len(names)} names. Give one row of "
+            "equal length per name on both sides."
+        )
+    positions = match_names(names, test_set)
+    keys = [key for key in test_set.keys if key in positions]
+    rows = [positions[key] for key in keys]
+    image, audio = (unit(np.asarray(side[rows], np.float32)) for side in sides)
+    return score_retrieval(image @ audio.T, keys, test_set, RETRIEVAL)
 
 
 def score_onscreen(matching: Pairs, mismatched: Pairs, test_set: TestSet, run: str | None = None) -> Result:

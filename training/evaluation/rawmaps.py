@@ -35,13 +35,16 @@ class RawMaps:
 
     def __post_init__(self) -> None:
         named = {"maps": self.maps, "object maps": self.object_maps, "confidences": self.confidence}
+        shapes = dict.fromkeys(named, "(clips, height, width)") | {"confidences": "(clips,)"}
         for what, values in named.items():
             if values is not None and len(values) != len(self.names):
                 raise InputError(
                     f"There are {len(self.names)} names but {len(values)} {what}. Give one per name, in one order."
                 )
-            if values is not None and np.ndim(values) != (1 if what == "confidences" else 3):
-                raise InputError(f"The {what} have shape {np.shape(values)}. Give (clips, height, width), one each.")
+            if values is not None and np.ndim(values) != len(shapes[what].split(", ")):
+                raise InputError(f"The {what} have shape {np.shape(values)}. Give {shapes[what]}.")
+            if values is not None and np.asarray(values).dtype.kind not in "fiu":
+                raise InputError(f"The {what} are of type {np.asarray(values).dtype}. Give numbers.")
         if self.confidence is not None and not np.isfinite(self.confidence).all():
             raise InputError("The confidences hold NaN or infinity. Every clip needs a finite confidence.")
 
@@ -75,8 +78,8 @@ class RawMaps:
         return chosen
 
 
-def load_arrays(path: Path | str) -> dict[str, np.ndarray]:
-    """Every array of a `maps.npz`. InputError when it is no such archive, holds Python objects, or lacks the two."""
+def load_arrays(path: Path | str, needed: Sequence[str] = ("names", "maps")) -> dict[str, np.ndarray]:
+    """Every array of a `maps.npz`. InputError when it is no archive, holds Python objects, or lacks a needed one."""
     try:
         with zipfile.ZipFile(path):  # np.load would also take a lone .npy
             pass
@@ -86,8 +89,9 @@ def load_arrays(path: Path | str) -> dict[str, np.ndarray]:
         raise InputError(
             f"{path} cannot be read as maps ({error}). Write it with numpy.savez, plain arrays."
         ) from error
-    if not {"names", "maps"} <= set(arrays):
-        raise InputError(f"{path} holds {', '.join(arrays) or 'nothing'}; scoring needs the arrays names and maps.")
+    if not set(needed) <= set(arrays):
+        held, wanted = ", ".join(arrays) or "nothing", f"{', '.join(needed[:-1])} and {needed[-1]}"
+        raise InputError(f"{path} holds {held}; scoring needs the arrays {wanted}.")
     return arrays
 
 

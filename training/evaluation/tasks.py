@@ -124,6 +124,8 @@ def document(result: Result) -> dict[str, Any]:
     under the map's name in its row.
     """
     summary = result.summary
+    if AUDIO_VISUAL not in summary["scores"]:  # retrieval: directions, not maps
+        return {**summary, "rows": result.table.rename_columns({"key": "name"}).to_pylist()}
     own = {name: value for name, value in summary["scores"][AUDIO_VISUAL].items() if name != "interval95"}
     pairs = summary.get("extended", {}).get(AUDIO_VISUAL, {})
     negatives = {name: pairs[name] for name in ("ap", "max_f1", "locacc", "always_on_f1") if name in pairs}
