@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 WAIT_FOR_SCHEDULER, WAIT_FOR_WORKERS = 20, 60  # seconds
-LAST_WORKER_GONE = 300.0  # seconds that a scheduler may be without any worker before the command gives up
+WAIT_FOR_NEW_WORKERS = 300.0  # seconds that a scheduler may be without any, in the middle, before the command gives up
 ASK_EVERY = 30.0  # seconds without a result after which the scheduler is asked whether it still has workers
 ALLOWED_FAILURES = 50  # worker deaths a task survives; three, Dask's default, would let one bad node end a shard
 
@@ -84,7 +84,7 @@ def run_all(client: "Client", work: Callable[..., Result], jobs: Sequence[tuple[
     """Results of `work(*job)` in order of completion, never more than a few jobs per worker handed out at a time.
 
     Raises what a job raised, and WorkFailed when the cluster is lost, keeps losing the workers of a job, or has been
-    without a worker for LAST_WORKER_GONE seconds.
+    without a worker for WAIT_FOR_NEW_WORKERS seconds.
     """
     from distributed import CancelledError
     from distributed.comm import CommClosedError
@@ -116,16 +116,16 @@ def _finished(client: "Client", running: set["Future"]) -> set["Future"]:
     alone_since = None
     while True:
         try:
-            return set(wait(running, timeout=min(ASK_EVERY, LAST_WORKER_GONE), return_when="FIRST_COMPLETED").done)
+            return set(wait(running, timeout=min(ASK_EVERY, WAIT_FOR_NEW_WORKERS), return_when="FIRST_COMPLETED").done)
         except TimeoutError:
             if _has_workers(client):
                 alone_since = None
                 continue
         alone_since = alone_since or time.monotonic()
-        if time.monotonic() - alone_since >= LAST_WORKER_GONE:
+        if time.monotonic() - alone_since >= WAIT_FOR_NEW_WORKERS:
             raise WorkFailed(
-                f"The Dask scheduler at {client.scheduler.address} has had no worker for {LAST_WORKER_GONE:g} s, and "
-                "work is left. Start workers again and repeat the command: finished shards are kept."
+                f"The Dask scheduler at {client.scheduler.address} has had no worker for {WAIT_FOR_NEW_WORKERS:g} s, "
+                "and work is left. Start workers again and repeat the command: finished shards are kept."
             )
 
 

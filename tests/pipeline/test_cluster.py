@@ -26,7 +26,7 @@ def test_a_scheduler_without_workers_is_given_up_in_words(monkeypatch: pytest.Mo
     """The only worker leaves for good; one that leaves and comes back in time costs nothing."""
     from distributed import Client, LocalCluster
 
-    monkeypatch.setattr("pipeline.cluster.LAST_WORKER_GONE", 2.0)
+    monkeypatch.setattr("pipeline.cluster.WAIT_FOR_NEW_WORKERS", 2.0)
     monkeypatch.setattr("pipeline.cluster.ASK_EVERY", 0.2)
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
         results = run_all(client, pow, [(base, 2) for base in range(20)])
