@@ -8,7 +8,6 @@ command line known (reference: two inputs, each with its own seek, one thread, a
 import io
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,10 +61,9 @@ def field(tar: tarfile.TarFile) -> Callable[[Path], None]:
     return run
 
 
-def one_ffmpeg_call(tar: tarfile.TarFile) -> Callable[[Path], None]:
-    """One process of imageio-ffmpeg's static binary; the spectrogram is ours."""
+def one_ffmpeg_call(tar: tarfile.TarFile, scratch: Path) -> Callable[[Path], None]:
+    """One process of imageio-ffmpeg's static binary, its sound through the file `scratch`; the spectrogram is ours."""
     binary, front_end = imageio_ffmpeg.get_ffmpeg_exe(), FRONT_ENDS[DEFAULT]
-    scratch = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)) / "sound"
 
     def run(path: Path) -> None:
         command = [

@@ -93,7 +93,7 @@ def available(tar: ShardWriter, scratch: Path) -> tuple[dict[str, Callable[[Path
     other = tarfile.open(scratch / "other.tar", "w")  # noqa: SIM115  # ends with the process
     runs = {
         "ours": contenders.ours(tar),
-        "one_ffmpeg_call": contenders.one_ffmpeg_call(other),
+        "one_ffmpeg_call": contenders.one_ffmpeg_call(other, scratch / "sound.f32"),
         "floor": contenders.floor(probing=True),
         "floor_without_probing": contenders.floor(probing=False),
     }
