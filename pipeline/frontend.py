@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 
 TUKEY_TAPER = 0.25  # scipy.signal.spectrogram's default window
+FRAMES_AT_ONCE = 32  # what is computed on the way stays in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,15 @@ def spectrogram(waveform: np.ndarray, front_end: FrontEnd = FRONT_ENDS[DEFAULT])
     if waveform.shape != (front_end.samples,):
         raise ValueError(f"{front_end.name} takes {front_end.samples} samples, got an array of shape {waveform.shape}")
     segments = _segments(np.asarray(waveform, np.float32), front_end)
-    segments = segments - segments.mean(axis=1, keepdims=True)
-    spectrum = rfft(segments * _window(front_end.n_fft), axis=1)
-    power = spectrum.real**2 + spectrum.imag**2
-    power *= _density_scale(front_end)
-    return np.ascontiguousarray(np.log(power + np.float32(front_end.floor)).T, dtype=np.float16)
+    columns = np.empty(front_end.shape, np.float16)
+    for start in range(0, front_end.frames, FRAMES_AT_ONCE):
+        some = segments[start : start + FRAMES_AT_ONCE]
+        some = some - some.mean(axis=1, keepdims=True)
+        spectrum = rfft(some * _window(front_end.n_fft), axis=1)
+        power = spectrum.real**2 + spectrum.imag**2
+        power *= _density_scale(front_end)
+        columns[:, start : start + FRAMES_AT_ONCE] = np.log(power + np.float32(front_end.floor)).T
+    return columns
 
 
 def _segments(waveform: np.ndarray, front_end: FrontEnd) -> np.ndarray:

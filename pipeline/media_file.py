@@ -151,7 +151,8 @@ class MediaFile:
         return self._seconds(stream, stream.start_time + stream.duration)
 
     def _seconds(self, stream: av.stream.Stream, ticks: int) -> float:
-        return float(ticks * stream.time_base) - self._zero
+        base = stream.time_base
+        return ticks * base.numerator / base.denominator - self._zero  # as a Fraction it would be reduced every time
 
     def _ticks(self, stream: av.stream.Stream, seconds: float) -> int:
         return int((seconds + self._zero + CLOCK_SLACK) / float(stream.time_base) // 1)

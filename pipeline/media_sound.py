@@ -15,8 +15,9 @@ from pipeline.record import Rejected
 
 MARGIN = 0.08  # seconds decoded on either side for the resampling filter; whole samples at all common rates
 JITTER = 0.05  # seconds between a frame's stated time and the end of the one before that still count as continuous
-# Frames and samples. Larger buffers would be mapped anew for every call, at several times the cost of the work.
-MIXED_AT_ONCE, RESAMPLED_AT_ONCE = 16, 1 << 15
+# Samples. Larger buffers would be mapped anew for every call, at several times the cost of the work; becoming an array
+# frame by frame would cost more still.
+MIXED_AT_ONCE, RESAMPLED_AT_ONCE = 1 << 14, 1 << 15
 _INTEGER_SCALE = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31, "i8": 2.0**63}
 _CHANNEL_WEIGHT = {"FC": 1.0, "FL": 0.5**0.5, "FR": 0.5**0.5, "LFE": 0.0, "LFE2": 0.0}
 _OTHER_CHANNEL_WEIGHT = 0.5
@@ -49,8 +50,8 @@ class SoundSpan:
         self.begun: float | None = None  # when the first frame seen starts, inside the span or not
         self._rate = 0
         self._next = 0
-        self._batch: list[np.ndarray] = []
-        self._batch_start, self._batch_layout = 0, ""
+        self._batch = av.AudioFifo()
+        self._batch_start, self._batch_kind = 0, ("", "")
         self._pieces: list[tuple[int, np.ndarray]] = []
 
     @property
@@ -75,22 +76,22 @@ class SoundSpan:
     @property
     def _has_sound(self) -> bool:
         """Whether a frame was laid down yet: the first one goes by its own time, wherever decoding began."""
-        return bool(self._batch or self._pieces)
+        return bool(self._batch.samples or self._pieces)
 
     def _append(self, frame: av.AudioFrame, position: int) -> None:
-        whole = len(self._batch) >= MIXED_AT_ONCE
-        if whole or position != self._next or frame.layout.name != self._batch_layout:
+        kind = frame.layout.name, frame.format.name
+        if self._batch.samples >= MIXED_AT_ONCE or position != self._next or kind != self._batch_kind:
             self._finish_batch()
-        if not self._batch:
-            self._batch_start, self._batch_layout = position, frame.layout.name
+        if not self._batch.samples:
+            self._batch_start, self._batch_kind = position, kind
             self._weights = mixing_weights([channel.name for channel in frame.layout.channels])
-        self._batch.append(_channels_first(frame))
+        frame.pts = None  # the queue insists on times of its own counting
+        self._batch.write(frame)
 
     def _finish_batch(self) -> None:
-        if self._batch:
-            samples = np.concatenate(self._batch, axis=1)
-            self._pieces.append((self._batch_start, _to_float(self._weights, samples)))
-            self._batch = []
+        if self._batch.samples:
+            self._pieces.append((self._batch_start, _to_float(self._weights, _channels_first(self._batch.read()))))
+            self._batch = av.AudioFifo()
 
     def resampled(self, rate: int, count: int) -> Sound:
         """`count` samples from `start` on at `rate` Hz."""

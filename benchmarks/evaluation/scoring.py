@@ -11,14 +11,11 @@ is the part without floors, ceiling and aggregates. Writes scoring-<samples>.jso
 import argparse
 import json
 import os
-import platform
-import time
-from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measure import cpu_time, record, write
 from manifests.annotations import Annotation, TestSet
 from manifests.extended import ExtendedSet, Negative
 from training.evaluation.chain import binarise, prepare
@@ -33,24 +30,20 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=10_316)
     parser.add_argument("--side", type=int, default=224)
     parser.add_argument("--protocol", default="ezvsl", choices=PROTOCOLS)
+    parser.add_argument("--machine", choices=("shared", "quiet"), default="shared", help="said in the JSON")
     options = parser.parse_args()
     extended, names = made_up(options.samples // 2)
     maps = np.random.default_rng(0).random((len(names), options.side, options.side), dtype=np.float32)
     report = {
+        **record("benchmarks/evaluation/scoring.py", ("numpy", "torch"), options.machine),
         "samples": len(names),
         "side": options.side,
         "protocol": options.protocol,
-        "metric_cpu_s": seconds(lambda: metric(extended.positives, maps, options.protocol)),
-        "everything_cpu_s": seconds(
-            lambda: score_maps(names, maps, extended.positives, PROTOCOLS[options.protocol], extended=extended)
-        ),
-        "threads": len(os.sched_getaffinity(0)),
+        "metric_cpu_s": round(cpu_time(lambda: metric(extended.positives, maps, options.protocol)), 1),
+        "everything_cpu_s": round(cpu_time(lambda: everything(extended, names, maps, options.protocol)), 1),
         "omp_threads": os.environ.get("OMP_NUM_THREADS"),
-        "processor": platform.machine(),
-        "load_average": os.getloadavg()[0],
-        "versions": {name: version(name) for name in ("numpy", "torch")},
     }
-    Path(__file__).with_name(f"scoring-{options.samples}.json").write_text(json.dumps(report, indent=2) + "\n")
+    write(Path(__file__).with_name(f"scoring-{options.samples}.json"), report)
     print(json.dumps(report, indent=2))
 
 
@@ -66,6 +59,10 @@ def made_up(positives: int) -> tuple[ExtendedSet, list[str]]:
     return ExtendedSet("extended", test_set, pairs, "made up", "0" * 64), [*keys, *(pair.key for pair in pairs)]
 
 
+def everything(extended: ExtendedSet, names: list[str], maps: np.ndarray, protocol: str) -> None:
+    score_maps(names, maps, extended.positives, PROTOCOLS[protocol], extended=extended)
+
+
 def metric(test_set: TestSet, maps: np.ndarray, name: str) -> None:
     """Maps to cIoU and confidence, every sample against a truth, in batches as `score_maps` takes them."""
     protocol, annotations = PROTOCOLS[name], test_set.annotations
@@ -74,13 +71,6 @@ def metric(test_set: TestSet, maps: np.ndarray, name: str) -> None:
         weights = weight_maps([annotations[(start + at) % len(annotations)] for at in range(len(chunk))])
         prepared = prepare(chunk, protocol)["audio_visual"]
         ciou(binarise(prepared.maps, protocol, (weights != 0).sum(axis=(1, 2))).masks, weights)
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """CPU seconds of one call."""
-    start = time.process_time()
-    work()
-    return round(time.process_time() - start, 1)
 
 
 if __name__ == "__main__":

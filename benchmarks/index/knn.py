@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -21,11 +20,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measure import cpu_seconds, record, write
 from index.arrays import write_array
 from index.embeddings import unit_rows
 from index.knn import neighbour_blocks, sampled_recall
@@ -47,7 +46,7 @@ def main() -> None:
         rounds = [[child(name, folder, options) for name in contenders(options)] for _ in range(options.repeats)]
     report = summary(rounds, options)
     out = options.out or Path(__file__).with_name(f"knn-{options.clips}.json")
-    out.write_text(json.dumps(report, indent=2) + "\n")
+    write(out, report)
     print(json.dumps(report["results"], indent=2))
 
 
@@ -60,6 +59,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--without-torch", action="store_true", help="leave the torch backend out")
     parser.add_argument("--out", type=Path, help="JSON to write")
+    parser.add_argument("--machine", choices=("shared", "quiet"), default="shared", help="said in the JSON")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--vectors", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -126,9 +126,9 @@ def bare(vectors: np.ndarray, k: int) -> None:
 def measured(work: Callable[[], None], vectors: np.ndarray) -> dict[str, object]:
     """CPU seconds, wall seconds and peak memory of `work` beyond what is held before it (vectors read once)."""
     float(vectors.sum())  # page the mapped vectors in
-    before, cpu, wall = peak_bytes(), time.process_time(), time.perf_counter()
+    before, cpu, wall = peak_bytes(), cpu_seconds(), time.perf_counter()
     work()
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    cpu, wall = cpu_seconds() - cpu, time.perf_counter() - wall
     return {"cpu_s": round(cpu, 2), "wall_s": round(wall, 2), "memory_mb": round((peak_bytes() - before) / 1e6)}
 
 
@@ -144,15 +144,13 @@ def summary(rounds: list[list[dict[str, object]]], options: argparse.Namespace) 
         result["wall_against_bare"] = round(result["wall_s"] / results["bare"]["wall_s"], 3)
     digests = {turn["neighbours_sha256"] for one in rounds for turn in one if "neighbours_sha256" in turn}
     return {
-        "command": f"python benchmarks/index/knn.py {' '.join(sys.argv[1:])}".strip(),
+        **record("benchmarks/index/knn.py", ("faiss-gpu", "numpy", "torch"), options.machine),
+        "gpus": gpu_count("faiss"),
         "clips": options.clips,
         "dimension": options.dimension,
         "k": options.k,
         "threads": options.threads,
         "repeats": options.repeats,
-        "hardware": hardware(),
-        "versions": {name: version(name) for name in ("faiss-gpu", "numpy", "torch")}
-        | {"python": platform.python_version()},
         "data_mb": round(options.clips * options.dimension * 4 / 1e6),
         "backends_agree": len(digests) == 1,
         "results": results,
@@ -163,19 +161,6 @@ def median_turn(turns: list[dict[str, object]]) -> dict[str, float]:
     figures = {name: statistics.median(turn[name] for turn in turns) for name in ("cpu_s", "wall_s")}
     figures["memory_mb"] = max(turn["memory_mb"] for turn in turns)
     return figures | ({"recall": min(turn["recall"] for turn in turns)} if "recall" in turns[0] else {})
-
-
-def hardware() -> dict[str, object]:
-    facts = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next(line.split(":")[1].strip() for line in facts if line.startswith("model name"))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "cpu": model,
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gb": round(memory / 1e9),
-        "load_average": round(os.getloadavg()[0], 1),  # how busy the machine was: trust ratios, not seconds
-        "gpus": gpu_count("faiss"),
-    }
 
 
 if __name__ == "__main__":

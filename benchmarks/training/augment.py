@@ -11,18 +11,16 @@ Writes augment-<device>.json beside this file.
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import torchvision
 from torch import Tensor
 from torchvision.transforms import v2 as transforms
 
+from benchmarks.measure import cpu_time, in_turns, record, write
 from training.augment import AUDIO_POLICIES, IMAGE_POLICIES, Geometry, audio_view, colour_jitter, image_view
 
 
@@ -30,12 +28,14 @@ def main() -> None:
     options = parse()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    contenders = [*image_contenders(options), *audio_contenders(options)]
-    rounds = [[measured(work, options.device) for _, work in contenders] for _ in range(options.repeats + 1)]
-    seconds = {name: [turn[i] for turn in rounds[1:]] for i, (name, _) in enumerate(contenders)}  # the first warms up
-    report = summary(seconds, options)
+    contenders = dict([*image_contenders(options), *audio_contenders(options)])
+    measured = cpu_time if options.device == "cpu" else gpu_time
+    turns = in_turns(
+        {name: lambda _, work=work: work() for name, work in contenders.items()}, [None], options.repeats, measured
+    )
+    report = summary({name: cases[0] for name, cases in turns.items()}, options)
     out = options.out or Path(__file__).with_name(f"augment-{options.device}.json")
-    out.write_text(json.dumps(report, indent=2) + "\n")
+    write(out, report)
     print(json.dumps(report["ms_per_sample"], indent=2))
 
 
@@ -47,6 +47,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--machine", choices=("shared", "quiet"), default="shared", help="said in the JSON")
     return parser.parse_args()
 
 
@@ -97,12 +98,8 @@ def one_by_one(name: str, size: int) -> transforms.Transform:
     )
 
 
-def measured(work: Callable[[], object], device: str) -> float:
-    """Seconds of CPU time, or of wall time on a GPU whose queue is empty before and after."""
-    if device == "cpu":
-        start = time.process_time()
-        work()
-        return time.process_time() - start
+def gpu_time(work: Callable[[], object]) -> float:
+    """Wall seconds on a GPU whose queue is empty before and after."""
     torch.cuda.synchronize()
     start = time.perf_counter()
     work()
@@ -111,17 +108,14 @@ def measured(work: Callable[[], object], device: str) -> float:
 
 
 def summary(seconds: dict[str, list[float]], options: argparse.Namespace) -> dict[str, object]:
-    hardware = {"cores": os.cpu_count(), "machine": platform.machine(), "load_average": round(os.getloadavg()[0], 1)}
-    if options.device == "cuda":
-        hardware["gpu"] = torch.cuda.get_device_name()
+    gpu = {"gpu": torch.cuda.get_device_name()} if options.device == "cuda" else {}
     return {
-        "command": f"python benchmarks/training/augment.py --device {options.device} --batch {options.batch}",
+        **record("benchmarks/training/augment.py", ("torch", "torchvision"), options.machine),
+        **gpu,
         "batch": options.batch,
         "size": options.size,
         "threads": options.threads,
         "repeats": options.repeats,
-        "hardware": hardware,
-        "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__},
         "ms_per_sample": {
             name: round(1000 * statistics.median(values) / options.batch, 3) for name, values in seconds.items()
         },

@@ -3,10 +3,12 @@
 Tests get a `ClipFactory` from the `clips` fixture (tests/pipeline/conftest.py).
 """
 
+import subprocess
 from pathlib import Path
 
 import ffmpeg
 import numpy as np
+from imageio_ffmpeg import get_ffmpeg_exe
 
 from pipeline.ffmpeg import encode_video, file_input, run
 
@@ -75,11 +77,12 @@ class ClipFactory:
         run(ffmpeg.output(opened, f"file:{path}", **({"c": "copy"} | options)), timeout=TIMEOUT)
         return path
 
-    def rotated(self, source: Path, name: str, degrees: int) -> Path:
-        """A phone's way: the stored picture stays, the display matrix turns it by `degrees` counterclockwise."""
+    def turned(self, source: Path, name: str, **display: object) -> Path:
+        """A phone's way: the stored picture stays, the display matrix turns it: `display_rotation` in degrees
+        counterclockwise, `display_hflip`. Written by imageio-ffmpeg's binary: the one on PATH may be too old for it."""
         path = self.folder / name
-        opened = file_input(source, display_rotation=degrees)
-        run(ffmpeg.output(opened, f"file:{path}", c="copy"), timeout=TIMEOUT)
+        graph = ffmpeg.output(file_input(source, **display), f"file:{path}", c="copy")
+        subprocess.run(ffmpeg.compile(graph, cmd=get_ffmpeg_exe()), check=True, capture_output=True, timeout=TIMEOUT)
         return path
 
     def join(self, *streams: ffmpeg.Stream, name: str, **options: object) -> Path:

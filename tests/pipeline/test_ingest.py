@@ -18,6 +18,7 @@ import pytest
 
 from manifests.errors import InputError, WorkFailed
 from pipeline.cluster import connected, run_all
+from pipeline.frontend import DEFAULT
 from pipeline.ingest import IngestRequest, prepare, run_ingest
 from pipeline.journal import Journal
 from pipeline.plan import Plan, automatic_shard_clips, load_shard
@@ -80,6 +81,8 @@ def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path: Path, capsys: py
     assert store.keys == ["AbCdEfGh_-1_000030", *(f"c{number:03d}" for number in range(10))]
     assert store.facts(0)["label"] == "fly, housefly buzzing"
     assert [store.facts(row)["moment"] for row in (0, 1)] == [5.0, 1.0]  # annotated for VGGSound names only
+    assert store.front_end == store.facts(0)["front_end"] == DEFAULT
+    assert DEFAULT.endswith("-v1")  # a change of the front end's numbers is another version
     assert rejects(tmp_path / "one") == {"c010.mp4": "no_audio"}
     assert not list((tmp_path / "one" / "journal").iterdir())
     shown = capsys.readouterr().out

@@ -246,7 +246,7 @@ class TestPicture:
     @pytest.mark.parametrize("degrees", [90, 180, -90])
     def test_rotation(self, clips, decode, degrees: int) -> None:
         plain = clips.plain("unturned.mp4", seconds=2.0)
-        path = clips.rotated(plain, f"turned{degrees}.mp4", degrees)
+        path = clips.turned(plain, f"turned{degrees}.mp4", display_rotation=degrees)
         options = DecodeOptions(short_side=0)
         expected = np.rot90(decode(plain, options).frame, degrees // 90)
         clip = decode(path, options)
@@ -256,9 +256,7 @@ class TestPicture:
     @DECODERS
     def test_mirrored(self, clips, decode) -> None:
         plain = clips.plain("unmirrored.mp4", seconds=2.0)
-        path = clips.folder / "mirrored.mp4"
-        opened = file_input(plain, display_rotation=90, display_hflip=None)
-        clips.join(opened, name=path.name, c="copy")
+        path = clips.turned(plain, "mirrored.mp4", display_rotation=90, display_hflip=None)
         mirrored = decode(plain, DecodeOptions(short_side=0)).frame[:, ::-1]
         turned = decode(path, DecodeOptions(short_side=0)).frame
         assert _alike(turned, np.rot90(mirrored, -1)) or _alike(turned, np.rot90(mirrored, 1))

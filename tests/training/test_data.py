@@ -1,6 +1,7 @@
 """The training stream over real shards: each clip once, the same batches however many processes read them."""
 
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,22 @@ def test_two_processes_read_what_one_reads(store: ShardStore, readers: int) -> N
     alone = keys_of(make_stream(store, streams))
     halves = [keys_of(make_stream(store, streams, replicas)) for replicas in (range(2), range(2, 4))]
     assert alone == [first + second for first, second in zip(*halves, strict=True)]
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on machines with fewer cores
+def test_readers_without_a_step_of_their_own_end_quietly(store: ShardStore) -> None:
+    """One step for four readers: three have nothing to read, and nobody waits for them."""
+    stream = make_stream(store, Streams(32, 2, 4))
+    ((first, second),) = keys_of(stream)
+    assert len({*first, *second}) == 32
+    assert keys_of(stream, first_step=1) == []
+
+
+def test_clips_of_a_shard_do_not_come_in_the_tars_order(store: ShardStore) -> None:
+    stream = make_stream(store, Streams(1, 1, 1))
+    rows = [store.row_of(key) for parts in keys_of(stream) for part in parts for key in part]
+    follows = sum(second == first + 1 for first, second in pairwise(rows))
+    assert follows < len(rows) / 3
 
 
 @pytest.mark.parametrize("readers", [1, 2])
