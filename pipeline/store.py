@@ -61,6 +61,7 @@ class ShardStore:
         self.folder = folder
         self.table = table
         self.front_end = str(index["front_end"])
+        self.short_side = int(cast(int, index["short_side"]))  # pixels; frames of smaller videos are stored smaller
         self.manifest_sha256 = str(index["manifest_sha256"])
         self._descriptor = lru_cache(OPEN_SHARDS)(self._open_shard)
         self._shards = table.column("shard").to_pylist()

@@ -30,7 +30,7 @@ from training.clips import selected_rows
 from training.config import Data
 from training.order import Streams, epoch_sequence, segments, stream_rows
 from training.positives import Positives
-from training.views import clip_random, decode_image, random_view, squashed
+from training.views import clip_random, decode_image, random_view, squashed, view_side
 
 
 class TrainingStream(IterableDataset):
@@ -48,6 +48,7 @@ class TrainingStream(IterableDataset):
     ) -> None:
         self.store, self.data, self.streams, self.seed = store, data, streams, seed
         self.replicas, self.positives = replicas, positives
+        self.side = view_side(data, store.short_side)
         self.selected = selected_rows(store, data, banned)
         shards = store.table["shard"].to_pylist()
         self.shard_of_row = np.cumsum([0] + [a != b for a, b in pairwise(shards)])
@@ -102,7 +103,7 @@ class TrainingStream(IterableDataset):
         return item
 
     def _view(self, frame: bytes, spectrogram: bytes, draw: random.Random) -> dict[str, Tensor]:
-        image = random_view(decode_image(frame), self.data.image_size, self.data, draw)
+        image = random_view(decode_image(frame), self.side, self.data, draw)
         return {"image": image, "audio": torch.from_numpy(decode_spectrogram(spectrogram).copy())}
 
     def _collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:

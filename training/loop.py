@@ -28,7 +28,7 @@ from training.optimiser import build_optimiser, learning_rate, set_learning_rate
 from training.ranks import Ranks
 from training.record import MetricsLog
 from training.runs import WEIGHTS, write_weights
-from training.views import normalise_audio, normalise_image
+from training.views import normalise_audio, normalise_image, resized
 
 CHECKPOINT = Path("checkpoints/last.pt")
 
@@ -164,16 +164,20 @@ class Trainer:
     def _to_device(self, part: dict[str, Any]) -> dict[str, Any]:
         """Float tensors on the device, augmented there."""
         device, data = self.ranks.device, self.config.data
-        own = {name: part[name].to(device, non_blocking=True) for name in ("image", "audio")}
+        own = self._moved(part)
         batch = {"key": part["key"], **self._views(own, data.image_policy, data.audio_policy)}
         if "neighbours" in part:
-            near = {name: value.to(device, non_blocking=True) for name, value in part["neighbours"].items()}
-            batch["neighbours"] = self._views(near, data.image_policy, data.audio_policy)
+            batch["neighbours"] = self._views(self._moved(part["neighbours"]), data.image_policy, data.audio_policy)
         if "augmented" in self.method.needs:
             batch["augmented"] = self._views(own, *self.method.augmented_policies)
         if "exclusions" in part:
             batch["exclusions"] = {name: mask.to(device) for name, mask in part["exclusions"].items()}
         return batch
+
+    def _moved(self, part: dict[str, Any]) -> dict[str, Tensor]:
+        """Pictures (B, 3, image_size, image_size) uint8 and sounds (B, F, T) float16 on the device."""
+        own = {name: part[name].to(self.ranks.device, non_blocking=True) for name in ("image", "audio")}
+        return own | {"image": resized(own["image"], self.config.data.image_size)}
 
     def _views(self, pixels: dict[str, Tensor], image_policy: str, audio_policy: str) -> dict[str, Tensor]:
         data = self.config.data

@@ -36,19 +36,39 @@ def decode_image(content: bytes) -> Tensor:
 
 def squashed(image: Tensor, size: int) -> Tensor:
     """The whole frame resized to a square: what every box-based evaluation of the field shows a model."""
-    return transforms.resize(image, [size, size], InterpolationMode.BICUBIC, antialias=True)
+    return resized(image, size)
 
 
-def random_view(image: Tensor, size: int, data: Data, draw: random.Random) -> Tensor:
-    """A training view: short side to size * crop_scale, random square crop, random flip."""
-    short = max(size, round(size * data.crop_scale))
-    height, width = (1, 1) if data.squash else image.shape[1:]
-    scale = short / min(height, width)
-    height, width = max(size, round(height * scale)), max(size, round(width * scale))
-    image = transforms.resize(image, [height, width], InterpolationMode.BICUBIC, antialias=True)
-    top, left = draw.randint(0, height - size), draw.randint(0, width - size)
-    image = image[:, top : top + size, left : left + size]
+def view_side(data: Data, short_side: int) -> int:
+    """Side of a training view as the readers cut it, in pixels of frames stored with this short side.
+
+    Readers cut, the training device resizes the whole batch to `data.image_size` (`resized`): that takes a third off a
+    reader's time. Squashed frames differ in shape and are resized by the reader.
+    """
+    return data.image_size if data.squash else round(data.image_size * short_side / _scaled_side(data))
+
+
+def _scaled_side(data: Data) -> int:
+    """Short side the papers resize a frame to before they crop `image_size`."""
+    return max(data.image_size, round(data.image_size * data.crop_scale))
+
+
+def random_view(image: Tensor, side: int, data: Data, draw: random.Random) -> Tensor:
+    """A training view (3, side, side): a random square whose side is 1 / crop_scale of the short side, random flip."""
+    if data.squash:
+        image = squashed(image, _scaled_side(data))
+    height, width = image.shape[1:]
+    own = round(min(height, width) * data.image_size / _scaled_side(data))
+    top, left = draw.randint(0, height - own), draw.randint(0, width - own)
+    image = resized(image[:, top : top + own, left : left + own], side)  # frames are stored smaller when the video is
     return image.flip(-1) if data.flip and draw.random() < 0.5 else image
+
+
+def resized(pixels: Tensor, size: int) -> Tensor:
+    """uint8 (..., 3, S, S) -> (..., 3, size, size), bicubic and antialiased; as it is when it has that size."""
+    if pixels.shape[-2:] == (size, size):
+        return pixels
+    return transforms.resize(pixels, [size, size], InterpolationMode.BICUBIC, antialias=True)
 
 
 def clip_random(seed: int, epoch: int, key: str) -> random.Random:

@@ -39,7 +39,7 @@ from pipeline.store import INDEX, MANIFEST, ShardStore
 from training.config import Data
 from training.data import TrainingStream, training_loader
 from training.order import Streams
-from training.views import normalise_audio, normalise_image
+from training.views import normalise_audio, normalise_image, resized
 
 SIZE, SHORT_SIDE, SHARD_CLIPS = 224, 256, 128
 TARGETS = {"loose_16k": 12.0, "loose_44k": 35.0, "webdataset_pil": 4.0}
@@ -93,7 +93,7 @@ def readers(folder: Path, batch: int) -> dict[str, Callable[[int], None]]:
         parts = [parts for (parts,) in limited(training_loader(stream), count)]
         assert len(parts) == count
         for part in parts if normalised else ():
-            normalise_image(part["image"])
+            normalise_image(resized(part["image"], SIZE))
             normalise_audio(part["audio"], data)
 
     def loose(rate: str) -> Callable[[int], None]:
@@ -146,7 +146,12 @@ def make_files(folder: Path, clips: int) -> None:
                 places = reduced.add(f"clip{clip:05d}_000000", small)
                 rows.append(manifest_row(shard_name(number), json.loads(members[FACTS]), places))
     pq.write_table(pa.Table.from_pylist(rows, MANIFEST_SCHEMA), folder / "shards" / MANIFEST)
-    index = {"schema_version": SCHEMA_VERSION, "front_end": DEFAULT, "manifest_sha256": "0" * 64}
+    index = {
+        "schema_version": SCHEMA_VERSION,
+        "front_end": DEFAULT,
+        "short_side": SHORT_SIDE,
+        "manifest_sha256": "0" * 64,
+    }
     (folder / "shards" / INDEX).write_text(json.dumps(index))
 
 

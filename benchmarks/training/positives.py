@@ -109,7 +109,7 @@ def made_up(folder: Path, clips: int) -> Path:
             content = {FRAME: _saved(coarse.resize((455, 256))), FACTS: b"{}", SPECTROGRAM: _saved(sound)}
             rows.append(_row(f"clip{number:07d}_000000", shard.add(f"clip{number:07d}_000000", content)))
     pq.write_table(pa.Table.from_pylist(rows, MANIFEST_SCHEMA), folder / MANIFEST)
-    facts = {"schema_version": SCHEMA_VERSION, "front_end": DEFAULT}
+    facts = {"schema_version": SCHEMA_VERSION, "front_end": DEFAULT, "short_side": 256}
     facts["manifest_sha256"] = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
     (folder / INDEX).write_text(json.dumps(facts))
     return folder

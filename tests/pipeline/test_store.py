@@ -43,7 +43,7 @@ def folder_of(out: Path, clips: int, per_shard: int) -> Path:
                 }
                 rows.append(manifest_row(name, facts, writer.add(f"k{number}", members)))
     pq.write_table(pa.Table.from_pylist(rows, MANIFEST_SCHEMA), out / "manifest.parquet")
-    index = {"schema_version": SCHEMA_VERSION, "front_end": "a front end", "manifest_sha256": "abc"}
+    index = {"schema_version": SCHEMA_VERSION, "front_end": "a front end", "short_side": 256, "manifest_sha256": "abc"}
     (out / "index.json").write_text(json.dumps(index))
     return out
 

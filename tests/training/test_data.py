@@ -20,7 +20,7 @@ from training.data import (
 )
 from training.order import Streams
 from training.positives import Positives
-from training.views import clip_random, normalise_audio, normalise_image, random_view
+from training.views import clip_random, normalise_audio, normalise_image, random_view, resized, view_side
 
 TRAINED = 61  # of 83 clips: every fifth is test, every eleventh silent
 
@@ -150,6 +150,20 @@ def test_random_views_are_square_whatever_the_frame(shape: tuple[int, int, int])
     image = torch.zeros(shape, dtype=torch.uint8)
     view = random_view(image, 32, Data(image_size=32, crop_scale=1.1), random.Random(0))
     assert view.shape == (3, 32, 32)
+
+
+def test_views_are_cut_as_stored_and_resized_together() -> None:
+    data = Data(image_size=32, crop_scale=1.25, flip=False)
+    assert view_side(data, 100) == 80
+    assert view_side(data.model_copy(update={"squash": True}), 100) == 32
+    frames = torch.randint(0, 255, (2, 3, 100, 160), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    views = [random_view(frame, 80, data, random.Random(number)) for number, frame in enumerate(frames)]
+    for number, (frame, view) in enumerate(zip(frames, views, strict=True)):
+        draw = random.Random(number)
+        top, left = draw.randint(0, 20), draw.randint(0, 80)
+        assert torch.equal(view, frame[:, top : top + 80, left : left + 80])
+    alone = [resized(view, 32) for view in views]
+    assert torch.equal(resized(torch.stack(views), 32), torch.stack(alone))
 
 
 def test_a_squashed_view_loses_no_side_of_a_wide_frame() -> None:
