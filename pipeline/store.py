@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MANIFEST, REJECTS, INDEX = "manifest.parquet", "rejects.parquet", "index.json"
 COLUMN_OF = {FRAME: "frame", FACTS: "json", SPECTROGRAM: "spec"}
 OPEN_SHARDS = 256
+NPY_PREAMBLE = 10  # bytes of magic, version and header length in a .npy of version 1.0
 
 
 def read_index(folder: Place | str) -> dict[str, object]:
@@ -202,11 +203,21 @@ def decode_spectrogram(content: bytes) -> "np.ndarray":
     """`.npy` bytes -> a read-only view of the array in them; pickled objects are refused (ValueError)."""
     import numpy as np
 
-    stream = io.BytesIO(content)
+    end = NPY_PREAMBLE + int.from_bytes(content[NPY_PREAMBLE - 2 : NPY_PREAMBLE], "little")
+    shape, dtype = _npy_header(content[:end])
+    return np.frombuffer(content, dtype, offset=end).reshape(shape)
+
+
+@lru_cache(64)
+def _npy_header(header: bytes) -> "tuple[tuple[int, ...], np.dtype]":
+    """Shape and type; spectrograms of one front end share their header, and parsing it takes longer than reading."""
+    import numpy as np
+
+    stream = io.BytesIO(header)
     version = np.lib.format.read_magic(stream)
     if version != (1, 0):
         raise ValueError(f"expected a .npy of version 1.0, got {version}")
     shape, column_major, dtype = np.lib.format.read_array_header_1_0(stream)
     if dtype.hasobject or column_major:
         raise ValueError(f"expected a plain row-major array, got dtype {dtype}, column_major {column_major}")
-    return np.frombuffer(content, dtype, offset=stream.tell()).reshape(shape)
+    return shape, dtype

@@ -5,7 +5,6 @@ not depend on processes, readers' speed or where a run was resumed. Pictures lea
 float16; they become float on the training device (`normalise_image`, `normalise_audio`).
 """
 
-import io
 import os
 import random
 from collections.abc import Collection, Iterator
@@ -31,6 +30,8 @@ from training.config import Data
 from training.order import Streams, epoch_sequence, segments, stream_rows
 from training.positives import Positives
 from training.views import clip_random, decode_image, random_view, squashed, view_side
+
+READ_AHEAD = 1 << 20  # bytes
 
 
 class TrainingStream(IterableDataset):
@@ -88,7 +89,8 @@ class TrainingStream(IterableDataset):
         wanted = {self.store.keys[row] for row in rows}
         draw = random.Random(f"{self.seed}/{self.epoch}/{replica}/{reader}")
         ranges = ({"url": r.url, "stream": r} for r in map(self._open, segments(rows, self.shard_of_row)))
-        samples = (s for s in group_by_keys(tar_file_expander(ranges)) if s["__key__"] in wanted)
+        members = tar_file_expander(ranges, select_files=_is_read)
+        samples = (s for s in group_by_keys(members) if s["__key__"] in wanted)
         return webdataset.shuffle(self.data.shuffle, initial=self.data.shuffle, rng=draw)(samples)
 
     def _open(self, segment: Any) -> "TarRange":
@@ -102,9 +104,9 @@ class TrainingStream(IterableDataset):
             item["neighbours"] = self._view(*self.positives.draw(key, draw), draw)
         return item
 
-    def _view(self, frame: bytes, spectrogram: bytes, draw: random.Random) -> dict[str, Tensor]:
+    def _view(self, frame: bytes, spectrogram: bytes, draw: random.Random) -> dict[str, Any]:
         image = random_view(decode_image(frame), self.side, self.data, draw)
-        return {"image": image, "audio": torch.from_numpy(decode_spectrogram(spectrogram).copy())}
+        return {"image": image, "audio": decode_spectrogram(spectrogram)}
 
     def _collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         batch = {"key": [item["key"] for item in items], **_stacked(items)}
@@ -115,17 +117,31 @@ class TrainingStream(IterableDataset):
         return batch
 
 
-def _stacked(views: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Views of single clips as one batch: "image" (B, 3, S, S) uint8, "audio" (B, F, T) float16."""
-    return {name: torch.stack([view[name] for view in views]) for name in ("image", "audio")}
+def _is_read(member: str) -> bool:
+    """Whether training reads a shard's member of this name."""
+    return member.endswith((FRAME, SPECTROGRAM))
 
 
-class TarRange(io.RawIOBase):
-    """A readable window over whole members of a shard's tar, so that a stream can start and end inside a shard."""
+def _stacked(views: list[dict[str, Any]]) -> dict[str, Tensor]:
+    """Views of single clips as one batch: "image" (B, 3, S, S) uint8, "audio" (B, F, T) float16.
+
+    Pictures keep the memory format the JPEG decoder gives and convolutions like, channels last: other strides would
+    cost a transposition here and one in training.
+    """
+    pictures = torch.stack([view["image"].permute(1, 2, 0) for view in views])
+    sounds = torch.from_numpy(np.stack([view["audio"] for view in views]))
+    return {"image": pictures.permute(0, 3, 1, 2), "audio": sounds}
+
+
+class TarRange:
+    """A window over whole members of a shard's tar, so that a stream can start and end inside a shard.
+
+    Of a file it has what a tar stream needs: `read` and `close`.
+    """
 
     def __init__(self, path: Path, start: int, end: int) -> None:
         self.url = f"{path}[{start}:{end}]"
-        self._file = path.open("rb")
+        self._file = path.open("rb", buffering=READ_AHEAD)
         self._file.seek(start)
         self._left = end - start
 
@@ -134,18 +150,15 @@ class TarRange(io.RawIOBase):
         """The bytes from the first row's first header to the padded end of the last row's last member."""
         return cls(store.shard_path(first), *store.byte_range(first, last))
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        content = self._file.read(min(len(buffer), self._left))
-        buffer[: len(content)] = content
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes, none at the window's end."""
+        content = self._file.read(min(size, self._left))
         self._left -= len(content)
-        return len(content)
+        return content
 
     def close(self) -> None:
+        """Close the tar."""
         self._file.close()
-        super().close()
 
 
 def training_loader(stream: TrainingStream) -> DataLoader:

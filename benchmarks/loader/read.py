@@ -90,11 +90,13 @@ def readers(folder: Path, batch: int) -> dict[str, Callable[[int], None]]:
 
     def ours(count: int, normalised: bool = False) -> None:
         stream.start(epoch=0)
-        parts = [parts for (parts,) in limited(training_loader(stream), count)]
-        assert len(parts) == count
-        for part in parts if normalised else ():
-            normalise_image(resized(part["image"], SIZE))
-            normalise_audio(part["audio"], data)
+        read = 0
+        for (part,) in limited(training_loader(stream), count):
+            read += 1
+            if normalised:
+                normalise_image(resized(part["image"], SIZE))
+                normalise_audio(part["audio"], data)
+        assert read == count
 
     def loose(rate: str) -> Callable[[int], None]:
         dataset = LooseFiles(folder / "pictures", folder / rate, SIZE)

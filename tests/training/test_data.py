@@ -97,7 +97,7 @@ def test_batches_hold_the_clip_s_own_content(store: ShardStore) -> None:
     stream = make_stream(store, Streams(8, 1, 1), crop_scale=1.0, flip=False)
     stream.start(0)
     part = next(iter(training_loader(stream)))[0]
-    assert part["image"].shape == (8, 3, 32, 32)
+    assert part["image"].shape == (8, 3, 64, 64)  # as stored: the training device makes them 32 x 32
     assert part["image"].dtype == torch.uint8
     for position, key in enumerate(part["key"]):
         expected = store.spectrogram(store.row_of(key))
