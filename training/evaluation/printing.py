@@ -1,9 +1,9 @@
 """A result for the screen: every map between its floors and its ceiling, in per cent."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-from training import evaluation
 from training.evaluation.pair_scoring import ONSCREEN, SIMILARITIES
 from training.evaluation.tasks import KNOWN, protocol_record
 from training.evaluation.truth import FLAGS
@@ -36,7 +36,7 @@ def protocols_page() -> str:
         "map's maximum as confidence (the Extended VGG-SS paper's text; its code takes the top quarter's mean).",
         "",
     ]
-    return "\n".join(lines) + (evaluation.__doc__ or "").rstrip()
+    return "\n".join(lines) + (sys.modules[__package__].__doc__ or "").rstrip()
 
 
 def protocol_page(name: str) -> str:
