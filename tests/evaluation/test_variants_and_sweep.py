@@ -59,6 +59,7 @@ def test_the_sweep_is_every_threshold_scored_alone(maps):
         assert levels[f"{protocol.level:.2f}"] == pytest.approx(alone)
     assert {name: result.summary["scores"]["audio_visual"][name] for name in levels["0.50"]} == levels["0.50"]
     best = result.summary["sweep"]["best_on_test"]
+    assert "best of 19 thresholds, chosen on the test set: cIoU@0.5" in table(result.summary)
     assert best["auc"] == max(scores["auc"] for scores in levels.values()) > levels["0.95"]["auc"]
 
 

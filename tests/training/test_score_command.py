@@ -12,6 +12,7 @@ from manifests.music import CATEGORIES
 from training.evaluation import detection
 from training.evaluation.avsbench import avsbench_summary
 from training.evaluation.maps import minmax
+from training.evaluation.printing import table
 from training.score import score_file
 
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
@@ -138,7 +139,8 @@ def test_music_mixtures(golden, scene, clusters):
     np.testing.assert_allclose([ours[key] for key in expected["keys"]], expected["ciou"], atol=CHAIN, rtol=0)
     assert found["ciou30"] == pytest.approx(expected["ciou_at_0_3"])
     assert found["nsa"]["coded"] == pytest.approx(expected["nsa"], abs=1e-4)
-    assert set(found["floors"]) == {"centred_disc", "whole_image"}
+    assert set(found["floors"]) == {"centred_disc", "whole_image", "random"}
+    assert "no-sounding area: 9" in table(found)
     with pytest.raises(InputError, match="takes one map a frame"):
         score_file(scene / "mixed.npz", scene / "box", "music", "dsol", scene / "scores.json")
 

@@ -51,8 +51,17 @@ def _dirt(flags: Mapping[str, int]) -> list[str]:
 
 
 def _extras(facts: Mapping[str, Any]) -> list[str]:
-    """What an extended set or interactive pictures add, a line per map."""
-    lines = []
+    """What silent clusters, an extended set, a sweep or interactive pictures add, a line per map."""
+    lines = [
+        f"  {name.replace('_', ' ')}, no-sounding area: {_percent(found['nsa']['coded'])} as coded, "
+        f"{_percent(found['nsa']['textbook'])} textbook"
+        for name, found in facts["scores"].items()
+        if "nsa" in found
+    ]
+    if "sweep" in facts:
+        best = facts["sweep"]["best_on_test"]
+        found = ", ".join(f"{TITLES.get(name, name)} {_percent(value)}" for name, value in best.items())
+        lines.append(f"  best of {len(facts['sweep']['levels'])} thresholds, chosen on the test set: {found}")
     for name, found in facts.get("extended", {}).items():
         ap, f1 = found["ap"], found["max_f1"]
         lines.append(
