@@ -15,6 +15,8 @@ from index.encoders import DESCRIPTOR, MODULES, open_encoder
 from pipeline.console import progress, run_app, summary
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from index.embed import Encoders
     from index.embeddings import Embeddings
     from pipeline.store import ShardStore
@@ -42,6 +44,13 @@ class Backend(StrEnum):
     TORCH = "torch"
 
 
+ClipList = Annotated[
+    str | None,
+    typer.Option(help="Clips of this list in place of a split, as data.train_list of a run: a file, or a known name."),
+]
+Lists = Annotated[Path, typer.Option(help="Folder with the released lists, at any depth.")]
+
+
 @app.command()
 def embed(
     *,
@@ -52,6 +61,8 @@ def embed(
     shards: Annotated[Path, typer.Option(help="Folder written by `pipeline ingest`.")] = SHARDS,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = EMBEDDINGS,
     split: Annotated[str, typer.Option(help="Split whose clips are embedded.")] = "train",
+    clips: ClipList = None,
+    lists: Lists = Path("lists"),
     device: Annotated[Device | None, typer.Option(help="Where networks run; cuda where there is a GPU.")] = None,
 ) -> None:
     """Compute one image and one audio vector per clip. The descriptor needs no weights, networks theirs.
@@ -66,20 +77,31 @@ def embed(
         open_encoder("audio", audio_encoder, audio_weights, device),
     )
     store = ShardStore.open(shards)
-    changes = differences(store, encoders, split, out)
+    chosen, rows = _chosen(store, split, clips, lists)
+    changes = differences(store, encoders, chosen, out)
     if changes == []:
-        print(f"{out} already holds the {encoders.version} embeddings of the {split} split of {shards}: nothing to do.")
+        print(f"{out} already holds the {encoders.version} embeddings of {chosen} of {shards}: nothing to do.")
         return
     if changes:
         print(f"rebuilding {out}: {', '.join(changes)}", flush=True)
-    _embed(store, encoders, split, out)
+    _embed(store, encoders, chosen, rows, out)
 
 
-def _embed(store: "ShardStore", encoders: "Encoders", split: str, out: Path) -> None:
+def _chosen(store: "ShardStore", split: str, clips: str | None, lists: Path) -> "tuple[str, np.ndarray]":
+    """What is chosen, as meta.json will name it, and its rows: the list's clips when one is given."""
+    from index.embed import rows_of_list, rows_of_split
+    from manifests.catalogue import find_list
+
+    if clips is None:
+        return split, rows_of_split(store.table, split)
+    listed = find_list(clips, lists)
+    return f"{listed.name} {listed.sha256[:12]}", rows_of_list(store, listed)
+
+
+def _embed(store: "ShardStore", encoders: "Encoders", split: str, rows: "np.ndarray", out: Path) -> None:
     from index.embed import embed as embed_rows
-    from index.embed import rows_of_split, without_split
+    from index.embed import without_split
 
-    rows = rows_of_split(store.table, split)
     with progress("embed", 2 * len(rows), "vectors") as advance:
         embed_rows(store, rows, encoders=encoders, split=split, out=out, advance=advance)
     clips = f"{len(rows):,} of {len(store):,} in the shards"
@@ -131,6 +153,8 @@ def random_knn(
     seed: Annotated[int, typer.Option(help="Another seed gives other lists.")] = 0,
     shards: Annotated[Path, typer.Option(help="Folder written by `pipeline ingest`.")] = SHARDS,
     split: Annotated[str, typer.Option(help="Split whose clips are drawn.")] = "train",
+    clips: ClipList = None,
+    lists: Lists = Path("lists"),
     out: Annotated[Path, typer.Option(help="Folder to write.")] = RANDOM,
 ) -> None:
     """Draw k random clips for every clip in place of neighbours: HardPos's control (hardpos_random.yaml).
@@ -138,21 +162,21 @@ def random_knn(
     A clip and the other clips of its video are never drawn, nor is one of another split.
     """
     from index.arrays import differences
-    from index.embed import rows_of_split
     from index.random_lists import build, request
     from pipeline.store import ShardStore
 
     store = ShardStore.open(shards)
-    wanted = request(k, seed, split, store.manifest_sha256)
+    chosen, rows = _chosen(store, split, clips, lists)
+    wanted = request(k, seed, chosen, store.manifest_sha256)
     changes = differences(out, wanted)
     if changes == []:
         print(f"{out} already holds these lists (k = {k}, seed {seed}, same shards): nothing to do.")
         return
     if changes:
         print(f"rebuilding {out}: {', '.join(changes)}", flush=True)
-    clips = store.table.take(rows_of_split(store.table, split))
-    with progress("random-knn", 2 * clips.num_rows, "lists") as advance:
-        meta = build(clips, wanted, out, advance)
+    table = store.table.take(rows)
+    with progress("random-knn", 2 * len(rows), "lists") as advance:
+        meta = build(table, wanted, out, advance)
     facts = {"clips": _clips(meta), "k": k, "seed": seed}
     summary(f"random lists written to {out}", facts | _agreement(meta))
 
@@ -162,7 +186,7 @@ def _matching_embeddings(folder: Path | None, shards: Path | None) -> "tuple[Emb
 
     Shards that were not named and are not there are not needed: embeddings may have been copied from elsewhere.
     """
-    from index.embed import Encoders
+    from index.embed import Encoders, rows_of_split
     from index.embeddings import Embeddings
     from pipeline.store import ShardStore
 
@@ -170,7 +194,8 @@ def _matching_embeddings(folder: Path | None, shards: Path | None) -> "tuple[Emb
     if folder is None and not place.exists():
         store = ShardStore.open(shards or SHARDS)
         print(f"no {place} yet: first the {DESCRIPTOR} embeddings of the training split of {store.folder}", flush=True)
-        _embed(store, Encoders(*(open_encoder(modality, DESCRIPTOR) for modality in MODULES)), "train", place)
+        encoders = Encoders(*(open_encoder(modality, DESCRIPTOR) for modality in MODULES))
+        _embed(store, encoders, "train", rows_of_split(store.table, "train"), place)
     vectors = Embeddings.open(place)
     if shards is None and not SHARDS.exists():
         return vectors, f"not compared with shards (no {SHARDS} here)"

@@ -1,6 +1,6 @@
-"""`index embed`: choose the clips of one split, encode them, write `embeddings/`.
+"""`index embed`: choose the clips of one split or list, encode them, write `embeddings/`.
 
-Only one split is embedded, the training split unless told otherwise: neighbours then never come from test clips.
+Only these are embedded, the training split unless told otherwise: neighbours then never come from test clips.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ import pyarrow as pa
 from index import arrays
 from index.embeddings import write_embeddings
 from manifests.errors import InputError
+from manifests.splits import IdList
 
 if TYPE_CHECKING:
     from index.encoders import Encoder
@@ -48,6 +49,18 @@ def rows_of_split(table: pa.Table, split: str) -> np.ndarray:
     if not len(rows):
         there = sorted({name for name in splits if name}) or ["none, so that all clips count as train"]
         raise InputError(f"no clip belongs to the split {split!r} (splits in these shards: {', '.join(there)}).")
+    return rows
+
+
+def rows_of_list(store: "ShardStore", listed: IdList) -> np.ndarray:
+    """Rows of the manifest that a list names, in manifest order. InputError when there is none."""
+    wanted = frozenset(listed.ids)
+    rows = np.flatnonzero(np.array([key in wanted for key in store.keys], dtype=bool))
+    if not len(rows):
+        raise InputError(
+            f"none of the {len(listed.ids):,} clips of {listed.source} is in {store.folder} (the first wanted "
+            f"{listed.ids[0]!r}, the first there {store.keys[0]!r})."
+        )
     return rows
 
 

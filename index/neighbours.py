@@ -74,8 +74,9 @@ class Neighbours:
             return self._positions[key]
         except KeyError:
             raise InputError(
-                f"{self.folder} has no neighbours of clip {key!r}: it covers {len(self)} clips of the split "
-                f"{self.meta.get('split')!r}. Embed the split that holds this clip and run `{MADE_BY}` again."
+                f"{self.folder} has no neighbours of clip {key!r}: it covers {len(self)} clips of "
+                f"{self.meta.get('split')!r}. Embed the clips that are trained on (`index embed --split NAME`, "
+                f"`index embed --clips LIST`, or `training embed RUN`) and run `{MADE_BY}` again."
             ) from None
 
 

@@ -90,6 +90,18 @@ def resolve(given: str, folders: Iterable[Path]) -> IdList | None:
     return None if path is None else read_listed(manifest, path)
 
 
+def find_list(given: str, folder: Path) -> IdList:
+    """A list to work on, by path or by packaged name from a folder. InputError when there is none, with its source."""
+    found = resolve(given, (folder,) if folder.is_dir() else ())
+    if found is None:
+        manifest = catalogue()[given]
+        raise InputError(
+            f"the list {given} is not under {folder}: its file is called {' or '.join(manifest.files)}. Get it from "
+            f"{manifest.source}, or give a file of clip ids."
+        )
+    return found
+
+
 def known_tests(folders: Iterable[Path]) -> list[IdList]:
     """Every test set of the catalogue whose file is in the folders."""
     folders = tuple(folders)

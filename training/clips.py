@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from manifests.catalogue import catalogue, resolve
+from manifests.catalogue import find_list
 from manifests.errors import InputError
 from manifests.splits import IdList
 from pipeline.store import ShardStore
@@ -31,15 +31,12 @@ def train_list(data: Data) -> IdList | None:
     """The list `data.train_list` names, None when it names none. InputError when its file is not at hand."""
     if data.train_list is None:
         return None
-    found = resolve(data.train_list, (data.lists,) if data.lists.is_dir() else ())
-    if found is None:
-        manifest = catalogue()[data.train_list]
+    try:
+        return find_list(data.train_list, data.lists)
+    except InputError as error:
         raise InputError(
-            f"data.train_list is {data.train_list}, whose file ({' or '.join(manifest.files)}) is not under data.lists "
-            f"({data.lists}). Get it from {manifest.source}, or give a file of clip ids; `data.train_list=null` trains "
-            f"on every clip of split {data.split}."
-        )
-    return found
+            f"data.train_list: {error} `data.train_list=null` trains on every clip of split {data.split}."
+        ) from error
 
 
 def _of_split(store: ShardStore, data: Data) -> np.ndarray:

@@ -70,3 +70,20 @@ def test_the_command(run: Callable[..., str], make_shards: Callable[..., Path]) 
     assert "rebuilding knn-random: seed 0 -> 3" in run("random-knn", "--k", "6", "--seed", "3")
     with pytest.raises(InputError, match="neighbours built from other shards"):
         Neighbours.open("knn-random", "b" * 64)
+
+
+def test_a_list_decides_over_the_split(run: Callable[..., str], make_shards: Callable[..., Path]) -> None:
+    store = ShardStore.open(make_shards(splits=["train"] * 20 + ["test"] * 10))
+    chosen = [store.keys[number] for number in (3, 5, 8, 21, 25, 29)]
+    Path("chosen.txt").write_text("\n".join([*reversed(chosen), "notthere000_000001"]))
+    for command, out in (("random-knn", "knn-random"), ("build-knn", "knn")):
+        if command == "build-knn":
+            assert "6 of 30 in the shards" in run("embed", "--clips", "chosen.txt")
+        run(command, "--k", "2", *(("--clips", "chosen.txt") if command == "random-knn" else ()))
+        found = Neighbours.open(out, store.manifest_sha256)
+        assert found.keys == chosen
+        assert str(found.meta["split"]).startswith("chosen ")
+    with pytest.raises(InputError, match="index embed --clips LIST"):
+        found.position_of(store.keys[0])
+    with pytest.raises(InputError, match="the list vggss_10k is not under lists"):
+        run("embed", "--clips", "vggss_10k")

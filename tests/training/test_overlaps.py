@@ -96,7 +96,9 @@ def test_a_training_list_decides_over_the_split_and_says_what_the_shards_lack(sh
 
 def test_a_known_training_list_that_is_not_at_hand_is_asked_for(shards, leaky, tmp_path) -> None:
     config = load_config(written(shards, leaky, "[vggss]"), ("data.train_list=vggss_10k",))
-    with pytest.raises(InputError, match=r"data.train_list is vggss_10k, whose file .* is not under data.lists"):
+    with pytest.raises(
+        InputError, match=r"data.train_list: the list vggss_10k is not under .* `data.train_list=null` trains"
+    ):
         start(config, tmp_path / "runs", "cpu")
 
 
