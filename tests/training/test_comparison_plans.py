@@ -21,5 +21,5 @@ def test_every_entry_of_a_plan_describes_a_run(name: str, tmp_path: Path, monkey
     for entry in entries.values():
         config = describe(plan, entry, plan.seeds[0], 0.15 if entry.temperatures else None)
         assert config.data.train_list == "train.txt"
-        assert entry.temperature_of is None or entries[entry.temperature_of].temperatures
+        assert entry.temperature_of in {None} | entries.keys()
         assert entry.neighbours in {None, "random"} | entries.keys()
