@@ -83,8 +83,9 @@ def contenders(store: ShardStore, knn: Path, options: argparse.Namespace) -> dic
     given = {"data.workers=0", f"data.shards={store.folder}"}
     data: Data = load_config(options.config, tuple(given)).data
     streams = Streams(options.batch, 1, 1)
+    positives = {needs: Positives(store, neighbours, needs, store.keys) for needs in CONTENDERS.values() if needs}
     return {
-        name: TrainingStream(store, data, streams, 0, range(1), Positives(store, neighbours, needs) if needs else None)
+        name: TrainingStream(store, data, streams, 0, range(1), positives.get(needs))
         for name, needs in CONTENDERS.items()
     }
 

@@ -29,7 +29,7 @@ def two_cuts_a_video(store: ShardStore) -> ShardStore:
 def test_exclusions_are_neighbours_and_cuts_of_the_same_video(store: ShardStore, neighbours: Neighbours) -> None:
     store = two_cuts_a_video(store)
     keys = neighbours.keys[:24]
-    masks = Positives(store, neighbours, frozenset({"exclusions"})).exclusions(keys)
+    masks = Positives(store, neighbours, frozenset({"exclusions"}), neighbours.keys).exclusions(keys)
     for i, anchor in enumerate(keys):
         for j, other in enumerate(keys):
             for modality, near in (("image", neighbours.image), ("audio", neighbours.audio)):
@@ -40,19 +40,19 @@ def test_exclusions_are_neighbours_and_cuts_of_the_same_video(store: ShardStore,
     assert all(mask.any() and not mask.diagonal().any() for mask in masks.values())
 
 
-def test_clips_of_banned_tests_are_never_drawn(store: ShardStore, neighbours: Neighbours) -> None:
+def test_clips_that_are_not_trained_on_are_never_drawn(store: ShardStore, neighbours: Neighbours) -> None:
     key = neighbours.keys[0]
     near = [neighbours.keys[place] for place in neighbours.image[0]]
-    banned = frozenset(near[1:])
-    positives = Positives(store, neighbours, frozenset({"neighbours"}), banned)
-    listed_by_sound = {neighbours.keys[place] for place in neighbours.audio[0]} - banned
+    trained = set(neighbours.keys) - set(near[1:])
+    positives = Positives(store, neighbours, frozenset({"neighbours"}), trained)
+    listed_by_sound = {neighbours.keys[place] for place in neighbours.audio[0]} & trained
     frames = {store.read(store.row_of(near[0]), FRAME)}
     sounds = {store.read(store.row_of(other), SPECTROGRAM) for other in listed_by_sound}
     drawn = [positives.draw(key, random.Random(seed)) for seed in range(40)]
     assert {frame for frame, _ in drawn} == frames
     assert {sound for _, sound in drawn} == sounds
-    with pytest.raises(InputError, match=r"all 5 neighbours of .* are clips of data\.exclude_test"):
-        Positives(store, neighbours, frozenset({"neighbours"}), frozenset(near)).draw(key, random.Random(0))
+    with pytest.raises(InputError, match=r"none of the 5 neighbours of .* is a clip this run trains on"):
+        Positives(store, neighbours, frozenset({"neighbours"}), trained - set(near)).draw(key, random.Random(0))
 
 
 def test_lists_hold_no_clip_of_another_split(store: ShardStore, neighbours: Neighbours) -> None:

@@ -127,14 +127,15 @@ def test_help_loads_nothing_heavy(name: str) -> None:
 
 
 SURFACE = {
-    "pipeline": {"synth", "ingest", "inspect", "splits"},
-    "index": {"embed", "build-knn"},
+    "pipeline": {"synth", "ingest", "inspect", "annotate", "splits"},
+    "index": {"embed", "build-knn", "random-knn"},
     "training": {
         "run",
         "evaluate",
         "score",
         "embed",
         "compare",
+        "protocols",
         "report",
         "localize",
         "pretrain",
