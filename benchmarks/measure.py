@@ -60,8 +60,9 @@ def in_turns(
 
 def record(script: str, packages: Iterable[str], machine: str = "shared") -> dict[str, object]:
     """Command, hardware and versions, the head of every figure file. machine: "shared" with other work, or "quiet"."""
+    module = script.removesuffix(".py").replace("/", ".")
     return {
-        "command": shlex.join(["python", script, *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", module, *sys.argv[1:]]),
         "machine": machine,
         "hardware": hardware(),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},

@@ -1,7 +1,7 @@
 """How long does scoring take? 10,316 samples (Extended VGG-SS: half of them negative), maps of 224 x 224.
 
-    python benchmarks/evaluation/scoring.py                 a few minutes; needs 3 GB for the maps
-    python benchmarks/evaluation/scoring.py --samples 2000
+    python -m benchmarks.evaluation.scoring                 a few minutes; needs 3 GB for the maps
+    python -m benchmarks.evaluation.scoring --samples 2000
 
 Truth and maps are made up, everything else is `score_maps` as every command calls it: enlarging, scaling, threshold,
 cIoU, confidence, floors, ceiling, intervals, AP and max-F1. CPU seconds are user + system of the process. `metric`

@@ -1,7 +1,7 @@
 """How fast and how faithful is `index build-knn`'s search? Against bare `faiss.knn` on the same vectors.
 
-    python benchmarks/index/knn.py                       20,000 x 512, k = 1000: about a minute on two cores
-    python benchmarks/index/knn.py --clips 144000 --repeats 1
+    python -m benchmarks.index.knn                       20,000 x 512, k = 1000: about a minute on two cores
+    python -m benchmarks.index.knn --clips 144000 --repeats 1
 
 Contenders take turns, each in a process of its own (FAISS and torch never share one). `bare` calls faiss.knn and drops
 the hits; the others do what `build-knn` does for one modality, exclusions, exact order and the written file

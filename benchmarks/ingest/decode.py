@@ -1,8 +1,8 @@
 """What a clip costs `pipeline ingest`, against the field's way, one ffmpeg call, torchcodec and the decode floor.
 
-    python benchmarks/ingest/decode.py                       about 6 minutes, half of it writing the clips
-    python benchmarks/ingest/decode.py --clips 4 --repeats 1
-    PYTHONPATH=FOLDER python benchmarks/ingest/decode.py     with torchcodec from `pip install --no-deps --target FOLDER
+    python -m benchmarks.ingest.decode                       about 6 minutes, half of it writing the clips
+    python -m benchmarks.ingest.decode --clips 4 --repeats 1
+    PYTHONPATH=FOLDER python -m benchmarks.ingest.decode     with torchcodec from `pip install --no-deps --target FOLDER
                                                              torchcodec==0.11.1` (it needs the ffmpeg libraries)
 
 Contenders take turns clip by clip, in random order, in one process with the allocator settings of ingest's decoder

@@ -1,7 +1,7 @@
 """What Dask, the wall around the decoder and the tar add to a clip's cost: `ingest_shards` against the bare function.
 
-    python benchmarks/ingest/shards.py                       about 4 minutes; clips are those of decode.py
-    python benchmarks/ingest/shards.py --clips 2 --small 8 --large 24 --repeats 1
+    python -m benchmarks.ingest.shards                       about 4 minutes; clips are those of decode.py
+    python -m benchmarks.ingest.shards --clips 2 --small 8 --large 24 --repeats 1
 
 Each case is a process of its own, run at two sizes of corpus (links to the same files): the slope is the CPU time per
 clip, what is left at zero clips the start-up, given apart. `bare` calls the per-clip function in one process and drops

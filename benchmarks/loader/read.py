@@ -1,7 +1,7 @@
 """Samples per second and core: the training stream, against EZ-VSL's loose files and WebDataset's own decoding.
 
-    python benchmarks/loader/read.py                         about 4 minutes
-    python benchmarks/loader/read.py --clips 64 --batch 16 --repeats 1
+    python -m benchmarks.loader.read                         about 4 minutes
+    python -m benchmarks.loader.read --clips 64 --batch 16 --repeats 1
 
 One process, one thread; the readers take turns, one pass over all clips each. Ours is `training_loader` over a
 `TrainingStream`, tar reading, shuffling, JPEG decoding, crop, flip and collation included, until uint8 pictures and

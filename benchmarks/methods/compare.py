@@ -2,28 +2,25 @@
 
 Resumes where it was stopped. Two cores take about 80 minutes for `cpu.yaml`:
 
-    python benchmarks/methods/compare.py --plan benchmarks/methods/cpu.yaml --work /tmp/methods
+    python -m benchmarks.methods.compare --work /tmp/methods
 """
 
 import argparse
 import json
 import multiprocessing
 import os
-import platform
-import shlex
-import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from measure_run import RUNS, alpha_sweep, context, one_thread, train_and_score
-from plan import Entry, Plan, describe, neighbours_folder, read_plan
-from prepare import command, prepare
 
-from training.runs import run_folder
+from benchmarks.measure import record, write
+from benchmarks.methods.measure_run import RUNS, alpha_sweep, context, one_thread, train_and_score
+from benchmarks.methods.plan import Entry, Plan, describe, neighbours_folder, read_plan
+from benchmarks.methods.prepare import command, prepare
+from training.runs import environment, run_folder
 
 PACKAGES = ("torch", "torchvision", "webdataset", "faiss-gpu", "numpy")
 RANDOM = "random"
@@ -121,9 +118,9 @@ def result(comparison: Comparison) -> dict[str, Any]:
     plan, ezvsl = comparison.plan, next(entry for entry in comparison.plan.methods if entry.name == "ezvsl")
     folders = {seed: comparison.folder(ezvsl, seed) for seed in plan.seeds}
     return {
-        "command": shlex.join(["python", "benchmarks/methods/compare.py", *sys.argv[1:]]),
-        "hardware": {"cores": len(os.sched_getaffinity(0)), "machine": platform.machine(), "gpu": gpu()},
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        **record("benchmarks/methods/compare.py", PACKAGES),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "commit": environment()["commit"],
         "plan": plan.content,
         "chosen_temperatures": comparison.chosen,
         "neighbours": comparison.agreement,
@@ -131,11 +128,6 @@ def result(comparison: Comparison) -> dict[str, Any]:
         "alpha": {str(seed): alpha_sweep(path, plan.alphas) for seed, path in folders.items()},
         "runs": comparison.lines,
     }
-
-
-def gpu() -> str | None:
-    """The accelerator's name, None when runs are trained on the processor."""
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 def main() -> None:
@@ -151,7 +143,7 @@ def main() -> None:
     prepare(plan)
     comparison = Comparison(plan, options.jobs)
     comparison.run()
-    out.write_text(json.dumps(result(comparison), indent=1) + "\n")
+    write(out, result(comparison))
 
 
 if __name__ == "__main__":

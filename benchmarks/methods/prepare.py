@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from plan import Plan
+
+from benchmarks.methods.plan import Plan
 
 BIN = Path(sys.prefix) / "bin"
 

@@ -1,7 +1,7 @@
 """What augmentation costs: batched on the training device, against torchvision picture by picture.
 
-    python benchmarks/training/augment.py                    batches of 32 on one CPU thread: under a minute
-    python benchmarks/training/augment.py --device cuda --batch 128
+    python -m benchmarks.training.augment                    batches of 32 on one CPU thread: under a minute
+    python -m benchmarks.training.augment --device cuda --batch 128
 
 Contenders take turns in one process. `batched` is training.augment, random draws included; `one by one` runs the same
 operations with torchvision's transforms on one uint8 picture after the other, as the field's loaders do in their

@@ -1,7 +1,7 @@
 """What conceptual positives cost the training loader: samples per second of CPU time with and without them.
 
-    python benchmarks/training/positives.py                      128 made-up clips: half a minute on one core
-    python benchmarks/training/positives.py --shards shards/ --steps 40
+    python -m benchmarks.training.positives                      128 made-up clips: half a minute on one core
+    python -m benchmarks.training.positives --shards shards/ --steps 40
 
 Contenders take turns in one process, over the same clips and batches, with the readers in this process. `own` decodes
 and crops every clip; `neighbours` does the same with the picture of one neighbour and the sound of another, fetched
@@ -137,7 +137,7 @@ def summary(rates: dict[str, list[float]], options: argparse.Namespace) -> dict[
     own = rates["own"]
     hardware = {"cores": os.cpu_count(), "machine": platform.machine(), "load_average": round(os.getloadavg()[0], 1)}
     return {
-        "command": f"python benchmarks/training/positives.py --machine {options.machine}",
+        "command": f"python -m benchmarks.training.positives --machine {options.machine}",
         "clips": "given" if options.shards else options.clips,
         "config": options.config,
         "k": options.k,
