@@ -1,6 +1,7 @@
 """Every method on the same corpus, trunks and number of steps, over seeds, under everything the field measures.
 
-Resumes where it was stopped. Two cores take about 80 minutes for `cpu.yaml`:
+Resumes where it was stopped, and ends with a page of all runs in the work folder. Two cores take about 100 minutes for
+`cpu.yaml`:
 
     python -m benchmarks.methods.compare --work /tmp/methods
 """
@@ -20,6 +21,7 @@ from benchmarks.measure import record, write
 from benchmarks.methods.measure_run import RUNS, alpha_sweep, context, one_thread, train_and_score
 from benchmarks.methods.plan import Entry, Plan, describe, neighbours_folder, read_plan
 from benchmarks.methods.prepare import command, prepare
+from training.report import write_report
 from training.runs import environment, run_folder
 
 PACKAGES = ("torch", "torchvision", "webdataset", "faiss-gpu", "numpy")
@@ -144,6 +146,7 @@ def main() -> None:
     comparison = Comparison(plan, options.jobs)
     comparison.run()
     write(out, result(comparison))
+    print(write_report([Path(line["run"]) for line in comparison.lines], Path("shards"), Path("report")))
 
 
 if __name__ == "__main__":

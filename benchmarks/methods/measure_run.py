@@ -47,6 +47,7 @@ def train_and_score(config: RunConfig) -> dict[str, Any]:
     history = json.loads((folder / "validation.json").read_text())
     return {
         "name": config.name,
+        "run": str(folder),
         "method": config.method,
         "seed": config.seed,
         "steps": int(steps),
