@@ -37,10 +37,20 @@ def connected(scheduler: str | None, workers: int) -> Iterator["Client"]:
         yield client
 
 
+# Dask samples its workers' stacks 100 times a second and watches their memory and locks: all of it for its dashboard.
+QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.scheduler.active-memory-manager.start": False,
+}
+
+
 @contextmanager
 def _local(workers: int) -> Iterator["Client"]:
+    import dask
     from distributed import Client, LocalCluster
 
+    dask.config.set(QUIET)  # worker processes take it over from here
     cluster = LocalCluster(
         n_workers=workers,
         threads_per_worker=1,

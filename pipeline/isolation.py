@@ -21,6 +21,7 @@ from pipeline.decoder_process import Request, Settings
 from pipeline.record import Rejected
 
 START_SECONDS = 120.0  # imports from a cold, shared disk
+PIPE_BYTES = 1 << 20  # a record passes at once; the kernel's own 64 KiB would take several turns
 RECYCLE_AFTER = 5_000  # clips per child: decoders leak
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # Frames are larger than malloc's mmap threshold: each would be mapped, zeroed and given back to the kernel. Keeping
@@ -107,6 +108,7 @@ class Decoder:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
+            pipesize=PIPE_BYTES,
             env=os.environ | ONE_THREAD | KEEP_MEMORY,
             start_new_session=True,  # Ctrl-C is for the run, not for the clip that happens to be decoded
         )
