@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -133,7 +132,9 @@ def measured(work: Callable[[], None], vectors: np.ndarray) -> dict[str, object]
 
 
 def peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Largest resident memory of this process; what getrusage says includes that of the process it was forked from."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 
 
 def summary(rounds: list[list[dict[str, object]]], options: argparse.Namespace) -> dict[str, object]:
