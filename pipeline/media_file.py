@@ -74,6 +74,7 @@ class MediaFile:
 
     def __init__(self, content: bytes | Path) -> None:
         self._content = content
+        self._bases: dict[int, tuple[int, int]] = {}  # units of time by stream
         self._open()
 
     def __enter__(self) -> Self:
@@ -151,8 +152,13 @@ class MediaFile:
         return self._seconds(stream, stream.start_time + stream.duration)
 
     def _seconds(self, stream: av.stream.Stream, ticks: int) -> float:
+        numerator, denominator = self._bases.get(stream.index) or self._base(stream)
+        return ticks * numerator / denominator - self._zero  # as a Fraction it would be reduced every time
+
+    def _base(self, stream: av.stream.Stream) -> tuple[int, int]:
+        """The stream's unit of time, kept: PyAV makes a new Fraction whenever it is asked."""
         base = stream.time_base
-        return ticks * base.numerator / base.denominator - self._zero  # as a Fraction it would be reduced every time
+        return self._bases.setdefault(stream.index, (base.numerator, base.denominator))
 
     def _ticks(self, stream: av.stream.Stream, seconds: float) -> int:
         return int((seconds + self._zero + CLOCK_SLACK) / float(stream.time_base) // 1)

@@ -50,7 +50,7 @@ class SoundSpan:
         self.begun: float | None = None  # when the first frame seen starts, inside the span or not
         self._rate = 0
         self._next = 0
-        self._batch = av.AudioFifo()
+        self._batch, self._batched = av.AudioFifo(), 0  # and the samples in it
         self._batch_start, self._batch_kind = 0, ("", "")
         self._pieces: list[tuple[int, np.ndarray]] = []
 
@@ -60,38 +60,40 @@ class SoundSpan:
 
     def add(self, frame: av.AudioFrame, seconds: float | None) -> None:
         """Lay a frame down at its time, or right after the one before when its time is unknown or only jitters."""
-        if self._rate and frame.sample_rate != self._rate:
-            raise Rejected("corrupt", f"the sound changes from {self._rate} to {frame.sample_rate} Hz")
-        self._rate = frame.sample_rate
+        rate, samples = frame.sample_rate, frame.samples  # a clip has hundreds of frames, and PyAV's properties cost
+        if self._rate and rate != self._rate:
+            raise Rejected("corrupt", f"the sound changes from {self._rate} to {rate} Hz")
+        self._rate = rate
         position = self._next if seconds is None else round((seconds - self.start + MARGIN) * self._rate)
         if self._has_sound and abs(position - self._next) <= JITTER * self._rate:
             position = self._next
         if self.begun is None:
             self.begun = seconds if seconds is not None else 0.0
-        if position + frame.samples > 0:
+        if position + samples > 0:
             self._append(frame, position)
-        self._next = position + frame.samples
+            self._batched += samples
+        self._next = position + samples
         self.reached = self._next / self._rate + self.start - MARGIN
 
     @property
     def _has_sound(self) -> bool:
         """Whether a frame was laid down yet: the first one goes by its own time, wherever decoding began."""
-        return bool(self._batch.samples or self._pieces)
+        return bool(self._batched or self._pieces)
 
     def _append(self, frame: av.AudioFrame, position: int) -> None:
         kind = frame.layout.name, frame.format.name
-        if self._batch.samples >= MIXED_AT_ONCE or position != self._next or kind != self._batch_kind:
+        if self._batched >= MIXED_AT_ONCE or position != self._next or kind != self._batch_kind:
             self._finish_batch()
-        if not self._batch.samples:
+        if not self._batched:
             self._batch_start, self._batch_kind = position, kind
             self._weights = mixing_weights([channel.name for channel in frame.layout.channels])
         frame.pts = None  # the queue insists on times of its own counting
         self._batch.write(frame)
 
     def _finish_batch(self) -> None:
-        if self._batch.samples:
+        if self._batched:
             self._pieces.append((self._batch_start, _to_float(self._weights, _channels_first(self._batch.read()))))
-            self._batch = av.AudioFifo()
+            self._batch, self._batched = av.AudioFifo(), 0
 
     def resampled(self, rate: int, count: int) -> Sound:
         """`count` samples from `start` on at `rate` Hz."""
