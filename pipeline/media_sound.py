@@ -85,8 +85,9 @@ class SoundSpan:
         if self._batched >= MIXED_AT_ONCE or position != self._next or kind != self._batch_kind:
             self._finish_batch()
         if not self._batched:
+            if kind != self._batch_kind:
+                self._weights = mixing_weights([channel.name for channel in frame.layout.channels])
             self._batch_start, self._batch_kind = position, kind
-            self._weights = mixing_weights([channel.name for channel in frame.layout.channels])
         frame.pts = None  # the queue insists on times of its own counting
         self._batch.write(frame)
 
