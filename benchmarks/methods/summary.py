@@ -106,9 +106,9 @@ def _values(lines: Iterable[Line], column: str) -> list[float]:
 
 
 def _floor(result: Mapping[str, Any], floor: str, column: str) -> str:
-    test_set, protocol, _, score = MAIN[column]
+    test_set, protocol, row, score = MAIN[column]
     value = result["context"][test_set][protocol]["floors"].get(floor, {}).get(score)
-    return "" if value is None else _percent(value)
+    return "" if value is None or row.endswith("_class") else _percent(value)  # chance is that of single clips
 
 
 def _ceiling(result: Mapping[str, Any], column: str) -> str:
