@@ -1,6 +1,6 @@
 """Every method on the same corpus, trunks and number of steps, over seeds, under everything the field measures.
 
-Resumes where it was stopped, and ends with a page of all runs in the work folder. Two cores take about 100 minutes for
+Resumes where it was stopped, and ends with a page of all runs in the work folder. Two cores take about 110 minutes for
 `cpu.yaml`:
 
     python -m benchmarks.methods.compare --work /tmp/methods
