@@ -7,18 +7,17 @@ sound packets of the span. Where seeking is inexact or packets carry no time, de
 beginning, so that the answer is always that of a full decode.
 """
 
-import io
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 import av
 import numpy as np
 from av.stream import Discard, Disposition
 
+from pipeline.media_open import nameless, open_container
 from pipeline.media_picture import MAX_PIXELS, Run, check_size, decode_all, decode_packet, read_run, upright
 from pipeline.media_sound import Sound, SoundSpan
 from pipeline.record import Rejected
@@ -27,7 +26,6 @@ CLOCK_SLACK = 1e-5  # containers count microseconds: a frame at 5.0 s is one at 
 SEEK_LEADS = (0.0, 2.0, 10.0)  # how many seconds early to look for a keyframe before starting at the beginning
 LOST_SECONDS = 0.5  # the data may end that much before the container says they do
 SOUND_PREROLL = 0.25  # seconds decoded before a span and thrown away: codecs carry state from packet to packet
-_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 
 
 @dataclass(frozen=True)
@@ -86,11 +84,11 @@ class MediaFile:
     def _open(self) -> None:
         """Open by content: what a name looks like, or what a playlist inside mentions, is never opened."""
         try:
-            self._bytes = _nameless(self._content)
+            self._bytes = nameless(self._content)
         except OSError as error:
             raise Rejected("unreadable", f"it cannot be read: {error.strerror}") from error
         try:
-            self._container = _open_container(self._bytes)
+            self._container = open_container(self._bytes)
         except (av.FFmpegError, ValueError) as error:
             self._bytes.close()
             message = error.strerror if isinstance(error, av.FFmpegError) else str(error)
@@ -254,29 +252,6 @@ class MediaFile:
             if span.is_full:
                 return
         span.ended = True
-
-
-def _nameless(content: bytes | Path) -> BinaryIO:
-    """The content as a file without a name, so that neither its suffix nor its spelling can matter."""
-    if isinstance(content, bytes):
-        return io.BytesIO(content)
-    return open(os.open(content, os.O_RDONLY), "rb")
-
-
-def _open_container(content: BinaryIO) -> av.container.InputContainer:
-    """Open without ever following a reference to another file or host.
-
-    An mp4 states everything in its header; decoding frames to find it out, as other formats need, would cost more than
-    the seek.
-    """
-    beginning = content.read(8)
-    content.seek(0)
-    if not beginning:
-        raise ValueError("the file is empty")
-    options = {"protocol_whitelist": "none", "max_pixels": str(MAX_PIXELS)}
-    if beginning[4:] in _MP4_BOXES:
-        options["skip_frame"] = "all"
-    return av.open(content, options=options, metadata_errors="ignore")
 
 
 def _is_cover_art(stream: av.VideoStream) -> bool:

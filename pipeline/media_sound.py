@@ -15,9 +15,7 @@ from pipeline.record import Rejected
 
 MARGIN = 0.08  # seconds decoded on either side for the resampling filter; whole samples at all common rates
 JITTER = 0.05  # seconds between a frame's stated time and the end of the one before that still count as continuous
-# Samples. Larger buffers would be mapped anew for every call, at several times the cost of the work; becoming an array
-# frame by frame would cost more still.
-MIXED_AT_ONCE, RESAMPLED_AT_ONCE = 1 << 14, 1 << 15
+RESAMPLED_AT_ONCE = 1 << 15  # samples; what the filter works on stays in the processor's cache
 _INTEGER_SCALE = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31, "i8": 2.0**63}
 _CHANNEL_WEIGHT = {"FC": 1.0, "FL": 0.5**0.5, "FR": 0.5**0.5, "LFE": 0.0, "LFE2": 0.0}
 _OTHER_CHANNEL_WEIGHT = 0.5
@@ -81,19 +79,17 @@ class SoundSpan:
         return bool(self._batched or self._pieces)
 
     def _append(self, frame: av.AudioFrame, position: int) -> None:
-        kind = frame.layout.name, frame.format.name
-        if self._batched >= MIXED_AT_ONCE or position != self._next or kind != self._batch_kind:
+        kind = frame.layout.name, frame.format.name  # the queue itself would read channels that are not there
+        if position != self._next or kind != self._batch_kind:
             self._finish_batch()
         if not self._batched:
-            if kind != self._batch_kind:
-                self._weights = mixing_weights([channel.name for channel in frame.layout.channels])
             self._batch_start, self._batch_kind = position, kind
         frame.pts = None  # the queue insists on times of its own counting
         self._batch.write(frame)
 
     def _finish_batch(self) -> None:
         if self._batched:
-            self._pieces.append((self._batch_start, _to_float(self._weights, _channels_first(self._batch.read()))))
+            self._pieces.append((self._batch_start, _mixed(self._batch.read())))
             self._batch, self._batched = av.AudioFifo(), 0
 
     def resampled(self, rate: int, count: int) -> Sound:
@@ -136,6 +132,12 @@ def mixing_weights(channels: Sequence[str]) -> np.ndarray:
     """
     weights = np.array([_CHANNEL_WEIGHT.get(name, _OTHER_CHANNEL_WEIGHT) for name in channels], np.float32)
     return weights / weights.sum() if weights.any() else np.full(len(channels), 1 / len(channels), np.float32)
+
+
+def _mixed(frame: av.AudioFrame) -> np.ndarray:
+    """float32 (samples,), full scale 1, of a frame of any layout and sample type."""
+    weights = mixing_weights([channel.name for channel in frame.layout.channels])
+    return _to_float(weights, _channels_first(frame))
 
 
 def _channels_first(frame: av.AudioFrame) -> np.ndarray:

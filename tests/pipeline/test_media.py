@@ -188,6 +188,13 @@ class TestMoment:
         assert decode_clip(plain, DecodeOptions(short_side=64)).frame.shape == (64, 96, 3)
         assert decode_clip(plain, DecodeOptions(short_side=256)).frame.shape == (128, 192, 3)
 
+    def test_fragments_begin_where_their_first_stream_does(self, clips, clip_maker, plain: Path) -> None:
+        """Their header knows no times: pictures that are reordered start two frames late, the sound at zero."""
+        cut = clips.remux(plain, "fragments.mp4", movflags="frag_keyframe+empty_moov+default_base_moof")
+        with MediaFile(cut) as media:
+            assert (media.facts.zero, media.facts.audio_start) == (0.0, 0.0)
+            assert clip_maker.number_of(media.picture_at(3.0).pixels) == 75 - 2
+
     @DECODERS
     def test_pre_roll_hidden_by_an_edit_list(self, clips, clip_maker, plain: Path, decode) -> None:
         """A stream copy from 2.6 s starts at the keyframe of 2.0 s; players show 2.6 s first, and so do we."""
