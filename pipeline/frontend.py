@@ -82,7 +82,8 @@ def spectrogram(waveform: np.ndarray, front_end: FrontEnd = FRONT_ENDS[DEFAULT])
 def _segments(waveform: np.ndarray, front_end: FrontEnd) -> np.ndarray:
     """(frames, n_fft) view of the overlapping windows."""
     if front_end.centred:
-        waveform = np.pad(waveform, front_end.n_fft // 2, mode="reflect")
+        half = front_end.n_fft // 2
+        waveform = np.concatenate((waveform[half:0:-1], waveform, waveform[-2 : -half - 2 : -1]))
     windows = np.lib.stride_tricks.sliding_window_view(waveform, front_end.n_fft)
     return windows[:: front_end.hop][: front_end.frames]
 

@@ -15,7 +15,6 @@ from pipeline.record import Rejected
 
 MARGIN = 0.08  # seconds decoded on either side for the resampling filter; whole samples at all common rates
 JITTER = 0.05  # seconds between a frame's stated time and the end of the one before that still count as continuous
-RESAMPLED_AT_ONCE = 1 << 15  # samples; what the filter works on stays in the processor's cache
 _INTEGER_SCALE = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31, "i8": 2.0**63}
 _CHANNEL_WEIGHT = {"FC": 1.0, "FL": 0.5**0.5, "FR": 0.5**0.5, "LFE": 0.0, "LFE2": 0.0}
 _OTHER_CHANNEL_WEIGHT = 0.5
@@ -104,10 +103,10 @@ class SoundSpan:
             buffer[inside] = piece[max(0, -position) :][: max(0, len(buffer) - inside.start)]
         if not np.isfinite(buffer).all():
             raise Rejected("corrupt", "the sound decodes to values that are no numbers")
-        samples = resample(buffer, self._rate, rate)[round(MARGIN * rate) :][:count]
         first, last, hole = self._extent(rate, count)
-        samples = np.pad(samples, (0, count - len(samples)))
-        samples[:first] = samples[last:] = 0.0
+        covered = resample(buffer, self._rate, rate)[round(MARGIN * rate) :][first:last]
+        samples = np.zeros(count, np.float32)
+        samples[first : first + len(covered)] = covered
         return Sound(samples, first, last, hole, self.errors, data_end)
 
     def _extent(self, rate: int, count: int) -> tuple[int, int, float]:
@@ -163,11 +162,9 @@ def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     graph.threads = 1  # av.AudioResampler starts a pool of threads for every call
     source = graph.add("abuffer", sample_rate=str(rate), sample_fmt="flt", channel_layout="mono", time_base=f"1/{rate}")
     graph.link_nodes(source, graph.add("aresample", str(wanted)), graph.add("abuffersink")).configure()
-    for start in range(0, len(samples), RESAMPLED_AT_ONCE):
-        part = samples[np.newaxis, start : start + RESAMPLED_AT_ONCE]
-        frame = av.AudioFrame.from_ndarray(part, format="flt", layout="mono")
-        frame.sample_rate = rate
-        graph.push(frame)
+    frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="flt", layout="mono")
+    frame.sample_rate = rate
+    graph.push(frame)
     graph.push(None)
     return np.concatenate([piece.to_ndarray()[0] for piece in _pulled(graph)])
 
