@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pipeline.archives import BROKEN, ForwardReader, is_compressed
 from pipeline.companion import NOTHING, Wanted, check_proposals, companion_members
+from pipeline.machine import is_machines_fault
 from pipeline.record import FACTS, FRAME, SPECTROGRAM, Rejected
-from pipeline.remote import Place, RemotePath, StorageLost, place
+from pipeline.remote import Place, RemotePath, place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,8 +80,10 @@ def main() -> None:
             members = make_record(Request(**json.loads(line)))
         except Rejected as verdict:
             _answer(answers, {"reason": verdict.reason, "message": verdict.message})
-        except StorageLost as loss:
-            _answer(answers, {"lost": str(loss)})
+        except OSError as failure:
+            if not is_machines_fault(failure):
+                raise
+            _answer(answers, {"lost": f"Decoding cannot go on: {failure}"})
         else:
             _answer(answers, {"sizes": {name: len(content) for name, content in members.items()}}, members)
 
@@ -203,9 +206,9 @@ class ClipReader:
                 return content, hashlib.sha256(content).hexdigest()
             with open(content, "rb") as handle:
                 return content, hashlib.file_digest(handle, "sha256").hexdigest()
-        except StorageLost:  # no fault of this clip: the run must end, not the clip
-            raise
         except BROKEN as error:
+            if isinstance(error, OSError) and is_machines_fault(error):
+                raise
             raise Rejected("unreadable", f"{type(error).__name__}: {error}") from error
 
     def _content(self, request: Request) -> bytes | Path:

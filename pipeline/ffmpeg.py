@@ -18,6 +18,7 @@ import ffmpeg
 import numpy as np
 
 from manifests.errors import InputError
+from pipeline.machine import MachineFailed
 
 GLOBAL_OPTIONS = ("-nostdin", "-hide_banner", "-filter_threads", "1", "-filter_complex_threads", "1")
 ERROR_LINES = 5
@@ -55,7 +56,7 @@ def run(graph: ffmpeg.Stream, *, input: bytes | None = None, timeout: float, log
     """Run an ffmpeg-python output graph; `input` feeds `pipe:0`, what the graph writes to `pipe:1` is returned.
 
     Give encoders `threads=1`, as `file_input` does for decoders: ffmpeg has no such option for a whole command.
-    Raises FfmpegFailed, or FfmpegTimeout after `timeout` seconds.
+    Raises FfmpegFailed, FfmpegTimeout after `timeout` seconds, MachineFailed when the binary cannot be started.
     """
     return run_logged(graph, input=input, timeout=timeout, log_level=log_level)[0]
 
@@ -65,13 +66,16 @@ def run_logged(
 ) -> tuple[bytes, str]:
     """As `run`, and also return what ffmpeg wrote on stderr (filters such as `showinfo` report there)."""
     command = ffmpeg.compile(graph, cmd=[binary(), *GLOBAL_OPTIONS, "-loglevel", log_level], overwrite_output=True)
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        process_group=0,
-    )
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            process_group=0,
+        )
+    except OSError as error:
+        raise MachineFailed(f"{command[0]} cannot be started: {error.strerror}") from error
     try:
         output, log = process.communicate(input, timeout)
     except subprocess.TimeoutExpired as error:

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, ParamSpec, TypeVar, Union, cast
 
 from manifests.errors import InputError
+from pipeline.machine import MachineFailed
 
 _URL = re.compile(r"(?P<protocol>s3)://?(?P<path>.*)|[a-z][a-z0-9+.-]+://.*", re.DOTALL)  # a Path eats a slash
 BLOCK = 1 << 20  # bytes asked for at a time
@@ -24,7 +25,7 @@ Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 
-class StorageLost(OSError):
+class StorageLost(MachineFailed):
     """The storage does not answer, or refuses: no file's fault."""
 
 

@@ -4,6 +4,7 @@ Imported by the decoding process (`PYTHONPATH`), so crashes and hangs are real o
 named by FAKE_DECODER_LOG: one line per clip that reached a decoder.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -34,6 +35,9 @@ def decode(content: bytes | Path, options: DecodeOptions) -> DecodedClip:
             os._exit(3)
         case "raise":
             raise ValueError("a defect in the decoder")
+        case "full":  # until it is asked again
+            if Path(os.environ["FAKE_DECODER_LOG"]).read_text().split().count("full") == 1:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         case "print":
             print("noise on standard output")
         case "hang":
@@ -43,10 +47,8 @@ def decode(content: bytes | Path, options: DecodeOptions) -> DecodedClip:
             time.sleep(3600)
         case "sleep":
             time.sleep(float(rest[0]))
-        case "process":
-            raise Rejected("corrupt", str(os.getpid()))
-        case "modules":
-            raise Rejected("corrupt", f"loaded: {loaded_modules()}")
+        case "process" | "modules":
+            raise Rejected("corrupt", str(os.getpid()) if word == "process" else f"loaded: {loaded_modules()}")
         case "no_audio":
             raise Rejected("no_audio", "it has no sound")
     return picture_of(content, options)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +16,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from imageio_ffmpeg import get_ffmpeg_exe
 
 from manifests.errors import InputError, WorkFailed
 from pipeline.cluster import connected, run_all
 from pipeline.frontend import DEFAULT
-from pipeline.ingest import IngestRequest, prepare, run_ingest
+from pipeline.ingest import DECODERS, IngestRequest, prepare, run_ingest
 from pipeline.journal import Journal
 from pipeline.plan import Plan, automatic_shard_clips, load_shard
 from pipeline.record import Rejected
@@ -288,6 +290,31 @@ def test_a_full_disk_is_a_sentence_and_the_same_command_continues(tmp_path: Path
     assert [path.name for path in out.iterdir() if path.is_file()] == []
     run_ingest(request_for(source, out, shard_clips=8))
     assert len(ShardStore.open(out)) == 8
+
+
+def test_a_decoder_without_room_costs_no_clip_and_the_same_command_continues(tmp_path: Path) -> None:
+    request = request_for(corpus(tmp_path / "src", "ok 1", "full", "ok 2"), tmp_path / "out")
+    with pytest.raises(WorkFailed, match=r"No space left.*the same command continues"):
+        run_ingest(request)
+    run_ingest(request)
+    assert len(ShardStore.open(tmp_path / "out")) == 3
+    assert rejects(tmp_path / "out") == {}
+
+
+def test_an_ffmpeg_that_vanishes_costs_no_clip(tmp_path: Path, clips, monkeypatch: pytest.MonkeyPatch) -> None:
+    (source := tmp_path / "src").mkdir()
+    for number in range(3):
+        shutil.copy(clips.once("vanishing.mp4", seconds=1.0), source / f"c{number}.mp4")
+    (own := tmp_path / "bin" / "ffmpeg").parent.mkdir()
+    own.write_text(f'#!/bin/sh\nrm "$0"\nexec "{get_ffmpeg_exe()}" "$@"\n')
+    own.chmod(0o755)
+    request = request_for(source, tmp_path / "out", decoder=DECODERS["ffmpeg"])
+    with monkeypatch.context() as once:
+        once.setenv("PATH", f"{own.parent}:{os.environ['PATH']}")
+        with pytest.raises(WorkFailed, match="bin/ffmpeg cannot be started"):
+            run_ingest(request)
+    run_ingest(request)
+    assert len(ShardStore.open(tmp_path / "out")) == 3
 
 
 def test_other_options_or_sources_are_named(tmp_path: Path) -> None:
