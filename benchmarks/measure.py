@@ -42,16 +42,21 @@ def in_turns(
     cases: Iterable[Case],
     repeats: int,
     measured: Callable[[Callable[[], object]], float] = cpu_time,
+    in_stream: bool = False,
 ) -> dict[str, list[list[float]]]:
     """`result[name][i]`: what `measured` gave for contender `name` on case i, `repeats` times.
 
     Every case goes through all contenders, in random order, before the next case; one round before warms up.
+    in_stream: each turn begins with another case, unmeasured: what is asked is the cost of a case among many, not that
+    of waking up after another contender's processes have had the caches.
     """
     cases, draw = list(cases), random.Random(0)
     taken: dict[str, list[list[float]]] = {name: [[] for _ in cases] for name in contenders}
     for turn in range(repeats + 1):
         for number, case in enumerate(cases if turn else cases[:1]):
             for name in draw.sample(list(contenders), len(contenders)):
+                if in_stream:
+                    contenders[name](cases[number - 1])
                 seconds = measured(lambda name=name, case=case: contenders[name](case))
                 if turn:
                     taken[name][number].append(seconds)

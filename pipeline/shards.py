@@ -27,7 +27,11 @@ class ShardWriter:
     def __init__(self, handle: BinaryIO) -> None:
         self._stream = _HashedStream(handle)
         self._tar = tarfile.TarFile(
-            fileobj=cast(IO[bytes], self._stream), mode="w", format=tarfile.GNU_FORMAT, encoding="utf-8"
+            fileobj=cast(IO[bytes], self._stream),
+            mode="w",
+            format=tarfile.GNU_FORMAT,
+            encoding="utf-8",
+            copybufsize=1 << 20,  # members in one piece, not in sixteen
         )
         self.sha256 = ""
         self.size = 0
