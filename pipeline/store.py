@@ -64,7 +64,7 @@ class ShardStore:
         self.front_end = str(index["front_end"])
         self.short_side = int(cast(int, index["short_side"]))  # pixels; frames of smaller videos are stored smaller
         self.manifest_sha256 = str(index["manifest_sha256"])
-        self._descriptor = lru_cache(OPEN_SHARDS)(self._open_shard)
+        self._opened = lru_cache(OPEN_SHARDS)(self._open_shard)
         self._shards = table.column("shard").to_pylist()
         self._places = {
             member: (table.column(f"{name}_offset").to_numpy(), table.column(f"{name}_size").to_numpy())
@@ -143,7 +143,7 @@ class ShardStore:
     def content(self, shard: str, offset: int, size: int) -> bytes:
         """A piece of any tar of the folder; shorter where the tar ends before. InputError when there is no such tar."""
         if not isinstance(self.folder, RemotePath):
-            return os.pread(self._descriptor(shard).number, size, offset)
+            return self._opened(shard).read(size, offset)
         try:
             return (self.folder / shard).read_range(offset, size)
         except OSError as error:
@@ -166,9 +166,9 @@ class ShardStore:
         end = max(int(offsets[row]) + int(sizes[row]) for offsets, sizes in self._places.values())
         return -(-end // BLOCKSIZE) * BLOCKSIZE
 
-    def _open_shard(self, shard: str) -> "_Descriptor":
+    def _open_shard(self, shard: str) -> "_OpenShard":
         try:
-            return _Descriptor(Path(self.folder, shard))
+            return _OpenShard(Path(self.folder, shard))
         except OSError as error:
             raise self._unopened(shard, str(error.strerror)) from error
 
@@ -179,15 +179,18 @@ class ShardStore:
         )
 
 
-class _Descriptor:
-    """An open file, closed with its last reference."""
+class _OpenShard:
+    """An open file, closed with its last reference: never in the middle of a read, whichever thread forgets it."""
 
     def __init__(self, path: Path) -> None:
-        self.number = os.open(path, os.O_RDONLY)
+        self._descriptor = os.open(path, os.O_RDONLY)
+
+    def read(self, size: int, offset: int) -> bytes:
+        return os.pread(self._descriptor, size, offset)
 
     def __del__(self) -> None:
-        if hasattr(self, "number"):
-            os.close(self.number)
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)
 
 
 def decode_picture(content: bytes) -> "np.ndarray":

@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,16 @@ def test_a_forked_reader_and_its_parent_do_not_disturb_each_other(tmp_path: Path
         os._exit(0 if right else 1)
     assert all((store.spectrogram(row) == spectrogram_of(row)).all() for row in (0, 2, 1, 3) * 50)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_threads_share_a_store_that_forgets_open_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shard that one thread's question pushes out of the few kept open may be in another's middle of a read."""
+    monkeypatch.setattr("pipeline.store.OPEN_SHARDS", 1)
+    store = ShardStore.open(folder_of(tmp_path / "shards", 12, 1))
+    expected = [store.facts(row) for row in range(12)]
+    with ThreadPoolExecutor(8) as pool:
+        rows = np.random.default_rng(0).integers(0, 12, 20_000).tolist()
+        assert all(found == expected[row] for row, found in zip(rows, pool.map(store.facts, rows), strict=True))
 
 
 def test_an_unknown_key_names_key_and_folder(tmp_path: Path) -> None:
