@@ -1,4 +1,5 @@
 """Stage 2, shards to neighbours: embeddings of every clip, then exact nearest neighbours of every embedding.
 
-The search process never imports torch: FAISS and torch carry two OpenMP runtimes that do not share a process well.
+FAISS and torch never share a process, as their two OpenMP runtimes do not get along: only the networks of `index embed`
+and `index build-knn --backend torch` import torch.
 """

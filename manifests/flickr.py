@@ -1,9 +1,9 @@
 """Flickr-SoundNet annotations: one XML file per picture, several annotators, several boxes each.
 
-Read as six released parsers do (datasets sheet, 3.2): every child of the root is an annotator, every `bbox` below it
-a box whose first child is skipped and whose next four are integers xmin, ymin, xmax, ymax of a 256 x 256 picture.
-Other nodes are ignored; the released parsers append an empty list for them and then fail. A pixel needs two boxes to
-count fully (`consensus`), whoever drew them.
+Read as six released parsers do: every child of the root is an annotator, every `bbox` below it a box whose first child
+is skipped and whose next four are integers xmin, ymin, xmax, ymax of a 256 x 256 picture. Other nodes are ignored; the
+released parsers append an empty list for them and then fail. A pixel needs two boxes to count fully (`consensus`),
+whoever drew them.
 """
 
 import hashlib

@@ -1,9 +1,8 @@
 """Clip names: every spelling of a VGGSound clip on users' disks becomes one key, `<id>_<start:06d>`.
 
-YouTube ids are 11 characters that may hold `_` and start with `-`, so names are never split at the first `_`
-(datasets sheet, section 1.1: 27,501 of 190,228 listed ids contain one). Three spellings are in use:
-`<id>_<seconds>`, `<id>_<start ms>_<end ms>` and `v<id>_<start s>_<end s>_out`; a ten-second window tells
-milliseconds (end - start = 10000) from seconds (10).
+YouTube ids are 11 characters that may hold `_` and start with `-`, so names are never split at the first `_` (27,501 of
+190,228 listed ids contain one). Three spellings are in use: `<id>_<seconds>`, `<id>_<start ms>_<end ms>` and
+`v<id>_<start s>_<end s>_out`; a ten-second window tells milliseconds (end - start = 10000) from seconds (10).
 """
 
 import re

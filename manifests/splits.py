@@ -1,8 +1,8 @@
 """Lists of clips and what they have to do with one another: overlap of training with test, coverage of what is there.
 
-Released lists come in a dozen layouts (datasets sheet, section 0): bare ids, ids with .jpg, .wav or .mp4, whole paths,
-millisecond names, one to four csv columns, JSON annotations, pairs. `read_ids` takes them all and gives canonical keys,
-so that "vggss_144k contains 3,709 of the 5,158 test clips" is one intersection.
+Released lists come in a dozen layouts: bare ids, ids with .jpg, .wav or .mp4, whole paths, millisecond names, one to
+four csv columns, JSON annotations, pairs. `read_ids` takes them all and gives canonical keys, so that "vggss_144k
+contains 3,709 of the 5,158 test clips" is one intersection.
 """
 
 import hashlib

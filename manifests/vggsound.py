@@ -1,7 +1,7 @@
 """Label lists: which clip carries which label and split, in every spelling found beside VGGSound-like corpora.
 
-`read_labels` recognises the format from the content (datasets sheet, sections 1.2, 3.3, 5, 6, 7) and answers with a row
-per clip key. Ingest joins these rows to the clips it finds; of several rows of one clip the first is kept, and counted.
+`read_labels` recognises the format from the content and answers with a row per clip key. Ingest joins these rows to the
+clips it finds; of several rows of one clip the first is kept, and counted.
 """
 
 import re

@@ -1,7 +1,7 @@
 """VGG-SS annotations: `vggss.json`, the test set most of the field reports.
 
 A JSON list of {"file", "class", "bbox"}, boxes as fractions x1, y1, x2, y2 of the whole (squashed) frame. The released
-file has 5,158 clips and 5,941 boxes, 12 of them with an uninitialised corner (-2.88e16): datasets sheet, section 2.
+file has 5,158 clips and 5,941 boxes, 12 of them with an uninitialised corner (-2.88e16).
 """
 
 from pathlib import Path

@@ -36,7 +36,7 @@ def ingest(
     ] = "shards",
     meta: Annotated[
         list[Path] | None,
-        typer.Option(help="Label list (vggsound.csv and others, csv or json). Without it, a csv in --src is used."),
+        typer.Option(help="Label list (vggsound.csv and others, csv or json). Without it, one in --src is."),
     ] = None,
     moment: Annotated[
         str,

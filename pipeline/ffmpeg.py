@@ -1,8 +1,8 @@
 """The one place that starts the ffmpeg binary: an ffmpeg-python graph in, its standard output or a named failure out.
 
-Users are the synthetic corpus and the overlay writer (`encode_video`) and the second decoder (`media_ffmpeg`). The
-binary is the one on PATH, or else the static one that imageio-ffmpeg carries. Every run is one single-threaded process
-in a process group of its own, without a shell, killed as a group when its time is over.
+Users are the synthetic corpus (`encode_video`) and the second decoder (`media_ffmpeg`). The binary is the one on
+PATH, or else the static one that imageio-ffmpeg carries. Every run is one single-threaded process in a process group
+of its own, without a shell, killed as a group when its time is over.
 """
 
 import contextlib

@@ -1,9 +1,9 @@
 """Pictures and sounds that lie apart: which picture belongs to which sound, for users who have no videos any more.
 
 `sources` hands over what its walk met; nothing here touches the disk. Who belongs together is told by names alone, as
-every released loader of this field does (datasets sheet, 1.1, 3.1, 3.2, 5): `frames/<id>.jpg` beside `audio/<id>.wav`,
-`<id>/image_050.jpg` beside `<id>.wav`, `<id>.mp4/00000003.jpg` beside `<id>.mp4.mp3`, `<video>_1.png` to `_5.png`
-beside `<video>.wav`. Folder names only decide between several sounds of one name.
+every released loader of this field does: `frames/<id>.jpg` beside `audio/<id>.wav`, `<id>/image_050.jpg` beside
+`<id>.wav`, `<id>.mp4/00000003.jpg` beside `<id>.mp4.mp3`, `<video>_1.png` to `_5.png` beside `<video>.wav`. Folder
+names only decide between several sounds of one name.
 """
 
 import re

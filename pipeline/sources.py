@@ -1,9 +1,9 @@
 """What lies in a source folder: every clip in it, every file that must be refused, every label list beside it.
 
 The first step of ingest and all of `pipeline inspect SRC`. The walk trusts no folder name: any file with a video's
-suffix, loose or inside a tar, is a clip; its stem decides key and layout (datasets sheet, sections 1.1 and 8); loose
-pictures and sounds that belong together are one too (`pipeline.pairs`). Names are data: leading dashes, newlines and
-bytes that are not UTF-8 pass unharmed; links out of the tree are refused.
+suffix, loose or inside a tar, is a clip; its stem decides key and layout; loose pictures and sounds that belong
+together are one too (`pipeline.pairs`). Names are data: leading dashes, newlines and bytes that are not UTF-8 pass
+unharmed; links out of the tree are refused.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The `training` command: run, evaluate, score, embed, report, localize, pretrain, import, methods."""
+"""The `training` command and its subcommands, from `run` to `protocols`: options and help; the work is elsewhere."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-FORMATS = "vggss, flickr, extended, avsbench, music, is3, vpo, ave or parquet"
+FORMATS = "vggss, flickr, extended, avsbench_s4, avsbench_ms3, music, is3, vpo, ave or parquet"
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Shards = Annotated[Path | None, typer.Option(help="shard folder; default: the one the run was trained on")]
 
@@ -74,7 +74,8 @@ def evaluate(
 @app.command()
 def score(
     maps: Annotated[
-        Path, typer.Option(help="maps.npz: names (N,), maps (N, h, w), optionally object_maps, confidence")
+        Path,
+        typer.Option(help="maps.npz: names (N,), maps (N, h, w), optionally object_maps, confidence; or embeddings"),
     ],
     truth: Annotated[Path, typer.Option(help="annotations, in the format named")],
     format: Annotated[str, typer.Option(help=FORMATS)] = "vggss",

@@ -120,9 +120,7 @@ class Evaluation(Section):
     """How the finished run is scored."""
 
     truth: Path | None = Field(None, description="annotations of the test set")
-    format: str = Field(
-        "vggss", description="of the annotations: vggss, flickr, extended, avsbench, music, is3, parquet"
-    )
+    format: str = Field("vggss", description="of the annotations, as `training evaluate --format`")
     negatives: Path | None = Field(None, description="csv of silent pairs of an extended set")
     test_set: str = "vggss"
     protocols: tuple[str, ...] = ("ezvsl", "adaptive")

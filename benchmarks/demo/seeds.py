@@ -2,7 +2,7 @@
 
 Runs the very lines of `make demo` (corpus, pretraining and training all seeded anew) in a folder of its own per seed:
 
-    python benchmarks/demo/seeds.py --work /tmp/demo-seeds --seeds 0 1 2 --out benchmarks/demo/seeds.json
+    python -m benchmarks.demo.seeds --work seeds --seeds 0 1 2 --out benchmarks/demo/seeds.json
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """The residual trunk of the whole field: torchvision's ResNet blocks without head, cut and strided as papers need.
 
-Two forks of ResNet-18 matter more than any loss (methods sheet, section 0.1): stage 4 at stride 32 (EZ-VSL, SLAVC,
+Two forks of ResNet-18 matter more than any loss: stage 4 at stride 32 (EZ-VSL, SLAVC,
 FNAC; 7 x 7 maps of 224 px) or kept at stride 16 (LVS, SSL-TIE, alignment; 14 x 14). Fewer blocks, fewer stages or
 narrower ones give the small trunks a laptop can train. Parameter names are torchvision's, so its weights load.
 """

@@ -1,6 +1,6 @@
 """Two inequalities no table of this field can break; where one does, two measurements share a row.
 
-A published column that fails them is worth knowing about before it is compared with (evaluation sheet, 4.3 and 5.6).
+A published column that fails them is worth knowing about before it is compared with.
 """
 
 from training.evaluation.detection import always_on_f1

@@ -1,6 +1,6 @@
 """Extended sets: does the model know when nothing in the picture sounds? AP and max-F1, as coded and as textbook.
 
-At a confidence threshold d and an IoU cut g (evaluation sheet, section 5):
+At a confidence threshold d and an IoU cut g:
     TP = positives with confidence >= d and iou >= g;  FN = positives below d
     FP = positives with confidence >= d and iou < g, plus negatives with confidence >= d
 so a confident but misplaced positive is a false positive that leaves the recall, which therefore always ends at 1.

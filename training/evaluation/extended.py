@@ -2,7 +2,7 @@
 
 Published AP and max-F1 are the "coded" ones; the textbook ones stand beside them, and so does the F1 of always
 answering "it sounds". Which positives join each kind of negative in the paper's table is not published, so F1 per kind
-is averaged over seeded draws of as many positives as negatives (evaluation sheet, section 7).
+is averaged over seeded draws of as many positives as negatives.
 """
 
 from typing import Any

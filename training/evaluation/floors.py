@@ -1,7 +1,7 @@
 """What a number is worth: scores of answers that neither look nor listen, and the best any answer could reach.
 
-On VGG-SS under the top-half rule a centred disc reaches 34.02 and the ceiling is 50.54 (evaluation sheet, 4.3): a score
-without these two beside it says little.
+On VGG-SS under the top-half rule a centred disc reaches 34.02 and the ceiling is 50.54: a score without these two
+beside it says little.
 """
 
 import zlib

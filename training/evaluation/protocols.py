@@ -1,8 +1,7 @@
 """Protocols: what exactly each released evaluator does between a raw map and a binary mask, as named frozen records.
 
-"cIoU" in five papers is five measurements (evaluation sheet, section 0). A preset names the code it reproduces in
-`source`; results carry the whole record, and numbers of two protocols never share a column. `dataclasses.replace`
-makes a variant; give it a new name.
+"cIoU" in five papers is five measurements. A preset names the code it reproduces in `source`; results carry the whole
+record, and numbers of two protocols never share a column. `dataclasses.replace` makes a variant; give it a new name.
 """
 
 from dataclasses import asdict, dataclass, replace

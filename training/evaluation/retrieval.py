@@ -1,7 +1,7 @@
 """Cross-modal retrieval: R@K from picture to sound and back, with the pair similarity named and ties not forgiven.
 
 No released code computes the table of the Cross-Modal Alignment paper, and its text does not name the similarity of a
-pair (evaluation sheet, section 9), so results carry `similarity`. A rank counts the strictly larger scores plus half of
+pair, so results carry `similarity`. A rank counts the strictly larger scores plus half of
 the tied wrong ones: a constant matrix then scores as chance does, not R@1 = 1.
 """
 

@@ -1,7 +1,8 @@
 """Clips for the gallery: picture and spectrogram from the shards, sound from the source video where it still is.
 
-Shards keep no waveform, and a spectrogram without phase is not the sound: nothing is reconstructed. The three seconds
-are cut again from where the ingest's plan says the video lies, after its hash has shown that it is the same file.
+The shards themselves keep no waveform (a companion of `--audio context` is not read here), and a spectrogram without
+phase is not the sound: nothing is reconstructed. The three seconds are cut again from where the ingest's plan says
+the video lies, after its hash has shown that it is the same file.
 """
 
 import hashlib
