@@ -25,9 +25,9 @@ def nameless(content: bytes | Path) -> BinaryIO:
 def open_container(content: BinaryIO) -> av.container.InputContainer:
     """Open without ever following a reference to another file or host.
 
-    The header of an mp4 states everything, but in one that is cut into fragments: there, as in other formats, packets
-    must be read to find out, which costs more than the seek, and decoding some of them more still. Raises
-    av.FFmpegError or ValueError where nothing opens it.
+    The header of an mp4 states codecs, sizes and rates; decoding frames to find them out, as other formats need, would
+    cost more than the seek. Packets are read all the same: without an edit list, or cut into fragments, only they tell
+    when a stream starts. Raises av.FFmpegError or ValueError where nothing opens it.
     """
     beginning = content.read(8)
     content.seek(0)
@@ -36,13 +36,4 @@ def open_container(content: BinaryIO) -> av.container.InputContainer:
     options = {"protocol_whitelist": "none", "max_pixels": str(MAX_PIXELS)}
     if beginning[4:] in _MP4_BOXES:
         options["skip_frame"] = "all"
-        container = _opened(content, options | {"probesize": "32"})
-        if all(stream.frames for stream in container.streams):
-            return container
-        container.close()
-        content.seek(0)
-    return _opened(content, options)
-
-
-def _opened(content: BinaryIO, options: dict[str, str]) -> av.container.InputContainer:
     return av.open(content, options=options, metadata_errors="ignore")

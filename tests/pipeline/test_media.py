@@ -188,9 +188,18 @@ class TestMoment:
         assert decode_clip(plain, DecodeOptions(short_side=64)).frame.shape == (64, 96, 3)
         assert decode_clip(plain, DecodeOptions(short_side=256)).frame.shape == (128, 192, 3)
 
-    def test_fragments_begin_where_their_first_stream_does(self, clips, clip_maker, plain: Path) -> None:
-        """Their header knows no times: pictures that are reordered start two frames late, the sound at zero."""
-        cut = clips.remux(plain, "fragments.mp4", movflags="frag_keyframe+empty_moov+default_base_moof")
+    @pytest.mark.parametrize(
+        "flags",
+        [
+            {"movflags": "frag_keyframe+empty_moov+default_base_moof"},
+            {"movflags": "frag_keyframe"},
+            {"use_editlist": 0, "avoid_negative_ts": "make_zero"},
+        ],
+    )
+    def test_a_header_without_times_begins_with_its_first_stream(self, clips, clip_maker, plain: Path, flags) -> None:
+        """Pictures that are reordered start two frames late there, the sound at zero."""
+        name = f"timeless-{'-'.join(map(str, flags.values()))}.mp4"
+        cut = clips.remux(plain, name, **flags)
         with MediaFile(cut) as media:
             assert (media.facts.zero, media.facts.audio_start) == (0.0, 0.0)
             assert clip_maker.number_of(media.picture_at(3.0).pixels) == 75 - 2
