@@ -17,9 +17,10 @@ import av
 import numpy as np
 from av.stream import Discard, Disposition
 
+from pipeline.machine import is_machines_fault
 from pipeline.media_open import nameless, open_container
 from pipeline.media_picture import MAX_PIXELS, Run, check_size, decode_all, decode_packet, read_run, upright
-from pipeline.media_sound import Sound, SoundSpan
+from pipeline.media_sound import Sound, SoundSpan, check_rate
 from pipeline.record import Rejected
 
 CLOCK_SLACK = 1e-5  # containers count microseconds: a frame at 5.0 s is one at or before 5.0 s
@@ -86,6 +87,8 @@ class MediaFile:
         try:
             self._bytes = nameless(self._content)
         except OSError as error:
+            if is_machines_fault(error):
+                raise
             raise Rejected("unreadable", f"it cannot be read: {error.strerror}") from error
         try:
             self._container = open_container(self._bytes)
@@ -109,6 +112,7 @@ class MediaFile:
         self._video = first_decodable(moving, "no_video", "moving picture")
         self._audio = first_decodable(list(self._container.streams.audio), "no_audio", "sound")
         check_size(self._video.codec_context.width, self._video.codec_context.height)
+        check_rate(self._audio.codec_context.sample_rate)
         for stream in (self._video, self._audio):
             stream.codec_context.thread_count = 1
         self._video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
@@ -167,7 +171,9 @@ class MediaFile:
             stream.discard = Discard.default if stream in streams else Discard.all
         try:
             yield from self._container.demux(*streams)
-        except av.FFmpegError:  # a file that was cut off; whether what is missing was needed is judged by the caller
+        # A file that was cut off, or damage that looks like a new stream (PyAV knows none); whether what is missing was
+        # needed is judged by the caller.
+        except (av.FFmpegError, IndexError):
             return
 
     def _rewind(self, stream: av.stream.Stream | None, seconds: float | None) -> None:

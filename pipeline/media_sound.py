@@ -14,6 +14,7 @@ from av.filter import Graph
 from pipeline.record import Rejected
 
 MARGIN = 0.08  # seconds decoded on either side for the resampling filter; whole samples at all common rates
+MAX_RATE = 768_000  # Hz; the highest that is recorded with. A header may claim billions, and memory follows it
 JITTER = 0.05  # seconds between a frame's stated time and the end of the one before that still count as continuous
 _INTEGER_SCALE = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31, "i8": 2.0**63}
 _CHANNEL_WEIGHT = {"FC": 1.0, "FL": 0.5**0.5, "FR": 0.5**0.5, "LFE": 0.0, "LFE2": 0.0}
@@ -58,9 +59,8 @@ class SoundSpan:
     def add(self, frame: av.AudioFrame, seconds: float | None) -> None:
         """Lay a frame down at its time, or right after the one before when its time is unknown or only jitters."""
         rate, samples = frame.sample_rate, frame.samples  # a clip has hundreds of frames, and PyAV's properties cost
-        if self._rate and rate != self._rate:
-            raise Rejected("corrupt", f"the sound changes from {self._rate} to {rate} Hz")
-        self._rate = rate
+        if rate != self._rate:
+            self._begin(rate)
         position = self._next if seconds is None else round((seconds - self.start + MARGIN) * self._rate)
         if self._has_sound and abs(position - self._next) <= JITTER * self._rate:
             position = self._next
@@ -71,6 +71,12 @@ class SoundSpan:
             self._batched += samples
         self._next = position + samples
         self.reached = self._next / self._rate + self.start - MARGIN
+
+    def _begin(self, rate: int) -> None:
+        if self._rate:
+            raise Rejected("corrupt", f"the sound changes from {self._rate} to {rate} Hz")
+        check_rate(rate)
+        self._rate = rate
 
     @property
     def _has_sound(self) -> bool:
@@ -122,6 +128,12 @@ class SoundSpan:
         begin, end = min(begin for begin, _ in inside), max(end for _, end in inside)
         first, last = round(begin / self._rate * rate), min(count, round(end / self._rate * rate))
         return first, last, (end - begin - sum(stop - start for start, stop in inside)) / self._rate
+
+
+def check_rate(rate: int) -> None:
+    """Bound what a small file can make us allocate. Raises Rejected."""
+    if rate > MAX_RATE:
+        raise Rejected("corrupt", f"its sound claims {rate} samples a second; none has more than {MAX_RATE}")
 
 
 def mixing_weights(channels: Sequence[str]) -> np.ndarray:

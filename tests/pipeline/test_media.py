@@ -1,7 +1,9 @@
 """Decoding truth: every real file's verdict, the frame of a full decode, sound in its place, and made-up oddities."""
 
+import io
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -15,6 +17,7 @@ from pipeline.ffmpeg import file_input
 from pipeline.media import DecodeOptions, decode_clip, fill_span, is_static
 from pipeline.media_ffmpeg import decode_clip_ffmpeg
 from pipeline.media_file import MediaFile
+from pipeline.media_open import open_container
 from pipeline.media_picture import SCALING, Run
 from pipeline.media_sound import Sound, mixing_weights
 from pipeline.record import FLAGS, Rejected
@@ -410,6 +413,37 @@ class TestBroken:
         middle = len(content) // 2
         content[middle - 30_000 : middle] = np.random.default_rng(0).bytes(30_000)
         assert _reason(decode_clip, bytes(content)) == "corrupt"
+
+    def test_a_stream_that_appears_on_the_way_ends_the_data(self, plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """PyAV knows no stream that the header did not announce, and says IndexError where damage looks like one."""
+
+        class Torn:
+            def __init__(self, container: av.container.InputContainer) -> None:
+                self.container = container
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(self.container, name)
+
+            def demux(self, *streams: av.stream.Stream) -> Iterator[av.Packet]:
+                yield from islice(self.container.demux(*streams), 10)
+                raise IndexError("list index out of range")
+
+        monkeypatch.setattr(media_file, "open_container", lambda content: Torn(open_container(content)))
+        assert _reason(decode_clip, plain) == "corrupt"
+
+    def test_a_rate_that_nobody_records_with_is_refused(self) -> None:
+        """Its three seconds would take 24 GB."""
+        buffer = io.BytesIO()
+        with av.open(buffer, "w", format="matroska") as container:
+            video = container.add_stream("mpeg4", rate=10)
+            video.width = video.height = 64
+            sound = container.add_stream("pcm_s16le", rate=2_000_000_000, layout="mono")
+            for value in range(40):
+                container.mux(video.encode(av.VideoFrame.from_ndarray(np.full((64, 64, 3), value, np.uint8))))
+            frame = av.AudioFrame.from_ndarray(np.full((1, 200_000), 1000, np.int16), "s16", "mono")
+            frame.sample_rate = 2_000_000_000
+            container.mux(sound.encode(frame))
+        assert _reason(decode_clip, buffer.getvalue()) == "corrupt"
 
     @DECODERS
     def test_missing_streams(self, clips, plain: Path, decode) -> None:
