@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pipeline.archives import BROKEN, ForwardReader, is_compressed
 from pipeline.companion import NOTHING, Wanted, check_proposals, companion_members
-from pipeline.machine import is_machines_fault
+from pipeline.machine import check_still_there, is_machines_fault
 from pipeline.record import FACTS, FRAME, SPECTROGRAM, Rejected
 from pipeline.remote import Place, RemotePath, place
 
@@ -66,6 +66,11 @@ class Request:
     moment: float | str
     sound: str | None = None
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the clip lies in an archive that can only be read from its beginning."""
+        return self.member is not None and is_compressed(self.file)
+
 
 def main() -> None:
     """Serve requests from stdin until it closes; argv[1] holds the Settings."""
@@ -73,7 +78,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is a row of the rejects, not gigabytes of core files
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints must not write into the answers
-    make_record = record_maker(settings_from(sys.argv[1]))
+    make_record = record_maker(settings_from(sys.argv[1]), lambda: _answer(answers, {"read": True}))
     _answer(answers, {"ready": True})
     for line in sys.stdin.buffer:
         try:
@@ -101,9 +106,12 @@ def _answer(answers: BinaryIO, header: Mapping[str, object], members: Mapping[st
     answers.flush()
 
 
-def record_maker(settings: Settings) -> Callable[[Request], dict[str, bytes]]:
+def record_maker(
+    settings: Settings, unpacked: Callable[[], None] = lambda: None
+) -> Callable[[Request], dict[str, bytes]]:
     """A function from request to the record's members by name (`pipeline.record.MEMBERS`) and those of its companions
-    (`pipeline.companion`); it may raise Rejected."""
+    (`pipeline.companion`); it may raise Rejected. `unpacked` is called when a clip of a compressed archive was found
+    in it, which may take long: all that lies before it is unpacked as well."""
     from pipeline.frontend import FRONT_ENDS, spectrogram
     from pipeline.media import DecodeOptions
     from pipeline.media_pair import decode_pair
@@ -119,6 +127,8 @@ def record_maker(settings: Settings) -> Callable[[Request], dict[str, bytes]]:
     def make(request: Request) -> dict[str, bytes]:
         options = DecodeOptions(moment=request.moment, short_side=settings.short_side, front_end=front_end)
         content, sha256 = reader.read(request)
+        if request.is_compressed:
+            unpacked()
         sound: bytes | Path | None = None
         if request.sound is None:
             clip = decode(content, options)
@@ -209,6 +219,8 @@ class ClipReader:
         except BROKEN as error:
             if isinstance(error, OSError) and is_machines_fault(error):
                 raise
+            if isinstance(error, FileNotFoundError) and isinstance(path := place(request.file), Path):
+                check_still_there(path)
             raise Rejected("unreadable", f"{type(error).__name__}: {error}") from error
 
     def _content(self, request: Request) -> bytes | Path:

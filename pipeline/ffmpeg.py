@@ -6,6 +6,7 @@ of its own, without a shell, killed as a group when its time is over.
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -22,6 +23,7 @@ from pipeline.machine import MachineFailed
 
 GLOBAL_OPTIONS = ("-nostdin", "-hide_banner", "-filter_threads", "1", "-filter_complex_threads", "1")
 ERROR_LINES = 5
+NOT_RUNNABLE = (126, 127)  # how a loader or a shell ends that cannot start the program itself
 
 
 class FfmpegFailed(Exception):
@@ -85,6 +87,8 @@ def run_logged(
     text = log.decode(errors="replace")
     if process.returncode:
         last_lines = "; ".join(text.strip().splitlines()[-ERROR_LINES:])
+        if process.returncode in NOT_RUNNABLE or os.strerror(errno.ENOSPC) in text:
+            raise MachineFailed(f"{command[0]} ended with code {process.returncode}: {last_lines}")
         raise FfmpegFailed(f"ffmpeg ended with code {process.returncode}: {last_lines}")
     return output, text
 

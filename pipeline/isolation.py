@@ -4,6 +4,7 @@ One child serves all clips of a worker (its imports are paid once); it is restar
 a decoder that segfaults, exits or never returns costs exactly the clip it was given.
 """
 
+import fcntl
 import json
 import os
 import select
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from typing import BinaryIO, cast
@@ -22,6 +24,7 @@ from pipeline.record import Rejected
 
 START_SECONDS = 120.0  # imports from a cold, shared disk
 PIPE_BYTES = 1 << 20  # a record passes at once; the kernel's own 64 KiB would take several turns
+SKIP_SECONDS = 3600.0  # to find a clip in a compressed archive, which a new child unpacks from its beginning
 RECYCLE_AFTER = 5_000  # clips per child: decoders leak
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # Frames are larger than malloc's mmap threshold: each would be mapped, zeroed and given back to the kernel. Keeping
@@ -44,6 +47,14 @@ class DecoderTimeout(Exception):
 
 def _cause(code: int) -> str:
     return f"the decoder was killed by {signal.Signals(-code).name}" if code < 0 else f"the decoder exited with {code}"
+
+
+def _kill_session(leader: int) -> None:
+    """Kill what an ended child leaves behind: an ffmpeg that hangs has a process group of its own, but no session."""
+    for process in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getsid(process) == leader:
+                os.kill(process, signal.SIGKILL)
 
 
 @cache
@@ -82,7 +93,10 @@ class Decoder:
             stdin = cast(BinaryIO, child.stdin)
             stdin.write(json.dumps(asdict(request)).encode() + b"\n")
             stdin.flush()
-            header, rest = self._line(deadline)
+            header, rest = self._line(deadline + SKIP_SECONDS * request.is_compressed)
+            if "read" in header:
+                deadline = time.monotonic() + timeout
+                header, rest = self._line(deadline, rest)
         except BrokenPipeError:
             raise self._death() from None
         if "lost" in header:
@@ -103,15 +117,17 @@ class Decoder:
 
     def _start(self) -> subprocess.Popen[bytes]:
         """A child that has imported its decoder; WorkFailed when it cannot: that is no clip's fault."""
+        self._scratch = tempfile.TemporaryDirectory(prefix="decoder-")  # goes with the child, however that ends
         self._child = subprocess.Popen(
             [sys.executable, "-m", "pipeline.decoder_process", json.dumps(asdict(self._settings))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            pipesize=PIPE_BYTES,
-            env=os.environ | ONE_THREAD | KEEP_MEMORY,
+            env=os.environ | ONE_THREAD | KEEP_MEMORY | {"TMPDIR": self._scratch.name},
             start_new_session=True,  # Ctrl-C is for the run, not for the clip that happens to be decoded
         )
+        with suppress(OSError):  # a user may hold 64 MiB in pipes: 32 decoders have less then, and need more turns
+            fcntl.fcntl(cast(BinaryIO, self._child.stdout), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._served = 0
         try:
             self._line(time.monotonic() + START_SECONDS)
@@ -129,12 +145,14 @@ class Decoder:
     def _reap(self) -> int:
         child = cast(subprocess.Popen[bytes], self._child)
         code = child.wait()
+        _kill_session(child.pid)
         for pipe in (child.stdin, child.stdout):
             try:
                 cast(BinaryIO, pipe).close()
             except BrokenPipeError:  # an unsent request in the buffer of a dead child's pipe
                 continue
         self._child = None
+        self._scratch.cleanup()
         return code
 
     def _death(self) -> DecoderDied:
@@ -145,9 +163,8 @@ class Decoder:
 
     # --- reading with a deadline ---
 
-    def _line(self, deadline: float) -> tuple[dict[str, object], bytes]:
-        """One answer's header and the bytes that came with it."""
-        received = b""
+    def _line(self, deadline: float, received: bytes = b"") -> tuple[dict[str, object], bytes]:
+        """One answer's header and the bytes that came with it; `received` came with the one before."""
         while b"\n" not in received:
             received += self._receive(1 << 16, deadline)
         line, rest = received.split(b"\n", 1)

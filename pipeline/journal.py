@@ -11,6 +11,7 @@ rare; which clip is decoded next is only sent once an earlier attempt at the sha
 import json
 import uuid
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -43,6 +44,11 @@ class Journal:
     def rejected(self, key: str, verdict: Rejected) -> None:
         """Keep a verdict that must survive this worker."""
         self._append({"key": key, "reason": verdict.reason, "message": verdict.message})
+
+    def interrupted(self) -> None:
+        """Say that this attempt ends, and not because of the clip that was started last."""
+        with suppress(OSError):  # the disk that is full may be this one
+            self._append({"interrupted": ""})
 
     def _append(self, entry: dict[str, str]) -> None:
         self._lines.add(json.dumps(entry) + "\n")

@@ -39,7 +39,7 @@ _BROKEN_PICTURE = re.compile(r"\[vist#.*Error submitting packet to decoder: (.*)
 
 
 def decode_clip_ffmpeg(
-    content: bytes | Path, options: DecodeOptions = DecodeOptions(), *, timeout: float = 60.0
+    content: bytes | Path, options: DecodeOptions = DecodeOptions(), *, timeout: float = 3600.0
 ) -> DecodedClip:
     """Decode one file with the ffmpeg binary. Raises Rejected with its verdict, as `media.decode_clip` does."""
     with MediaFile(content) as media:

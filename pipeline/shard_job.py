@@ -151,6 +151,9 @@ class ShardJob:
             if verdict.reason in ("decoder_crash", "timeout"):
                 journal.rejected(clip.key, verdict)
             raise
+        except BaseException:  # disk, storage, Ctrl-C: whatever ends the run now, it was not this clip
+            journal.interrupted()
+            raise
 
     def _request(self, clip: Clip) -> Request:
         root, moment = self.roots[clip.root], self.options.moment

@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -294,11 +296,56 @@ def test_a_full_disk_is_a_sentence_and_the_same_command_continues(tmp_path: Path
 
 def test_a_decoder_without_room_costs_no_clip_and_the_same_command_continues(tmp_path: Path) -> None:
     request = request_for(corpus(tmp_path / "src", "ok 1", "full", "ok 2"), tmp_path / "out")
-    with pytest.raises(WorkFailed, match=r"No space left.*the same command continues"):
-        run_ingest(request)
+    for _ in range(3):  # as often as deaths of workers would blame a clip
+        with pytest.raises(WorkFailed, match=r"No space left.*the same command continues"):
+            run_ingest(request)
     run_ingest(request)
     assert len(ShardStore.open(tmp_path / "out")) == 3
     assert rejects(tmp_path / "out") == {}
+
+
+def test_a_disk_that_is_gone_ends_the_run_a_file_that_is_gone_is_rejected(tmp_path: Path) -> None:
+    source, out = corpus(tmp_path / "src", "ok 1", "ok 2", "ok 3"), tmp_path / "out"
+    planned(request_for(source, out))
+    unmounted = source.rename(tmp_path / "unmounted")
+    source.mkdir()
+    with pytest.raises(WorkFailed, match="is its disk mounted on every worker"):
+        ingest_shards(out, 0, 1, timeout=20.0)
+    source.rmdir()
+    unmounted.rename(source)
+    (source / "c001.mp4").unlink()
+    counts = ingest_shards(out, 0, 1, timeout=20.0)
+    assert (counts.records, counts.reasons) == (2, {"unreadable": 1})
+
+
+def test_the_way_to_a_clip_in_a_compressed_archive_is_not_the_clips_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_SLOW_SKIP", "1")
+    (tmp_path / "src").mkdir()
+    with tarfile.open(tmp_path / "src" / "clips.tar.gz", "w:gz") as archive:
+        for path in sorted(corpus(tmp_path / "loose", "ok 1", "hang", "ok 2").iterdir()):
+            archive.add(path, path.name)
+    run_ingest(request_for(tmp_path / "src", tmp_path / "out", timeout=1.0))
+    assert rejects(tmp_path / "out") == {"clips.tar.gz!c001.mp4": "timeout"}
+
+
+def test_an_ffmpeg_that_hangs_leaves_nothing_behind(tmp_path: Path, clips, monkeypatch: pytest.MonkeyPatch) -> None:
+    (source := tmp_path / "src").mkdir()
+    shutil.copy(clips.once("vanishing.mp4", seconds=1.0), source / "c0.mp4")
+    (own := tmp_path / "bin" / "ffmpeg").parent.mkdir()
+    own.write_text(f'#!/bin/sh\necho $$ > "{tmp_path}/pid"\nexec sleep 1000\n')
+    own.chmod(0o755)
+    (scratch := tmp_path / "scratch").mkdir()
+    monkeypatch.setenv("PATH", f"{own.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    request = request_for(source, tmp_path / "out", decoder=DECODERS["ffmpeg"], timeout=3.0)
+    with pytest.raises(WorkFailed):
+        run_ingest(request)
+    assert rejects(tmp_path / "out") == {"c0.mp4": "timeout"}
+    assert _is_dead(int((tmp_path / "pid").read_text()))
+    assert [path for path in scratch.rglob("*") if path.name == "content"] == []
 
 
 def test_an_ffmpeg_that_vanishes_costs_no_clip(tmp_path: Path, clips, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,6 +362,12 @@ def test_an_ffmpeg_that_vanishes_costs_no_clip(tmp_path: Path, clips, monkeypatc
             run_ingest(request)
     run_ingest(request)
     assert len(ShardStore.open(tmp_path / "out")) == 3
+
+
+def _is_dead(process: int) -> bool:
+    """Gone, or only waiting for an init that is in no hurry to notice."""
+    status = Path(f"/proc/{process}/status")
+    return not status.exists() or "State:\tZ" in status.read_text()
 
 
 def test_other_options_or_sources_are_named(tmp_path: Path) -> None:
