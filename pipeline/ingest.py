@@ -43,6 +43,7 @@ from pipeline.shard_job import (
     PLAN,
     ShardSummary,
     ingest_shards,
+    is_whole,
     marker_path,
     read_marker,
     reject_row,
@@ -51,6 +52,7 @@ from pipeline.shard_job import (
 from pipeline.sources import Listing, list_sources
 from pipeline.store import INDEX, MANIFEST, REJECTS
 
+ATTEMPTS = 3  # at a shard that another worker interferes with
 DECODERS = {"pyav": "pipeline.media:decode_clip", "ffmpeg": "pipeline.media_ffmpeg:decode_clip_ffmpeg"}
 
 
@@ -205,7 +207,22 @@ def announce(listing: Listing, labels: Labels) -> None:
 
 
 def make_shards(request: IngestRequest, plan: Plan) -> None:
-    """Have every unfinished shard made, here or on the cluster."""
+    """Have every unfinished shard made, and those made again that two attempts crossed in."""
+    for _ in range(ATTEMPTS):
+        _make_missing(request, plan)
+        crossed = [shard for shard in range(len(plan.shards)) if not is_whole(request.out, shard)]
+        if not crossed:
+            return
+        for shard in crossed:
+            marker_path(request.out, shard).unlink()
+    raise WorkFailed(
+        f"Shard {crossed[0]} of {request.out} keeps changing after it was finished: another ingest, or a worker of an "
+        "earlier one, still writes there. End it, then repeat the command."
+    )
+
+
+def _make_missing(request: IngestRequest, plan: Plan) -> None:
+    """Here or on the cluster."""
     out = request.out.resolve()
     tasks = [task for task in plan.tasks if not all(marker_path(out, shard).exists() for shard in task)]
     missing = sum(len(plan.shards[shard]) for task in tasks for shard in task)

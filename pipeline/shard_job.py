@@ -4,6 +4,7 @@ Every clip is decoded behind `pipeline.isolation`; then tar, manifest rows and m
 shard with a marker is done for ever, one without is done again from its start: nothing half-written counts as done.
 """
 
+import io
 import json
 import os
 from collections import Counter, defaultdict
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline.companion import COMPANION_SCHEMA, companion_name, kind_of
 from pipeline.decoder_process import Request, Settings
-from pipeline.files import replacing, write_whole
+from pipeline.files import write_whole
 from pipeline.isolation import Decoder, shared_decoder
 from pipeline.journal import Journal, forget
 from pipeline.plan import IngestOptions, load_head, load_shard
@@ -82,6 +83,16 @@ def read_marker(out: Place, shard: int) -> ShardSummary:
     )
 
 
+def is_whole(out: Place, shard: int) -> bool:
+    """Whether a finished shard's files are those its marker speaks of.
+
+    A worker that was thought lost may go on beside the one that took over. Both write the same bytes, unless one of
+    them met a timeout: then a tar of one and rows of the other would put pictures under wrong keys.
+    """
+    files = json.loads(marker_path(out, shard).read_bytes())["files"]
+    return all((out / name).exists() and (out / name).stat().st_size == size for name, size in files.items())
+
+
 @dataclass
 class ShardJob:
     """One shard being made."""
@@ -95,6 +106,7 @@ class ShardJob:
     rows: list[dict[str, object]] = field(default_factory=list)
     companion_rows: dict[str, list[dict[str, object]]] = field(default_factory=lambda: defaultdict(list))
     rejects: list[dict[str, str]] = field(default_factory=list)
+    files: dict[str, int] = field(default_factory=dict)  # what this attempt wrote, relative to `out`, and its bytes
 
     def run(self) -> None:
         """Write tar, rows and marker, in this order; the tar only when a clip succeeded."""
@@ -119,6 +131,7 @@ class ShardJob:
             for each in (path, *companions.values()):
                 each.unlink()
             return None
+        self.files |= {path.name: writer.size} | {companions[kind].name: each.size for kind, each in beside.items()}
         return {"name": path.name, "size": writer.size, "sha256": writer.sha256}
 
     def _add(self, clip: Clip, journal: Journal, writer: ShardWriter, beside: dict[str, ShardWriter]) -> None:
@@ -179,21 +192,25 @@ class ShardJob:
     def _publish(self, clips: list[Clip], tar: dict[str, object] | None) -> None:
         marker = marker_path(self.out, self.shard)
         marker.parent.mkdir(exist_ok=True)
-        with replacing(rows_path(self.out, self.shard)) as handle:
-            pq.write_table(pa.Table.from_pylist(self.rows, MANIFEST_SCHEMA), handle)
+        self._write_rows(rows_path(self.out, self.shard), self.rows, MANIFEST_SCHEMA)
         for kind in self.options.companions.kinds:
-            with replacing(rows_path(self.out, self.shard, kind)) as handle:
-                pq.write_table(pa.Table.from_pylist(self.companion_rows[kind], COMPANION_SCHEMA), handle)
+            self._write_rows(rows_path(self.out, self.shard, kind), self.companion_rows[kind], COMPANION_SCHEMA)
         facts = {
             "clips": len(clips),
             "records": len(self.rows),
             "bytes_read": sum(clip.size for clip in clips),
             "tar": tar,
-            "rows": rows_path(self.out, self.shard).name,
+            "files": self.files,
             "flags": Counter(flag for row in self.rows for flag in row["flags"]),
             "rejects": self.rejects,
         }
         write_whole(marker, json.dumps(facts, indent=1, sort_keys=True).encode())
+
+    def _write_rows(self, path: Place, rows: list[dict[str, object]], schema: pa.Schema) -> None:
+        content = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows, schema), content)
+        write_whole(path, content.getvalue())
+        self.files[f"{DONE}/{path.name}"] = len(content.getvalue())
 
 
 def manifest_row(shard: str, facts: dict[str, object], places: dict[str, Member]) -> dict[str, object]:

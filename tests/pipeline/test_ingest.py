@@ -22,12 +22,13 @@ from imageio_ffmpeg import get_ffmpeg_exe
 
 from manifests.errors import InputError, WorkFailed
 from pipeline.cluster import connected, run_all
+from pipeline.decoder_process import Request, Settings, record_maker
 from pipeline.frontend import DEFAULT
 from pipeline.ingest import DECODERS, IngestRequest, prepare, run_ingest
 from pipeline.journal import Journal
-from pipeline.plan import Plan, automatic_shard_clips, load_shard
+from pipeline.plan import Plan, automatic_shard_clips, load_head, load_shard
 from pipeline.record import Rejected
-from pipeline.shard_job import ingest_shards, marker_path
+from pipeline.shard_job import ShardJob, ingest_shards, is_whole, marker_path
 from pipeline.store import ShardStore
 
 FAKE = "fake_decoders:decode"
@@ -245,7 +246,7 @@ if __name__ == "__main__":
         ("the clips are planned, the plan not closed", "pipeline.plan", "save_head", 1, 0),
         ("the first shard is begun", "pipeline.shard_job", "load_shard", 1, 0),
         ("half of the second tar is written", "pipeline.shard_job", "manifest_row", 7, 1),
-        ("the second tar is there, its rows are not", "pipeline.shard_job", "rows_path", 3, 2),
+        ("the second tar is there, its rows are not", "pipeline.shard_job", "rows_path", 2, 2),
         ("the second shard is finished, its journal there", "pipeline.shard_job", "forget", 2, 2),
         ("the manifest is there, the rejects are not", "pipeline.ingest", "_write_table", 2, 3),
         ("all is there but the index", "pipeline.ingest", "write_whole", 1, 3),
@@ -267,6 +268,36 @@ def test_kill_9_at_this_moment(tmp_path: Path, moment: str, module: str, name: s
     run_ingest(replace(request, out=tmp_path / "undisturbed"))
     assert fingerprints(out) == fingerprints(tmp_path / "undisturbed")
     assert not [*out.rglob(".*"), *out.glob("journal/*")]
+
+
+class OneTooSlow:
+    """A decoder in whose hands one clip takes too long."""
+
+    def __init__(self, key: str) -> None:
+        self._key, self._make = key, record_maker(Settings(FAKE, 256, DEFAULT))
+
+    def decode(self, request: Request, timeout: float) -> dict[str, bytes]:
+        if request.key == self._key:
+            raise Rejected("timeout", f"no answer within {timeout:g} seconds")
+        return self._make(request)
+
+
+def test_two_workers_that_cross_in_one_shard_leave_none_of_it(tmp_path: Path) -> None:
+    """One was thought lost and goes on: its tar comes last, the rows and the marker are the other's."""
+    request = request_for(corpus(tmp_path / "src", "ok 1", "ok 2", "ok 3"), tmp_path / "out")
+    planned(request)
+    out, clips = tmp_path / "out", load_shard(tmp_path / "out" / "plan", 0)
+    first, second = (ShardJob(out, 0, *load_head(out / "plan"), OneTooSlow(key), 20.0) for key in ("", "c000"))
+    journals = [Journal(out / "journal", 0) for _ in range(2)]
+    tar_of_second = second._write(clips, journals[1])
+    tar_of_first = first._write(clips, journals[0])
+    first._publish(clips, tar_of_first)
+    assert is_whole(out, 0)
+    second._publish(clips, tar_of_second)
+    assert not is_whole(out, 0)
+    run_ingest(request)
+    store = ShardStore.open(out)
+    assert [store.facts(row)["key"] for row in range(len(store))] == store.keys == ["c001", "c002"]
 
 
 def test_two_ingests_into_one_folder(tmp_path: Path) -> None:
