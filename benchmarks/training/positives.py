@@ -14,8 +14,6 @@ import argparse
 import hashlib
 import io
 import json
-import os
-import platform
 import statistics
 import tempfile
 import time
@@ -28,6 +26,7 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
+from benchmarks.measure import record, write
 from index.embed import rows_of_split
 from index.neighbours import Neighbours
 from index.random_lists import build, request
@@ -56,8 +55,7 @@ def main() -> None:
         rounds = [{name: seconds(stream, options) for name, stream in streams.items()} for _ in range(options.rounds)]
     rates = {name: [options.steps * options.batch / turn[name] for turn in rounds] for name in CONTENDERS}
     report = summary(rates, options)
-    out = options.out or Path(__file__).with_name("positives-cpu.json")
-    out.write_text(json.dumps(report, indent=2) + "\n")
+    write(options.out or Path(__file__).with_name("positives-cpu.json"), report)
     print(json.dumps(report, indent=2))
 
 
@@ -70,7 +68,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--steps", type=int, default=3, help="batches per turn")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--machine", choices=("idle", "shared"), default="idle", help="was it busy with other work?")
+    parser.add_argument("--machine", choices=("shared", "quiet"), default="shared", help="said in the JSON")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
@@ -135,18 +133,14 @@ def _row(key: str, places: dict) -> dict[str, object]:
 
 def summary(rates: dict[str, list[float]], options: argparse.Namespace) -> dict[str, object]:
     own = rates["own"]
-    hardware = {"cores": os.cpu_count(), "machine": platform.machine(), "load_average": round(os.getloadavg()[0], 1)}
     return {
-        "command": f"python -m benchmarks.training.positives --machine {options.machine}",
+        **record("benchmarks/training/positives.py", ("torch",), options.machine),
         "clips": "given" if options.shards else options.clips,
         "config": options.config,
         "k": options.k,
         "batch": options.batch,
         "steps": options.steps,
         "rounds": options.rounds,
-        "machine": options.machine,
-        "hardware": hardware,
-        "versions": {"torch": torch.__version__, "python": platform.python_version()},
         "samples_per_cpu_second": {name: round(statistics.median(turns), 1) for name, turns in rates.items()},
         "cpu_time_against_own": {
             name: round(statistics.median(a / b for a, b in zip(own, turns, strict=True)), 2)
