@@ -23,7 +23,7 @@ from pipeline.companion import COMPANION_SCHEMA, NOTHING, Wanted, check_proposal
 from pipeline.console import progress, summary
 from pipeline.files import read_table, remove_leftovers, replacing, write_whole
 from pipeline.frontend import DEFAULT
-from pipeline.journal import forget
+from pipeline.journal import end_attempts, forget
 from pipeline.labels import Labels, find_labels
 from pipeline.plan import (
     IngestOptions,
@@ -96,6 +96,7 @@ def run_ingest(request: IngestRequest) -> None:
             report(out, plan, total(out, plan), seconds=None)
             return
         with _explained(out):
+            end_attempts(out / JOURNAL)
             make_shards(request, plan)
             _tidy(out)  # after workers that were lost on the way
             forget(out / JOURNAL)

@@ -2,7 +2,8 @@
 
 Every attempt at a shard appends to a file of its own (two workers may hold the same shard when one was cut off). A
 verdict once written holds for every later attempt. A worker that dies from outside (killed, out of power) leaves a clip
-unfinished without being its fault, so only a clip that was in flight at several deaths is given up.
+unfinished without being its fault, so only a clip that was in flight at several deaths within one run is given up; what
+was in flight when a whole run ended is nobody's fault.
 
 Object storage cannot append: there every entry sends the attempt's journal again. That is cheap for verdicts, which are
 rare; which clip is decoded next is only sent once an earlier attempt at the shard has died.
@@ -15,10 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.files import write_whole
 from pipeline.record import Rejected
 from pipeline.remote import Place, RemotePath
 
 DEATHS_BEFORE_BLAME = 3
+INTERRUPTED = {"interrupted": ""}  # nobody's fault
 
 
 class Journal:
@@ -48,7 +51,7 @@ class Journal:
     def interrupted(self) -> None:
         """Say that this attempt ends, and not because of the clip that was started last."""
         with suppress(OSError):  # the disk that is full may be this one
-            self._append({"interrupted": ""})
+            self._append(INTERRUPTED)
 
     def _append(self, entry: dict[str, str]) -> None:
         self._lines.add(json.dumps(entry) + "\n")
@@ -106,6 +109,14 @@ def read_verdicts(folder: Place, shard: int) -> dict[str, Rejected]:
         for key, deaths in unfinished.items()
         if deaths >= DEATHS_BEFORE_BLAME
     }
+
+
+def end_attempts(folder: Place) -> None:
+    """Say of every attempt so far that it ended with its run, however that ended."""
+    for path in folder.glob("*.jsonl"):
+        entries = _entries(path)
+        if entries and "started" in entries[-1]:
+            write_whole(path, "".join(json.dumps(entry) + "\n" for entry in [*entries, INTERRUPTED]).encode())
 
 
 def _entries(path: Place) -> list[dict[str, str]]:

@@ -8,7 +8,7 @@ import pytest
 from pipeline.decoder_process import Request, Settings
 from pipeline.frontend import DEFAULT
 from pipeline.isolation import Decoder, DecoderDied
-from pipeline.journal import Journal, forget, read_verdicts
+from pipeline.journal import Journal, end_attempts, forget, read_verdicts
 from pipeline.record import Rejected
 
 
@@ -54,6 +54,8 @@ def test_the_journal_keeps_verdicts_and_blames_only_repeated_deaths(tmp_path: Pa
         "in flight": "decoder_crash",
     }
     assert read_verdicts(tmp_path, 5) == {}
+    end_attempts(tmp_path)
+    assert read_verdicts(tmp_path, 4).keys() == {"bad"}, "the run ended three times, not a worker of it"
     forget(tmp_path, 4)
     assert list(tmp_path.iterdir()) == []
 
