@@ -4,6 +4,7 @@ A plain tar is read at random by offset; a compressed one only forwards, so its 
 task reads them all in one pass. Member names are data: absolute paths, `..` and links are refused, never followed.
 """
 
+import bz2
 import hashlib
 import json
 import lzma
@@ -12,7 +13,10 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
+from functools import partial
+from itertools import chain
 from pathlib import PurePosixPath
+from typing import Any
 
 from pipeline.files import write_whole
 from pipeline.remote import Place, RemotePath, Status, StorageLost
@@ -23,6 +27,13 @@ LARGEST_NAME = 1 << 20  # bytes of a long name or of other words about a member,
 # Bytes that a compressed archive may unpack to: videos hardly shrink, one made to fill a machine does 1,000-fold.
 MOST_UNPACKED, MOST_UNPACKED_RATIO = 4 << 30, 100
 WORDS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+STEP = 1 << 16  # bytes that are read, and unpacked to, at a time
+UNPACKERS = (
+    (b"\x1f\x8b", partial(zlib.decompressobj, wbits=16 + zlib.MAX_WBITS)),
+    (b"BZh", bz2.BZ2Decompressor),
+    (b"\xfd7zXZ", lzma.LZMADecompressor),
+    (b"]\0\0\x80", lzma.LZMADecompressor),
+)
 BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
 
 
@@ -118,11 +129,50 @@ class _StrictHeader(tarfile.TarInfo):
 
 
 def _open(path: Place) -> tarfile.TarFile:
-    """A stream for compressed archives (`r|*` never seeks back), a seekable reader for plain ones."""
-    mode = "r|*" if is_compressed(path.name) else "r:"
+    """A stream for compressed archives (`r|` never seeks back), a seekable reader for plain ones."""
+    if is_compressed(path.name):
+        return tarfile.open(fileobj=_Unpacked(path), mode="r|", bufsize=STEP, tarinfo=_StrictHeader, errorlevel=1)
     if isinstance(path, RemotePath):
-        return tarfile.open(fileobj=path.open("rb"), mode=mode, tarinfo=_StrictHeader, errorlevel=1)
-    return tarfile.open(path, mode, tarinfo=_StrictHeader, errorlevel=1)
+        return tarfile.open(fileobj=path.open("rb"), mode="r:", tarinfo=_StrictHeader, errorlevel=1)
+    return tarfile.open(path, "r:", tarinfo=_StrictHeader, errorlevel=1)
+
+
+class _Unpacked:
+    """All that a compressed archive unpacks to; the library leaves out what follows its first compressed stream."""
+
+    def __init__(self, path: Place) -> None:
+        self._pieces = _unpack(path)
+
+    def read(self, size: int) -> bytes:
+        """The next bytes: never more than STEP, which is what the library asks for; none at the end."""
+        return next(self._pieces, b"")
+
+
+def _unpack(path: Place) -> Iterator[bytes]:
+    with path.open("rb") as handle:
+        packed = handle.read(STEP)
+        begin = next((begin for magic, begin in UNPACKERS if packed.startswith(magic)), None)
+        if begin is None:  # not compressed, whatever its name says
+            yield from chain([packed], iter(lambda: handle.read(STEP), b""))
+            return
+        unpacker = None
+        while packed:
+            unpacker = unpacker or begin()
+            yield from _unpack_piece(unpacker, packed)
+            packed = unpacker.unused_data if unpacker.eof else b""
+            if unpacker.eof:
+                unpacker, packed = None, packed.lstrip(b"\0")  # zeros may stand between streams and after the last
+            while not packed and (piece := handle.read(STEP)):
+                packed = piece if unpacker else piece.lstrip(b"\0")
+        if unpacker:
+            raise EOFError("the compressed data are cut off")
+
+
+def _unpack_piece(unpacker: Any, packed: bytes) -> Iterator[bytes]:
+    """In steps, as a few compressed bytes can claim gigabytes."""
+    while not unpacker.eof and (piece := unpacker.decompress(packed, STEP)):
+        packed = getattr(unpacker, "unconsumed_tail", b"")  # zlib hands back what the others keep
+        yield piece
 
 
 def _headers(archive: tarfile.TarFile, path: Place) -> Iterator[tarfile.TarInfo]:
@@ -132,6 +182,21 @@ def _headers(archive: tarfile.TarFile, path: Place) -> Iterator[tarfile.TarInfo]
         if info.offset_data + info.size > most:
             raise tarfile.ReadError(f"it unpacks to more than {most} bytes, as no archive of videos does")
         yield info
+    _check_end(archive, most)
+
+
+def _check_end(archive: tarfile.TarFile, most: float) -> None:
+    """Two blocks of zeros and only zeros after them: the library takes one block, or none at all, for an end."""
+    source = archive.fileobj
+    zeros = source.tell() - archive.offset
+    while piece := source.read(STEP):
+        if piece.strip(b"\0"):
+            raise tarfile.ReadError(f"data follow the zeros at byte {archive.offset}, where archives end")
+        zeros += len(piece)
+        if archive.offset + zeros > most:
+            raise tarfile.ReadError(f"it unpacks to more than {most} bytes, as no archive of videos does")
+    if zeros < 2 * tarfile.BLOCKSIZE:
+        raise tarfile.ReadError(f"it stops at byte {archive.offset + zeros} without an end, so it may be cut off")
 
 
 class ForwardReader:

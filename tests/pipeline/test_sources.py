@@ -1,8 +1,13 @@
 """The walk over a source folder: every layout recognised, nothing followed out of it, every name harmless."""
 
+import bz2
+import gzip
 import io
+import lzma
 import os
+import re
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.errors import InputError
+from pipeline import archives
 from pipeline.archives import LARGEST_MEMBER, ForwardReader, list_members
 from pipeline.labels import find_labels
 from pipeline.plan import cut_shards, unique_keys
@@ -198,6 +204,68 @@ def test_garbage_behind_the_first_member_is_no_end_of_archive(tmp_path: Path) ->
     listing = list_sources([tmp_path])
     assert keys(listing) == ["0"]
     assert [item.reason for item in listing.refusals] == ["unreadable"]
+
+
+def packed_in(suffix: str, content: bytes) -> bytes:
+    packers = {".tar": bytes, ".tar.gz": gzip.compress, ".tar.bz2": bz2.compress, ".tar.xz": lzma.compress}
+    return packers[suffix](content)
+
+
+def two_members(folder: Path) -> bytes:
+    """Two headers and contents of 1,024 bytes each, zeros from byte 2,048 on."""
+    return tar(folder / "whole", ("0.mp4", b"x" * 100), ("1.mp4", b"y" * 100)).read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tar.bz2", ".tar.xz"])
+@pytest.mark.parametrize(
+    ("damage", "kept", "message"),
+    [
+        (lambda whole: whole[:1024] + bytes(512) + whole[1536:], ["0"], "after 1 members.*data follow the zeros at"),
+        (lambda whole: bytes(512) + whole[512:], [], "after 0 members.*data follow the zeros at byte 0"),
+        (lambda whole: whole + whole, ["0", "1"], "after 2 members.*data follow the zeros at byte 2048"),
+        (lambda whole: whole[:1024], ["0"], "stops at byte 1024 without an end"),
+        (lambda whole: whole[: 2048 + 512], ["0", "1"], "stops at byte 2560 without an end"),
+    ],
+    ids=["a header of zeros", "the first too", "one archive after another", "cut between members", "cut in the end"],
+)
+def test_an_archive_ends_with_zeros_and_nothing_after_them(
+    tmp_path: Path, suffix: str, damage: Callable[[bytes], bytes], kept: list[str], message: str
+) -> None:
+    (tmp_path / f"a{suffix}").write_bytes(packed_in(suffix, damage(two_members(tmp_path))))
+    listing = list_sources([tmp_path])
+    assert keys(listing) == kept
+    (refusal,) = listing.refusals
+    assert (refusal.path, refusal.reason) == (f"a{suffix}", "unreadable")
+    assert re.search(message, refusal.message)
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tar.bz2", ".tar.xz"])
+@pytest.mark.parametrize("size", [2048 + 1024, 10240, 20480])
+def test_archives_end_with_any_number_of_zeros(tmp_path: Path, suffix: str, size: int) -> None:
+    whole = two_members(tmp_path)
+    (tmp_path / f"a{suffix}").write_bytes(packed_in(suffix, whole.ljust(size, b"\0")[:size]) + bytes(4096))
+    listing = list_sources([tmp_path])
+    assert (keys(listing), listing.refusals) == (["0", "1"], [])
+
+
+@pytest.mark.parametrize("suffix", [".tar.gz", ".tar.bz2", ".tar.xz"])
+def test_archives_compressed_in_parts_are_read_to_their_end(tmp_path: Path, suffix: str) -> None:
+    """As pigz, bgzip and pbzip2 write them; and archives joined by cat, which lost all but the first."""
+    whole, path = two_members(tmp_path), tmp_path / f"a{suffix}"
+    path.write_bytes(b"".join(packed_in(suffix, whole[start : start + 700]) for start in range(0, len(whole), 700)))
+    listing = list_sources([tmp_path])
+    assert (keys(listing), listing.refusals) == (["0", "1"], [])
+    assert ForwardReader(path).read(1) == b"y" * 100
+    path.write_bytes(packed_in(suffix, whole) * 2)
+    listing = list_sources([tmp_path])
+    assert (keys(listing), [refusal.reason for refusal in listing.refusals]) == (["0", "1"], ["unreadable"])
+
+
+def test_zeros_without_end_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MOST_UNPACKED", 1 << 20)
+    (tmp_path / "a.tar.bz2").write_bytes(bz2.compress(two_members(tmp_path) + bytes(16 << 20)))
+    (refusal,) = list_sources([tmp_path]).refusals
+    assert "after 2 members: ReadError: it unpacks to more than" in refusal.message
 
 
 # --- keys become unique ----------------------------------------------------------------------------------------------
