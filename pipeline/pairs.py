@@ -8,7 +8,7 @@ names only decide between several sounds of one name.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -24,6 +24,9 @@ ANNOTATED_PICTURES = ("125", "image_050")  # the picture at 5.0 s in the dumps o
 PICTURE_WITHIN_SECOND = 15 / 16  # AVSBench takes picture n at n - 1 + 15/16 seconds
 _SUFFIXES = re.compile(
     r"(\.(jpe?g|png|webp|bmp|wav|mp3|flac|og[ga]|opus|m4a|aac|mp4|mkv|webm|avi|mov))+$", re.IGNORECASE
+)
+_KIND = re.compile(
+    r"videos?|frames?|pictures?|images?|img|sounds?|audios?|aud|mp[34]|wavs?|flac|jpe?g|png|clips?", re.IGNORECASE
 )
 _NUMBERED = re.compile(r"(?P<video>.+)_(?P<number>[1-9]\d?)", re.DOTALL)
 
@@ -97,16 +100,42 @@ def join_key(path: str) -> str:
     return parse_clip_name(base_name(path)).key
 
 
-def pair_up(sounds: Sequence[str], pictures: Mapping[str, Sequence[str]], videos: Collection[str]) -> Pairing:
-    """Match sounds with `pictures` (names by folder). `videos` are the join keys of clips that need no pairing.
+class _Videos:
+    """Which clips are there as videos, and so need neither picture nor sound.
+
+    VGGSound's names tell clips apart wherever they lie. A name like 001 does so only where the folders correspond:
+    they are equal but for those that say what kind of file they hold (`raw_videos/dog/`, `audio_wav/dog/`).
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._places: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+        for path in paths:
+            self._places[join_key(path)].add(_place(str(PurePosixPath(path).parent)))
+
+    def replace(self, path: str) -> bool:
+        """Whether the picture or sound (or folder of pictures) is that of a video."""
+        places = self._places.get(join_key(path))
+        if not places:
+            return False
+        known = parse_clip_name(base_name(path)).start_seconds is not None
+        return known or _place(str(PurePosixPath(path).parent)) in places
+
+
+def _place(folder: str) -> tuple[str, ...]:
+    parts = PurePosixPath(folder).parts
+    return tuple(part for part in parts if not any(map(_KIND.fullmatch, re.split(r"[_ -]", part))))
+
+
+def pair_up(sounds: Sequence[str], pictures: Mapping[str, Sequence[str]], videos: Iterable[str]) -> Pairing:
+    """Match sounds with `pictures` (names by folder); clips that are among the paths `videos` need no pairing.
 
     AVSBench's numbered pictures, in a folder of the video's name, are paired even so: its boxes and masks are theirs.
     """
+    there = _Videos(videos)
     by_key: dict[str, list[str]] = defaultdict(list)
     of_videos: dict[str, list[str]] = defaultdict(list)
     for sound in sounds:
-        key = join_key(sound)
-        (of_videos if key in videos else by_key)[key].append(sound)
+        (of_videos if there.replace(sound) else by_key)[join_key(sound)].append(sound)
     result = Pairing()
     lonely: list[tuple[str, str]] = []
     for folder in sorted(pictures):
@@ -114,6 +143,7 @@ def pair_up(sounds: Sequence[str], pictures: Mapping[str, Sequence[str]], videos
             names: Sequence[str] = pictures[folder]
             if join_key(folder) in of_videos:
                 names = _pair_numbered(folder, names, of_videos, result)
+            names = _not_of_videos(folder, names, there, result)
             lonely += [(folder, name) for name in _pair_folder(folder, names, by_key, result)]
         else:
             result.unused += _suffixes(pictures[folder])
@@ -121,6 +151,13 @@ def pair_up(sounds: Sequence[str], pictures: Mapping[str, Sequence[str]], videos
     result.unused += _suffixes(sound for group in of_videos.values() for sound in group if sound not in used)
     _settle_the_lonely(lonely, by_key, result)
     return result
+
+
+def _not_of_videos(folder: str, names: Sequence[str], videos: _Videos, result: Pairing) -> list[str]:
+    whole = videos.replace(folder)
+    rest = [name for name in names if not whole and not videos.replace(str(PurePosixPath(folder, name)))]
+    result.unused += _suffixes(names) - _suffixes(rest)
+    return rest
 
 
 def _pair_folder(folder: str, names: Sequence[str], sounds: Mapping[str, list[str]], result: Pairing) -> list[str]:

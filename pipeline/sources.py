@@ -17,7 +17,7 @@ from manifests.errors import InputError
 from manifests.keys import parse_clip_name
 from manifests.vggsound import SPLIT_WORDS
 from pipeline.archives import is_archive, is_compressed, list_members
-from pipeline.pairs import PICTURE_SUFFIXES, SOUND_SUFFIXES, Apart, Pair, base_name, join_key, pair_up
+from pipeline.pairs import PICTURE_SUFFIXES, SOUND_SUFFIXES, Apart, Pair, base_name, pair_up
 from pipeline.remote import Place, StorageLost
 from pipeline.tree import Refusal, Tree, readable, tree_of
 
@@ -171,9 +171,9 @@ def _add_archive(listing: Listing, number: int, path: Place, relative: str) -> N
 
 
 def _add_pairs(listing: Listing, number: int, tree: Tree, apart: Apart) -> None:
-    """Make clips of the pictures and sounds that belong together; a video of the same name is the better source."""
+    """Make clips of the pictures and sounds that belong together; the video of the same clip is the better source."""
     apart.close()
-    videos = {join_key(clip.member or clip.path) for clip in listing.clips if clip.root == number and not clip.sound}
+    videos = (clip.member or clip.path for clip in listing.clips if clip.root == number and not clip.sound)
     found = pair_up(apart.sounds, apart.folders, videos)
     for pair in found.pairs:
         size = sum(map(tree.size_of, (pair.picture, pair.sound)))

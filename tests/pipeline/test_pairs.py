@@ -131,6 +131,45 @@ def test_pictures_of_avsbench_stay_beside_their_raw_videos(tmp_path: Path) -> No
     assert not listing.refusals
 
 
+def videos(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    return root
+
+
+def test_a_video_of_another_folder_takes_no_pair_away(tmp_path: Path) -> None:
+    tree(tmp_path, "other/001.jpg", "other/001.wav", "mine/002.jpg", "other/002.wav", "dump/frames/003/1.jpg")
+    tree(tmp_path, "dump/audio/003.wav")
+    listing = list_sources([videos(tmp_path, "mine/001.mp4", "mine/002.mp4", "mine/003.mp4")])
+    assert sorted(clip.display for clip in listing.clips) == [
+        "dump/frames/003/1.jpg + dump/audio/003.wav",
+        "mine/001.mp4",
+        "mine/002.mp4",
+        "mine/003.mp4",
+        "other/001.jpg + other/001.wav",
+    ]
+    assert [(item.path, item.reason) for item in listing.refusals] == [("other/002.wav", "no_video")]
+
+
+@pytest.mark.parametrize(
+    ("video", "extracted"),
+    [
+        ("dog/001.mp4", ["dog/001.jpg", "dog/001.wav"]),
+        ("videos/dog/001.mp4", ["frames/dog/001.jpg", "audio/dog/001.wav"]),
+        ("mine/raw_videos/001.mp4", ["mine/frames/001/1.jpg", "mine/frames/001/2.jpg", "mine/audio_wav/001.wav"]),
+        ("videos/4/5/6/1234.mp4", ["frames/videos/4/5/6/1234.mp4/00000003.jpg", "mp3/videos/4/5/6/1234.mp4.mp3"]),
+        (f"a/{VGGSOUND}.mp4", ["b/AbCdEfGh_-1_30000_40000/image_050.jpg", f"c/{VGGSOUND}.wav"]),
+    ],
+)
+def test_a_video_counts_before_its_own_pictures_and_sound(tmp_path: Path, video: str, extracted: list[str]) -> None:
+    tree(tmp_path, "frames/dog/own.jpg", "audio/dog/own.wav", *extracted)  # folders of pairs, where the lost are named
+    listing = list_sources([videos(tmp_path, video)])
+    assert sorted(clip.path for clip in listing.clips) == sorted([video, "frames/dog/own.jpg"])
+    assert not listing.refusals
+    assert listing.others.total() == len(extracted)
+
+
 def test_mixed_layouts_in_one_folder(tmp_path: Path) -> None:
     for corpus, (names, _, _) in LAYOUTS.items():
         if "SoundNet" not in corpus:
