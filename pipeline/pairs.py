@@ -8,7 +8,7 @@ names only decide between several sounds of one name.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -28,6 +28,7 @@ _SUFFIXES = re.compile(
 _KIND = re.compile(
     r"videos?|frames?|pictures?|images?|img|sounds?|audios?|aud|mp[34]|wavs?|flac|jpe?g|png|clips?", re.IGNORECASE
 )
+_ROOT = "."  # the source itself, as a path writes it
 _NUMBERED = re.compile(r"(?P<video>.+)_(?P<number>[1-9]\d?)", re.DOTALL)
 
 
@@ -54,8 +55,9 @@ class Pair:
 
 @dataclass
 class Pairing:
-    """Every pair, in path order; pictures and sounds without a partner in folders that hold pairs; and the count, by
-    suffix, of files that are neither: the other pictures of a clip's folder, masks, sounds of videos that are there."""
+    """Every pair, in path order; pictures and sounds without a partner where pairs lie; and the count, by suffix, of
+    files that are neither: the other pictures of a clip's folder, masks, pictures and sounds of videos that are there.
+    """
 
     pairs: list[Pair] = field(default_factory=list)
     lonely_pictures: list[str] = field(default_factory=list)
@@ -225,24 +227,52 @@ def nearest(folder: str, sounds: Sequence[str]) -> str:
 
 
 def _settle_the_lonely(lonely: Sequence[tuple[str, str]], sounds: Mapping[str, list[str]], result: Pairing) -> None:
-    """In a folder that holds pairs a file without a partner is a loss and named; elsewhere it is just another file."""
-    homes = {_home(pair) for pair in result.pairs}
-    lost: dict[str, int] = defaultdict(int)
-    for folder, name in lonely:
-        if folder in homes:
-            lost[str(PurePosixPath(folder, name))] += 1
-        elif str(PurePosixPath(folder).parent) in homes:
-            lost[folder] += 1
-        else:
-            result.unused += _suffixes([name])
-    result.lonely_pictures += sorted(lost)
+    """Where pairs lie a file without a partner is a loss and named; elsewhere it is just another file."""
     used = {pair.sound for pair in result.pairs}
-    folders = {str(PurePosixPath(sound).parent) for sound in used}
+    tops = [_tops(pair) for pair in result.pairs]
+    _settle_pictures(lonely, {top for top, _ in tops} - {()}, result)
+    of_sounds = {top for _, top in tops}
     for sound in sorted(each for group in sounds.values() for each in group if each not in used):
-        if str(PurePosixPath(sound).parent) in folders:
+        if _is_below(str(PurePosixPath(sound).parent), of_sounds):
             result.lonely_sounds.append(sound)
         else:
             result.unused += _suffixes([sound])
+
+
+def _settle_pictures(lonely: Sequence[tuple[str, str]], tops: set[tuple[str, ...]], result: Pairing) -> None:
+    """A picture is named itself; a folder of pictures, where other clips have one, stands for all in it."""
+    own = [pair for pair in result.pairs if _is_in_own_folder(pair)]
+    homes = {_home(pair) for pair in result.pairs} - {_ROOT}
+    with_dumps = homes | {_home(pair) for pair in own}
+    with_pairs = homes | {str(PurePosixPath(pair.picture).parent) for pair in result.pairs}
+    dumps = {_tops(pair)[0] for pair in own} - {()}
+    lost: set[str] = set()
+    for given, name in lonely:
+        folder = str(PurePosixPath(given))
+        if folder in with_pairs:
+            lost.add(str(PurePosixPath(folder, name)))
+        elif folder != _ROOT and (str(PurePosixPath(folder).parent) in with_dumps or _is_below(folder, dumps)):
+            lost.add(folder)
+        elif _is_below(folder, tops):
+            lost.add(str(PurePosixPath(folder, name)))
+        else:
+            result.unused += _suffixes([name])
+    result.lonely_pictures += sorted(lost)
+
+
+def _tops(pair: Pair) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The folders of all pictures and of all sounds, `frames` and `audio`: the first in which the two paths differ,
+    or the source's first folder where picture and sound lie together."""
+    pictures, sounds = PurePosixPath(_home(pair)).parts, PurePosixPath(pair.sound).parent.parts
+    same = [a == b for a, b in zip(pictures, sounds, strict=False)]
+    end = 1 if pictures == sounds else [*same, False].index(False) + 1
+    return pictures[:end], sounds[:end]
+
+
+def _is_below(folder: str, tops: Collection[tuple[str, ...]]) -> bool:
+    """Whether it is one of `tops` or inside; the source itself is the top of its own files only."""
+    parts = PurePosixPath(folder).parts
+    return any(parts[:end] in tops for end in range(min(1, len(parts)), len(parts) + 1))
 
 
 def _suffixes(names: Iterable[str]) -> Counter[str]:
@@ -252,5 +282,9 @@ def _suffixes(names: Iterable[str]) -> Counter[str]:
 def _home(pair: Pair) -> str:
     """The folder that holds the pictures of all clips: beside the picture, or one above a clip's own folder."""
     folder = PurePosixPath(pair.picture).parent
-    own = pair.naming == ONE_OF_MANY or (pair.number is not None and join_key(str(folder)) == join_key(pair.sound))
-    return str(folder.parent if own else folder)
+    return str(folder.parent if _is_in_own_folder(pair) else folder)
+
+
+def _is_in_own_folder(pair: Pair) -> bool:
+    folder = str(PurePosixPath(pair.picture).parent)
+    return pair.naming == ONE_OF_MANY or (pair.number is not None and join_key(folder) == join_key(pair.sound))

@@ -193,6 +193,39 @@ def test_what_has_no_partner_is_named_where_others_have_one(tmp_path: Path) -> N
     }
 
 
+@pytest.mark.parametrize(
+    ("paired", "lost", "left"),
+    [
+        (
+            ["frames/dog/1.jpg", "audio/dog/1.wav"],
+            {"audio/cat/2.wav": "no_video", "audio/cat/old/3.wav": "no_video", "frames/cow/7.jpg": "no_audio"},
+            ["README.png", "thumbs/dog/1x.jpg", "music.wav", "docs/figures/a.png"],
+        ),
+        (
+            ["frames/videos/4/5/6/1456.mp4/00000003.jpg", "mp3/videos/4/5/6/1456.mp4.mp3"],
+            {"mp3/videos/4/5/7/2457.mp4.mp3": "no_video", "frames/videos/1/2/3/3123.mp4": "no_audio"},
+            ["README.png"],
+        ),
+        (
+            ["corpus/frames/dog/1.jpg", "corpus/audio/dog/1.wav"],
+            {"corpus/audio/cat/2.wav": "no_video"},
+            ["corpus/thumbs/x.jpg", "corpus/README.png", "other/audio/9.wav"],
+        ),
+        (["Data/3/1.jpg", "Data/3/1.wav"], {"Data/4/2.wav": "no_video", "Data/5/6.jpg": "no_audio"}, ["thumbs/1x.jpg"]),
+        (["1456/001.jpg", "1456.wav"], {"gone": "no_audio", "2.wav": "no_video"}, ["README.png", "docs/figures/a.png"]),
+        (["1.jpg", "1.wav"], {"2.jpg": "no_audio", "3.wav": "no_video"}, ["thumbs/1x.jpg", "thumbs/4.wav"]),
+    ],
+)
+def test_what_has_no_partner_is_named_in_folders_without_any_pair(
+    tmp_path: Path, paired: list[str], lost: dict[str, str], left: list[str]
+) -> None:
+    single = [path if path.endswith((".jpg", ".wav", ".mp3")) else f"{path}/1.jpg" for path in lost]
+    listing = list_sources([tree(tmp_path, *paired, *single, *left)])
+    assert [(clip.path, clip.sound) for clip in listing.clips] == [tuple(paired)]
+    assert {item.path: item.reason for item in listing.refusals} == lost
+    assert listing.others.total() == len(left)
+
+
 def test_sounds_of_one_name_go_to_the_picture_they_lie_near() -> None:
     sounds = ["audio/x.wav", "extend_audio/x.wav", "deep/train/dog/x.wav"]
     assert nearest("frames", sounds) == "audio/x.wav"
