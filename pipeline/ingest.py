@@ -49,7 +49,7 @@ from pipeline.shard_job import (
     reject_row,
     rows_path,
 )
-from pipeline.sources import Listing, list_sources
+from pipeline.sources import Listing, left_alone, list_sources
 from pipeline.store import INDEX, MANIFEST, REJECTS
 
 ATTEMPTS = 3  # at a shard that another worker interferes with
@@ -196,10 +196,12 @@ def make_plan(request: IngestRequest, listing: Listing, labels: Labels) -> Plan:
 
 
 def announce(listing: Listing, labels: Labels) -> None:
-    """Say what was found, and which label lists are used."""
+    """Say what was found, what was left alone, and which label lists are used."""
     print(
         f"found {len(listing.clips)} clips" + (f" ({listing.archives} tar files included)" if listing.archives else "")
     )
+    if line := left_alone(listing, (table.path for table in labels.tables)):
+        print(line)
     for line in labels.describe(listing.clips):
         print(line)
 

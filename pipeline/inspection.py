@@ -16,11 +16,10 @@ from pipeline.plan import automatic_shard_clips, cut_shards, load_head, unique_k
 from pipeline.record import FLAGS, REASONS
 from pipeline.remote import Place
 from pipeline.shard_job import DONE, PLAN
-from pipeline.sources import Clip, Listing, list_sources, readable, stem_key
+from pipeline.sources import Clip, Listing, list_sources, readable, stem_key, tally
 from pipeline.store import INDEX, REJECTS, ShardStore
 
 EXAMPLES = 3
-MOST_LINES = 12
 
 
 def inspect_path(path: Place, meta: Sequence[Place]) -> None:
@@ -55,7 +54,7 @@ def inspect_source(root: Place, meta: Sequence[Place]) -> None:
             "splits": _tally(clip.split or "(none)" for clip in clips),
             "duplicates": _examples(len(duplicates), (f"{double.path}: {double.message}" for double in duplicates)),
             "refused": _examples(len(listing.refusals), (f"{item.path}: {item.message}" for item in listing.refusals)),
-            "other files": _tally(listing.others.elements()) or "none",
+            "other files": tally(listing.others) or "none",
         },
     )
     _print_names(clips)
@@ -94,9 +93,7 @@ def _examples(count: int, lines: Iterable[str]) -> str:
 
 
 def _tally(names: Iterable[str]) -> str:
-    counts = Counter(names).most_common()
-    rest = f", {len(counts) - MOST_LINES} more kinds" if len(counts) > MOST_LINES else ""
-    return ", ".join(f"{name} {count}" for name, count in counts[:MOST_LINES]) + rest
+    return tally(Counter(names))
 
 
 # --- after -----------------------------------------------------------------------------------------------------------

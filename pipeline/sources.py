@@ -9,7 +9,7 @@ unharmed; links out of the tree are refused.
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -23,10 +23,13 @@ from pipeline.tree import Refusal, Tree, readable, tree_of
 
 # fmt: off
 MEDIA_SUFFIXES = frozenset({
-    ".mp4", ".m4v", ".mkv", ".webm", ".avi", ".mov", ".qt", ".flv", ".f4v", ".ts", ".mts", ".m2ts", ".3gp", ".3g2",
-    ".mpg", ".mpeg", ".m2v", ".vob", ".wmv", ".asf", ".ogv", ".mxf",
+    ".mp4", ".m4v", ".mkv", ".mk3d", ".webm", ".avi", ".divx", ".xvid", ".mov", ".qt", ".flv", ".f4v", ".ts", ".mts",
+    ".m2ts", ".m2t", ".3gp", ".3gpp", ".3g2", ".3gp2", ".3gpp2", ".mpg", ".mpeg", ".mpe", ".m1v", ".m2v", ".m2p",
+    ".vob", ".wmv", ".asf", ".dvr-ms", ".wtv", ".ogv", ".ogm", ".ogx", ".mxf", ".gxf", ".rm", ".rmvb", ".dv", ".amv",
+    ".nut", ".nsv", ".mj2", ".ismv",
 })
 # fmt: on
+MOST_KINDS = 12
 LABEL_LISTS = (".csv", ".csv.gz", "annotations.txt", "music_solo_videos.json", "music_duet_videos.json")
 _WINDOW_NAME = re.compile(r".*_\d+_\d+(_out)?", re.DOTALL)
 
@@ -129,6 +132,25 @@ def _nothing_found(root: Place, listing: Listing) -> str:
         f"{' '.join(sorted(MEDIA_SUFFIXES))} in any folder depth, loose or inside tar archives, and pictures that have "
         "a sound of the same name."
     )
+
+
+def left_alone(listing: Listing, lists_used: Iterable[str]) -> str | None:
+    """One line on the files that are no clips; the label lists in use are no such. None when there are none."""
+    used = set(lists_used)
+    names = used | {os.path.realpath(path) for path in used}
+    found = (path for path in listing.label_files if not names.isdisjoint((str(path), str(path.resolve()))))
+    others = listing.others - Counter(PurePosixPath(path.name).suffix.lower() for path in found)
+    if not others:
+        return None
+    verb = "file is no clip and was" if others.total() == 1 else "files are no clips and were"
+    return f"{others.total()} {verb} left alone: {tally(others)}"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """Kinds and how often each was met, `.jpg 12, .txt 3`, the most frequent first and at most a dozen."""
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    rest = f", {len(ordered) - MOST_KINDS} more kinds" if len(ordered) > MOST_KINDS else ""
+    return ", ".join(f"{readable(name)} {count}" for name, count in ordered[:MOST_KINDS]) + rest
 
 
 # --- files become clips ----------------------------------------------------------------------------------------------

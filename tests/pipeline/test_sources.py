@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from manifests.errors import InputError
 from pipeline import archives
 from pipeline.archives import LARGEST_MEMBER, ForwardReader, list_members
+from pipeline.ingest import announce
 from pipeline.labels import find_labels
 from pipeline.plan import cut_shards, unique_keys
-from pipeline.sources import Listing, list_sources, safe_key
+from pipeline.sources import Listing, list_sources, safe_key, tally
 
 
 def files(root: Path, *names: str, content: bytes = b"x") -> Path:
@@ -86,6 +87,41 @@ def test_mixed_layouts_and_other_files_are_counted(tmp_path: Path) -> None:
     listing = list_sources([tmp_path])
     assert keys(listing) == ["-ZyXwVuTs09_000000", "AbCdEfGh_-1_000030"]
     assert listing.others == {".txt": 1, ".jpg": 2, "(no suffix)": 1}
+
+
+def test_rare_suffixes_are_videos_too(tmp_path: Path) -> None:
+    names = ["a.divx", "b.3gpp", "c.RM", "d.rmvb", "e.dvr-ms", "f.m2t", "g.ogm", "h.mpe"]
+    tar(files(tmp_path, *names) / "more.tar", ("i.rmvb", b"x"))
+    listing = list_sources([tmp_path])
+    assert (keys(listing), listing.others) == (list("abcdefghi"), {})
+
+
+def test_ingest_says_in_one_line_what_it_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files(tmp_path, "a.mp4", "b.zip", "c.zip", "d.tar.zst", "README", "e.mp4.part", "docs/f.csv")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/g.caf\xe9")).write_bytes(b"x")
+    tar(tmp_path / "h.tar", ("i.gif", b"x"))
+    (tmp_path / "mine.csv").write_text("a.mp4,elk bugling\n")
+    (tmp_path / "other.csv").write_text("z.mp4,elk bugling\n")
+    listing = list_sources([tmp_path])
+    for meta in ((), (tmp_path / "docs" / ".." / "mine.csv",)):  # found beside the clips, or given
+        announce(listing, find_labels(meta, listing))
+        assert capsys.readouterr().out.splitlines()[:2] == [
+            "found 1 clips (1 tar files included)",
+            "9 files are no clips and were left alone: "
+            ".zip 2, .csv 2, (no suffix) 1, .zst 1, .part 1, .caf\\xe9 1, .gif 1",
+        ]
+
+
+def test_nothing_is_said_where_nothing_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files(tmp_path, "a.mp4")
+    (tmp_path / "mine.csv").write_text("a.mp4,elk bugling\n")
+    listing = list_sources([tmp_path])
+    announce(listing, find_labels((), listing))
+    assert "left alone" not in capsys.readouterr().out
+
+
+def test_kinds_beyond_a_dozen_are_counted() -> None:
+    assert tally({f".{number}": number for number in range(1, 15)}).endswith(".4 4, .3 3, 2 more kinds")
 
 
 def test_the_output_folder_inside_the_source_is_left_out(tmp_path: Path) -> None:
