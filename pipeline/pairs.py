@@ -112,7 +112,7 @@ class _Videos:
     def __init__(self, paths: Iterable[str]) -> None:
         self._places: dict[str, set[tuple[str, ...]]] = defaultdict(set)
         for path in paths:
-            self._places[join_key(path)].add(_place(str(PurePosixPath(path).parent)))
+            self._places[join_key(PurePosixPath(path).stem)].add(_place(str(PurePosixPath(path).parent)))
 
     def replace(self, path: str) -> bool:
         """Whether the picture or sound (or folder of pictures) is that of a video."""

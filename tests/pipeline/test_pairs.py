@@ -156,6 +156,7 @@ def test_a_video_of_another_folder_takes_no_pair_away(tmp_path: Path) -> None:
     ("video", "extracted"),
     [
         ("dog/001.mp4", ["dog/001.jpg", "dog/001.wav"]),
+        ("dog/001.flv", ["dog/001.jpg", "dog/001.wav"]),
         ("videos/dog/001.mp4", ["frames/dog/001.jpg", "audio/dog/001.wav"]),
         ("mine/raw_videos/001.mp4", ["mine/frames/001/1.jpg", "mine/frames/001/2.jpg", "mine/audio_wav/001.wav"]),
         ("videos/4/5/6/1234.mp4", ["frames/videos/4/5/6/1234.mp4/00000003.jpg", "mp3/videos/4/5/6/1234.mp4.mp3"]),
