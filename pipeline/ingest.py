@@ -1,27 +1,20 @@
-"""`pipeline ingest` as a whole: list, label, plan, have the shards made, account for every input.
+"""`pipeline ingest` as a whole: list, label, plan, have the shards made, account for every input (`pipeline.accounts`).
 
-The last step joins the shards' markers to `manifest.parquet` and `rejects.parquet`, checks that records and rejects add
-up to the inputs, and writes `index.json`: a folder without it is unfinished, and the same command continues it.
+A folder without `index.json` is unfinished, and the same command continues it.
 """
 
 import fcntl
-import hashlib
-import json
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import cast
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from manifests.errors import InputError, WorkFailed
+from pipeline.accounts import accept, report, total, write_tables
 from pipeline.cluster import available_cores, connected, run_all
-from pipeline.companion import COMPANION_SCHEMA, NOTHING, Wanted, check_proposals, companion_manifest
-from pipeline.console import progress, summary
-from pipeline.files import read_table, remove_leftovers, replacing, write_whole
+from pipeline.companion import NOTHING, Wanted, check_proposals
+from pipeline.console import progress
+from pipeline.files import remove_leftovers
 from pipeline.frontend import DEFAULT
 from pipeline.journal import end_attempts, forget
 from pipeline.labels import Labels, find_labels
@@ -35,22 +28,17 @@ from pipeline.plan import (
     save_head,
     unique_keys,
 )
-from pipeline.record import MANIFEST_SCHEMA, REASONS, REJECT_SCHEMA, SCHEMA_VERSION
 from pipeline.remote import Place, RemotePath, StorageLost
 from pipeline.shard_job import (
     DONE,
     JOURNAL,
     PLAN,
-    ShardSummary,
     ingest_shards,
     is_whole,
     marker_path,
-    read_marker,
-    reject_row,
-    rows_path,
 )
 from pipeline.sources import Listing, left_alone, list_sources
-from pipeline.store import INDEX, MANIFEST, REJECTS
+from pipeline.store import INDEX
 
 ATTEMPTS = 3  # at a shard that another worker interferes with
 DECODERS = {"pyav": "pipeline.media:decode_clip", "ffmpeg": "pipeline.media_ffmpeg:decode_clip_ffmpeg"}
@@ -103,7 +91,8 @@ def run_ingest(request: IngestRequest) -> None:
             write_tables(out, plan)
         counts = total(out, plan)
         report(out, plan, counts, time.monotonic() - started)
-        accept(out, plan, counts, request.max_reject_fraction)
+        with _explained(out):
+            accept(out, plan, counts, request.max_reject_fraction)
 
 
 @contextmanager
@@ -237,95 +226,3 @@ def _make_missing(request: IngestRequest, plan: Plan) -> None:
                 jobs = [(out, task.start, task.stop, request.timeout) for task in tasks]
                 for done in run_all(client, ingest_shards, jobs):
                     advance(done.clips)
-
-
-# --- after the shards ------------------------------------------------------------------------------------------------
-
-
-def write_tables(out: Place, plan: Plan) -> None:
-    """Join the shards' rows to manifest and rejects. WorkFailed when an input is in neither."""
-    shards = range(len(plan.shards))
-    _write_table(out / MANIFEST, MANIFEST_SCHEMA, (read_table(rows_path(out, shard)) for shard in shards))
-    for kind in plan.options.companions.kinds:
-        tables = (read_table(rows_path(out, shard, kind)) for shard in shards)
-        _write_table(out / companion_manifest(kind), COMPANION_SCHEMA, tables)
-    _write_table(out / REJECTS, REJECT_SCHEMA, _reject_tables(out, plan))
-    records, rejects = (_rows(out / name) for name in (MANIFEST, REJECTS))
-    if records + rejects != plan.inputs:
-        raise WorkFailed(
-            f"{out} accounts for {records} records and {rejects} rejects, but {plan.inputs} inputs were found. This is "
-            "a defect of ingest, not of your files; please report it, and ingest into a new folder."
-        )
-
-
-def _rows(path: Place) -> int:
-    with path.open("rb") as handle:
-        return cast(int, pq.read_metadata(handle).num_rows)
-
-
-def _reject_tables(out: Place, plan: Plan) -> Iterator[pa.Table]:
-    refused = [reject_row(refusal.path, "list", refusal.reason, refusal.message) for refusal in plan.refusals]
-    yield pa.Table.from_pylist(sorted(refused, key=lambda row: (row["path"], row["message"])), REJECT_SCHEMA)
-    for shard in range(len(plan.shards)):
-        yield pa.Table.from_pylist(json.loads(marker_path(out, shard).read_bytes())["rejects"], REJECT_SCHEMA)
-
-
-def _write_table(path: Place, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
-    """Table by table: a corpus of any size takes the memory of one shard's rows."""
-    with replacing(path) as handle, pq.ParquetWriter(handle, schema) as writer:
-        for table in tables:
-            writer.write_table(table)
-
-
-def total(out: Place, plan: Plan) -> ShardSummary:
-    """The counts of a folder whose shards are all finished, refused inputs included."""
-    counts = ShardSummary(clips=len(plan.refusals), reasons=Counter(refusal.reason for refusal in plan.refusals))
-    for shard in range(len(plan.shards)):
-        counts += read_marker(out, shard)
-    return counts
-
-
-def accept(out: Place, plan: Plan, counts: ShardSummary, max_reject_fraction: float) -> None:
-    """Mark the folder finished; WorkFailed instead when nothing is usable or too much was rejected."""
-    rejects = counts.reasons.total()
-    where = f"{out / REJECTS} names every file and what was wrong with it"
-    if not counts.records:
-        raise WorkFailed(f"None of the {counts.clips} inputs became a record; {where}.")
-    if rejects > max_reject_fraction * counts.clips:
-        raise WorkFailed(
-            f"{rejects} of {counts.clips} inputs were rejected, more than --max-reject-fraction "
-            f"{max_reject_fraction:g} allows; {where}. Repeat the command with a larger fraction to accept the rest."
-        )
-    with _explained(out):
-        write_whole(out / INDEX, json.dumps(_index(out, plan, counts.records, rejects), indent=1).encode())
-
-
-def _index(out: Place, plan: Plan, records: int, rejects: int) -> dict[str, object]:
-    options = json.dumps(asdict(plan.options), sort_keys=True).encode()
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "front_end": plan.options.front_end,
-        "short_side": plan.options.short_side,
-        "clips": records,
-        "rejects": rejects,
-        "shards": len(plan.shards),
-        "companions": list(plan.options.companions.kinds),
-        "options_sha256": hashlib.sha256(options).hexdigest(),
-        "manifest_sha256": hashlib.sha256((out / MANIFEST).read_bytes()).hexdigest(),
-    }
-
-
-def report(out: Place, plan: Plan, counts: ShardSummary, seconds: float | None) -> None:
-    """The closing table; `seconds` None leaves the speed out."""
-    facts: dict[str, object] = {
-        "inputs": plan.inputs,
-        "records": counts.records,
-        "shards": f"{len(plan.shards)}, {counts.bytes_written / 1e6:.1f} MB",
-        "rejects": counts.reasons.total(),
-    }
-    facts |= {f"  {reason}": f"{count:<6} {REASONS[reason]}" for reason, count in counts.reasons.most_common()}
-    facts |= {f"flag {flag}": count for flag, count in sorted(counts.flags.items())}
-    if seconds:
-        speed = f"{plan.clips / seconds:.1f} clips/s, {counts.bytes_read / seconds / 1e6:.1f} MB/s read"
-        facts["speed"] = f"{speed}, {seconds:.1f} s"
-    summary(f"shards in {out}", facts)

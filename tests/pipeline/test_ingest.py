@@ -248,8 +248,8 @@ if __name__ == "__main__":
         ("half of the second tar is written", "pipeline.shard_job", "manifest_row", 7, 1),
         ("the second tar is there, its rows are not", "pipeline.shard_job", "rows_path", 2, 2),
         ("the second shard is finished, its journal there", "pipeline.shard_job", "forget", 2, 2),
-        ("the manifest is there, the rejects are not", "pipeline.ingest", "_write_table", 2, 3),
-        ("all is there but the index", "pipeline.ingest", "write_whole", 1, 3),
+        ("the manifest is there, the rejects are not", "pipeline.accounts", "_write_table", 2, 3),
+        ("all is there but the index", "pipeline.accounts", "write_whole", 1, 3),
     ],
     ids=lambda value: value.replace(" ", "-") if isinstance(value, str) and " " in value else None,
 )
