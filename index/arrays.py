@@ -153,7 +153,7 @@ def require(meta: Mapping[str, object], names: Iterable[str], folder: Path, made
 def read_keys(folder: Path, made_by: str) -> pa.Table:
     """Read keys.parquet; InputError when it is missing, damaged or repeats a key."""
     try:
-        # no reader threads, see pipeline.files.read_table
+        # no reader threads, see pipeline.storage.files.read_table
         table = pq.read_table(folder / KEYS, schema=KEYS_SCHEMA, use_threads=False, pre_buffer=False)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{folder / KEYS} cannot be read: {error}. Run `{made_by}` again.") from error

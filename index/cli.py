@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from index.embed import Encoders
     from index.embeddings import Embeddings
-    from pipeline.store import ShardStore
+    from pipeline.shards.store import ShardStore
 
 
 SHARDS, EMBEDDINGS, NEIGHBOURS, RANDOM = Path("shards"), Path("embeddings"), Path("knn"), Path("knn-random")
@@ -70,7 +70,7 @@ def embed(
     vggsound, wav2clip and clap hear the waveform that `pipeline ingest --audio context` keeps beside the shards.
     """
     from index.embed import Encoders, differences
-    from pipeline.store import ShardStore
+    from pipeline.shards.store import ShardStore
 
     encoders = Encoders(
         open_encoder("image", image_encoder, image_weights, device),
@@ -162,8 +162,8 @@ def random_knn(
     A clip and the other clips of its video are never drawn, nor is one of another split.
     """
     from index.arrays import differences
-    from index.random_lists import build, request
-    from pipeline.store import ShardStore
+    from index.random_neighbours import build, request
+    from pipeline.shards.store import ShardStore
 
     store = ShardStore.open(shards)
     chosen, rows = _chosen(store, split, clips, lists)
@@ -188,7 +188,7 @@ def _matching_embeddings(folder: Path | None, shards: Path | None) -> "tuple[Emb
     """
     from index.embed import Encoders, rows_of_split
     from index.embeddings import Embeddings
-    from pipeline.store import ShardStore
+    from pipeline.shards.store import ShardStore
 
     place = folder or EMBEDDINGS
     if folder is None and not place.exists():

@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 from manifests.errors import InputError
-from pipeline.record import FRAME
+from pipeline.shards.record import FRAME
 
 if TYPE_CHECKING:
-    from pipeline.store import ShardStore
+    from pipeline.shards.store import ShardStore
 
 
 def picture(store: "ShardStore", row: int, at_least: int | None = None) -> Image.Image:

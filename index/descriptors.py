@@ -17,10 +17,10 @@ from PIL import Image
 from index.clips import damaged, picture
 from index.embeddings import unit_rows
 from manifests.errors import InputError
-from pipeline.frontend import FRONT_ENDS, FrontEnd
+from pipeline.media.front_ends import FRONT_ENDS, FrontEnd
 
 if TYPE_CHECKING:
-    from pipeline.store import ShardStore
+    from pipeline.shards.store import ShardStore
 
 NAME = "descriptor-v1"
 

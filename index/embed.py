@@ -18,7 +18,7 @@ from manifests.splits import IdList
 
 if TYPE_CHECKING:
     from index.encoders import Encoder
-    from pipeline.store import ShardStore
+    from pipeline.shards.store import ShardStore
 
 TRAIN = "train"
 

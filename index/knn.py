@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from index import arrays
-from index.agreement import LabelAgreement
 from index.embeddings import Embeddings
+from index.label_agreement import LabelAgreement
 from index.ranking import Ranking, check_k, source_numbers, source_sizes
 from index.search import Search, open_search
 from manifests.errors import InputError, WorkFailed

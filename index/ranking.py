@@ -6,6 +6,7 @@ float64, ties go to the lower position, and a row whose k-th neighbour lies with
 ranked over the whole corpus. What comes out is the exact answer, the same from every backend.
 """
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from manifests.errors import InputError
 
+GPU_RANKERS = min(8, len(os.sched_getaffinity(0)))  # a GPU finds hits faster than one thread ranks them
 UNIT_ROUNDOFF = 2.0**-24  # of float32
 MARGIN = 8  # hits beyond the needed ones, so that the k-th is rarely near the last
 PAIRS = 256  # pairs scored at once: both sides stay in the processor's cache

@@ -6,14 +6,13 @@ asked for, so that FAISS and torch never share a process: two OpenMP runtimes in
 Approximate indexes are absent on purpose: up to 200k vectors and k = 1000 they are slower at any useful recall.
 """
 
-import os
 from typing import Protocol
 
 import numpy as np
 
+from index.ranking import GPU_RANKERS
 from manifests.errors import InputError
 
-GPU_RANKERS = min(8, len(os.sched_getaffinity(0)))  # a GPU finds hits faster than one thread ranks them
 FAISS_GPU_HITS = 2048  # the k-selection kernels of faiss-gpu support no more
 
 

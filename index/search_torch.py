@@ -7,7 +7,7 @@ neighbours at k = 1000.
 import numpy as np
 import torch
 
-from index.search import GPU_RANKERS
+from index.ranking import GPU_RANKERS
 
 
 def gpu_count() -> int:

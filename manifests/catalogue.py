@@ -1,4 +1,4 @@
-"""The corpora and lists this project knows by name: one small YAML beside this file for each.
+"""The corpora and lists this project knows by name: one small YAML in `lists/` for each.
 
 A YAML says what a list is for (`role`: train, test, a part of a test set, negatives, corpus), where it was released,
 under which file names it is found, its format, how many clips it names and the hash of its content. The lists
@@ -14,10 +14,10 @@ import yaml
 
 from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.formats import read_truth
 from manifests.splits import IdList, read_ids
+from manifests.truth import read_truth
 
-FOLDER = Path(__file__).parent
+LISTS = Path(__file__).parent / "lists"
 ROLES = ("train", "test", "part", "negatives", "corpus")
 
 
@@ -40,7 +40,7 @@ class Manifest:
 def catalogue() -> dict[str, Manifest]:
     """Every packaged manifest by name."""
     found = {}
-    for path in sorted(FOLDER.glob("*.yaml")):
+    for path in sorted(LISTS.glob("*.yaml")):
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         found[path.stem] = Manifest(**content | {"files": tuple(content["files"])})
     return found

@@ -14,12 +14,19 @@ import pyarrow.parquet as pq
 
 from manifests.annotations import Annotation
 from manifests.errors import InputError
-from manifests.formats import Truth, read_truth
-from pipeline.companion import COMPANION_SCHEMA, TRUTH, TRUTH_FACTS, TRUTH_MASK, companion_manifest, companion_name
-from pipeline.files import replacing
-from pipeline.remote import Place
-from pipeline.shards import writing_shard
-from pipeline.store import ShardStore
+from manifests.truth import Truth, read_truth
+from pipeline.shards.companion import (
+    COMPANION_SCHEMA,
+    TRUTH,
+    TRUTH_FACTS,
+    TRUTH_MASK,
+    companion_manifest,
+    companion_name,
+)
+from pipeline.shards.store import ShardStore
+from pipeline.shards.writer import writing_shard
+from pipeline.storage.files import replacing
+from pipeline.storage.remote import Place
 
 
 def annotate(folder: Place, source: Path, format: str) -> dict[str, object]:
@@ -76,7 +83,7 @@ def _members(annotation: Annotation, truth: Truth) -> dict[str, bytes]:
 def _one_bit_png(path: Path) -> bytes:
     from PIL import Image
 
-    from manifests.avsbench import load_mask
+    from manifests.readers.avsbench import load_mask
 
     buffer = io.BytesIO()
     Image.fromarray(load_mask(path, size=None)).save(buffer, "PNG")

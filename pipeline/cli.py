@@ -71,10 +71,10 @@ def ingest(
     ] = 1.0,
 ) -> None:
     """Decode every clip once and write shards, a manifest and the list of rejects."""
-    from pipeline.companion import Wanted
-    from pipeline.frontend import DEFAULT, FRONT_ENDS
     from pipeline.ingest import IngestRequest, decoder_named, run_ingest
-    from pipeline.remote import place
+    from pipeline.media.front_ends import DEFAULT, FRONT_ENDS
+    from pipeline.shards.companion import Wanted
+    from pipeline.storage.remote import place
 
     if front_end is not None and front_end not in FRONT_ENDS:
         raise InputError(f"--front-end {front_end!r} is not known; there are: {', '.join(FRONT_ENDS)}.")
@@ -126,7 +126,7 @@ def inspect(
 ) -> None:
     """Show what was recognised in a source folder and why, or what a shard folder holds."""
     from pipeline.inspection import inspect_path
-    from pipeline.remote import place
+    from pipeline.storage.remote import place
 
     inspect_path(place(path), tuple(meta or ()))
 
@@ -142,7 +142,7 @@ def annotate(
     """Store a corpus's boxes and pixel masks beside its shards."""
     from pipeline.annotate import annotate as store_truth
     from pipeline.console import summary
-    from pipeline.remote import place
+    from pipeline.storage.remote import place
 
     summary(f"annotations beside {shards}", store_truth(place(shards), truth, format))
 
@@ -176,7 +176,7 @@ def synth(
     workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
 ) -> None:
     """Make a synthetic corpus of real video files whose sounding objects are known."""
-    from pipeline.cluster import available_cores
+    from pipeline.jobs.cluster import available_cores
     from pipeline.synth.corpus import write_corpus
 
     write_corpus(out, clips, seed, workers or available_cores())

@@ -12,8 +12,8 @@ from typing import Any
 from manifests.catalogue import catalogue, known_tests, resolve
 from manifests.errors import InputError
 from manifests.splits import IdList, coverage, overlap
-from pipeline.files import write_whole
-from pipeline.store import ShardStore
+from pipeline.shards.store import ShardStore
+from pipeline.storage.files import write_whole
 
 NAMED = 5  # missing clips shown on the screen; the file names all
 

@@ -1,4 +1,5 @@
-"""`pipeline ingest` as a whole: list, label, plan, have the shards made, account for every input (`pipeline.accounts`).
+"""`pipeline ingest` as a whole: list, label, plan, have the shards made, account for every input
+(`pipeline.jobs.totals`).
 
 A folder without `index.json` is unfinished, and the same command continues it.
 """
@@ -10,15 +11,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from manifests.errors import InputError, WorkFailed
-from pipeline.accounts import accept, report, total, write_tables
-from pipeline.cluster import available_cores, connected, run_all
-from pipeline.companion import NOTHING, Wanted, check_proposals
 from pipeline.console import progress
-from pipeline.files import remove_leftovers
-from pipeline.frontend import DEFAULT
-from pipeline.journal import end_attempts, forget
-from pipeline.labels import Labels, find_labels
-from pipeline.plan import (
+from pipeline.jobs.attempt_log import end_attempts, forget
+from pipeline.jobs.cluster import available_cores, connected, run_all
+from pipeline.jobs.plan import (
     IngestOptions,
     Plan,
     automatic_shard_clips,
@@ -28,8 +24,7 @@ from pipeline.plan import (
     save_head,
     unique_keys,
 )
-from pipeline.remote import Place, RemotePath, StorageLost
-from pipeline.shard_job import (
+from pipeline.jobs.shard_job import (
     DONE,
     JOURNAL,
     PLAN,
@@ -37,17 +32,24 @@ from pipeline.shard_job import (
     is_whole,
     marker_path,
 )
-from pipeline.sources import Listing, left_alone, list_sources
-from pipeline.store import INDEX
+from pipeline.jobs.totals import accept, report, total, write_tables
+from pipeline.media.front_ends import DEFAULT
+from pipeline.media.proposals import check_proposals
+from pipeline.shards.companion import NOTHING, Wanted
+from pipeline.shards.store import INDEX
+from pipeline.sources.labels import Labels, find_labels
+from pipeline.sources.listing import Listing, left_alone, list_sources
+from pipeline.storage.files import remove_leftovers
+from pipeline.storage.remote import Place, RemotePath, StorageLost
 
 ATTEMPTS = 3  # at a shard that another worker interferes with
-DECODERS = {"pyav": "pipeline.media:decode_clip", "ffmpeg": "pipeline.media_ffmpeg:decode_clip_ffmpeg"}
+DECODERS = {"pyav": "pipeline.media.decode:decode_clip", "ffmpeg": "pipeline.media.ffmpeg_decoder:decode_clip_ffmpeg"}
 
 
 @dataclass(frozen=True)
 class IngestRequest:
     """One `pipeline ingest` command. `shard_clips` and `workers` None: chosen; `timeout` in seconds per clip;
-    `decoder` is `module:function`, see `pipeline.decoder_process.Settings`."""
+    `decoder` is `module:function`, see `pipeline.jobs.decoder_process.Settings`."""
 
     sources: tuple[Place, ...]
     out: Place

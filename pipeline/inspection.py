@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 
 from manifests.errors import InputError
 from pipeline.console import summary
-from pipeline.files import read_table
-from pipeline.labels import Labels, find_labels
-from pipeline.plan import automatic_shard_clips, cut_shards, load_head, unique_keys
-from pipeline.record import FLAGS, REASONS
-from pipeline.remote import Place
-from pipeline.shard_job import DONE, PLAN
-from pipeline.sources import Clip, Listing, list_sources, readable, stem_key, tally
-from pipeline.store import INDEX, REJECTS, ShardStore
+from pipeline.jobs.plan import automatic_shard_clips, cut_shards, load_head, unique_keys
+from pipeline.jobs.shard_job import DONE, PLAN
+from pipeline.shards.record import FLAGS, REASONS
+from pipeline.shards.store import INDEX, REJECTS, ShardStore
+from pipeline.sources.labels import Labels, find_labels
+from pipeline.sources.listing import Clip, Listing, list_sources, readable, stem_key, tally
+from pipeline.storage.files import read_table
+from pipeline.storage.remote import Place
 
 EXAMPLES = 3
 

@@ -28,7 +28,7 @@ def run(
 ) -> None:
     """Train a run, or resume it; a finished one is left alone."""
     from training.config import load_config
-    from training.run import start
+    from training.loop.start import start
 
     folder, trained = start(load_config(config, tuple(overrides or ())), runs, device)
     summary(
@@ -56,10 +56,10 @@ def evaluate(
     device: Device = "auto",
 ) -> None:
     """Score a run on a test set: one row per sample, floors and ceiling beside every number."""
+    from training.distributed import ranks
     from training.evaluate import Request
     from training.evaluate import evaluate as score_run
     from training.evaluation.printing import table
-    from training.ranks import ranks
     from training.runs import load_run
 
     request = Request(
@@ -106,7 +106,7 @@ def embed(
     device: Device = "auto",
 ) -> None:
     """Embed the training clips with a trained run, for `index build-knn`."""
-    from pipeline.store import ShardStore
+    from pipeline.shards.store import ShardStore
     from training.embed import embed as write
     from training.runs import load_run
 
@@ -139,7 +139,7 @@ def report(
     out: Annotated[Path, typer.Option(help="folder of the page")] = Path("report"),
 ) -> None:
     """Write one static page that opens offline: tables, learning curves, gallery with sound."""
-    from training.report import write_report
+    from training.report.page import write_report
     from training.runs import resolve_run
 
     page = write_report([resolve_run(path) for path in runs], shards, out)
@@ -155,7 +155,7 @@ def localize(
     device: Device = "auto",
 ) -> None:
     """Put a run's heat map over a video, with its sound, and write peaks and confidences as JSON beside it."""
-    from training.localize import localize as draw
+    from training.overlay.localize import localize as draw
 
     facts = draw(run, video, out, maps_per_second=maps_per_second, device=pick_device(device))
     summary("localized", facts)

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 from index.embeddings import write_embeddings
-from pipeline.store import ShardStore
-from training.clips import selected_rows
-from training.data import Pairing
-from training.overlaps import find_tests
+from pipeline.shards.store import ShardStore
+from training.data.selection import selected_rows
+from training.data.stream import Pairing
+from training.leakage import find_tests
 from training.predict import predict
 from training.runs import LoadedRun
 

@@ -17,11 +17,13 @@ from manifests.annotations import TestSet
 from manifests.catalogue import read_clips
 from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.extended import ExtendedSet
-from manifests.formats import Truth, read_truth
-from pipeline.store import ShardStore
-from training.data import Pairing
-from training.evaluation.cluster_scoring import PROTOCOLS as OF_CLUSTERS
+from manifests.readers.extended import ExtendedSet
+from manifests.truth import Truth, read_truth
+from pipeline.shards.store import ShardStore
+from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
+from training.data.stream import Pairing
+from training.distributed import Ranks
+from training.evaluation.multi_source import PROTOCOLS as OF_CLUSTERS
 from training.evaluation.pair_scoring import (
     ONSCREEN,
     RETRIEVAL,
@@ -30,14 +32,12 @@ from training.evaluation.pair_scoring import (
     score_onscreen,
     score_retrieval,
 )
-from training.evaluation.rawmaps import RawMaps
+from training.evaluation.raw_maps import RawMaps
 from training.evaluation.results import Result
 from training.evaluation.tasks import DEFAULTS, check_protocol, score
-from training.overlaps import training_overlap
-from training.pairings import found_pairings, read_pairs, with_mismatches
+from training.leakage import training_overlap
 from training.predict import Predictions, object_prior_of, predict, similarity_over_positions
-from training.ranks import Ranks
-from training.references import References, read_references
+from training.reference_sounds import References, read_references
 from training.runs import LoadedRun
 
 OF_EMBEDDINGS = (RETRIEVAL, RETRIEVAL_MAX, ONSCREEN)

@@ -9,14 +9,14 @@ import torch
 
 from manifests.errors import InputError
 from pipeline.console import progress
-from pipeline.store import ShardStore
+from pipeline.shards.store import ShardStore
 from training.config import RunConfig
-from training.data import Pairing, paired_batches
+from training.data.stream import Pairing, paired_batches
+from training.data.views import normalise_audio, normalise_image
+from training.distributed import Ranks
 from training.object_prior import ObjectPrior, architecture_of
-from training.ranks import Ranks
 from training.runs import LoadedRun
 from training.similarity import unit
-from training.views import normalise_audio, normalise_image
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from torchvision.transforms import v2 as transforms
 from manifests.errors import InputError
 from pipeline.console import progress
 from training.config import Encoder
+from training.data.views import IMAGENET_MEAN, IMAGENET_STD
 from training.encoders.resnet import ImageTrunk, initialise
-from training.views import IMAGENET_MEAN, IMAGENET_STD
 
 HELD_OUT = 0.1
 

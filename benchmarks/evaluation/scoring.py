@@ -17,9 +17,9 @@ import numpy as np
 
 from benchmarks.measure import cpu_time, record, write
 from manifests.annotations import Annotation, TestSet
-from manifests.extended import ExtendedSet, Negative
-from training.evaluation.chain import binarise, prepare
-from training.evaluation.localisation import ciou
+from manifests.readers.extended import ExtendedSet, Negative
+from training.evaluation.localization import ciou
+from training.evaluation.postprocess import binarise, prepare
 from training.evaluation.protocols import PROTOCOLS
 from training.evaluation.scoring import BATCH, score_maps
 from training.evaluation.truth import weight_maps

@@ -17,11 +17,12 @@ import imageio_ffmpeg
 import numpy as np
 import scipy.signal
 
-from pipeline.decoder_process import Request, Settings, encode_npy, record_maker
-from pipeline.frontend import DEFAULT, FRONT_ENDS, spectrogram
 from pipeline.ingest import DECODERS
-from pipeline.media_picture import decode_packet, read_run
-from pipeline.shards import ShardWriter
+from pipeline.jobs.decoder_process import Request, Settings, record_maker
+from pipeline.media.front_ends import DEFAULT, FRONT_ENDS, spectrogram
+from pipeline.media.picture import decode_packet, read_run
+from pipeline.shards.codecs import encode_npy
+from pipeline.shards.writer import ShardWriter
 
 MOMENT, START, SECONDS, RATE, SHORT_SIDE = 5.0, 3.5, 3.0, 11025, 256
 

@@ -31,10 +31,10 @@ import numpy as np
 from benchmarks.ingest import contenders
 from benchmarks.ingest.corpus import corpus_files, write_missing
 from benchmarks.measure import in_turns, record, write
-from pipeline.isolation import KEEP_MEMORY, ONE_THREAD
-from pipeline.media import DecodeOptions, decode_clip
-from pipeline.media_picture import upright
-from pipeline.shards import ShardWriter, writing_shard
+from pipeline.jobs.decoder_client import KEEP_MEMORY, ONE_THREAD
+from pipeline.media.decode import DecodeOptions, decode_clip
+from pipeline.media.picture import upright
+from pipeline.shards.writer import ShardWriter, writing_shard
 
 GOPS = (250, 48)
 PACKAGES = ("av", "ffmpeg-python", "imageio-ffmpeg", "numpy", "scipy")
@@ -86,7 +86,9 @@ def parse() -> argparse.Namespace:
 
 
 def as_a_decoder_process() -> None:
-    """Start again with the environment that `pipeline.isolation` gives its children; the allocator reads it once."""
+    """Start again with the environment that `pipeline.jobs.decoder_client` gives its children; the allocator reads it
+    once.
+    """
     wanted = ONE_THREAD | KEEP_MEMORY
     if not wanted.items() <= os.environ.items():
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | wanted)

@@ -24,12 +24,12 @@ from benchmarks.ingest.contenders import MOMENT, SHORT_SIDE, request_for
 from benchmarks.ingest.corpus import corpus_files, write_missing
 from benchmarks.ingest.decode import GOPS
 from benchmarks.measure import in_turns, record, write
-from pipeline.cluster import connected, run_all
-from pipeline.decoder_process import Settings, record_maker
-from pipeline.frontend import DEFAULT
 from pipeline.ingest import DECODERS, IngestRequest, prepare
-from pipeline.isolation import KEEP_MEMORY, ONE_THREAD, shared_decoder
-from pipeline.shard_job import ingest_shards
+from pipeline.jobs.cluster import connected, run_all
+from pipeline.jobs.decoder_client import KEEP_MEMORY, ONE_THREAD, shared_decoder
+from pipeline.jobs.decoder_process import Settings, record_maker
+from pipeline.jobs.shard_job import ingest_shards
+from pipeline.media.front_ends import DEFAULT
 
 SETTINGS = Settings(DECODERS["pyav"], SHORT_SIDE, DEFAULT)
 CASES = {"bare": 0, "1 worker": 1, "2 workers": 2}

@@ -30,16 +30,16 @@ from PIL import Image
 from benchmarks.ingest.corpus import HEIGHT, WIDTH, dead_leaves
 from benchmarks.loader.loose import LooseFiles, batches, decoded_by_webdataset
 from benchmarks.measure import in_turns, record, write
-from pipeline.decoder_process import encode_jpeg, encode_npy
-from pipeline.frontend import DEFAULT, FRONT_ENDS, spectrogram
-from pipeline.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM
-from pipeline.shard_job import manifest_row
-from pipeline.shards import shard_name, writing_shard
-from pipeline.store import INDEX, MANIFEST, ShardStore
+from pipeline.jobs.shard_job import manifest_row
+from pipeline.media.front_ends import DEFAULT, FRONT_ENDS, spectrogram
+from pipeline.shards.codecs import encode_jpeg, encode_npy
+from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM
+from pipeline.shards.store import INDEX, MANIFEST, ShardStore
+from pipeline.shards.writer import shard_name, writing_shard
 from training.config import Data
-from training.data import TrainingStream, training_loader
-from training.order import Streams
-from training.views import normalise_audio, normalise_image, resized
+from training.data.order import Streams
+from training.data.stream import TrainingStream, training_loader
+from training.data.views import normalise_audio, normalise_image, resized
 
 SIZE, SHORT_SIDE, SHARD_CLIPS = 224, 256, 128
 TARGETS = {"loose_16k": 12.0, "loose_44k": 35.0, "webdataset_pil": 4.0}

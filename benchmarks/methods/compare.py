@@ -21,7 +21,7 @@ from benchmarks.measure import record, write
 from benchmarks.methods.measure_run import RUNS, alpha_sweep, context, one_thread, train_and_score
 from benchmarks.methods.plan import Entry, Plan, describe, neighbours_folder, read_plan
 from benchmarks.methods.prepare import command, prepare
-from training.report import write_report
+from training.report.page import write_report
 from training.runs import environment, run_folder
 
 PACKAGES = ("torch", "torchvision", "webdataset", "faiss-gpu", "numpy")

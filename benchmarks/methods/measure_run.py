@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from manifests.formats import read_truth
 from manifests.splits import read_ids
+from manifests.truth import read_truth
 from training.config import RunConfig
 from training.evaluate import Request, evaluate
-from training.evaluation.rawmaps import RawMaps
+from training.evaluation.raw_maps import RawMaps
 from training.evaluation.results import Result
 from training.evaluation.tasks import score
+from training.loop.start import start
 from training.report.comparison import values_of
-from training.run import start
 from training.runs import load_run
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

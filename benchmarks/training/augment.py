@@ -3,10 +3,10 @@
     python -m benchmarks.training.augment                    batches of 32 on one CPU thread: under a minute
     python -m benchmarks.training.augment --device cuda --batch 128
 
-Contenders take turns in one process. `batched` is training.augment, random draws included; `one by one` runs the same
-operations with torchvision's transforms on one uint8 picture after the other, as the field's loaders do in their
-reader processes. CPU time on a CPU, wall time with the queue emptied on a GPU; medians.
-Writes augment-<device>.json beside this file.
+Contenders take turns in one process. `batched` is training.data.augment, random draws included; `one by one` runs the
+same operations with torchvision's transforms on one uint8 picture after the other, as the field's loaders do in their
+reader processes. CPU time on a CPU, wall time with the queue emptied on a GPU; medians. Writes augment-<device>.json
+beside this file.
 """
 
 import argparse
@@ -21,7 +21,8 @@ from torch import Tensor
 from torchvision.transforms import v2 as transforms
 
 from benchmarks.measure import cpu_time, in_turns, record, write
-from training.augment import AUDIO_POLICIES, IMAGE_POLICIES, Geometry, audio_view, colour_jitter, image_view
+from training.data.augment import AUDIO_POLICIES, IMAGE_POLICIES, audio_view, colour_jitter, image_view
+from training.data.augment.geometry import Geometry
 
 
 def main() -> None:

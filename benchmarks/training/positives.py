@@ -29,15 +29,15 @@ from PIL import Image
 from benchmarks.measure import record, write
 from index.embed import rows_of_split
 from index.neighbours import Neighbours
-from index.random_lists import build, request
-from pipeline.frontend import DEFAULT, FRONT_ENDS
-from pipeline.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM
-from pipeline.shards import shard_name, writing_shard
-from pipeline.store import COLUMN_OF, INDEX, MANIFEST, ShardStore
+from index.random_neighbours import build, request
+from pipeline.media.front_ends import DEFAULT, FRONT_ENDS
+from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM
+from pipeline.shards.store import COLUMN_OF, INDEX, MANIFEST, ShardStore
+from pipeline.shards.writer import shard_name, writing_shard
 from training.config import Data, load_config
-from training.data import TrainingStream, training_loader
-from training.order import Streams
-from training.positives import Positives
+from training.data.order import Streams
+from training.data.positives import Positives
+from training.data.stream import TrainingStream, training_loader
 
 CONTENDERS = {
     "own": frozenset(),

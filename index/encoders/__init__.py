@@ -14,7 +14,7 @@ from manifests.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-    from pipeline.store import ShardStore
+    from pipeline.shards.store import ShardStore
 
 DESCRIPTOR = "descriptor"
 MODULES = {

@@ -16,7 +16,7 @@ from torch import nn
 from index.clips import picture, waveform
 from index.encoders.network import Network, fingerprint, needed, pick_device
 from manifests.errors import InputError
-from pipeline.store import ShardStore
+from pipeline.shards.store import ShardStore
 
 CONFIG, WEIGHTS, PREPROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"
 TEXT_SIDE = ("text_", "logit_scale")  # of whole CLIP and CLAP models; only the other side is loaded

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from index.embeddings import unit_rows
 from manifests.errors import InputError, WorkFailed
-from pipeline.store import ShardStore
+from pipeline.shards.store import ShardStore
 
 BATCH = 32
 AHEAD = 2  # batches read while one is computed

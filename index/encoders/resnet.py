@@ -18,7 +18,7 @@ from index.clips import picture
 from index.encoders.network import Network, fingerprint, pick_device
 from index.encoders.weight_file import Layout, fitted, read_renamed
 from manifests.errors import InputError
-from pipeline.store import ShardStore
+from pipeline.shards.store import ShardStore
 
 
 def open_encoder(modality: str, name: str, weights: Path | None, device: str | None) -> Network:

@@ -15,7 +15,7 @@ from torchvision.models import resnet18
 from index.clips import waveform
 from index.encoders.network import Network, fingerprint, needed, pick_device
 from index.encoders.weight_file import Layout, fitted, read_renamed
-from pipeline.store import ShardStore
+from pipeline.shards.store import ShardStore
 
 RATE, SECONDS = 16_000, 10.0
 LAYOUT = Layout(

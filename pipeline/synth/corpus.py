@@ -28,8 +28,8 @@ import numpy as np
 
 from manifests.errors import InputError, WorkFailed
 from pipeline.console import progress, summary
-from pipeline.ffmpeg import FfmpegFailed, encode_video
-from pipeline.files import remove_leftovers, replacing, write_whole
+from pipeline.media.ffmpeg import FfmpegFailed, encode_video
+from pipeline.storage.files import remove_leftovers, replacing, write_whole
 from pipeline.synth import lists
 from pipeline.synth.classes import LABELS
 from pipeline.synth.formats import write_formats

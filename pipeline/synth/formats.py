@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from manifests.annotations import Annotation, TestSet
-from manifests.music import CATEGORIES
-from manifests.table import write_table
-from pipeline.files import replacing, write_whole
+from manifests.readers.annotation_table import write_table
+from manifests.readers.music import CATEGORIES
+from pipeline.storage.files import replacing, write_whole
 from pipeline.synth.classes import LABELS
 from pipeline.synth.truth import Row
 

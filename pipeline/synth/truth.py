@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.files import replacing
+from pipeline.storage.files import replacing
 from pipeline.synth.render import sights
 from pipeline.synth.scene import MOMENT, MOMENT_FRAME, Scene
 

@@ -18,18 +18,18 @@ from index.arrays import KEYS_SCHEMA
 from index.cli import app
 from index.embeddings import unit_rows, write_embeddings
 from manifests.errors import InputError, WorkFailed
-from pipeline.companion import (
+from pipeline.media.front_ends import DEFAULT
+from pipeline.shards.codecs import encode_flac
+from pipeline.shards.companion import (
     COMPANION_SCHEMA,
     CONTEXT,
     WAVEFORM,
     WAVEFORM_FACTS,
     companion_manifest,
     companion_name,
-    encode_flac,
 )
-from pipeline.frontend import DEFAULT
-from pipeline.record import FACTS, FRAME, MANIFEST_SCHEMA, REJECT_SCHEMA, SCHEMA_VERSION, SPECTROGRAM, Member
-from pipeline.shards import shard_name, writing_shard
+from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, REJECT_SCHEMA, SCHEMA_VERSION, SPECTROGRAM, Member
+from pipeline.shards.writer import shard_name, writing_shard
 
 
 def clip_table(

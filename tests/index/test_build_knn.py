@@ -16,7 +16,7 @@ from index.knn import Means, Request, build
 from index.neighbours import Neighbours
 from index.search import FaissCpuSearch
 from manifests.errors import InputError, WorkFailed
-from pipeline.store import ShardStore
+from pipeline.shards.store import ShardStore
 
 
 def test_defaults_make_embeddings_first(run: Callable[..., str], make_shards: Callable[..., Path]) -> None:

@@ -23,8 +23,8 @@ from index.descriptors import (
     standardised,
 )
 from manifests.errors import InputError
-from pipeline.frontend import DEFAULT, FRONT_ENDS
-from pipeline.store import ShardStore
+from pipeline.media.front_ends import DEFAULT, FRONT_ENDS
+from pipeline.shards.store import ShardStore
 
 FRONT_END = FRONT_ENDS[DEFAULT]
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from index.clips import picture, waveform
 from index.encoders import open_encoder
 from manifests.errors import InputError
-from pipeline.store import ShardStore
+from pipeline.shards.store import ShardStore
 
 transformers = pytest.importorskip("transformers", reason="needs the extra `mining` (transformers)")
 

@@ -16,7 +16,7 @@ from index.embeddings import Embeddings
 from index.encoders import Encoder, open_encoder
 from index.encoders.vggsound import sound_resnet, standardised_spectrogram
 from manifests.errors import InputError, WorkFailed
-from pipeline.store import ShardStore
+from pipeline.shards.store import ShardStore
 
 IMAGENET_MEAN, IMAGENET_STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from manifests.annotations import Annotation, TestSet, corners
-from manifests.ave import read_ave
-from manifests.avsbench import load_mask, read_avsbench_boxes, read_avsbench_masks
 from manifests.errors import InputError
-from manifests.extended import pair_key, read_extended
-from manifests.flickr import read_flickr
-from manifests.is3 import read_is3, read_vpo
-from manifests.music import read_music, read_music_synthetic
-from manifests.table import read_table, write_table
-from manifests.vggss import read_vggss
+from manifests.readers.annotation_table import read_table, write_table
+from manifests.readers.ave import read_ave
+from manifests.readers.avsbench import load_mask, read_avsbench_boxes, read_avsbench_masks
+from manifests.readers.extended import pair_key, read_extended
+from manifests.readers.flickr import read_flickr
+from manifests.readers.is3 import read_is3, read_vpo
+from manifests.readers.music import read_music, read_music_synthetic
+from manifests.readers.vggss import read_vggss
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 

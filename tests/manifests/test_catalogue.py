@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from manifests.catalogue import FOLDER, ROLES, catalogue, known_tests, locate, read_clips, read_listed, resolve
+from manifests.catalogue import LISTS, ROLES, catalogue, known_tests, locate, read_clips, read_listed, resolve
 from manifests.errors import InputError
 from manifests.splits import overlap, read_ids
 
@@ -20,7 +20,7 @@ def released() -> tuple[Path]:
 
 
 def test_every_yaml_is_named_after_its_list() -> None:
-    assert {path.stem for path in FOLDER.glob("*.yaml")} == set(catalogue())
+    assert {path.stem for path in LISTS.glob("*.yaml")} == set(catalogue())
     for name, manifest in catalogue().items():
         assert manifest.name == name
         assert manifest.role in ROLES

@@ -7,8 +7,8 @@ import pytest
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
+from manifests.readers.vggss import read_vggss
 from manifests.splits import IdList, coverage, ids_of, overlap, read_ids, restrict, without
-from manifests.vggss import read_vggss
 
 METADATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "metadata"
 

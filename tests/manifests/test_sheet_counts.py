@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from manifests.annotations import TestSet
-from manifests.ave import read_ave, read_ave_videos
-from manifests.avsbench import read_avsbench_boxes
 from manifests.errors import InputError
-from manifests.extended import read_extended
-from manifests.is3 import read_is3
-from manifests.music import read_music
+from manifests.readers.ave import read_ave, read_ave_videos
+from manifests.readers.avsbench import read_avsbench_boxes
+from manifests.readers.extended import read_extended
+from manifests.readers.is3 import read_is3
+from manifests.readers.label_lists import read_labels
+from manifests.readers.music import read_music
+from manifests.readers.vggss import read_vggss
 from manifests.splits import IdList, overlap, read_ids
-from manifests.vggsound import read_labels
-from manifests.vggss import read_vggss
 
 METADATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "metadata"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from manifests.errors import InputError
-from manifests.vggsound import ClipLabel, read_labels
+from manifests.readers.label_lists import ClipLabel, read_labels
 
 METADATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "metadata"
 

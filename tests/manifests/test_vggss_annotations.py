@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from manifests.errors import InputError
-from manifests.vggss import read_vggss
+from manifests.readers.vggss import read_vggss
 
 RELEASED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "metadata" / "vggss" / "vggss.json"
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.archives import ForwardReader
-from pipeline.media import DecodedClip, DecodeOptions
-from pipeline.record import Rejected
+from pipeline.media.decode import DecodedClip, DecodeOptions
+from pipeline.shards.record import Rejected
+from pipeline.sources.archives import ForwardReader
 
 if "FAKE_SLOW_SKIP" in os.environ:  # as a large compressed archive is, before a clip far behind
     _read = ForwardReader.read
@@ -26,7 +26,7 @@ HEAVY = ("torch", "webdataset", "faiss")
 
 
 def decode(content: bytes | Path, options: DecodeOptions) -> DecodedClip:
-    """`pipeline.media.decode_clip` for clips such as b"ok 17", b"segv", b"sleep 0.2"."""
+    """`pipeline.media.decode.decode_clip` for clips such as b"ok 17", b"segv", b"sleep 0.2"."""
     assert isinstance(content, bytes)
     word, *rest = content.decode().split()
     with open(os.environ["FAKE_DECODER_LOG"], "a") as log:

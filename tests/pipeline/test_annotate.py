@@ -12,7 +12,7 @@ from PIL import Image
 from manifests.errors import InputError
 from pipeline.annotate import annotate
 from pipeline.ingest import IngestRequest, run_ingest
-from pipeline.store import ShardStore
+from pipeline.shards.store import ShardStore
 
 CLIPS = ("aaaaaaaaaaa_000010", "bbbbbbbbbbb_000020", "ccccccccccc_000030")
 

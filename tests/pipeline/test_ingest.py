@@ -21,15 +21,15 @@ import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 
 from manifests.errors import InputError, WorkFailed
-from pipeline.cluster import connected, run_all
-from pipeline.decoder_process import Request, Settings, record_maker
-from pipeline.frontend import DEFAULT
 from pipeline.ingest import DECODERS, IngestRequest, prepare, run_ingest
-from pipeline.journal import Journal
-from pipeline.plan import Plan, automatic_shard_clips, load_head, load_shard
-from pipeline.record import Rejected
-from pipeline.shard_job import ShardJob, ingest_shards, is_whole, marker_path
-from pipeline.store import ShardStore
+from pipeline.jobs.attempt_log import Journal
+from pipeline.jobs.cluster import connected, run_all
+from pipeline.jobs.decoder_process import Request, Settings, record_maker
+from pipeline.jobs.plan import Plan, automatic_shard_clips, load_head, load_shard
+from pipeline.jobs.shard_job import ShardJob, ingest_shards, is_whole, marker_path
+from pipeline.media.front_ends import DEFAULT
+from pipeline.shards.record import Rejected
+from pipeline.shards.store import ShardStore
 
 FAKE = "fake_decoders:decode"
 
@@ -243,13 +243,13 @@ if __name__ == "__main__":
 @pytest.mark.parametrize(
     ("moment", "module", "name", "call", "tars"),
     [
-        ("the clips are planned, the plan not closed", "pipeline.plan", "save_head", 1, 0),
-        ("the first shard is begun", "pipeline.shard_job", "load_shard", 1, 0),
-        ("half of the second tar is written", "pipeline.shard_job", "manifest_row", 7, 1),
-        ("the second tar is there, its rows are not", "pipeline.shard_job", "rows_path", 2, 2),
-        ("the second shard is finished, its journal there", "pipeline.shard_job", "forget", 2, 2),
-        ("the manifest is there, the rejects are not", "pipeline.accounts", "_write_table", 2, 3),
-        ("all is there but the index", "pipeline.accounts", "write_whole", 1, 3),
+        ("the clips are planned, the plan not closed", "pipeline.jobs.plan", "save_head", 1, 0),
+        ("the first shard is begun", "pipeline.jobs.shard_job", "load_shard", 1, 0),
+        ("half of the second tar is written", "pipeline.jobs.shard_job", "manifest_row", 7, 1),
+        ("the second tar is there, its rows are not", "pipeline.jobs.shard_job", "rows_path", 2, 2),
+        ("the second shard is finished, its journal there", "pipeline.jobs.shard_job", "forget", 2, 2),
+        ("the manifest is there, the rejects are not", "pipeline.jobs.totals", "_write_table", 2, 3),
+        ("all is there but the index", "pipeline.jobs.totals", "write_whole", 1, 3),
     ],
     ids=lambda value: value.replace(" ", "-") if isinstance(value, str) and " " in value else None,
 )

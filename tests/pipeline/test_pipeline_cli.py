@@ -11,7 +11,7 @@ import pytest
 
 from manifests.errors import InputError
 from pipeline.cli import parse_moment
-from pipeline.store import ShardStore
+from pipeline.shards.store import ShardStore
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 REAL = SHARED / "videos" / "vggsound_real"

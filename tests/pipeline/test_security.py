@@ -17,13 +17,13 @@ import pytest
 from manifests import content as manifest_content
 from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.readers.label_lists import read_labels
 from manifests.splits import read_ids
-from manifests.vggsound import read_labels
-from pipeline import archives
-from pipeline.archives import ForwardReader, list_members
 from pipeline.ingest import IngestRequest, run_ingest
-from pipeline.sources import list_sources, safe_key
-from pipeline.store import ShardStore
+from pipeline.shards.store import ShardStore
+from pipeline.sources import archives
+from pipeline.sources.archives import ForwardReader, list_members
+from pipeline.sources.listing import list_sources, safe_key
 
 HOSTILE = [
     b"-rf.mp4",
@@ -69,7 +69,9 @@ def plain(clips) -> bytes:
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("decoder", ["pipeline.media:decode_clip", "pipeline.media_ffmpeg:decode_clip_ffmpeg"])
+@pytest.mark.parametrize(
+    "decoder", ["pipeline.media.decode:decode_clip", "pipeline.media.ffmpeg_decoder:decode_clip_ffmpeg"]
+)
 def test_hostile_names_are_decoded_and_do_nothing(
     tmp_path: Path, plain: bytes, decoder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from manifests.errors import InputError
-from manifests.vggsound import read_labels
-from manifests.vggss import read_vggss
-from pipeline.frontend import spectrogram
+from manifests.readers.label_lists import read_labels
+from manifests.readers.vggss import read_vggss
+from pipeline.media.front_ends import spectrogram
 from pipeline.synth import lists
 from pipeline.synth.classes import LABELS, PALETTES, SOUND_CLASSES, SoundClass, palettes_of
 from pipeline.synth.corpus import waveform, write_corpus

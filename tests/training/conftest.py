@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from index.embeddings import write_embeddings
-from pipeline.frontend import DEFAULT
-from pipeline.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM
-from pipeline.shards import shard_name, writing_shard
-from pipeline.store import INDEX, MANIFEST, ShardStore
+from pipeline.media.front_ends import DEFAULT
+from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM
+from pipeline.shards.store import INDEX, MANIFEST, ShardStore
+from pipeline.shards.writer import shard_name, writing_shard
 
 CLASSES = 4
 

@@ -15,13 +15,13 @@ import pytest
 from PIL import Image
 
 from manifests.errors import InputError
-from manifests.formats import read_truth
-from pipeline.store import ShardStore
+from manifests.truth import read_truth
+from pipeline.shards.store import ShardStore
 from training.config import load_config
 from training.evaluate import Request, evaluate
-from training.evaluation.rawmaps import load_maps
+from training.evaluation.raw_maps import load_maps
 from training.evaluation.tasks import score
-from training.run import start
+from training.loop.start import start
 from training.runs import LoadedRun, load_run
 
 CONFIG = """

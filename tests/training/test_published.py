@@ -7,7 +7,7 @@ import yaml
 
 from manifests.catalogue import catalogue
 from training.config import PACKAGED, RunConfig, load_config
-from training.evaluation.checks import impossible
+from training.evaluation.consistency import impossible
 from training.evaluation.protocols import PROTOCOLS
 from training.methods import method_names
 

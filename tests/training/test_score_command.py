@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from manifests.errors import InputError
-from manifests.music import CATEGORIES
+from manifests.readers.music import CATEGORIES
 from training.evaluation import detection
-from training.evaluation.avsbench import avsbench_summary
 from training.evaluation.maps import minmax
 from training.evaluation.printing import table
+from training.evaluation.segmentation import avsbench_summary
 from training.score import score_file
 
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden"

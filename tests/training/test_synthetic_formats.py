@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from manifests.formats import FORMATS, read_truth
-from pipeline.store import ShardStore
+from manifests.truth import FORMATS, read_truth
+from pipeline.shards.store import ShardStore
 from pipeline.synth import lists
 from pipeline.synth.formats import write_formats
 from pipeline.synth.scene import draw_scene
 from pipeline.synth.truth import truth_rows
 from training.config import load_config
+from training.data.evaluation_pairs import found_pairings, read_pairs
 from training.evaluate import Request, evaluate
-from training.pairings import found_pairings, read_pairs
-from training.run import start
+from training.loop.start import start
 from training.runs import LoadedRun, load_run
 
 SCENES, SEED = 160, 3

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from manifests.errors import InputError
-from pipeline.frontend import FRONT_ENDS, FrontEnd
+from pipeline.media.front_ends import FRONT_ENDS, FrontEnd
 
 SAMPLE_RATE, WINDOW, HOP, N_FFT = 16000, 400, 160, 512
 BANDS, LOWEST, HIGHEST = 64, 125.0, 7500.0

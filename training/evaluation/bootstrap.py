@@ -1,6 +1,6 @@
 """How far a score could move with another draw of test clips: a percentile interval over resampled clips.
 
-The three localisation scores are means over clips (AUC too: the area of an average of step functions is the average of
+The three localization scores are means over clips (AUC too: the area of an average of step functions is the average of
 their areas), so one resampling of per-clip contributions serves all of them.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from training.evaluation.localisation import CURVE_THRESHOLDS, metric_names
+from training.evaluation.localization import CURVE_THRESHOLDS, metric_names
 
 RESAMPLES = 1000
 _CHUNK = 50

@@ -11,7 +11,7 @@ import numpy as np
 
 from training.evaluation import detection
 from training.evaluation.detection import Detections
-from training.evaluation.localisation import success_rate
+from training.evaluation.localization import success_rate
 from training.evaluation.truth import SIZE_BUCKETS, size_bucket
 
 DRAWS = 10

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.evaluation.chain import asked_pixels, binarise, prepare
+from training.evaluation.postprocess import asked_pixels, binarise, prepare
 from training.evaluation.protocols import PROTOCOLS, Protocol
 from training.evaluation.truth import SIZE
 

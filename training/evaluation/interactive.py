@@ -1,6 +1,6 @@
-"""Interactive localisation (IS3): one picture, several sounds, and each sound must move the answer.
+"""Interactive localization (IS3): one picture, several sounds, and each sound must move the answer.
 
-IIoU counts a picture only when every one of its sounds is localised: a group's value is the smallest cIoU of its
+IIoU counts a picture only when every one of its sounds is localized: a group's value is the smallest cIoU of its
 members (SSLalignment e7ae3c5 `Evaluator_iiou`). The adaptive scores are the same functions on adaptive cIoU values.
 Meaningful on IS3 only: on VGG-SS or Flickr the name rule groups unrelated clips by prefix.
 """
@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from training.evaluation.localisation import auc, success_rate
+from training.evaluation.localization import auc, success_rate
 
 
 def group_key(name: str) -> str:

@@ -44,7 +44,7 @@ def rescale(maps: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def mix(audio_visual: np.ndarray, object_prior: np.ndarray, alpha: float) -> np.ndarray:
-    """Object-guided localisation: alpha * audio_visual + (1 - alpha) * object_prior, both scaled before."""
+    """Object-guided localization: alpha * audio_visual + (1 - alpha) * object_prior, both scaled before."""
     return np.float32(alpha) * audio_visual + np.float32(1 - alpha) * object_prior
 
 

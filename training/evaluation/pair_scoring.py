@@ -15,7 +15,7 @@ from manifests.annotations import TestSet
 from manifests.errors import InputError
 from training.evaluation.bootstrap import mean_intervals
 from training.evaluation.onscreen import ACTIVATION_THRESHOLD, distance_threshold, right_answers
-from training.evaluation.rawmaps import match_names
+from training.evaluation.raw_maps import match_names
 from training.evaluation.results import Result
 from training.evaluation.retrieval import KS, ranks, retrieval_summary, unit
 

@@ -25,7 +25,7 @@ class Protocol:
     comparator: ">=" keeps pixels equal to the threshold, ">" does not.
     keep_maximum: pixels of 1 and above stay whatever the threshold (LVS binarises twice).
     exact: exactly the asked number of pixels, ties taken row by row from the top left; a constant map predicts nothing.
-    iou_cut: a sample is localised when its cIoU is at least this.
+    iou_cut: a sample is localized when its cIoU is at least this.
     confidence: "top_quarter" mean or "maximum" of the map before any min-max.
     """
 

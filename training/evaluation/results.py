@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from training.evaluation.bootstrap import interval95
-from training.evaluation.localisation import by_number_of_objects, by_size, summary
+from training.evaluation.localization import by_number_of_objects, by_size, summary
 from training.evaluation.protocols import Protocol
 from training.evaluation.truth import SIZE
 

@@ -13,15 +13,15 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.annotations import Annotation, TestSet
-from manifests.extended import ExtendedSet, Negative
-from training.evaluation.chain import AUDIO_VISUAL, COMBINED, OBJECT_PRIOR, Prepared, binarise
+from manifests.readers.extended import ExtendedSet, Negative
 from training.evaluation.detection import Detections
 from training.evaluation.extended import extended_summary
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, ceiling, floor_masks
-from training.evaluation.localisation import ciou
+from training.evaluation.localization import ciou
 from training.evaluation.maps import is_constant
+from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED, OBJECT_PRIOR, Prepared, binarise
 from training.evaluation.protocols import Protocol
-from training.evaluation.rawmaps import RawMaps, match_names
+from training.evaluation.raw_maps import RawMaps, match_names
 from training.evaluation.results import ROW_SCHEMA, Result, breakdown_of, columns_of, count_flags, scores_of
 from training.evaluation.truth import SIZE, box_flags, weight_maps
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from manifests.annotations import TestSet
-from training.evaluation.chain import AUDIO_VISUAL, binarise
-from training.evaluation.localisation import ciou, summary
+from training.evaluation.localization import ciou, summary
+from training.evaluation.postprocess import AUDIO_VISUAL, binarise
 from training.evaluation.protocols import Protocol
-from training.evaluation.rawmaps import RawMaps, match_names
+from training.evaluation.raw_maps import RawMaps, match_names
 from training.evaluation.truth import weight_maps
 
 _BATCH = 64

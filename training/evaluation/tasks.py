@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 
 from manifests.errors import InputError
-from manifests.formats import Truth
-from training.evaluation import cluster_scoring, mask_scoring
-from training.evaluation.chain import AUDIO_VISUAL
-from training.evaluation.cluster_scoring import ClusterMaps, score_clusters
+from manifests.truth import Truth
+from training.evaluation import multi_source, segmentation
 from training.evaluation.interactive import interactive_summary
-from training.evaluation.mask_scoring import score_masks
+from training.evaluation.multi_source import ClusterMaps, score_clusters
 from training.evaluation.pair_scoring import RETRIEVAL
+from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.protocols import PROTOCOLS, acl_sweep, at_temperature, find_protocol
-from training.evaluation.rawmaps import RawMaps
+from training.evaluation.raw_maps import RawMaps
 from training.evaluation.results import Result, columns_of
 from training.evaluation.scoring import score_maps
+from training.evaluation.segmentation import score_masks
 from training.evaluation.sweep import sweep
 
-AVSBENCH, SWEPT = mask_scoring.CHAIN.name, "acl"
-KNOWN = (*PROTOCOLS, AVSBENCH, *cluster_scoring.PROTOCOLS)
+AVSBENCH, SWEPT = segmentation.CHAIN.name, "acl"
+KNOWN = (*PROTOCOLS, AVSBENCH, *multi_source.PROTOCOLS)
 # what a test set is scored under when nobody says: its own authors' measurement first
 DEFAULTS = {
     "vggss": ("ezvsl", "adaptive"),
@@ -40,9 +40,9 @@ DEFAULTS = {
 def protocol_record(name: str) -> dict[str, Any]:
     """Every field of a protocol of maps. InputError lists the known ones."""
     if name == AVSBENCH:
-        return mask_scoring.PROTOCOL
-    if name in cluster_scoring.PROTOCOLS:
-        return asdict(cluster_scoring.PROTOCOLS[name])
+        return segmentation.PROTOCOL
+    if name in multi_source.PROTOCOLS:
+        return asdict(multi_source.PROTOCOLS[name])
     return find_protocol(name).as_json()
 
 
@@ -63,7 +63,7 @@ def check_protocol(name: str, truth: Truth) -> None:
             f"{truth.test_set.source} holds pixel masks, which the protocol {AVSBENCH} measures; {name} needs boxes, "
             "for example s4_box.json."
         )
-    if name in cluster_scoring.PROTOCOLS and truth.music is None:
+    if name in multi_source.PROTOCOLS and truth.music is None:
         raise InputError(f"The protocol {name} needs boxes by instrument: give --format music.")
     if truth.extended is not None and not of_maps:
         raise InputError(f"The protocol {name} has no confidence to tell negatives by; leave --negatives out.")
@@ -83,14 +83,14 @@ def score(
     `temperature`: what the maps' cosines were divided by, which matters where a protocol scales by a fixed range.
     """
     check_protocol(protocol, truth)
-    several = protocol in cluster_scoring.PROTOCOLS
+    several = protocol in multi_source.PROTOCOLS
     if several != isinstance(raw, ClusterMaps):
         raise InputError(
             f"The protocol {protocol} takes {'several maps' if several else 'one map'} a frame. The protocols for "
-            f"several are {', '.join(cluster_scoring.PROTOCOLS)}."
+            f"several are {', '.join(multi_source.PROTOCOLS)}."
         )
     if isinstance(raw, ClusterMaps):
-        return score_clusters(raw, truth, cluster_scoring.PROTOCOLS[protocol], seed=seed, run=run)
+        return score_clusters(raw, truth, multi_source.PROTOCOLS[protocol], seed=seed, run=run)
     if protocol == AVSBENCH:
         return score_masks(raw, truth, seed=seed, run=run)
     result = score_maps(
@@ -111,7 +111,7 @@ def score(
 
 
 def _interactive(result: Result) -> Result:
-    """The result with the scores of pictures all of whose sounds are localised, beside those of single sounds."""
+    """The result with the scores of pictures all of whose sounds are localized, beside those of single sounds."""
     rows = {name: columns_of(result.table, name) for name in result.summary["scores"]}
     added = {name: interactive_summary(columns.keys, columns.iou) for name, columns in rows.items()}
     return Result(result.table, result.summary | {"interactive": added})
@@ -149,5 +149,5 @@ def _rows(result: Result) -> list[dict[str, Any]]:
 def raw_maps(arrays: dict[str, np.ndarray], alpha: float = 0.4) -> RawMaps | ClusterMaps:
     """The arrays of a `maps.npz` as what they are: one map a clip, or several a frame (four dimensions)."""
     if np.ndim(arrays["maps"]) == 4:
-        return cluster_scoring.cluster_maps(arrays)
+        return multi_source.cluster_maps(arrays)
     return RawMaps.of(arrays, alpha)

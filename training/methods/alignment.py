@@ -19,7 +19,7 @@ on the way to the map. p_v and p_a are linear layers. Prediction: the cosine map
 Deviations and choices where paper and released code differ:
 - localization: `mean` is the paper's text, which sets M to 1 everywhere, so that s_L is the mean of the cosine map.
   `softmask` is the network class that was released (LVS's: mean over the sigmoid mask, 0.65 and 0.03); only its
-  inference is public. EZ-VSL reports that a mean of the map hardly localises (6.03 cIoU), so the released checkpoints
+  inference is public. EZ-VSL reports that a mean of the map hardly localizes (6.03 cIoU), so the released checkpoints
   may well come from the soft mask.
 - direction: `image`, a picture against all sounds, is the printed loss; `symmetric` is the mean of both directions,
   which the paper mentions as an extension.

@@ -37,8 +37,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from training.augment import Geometry
 from training.config import Section
+from training.data.augment.geometry import Geometry
 from training.losses import contrast, without_diagonal
 from training.methods.contract import Batch
 from training.methods.headless import HeadlessMethod

@@ -3,7 +3,3 @@
 `results` reads run folders, `tables`, `curves` and `gallery` turn them into what the page shows, `page` writes it.
 Everything is embedded in the file: it opens offline, on any machine, and needs no JavaScript.
 """
-
-from training.report.page import write_report
-
-__all__ = ["write_report"]

@@ -1,6 +1,6 @@
 """Runs side by side with what was published: one table per test set and protocol, whatever the measurement.
 
-`training compare` prints these tables, and the page shows those that are not plain localisation (retrieval, masks,
+`training compare` prints these tables, and the page shows those that are not plain localization (retrieval, masks,
 extended sets, pictures with several sounds). A column holds numbers of one measurement only: same set, same truth, same
 protocol in every field. Published numbers come from the runs' configs and stand in a column of their own.
 """
@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from manifests.errors import InputError
-from training.evaluation.checks import impossible
+from training.evaluation.consistency import impossible
 from training.report.results import Evaluation, Run
 
 TITLES = {
@@ -60,7 +60,7 @@ Found = tuple[Run, str, Evaluation]  # a result, with the run it is of and that 
 
 
 def comparisons(runs: Sequence[Run], titles: Sequence[str], every: bool = True) -> list[Comparison]:
-    """A table for each measurement the runs share; `every` False leaves out plain localisation."""
+    """A table for each measurement the runs share; `every` False leaves out plain localization."""
     together: dict[tuple[str, str, str], list[tuple[int, Evaluation]]] = {}
     for position, run in enumerate(runs):
         for evaluation in run.every_evaluation:
@@ -95,7 +95,7 @@ def numbers(scores: Mapping[str, Any]) -> dict[str, float]:
 
 
 def values_of(facts: Mapping[str, Any], map_name: str) -> dict[str, float]:
-    """Every score of one map: localisation, what negatives add, what pictures with several sounds add."""
+    """Every score of one map: localization, what negatives add, what pictures with several sounds add."""
     found = numbers(facts["scores"][map_name])
     pairs = facts.get("extended", {}).get(map_name, {})
     for score in ("ap", "max_f1"):

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from training.evaluation.chain import AUDIO_VISUAL, binarise, prepare
 from training.evaluation.maps import minmax, upsample
+from training.evaluation.postprocess import AUDIO_VISUAL, binarise, prepare
 from training.evaluation.protocols import Protocol
 
 

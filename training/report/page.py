@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import InputError
-from training.heat import heat_palette
+from training.overlay.colours import heat_palette
 from training.report import curves
 from training.report.comparison import TITLES, comparisons
 from training.report.gallery import galleries

@@ -12,7 +12,7 @@ import contourpy
 import numpy as np
 from PIL import Image
 
-from training.heat import heat_palette
+from training.overlay.colours import heat_palette
 
 HEAT_LEVELS = 64
 HEAT_SIDE = 112

@@ -57,7 +57,7 @@ class Evaluation:
 
     @property
     def is_special(self) -> bool:
-        """Whether there is more to it than localisation."""
+        """Whether there is more to it than localization."""
         return not self.is_localisation or "extended" in self.facts or "interactive" in self.facts
 
     @cached_property
@@ -122,7 +122,7 @@ class Run:
 
     @property
     def evaluations(self) -> tuple[Evaluation, ...]:
-        """Those of the last epoch that measure localisation."""
+        """Those of the last epoch that measure localization."""
         found = (one for one in self.every_evaluation if not one.is_early_stopped)
         return tuple(evaluation for evaluation in found if evaluation.is_localisation)
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.plan import load_head, load_shard
-from pipeline.record import Rejected
-from pipeline.shard_job import PLAN
-from pipeline.sources import Clip
-from pipeline.store import ShardStore
+from pipeline.jobs.plan import load_head, load_shard
+from pipeline.jobs.shard_job import PLAN
+from pipeline.shards.record import Rejected
+from pipeline.shards.store import ShardStore
+from pipeline.sources.listing import Clip
 from training.report.pictures import sound_uri
 
 ABSENT = "The source video is no longer where it was ingested from, so there is no sound to play."
@@ -75,8 +75,8 @@ class Clips:
             return Sound(None, f"The source video cannot be read ({error.strerror}), so there is no sound to play.")
 
     def _cut(self, clip: Clip) -> Sound:
-        from pipeline.frontend import FRONT_ENDS
-        from pipeline.media import DecodeOptions, decode_clip
+        from pipeline.media.decode import DecodeOptions, decode_clip
+        from pipeline.media.front_ends import FRONT_ENDS
 
         facts = self.facts(clip.key)
         with open(self._roots[clip.root] / clip.path, "rb") as file:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from training.evaluation.checks import impossible
+from training.evaluation.consistency import impossible
 from training.report.results import MAPS, OBJECT_PRIOR, SCORES, Evaluation, Run
 
 MAP_TITLES = {"audio_visual": "audio-visual", "object_prior": "object prior", "combined": "combined"}

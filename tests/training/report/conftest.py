@@ -14,13 +14,13 @@ import yaml
 from PIL import Image, ImageDraw, ImageFilter
 
 from manifests.annotations import Annotation, TestSet
-from pipeline.decoder_process import encode_jpeg, encode_npy
-from pipeline.ffmpeg import encode_video
-from pipeline.frontend import DEFAULT, FRONT_ENDS, spectrogram
-from pipeline.plan import IngestOptions, Plan, save
-from pipeline.record import MANIFEST_SCHEMA, SCHEMA_VERSION
-from pipeline.shards import shard_name, writing_shard
-from pipeline.sources import Clip
+from pipeline.jobs.plan import IngestOptions, Plan, save
+from pipeline.media.ffmpeg import encode_video
+from pipeline.media.front_ends import DEFAULT, FRONT_ENDS, spectrogram
+from pipeline.shards.codecs import encode_jpeg, encode_npy
+from pipeline.shards.record import MANIFEST_SCHEMA, SCHEMA_VERSION
+from pipeline.shards.writer import shard_name, writing_shard
+from pipeline.sources.listing import Clip
 from training.evaluation.protocols import find_protocol
 from training.evaluation.scoring import score_maps
 
@@ -116,7 +116,7 @@ def _write_plan(folder: Path, scenes: list[Scene], sources: Path) -> None:
         video = sources / f"{key}.mp4"
         size = video.stat().st_size if video.is_file() else 1
         clips.append(Clip(key, key[:11], True, "", root=0, path=video.name, size=size))
-    options = IngestOptions(256, "annotated", DEFAULT, "pipeline.media:decode_clip", len(clips))
+    options = IngestOptions(256, "annotated", DEFAULT, "pipeline.media.decode:decode_clip", len(clips))
     save(Plan(options, (sources,), (tuple(clips),), ()), folder / "plan")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from manifests.errors import InputError
-from training.report import write_report
+from training.report.page import write_report
 from training.report.results import read_run
 from training.report.tables import score_tables
 

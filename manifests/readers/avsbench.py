@@ -1,0 +1,90 @@
+"""AVSBench S4 and MS3: frames with boxes (SSLalignment's box files) or with pixel masks (the released folders).
+
+Keys are `<category>/<video>/<video>_<n>` for S4 and `<video>/<video>_<n>` for MS3, n = 1..5, one frame a second; the
+".mp4" that MS3 picture names carry in the middle is dropped, so pictures, boxes and masks of a frame share one key.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from manifests.annotations import TestSet
+from manifests.errors import InputError
+from manifests.readers.sslalignment_boxes import read_boxes224
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SUBSETS = {"s4": 3, "ms3": 2}  # how many path components name a frame
+
+
+@dataclass(frozen=True)
+class MaskSet:
+    """Frames with pixel masks, in video order: `masks` maps key to file; `sha256` covers keys and file contents."""
+
+    name: str
+    masks: dict[str, Path]
+    source: str
+    sha256: str
+
+
+def read_avsbench_boxes(path: Path | str, subset: str) -> TestSet:
+    """Read `s4_box.json` or `ms3_box.json` as `subset` "s4" or "ms3"; S4 frames carry their category as label."""
+    depth = _depth(subset)
+    return read_boxes224(
+        path,
+        f"avsbench_{subset}",
+        lambda image: _key(image, depth),
+        lambda image: image.parts[-3] if depth == 3 else None,
+    )
+
+
+def read_avsbench_masks(folder: Path | str, subset: str, split: str = "test") -> MaskSet:
+    """Find the masks under `gt_masks/<split>/` of `s4_data` or `ms3_data`. InputError when there are none."""
+    root = Path(folder) / "gt_masks" / split
+    files = sorted(root.rglob("*.png"), key=lambda file: (file.parent, _frame_number(file)))
+    if not files:
+        raise InputError(f"{root} holds no mask (*.png). Give the folder that contains gt_masks of AVSBench {subset}.")
+    depth = _depth(subset)
+    digest = hashlib.sha256()
+    masks = {}
+    for file in files:
+        masks[key := _key(PurePosixPath(file.with_suffix("").as_posix()), depth)] = file
+        digest.update(f"{key}\n".encode() + file.read_bytes())
+    return MaskSet(f"avsbench_{subset}", masks, str(root), digest.hexdigest())
+
+
+def load_mask(path: Path, size: int | None = 224) -> "np.ndarray":
+    """bool (size, size): pixels with any non-zero channel, nearest-neighbour resized where the file differs in size.
+
+    `size` None keeps the file's own (height, width). InputError when it cannot be read.
+    """
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            picture = image.convert("RGB")
+    except (OSError, UnidentifiedImageError) as error:
+        raise InputError(f"The mask {path} cannot be read ({error}). Unpack the masks again.") from error
+    if size is not None:
+        picture = picture.resize((size, size), Image.Resampling.NEAREST)
+    return np.asarray(picture).any(axis=2)
+
+
+def _depth(subset: str) -> int:
+    if subset not in SUBSETS:
+        raise InputError(f"There is no AVSBench subset {subset!r}. The known ones are {', '.join(SUBSETS)}.")
+    return SUBSETS[subset]
+
+
+def _key(image: PurePosixPath, depth: int) -> str:
+    return "/".join(image.parts[-depth:]).replace(".mp4_", "_")
+
+
+def _frame_number(file: Path) -> int:
+    number = file.stem.rpartition("_")[2]
+    if not number.isdigit():
+        raise InputError(f"The mask {file} is not named <video>_<number>.png as AVSBench names its masks.")
+    return int(number)

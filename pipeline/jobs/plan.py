@@ -1,0 +1,257 @@
+"""The plan of an ingest: which clip becomes which record of which shard, fixed on disk before anything is decoded.
+
+Made from a listing and the label lists; workers read nothing but their own shard's rows of it, so a task is a number
+and not a graph. It also is a shard folder's memory: the same command continues it, another is told the difference.
+"""
+
+import hashlib
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, astuple, dataclass, fields, replace
+from functools import cached_property
+from itertools import chain
+from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.errors import InputError
+from pipeline.shards.companion import Wanted
+from pipeline.shards.record import SCHEMA_VERSION
+from pipeline.sources.listing import Clip, Refusal, safe_key
+from pipeline.storage.files import read_table, replacing, write_whole
+from pipeline.storage.remote import Place, place
+
+PLAN_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("source_id", pa.string()),
+        ("start_known", pa.bool_()),
+        ("naming", pa.string()),
+        ("root", pa.int32()),
+        ("path", pa.binary()),  # file names are bytes
+        ("size", pa.int64()),
+        ("member", pa.binary()),
+        ("position", pa.int64()),
+        ("offset", pa.int64()),
+        ("label", pa.string()),
+        ("split", pa.string()),
+        ("sound", pa.binary()),
+        ("moment", pa.float64()),
+    ]
+)
+NAMES = ("path", "member", "sound")
+REFUSAL_SCHEMA = pa.schema([("path", pa.string()), ("reason", pa.string()), ("message", pa.string())])
+FEWEST_CLIPS, MOST_CLIPS, SHARDS_WANTED = 64, 1000, 128
+
+
+@dataclass(frozen=True)
+class IngestOptions:
+    """What decides the shards' bytes, besides the clips; `moment` is in seconds, or "annotated", or "centre"."""
+
+    short_side: int
+    moment: float | str
+    front_end: str
+    decoder: str
+    shard_clips: int
+    schema_version: int = SCHEMA_VERSION
+    audio_rate: int = 0
+    audio_seconds: float = 0.0
+    frames: int = 0
+    proposals: bool = False
+
+    @property
+    def companions(self) -> Wanted:
+        """What is made besides the shards."""
+        return Wanted(self.audio_rate, self.audio_seconds, self.frames, self.proposals)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`shards[i]` holds shard i's clips in record order; `tasks` are (first, last + 1) shard ranges done in one go;
+    `refusals` the inputs that are rejected undecoded; `roots` the absolute source folders."""
+
+    options: IngestOptions
+    roots: tuple[Place, ...]
+    shards: tuple[tuple[Clip, ...], ...]
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def clips(self) -> int:
+        """Clips to decode."""
+        return sum(map(len, self.shards))
+
+    @property
+    def inputs(self) -> int:
+        """Inputs that must end as a record or as a reject."""
+        return self.clips + len(self.refusals)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of every clip's place, key and label in order, and of the refusals."""
+        digest = hashlib.sha256()
+        for row in chain.from_iterable((*self.shards, self.refusals)):
+            digest.update(repr(row).encode())
+        return digest.hexdigest()
+
+    @property
+    def tasks(self) -> list[range]:
+        """Shards of one compressed archive are one task, read in one pass; every other shard is its own."""
+        tasks: list[range] = []
+        for number, clips in enumerate(self.shards):
+            follows = number > 0 and clips[0].stream and _stream(clips[0]) == _stream(self.shards[number - 1][0])
+            tasks[-1:] = [range(tasks[-1].start, number + 1)] if follows else [*tasks[-1:], range(number, number + 1)]
+        return tasks
+
+
+def _stream(clip: Clip) -> tuple[int, str | None]:
+    return clip.root, clip.stream
+
+
+def automatic_shard_clips(clips: int) -> int:
+    """Clips per shard: about 128 shards for a small corpus, never fewer than 64 clips nor more than 1,000 in one."""
+    return min(max(clips // SHARDS_WANTED, FEWEST_CLIPS), MOST_CLIPS)
+
+
+def cut_shards(clips: Iterable[Clip], shard_clips: int) -> tuple[tuple[Clip, ...], ...]:
+    """Clips read at random, sorted by key; then each compressed archive's, in archive order and shards of their own."""
+    streams: dict[tuple[int, str], list[Clip]] = defaultdict(list)
+    for clip in clips:
+        streams[(clip.root, clip.stream) if clip.stream else (-1, "")].append(clip)
+    shards: list[tuple[Clip, ...]] = []
+    for stream in sorted(streams):
+        ordered = sorted(streams[stream], key=lambda clip: (clip.position, clip.key) if clip.stream else (0, clip.key))
+        shards += [tuple(ordered[start : start + shard_clips]) for start in range(0, len(ordered), shard_clips)]
+    return tuple(shards)
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+def unique_keys(clips: Sequence[Clip]) -> tuple[list[Clip], list[Refusal]]:
+    """One clip per key. Equal names of one's own in several folders are told apart by their folders; what is then still
+    equal is the same clip under two names: the largest file is kept, the others are refused as duplicates. What only
+    the folders of one of those say of label and split stays with the one that is kept."""
+    by_key: dict[str, list[Clip]] = defaultdict(list)
+    for clip in _with_folders(clips):
+        by_key[clip.key].append(clip)
+    kept, refusals = [], []
+    for key in sorted(by_key):
+        best, *others = sorted(by_key[key], key=lambda clip: (-clip.size, clip.root, clip.display))
+        labelled = next((clip for clip in (best, *others) if clip.label), best)
+        kept.append(replace(best, label=labelled.label, split=best.split or labelled.split))
+        refusals += [Refusal(clip.display, "duplicate", f"{best.display} has the same key, {key}") for clip in others]
+    return kept, refusals
+
+
+def _with_folders(clips: Sequence[Clip]) -> list[Clip]:
+    places: dict[str, set[tuple[int, str]]] = defaultdict(set)
+    for clip in clips:
+        if not clip.start_known:
+            places[clip.key].add((clip.root, _folder(clip)))
+    return [_named_by_folder(clip) if len(places.get(clip.key, ())) > 1 else clip for clip in clips]
+
+
+def _folder(clip: Clip) -> str:
+    return str(PurePosixPath(clip.path if clip.member is None else f"{clip.path}/{clip.member}").parent)
+
+
+def _named_by_folder(clip: Clip) -> Clip:
+    folders = [safe_key(part) for part in PurePosixPath(_folder(clip)).parts]
+    key = "__".join([*([f"src{clip.root}"] if clip.root else []), *folders, clip.key])
+    return replace(clip, key=key, source_id=key)
+
+
+# --- on disk ---------------------------------------------------------------------------------------------------------
+
+
+def save(plan: Plan, folder: Place) -> None:
+    """Write the plan; `options.json` last, it marks the plan whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "clips.parquet") as handle, pq.ParquetWriter(handle, PLAN_SCHEMA) as writer:
+        for clips in plan.shards:  # one row group per shard: a worker reads its own and no other
+            writer.write_table(pa.Table.from_pylist([_row(clip) for clip in clips], PLAN_SCHEMA))
+    with replacing(folder / "refusals.parquet") as handle:
+        pq.write_table(pa.Table.from_pylist([asdict(refusal) for refusal in plan.refusals], REFUSAL_SCHEMA), handle)
+    save_head(plan, folder)
+
+
+def save_head(plan: Plan, folder: Place) -> None:
+    """Write options and source folders (which may have moved since the clips were listed)."""
+    roots = [os.fsencode(root).hex() for root in plan.roots]
+    head = {"options": asdict(plan.options), "roots": roots, "sha256": plan.sha256}
+    write_whole(folder / "options.json", json.dumps(head, indent=1).encode())
+
+
+def _row(clip: Clip) -> dict[str, object]:
+    row = {field.name: getattr(clip, field.name) for field in fields(Clip)}
+    return row | {name: None if row[name] is None else os.fsencode(row[name]) for name in NAMES}
+
+
+def _clip(row: dict[str, object]) -> Clip:
+    names = {name: None if row[name] is None else os.fsdecode(row[name]) for name in NAMES}
+    return Clip(**(row | names))
+
+
+def load_head(folder: Place) -> tuple[IngestOptions, tuple[Place, ...]]:
+    """Options and source folders of a saved plan."""
+    head = _head(folder)
+    return IngestOptions(**head["options"]), tuple(place(os.fsdecode(bytes.fromhex(root))) for root in head["roots"])
+
+
+def _head(folder: Place) -> dict[str, Any]:
+    return json.loads((folder / "options.json").read_bytes())
+
+
+def load_shard(folder: Place, shard: int) -> list[Clip]:
+    """One shard's clips of a saved plan."""
+    with (folder / "clips.parquet").open("rb") as handle, pq.ParquetFile(handle) as file:
+        return [_clip(row) for row in file.read_row_group(shard).to_pylist()]
+
+
+def check_same(plan: Plan, folder: Place, out: Place) -> None:
+    """InputError that names the differences when the plan saved in `folder` is not `plan`."""
+    options, _ = load_head(folder)
+    differences = _option_differences(options, plan.options)
+    if not differences and _head(folder)["sha256"] != plan.sha256:
+        differences = _clip_differences(folder, plan) or ["the clips lie in other places of the same archives"]
+    if differences:
+        raise InputError(
+            f"{out} was begun with other input: {'; '.join(differences)}. Repeat the first command to continue it, or "
+            "give a new folder to --out."
+        )
+
+
+def _option_differences(before: IngestOptions, now: IngestOptions) -> list[str]:
+    changed = [field.name for field in fields(IngestOptions) if getattr(before, field.name) != getattr(now, field.name)]
+    return [f"{name} was {getattr(before, name)}, now {getattr(now, name)}" for name in changed]
+
+
+def _clip_differences(folder: Place, plan: Plan) -> list[str]:
+    before = Counter(map(_identity, read_table(folder / "clips.parquet").to_pylist()))
+    now = Counter(_identity(_row(clip)) for clips in plan.shards for clip in clips)
+    gone, new = before - now, now - before
+    changed = {path for path, *_ in gone} & {path for path, *_ in new}
+    parts = [
+        _counted("new clips", [path for path, *_ in new if path not in changed]),
+        _counted("missing clips", [path for path, *_ in gone if path not in changed]),
+        _counted("clips with another size, key, label or split", list(changed)),
+    ]
+    refused = {tuple(row.values()) for row in read_table(folder / "refusals.parquet").to_pylist()}
+    refused ^= {astuple(refusal) for refusal in plan.refusals}
+    parts.append(_counted("refused inputs that differ", [path for path, *_ in refused]))
+    return [part for part in parts if part]
+
+
+def _identity(row: dict[str, object]) -> tuple[str, ...]:
+    """What must agree for a clip to be the same one; its path (with the member's or the sound's) comes first."""
+    path = b"!".join(part for part in map(row.get, NAMES) if part)
+    rest = (str(row[name]) for name in ("root", "size", "key", "label", "split"))
+    return path.decode("utf-8", "backslashreplace"), *rest
+
+
+def _counted(what: str, paths: list[str]) -> str:
+    return f"{what}: {len(paths)} (such as {min(paths)})" if paths else ""

@@ -1,0 +1,113 @@
+"""After the shards: every input accounted for, in tables and in a sum, and the folder marked finished.
+
+The rows of all shards become `manifest.parquet`, the rejects of their markers `rejects.parquet`; records and rejects
+must add up to the inputs before `index.json` is written.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.errors import WorkFailed
+from pipeline.console import summary
+from pipeline.jobs.plan import Plan
+from pipeline.jobs.shard_job import ShardSummary, marker_path, read_marker, reject_row, rows_path
+from pipeline.shards.companion import COMPANION_SCHEMA, companion_manifest
+from pipeline.shards.record import MANIFEST_SCHEMA, REASONS, REJECT_SCHEMA, SCHEMA_VERSION
+from pipeline.shards.store import INDEX, MANIFEST, REJECTS
+from pipeline.storage.files import read_table, replacing, write_whole
+from pipeline.storage.remote import Place
+
+
+def write_tables(out: Place, plan: Plan) -> None:
+    """Join the shards' rows to manifest and rejects. WorkFailed when an input is in neither."""
+    shards = range(len(plan.shards))
+    _write_table(out / MANIFEST, MANIFEST_SCHEMA, (read_table(rows_path(out, shard)) for shard in shards))
+    for kind in plan.options.companions.kinds:
+        tables = (read_table(rows_path(out, shard, kind)) for shard in shards)
+        _write_table(out / companion_manifest(kind), COMPANION_SCHEMA, tables)
+    _write_table(out / REJECTS, REJECT_SCHEMA, _reject_tables(out, plan))
+    records, rejects = (_rows(out / name) for name in (MANIFEST, REJECTS))
+    if records + rejects != plan.inputs:
+        raise WorkFailed(
+            f"{out} accounts for {records} records and {rejects} rejects, but {plan.inputs} inputs were found. This is "
+            "a defect of ingest, not of your files; please report it, and ingest into a new folder."
+        )
+
+
+def _rows(path: Place) -> int:
+    with path.open("rb") as handle:
+        return cast(int, pq.read_metadata(handle).num_rows)
+
+
+def _reject_tables(out: Place, plan: Plan) -> Iterator[pa.Table]:
+    refused = [reject_row(refusal.path, "list", refusal.reason, refusal.message) for refusal in plan.refusals]
+    yield pa.Table.from_pylist(sorted(refused, key=lambda row: (row["path"], row["message"])), REJECT_SCHEMA)
+    for shard in range(len(plan.shards)):
+        yield pa.Table.from_pylist(json.loads(marker_path(out, shard).read_bytes())["rejects"], REJECT_SCHEMA)
+
+
+def _write_table(path: Place, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    """Table by table: a corpus of any size takes the memory of one shard's rows."""
+    with replacing(path) as handle, pq.ParquetWriter(handle, schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+
+
+def total(out: Place, plan: Plan) -> ShardSummary:
+    """The counts of a folder whose shards are all finished, refused inputs included."""
+    counts = ShardSummary(clips=len(plan.refusals), reasons=Counter(refusal.reason for refusal in plan.refusals))
+    for shard in range(len(plan.shards)):
+        counts += read_marker(out, shard)
+    return counts
+
+
+def accept(out: Place, plan: Plan, counts: ShardSummary, max_reject_fraction: float) -> None:
+    """Mark the folder finished; WorkFailed instead when nothing is usable or too much was rejected."""
+    rejects = counts.reasons.total()
+    where = f"{out / REJECTS} names every file and what was wrong with it"
+    if not counts.records:
+        raise WorkFailed(f"None of the {counts.clips} inputs became a record; {where}.")
+    if rejects > max_reject_fraction * counts.clips:
+        raise WorkFailed(
+            f"{rejects} of {counts.clips} inputs were rejected, more than --max-reject-fraction "
+            f"{max_reject_fraction:g} allows; {where}. Repeat the command with a larger fraction to accept the rest."
+        )
+    write_whole(out / INDEX, json.dumps(_index(out, plan, counts.records, rejects), indent=1).encode())
+
+
+def _index(out: Place, plan: Plan, records: int, rejects: int) -> dict[str, object]:
+    options = json.dumps(asdict(plan.options), sort_keys=True).encode()
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "front_end": plan.options.front_end,
+        "short_side": plan.options.short_side,
+        "clips": records,
+        "rejects": rejects,
+        "shards": len(plan.shards),
+        "companions": list(plan.options.companions.kinds),
+        "options_sha256": hashlib.sha256(options).hexdigest(),
+        "manifest_sha256": hashlib.sha256((out / MANIFEST).read_bytes()).hexdigest(),
+    }
+
+
+def report(out: Place, plan: Plan, counts: ShardSummary, seconds: float | None) -> None:
+    """The closing table; `seconds` None leaves the speed out."""
+    facts: dict[str, object] = {
+        "inputs": plan.inputs,
+        "records": counts.records,
+        "shards": f"{len(plan.shards)}, {counts.bytes_written / 1e6:.1f} MB",
+        "rejects": counts.reasons.total(),
+    }
+    facts |= {f"  {reason}": f"{count:<6} {REASONS[reason]}" for reason, count in counts.reasons.most_common()}
+    facts |= {f"flag {flag}": count for flag, count in sorted(counts.flags.items())}
+    if seconds:
+        speed = f"{plan.clips / seconds:.1f} clips/s, {counts.bytes_read / seconds / 1e6:.1f} MB/s read"
+        facts["speed"] = f"{speed}, {seconds:.1f} s"
+    summary(f"shards in {out}", facts)

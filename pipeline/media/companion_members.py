@@ -1,0 +1,64 @@
+"""The members that a clip adds to companion tars, by name: its waveform with context, more frames, box proposals.
+
+`pipeline.shards.companion` says which there are; the decoder process calls this once per clip, after the record's own
+members are made.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.media.decode import DecodedClip
+from pipeline.media.proposals import selective_search
+from pipeline.media.reader import MediaFile
+from pipeline.media.still import SoundFile
+from pipeline.shards.codecs import encode_flac, encode_jpeg, encode_npy
+from pipeline.shards.companion import BOXES, FRAME_FACTS, WAVEFORM, WAVEFORM_FACTS, Wanted
+
+
+def companion_members(
+    content: bytes | Path, sound: bytes | Path | None, clip: DecodedClip, wanted: Wanted, short_side: int
+) -> dict[str, bytes]:
+    """The members of all companions that are wanted, by name. `sound`: the second file of a clip without a video.
+
+    Raises Rejected as decoding does.
+    """
+    members: dict[str, bytes] = {}
+    if wanted.audio_rate:
+        members |= _waveform(content if sound is None else sound, sound is not None, clip, wanted)
+    if wanted.frames:
+        members |= _frames(content if sound is None else None, clip, wanted.frames, short_side)
+    if wanted.proposals:
+        members[BOXES] = encode_npy(selective_search(clip.frame))
+    return members
+
+
+def _waveform(content: bytes | Path, apart: bool, clip: DecodedClip, wanted: Wanted) -> dict[str, bytes]:
+    """What the recording has of the seconds around the moment: nothing is padded or repeated, the start is written."""
+    start = max(0.0, clip.moment - wanted.audio_seconds / 2)
+    end = min(clip.duration, clip.moment + wanted.audio_seconds / 2)
+    with SoundFile(content) if apart else MediaFile(content) as media:
+        span = media.sound_between(start, wanted.audio_rate, round((end - start) * wanted.audio_rate))
+    samples = span.samples[span.first : span.last]
+    facts = {
+        "rate": wanted.audio_rate,
+        "samples": len(samples),
+        "start": round(start + span.first / wanted.audio_rate, 6),
+    }
+    return {WAVEFORM: encode_flac(samples, wanted.audio_rate), WAVEFORM_FACTS: _json(facts)}
+
+
+def _frames(content: bytes | Path | None, clip: DecodedClip, count: int, short_side: int) -> dict[str, bytes]:
+    """`count` pictures in the middles of equal parts of the clip; a clip without a video has its one picture."""
+    if content is None:
+        seconds, pictures = [clip.moment], [clip.frame]
+    else:
+        with MediaFile(content) as media:
+            shown = [media.picture_at((part + 0.5) * clip.duration / count, short_side) for part in range(count)]
+        seconds, pictures = [picture.seconds for picture in shown], [picture.pixels for picture in shown]
+    members = {f"frames.{number:03d}.jpg": encode_jpeg(pixels) for number, pixels in enumerate(pictures)}
+    return members | {FRAME_FACTS: _json({"seconds": [round(each, 6) for each in seconds]})}
+
+
+def _json(facts: Mapping[str, object]) -> bytes:
+    return json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()

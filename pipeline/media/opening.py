@@ -1,0 +1,39 @@
+"""Open a media file by what it holds: its name, its suffix and what a playlist inside mentions are never followed.
+
+Used by `media_file`.
+"""
+
+import io
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+
+from pipeline.media.picture import MAX_PIXELS
+
+_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
+
+
+def nameless(content: bytes | Path) -> BinaryIO:
+    """The content as a file without a name, so that neither its suffix nor its spelling can matter."""
+    if isinstance(content, bytes):
+        return io.BytesIO(content)
+    return open(os.open(content, os.O_RDONLY), "rb")
+
+
+def open_container(content: BinaryIO) -> av.container.InputContainer:
+    """Open without ever following a reference to another file or host.
+
+    The header of an mp4 states codecs, sizes and rates; decoding frames to find them out, as other formats need, would
+    cost more than the seek. Packets are read all the same: without an edit list, or cut into fragments, only they tell
+    when a stream starts. Raises av.FFmpegError or ValueError where nothing opens it.
+    """
+    beginning = content.read(8)
+    content.seek(0)
+    if not beginning:
+        raise ValueError("the file is empty")
+    options = {"protocol_whitelist": "none", "max_pixels": str(MAX_PIXELS)}
+    if beginning[4:] in _MP4_BOXES:
+        options["skip_frame"] = "all"
+    return av.open(content, options=options, metadata_errors="ignore")

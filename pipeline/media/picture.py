@@ -1,0 +1,156 @@
+"""From video packets to an upright picture: which packet holds the moment, its frame, its place in the world.
+
+Used by `media_file`. Frames are chosen by presentation time, never by number: a stream-copied clip hides frames before
+its edit list, and frame rates vary.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+
+import av
+import numpy as np
+from av.sidedata.sidedata import Type as SideData
+from av.video.reformatter import Interpolation
+
+from pipeline.shards.record import Rejected
+
+MAX_SIDE, MAX_PIXELS = 8192, 50_000_000
+PACKETS_BEYOND = 8  # read past the moment to tell a still picture from a moving one; never decoded
+# swscale's faster default darkens a picture by one to two of 255
+SCALING = (
+    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+)
+CALM_BITS_PER_PIXEL = 0.02  # a moving picture spends several times that on every frame between keyframes
+
+
+@dataclass(frozen=True)
+class Run:
+    """Packets in decoding order from a keyframe to just beyond a moment (ticks of the stream's time base).
+
+    `target` is the packet of the last picture presented at or before the moment, None when there is none; `first` the
+    earliest presented one. `passed`: the data go on beyond the moment. `timed`: every packet says when it is shown.
+    """
+
+    packets: list[av.Packet]
+    moment: int
+    target: av.Packet | None
+    first: av.Packet | None
+    passed: bool
+    timed: bool
+
+    @property
+    def end(self) -> int | None:
+        """Where the last packet's presentation ends, in ticks."""
+        return max((p.pts + (p.duration or 0) for p in self.packets if p.pts is not None), default=None)
+
+    def is_calm(self, ticks_per_second: float, pixels: int) -> bool:
+        """So few bits around the moment that the picture may stand still; only a comparison of pixels can say."""
+        since = self.moment - ticks_per_second
+        sizes = [p.size for p in self.packets if not p.is_keyframe and p.pts is not None and p.pts > since]
+        return not sizes or 8 * sum(sizes) / len(sizes) < CALM_BITS_PER_PIXEL * pixels
+
+
+def read_run(packets: Iterable[av.Packet], moment: int) -> Run:
+    """Read on from a seek: skip to the first keyframe, then keep packets until none that follows can matter."""
+    kept: list[av.Packet] = []
+    target = first = None
+    beyond = 0
+    for packet in packets:
+        if not packet.size or not (kept or packet.is_keyframe):
+            continue
+        kept.append(packet)
+        if packet.pts is None:
+            return Run(kept, moment, None, None, passed=False, timed=False)
+        if not packet.is_discard:  # discarded packets are the edit list's pre-roll: decoded, never presented
+            first = packet if first is None or packet.pts < first.pts else first
+            if packet.pts <= moment:
+                target = packet if target is None or packet.pts > target.pts else target
+        beyond += packet.dts is not None and packet.dts > moment and first is not None
+        if beyond >= PACKETS_BEYOND:
+            break
+    return Run(kept, moment, target, first, passed=beyond > 0, timed=True)
+
+
+def decode_packet(codec: av.VideoCodecContext, run: Run, wanted: av.Packet) -> av.VideoFrame | None:
+    """The frame of one packet of a run, skipping every frame that no other depends on; bit-exact with a full decode.
+
+    None when no frame carries the packet's time (hidden frames of VP8). Raises Rejected when decoding fails on the way.
+    """
+    codec.skip_frame = "NONREF"
+    for packet in run.packets:
+        if packet is wanted:
+            codec.skip_frame = "DEFAULT"
+        for frame in _decode(codec, packet):
+            if frame.pts == wanted.pts:
+                return frame
+        if packet is wanted:
+            break
+    return next((frame for frame in _decode(codec, None) if frame.pts == wanted.pts), None)
+
+
+def decode_all(codec: av.VideoCodecContext, packets: Iterable[av.Packet]) -> Iterable[av.VideoFrame]:
+    """Every frame in presentation order, nothing skipped. Raises Rejected when decoding fails."""
+    codec.skip_frame = "DEFAULT"
+    for packet in packets:
+        if packet.size:
+            yield from _decode(codec, packet)
+    yield from _decode(codec, None)
+
+
+def _decode(codec: av.VideoCodecContext, packet: av.Packet | None) -> list[av.VideoFrame]:
+    try:
+        return codec.decode(packet)
+    except av.error.EOFError:  # a decoder that was drained before it had been given anything
+        return []
+    except av.FFmpegError as error:
+        raise Rejected("corrupt", f"the picture cannot be decoded: {error.strerror}") from error
+
+
+def check_size(width: int, height: int) -> None:
+    """Bound what a small file can make us allocate. Raises Rejected."""
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise Rejected("too_large", f"a picture of {width}x{height} is above {MAX_SIDE} a side or {MAX_PIXELS} pixels")
+
+
+def upright(frame: av.VideoFrame, aspect: Fraction | None, short_side: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """(H, W, 3) uint8 RGB as a player shows it, and its (width, height) before it was reduced.
+
+    aspect: width of a stored pixel over its height. short_side: see `MediaFile.picture_at`.
+    """
+    check_size(frame.width, frame.height)
+    swapped, mirrored, flipped = _orientation(frame)
+    width, height = frame.width * float(aspect or 1), float(frame.height)
+    scale = min(1.0, short_side / min(width, height)) if short_side else 1.0
+    check_size(whole_pixels(width), whole_pixels(height))
+    pixels = frame.to_ndarray(
+        format="rgb24",
+        width=whole_pixels(width * scale),
+        height=whole_pixels(height * scale),
+        interpolation=SCALING,
+        threads=1,
+    )
+    pixels = pixels.transpose(1, 0, 2) if swapped else pixels
+    pixels = pixels[:: -1 if flipped else 1, :: -1 if mirrored else 1]
+    source = (whole_pixels(height), whole_pixels(width)) if swapped else (whole_pixels(width), whole_pixels(height))
+    return np.ascontiguousarray(pixels), source
+
+
+def whole_pixels(length: float) -> int:
+    """A length rounded to pixels, half up, at least one."""
+    return max(1, floor(length + 0.5))
+
+
+def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """(axes swapped, then mirrored left-right, then flipped upside down), from the display matrix phones write.
+
+    The matrix maps a stored (x, y) to x' = a x + c y, y' = b x + d y; only right angles and mirrors are honoured.
+    """
+    matrix = frame.side_data.get(SideData.DISPLAYMATRIX)
+    if matrix is None:
+        return False, False, False
+    (a, b, _), (c, d, _), _ = np.frombuffer(matrix, np.int32).reshape(3, 3).astype(np.int64)
+    if abs(int(b)) > abs(int(a)):
+        return True, bool(c < 0), bool(b < 0)
+    return False, bool(a < 0), bool(d < 0)

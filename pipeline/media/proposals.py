@@ -1,0 +1,45 @@
+"""Box proposals of a stored frame: Selective Search, as the proposal-based paradigm uses it."""
+
+import ctypes
+from typing import TYPE_CHECKING
+
+from manifests.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MOST_PROPOSALS = 2000
+
+
+def check_proposals() -> None:
+    """InputError when the library that searches is not there."""
+    try:
+        from cv2.ximgproc import segmentation
+
+        segmentation.createSelectiveSearchSegmentation  # noqa: B018  # absent from OpenCV without its contrib modules
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"--proposals needs OpenCV with its contrib modules ({error}). Install this project with its extra: "
+            "pip install 'sound-source-localization[proposals]'."
+        ) from error
+
+
+def selective_search(picture: "np.ndarray") -> "np.ndarray":
+    """uint8 (H, W, 3) RGB -> float32 (n, 4): x1, y1, x2, y2 as fractions of the picture, at most 2000, best first.
+
+    Selective Search (Uijlings et al., IJCV 2013), OpenCV's fast setting. It ranks with the C library's random numbers,
+    so these start anew for every picture.
+    """
+    import cv2
+    import numpy as np
+    from cv2.ximgproc import segmentation
+
+    cv2.setNumThreads(1)
+    ctypes.CDLL(None).srand(0)
+    search = segmentation.createSelectiveSearchSegmentation()
+    search.setBaseImage(np.ascontiguousarray(picture[:, :, ::-1]))
+    search.switchToSelectiveSearchFast()
+    boxes = np.asarray(search.process(), np.float32).reshape(-1, 4)[:MOST_PROPOSALS]
+    boxes[:, 2:] += boxes[:, :2]
+    height, width = picture.shape[:2]
+    return boxes / np.array([width, height, width, height], np.float32)

@@ -1,0 +1,272 @@
+"""What lies in a source folder: every clip in it, every file that must be refused, every label list beside it.
+
+The first step of ingest and all of `pipeline inspect SRC`. The walk trusts no folder name: any file with a video's
+suffix, loose or inside a tar, is a clip; its stem decides key and layout; loose pictures and sounds that belong
+together are one too (`pipeline.sources.frames_and_audio`). Names are data: leading dashes, newlines and bytes that are
+not UTF-8 pass unharmed; links out of the tree are refused.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from manifests.errors import InputError
+from manifests.keys import parse_clip_name
+from manifests.readers.label_lists import SPLIT_WORDS
+from pipeline.sources.archives import is_archive, is_compressed, list_members
+from pipeline.sources.frames_and_audio import PICTURE_SUFFIXES, SOUND_SUFFIXES, Apart, Pair, base_name, pair_up
+from pipeline.sources.walk import Refusal, Tree, readable, tree_of
+from pipeline.storage.remote import Place, StorageLost
+
+# fmt: off
+MEDIA_SUFFIXES = frozenset({
+    ".mp4", ".m4v", ".mkv", ".mk3d", ".webm", ".avi", ".divx", ".xvid", ".mov", ".qt", ".flv", ".f4v", ".ts", ".mts",
+    ".m2ts", ".m2t", ".3gp", ".3gpp", ".3g2", ".3gp2", ".3gpp2", ".mpg", ".mpeg", ".mpe", ".m1v", ".m2v", ".m2p",
+    ".vob", ".wmv", ".asf", ".dvr-ms", ".wtv", ".ogv", ".ogm", ".ogx", ".mxf", ".gxf", ".rm", ".rmvb", ".dv", ".amv",
+    ".nut", ".nsv", ".mj2", ".ismv",
+})
+# fmt: on
+MOST_KINDS = 12
+LABEL_LISTS = (".csv", ".csv.gz", "annotations.txt", "music_solo_videos.json", "music_duet_videos.json")
+_WINDOW_NAME = re.compile(r".*_\d+_\d+(_out)?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One clip to decode. `path` is relative to source `root` (an index into the --src list).
+
+    Inside an archive `member` names the file, `position` and `offset` its place
+    (`pipeline.sources.archives.ArchiveMember`). `size` counts bytes of the clip; `start_known` tells VGGSound-style
+    names; label and split come from the folders `<split>/<class>/` and are overruled by a label list. Without a video
+    `path` is a picture, `sound` the path of its sound, and `moment` the picture's time in that sound (seconds, None
+    when unknown).
+    """
+
+    key: str
+    source_id: str
+    start_known: bool
+    naming: str
+    root: int
+    path: str
+    size: int
+    member: str | None = None
+    position: int = 0
+    offset: int | None = None
+    label: str | None = None
+    split: str | None = None
+    sound: str | None = None
+    moment: float | None = None
+
+    @property
+    def display(self) -> str:
+        """Path for people and tables: `archive.tar!member` inside an archive, `picture + sound` where these lie apart,
+        bytes that are not UTF-8 escaped."""
+        if self.sound is not None:
+            return readable(f"{self.path} + {self.sound}")
+        return readable(self.path if self.member is None else f"{self.path}!{self.member}")
+
+    @property
+    def stream(self) -> str | None:
+        """The compressed archive this clip can only be read from in order, None for anything read at random."""
+        return self.path if self.member is not None and is_compressed(self.path) else None
+
+
+@dataclass
+class Listing:
+    """Everything a walk over the sources met. `others` counts files that are no media, by suffix."""
+
+    clips: list[Clip] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+    label_files: list[Place] = field(default_factory=list)
+    archives: int = 0
+    memory: Place | None = None
+
+
+def list_sources(roots: Sequence[Place], exclude: Place | None = None, memory: Place | None = None) -> Listing:
+    """Walk all source folders (leaving out the folder `exclude`). InputError when one is missing or holds no clip.
+
+    What a compressed archive holds is remembered in the folder `memory`: to list it means to unpack all of it.
+    """
+    listing = Listing(memory=memory)
+    for number, root in enumerate(roots):
+        _check_folder(root)
+        before = len(listing.clips) + len(listing.refusals)
+        apart = Apart()
+        tree = tree_of(root, exclude, listing.refusals, listing.others)
+        for relative in tree.files:
+            _add_file(listing, number, tree, relative, apart)
+        _add_pairs(listing, number, tree, apart)
+        if len(listing.clips) + len(listing.refusals) == before:
+            raise InputError(_nothing_found(root, listing))
+    return listing
+
+
+def _check_folder(root: Place) -> None:
+    try:
+        exists = root.exists()
+    except StorageLost as error:
+        raise InputError(
+            f"The source {error}. Credentials and endpoint come from the environment: AWS_ACCESS_KEY_ID, "
+            "AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL for a storage that is not Amazon's."
+        ) from error
+    if not exists:
+        raise InputError(f"The source folder {root} does not exist. Give the folder that holds your videos to --src.")
+    if not root.is_dir():
+        raise InputError(f"The source {root} is a file, not a folder. Give the folder that holds it to --src.")
+
+
+def _nothing_found(root: Place, listing: Listing) -> str:
+    if not listing.others:
+        return f"The source folder {root} is empty. Give the folder that holds your videos (or tar files) to --src."
+    met = ", ".join(f"{count} {suffix}" for suffix, count in listing.others.most_common(8))
+    if listing.archives:
+        return (
+            f"The source folder {root} holds no video, neither loose nor in its tar files, only: {met}. Pictures and "
+            "sounds are read from folders: unpack them first."
+        )
+    return (
+        f"The source folder {root} holds no video and no tar file, only: {met}. ingest reads "
+        f"{' '.join(sorted(MEDIA_SUFFIXES))} in any folder depth, loose or inside tar archives, and pictures that have "
+        "a sound of the same name."
+    )
+
+
+def left_alone(listing: Listing, lists_used: Iterable[str]) -> str | None:
+    """One line on the files that are no clips; the label lists in use are no such. None when there are none."""
+    used = set(lists_used)
+    names = used | {os.path.realpath(path) for path in used}
+    found = (path for path in listing.label_files if not names.isdisjoint((str(path), str(path.resolve()))))
+    others = listing.others - Counter(PurePosixPath(path.name).suffix.lower() for path in found)
+    if not others:
+        return None
+    verb = "file is no clip and was" if others.total() == 1 else "files are no clips and were"
+    return f"{others.total()} {verb} left alone: {tally(others)}"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """Kinds and how often each was met, `.jpg 12, .txt 3`, the most frequent first and at most a dozen."""
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    rest = f", {len(ordered) - MOST_KINDS} more kinds" if len(ordered) > MOST_KINDS else ""
+    return ", ".join(f"{readable(name)} {count}" for name, count in ordered[:MOST_KINDS]) + rest
+
+
+# --- files become clips ----------------------------------------------------------------------------------------------
+
+
+def _add_file(listing: Listing, number: int, tree: Tree, relative: str, apart: Apart) -> None:
+    path = PurePosixPath(relative)
+    suffix = path.suffix.lower()
+    if is_archive(path.name):
+        _add_archive(listing, number, tree.root / relative, relative)
+    elif suffix in MEDIA_SUFFIXES:
+        folders = path.parts[:-1]
+        listing.clips.append(_clip(path.stem, folders, root=number, path=relative, size=tree.size_of(relative)))
+    elif suffix in SOUND_SUFFIXES:
+        apart.sounds.append(relative)
+    elif suffix in PICTURE_SUFFIXES:
+        apart.add_picture(relative)
+    else:
+        listing.others[suffix or "(no suffix)"] += 1
+        if len(path.parts) == 1 and path.name.lower().endswith(LABEL_LISTS):
+            listing.label_files.append(tree.root / relative)
+
+
+def _add_archive(listing: Listing, number: int, path: Place, relative: str) -> None:
+    listing.archives += 1
+    members, broken = list_members(path, listing.memory)
+    for member in members:
+        inside = Path(member.name)
+        if inside.suffix.lower() not in MEDIA_SUFFIXES:
+            listing.others[inside.suffix.lower() or "(no suffix)"] += 1
+        elif member.problem:
+            listing.refusals.append(Refusal(readable(f"{relative}!{member.name}"), "refused", member.problem))
+        else:
+            place = {"member": member.name, "position": member.position, "offset": member.offset, "size": member.size}
+            listing.clips.append(_clip(inside.stem, inside.parts[:-1], root=number, path=relative, **place))
+    if broken:
+        listing.refusals.append(
+            Refusal(readable(relative), "unreadable", f"the archive breaks after {len(members)} members: {broken}")
+        )
+
+
+def _add_pairs(listing: Listing, number: int, tree: Tree, apart: Apart) -> None:
+    """Make clips of the pictures and sounds that belong together; the video of the same clip is the better source."""
+    apart.close()
+    videos = (clip.member or clip.path for clip in listing.clips if clip.root == number and not clip.sound)
+    found = pair_up(apart.sounds, apart.folders, videos)
+    for pair in found.pairs:
+        size = sum(map(tree.size_of, (pair.picture, pair.sound)))
+        listing.clips.append(_clip_of_pair(pair, number, size))
+    for path in found.lonely_pictures:
+        listing.refusals.append(Refusal(readable(path), "no_audio", "no sound has the name of this picture"))
+    for path in found.lonely_sounds:
+        listing.refusals.append(Refusal(readable(path), "no_video", "no picture has the name of this sound"))
+    listing.others += found.unused
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+def _clip(stem: str, folders: tuple[str, ...], **place: object) -> Clip:
+    name = parse_clip_name(stem)
+    known = name.start_seconds is not None
+    split, label = _split_and_class(folders)
+    key, source = (name.key, name.source_id) if known else (safe_key(stem), safe_key(stem))
+    return Clip(key, source, known, naming(stem), label=label, split=split, **place)
+
+
+def _clip_of_pair(pair: Pair, root: int, size: int) -> Clip:
+    name = parse_clip_name(pair.stem)
+    known = name.start_seconds is not None and pair.number is None
+    split, label = _place_of_pair(pair)
+    key, source = (name.key, name.source_id) if known else (safe_key(pair.stem), safe_key(pair.stem))
+    if pair.number is not None:  # as the annotations name these pictures: class/video/video_1, without a class video_1
+        key = "/".join([*([safe_key(label)] if label else []), key, f"{key}_{pair.number}"])
+    place = {"path": pair.picture, "sound": pair.sound, "size": size, "moment": pair.moment}
+    return Clip(key, source, known, pair.naming, root, label=label, split=split, **place)
+
+
+def _place_of_pair(pair: Pair) -> tuple[str | None, str | None]:
+    """Split and class from the folders of the sound, which lies in no folder of its own; a split may stand alone."""
+    folders = PurePosixPath(pair.sound).parts[:-1]
+    if folders and folders[-1].lower() in SPLIT_WORDS:
+        return folders[-1].lower(), None
+    return _split_and_class(folders)
+
+
+def stem_key(clip: Clip) -> str:
+    """The key label lists know a clip by: its stem's own."""
+    if clip.sound is not None:
+        return parse_clip_name(base_name(clip.sound)).key
+    return parse_clip_name(PurePosixPath(clip.member or clip.path).stem).key
+
+
+def _split_and_class(folders: tuple[str, ...]) -> tuple[str | None, str | None]:
+    """`.../train/playing_violin_fiddle/clip.mp4` says both; a folder alone says nothing certain about the sound."""
+    if len(folders) >= 2 and folders[-2].lower() in SPLIT_WORDS:
+        return folders[-2].lower(), readable(folders[-1])
+    return None, None
+
+
+def naming(stem: str) -> str:
+    """Which of the known spellings a stem follows, in words for `pipeline inspect`."""
+    name = parse_clip_name(stem)
+    if name.start_seconds is None:
+        return "own names, kept as keys"
+    if stem == name.key:
+        return "<id>_<start seconds, six digits>"
+    return "<id>_<start>_<end>" if _WINDOW_NAME.fullmatch(stem) else "<id>_<start>, unpadded or with a v before the id"
+
+
+def safe_key(stem: str) -> str:
+    """A stem as WebDataset key: what tar names or tables cannot carry (dots, controls, bad bytes) as %XX, injective."""
+    raw = os.fsencode(stem).decode("utf-8", "surrogateescape")
+    return "".join(_escaped(letter) if letter in "./\\%" or not letter.isprintable() else letter for letter in raw)
+
+
+def _escaped(letter: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in letter.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,233 @@
+"""Folders and files on S3-compatible storage, with as much of `pathlib.Path` as ingest and its readers use.
+
+`place` turns what a user wrote into one or the other: `s3://bucket/folder` is a RemotePath (fsspec), all else a Path.
+An object appears whole or not at all, so what `files.replacing` promises holds there by itself. Credentials, endpoint
+and region come from the environment of the process (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, ...), never from a command
+line, and travel to no worker: each has an environment of its own.
+"""
+
+import io
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, wraps
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, ParamSpec, TypeVar, Union, cast
+
+from manifests.errors import InputError
+from pipeline.storage.failures import MachineFailed
+
+_URL = re.compile(r"(?P<protocol>s3)://?(?P<path>.*)|[a-z][a-z0-9+.-]+://.*", re.DOTALL)  # a Path eats a slash
+BLOCK = 1 << 20  # bytes asked for at a time
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+class StorageLost(MachineFailed):
+    """The storage does not answer, or refuses: no file's fault."""
+
+
+Place = Union[Path, "RemotePath"]
+
+
+def place(text: str | Place) -> Place:
+    """A path or address as a user gives it. InputError for none, and for a protocol this project does not read."""
+    if isinstance(text, RemotePath):
+        return text
+    if not os.fspath(text):  # an unset shell variable, which would become the current folder
+        raise InputError(
+            "A path is empty. Give a folder or s3://bucket/folder; the current folder is written as a dot."
+        )
+    match = _URL.fullmatch(os.fspath(text))
+    if match is None:
+        return Path(text)
+    if match["protocol"] is None:
+        raise InputError(f"{text} is neither a path nor an s3:// address. Give a folder or s3://bucket/folder.")
+    return RemotePath(match["protocol"], match["path"].strip("/"))
+
+
+@cache
+def _file_system(protocol: str, process: int) -> Any:
+    """fsspec's file system; one for every process, as its connections do not survive a fork."""
+    import fsspec
+
+    try:
+        return fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False)
+    except ImportError as error:
+        raise InputError(
+            f"{protocol}:// needs the s3fs package ({error}). Install this project with its extra: "
+            "pip install 'sound-source-localization[s3]'."
+        ) from error
+
+
+@contextmanager
+def _translated(path: "RemotePath") -> Iterator[None]:
+    """Every failure of the storage as an OSError: FileNotFoundError where nothing is there, else StorageLost."""
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError, StorageLost):
+        raise
+    except (OSError, TimeoutError, *_library_errors(path.protocol)) as error:
+        raise StorageLost(f"{path} cannot be reached: {type(error).__name__}: {error}") from error
+
+
+@cache
+def _library_errors(protocol: str) -> tuple[type[Exception], ...]:
+    if protocol != "s3":
+        return ()
+    from aiohttp import ClientError as ConnectionFailed
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return BotoCoreError, ClientError, ConnectionFailed
+
+
+def _reported(method: Callable[Given, Result]) -> Callable[Given, Result]:
+    @wraps(method)
+    def guarded(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        with _translated(cast("RemotePath", args[0])):
+            return method(*args, **kwargs)
+
+    return guarded
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `stat` tells of an object."""
+
+    st_size: int
+    version: str
+
+
+@dataclass(frozen=True, order=True)
+class RemotePath:
+    """An object or a folder of objects: `path` is `bucket/folder/name`."""
+
+    protocol: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.protocol}://{self.path}"
+
+    def __fspath__(self) -> str:
+        return str(self)
+
+    def __truediv__(self, name: str) -> "RemotePath":
+        return RemotePath(self.protocol, f"{self.path}/{name}")
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.path).name
+
+    @property
+    def parent(self) -> "RemotePath":
+        return RemotePath(self.protocol, str(PurePosixPath(self.path).parent))
+
+    @property
+    def _files(self) -> Any:
+        return _file_system(self.protocol, os.getpid())
+
+    def resolve(self) -> "RemotePath":
+        """Addresses are absolute already."""
+        return self
+
+    def mkdir(self, parents: bool = False, exist_ok: bool = False) -> None:
+        """Folders are made by what lies in them."""
+
+    @_reported
+    def exists(self) -> bool:
+        return cast(bool, self._files.exists(self.path))
+
+    @_reported
+    def is_dir(self) -> bool:
+        return cast(bool, self._files.isdir(self.path))
+
+    @_reported
+    def stat(self) -> Status:
+        facts = self._files.info(self.path)
+        return Status(int(facts["size"]), str(facts.get("ETag") or facts.get("LastModified") or facts.get("created")))
+
+    @_reported
+    def read_bytes(self) -> bytes:
+        return cast(bytes, self._files.cat_file(self.path))
+
+    @_reported
+    def read_range(self, start: int, size: int) -> bytes:
+        """`size` bytes from `start` on, fewer at the object's end."""
+        return cast(bytes, self._files.cat_file(self.path, start=start, end=start + size)) if size else b""
+
+    @_reported
+    def write_bytes(self, content: bytes) -> None:
+        self._files.pipe_file(self.path, content)
+
+    @_reported
+    def upload(self, local: str) -> None:
+        """Make this object of a local file; it appears when all of it has arrived."""
+        self._files.put_file(local, self.path)
+
+    @_reported
+    def download(self, local: str) -> None:
+        self._files.get_file(self.path, local)
+
+    def open(self, mode: str = "rb") -> BinaryIO:
+        """For reading at any position; to write, see `files.replacing`."""
+        assert mode == "rb"
+        return cast(BinaryIO, io.BufferedReader(_Reader(self, self.stat().st_size), BLOCK))
+
+    @_reported
+    def unlink(self, missing_ok: bool = False) -> None:
+        try:
+            self._files.rm_file(self.path)
+        except FileNotFoundError:
+            if not missing_ok:
+                raise
+
+    @_reported
+    def iterdir(self) -> list["RemotePath"]:
+        """Objects and folders directly below; none when there are none."""
+        try:
+            names = self._files.ls(self.path, detail=False)
+        except FileNotFoundError:
+            return []
+        return [RemotePath(self.protocol, name.strip("/")) for name in sorted(names) if name.strip("/") != self.path]
+
+    def glob(self, pattern: str) -> list["RemotePath"]:
+        """Objects directly below whose name matches; `*` is the only wildcard."""
+        wanted = re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
+        return [path for path in self.iterdir() if wanted.fullmatch(path.name)]
+
+    @_reported
+    def walk(self) -> dict[str, int]:
+        """Sizes of all objects below, by path relative to this folder, in name order."""
+        found = self._files.find(self.path, detail=True)
+        start = len(self.path) + 1
+        return {name.strip("/")[start:]: int(found[name]["size"]) for name in sorted(found) if name[-1] != "/"}
+
+
+class _Reader(io.RawIOBase):
+    """An object as a file that can be read anywhere, each block with a request of its own."""
+
+    def __init__(self, path: RemotePath, size: int) -> None:
+        self._path, self._size, self._position = path, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = max(0, min(len(buffer), self._size - self._position))
+        content = self._path.read_range(self._position, wanted)
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)

@@ -1,0 +1,230 @@
+"""Sources and shards on S3-compatible storage, against a real server process (moto)."""
+
+import hashlib
+import io
+import os
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from manifests.errors import InputError, WorkFailed
+from pipeline.ingest import IngestRequest, run_ingest
+from pipeline.inspection import inspect_path
+from pipeline.jobs.attempt_log import Journal, forget, read_verdicts
+from pipeline.jobs.shard_job import marker_path
+from pipeline.shards.record import Rejected
+from pipeline.shards.store import ShardStore
+from pipeline.sources.archives import list_members
+from pipeline.sources.listing import list_sources
+from pipeline.storage.remote import RemotePath, StorageLost, place
+
+pytest.importorskip("s3fs", reason="the s3 extra is not installed")
+pytest.importorskip("moto.server", reason="moto[server], a test dependency, is not installed")
+
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "someone",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_MAX_ATTEMPTS": "2",
+}
+COMMAND = """
+import sys
+from pipeline.ingest import IngestRequest, run_ingest
+from pipeline.storage.remote import place
+if __name__ == "__main__":
+    sources, out = (place(sys.argv[1]),), place(sys.argv[2])
+    run_ingest(IngestRequest(sources, out, decoder="fake_decoders:decode", workers=1, shard_clips=4))
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of an S3 server that lives as long as this module's tests."""
+    port = free_port()
+    command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            break
+        except OSError:
+            assert process.poll() is None, "the S3 server ended"
+            assert time.monotonic() < deadline, "the S3 server does not answer"
+            time.sleep(0.1)
+    yield f"http://127.0.0.1:{port}"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def bucket(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemotePath:
+    """An empty bucket, credentials in the environment, and decoders that obey."""
+    for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": server}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("FAKE_DECODER_LOG", str(tmp_path / "decoded.txt"))
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[1]}:{Path(__file__).parents[3]}")
+    name = f"bucket-{os.urandom(6).hex()}"
+    place(f"s3://{name}")._files.mkdir(name)
+    return place(f"s3://{name}")
+
+
+def request_for(source: Path | RemotePath, out: Path | RemotePath, **options: object) -> IngestRequest:
+    request = IngestRequest((source,), out, decoder="fake_decoders:decode", workers=1, timeout=60.0, shard_clips=4)
+    return replace(request, **options)
+
+
+def tar_of(contents: dict[str, bytes], mode: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, content in contents.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def corpus() -> dict[str, bytes]:
+    """Loose clips, a plain tar, a compressed one, a label list, a file that is no clip."""
+    files = {f"videos/c{number}.mp4": f"ok {number}".encode() for number in range(5)}
+    files["AbCdEfGh_-1_30000_40000.mp4"] = b"ok named"
+    files["vggsound.csv"] = b'AbCdEfGh_-1,30,"fly, housefly buzzing",test\n'
+    files["notes.txt"] = b"no clip"
+    files["videos/empty.mp4"] = b""
+    files["a.tar"] = tar_of({f"deep/t{number}.mp4": f"ok tar {number}".encode() for number in range(3)}, "w")
+    files["b.tar.gz"] = tar_of({f"g{number}.mp4": f"ok gz {number}".encode() for number in range(3)}, "w:gz")
+    return files
+
+
+def content_of(folder: Path | RemotePath) -> dict[str, str]:
+    """Hash of everything a user sees in a finished folder."""
+    paths = [*folder.glob("shard-*.tar"), *folder.glob("*.parquet"), folder / "index.json"]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def test_the_same_shards_from_and_to_the_storage_as_on_disk(
+    bucket: RemotePath, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    local = tmp_path / "src"
+    for name, content in corpus().items():
+        (local / name).parent.mkdir(parents=True, exist_ok=True)
+        (local / name).write_bytes(content)
+        (bucket / "src" / name).write_bytes(content)
+    run_ingest(request_for(local, tmp_path / "out"))
+    run_ingest(request_for(bucket / "src", bucket / "out"))
+    assert content_of(bucket / "out") == content_of(tmp_path / "out")
+    assert len(content_of(tmp_path / "out")) == 3 + 2 + 2  # shards; tables; index
+
+    store = ShardStore.open(f"{bucket}/out")
+    row = store.row_of("AbCdEfGh_-1_000030")
+    assert store.facts(row)["label"] == "fly, housefly buzzing"
+    assert store.spectrogram(row).shape == (257, 300)
+    assert store.frame(row).shape == (16, 24, 3)
+    assert store.shard_path(row).open("rb").read(5)
+
+    capsys.readouterr()
+    run_ingest(request_for(bucket / "src", bucket / "out"))
+    assert "already finished" in capsys.readouterr().out
+    inspect_path(bucket / "src", ())
+    inspect_path(bucket / "out", ())
+    shown = capsys.readouterr().out
+    assert "AbCdEfGh_-1_30000_40000.mp4 -> AbCdEfGh_-1_000030" in shown
+    assert "fly, housefly buzzing 1" in shown
+
+
+def test_killed_in_the_middle_leaves_whole_shards_only_and_continues(
+    bucket: RemotePath, tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
+    for number in range(12):
+        (bucket / f"src/c{number:02d}.mp4").write_bytes(f"sleep 0.3 {number}".encode())
+    script = tmp_path / "command.py"
+    script.write_text(COMMAND)
+    log, out = tmp_path / "decoded.txt", bucket / "out"
+    process = subprocess.Popen([sys.executable, str(script), f"{bucket}/src", str(out)], stderr=subprocess.DEVNULL)
+    wait_until(lambda: log.exists() and len(log.read_text().splitlines()) >= 6, 240)
+    process.kill()
+    process.communicate()
+    finished = [shard for shard in range(3) if marker_path(out, shard).exists()]
+    assert 0 in finished
+    assert 2 not in finished
+    for path in out.glob("shard-*"):
+        assert len(list_members(path)[0]) == 12  # four clips of three members each: whole or not there
+        assert list_members(path)[1] is None
+    with pytest.raises(InputError, match="unfinished"):
+        ShardStore.open(out)
+
+    time.sleep(2.0)  # the worker notices its parent's death within moments
+    before = len(log.read_text().splitlines())
+    run_ingest(request_for(bucket / "src", out))
+    again = set(log.read_text().splitlines()[before:])
+    assert again == {f"sleep 0.3 {clip}" for clip in range(12) if clip // 4 not in finished}
+    run_ingest(request_for(bucket / "src", bucket / "undisturbed"))
+    assert content_of(out) == content_of(bucket / "undisturbed")
+    assert not (out / "journal").iterdir()
+
+
+def test_the_journal_is_sent_only_when_it_matters(bucket: RemotePath) -> None:
+    folder = bucket / "journal"
+    for attempt in range(4):
+        journal = Journal(folder, 7)
+        if attempt == 0:
+            journal.rejected("bad", Rejected("timeout", "too slow"))
+        journal.started("in flight")
+        assert journal.known.keys() == (set() if attempt == 0 else {"bad"})
+    assert {key: verdict.reason for key, verdict in read_verdicts(folder, 7).items()} == {
+        "bad": "timeout",
+        "in flight": "decoder_crash",  # named by the second, third and fourth attempt
+    }
+    forget(folder, 7)
+    assert folder.iterdir() == []
+
+
+def test_deadly_clips_cost_themselves_there_too(bucket: RemotePath) -> None:
+    for name, content in {"a": "ok a", "b": "segv", "c": "ok c"}.items():
+        (bucket / f"src/{name}.mp4").write_bytes(content.encode())
+    run_ingest(request_for(bucket / "src", bucket / "out"))
+    assert ShardStore.open(bucket / "out").keys == ["a", "c"]
+
+
+def test_what_cannot_be_reached_is_a_sentence(bucket: RemotePath, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        list_sources([bucket / "nothing"])
+    with pytest.raises(InputError, match="neither a path nor"):
+        place("ftp://host/folder")
+    (bucket / "src/a.mp4").write_bytes(b"ok")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    lost = RemotePath("s3", f"{bucket.path}/other")
+    monkeypatch.setattr("pipeline.storage.remote._file_system", _fresh_file_system)
+    with pytest.raises(StorageLost, match="cannot be reached"):
+        lost.read_bytes()
+    with pytest.raises(InputError, match="AWS_ENDPOINT_URL"):
+        list_sources([lost])
+    with pytest.raises((WorkFailed, InputError)):
+        run_ingest(request_for(lost, bucket / "out"))
+
+
+def _fresh_file_system(protocol: str, process: int) -> object:
+    import fsspec
+
+    return fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False)
+
+
+def test_addresses() -> None:
+    assert place("s3://bucket/a/b/") == RemotePath("s3", "bucket/a/b")
+    assert place(Path("s3://bucket/a")) == RemotePath("s3", "bucket/a")
+    assert place("folder/s3") == Path("folder/s3")
+    assert str(place("s3://bucket/a") / "x.tar") == "s3://bucket/a/x.tar"
+    assert place("s3://bucket/a").parent.name == "bucket"

@@ -1,0 +1,65 @@
+"""Which clips are drawn as positives, and which are no negatives, against plain statements of both."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from index.neighbours import Neighbours
+from manifests.errors import InputError
+from pipeline.shards.record import FRAME, SPECTROGRAM
+from pipeline.shards.store import ShardStore, read_index
+from training.data.positives import Positives
+
+
+@pytest.fixture
+def neighbours(store: ShardStore, knn: Path) -> Neighbours:
+    return Neighbours.open(knn, store.manifest_sha256)
+
+
+def two_cuts_a_video(store: ShardStore) -> ShardStore:
+    """The same clips, of which rows 2 n and 2 n + 1 come from one video."""
+    sources = pa.array([f"video{row // 2}" for row in range(len(store))])
+    column = store.table.column_names.index("source_id")
+    return ShardStore(store.folder, read_index(store.folder), store.table.set_column(column, "source_id", sources))
+
+
+def test_exclusions_are_neighbours_and_cuts_of_the_same_video(store: ShardStore, neighbours: Neighbours) -> None:
+    store = two_cuts_a_video(store)
+    keys = neighbours.keys[:24]
+    masks = Positives(store, neighbours, frozenset({"exclusions"}), neighbours.keys).exclusions(keys)
+    for i, anchor in enumerate(keys):
+        for j, other in enumerate(keys):
+            for modality, near in (("image", neighbours.image), ("audio", neighbours.audio)):
+                listed = other in {neighbours.keys[place] for place in near[neighbours.position_of(anchor)]}
+                assert bool(masks[modality][i, j]) == listed
+            same_video = store.row_of(anchor) // 2 == store.row_of(other) // 2
+            assert bool(masks["source"][i, j]) == (same_video and i != j)
+    assert all(mask.any() and not mask.diagonal().any() for mask in masks.values())
+
+
+def test_clips_that_are_not_trained_on_are_never_drawn(store: ShardStore, neighbours: Neighbours) -> None:
+    key = neighbours.keys[0]
+    near = [neighbours.keys[place] for place in neighbours.image[0]]
+    trained = set(neighbours.keys) - set(near[1:])
+    positives = Positives(store, neighbours, frozenset({"neighbours"}), trained)
+    listed_by_sound = {neighbours.keys[place] for place in neighbours.audio[0]} & trained
+    frames = {store.read(store.row_of(near[0]), FRAME)}
+    sounds = {store.read(store.row_of(other), SPECTROGRAM) for other in listed_by_sound}
+    drawn = [positives.draw(key, random.Random(seed)) for seed in range(40)]
+    assert {frame for frame, _ in drawn} == frames
+    assert {sound for _, sound in drawn} == sounds
+    with pytest.raises(InputError, match=r"none of the 5 neighbours of .* is a clip this run trains on"):
+        Positives(store, neighbours, frozenset({"neighbours"}), trained - set(near)).draw(key, random.Random(0))
+
+
+def test_lists_hold_no_clip_of_another_split(store: ShardStore, neighbours: Neighbours) -> None:
+    """Test clips are neither given neighbours nor are they any: only one split is embedded."""
+    splits = dict(zip(store.keys, store.table["split"].to_pylist(), strict=True))
+    assert "test" in splits.values()
+    listed = {neighbours.keys[place] for near in (neighbours.image, neighbours.audio) for place in np.unique(near)}
+    assert {splits[key] for key in listed | set(neighbours.keys)} == {"train"}
+    with pytest.raises(InputError, match="has no neighbours of clip"):
+        neighbours.position_of(next(key for key, split in splits.items() if split == "test"))

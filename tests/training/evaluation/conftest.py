@@ -1,0 +1,68 @@
+"""Reference values of released evaluators, beside the repository; tests that need them skip where they are absent."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from manifests.annotations import Annotation
+from training.evaluation.truth import weight_maps
+
+SHARED = Path(__file__).resolve().parents[3].parent / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Interpolating a few small maps on every core is slower than on one, and the machine may be shared."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def golden() -> Callable[[str], Any]:
+    """`golden("golden_edge.json")`: a reference file's content."""
+
+    def load(name: str) -> Any:
+        path = SHARED / "golden" / name
+        if not path.exists():
+            pytest.skip(f"reference values {name} are not in ../shared/golden")
+        return np.load(path, allow_pickle=False) if path.suffix == ".npz" else json.loads(path.read_text())
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def metadata() -> Callable[[str], Path]:
+    """`metadata("vggss/vggss.json")`: path of a released list."""
+
+    def find(name: str) -> Path:
+        path = SHARED / "data" / "metadata" / name
+        if not path.exists():
+            pytest.skip(f"the released list {name} is not in ../shared/data/metadata")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def scenes(golden: Callable) -> dict[str, list[Annotation]]:
+    """The 64 reference scenes as VGG-SS and as Flickr-SoundNet annotations."""
+    scene = golden("golden_scene.json")
+    vggss, flickr = [], []
+    for name, boxes, opinions in zip(
+        scene["names"], scene["vggss_boxes_normalised"], scene["flickr_boxes_256"], strict=True
+    ):
+        vggss.append(Annotation(name, None, tuple(map(tuple, boxes))))
+        every = (tuple(value / 256 for value in box) for annotator in opinions for box in annotator)
+        flickr.append(Annotation(name, None, tuple(every), consensus=2))
+    return {"vggss": vggss, "flickr": flickr}
+
+
+@pytest.fixture(scope="session")
+def weights(scenes: dict[str, list[Annotation]]) -> dict[str, np.ndarray]:
+    """Truth maps (64, 224, 224) of the reference scenes by annotation style."""
+    return {style: weight_maps(annotations) for style, annotations in scenes.items()}

@@ -1,0 +1,94 @@
+"""Degenerate maps: where released evaluators give an answer we give theirs, where they give NaN or luck we say so."""
+
+import numpy as np
+import pytest
+
+from training.evaluation import localization
+from training.evaluation.postprocess import binarise, prepare
+from training.evaluation.protocols import PROTOCOLS, Protocol, adaptive
+
+RAMP = (np.arange(224 * 224, dtype=np.float64).reshape(224, 224) / (224 * 224 - 1)).astype(np.float32)
+SQUARE = np.zeros((224, 224), np.float32)
+SQUARE[56:168, 56:168] = 1
+TOP, FEW, EMPTY, FULL = (np.zeros((224, 224), np.float32) for _ in range(4))
+TOP[:112], FEW[:50], FULL[:] = 1, 1, 1
+EIGHTHS = (np.floor(RAMP * 8) / 8).astype(np.float32)
+
+CASES = {
+    "01a_constant_map_0.3": (np.full_like(RAMP, 0.3), SQUARE),
+    "01b_constant_map_0.0": (np.zeros_like(RAMP), SQUARE),
+    "01c_constant_map_-0.3": (np.full_like(RAMP, -0.3), SQUARE),
+    "02_empty_gt_ramp": (RAMP, EMPTY),
+    "05_zero_area_box_as_only_box": (RAMP, EMPTY),
+    "09a_ties_8_levels": (EIGHTHS, SQUARE),
+    "09b_binary_map_exactly_half_ones": (TOP, TOP),
+    "09c_binary_map_fewer_ones_than_half": (FEW, FEW),
+    "10a_full_image_gt": (RAMP, FULL),
+}
+EVALUATORS = {
+    "ezvsl": PROTOCOLS["ezvsl"],
+    "kaist": PROTOCOLS["kaist"],
+    "kaist_adaptive": adaptive(PROTOCOLS["kaist"], "a"),
+    "lvs": PROTOCOLS["lvs"],
+    "ssltie": PROTOCOLS["lvs"],
+    "slavc_relative": PROTOCOLS["slavc_relative"],
+    "slavc_absolute": PROTOCOLS["slavc_absolute"],
+}
+
+
+def answer(protocol: Protocol, values: np.ndarray, weights: np.ndarray):
+    """Mask and confidence of one full-size map."""
+    prepared = prepare(values[None], protocol)["audio_visual"]
+    mask = binarise(prepared.maps, protocol, np.array([(weights != 0).sum()])).masks
+    return mask, prepared.confidence[0]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_released_answers(golden, case, evaluator):
+    expected = golden("golden_edge.json")[case][evaluator]["result"]
+    values, weights = CASES[case]
+    is_slavc = evaluator.startswith("slavc")
+    mask, confidence = answer(EVALUATORS[evaluator], values * np.float32(0.03) if is_slavc else values, weights)
+    assert localization.ciou(mask, weights[None])[0] == pytest.approx(expected["ciou"], abs=1e-9)
+    if "positives" in expected:
+        assert mask.sum() == expected["positives"]
+    if "conf" in expected:
+        assert confidence == pytest.approx(expected["conf"], abs=1e-5)
+
+
+def test_empty_prediction_on_empty_truth_is_a_miss():
+    mask, _ = answer(PROTOCOLS["slavc_absolute"], np.full_like(RAMP, -0.15), EMPTY)
+    assert not mask.any()
+    assert localization.ciou(mask, EMPTY[None])[0] == 0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_without_order_are_refused(value):
+    broken = RAMP.copy()
+    broken[10, 10] = value
+    for protocol in PROTOCOLS.values():
+        with pytest.raises(ValueError, match="NaN or infinity"):
+            prepare(broken[None], protocol)
+        with pytest.raises(ValueError, match="NaN or infinity"):
+            binarise(broken[None], protocol, np.array([5]))
+
+
+def test_textbook_answers_ties_with_exactly_half():
+    for case, predicted in (("09a_ties_8_levels", 25088), ("09c_binary_map_fewer_ones_than_half", 25088)):
+        assert answer(PROTOCOLS["textbook"], *CASES[case])[0].sum() == predicted
+    assert answer(PROTOCOLS["textbook"], *CASES["01a_constant_map_0.3"])[0].sum() == 0
+
+
+def test_the_auc_grid_is_a_float_product(golden):
+    expected = golden("golden_edge.json")["10b_auc_grid_float_rounding"]
+    iou = np.array(expected["ciou"])
+    assert localization.auc(iou) == pytest.approx(expected["auc"], abs=1e-9)
+    np.testing.assert_array_equal(np.rint(localization.success_curve(iou) * len(iou)), expected["count_ge"])
+
+
+def test_an_object_map_may_have_another_resolution():
+    prepared = prepare(RAMP[None, ::32, ::32], PROTOCOLS["ezvsl"], RAMP[None, ::16, ::16])
+    assert {name: values.maps.shape for name, values in prepared.items()} == dict.fromkeys(
+        ("audio_visual", "object_prior", "combined"), (1, 224, 224)
+    )

@@ -1,0 +1,257 @@
+"""Retrieval, AVSBench, MUSIC, on-screen and interactive scores against the reference values."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests.annotations import Annotation, corners
+from training.evaluation import localization, multi_source, onscreen, retrieval, segmentation
+from training.evaluation.interactive import group_key, interactive_summary
+from training.evaluation.postprocess import binarise, prepare
+from training.evaluation.protocols import PROTOCOLS
+from training.evaluation.truth import weight_map, weight_maps
+
+EXACT = 1e-9
+SIMILARITY_NAMES = {
+    "ssltie_forward_A0_ref": "max_over_positions",
+    "max_over_positions": "max_over_positions",
+    "mean_over_positions": "mean_over_positions",
+    "avgpool_then_cosine": "pooled_cosine",
+    "ezvsl_normalised_map_avgpool_then_cosine": "pooled_unit_cosine",
+}
+
+
+@pytest.mark.parametrize("name", SIMILARITY_NAMES)
+def test_retrieval(golden, name):
+    arrays, expected = golden("golden_retrieval.npz"), golden("golden_retrieval.json")["expected"][name]
+    ours = retrieval.SIMILARITIES[SIMILARITY_NAMES[name]](arrays["img"], arrays["aud"])
+    np.testing.assert_allclose(ours, arrays[f"sim_{name}"], atol=1e-6, rtol=0)
+    for similarity in (ours, arrays[f"sim_{name}"]):
+        found = retrieval.retrieval_summary(similarity, name, ties="optimistic")["instance"]
+        assert found["image_to_audio"] == pytest.approx(expected["I2A"], abs=EXACT)
+        assert found["audio_to_image"] == pytest.approx(expected["A2I"], abs=EXACT)
+
+
+def test_a_constant_similarity_scores_as_chance_does():
+    constant = np.zeros((200, 200), np.float32)
+    for ties, first in (("optimistic", 1.0), ("middle", 0.0), ("pessimistic", 0.0)):
+        found = retrieval.retrieval_summary(constant, "constant", ties=ties)
+        assert found["instance"]["image_to_audio"]["R@1"] == first
+        assert found["ties"] == ties
+    with pytest.raises(ValueError, match="NaN"):
+        retrieval.retrieval_summary(np.full((2, 2), np.nan), "broken")
+    with pytest.raises(ValueError, match="no rank"):
+        retrieval.ranks(np.zeros((1, 2)), np.zeros((1, 2), bool))
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_ranks_are_counted(seed):
+    random = np.random.default_rng(seed)
+    similarity = random.integers(0, 4, (6, 6)) / 4
+    classes = random.integers(0, 3, 6)
+    relevant = classes[:, None] == classes[None, :]
+    for ties, weight in (("optimistic", 0), ("middle", 0.5), ("pessimistic", 1)):
+        for row, (scores, right) in enumerate(zip(similarity, relevant, strict=True)):
+            best = max(score for score, is_right in zip(scores, right, strict=True) if is_right)
+            larger = sum(score > best for score in scores)
+            tied = sum(score == best and not is_right for score, is_right in zip(scores, right, strict=True))
+            assert retrieval.ranks(similarity, relevant, ties)[row] == 1 + larger + weight * tied
+    by_class = retrieval.retrieval_summary(similarity, "random", classes)
+    for direction in ("image_to_audio", "audio_to_image"):
+        for k in ("R@1", "R@5", "R@10"):
+            assert by_class["class"][direction][k] >= by_class["instance"][direction][k]
+
+
+@pytest.fixture(scope="module")
+def frames(golden):
+    """Probabilities (20, 224, 224) and truth of the AVSBench reference, and its expected numbers."""
+    expected, inputs = golden("golden_avsbench.json"), golden("golden_maps.npz")
+    where = [list(inputs["full_idx"]).index(scene) for scene in expected["frames_scene_idx"]]
+    logits = inputs["full"][where] * np.float32(8) - np.float32(5)
+    return 1 / (1 + np.exp(-logits)), golden("golden_avsbench_masks.npz")["masks"].astype(bool), expected
+
+
+@pytest.mark.parametrize("size", [5, 10, 20])
+def test_avsbench_as_released(frames, size):
+    probabilities, truth, expected = frames
+    iou, curves = segmentation.mask_iou(probabilities > 0.5, truth), segmentation.f_curves(probabilities, truth)
+    np.testing.assert_allclose(iou, expected["mask_iou_per_frame"], atol=5e-5, rtol=0)
+    released = expected[f"avsbench frames_per_batch={size}"]
+    assert segmentation.mean_over_batches(iou, size) == pytest.approx(released["miou"], abs=5e-5)
+    assert segmentation.f_score(curves, truth, size) == pytest.approx(released["F"], abs=5e-4)
+    for start, (miou, best) in zip(range(0, 20, size), released["per_batch_miou_F"], strict=True):
+        assert iou[start : start + size].mean() == pytest.approx(miou, abs=5e-5)
+        assert segmentation.f_score(curves[start : start + size], truth[start : start + size], size) == pytest.approx(
+            best, abs=5e-4
+        )
+
+
+def test_avsbench_as_acl_repairs_it(frames):
+    probabilities, truth, expected = frames
+    for frames_per_batch in (5, 20):
+        released = expected[f"acl frames_per_batch={frames_per_batch} thr=0.5 (probabilities)"]
+        found = segmentation.avsbench_summary(probabilities, truth)
+        assert found["miou"] == pytest.approx(released["miou"], abs=5e-5)
+        assert found["f_data_set"] == pytest.approx(released["F"], abs=5e-4)
+        halves = binarise(probabilities, PROTOCOLS["kaist"]).masks
+        top_half = expected[f"acl frames_per_batch={frames_per_batch} thr=None (probabilities)"]
+        assert segmentation.avsbench_summary(probabilities, truth, halves)["miou"] == pytest.approx(
+            top_half["miou"], abs=5e-5
+        )
+    assert found["f_per_video"] == pytest.approx(expected["avsbench frames_per_batch=5"]["F"], abs=5e-4)
+    assert found["n_empty_truth"] == int((~truth.any(axis=(1, 2))).sum()) > 0
+
+
+def test_f_curves_are_counted(frames):
+    probabilities, truth, _ = frames
+    curves = segmentation.f_curves(probabilities[:2], truth[:2])
+    for frame in range(2):
+        for step in (0, 1, 90, 200, 254):
+            predicted = probabilities[frame] >= segmentation.THRESHOLDS[step]
+            hits = (predicted & truth[frame]).sum()
+            precision, recall = hits / (predicted.sum() + 1e-20), hits / (truth[frame].sum() + 1e-20)
+            value = 1.3 * precision * recall / (0.3 * precision + recall) if hits else 0.0
+            assert curves[frame, step] == pytest.approx(value, abs=1e-12)
+
+
+@pytest.mark.parametrize("case", ["pred0_gt0", "pred1_gt0", "pred0_gt1", "pred1_gt1", "logit_exactly_0_gt1"])
+def test_avsbench_edges(golden, case):
+    expected = golden("golden_edge.json")["13_avsbench"][case]
+    logit = 0.0 if "exactly" in case else (20.0 if "pred1" in case else -20.0)
+    probability = np.full((1, 224, 224), 1 / (1 + np.exp(-logit)), np.float32)
+    truth = np.full((1, 224, 224), case.endswith("gt1"))
+    found = segmentation.avsbench_summary(probability, truth)
+    assert found["miou"] == pytest.approx(expected["miou"]["result"], abs=1e-5)
+    assert found["f_per_video"] == pytest.approx(expected["F"]["result"], abs=1e-5)
+
+
+def test_avsbench_refuses_nan():
+    with pytest.raises(ValueError, match="NaN"):
+        segmentation.f_curves(np.full((1, 2, 2), np.nan, np.float32), np.ones((1, 2, 2), bool))
+
+
+def test_music_solo(golden):
+    expected, inputs, scene = (
+        golden("golden_music.json")["solo"],
+        golden("golden_maps.npz"),
+        golden("golden_scene.json"),
+    )
+    order = {f"{name}/frame.jpg": index for index, name in enumerate(scene["names"])}
+    keys = [key for key in expected["keys"] if expected["boxes"].get(key)]  # the others are skipped, as released
+    annotations = [Annotation(key, None, tuple(corners(*box) for box in expected["boxes"][key])) for key in keys]
+    raw = np.maximum(inputs["low14"][[order[key] for key in keys]], 0)
+    protocol = PROTOCOLS["dsol"]
+    masks = binarise(prepare(raw, protocol)["audio_visual"].maps, protocol).masks
+    iou = localization.ciou(masks, weight_maps(annotations))
+    np.testing.assert_allclose(iou, expected["ciou"], atol=3e-4, rtol=0)
+    assert localization.success_rate(iou) == pytest.approx(expected["iou50"], abs=EXACT)
+    assert localization.auc(iou) == pytest.approx(expected["auc"], abs=EXACT)
+
+
+@pytest.mark.parametrize("clusters", [11, 20])
+@pytest.mark.parametrize(
+    ("kind", "fraction", "checked"),
+    [("synthetic", multi_source.SYNTHETIC_FRACTION, 11), ("duet", multi_source.DUET_FRACTION, None)],
+)
+def test_music_mixtures(golden, clusters, kind, fraction, checked):
+    reference, arrays = golden("golden_music.json"), golden("golden_music.npz")
+    expected = reference[f"{kind}_{clusters}clusters"]
+    names = reference["categories"]
+    row_of = {int(number): names["keylist"].index(name) for number, name in names["duetkeys"].items()}
+    scored = []
+    for key in expected["keys"]:
+        boxes = {}
+        for *box, category in reference[f"boxes_{clusters}"][key]:
+            boxes.setdefault(row_of[int(category)], []).append(corners(*box))
+        truth = {row: weight_map(Annotation(key, None, tuple(found))) for row, found in boxes.items()}
+        maps = arrays[f"maps_{clusters}"][int(key[1:])]
+        scored.append(multi_source.score_frame(maps, arrays[f"corr_{clusters}"], truth, fraction, checked))
+    np.testing.assert_allclose([frame.ciou for frame in scored], expected["ciou"], atol=3e-4, rtol=0)
+    np.testing.assert_allclose([frame.coded_area for frame in scored], expected["nosound"], atol=1e-4, rtol=0)
+    found = multi_source.music_summary(scored)
+    for ours, theirs in (("ciou30", "ciou_at_0_3"), ("ciou50", "ciou_at_0_5"), ("auc", "auc")):
+        assert found[ours] == pytest.approx(expected[theirs], abs=EXACT)
+    assert found["nsa"]["coded"] == pytest.approx(expected["nsa"], abs=1e-4)
+    assert (found["nsa"]["textbook"] == found["nsa"]["coded"]) == (clusters == 11)
+
+
+def test_music_frame_where_everything_sounds_has_no_silent_area():
+    truth = {0: np.ones((224, 224), np.float32)}
+    frame = multi_source.score_frame(np.ones((1, 4, 4), np.float32), np.ones((1, 1)), truth, 0.5)
+    assert frame == multi_source.FrameScore(1.0, None, None)
+    assert multi_source.music_summary([frame])["nsa"] == {"coded": None, "textbook": None}
+    assert multi_source.music_summary([frame])["n_without_silent_cluster"] == 1
+
+
+def test_onscreen(golden):
+    reference = golden("golden_onscreen.json")
+    pairs = {name: np.array(reference[name]) for name in ("dist_pos", "dist_neg", "act_pos", "act_neg")}
+    found = onscreen.onscreen_summary((pairs["dist_pos"], pairs["dist_neg"]), (pairs["act_pos"], pairs["act_neg"]))
+    assert found["m_on"] == pytest.approx(reference["m_on"], abs=EXACT)
+    assert found["d_on"] == reference["d_on"]
+    for rule in ("m_on", "d_on", "either"):
+        assert found[f"accuracy_{rule}"] == pytest.approx(reference[f"acc_{rule}"], abs=EXACT)
+    elsewhere = onscreen.onscreen_summary(
+        (pairs["dist_pos"], pairs["dist_neg"]), (pairs["act_pos"], pairs["act_neg"]), (np.zeros(3), np.zeros(3))
+    )
+    assert elsewhere["m_on"] == 0
+    assert elsewhere["accuracy_m_on"] == 0.5  # nothing is near enough: all mismatched pairs right, all matching wrong
+
+
+def test_interactive_runs(golden):
+    reference = golden("golden_is3.json")
+    runs = {name: block for name, block in reference.items() if name.startswith("kaist")}
+    assert len(runs) == 3
+    for block in runs.values():
+        for ours, suffix in (("ciou", ""), ("ciou_adap", "_adap")):
+            found = interactive_summary(reference["names"], np.array(block["av"][ours]))
+            assert found["iiou"] == pytest.approx(block["av"][f"iiou{suffix}"], abs=EXACT)
+            assert found["iauc"] == pytest.approx(block["av"][f"iauc{suffix}"], abs=EXACT)
+        assert found["n_groups"] == len(block["av"]["groups"])
+        assert [group_key(name) in block["av"]["groups"] for name in reference["names"]].count(False) == 0
+
+
+@pytest.mark.parametrize(
+    ("start", "protocol", "side"),
+    [
+        ("kaist_validate (", "kaist", 7),
+        ("kaist_validate_lvs", "kaist_lvs_aligned", 14),
+        ("kaist_validate_ssltie", "kaist_lvs", 14),
+    ],
+)
+def test_interactive_chain(golden, start, protocol, side):
+    from manifests.annotations import pixel_fraction
+    from training.evaluation.protocols import adaptive
+
+    reference, inputs = golden("golden_is3.json"), golden("golden_maps.npz")
+    (block,) = (reference[name] for name in reference if name.startswith(start))
+    boxes = [tuple(pixel_fraction(value, 224) for value in box) for box in reference["boxes_224"]]
+    weights = weight_maps([Annotation(str(i), None, (box,)) for i, box in enumerate(boxes)])
+    raw = inputs["low7"] / np.float32(0.03) if side == 7 else inputs["low14"]
+    where = reference["scene_idx"]
+    support = (weights != 0).sum(axis=(1, 2))
+    prepared = prepare(raw[where], PROTOCOLS[protocol], inputs["obj7"][where])
+    for name, reference_name in (("audio_visual", "av"), ("combined", "ogl")):
+        for rule, column in ((PROTOCOLS[protocol], "ciou"), (adaptive(PROTOCOLS[protocol], "a"), "ciou_adap")):
+            iou = localization.ciou(binarise(prepared[name].maps, rule, support).masks, weights)
+            np.testing.assert_allclose(iou, block[reference_name][column], atol=3e-4, rtol=0)
+
+
+def test_interactive_lists(golden):
+    reference = golden("golden_is3.json")["list_level"]
+    names = [f"{group}_{side}" for group in reference["groups"] for side in ("a", "b")]
+    for position, suffix in ((0, ""), (1, "_adap")):
+        iou = np.array([values[position][side] for values in reference["groups"].values() for side in (0, 1)])
+        found = interactive_summary(names, iou)
+        assert found["iiou"] == pytest.approx(reference["expected"][f"iiou{suffix}"], abs=EXACT)
+        assert found["iauc"] == pytest.approx(reference["expected"][f"iauc{suffix}"], abs=EXACT)
+        assert localization.success_rate(iou) == pytest.approx(reference["expected"][f"ciou{suffix}50"], abs=EXACT)
+        assert localization.auc(iou) == pytest.approx(reference["expected"][f"auc{suffix}"], abs=EXACT)
+
+
+def test_interactive_names():
+    assert group_key("images/dog_piano_1001_dog.jpg") == group_key("dog_piano_1001_piano") == "dog_piano_1001"
+    sizes = interactive_summary(["a_1_x", "a_1_y", "b_2_x"], np.array([0.6, 0.4, 0.7]))
+    assert sizes["group_sizes"] == {"1": 1, "2": 1}
+    assert sizes["iiou"] == 0.5

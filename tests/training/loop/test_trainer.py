@@ -1,0 +1,165 @@
+"""Training for real on small shards: resume after a kill, one process or two, and what stops a run with a reason."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from manifests.errors import InputError
+from training.config import RunConfig, load_config
+from training.loop.checkpoint import load_checkpoint
+from training.loop.start import start
+from training.runs import load_run, resolve_run
+
+SMALL = """
+name: small
+method: {{name: ezvsl, temperature: 0.1, dimension: 16{positives}}}
+data: {{shards: {shards}, neighbours: {knn}, image_size: 32, colour_jitter: 0.2, shuffle: 8, workers: {workers}}}
+encoders:
+  image: {{blocks: [1, 1], weights: none}}
+  audio: {{blocks: [1, 1], input_pool: [4, 3]}}
+optim: {{epochs: {epochs}, batch_size: 16, replicas: 2, learning_rate: 1.0e-3}}
+checkpoint_minutes: {minutes}
+log_every: 1
+"""
+
+
+@pytest.fixture
+def write_config(shards: Path, knn: Path, tmp_path: Path):
+    def write(*, epochs: int = 2, minutes: float = 5.0, workers: int = 0, semantic: bool = False) -> Path:
+        positives = ", positives: [own, both]" if semantic else ""
+        path = tmp_path / "small.yaml"
+        values = {"epochs": epochs, "minutes": minutes, "workers": workers, "positives": positives}
+        path.write_text(SMALL.format(shards=shards, knn=knn, **values))
+        return path
+
+    return write
+
+
+def losses(folder: Path) -> list[tuple[int, float]]:
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [(row["step"], row["loss"]["total"]) for row in rows]
+
+
+def test_a_run_trains_writes_everything_and_is_not_run_twice(write_config, tmp_path: Path) -> None:
+    config = load_config(write_config(epochs=4))
+    folder, trained = start(config, tmp_path / "runs", "cpu")
+    assert trained
+    names = {path.name for path in folder.iterdir()}
+    assert {"config.yaml", "environment.json", "command.txt", "metrics.jsonl", "events", "checkpoints",
+            "weights.safetensors", "data.json", "DONE"} <= names  # fmt: skip
+    logged = losses(folder)
+    assert [step for step, _ in logged] == list(range(1, 4 * 3 + 1))
+    assert logged[-1][1] < logged[0][1]
+    assert start(config, tmp_path / "runs", "cpu") == (folder, False)
+    assert resolve_run(folder.parent) == folder
+    run = load_run(folder)
+    with torch.no_grad():
+        prediction = run.method(torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 257, 300))
+    assert torch.isfinite(prediction.map).all()
+
+
+def test_semantic_positives_are_trained_from_the_neighbours(write_config, tmp_path: Path) -> None:
+    folder, _ = start(load_config(write_config(epochs=1, semantic=True)), tmp_path / "runs", "cpu")
+    row = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    assert set(row["loss"]) == {"total", "own", "both"}
+
+
+def command(config: Path, runs: Path) -> list[str]:
+    return [sys.executable, "-m", "training", "run", str(config), "--runs", str(runs), "--device", "cpu"]
+
+
+@pytest.mark.slow
+def test_killed_and_continued_equals_undisturbed(write_config, tmp_path: Path) -> None:
+    """kill -9 in the middle of an epoch, then the same command: the same losses and the same weights."""
+    path = write_config(epochs=40, minutes=1e-6, workers=1)
+    undisturbed, _ = start(load_config(path), tmp_path / "whole", "cpu")
+    folder = tmp_path / "cut" / undisturbed.relative_to(tmp_path / "whole")
+    process = subprocess.Popen(command(path, tmp_path / "cut"), stderr=subprocess.DEVNULL)
+    wait_for(lambda: (folder / "metrics.jsonl").is_file() and len(losses_so_far(folder)) > 20)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    stopped = len(losses_so_far(folder))
+    assert 20 < stopped < 120
+    subprocess.run(command(path, tmp_path / "cut"), check=True, capture_output=True)
+    assert losses(folder) == losses(undisturbed)
+    one, two = load_run(folder).method.state_dict(), load_run(undisturbed).method.state_dict()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def losses_so_far(folder: Path) -> list[str]:
+    return (folder / "metrics.jsonl").read_text().splitlines()
+
+
+def wait_for(condition, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("semantic", [False, True])
+def test_two_gloo_processes_give_the_losses_of_one(write_config, tmp_path: Path, semantic: bool) -> None:
+    path = write_config(epochs=3, semantic=semantic)
+    alone, _ = start(load_config(path), tmp_path / "one", "cpu")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*launch, *command(path, tmp_path / "two")[1:]], check=True, capture_output=True, env=environment)
+    both = tmp_path / "two" / alone.relative_to(tmp_path / "one")
+    assert [step for step, _ in losses(both)] == [step for step, _ in losses(alone)]
+    for (_, one), (_, two) in zip(losses(alone), losses(both), strict=True):
+        assert two == pytest.approx(one, rel=2e-4)
+
+
+def test_processes_must_share_the_replicas(write_config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.loop.trainer import check_replicas
+
+    with pytest.raises(InputError, match=r"optim\.replicas is 2, which 3 processes cannot share"):
+        check_replicas(load_config(write_config()), 3)
+
+
+def test_a_truncated_checkpoint_is_named(write_config, tmp_path: Path) -> None:
+    config = load_config(write_config(epochs=1))
+    folder, _ = start(config, tmp_path / "runs", "cpu")
+    checkpoint = folder / "checkpoints" / "last.pt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
+    (folder / "DONE").unlink()
+    with pytest.raises(InputError, match=r"last\.pt cannot be read.*truncated.*Delete it"):
+        start(config, tmp_path / "runs", "cpu")
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    torch.save({"format": 1, "method": os.system}, path)
+    with pytest.raises(InputError, match="cannot be read"):
+        load_checkpoint(path, torch.nn.Linear(1, 1), None)
+
+
+def test_a_run_is_not_continued_on_other_shards(write_config, tmp_path: Path) -> None:
+    config = load_config(write_config(epochs=1))
+    folder, _ = start(config, tmp_path / "runs", "cpu")
+    (folder / "DONE").unlink()
+    facts = json.loads((folder / "data.json").read_text())
+    (folder / "data.json").write_text(json.dumps(facts | {"manifest_sha256": "of others"}))
+    with pytest.raises(InputError, match=r"started on other shards \(manifest_sha256"):
+        start(config, tmp_path / "runs", "cpu")
+
+
+def test_unfinished_and_ambiguous_runs_are_not_loaded(write_config, tmp_path: Path) -> None:
+    config = load_config(write_config(epochs=1))
+    folder, _ = start(config, tmp_path / "runs", "cpu")
+    start(RunConfig.model_validate({**config.model_dump(), "seed": 1}), tmp_path / "runs", "cpu")
+    with pytest.raises(InputError, match="holds 2 finished runs"):
+        resolve_run(folder.parent)
+    (folder / "DONE").unlink()
+    with pytest.raises(InputError, match="not finished"):
+        load_run(folder)
+    with pytest.raises(InputError, match="no finished run"):
+        load_run(tmp_path / "nowhere")

@@ -1,0 +1,197 @@
+"""The overlay of a video, with a stand-in for a trained run that finds what is bright and hears what is loud."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from manifests.errors import InputError
+from pipeline.media.ffmpeg import encode_video
+from pipeline.media.front_ends import DEFAULT
+from training.config import Data
+from training.methods.contract import Prediction
+from training.overlay import localize as module
+from training.overlay.colours import heat_palette
+from training.overlay.localize import Timeline, blend, localize
+
+SHARED = Path(__file__).resolve().parents[3].parent / "shared"
+FPS, SECONDS, HEIGHT, WIDTH = 10, 6, 96, 128
+RATE = 22050
+
+
+class BrightAndLoud(torch.nn.Module):
+    """map: mean brightness of each cell; score: mean log power, so silence scores lowest."""
+
+    def forward(self, image: torch.Tensor, audio: torch.Tensor) -> Prediction:
+        cells = torch.nn.functional.adaptive_avg_pool2d(image.mean(1, keepdim=True), 8)[:, 0]
+        empty = torch.zeros(len(image), 2)
+        return Prediction(cells, audio.mean((1, 2, 3)), empty, empty)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A run folder whose loading gives the stand-in."""
+
+    def load(folder: Path, device: str = "cpu") -> SimpleNamespace:
+        config = SimpleNamespace(data=Data(image_size=64))
+        return SimpleNamespace(
+            folder=folder, config=config, method=BrightAndLoud(), front_end=DEFAULT, device=torch.device(device)
+        )
+
+    monkeypatch.setattr(module, "load_run", load)
+    return tmp_path / "bright" / "0123abcd-s0"
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bright square wanders from left to right in the lower half; the sound ends after three seconds."""
+    frames = np.full((FPS * SECONDS, HEIGHT, WIDTH, 3), 30, np.uint8)
+    for number, frame in enumerate(frames):
+        left = round((WIDTH - 20) * number / (len(frames) - 1))
+        frame[60:80, left : left + 20] = (250, 240, 230)
+    seconds = np.arange(RATE * SECONDS) / RATE
+    waveform = (0.4 * np.sin(2 * np.pi * 440 * seconds) * (seconds < 3)).astype(np.float32)
+    path = tmp_path_factory.mktemp("video") / "clip.mp4"
+    encode_video(path, frames, FPS, waveform, RATE)
+    return path
+
+
+def decoded(path: Path) -> tuple[list[float], list[np.ndarray]]:
+    """Times and pictures of a video's frames."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    return [float(frame.time) for frame in frames], [frame.to_ndarray(format="rgb24") for frame in frames]
+
+
+def sound_packets(path: Path) -> list[tuple[float, bytes]]:
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(audio=0) if packet.size]
+        return [(round(float(packet.pts * packet.time_base), 4), bytes(packet)) for packet in packets]
+
+
+def test_peaks_follow_the_object_and_confidence_the_sound(run: Path, video: Path, tmp_path: Path) -> None:
+    localize(run, video, tmp_path / "overlay.mp4", maps_per_second=2)
+    facts = json.loads((tmp_path / "overlay.json").read_text())
+    moments = facts["moments"]
+    assert [moment["seconds"] for moment in moments] == [number / 2 for number in range(13)]
+    assert all(0.6 < moment["y"] < 0.85 for moment in moments)
+    across = [moment["x"] for moment in moments]
+    expected = [(10 + (WIDTH - 20) * min(moment["seconds"] * FPS, 59) / 59) / WIDTH for moment in moments]
+    assert np.abs(np.subtract(across, expected)).max() < 0.11  # a cell is 0.125 wide
+    assert moments[3]["confidence"] > moments[6]["confidence"] > moments[-1]["confidence"]
+    assert facts["run"] == "bright/0123abcd-s0"
+    assert facts["scale"]["transparent"] < facts["scale"]["brightest"]
+
+
+def test_overlay_keeps_frame_times_and_sound(run: Path, video: Path, tmp_path: Path) -> None:
+    facts = localize(run, video, tmp_path / "overlay.mp4")
+    before, _ = decoded(video)
+    after, pictures = decoded(tmp_path / "overlay.mp4")
+    assert after == pytest.approx(before, abs=1e-3)
+    assert sound_packets(tmp_path / "overlay.mp4") == sound_packets(video)
+    assert facts["sound"] == "copied"
+    assert facts["frames"] == len(pictures) == FPS * SECONDS
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_heat_lies_on_the_object(run: Path, video: Path, tmp_path: Path) -> None:
+    localize(run, video, tmp_path / "overlay.mp4")
+    _, pictures = decoded(tmp_path / "overlay.mp4")
+    picture = pictures[30].astype(int)
+    warmth = picture[:, :, 0] - picture[:, :, 2]  # the brightest colours of the scale are yellow
+    row, column = np.unravel_index(warmth.argmax(), warmth.shape)
+    assert 50 <= row <= 90
+    assert 40 <= column <= 90
+    assert abs(warmth[:30].mean()) < 8
+
+
+def test_sound_the_container_cannot_hold_becomes_aac(run: Path, video: Path, tmp_path: Path) -> None:
+    with av.open(str(video)) as source, av.open(str(tmp_path / "u8.mkv"), "w") as result:
+        picture = result.add_stream_from_template(source.streams.video[0])
+        sound = result.add_stream("pcm_u8", rate=RATE, layout="mono")
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = picture
+                result.mux(packet)
+        tone = 128 + 50 * np.sin(2 * np.pi * 440 * np.arange(RATE * (SECONDS - 1)) / RATE)
+        frame = av.AudioFrame.from_ndarray(tone[None].astype(np.uint8), format="u8", layout="mono")
+        frame.sample_rate, frame.pts = RATE, RATE  # the sound begins a second late
+        result.mux(sound.encode(frame))
+        result.mux(sound.encode(None))
+    facts = localize(run, tmp_path / "u8.mkv", tmp_path / "overlay.mp4", maps_per_second=1)
+    assert facts["sound"] == "encoded again as AAC"
+    with av.open(str(tmp_path / "overlay.mp4")) as container:
+        assert container.streams.audio[0].codec_context.name == "aac"
+        heard = [(float(frame.time), np.abs(frame.to_ndarray()).max()) for frame in container.decode(audio=0)]
+    loud = [seconds for seconds, peak in heard if peak > 0.1]
+    assert loud[0] == pytest.approx(1.0, abs=0.15)
+    assert loud[-1] == pytest.approx(SECONDS, abs=0.2)
+
+
+def test_scale_is_one_for_the_whole_video() -> None:
+    maps = np.zeros((3, 2, 2), np.float32)
+    maps[1, 0, 1] = 4.0
+    timeline = Timeline(1.0, maps, np.zeros(3))
+    palette = heat_palette(256)
+    pixels = np.full((8, 8, 3), 100, np.uint8)
+    dark, bright = (np.asarray(blend(pixels, timeline.at(seconds), timeline.scale, palette)) for seconds in (0.0, 1.0))
+    assert np.array_equal(dark, pixels)
+    assert bright[0, -1, 0] > 200
+    assert timeline.at(0.5)[0, 1] == pytest.approx(2.0)
+    assert timeline.at(99.0).max() == timeline.at(-1.0).max() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("edge/noaudio_hevc_10bit.mp4", "no_audio"),
+        ("edge/novideo_eac3_5.1.mp4", "no_video"),
+        ("edge/unopenable_no_moov.mp4", "unreadable"),
+        ("made_broken/htmlerror_000010.mp4", "unreadable"),
+    ],
+)
+def test_unusable_videos_are_refused(run: Path, tmp_path: Path, name: str, said: str) -> None:
+    path = SHARED / "data" / "videos" / name
+    if not path.is_file():
+        pytest.skip(f"the test video {name} is not in ../shared/data/videos")
+    with pytest.raises(InputError, match=said):
+        localize(run, path, tmp_path / "overlay.mp4")
+    assert not list(tmp_path.glob("overlay*"))
+
+
+@pytest.mark.parametrize("name", ["edge/rot90_phone_1s.mp4", "edge/ts_start140.ts", "good/exo_sample_mpeg4_mp3.avi"])
+def test_other_formats_upright_and_from_zero(run: Path, tmp_path: Path, name: str) -> None:
+    path = SHARED / "data" / "videos" / name
+    if not path.is_file():
+        pytest.skip(f"the test video {name} is not in ../shared/data/videos")
+    facts = localize(run, path, tmp_path / "overlay.mp4", maps_per_second=1)
+    times, pictures = decoded(tmp_path / "overlay.mp4")
+    assert len(times) == facts["frames"] > 0
+    assert 0 <= times[0] < 2
+    if "rot90" in name:
+        assert pictures[0].shape[0] > pictures[0].shape[1]
+
+
+def test_bad_options_are_refused(run: Path, video: Path, tmp_path: Path) -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"video": tmp_path / "absent.mp4"}, "there is no video"),
+        ({"out": tmp_path / "overlay.gif"}, r"\.mp4, \.mov, \.mkv"),
+        ({"out": tmp_path / "absent" / "overlay.mp4"}, "does not exist"),
+        ({"out": video}, "overwritten"),
+        ({"maps_per_second": 0.0}, "more than 0"),
+    ]
+    for changed, said in wrong:
+        given = {"run": run, "video": video, "out": tmp_path / "overlay.mp4"} | changed
+        with pytest.raises(InputError, match=said):
+            localize(**given)
+
+
+def test_unfinished_run_is_refused(video: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("name: begun\n")
+    with pytest.raises(InputError, match="not finished"):
+        localize(tmp_path, video, tmp_path / "overlay.mp4")

@@ -1,0 +1,126 @@
+"""Leaks of test clips into training: found, left out, stored with the run, and shown with its results."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from index.neighbours import Neighbours
+from manifests.errors import InputError
+from pipeline.coverage import split_report
+from pipeline.shards.store import ShardStore
+from training.config import load_config
+from training.data.positives import Positives
+from training.data.selection import selected_rows
+from training.data.views import clip_random
+from training.evaluate import Request, evaluate
+from training.leakage import find_tests
+from training.loop.start import start
+from training.runs import load_run
+
+CONFIG = """
+name: tiny
+method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
+data: {{shards: {shards}, image_size: 32, lists: {lists}, exclude_test: {excluded}}}
+encoders: {{image: {{blocks: [1, 1], weights: none}}, audio: {{blocks: [1, 1], input_pool: [4, 3]}}}}
+optim: {{epochs: 1, batch_size: 16}}
+"""
+
+
+@pytest.fixture
+def leaky(store: ShardStore, tmp_path: Path) -> Path:
+    """A folder of lists whose vggss.json names eleven clips the shards call training clips, and one they lack."""
+    keys = [key for key, split in zip(store.keys, store.table["split"].to_pylist(), strict=True) if split == "train"]
+    entries = [
+        {"file": key, "class": "dog", "bbox": [[0.1, 0.1, 0.5, 0.9]]} for key in [*keys[:11], "notthere000_000001"]
+    ]
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "vggss.json").write_text(json.dumps(entries))
+    return tmp_path / "lists"
+
+
+def written(shards: Path, lists: Path, excluded: str) -> Path:
+    path = lists.parent / "tiny.yaml"
+    path.write_text(CONFIG.format(shards=shards, lists=lists, excluded=excluded))
+    return path
+
+
+def test_the_default_leaves_the_test_clips_out_and_says_so(shards, leaky, tmp_path, capsys) -> None:
+    config = load_config(written(shards, leaky, "[vggss]"))
+    folder, _ = start(config, tmp_path / "runs", "cpu")
+    shown = capsys.readouterr().out
+    assert "contains 0 of the 12 clips of vggss" in shown
+    stored = json.loads((folder / "overlaps.json").read_text())
+    store = ShardStore.open(shards)
+    usable = int(selected_rows(store, config.data).sum())
+    assert stored["training"]["clips"] + stored["training"]["left_out"] == usable
+    assert 0 < stored["training"]["left_out"] <= 11
+    trained = (folder / "training_clips.txt").read_text().split()
+    tests = {entry["file"] for entry in json.loads((leaky / "vggss.json").read_text())}
+    assert len(trained) == stored["training"]["clips"]
+    assert not tests & set(trained)
+
+
+def test_a_leak_that_is_allowed_is_printed_stored_and_shown_with_the_score(shards, leaky, tmp_path, capsys) -> None:
+    folder, _ = start(load_config(written(shards, leaky, "[]")), tmp_path / "runs", "cpu")
+    (entry,) = json.loads((folder / "overlaps.json").read_text())["tests"]
+    assert not entry["excluded"]
+    assert entry["shared"] == 10 or entry["shared"] == 11  # one clip may be silent
+    assert f"contains {entry['shared']} of the 12 clips" in capsys.readouterr().out
+    (result,) = evaluate(load_run(folder), Request(truth=leaky / "vggss.json", protocols=("ezvsl",)))
+    assert result.summary["lists"]["training"]["test_clips_trained_on"] == entry["shared"]
+
+
+def test_a_list_that_is_not_there_is_said_aloud(shards, tmp_path, capsys) -> None:
+    (tmp_path / "lists").mkdir()
+    folder, _ = start(load_config(written(shards, tmp_path / "lists", "[vggss]")), tmp_path / "runs", "cpu")
+    assert "NOT CHECKED: vggss was not found" in capsys.readouterr().out
+    assert json.loads((folder / "overlaps.json").read_text())["not_found"] == ["vggss"]
+    with pytest.raises(InputError, match="neither a file nor a known list"):
+        find_tests(load_config(written(shards, tmp_path / "lists", "[vgss]")))
+
+
+def test_a_training_list_decides_over_the_split_and_says_what_the_shards_lack(shards, leaky, store, tmp_path, capsys):
+    splits = dict(zip(store.keys, store.table["split"].to_pylist(), strict=True))
+    chosen = [*sorted(splits, key=splits.get)[:3], *sorted(splits, key=splits.get)[-17:]]
+    assert {splits[key] for key in chosen} == {"train", "test"}
+    listed = tmp_path / "chosen.txt"
+    listed.write_text("".join(f"{key}.mp4\n" for key in [*chosen, "notthere000_000001"]))
+    options = (f"data.train_list={listed}", "data.drop_flagged=[]", "optim.batch_size=4")
+    folder, _ = start(load_config(written(shards, leaky, "[]"), options), tmp_path / "runs", "cpu")
+    assert "20 of the 21 clips of chosen are in the shards" in capsys.readouterr().out
+    assert set((folder / "training_clips.txt").read_text().split()) == set(chosen)
+    assert json.loads((folder / "overlaps.json").read_text())["list"]["missing"] == ["notthere000_000001"]
+
+
+def test_a_known_training_list_that_is_not_at_hand_is_asked_for(shards, leaky, tmp_path) -> None:
+    config = load_config(written(shards, leaky, "[vggss]"), ("data.train_list=vggss_10k",))
+    with pytest.raises(
+        InputError, match=r"data.train_list: the list vggss_10k is not under .* `data.train_list=null` trains"
+    ):
+        start(config, tmp_path / "runs", "cpu")
+
+
+def test_only_clips_of_the_run_are_drawn_as_neighbours(store, knn) -> None:
+    neighbours = Neighbours.open(knn, store.manifest_sha256)
+    key = neighbours.keys[0]
+    near = [neighbours.keys[place] for place in neighbours.image[0]]
+    others = set(neighbours.keys) - set(near)
+    positives = Positives(store, neighbours, frozenset({"neighbours"}), {*others, near[0]})
+    drawn = {positives._drawn(neighbours.image, key, clip_random(0, epoch, key)) for epoch in range(20)}
+    assert drawn == {store.row_of(near[0])}
+    with pytest.raises(InputError, match="exclude_test"):
+        Positives(store, neighbours, frozenset({"neighbours"}), others).draw(key, clip_random(0, 0, key))
+
+
+def test_splits_finds_misses_and_leaks(shards, leaky, store, tmp_path, capsys) -> None:
+    report = split_report([str(leaky / "vggss.json")], shards, ["vggss"], leaky, tmp_path / "report.json")
+    listed, held = report["lists"]
+    assert (listed["found"], listed["missing"], listed["contains"]) == (11, ["notthere000_000001"], [])
+    assert held["clips"] == sum(np.array(store.table["split"].to_pylist()) == "train")
+    assert [len(leak["shared"]) for leak in held["contains"]] == [11]
+    assert json.loads((tmp_path / "report.json").read_text()) == report
+    assert "11 found, 1 missing, first notthere000_000001" in capsys.readouterr().out
+    with pytest.raises(InputError, match="Download it from https"):
+        split_report(["vggss_10k"], None, [], leaky)

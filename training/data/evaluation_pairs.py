@@ -1,0 +1,75 @@
+"""Which picture and which sound each test sample is: clips of the shards, by the sample's own name or by a list.
+
+A clip is its own picture and sound; a negative pair `<video>+<audio>` takes one of each. Where a corpus names its
+samples otherwise than its clips (frames of a video, one picture under several sounds), a csv `name,video,audio` says
+which clips to take. What the shards lack is left out here and named in the result.
+"""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+
+from manifests.annotations import TestSet
+from manifests.content import read_content
+from manifests.errors import InputError
+from manifests.keys import parse_clip_name
+from manifests.readers.extended import ExtendedSet, Negative
+from manifests.truth import Truth
+from pipeline.shards.store import ShardStore
+from training.data.stream import Pairing
+
+HEADER = ["name", "video", "audio"]
+_MISMATCH = 211  # last word of the seed that draws foreign sounds
+
+
+def read_pairs(path: Path) -> dict[str, tuple[str, str]]:
+    """Name -> (clip of the picture, clip of the sound). InputError for another header or a bad row."""
+    rows = [row for row in csv.reader(io.StringIO(read_content(path).text())) if row]
+    if not rows or rows[0] != HEADER or any(len(row) != 3 for row in rows):
+        raise InputError(
+            f"{path} is no list of pairs. Give a csv with the header {','.join(HEADER)} and three columns."
+        )
+    return {name: (parse_clip_name(video).key, parse_clip_name(audio).key) for name, video, audio in rows[1:]}
+
+
+def found_pairings(store: ShardStore, truth: Truth, pairs: dict[str, tuple[str, str]] | None = None) -> list[Pairing]:
+    """Picture and sound of everything in `truth` that the shards hold; InputError when they hold no test clip."""
+    row_of = {key: row for row, key in enumerate(store.keys)}
+    wanted = {key: (pairs or {}).get(key, (key, key)) for key in truth.test_set.keys}
+    found = _held(wanted, row_of)
+    if not found:
+        raise InputError(
+            f"none of the {len(wanted)} clips of {truth.test_set.source} is in {store.folder} (it holds {len(row_of)} "
+            f"clips, the first is {store.keys[0]!r}, the first wanted {next(iter(wanted))!r}). Ingest the test videos "
+            "into the same shards, or give --pairs where samples are not named as clips are."
+        )
+    negatives = truth.extended.negatives if truth.extended else ()
+    return found + _held({pair.key: (pair.video, pair.audio) for pair in negatives}, row_of)
+
+
+def with_mismatches(truth: Truth, seed: int = 0) -> ExtendedSet:
+    """The set's own negative pairs, else one for each clip: its picture with a seeded sound of another class."""
+    return truth.extended or mismatched(truth.test_set, seed)
+
+
+def mismatched(test_set: TestSet, seed: int) -> ExtendedSet:
+    """Every clip's picture with the sound of a clip of another class (of another clip where classes are unknown)."""
+    random, annotations = np.random.default_rng([seed, _MISMATCH]), test_set.annotations
+    pairs = []
+    for own in annotations:
+        foreign = [
+            one.key for one in annotations if one.key != own.key and (one.label is None or one.label != own.label)
+        ]
+        if foreign:
+            pairs.append(Negative(own.key, foreign[random.integers(len(foreign))], "easy"))
+    return ExtendedSet(f"mismatched_{test_set.name}", test_set, tuple(pairs), test_set.source, test_set.sha256)
+
+
+def _held(wanted: dict[str, tuple[str, str]], row_of: dict[str, int]) -> list[Pairing]:
+    return [
+        Pairing(name, row_of[video], row_of[audio])
+        for name, (video, audio) in wanted.items()
+        if video in row_of and audio in row_of
+    ]

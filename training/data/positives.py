@@ -1,0 +1,74 @@
+"""What else counts as a clip's positive, or must not count as its negative: its neighbours and its own video.
+
+Neighbours come from `index build-knn` and are fetched from the shards by offset, beside the sequential stream. The one
+drawn for a clip is a function of (seed, epoch, clip), like every other choice made for it.
+"""
+
+import random
+from collections.abc import Collection
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from index.neighbours import MADE_BY, Neighbours
+from manifests.errors import InputError
+from pipeline.shards.record import FRAME, SPECTROGRAM
+from pipeline.shards.store import ShardStore
+
+
+class Positives:
+    """The neighbours of a shard folder's training clips.
+
+    `fetched`: a neighbour's picture and sound are wanted; `excluded`: masks of clips that are no true negatives are.
+    Only clips among `trained`, the keys the run trains on, are drawn. Only the `k` nearest count where k is given;
+    InputError when the lists are shorter.
+    """
+
+    def __init__(
+        self,
+        store: ShardStore,
+        neighbours: Neighbours,
+        needs: frozenset[str],
+        trained: Collection[str],
+        k: int | None = None,
+    ) -> None:
+        if k is not None and k > neighbours.k:
+            raise InputError(
+                f"data.k is {k}, but {neighbours.folder} lists {neighbours.k} neighbours a clip. Build the neighbours "
+                f"with `{MADE_BY} --k {k}`, or lower data.k."
+            )
+        self.k = k
+        self.store, self.neighbours = store, neighbours
+        self.allowed = np.array([key in trained for key in neighbours.keys], dtype=bool)
+        self.fetched, self.excluded = "neighbours" in needs, "exclusions" in needs
+
+    def draw(self, key: str, source: random.Random) -> tuple[bytes, bytes]:
+        """Frame of a clip near in appearance and spectrogram of a clip near in sound, all neighbours equally likely."""
+        near_image, near_audio = (self._drawn(near, key, source) for near in self._lists())
+        return self.store.read(near_image, FRAME), self.store.read(near_audio, SPECTROGRAM)
+
+    def _drawn(self, near: np.ndarray, key: str, source: random.Random) -> int:
+        """Manifest row of one of the clip's neighbours, of those that may be trained on."""
+        found = near[self.neighbours.position_of(key)]
+        kept = found[self.allowed[found]]
+        if not len(kept):
+            raise InputError(
+                f"none of the {len(found)} neighbours of {key} is a clip this run trains on (data.train_list, split, "
+                "exclude_test, drop_flagged). Build the neighbours of those clips, or with a larger --k."
+            )
+        return self.store.row_of(self.neighbours.keys[source.choice(kept)])
+
+    def _lists(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.neighbours.image[:, : self.k], self.neighbours.audio[:, : self.k]
+
+    def exclusions(self, keys: list[str]) -> dict[str, Tensor]:
+        """(B, B) bool masks "image", "audio", "source": [i, j] is True when clip j is a neighbour of clip i in that
+        modality, or another cut of the same video. The diagonal is False.
+        """
+        positions = np.array([self.neighbours.position_of(key) for key in keys])
+        image, audio = (np.stack([np.isin(positions, near[row]) for row in positions]) for near in self._lists())
+        column = self.store.table["source_id"]
+        sources = np.array([column[self.store.row_of(key)].as_py() for key in keys])
+        same = (sources[:, None] == sources[None, :]) & ~np.eye(len(keys), dtype=bool)
+        return {name: torch.from_numpy(mask) for name, mask in (("image", image), ("audio", audio), ("source", same))}

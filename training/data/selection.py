@@ -1,0 +1,55 @@
+"""Which clips of the shards a run trains on: those of its list, or of its split, less what must stay out."""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from manifests.catalogue import find_list
+from manifests.errors import InputError
+from manifests.splits import IdList
+from pipeline.shards.store import ShardStore
+from training.config import Data
+
+
+def selected_rows(store: ShardStore, data: Data, banned: Collection[str] = ()) -> np.ndarray:
+    """Boolean mask (N,) of the clips to train on: listed or of the split, no dropped flag, not banned.
+
+    A list decides alone: published training lists take clips of VGGSound's own test split, too. InputError when no
+    clip is left, or the list's file cannot be found.
+    """
+    listed = train_list(data)
+    mask = _of_split(store, data) if listed is None else _among(store, frozenset(listed.ids))
+    dropped = set(data.drop_flagged)
+    mask &= np.array([dropped.isdisjoint(flags or ()) for flags in store.table["flags"].to_pylist()], dtype=bool)
+    mask &= ~_among(store, banned)
+    if not mask.any():
+        raise InputError(f"{store.folder} has no usable clip {_wanted(store, data, listed)}.")
+    return mask
+
+
+def train_list(data: Data) -> IdList | None:
+    """The list `data.train_list` names, None when it names none. InputError when its file is not at hand."""
+    if data.train_list is None:
+        return None
+    try:
+        return find_list(data.train_list, data.lists)
+    except InputError as error:
+        raise InputError(
+            f"data.train_list: {error} `data.train_list=null` trains on every clip of split {data.split}."
+        ) from error
+
+
+def _of_split(store: ShardStore, data: Data) -> np.ndarray:
+    return np.array([(value or "train") == data.split for value in store.table["split"].to_pylist()], dtype=bool)
+
+
+def _among(store: ShardStore, keys: Collection[str]) -> np.ndarray:
+    return np.array([key in keys for key in store.keys], dtype=bool)
+
+
+def _wanted(store: ShardStore, data: Data, listed: IdList | None) -> str:
+    if listed is not None:
+        return f"of the list {listed.source} ({len(listed.ids):,} clips, the first {listed.ids[0]!r})"
+    split = np.array([value or "train" for value in store.table["split"].to_pylist()])
+    found = ", ".join(f"{name} ({(split == name).sum()})" for name in sorted(set(split.tolist())))
+    return f"of split {data.split!r}; its splits are {found}"

@@ -1,0 +1,193 @@
+"""Shards to batches: WebDataset streams the tars sequentially, neighbours are fetched beside the stream by offset.
+
+All randomness is a function of (seed, epoch, clip): shuffling, crops, flips and the neighbour drawn for a clip do
+not depend on processes, readers' speed or where a run was resumed. Pictures leave a reader as uint8 and sounds as
+float16; they become float on the training device (`normalise_image`, `normalise_audio`).
+"""
+
+import os
+import random
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("WDS_SECURE", "1")  # no pickle, no shell pipes: shards may come from anybody
+
+import numpy as np
+import torch
+import webdataset
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+from webdataset.tariterators import group_by_keys, tar_file_expander
+
+from manifests.errors import InputError
+from pipeline.shards.codecs import decode_npy
+from pipeline.shards.record import FRAME, SPECTROGRAM
+from pipeline.shards.store import ShardStore
+from training.config import Data
+from training.data.order import Streams, epoch_sequence, segments, stream_rows
+from training.data.positives import Positives
+from training.data.selection import selected_rows
+from training.data.views import clip_random, decode_image, random_view, squashed, view_side
+
+READ_AHEAD = 1 << 20  # bytes
+
+
+class TrainingStream(IterableDataset):
+    """One rank's micro-batches of one epoch, as lists with one entry per replica the rank serves."""
+
+    def __init__(
+        self,
+        store: ShardStore,
+        data: Data,
+        streams: Streams,
+        seed: int,
+        replicas: range,
+        positives: Positives | None,
+        banned: Collection[str] = (),
+    ) -> None:
+        self.store, self.data, self.streams, self.seed = store, data, streams, seed
+        self.replicas, self.positives = replicas, positives
+        self.side = view_side(data, store.short_side)
+        self.selected = selected_rows(store, data, banned)
+        shards = store.table["shard"].to_pylist()
+        self.shard_of_row = np.cumsum([0] + [a != b for a, b in pairwise(shards)])
+        self.epoch, self.first_step = 0, 0
+        if self.steps == 0:
+            raise InputError(
+                f"{store.folder} has {int(self.selected.sum())} usable clips, fewer than optim.batch_size "
+                f"{streams.batch_size}; lower it."
+            )
+
+    @property
+    def steps(self) -> int:
+        """Steps in an epoch."""
+        return self.streams.steps(int(self.selected.sum()))
+
+    def start(self, epoch: int, first_step: int = 0) -> None:
+        """Say which epoch the next iteration reads, and from which of its steps."""
+        self.epoch, self.first_step = epoch, first_step
+
+    def __iter__(self) -> Iterator[list[dict[str, Any]]]:
+        worker = torch.utils.data.get_worker_info()
+        # the loader asks its workers in turn, beginning with worker 0: worker 0 must serve the first step
+        reader = (self.first_step + (worker.id if worker else 0)) % self.streams.readers
+        runs = [self._micro_batches(replica, reader) for replica in self.replicas]
+        yield from (list(parts) for parts in zip(*runs, strict=True))
+
+    def _micro_batches(self, replica: int, reader: int) -> Iterator[dict[str, Any]]:
+        part = self.streams.batch_size // self.streams.replicas
+        skipped = len(range(reader, self.first_step, self.streams.readers))
+        samples = islice(self._shuffled(replica, reader), skipped * part, None)
+        while batch := list(islice(samples, part)):
+            yield self._collate([self._decode(sample) for sample in batch])
+
+    def _shuffled(self, replica: int, reader: int) -> Iterator[dict[str, Any]]:
+        sequence = epoch_sequence(self.shard_of_row, self.selected, self.seed, self.epoch)
+        rows = stream_rows(sequence, self.streams, replica, reader)
+        wanted = {self.store.keys[row] for row in rows}
+        draw = random.Random(f"{self.seed}/{self.epoch}/{replica}/{reader}")
+        ranges = ({"url": r.url, "stream": r} for r in map(self._open, segments(rows, self.shard_of_row)))
+        members = tar_file_expander(ranges, select_files=_is_read)
+        samples = (s for s in group_by_keys(members) if s["__key__"] in wanted)
+        return webdataset.shuffle(self.data.shuffle, initial=self.data.shuffle, rng=draw)(samples)
+
+    def _open(self, segment: Any) -> "TarRange":
+        return TarRange.of_rows(self.store, segment.first, segment.last)
+
+    def _decode(self, sample: dict[str, Any]) -> dict[str, Any]:
+        key = sample["__key__"]
+        draw = clip_random(self.seed, self.epoch, key)
+        item = {"key": key, **self._view(sample[FRAME], sample[SPECTROGRAM], draw)}
+        if self.positives is not None and self.positives.fetched:
+            item["neighbours"] = self._view(*self.positives.draw(key, draw), draw)
+        return item
+
+    def _view(self, frame: bytes, spectrogram: bytes, draw: random.Random) -> dict[str, Any]:
+        image = random_view(decode_image(frame), self.side, self.data, draw)
+        return {"image": image, "audio": decode_npy(spectrogram)}
+
+    def _collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = {"key": [item["key"] for item in items], **_stacked(items)}
+        if "neighbours" in items[0]:
+            batch["neighbours"] = _stacked([item["neighbours"] for item in items])
+        if self.positives is not None and self.positives.excluded:
+            batch["exclusions"] = self.positives.exclusions(batch["key"])
+        return batch
+
+
+def _is_read(member: str) -> bool:
+    """Whether training reads a shard's member of this name."""
+    return member.endswith((FRAME, SPECTROGRAM))
+
+
+def _stacked(views: list[dict[str, Any]]) -> dict[str, Tensor]:
+    """Views of single clips as one batch: "image" (B, 3, S, S) uint8, "audio" (B, F, T) float16.
+
+    Pictures keep the memory format the JPEG decoder gives and convolutions like, channels last: other strides would
+    cost a transposition here and one in training.
+    """
+    pictures = torch.stack([view["image"].permute(1, 2, 0) for view in views])
+    sounds = torch.from_numpy(np.stack([view["audio"] for view in views]))
+    return {"image": pictures.permute(0, 3, 1, 2), "audio": sounds}
+
+
+class TarRange:
+    """A window over whole members of a shard's tar, so that a stream can start and end inside a shard.
+
+    Of a file it has what a tar stream needs: `read` and `close`.
+    """
+
+    def __init__(self, path: Path, start: int, end: int) -> None:
+        self.url = f"{path}[{start}:{end}]"
+        self._file = path.open("rb", buffering=READ_AHEAD)
+        self._file.seek(start)
+        self._left = end - start
+
+    @classmethod
+    def of_rows(cls, store: ShardStore, first: int, last: int) -> "TarRange":
+        """The bytes from the first row's first header to the padded end of the last row's last member."""
+        return cls(store.shard_path(first), *store.byte_range(first, last))
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes, none at the window's end."""
+        content = self._file.read(min(size, self._left))
+        self._left -= len(content)
+        return content
+
+    def close(self) -> None:
+        """Close the tar."""
+        self._file.close()
+
+
+def training_loader(stream: TrainingStream) -> DataLoader:
+    """The stream through `data.workers` reader processes (none: in this process)."""
+    return DataLoader(
+        stream,
+        batch_size=None,
+        num_workers=stream.data.workers,
+        pin_memory=torch.cuda.is_available(),
+        prefetch_factor=None if stream.data.workers == 0 else 4,
+    )
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """One evaluated sample: the picture of one clip with the sound of another (usually the same)."""
+
+    name: str
+    image_row: int
+    audio_row: int
+
+
+def paired_batches(
+    store: ShardStore, pairings: list[Pairing], image_size: int, batch_size: int
+) -> Iterator[tuple[list[Pairing], Tensor, Tensor]]:
+    """Samples in the given order: pictures (B, 3, S, S) uint8 squashed to a square, sounds (B, F, T) float16."""
+    for start in range(0, len(pairings), batch_size):
+        chunk = pairings[start : start + batch_size]
+        images = [squashed(decode_image(store.read(p.image_row, FRAME)), image_size) for p in chunk]
+        sounds = [torch.from_numpy(store.spectrogram(p.audio_row).copy()) for p in chunk]
+        yield chunk, torch.stack(images), torch.stack(sounds)

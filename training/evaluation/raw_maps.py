@@ -1,0 +1,127 @@
+"""Raw heat maps as a method or any other program gave them, and which of them belong to a test set's clips.
+
+On disk they are `maps.npz`: `names` (N,) text, `maps` (N, h, w) float32 at any resolution, not normalised, and
+optionally `object_maps` (N, h', w') and `confidence` (N,). A negative pair is named `<video>+<audio>`.
+"""
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from manifests.annotations import TestSet
+from manifests.errors import InputError
+from manifests.keys import parse_clip_name
+from manifests.readers.extended import ExtendedSet, pair_key
+from training.evaluation.postprocess import Prepared, prepare
+from training.evaluation.protocols import Protocol
+
+
+@dataclass(frozen=True)
+class RawMaps:
+    """Maps in one order: names (N,), maps (N, h, w) and what may go along.
+
+    object_maps (N, h', w') adds the maps "object_prior" and "combined" (weight `alpha` on the audio-visual map);
+    confidence (N,) is the method's own score, replacing the protocol's confidence rule.
+    """
+
+    names: Sequence[str]
+    maps: np.ndarray
+    object_maps: np.ndarray | None = None
+    confidence: np.ndarray | None = None
+    alpha: float = 0.4
+
+    def __post_init__(self) -> None:
+        named = {"maps": self.maps, "object maps": self.object_maps, "confidences": self.confidence}
+        shapes = dict.fromkeys(named, "(clips, height, width)") | {"confidences": "(clips,)"}
+        for what, values in named.items():
+            if values is not None and len(values) != len(self.names):
+                raise InputError(
+                    f"There are {len(self.names)} names but {len(values)} {what}. Give one per name, in one order."
+                )
+            if values is not None and np.ndim(values) != len(shapes[what].split(", ")):
+                raise InputError(f"The {what} have shape {np.shape(values)}. Give {shapes[what]}.")
+            if values is not None and np.asarray(values).dtype.kind not in "fiu":
+                raise InputError(f"The {what} are of type {np.asarray(values).dtype}. Give numbers.")
+        if self.confidence is not None and not np.isfinite(self.confidence).all():
+            raise InputError("The confidences hold NaN or infinity. Every clip needs a finite confidence.")
+
+    @classmethod
+    def of(cls, arrays: dict[str, np.ndarray], alpha: float = 0.4) -> "RawMaps":
+        """The arrays of a `maps.npz` with one map per clip. InputError when lengths or shapes do not fit."""
+        names = [str(name) for name in arrays["names"]]
+        return cls(names, arrays["maps"], arrays.get("object_maps"), arrays.get("confidence"), alpha)
+
+    def prepare(self, positions: list[int], protocol: Protocol) -> dict[str, Prepared]:
+        """The maps at `positions` as the protocol compares them, by map name. InputError names a non-finite map."""
+        raw = self._finite(self.maps, positions)
+        object_raw = None if self.object_maps is None else self._finite(self.object_maps, positions)
+        try:
+            prepared = prepare(raw, protocol, object_raw, self.alpha)
+        except ValueError as error:
+            raise InputError(f"The maps do not fit the protocol {protocol.name}: {error}.") from error
+        if self.confidence is None:
+            return prepared
+        given = np.asarray(self.confidence, np.float64)[positions]
+        return {name: Prepared(values.maps, given) for name, values in prepared.items()}
+
+    def _finite(self, maps: np.ndarray, positions: list[int]) -> np.ndarray:
+        chosen = np.asarray(maps[positions], np.float32)
+        finite = np.isfinite(chosen).all(axis=(1, 2))
+        if not finite.all():
+            raise InputError(
+                f"The map of {self.names[positions[int(finite.argmin())]]} holds NaN or infinity: its pixels have no "
+                "ranking. Find out why the model produced it and export the maps again."
+            )
+        return chosen
+
+
+def load_arrays(path: Path | str, needed: Sequence[str] = ("names", "maps")) -> dict[str, np.ndarray]:
+    """Every array of a `maps.npz`. InputError when it is no archive, holds Python objects, or lacks a needed one."""
+    try:
+        with zipfile.ZipFile(path):  # np.load would also take a lone .npy
+            pass
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path} cannot be read as maps ({error}). Write it with numpy.savez, plain arrays."
+        ) from error
+    if not set(needed) <= set(arrays):
+        held, wanted = ", ".join(arrays) or "nothing", f"{', '.join(needed[:-1])} and {needed[-1]}"
+        raise InputError(f"{path} holds {held}; scoring needs the arrays {wanted}.")
+    return arrays
+
+
+def load_maps(path: Path | str, alpha: float = 0.4) -> RawMaps:
+    """Read `maps.npz`. InputError as `load_arrays` and `RawMaps.of`."""
+    return RawMaps.of(load_arrays(path), alpha)
+
+
+def match_names(names: Sequence[str], test_set: TestSet, extended: ExtendedSet | None = None) -> dict[str, int]:
+    """Position in `names` of every test clip (and negative pair) that is there.
+
+    A name matches as it is or by its canonical key. InputError for two maps of one clip, or none of any positive clip.
+    """
+    positives = set(test_set.keys)
+    wanted = positives | ({negative.key for negative in extended.negatives} if extended else set())
+    positions: dict[str, int] = {}
+    for position, name in enumerate(map(str, names)):
+        key = name if name in wanted else _canonical(name)
+        if key in positions:
+            raise InputError(f"There are two maps for {key} (positions {positions[key]} and {position}). Keep one.")
+        if key in wanted:
+            positions[key] = position
+    if not positives & positions.keys():
+        raise InputError(
+            f"None of the {len(names)} maps belongs to a clip of {test_set.name} ({test_set.source}): the first map is "
+            f"{names[0] if len(names) else 'absent'}, the first clip {test_set.keys[0]}. Give the matching truth."
+        )
+    return positions
+
+
+def _canonical(name: str) -> str:
+    key = pair_key(name)
+    return parse_clip_name(name).key if key == name else key

@@ -1,0 +1,115 @@
+"""What a run's training clips have to do with test sets: checked before the first step, stored, shown with results.
+
+The community's `vggss_144k` list holds 3,709 of the 5,158 VGG-SS test clips; a number says little until one knows how
+many of its clips were trained on. `training_clips.txt` of a run names every clip it trained on.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from manifests.annotations import TestSet
+from manifests.catalogue import known_tests, resolve
+from manifests.splits import IdList, ids_of, overlap, read_ids
+from manifests.truth import read_truth
+from training.config import RunConfig
+
+TRAINING_CLIPS, OVERLAPS = "training_clips.txt", "overlaps.json"
+
+
+@dataclass(frozen=True)
+class TestLists:
+    """The test sets a run is held against: those it must not train on, others that are at hand, names not found."""
+
+    __test__ = False  # not a pytest class
+
+    excluded: tuple[IdList, ...]
+    others: tuple[IdList, ...]
+    not_found: tuple[str, ...]
+
+    @property
+    def banned(self) -> frozenset[str]:
+        """Keys no training step may see."""
+        return frozenset(key for test in self.excluded for key in test.ids)
+
+
+def find_tests(config: RunConfig) -> TestLists:
+    """What `data.exclude_test` names, the run's own test set and every known one under `data.lists`.
+
+    InputError for an entry of `exclude_test` that is neither a file nor a known name; a known one whose file is not
+    there comes back in `not_found`, to be said aloud.
+    """
+    folders = (config.data.lists,) if config.data.lists.is_dir() else ()
+    own = _own_test(config)
+    excluded, not_found = [], []
+    for given in config.data.exclude_test:
+        found = resolve(given, folders) or (own if own is not None and own.name == given else None)
+        excluded += [found] if found is not None else []
+        not_found += [given] if found is None else []
+    taken = {test.sha256 for test in excluded}
+    others = [test for test in [*([own] if own else []), *known_tests(folders)] if test.sha256 not in taken]
+    if config.evaluation.truth is not None and own is None:
+        not_found.append(str(config.evaluation.truth))
+    return TestLists(tuple(excluded), tuple(others), tuple(not_found))
+
+
+def report_overlaps(trained: IdList, selected: int, tests: TestLists) -> tuple[list[str], dict[str, Any]]:
+    """Lines for the screen and the document for the run: `selected` clips before, `trained` after the exclusion."""
+    found = [(overlap(trained, test), test) for test in (*tests.excluded, *tests.others)]
+    lines = [f"{selected - len(trained.ids):,} clips of {names(tests.excluded)} left out of training"] * bool(
+        tests.excluded
+    )
+    lines += [str(shared) for shared, _ in found]
+    lines += [
+        f"NOT CHECKED: {name} was not found, its clips may be among the training clips" for name in tests.not_found
+    ]
+    document = {
+        "training": {"clips": len(trained.ids), "sha256": trained.sha256, "left_out": selected - len(trained.ids)},
+        "tests": [
+            {"name": test.name, "sha256": test.sha256, "clips": shared.n_test, "shared": len(shared.clips),
+             "videos": shared.videos, "excluded": test in tests.excluded}
+            for shared, test in found
+        ],
+        "not_found": list(tests.not_found),
+    }  # fmt: skip
+    return lines, document
+
+
+def names(tests: Iterable[IdList]) -> str:
+    """The lists' names in one phrase."""
+    return ", ".join(test.name for test in tests)
+
+
+def _own_test(config: RunConfig) -> IdList | None:
+    """The clips of the test set the config names, None when it names none or the file is not there yet."""
+    wanted = config.evaluation
+    if wanted.truth is None or not wanted.truth.exists():
+        return None
+    return ids_of(read_truth(wanted.truth, wanted.format, negatives=wanted.negatives, name=wanted.test_set).test_set)
+
+
+def training_overlap(folder: Path, test_set: TestSet) -> dict[str, Any] | None:
+    """The run's training list against a test set, as results carry it; None when the run names no training clips."""
+    if not (folder / TRAINING_CLIPS).is_file():
+        return None
+    trained = read_ids(folder / TRAINING_CLIPS, name="training")
+    found = overlap(trained, ids_of(test_set))
+    return {
+        "name": TRAINING_CLIPS,
+        "sha256": trained.sha256,
+        "clips": found.n_train,
+        "test_clips_trained_on": len(found.clips),
+        "test_videos_trained_on": found.videos,
+    }
+
+
+def training_list(keys: list[str]) -> IdList:
+    """Clip keys as the list `training_clips.txt` will be."""
+    return IdList("training", tuple(keys), TRAINING_CLIPS, hashlib.sha256(as_text(keys).encode()).hexdigest())
+
+
+def as_text(keys: Iterable[str]) -> str:
+    """One key a line."""
+    return "".join(f"{key}\n" for key in keys)

@@ -1,0 +1,76 @@
+"""The best checkpoint beside the last: chosen on a validation list, never on a test set.
+
+EZ-VSL, FNAC and others report the epoch that was best on the test set, which flatters (LVS falls from 33.36 to 10.43
+without it). Here the last epoch is the result. With `validation.truth` every epoch is scored on those clips, too; the
+best one's weights are kept as `weights.best.safetensors`, and `training evaluate --weights best` shows what stopping
+early would have given.
+"""
+
+import json
+from pathlib import Path
+
+from manifests.annotations import TestSet
+from manifests.errors import InputError
+from manifests.truth import Truth, read_truth
+from pipeline.shards.store import ShardStore
+from training.config import RunConfig, Validation
+from training.data.evaluation_pairs import found_pairings
+from training.distributed import Ranks
+from training.evaluation.raw_maps import RawMaps
+from training.evaluation.tasks import score
+from training.leakage import TestLists
+from training.methods.contract import BaseMethod
+from training.predict import predict
+from training.runs import BEST_WEIGHTS, LoadedRun, write_text, write_weights
+
+HISTORY = "validation.json"
+
+
+class BestKeeper:
+    """Called at the end of every epoch by the first process."""
+
+    def __init__(self, config: RunConfig, folder: Path, store: ShardStore, tests: TestLists, process: Ranks) -> None:
+        wanted = config.validation
+        if wanted is None:
+            raise ValueError("a run without a validation section keeps no best checkpoint")
+        self.config, self.folder, self.store, self.process = config, folder, store, process
+        self.truth = validation_truth(wanted, tests)
+        self.pairings = found_pairings(store, self.truth)
+        path = folder / HISTORY
+        self.history: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
+
+    def __call__(self, method: BaseMethod, step: int) -> None:
+        """Score the method as it is after `step` steps; keep its weights when no earlier epoch was as good."""
+        if str(step) in self.history:
+            return
+        method.eval()
+        value = self._score(method)
+        method.train()
+        if value > max(self.history.values(), default=-1.0):
+            write_weights(self.folder / BEST_WEIGHTS, method)
+        self.history[str(step)] = value
+        write_text(self.folder / HISTORY, json.dumps(self.history, indent=1))
+
+    def _score(self, method: BaseMethod) -> float:
+        store, device = self.store, self.process.device
+        run = LoadedRun(self.folder, self.config, method, store.front_end, store.manifest_sha256, device)
+        found = predict(run, store, self.pairings)
+        result = score(RawMaps(found.names, found.maps), self.truth, self.config.validation.protocol)
+        return float(result.summary["scores"]["audio_visual"]["ciou50"])
+
+
+def validation_truth(wanted: Validation, tests: TestLists) -> Truth:
+    """The clips epochs are chosen on. InputError when any of them is a test clip."""
+    truth = read_truth(wanted.truth, wanted.format, name="validation")
+    _refuse_test_clips(truth.test_set, tests)
+    return truth
+
+
+def _refuse_test_clips(chosen_on: TestSet, tests: TestLists) -> None:
+    for test in (*tests.excluded, *tests.others):
+        shared = set(chosen_on.keys) & set(test.ids)
+        if shared:
+            raise InputError(
+                f"{len(shared)} clips of validation.truth ({chosen_on.source}) are test clips of {test.name}, first "
+                f"{min(shared)}: an epoch chosen on them would make the test score mean nothing. Choose on other clips."
+            )

@@ -1,0 +1,212 @@
+"""`training localize`: a trained run's heat map over any video, several moments a second, with the original sound.
+
+For each moment the run sees the frame shown then and hears the three seconds around it, exactly as in its shards. The
+colour scale is one for the whole video, so that a silent passage stays dark where a stretch per picture would light it
+up. Between moments the map moves linearly. Peaks and confidences go to a JSON file.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from manifests.errors import InputError
+from pipeline.console import progress
+from pipeline.media.decode import fill_span
+from pipeline.media.front_ends import FRONT_ENDS, FrontEnd, spectrogram
+from pipeline.media.reader import MediaFile
+from pipeline.shards.record import Rejected
+from training.data.views import normalise_audio, normalise_image, squashed
+from training.overlay.colours import heat_palette
+from training.overlay.video import CONTAINERS, Written, draw_over, pictures_at
+from training.runs import LoadedRun, load_run, write_text
+
+BATCH = 16
+SEEN_SHORT_SIDE = 256  # what ingest keeps of a frame, and what training saw
+MOST_PER_SECOND = 60.0
+HIGHEST = 99.9  # percentile of all cells that is drawn brightest; the median is drawn fully transparent
+COLOURED_SIDE = 128  # the map is coloured at this size and then enlarged to the frame
+SATURATION = 0.45
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Maps (N, h, w) and confidences (N,) at `rate` moments a second, from second 0 on."""
+
+    rate: float
+    maps: np.ndarray
+    confidence: np.ndarray
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The map values drawn transparent and brightest, for the whole video."""
+        low, high = float(np.median(self.maps)), float(np.percentile(self.maps, HIGHEST))
+        return low, max(high, low + 1e-6)
+
+    def at(self, seconds: float) -> np.ndarray:
+        """The map (h, w) between the two moments around `seconds`, linearly; the ends hold."""
+        place = min(max(seconds * self.rate, 0.0), len(self.maps) - 1.0)
+        before = int(place)
+        after = min(before + 1, len(self.maps) - 1)
+        part = np.float32(place - before)
+        return (1 - part) * self.maps[before] + part * self.maps[after]
+
+
+def localize(
+    run: Path,
+    video: Path,
+    out: Path,
+    *,
+    maps_per_second: float = 4.0,
+    json_out: Path | None = None,
+    device: str = "cpu",
+) -> dict[str, object]:
+    """Draw a finished run's maps over a video; returns facts for a summary.
+
+    `json_out` defaults to `out` with the suffix .json. Raises InputError when the run is not finished or the video is
+    unreadable or lacks sound or picture, WorkFailed when the result cannot be written.
+    """
+    _check(video, out, maps_per_second)
+    loaded = load_run(run, device)
+    timeline, duration = _timeline(loaded, video, maps_per_second)
+    written = _draw(timeline, video, out, duration)
+    json_out = json_out or out.with_suffix(".json")
+    write_text(json_out, json.dumps(_document(loaded, video, timeline, duration, written), indent=1))
+    return {
+        "overlay": out,
+        "peaks": json_out,
+        "moments": len(timeline.maps),
+        "frames": written.frames,
+        "sound": written.sound,
+        "undecodable packets": written.undecodable,
+    }
+
+
+def _check(video: Path, out: Path, maps_per_second: float) -> None:
+    if not video.is_file():
+        raise InputError(f"there is no video {video}. Give the path of a video file.")
+    if out.suffix.lower() not in CONTAINERS:
+        raise InputError(f"the overlay cannot be written as {out.name}: give --out a name in {', '.join(CONTAINERS)}.")
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"the folder of {out} does not exist. Make it, or choose another place with --out.")
+    if out.exists() and out.samefile(video):
+        raise InputError(f"--out is the video itself ({video}), which would be overwritten. Choose another name.")
+    if not 0 < maps_per_second <= MOST_PER_SECOND:
+        raise InputError(f"maps per second is {maps_per_second:g}; give more than 0 and at most {MOST_PER_SECOND:g}.")
+
+
+# --- seeing and hearing ----------------------------------------------------------------------------------------------
+
+
+def _timeline(run: LoadedRun, video: Path, rate: float) -> tuple[Timeline, float]:
+    """The run's maps of a video, and the video's duration in seconds."""
+    front_end = FRONT_ENDS[run.front_end]
+    try:
+        with MediaFile(video) as media:
+            duration = media.facts.duration
+            moments = [number / rate for number in range(int(duration * rate) + 1)]
+            sounds = _spectrograms(media, moments, front_end)
+            return Timeline(rate, *_predict(run, video, moments, sounds)), duration
+    except Rejected as refusal:
+        raise InputError(
+            f"{video} cannot be localized: {refusal.message} ({refusal.reason}). It needs a readable picture and sound."
+        ) from refusal
+
+
+def _spectrograms(media: MediaFile, moments: list[float], front_end: FrontEnd) -> Iterator[np.ndarray]:
+    """float16 (F, T) of the sound around each moment; where the recording ends, filled as in ingest."""
+    for moment in moments:
+        sound = media.sound_between(moment - front_end.seconds / 2, front_end.sample_rate, front_end.samples)
+        yield spectrogram(fill_span(sound, front_end)[0], front_end)
+
+
+@torch.no_grad()
+def _predict(
+    run: LoadedRun, video: Path, moments: list[float], sounds: Iterator[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Raw maps (N, h, w) and scores (N,) float32."""
+    size, maps, scores = run.config.data.image_size, [], []
+    pairs = zip(pictures_at(video, moments, SEEN_SHORT_SIDE), sounds, strict=True)
+    with progress("localizing", len(moments), "moments") as advance:
+        while batch := list(islice(pairs, BATCH)):
+            image = torch.stack([squashed(torch.from_numpy(pixels).permute(2, 0, 1), size) for pixels, _ in batch])
+            audio = torch.from_numpy(np.stack([sound for _, sound in batch]))
+            sound = normalise_audio(audio.to(run.device), run.config.data)
+            prediction = run.method(normalise_image(image.to(run.device)), sound)
+            maps.append(prediction.map.float().cpu().numpy())
+            scores.append(prediction.score.float().cpu().numpy())
+            advance(len(batch))
+    return np.concatenate(maps), np.concatenate(scores)
+
+
+# --- showing ---------------------------------------------------------------------------------------------------------
+
+
+def _draw(timeline: Timeline, video: Path, out: Path, duration: float) -> Written:
+    scale, palette = timeline.scale, heat_palette(256)
+    with progress("drawing", max(1, int(duration)), "seconds") as advance:
+        drawn = 0
+
+        def draw(seconds: float, pixels: np.ndarray) -> Image.Image:
+            nonlocal drawn
+            advance(max(0, min(int(seconds), int(duration)) - drawn))
+            drawn = max(drawn, int(seconds))
+            return blend(pixels, timeline.at(seconds), scale, palette)
+
+        return draw_over(video, out, draw)
+
+
+def blend(pixels: np.ndarray, heat: np.ndarray, scale: tuple[float, float], palette: np.ndarray) -> Image.Image:
+    """A map (h, w) over a frame (H, W, 3) uint8; `scale` values meet the ends of the palette (levels, 4) RGBA.
+
+    A cell of the map covers an equal part of the frame; values between cell centres are bilinear.
+    """
+    low, high = scale
+    enlarged = Image.fromarray(heat.astype(np.float32)).resize((COLOURED_SIDE,) * 2, Image.Resampling.BILINEAR)
+    position = np.clip((np.asarray(enlarged) - low) / (high - low), 0.0, 1.0)
+    coloured = palette[np.round(position * (len(palette) - 1)).astype(int)]
+    picture = Image.fromarray(pixels)
+    colours, opacity = (
+        Image.fromarray(np.ascontiguousarray(part)).resize(picture.size, Image.Resampling.BILINEAR)
+        for part in (coloured[:, :, :3], coloured[:, :, 3])
+    )
+    muted = Image.blend(picture.convert("L").convert("RGB"), picture, SATURATION)
+    muted.paste(colours, mask=opacity)
+    return muted
+
+
+def _document(run: LoadedRun, video: Path, timeline: Timeline, duration: float, written: Written) -> dict[str, Any]:
+    low, high = timeline.scale
+    rows, columns = timeline.maps.shape[1:]
+    return {
+        "run": f"{run.folder.parent.name}/{run.folder.name}",
+        "video": video.name,
+        "duration": round(duration, 6),
+        "moments_per_second": timeline.rate,
+        "map": {"rows": rows, "columns": columns, "x and y": "centre of the highest cell, fractions from the top left"},
+        "scale": {"transparent": low, "brightest": high, "rule": f"median and {HIGHEST} % quantile of all maps' cells"},
+        "frames": written.frames,
+        "undecodable_packets": written.undecodable,
+        "sound": written.sound,
+        "moments": [
+            _moment(number / timeline.rate, heat, float(confidence))
+            for number, (heat, confidence) in enumerate(zip(timeline.maps, timeline.confidence, strict=True))
+        ],
+    }
+
+
+def _moment(seconds: float, heat: np.ndarray, confidence: float) -> dict[str, float]:
+    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
+    return {
+        "seconds": round(seconds, 6),
+        "x": round((float(column) + 0.5) / heat.shape[1], 6),
+        "y": round((float(row) + 0.5) / heat.shape[0], 6),
+        "peak": float(heat.max()),
+        "confidence": confidence,
+    }

@@ -1,0 +1,73 @@
+"""Several maps of one frame from a method that gives one map per sound: each frame under reference sounds.
+
+MUSIC's duet and synthetic frames are scored by a map per cluster, and which clusters an instrument owns (DSOL clusters
+its features; see `evaluation/multi_source`). Here a cluster is a reference sound: a csv `category,clip` names clips
+of the shards in which one instrument is heard alone, any number for each, and every frame's picture is paired with
+every one of these sounds. What the frame itself sounds like is not used: its annotated instruments say which sound.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from manifests.content import read_content
+from manifests.errors import InputError
+from manifests.keys import parse_clip_name
+from pipeline.shards.store import ShardStore
+from training.data.stream import Pairing
+from training.evaluation.multi_source import ClusterMaps
+from training.predict import Predictions
+
+HEADER = ["category", "clip"]
+_SEPARATOR = "\t"  # never part of a frame's name
+
+
+@dataclass(frozen=True)
+class References:
+    """One cluster for each reference sound: `categories` (K,) are their instruments, `clips` (K,) their keys."""
+
+    categories: tuple[str, ...]
+    clips: tuple[str, ...]
+
+    def pairings(self, store: ShardStore, frames: Sequence[Pairing]) -> list[Pairing]:
+        """Every frame's picture with every reference sound. InputError for a sound the shards lack."""
+        row_of = {key: row for row, key in enumerate(store.keys)}
+        absent = [clip for clip in self.clips if clip not in row_of]
+        if absent:
+            raise InputError(
+                f"{len(absent)} of {len(self.clips)} reference sounds are not in {store.folder}, first {absent[0]}. "
+                "Ingest these clips into the same shards, or name others in --references."
+            )
+        return [
+            Pairing(name, frame.image_row, row_of[clip])
+            for frame in frames
+            for name, clip in zip(self.names(frame.name), self.clips, strict=True)
+        ]
+
+    def names(self, frame: str) -> list[str]:
+        """What the pairs of a frame are called, in the order of the references."""
+        return [f"{frame}{_SEPARATOR}{number}" for number in range(len(self.clips))]
+
+    def maps(self, predictions: Predictions, frames: Sequence[str]) -> ClusterMaps:
+        """The predicted pairs of `frames`, in their order, as maps (N, K, h, w) with the instruments owning them."""
+        row_of = {name: row for row, name in enumerate(predictions.names)}
+        rows = [[row_of[name] for name in self.names(frame)] for frame in frames]
+        categories = list(dict.fromkeys(self.categories))
+        owned = np.array([[own == category for own in self.categories] for category in categories], np.int64)
+        return ClusterMaps(frames, predictions.maps[rows], owned, categories)
+
+
+def read_references(path: Path) -> References:
+    """Read a csv `category,clip`. InputError for another header or a row that is not two fields."""
+    rows = [row for row in csv.reader(io.StringIO(read_content(path).text())) if row]
+    if len(rows) < 2 or rows[0] != HEADER or any(len(row) != 2 for row in rows):
+        raise InputError(
+            f"{path} is no list of reference sounds. Give a csv with the header {','.join(HEADER)}: an instrument as "
+            "MUSIC's annotations name it, and a clip in which it is heard alone."
+        )
+    categories, clips = zip(*rows[1:], strict=True)
+    return References(categories, tuple(parse_clip_name(clip).key for clip in clips))
