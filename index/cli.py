@@ -54,7 +54,7 @@ Lists = Annotated[Path, typer.Option(help="Folder with the released lists, at an
 @app.command()
 def embed(
     *,
-    image_encoder: Annotated[str, typer.Option(help=f"For pictures: {IMAGE_ENCODERS}.")] = DESCRIPTOR,
+    image_encoder: Annotated[str, typer.Option(help=f"For images: {IMAGE_ENCODERS}.")] = DESCRIPTOR,
     image_weights: Annotated[Path | None, typer.Option(help="Its weights: a file, or for clip a folder.")] = None,
     audio_encoder: Annotated[str, typer.Option(help=f"For sounds: {AUDIO_ENCODERS}.")] = DESCRIPTOR,
     audio_weights: Annotated[Path | None, typer.Option(help="Its weights: a file, or for clap a folder.")] = None,
@@ -129,11 +129,11 @@ def build_knn(
     A clip and the other clips of its video are never neighbours.
     """
     from index.arrays import differences
-    from index.knn import Means, Request, build
+    from index.knn import KnnRequest, Means, build
     from index.search import default_device
 
     vectors, checked = _matching_embeddings(embeddings, shards)
-    request = Request.of(vectors, k)
+    request = KnnRequest.of(vectors, k)
     changes = differences(out, request.as_meta())
     if changes == []:
         print(f"{out} already holds these neighbours (k = {k}, same embeddings): nothing to do.")

@@ -1,4 +1,4 @@
-"""What encoders read of a clip: its picture, and the waveform kept beside the shards. Damage is told, not skipped."""
+"""What encoders read of a clip: its image, and the waveform kept beside the shards. Damage is told, not skipped."""
 
 import io
 from fractions import Fraction
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeline.shards.store import ShardStore
 
 
-def picture(store: "ShardStore", row: int, at_least: int | None = None) -> Image.Image:
+def image(store: "ShardStore", row: int, at_least: int | None = None) -> Image.Image:
     """The stored frame, RGB. `at_least`: no side needs more pixels than this, so the JPEG may be decoded smaller."""
     try:
         frame = Image.open(io.BytesIO(store.read(row, FRAME)))

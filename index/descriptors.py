@@ -1,7 +1,7 @@
 """Descriptors without weights: what a clip sounds and looks like in classical statistics, straight from its shard.
 
 The offline default of `index embed`: nothing is downloaded or trained. Sound: log-mel level, spread, change and
-modulation of the stored spectrogram. Picture: colour and gradient orientation on a coarse grid. They group clips by
+modulation of the stored spectrogram. Image: colour and gradient orientation on a coarse grid. They group clips by
 timbre, rhythm, palette and layout, not by meaning: the papers mine with pretrained or trained encoders.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from index.clips import damaged, picture
+from index.clips import damaged, image
 from index.embeddings import unit_rows
 from manifests.errors import InputError
 from pipeline.media.front_ends import FRONT_ENDS, FrontEnd
@@ -59,7 +59,7 @@ class Descriptor:
 
     def _statistics(self, store: "ShardStore", row: int) -> np.ndarray:
         if self.modality == "image":
-            small = picture(store, row, at_least=SIDE).resize((SIDE, SIDE), Image.Resampling.BOX)
+            small = image(store, row, at_least=SIDE).resize((SIDE, SIDE), Image.Resampling.BOX)
             return image_statistics(small)
         front_end = _front_end(store)
         return audio_statistics(_spectrogram(store, row, front_end), front_end)
@@ -121,9 +121,9 @@ def _mel(hertz: float) -> float:
     return 2595 * np.log10(1 + hertz / 700)
 
 
-def image_statistics(picture: Image.Image) -> np.ndarray:
-    """SIDE x SIDE RGB picture -> float64 (288,): colour and gradients per grid cell, colour histogram of the whole."""
-    channels = np.asarray(picture.convert("YCbCr"), dtype=np.float64) / 255
+def image_statistics(image: Image.Image) -> np.ndarray:
+    """SIDE x SIDE RGB image -> float64 (288,): colour and gradients per grid cell, colour histogram of the whole."""
+    channels = np.asarray(image.convert("YCbCr"), dtype=np.float64) / 255
     cells = channels.reshape(GRID, SIDE // GRID, GRID, SIDE // GRID, 3).swapaxes(1, 2).reshape(GRID**2, -1, 3)
     return np.concatenate(
         [

@@ -25,7 +25,7 @@ TRAIN = "train"
 
 @dataclass(frozen=True)
 class Encoders:
-    """What encodes pictures and what encodes sounds."""
+    """What encodes images and what encodes sounds."""
 
     image: "Encoder"
     audio: "Encoder"

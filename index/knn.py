@@ -26,7 +26,7 @@ SAME_SCORE = 1e-12  # float64 sums of the same products in another order
 
 
 @dataclass(frozen=True)
-class Request:
+class KnnRequest:
     """What neighbours are wanted of which embeddings: all that decides the result (how it is computed does not)."""
 
     k: int
@@ -35,7 +35,7 @@ class Request:
     embeddings_sha256: str
 
     @classmethod
-    def of(cls, embeddings: Embeddings, k: int) -> "Request":
+    def of(cls, embeddings: Embeddings, k: int) -> "KnnRequest":
         """InputError when the corpus is too small for k."""
         check_k(k, source_sizes(source_numbers(embeddings.keys["source_id"].to_pylist())))
         meta = embeddings.meta
@@ -64,7 +64,7 @@ class _Found:
 
 
 def build(
-    embeddings: Embeddings, request: Request, means: Means, out: Path, advance: Callable[[int], None]
+    embeddings: Embeddings, request: KnnRequest, means: Means, out: Path, advance: Callable[[int], None]
 ) -> dict[str, object]:
     """Find all neighbours and write `out` in one step; returns its meta.json.
 

@@ -2,7 +2,7 @@
 
 Each format has its reader in a module of its own; here they meet in one record, `Truth`, with what some tasks need
 beside the boxes: negative pairs, pixel masks, instruments. `wanted` narrows a set to a released list (heard and unheard
-classes, 250 of 5,000 Flickr pictures), and the list's name stays in the set's name.
+classes, 250 of 5,000 Flickr images), and the list's name stays in the set's name.
 """
 
 from collections.abc import Callable

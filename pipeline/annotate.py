@@ -1,6 +1,6 @@
 """`pipeline annotate`: boxes and pixel masks of a corpus, as a companion of shards that are there already.
 
-Members per annotated clip: `truth.json` (boxes as fractions of the picture, how many must cover a pixel, label) and,
+Members per annotated clip: `truth.json` (boxes as fractions of the image, how many must cover a pixel, label) and,
 where the corpus has masks, `truth.png` (1 bit, the annotators' size). Annotations of clips the shards lack are counted.
 """
 

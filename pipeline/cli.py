@@ -26,7 +26,7 @@ def ingest(
     src: Annotated[
         list[str],
         typer.Option(
-            help="Folder of videos (loose or in tar files) or of pictures and sounds, here or s3://bucket/folder; may "
+            help="Folder of videos (loose or in tar files) or of images and audio, here or s3://bucket/folder; may "
             "be given several times."
         ),
     ],
@@ -53,9 +53,9 @@ def ingest(
     ] = None,
     audio_rate: Annotated[int, typer.Option(min=1000, help="Hz of that waveform.")] = 16000,
     audio_seconds: Annotated[float, typer.Option(min=0.1, help="At most so many seconds of it.")] = 10.0,
-    frames: Annotated[int, typer.Option(min=0, help="Also store so many pictures, spread over the clip.")] = 0,
+    frames: Annotated[int, typer.Option(min=0, help="Also store so many images, spread over the clip.")] = 0,
     proposals: Annotated[
-        bool, typer.Option("--proposals", help="Also store Selective Search boxes of the picture (needs OpenCV).")
+        bool, typer.Option("--proposals", help="Also store Selective Search boxes of the image (needs OpenCV).")
     ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
     scheduler: Annotated[
@@ -172,7 +172,7 @@ def splits(
 def synth(
     out: Annotated[Path, typer.Option(help="Folder for the corpus.")] = Path("synth"),
     clips: Annotated[int, typer.Option(min=1, help="Videos to make.")] = 400,
-    seed: Annotated[int, typer.Option(help="Same seed, same pictures and sounds.")] = 0,
+    seed: Annotated[int, typer.Option(help="Same seed, same images and audio.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
 ) -> None:
     """Make a synthetic corpus of real video files whose sounding objects are known."""

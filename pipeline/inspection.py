@@ -130,7 +130,7 @@ def inspect_shards(out: Place) -> None:
             "shards": pc.count_distinct(table["shard"]).as_py(),
             "source videos": pc.count_distinct(table["source_id"]).as_py(),
             "front end": store.front_end,
-            "stored pictures": _tally(
+            "stored images": _tally(
                 f"{width}x{height}" for width, height in zip(*_columns(table, "width", "height"), strict=True)
             ),
             "seconds": _range(table["duration"]),

@@ -57,12 +57,12 @@ def evaluate(
 ) -> None:
     """Score a run on a test set: one row per sample, floors and ceiling beside every number."""
     from training.distributed import ranks
-    from training.evaluate import Request
+    from training.evaluate import EvaluationRequest
     from training.evaluate import evaluate as score_run
     from training.evaluation.printing import table
     from training.runs import load_run
 
-    request = Request(
+    request = EvaluationRequest(
         truth, format, negatives, tuple(clips or ()), pairs, references, test_set, tuple(protocol or ()), shards
     )
     with ranks(device) as process:
@@ -123,11 +123,11 @@ def compare(
 ) -> None:
     """Print runs beside one another and beside published numbers, a table per test set and protocol."""
     from training.report.comparison import as_text, comparisons
-    from training.report.results import labels, read_run
+    from training.report.results import read_run, run_titles
     from training.runs import resolve_run
 
     read = [read_run(resolve_run(path)) for path in runs]
-    for table in comparisons(read, labels(read)):
+    for table in comparisons(read, run_titles(read)):
         if test_set in (None, table.test_set) and protocol in (None, table.protocol):
             print(as_text(table), end="\n\n")
 
@@ -135,7 +135,7 @@ def compare(
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="evaluated run folders (or runs/<name>)")],
-    shards: Annotated[Path | None, typer.Option(help="shard folder with the gallery's pictures")] = None,
+    shards: Annotated[Path | None, typer.Option(help="shard folder with the gallery's images")] = None,
     out: Annotated[Path, typer.Option(help="folder of the page")] = Path("report"),
 ) -> None:
     """Write one static page that opens offline: tables, learning curves, gallery with sound."""
@@ -163,7 +163,7 @@ def localize(
 
 @app.command()
 def pretrain(
-    src: Annotated[Path, typer.Option(help="pictures as <label>/<name>.jpg")],
+    src: Annotated[Path, typer.Option(help="images as <label>/<name>.jpg")],
     out: Annotated[Path, typer.Option(help="weight file to write")] = Path("pretrained.safetensors"),
     blocks: Annotated[str, typer.Option(help="residual blocks per stage")] = "2,2,2,2",
     width: Annotated[int, typer.Option(help="channels of the first stage")] = 64,
@@ -173,7 +173,7 @@ def pretrain(
     learning_rate: float = 1e-3,
     seed: int = 0,
 ) -> None:
-    """Train an image trunk to classify labelled pictures: the stand-in where ImageNet weights cannot be had."""
+    """Train an image trunk to classify labelled images: the stand-in where ImageNet weights cannot be had."""
     if out.is_file():
         summary("already finished", {"weights": out})
         return

@@ -44,7 +44,7 @@ class Data(Section):
     exclude_test: tuple[str, ...] = Field(
         ("vggss",), description="test sets whose clips are never trained on: files, or names of manifests/*.yaml"
     )
-    image_size: PositiveInt = Field(224, description="side of the square picture the model sees, pixels")
+    image_size: PositiveInt = Field(224, description="side of the square image the model sees, pixels")
     squash: bool = Field(False, description="make the frame square before the crop, as evaluation does; papers do not")
     crop_scale: float = Field(1.1, ge=1.0, description="short side before the random crop, times image_size")
     flip: bool = True
@@ -61,7 +61,7 @@ class Data(Section):
 class Encoder(Section):
     """One convolutional trunk. `blocks`, `last_stride` and `input_pool` shape a ResNet; the VGG layouts are fixed."""
 
-    layout: Literal["resnet", "vgg16", "vggish"] = Field("resnet", description="vgg16: pictures; vggish: sounds")
+    layout: Literal["resnet", "vgg16", "vggish"] = Field("resnet", description="vgg16: images; vggish: sounds")
     blocks: tuple[PositiveInt, ...] = Field(
         (2, 2, 2, 2), min_length=2, max_length=4, description="residual blocks per stage"
     )

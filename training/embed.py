@@ -6,14 +6,14 @@ from pathlib import Path
 from index.embeddings import write_embeddings
 from pipeline.shards.store import ShardStore
 from training.data.selection import selected_rows
-from training.data.stream import Pairing
+from training.data.stream import EvaluationPair
 from training.leakage import find_tests
 from training.predict import predict
 from training.runs import LoadedRun
 
 
 def embed(run: LoadedRun, store: ShardStore, out: Path) -> tuple[int, bool]:
-    """Write `embeddings/`: picture and sound of every training clip, never of a test clip.
+    """Write `embeddings/`: image and audio of every training clip, never of a test clip.
 
     Returns the number of clips, and False when `out` already holds these embeddings.
     """
@@ -26,7 +26,7 @@ def embed(run: LoadedRun, store: ShardStore, out: Path) -> tuple[int, bool]:
     rows = selected_rows(store, run.config.data, find_tests(run.config).banned).nonzero()[0].tolist()
     if _finished(out, facts):
         return len(rows), False
-    predictions = predict(run, store, [Pairing(store.keys[row], row, row) for row in rows])
+    predictions = predict(run, store, [EvaluationPair(store.keys[row], row, row) for row in rows])
     image, audio = predictions.image_embeddings, predictions.audio_embeddings
     write_embeddings(out, image=image, audio=audio, keys=store.table.take(rows), **facts)
     return len(rows), True

@@ -21,7 +21,7 @@ from manifests.readers.extended import ExtendedSet
 from manifests.truth import Truth, read_truth
 from pipeline.shards.store import ShardStore
 from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
-from training.data.stream import Pairing
+from training.data.stream import EvaluationPair
 from training.distributed import Ranks
 from training.evaluation.multi_source import PROTOCOLS as OF_CLUSTERS
 from training.evaluation.pair_scoring import (
@@ -45,7 +45,7 @@ OWN_PROTOCOLS = ("vggss", "parquet")  # formats for which a run's config names t
 
 
 @dataclass(frozen=True)
-class Request:
+class EvaluationRequest:
     """What to score a run on; what is None comes from the run's config.
 
     `clips` are lists that each narrow the set to a result of its own (heard, unheard); `pairs` says which clips make a
@@ -64,7 +64,7 @@ class Request:
     shards: Path | None = None
 
 
-def evaluate(run: LoadedRun, request: Request, process: Ranks | None = None) -> list[Result]:
+def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None = None) -> list[Result]:
     """Score a run on one test set, and on its parts, under each protocol.
 
     The first process returns the results. Those made earlier from the same truth, pairs and shards are read.
@@ -101,7 +101,7 @@ def evaluate(run: LoadedRun, request: Request, process: Ranks | None = None) -> 
     return results
 
 
-def _lists(part: Truth, request: Request, store: ShardStore) -> dict[str, dict[str, str]]:
+def _lists(part: Truth, request: EvaluationRequest, store: ShardStore) -> dict[str, dict[str, str]]:
     """What a result depends on beside the run, each by content hash."""
     lists = {
         "truth": {"name": part.test_set.name, "sha256": part.test_set.sha256},
@@ -137,7 +137,7 @@ class _Predicted:
 
     run: LoadedRun
     store: ShardStore
-    pairings: list[Pairing]
+    pairings: list[EvaluationPair]
     predictions: Predictions
     foreign: ExtendedSet | None
     references: References | None
@@ -166,7 +166,7 @@ class _Predicted:
         return similarity_over_positions(self.run, self.store, [one for one in self.pairings if one.name in kept])
 
 
-def _references(request: Request, protocols: tuple[str, ...]) -> References | None:
+def _references(request: EvaluationRequest, protocols: tuple[str, ...]) -> References | None:
     """The sounds frames are asked with; None when no protocol wants several maps a frame."""
     asking = [name for name in protocols if name in OF_CLUSTERS]
     if not asking:
@@ -179,14 +179,14 @@ def _references(request: Request, protocols: tuple[str, ...]) -> References | No
     return read_references(request.references)
 
 
-def _annotations(run: LoadedRun, request: Request) -> Path:
+def _annotations(run: LoadedRun, request: EvaluationRequest) -> Path:
     path = request.truth or run.config.evaluation.truth
     if path is None:
         raise InputError(f"run {run.folder} names no test set; give its annotations: --truth vggss.json.")
     return path
 
 
-def _truth(run: LoadedRun, request: Request) -> Truth:
+def _truth(run: LoadedRun, request: EvaluationRequest) -> Truth:
     wanted, path = run.config.evaluation, _annotations(run, request)
     own = request.truth is None
     format = request.format or (wanted.format if own else "vggss")
@@ -194,14 +194,14 @@ def _truth(run: LoadedRun, request: Request) -> Truth:
     name = request.test_set or (wanted.test_set if own or format == "vggss" else None)
     if name and Path(name).name != name:
         raise InputError(f"--test-set {name} becomes a file's name in the run folder: give it without folders.")
-    if format == "flickr" and len(request.clips) == 1:  # the released folder holds 20 times as many pictures
+    if format == "flickr" and len(request.clips) == 1:  # the released folder holds 20 times as many images
         listed = read_clips(request.clips[0])
         return read_truth(path, format, negatives=negatives, wanted=listed, name=name)
     return read_truth(path, format, negatives=negatives, name=name)
 
 
-def _parts(run: LoadedRun, request: Request, truth: Truth) -> list[Truth]:
-    """The set, or the clips of each list of it; a single list of Flickr pictures has narrowed the set already."""
+def _parts(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> list[Truth]:
+    """The set, or the clips of each list of it; a single list of Flickr images has narrowed the set already."""
     if not request.clips or (truth.format == "flickr" and len(request.clips) == 1):
         return [truth]
     return [_part(truth, _annotations(run, request), clips) for clips in request.clips]
@@ -213,7 +213,7 @@ def _part(truth: Truth, annotations: Path, clips: Path) -> Truth:
     return read_truth(annotations, format, wanted=listed, name=f"{truth.test_set.name}-{listed.name}")
 
 
-def _protocols(run: LoadedRun, request: Request, truth: Truth) -> tuple[str, ...]:
+def _protocols(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> tuple[str, ...]:
     """What was asked for, else what the run's config says, else what the format's authors measure."""
     own = run.config.evaluation.protocols if truth.format in OWN_PROTOCOLS and truth.extended is None else None
     family = truth.format.partition("_")[0]

@@ -1,4 +1,4 @@
-r"""Object-guided localization (EZ-VSL, section 3.3): where a picture has an object, whatever the sound.
+r"""Object-guided localization (EZ-VSL, section 3.3): where an image has an object, whatever the sound.
 
 Two priors from an image classifier that is never trained here, for any method and as a floor of its own:
 - `activation` (the paper's L1): mean over channels of |features| of the last stage. The paper says L1 norm, the

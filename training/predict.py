@@ -11,7 +11,7 @@ from manifests.errors import InputError
 from pipeline.console import progress
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig
-from training.data.stream import Pairing, paired_batches
+from training.data.stream import EvaluationPair, paired_batches
 from training.data.views import normalise_audio, normalise_image
 from training.distributed import Ranks
 from training.object_prior import ObjectPrior, architecture_of
@@ -42,11 +42,11 @@ class Predictions:
 def predict(
     run: LoadedRun,
     store: ShardStore,
-    pairings: list[Pairing],
+    pairings: list[EvaluationPair],
     object_prior: ObjectPrior | None = None,
     process: Ranks | None = None,
 ) -> Predictions:
-    """Run a method over pairs of picture and sound; float32 arrays, nothing normalised or resized.
+    """Run a method over pairs of image and audio; float32 arrays, nothing normalised or resized.
 
     With several processes each predicts whole batches of its own, the same batches one process would see, and every
     process returns all of them: no sample is repeated to fill a share.
@@ -58,9 +58,9 @@ def predict(
     columns = _columns(run, store, pairings[mine], object_prior)
     if process is not None and len(shares) > 1:
         columns = [process.gather(column, [share.stop - share.start for share in shares]) for column in columns]
-    maps, scores, images, sounds, *prior = columns
+    maps, scores, images, audio, *prior = columns
     names = [pairing.name for pairing in pairings]
-    return Predictions(names, maps, scores, images, sounds, prior[0] if prior else None)
+    return Predictions(names, maps, scores, images, audio, prior[0] if prior else None)
 
 
 def _shares(count: int, batch: int, world: int) -> list[slice]:
@@ -77,9 +77,9 @@ def _shares(count: int, batch: int, world: int) -> list[slice]:
 
 
 def _columns(
-    run: LoadedRun, store: ShardStore, pairings: list[Pairing], object_prior: ObjectPrior | None
+    run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair], object_prior: ObjectPrior | None
 ) -> list[np.ndarray]:
-    """Maps, scores, picture and sound embeddings, and object maps if asked, each (samples, ...)."""
+    """Maps, scores, image and audio embeddings, and object maps if asked, each (samples, ...)."""
     config, columns = run.config, ([], [], [], [], [])
     batches = paired_batches(store, pairings, config.data.image_size, config.evaluation.batch_size)
     with progress(f"predicting with {config.name}", len(pairings), "clips") as advance:
@@ -94,21 +94,21 @@ def _columns(
 
 
 @torch.no_grad()
-def similarity_over_positions(run: LoadedRun, store: ShardStore, pairings: list[Pairing]) -> np.ndarray:
-    """(N, N) largest cosine of any cell of each picture (row) with each sound (column).
+def similarity_over_positions(run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair]) -> np.ndarray:
+    """(N, N) largest cosine of any cell of each image (row) with each sound (column).
 
-    InputError for a method without features of its own for picture and sound (`visual`, `auditory`).
+    InputError for a method without features of its own for image and audio (`visual`, `auditory`).
     """
     same_front_end(run, store)
     if not (hasattr(run.method, "visual") and hasattr(run.method, "auditory")):
         raise InputError(f"{run.config.method['name']} has no cell features to compare with foreign sounds.")
-    config, sounds, rows = run.config, [], []
+    config, audio, rows = run.config, [], []
     for _, _, spectrograms in paired_batches(store, pairings, config.data.image_size, config.evaluation.batch_size):
-        sounds.append(unit(run.method.auditory(normalise_audio(spectrograms.to(run.device), config.data))))
-    heard = torch.cat(sounds).T
+        audio.append(unit(run.method.auditory(normalise_audio(spectrograms.to(run.device), config.data))))
+    heard = torch.cat(audio).T
     for _, pixels, _ in paired_batches(store, pairings, config.data.image_size, config.evaluation.batch_size):
         seen = unit(run.method.visual(normalise_image(pixels.to(run.device)))).flatten(2).transpose(1, 2)
-        rows += [(picture @ heard).amax(dim=0).float().cpu().numpy() for picture in seen]
+        rows += [(image @ heard).amax(dim=0).float().cpu().numpy() for image in seen]
     return np.stack(rows)
 
 

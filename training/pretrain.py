@@ -1,6 +1,6 @@
-"""Supervised pretraining of the image trunk on folders of labelled pictures: the stand-in for ImageNet weights.
+"""Supervised pretraining of the image trunk on folders of labelled images: the stand-in for ImageNet weights.
 
-Every paper of the family starts its picture trunk from ImageNet. Where those weights cannot be had, or the trunk is a
+Every paper of the family starts its image trunk from ImageNet. Where those weights cannot be had, or the trunk is a
 smaller one, a short classification of `<folder>/<label>/*.jpg` gives it eyes. The file written here is what
 `encoders.image.weights` and `evaluation.object_prior.weights` take: safetensors with torchvision's names, classifier
 included, architecture and labels in the metadata.
@@ -59,10 +59,10 @@ class Options:
     seed: int = 0
 
 
-def pretrain(pictures: Path, out: Path, options: Options) -> dict[str, float]:
+def pretrain(images: Path, out: Path, options: Options) -> dict[str, float]:
     """Train on `pictures/<label>/*`, write `out` (safetensors); returns training loss and held-out accuracy."""
     torch.manual_seed(options.seed)
-    train, held_out, labels = _datasets(pictures, options)
+    train, held_out, labels = _datasets(images, options)
     trunk = ImageTrunk(options.encoder)
     initialise(trunk)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -79,8 +79,8 @@ def pretrain(pictures: Path, out: Path, options: Options) -> dict[str, float]:
     return {"loss": loss, "held_out_accuracy": accuracy, "pictures": len(train), "labels": len(labels)}
 
 
-def _datasets(pictures: Path, options: Options) -> tuple[Subset, Subset, list[str]]:
-    """Training pictures (augmented), held-out pictures (resized), labels."""
+def _datasets(images: Path, options: Options) -> tuple[Subset, Subset, list[str]]:
+    """Training images (augmented), held-out images (resized), labels."""
     normal = [transforms.ToDtype(torch.float32, scale=True), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
     size = options.image_size
     augmented = transforms.Compose(
@@ -94,9 +94,9 @@ def _datasets(pictures: Path, options: Options) -> tuple[Subset, Subset, list[st
     )
     plain = transforms.Compose([transforms.ToImage(), transforms.Resize([size, size], antialias=True), *normal])
     try:
-        views = ImageFolder(str(pictures), augmented), ImageFolder(str(pictures), plain)
+        views = ImageFolder(str(images), augmented), ImageFolder(str(images), plain)
     except (FileNotFoundError, OSError) as error:
-        raise InputError(f"{pictures} is not a folder of labelled pictures (<label>/<picture>.jpg): {error}") from error
+        raise InputError(f"{images} is not a folder of labelled images (<label>/<image>.jpg): {error}") from error
     order = torch.randperm(len(views[0]), generator=torch.Generator().manual_seed(options.seed)).tolist()
     kept = max(1, round(HELD_OUT * len(order)))
     return Subset(views[0], order[kept:]), Subset(views[1], order[:kept]), views[0].classes
@@ -105,17 +105,17 @@ def _datasets(pictures: Path, options: Options) -> tuple[Subset, Subset, list[st
 def _fit(model: Classifier, train: Subset, options: Options, device: torch.device) -> float:
     loader = DataLoader(train, options.batch_size, shuffle=True, drop_last=True)
     steps = options.epochs * len(loader)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.learning_rate, total_steps=max(1, steps))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.learning_rate, total_steps=max(1, steps))
     loss = torch.zeros(())
     with progress("pretraining the image trunk", steps, "steps") as advance:
         for _ in range(options.epochs):
             for image, label in loader:
                 scores = model(image.to(device, memory_format=torch.channels_last))
                 loss = F.cross_entropy(scores, label.to(device))
-                optimizer.zero_grad(set_to_none=True)
+                optimiser.zero_grad(set_to_none=True)
                 loss.backward()
-                optimizer.step()
+                optimiser.step()
                 schedule.step()
                 advance(1)
     return loss.item()

@@ -2,7 +2,7 @@
 
 MUSIC's duet and synthetic frames are scored by a map per cluster, and which clusters an instrument owns (DSOL clusters
 its features; see `evaluation/multi_source`). Here a cluster is a reference sound: a csv `category,clip` names clips
-of the shards in which one instrument is heard alone, any number for each, and every frame's picture is paired with
+of the shards in which one instrument is heard alone, any number for each, and every frame's image is paired with
 every one of these sounds. What the frame itself sounds like is not used: its annotated instruments say which sound.
 """
 
@@ -18,7 +18,7 @@ from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.keys import parse_clip_name
 from pipeline.shards.store import ShardStore
-from training.data.stream import Pairing
+from training.data.stream import EvaluationPair
 from training.evaluation.multi_source import ClusterMaps
 from training.predict import Predictions
 
@@ -33,8 +33,8 @@ class References:
     categories: tuple[str, ...]
     clips: tuple[str, ...]
 
-    def pairings(self, store: ShardStore, frames: Sequence[Pairing]) -> list[Pairing]:
-        """Every frame's picture with every reference sound. InputError for a sound the shards lack."""
+    def pairings(self, store: ShardStore, frames: Sequence[EvaluationPair]) -> list[EvaluationPair]:
+        """Every frame's image with every reference sound. InputError for a sound the shards lack."""
         row_of = {key: row for row, key in enumerate(store.keys)}
         absent = [clip for clip in self.clips if clip not in row_of]
         if absent:
@@ -43,7 +43,7 @@ class References:
                 "Ingest these clips into the same shards, or name others in --references."
             )
         return [
-            Pairing(name, frame.image_row, row_of[clip])
+            EvaluationPair(name, frame.image_row, row_of[clip])
             for frame in frames
             for name, clip in zip(self.names(frame.name), self.clips, strict=True)
         ]

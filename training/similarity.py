@@ -1,6 +1,6 @@
-"""Where picture and sound agree: cosine maps and the ways to pool a map into one response. Pure functions.
+"""Where image and audio agree: cosine maps and the ways to pool a map into one response. Pure functions.
 
-Letters: N pictures, M sounds, C channels, h x w cells. Every feature is unit length along its channels before it
+Letters: N images, M sounds, C channels, h x w cells. Every feature is unit length along its channels before it
 comes here (`unit`), so all similarities are cosines in [-1, 1].
 """
 
@@ -15,17 +15,17 @@ def unit(features: Tensor) -> Tensor:
 
 
 def cosine_maps(visual: Tensor, audio: Tensor) -> Tensor:
-    """Map of every picture with every sound: (N, C, h, w), (M, C) -> (N, M, h, w)."""
+    """Map of every image with every sound: (N, C, h, w), (M, C) -> (N, M, h, w)."""
     return torch.einsum("nchw,mc->nmhw", visual, audio)
 
 
 def own_maps(maps: Tensor) -> Tensor:
-    """Each picture's map with its own sound: (B, B, h, w) -> (B, h, w)."""
+    """Each image's map with its own sound: (B, B, h, w) -> (B, h, w)."""
     return maps.diagonal().permute(2, 0, 1)
 
 
 def paired_maps(visual: Tensor, audio: Tensor) -> Tensor:
-    """Map of each picture with its own sound: (N, C, h, w), (N, C) -> (N, h, w)."""
+    """Map of each image with its own sound: (N, C, h, w), (N, C) -> (N, h, w)."""
     return torch.einsum("nchw,nc->nhw", visual, audio)
 
 
@@ -40,7 +40,7 @@ def mean_response(maps: Tensor) -> Tensor:
 
 
 def pooled_response(visual: Tensor, audio: Tensor) -> Tensor:
-    """Cosine of the max-pooled picture with each sound: (N, C, h, w), (M, C) -> (N, M)."""
+    """Cosine of the max-pooled image with each sound: (N, C, h, w), (M, C) -> (N, M)."""
     return unit(torch.amax(visual, dim=(2, 3))) @ audio.T
 
 

@@ -1,4 +1,4 @@
-"""Five ways from a 10 s clip to the picture at 5.0 s and three seconds of sound at 11025 Hz: ours, others', the floor.
+"""Five ways from a 10 s clip to the image at 5.0 s and three seconds of sound at 11025 Hz: ours, others', the floor.
 
 Each is a function of a path. The first three make a whole shard sample (JPEG, spectrogram, tar member); `torchcodec`
 only decodes, as does the floor. ffmpeg is called as its users call it, except in `one_ffmpeg_call`, which is the best
@@ -18,9 +18,9 @@ import numpy as np
 import scipy.signal
 
 from pipeline.ingest import DECODERS
-from pipeline.jobs.decoder_process import Request, Settings, record_maker
+from pipeline.jobs.decoder_process import DecodeRequest, Settings, record_maker
 from pipeline.media.front_ends import DEFAULT, FRONT_ENDS, spectrogram
-from pipeline.media.picture import decode_packet, read_run
+from pipeline.media.image import decode_packet, read_run
 from pipeline.shards.codecs import encode_npy
 from pipeline.shards.writer import ShardWriter
 
@@ -37,24 +37,22 @@ def ours(tar: ShardWriter) -> Callable[[Path], None]:
     return run
 
 
-def request_for(path: Path) -> Request:
-    return Request(
+def request_for(path: Path) -> DecodeRequest:
+    return DecodeRequest(
         key=path.stem, source_id=path.stem, label=None, split=None, display=path.name, file=str(path), member=None,
         position=0, offset=None, size=path.stat().st_size, moment=MOMENT,
     )  # fmt: skip
 
 
 def field(tar: tarfile.TarFile) -> Callable[[Path], None]:
-    """ffprobe, one ffmpeg-python call for the picture, one for the sound, scipy's spectrogram in float64."""
+    """ffprobe, one ffmpeg-python call for the image, one for the sound, scipy's spectrogram in float64."""
 
     def run(path: Path) -> None:
         duration = float(ffmpeg.probe(str(path))["format"]["duration"])
-        picture = ffmpeg.input(str(path), ss=duration / 2)
-        jpeg, _ = picture.output("pipe:", vframes=1, format="image2", vcodec="mjpeg").run(
-            capture_stdout=True, quiet=True
-        )
-        sound = ffmpeg.input(str(path), ss=duration / 2 - SECONDS / 2, t=SECONDS)
-        raw, _ = sound.output("pipe:", format="s16le", ac=1, ar=RATE).run(capture_stdout=True, quiet=True)
+        image = ffmpeg.input(str(path), ss=duration / 2)
+        jpeg, _ = image.output("pipe:", vframes=1, format="image2", vcodec="mjpeg").run(capture_stdout=True, quiet=True)
+        audio = ffmpeg.input(str(path), ss=duration / 2 - SECONDS / 2, t=SECONDS)
+        raw, _ = audio.output("pipe:", format="s16le", ac=1, ar=RATE).run(capture_stdout=True, quiet=True)
         samples = np.frombuffer(raw, np.int16) / 32768
         power = scipy.signal.spectrogram(samples, RATE, nperseg=512, noverlap=402)[2]
         add(tar, path, jpeg, np.log(power + 1e-7).astype(np.float16))
@@ -82,7 +80,7 @@ def one_ffmpeg_call(tar: tarfile.TarFile, scratch: Path) -> Callable[[Path], Non
 
 
 def add(tar: tarfile.TarFile, path: Path, jpeg: bytes, values: np.ndarray) -> None:
-    """A sample's members; a picture or sound that did not come is an error, not a quick clip."""
+    """A sample's members; an image or sound that did not come is an error, not a quick clip."""
     assert jpeg.startswith(b"\xff\xd8"), path
     assert values.shape[1] > 290, (path, values.shape)
     for name, content in ((f"{path.stem}.jpg", jpeg), (f"{path.stem}.npy", encode_npy(values))):
@@ -92,14 +90,14 @@ def add(tar: tarfile.TarFile, path: Path, jpeg: bytes, values: np.ndarray) -> No
 
 
 def torchcodec() -> Callable[[Path], None]:
-    """Picture and sound as tensors, one thread, the quicker of its two seek modes. Raises ImportError without it."""
+    """Image and sound as tensors, one thread, the quicker of its two seek modes. Raises ImportError without it."""
     from torchcodec.decoders import AudioDecoder, VideoDecoder
 
     def run(path: Path) -> None:
-        picture = VideoDecoder(str(path), num_ffmpeg_threads=1, seek_mode="approximate").get_frame_played_at(MOMENT)
-        sound = AudioDecoder(str(path), sample_rate=RATE, num_channels=1)
-        samples = sound.get_samples_played_in_range(START, START + SECONDS)
-        assert picture.data.shape[-1] == 640
+        image = VideoDecoder(str(path), num_ffmpeg_threads=1, seek_mode="approximate").get_frame_played_at(MOMENT)
+        audio = AudioDecoder(str(path), sample_rate=RATE, num_channels=1)
+        samples = audio.get_samples_played_in_range(START, START + SECONDS)
+        assert image.data.shape[-1] == 640
         assert samples.data.shape[-1] >= SECONDS * RATE - 1
 
     return run

@@ -1,6 +1,6 @@
 """Clips to decode: 10 s of 640x360 H.264 at 30 frames/s with AAC stereo, made here because nothing may be downloaded.
 
-Dead leaves (overlapping discs, the statistics of natural pictures) seen by a slowly moving camera, objects moving in
+Dead leaves (overlapping discs, the statistics of natural images) seen by a slowly moving camera, objects moving in
 front, film grain; a cut in every third clip. Encoded as most clips of the web are: x264 medium, crf 25, three
 B-frames, a keyframe at least every `gop` frames. Clips depend on their number only.
 """
@@ -19,7 +19,7 @@ GRAIN = 3.0  # standard deviation of 255, renewed every frame
 
 
 def corpus_files(folder: Path, clips: int, gops: tuple[int, ...]) -> list[Path]:
-    """Where the clips are, or will be: `clips` of each group-of-pictures size."""
+    """Where the clips are, or will be: `clips` of each group-of-images size."""
     folder.mkdir(parents=True, exist_ok=True)
     return [folder / f"gop{gop}-{number:03d}.mp4" for gop in gops for number in range(clips)]
 
@@ -41,29 +41,29 @@ def write_clip(path: Path, seed: int, gop: int, cut: bool) -> None:
         video.codec_context.gop_size = gop
         video.codec_context.thread_count = 1
         audio = container.add_stream("aac", rate=RATE, layout="stereo", bit_rate=128_000)
-        sound = sound_of(random)
-        for number, picture in enumerate(pictures(random, cut)):
-            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+        waveform = waveform_of(random)
+        for number, image in enumerate(images(random, cut)):
+            frame = av.VideoFrame.from_ndarray(image, "rgb24")
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(video.encode(frame))
-            if number % FPS == 0:  # a second of sound before the second of pictures it belongs to
-                container.mux(encoded_second(audio, sound, number // FPS))
+            if number % FPS == 0:  # a second of sound before the second of images it belongs to
+                container.mux(encoded_second(audio, waveform, number // FPS))
         container.mux(video.encode(None))
         container.mux(audio.encode(None))
     part.replace(path)
 
 
-def encoded_second(stream: av.AudioStream, sound: np.ndarray, second: int) -> list[av.Packet]:
+def encoded_second(stream: av.AudioStream, waveform: np.ndarray, second: int) -> list[av.Packet]:
     packets = []
     for start in range(second * RATE, (second + 1) * RATE, 1024):
-        piece = np.ascontiguousarray(sound[:, start : min(start + 1024, (second + 1) * RATE)])
+        piece = np.ascontiguousarray(waveform[:, start : min(start + 1024, (second + 1) * RATE)])
         frame = av.AudioFrame.from_ndarray(piece, "fltp", "stereo")
         frame.sample_rate, frame.pts, frame.time_base = RATE, start, Fraction(1, RATE)
         packets += stream.encode(frame)
     return packets
 
 
-def sound_of(random: np.random.Generator) -> np.ndarray:
+def waveform_of(random: np.random.Generator) -> np.ndarray:
     """float32 (2, samples): gliding tones over noise, in swells."""
     times = np.arange(SECONDS * RATE) / RATE
     tones = sum(np.sin(2 * np.pi * f * times * (1 + 0.02 * times)) for f in random.uniform(80, 4000, 4))
@@ -72,7 +72,7 @@ def sound_of(random: np.random.Generator) -> np.ndarray:
     return (0.1 * tones * swell + 0.02 * noise).astype(np.float32)
 
 
-def pictures(random: np.random.Generator, cut: bool) -> Iterator[np.ndarray]:
+def images(random: np.random.Generator, cut: bool) -> Iterator[np.ndarray]:
     """uint8 (HEIGHT, WIDTH, 3), frame by frame."""
     canvases = [dead_leaves(random) for _ in range(2 if cut else 1)]
     cut_at = int(random.integers(60, 240)) if cut else SECONDS * FPS

@@ -9,7 +9,7 @@ Contenders take turns clip by clip, in random order, in one process with the all
 processes (children get none of them); each turn begins with a clip that is not measured, as ingest decodes many in a
 row. CPU time of the process and of every ffmpeg it starts, in two ways: per clip the median of the repeats, and the
 least of them, which neighbours on the same processor disturb least (they only ever add); then mean and median over
-clips. Half of the clips have x264's default group of pictures (250 frames), half 48. Every picture is also compared
+clips. Half of the clips have x264's default group of images (250 frames), half 48. Every image is also compared
 with that of a full decode. Writes decode.json beside this file.
 """
 
@@ -33,7 +33,7 @@ from benchmarks.ingest.corpus import corpus_files, write_missing
 from benchmarks.measure import in_turns, record, write
 from pipeline.jobs.decoder_client import KEEP_MEMORY, ONE_THREAD
 from pipeline.media.decode import DecodeOptions, decode_clip
-from pipeline.media.picture import upright
+from pipeline.media.image import upright
 from pipeline.shards.writer import ShardWriter, writing_shard
 
 GOPS = (250, 48)
@@ -76,7 +76,7 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=16, help="per group-of-pictures size")
+    parser.add_argument("--clips", type=int, default=16, help="per group-of-images size")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--writers", type=int, default=len(os.sched_getaffinity(0)), help="processes that write clips")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir(), "ingest-benchmark-clips"))
@@ -133,7 +133,7 @@ def summarised(
 
 
 def figures(files: list[Path], seconds: list[float]) -> dict[str, dict[str, float]]:
-    """Mean and median CPU milliseconds, by group of pictures and over all."""
+    """Mean and median CPU milliseconds, by group of images and over all."""
     parts = {name: [s for f, s in zip(files, seconds, strict=True) if group(f) == name] for name in map(group, files)}
     return {
         name: {"mean": round(1000 * statistics.mean(part), 2), "median": round(1000 * statistics.median(part), 2)}
@@ -152,7 +152,7 @@ def ratios(results: dict[str, dict[str, dict[str, float]]]) -> dict[str, dict[st
 
 
 def is_exact(path: Path) -> bool:
-    """Whether our picture is, bit for bit, the one a decode of all frames shows at the moment."""
+    """Whether our image is, bit for bit, the one a decode of all frames shows at the moment."""
     mine = decode_clip(path, DecodeOptions(moment=contenders.MOMENT, short_side=0)).frame
     with av.open(str(path)) as container:
         shown = None

@@ -65,7 +65,7 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=16, help="files per group-of-pictures size")
+    parser.add_argument("--clips", type=int, default=16, help="files per group-of-images size")
     parser.add_argument("--small", type=int, default=64, help="links in the smaller corpus")
     parser.add_argument("--large", type=int, default=384)
     parser.add_argument("--repeats", type=int, default=3)

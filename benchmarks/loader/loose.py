@@ -44,17 +44,17 @@ def audio_transform(values: np.ndarray) -> Tensor:
 class LooseFiles(Dataset):
     """Pairs `<name>.jpg` and `<name>.wav` of two folders."""
 
-    def __init__(self, pictures: Path, sounds: Path, size: int) -> None:
-        self.pictures = sorted(pictures.glob("*.jpg"))
-        self.sounds, self.transform = sounds, image_transform(size)
+    def __init__(self, images: Path, audio: Path, size: int) -> None:
+        self.images = sorted(images.glob("*.jpg"))
+        self.audio, self.transform = audio, image_transform(size)
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        path = self.pictures[index]
+        path = self.images[index]
         image = self.transform(Image.open(path).convert("RGB"))
-        return image, audio_transform(log_power(*three_seconds(self.sounds / f"{path.stem}.wav")))
+        return image, audio_transform(log_power(*three_seconds(self.audio / f"{path.stem}.wav")))
 
 
 def three_seconds(path: Path) -> tuple[np.ndarray, int]:

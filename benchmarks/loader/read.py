@@ -4,11 +4,11 @@
     python -m benchmarks.loader.read --clips 64 --batch 16 --repeats 1
 
 One process, one thread; the readers take turns, one pass over all clips each. Ours is `training_loader` over a
-`TrainingStream`, tar reading, shuffling, JPEG decoding, crop, flip and collation included, until uint8 pictures and
+`TrainingStream`, tar reading, shuffling, JPEG decoding, crop, flip and collation included, until uint8 images and
 float16 sounds leave the reader; it is also measured with what the trainer then does with them on the CPU where there
-is no GPU (`ours_normalised`), because the others normalise in the reader. Pictures in shards have a short side of 256,
+is no GPU (`ours_normalised`), because the others normalise in the reader. Images in shards have a short side of 256,
 loose ones 640x360, as their users extract them; sounds are 10 s, 16 kHz mono or 44.1 kHz stereo wav.
-`webdataset_pil` reads our shards; `webdataset_pil_native` shards with 640x360 pictures. Files are made here, in the
+`webdataset_pil` reads our shards; `webdataset_pil_native` shards with 640x360 images. Files are made here, in the
 page cache. Writes read.json beside this file.
 """
 
@@ -129,7 +129,7 @@ def drain(loader: Iterable[object], count: int) -> None:
 
 
 def make_files(folder: Path, clips: int) -> None:
-    """The same pictures and sounds in every form."""
+    """The same images and audio in every form."""
     random = np.random.default_rng(0)
     canvases = [dead_leaves(random) for _ in range(4)]
     for name in ("pictures", "16k", "44k", "shards", "native"):
@@ -160,13 +160,13 @@ def make_files(folder: Path, clips: int) -> None:
 def make_clip(folder: Path, key: str, random: np.random.Generator, canvas: Image.Image) -> dict[str, bytes]:
     """Loose files, and the members of a record."""
     left, top = (int(random.integers(0, canvas.width - side)) for side in (WIDTH, HEIGHT))
-    picture = canvas.crop((left, top, left + WIDTH, top + HEIGHT))
-    picture.save(folder / "pictures" / f"{key}.jpg", quality=90)
-    small = picture.resize((round(WIDTH * SHORT_SIDE / HEIGHT), SHORT_SIDE), Image.Resampling.BICUBIC)
-    sound = random.uniform(-0.5, 0.5, (441_000, 2))
-    write_wav(folder / "44k" / f"{key}.wav", sound, 44100)
-    write_wav(folder / "16k" / f"{key}.wav", sound[:160_000, :1], 16000)
-    waveform = sound[: FRONT_ENDS[DEFAULT].samples, 0].astype(np.float32)
+    image = canvas.crop((left, top, left + WIDTH, top + HEIGHT))
+    image.save(folder / "pictures" / f"{key}.jpg", quality=90)
+    small = image.resize((round(WIDTH * SHORT_SIDE / HEIGHT), SHORT_SIDE), Image.Resampling.BICUBIC)
+    audio = random.uniform(-0.5, 0.5, (441_000, 2))
+    write_wav(folder / "44k" / f"{key}.wav", audio, 44100)
+    write_wav(folder / "16k" / f"{key}.wav", audio[:160_000, :1], 16000)
+    waveform = audio[: FRONT_ENDS[DEFAULT].samples, 0].astype(np.float32)
     facts = {
         "key": key, "source_id": key[:-7], "label": None, "split": "train", "duration": 10.0, "moment": 5.0,
         "width": small.width, "height": small.height, "flags": [], "source_path": f"{key}.mp4",
@@ -174,7 +174,7 @@ def make_clip(folder: Path, key: str, random: np.random.Generator, canvas: Image
     }  # fmt: skip
     return {
         FRAME: encode_jpeg(np.asarray(small)),
-        "native": encode_jpeg(np.asarray(picture)),
+        "native": encode_jpeg(np.asarray(image)),
         FACTS: json.dumps(facts).encode(),
         SPECTROGRAM: encode_npy(spectrogram(waveform)),
     }

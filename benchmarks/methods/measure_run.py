@@ -11,7 +11,7 @@ import torch
 from manifests.splits import read_ids
 from manifests.truth import read_truth
 from training.config import RunConfig
-from training.evaluate import Request, evaluate
+from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.results import Result
 from training.evaluation.tasks import score
@@ -23,7 +23,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 RUNS = Path("runs")
 HEARD, UNHEARD, NEGATIVES = Path("heard.txt"), Path("unheard.txt"), Path("synth/vggss_test_plus_silent.csv")
 TRUTH = Path("synth/vggss.json")
-LOCALISATION = ("ezvsl", "adaptive", "textbook")
+LOCALIZATION = ("ezvsl", "adaptive", "textbook")
 SET = "synth-vggss"
 
 
@@ -38,12 +38,12 @@ def train_and_score(config: RunConfig) -> dict[str, Any]:
     steps, seconds = (float(part.split()[0]) for part in (folder / "DONE").read_text().split(","))
     parts = (HEARD, UNHEARD)
     requests = [
-        Request(clips=parts, protocols=(*LOCALISATION, "retrieval")),
-        Request(negatives=NEGATIVES, test_set="synth-extended", protocols=("slavc_relative",)),
+        EvaluationRequest(clips=parts, protocols=(*LOCALIZATION, "retrieval")),
+        EvaluationRequest(negatives=NEGATIVES, test_set="synth-extended", protocols=("slavc_relative",)),
     ]
     last = load_run(folder, DEVICE)
     results = [result for request in requests for result in evaluate(last, request)]
-    early = evaluate(load_run(folder, DEVICE, "best"), Request(clips=parts[:1], protocols=LOCALISATION[:2]))
+    early = evaluate(load_run(folder, DEVICE, "best"), EvaluationRequest(clips=parts[:1], protocols=LOCALIZATION[:2]))
     history = json.loads((folder / "validation.json").read_text())
     return {
         "name": config.name,
@@ -86,7 +86,7 @@ def alpha_sweep(folder: Path, alphas: Iterable[float]) -> dict[str, dict[str, fl
     return {
         str(alpha): {
             protocol: score(RawMaps.of(stored, alpha), heard, protocol).summary["scores"]["combined"]["ciou50"]
-            for protocol in LOCALISATION[:2]
+            for protocol in LOCALIZATION[:2]
         }
         for alpha in alphas
     }

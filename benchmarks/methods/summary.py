@@ -19,10 +19,10 @@ MAIN = {
     "unheard, `adaptive`": (UNHEARD, "adaptive", "audio_visual", "ciou50"),
     "AP textbook": (EXTENDED, "slavc_relative", "audio_visual", "ap_textbook"),
     "max-F1 textbook": (EXTENDED, "slavc_relative", "audio_visual", "max_f1_textbook"),
-    "R@1 class, sound to picture": (HEARD, "retrieval", "audio_to_image_class", "R@1"),
+    "R@1 class, sound to image": (HEARD, "retrieval", "audio_to_image_class", "R@1"),
     "R@10 instance": (HEARD, "retrieval", "audio_to_image", "R@10"),
 }
-ABLATED = ("heard, `ezvsl`", "heard, `adaptive`", "unheard, `adaptive`", "AP textbook", "R@1 class, sound to picture")
+ABLATED = ("heard, `ezvsl`", "heard, `adaptive`", "unheard, `adaptive`", "AP textbook", "R@1 class, sound to image")
 Line = Mapping[str, Any]
 
 

@@ -1,10 +1,10 @@
-"""What augmentation costs: batched on the training device, against torchvision picture by picture.
+"""What augmentation costs: batched on the training device, against torchvision image by image.
 
     python -m benchmarks.training.augment                    batches of 32 on one CPU thread: under a minute
     python -m benchmarks.training.augment --device cuda --batch 128
 
 Contenders take turns in one process. `batched` is training.data.augment, random draws included; `one by one` runs the
-same operations with torchvision's transforms on one uint8 picture after the other, as the field's loaders do in their
+same operations with torchvision's transforms on one uint8 image after the other, as the field's loaders do in their
 reader processes. CPU time on a CPU, wall time with the queue emptied on a GPU; medians. Writes augment-<device>.json
 beside this file.
 """
@@ -53,7 +53,7 @@ def parse() -> argparse.Namespace:
 
 
 def image_contenders(options: argparse.Namespace) -> list[tuple[str, Callable[[], object]]]:
-    """Every picture policy batched, the two strong ones one by one, and SSL-TIE's geometry."""
+    """Every image policy batched, the two strong ones one by one, and SSL-TIE's geometry."""
     pixels = textured(options.batch, options.size).to(options.device)
     normalised = pixels.float() / 127.5 - 1
     batched = [
@@ -71,16 +71,16 @@ def image_contenders(options: argparse.Namespace) -> list[tuple[str, Callable[[]
 
 def audio_contenders(options: argparse.Namespace) -> list[tuple[str, Callable[[], object]]]:
     """Every sound policy, on the spectrograms a loader hands over."""
-    sounds = torch.randn(options.batch, 257, 300).half().to(options.device)
+    audio = torch.randn(options.batch, 257, 300).half().to(options.device)
     return [
-        (f"audio {name}, batched", lambda name=name: audio_view(sounds, name))
+        (f"audio {name}, batched", lambda name=name: audio_view(audio, name))
         for name in AUDIO_POLICIES
         if name != "none"
     ]
 
 
 def textured(count: int, size: int) -> Tensor:
-    """uint8 pictures with structure at two scales."""
+    """uint8 images with structure at two scales."""
     coarse = torch.nn.functional.interpolate(torch.rand(count, 3, 8, 8), (size, size), mode="bilinear")
     return ((0.7 * coarse + 0.3 * torch.rand(count, 3, size, size)) * 255).to(torch.uint8)
 

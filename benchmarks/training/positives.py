@@ -4,7 +4,7 @@
     python -m benchmarks.training.positives --shards shards/ --steps 40
 
 Contenders take turns in one process, over the same clips and batches, with the readers in this process. `own` decodes
-and crops every clip; `neighbours` does the same with the picture of one neighbour and the sound of another, fetched
+and crops every clip; `neighbours` does the same with the image of one neighbour and the sound of another, fetched
 from the shards by offset; `exclusions` adds the masks of clips that are no true negatives. Lists are random ones
 (`index random-knn`): drawing costs the same as from nearest neighbours, reading at least as much.
 Writes positives-cpu.json beside this file.
@@ -98,14 +98,14 @@ def seconds(stream: TrainingStream, options: argparse.Namespace) -> float:
 
 
 def made_up(folder: Path, clips: int) -> Path:
-    """One shard of pictures (455 x 256, textured) and spectrograms of real size."""
+    """One shard of images (455 x 256, textured) and spectrograms of real size."""
     folder.mkdir()
     random, rows = np.random.default_rng(0), []
     with writing_shard(folder / shard_name(0)) as shard:
         for number in range(clips):
             coarse = Image.fromarray(random.integers(0, 256, (16, 28, 3), dtype=np.uint8))
-            sound = random.normal(-12, 2, FRONT_ENDS[DEFAULT].shape).astype(np.float16)
-            content = {FRAME: _saved(coarse.resize((455, 256))), FACTS: b"{}", SPECTROGRAM: _saved(sound)}
+            audio = random.normal(-12, 2, FRONT_ENDS[DEFAULT].shape).astype(np.float16)
+            content = {FRAME: _saved(coarse.resize((455, 256))), FACTS: b"{}", SPECTROGRAM: _saved(audio)}
             rows.append(_row(f"clip{number:07d}_000000", shard.add(f"clip{number:07d}_000000", content)))
     pq.write_table(pa.Table.from_pylist(rows, MANIFEST_SCHEMA), folder / MANIFEST)
     facts = {"schema_version": SCHEMA_VERSION, "front_end": DEFAULT, "short_side": 256}

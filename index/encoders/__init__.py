@@ -1,4 +1,4 @@
-"""Pretrained encoders for mining neighbours: a clip's picture or sound as one vector, all behind one interface.
+"""Pretrained encoders for mining neighbours: a clip's image or sound as one vector, all behind one interface.
 
 `index embed` opens two of them by name. Networks need torch, which is imported with their module and not before;
 `index build-knn`, whose search must not meet torch, opens the weight-free descriptor only.

@@ -1,4 +1,4 @@
-"""CLIP for pictures and CLAP for sounds, from local folders as the Hugging Face hub publishes them.
+"""CLIP for images and CLAP for sounds, from local folders as the Hugging Face hub publishes them.
 
 CLIP: Radford et al., ICML 2021. CLAP: Wu et al., ICASSP 2023. A folder holds config.json, model.safetensors and
 preprocessor_config.json; nothing is fetched and no code of a folder runs. Vectors are the projected ones, those that
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from index.clips import picture, waveform
+from index.clips import image, waveform
 from index.encoders.network import Network, fingerprint, needed, pick_device
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
@@ -30,24 +30,24 @@ def open_encoder(modality: str, name: str, weights: Path | None, device: str | N
     target = pick_device(device)
     if name == "clip":
         model, processor = transformers.CLIPVisionModelWithProjection, transformers.CLIPImageProcessor
-        read, output = _picture_reader, "image_embeds"
+        read, output = _image_reader, "image_embeds"
     else:
         model, processor = transformers.ClapAudioModelWithProjection, transformers.ClapFeatureExtractor
-        read, output = _sound_reader, "audio_embeds"
+        read, output = _audio_reader, "audio_embeds"
     network = _loaded(model, folder, name).to(target)
     prepare = processor.from_pretrained(folder, local_files_only=True)
     version = f"{name}-{fingerprint(folder / WEIGHTS)}"
     return Network(version, target, read(prepare), lambda *inputs: network(*inputs)[output])
 
 
-def _picture_reader(processor: Callable[..., Any]) -> Callable[[ShardStore, int], tuple[np.ndarray]]:
+def _image_reader(processor: Callable[..., Any]) -> Callable[[ShardStore, int], tuple[np.ndarray]]:
     def read(store: ShardStore, row: int) -> tuple[np.ndarray]:
-        return (np.asarray(processor(picture(store, row), return_tensors="np")["pixel_values"][0]),)
+        return (np.asarray(processor(image(store, row), return_tensors="np")["pixel_values"][0]),)
 
     return read
 
 
-def _sound_reader(extractor: Any) -> Callable[[ShardStore, int], tuple[np.ndarray, np.ndarray]]:
+def _audio_reader(extractor: Any) -> Callable[[ShardStore, int], tuple[np.ndarray, np.ndarray]]:
     """CLAP's log-mel input and its flag for sounds longer than its window; ours are as long, so none is cut."""
     rate, seconds = extractor.sampling_rate, extractor.nb_max_samples / extractor.sampling_rate
 

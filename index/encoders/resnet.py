@@ -1,6 +1,6 @@
-"""torchvision's ImageNet ResNets: pooled features before the classifier, of the picture as torchvision evaluates it.
+"""torchvision's ImageNet ResNets: pooled features before the classifier, of the image as torchvision evaluates it.
 
-The "supervised" picture neighbours of cross-modal alignment (Senocak et al., ICCV 2023; depth not published). He et
+The "supervised" image neighbours of cross-modal alignment (Senocak et al., ICCV 2023; depth not published). He et
 al., CVPR 2016. Weights: torchvision's own IMAGENET1K_V1 (fetched once into its cache), or a state dict of the same
 names, with or without `fc`.
 """
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torchvision.models import WeightsEnum, get_model, get_model_builder, get_model_weights
 
-from index.clips import picture
+from index.clips import image
 from index.encoders.network import Network, fingerprint, pick_device
 from index.encoders.weight_file import Layout, fitted, read_renamed
 from manifests.errors import InputError
@@ -33,7 +33,7 @@ def open_encoder(modality: str, name: str, weights: Path | None, device: str | N
     target, transform = pick_device(device), released.transforms()
 
     def read(store: ShardStore, row: int) -> tuple[np.ndarray]:
-        return (transform(picture(store, row)).numpy(),)
+        return (transform(image(store, row)).numpy(),)
 
     return Network(version, target, read, model.eval().requires_grad_(False).to(target))
 

@@ -30,12 +30,12 @@ LAYOUT = Layout(
 def open_encoder(modality: str, name: str, weights: Path | None, device: str | None) -> Network:
     """512 entries, not negative. Needs waveforms of at least 16 kHz beside the shards."""
     path = needed(name, modality, weights, "the released H.pth.tar")
-    model, target = sound_resnet(), pick_device(device)
+    model, target = audio_resnet(), pick_device(device)
     model.load_state_dict(fitted(read_renamed(path, LAYOUT), model.state_dict(), path, LAYOUT))
     return Network(f"vggsound-{fingerprint(path)}", target, _read, model.eval().requires_grad_(False).to(target))
 
 
-def sound_resnet() -> nn.Module:
+def audio_resnet() -> nn.Module:
     """ResNet-18 over one channel, without classifier: (B, 1, F, T) -> (B, 512), average pooled."""
     model = resnet18(weights=None)
     model.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)

@@ -1,6 +1,6 @@
-"""Wav2CLIP (Wu et al., ICASSP 2022): sounds embedded where CLIP embeds pictures.
+"""Wav2CLIP (Wu et al., ICASSP 2022): sounds embedded where CLIP embeds images.
 
-The "self-supervised" sound neighbours of cross-modal alignment, beside CLIP's for pictures. The released `Wav2CLIP.pt`
+The "self-supervised" sound neighbours of cross-modal alignment, beside CLIP's for images. The released `Wav2CLIP.pt`
 holds `audio_encoder.*`, the VGGSound classifier's trunk over a spectrogram of its own (Hann window of 512 samples, hop
 353, at 16 kHz), and `audio_transform.*`, two linear layers into CLIP's 512 dimensions.
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from index.clips import waveform
 from index.encoders.network import Network, fingerprint, needed, pick_device
-from index.encoders.vggsound import sound_resnet
+from index.encoders.vggsound import audio_resnet
 from index.encoders.weight_file import Layout, fitted, read_renamed
 
 RATE, SECONDS = 16_000, 10.0
@@ -24,7 +24,7 @@ LAYOUT = Layout(
     "Give the released Wav2CLIP.pt.",
     None,
     (("audio_encoder.", "trunk."), ("audio_transform.sequential.", "head.")),
-    (r"audio_encoder\.(fc|spectrogram)\.", r"image_"),  # its untrained classes, its window, the picture side
+    (r"audio_encoder\.(fc|spectrogram)\.", r"image_"),  # its untrained classes, its window, the image side
 )
 
 
@@ -44,7 +44,7 @@ class Wav2Clip(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.trunk = sound_resnet()
+        self.trunk = audio_resnet()
         self.head = nn.Sequential(nn.Linear(512, 512), nn.ReLU(), nn.Dropout(0.1), nn.Linear(512, 512))
 
     def forward(self, samples: Tensor) -> Tensor:

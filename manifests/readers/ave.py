@@ -1,4 +1,4 @@
-"""AVE: which seconds of a clip an event is seen and heard in. There are no boxes; it serves retrieval and pictures.
+"""AVE: which seconds of a clip an event is seen and heard in. There are no boxes; it serves retrieval and images.
 
 `Annotations.txt` has lines `category&video&quality&start&end`, seconds 0..10 of the ten-second clip. Rows are (video,
 category) pairs: 4,143 rows of 4,097 videos in the released file, one of them with an empty span (line 27).

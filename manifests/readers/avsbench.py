@@ -1,7 +1,7 @@
 """AVSBench S4 and MS3: frames with boxes (SSLalignment's box files) or with pixel masks (the released folders).
 
 Keys are `<category>/<video>/<video>_<n>` for S4 and `<video>/<video>_<n>` for MS3, n = 1..5, one frame a second; the
-".mp4" that MS3 picture names carry in the middle is dropped, so pictures, boxes and masks of a frame share one key.
+".mp4" that MS3 image names carry in the middle is dropped, so images, boxes and masks of a frame share one key.
 """
 
 import hashlib
@@ -64,13 +64,13 @@ def load_mask(path: Path, size: int | None = 224) -> "np.ndarray":
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
-            picture = image.convert("RGB")
+        with Image.open(path) as file:
+            image = file.convert("RGB")
     except (OSError, UnidentifiedImageError) as error:
         raise InputError(f"The mask {path} cannot be read ({error}). Unpack the masks again.") from error
     if size is not None:
-        picture = picture.resize((size, size), Image.Resampling.NEAREST)
-    return np.asarray(picture).any(axis=2)
+        image = image.resize((size, size), Image.Resampling.NEAREST)
+    return np.asarray(image).any(axis=2)
 
 
 def _depth(subset: str) -> int:

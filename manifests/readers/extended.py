@@ -1,4 +1,4 @@
-"""Extended VGG-SS and Extended Flickr: pairs of a picture and a sound in which nothing visible sounds.
+"""Extended VGG-SS and Extended Flickr: pairs of an image and a sound in which nothing visible sounds.
 
 The csv (header video,audio,label; label always "non-sounding") lists the negatives only; the positives are the plain
 test set. A pair's name everywhere in this system is `<video>+<audio>`. The kind of a negative follows from the ids and
@@ -22,7 +22,7 @@ PAIR_SEPARATOR = "+"  # never part of a YouTube or Flickr id
 
 @dataclass(frozen=True)
 class Negative:
-    """The picture of one clip with the sound of another (or the same) one; `kind` is one of KINDS."""
+    """The image of one clip with the sound of another (or the same) one; `kind` is one of KINDS."""
 
     video: str
     audio: str

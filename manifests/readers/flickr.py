@@ -1,7 +1,7 @@
-"""Flickr-SoundNet annotations: one XML file per picture, several annotators, several boxes each.
+"""Flickr-SoundNet annotations: one XML file per image, several annotators, several boxes each.
 
 Read as six released parsers do: every child of the root is an annotator, every `bbox` below it a box whose first child
-is skipped and whose next four are integers xmin, ymin, xmax, ymax of a 256 x 256 picture. Other nodes are ignored; the
+is skipped and whose next four are integers xmin, ymin, xmax, ymax of a 256 x 256 image. Other nodes are ignored; the
 released parsers append an empty list for them and then fail. A pixel needs two boxes to count fully (`consensus`),
 whoever drew them.
 """
@@ -32,7 +32,7 @@ def read_flickr(folder: Path | str, ids: Sequence[str] | None = None, name: str 
     absent = [each for each in chosen if not (folder / f"{each}.xml").is_file()]
     if absent:
         shown = ", ".join(absent[:10])
-        raise InputError(f"{folder} lacks the annotation of {len(absent)} of {len(chosen)} listed pictures: {shown}.")
+        raise InputError(f"{folder} lacks the annotation of {len(absent)} of {len(chosen)} listed images: {shown}.")
     digest = hashlib.sha256()
     annotations = []
     for each in chosen:

@@ -1,6 +1,6 @@
-"""IS3 and VPO: composite pictures with one box per sounding object (SSLalignment, interactive localization).
+"""IS3 and VPO: composite images with one box per sounding object (SSLalignment, interactive localization).
 
-An IS3 name is `<object>_<object>_<id>_<target>`: one picture appears once per target, 6,480 entries for 3,240 pictures.
+An IS3 name is `<object>_<object>_<id>_<target>`: one image appears once per target, 6,480 entries for 3,240 images.
 The target need not equal an object literally (babylaughter -> baby).
 """
 

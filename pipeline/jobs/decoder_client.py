@@ -19,7 +19,7 @@ from functools import cache
 from typing import BinaryIO, cast
 
 from manifests.errors import WorkFailed
-from pipeline.jobs.decoder_process import Request, Settings
+from pipeline.jobs.decoder_process import DecodeRequest, Settings
 from pipeline.shards.record import Rejected
 
 START_SECONDS = 120.0  # imports from a cold, shared disk
@@ -72,7 +72,7 @@ class Decoder:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as this object
         self._served = 0
 
-    def decode(self, request: Request, timeout: float) -> dict[str, bytes]:
+    def decode(self, request: DecodeRequest, timeout: float) -> dict[str, bytes]:
         """The clip's record members by name. Raises Rejected, also for a crash and after `timeout` seconds."""
         for killed_before in (False, True):
             try:
@@ -85,7 +85,7 @@ class Decoder:
                     raise Rejected("decoder_crash", str(death)) from death
         raise AssertionError("unreachable: the second death is a verdict")
 
-    def _ask(self, request: Request, timeout: float) -> dict[str, bytes]:
+    def _ask(self, request: DecodeRequest, timeout: float) -> dict[str, bytes]:
         child = self._running()
         os.ftruncate(self._errors.fileno(), 0)
         deadline = time.monotonic() + timeout

@@ -48,9 +48,9 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Request:
+class DecodeRequest:
     """One clip to decode: its identity, `file` and the place inside it (see `pipeline.sources.listing.Clip`), and the
-    moment: seconds after the clip's start, "annotated" or "centre". With `sound`, another file, `file` is a picture."""
+    moment: seconds after the clip's start, "annotated" or "centre". With `audio`, another file, `file` is an image."""
 
     key: str
     source_id: str
@@ -63,7 +63,7 @@ class Request:
     offset: int | None
     size: int
     moment: float | str
-    sound: str | None = None
+    audio: str | None = None
 
     @property
     def is_compressed(self) -> bool:
@@ -81,7 +81,7 @@ def main() -> None:
     _answer(answers, {"ready": True})
     for line in sys.stdin.buffer:
         try:
-            members = make_record(Request(**json.loads(line)))
+            members = make_record(DecodeRequest(**json.loads(line)))
         except Rejected as verdict:
             _answer(answers, {"reason": verdict.reason, "message": verdict.message})
         except OSError as failure:
@@ -107,7 +107,7 @@ def _answer(answers: BinaryIO, header: Mapping[str, object], members: Mapping[st
 
 def record_maker(
     settings: Settings, unpacked: Callable[[], None] = lambda: None
-) -> Callable[[Request], dict[str, bytes]]:
+) -> Callable[[DecodeRequest], dict[str, bytes]]:
     """A function from request to the record's members by name (`pipeline.shards.record.MEMBERS`) and those of its
     companions (`pipeline.shards.companion`); it may raise Rejected. `unpacked` is called when a clip of a compressed
     archive was found in it, which may take long: all that lies before it is unpacked as well."""
@@ -124,26 +124,26 @@ def record_maker(
         check_proposals()
     reader = ClipReader()
 
-    def make(request: Request) -> dict[str, bytes]:
+    def make(request: DecodeRequest) -> dict[str, bytes]:
         options = DecodeOptions(moment=request.moment, short_side=settings.short_side, front_end=front_end)
         content, sha256 = reader.read(request)
         if request.is_compressed:
             unpacked()
-        sound: bytes | Path | None = None
-        if request.sound is None:
+        audio: bytes | Path | None = None
+        if request.audio is None:
             clip = decode(content, options)
         else:
-            sound, of_sound = reader.read(replace(request, file=request.sound))
+            audio, of_audio = reader.read(replace(request, file=request.audio))
             clip, sha256 = (
-                decode_pair(content, sound, options),
-                hashlib.sha256(f"{sha256}{of_sound}".encode()).hexdigest(),
+                decode_pair(content, audio, options),
+                hashlib.sha256(f"{sha256}{of_audio}".encode()).hexdigest(),
             )
         facts = _facts(request, clip) | {"source_sha256": sha256, "front_end": front_end.name}
         return {
             FRAME: encode_jpeg(clip.frame),
             FACTS: json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode(),
             SPECTROGRAM: encode_npy(spectrogram(clip.waveform, front_end)),
-            **companion_members(content, sound, clip, settings.companions, settings.short_side),
+            **companion_members(content, audio, clip, settings.companions, settings.short_side),
         }
 
     return make
@@ -159,7 +159,7 @@ def _warm_up(front_end: "FrontEnd") -> None:
     encode_jpeg(np.zeros((8, 8, 3), np.uint8))
 
 
-def _facts(request: Request, clip: "DecodedClip") -> dict[str, object]:
+def _facts(request: DecodeRequest, clip: "DecodedClip") -> dict[str, object]:
     """The `json` member, but for hash and front end."""
     height, width = clip.frame.shape[:2]
     return {
@@ -188,7 +188,7 @@ class ClipReader:
         self._archive: ForwardReader | None = None
         self._place = ("", -1)
 
-    def read(self, request: Request) -> tuple[bytes | Path, str]:
+    def read(self, request: DecodeRequest) -> tuple[bytes | Path, str]:
         """A clip's content (its path when too large to hold) and sha256; Rejected when it cannot be read."""
         if request.size == 0:
             raise Rejected("unreadable", "the file is empty (0 bytes)")
@@ -205,7 +205,7 @@ class ClipReader:
                 check_still_there(path)
             raise Rejected("unreadable", f"{type(error).__name__}: {error}") from error
 
-    def _content(self, request: Request) -> bytes | Path:
+    def _content(self, request: DecodeRequest) -> bytes | Path:
         path = place(request.file)
         if request.member is None:
             return self._local(path) if request.size > HELD_IN_MEMORY else path.read_bytes()
@@ -228,7 +228,7 @@ class ClipReader:
         return self._archive.read(position)
 
 
-def _slice(path: Place, request: Request) -> bytes:
+def _slice(path: Place, request: DecodeRequest) -> bytes:
     """A member of a plain tar."""
     assert request.offset is not None
     if isinstance(path, RemotePath):

@@ -44,6 +44,7 @@ PLAN_SCHEMA = pa.schema(
     ]
 )
 NAMES = ("path", "member", "sound")
+COLUMN_OF = {"audio": "sound"}  # where a column is not called as the field of a Clip
 REFUSAL_SCHEMA = pa.schema([("path", pa.string()), ("reason", pa.string()), ("message", pa.string())])
 FEWEST_CLIPS, MOST_CLIPS, SHARDS_WANTED = 64, 1000, 128
 
@@ -187,13 +188,13 @@ def save_head(plan: Plan, folder: Place) -> None:
 
 
 def _row(clip: Clip) -> dict[str, object]:
-    row = {field.name: getattr(clip, field.name) for field in fields(Clip)}
+    row = {COLUMN_OF.get(field.name, field.name): getattr(clip, field.name) for field in fields(Clip)}
     return row | {name: None if row[name] is None else os.fsencode(row[name]) for name in NAMES}
 
 
 def _clip(row: dict[str, object]) -> Clip:
-    names = {name: None if row[name] is None else os.fsdecode(row[name]) for name in NAMES}
-    return Clip(**(row | names))
+    row = row | {name: None if row[name] is None else os.fsdecode(row[name]) for name in NAMES}
+    return Clip(**{field.name: row[COLUMN_OF.get(field.name, field.name)] for field in fields(Clip)})
 
 
 def load_head(folder: Place) -> tuple[IngestOptions, tuple[Place, ...]]:
@@ -217,7 +218,7 @@ def check_same(plan: Plan, folder: Place, out: Place) -> None:
     options, _ = load_head(folder)
     differences = _option_differences(options, plan.options)
     if not differences and _head(folder)["sha256"] != plan.sha256:
-        differences = _clip_differences(folder, plan) or ["the clips lie in other places of the same archives"]
+        differences = _clip_differences(folder, plan)
     if differences:
         raise InputError(
             f"{out} was begun with other input: {'; '.join(differences)}. Repeat the first command to continue it, or "
@@ -231,8 +232,8 @@ def _option_differences(before: IngestOptions, now: IngestOptions) -> list[str]:
 
 
 def _clip_differences(folder: Place, plan: Plan) -> list[str]:
-    before = Counter(map(_identity, read_table(folder / "clips.parquet").to_pylist()))
-    now = Counter(_identity(_row(clip)) for clips in plan.shards for clip in clips)
+    rows_before, rows_now = read_table(folder / "clips.parquet").to_pylist(), [*map(_row, chain(*plan.shards))]
+    before, now = Counter(map(_identity, rows_before)), Counter(map(_identity, rows_now))
     gone, new = before - now, now - before
     changed = {path for path, *_ in gone} & {path for path, *_ in new}
     parts = [
@@ -243,7 +244,10 @@ def _clip_differences(folder: Place, plan: Plan) -> list[str]:
     refused = {tuple(row.values()) for row in read_table(folder / "refusals.parquet").to_pylist()}
     refused ^= {astuple(refusal) for refusal in plan.refusals}
     parts.append(_counted("refused inputs that differ", [path for path, *_ in refused]))
-    return [part for part in parts if part]
+    found = [part for part in parts if part]
+    if not found and list(map(_place, rows_before)) != list(map(_place, rows_now)):
+        found.append("the clips lie in other places of the same archives")
+    return found
 
 
 def _identity(row: dict[str, object]) -> tuple[str, ...]:
@@ -251,6 +255,10 @@ def _identity(row: dict[str, object]) -> tuple[str, ...]:
     path = b"!".join(part for part in map(row.get, NAMES) if part)
     rest = (str(row[name]) for name in ("root", "size", "key", "label", "split"))
     return path.decode("utf-8", "backslashreplace"), *rest
+
+
+def _place(row: dict[str, object]) -> tuple[object, ...]:
+    return row["key"], row["position"], row["offset"]
 
 
 def _counted(what: str, paths: list[str]) -> str:

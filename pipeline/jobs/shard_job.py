@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from pipeline.jobs.attempt_log import Journal, forget
 from pipeline.jobs.decoder_client import Decoder, shared_decoder
-from pipeline.jobs.decoder_process import Request, Settings
+from pipeline.jobs.decoder_process import DecodeRequest, Settings
 from pipeline.jobs.plan import IngestOptions, load_head, load_shard
 from pipeline.shards.companion import COMPANION_SCHEMA, companion_name, kind_of
 from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, MEMBERS, SPECTROGRAM, Member, Rejected
@@ -88,7 +88,7 @@ def is_whole(out: Place, shard: int) -> bool:
     """Whether a finished shard's files are those its marker speaks of.
 
     A worker that was thought lost may go on beside the one that took over. Both write the same bytes, unless one of
-    them met a timeout: then a tar of one and rows of the other would put pictures under wrong keys.
+    them met a timeout: then a tar of one and rows of the other would put images under wrong keys.
     """
     files = json.loads(marker_path(out, shard).read_bytes())["files"]
     return all((out / name).exists() and (out / name).stat().st_size == size for name, size in files.items())
@@ -169,13 +169,13 @@ class ShardJob:
             journal.interrupted()
             raise
 
-    def _request(self, clip: Clip) -> Request:
+    def _request(self, clip: Clip) -> DecodeRequest:
         root, moment = self.roots[clip.root], self.options.moment
         if clip.moment is not None:
             moment = clip.moment
         elif moment == "annotated" and not clip.start_known:
             moment = "centre"  # nobody annotated a moment of a clip that is not VGGSound's
-        return Request(
+        return DecodeRequest(
             key=clip.key,
             source_id=clip.source_id,
             label=clip.label,
@@ -187,7 +187,7 @@ class ShardJob:
             offset=clip.offset,
             size=clip.size,
             moment=moment,
-            sound=None if clip.sound is None else os.path.join(root, clip.sound),
+            audio=None if clip.audio is None else os.path.join(root, clip.audio),
         )
 
     def _publish(self, clips: list[Clip], tar: dict[str, object] | None) -> None:

@@ -11,23 +11,23 @@ from pathlib import Path
 from pipeline.media.decode import DecodedClip
 from pipeline.media.proposals import selective_search
 from pipeline.media.reader import MediaFile
-from pipeline.media.still import SoundFile
+from pipeline.media.still import AudioFile
 from pipeline.shards.codecs import encode_flac, encode_jpeg, encode_npy
 from pipeline.shards.companion import BOXES, FRAME_FACTS, WAVEFORM, WAVEFORM_FACTS, Wanted
 
 
 def companion_members(
-    content: bytes | Path, sound: bytes | Path | None, clip: DecodedClip, wanted: Wanted, short_side: int
+    content: bytes | Path, audio: bytes | Path | None, clip: DecodedClip, wanted: Wanted, short_side: int
 ) -> dict[str, bytes]:
-    """The members of all companions that are wanted, by name. `sound`: the second file of a clip without a video.
+    """The members of all companions that are wanted, by name. `audio`: the second file of a clip without a video.
 
     Raises Rejected as decoding does.
     """
     members: dict[str, bytes] = {}
     if wanted.audio_rate:
-        members |= _waveform(content if sound is None else sound, sound is not None, clip, wanted)
+        members |= _waveform(content if audio is None else audio, audio is not None, clip, wanted)
     if wanted.frames:
-        members |= _frames(content if sound is None else None, clip, wanted.frames, short_side)
+        members |= _frames(content if audio is None else None, clip, wanted.frames, short_side)
     if wanted.proposals:
         members[BOXES] = encode_npy(selective_search(clip.frame))
     return members
@@ -37,8 +37,8 @@ def _waveform(content: bytes | Path, apart: bool, clip: DecodedClip, wanted: Wan
     """What the recording has of the seconds around the moment: nothing is padded or repeated, the start is written."""
     start = max(0.0, clip.moment - wanted.audio_seconds / 2)
     end = min(clip.duration, clip.moment + wanted.audio_seconds / 2)
-    with SoundFile(content) if apart else MediaFile(content) as media:
-        span = media.sound_between(start, wanted.audio_rate, round((end - start) * wanted.audio_rate))
+    with AudioFile(content) if apart else MediaFile(content) as media:
+        span = media.audio_between(start, wanted.audio_rate, round((end - start) * wanted.audio_rate))
     samples = span.samples[span.first : span.last]
     facts = {
         "rate": wanted.audio_rate,
@@ -49,14 +49,14 @@ def _waveform(content: bytes | Path, apart: bool, clip: DecodedClip, wanted: Wan
 
 
 def _frames(content: bytes | Path | None, clip: DecodedClip, count: int, short_side: int) -> dict[str, bytes]:
-    """`count` pictures in the middles of equal parts of the clip; a clip without a video has its one picture."""
+    """`count` images in the middles of equal parts of the clip; a clip without a video has its one image."""
     if content is None:
-        seconds, pictures = [clip.moment], [clip.frame]
+        seconds, images = [clip.moment], [clip.frame]
     else:
         with MediaFile(content) as media:
-            shown = [media.picture_at((part + 0.5) * clip.duration / count, short_side) for part in range(count)]
-        seconds, pictures = [picture.seconds for picture in shown], [picture.pixels for picture in shown]
-    members = {f"frames.{number:03d}.jpg": encode_jpeg(pixels) for number, pixels in enumerate(pictures)}
+            shown = [media.frame_at((part + 0.5) * clip.duration / count, short_side) for part in range(count)]
+        seconds, images = [image.seconds for image in shown], [image.pixels for image in shown]
+    members = {f"frames.{number:03d}.jpg": encode_jpeg(pixels) for number, pixels in enumerate(images)}
     return members | {FRAME_FACTS: _json({"seconds": [round(each, 6) for each in seconds]})}
 
 

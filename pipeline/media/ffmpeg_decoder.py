@@ -1,7 +1,7 @@
 """The second decoder: the promise of `media.decode_clip` kept by the ffmpeg binary, through an ffmpeg-python graph.
 
 For files or machines on which the fast decoder is not wanted, and as its independent check. One call per clip: the
-file is given twice, each time with its own seek, once for the picture and once for the sound. The header's facts
+file is given twice, each time with its own seek, once for the image and once for the sound. The header's facts
 (duration, streams, channels) come from `media_file`, as the binary has no machine-readable way to tell them; which
 frame is shown at the moment, its orientation and its shape are ffmpeg's own answer.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 import ffmpeg
 import numpy as np
 
+from pipeline.media.audio import MARGIN, AudioSpan
 from pipeline.media.decode import (
     DecodedClip,
     DecodeOptions,
@@ -21,21 +22,20 @@ from pipeline.media.decode import (
     choose_moment,
     comparison_moment,
     is_static,
-    sound_start,
+    span_start,
 )
 from pipeline.media.ffmpeg import FfmpegFailed, FfmpegTimeout, file_input, run_logged
-from pipeline.media.picture import whole_pixels
-from pipeline.media.reader import CLOCK_SLACK, Facts, MediaFile, Picture
-from pipeline.media.sound import MARGIN, Sound
+from pipeline.media.image import whole_pixels
+from pipeline.media.reader import CLOCK_SLACK, Facts, MediaFile, ShownFrame
 from pipeline.shards.record import Rejected
 
 CONTENT = "content"  # the clip's name inside the scratch folder: its own may hold what no command line can
-LOOK_BACK = 0.2  # seconds before a moment in which its picture is first looked for
+LOOK_BACK = 0.2  # seconds before a moment in which its image is first looked for
 _SCALING = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # as media_picture.SCALING
 _TIME_BASE = r"\[showinfo@{name} .*config in time_base: (\d+)/(\d+)"
-_PICTURE = r"\[showinfo@{name} .* pts: *(-?\d+) .* sar:(\d+)/(\d+) s:(\d+)x(\d+)"
-_SOUND = re.compile(r"\[ashowinfo@sound .* n:0 pts:(-?\d+) .* rate:(\d+)")
-_BROKEN_PICTURE = re.compile(r"\[vist#.*Error submitting packet to decoder: (.*)")
+_IMAGE = r"\[showinfo@{name} .* pts: *(-?\d+) .* sar:(\d+)/(\d+) s:(\d+)x(\d+)"
+_AUDIO = re.compile(r"\[ashowinfo@sound .* n:0 pts:(-?\d+) .* rate:(\d+)")
+_BROKEN_IMAGE = re.compile(r"\[vist#.*Error submitting packet to decoder: (.*)")
 
 
 def decode_clip_ffmpeg(
@@ -50,9 +50,9 @@ def decode_clip_ffmpeg(
             Path(folder, CONTENT).write_bytes(content)
         else:
             Path(folder, CONTENT).symlink_to(content.absolute())
-        picture, other, sound = _Call(Path(folder), facts, moment, options, timeout).decode()
-    check_complete(facts, moment, picture.data_end, sound, options)
-    return assemble(facts, moment, picture, sound, is_static(picture.pixels, other.pixels), options)
+        image, other, audio = _Call(Path(folder), facts, moment, options, timeout).decode()
+    check_complete(facts, moment, image.data_end, audio, options)
+    return assemble(facts, moment, image, audio, is_static(image.pixels, other.pixels), options)
 
 
 class _Call:
@@ -64,43 +64,43 @@ class _Call:
     def __init__(self, scratch: Path, facts: Facts, moment: float, options: DecodeOptions, timeout: float) -> None:
         self.scratch, self.facts, self.options, self.timeout = scratch, facts, options, timeout
         self.moments = {"moment": moment, "other": comparison_moment(moment, facts.duration)}
-        self.sound_from = sound_start(moment, options)
+        self.audio_from = span_start(moment, options)
 
-    def decode(self) -> tuple[Picture, Picture, Sound]:
-        """The picture at the moment, the one to compare it with, the sound.
+    def decode(self) -> tuple[ShownFrame, ShownFrame, AudioSpan]:
+        """The image at the moment, the one to compare it with, the sound.
 
         The first run seeks. Where that missed something (a long pause, an inexact index, sound that the seek skipped)
         a second one decodes from the beginning, and takes the first frame when even that is shown after the moment.
         """
         early = max(0.0, min(self.moments.values()) - LOOK_BACK)
-        sound_early = max(0.0, self.sound_from - MARGIN)
-        failure = "ffmpeg decodes no picture"
-        for picture_seek, sound_seek in ((early, sound_early), (None, None)):
+        audio_early = max(0.0, self.audio_from - MARGIN)
+        failure = "ffmpeg decodes no image"
+        for image_seek, audio_seek in ((early, audio_early), (None, None)):
             try:
-                log = self._run(picture_seek, sound_seek)
+                log = self._run(image_seek, audio_seek)
             except FfmpegFailed as error:  # also how it ends when an output got no frame
                 failure = str(error)
                 continue
-            picture, other = (self._read_picture(name, log) for name in self.moments)
-            sound_begun = self._sound_begun(log)
-            late_sound = sound_begun is None or sound_begun > max(sound_early, self.facts.audio_start) + MARGIN
-            if picture is not None and other is not None and (picture_seek is None or not late_sound):
-                return picture, other, self._read_sound(sound_begun)
+            image, other = (self._read_image(name, log) for name in self.moments)
+            audio_begun = self._audio_begun(log)
+            late_audio = audio_begun is None or audio_begun > max(audio_early, self.facts.audio_start) + MARGIN
+            if image is not None and other is not None and (image_seek is None or not late_audio):
+                return image, other, self._read_audio(audio_begun)
         raise Rejected("corrupt", failure)
 
-    def _run(self, picture_seek: float | None, sound_seek: float | None) -> str:
-        picture_end = max(self.moments.values()) + LOOK_BACK
-        video = self._input(picture_seek, picture_end)[str(self.facts.video_index)].filter_multi_output("split", 2)
-        look_back = None if picture_seek is None else LOOK_BACK
-        pictures = [self._picture_output(video[place], name, look_back) for place, name in enumerate(self.moments)]
-        sound_end = self.sound_from + self.options.front_end.seconds + MARGIN
-        sound = self._sound_output(self._input(sound_seek, sound_end)[str(self.facts.audio_index)])
+    def _run(self, image_seek: float | None, audio_seek: float | None) -> str:
+        image_end = max(self.moments.values()) + LOOK_BACK
+        video = self._input(image_seek, image_end)[str(self.facts.video_index)].filter_multi_output("split", 2)
+        look_back = None if image_seek is None else LOOK_BACK
+        images = [self._image_output(video[place], name, look_back) for place, name in enumerate(self.moments)]
+        audio_end = self.audio_from + self.options.front_end.seconds + MARGIN
+        audio = self._audio_output(self._input(audio_seek, audio_end)[str(self.facts.audio_index)])
         try:
-            _, log = run_logged(ffmpeg.merge_outputs(*pictures, sound), timeout=self.timeout)
+            _, log = run_logged(ffmpeg.merge_outputs(*images, audio), timeout=self.timeout)
         except FfmpegTimeout as error:
             raise Rejected("timeout", str(error)) from error
-        if broken := _BROKEN_PICTURE.search(log):
-            raise Rejected("corrupt", f"the picture cannot be decoded: {broken[1]}")
+        if broken := _BROKEN_IMAGE.search(log):
+            raise Rejected("corrupt", f"the image cannot be decoded: {broken[1]}")
         return log
 
     def _input(self, seek: float | None, end: float) -> ffmpeg.Stream:
@@ -109,7 +109,7 @@ class _Call:
         kind = self.facts.format.split(",")[0]
         return file_input(self.scratch / CONTENT, format=kind, protocol_whitelist="file,pipe", **part)
 
-    def _picture_output(self, video: ffmpeg.Stream, name: str, look_back: float | None) -> ffmpeg.Stream:
+    def _image_output(self, video: ffmpeg.Stream, name: str, look_back: float | None) -> ffmpeg.Stream:
         """Every frame from `look_back` seconds before the moment to it, or the first and all up to it, reported,
         reduced and written over the one before: what stays is the frame presented at the moment."""
         moment = self.facts.zero + self.moments[name] + CLOCK_SLACK
@@ -126,11 +126,11 @@ class _Call:
         options = {"format": "image2", "update": 1, "c:v": "rawvideo", "fps_mode": "passthrough", "threads": 1}
         return ffmpeg.output(frames, f"file:{self.scratch / name}", copyts=None, **options)
 
-    def _sound_output(self, stream: ffmpeg.Stream) -> ffmpeg.Stream:
+    def _audio_output(self, stream: ffmpeg.Stream) -> ffmpeg.Stream:
         """Mono at the front end's rate from a margin before the span on; a late start and holes become silence."""
         rate = self.options.front_end.sample_rate
-        begin = f"{self.facts.zero + self.sound_from - MARGIN:.6f}"
-        sound = (
+        begin = f"{self.facts.zero + self.audio_from - MARGIN:.6f}"
+        audio = (
             stream.filter("atrim", start=begin, duration=f"{self.options.front_end.seconds + 2 * MARGIN:.6f}")
             .filter("ashowinfo@sound")
             .filter("asetpts", f"PTS-({begin})/TB")
@@ -138,13 +138,13 @@ class _Call:
             .filter("aformat", sample_fmts="flt", channel_layouts="mono")
             .filter("apad", whole_len=1)  # an output without any sample would fail the whole call
         )
-        return ffmpeg.output(sound, f"file:{self.scratch / 'sound'}", format="f32le", threads=1)
+        return ffmpeg.output(audio, f"file:{self.scratch / 'sound'}", format="f32le", threads=1)
 
-    def _read_picture(self, name: str, log: str) -> Picture | None:
+    def _read_image(self, name: str, log: str) -> ShownFrame | None:
         """The frame that was written, with the time and shape that its `showinfo` reported last."""
         content = _content(self.scratch / name)
         base = re.search(_TIME_BASE.format(name=name), log)
-        frames = re.findall(_PICTURE.format(name=name), log)
+        frames = re.findall(_IMAGE.format(name=name), log)
         if not content or base is None or not frames:
             return None
         pts, aspect_width, aspect_height, stored_width, height = map(int, frames[-1])
@@ -152,7 +152,7 @@ class _Call:
         side = self.options.short_side
         scale = min(1.0, side / min(width, height)) if side else 1.0
         seconds = pts * int(base[1]) / int(base[2]) - self.facts.zero
-        return Picture(
+        return ShownFrame(
             pixels=np.frombuffer(content, np.uint8).reshape(whole_pixels(height * scale), -1, 3),
             seconds=seconds,
             source_width=whole_pixels(width),
@@ -162,22 +162,22 @@ class _Call:
             calm=True,
         )
 
-    def _sound_begun(self, log: str) -> float | None:
-        first = _SOUND.search(log)
+    def _audio_begun(self, log: str) -> float | None:
+        first = _AUDIO.search(log)
         return int(first[1]) / int(first[2]) - self.facts.zero if first else None
 
-    def _read_sound(self, begun: float | None) -> Sound:
+    def _read_audio(self, begun: float | None) -> AudioSpan:
         rate, count = self.options.front_end.sample_rate, self.options.front_end.samples
         written = np.frombuffer(_content(self.scratch / "sound"), "<f4")
         if begun is None or not len(written):
-            return Sound(np.zeros(count, np.float32), 0, 0, hole=0.0, errors=0, data_end=self.sound_from)
+            return AudioSpan(np.zeros(count, np.float32), 0, 0, hole=0.0, errors=0, data_end=self.audio_from)
         written = written[round(MARGIN * rate) :]
         last = min(count, len(written))
-        first = min(last, max(0, round((begun - self.sound_from) * rate)))
+        first = min(last, max(0, round((begun - self.audio_from) * rate)))
         samples = np.zeros(count, np.float32)
         samples[first:last] = written[first:last]
-        data_end = self.sound_from + last / rate if last < count else None
-        return Sound(samples, first, last, hole=0.0, errors=0, data_end=data_end)
+        data_end = self.audio_from + last / rate if last < count else None
+        return AudioSpan(samples, first, last, hole=0.0, errors=0, data_end=data_end)
 
 
 def _content(path: Path) -> bytes:

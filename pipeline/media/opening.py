@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import av
 
-from pipeline.media.picture import MAX_PIXELS
+from pipeline.media.image import MAX_PIXELS
 
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 

@@ -24,11 +24,11 @@ def check_proposals() -> None:
         ) from error
 
 
-def selective_search(picture: "np.ndarray") -> "np.ndarray":
-    """uint8 (H, W, 3) RGB -> float32 (n, 4): x1, y1, x2, y2 as fractions of the picture, at most 2000, best first.
+def selective_search(image: "np.ndarray") -> "np.ndarray":
+    """uint8 (H, W, 3) RGB -> float32 (n, 4): x1, y1, x2, y2 as fractions of the image, at most 2000, best first.
 
     Selective Search (Uijlings et al., IJCV 2013), OpenCV's fast setting. It ranks with the C library's random numbers,
-    so these start anew for every picture.
+    so these start anew for every image.
     """
     import cv2
     import numpy as np
@@ -37,9 +37,9 @@ def selective_search(picture: "np.ndarray") -> "np.ndarray":
     cv2.setNumThreads(1)
     ctypes.CDLL(None).srand(0)
     search = segmentation.createSelectiveSearchSegmentation()
-    search.setBaseImage(np.ascontiguousarray(picture[:, :, ::-1]))
+    search.setBaseImage(np.ascontiguousarray(image[:, :, ::-1]))
     search.switchToSelectiveSearchFast()
     boxes = np.asarray(search.process(), np.float32).reshape(-1, 4)[:MOST_PROPOSALS]
     boxes[:, 2:] += boxes[:, :2]
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     return boxes / np.array([width, height, width, height], np.float32)

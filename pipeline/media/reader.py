@@ -1,4 +1,4 @@
-"""One open media file: its facts, the picture shown at a moment, the sound of a span. PyAV, in process, one thread.
+"""One open media file: its facts, the image shown at a moment, the sound of a span. PyAV, in process, one thread.
 
 `media.decode_clip` composes a clip from these; the second decoder takes its facts from here too. All times are seconds
 on the presented timeline: zero is where the container starts to play, after edit lists and start offsets. Only what a
@@ -17,16 +17,16 @@ import av
 import numpy as np
 from av.stream import Discard, Disposition
 
+from pipeline.media.audio import AudioCollector, AudioSpan, check_rate
+from pipeline.media.image import MAX_PIXELS, Run, check_size, decode_all, decode_packet, read_run, upright
 from pipeline.media.opening import nameless, open_container
-from pipeline.media.picture import MAX_PIXELS, Run, check_size, decode_all, decode_packet, read_run, upright
-from pipeline.media.sound import Sound, SoundSpan, check_rate
 from pipeline.shards.record import Rejected
 from pipeline.storage.failures import is_machines_fault
 
 CLOCK_SLACK = 1e-5  # containers count microseconds: a frame at 5.0 s is one at or before 5.0 s
 SEEK_LEADS = (0.0, 2.0, 10.0)  # how many seconds early to look for a keyframe before starting at the beginning
 LOST_SECONDS = 0.5  # the data may end that much before the container says they do
-SOUND_PREROLL = 0.25  # seconds decoded before a span and thrown away: codecs carry state from packet to packet
+AUDIO_PREROLL = 0.25  # seconds decoded before a span and thrown away: codecs carry state from packet to packet
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """The picture presented at a moment, uint8 (H, W, 3) RGB, upright, with square pixels.
+class ShownFrame:
+    """The image presented at a moment, uint8 (H, W, 3) RGB, upright, with square pixels.
 
     `seconds` is when its presentation began; `source_width` and `source_height` are its upright size before it was
-    reduced; `data_end` is where the last picture ends when the data stop before the moment, else None; `calm` says
-    that so few bits are spent around the moment that the picture may be standing still.
+    reduced; `data_end` is where the last image ends when the data stop before the moment, else None; `calm` says
+    that so few bits are spent around the moment that the image may be standing still.
     """
 
     pixels: np.ndarray
@@ -107,9 +107,9 @@ class MediaFile:
         self._bytes.close()
 
     def _choose_streams(self) -> None:
-        """The first moving picture (cover art is none) and the first sound, whatever else the file carries."""
+        """The first moving image (cover art is none) and the first sound, whatever else the file carries."""
         moving = [stream for stream in self._container.streams.video if not _is_cover_art(stream)]
-        self._video = first_decodable(moving, "no_video", "moving picture")
+        self._video = first_decodable(moving, "no_video", "moving image")
         self._audio = first_decodable(list(self._container.streams.audio), "no_audio", "sound")
         check_size(self._video.codec_context.width, self._video.codec_context.height)
         check_rate(self._audio.codec_context.sample_rate)
@@ -188,8 +188,8 @@ class MediaFile:
         self._close()
         self._open()
 
-    def picture_at(self, seconds: float, short_side: int = 0) -> Picture:
-        """The last picture whose presentation starts at or before `seconds`; the first one when there is none.
+    def frame_at(self, seconds: float, short_side: int = 0) -> ShownFrame:
+        """The last image whose presentation starts at or before `seconds`; the first one when there is none.
 
         short_side: pixels to which the shorter side is reduced; 0 keeps the size, and nothing is ever enlarged.
         """
@@ -203,10 +203,10 @@ class MediaFile:
                 frame = decode_packet(self._video.codec_context, run, wanted)
                 if frame is None:
                     break
-                return self._picture(frame, self._seconds(self._video, frame.pts), run, short_side)
-        return self._picture_by_full_decode(seconds, short_side)
+                return self._image(frame, self._seconds(self._video, frame.pts), run, short_side)
+        return self._frame_by_full_decode(seconds, short_side)
 
-    def _picture_by_full_decode(self, seconds: float, short_side: int) -> Picture:
+    def _frame_by_full_decode(self, seconds: float, short_side: int) -> ShownFrame:
         """The slow way, for packets without times and frames that are not shown when their packet says."""
         self._rewind(None, None)
         shown: tuple[float, av.VideoFrame] | None = None
@@ -214,27 +214,27 @@ class MediaFile:
         for number, frame in enumerate(decode_all(self._video.codec_context, self._packets(self._video))):
             start = number * frame_seconds if frame.pts is None else self._seconds(self._video, frame.pts)
             if shown and start > seconds + CLOCK_SLACK:
-                return self._picture(shown[1], shown[0], None, short_side)
+                return self._image(shown[1], shown[0], None, short_side)
             shown = start, frame
         if shown is None:
-            raise Rejected("no_video", "its video stream holds no picture")
-        return self._picture(shown[1], shown[0], None, short_side, data_end=shown[0] + frame_seconds)
+            raise Rejected("no_video", "its video stream holds no image")
+        return self._image(shown[1], shown[0], None, short_side, data_end=shown[0] + frame_seconds)
 
-    def _picture(
+    def _image(
         self, frame: av.VideoFrame, start: float, run: Run | None, short_side: int, data_end: float | None = None
-    ) -> Picture:
+    ) -> ShownFrame:
         aspect = self._video.sample_aspect_ratio or self._video.codec_context.sample_aspect_ratio
         pixels, (width, height) = upright(frame, aspect, short_side)
         calm = run is None or run.is_calm(1 / float(self._video.time_base), frame.width * frame.height)
         if run is not None and not run.passed and run.end is not None:
             data_end = self._seconds(self._video, run.end)
-        return Picture(pixels, start, width, height, data_end, calm)
+        return ShownFrame(pixels, start, width, height, data_end, calm)
 
-    def sound_between(self, start: float, rate: int, count: int) -> Sound:
+    def audio_between(self, start: float, rate: int, count: int) -> AudioSpan:
         """`count` mono samples at `rate` Hz from `start` on; what lies outside the recording is zero."""
         for lead in (*SEEK_LEADS, None):
-            self._rewind(self._audio, None if lead is None else start - SOUND_PREROLL - lead)
-            span = SoundSpan(start, count / rate)
+            self._rewind(self._audio, None if lead is None else start - AUDIO_PREROLL - lead)
+            span = AudioCollector(start, count / rate)
             self._fill(span)
             if span.begun is not None and span.begun <= max(start, self.facts.audio_start):
                 return span.resampled(rate, count)
@@ -243,7 +243,7 @@ class MediaFile:
             raise Rejected(reason, f"its sound stream gives no sound ({span.errors} packets fail to decode)")
         return span.resampled(rate, count)
 
-    def _fill(self, span: SoundSpan) -> None:
+    def _fill(self, span: AudioCollector) -> None:
         for packet in self._packets(self._audio):
             try:
                 frames = self._audio.codec_context.decode(packet if packet.size else None)

@@ -1,8 +1,8 @@
-"""A picture and a sound that lie apart become one clip: the promise of `media.decode_clip` without a video.
+"""An image and a sound that lie apart become one clip: the promise of `media.decode_clip` without a video.
 
 The moment is one of the sound: the same rule chooses it, so that ten seconds of a VGGSound clip are taken around 5.0 s
-and a sound that was cut to three seconds is taken whole. When the picture was taken is only known where the corpus
-says so. A single picture cannot be told to stand still, so `static` is never flagged.
+and a sound that was cut to three seconds is taken whole. When the image was taken is only known where the corpus
+says so. A single image cannot be told to stand still, so `static` is never flagged.
 """
 
 import io
@@ -15,9 +15,9 @@ import av
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.media.decode import DecodedClip, DecodeOptions, assemble, check_complete, choose_moment, sound_start
-from pipeline.media.picture import check_size, upright
-from pipeline.media.reader import LOST_SECONDS, Facts, MediaFile, Picture, first_decodable
+from pipeline.media.decode import DecodedClip, DecodeOptions, assemble, check_complete, choose_moment, span_start
+from pipeline.media.image import check_size, upright
+from pipeline.media.reader import LOST_SECONDS, Facts, MediaFile, ShownFrame, first_decodable
 from pipeline.shards.record import Rejected
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
@@ -25,19 +25,19 @@ STREAMED_RIFF = 0xFFFF0000  # what a writer that could not go back left as the s
 GUESSING_FORMATS = ("mp3", "aac")  # their headers state no length, so it is estimated from the first frames
 
 
-def decode_pair(picture: bytes | Path, sound: bytes | Path, options: DecodeOptions = DecodeOptions()) -> DecodedClip:
-    """Decode one picture and its sound. Raises Rejected with its verdict, the sound's first."""
-    with SoundFile(sound) as media:
+def decode_pair(image: bytes | Path, audio: bytes | Path, options: DecodeOptions = DecodeOptions()) -> DecodedClip:
+    """Decode one image and its sound. Raises Rejected with its verdict, the sound's first."""
+    with AudioFile(audio) as media:
         facts = media.facts
         moment = choose_moment(facts.duration, options)
         front_end = options.front_end
-        span = media.sound_between(sound_start(moment, options), front_end.sample_rate, front_end.samples)
+        span = media.audio_between(span_start(moment, options), front_end.sample_rate, front_end.samples)
     check_complete(facts, moment, None, span, options)
-    return assemble(facts, moment, read_picture(picture, moment, options.short_side), span, False, options)
+    return assemble(facts, moment, read_image(image, moment, options.short_side), span, False, options)
 
 
-def read_picture(content: bytes | Path, moment: float, short_side: int) -> Picture:
-    """A picture file as if it were presented at `moment`: upright, RGB, never enlarged. Raises Rejected."""
+def read_image(content: bytes | Path, moment: float, short_side: int) -> ShownFrame:
+    """An image file as if it were presented at `moment`: upright, RGB, never enlarged. Raises Rejected."""
     try:
         with _opened(content) as handle, _without_warnings(), Image.open(handle, formats=FORMATS) as image:
             check_size(*image.size)
@@ -45,11 +45,11 @@ def read_picture(content: bytes | Path, moment: float, short_side: int) -> Pictu
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Rejected("too_large", str(error)) from error
     except UnidentifiedImageError as error:
-        raise Rejected("unreadable", "it is no picture") from error
+        raise Rejected("unreadable", "it is no image") from error
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged JPEG and PNG data
-        raise Rejected("corrupt", f"the picture cannot be decoded: {error}") from error
+        raise Rejected("corrupt", f"the image cannot be decoded: {error}") from error
     reduced, (width, height) = upright(av.VideoFrame.from_ndarray(pixels, format="rgb24"), None, short_side)
-    return Picture(reduced, moment, width, height, data_end=None, calm=False)
+    return ShownFrame(reduced, moment, width, height, data_end=None, calm=False)
 
 
 def _opened(content: bytes | Path) -> BinaryIO:
@@ -57,12 +57,12 @@ def _opened(content: bytes | Path) -> BinaryIO:
 
 
 def _without_warnings() -> warnings.catch_warnings:
-    """Pillow warns of a picture before it refuses one twice that large: both are too large here."""
+    """Pillow warns of an image before it refuses one twice that large: both are too large here."""
     return warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning)
 
 
-class SoundFile(MediaFile):
-    """A file of which only the sound is wanted: it may have no picture, and cover art is none."""
+class AudioFile(MediaFile):
+    """A file of which only the sound is wanted: it may have no image, and cover art is none."""
 
     def _choose_streams(self) -> None:
         self._audio = first_decodable(list(self._container.streams.audio), "no_audio", "sound")

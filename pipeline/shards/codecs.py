@@ -29,8 +29,8 @@ def decode_image(content: bytes) -> "np.ndarray":
     import numpy as np
     from PIL import Image
 
-    with Image.open(io.BytesIO(content)) as picture:
-        return np.asarray(picture.convert("RGB"))
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def encode_npy(array: "np.ndarray") -> bytes:

@@ -1,4 +1,4 @@
-"""What only some methods need, kept beside the shards: the waveform with its context, more pictures, box proposals,
+"""What only some methods need, kept beside the shards: the waveform with its context, more images, box proposals,
 and where a corpus has them, its boxes and masks (`pipeline.annotate`).
 
 Each kind goes to tars of its own, in the order of the shards (`context-000000.tar` beside `shard-000000.tar`), and to a
@@ -35,8 +35,8 @@ COMPANION_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which companions are made. Waveform: Hz, and at most so many seconds around the moment (rate 0: none); pictures
-    spread over the clip (0: none); whether box proposals are searched for in the stored picture."""
+    """Which companions are made. Waveform: Hz, and at most so many seconds around the moment (rate 0: none); images
+    spread over the clip (0: none); whether box proposals are searched for in the stored image."""
 
     audio_rate: int = 0
     audio_seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""Reading what lies beside the shards: waveforms, further pictures, proposals, annotations, by manifest row.
+"""Reading what lies beside the shards: waveforms, further images, proposals, annotations, by manifest row.
 
 Reached as `store.companions`; `pipeline.shards.companion` says what there is and how it is made. A method that needs
 one that was not made learns which flag of `pipeline ingest` makes it.
@@ -58,13 +58,13 @@ class Companions:
         return Waveform(decode_flac(self._read(CONTEXT, row, WAVEFORM)), facts["rate"], facts["start"])
 
     def frames(self, row: int) -> list[tuple[float, "np.ndarray"]]:
-        """Pictures spread over the clip, uint8 (H, W, 3) RGB, each with its presentation time (`--frames N`)."""
+        """Images spread over the clip, uint8 (H, W, 3) RGB, each with its presentation time (`--frames N`)."""
         seconds = json.loads(self._read(FRAMES, row, FRAME_FACTS))["seconds"]
         names = [f"frames.{number:03d}.jpg" for number in range(len(seconds))]
         return [(at, decode_image(self._read(FRAMES, row, name))) for at, name in zip(seconds, names, strict=True)]
 
     def proposals(self, row: int) -> "np.ndarray":
-        """float32 (n, 4): x1, y1, x2, y2 as fractions of the picture, best first (`--proposals`)."""
+        """float32 (n, 4): x1, y1, x2, y2 as fractions of the image, best first (`--proposals`)."""
         return decode_npy(self._read(PROPOSALS, row, BOXES))
 
     def truth(self, row: int) -> Annotation | None:

@@ -43,7 +43,7 @@ REJECT_SCHEMA = pa.schema(
 SILENT, STATIC, SHORT, TILED, PADDED = "silent", "static", "short", "tiled", "padded"
 FLAGS = {
     SILENT: "the three seconds of sound are digital silence",
-    STATIC: "the picture does not change around the moment",
+    STATIC: "the image does not change around the moment",
     SHORT: "the clip is shorter than the spectrogram's three seconds",
     TILED: "sound was repeated to fill the three seconds",
     PADDED: "part of the three seconds has no sound and was left silent",
@@ -51,10 +51,10 @@ FLAGS = {
 
 REASONS = {
     "unreadable": "no decoder opens the file",
-    "no_video": "the file has no moving picture",
+    "no_video": "the file has no moving image",
     "no_audio": "the file has no sound",
     "corrupt": "decoding fails at the moment that is needed",
-    "too_large": "its picture is larger than any this project decodes",
+    "too_large": "its image is larger than any this project decodes",
     "too_short": "shorter than the shortest clip accepted",
     "decoder_crash": "the decoder took its process down",
     "timeout": "decoding did not end within the time allowed",

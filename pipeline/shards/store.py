@@ -135,7 +135,7 @@ class ShardStore:
 
     @cached_property
     def companions(self) -> Companions:
-        """Waveforms, further pictures and proposals, where ingest was asked to make them."""
+        """Waveforms, further images and proposals, where ingest was asked to make them."""
         return Companions(self.folder, self.keys, self.content)
 
     def content(self, shard: str, offset: int, size: int) -> bytes:

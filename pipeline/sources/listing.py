@@ -1,7 +1,7 @@
 """What lies in a source folder: every clip in it, every file that must be refused, every label list beside it.
 
 The first step of ingest and all of `pipeline inspect SRC`. The walk trusts no folder name: any file with a video's
-suffix, loose or inside a tar, is a clip; its stem decides key and layout; loose pictures and sounds that belong
+suffix, loose or inside a tar, is a clip; its stem decides key and layout; loose images and audio that belong
 together are one too (`pipeline.sources.frames_and_audio`). Names are data: leading dashes, newlines and bytes that are
 not UTF-8 pass unharmed; links out of the tree are refused.
 """
@@ -17,7 +17,7 @@ from manifests.errors import InputError
 from manifests.keys import parse_clip_name
 from manifests.readers.label_lists import SPLIT_WORDS
 from pipeline.sources.archives import is_archive, is_compressed, list_members
-from pipeline.sources.frames_and_audio import PICTURE_SUFFIXES, SOUND_SUFFIXES, Apart, Pair, base_name, pair_up
+from pipeline.sources.frames_and_audio import AUDIO_SUFFIXES, IMAGE_SUFFIXES, Apart, Pair, base_name, pair_up
 from pipeline.sources.walk import Refusal, Tree, readable, tree_of
 from pipeline.storage.remote import Place, StorageLost
 
@@ -41,7 +41,7 @@ class Clip:
     Inside an archive `member` names the file, `position` and `offset` its place
     (`pipeline.sources.archives.ArchiveMember`). `size` counts bytes of the clip; `start_known` tells VGGSound-style
     names; label and split come from the folders `<split>/<class>/` and are overruled by a label list. Without a video
-    `path` is a picture, `sound` the path of its sound, and `moment` the picture's time in that sound (seconds, None
+    `path` is an image, `audio` the path of its sound, and `moment` the image's time in that sound (seconds, None
     when unknown).
     """
 
@@ -57,15 +57,15 @@ class Clip:
     offset: int | None = None
     label: str | None = None
     split: str | None = None
-    sound: str | None = None
+    audio: str | None = None
     moment: float | None = None
 
     @property
     def display(self) -> str:
-        """Path for people and tables: `archive.tar!member` inside an archive, `picture + sound` where these lie apart,
+        """Path for people and tables: `archive.tar!member` inside an archive, `image + audio` where these lie apart,
         bytes that are not UTF-8 escaped."""
-        if self.sound is not None:
-            return readable(f"{self.path} + {self.sound}")
+        if self.audio is not None:
+            return readable(f"{self.path} + {self.audio}")
         return readable(self.path if self.member is None else f"{self.path}!{self.member}")
 
     @property
@@ -125,12 +125,12 @@ def _nothing_found(root: Place, listing: Listing) -> str:
     met = ", ".join(f"{count} {suffix}" for suffix, count in listing.others.most_common(8))
     if listing.archives:
         return (
-            f"The source folder {root} holds no video, neither loose nor in its tar files, only: {met}. Pictures and "
+            f"The source folder {root} holds no video, neither loose nor in its tar files, only: {met}. Images and "
             "sounds are read from folders: unpack them first."
         )
     return (
         f"The source folder {root} holds no video and no tar file, only: {met}. ingest reads "
-        f"{' '.join(sorted(MEDIA_SUFFIXES))} in any folder depth, loose or inside tar archives, and pictures that have "
+        f"{' '.join(sorted(MEDIA_SUFFIXES))} in any folder depth, loose or inside tar archives, and images that have "
         "a sound of the same name."
     )
 
@@ -165,10 +165,10 @@ def _add_file(listing: Listing, number: int, tree: Tree, relative: str, apart: A
     elif suffix in MEDIA_SUFFIXES:
         folders = path.parts[:-1]
         listing.clips.append(_clip(path.stem, folders, root=number, path=relative, size=tree.size_of(relative)))
-    elif suffix in SOUND_SUFFIXES:
-        apart.sounds.append(relative)
-    elif suffix in PICTURE_SUFFIXES:
-        apart.add_picture(relative)
+    elif suffix in AUDIO_SUFFIXES:
+        apart.audio_files.append(relative)
+    elif suffix in IMAGE_SUFFIXES:
+        apart.add_image(relative)
     else:
         listing.others[suffix or "(no suffix)"] += 1
         if len(path.parts) == 1 and path.name.lower().endswith(LABEL_LISTS):
@@ -194,17 +194,17 @@ def _add_archive(listing: Listing, number: int, path: Place, relative: str) -> N
 
 
 def _add_pairs(listing: Listing, number: int, tree: Tree, apart: Apart) -> None:
-    """Make clips of the pictures and sounds that belong together; the video of the same clip is the better source."""
+    """Make clips of the images and audio that belong together; the video of the same clip is the better source."""
     apart.close()
-    videos = (clip.member or clip.path for clip in listing.clips if clip.root == number and not clip.sound)
-    found = pair_up(apart.sounds, apart.folders, videos)
+    videos = (clip.member or clip.path for clip in listing.clips if clip.root == number and not clip.audio)
+    found = pair_up(apart.audio_files, apart.folders, videos)
     for pair in found.pairs:
-        size = sum(map(tree.size_of, (pair.picture, pair.sound)))
+        size = sum(map(tree.size_of, (pair.image, pair.audio)))
         listing.clips.append(_clip_of_pair(pair, number, size))
-    for path in found.lonely_pictures:
-        listing.refusals.append(Refusal(readable(path), "no_audio", "no sound has the name of this picture"))
-    for path in found.lonely_sounds:
-        listing.refusals.append(Refusal(readable(path), "no_video", "no picture has the name of this sound"))
+    for path in found.lonely_images:
+        listing.refusals.append(Refusal(readable(path), "no_audio", "no sound has the name of this image"))
+    for path in found.lonely_audio:
+        listing.refusals.append(Refusal(readable(path), "no_video", "no image has the name of this sound"))
     listing.others += found.unused
 
 
@@ -224,15 +224,15 @@ def _clip_of_pair(pair: Pair, root: int, size: int) -> Clip:
     known = name.start_seconds is not None and pair.number is None
     split, label = _place_of_pair(pair)
     key, source = (name.key, name.source_id) if known else (safe_key(pair.stem), safe_key(pair.stem))
-    if pair.number is not None:  # as the annotations name these pictures: class/video/video_1, without a class video_1
+    if pair.number is not None:  # as the annotations name these images: class/video/video_1, without a class video_1
         key = "/".join([*([safe_key(label)] if label else []), key, f"{key}_{pair.number}"])
-    place = {"path": pair.picture, "sound": pair.sound, "size": size, "moment": pair.moment}
+    place = {"path": pair.image, "audio": pair.audio, "size": size, "moment": pair.moment}
     return Clip(key, source, known, pair.naming, root, label=label, split=split, **place)
 
 
 def _place_of_pair(pair: Pair) -> tuple[str | None, str | None]:
     """Split and class from the folders of the sound, which lies in no folder of its own; a split may stand alone."""
-    folders = PurePosixPath(pair.sound).parts[:-1]
+    folders = PurePosixPath(pair.audio).parts[:-1]
     if folders and folders[-1].lower() in SPLIT_WORDS:
         return folders[-1].lower(), None
     return _split_and_class(folders)
@@ -240,8 +240,8 @@ def _place_of_pair(pair: Pair) -> tuple[str | None, str | None]:
 
 def stem_key(clip: Clip) -> str:
     """The key label lists know a clip by: its stem's own."""
-    if clip.sound is not None:
-        return parse_clip_name(base_name(clip.sound)).key
+    if clip.audio is not None:
+        return parse_clip_name(base_name(clip.audio)).key
     return parse_clip_name(PurePosixPath(clip.member or clip.path).stem).key
 
 

@@ -7,9 +7,9 @@ turned and mirrored, and the texture's period, phase and contrast vary. Together
 from dataclasses import dataclass
 
 from pipeline.synth import patterns, silhouettes
+from pipeline.synth.audio import Timbre, Voice, harmonics
 from pipeline.synth.patterns import Pattern
 from pipeline.synth.silhouettes import Silhouette
-from pipeline.synth.sounds import Timbre, Voice, harmonics
 
 Colour = tuple[int, int, int]
 

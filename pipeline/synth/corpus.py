@@ -3,7 +3,7 @@
     vggsound.csv, video/<id>_<start:06d>.mp4         VGGSound
     vggss.json, vggss_test_plus_silent.csv           VGG-SS and Extended VGG-SS, over the test clips
     flickr/, avsbench/, music/, is3/, lists/         the same test clips in other corpora's formats (`formats`)
-    objects/<label>/<n>.jpg                          pictures of single objects, to pretrain an image trunk on
+    objects/<label>/<n>.jpg                          images of single objects, to pretrain an image trunk on
     truth.parquet                                    every object of every clip (`truth`)
     options.json, corpus.json                        what was asked for; what was made, written last
 
@@ -31,16 +31,16 @@ from pipeline.console import progress, summary
 from pipeline.media.ffmpeg import FfmpegFailed, encode_video
 from pipeline.storage.files import remove_leftovers, replacing, write_whole
 from pipeline.synth import lists
+from pipeline.synth.audio import SAMPLE_RATE, mix
 from pipeline.synth.classes import LABELS
 from pipeline.synth.formats import write_formats
 from pipeline.synth.render import central_frame, frames
-from pipeline.synth.scene import FPS, SECONDS, Scene, draw_picture, draw_scene
-from pipeline.synth.sounds import SAMPLE_RATE, mix
+from pipeline.synth.scene import FPS, SECONDS, Scene, draw_image, draw_scene
 from pipeline.synth.truth import Row, truth_rows, write_truth
 
 VERSION = 1  # of the toy world: other clips under the same seed need another number
-MOST_PICTURES_PER_CLASS, CLIPS_PER_PICTURE = 60, 10
-PICTURE_SIDE = 128
+MOST_IMAGES_PER_CLASS, CLIPS_PER_IMAGE = 60, 10
+IMAGE_SIDE = 128
 ENCODING = {"preset": "superfast", "crf": 23, "audio_bitrate": "64k"}
 Counts = dict[str, object]
 Made = TypeVar("Made")
@@ -111,14 +111,14 @@ def _read_json(path: Path) -> dict:
 
 def _fill(out: Path, options: dict[str, int], workers: int) -> Counts:
     seed, clips = options["seed"], options["clips"]
-    copies = min(MOST_PICTURES_PER_CLASS, max(2, clips // CLIPS_PER_PICTURE))
+    copies = min(MOST_IMAGES_PER_CLASS, max(2, clips // CLIPS_PER_IMAGE))
     (out / "video").mkdir(exist_ok=True)
     _remove_unfinished(out)
     with ProcessPoolExecutor(min(workers, clips), multiprocessing.get_context("spawn")) as pool:
         try:
             truth = list(_shown(pool, "clips", partial(make_clip, out / "video", seed), clips, "clips"))
-            pictures = partial(make_pictures, out / "objects", seed, copies)
-            made = sum(_shown(pool, "single-object pictures", pictures, len(LABELS), "classes"))
+            images = partial(make_images, out / "objects", seed, copies)
+            made = sum(_shown(pool, "single-object images", images, len(LABELS), "classes"))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -153,23 +153,23 @@ def make_clip(folder: Path, seed: int, index: int) -> list[Row]:
 def waveform(scene: Scene) -> np.ndarray:
     """The clip's sound, mono float32 at SAMPLE_RATE."""
     voices = [(thing.performance, thing.gain) for thing in scene.things if thing.sounding]
-    return mix(voices, SECONDS, np.random.default_rng(scene.sound_seed), hiss=scene.hiss, level=scene.level)
+    return mix(voices, SECONDS, np.random.default_rng(scene.audio_seed), hiss=scene.hiss, level=scene.level)
 
 
-def make_pictures(folder: Path, seed: int, copies: int, number: int) -> int:
-    """Write `copies` pictures of single objects of class `number`, those that are missing; returns `copies`."""
+def make_images(folder: Path, seed: int, copies: int, number: int) -> int:
+    """Write `copies` images of single objects of class `number`, those that are missing; returns `copies`."""
     target = folder / LABELS[number]
     target.mkdir(parents=True, exist_ok=True)
     for copy in range(copies):
         path = target / f"{copy}.jpg"
         if not path.exists():
-            picture = central_frame(draw_picture(seed, number, copy, PICTURE_SIDE, PICTURE_SIDE))
+            image = central_frame(draw_image(seed, number, copy, IMAGE_SIDE, IMAGE_SIDE))
             with replacing(path) as handle:
-                picture.save(handle, "JPEG", quality=90)
+                image.save(handle, "JPEG", quality=90)
     return copies
 
 
-def _write_lists(out: Path, options: dict[str, int], truth: list[list[Row]], pictures: int) -> Counts:
+def _write_lists(out: Path, options: dict[str, int], truth: list[list[Row]], images: int) -> Counts:
     clips = [lists.clip_of(rows) for rows in truth]
     pairs = lists.negatives(clips, options["seed"])
     texts = {
@@ -182,7 +182,7 @@ def _write_lists(out: Path, options: dict[str, int], truth: list[list[Row]], pic
     write_truth(out / "truth.parquet", chain.from_iterable(truth))
     counts = _counts(truth, clips) | {f"{kind} negatives": len(rows) for kind, rows in pairs.items()}
     counts |= write_formats(out, truth)
-    counts["single-object pictures"] = pictures
+    counts["single-object images"] = images
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     content = {"options": options, "counts": counts, "classes": LABELS, "sha256": digests}
     write_whole(out / "corpus.json", json.dumps(content, indent=2).encode())

@@ -5,7 +5,7 @@
     avsbench/ms3_data/..., ms3_box.json                 AVSBench MS3: the same where several objects sound
     music/solotest.json, duettest.json, box/<k>.npy     MUSIC: seven sound classes stand for the seven instruments
     music/references.csv                                a clip in which an instrument is heard alone, for each
-    is3/synthetic_bbox.json                             IS3: one picture under the sounds of two classes seen in it
+    is3/synthetic_bbox.json                             IS3: one image under the sounds of two classes seen in it
     ave/Annotations.txt                                 AVE: every test clip with its class, no boxes
     table/boxes.parquet                                 this project's own table
     lists/heard.txt, lists/unheard.txt                  test clips by class, every second class unheard
@@ -37,7 +37,7 @@ def write_formats(out: Path, truth: Iterable[list[Row]]) -> dict[str, int]:
     """Write every format beside the VGGSound layout; returns how many samples each has."""
     clips = [rows for rows in truth if rows[0]["split"] == "test" and _heard_and_seen(rows)]
     return {
-        "flickr pictures": _flickr(out / "flickr" / "Annotations", clips),
+        "flickr images": _flickr(out / "flickr" / "Annotations", clips),
         "avsbench frames": _avsbench(out / "avsbench", clips),
         "avsbench frames with several sources": sum(len(_heard_and_seen(rows)) > 1 for rows in clips),
         "music frames": _music(out / "music", clips),
@@ -132,7 +132,7 @@ def _music(folder: Path, clips: list[list[Row]]) -> int:
 
 
 def _is3(folder: Path, clips: list[list[Row]]) -> int:
-    """Each picture with two visible classes under a sound of either, from clips in which nothing else is heard."""
+    """Each image with two visible classes under a sound of either, from clips in which nothing else is heard."""
     folder.mkdir(parents=True, exist_ok=True)
     voices: dict[str, str] = {}
     for rows in clips:

@@ -13,9 +13,9 @@ import numpy as np
 from pipeline.synth.truth import Row
 
 VGGSS_CLIPS = 5158  # positives of VGG-SS; Extended VGG-SS adds as many negatives:
-REAL_NEGATIVES, HARD_NEGATIVES = 379, 1185  # picture and sound of one clip; sound of another clip of the same class
+REAL_NEGATIVES, HARD_NEGATIVES = 379, 1185  # image and audio of one clip; sound of another clip of the same class
 NEGATIVE = "non-sounding"
-_PAIRING = 107  # last word of the seed that pairs pictures and sounds
+_PAIRING = 107  # last word of the seed that pairs images and audio
 
 
 @dataclass(frozen=True)
@@ -74,26 +74,26 @@ def extended_csv(rows: list[tuple[str, str]]) -> str:
 
 
 def negatives(clips: list[Clip], seed: int) -> dict[str, list[tuple[str, str]]]:
-    """(picture's clip, sound's clip) pairs in which nothing seen sounds: "real", "easy" and "hard" ones.
+    """(image's clip, sound's clip) pairs in which nothing seen sounds: "real", "easy" and "hard" ones.
 
     As many as there are positives and in VGG-SS's proportions, as far as the test clips allow; every positive gives
-    its picture at most once. A real negative is a clip whose sound is off screen or absent. A hard one has the sound
-    of another video of the same class, an easy one a sound none of whose classes can be seen in the picture.
+    its image at most once. A real negative is a clip whose sound is off screen or absent. A hard one has the sound
+    of another video of the same class, an easy one a sound none of whose classes can be seen in the image.
     """
     rng = np.random.default_rng([seed, len(clips), _PAIRING])
     positives = _positives(clips)
     spare = [clip.key for clip in clips if clip.split == "test" and not clip.positive]
     real = spare[: round(len(positives) * REAL_NEGATIVES / VGGSS_CLIPS)]
-    pictures = [positives[place] for place in rng.permutation(len(positives))][: len(positives) - len(real)]
-    wanted = round(len(pictures) * HARD_NEGATIVES / (VGGSS_CLIPS - REAL_NEGATIVES))
+    images = [positives[place] for place in rng.permutation(len(positives))][: len(positives) - len(real)]
+    wanted = round(len(images) * HARD_NEGATIVES / (VGGSS_CLIPS - REAL_NEGATIVES))
     pairs: dict[str, list[tuple[str, str]]] = {"real": [(key, key) for key in real], "easy": [], "hard": []}
-    for picture in pictures:
-        same = [clip for clip in positives if clip.label == picture.label and clip.source_id != picture.source_id]
-        foreign = [clip for clip in positives if not clip.heard & picture.seen]
+    for image in images:
+        same = [clip for clip in positives if clip.label == image.label and clip.source_id != image.source_id]
+        foreign = [clip for clip in positives if not clip.heard & image.seen]
         hard = len(pairs["hard"]) < wanted and bool(same)
-        if sounds := same if hard else foreign:
-            sound = sounds[rng.integers(len(sounds))]
-            pairs["hard" if hard else "easy"].append((picture.key, sound.key))
+        if candidates := same if hard else foreign:
+            audio = candidates[rng.integers(len(candidates))]
+            pairs["hard" if hard else "easy"].append((image.key, audio.key))
     return pairs
 
 

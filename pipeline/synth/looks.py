@@ -84,9 +84,9 @@ def _varied(palette: Palette, rng: np.random.Generator) -> Palette:
 
 @dataclass(frozen=True)
 class Sprite:
-    """A painted object: RGBA picture (upright, at its size in the frame) and where its origin lies in it, pixels."""
+    """A painted object: RGBA image (upright, at its size in the frame) and where its origin lies in it, pixels."""
 
-    picture: Image.Image
+    image: Image.Image
     origin: tuple[float, float]
 
 
@@ -103,8 +103,8 @@ def paint(look: Look, scale: float) -> Sprite:
     covered = body + trimmed + dark
     mixed = (body * colour + trimmed * trim + dark * NEARLY_BLACK) / np.maximum(covered, 0.1)
     colour = np.where(covered > 0, mixed, NEARLY_BLACK) * _light(width, height, rng)
-    picture = np.dstack([np.clip(colour, 0, 255), 255 * covered]).round().astype(np.uint8)
-    return Sprite(Image.fromarray(picture), (float(-low[0]), float(-low[1])))
+    image = np.dstack([np.clip(colour, 0, 255), 255 * covered]).round().astype(np.uint8)
+    return Sprite(Image.fromarray(image), (float(-low[0]), float(-low[1])))
 
 
 def _role_shares(look: Look, corners: list[np.ndarray], width: int, height: int) -> np.ndarray:

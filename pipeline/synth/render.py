@@ -41,15 +41,15 @@ def _paint_frames(scene: Scene, times: list[float]) -> list[Image.Image]:
     ground = background(scene.width + 2 * CAMERA_REACH, scene.height + 2 * CAMERA_REACH, rng)
     swing, pace = rng.uniform(0, CAMERA_REACH, 2), rng.uniform(0.5, 2, 2)
     painted = [(thing, paint(thing.look, thing.scale)) for thing in scene.things if thing.on_screen]
-    pictures = []
+    images = []
     for time in times:
         left, top = np.rint(CAMERA_REACH + swing * np.sin(pace * time)).astype(int).tolist()
         frame = ground.crop((left, top, left + scene.width, top + scene.height))
         for thing, sprite in painted:
             patch, corner = _pose(thing, sprite, time)
             frame.paste(patch, corner, patch)
-        pictures.append(frame)
-    return pictures
+        images.append(frame)
+    return images
 
 
 def sights(scene: Scene) -> list[Sight]:
@@ -87,7 +87,7 @@ def _pose(thing: Thing, sprite: Sprite, time: float) -> tuple[Image.Image, tuple
     """The sprite turned and sized as it is at `time`: an RGBA patch and the frame pixel of its left-top corner."""
     origin, angle, size = position(thing, time)
     forward = rotation(angle) * size
-    width, height = sprite.picture.size
+    width, height = sprite.image.size
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) - np.array(sprite.origin)
     reached = corners @ forward.T + origin
     low = np.floor(reached.min(0)).astype(int)
@@ -95,7 +95,7 @@ def _pose(thing: Thing, sprite: Sprite, time: float) -> tuple[Image.Image, tuple
     back = np.linalg.inv(forward)
     offset = back @ (low - origin) + np.array(sprite.origin)
     affine = (back[0, 0], back[0, 1], offset[0], back[1, 0], back[1, 1], offset[1])
-    patch = sprite.picture.transform(tuple(reach.tolist()), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR)
+    patch = sprite.image.transform(tuple(reach.tolist()), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR)
     return patch, (int(low[0]), int(low[1]))
 
 
@@ -152,7 +152,7 @@ def _rgb(tone: np.ndarray) -> tuple[int, int, int]:
 
 
 def _natural_texture(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
-    """Noise with the amplitude spectrum of natural pictures, 1 / frequency: float32 (height, width, 3) around 0."""
+    """Noise with the amplitude spectrum of natural images, 1 / frequency: float32 (height, width, 3) around 0."""
     rows, columns = fft.next_fast_len(height), fft.next_fast_len(width, real=True)
     frequency = np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns)[None, :]).astype(np.float32)
     frequency[0, 0] = np.inf

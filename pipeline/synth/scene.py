@@ -1,6 +1,6 @@
 """What is in a clip: which objects, where, how they move, which of them sound, and what the clip is called.
 
-A scene is drawn from the seed and the clip's index alone, without painting anything; `render` and `sounds` turn it
+A scene is drawn from the seed and the clip's index alone, without painting anything; `render` and `audio` turn it
 into frames and a waveform. Sizes follow VGG-SS (quantiles of the union of the boxes measured on its annotations),
 places are spread as far as the sizes allow, so that guessing the middle of the frame pays as little as on VGG-SS.
 """
@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
+from pipeline.synth.audio import Performance, perform
 from pipeline.synth.classes import LABELS, SOUND_CLASSES
 from pipeline.synth.looks import Look, draw_look
-from pipeline.synth.sounds import Performance, perform
 
 FPS = 8
 FRAMES = 33  # 4.125 s: half of it lies between two frames, so players that round durations agree on the middle frame
@@ -29,7 +29,7 @@ DISTRACTOR_COUNT_SHARES = (0.40, 0.42, 0.18)  # none, one, two silent objects of
 OFF_SCREEN_SHARE, SILENT_SHARE = 0.05, 0.03
 TEST_EVERY, SECOND_CUT_EVERY = 5, 10
 ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
-_SETTING, _PICTURE = 101, 103  # last words of seeds, so that streams differ from those of clips
+_SETTING, _IMAGE = 101, 103  # last words of seeds, so that streams differ from those of clips
 
 Kind = Literal["ordinary", "off_screen", "silent"]
 
@@ -76,7 +76,7 @@ class Scene:
     hiss: float  # root mean square of the background noise, times `level`
     level: float  # root mean square of a sound of gain 1
     background_seed: int
-    sound_seed: int
+    audio_seed: int
 
 
 def draw_scene(seed: int, index: int) -> Scene:
@@ -103,13 +103,13 @@ def draw_scene(seed: int, index: int) -> Scene:
         hiss=_draw_hiss(kind, rng),
         level=float(10 ** rng.uniform(-1.3, -0.75)),
         background_seed=int(setting.integers(2**32)),
-        sound_seed=int(rng.integers(2**32)),
+        audio_seed=int(rng.integers(2**32)),
     )
 
 
-def draw_picture(seed: int, number: int, copy: int, width: int, height: int) -> Scene:
-    """A scene with one object of class `number`, not a tiny one, and nothing else: a picture to pretrain on."""
-    rng = np.random.default_rng([seed, number, copy, _PICTURE])
+def draw_image(seed: int, number: int, copy: int, width: int, height: int) -> Scene:
+    """A scene with one object of class `number`, not a tiny one, and nothing else: an image to pretrain on."""
+    rng = np.random.default_rng([seed, number, copy, _IMAGE])
     thing = _place(_Wish(number, _draw_area(rng, smallest=0.25), 1.0), [], width, height, rng)[0]
     name = f"{LABELS[number]}-{copy}"
     noise = int(rng.integers(2**32))

@@ -19,7 +19,7 @@ TRUTH_SCHEMA = pa.schema(
         ("key", pa.string()),
         ("source_id", pa.string()),
         ("split", pa.string()),
-        ("kind", pa.string()),  # ordinary, off_screen (what sounds is not in the picture), silent (nothing sounds)
+        ("kind", pa.string()),  # ordinary, off_screen (what sounds is not in the image), silent (nothing sounds)
         ("label", pa.string()),  # of the clip
         ("width", pa.int32()),  # of the frame, pixels
         ("height", pa.int32()),

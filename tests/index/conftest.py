@@ -80,9 +80,9 @@ def make_embeddings(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def jpeg(picture: np.ndarray) -> bytes:
+def jpeg(image: np.ndarray) -> bytes:
     content = io.BytesIO()
-    Image.fromarray(picture).save(content, "JPEG", quality=95)
+    Image.fromarray(image).save(content, "JPEG", quality=95)
     return content.getvalue()
 
 
@@ -95,26 +95,26 @@ def npy(array: np.ndarray) -> bytes:
 def clip_members(kind: int, generator: np.random.Generator) -> dict[str, bytes]:
     """A clip of one of three kinds: each has its colour and stripes, its pitch and its rhythm, under noise."""
     stripes = 60 * np.sin(np.arange(256) * (0.1 + 0.15 * kind))
-    picture = 90 + np.eye(3)[kind] * 80 + (stripes[:, None, None] if kind else stripes[None, :, None])
-    picture = np.clip(picture + 8 * generator.standard_normal((256, 256, 3)), 0, 255).astype(np.uint8)
+    image = 90 + np.eye(3)[kind] * 80 + (stripes[:, None, None] if kind else stripes[None, :, None])
+    image = np.clip(image + 8 * generator.standard_normal((256, 256, 3)), 0, 255).astype(np.uint8)
     loud = 6 * (np.sin(np.arange(300) * (0.05 + 0.3 * kind)) > 0)
-    sound = -14 + generator.standard_normal((257, 300))
-    sound[20 + 60 * kind : 40 + 60 * kind] += loud
-    return {FRAME: jpeg(picture), FACTS: b"{}", SPECTROGRAM: npy(sound.astype(np.float16))}
+    audio = -14 + generator.standard_normal((257, 300))
+    audio[20 + 60 * kind : 40 + 60 * kind] += loud
+    return {FRAME: jpeg(image), FACTS: b"{}", SPECTROGRAM: npy(audio.astype(np.float16))}
 
 
 @pytest.fixture
 def make_shards(tmp_path: Path) -> Callable[..., Path]:
     """Write a finished shard folder of clips in three kinds; kind and label agree, every clip is a video of its own.
 
-    `sound_rate`: Hz of the waveforms kept beside the shards (None: there are none).
+    `audio_rate`: Hz of the waveforms kept beside the shards (None: there are none).
     """
 
     def make(
         name: str = "shards",
         splits: Sequence[str | None] = ("train",) * 12,
         seed: int = 0,
-        sound_rate: int | None = None,
+        audio_rate: int | None = None,
     ) -> Path:
         folder, generator, rows = tmp_path / name, np.random.default_rng(seed), []
         folder.mkdir()
@@ -123,7 +123,7 @@ def make_shards(tmp_path: Path) -> Callable[..., Path]:
                 key = f"clip{number:05d}"
                 places = shard.add(key, clip_members(number % 3, generator))
                 rows.append(manifest_row(key, f"kind{number % 3}", split, places))
-        companions = [] if sound_rate is None else write_waveforms(folder, [row["key"] for row in rows], sound_rate)
+        companions = [] if audio_rate is None else write_waveforms(folder, [row["key"] for row in rows], audio_rate)
         finish_shards(folder, rows, companions)
         return folder
 

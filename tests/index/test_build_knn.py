@@ -12,7 +12,7 @@ import pytest
 from index import knn as building
 from index.arrays import META
 from index.embeddings import Embeddings, unit_rows
-from index.knn import Means, Request, build
+from index.knn import KnnRequest, Means, build
 from index.neighbours import Neighbours
 from index.search import FaissCpuSearch
 from manifests.errors import InputError, WorkFailed
@@ -135,7 +135,7 @@ def test_a_wrong_search_is_noticed(
     monkeypatch.setattr(building, "open_search", lambda vectors, *_: Forgetful(vectors, 1))
     embeddings = Embeddings.open(make_embeddings())
     with pytest.raises(WorkFailed, match="recall of only"):
-        build(embeddings, Request.of(embeddings, 5), Means("faiss", "cpu"), tmp_path / "knn", lambda _: None)
+        build(embeddings, KnnRequest.of(embeddings, 5), Means("faiss", "cpu"), tmp_path / "knn", lambda _: None)
     assert not (tmp_path / "knn").exists()
 
 
@@ -145,8 +145,8 @@ def test_a_device_that_returns_too_few_hits(
     monkeypatch.setattr(FaissCpuSearch, "largest_count", 30)
     embeddings = Embeddings.open(make_embeddings())
     with pytest.raises(InputError, match=r"gives at most 30. Use --device cpu, or k up to 11"):
-        build(embeddings, Request.of(embeddings, 20), Means("faiss", "cpu", 1), tmp_path / "knn", lambda _: None)
-    build(embeddings, Request.of(embeddings, 11), Means("faiss", "cpu", 1), tmp_path / "knn", lambda _: None)
+        build(embeddings, KnnRequest.of(embeddings, 20), Means("faiss", "cpu", 1), tmp_path / "knn", lambda _: None)
+    build(embeddings, KnnRequest.of(embeddings, 11), Means("faiss", "cpu", 1), tmp_path / "knn", lambda _: None)
 
 
 def test_a_gpu_that_is_not_there(run: Callable[..., str], make_embeddings: Callable[..., Path]) -> None:
@@ -191,6 +191,6 @@ def test_gpu_and_cpu_agree(make_embeddings: Callable[..., Path], tmp_path: Path)
         pytest.skip("faiss sees no GPU here")
     embeddings = Embeddings.open(make_embeddings(clips=3000))
     for device in ("cpu", "cuda"):
-        build(embeddings, Request.of(embeddings, 500), Means("faiss", device), tmp_path / device, lambda _: None)
+        build(embeddings, KnnRequest.of(embeddings, 500), Means("faiss", device), tmp_path / device, lambda _: None)
     for name in ("image.npy", "audio.npy"):
         assert (tmp_path / "cpu" / name).read_bytes() == (tmp_path / "cuda" / name).read_bytes()

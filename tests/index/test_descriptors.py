@@ -72,14 +72,14 @@ def test_gradients_find_the_orientation(angle: float, slot: int) -> None:
 
 
 def test_image_statistics_see_colour_and_place() -> None:
-    picture = np.zeros((SIDE, SIDE, 3), np.uint8)
-    picture[:16, :16] = 255
-    statistics = image_statistics(Image.fromarray(picture))
+    image = np.zeros((SIDE, SIDE, 3), np.uint8)
+    image[:16, :16] = 255
+    statistics = image_statistics(Image.fromarray(image))
     luma = statistics[: 3 * GRID**2 : 3]
     assert luma.argmax() == 0
     assert (luma[1:] == 0).all()
-    red = image_statistics(Image.fromarray(np.full_like(picture, (255, 0, 0))))
-    blue = image_statistics(Image.fromarray(np.full_like(picture, (0, 0, 255))))
+    red = image_statistics(Image.fromarray(np.full_like(image, (255, 0, 0))))
+    blue = image_statistics(Image.fromarray(np.full_like(image, (0, 0, 255))))
     assert np.abs(red - blue).max() > 0.3
 
 
@@ -104,11 +104,11 @@ def test_clips_of_a_kind_lie_together(make_shards: Callable[..., Path]) -> None:
 
 def test_damaged_members_are_told(make_shards: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     store = ShardStore.open(make_shards())
-    monkeypatch.setattr(store, "read", lambda row, member: b"not a picture")
+    monkeypatch.setattr(store, "read", lambda row, member: b"not an image")
     with pytest.raises(InputError, match=r"frame of clip 'clip00000' .* does not decode"):
         Descriptor("image").check(store, 0)
-    picture = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(picture, "JPEG")
-    monkeypatch.setattr(store, "read", lambda row, member: picture.getvalue())
+    image = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(image, "JPEG")
+    monkeypatch.setattr(store, "read", lambda row, member: image.getvalue())
     with pytest.raises(InputError, match=r"spectrogram of clip 'clip00000' .* does not decode"):
         Descriptor("audio").check(store, 0)

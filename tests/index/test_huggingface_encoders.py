@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from index.clips import picture, waveform
+from index.clips import image, waveform
 from index.encoders import open_encoder
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
@@ -22,7 +22,7 @@ SIDE = 32
 
 @pytest.fixture
 def store(make_shards: Callable[..., Path]) -> ShardStore:
-    return ShardStore.open(make_shards(splits=["train"] * 3, sound_rate=48_000))
+    return ShardStore.open(make_shards(splits=["train"] * 3, audio_rate=48_000))
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_clip_projects_as_the_whole_model_does(store: ShardStore, clip: Path) ->
         transformers.CLIPModel.from_pretrained(clip),
         transformers.CLIPImageProcessor.from_pretrained(clip),
     )
-    inputs = processor([picture(store, row) for row in range(3)], return_tensors="pt")
+    inputs = processor([image(store, row) for row in range(3)], return_tensors="pt")
     with torch.no_grad():
         pooled = model.eval().vision_model(inputs["pixel_values"]).pooler_output
         expected = F.normalize(model.visual_projection(pooled), dim=1)
@@ -81,7 +81,7 @@ def test_clap_projects_as_the_whole_model_does(store: ShardStore, clap: Path) ->
 
 
 def test_clap_names_the_rate_it_needs(make_shards: Callable[..., Path], clap: Path) -> None:
-    low = ShardStore.open(make_shards(splits=["train"], sound_rate=16_000))
+    low = ShardStore.open(make_shards(splits=["train"], audio_rate=16_000))
     with pytest.raises(InputError, match="`--audio context --audio-rate 48000`"):
         open_encoder("audio", "clap", clap, "cpu").check(low, 0)
 

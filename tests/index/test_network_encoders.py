@@ -11,10 +11,10 @@ from scipy.signal import spectrogram
 from torch import Tensor
 from torchvision.models import resnet18, resnet50
 
-from index.clips import picture, resampled, waveform
+from index.clips import image, resampled, waveform
 from index.embeddings import Embeddings
 from index.encoders import Encoder, open_encoder
-from index.encoders.vggsound import sound_resnet, standardised_spectrogram
+from index.encoders.vggsound import audio_resnet, standardised_spectrogram
 from manifests.errors import InputError, WorkFailed
 from pipeline.shards.store import ShardStore
 
@@ -23,7 +23,7 @@ IMAGENET_MEAN, IMAGENET_STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor(
 
 @pytest.fixture
 def store(make_shards: Callable[..., Path]) -> ShardStore:
-    return ShardStore.open(make_shards(splits=["train"] * 3, sound_rate=16_000))
+    return ShardStore.open(make_shards(splits=["train"] * 3, audio_rate=16_000))
 
 
 def lively(build: Callable[..., torch.nn.Module]) -> torch.nn.Module:
@@ -51,7 +51,7 @@ def unit(features: Tensor) -> np.ndarray:
     return F.normalize(features, dim=1).numpy()
 
 
-# --- pictures --------------------------------------------------------------------------------------------------------
+# --- images --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
@@ -61,7 +61,7 @@ def test_resnet_features_are_those_before_the_classifier(store: ShardStore, tmp_
     model, path = lively(resnet18), tmp_path / f"resnet18.{suffix}"
     (torch.save if suffix == "pth" else save_file)(model.state_dict(), path)
     found = vectors(open_encoder("image", "resnet18", path, "cpu"), store)
-    frames = torch.stack([torch.from_numpy(np.array(picture(store, row))) for row in range(3)])  # 256 x 256
+    frames = torch.stack([torch.from_numpy(np.array(image(store, row))) for row in range(3)])  # 256 x 256
     middle = (frames[:, 16:240, 16:240].float() / 255 - IMAGENET_MEAN) / IMAGENET_STD
     trunk = torch.nn.Sequential(*list(model.children())[:-1])
     with torch.no_grad():
@@ -132,7 +132,7 @@ def test_waveforms_are_cut_from_the_middle_or_repeated(store: ShardStore) -> Non
     assert resampled(np.zeros(0, np.float32), 16_000, 8_000).size == 0
 
 
-def test_shards_without_the_sound_an_encoder_needs(
+def test_shards_without_the_audio_an_encoder_needs(
     make_shards: Callable[..., Path], store: ShardStore, tmp_path: Path
 ) -> None:
     path = vggsound_file(tmp_path)
@@ -155,7 +155,7 @@ def test_vggsound_s_spectrogram_is_the_released_code_s() -> None:
 
 def vggsound_file(folder: Path, drop: str = "", prefix: str = "") -> Path:
     """A file as released: tensors under model_state_dict, named audnet.*, with the head of 309 classes."""
-    model = lively(sound_resnet)
+    model = lively(audio_resnet)
     model.fc = torch.nn.Linear(512, 309)
     state = {f"{prefix}audnet.{name}": value for name, value in model.state_dict().items() if name != drop}
     torch.save({"epoch": 3, "model_state_dict": state}, folder / "H.pth.tar")
@@ -167,10 +167,10 @@ def test_vggsound_classifier(store: ShardStore, tmp_path: Path, prefix: str) -> 
     encoder = open_encoder("audio", "vggsound", vggsound_file(tmp_path, prefix=prefix), "cpu")
     assert encoder.version.startswith("vggsound-")
     found = vectors(encoder, store)
-    sounds = np.stack([standardised_spectrogram(waveform(store, row, 16_000, 10.0)) for row in range(3)])
-    model = lively(sound_resnet)
+    audio = np.stack([standardised_spectrogram(waveform(store, row, 16_000, 10.0)) for row in range(3)])
+    model = lively(audio_resnet)
     with torch.no_grad():
-        np.testing.assert_allclose(found, unit(model(torch.from_numpy(sounds)[:, None])), atol=1e-4)
+        np.testing.assert_allclose(found, unit(model(torch.from_numpy(audio)[:, None])), atol=1e-4)
 
 
 def test_other_files_are_no_vggsound_classifier(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_other_files_are_no_vggsound_classifier(tmp_path: Path) -> None:
         open_encoder("audio", "vggsound", None, "cpu")
     with pytest.raises(InputError, match=r"1 missing \(bn1\.weight\)"):
         open_encoder("audio", "vggsound", vggsound_file(tmp_path, drop="bn1.weight"), "cpu")
-    pooled = {f"audnet.{name}": value for name, value in sound_resnet().state_dict().items()}
+    pooled = {f"audnet.{name}": value for name, value in audio_resnet().state_dict().items()}
     pooled |= {"audnet.avgpool.centroids": torch.zeros(16, 512), "audnet.fc_.weight": torch.zeros(309, 8192)}
     torch.save({"model_state_dict": pooled}, tmp_path / "netvlad.pth.tar")
     with pytest.raises(InputError, match=r"2 unexpected \(avgpool\.centroids, fc_\.weight\)"):
@@ -192,7 +192,7 @@ def test_wav2clip(store: ShardStore, tmp_path: Path) -> None:
     """Against the released forward, a clip at a time: its spectrogram is torchaudio's, n_fft 512 and hop 353."""
     from torchaudio.transforms import Spectrogram
 
-    trunk, head = lively(sound_resnet), torch.nn.Sequential(
+    trunk, head = lively(audio_resnet), torch.nn.Sequential(
         torch.nn.Linear(512, 512), torch.nn.ReLU(), torch.nn.Identity(), torch.nn.Linear(512, 512)
     )  # fmt: skip
     state = {f"audio_encoder.{name}": value for name, value in trunk.state_dict().items()}
@@ -203,9 +203,9 @@ def test_wav2clip(store: ShardStore, tmp_path: Path) -> None:
     for row in range(3):
         power = Spectrogram(n_fft=512, hop_length=353)(torch.from_numpy(waveform(store, row, 16_000, 10.0)))
         logarithm = torch.log(power + 1e-7)
-        sound = ((logarithm - logarithm.mean()) / (logarithm.std() + 1e-9))[None, None]
+        audio = ((logarithm - logarithm.mean()) / (logarithm.std() + 1e-9))[None, None]
         with torch.no_grad():
-            np.testing.assert_allclose(found[row : row + 1], unit(head(trunk(sound))), atol=1e-4)
+            np.testing.assert_allclose(found[row : row + 1], unit(head(trunk(audio))), atol=1e-4)
     del state["audio_transform.sequential.3.bias"]
     torch.save(state, tmp_path / "Wav2CLIP.pt")
     with pytest.raises(InputError, match=r"not a Wav2CLIP checkpoint: 1 missing \(head\.3\.bias\)"):
@@ -216,15 +216,15 @@ def test_wav2clip(store: ShardStore, tmp_path: Path) -> None:
 
 
 def test_embed_with_two_networks(run: Callable[..., str], make_shards: Callable[..., Path], tmp_path: Path) -> None:
-    make_shards(splits=["train"] * 4 + ["test"], sound_rate=16_000)
+    make_shards(splits=["train"] * 4 + ["test"], audio_rate=16_000)
     torch.save(resnet18(weights=None).state_dict(), tmp_path / "resnet18.pth")
     vggsound_file(tmp_path)
-    pictures = ("--image-encoder", "resnet18", "--image-weights", "resnet18.pth")
-    sounds = ("--audio-encoder", "vggsound", "--audio-weights", "H.pth.tar")
-    assert "4 of 5 in the shards" in run("embed", *pictures, *sounds, "--device", "cpu")
+    images = ("--image-encoder", "resnet18", "--image-weights", "resnet18.pth")
+    audio = ("--audio-encoder", "vggsound", "--audio-weights", "H.pth.tar")
+    assert "4 of 5 in the shards" in run("embed", *images, *audio, "--device", "cpu")
     embeddings = Embeddings.open("embeddings")
     assert embeddings.meta["dimension"] == {"image": 512, "audio": 512}
-    assert "nothing to do" in run("embed", *pictures, *sounds, "--device", "cpu")
-    output = run("embed", *pictures, "--device", "cpu")
+    assert "nothing to do" in run("embed", *images, *audio, "--device", "cpu")
+    output = run("embed", *images, "--device", "cpu")
     assert "rebuilding embeddings: encoder" in output
     assert Embeddings.open("embeddings").meta["encoder"].endswith("(image), descriptor-v1 (audio)")

@@ -67,7 +67,7 @@ def test_flickr_errors(tmp_path):
     (tmp_path / "1.xml").write_text("<a>")
     with pytest.raises(InputError, match="not valid XML"):
         read_flickr(tmp_path)
-    with pytest.raises(InputError, match=r"lacks the annotation of 2 of 3 listed pictures: 2, 3"):
+    with pytest.raises(InputError, match=r"lacks the annotation of 2 of 3 listed images: 2, 3"):
         read_flickr(tmp_path, ["1", "2", "3"])
 
 
@@ -151,7 +151,7 @@ def test_avsbench_masks(tmp_path):
         read_avsbench_masks(tmp_path, "s4", "val")
     with pytest.raises(InputError, match="no AVSBench subset 'v2'"):
         read_avsbench_masks(tmp_path, "v2")
-    (path.parent / "clip_11.png").write_text("not a picture")
+    (path.parent / "clip_11.png").write_text("not an image")
     with pytest.raises(InputError, match="cannot be read"):
         load_mask(path.parent / "clip_11.png")
 

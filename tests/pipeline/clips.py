@@ -78,7 +78,7 @@ class ClipFactory:
         return path
 
     def turned(self, source: Path, name: str, **display: object) -> Path:
-        """A phone's way: the stored picture stays, the display matrix turns it: `display_rotation` in degrees
+        """A phone's way: the stored image stays, the display matrix turns it: `display_rotation` in degrees
         counterclockwise, `display_hflip`. Written by imageio-ffmpeg's binary: the one on PATH may be too old for it."""
         path = self.folder / name
         graph = ffmpeg.output(file_input(source, **display), f"file:{path}", c="copy")

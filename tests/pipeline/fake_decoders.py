@@ -56,10 +56,10 @@ def decode(content: bytes | Path, options: DecodeOptions) -> DecodedClip:
             raise Rejected("corrupt", str(os.getpid()) if word == "process" else f"loaded: {loaded_modules()}")
         case "no_audio":
             raise Rejected("no_audio", "it has no sound")
-    return picture_of(content, options)
+    return image_of(content, options)
 
 
-def picture_of(content: bytes, options: DecodeOptions) -> DecodedClip:
+def image_of(content: bytes, options: DecodeOptions) -> DecodedClip:
     """A clip that depends on the content alone."""
     random = np.random.default_rng(zlib.crc32(content))
     moment = options.moment if isinstance(options.moment, float) else 5.0 if options.moment == "annotated" else 1.0

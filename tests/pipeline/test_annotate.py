@@ -50,16 +50,16 @@ def test_boxes_of_annotated_clips_are_read_back_and_the_shards_stay(shards: Path
 
 
 def test_masks_keep_their_size_and_replace_what_was_there(clip_maker, tmp_path: Path) -> None:
-    frames, sounds = tmp_path / "s4_data/visual_frames/test/dog/x", tmp_path / "s4_data/audio_wav/test/dog"
+    frames, audio = tmp_path / "s4_data/visual_frames/test/dog/x", tmp_path / "s4_data/audio_wav/test/dog"
     masks = tmp_path / "s4_data/gt_masks/test/dog/x"
-    for folder in (frames, sounds, masks):
+    for folder in (frames, audio, masks):
         folder.mkdir(parents=True)
     drawn = np.zeros((30, 40, 3), np.uint8)
     drawn[5:10, 20:40] = (0, 128, 0)
     for number in (1, 2):
         Image.fromarray(np.full((64, 64, 3), 40 * number, np.uint8)).save(frames / f"x_{number}.png")
         Image.fromarray(drawn).save(masks / f"x_{number}.png")
-    with wave.open(str(sounds / "x.wav"), "wb") as recording:
+    with wave.open(str(audio / "x.wav"), "wb") as recording:
         recording.setparams((1, 2, 16000, 0, "NONE", ""))
         recording.writeframes((clip_maker.tone(4.0, rate=16000) * 20000).astype("<i2").tobytes())
     out = tmp_path / "shards"

@@ -24,7 +24,7 @@ from manifests.errors import InputError, WorkFailed
 from pipeline.ingest import DECODERS, IngestRequest, prepare, run_ingest
 from pipeline.jobs.attempt_log import Journal
 from pipeline.jobs.cluster import connected, run_all
-from pipeline.jobs.decoder_process import Request, Settings, record_maker
+from pipeline.jobs.decoder_process import DecodeRequest, Settings, record_maker
 from pipeline.jobs.plan import Plan, automatic_shard_clips, load_head, load_shard
 from pipeline.jobs.shard_job import ShardJob, ingest_shards, is_whole, marker_path
 from pipeline.media.front_ends import DEFAULT
@@ -276,7 +276,7 @@ class OneTooSlow:
     def __init__(self, key: str) -> None:
         self._key, self._make = key, record_maker(Settings(FAKE, 256, DEFAULT))
 
-    def decode(self, request: Request, timeout: float) -> dict[str, bytes]:
+    def decode(self, request: DecodeRequest, timeout: float) -> dict[str, bytes]:
         if request.key == self._key:
             raise Rejected("timeout", f"no answer within {timeout:g} seconds")
         return self._make(request)

@@ -18,11 +18,11 @@ from manifests.readers.label_lists import read_labels
 from manifests.readers.vggss import read_vggss
 from pipeline.media.front_ends import spectrogram
 from pipeline.synth import lists
+from pipeline.synth.audio import SAMPLE_RATE, mix, perform
 from pipeline.synth.classes import LABELS, PALETTES, SOUND_CLASSES, SoundClass, palettes_of
 from pipeline.synth.corpus import waveform, write_corpus
 from pipeline.synth.render import central_frame, frames, sights
-from pipeline.synth.scene import FRAMES, MOMENT_FRAME, Scene, draw_picture, draw_scene
-from pipeline.synth.sounds import SAMPLE_RATE, mix, perform
+from pipeline.synth.scene import FRAMES, MOMENT_FRAME, Scene, draw_image, draw_scene
 from pipeline.synth.truth import truth_rows
 
 CLIPS, SEED = 11, 3
@@ -106,8 +106,8 @@ def test_videos_are_h264_and_aac_and_show_what_was_painted(corpus: Path) -> None
     scene = draw_scene(SEED, 4)
     with av.open(corpus / "video" / f"{scene.key}.mp4") as container:
         assert container.streams.video[0].codec_context.name == "h264"
-        sound = container.streams.audio[0].codec_context
-        assert (sound.name, sound.sample_rate) == ("aac", SAMPLE_RATE)
+        audio = container.streams.audio[0].codec_context
+        assert (audio.name, audio.sample_rate) == ("aac", SAMPLE_RATE)
         duration = container.duration / av.time_base
         shown = [(frame.time, frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
     assert len(shown) == FRAMES
@@ -117,10 +117,10 @@ def test_videos_are_h264_and_aac_and_show_what_was_painted(corpus: Path) -> None
     assert np.array_equal(frames(scene)[MOMENT_FRAME], painted)
 
 
-def test_pictures_of_single_objects(corpus: Path) -> None:
+def test_images_of_single_objects(corpus: Path) -> None:
     assert sorted(path.name for path in (corpus / "objects").iterdir()) == sorted(LABELS)
-    with Image.open(corpus / "objects" / LABELS[5] / "0.jpg") as picture:
-        assert picture.size == (128, 128)
+    with Image.open(corpus / "objects" / LABELS[5] / "0.jpg") as image:
+        assert image.size == (128, 128)
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------
@@ -174,8 +174,8 @@ def test_negatives_are_negative_and_in_proportion(test_clips: list[lists.Clip]) 
         assert clips[video].label == clips[audio].label
         assert clips[video].source_id != clips[audio].source_id
     assert not any(clips[audio].heard & clips[video].seen for video, audio in pairs["easy"])
-    pictures = Counter(video for rows in pairs.values() for video, _ in rows)
-    assert set(pictures.values()) == {1}
+    images = Counter(video for rows in pairs.values() for video, _ in rows)
+    assert set(images.values()) == {1}
 
 
 # --- scenes ----------------------------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ def test_shares_of_the_kinds_of_clip() -> None:
     assert sum(scene.split == "test" for scene in scenes) == 120
 
 
-def test_what_is_silent_in_the_picture_is_of_another_class() -> None:
+def test_what_is_silent_in_the_image_is_of_another_class() -> None:
     for scene in (draw_scene(SEED, index) for index in range(300)):
         heard = {thing.label for thing in scene.things if thing.sounding}
         assert not any(thing.label in heard for thing in scene.things if not thing.sounding)
@@ -233,12 +233,12 @@ def test_two_cuts_of_one_video_share_id_place_and_split() -> None:
     assert first.background_seed == second.background_seed
 
 
-# --- pictures --------------------------------------------------------------------------------------------------------
+# --- images --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", range(len(SOUND_CLASSES)))
 def test_box_is_tight_around_the_pixels_that_show_the_object(number: int) -> None:
-    scene = draw_picture(SEED, number, 0, 160, 120)
+    scene = draw_image(SEED, number, 0, 160, 120)
     empty = replace(scene, things=())
     changed = np.abs(np.asarray(central_frame(scene), int) - np.asarray(central_frame(empty), int)).sum(2)
     (sight,) = sights(scene)
@@ -276,8 +276,8 @@ def test_classes_have_several_looks_and_share_their_palettes() -> None:
     assert set(worn) == set(range(len(PALETTES)))
     assert min(worn.values()) >= 6
     assert len({one.silhouette for one in SOUND_CLASSES}) == len({one.pattern for one in SOUND_CLASSES}) == len(LABELS)
-    pictures = {central_frame(draw_picture(SEED, 0, copy, 64, 64)).tobytes() for copy in range(5)}
-    assert len(pictures) == 5
+    images = {central_frame(draw_image(SEED, 0, copy, 64, 64)).tobytes() for copy in range(5)}
+    assert len(images) == 5
 
 
 # --- sounds ----------------------------------------------------------------------------------------------------------
@@ -287,10 +287,10 @@ def hear(number: int, copy: int) -> np.ndarray:
     """A short description of a class's sound: spectrum, its spread over time, and the rhythm of its loudness."""
     rng = np.random.default_rng([SEED, number, copy])
     performance = perform(SOUND_CLASSES[number].voice, 3.0, rng)
-    sound = mix([(performance, 1.0)], 3.0, rng, hiss=0.1, level=0.1)[::2]
-    picture = spectrogram(np.pad(sound, (0, 33075 - len(sound)))).astype(np.float32)[:256].reshape(32, 8, 300).mean(1)
-    rhythm = np.abs(np.fft.rfft(picture.mean(0) - picture.mean()))[1:40]
-    return np.concatenate([picture.mean(1), 2 * picture.std(1), 4 * rhythm / (rhythm.sum() + 1e-6)])
+    audio = mix([(performance, 1.0)], 3.0, rng, hiss=0.1, level=0.1)[::2]
+    image = spectrogram(np.pad(audio, (0, 33075 - len(audio)))).astype(np.float32)[:256].reshape(32, 8, 300).mean(1)
+    rhythm = np.abs(np.fft.rfft(image.mean(0) - image.mean()))[1:40]
+    return np.concatenate([image.mean(1), 2 * image.std(1), 4 * rhythm / (rhythm.sum() + 1e-6)])
 
 
 def test_classes_can_be_told_by_ear() -> None:
@@ -312,7 +312,7 @@ def test_waveforms_stay_in_range_and_silence_is_digital() -> None:
 
 
 @pytest.mark.parametrize("one", SOUND_CLASSES, ids=LABELS)
-def test_activity_is_the_envelope_of_the_sound(one: SoundClass) -> None:
+def test_activity_is_the_envelope_of_the_audio(one: SoundClass) -> None:
     performance = perform(one.voice, 2.0, np.random.default_rng(SEED))
     activity = performance.activity(np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE)
     power = np.square(performance.waveform())

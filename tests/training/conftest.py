@@ -44,12 +44,12 @@ def _add_clip(writer, shard: int, number: int, rng: np.random.Generator) -> dict
     label, key = number % CLASSES, f"clip{number:07d}_{number % 60:06d}"
     frame = rng.integers(0, 90, (64, 80, 3), dtype=np.uint8)
     frame[16:48, 16:48, label % 3] += 120 if label < 3 else 60
-    sound = rng.normal(-12, 1, (257, 300)).astype(np.float16)
-    sound[40 * label : 40 * label + 40] += 8
+    audio = rng.normal(-12, 1, (257, 300)).astype(np.float16)
+    audio[40 * label : 40 * label + 40] += 8
     split = "test" if number % 5 == 4 else "train"
     flags = ["silent"] if number % 11 == 10 else []
     facts = {"key": key, "label": f"class{label}", "front_end": DEFAULT}
-    members = {FRAME: _jpeg(frame), SPECTROGRAM: _npy(sound), FACTS: json.dumps(facts).encode()}
+    members = {FRAME: _jpeg(frame), SPECTROGRAM: _npy(audio), FACTS: json.dumps(facts).encode()}
     places = writer.add(key, members)
     row = {"key": key, "source_id": key[:11], "shard": shard_name(shard), "label": f"class{label}", "split": split,
            "duration": 10.0, "moment": 5.0, "width": 80, "height": 64, "flags": flags,

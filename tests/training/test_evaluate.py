@@ -18,7 +18,7 @@ from manifests.errors import InputError
 from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore
 from training.config import load_config
-from training.evaluate import Request, evaluate
+from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.raw_maps import load_maps
 from training.evaluation.tasks import score
 from training.loop.start import start
@@ -62,18 +62,20 @@ def written(run: LoadedRun, name: str) -> dict:
 
 
 def test_the_saved_maps_score_as_the_run_did(run, vggss) -> None:
-    (result,) = evaluate(run, Request(truth=vggss, protocols=("kaist",)))
+    (result,) = evaluate(run, EvaluationRequest(truth=vggss, protocols=("kaist",)))
     again = score(load_maps(run.folder / "evaluation/vggss.maps.npz"), read_truth(vggss, "vggss"), "kaist")
     assert again.table.equals(result.table)
     assert written(run, "vggss.kaist")["n_scored"] == 16
 
 
-def test_negative_pairs_take_picture_and_sound_of_two_clips(run, vggss, clips, store, tmp_path: Path) -> None:
+def test_negative_pairs_take_image_and_audio_of_two_clips(run, vggss, clips, store, tmp_path: Path) -> None:
     keys = [key for key, _ in clips]
     pairs = [(keys[0], keys[1]), (keys[1], keys[5]), ("notthere000_000001", "notthere000_000001")]
     lines = ["video,audio,label", *(f"{video},{audio},non-sounding" for video, audio in pairs)]
     (tmp_path / "silent.csv").write_text("\r\n".join(lines))
-    request = Request(truth=vggss, negatives=tmp_path / "silent.csv", protocols=("slavc_relative", "onscreen"))
+    request = EvaluationRequest(
+        truth=vggss, negatives=tmp_path / "silent.csv", protocols=("slavc_relative", "onscreen")
+    )
     extended, onscreen = evaluate(run, request)
     assert extended.summary["negatives"]["missing"] == ["notthere000_000001+notthere000_000001"]
     assert set(extended.summary["extended"]["audio_visual"]["by_negative_type"]) <= {"easy", "hard"}
@@ -86,7 +88,7 @@ def test_negative_pairs_take_picture_and_sound_of_two_clips(run, vggss, clips, s
 
 
 def test_retrieval_and_onscreen_without_a_list_of_negatives(run, vggss) -> None:
-    request = Request(truth=vggss, protocols=("retrieval", "retrieval_max", "onscreen"))
+    request = EvaluationRequest(truth=vggss, protocols=("retrieval", "retrieval_max", "onscreen"))
     retrieval, by_max, onscreen = evaluate(run, request)
     for result in (retrieval, by_max):
         scores = result.summary["scores"]
@@ -111,10 +113,10 @@ def test_heard_and_unheard_parts_carry_their_lists_names(run, vggss, clips, tmp_
     for name, part in lists.items():
         (tmp_path / f"{name}.txt").write_text("\n".join(key for key, _ in part))
     paths = tuple(tmp_path / f"{name}.txt" for name in lists)
-    heard, unheard = evaluate(run, Request(truth=vggss, clips=paths, protocols=("ezvsl",)))
+    heard, unheard = evaluate(run, EvaluationRequest(truth=vggss, clips=paths, protocols=("ezvsl",)))
     assert (heard.summary["n_scored"], unheard.summary["n_scored"]) == (6, 10)
     assert written(run, "vggss-heard.ezvsl")["n_expected"] == 6
-    (whole,) = evaluate(run, Request(truth=vggss, protocols=("ezvsl",)))
+    (whole,) = evaluate(run, EvaluationRequest(truth=vggss, protocols=("ezvsl",)))
     scored = [(part.summary["n_scored"], part.summary["scores"]["audio_visual"]) for part in (heard, unheard)]
     both = sum(count * scores["mean_iou"] for count, scores in scored)
     assert both / 16 == pytest.approx(whole.summary["scores"]["audio_visual"]["mean_iou"])
@@ -125,7 +127,7 @@ def test_flickr_avsbench_music_and_is3(run, clips, tmp_path: Path) -> None:
     box = "<bbox><id>1</id><a>20</a><b>30</b><c>200</c><d>220</d></bbox>"
     for key, _ in clips:
         (tmp_path / "xml" / f"{key}.xml").write_text(f"<r><p>{box}</p><p>{box}</p></r>")
-    results = evaluate(run, Request(truth=tmp_path / "xml", format="flickr"))
+    results = evaluate(run, EvaluationRequest(truth=tmp_path / "xml", format="flickr"))
     assert [result.summary["protocol"]["name"] for result in results] == ["ezvsl", "adaptive"]
     assert written(run, "flickr.ezvsl")["n_scored"] == 16
 
@@ -137,7 +139,7 @@ def test_flickr_avsbench_music_and_is3(run, clips, tmp_path: Path) -> None:
         Image.fromarray((np.indices((224, 224))[0] > 100 + number).astype(np.uint8) * 255).save(path)
         rows.append(f"{name},{key},{key}")
     (tmp_path / "pairs.csv").write_text("\n".join(rows))
-    request = Request(truth=tmp_path / "s4_data", format="avsbench", pairs=tmp_path / "pairs.csv")
+    request = EvaluationRequest(truth=tmp_path / "s4_data", format="avsbench", pairs=tmp_path / "pairs.csv")
     (segmented,) = evaluate(run, request)
     assert segmented.summary["n_scored"] == 10
     assert set(written(run, "avsbench_s4.avsbench")["scores"]["audio_visual"]) >= {"miou", "f_data_set", "f_per_video"}
@@ -148,18 +150,22 @@ def test_flickr_avsbench_music_and_is3(run, clips, tmp_path: Path) -> None:
     named = zip(names, clips, strict=True)
     lines = ["name,video,audio", *(f"{name},{key},{key}" for name, (key, _) in named)]
     (tmp_path / "music.csv").write_text("\n".join(lines))
-    (solo,) = evaluate(run, Request(truth=tmp_path / "solotest.json", format="music", pairs=tmp_path / "music.csv"))
+    (solo,) = evaluate(
+        run, EvaluationRequest(truth=tmp_path / "solotest.json", format="music", pairs=tmp_path / "music.csv")
+    )
     assert (solo.summary["test_set"], solo.summary["protocol"]["name"]) == ("music_solo", "dsol")
 
     entries, lines = [], ["name,video,audio"]
     for number, (key, _) in enumerate(clips[:6]):
-        for target, sound in (("a", key), ("b", clips[number + 1][0])):
+        for target, audio in (("a", key), ("b", clips[number + 1][0])):
             name = f"a_b_{number}_{target}"
             entries.append({"image": f"/mnt/images/{name}.jpg", "audio": "x", "gt_box": [10, 10, 100, 120]})
-            lines.append(f"{name},{key},{sound}")
+            lines.append(f"{name},{key},{audio}")
     (tmp_path / "is3.json").write_text(json.dumps(entries))
     (tmp_path / "is3.csv").write_text("\n".join(lines))
-    kaist, adaptive = evaluate(run, Request(truth=tmp_path / "is3.json", format="is3", pairs=tmp_path / "is3.csv"))
+    kaist, adaptive = evaluate(
+        run, EvaluationRequest(truth=tmp_path / "is3.json", format="is3", pairs=tmp_path / "is3.csv")
+    )
     for result in (kaist, adaptive):
         found = result.summary["interactive"]["audio_visual"]
         assert (found["n_groups"], found["group_sizes"]) == (6, {"2": 6})
@@ -168,20 +174,20 @@ def test_flickr_avsbench_music_and_is3(run, clips, tmp_path: Path) -> None:
 
 def test_wrong_requests_are_refused(run, vggss, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="names no test set"):
-        evaluate(run, Request())
+        evaluate(run, EvaluationRequest())
     with pytest.raises(InputError, match="no protocol 'best'"):
-        evaluate(run, Request(truth=vggss, protocols=("best",)))
+        evaluate(run, EvaluationRequest(truth=vggss, protocols=("best",)))
     with pytest.raises(InputError, match="give it without folders"):
-        evaluate(run, Request(truth=vggss, test_set="a/b"))
+        evaluate(run, EvaluationRequest(truth=vggss, test_set="a/b"))
     with pytest.raises(InputError, match="needs boxes by instrument"):
-        evaluate(run, Request(truth=vggss, protocols=("music_duet",)))
+        evaluate(run, EvaluationRequest(truth=vggss, protocols=("music_duet",)))
     (tmp_path / "pairs.csv").write_text("name,video\na,b")
     with pytest.raises(InputError, match="no list of pairs"):
-        evaluate(run, Request(truth=vggss, pairs=tmp_path / "pairs.csv"))
+        evaluate(run, EvaluationRequest(truth=vggss, pairs=tmp_path / "pairs.csv"))
     other = [{"file": "elsewhere00_000001", "class": "dog", "bbox": []}]
     (tmp_path / "other.json").write_text(json.dumps(other))
     with pytest.raises(InputError, match="none of the 1 clips"):
-        evaluate(run, Request(truth=tmp_path / "other.json"))
+        evaluate(run, EvaluationRequest(truth=tmp_path / "other.json"))
 
 
 @pytest.mark.slow
@@ -189,7 +195,7 @@ def test_wrong_requests_are_refused(run, vggss, tmp_path: Path) -> None:
 def test_two_processes_score_every_sample_once(run, vggss, clips, tmp_path, batch) -> None:
     """16 samples in batches of 4 share out whole batches; one batch of 16 is shared sample by sample."""
     (tmp_path / "silent.csv").write_text(f"video,audio,label\n{clips[0][0]},{clips[1][0]},non-sounding\n")
-    request = Request(truth=vggss, negatives=tmp_path / "silent.csv", protocols=("ezvsl",))
+    request = EvaluationRequest(truth=vggss, negatives=tmp_path / "silent.csv", protocols=("ezvsl",))
     (alone,) = evaluate(run, request)
     shutil.rmtree(run.folder / "evaluation")  # an earlier result of the same inputs would be read, not made again
     config = run.folder / "config.yaml"

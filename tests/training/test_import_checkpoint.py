@@ -98,11 +98,11 @@ def expected(kind: str, state: dict[str, Tensor], image: Tensor, audio: Tensor) 
     heard = features(state, "audnet.", "conv1_a" if stride16 else "conv1", audio, 1 if stride16 else 2).amax((2, 3))
     maps = []
     for number in {"slavc": ("1", "2"), "ezvsl": ("",), "fnac": ("",)}.get(kind, (None,)):
-        visual, sound = seen, heard
+        visual, auditory = seen, heard
         if number is not None:
             visual = F.conv2d(seen, state[f"img_proj{number}.weight"], state[f"img_proj{number}.bias"])
-            sound = F.linear(heard, state[f"aud_proj{number}.weight"], state[f"aud_proj{number}.bias"])
-        maps.append((F.normalize(visual, dim=1) * F.normalize(sound, dim=1)[:, :, None, None]).sum(1))
+            auditory = F.linear(heard, state[f"aud_proj{number}.weight"], state[f"aud_proj{number}.bias"])
+        maps.append((F.normalize(visual, dim=1) * F.normalize(auditory, dim=1)[:, :, None, None]).sum(1))
     return torch.stack(maps).mean(0)
 
 

@@ -14,7 +14,7 @@ from training.config import load_config
 from training.data.positives import Positives
 from training.data.selection import selected_rows
 from training.data.views import clip_random
-from training.evaluate import Request, evaluate
+from training.evaluate import EvaluationRequest, evaluate
 from training.leakage import find_tests
 from training.loop.start import start
 from training.runs import load_run
@@ -68,7 +68,7 @@ def test_a_leak_that_is_allowed_is_printed_stored_and_shown_with_the_score(shard
     assert not entry["excluded"]
     assert entry["shared"] == 10 or entry["shared"] == 11  # one clip may be silent
     assert f"contains {entry['shared']} of the 12 clips" in capsys.readouterr().out
-    (result,) = evaluate(load_run(folder), Request(truth=leaky / "vggss.json", protocols=("ezvsl",)))
+    (result,) = evaluate(load_run(folder), EvaluationRequest(truth=leaky / "vggss.json", protocols=("ezvsl",)))
     assert result.summary["lists"]["training"]["test_clips_trained_on"] == entry["shared"]
 
 

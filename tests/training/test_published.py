@@ -14,7 +14,7 @@ from training.methods import method_names
 NAMES = sorted(path.stem for path in PACKAGED.glob("*.yaml"))
 SETS = {"vggss", "flickr", "extended_vggss", "extended_flickr", "avsbench_s4", "music_solo"}
 MAPS = {"audio_visual", "object_prior", "combined"}
-LOCALISATION = {"ciou50", "ciou50_last", "auc"}
+LOCALIZATION = {"ciou50", "ciou50_last", "auc"}
 PAIRS = {"ap", "max_f1", "locacc", "max_f1_real", "max_f1_easy", "max_f1_hard"}
 RECALLS = {"R@1", "R@5", "R@10"}
 NOT_THE_AUTHORS = {"demo", "demo_semantic", "ezvsl_semantic", "ssltie_scale_once", "lvs_as_paper", "hardpos_as_printed",
@@ -34,7 +34,7 @@ def allowed(test_set: str, protocol: str) -> tuple[set[str], set[str]]:
     if protocol == "avsbench":
         return MAPS, {"miou", "miou_top_half", "f_per_video", "f_data_set"}
     assert protocol in PROTOCOLS, protocol
-    return MAPS, PAIRS if test_set.startswith("extended_") else LOCALISATION
+    return MAPS, PAIRS if test_set.startswith("extended_") else LOCALIZATION
 
 
 @pytest.fixture(params=NAMES)
@@ -120,7 +120,7 @@ def test_main_rows(name: str) -> None:
     assert (100 * row["ciou50"], 100 * row["auc"]) == pytest.approx((ciou, auc))
 
 
-HYPERPARAMETERS = {  # epochs, batch, replicas, learning rate, weight decay, stage-4 stride of pictures, their weights
+HYPERPARAMETERS = {  # epochs, batch, replicas, learning rate, weight decay, stage-4 stride of images, their weights
     "lvs": (80, 256, 1, 1e-4, 1e-4, 1, "none"),
     "ezvsl": (20, 128, 2, 1e-4, 0.0, 2, "imagenet"),
     "ezvsl_vggss_10k": (100, 128, 2, 1e-4, 0.0, 2, "imagenet"),

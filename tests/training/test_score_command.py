@@ -85,7 +85,7 @@ def test_released_numbers_from_files(golden, scene, style, protocol, start, maps
     assert set(found["lists"]) == {"truth", "maps"}
 
 
-def test_interactive_pictures(golden, scene):
+def test_interactive_images(golden, scene):
     reference, inputs = golden("golden_is3.json"), golden("golden_maps.npz")
     named = zip(reference["names"], reference["boxes_224"], strict=True)
     entries = [{"image": f"/mnt/images/{name}.jpg", "audio": "x", "gt_box": box} for name, box in named]

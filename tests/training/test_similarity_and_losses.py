@@ -42,7 +42,7 @@ def test_excluded_candidates_are_no_negatives_of_their_anchor_in_either_directio
     excluded[1, 2:] = True
     expected = (3 * math.log(4) + math.log(2)) / 4
     assert float(info_nce(logits, excluded)) == pytest.approx(expected, abs=1e-6)
-    logits[2, 1] = logits[3, 1] = 5.0  # sound 1 with pictures that are near clip 1: column 1 must not count them
+    logits[2, 1] = logits[3, 1] = 5.0  # sound 1 with images that are near clip 1: column 1 must not count them
     columns = (3 * math.log(4) + math.log(2)) / 4
     rows = (math.log(4) + math.log(2) + 2 * math.log(3 + math.exp(5))) / 4
     assert float(symmetric_info_nce(logits, excluded)) == pytest.approx(rows + columns, abs=1e-5)
@@ -66,7 +66,7 @@ def test_maps_against_loops() -> None:
     assert torch.allclose(mean_response(maps), maps.flatten(2).mean(dim=2))
 
 
-def test_pooled_response_is_the_cosine_of_the_max_pooled_picture() -> None:
+def test_pooled_response_is_the_cosine_of_the_max_pooled_image() -> None:
     torch.manual_seed(1)
     visual, audio = unit(torch.randn(3, 5, 2, 2)), unit(torch.randn(4, 5))
     pooled = visual.flatten(2).max(dim=2).values

@@ -14,7 +14,7 @@ from pipeline.synth.scene import draw_scene
 from pipeline.synth.truth import truth_rows
 from training.config import load_config
 from training.data.evaluation_pairs import found_pairings, read_pairs
-from training.evaluate import Request, evaluate
+from training.evaluate import EvaluationRequest, evaluate
 from training.loop.start import start
 from training.runs import LoadedRun, load_run
 
@@ -78,7 +78,7 @@ def test_every_format_is_evaluated(corpus, run, shards, format, truth, asked, na
     files = {what: folder / asked[what] for what in ("pairs", "negatives") if what in asked}
     several = tuple(asked[what] for what in ("protocols",) if what in asked)
     references = folder / "music/references.csv" if several else None
-    request = Request(truth=folder / truth, format=format, protocols=several, references=references, **files)
+    request = EvaluationRequest(truth=folder / truth, format=format, protocols=several, references=references, **files)
     results = evaluate(run, request)
     facts = {f"{each.summary['test_set']}.{each.summary['protocol']['name']}": each.summary for each in results}[name]
     assert (run.folder / "evaluation" / f"{name}.json").is_file()
@@ -110,7 +110,7 @@ def test_heard_and_unheard_are_scored_apart(corpus, run) -> None:
     assert heard
     assert unheard
     assert not heard & unheard
-    results = evaluate(run, Request(truth=folder / "vggss.json", clips=paths, protocols=("ezvsl",)))
+    results = evaluate(run, EvaluationRequest(truth=folder / "vggss.json", clips=paths, protocols=("ezvsl",)))
     assert [result.summary["test_set"] for result in results] == ["vggss-heard", "vggss-unheard"]
     for result, part in zip(results, (heard, unheard), strict=True):
         assert {*result.table["key"].to_pylist(), *result.summary["missing"]} == part
@@ -122,6 +122,8 @@ def test_masks_can_be_narrowed_by_a_list(corpus, run, tmp_path) -> None:
     (tmp_path / "part.json").write_text(json.dumps(dict.fromkeys(keys, "kept")))
     clips = (tmp_path / "part.json",)
     pairs = folder / "avsbench/pairs.csv"
-    (part,) = evaluate(run, Request(truth=folder / "avsbench/s4_data", format="avsbench", pairs=pairs, clips=clips))
+    (part,) = evaluate(
+        run, EvaluationRequest(truth=folder / "avsbench/s4_data", format="avsbench", pairs=pairs, clips=clips)
+    )
     assert (part.summary["test_set"], part.summary["n_expected"]) == ("avsbench_s4-part", 40)
     assert part.summary["truth_from"] == "masks"

@@ -97,7 +97,7 @@ def test_embeddings_of_the_run_feed_the_index(trained: Path, shards: Path) -> No
         (["report", "runs/absent"], ["no finished run"]),
         (["localize", "runs/absent", "video.mp4"], ["there is no video video.mp4"]),
         (["localize", "runs/absent", __file__], ["no finished run"]),
-        (["pretrain", "--src", "nowhere"], ["nowhere", "<label>/<picture>.jpg"]),
+        (["pretrain", "--src", "nowhere"], ["nowhere", "<label>/<image>.jpg"]),
         (["methods", "nothing"], ["unknown method 'nothing'"]),
     ],
 )

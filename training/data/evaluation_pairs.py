@@ -1,7 +1,7 @@
-"""Which picture and which sound each test sample is: clips of the shards, by the sample's own name or by a list.
+"""Which image and which sound each test sample is: clips of the shards, by the sample's own name or by a list.
 
-A clip is its own picture and sound; a negative pair `<video>+<audio>` takes one of each. Where a corpus names its
-samples otherwise than its clips (frames of a video, one picture under several sounds), a csv `name,video,audio` says
+A clip is its own image and audio; a negative pair `<video>+<audio>` takes one of each. Where a corpus names its
+samples otherwise than its clips (frames of a video, one image under several sounds), a csv `name,video,audio` says
 which clips to take. What the shards lack is left out here and named in the result.
 """
 
@@ -18,14 +18,14 @@ from manifests.keys import parse_clip_name
 from manifests.readers.extended import ExtendedSet, Negative
 from manifests.truth import Truth
 from pipeline.shards.store import ShardStore
-from training.data.stream import Pairing
+from training.data.stream import EvaluationPair
 
 HEADER = ["name", "video", "audio"]
 _MISMATCH = 211  # last word of the seed that draws foreign sounds
 
 
 def read_pairs(path: Path) -> dict[str, tuple[str, str]]:
-    """Name -> (clip of the picture, clip of the sound). InputError for another header or a bad row."""
+    """Name -> (clip of the image, clip of the sound). InputError for another header or a bad row."""
     rows = [row for row in csv.reader(io.StringIO(read_content(path).text())) if row]
     if not rows or rows[0] != HEADER or any(len(row) != 3 for row in rows):
         raise InputError(
@@ -34,8 +34,10 @@ def read_pairs(path: Path) -> dict[str, tuple[str, str]]:
     return {name: (parse_clip_name(video).key, parse_clip_name(audio).key) for name, video, audio in rows[1:]}
 
 
-def found_pairings(store: ShardStore, truth: Truth, pairs: dict[str, tuple[str, str]] | None = None) -> list[Pairing]:
-    """Picture and sound of everything in `truth` that the shards hold; InputError when they hold no test clip."""
+def found_pairings(
+    store: ShardStore, truth: Truth, pairs: dict[str, tuple[str, str]] | None = None
+) -> list[EvaluationPair]:
+    """Image and sound of everything in `truth` that the shards hold; InputError when they hold no test clip."""
     row_of = {key: row for row, key in enumerate(store.keys)}
     wanted = {key: (pairs or {}).get(key, (key, key)) for key in truth.test_set.keys}
     found = _held(wanted, row_of)
@@ -50,12 +52,12 @@ def found_pairings(store: ShardStore, truth: Truth, pairs: dict[str, tuple[str, 
 
 
 def with_mismatches(truth: Truth, seed: int = 0) -> ExtendedSet:
-    """The set's own negative pairs, else one for each clip: its picture with a seeded sound of another class."""
+    """The set's own negative pairs, else one for each clip: its image with a seeded sound of another class."""
     return truth.extended or mismatched(truth.test_set, seed)
 
 
 def mismatched(test_set: TestSet, seed: int) -> ExtendedSet:
-    """Every clip's picture with the sound of a clip of another class (of another clip where classes are unknown)."""
+    """Every clip's image with the sound of a clip of another class (of another clip where classes are unknown)."""
     random, annotations = np.random.default_rng([seed, _MISMATCH]), test_set.annotations
     pairs = []
     for own in annotations:
@@ -67,9 +69,9 @@ def mismatched(test_set: TestSet, seed: int) -> ExtendedSet:
     return ExtendedSet(f"mismatched_{test_set.name}", test_set, tuple(pairs), test_set.source, test_set.sha256)
 
 
-def _held(wanted: dict[str, tuple[str, str]], row_of: dict[str, int]) -> list[Pairing]:
+def _held(wanted: dict[str, tuple[str, str]], row_of: dict[str, int]) -> list[EvaluationPair]:
     return [
-        Pairing(name, row_of[video], row_of[audio])
+        EvaluationPair(name, row_of[video], row_of[audio])
         for name, (video, audio) in wanted.items()
         if video in row_of and audio in row_of
     ]

@@ -20,7 +20,7 @@ from pipeline.shards.store import ShardStore
 class Positives:
     """The neighbours of a shard folder's training clips.
 
-    `fetched`: a neighbour's picture and sound are wanted; `excluded`: masks of clips that are no true negatives are.
+    `fetched`: a neighbour's image and audio are wanted; `excluded`: masks of clips that are no true negatives are.
     Only clips among `trained`, the keys the run trains on, are drawn. Only the `k` nearest count where k is given;
     InputError when the lists are shorter.
     """

@@ -1,7 +1,7 @@
 """Shards to batches: WebDataset streams the tars sequentially, neighbours are fetched beside the stream by offset.
 
 All randomness is a function of (seed, epoch, clip): shuffling, crops, flips and the neighbour drawn for a clip do
-not depend on processes, readers' speed or where a run was resumed. Pictures leave a reader as uint8 and sounds as
+not depend on processes, readers' speed or where a run was resumed. Images leave a reader as uint8 and sounds as
 float16; they become float on the training device (`normalise_image`, `normalise_audio`).
 """
 
@@ -126,12 +126,12 @@ def _is_read(member: str) -> bool:
 def _stacked(views: list[dict[str, Any]]) -> dict[str, Tensor]:
     """Views of single clips as one batch: "image" (B, 3, S, S) uint8, "audio" (B, F, T) float16.
 
-    Pictures keep the memory format the JPEG decoder gives and convolutions like, channels last: other strides would
+    Images keep the memory format the JPEG decoder gives and convolutions like, channels last: other strides would
     cost a transposition here and one in training.
     """
-    pictures = torch.stack([view["image"].permute(1, 2, 0) for view in views])
-    sounds = torch.from_numpy(np.stack([view["audio"] for view in views]))
-    return {"image": pictures.permute(0, 3, 1, 2), "audio": sounds}
+    images = torch.stack([view["image"].permute(1, 2, 0) for view in views])
+    audio = torch.from_numpy(np.stack([view["audio"] for view in views]))
+    return {"image": images.permute(0, 3, 1, 2), "audio": audio}
 
 
 class TarRange:
@@ -174,8 +174,8 @@ def training_loader(stream: TrainingStream) -> DataLoader:
 
 
 @dataclass(frozen=True)
-class Pairing:
-    """One evaluated sample: the picture of one clip with the sound of another (usually the same)."""
+class EvaluationPair:
+    """One evaluated sample: the image of one clip with the sound of another (usually the same)."""
 
     name: str
     image_row: int
@@ -183,11 +183,11 @@ class Pairing:
 
 
 def paired_batches(
-    store: ShardStore, pairings: list[Pairing], image_size: int, batch_size: int
-) -> Iterator[tuple[list[Pairing], Tensor, Tensor]]:
-    """Samples in the given order: pictures (B, 3, S, S) uint8 squashed to a square, sounds (B, F, T) float16."""
+    store: ShardStore, pairings: list[EvaluationPair], image_size: int, batch_size: int
+) -> Iterator[tuple[list[EvaluationPair], Tensor, Tensor]]:
+    """Samples in the given order: images (B, 3, S, S) uint8 squashed to a square, sounds (B, F, T) float16."""
     for start in range(0, len(pairings), batch_size):
         chunk = pairings[start : start + batch_size]
         images = [squashed(decode_image(store.read(p.image_row, FRAME)), image_size) for p in chunk]
-        sounds = [torch.from_numpy(store.spectrogram(p.audio_row).copy()) for p in chunk]
-        yield chunk, torch.stack(images), torch.stack(sounds)
+        audio = [torch.from_numpy(store.spectrogram(p.audio_row).copy()) for p in chunk]
+        yield chunk, torch.stack(images), torch.stack(audio)

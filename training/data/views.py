@@ -1,6 +1,6 @@
-"""What a model sees of a clip: JPEG and spectrogram bytes to square pictures and normalised tensors.
+"""What a model sees of a clip: JPEG and spectrogram bytes to square images and normalised tensors.
 
-Pictures stay uint8 and sounds float16 until they are on the training device; the two `normalise` functions make them
+Images stay uint8 and sounds float16 until they are on the training device; the two `normalise` functions make them
 floats there.
 """
 

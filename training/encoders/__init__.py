@@ -1,1 +1,1 @@
-"""The convolutional trunks every method stands on: pictures to feature maps, spectrograms to vectors."""
+"""The convolutional trunks every method stands on: images to feature maps, spectrograms to vectors."""

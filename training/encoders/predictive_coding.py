@@ -1,6 +1,6 @@
 """SSPL's predictive coding module (PCM): a feature map is revised until it explains the sound.
 
-Three levels of representation, the picture's own resolution at the top (14 x 14), then half (7 x 7) and a quarter
+Three levels of representation, the image's own resolution at the top (14 x 14), then half (7 x 7) and a quarter
 (3 x 3). Predictions run down to the sound, prediction errors run up; a first sweep is followed by `cycles` more.
 """
 
@@ -55,13 +55,13 @@ class PredictiveCoding(nn.Module):
         return F.max_pool2d(self.down[level](above), 2)
 
     def _first_predictions(self, visual: Tensor) -> list[Tensor]:
-        """Level by level from the picture down."""
+        """Level by level from the image down."""
         middle = F.gelu(self.feedback_norm[0][1](self._predict(1, visual)))
         lowest = F.gelu(self.feedback_norm[0][0](self._predict(0, middle)))
         return [lowest, middle, visual]
 
     def _revised(self, state: list[Tensor], predicted: list[Tensor], sweep: int) -> tuple[list[Tensor], list[Tensor]]:
-        """Feedback: every level moves towards what the level above predicts; the top one towards the picture."""
+        """Feedback: every level moves towards what the level above predicts; the top one towards the image."""
         state, predicted = list(state), list(predicted)
         state[-1] = F.gelu(self._mixed(LEVELS - 1, state[-1], predicted[-1]))
         for level in range(LEVELS - 2, -1, -1):

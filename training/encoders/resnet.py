@@ -78,7 +78,7 @@ def trunk_state(state: dict[str, Tensor], trunk: Trunk) -> "OrderedDict[str, Ten
 
 
 class ImageTrunk(Trunk):
-    """A trunk over RGB pictures."""
+    """A trunk over RGB images."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__(encoder, channels_in=3)

@@ -1,6 +1,6 @@
-"""VGG-16 as a picture trunk: torchvision's convolutions up to conv5_3, before its ReLU and before the last pool.
+"""VGG-16 as an image trunk: torchvision's convolutions up to conv5_3, before its ReLU and before the last pool.
 
-SSPL's picture trunk (frozen, ImageNet weights). Unlike the residual trunks' its features have either sign, so cosines
+SSPL's image trunk (frozen, ImageNet weights). Unlike the residual trunks' its features have either sign, so cosines
 lie in [-1, 1]. Parameter names are torchvision's, so its weights load as they are.
 """
 

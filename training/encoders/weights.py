@@ -23,7 +23,7 @@ RESNET18, RESNET34 = (2, 2, 2, 2), (3, 4, 6, 3)
 
 
 def build_image_trunk(encoder: Encoder) -> ImageTrunk | Vgg16:
-    """A picture trunk with its first weights in place, frozen if the config says so. InputError for layout vggish."""
+    """An image trunk with its first weights in place, frozen if the config says so. InputError for layout vggish."""
     if encoder.layout == "vggish":
         raise InputError("encoders.image.layout is vggish, a trunk for sounds; use resnet or vgg16.")
     return _prepared(Vgg16() if encoder.layout == "vgg16" else ImageTrunk(encoder), encoder)
@@ -32,7 +32,7 @@ def build_image_trunk(encoder: Encoder) -> ImageTrunk | Vgg16:
 def build_audio_trunk(encoder: Encoder) -> AudioTrunk | Vggish:
     """A sound trunk with its first weights in place, frozen if the config says so. InputError for layout vgg16."""
     if encoder.layout == "vgg16":
-        raise InputError("encoders.audio.layout is vgg16, a trunk for pictures; use resnet or vggish.")
+        raise InputError("encoders.audio.layout is vgg16, a trunk for images; use resnet or vggish.")
     return _prepared(Vggish() if encoder.layout == "vggish" else AudioTrunk(encoder), encoder)
 
 

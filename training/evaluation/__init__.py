@@ -15,7 +15,7 @@ inverted, zero-area, sentinel     covers nothing, the clip stays; flagged `degen
 the same box twice                union unchanged, flagged `duplicate_box`, counts as two objects as in EZ-VSL's figure;
                                   in Flickr-SoundNet two boxes are two opinions and make consensus
 more than ten boxes               no limit
-truth of the whole picture        cIoU exactly 0.5: passes under `>=` (ezvsl), misses by a pixel under `>` (kaist, lvs)
+truth of the whole image        cIoU exactly 0.5: passes under `>=` (ezvsl), misses by a pixel under `>` (kaist, lvs)
 one or two samples, or one        coded AP is exactly 0, also of a perfect answer, as in SLAVC; textbook AP stands
 confidence for all                beside it, with `confidence_tie_share`
 only negatives                    refused: there is no positive clip to localize

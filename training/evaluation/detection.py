@@ -1,4 +1,4 @@
-"""Extended sets: does the model know when nothing in the picture sounds? AP and max-F1, as coded and as textbook.
+"""Extended sets: does the model know when nothing in the image sounds? AP and max-F1, as coded and as textbook.
 
 At a confidence threshold d and an IoU cut g:
     TP = positives with confidence >= d and iou >= g;  FN = positives below d

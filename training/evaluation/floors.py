@@ -28,7 +28,7 @@ def floor_masks(keys: Sequence[str], protocol: Protocol, truth_pixels: np.ndarra
 
 
 def disc_masks(protocol: Protocol, truth_pixels: np.ndarray) -> np.ndarray:
-    """A disc around the picture's centre, of the area the rule asks for; of half the area where it asks for none."""
+    """A disc around the image's centre, of the area the rule asks for; of half the area where it asks for none."""
     rule = protocol if protocol.rule in _RANK_RULES else PROTOCOLS["ezvsl"]
     areas = [int(count) if rule.rule == "adaptive" else 0 for count in truth_pixels]
     disc = disc_map()[None]

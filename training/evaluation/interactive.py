@@ -1,6 +1,6 @@
-"""Interactive localization (IS3): one picture, several sounds, and each sound must move the answer.
+"""Interactive localization (IS3): one image, several sounds, and each sound must move the answer.
 
-IIoU counts a picture only when every one of its sounds is localized: a group's value is the smallest cIoU of its
+IIoU counts an image only when every one of its sounds is localized: a group's value is the smallest cIoU of its
 members (SSLalignment e7ae3c5 `Evaluator_iiou`). The adaptive scores are the same functions on adaptive cIoU values.
 Meaningful on IS3 only: on VGG-SS or Flickr the name rule groups unrelated clips by prefix.
 """
@@ -14,7 +14,7 @@ from training.evaluation.localization import auc, success_rate
 
 
 def group_key(name: str) -> str:
-    """The picture a sample belongs to: its name without folder, suffix and the last `_` token, the sounding object.
+    """The image a sample belongs to: its name without folder, suffix and the last `_` token, the sounding object.
 
     A target whose own name holds `_` therefore falls into a group of its own, as in the released evaluator; `n_groups`
     and `group_sizes` in the summary show it.
@@ -33,7 +33,7 @@ def group_minima(names: Sequence[str], iou: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def interactive_summary(names: Sequence[str], iou: np.ndarray) -> dict[str, object]:
-    """iiou (share of pictures with every sound at 0.5) and iauc, and the sizes of the groups they rest on."""
+    """iiou (share of images with every sound at 0.5) and iauc, and the sizes of the groups they rest on."""
     minima, members = group_minima(names, iou)
     sizes, counts = np.unique(members, return_counts=True)
     return {

@@ -216,7 +216,7 @@ def _floors(frames: Sequence[MusicFrame], clusters: int, seed: int) -> dict[str,
 
 
 def _disc() -> np.ndarray:
-    """A disc of half the picture that survives any fraction of its maximum."""
+    """A disc of half the image that survives any fraction of its maximum."""
     disc = disc_map()
     return (disc >= np.partition(disc.ravel(), SIZE**2 // 2)[SIZE**2 // 2]).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""On-screen or off-screen: does the sound belong to the picture at all? (Proposal-based paper, Tab. 1; no code public.)
+"""On-screen or off-screen: does the sound belong to the image at all? (Proposal-based paper, Tab. 1; no code public.)
 
 Three rules: m_on, the distance in the common embedding space is below the middle of the medians of matching and
 mismatched pairs; d_on, the largest rectified cosine over proposals exceeds 0.2; either of the two. The paper leaves

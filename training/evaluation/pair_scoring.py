@@ -1,4 +1,4 @@
-"""Results that need embeddings rather than maps: retrieval both ways, and whether a sound belongs to the picture.
+"""Results that need embeddings rather than maps: retrieval both ways, and whether a sound belongs to the image.
 
 They are written like every other result: what was expected and scored, chance as the floor, the similarity or the
 threshold named in the protocol, so that two similarities never share a column.
@@ -21,7 +21,7 @@ from training.evaluation.retrieval import KS, ranks, retrieval_summary, unit
 
 RETRIEVAL, RETRIEVAL_MAX, ONSCREEN = "retrieval", "retrieval_max", "onscreen"
 SIMILARITIES = {
-    RETRIEVAL: "cosine of the method's picture and sound embeddings",
+    RETRIEVAL: "cosine of the method's image and audio embeddings",
     RETRIEVAL_MAX: "largest cosine over positions, max_over_positions",
 }
 EMBEDDINGS = ("image_embeddings", "audio_embeddings")
@@ -30,7 +30,7 @@ TIES = "middle"
 
 @dataclass(frozen=True)
 class Pairs:
-    """Picture-sound pairs of an on-screen test: distance of the embeddings and largest rectified cosine, both (N,)."""
+    """Image-sound pairs of an on-screen test: distance of the embeddings and largest rectified cosine, both (N,)."""
 
     names: Sequence[str]
     distance: np.ndarray
@@ -40,9 +40,9 @@ class Pairs:
 def score_retrieval(
     similarity: np.ndarray, keys: Sequence[str], test_set: TestSet, protocol: str, run: str | None = None
 ) -> Result:
-    """`similarity` (N, N), row = picture and column = sound of `keys`: R@1, 5, 10 by instance and by class.
+    """`similarity` (N, N), row = image and column = sound of `keys`: R@1, 5, 10 by instance and by class.
 
-    InputError naming the picture whose similarities hold NaN or infinity.
+    InputError naming the image whose similarities hold NaN or infinity.
     """
     _require_finite(similarity, keys)
     labels = [test_set.labels[key] for key in keys]

@@ -24,7 +24,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Masks:
-    """Predicted pixels, bool (N, H, W), and the share of the picture that ties at the threshold decided, (N,)."""
+    """Predicted pixels, bool (N, H, W), and the share of the image that ties at the threshold decided, (N,)."""
 
     masks: np.ndarray
     tie_share: np.ndarray

@@ -30,7 +30,7 @@ def protocols_page() -> str:
     """Every protocol with its source, how variants are named, and the answers to degenerate input."""
     lines = [f"{name:<22} {protocol_record(name)['source']}" for name in KNOWN]
     lines += [f"{name:<22} {similarity}" for name, similarity in SIMILARITIES.items()]
-    lines += [f"{ONSCREEN:<22} does the sound belong to the picture at all; three rules", ""]
+    lines += [f"{ONSCREEN:<22} does the sound belong to the image at all; three rules", ""]
     lines += ["Variants: NAME+exact breaks ties so that exactly the asked pixels are predicted, NAME+maximum takes the"]
     lines += [
         "map's maximum as confidence (the Extended VGG-SS paper's text; its code takes the top quarter's mean).",
@@ -51,7 +51,7 @@ def _dirt(flags: Mapping[str, int]) -> list[str]:
 
 
 def _extras(facts: Mapping[str, Any]) -> list[str]:
-    """What silent clusters, an extended set, a sweep or interactive pictures add, a line per map."""
+    """What silent clusters, an extended set, a sweep or interactive images add, a line per map."""
     lines = [
         f"  {name.replace('_', ' ')}, no-sounding area: {_percent(found['nsa']['coded'])} as coded, "
         f"{_percent(found['nsa']['textbook'])} textbook"
@@ -71,7 +71,7 @@ def _extras(facts: Mapping[str, Any]) -> list[str]:
         )
     for name, found in facts.get("interactive", {}).items():
         lines.append(
-            f"  {name.replace('_', ' ')} over {found['n_groups']} pictures, every sound right: "
+            f"  {name.replace('_', ' ')} over {found['n_groups']} images, every sound right: "
             f"IIoU {_percent(found['iiou'])}, IAUC {_percent(found['iauc'])}"
         )
     return lines

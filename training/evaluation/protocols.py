@@ -21,7 +21,7 @@ class Protocol:
     stretch: min-max each map once more after scaling and mixing.
     rule, level: "top_share" - threshold is the pixel at rank int(pixels * level) in ascending order; "fixed" -
         threshold is level; "fraction_of_max" - level * the map's maximum; "adaptive" - the rank that leaves as many
-        pixels as the truth has (half of the picture when the truth is empty).
+        pixels as the truth has (half of the image when the truth is empty).
     comparator: ">=" keeps pixels equal to the threshold, ">" does not.
     keep_maximum: pixels of 1 and above stay whatever the threshold (LVS binarises twice).
     exact: exactly the asked number of pixels, ties taken row by row from the top left; a constant map predicts nothing.

@@ -27,7 +27,7 @@ ROW_SCHEMA = pa.schema(
         ("map", pa.string()),  # audio_visual, object_prior, combined, a floor's name or "ceiling"
         ("iou", pa.float64()),
         ("confidence", pa.float64()),  # null for floors and ceiling
-        ("area", pa.float64()),  # summed truth weight as a share of the 224 x 224 picture
+        ("area", pa.float64()),  # summed truth weight as a share of the 224 x 224 image
         ("boxes", pa.int32()),  # boxes as annotated, degenerate and duplicate ones included
         ("label", pa.string()),
         ("flags", pa.list_(pa.string())),  # truth.FLAGS, "constant_map", and "negative" with its kind
@@ -70,7 +70,7 @@ class Columns:
 
 
 def columns_of(table: pa.Table, name: str) -> Columns:
-    """Rows of the map called `name`; `areas` in pixels of the 224 x 224 picture."""
+    """Rows of the map called `name`; `areas` in pixels of the 224 x 224 image."""
     rows = table.filter(pc.equal(table["map"], name))
     areas = np.round(rows["area"].to_numpy() * SIZE**2, 6)  # undoes the division, for the bucket edges
     iou, confidence, boxes = (rows[column].to_numpy() for column in ("iou", "confidence", "boxes"))

@@ -1,4 +1,4 @@
-"""Cross-modal retrieval: R@K from picture to sound and back, with the pair similarity named and ties not forgiven.
+"""Cross-modal retrieval: R@K from image to sound and back, with the pair similarity named and ties not forgiven.
 
 No released code computes the table of the Cross-Modal Alignment paper, and its text does not name the similarity of a
 pair, so results carry `similarity`. A rank counts the strictly larger scores plus half of
@@ -24,7 +24,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 def max_over_positions(image: np.ndarray, audio: np.ndarray) -> np.ndarray:
     """(N, M): the largest cosine over positions, as EZ-VSL trains and SSL-TIE `forward(mode="val")` pools.
 
-    image (N, C, h, w), audio (M, C) -> similarity of every picture with every sound.
+    image (N, C, h, w), audio (M, C) -> similarity of every image with every sound.
     """
     return np.stack([(position @ unit(audio).T).max(axis=0) for position in _positions(image)])
 
@@ -35,7 +35,7 @@ def mean_over_positions(image: np.ndarray, audio: np.ndarray) -> np.ndarray:
 
 
 def pooled_cosine(image: np.ndarray, audio: np.ndarray) -> np.ndarray:
-    """(N, M): cosine of the average-pooled picture features, s_A of Cross-Modal Alignment (Eq. 4)."""
+    """(N, M): cosine of the average-pooled image features, s_A of Cross-Modal Alignment (Eq. 4)."""
     return unit(image.mean(axis=(2, 3))) @ unit(audio).T
 
 
@@ -73,7 +73,7 @@ def recalls(rank: np.ndarray) -> dict[str, float]:
 def retrieval_summary(
     similarity: np.ndarray, similarity_name: str, classes: np.ndarray | None = None, ties: Ties = "middle"
 ) -> dict[str, Any]:
-    """Recalls both ways for `similarity` (N, N), row = picture, column = sound, item i belonging to item i.
+    """Recalls both ways for `similarity` (N, N), row = image, column = sound, item i belonging to item i.
 
     "instance": the one right item; with `classes` (N,) also "class": any item of the same class counts.
     ValueError for NaN, which has no rank.

@@ -97,7 +97,7 @@ def avsbench_summary(probabilities: np.ndarray, truth: np.ndarray, masks: np.nda
 
 
 def _f_curve(probability: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """F at every threshold of one frame, from counts of sorted values instead of 255 comparisons of the picture."""
+    """F at every threshold of one frame, from counts of sorted values instead of 255 comparisons of the image."""
     if not truth.any():
         return np.zeros(len(THRESHOLDS))
     hits, predicted = _count_at(probability[truth]), _count_at(probability.ravel())

@@ -111,7 +111,7 @@ def score(
 
 
 def _interactive(result: Result) -> Result:
-    """The result with the scores of pictures all of whose sounds are localized, beside those of single sounds."""
+    """The result with the scores of images all of whose sounds are localized, beside those of single sounds."""
     rows = {name: columns_of(result.table, name) for name in result.summary["scores"]}
     added = {name: interactive_summary(columns.keys, columns.iou) for name, columns in rows.items()}
     return Result(result.table, result.summary | {"interactive": added})

@@ -24,7 +24,7 @@ class Progress:
     seconds: float = 0.0
 
 
-def save_checkpoint(path: Path, method: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
+def save_checkpoint(path: Path, method: nn.Module, optimiser: Optimizer, progress: Progress) -> None:
     """Write `path` through a temporary name, so that a kill leaves the previous checkpoint intact."""
     partial = path.with_name(f".{path.name}.part")
     content = {
@@ -32,13 +32,13 @@ def save_checkpoint(path: Path, method: nn.Module, optimizer: Optimizer, progres
         "step": progress.step,
         "seconds": progress.seconds,
         "method": method.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        "optimizer": optimiser.state_dict(),
     }
     torch.save(content, partial)
     partial.replace(path)
 
 
-def load_checkpoint(path: Path, method: nn.Module, optimizer: Optimizer) -> Progress:
+def load_checkpoint(path: Path, method: nn.Module, optimiser: Optimizer) -> Progress:
     """Restore a run in place; a missing file means a fresh start. InputError when the file is damaged."""
     if not path.exists():
         return Progress()
@@ -52,5 +52,5 @@ def load_checkpoint(path: Path, method: nn.Module, optimizer: Optimizer) -> Prog
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path} is not a checkpoint of this program (format {FORMAT}); delete it to start again.")
     method.load_state_dict(content["method"])
-    optimizer.load_state_dict(content["optimizer"])
+    optimiser.load_state_dict(content["optimizer"])
     return Progress(content["step"], content["seconds"])

@@ -54,7 +54,7 @@ class Trainer:
     stream: TrainingStream
     ranks: Ranks
     after_epoch: Callable[[BaseMethod, int], None] | None = None  # of the first rank, with the steps done
-    optimizer: torch.optim.Optimizer = field(init=False)
+    optimiser: torch.optim.Optimizer = field(init=False)
     done: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
@@ -62,8 +62,8 @@ class Trainer:
         self.method.to(self.ranks.device, memory_format=torch.channels_last)
         has_parameters = any(parameter.requires_grad for parameter in self.method.parameters())
         self.total_steps = optim.epochs * self.stream.steps if has_parameters else 0
-        self.optimizer = build_optimiser(self.method, optim)
-        self.done = load_checkpoint(self.folder / CHECKPOINT, self.method, self.optimizer)
+        self.optimiser = build_optimiser(self.method, optim)
+        self.done = load_checkpoint(self.folder / CHECKPOINT, self.method, self.optimiser)
         self.model = self._wrapped()
 
     def _wrapped(self) -> nn.Module:
@@ -113,7 +113,7 @@ class Trainer:
     def save(self) -> None:
         """Checkpoint on the first rank; the other ranks hold the same parameters."""
         if self.ranks.first:
-            save_checkpoint(self.folder / CHECKPOINT, self.method, self.optimizer, self.done)
+            save_checkpoint(self.folder / CHECKPOINT, self.method, self.optimiser, self.done)
 
     def _batches(self) -> Iterator[list[dict[str, Any]]]:
         """Every remaining step's micro-batches of this rank, epoch after epoch."""
@@ -130,8 +130,8 @@ class Trainer:
 
     def _step(self, parts: list[dict[str, Any]]) -> dict[str, float]:
         """One optimiser step over this rank's micro-batches; returns losses averaged over all replicas."""
-        set_learning_rate(self.optimizer, self._learning_rate(self.done.step))
-        self.optimizer.zero_grad(set_to_none=True)
+        set_learning_rate(self.optimiser, self._learning_rate(self.done.step))
+        self.optimiser.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         for number, part in enumerate(parts):
             self._seed(self.stream.replicas[number])
@@ -149,7 +149,7 @@ class Trainer:
                 f"the loss became {means['total']} at step {self.done.step + 1}; lower optim.learning_rate or train in "
                 "float32. The last checkpoint is from before."
             )
-        self.optimizer.step()
+        self.optimiser.step()
         self.method.after_step(self.done.step)
         return means
 
@@ -175,7 +175,7 @@ class Trainer:
         return batch
 
     def _moved(self, part: dict[str, Any]) -> dict[str, Tensor]:
-        """Pictures (B, 3, image_size, image_size) uint8 and sounds (B, F, T) float16 on the device."""
+        """Images (B, 3, image_size, image_size) uint8 and sounds (B, F, T) float16 on the device."""
         own = {name: part[name].to(self.ranks.device, non_blocking=True) for name in ("image", "audio")}
         return own | {"image": resized(own["image"], self.config.data.image_size)}
 

@@ -1,8 +1,8 @@
 r"""Alignment: localization is all about cross-modal alignment (Senocak et al., ICCV 2023, arXiv:2309.10724).
 
-Mathematics. Every clip has up to three pictures, V = {own, augmented, conceptual}, and three sounds, A likewise: a
+Mathematics. Every clip has up to three images, V = {own, augmented, conceptual}, and three sounds, A likewise: a
 SimCLR view and a shifted window of its own, and a nearest neighbour of each modality. With v(x) the feature of a
-picture at cell x, a the vector of a sound, and the projections p_v, p_a,
+image at cell x, a the vector of a sound, and the projections p_v, p_a,
 
     s_L(v, a) = (1 / |M|) sum_{x in M} cos(v(x), a)          s_A(v, a) = cos(p_v(mean_x v(x)), p_a(a))
     N(s) = -mean_i log softmax_j( s(v_i, a_j) / temperature )_i
@@ -12,7 +12,7 @@ Every positive pair has to win by itself (a sum of logarithms), each against the
 clips. `semantic`, `multiview` and `feature_alignment` take the conceptual pair, the augmented pair and s_A out: the
 rows of the paper's ablation table. Its k, how many neighbours a conceptual positive is drawn from, belongs to the data.
 
-Encoders: two ResNet-18 from scratch, pictures at stride 16 (14 x 14 maps), sounds ended by a global max pool; no head
+Encoders: two ResNet-18 from scratch, images at stride 16 (14 x 14 maps), sounds ended by a global max pool; no head
 on the way to the map. p_v and p_a are linear layers. Prediction: the cosine map of v and a. Embeddings: p_v and p_a
 (the pooled features themselves without feature alignment).
 
@@ -21,17 +21,17 @@ Deviations and choices where paper and released code differ:
   `softmask` is the network class that was released (LVS's: mean over the sigmoid mask, 0.65 and 0.03); only its
   inference is public. EZ-VSL reports that a mean of the map hardly localizes (6.03 cIoU), so the released checkpoints
   may well come from the soft mask.
-- direction: `image`, a picture against all sounds, is the printed loss; `symmetric` is the mean of both directions,
+- direction: `image`, an image against all sounds, is the printed loss; `symmetric` is the mean of both directions,
   which the paper mentions as an extension.
-- depth and width of the projections are not given; one linear layer to `dimension` each. The picture is averaged
+- depth and width of the projections are not given; one linear layer to `dimension` each. The image is averaged
   before its projection, as printed (an unofficial re-implementation takes the maximum).
-- how the own picture is cut is not stated: short side to 1.1 x size, crop and flip, as LVS; the SimCLR view is cut from
+- how the own image is cut is not stated: short side to 1.1 x size, crop and flip, as LVS; the SimCLR view is cut from
   that square.
 - the negatives of a pair are other clips' sounds of the same kind (own, augmented or conceptual); not stated.
 - a conceptual positive may resemble another clip of the batch; `exclude` takes such clips, or clips of the same source
   video, out of the negatives. The paper does not (default: none).
 - a shard holds one window of three seconds, so the shifted window is that window turned in a circle.
-- each kind of picture and of sound passes the trunk by itself, with its own batch-norm statistics; not stated.
+- each kind of image and of sound passes the trunk by itself, with its own batch-norm statistics; not stated.
 - confidence: the method has none; the maximum cosine is used (the protocol may choose another).
 
 Memory: s_L as a mean needs no maps at all (the mean of cosines is the cosine with the mean of the unit features); as
@@ -67,9 +67,9 @@ class Config(Section):
     )
     mask_threshold: float = Field(0.65, ge=-1, le=1, description="of softmask")
     mask_temperature: float = Field(0.03, gt=0, description="of softmask")
-    semantic: bool = Field(True, description="conceptual positives: a neighbour's picture, a neighbour's sound")
+    semantic: bool = Field(True, description="conceptual positives: a neighbour's image, a neighbour's sound")
     multiview: bool = Field(True, description="augmented positives: a SimCLR view, a shifted window")
-    image_policy: ImagePolicyName = Field("simclr", description="how an augmented picture is made")
+    image_policy: ImagePolicyName = Field("simclr", description="how an augmented image is made")
     audio_policy: AudioPolicyName = Field("time_shift", description="how an augmented sound is made")
     feature_alignment: bool = Field(True, description="s_A beside s_L")
     dimension: int = Field(512, gt=0, description="of the projections")
@@ -100,27 +100,27 @@ class Method(HeadlessMethod):
         return self.audio_trunk(audio)
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
-        visual, sound = self.visual(image), self.auditory(audio)
-        maps = paired_maps(unit(visual), unit(sound))
-        return Prediction(maps, max_response(maps), self.global_visual(visual), self.global_auditory(sound))
+        visual, auditory = self.visual(image), self.auditory(audio)
+        maps = paired_maps(unit(visual), unit(auditory))
+        return Prediction(maps, max_response(maps), self.global_visual(visual), self.global_auditory(auditory))
 
     def global_visual(self, visual: Tensor) -> Tensor:
         """What is seen, as a whole: (B, C, h, w) -> unit vectors (B, D)."""
         pooled = visual.mean(dim=(2, 3))
         return unit(self.image_projection(pooled) if self.config.feature_alignment else pooled)
 
-    def global_auditory(self, sound: Tensor) -> Tensor:
+    def global_auditory(self, auditory: Tensor) -> Tensor:
         """What is heard: (B, C) -> unit vectors (B, D)."""
-        return unit(self.audio_projection(sound) if self.config.feature_alignment else sound)
+        return unit(self.audio_projection(auditory) if self.config.feature_alignment else auditory)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         fields = [batch if source is None else batch[source] for source in self._sources()]
         visual = [self.visual(field["image"]) for field in fields]
-        sound = [self.auditory(field["audio"]) for field in fields]
-        local = [unit(v) for v in visual], [unit(a) for a in sound]
+        auditory = [self.auditory(field["audio"]) for field in fields]
+        local = [unit(v) for v in visual], [unit(a) for a in auditory]
         terms = {"localization": self._over_pairs(self.localization_similarity, *local, batch)}
         if self.config.feature_alignment:
-            whole = [self.global_visual(v) for v in visual], [self.global_auditory(a) for a in sound]
+            whole = [self.global_visual(v) for v in visual], [self.global_auditory(a) for a in auditory]
             terms["alignment"] = self._over_pairs(alignment_similarity, *whole, batch)
         return {"total": torch.stack(list(terms.values())).sum(), **terms}
 
@@ -128,19 +128,19 @@ class Method(HeadlessMethod):
         used = {"own": True, "augmented": self.config.multiview, "conceptual": self.config.semantic}
         return [source for kind, source in SOURCES.items() if used[kind]]
 
-    def localization_similarity(self, visual: Tensor, sound: Tensor) -> Tensor:
-        """s_L of every picture with every sound, from unit features: (B, C, h, w), (B, C) -> (B, B)."""
+    def localization_similarity(self, visual: Tensor, auditory: Tensor) -> Tensor:
+        """s_L of every image with every sound, from unit features: (B, C, h, w), (B, C) -> (B, B)."""
         if self.config.localization == "mean":
-            return visual.mean(dim=(2, 3)) @ sound.T
-        return checkpoint(self._soft_masked, visual, sound, use_reentrant=False)
+            return visual.mean(dim=(2, 3)) @ auditory.T
+        return checkpoint(self._soft_masked, visual, auditory, use_reentrant=False)
 
-    def _soft_masked(self, visual: Tensor, sound: Tensor) -> Tensor:
-        maps = cosine_maps(visual, sound)
+    def _soft_masked(self, visual: Tensor, auditory: Tensor) -> Tensor:
+        maps = cosine_maps(visual, auditory)
         return soft_masked_response(maps, self.config.mask_threshold, self.config.mask_temperature)
 
-    def _over_pairs(self, similarity: Similarity, pictures: list[Tensor], sounds: list[Tensor], batch: Batch) -> Tensor:
-        """Sum of the contrastive loss over all pairs of a kind of picture with a kind of sound."""
-        losses = [self._contrast(similarity(seen, heard), batch) for seen, heard in product(pictures, sounds)]
+    def _over_pairs(self, similarity: Similarity, images: list[Tensor], auditory: list[Tensor], batch: Batch) -> Tensor:
+        """Sum of the contrastive loss over all pairs of a kind of image with a kind of sound."""
+        losses = [self._contrast(similarity(seen, heard), batch) for seen, heard in product(images, auditory)]
         return torch.stack(losses).sum()
 
     def _contrast(self, similarities: Tensor, batch: Batch) -> Tensor:
@@ -149,5 +149,5 @@ class Method(HeadlessMethod):
 
 
 def alignment_similarity(seen: Tensor, heard: Tensor) -> Tensor:
-    """s_A of every picture with every sound, from unit vectors: (B, D), (B, D) -> (B, B)."""
+    """s_A of every image with every sound, from unit vectors: (B, D), (B, D) -> (B, B)."""
     return seen @ heard.T

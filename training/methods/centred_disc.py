@@ -1,10 +1,10 @@
-r"""Centred disc: the middle of every picture sounds. A floor, no citation: it neither looks nor listens.
+r"""Centred disc: the middle of every image sounds. A floor, no citation: it neither looks nor listens.
 
 Mathematics. With d the distance of a pixel from the centre and D that of a corner,
 
     map(d) = 1 - 2 (d^2 / D^2)^(log 2 / log pi),
 
-which falls from 1 in the centre to -1 in the corners and is 0 on the circle that holds half of the picture: rules that
+which falls from 1 in the centre to -1 in the corners and is 0 on the circle that holds half of the image: rules that
 take the top half and rules that cut at a fixed 0 find the same disc. On VGG-SS under top half it scores 34.02 cIoU.
 
 No encoders and nothing to train. Map of 224 x 224, the size every protocol scores at, so that nothing is resampled.
@@ -28,7 +28,7 @@ class Config(Section):
 
 
 class Method(BaseMethod):
-    """The same disc for every picture."""
+    """The same disc for every image."""
 
     config: Config
 

@@ -15,7 +15,7 @@ Exclusion = Literal["image", "audio", "source"]  # near in appearance, near in s
 
 
 class Prediction(NamedTuple):
-    """What a method says about B pairs of picture and sound."""
+    """What a method says about B pairs of image and audio."""
 
     map: Tensor  # (B, h, w) raw similarity of each cell with the sound
     score: Tensor  # (B,) confidence that the sound's source is visible
@@ -29,8 +29,8 @@ class Batch(TypedDict, total=False):
     key: list[str]
     image: Tensor  # (B, 3, S, S) normalised
     audio: Tensor  # (B, 1, F, T) normalised
-    neighbours: dict[str, Tensor]  # "image": pictures near in appearance, "audio": sounds near; shapes as above
-    augmented: dict[str, Tensor]  # "image": a SimCLR view of the own picture, "audio": the own sound shifted in time
+    neighbours: dict[str, Tensor]  # "image": images near in appearance, "audio": sounds near; shapes as above
+    augmented: dict[str, Tensor]  # "image": a SimCLR view of the own image, "audio": the own sound shifted in time
     exclusions: dict[str, Tensor]  # "image", "audio", "source" (B, B) bool: [i, j] is no true negative of clip i
 
 
@@ -44,14 +44,14 @@ class BaseMethod(nn.Module):
     """Defaults of the optional members; a method overrides `forward` and `loss`."""
 
     needs: frozenset[str] = frozenset()
-    augmented_policies: tuple[str, str] = ("simclr", "time_shift")  # of the "augmented" picture and sound
+    augmented_policies: tuple[str, str] = ("simclr", "time_shift")  # of the "augmented" image and audio
 
     def __init__(self, config: object, encoders: Encoders) -> None:
         super().__init__()
         self.config = config
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
-        """Predict for paired pictures (B, 3, S, S) and sounds (B, 1, F, T)."""
+        """Predict for paired images (B, 3, S, S) and sounds (B, 1, F, T)."""
         raise TypeError(f"{type(self).__name__} has no forward")
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -1,16 +1,16 @@
 r"""EZ-VSL: localizing visual sounds the easy way (Mo and Morgado, ECCV 2022, arXiv:2203.09324).
 
-Mathematics. With unit visual features V_n(x) of picture n at cell x, unit audio vector a_m, and their cosine
-c_nm(x) = <V_n(x), a_m>, a picture is a bag of cells of which at least one agrees with the sound:
+Mathematics. With unit visual features V_n(x) of image n at cell x, unit audio vector a_m, and their cosine
+c_nm(x) = <V_n(x), a_m>, an image is a bag of cells of which at least one agrees with the sound:
 
     z_nm = max_x c_nm(x) / temperature
     loss = -mean_n log softmax_m(z)_nn  -  mean_m log softmax_n(z)_mm
 
-Encoders: ResNet-18 (pictures: ImageNet weights, stride 32; sounds: from scratch, global max pool), then a 1 x 1
+Encoders: ResNet-18 (images: ImageNet weights, stride 32; sounds: from scratch, global max pool), then a 1 x 1
 convolution and a linear layer to `dimension`. Prediction: the cosine map c_nn. Object-guided localization, the
 other half of the paper, needs no training and serves every method: `training/object_prior.py`.
 
-`positives` adds conceptual positives: a nearest neighbour's picture and/or sound (from `index build-knn`) takes the
+`positives` adds conceptual positives: a nearest neighbour's image and/or sound (from `index build-knn`) takes the
 place of the clip's own in a further term of the same loss; the total is the mean over the terms. This is the
 semantic extension in the spirit of Senocak et al. (ICASSP 2022; ICCV 2023), with EZ-VSL's response and loss.
 
@@ -18,7 +18,7 @@ Deviations and choices where paper and released code differ:
 - temperature: 0.03 is the code's; the paper prints none. Map output here is the cosine, the code's is cosine /
   temperature: every released rule (top half, fixed range) is unchanged by that scale.
 - matching: `max` is both paper's and code's. The paper's ablation prose calls its first alternative the similarity to
-  the average-pooled picture, its table header the average of the similarity map; `mean` is the latter. `pooled` takes
+  the average-pooled image, its table header the average of the similarity map; `mean` is the latter. `pooled` takes
   the maximum over cells of each channel of the unit features and scales it to unit length again (code not released).
 - exclude: every other clip is a negative, as in paper and code; with `positives` a clip near enough to be one may be
   taken out of the negatives.
@@ -50,7 +50,7 @@ class Config(Section):
     dimension: int = Field(512, gt=0, description="of the common space")
     matching: Literal["max", "mean", "pooled"] = "max"
     positives: tuple[Literal["own", "image", "audio", "both"], ...] = Field(
-        ("own",), min_length=1, description="own pair; neighbour's picture; neighbour's sound; both neighbours'"
+        ("own",), min_length=1, description="own pair; neighbour's image; neighbour's sound; both neighbours'"
     )
     exclude: tuple[Exclusion, ...] = Field(
         (), description="no negatives: clips near in appearance, near in sound, from the same source video"
@@ -58,7 +58,7 @@ class Config(Section):
 
 
 class Method(ProjectedMethod):
-    """Multiple-instance contrastive learning between cells of a picture and a sound."""
+    """Multiple-instance contrastive learning between cells of an image and a sound."""
 
     config: Config
 
@@ -69,21 +69,21 @@ class Method(ProjectedMethod):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         visual = {"own": self.visual(batch["image"])}
-        sound = {"own": self.auditory(batch["audio"])}
+        auditory = {"own": self.auditory(batch["audio"])}
         if "neighbours" in self.needs:
             visual["near"] = self.visual(batch["neighbours"]["image"])
-            sound["near"] = self.auditory(batch["neighbours"]["audio"])
+            auditory["near"] = self.auditory(batch["neighbours"]["audio"])
         pairs = {"own": ("own", "own"), "image": ("near", "own"), "audio": ("own", "near"), "both": ("near", "near")}
         near = excluded(batch, self.config.exclude)
         terms = {
-            name: symmetric_info_nce(self._responses(visual[pairs[name][0]], sound[pairs[name][1]]), near)
+            name: symmetric_info_nce(self._responses(visual[pairs[name][0]], auditory[pairs[name][1]]), near)
             for name in self.config.positives
         }
         return {"total": torch.stack(list(terms.values())).mean(), **terms}
 
-    def _responses(self, visual: Tensor, sound: Tensor) -> Tensor:
-        """Logits of every picture with every sound: (B, D, h, w), (B, D) -> (B, B)."""
+    def _responses(self, visual: Tensor, auditory: Tensor) -> Tensor:
+        """Logits of every image with every sound: (B, D, h, w), (B, D) -> (B, B)."""
         if self.config.matching == "pooled":
-            return pooled_response(visual, sound) / self.config.temperature
+            return pooled_response(visual, auditory) / self.config.temperature
         pool = max_response if self.config.matching == "max" else mean_response
-        return pool(cosine_maps(visual, sound)) / self.config.temperature
+        return pool(cosine_maps(visual, auditory)) / self.config.temperature

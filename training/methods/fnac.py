@@ -1,6 +1,6 @@
 r"""FNAC: source localization by false negative aware contrastive learning (Sun et al., CVPR 2023, arXiv:2303.11302).
 
-Mathematics. V_n(x), a_m unit features of pictures and sounds, c_nm(x) their cosine, T the temperature, rho the softmax
+Mathematics. V_n(x), a_m unit features of images and audio, c_nm(x) their cosine, T the temperature, rho the softmax
 over each row of a (B, B) matrix. The contrast is EZ-VSL's:
 
     z_nm = max_x c_nm(x) / T          L0 = -mean_n log softmax_m(z)_nn - mean_m log softmax_n(z)_mm
@@ -14,7 +14,7 @@ Adjacencies within a modality say which negatives are false, and pull the contra
 
 (FNS: false negatives suppression, TNS: true negatives enhancement; means over all B x B entries.)
 
-Encoders: ResNet-18 (pictures: ImageNet weights, stride 32, dropout 0.9 on the last map; sounds: from scratch, global
+Encoders: ResNet-18 (images: ImageNet weights, stride 32, dropout 0.9 on the last map; sounds: from scratch, global
 max pool), then a 1 x 1 convolution and a linear layer to `dimension`. Prediction: the cosine map c_nn.
 
 Deviations and choices where paper and released code differ:
@@ -50,7 +50,7 @@ class Config(Section):
 
     temperature: float = Field(0.03, gt=0)
     dimension: int = Field(512, gt=0, description="of the common space")
-    image_dropout: float = Field(0.9, ge=0, lt=1, description="of the picture features before the head")
+    image_dropout: float = Field(0.9, ge=0, lt=1, description="of the image features before the head")
     audio_dropout: float = Field(0.0, ge=0, lt=1, description="of the sound features before the head")
     foreground_threshold: float = Field(0.6, ge=0, le=1, description="of the min-max map")
     audio_suppression: float = Field(100.0, ge=0, description="weight of FNS-1")
@@ -75,7 +75,7 @@ def foreground_features(visual: Tensor, own_logits: Tensor, threshold: float) ->
 
 
 class Method(ProjectedMethod):
-    """EZ-VSL's contrast, softened where sounds or pictures of a batch are alike."""
+    """EZ-VSL's contrast, softened where sounds or images of a batch are alike."""
 
     config: Config
 
@@ -99,18 +99,18 @@ class Method(ProjectedMethod):
         counted = ("contrast",) if self.warming_up else terms
         return {"total": torch.stack([weights[name] * terms[name] for name in counted]).sum(), **terms}
 
-    def _terms(self, visual: Tensor, sound: Tensor) -> dict[str, Tensor]:
+    def _terms(self, visual: Tensor, auditory: Tensor) -> dict[str, Tensor]:
         """The contrast and the three distances of unit features (B, D, h, w), (B, D)."""
         temperature = self.config.temperature
-        maps = cosine_maps(visual, sound) / temperature
+        maps = cosine_maps(visual, auditory) / temperature
         logits, own = max_response(maps), own_maps(maps)
         foreground = foreground_features(visual, own, self.config.foreground_threshold)
-        among_sounds, among_pictures, among_foregrounds = (
-            features @ features.T / temperature for features in (sound, visual.mean(dim=(2, 3)), foreground)
+        among_auditory, among_images, among_foregrounds = (
+            features @ features.T / temperature for features in (auditory, visual.mean(dim=(2, 3)), foreground)
         )
         return {
             "contrast": symmetric_info_nce(logits),
-            "audio_suppression": adjacency_distance(among_sounds, logits),
-            "enhancement": adjacency_distance(among_sounds, among_foregrounds),
-            "visual_suppression": adjacency_distance(among_pictures, logits),
+            "audio_suppression": adjacency_distance(among_auditory, logits),
+            "enhancement": adjacency_distance(among_auditory, among_foregrounds),
+            "visual_suppression": adjacency_distance(among_images, logits),
         }

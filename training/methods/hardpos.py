@@ -3,16 +3,16 @@ r"""HardPos: sound localization from semantically similar samples (Senocak et al
 doi:10.1109/ICASSP43922.2022.9747867; no code was released.
 
 Mathematics. For clip i, j is one of the K clips nearest to it in sound, k one of the K nearest in appearance.
-alpha_ab(x) is the cosine of sound a with picture b at cell x, and R(alpha) its mean over its own soft mask
+alpha_ab(x) is the cosine of sound a with image b at cell x, and R(alpha) its mean over its own soft mask
 sigma((alpha - epsilon) / tau). Own and neighbouring pairs are positives together, one strong one suffices:
 
     Pos_i = exp R(alpha_ii) + exp R(alpha_ji) + exp R(alpha_ik) + exp R(alpha_jk)
     Neg_i = sum over l in N_i of exp mean_x alpha_il(x)
     loss  = -mean_i log( Pos_i / (Pos_i + Neg_i) ),   all responses divided by the temperature
 
-N_i: the other pictures of the batch that are neither among i's neighbours in appearance nor in sound.
+N_i: the other images of the batch that are neither among i's neighbours in appearance nor in sound.
 
-Encoders: as vanilla LVS, two ResNet-18 from scratch, pictures at stride 16 (`encoders.image.last_stride: 1`), sounds
+Encoders: as vanilla LVS, two ResNet-18 from scratch, images at stride 16 (`encoders.image.last_stride: 1`), sounds
 ended by a global max pool, no heads. Prediction: the cosine map alpha_ii.
 
 Neighbours are mined once by a trained `lvs_vanilla` (`training embed RUN`, then `index build-knn --k 1000`). The
@@ -67,16 +67,16 @@ class Method(HeadlessMethod):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         near = batch["neighbours"]
         visual, near_visual = unit(self.visual(batch["image"])), unit(self.visual(near["image"]))
-        sound, near_sound = self.auditory(batch["audio"]), self.auditory(near["audio"])
-        pairs = ((visual, sound), (visual, near_sound), (near_visual, sound), (near_visual, near_sound))
+        auditory, near_auditory = self.auditory(batch["audio"]), self.auditory(near["audio"])
+        pairs = ((visual, auditory), (visual, near_auditory), (near_visual, auditory), (near_visual, near_auditory))
         positives = torch.stack([self._positive(paired_maps(*pair)) for pair in pairs], dim=1)
-        negatives = excluding(self._negatives(visual, sound), excluded(batch, batch["exclusions"]))
+        negatives = excluding(self._negatives(visual, auditory), excluded(batch, batch["exclusions"]))
         temperature = self.config.temperature or 1.0
         return {"total": contrast(positives / temperature, negatives / temperature, combine=self.config.combine)}
 
     def _positive(self, maps: Tensor) -> Tensor:
         return soft_masked_response(maps, self.config.threshold, self.config.mask_temperature)
 
-    def _negatives(self, visual: Tensor, sound: Tensor) -> Tensor:
-        """Mean cosine of each sound with every other clip's picture: (B, B), rows are sounds."""
-        return without_diagonal(mean_response(cosine_maps(visual, sound).float()).T)
+    def _negatives(self, visual: Tensor, auditory: Tensor) -> Tensor:
+        """Mean cosine of each sound with every other clip's image: (B, B), rows are sounds."""
+        return without_diagonal(mean_response(cosine_maps(visual, auditory).float()).T)

@@ -28,6 +28,6 @@ class HeadlessMethod(BaseMethod):
         return unit(self.audio_trunk(audio))
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
-        visual, sound = self.visual(image), self.auditory(audio)
-        maps = paired_maps(unit(visual), sound)
-        return Prediction(maps, max_response(maps), unit(visual.mean(dim=(2, 3))), sound)
+        visual, auditory = self.visual(image), self.auditory(audio)
+        maps = paired_maps(unit(visual), auditory)
+        return Prediction(maps, max_response(maps), unit(visual.mean(dim=(2, 3))), auditory)

@@ -1,16 +1,16 @@
 r"""LVS: localizing visual sounds the hard way (Chen et al., CVPR 2021, arXiv:2104.02691).
 
-Mathematics. c_nm(x) is the cosine of picture n at cell x with sound m, sigma the logistic function, and
-R(c, w) = sum_x w(x) c(x) / sum_x w(x). Two thresholds cut a picture into sounding, silent and undecided (tri-map):
+Mathematics. c_nm(x) is the cosine of image n at cell x with sound m, sigma the logistic function, and
+R(c, w) = sum_x w(x) c(x) / sum_x w(x). Two thresholds cut an image into sounding, silent and undecided (tri-map):
 
     p_nm(x) = sigma((c_nm(x) - epsilon_p) / tau)      q_n(x) = 1 - sigma((c_nn(x) - epsilon_n) / tau)
 
-`formula: as_code`   logits of n: R(c_nm, p_nm) for every sound m, and R(c_nn, q_n), the picture's own background
+`formula: as_code`   logits of n: R(c_nm, p_nm) for every sound m, and R(c_nn, q_n), the image's own background
                      (the hard negative); softmax at temperature 0.07 with m = n as target.
 `formula: as_paper`  P_n = R(c_nn, p_nn);  N_n = R(c_nn, q_n) + sum_{m != n} mean_x c_nm(x);
                      loss = -mean_n log( e^P_n / (e^P_n + e^N_n) ), without a temperature.
 
-Encoders: two ResNet-18 from scratch, pictures at stride 16 (`encoders.image.last_stride: 1`, 14 x 14 maps), sounds
+Encoders: two ResNet-18 from scratch, images at stride 16 (`encoders.image.last_stride: 1`, 14 x 14 maps), sounds
 ended by a global max pool; no heads, so all features are post-ReLU and every cosine lies in [0, 1]. Masks are
 differentiated through. Prediction: the cosine map c_nn.
 
@@ -26,7 +26,7 @@ Deviations and choices where paper and released code differ:
   Senocak et al. say not pretrained, EZ-VSL says pretrained. Packaged configs train from scratch.
 - optimiser, batch size and epochs are not released; the packaged configs take those SSL-TIE carries (same lineage).
 - sound: 10 s in the last released code, 20 s in its first version, 3 s in the paper; here what the shards hold (3 s).
-- negatives are the sounds of one replica; nothing is contrasted over pictures.
+- negatives are the sounds of one replica; nothing is contrasted over images.
 - confidence: the method has none; the maximum cosine is used (the protocol may choose another).
 """
 
@@ -65,7 +65,7 @@ class Config(Section):
 
 
 class Method(HeadlessMethod):
-    """Contrastive learning with the picture's own background as hard negative."""
+    """Contrastive learning with the image's own background as hard negative."""
 
     config: Config
 

@@ -2,15 +2,15 @@ r"""Vanilla LVS: LVS without its hard negatives (baseline of Senocak et al., ICA
 
 Described in doi:10.1109/ICASSP43922.2022.9747867 (HardPos); LVS itself is arXiv:2104.02691.
 
-Mathematics. c_nm(x) is the cosine of picture n at cell x with sound m, sigma the logistic function. Every pair is
-summarised over its own soft mask, and pictures are contrasted with sounds:
+Mathematics. c_nm(x) is the cosine of image n at cell x with sound m, sigma the logistic function. Every pair is
+summarised over its own soft mask, and images are contrasted with sounds:
 
     p_nm(x) = sigma((c_nm(x) - epsilon) / tau)        s_nm = sum_x p_nm(x) c_nm(x) / sum_x p_nm(x)
     loss    = -mean_n log softmax_m(s / temperature)_nn
 
-Encoders: two ResNet-18 from scratch, pictures at stride 16 (`encoders.image.last_stride: 1`, 14 x 14 maps), sounds
+Encoders: two ResNet-18 from scratch, images at stride 16 (`encoders.image.last_stride: 1`, 14 x 14 maps), sounds
 ended by a global max pool; no heads, so all features are post-ReLU and every cosine lies in [0, 1]. Prediction: the
-cosine map c_nn. The embeddings are what HardPos mines its neighbours with: the sound's vector, and the picture's
+cosine map c_nn. The embeddings are what HardPos mines its neighbours with: the sound's vector, and the image's
 features averaged over cells.
 
 Deviations and choices where paper and released code differ:
@@ -19,7 +19,7 @@ Deviations and choices where paper and released code differ:
 - temperature: 0.07 is LVS's code; no paper prints one.
 - the released code lists the positive once more among the negatives and mutes it by -99; here it is in the softmax
   once, which is the same number whenever the positive response is positive.
-- negatives are the sounds of one replica; nothing is contrasted over pictures.
+- negatives are the sounds of one replica; nothing is contrasted over images.
 - confidence: the method has none; the maximum cosine is used (the protocol may choose another).
 """
 
@@ -42,7 +42,7 @@ class Config(Section):
 
 
 class Method(HeadlessMethod):
-    """Contrastive learning between the sounding part of a picture and sounds."""
+    """Contrastive learning between the sounding part of an image and sounds."""
 
     config: Config
 

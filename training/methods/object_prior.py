@@ -1,10 +1,10 @@
 r"""Object prior: where a classifier sees something, whatever the sound. EZ-VSL's L1 prior alone (arXiv:2203.09324).
 
-Mathematics. With F(x) the features of the picture trunk's last stage at cell x, C channels,
+Mathematics. With F(x) the features of the image trunk's last stage at cell x, C channels,
 
     map(x) = (1 / C) sum_c |F_c(x)|
 
-Encoders: the picture trunk of the run with the weights it comes with, frozen (ImageNet's in the paper); no sound is
+Encoders: the image trunk of the run with the weights it comes with, frozen (ImageNet's in the paper); no sound is
 heard and nothing is trained. Audio-free, it scores 36.77 cIoU on VGG-SS in EZ-VSL's ablation, above most methods
 of its time. As a part of other methods' evaluation the same map is `training/object_prior.py`.
 

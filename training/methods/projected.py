@@ -42,6 +42,6 @@ class ProjectedMethod(BaseMethod):
         return unit(self.audio_head(self.audio_dropout(self.audio_trunk(audio))))
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
-        visual, sound = self.visual(image), self.auditory(audio)
-        maps = paired_maps(visual, sound)
-        return Prediction(maps, max_response(maps), unit(visual.mean(dim=(2, 3))), sound)
+        visual, auditory = self.visual(image), self.auditory(audio)
+        maps = paired_maps(visual, auditory)
+        return Prediction(maps, max_response(maps), unit(visual.mean(dim=(2, 3))), auditory)

@@ -1,11 +1,11 @@
 r"""Random map: independent noise on a coarse grid. A floor, no citation: it looks and listens, and learns nothing.
 
 Mathematics. map(x) ~ uniform on [-1, 1], independent over the `grid` x `grid` cells and over pairs; embeddings are
-independent directions in `dimension` dimensions, one per picture and one per sound. 7 x 7 cells are the maps of the
+independent directions in `dimension` dimensions, one per image and one per sound. 7 x 7 cells are the maps of the
 EZ-VSL family: 1.8 cIoU and 22.1 AUC on VGG-SS (14 x 14: 0.1 and 21.6).
 
 No encoders and nothing to train. The noise is a function of the run's seed (kept with its weights) and of the values of
-the picture and the sound, so a pair gets the same map in any batch and in any order; another device may round its
+the image and the sound, so a pair gets the same map in any batch and in any order; another device may round its
 input differently and draw another.
 
 Deviations: none.
@@ -41,10 +41,10 @@ class Method(BaseMethod):
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
         grid, dimension = self.config.grid, self.config.dimension
         maps = torch.stack([self._noise((grid, grid), pair) for pair in zip(image, audio, strict=True)])
-        images, sounds = (
+        images, auditory = (
             unit(torch.stack([self._noise((dimension,), (part,)) for part in parts])) for parts in (image, audio)
         )
-        return Prediction(maps, max_response(maps), images, sounds)
+        return Prediction(maps, max_response(maps), images, auditory)
 
     def _noise(self, shape: tuple[int, ...], contents: tuple[Tensor, ...]) -> Tensor:
         """Uniform on [-1, 1], seeded by the run's seed and the bytes of what it belongs to."""

@@ -3,23 +3,23 @@ r"""SLAVC: a closer look at weakly-supervised audio-visual source localization (
 arXiv:2209.09634; `MoVSL` in the released code.
 
 Mathematics. Two pairs of heads give two cosines, c1 (which sound is it: recognition) and c2 (where is it:
-localization). Of picture n, sound m and cell x:
+localization). Of image n, sound m and cell x:
 
     p1(m | n, x) = softmax_m( c1_nm(x) / temperature )      p2(x | n, m) = softmax_x( c2_nm(x) / temperature )
     Q_nm = sum_x p1(m | n, x) p2(x | n, m)                  CE(Q) = -mean_n log( Q_nn / sum_m Q_nm )
-    loss = CE(Q of student pictures, teacher sounds) + CE(Q of teacher pictures, student sounds)
+    loss = CE(Q of student images, teacher sounds) + CE(Q of teacher images, student sounds)
 
-The teacher is a momentum copy of both trunks and all four heads. The student's picture features pass a dropout of
+The teacher is a momentum copy of both trunks and all four heads. The student's image features pass a dropout of
 0.9 before both heads (one mask for the two); the teacher's an independent one.
 
-Encoders: ResNet-18 (pictures: ImageNet weights, stride 32; sounds: from scratch, global max pool), then two 1 x 1
+Encoders: ResNet-18 (images: ImageNet weights, stride 32; sounds: from scratch, global max pool), then two 1 x 1
 convolutions and two linear layers to `dimension`. Prediction: the map (c1 + c2) / 2. The embeddings are both
 streams side by side, so that their cosine is that of the map.
 
 Deviations and choices where paper and released code differ:
-- audio_to_image: in the released code the second term, too, is normalised over sounds for a fixed picture, nothing is
-  ever normalised over pictures (`audio`, the default). `image` reads the paper's symmetry literally: p1 and the
-  final normalisation of the second term run over pictures for a fixed sound.
+- audio_to_image: in the released code the second term, too, is normalised over sounds for a fixed image, nothing is
+  ever normalised over images (`audio`, the default). `image` reads the paper's symmetry literally: p1 and the
+  final normalisation of the second term run over images for a fixed sound.
 - log Q is computed as a log-sum-exp of log p1 + log p2 in float32; the code multiplies probabilities, which underflow.
 - the teacher moves after the optimiser step; the code moves it at the start of the next forward pass. Every target
   is the same: the first of those moves copies equal weights, and each later one comes after exactly one step.
@@ -57,7 +57,7 @@ class Config(Section):
     temperature: float = Field(0.03, gt=0)
     dimension: int = Field(512, gt=0, description="of each of the two common spaces")
     momentum: float = Field(0.999, ge=0, le=1, description="of the teacher")
-    image_dropout: float = Field(0.9, ge=0, lt=1, description="of the picture features before the heads")
+    image_dropout: float = Field(0.9, ge=0, lt=1, description="of the image features before the heads")
     audio_dropout: float = Field(0.0, ge=0, lt=1, description="of the sound features before the heads")
     audio_to_image: Literal["audio", "image"] = Field("audio", description="what the second term is normalised over")
     evaluate_teacher: bool = Field(False, description="predict with the teacher instead of the student")
@@ -78,8 +78,8 @@ class TwoStreams(nn.Module):
 
     def forward(self, image: Tensor, audio: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Recognition and localization features: unit [(B, D, h, w)] * 2 and unit [(B, D)] * 2."""
-        features, sound = self.image_dropout(self.image_trunk(image)), self.audio_dropout(self.audio_trunk(audio))
-        return [unit(head(features)) for head in self.image_heads], [unit(head(sound)) for head in self.audio_heads]
+        features, auditory = self.image_dropout(self.image_trunk(image)), self.audio_dropout(self.audio_trunk(audio))
+        return [unit(head(features)) for head in self.image_heads], [unit(head(auditory)) for head in self.audio_heads]
 
 
 def log_agreement(recognition: Tensor, localization: Tensor, over: Literal["audio", "image"]) -> Tensor:
@@ -100,16 +100,16 @@ class Method(BaseMethod):
         self.teacher = Teacher(self.student, config.momentum)
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
-        visual, sound = (self.teacher if self.config.evaluate_teacher else self.student)(image, audio)
-        maps = torch.stack([paired_maps(v, a) for v, a in zip(visual, sound, strict=True)]).mean(dim=0)
+        visual, auditory = (self.teacher if self.config.evaluate_teacher else self.student)(image, audio)
+        maps = torch.stack([paired_maps(v, a) for v, a in zip(visual, auditory, strict=True)]).mean(dim=0)
         image_embedding = unit(torch.cat(visual, dim=1).mean(dim=(2, 3)))
-        return Prediction(maps, max_response(maps), image_embedding, unit(torch.cat(sound, dim=1)))
+        return Prediction(maps, max_response(maps), image_embedding, unit(torch.cat(auditory, dim=1)))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        visual, sound = self.student(batch["image"], batch["audio"])
-        target_visual, target_sound = self.teacher(batch["image"], batch["audio"])
-        image_to_audio = info_nce(self._log_agreement(visual, target_sound, "audio"))
-        log_q = self._log_agreement(target_visual, sound, self.config.audio_to_image)
+        visual, auditory = self.student(batch["image"], batch["audio"])
+        target_visual, target_auditory = self.teacher(batch["image"], batch["audio"])
+        image_to_audio = info_nce(self._log_agreement(visual, target_auditory, "audio"))
+        log_q = self._log_agreement(target_visual, auditory, self.config.audio_to_image)
         audio_to_image = info_nce(log_q if self.config.audio_to_image == "audio" else log_q.T)
         return {
             "total": image_to_audio + audio_to_image,
@@ -121,8 +121,8 @@ class Method(BaseMethod):
         """Let the teacher follow the student: the momentum update of the released forward pass, one line later."""
         self.teacher.follow(self.student)
 
-    def _log_agreement(self, visual: list[Tensor], sound: list[Tensor], over: Literal["audio", "image"]) -> Tensor:
+    def _log_agreement(self, visual: list[Tensor], auditory: list[Tensor], over: Literal["audio", "image"]) -> Tensor:
         recognition, localization = (
-            cosine_maps(v, a) / self.config.temperature for v, a in zip(visual, sound, strict=True)
+            cosine_maps(v, a) / self.config.temperature for v, a in zip(visual, auditory, strict=True)
         )
         return log_agreement(recognition, localization, over)

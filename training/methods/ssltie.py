@@ -1,18 +1,18 @@
 r"""SSL-TIE: transformation invariance and equivariance (Liu et al., ACM MM 2022, arXiv:2206.12772).
 
-Mathematics. The core is the loss of LVS as released: c_nm(x) the cosine of picture n at cell x with sound m,
+Mathematics. The core is the loss of LVS as released: c_nm(x) the cosine of image n at cell x with sound m,
 R(c, w) = sum_x w(x) c(x) / sum_x w(x), p = sigma((c - 0.65) / 0.03), q = 1 - sigma((c - 0.40) / 0.03),
 
     CE(v, a) = -mean_n log softmax( [ R(c_nm, p_nm) for every sound m, R(c_nn, q_n) ] / 0.07 )_n
 
-Invariance: pictures and sounds arrive strongly augmented (`data.image_policy: moco`, `data.audio_policy: masks`).
-Equivariance: one geometric change G per step, and the map A of a changed picture should be the changed map:
+Invariance: images and audio arrive strongly augmented (`data.image_policy: moco`, `data.audio_policy: masks`).
+Equivariance: one geometric change G per step, and the map A of a changed image should be the changed map:
 
     loss = ( CE(v, a) + CE(G v, a) ) / 2 + weight * mean( ( A(G v) - G A(v) )^2 )
 
-G rotates each picture by whole degrees of its own, and scales by 1 or 0.5 and mirrors the whole batch.
+G rotates each image by whole degrees of its own, and scales by 1 or 0.5 and mirrors the whole batch.
 
-Encoders: two ResNet-18 from scratch, pictures at stride 16 (14 x 14 maps), sounds ended by a global max pool; no heads.
+Encoders: two ResNet-18 from scratch, images at stride 16 (14 x 14 maps), sounds ended by a global max pool; no heads.
 Prediction: the cosine map c_nn.
 
 Deviations and choices where paper and released code differ:
@@ -20,8 +20,8 @@ Deviations and choices where paper and released code differ:
   content ends at a quarter of the size with zeros around it; `once` shrinks the canvas only.
 - rotation: 30 degrees is the scripts', 45 the code's default. Pixel centres are turned about the centre of the canvas;
   the code's centre lies half a pixel beside it. An unchanged map is left alone, where the code resamples it.
-- zeros around a turned picture are zeros after normalisation (the mean colour), as in the code.
-- both maps have gradients; `stop_gradient` holds the unchanged picture's still (a flag of the code, off).
+- zeros around a turned image are zeros after normalisation (the mean colour), as in the code.
+- both maps have gradients; `stop_gradient` holds the unchanged image's still (a flag of the code, off).
 - the own sound's logit stands once in the softmax; the code repeats it among the negatives, muted by the factor -99.
 - views: the code cuts its random crops from the whole frame, here from a random square of the frame's height.
 - sound: the code makes mel decibels of 3 s repeated to 10 s in training and 10 real seconds in the test; here what the
@@ -57,19 +57,19 @@ class Config(Section):
     scale: float = Field(0.5, gt=0, le=1, description="the other scale beside 1, for every second batch")
     scale_applied: Literal["twice", "once"] = "twice"
     flip: bool = Field(True, description="mirror every second batch")
-    stop_gradient: bool = Field(False, description="learn the equivariance from the changed picture only")
+    stop_gradient: bool = Field(False, description="learn the equivariance from the changed image only")
 
 
 class Method(HeadlessMethod):
-    """LVS under strong augmentation, with maps that follow the picture's geometry."""
+    """LVS under strong augmentation, with maps that follow the image's geometry."""
 
     config: Config
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         image, geometry = batch["image"], self.draw_geometry(len(batch["image"]))
-        sound = self.auditory(batch["audio"])
-        maps = cosine_maps(unit(self.visual(image)), sound)
-        changed = cosine_maps(unit(self.visual(geometry.on_images(image))), sound)
+        auditory = self.auditory(batch["audio"])
+        maps = cosine_maps(unit(self.visual(image)), auditory)
+        changed = cosine_maps(unit(self.visual(geometry.on_images(image))), auditory)
         terms = {"contrast": self._contrast(maps), "contrast_changed": self._contrast(changed)}
         terms["equivariance"] = self._equivariance(geometry, image, own_maps(maps), own_maps(changed))
         invariance = (terms["contrast"] + terms["contrast_changed"]) / 2
@@ -82,13 +82,13 @@ class Method(HeadlessMethod):
         return Geometry.draw(size, config.rotation, config.scale, flip_chance=flip_chance, twice=twice)
 
     def _equivariance(self, geometry: Geometry, image: Tensor, maps: Tensor, changed: Tensor) -> Tensor:
-        """Mean squared difference of the changed picture's maps and the changed maps: two of (B, h, w) -> scalar."""
+        """Mean squared difference of the changed image's maps and the changed maps: two of (B, h, w) -> scalar."""
         canvas, size = (image.shape[-2], image.shape[-1]), (changed.shape[-2], changed.shape[-1])
         target = geometry.on_maps(maps.float(), canvas, size)
         return F.mse_loss(changed.float(), target.detach() if self.config.stop_gradient else target)
 
     def _contrast(self, maps: Tensor) -> Tensor:
-        """CE: every picture's sounding cells against other clips' sounds and its own background: (B, B, h, w)."""
+        """CE: every image's sounding cells against other clips' sounds and its own background: (B, B, h, w)."""
         config = self.config
         foreground, background = tri_map_responses(
             own_maps(maps), config.positive_threshold, config.negative_threshold, config.mask_temperature

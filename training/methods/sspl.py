@@ -1,7 +1,7 @@
 r"""SSPL: self-supervised predictive learning without negatives (Song et al., CVPR 2022, arXiv:2203.13412).
 
-Mathematics. F(x) is the feature of a picture at cell x, g the vector of its sound. The sound attends, the attended
-features are summed (the features as they are, not of unit length), and two views of one picture must agree:
+Mathematics. F(x) is the feature of an image at cell x, g the vector of its sound. The sound attends, the attended
+features are summed (the features as they are, not of unit length), and two views of one image must agree:
 
     s(x) = cos(F(x), g)     w(x) = (s(x) - min s) / (max s - min s)     f = sum_x w(x) F(x)
     z = projector(f)        p = predictor(z)
@@ -61,7 +61,7 @@ class Config(Section):
 
 
 class Method(BaseMethod):
-    """Two views of a picture, pooled by the attention of its sound, predict each other."""
+    """Two views of an image, pooled by the attention of its sound, predict each other."""
 
     config: Config
     needs = frozenset({"augmented"})
@@ -101,15 +101,15 @@ class Method(BaseMethod):
         return self.coding(features, heard) if self.config.predictive_coding else features
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
-        heard, sound = self.auditory(audio)
+        heard, auditory = self.auditory(audio)
         visual = self.visual(image, heard)
-        maps = paired_maps(unit(visual), sound)
-        return Prediction(maps, max_response(maps), unit(visual.mean(dim=(2, 3))), sound)
+        maps = paired_maps(unit(visual), auditory)
+        return Prediction(maps, max_response(maps), unit(visual.mean(dim=(2, 3))), auditory)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        heard, sound = self.auditory(batch["audio"])
+        heard, auditory = self.auditory(batch["audio"])
         views = [self.visual(image, heard) for image in (batch["image"], batch["augmented"]["image"])]
-        projected = [self.projector(attended(visual, sound)) for visual in views]
+        projected = [self.projector(attended(visual, auditory)) for visual in views]
         predicted = [self.predictor(z) for z in projected]
         forth, back = agreement(predicted[0], projected[1]), agreement(predicted[1], projected[0])
         return {"total": -(forth + back) / 2}
@@ -120,9 +120,9 @@ def agreement(predicted: Tensor, projected: Tensor) -> Tensor:
     return torch.cosine_similarity(predicted.float(), projected.detach().float(), dim=1).mean()
 
 
-def attended(visual: Tensor, sound: Tensor) -> Tensor:
+def attended(visual: Tensor, auditory: Tensor) -> Tensor:
     """f: features summed under the min-max normalised cosine map: (B, C, h, w), unit (B, C) -> (B, C)."""
-    maps = paired_maps(unit(visual), sound).float()
+    maps = paired_maps(unit(visual), auditory).float()
     low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
     weights = (maps - low) / (high - low + SMALLEST_RANGE)
     return torch.einsum("nchw,nhw->nc", visual, weights)

@@ -1,7 +1,7 @@
 """`training localize`: a trained run's heat map over any video, several moments a second, with the original sound.
 
 For each moment the run sees the frame shown then and hears the three seconds around it, exactly as in its shards. The
-colour scale is one for the whole video, so that a silent passage stays dark where a stretch per picture would light it
+colour scale is one for the whole video, so that a silent passage stays dark where a stretch per image would light it
 up. Between moments the map moves linearly. Peaks and confidences go to a JSON file.
 """
 
@@ -24,7 +24,7 @@ from pipeline.media.reader import MediaFile
 from pipeline.shards.record import Rejected
 from training.data.views import normalise_audio, normalise_image, squashed
 from training.overlay.colours import heat_palette
-from training.overlay.video import CONTAINERS, Written, draw_over, pictures_at
+from training.overlay.video import CONTAINERS, Written, draw_over, frames_at
 from training.runs import LoadedRun, load_run, write_text
 
 BATCH = 16
@@ -70,7 +70,7 @@ def localize(
     """Draw a finished run's maps over a video; returns facts for a summary.
 
     `json_out` defaults to `out` with the suffix .json. Raises InputError when the run is not finished or the video is
-    unreadable or lacks sound or picture, WorkFailed when the result cannot be written.
+    unreadable or lacks sound or image, WorkFailed when the result cannot be written.
     """
     _check(video, out, maps_per_second)
     loaded = load_run(run, device)
@@ -83,7 +83,7 @@ def localize(
         "peaks": json_out,
         "moments": len(timeline.maps),
         "frames": written.frames,
-        "sound": written.sound,
+        "sound": written.audio,
         "undecodable packets": written.undecodable,
     }
 
@@ -111,34 +111,35 @@ def _timeline(run: LoadedRun, video: Path, rate: float) -> tuple[Timeline, float
         with MediaFile(video) as media:
             duration = media.facts.duration
             moments = [number / rate for number in range(int(duration * rate) + 1)]
-            sounds = _spectrograms(media, moments, front_end)
-            return Timeline(rate, *_predict(run, video, moments, sounds)), duration
+            spectrograms = _spectrograms(media, moments, front_end)
+            return Timeline(rate, *_predict(run, video, moments, spectrograms)), duration
     except Rejected as refusal:
         raise InputError(
-            f"{video} cannot be localized: {refusal.message} ({refusal.reason}). It needs a readable picture and sound."
+            f"{video} cannot be localized: {refusal.message} ({refusal.reason}). It needs a readable image and audio."
         ) from refusal
 
 
 def _spectrograms(media: MediaFile, moments: list[float], front_end: FrontEnd) -> Iterator[np.ndarray]:
     """float16 (F, T) of the sound around each moment; where the recording ends, filled as in ingest."""
     for moment in moments:
-        sound = media.sound_between(moment - front_end.seconds / 2, front_end.sample_rate, front_end.samples)
-        yield spectrogram(fill_span(sound, front_end)[0], front_end)
+        audio = media.audio_between(moment - front_end.seconds / 2, front_end.sample_rate, front_end.samples)
+        yield spectrogram(fill_span(audio, front_end)[0], front_end)
 
 
 @torch.no_grad()
 def _predict(
-    run: LoadedRun, video: Path, moments: list[float], sounds: Iterator[np.ndarray]
+    run: LoadedRun, video: Path, moments: list[float], spectrograms: Iterator[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Raw maps (N, h, w) and scores (N,) float32."""
     size, maps, scores = run.config.data.image_size, [], []
-    pairs = zip(pictures_at(video, moments, SEEN_SHORT_SIDE), sounds, strict=True)
+    pairs = zip(frames_at(video, moments, SEEN_SHORT_SIDE), spectrograms, strict=True)
     with progress("localizing", len(moments), "moments") as advance:
         while batch := list(islice(pairs, BATCH)):
             image = torch.stack([squashed(torch.from_numpy(pixels).permute(2, 0, 1), size) for pixels, _ in batch])
-            audio = torch.from_numpy(np.stack([sound for _, sound in batch]))
-            sound = normalise_audio(audio.to(run.device), run.config.data)
-            prediction = run.method(normalise_image(image.to(run.device)), sound)
+            audio = torch.from_numpy(np.stack([spectrum for _, spectrum in batch]))
+            prediction = run.method(
+                normalise_image(image.to(run.device)), normalise_audio(audio.to(run.device), run.config.data)
+            )
             maps.append(prediction.map.float().cpu().numpy())
             scores.append(prediction.score.float().cpu().numpy())
             advance(len(batch))
@@ -171,12 +172,12 @@ def blend(pixels: np.ndarray, heat: np.ndarray, scale: tuple[float, float], pale
     enlarged = Image.fromarray(heat.astype(np.float32)).resize((COLOURED_SIDE,) * 2, Image.Resampling.BILINEAR)
     position = np.clip((np.asarray(enlarged) - low) / (high - low), 0.0, 1.0)
     coloured = palette[np.round(position * (len(palette) - 1)).astype(int)]
-    picture = Image.fromarray(pixels)
+    image = Image.fromarray(pixels)
     colours, opacity = (
-        Image.fromarray(np.ascontiguousarray(part)).resize(picture.size, Image.Resampling.BILINEAR)
+        Image.fromarray(np.ascontiguousarray(part)).resize(image.size, Image.Resampling.BILINEAR)
         for part in (coloured[:, :, :3], coloured[:, :, 3])
     )
-    muted = Image.blend(picture.convert("L").convert("RGB"), picture, SATURATION)
+    muted = Image.blend(image.convert("L").convert("RGB"), image, SATURATION)
     muted.paste(colours, mask=opacity)
     return muted
 
@@ -193,7 +194,7 @@ def _document(run: LoadedRun, video: Path, timeline: Timeline, duration: float, 
         "scale": {"transparent": low, "brightest": high, "rule": f"median and {HIGHEST} % quantile of all maps' cells"},
         "frames": written.frames,
         "undecodable_packets": written.undecodable,
-        "sound": written.sound,
+        "sound": written.audio,
         "moments": [
             _moment(number / timeline.rate, heat, float(confidence))
             for number, (heat, confidence) in enumerate(zip(timeline.maps, timeline.confidence, strict=True))

@@ -17,7 +17,7 @@ from av.stream import Disposition
 from PIL import Image
 
 from manifests.errors import InputError, WorkFailed
-from pipeline.media.picture import upright
+from pipeline.media.image import upright
 
 CONTAINERS = (".mp4", ".mov", ".mkv")
 CLOCK = Fraction(1, 90_000)  # the frames' time base in the result; fine enough for any frame rate
@@ -32,21 +32,21 @@ class Written:
 
     frames: int
     undecodable: int
-    sound: str
+    audio: str
 
 
 class Source:
-    """An opened video: its first moving picture, its first sound, and its clock (seconds of the presented timeline)."""
+    """An opened video: its first moving image, its first sound, and its clock (seconds of the presented timeline)."""
 
     def __init__(self, container: av.container.InputContainer) -> None:
-        pictures = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
-        self.container, self.video, self.audio = container, pictures[0], container.streams.audio[0]
+        images = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+        self.container, self.video, self.audio = container, images[0], container.streams.audio[0]
         self.zero = Fraction(container.start_time or 0, av.time_base)
         self.undecodable = 0
         self._shown = 0
 
     def frames_of(self, packet: av.Packet) -> list[tuple[float, av.VideoFrame]]:
-        """The frames a packet of the picture completes, with the second at which each is shown."""
+        """The frames a packet of the image completes, with the second at which each is shown."""
         try:
             frames = self.video.codec_context.decode(packet if packet.size else None)
         except av.error.EOFError:
@@ -84,10 +84,10 @@ def opened(path: Path) -> Iterator[Source]:
             yield Source(container)
 
 
-def pictures_at(path: Path, moments: Sequence[float], short_side: int) -> Iterator[np.ndarray]:
-    """For every moment (ascending, seconds) the picture shown then: the last that began, else the first of all.
+def frames_at(path: Path, moments: Sequence[float], short_side: int) -> Iterator[np.ndarray]:
+    """For every moment (ascending, seconds) the image shown then: the last that began, else the first of all.
 
-    One pass over the video. Raises InputError when no picture can be decoded.
+    One pass over the video. Raises InputError when no image can be decoded.
     """
     waiting = list(moments)
     with opened(path) as source:
@@ -101,7 +101,7 @@ def pictures_at(path: Path, moments: Sequence[float], short_side: int) -> Iterat
             if not waiting:
                 return
         if shown is None:
-            raise InputError(f"{path} holds no picture that can be decoded. Give another video.")
+            raise InputError(f"{path} holds no image that can be decoded. Give another video.")
         for _ in waiting:
             yield source.pixels(shown, short_side)
 
@@ -112,7 +112,7 @@ def draw_over(path: Path, out: Path, draw: Callable[[float, np.ndarray], Image.I
     The file appears under its name when it is complete. Raises WorkFailed when it cannot be written.
     """
     partial = out.with_name(f".{out.stem}.{os.getpid()}{out.suffix}")
-    size = _even(Image.fromarray(next(pictures_at(path, [0.0], SHORT_SIDE)))).size
+    size = _even(Image.fromarray(next(frames_at(path, [0.0], SHORT_SIDE)))).size
     try:
         with opened(path) as source, av.open(str(partial.absolute()), "w") as result:
             written = _Writer(source, result, size, draw).run()
@@ -137,13 +137,13 @@ class _Writer:
         self.source, self.result, self.draw = source, result, draw
         self.video = result.add_stream("libx264", rate=source.video.average_rate or 25, options=QUALITY)
         self.video.pix_fmt = "yuv420p"
-        self.video.width, self.video.height = size  # a picture that changes size on the way is fitted to the first
+        self.video.width, self.video.height = size  # an image that changes size on the way is fitted to the first
         self.video.codec_context.time_base = CLOCK
         self.copies = source.audio.codec_context.codec.canonical_name in result.supported_codecs
-        self.audio = self._sound_stream()
+        self.audio = self._audio_stream()
         self.frames, self.last = 0, -1
 
-    def _sound_stream(self) -> av.stream.Stream:
+    def _audio_stream(self) -> av.stream.Stream:
         if self.copies:
             return self.result.add_stream_from_template(self.source.audio)
         return self.result.add_stream("aac", rate=self.source.audio.codec_context.sample_rate)
@@ -154,25 +154,25 @@ class _Writer:
         for packet in source.packets(source.video, source.audio):
             if packet.stream is source.video:
                 for seconds, frame in source.frames_of(packet):
-                    self._picture(seconds, frame)
+                    self._image(seconds, frame)
             else:
-                self._sound(packet)
+                self._audio(packet)
         self.result.mux(self.video.encode(None))
         if not self.copies:
             self.result.mux(self.audio.encode(None))
         return Written(self.frames, source.undecodable, "copied" if self.copies else "encoded again as AAC")
 
-    def _picture(self, seconds: float, frame: av.VideoFrame) -> None:
+    def _image(self, seconds: float, frame: av.VideoFrame) -> None:
         ticks = round(seconds / CLOCK)
         if ticks <= self.last:  # two frames at one time: a player shows one of them
             return
-        picture = self.draw(seconds, self.source.pixels(frame, SHORT_SIDE))
-        drawn = av.VideoFrame.from_image(_even(picture))
+        image = self.draw(seconds, self.source.pixels(frame, SHORT_SIDE))
+        drawn = av.VideoFrame.from_image(_even(image))
         drawn.pts, drawn.time_base = ticks, CLOCK
         self.frames, self.last = self.frames + 1, ticks
         self.result.mux(self.video.encode(drawn))
 
-    def _sound(self, packet: av.Packet) -> None:
+    def _audio(self, packet: av.Packet) -> None:
         if not self.copies:
             for frame in self._decoded(packet):
                 if frame.pts is not None:
@@ -194,7 +194,7 @@ class _Writer:
             return []
 
 
-def _even(picture: Image.Image) -> Image.Image:
+def _even(image: Image.Image) -> Image.Image:
     """H.264 stores colour at half size, so both sides must be even: at most one row and column are cut."""
-    width, height = picture.size
-    return picture.crop((0, 0, max(2, width - width % 2), max(2, height - height % 2)))
+    width, height = image.size
+    return image.crop((0, 0, max(2, width - width % 2), max(2, height - height % 2)))

@@ -1,7 +1,7 @@
 """Runs side by side with what was published: one table per test set and protocol, whatever the measurement.
 
 `training compare` prints these tables, and the page shows those that are not plain localization (retrieval, masks,
-extended sets, pictures with several sounds). A column holds numbers of one measurement only: same set, same truth, same
+extended sets, images with several sounds). A column holds numbers of one measurement only: same set, same truth, same
 protocol in every field. Published numbers come from the runs' configs and stand in a column of their own.
 """
 
@@ -95,7 +95,7 @@ def numbers(scores: Mapping[str, Any]) -> dict[str, float]:
 
 
 def values_of(facts: Mapping[str, Any], map_name: str) -> dict[str, float]:
-    """Every score of one map: localization, what negatives add, what pictures with several sounds add."""
+    """Every score of one map: localization, what negatives add, what images with several sounds add."""
     found = numbers(facts["scores"][map_name])
     pairs = facts.get("extended", {}).get(map_name, {})
     for score in ("ap", "max_f1"):

@@ -1,4 +1,4 @@
-"""The gallery: the same clips for every run, each a picture with truth, heat map, scored mask and sound.
+"""The gallery: the same clips for every run, each an image with truth, heat map, scored mask and sound.
 
 Reads the maps and per-sample rows of the runs and the clips' records from the shards. A clip without a record, a run
 without maps or a source video that is gone is said on the page; nothing is drawn in its place.
@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from training.report.images import border, frame_uri, heat_uri, spectrogram_uri
 from training.report.masks import drawn_heat, scored_mask
-from training.report.pictures import border, frame_uri, heat_uri, spectrogram_uri
 from training.report.results import AUDIO_VISUAL, Box, Evaluation, Maps, Run
 from training.report.selection import Choice, choose
-from training.report.sources import Clips, Sound
+from training.report.sources import AudioSpan, Clips
 
 CLIPS_ON_PAGE = 24
 LEADING = "ezvsl"  # the field's standard protocol, first where a run was scored with it
@@ -31,7 +31,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Tile:
-    """One run's map over the picture."""
+    """One run's map over the image."""
 
     title: str
     run: int
@@ -45,13 +45,13 @@ class Card:
 
     key: str
     label: str
-    picture: str
+    image: str
     width: int
     height: int
     boxes: tuple[Box, ...]
     flags: tuple[str, ...]
     spectrogram: str
-    sound: Sound
+    audio: AudioSpan
     tiles: tuple[Tile, ...]
 
 
@@ -146,13 +146,13 @@ def _card(key: str, shown: list[_Shown], clips: Clips) -> Card:
     return Card(
         key=key,
         label=_label(key, shown, facts),
-        picture=frame_uri(frame),
+        image=frame_uri(frame),
         width=frame.shape[1],
         height=frame.shape[0],
         boxes=tuple(_drawable(boxes)),
         flags=tuple(facts.get("flags") or ()),
         spectrogram=spectrogram_uri(clips.spectrogram(key)),
-        sound=clips.sound(key),
+        audio=clips.audio(key),
         tiles=tuple(_tile(key, run) for run in shown),
     )
 

@@ -20,13 +20,13 @@ def as_protocol(fields: Mapping[str, Any]) -> Protocol:
 
 
 def drawn_heat(raw: np.ndarray, fields: Mapping[str, Any]) -> np.ndarray:
-    """A raw map (h, w) enlarged by the protocol's rule to (224, 224) and stretched to [0, 1] for its own picture."""
+    """A raw map (h, w) enlarged by the protocol's rule to (224, 224) and stretched to [0, 1] for its own image."""
     protocol = as_protocol(fields)
     return minmax(upsample(raw[None], protocol.interpolation, protocol.align_corners))[0]
 
 
 def scored_mask(raw: np.ndarray, fields: Mapping[str, Any], truth_share: float) -> np.ndarray:
-    """bool (224, 224): the pixels the protocol calls sounding; `truth_share` of the picture is truth."""
+    """bool (224, 224): the pixels the protocol calls sounding; `truth_share` of the image is truth."""
     protocol = as_protocol(fields)
     prepared = prepare(raw[None], protocol)[AUDIO_VISUAL].maps
     truth_pixels = np.array([round(truth_share * prepared[0].size)])

@@ -14,13 +14,13 @@ from training.overlay.colours import heat_palette
 from training.report import curves
 from training.report.comparison import TITLES, comparisons
 from training.report.gallery import galleries
-from training.report.results import Run, labels, read_run
+from training.report.results import Run, read_run, run_titles
 from training.report.sources import Clips
 from training.report.tables import Table, score_tables
 
 TEMPLATES = Path(__file__).parent / "templates"
 RULES = {
-    "top_share": "the mask is the {level} of the picture with the highest values, whatever the object's size",
+    "top_share": "the mask is the {level} of the image with the highest values, whatever the object's size",
     "fixed": "the mask is every pixel whose scaled value passes {level}",
     "fraction_of_max": "the mask is every pixel above {level} of the map's maximum",
     "adaptive": "the mask has as many pixels as the ground truth, so only the ranking of pixels is measured",
@@ -50,7 +50,7 @@ def write_report(runs: list[Path], shards: Path | None, out: Path) -> Path:
     if not runs:
         raise InputError("no run to report on. Give run folders, or train and evaluate one first.")
     read = [read_run(path) for path in runs]
-    titles = labels(read)
+    titles = run_titles(read)
     shards = shards or _shards_of(read[0])
     clips = Clips.open(shards) if shards is not None else None
     page = _render(

@@ -46,7 +46,7 @@ class Evaluation:
         return self.test_set, protocol, str(truth.get("sha256", ""))
 
     @property
-    def is_localisation(self) -> bool:
+    def is_localization(self) -> bool:
         """Whether its scores are cIoU@0.5, AUC and mean IoU, which the score tables show."""
         return "task" not in self.facts
 
@@ -58,7 +58,7 @@ class Evaluation:
     @property
     def is_special(self) -> bool:
         """Whether there is more to it than localization."""
-        return not self.is_localisation or "extended" in self.facts or "interactive" in self.facts
+        return not self.is_localization or "extended" in self.facts or "interactive" in self.facts
 
     @cached_property
     def rows(self) -> pa.Table:
@@ -82,7 +82,7 @@ class Evaluation:
 
     @cached_property
     def areas(self) -> dict[str, float]:
-        """Share of the 224 x 224 picture that is truth, by sample key."""
+        """Share of the 224 x 224 image that is truth, by sample key."""
         return dict(zip(self.rows["key"].to_pylist(), self.rows["area"].to_pylist(), strict=True))
 
     @cached_property
@@ -124,7 +124,7 @@ class Run:
     def evaluations(self) -> tuple[Evaluation, ...]:
         """Those of the last epoch that measure localization."""
         found = (one for one in self.every_evaluation if not one.is_early_stopped)
-        return tuple(evaluation for evaluation in found if evaluation.is_localisation)
+        return tuple(evaluation for evaluation in found if evaluation.is_localization)
 
     @property
     def name(self) -> str:
@@ -185,7 +185,7 @@ def read_run(path: Path) -> Run:
     )
 
 
-def labels(runs: list[Run]) -> list[str]:
+def run_titles(runs: list[Run]) -> list[str]:
     """A short, distinct name for each run: `name`, with hash and seed only where they tell runs apart."""
     by_name = [run.name for run in runs]
     by_seed = [run.name if by_name.count(run.name) == 1 else f"{run.name} · seed {run.seed}" for run in runs]

@@ -1,4 +1,4 @@
-"""Clips for the gallery: picture and spectrogram from the shards, sound from the source video where it still is.
+"""Clips for the gallery: image and spectrogram from the shards, sound from the source video where it still is.
 
 The shards themselves keep no waveform (a companion of `--audio context` is not read here), and a spectrogram without
 phase is not the sound: nothing is reconstructed. The three seconds are cut again from where the ingest's plan says
@@ -18,7 +18,7 @@ from pipeline.jobs.shard_job import PLAN
 from pipeline.shards.record import Rejected
 from pipeline.shards.store import ShardStore
 from pipeline.sources.listing import Clip
-from training.report.pictures import sound_uri
+from training.report.images import audio_uri
 
 ABSENT = "The source video is no longer where it was ingested from, so there is no sound to play."
 ARCHIVED = "The source video lies inside a compressed archive, which is not unpacked for this page."
@@ -26,7 +26,7 @@ CHANGED = "The source video has changed since it was ingested, so its sound is n
 
 
 @dataclass(frozen=True)
-class Sound:
+class AudioSpan:
     """A playable data URI, or the reason why there is none."""
 
     uri: str | None
@@ -60,21 +60,21 @@ class Clips:
         """float16 (F, T) log power."""
         return self._store.spectrogram(self._store.row_of(key))
 
-    def sound(self, key: str) -> Sound:
+    def audio(self, key: str) -> AudioSpan:
         """The three seconds of sound that became the spectrogram, cut again from the source video."""
         clip = self._planned(self._shard_number(key)).get(key)
         if clip is None or not (self._roots[clip.root] / clip.path).is_file():
-            return Sound(None, ABSENT)
+            return AudioSpan(None, ABSENT)
         if clip.stream is not None:
-            return Sound(None, ARCHIVED)
+            return AudioSpan(None, ARCHIVED)
         try:
             return self._cut(clip)
         except Rejected as refusal:
-            return Sound(None, f"The sound could not be decoded again: {refusal.message}.")
+            return AudioSpan(None, f"The sound could not be decoded again: {refusal.message}.")
         except OSError as error:
-            return Sound(None, f"The source video cannot be read ({error.strerror}), so there is no sound to play.")
+            return AudioSpan(None, f"The source video cannot be read ({error.strerror}), so there is no sound to play.")
 
-    def _cut(self, clip: Clip) -> Sound:
+    def _cut(self, clip: Clip) -> AudioSpan:
         from pipeline.media.decode import DecodeOptions, decode_clip
         from pipeline.media.front_ends import FRONT_ENDS
 
@@ -83,10 +83,10 @@ class Clips:
             file.seek(clip.offset or 0)  # members of a plain tar are read in place
             content = file.read(clip.size)
         if hashlib.sha256(content).hexdigest() != facts["source_sha256"]:
-            return Sound(None, CHANGED)
+            return AudioSpan(None, CHANGED)
         front_end = FRONT_ENDS[self._store.front_end]
         decoded = decode_clip(content, DecodeOptions(moment=facts["moment"], front_end=front_end))
-        return Sound(sound_uri(decoded.waveform, front_end.sample_rate))
+        return AudioSpan(audio_uri(decoded.waveform, front_end.sample_rate))
 
     @cached_property
     def _roots(self) -> tuple[Path, ...]:

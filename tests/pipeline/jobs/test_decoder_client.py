@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.jobs.attempt_log import Journal, end_attempts, forget, read_verdicts
 from pipeline.jobs.decoder_client import Decoder, DecoderDied
-from pipeline.jobs.decoder_process import Request, Settings
+from pipeline.jobs.decoder_process import DecodeRequest, Settings
 from pipeline.media.front_ends import DEFAULT
 from pipeline.shards.record import Rejected
 
@@ -23,7 +23,7 @@ def test_one_child_serves_many_clips_and_a_verdict_does_not_cost_it(
     def ask(content: str) -> str:
         """The process that decoded, in the words of a clip that is asked for it."""
         (source / "clip.mp4").write_text(content)
-        request = Request("k", "s", None, None, "clip.mp4", str(source / "clip.mp4"), None, 0, None, 1, "centre")
+        request = DecodeRequest("k", "s", None, None, "clip.mp4", str(source / "clip.mp4"), None, 0, None, 1, "centre")
         with pytest.raises(Rejected) as caught:
             decoder.decode(request, timeout=20.0)
         return caught.value.message

@@ -13,13 +13,13 @@ import pytest
 import scipy.signal
 
 from pipeline.media import reader as media_file
+from pipeline.media.audio import AudioSpan, mixing_weights
 from pipeline.media.decode import DecodeOptions, decode_clip, fill_span, is_static
 from pipeline.media.ffmpeg import file_input
 from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
+from pipeline.media.image import SCALING, Run
 from pipeline.media.opening import open_container
-from pipeline.media.picture import SCALING, Run
 from pipeline.media.reader import MediaFile
-from pipeline.media.sound import Sound, mixing_weights
 from pipeline.shards.record import FLAGS, Rejected
 
 RATE = 11025
@@ -92,7 +92,7 @@ def _upright(frame: av.VideoFrame) -> np.ndarray:
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> bool:
-    """The same picture, but for how chroma was interpolated: mean difference below 1 of 255."""
+    """The same image, but for how chroma was interpolated: mean difference below 1 of 255."""
     return one.shape == other.shape and bool(np.abs(one.astype(int) - other).mean() < 1.0)
 
 
@@ -144,7 +144,7 @@ class TestRealFiles:
             assert np.array_equal(clip.frame, pixels)
 
     @pytest.mark.parametrize("name", KEPT)
-    def test_the_sound_is_exact_with_a_full_decode(
+    def test_the_audio_is_exact_with_a_full_decode(
         self, real_videos: Path, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         fast = decode_clip(real_videos / name).waveform
@@ -178,9 +178,9 @@ class TestMoment:
         assert clip_maker.number_of(clip.frame) == int(seconds * 25 + 1e-6)
         assert clip.frame_pts == pytest.approx(int(seconds * 25 + 1e-6) / 25, abs=1e-5)
 
-    def test_every_frame_of_a_group_of_pictures_is_found(self, plain: Path, clip_maker) -> None:
+    def test_every_frame_of_a_group_of_images_is_found(self, plain: Path, clip_maker) -> None:
         with MediaFile(plain) as media:
-            numbers = [clip_maker.number_of(media.picture_at(number / 25).pixels) for number in range(40, 110)]
+            numbers = [clip_maker.number_of(media.frame_at(number / 25).pixels) for number in range(40, 110)]
         assert numbers == list(range(40, 110))
 
     def test_annotated_is_five_seconds_in_long_clips(self, clips, clip_maker) -> None:
@@ -200,12 +200,12 @@ class TestMoment:
         ],
     )
     def test_a_header_without_times_begins_with_its_first_stream(self, clips, clip_maker, plain: Path, flags) -> None:
-        """Pictures that are reordered start two frames late there, the sound at zero."""
+        """Images that are reordered start two frames late there, the sound at zero."""
         name = f"timeless-{'-'.join(map(str, flags.values()))}.mp4"
         cut = clips.remux(plain, name, **flags)
         with MediaFile(cut) as media:
             assert (media.facts.zero, media.facts.audio_start) == (0.0, 0.0)
-            assert clip_maker.number_of(media.picture_at(3.0).pixels) == 75 - 2
+            assert clip_maker.number_of(media.frame_at(3.0).pixels) == 75 - 2
 
     @DECODERS
     def test_pre_roll_hidden_by_an_edit_list(self, clips, clip_maker, plain: Path, decode) -> None:
@@ -260,7 +260,7 @@ class TestMoment:
         assert decode_clip(path).duration == pytest.approx(6.0, abs=0.05)
 
 
-class TestPicture:
+class TestImage:
     @DECODERS
     @pytest.mark.parametrize("degrees", [90, 180, -90])
     def test_rotation(self, clips, decode, degrees: int) -> None:
@@ -290,7 +290,7 @@ class TestPicture:
         assert clip.frame.shape == (64, 192, 3)
 
     @DECODERS
-    def test_a_still_picture_is_flagged(self, clips, clip_maker, decode) -> None:
+    def test_a_still_image_is_flagged(self, clips, clip_maker, decode) -> None:
         still = np.repeat(clip_maker.numbered_frames(1), 150, axis=0)
         moving = still.copy()
         for number, frame in enumerate(moving):
@@ -300,30 +300,30 @@ class TestPicture:
 
     def test_static_forgives_grain_and_sees_a_small_change(self) -> None:
         rng = np.random.default_rng(0)
-        picture = rng.integers(40, 200, (128, 192, 3)).astype(np.uint8)
-        grain = (picture + rng.normal(0, 6, picture.shape)).clip(0, 255).astype(np.uint8)
-        changed = picture.copy()
+        image = rng.integers(40, 200, (128, 192, 3)).astype(np.uint8)
+        grain = (image + rng.normal(0, 6, image.shape)).clip(0, 255).astype(np.uint8)
+        changed = image.copy()
         changed[100:108, 100:108] //= 2
-        assert is_static(picture, grain)
-        assert not is_static(picture, changed)
+        assert is_static(image, grain)
+        assert not is_static(image, changed)
 
     def test_an_absurd_size_is_refused(self, clips, clip_maker) -> None:
         black = ffmpeg.input("color=black:s=9000x64:d=1:r=5", format="lavfi")
-        sound = ffmpeg.input("anoisesrc=d=1", format="lavfi")
-        assert _reason(decode_clip, clips.join(black, sound, name="wide_9000.mp4")) == "too_large"
+        audio = ffmpeg.input("anoisesrc=d=1", format="lavfi")
+        assert _reason(decode_clip, clips.join(black, audio, name="wide_9000.mp4")) == "too_large"
 
 
-class TestSound:
+class TestAudio:
     @DECODERS
     @pytest.mark.parametrize("at", [1.6, 3.0, 4.2])
-    def test_the_offset_to_the_picture_is_kept(self, clips, clip_maker, decode, at: float) -> None:
+    def test_the_offset_to_the_image_is_kept(self, clips, clip_maker, decode, at: float) -> None:
         path = clips.plain(f"burst{at}.mp4", waveform=clip_maker.burst(6.0, at))
         clip = decode(path)
         assert clip.moment == 3.0
         assert _loud(clip.waveform) == pytest.approx(at - 1.5, abs=0.01)
 
     @DECODERS
-    def test_sound_that_starts_late_stays_late(self, clips, clip_maker, decode) -> None:
+    def test_audio_that_starts_late_stays_late(self, clips, clip_maker, decode) -> None:
         plain = file_input(clips.plain("ontime.mp4", waveform=clip_maker.burst(6.0, 2.0)))
         late = file_input(clips.folder / "ontime.mp4", itsoffset=0.5)
         path = clips.join(plain.video, late.audio, name="late.mkv", c="copy")
@@ -370,19 +370,19 @@ class TestSound:
     def test_how_a_span_is_filled(self) -> None:
         front_end = DecodeOptions().front_end
         ramp = np.linspace(-2, 2, front_end.samples, dtype=np.float32)
-        whole, flag = fill_span(Sound(ramp, 0, len(ramp), 0.0, 0, None), front_end)
+        whole, flag = fill_span(AudioSpan(ramp, 0, len(ramp), 0.0, 0, None), front_end)
         assert flag is None
         assert np.array_equal(whole, ramp.clip(-1, 1))
-        assert fill_span(Sound(ramp, 1000, len(ramp), 0.0, 0, None), front_end)[1] == "padded"
-        tiled, flag = fill_span(Sound(ramp, 10000, 20000, 0.0, 0, None), front_end)
+        assert fill_span(AudioSpan(ramp, 1000, len(ramp), 0.0, 0, None), front_end)[1] == "padded"
+        tiled, flag = fill_span(AudioSpan(ramp, 10000, 20000, 0.0, 0, None), front_end)
         assert flag == "tiled"
         assert np.array_equal(tiled[:10000], tiled[10000:20000])
         assert np.array_equal(tiled[20000:30000], tiled[10000:20000])
         assert np.array_equal(tiled[10000:20000], ramp[10000:20000].clip(-1, 1))
-        assert fill_span(Sound(ramp * 0, 0, 0, 0.0, 0, None), front_end)[1] == "padded"
+        assert fill_span(AudioSpan(ramp * 0, 0, 0, 0.0, 0, None), front_end)[1] == "padded"
 
     @DECODERS
-    def test_sound_that_ended_long_before_is_silence(self, clips, clip_maker, decode) -> None:
+    def test_audio_that_ended_long_before_is_silence(self, clips, clip_maker, decode) -> None:
         path = clips.plain("ended.mp4", seconds=10.0, waveform=clip_maker.tone(2.0))
         clip = decode(path)
         assert set(clip.flags) == {"padded", "silent"}
@@ -437,12 +437,12 @@ class TestBroken:
         with av.open(buffer, "w", format="matroska") as container:
             video = container.add_stream("mpeg4", rate=10)
             video.width = video.height = 64
-            sound = container.add_stream("pcm_s16le", rate=2_000_000_000, layout="mono")
+            audio = container.add_stream("pcm_s16le", rate=2_000_000_000, layout="mono")
             for value in range(40):
                 container.mux(video.encode(av.VideoFrame.from_ndarray(np.full((64, 64, 3), value, np.uint8))))
             frame = av.AudioFrame.from_ndarray(np.full((1, 200_000), 1000, np.int16), "s16", "mono")
             frame.sample_rate = 2_000_000_000
-            container.mux(sound.encode(frame))
+            container.mux(audio.encode(frame))
         assert _reason(decode_clip, buffer.getvalue()) == "corrupt"
 
     @DECODERS
@@ -451,7 +451,7 @@ class TestBroken:
         assert _reason(decode, clips.remux(plain, "blind.mp4", vn=None)) == "no_video"
 
     @DECODERS
-    def test_cover_art_is_no_moving_picture(self, clips, plain: Path, decode) -> None:
+    def test_cover_art_is_no_moving_image(self, clips, plain: Path, decode) -> None:
         opened = file_input(plain)
         cover = opened.video.filter("select", "eq(n,0)")
         options = {"c:v": "mjpeg", "frames:v": 1, "disposition:v:0": "attached_pic"}
@@ -490,7 +490,7 @@ class TestBroken:
 
 
 def test_a_run_of_large_packets_is_not_calm() -> None:
-    """The look at bits only spares the comparison; it must not call a moving picture calm for its keyframe's sake."""
+    """The look at bits only spares the comparison; it must not call a moving image calm for its keyframe's sake."""
     keyframe, small = av.Packet(50_000), av.Packet(40)
     keyframe.is_keyframe = True
     keyframe.pts, small.pts = 0, 10

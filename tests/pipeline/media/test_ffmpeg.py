@@ -61,11 +61,11 @@ def test_video_holds_what_was_given(tmp_path: Path, clip_maker) -> None:
         assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
     assert numbers == list(range(50))
     with av.open(str(path)) as container:
-        sound = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)[0]
-    assert np.corrcoef(sound[4000:80000], clip_maker.tone(2.0)[4000:80000])[0, 1] > 0.999
+        audio = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)[0]
+    assert np.corrcoef(audio[4000:80000], clip_maker.tone(2.0)[4000:80000])[0, 1] > 0.999
 
 
-def test_stereo_and_no_sound(tmp_path: Path, clip_maker) -> None:
+def test_stereo_and_no_audio(tmp_path: Path, clip_maker) -> None:
     frames = clip_maker.numbered_frames(10)
     stereo = np.stack([clip_maker.tone(0.4), clip_maker.tone(0.4, 880)], axis=1)
     encode_video(tmp_path / "stereo.mp4", frames, 25, stereo)

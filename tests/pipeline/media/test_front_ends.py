@@ -7,7 +7,7 @@ import scipy.signal
 from pipeline.media.front_ends import DEFAULT, FRONT_ENDS, FrontEnd, spectrogram
 
 
-def _sound(front_end: FrontEnd, seed: int = 0) -> np.ndarray:
+def _audio(front_end: FrontEnd, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     times = np.arange(front_end.samples) / front_end.sample_rate
     chirp = 0.6 * np.sin(2 * np.pi * (300 + 400 * times) * times)
@@ -17,16 +17,16 @@ def _sound(front_end: FrontEnd, seed: int = 0) -> np.ndarray:
 def _reference(waveform: np.ndarray, front_end: FrontEnd) -> np.ndarray:
     """Definition, one window after the other, in float64."""
     size = front_end.n_fft
-    sound = waveform.astype(np.float64)
+    audio = waveform.astype(np.float64)
     if front_end.centred:
-        sound = np.concatenate([sound[size // 2 : 0 : -1], sound, sound[-2 : -size // 2 - 2 : -1]])
+        audio = np.concatenate([audio[size // 2 : 0 : -1], audio, audio[-2 : -size // 2 - 2 : -1]])
     window = np.ones(size + 1)
     taper = size // 8
     window[:taper] = window[: size - taper : -1] = 0.5 * (1 - np.cos(np.pi * np.arange(taper) / taper))
     window = window[:size]
     columns = []
     for column in range(front_end.frames):
-        segment = sound[column * front_end.hop : column * front_end.hop + size]
+        segment = audio[column * front_end.hop : column * front_end.hop + size]
         power = np.abs(np.fft.rfft((segment - segment.mean()) * window)) ** 2
         power /= front_end.sample_rate * np.sum(window**2)
         power[1:-1] *= 2
@@ -37,7 +37,7 @@ def _reference(waveform: np.ndarray, front_end: FrontEnd) -> np.ndarray:
 @pytest.mark.parametrize("name", FRONT_ENDS)
 def test_equals_the_definition_in_float64(name: str) -> None:
     front_end = FRONT_ENDS[name]
-    waveform = _sound(front_end)
+    waveform = _audio(front_end)
     expected = _reference(waveform, front_end)
     # float16 steps by 2^-6 beyond 16; the next test looks behind that rounding
     assert np.abs(spectrogram(waveform, front_end) - expected.astype(np.float16)).max() <= 2**-6
@@ -47,7 +47,7 @@ def test_equals_the_definition_in_float64(name: str) -> None:
 @pytest.mark.parametrize("name", FRONT_ENDS)
 def test_before_rounding_the_error_is_below_a_thousandth(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     front_end = FRONT_ENDS[name]
-    waveform = _sound(front_end, seed=1)
+    waveform = _audio(front_end, seed=1)
     monkeypatch.setattr(np, "float16", np.float32)
     assert np.abs(spectrogram(waveform, front_end) - _reference(waveform, front_end)).max() < 1e-3
 
@@ -55,7 +55,7 @@ def test_before_rounding_the_error_is_below_a_thousandth(name: str, monkeypatch:
 @pytest.mark.parametrize("name", FRONT_ENDS)
 def test_equals_scipy_with_its_defaults(name: str) -> None:
     front_end = FRONT_ENDS[name]
-    waveform = _sound(front_end, seed=2)
+    waveform = _audio(front_end, seed=2)
     padded = np.pad(waveform, front_end.n_fft // 2, mode="reflect") if front_end.centred else waveform
     overlap = front_end.n_fft - front_end.hop
     power = scipy.signal.spectrogram(padded.astype(float), front_end.sample_rate, nperseg=512, noverlap=overlap)[2]
@@ -65,7 +65,7 @@ def test_equals_scipy_with_its_defaults(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "shape"), list(zip(FRONT_ENDS, [(257, 300), (257, 299), (257, 200)], strict=True)))
 def test_shape_and_storage(name: str, shape: tuple[int, int]) -> None:
-    result = spectrogram(_sound(FRONT_ENDS[name]), FRONT_ENDS[name])
+    result = spectrogram(_audio(FRONT_ENDS[name]), FRONT_ENDS[name])
     assert result.shape == shape == FRONT_ENDS[name].shape
     assert result.dtype == np.float16
     assert result.flags.c_contiguous

@@ -1,4 +1,4 @@
-"""What is kept beside the shards: waveforms, pictures over time, proposals, made from real clips and read back."""
+"""What is kept beside the shards: waveforms, images over time, proposals, made from real clips and read back."""
 
 import hashlib
 from pathlib import Path
@@ -40,20 +40,20 @@ def folders(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 
 def test_the_waveform_around_the_moment(folders: tuple[Path, Path]) -> None:
     store = ShardStore.open(folders[1])
-    sound = store.companions.waveform(store.row_of("long"))
-    assert (sound.rate, sound.start) == (RATE, pytest.approx(1.0, abs=0.03))  # 4 s around the centre, 3.0 s
-    assert len(sound.samples) == pytest.approx(4 * RATE, abs=RATE * 0.03)
-    click = np.flatnonzero(np.abs(sound.samples) > 0.2)[0] / RATE + sound.start
+    audio = store.companions.waveform(store.row_of("long"))
+    assert (audio.rate, audio.start) == (RATE, pytest.approx(1.0, abs=0.03))  # 4 s around the centre, 3.0 s
+    assert len(audio.samples) == pytest.approx(4 * RATE, abs=RATE * 0.03)
+    click = np.flatnonzero(np.abs(audio.samples) > 0.2)[0] / RATE + audio.start
     assert click == pytest.approx(4.0, abs=0.02)
     short = store.companions.waveform(store.row_of("short"))
     assert len(short.samples) <= 2.1 * RATE  # what the recording has: neither padded nor repeated
 
 
-def test_pictures_over_time(folders: tuple[Path, Path], clip_maker) -> None:
+def test_images_over_time(folders: tuple[Path, Path], clip_maker) -> None:
     store = ShardStore.open(folders[1])
     shown = store.companions.frames(store.row_of("long"))
     assert [seconds for seconds, _ in shown] == pytest.approx([1.0, 3.0, 5.0], abs=0.05)
-    assert [clip_maker.number_of(picture) for _, picture in shown] == [25, 75, 125]
+    assert [clip_maker.number_of(image) for _, image in shown] == [25, 75, 125]
 
 
 def test_the_shards_themselves_are_the_same_bytes(folders: tuple[Path, Path]) -> None:
@@ -122,7 +122,7 @@ def test_the_audio_option() -> None:
 # --- proposals -------------------------------------------------------------------------------------------------------
 
 
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     """A bright square on a dark, grainy ground."""
     image = np.random.default_rng(0).integers(0, 30, (96, 128, 3), dtype=np.uint8)
     image[24:72, 32:80] += 200
@@ -131,7 +131,7 @@ def picture() -> np.ndarray:
 
 def test_proposals_find_the_object_and_do_not_depend_on_what_came_before() -> None:
     pytest.importorskip("cv2.ximgproc", reason="the proposals extra is not installed")
-    boxes = selective_search(picture())
+    boxes = selective_search(image())
     assert boxes.dtype == np.float32
     assert boxes.shape[1] == 4
     assert (boxes >= 0).all()
@@ -139,7 +139,7 @@ def test_proposals_find_the_object_and_do_not_depend_on_what_came_before() -> No
     truth = np.array([32 / 128, 24 / 96, 80 / 128, 72 / 96])
     assert np.abs(boxes - truth).max(axis=1).min() < 0.05
     selective_search(np.zeros((40, 60, 3), np.uint8))
-    np.testing.assert_array_equal(boxes, selective_search(picture()))
+    np.testing.assert_array_equal(boxes, selective_search(image()))
 
 
 def test_proposals_from_end_to_end(source: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pictures and sounds without a video: every released layout, recognised, decoded, and nothing lost."""
+"""Images and sounds without a video: every released layout, recognised, decoded, and nothing lost."""
 
 import io
 import json
@@ -32,13 +32,13 @@ from pipeline.sources.listing import list_sources
 VGGSOUND = "AbCdEfGh_-1_000030"
 
 
-def picture(width: int = 64, height: int = 48, colour: int = 200, format: str = "JPEG", **options: object) -> bytes:
+def image(width: int = 64, height: int = 48, colour: int = 200, format: str = "JPEG", **options: object) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (width, height), (colour, 40, 40)).save(buffer, format, **options)
     return buffer.getvalue()
 
 
-def sound(seconds: float = 10.0, rate: int = 16000, burst: float | None = None) -> bytes:
+def audio(seconds: float = 10.0, rate: int = 16000, burst: float | None = None) -> bytes:
     """A quiet tone; with `burst`, a loud one of 0.1 s that begins then."""
     times = np.arange(round(seconds * rate)) / rate
     samples = 0.1 * np.sin(2 * np.pi * 300 * times)
@@ -57,7 +57,7 @@ def tree(root: Path, *names: str) -> Path:
     """Tiny real files of these names."""
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(sound(4.0) if name.endswith((".wav", ".mp3", ".flac")) else picture())
+        (root / name).write_bytes(audio(4.0) if name.endswith((".wav", ".mp3", ".flac")) else image())
     return root
 
 
@@ -104,13 +104,13 @@ def test_every_layout_is_recognised(tmp_path: Path, layout: str) -> None:
     listing = list_sources([tmp_path])
     assert {clip.key: clip.path for clip in listing.clips} == {key: names[at] for key, at in expected.items()}
     assert not listing.refusals
-    assert {clip.sound for clip in listing.clips} == {name for name in names if name.endswith((".wav", ".mp3"))}
+    assert {clip.audio for clip in listing.clips} == {name for name in names if name.endswith((".wav", ".mp3"))}
     assert {(clip.split, clip.label) for clip in listing.clips} == {place or (None, None)}
     assert all(clip.start_known == (clip.key == VGGSOUND) for clip in listing.clips)
     assert sum(listing.others.values()) == len(names) - len(expected) - 1
 
 
-def test_flat_numbered_pictures_of_avsbench(tmp_path: Path) -> None:
+def test_flat_numbered_images_of_avsbench(tmp_path: Path) -> None:
     tree(tmp_path, *numbered("s4/visual_frames", "v_{}.png", 5), "s4/audio_wav/v.wav")
     clips = list_sources([tmp_path]).clips
     assert [(clip.key, clip.moment) for clip in clips] == [(f"v/v_{n}", n - 1 + 15 / 16) for n in range(1, 6)]
@@ -123,12 +123,12 @@ def test_videos_that_are_named_and_cut_elsewhere_keep_their_names(tmp_path: Path
         (tmp_path / name).write_bytes(b"x")
     listing = list_sources([tmp_path])
     assert sorted(clip.key for clip in listing.clips) == ["RUhOCu3LNXM", "jW_AuF6dQYY_0_1000"]
-    assert all(clip.sound is None for clip in listing.clips)
+    assert all(clip.audio is None for clip in listing.clips)
     assert not listing.refusals
 
 
-def test_pictures_of_avsbench_stay_beside_their_raw_videos(tmp_path: Path) -> None:
-    """Boxes and masks name the pictures, so a video of the same name does not stand in for them."""
+def test_images_of_avsbench_stay_beside_their_raw_videos(tmp_path: Path) -> None:
+    """Boxes and masks name the images, so a video of the same name does not stand in for them."""
     tree(tmp_path, *S4, *MASKS, "s4_data/raw_videos/test/dog/x_1.mp4", "s4_data/raw_videos/test/dog/z.mp4")
     tree(tmp_path, "s4_data/audio_wav/test/dog/z.wav", "s4_data/audio_wav/test/dog/z.jpg", "frames/z/001.jpg")
     listing = list_sources([tmp_path])
@@ -171,7 +171,7 @@ def test_a_video_of_another_folder_takes_no_pair_away(tmp_path: Path) -> None:
         (f"a/{VGGSOUND}.mp4", ["b/AbCdEfGh_-1_30000_40000/image_050.jpg", f"c/{VGGSOUND}.wav"]),
     ],
 )
-def test_a_video_counts_before_its_own_pictures_and_sound(tmp_path: Path, video: str, extracted: list[str]) -> None:
+def test_a_video_counts_before_its_own_images_and_audio(tmp_path: Path, video: str, extracted: list[str]) -> None:
     tree(tmp_path, "frames/dog/own.jpg", "audio/dog/own.wav", *extracted)  # folders of pairs, where the lost are named
     listing = list_sources([videos(tmp_path, video)])
     assert sorted(clip.path for clip in listing.clips) == sorted([video, "frames/dog/own.jpg"])
@@ -230,19 +230,19 @@ def test_what_has_no_partner_is_named_in_folders_without_any_pair(
 ) -> None:
     single = [path if path.endswith((".jpg", ".wav", ".mp3")) else f"{path}/1.jpg" for path in lost]
     listing = list_sources([tree(tmp_path, *paired, *single, *left)])
-    assert [(clip.path, clip.sound) for clip in listing.clips] == [tuple(paired)]
+    assert [(clip.path, clip.audio) for clip in listing.clips] == [tuple(paired)]
     assert {item.path: item.reason for item in listing.refusals} == lost
     assert listing.others.total() == len(left)
 
 
-def test_sounds_of_one_name_go_to_the_picture_they_lie_near() -> None:
-    sounds = ["audio/x.wav", "extend_audio/x.wav", "deep/train/dog/x.wav"]
-    assert nearest("frames", sounds) == "audio/x.wav"
-    assert nearest("extend_frames", sounds) == "extend_audio/x.wav"
-    assert nearest("pictures/train/dog", sounds) == "deep/train/dog/x.wav"
+def test_sounds_of_one_name_go_to_the_image_they_lie_near() -> None:
+    audio = ["audio/x.wav", "extend_audio/x.wav", "deep/train/dog/x.wav"]
+    assert nearest("frames", audio) == "audio/x.wav"
+    assert nearest("extend_frames", audio) == "extend_audio/x.wav"
+    assert nearest("pictures/train/dog", audio) == "deep/train/dog/x.wav"
 
 
-def test_which_picture_stands_for_a_folder() -> None:
+def test_which_image_stands_for_a_folder() -> None:
     assert representative([f"{n:03d}.jpg" for n in range(1, 300)]) == "125.jpg"
     assert representative([f"image_{n:03d}.jpg" for n in range(1, 121)]) == "image_050.jpg"
     assert representative(["f10.jpg", "f9.jpg", "f8.jpg"]) == "f9.jpg"
@@ -257,18 +257,18 @@ def test_which_picture_stands_for_a_folder() -> None:
         max_size=5,
     ),
 )
-def test_every_file_is_accounted_for(sounds: list[str], pictures: dict[str, list[str]]) -> None:
-    found = pair_up(sounds, pictures, ())
-    heard = {pair.sound for pair in found.pairs}
-    seen = {pair.picture for pair in found.pairs}
-    assert heard <= set(sounds)
-    assert seen <= {f"{folder}/{name}" for folder, names in pictures.items() for name in names}
+def test_every_file_is_accounted_for(audio: list[str], images: dict[str, list[str]]) -> None:
+    found = pair_up(audio, images, ())
+    heard = {pair.audio for pair in found.pairs}
+    seen = {pair.image for pair in found.pairs}
+    assert heard <= set(audio)
+    assert seen <= {f"{folder}/{name}" for folder, names in images.items() for name in names}
     assert len(seen) == len(found.pairs)
-    assert not heard & set(found.lonely_sounds)
-    assert all(base_name(pair.picture).startswith(base_name(pair.sound)) for pair in found.pairs if pair.number)
-    lonely = sum(len(pictures.get(path, ("",))) for path in found.lonely_pictures)
-    total = len(sounds) + sum(map(len, pictures.values()))
-    assert len(heard) + len(seen) + len(found.lonely_sounds) + lonely + found.unused.total() == total
+    assert not heard & set(found.lonely_audio)
+    assert all(base_name(pair.image).startswith(base_name(pair.audio)) for pair in found.pairs if pair.number)
+    lonely = sum(len(images.get(path, ("",))) for path in found.lonely_images)
+    total = len(audio) + sum(map(len, images.values()))
+    assert len(heard) + len(seen) + len(found.lonely_audio) + lonely + found.unused.total() == total
 
 
 # --- decoding --------------------------------------------------------------------------------------------------------
@@ -278,8 +278,8 @@ def test_ingested_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[
     source = tmp_path / "src"
     tree(source, *S4, *MASKS, f"total/{VGGSOUND}/001.jpg", f"total/{VGGSOUND}/002.jpg")
     tree(source, "frames/lonely.jpg", "frames/own.jpg", "audio/own.wav", "frames/bad.jpg", "audio/bad.wav")
-    (source / f"{VGGSOUND}.wav").write_bytes(sound(10.0, burst=5.0))
-    (source / "frames/bad.jpg").write_bytes(picture()[:300])
+    (source / f"{VGGSOUND}.wav").write_bytes(audio(10.0, burst=5.0))
+    (source / "frames/bad.jpg").write_bytes(image()[:300])
     (source / "mine.csv").write_text(f"{VGGSOUND}.mp4,elk bugling\n")
     inspect_path(source, ())
     shown = capsys.readouterr().out
@@ -314,10 +314,10 @@ def test_streamed_by_webdataset_under_their_keys(tmp_path: Path) -> None:
     assert json.loads(samples[0]["json"])["key"] == "dog/x_1/x_1_1"
 
 
-def test_three_seconds_are_taken_whole_and_pictures_upright() -> None:
+def test_three_seconds_are_taken_whole_and_images_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees to see it upright
-    clip = decode_pair(picture(64, 32, exif=exif), sound(3.0), DecodeOptions(short_side=16))
+    clip = decode_pair(image(64, 32, exif=exif), audio(3.0), DecodeOptions(short_side=16))
     assert clip.frame.shape == (32, 16, 3)
     assert (clip.source_width, clip.source_height) == (32, 64)
     assert (clip.moment, clip.duration) == (1.5, pytest.approx(3.0, abs=1e-3))
@@ -327,13 +327,13 @@ def test_three_seconds_are_taken_whole_and_pictures_upright() -> None:
 @pytest.mark.parametrize(
     ("image", "audio", "reason"),
     [
-        (b"no picture", sound(), "unreadable"),
-        (picture()[:200], sound(), "corrupt"),
-        (picture(9000, 8, format="PNG"), sound(), "too_large"),
-        (picture(), b"no sound", "unreadable"),
-        (picture(), picture(), "no_audio"),
-        (picture(), sound(10.0)[: 44 + 100_000], "corrupt"),
-        (picture(), sound(0.2), "too_short"),
+        (b"no image", audio(), "unreadable"),
+        (image()[:200], audio(), "corrupt"),
+        (image(9000, 8, format="PNG"), audio(), "too_large"),
+        (image(), b"no sound", "unreadable"),
+        (image(), image(), "no_audio"),
+        (image(), audio(10.0)[: 44 + 100_000], "corrupt"),
+        (image(), audio(0.2), "too_short"),
     ],
 )
 def test_verdicts(image: bytes, audio: bytes, reason: str) -> None:

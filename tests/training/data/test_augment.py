@@ -1,4 +1,4 @@
-"""Batched augmentation against torchvision and torchaudio picture by picture, and against closed forms."""
+"""Batched augmentation against torchvision and torchaudio image by image, and against closed forms."""
 
 import math
 from typing import get_args
@@ -20,8 +20,9 @@ from training.data.augment import (
     colour_jitter,
     image_view,
 )
+from training.data.augment.audio import draw_masks, mask_axis, time_shift
 from training.data.augment.geometry import Geometry
-from training.data.augment.pictures import (
+from training.data.augment.images import (
     brightness,
     contrast,
     draw_crops,
@@ -30,13 +31,12 @@ from training.data.augment.pictures import (
     resized_crop,
     saturation,
 )
-from training.data.augment.sounds import draw_masks, mask_axis, time_shift
 
 SIZE = 48
 
 
-def pictures(count: int = 6, seed: int = 0) -> torch.Tensor:
-    """Smooth float pictures with structure at several scales."""
+def images(count: int = 6, seed: int = 0) -> torch.Tensor:
+    """Smooth float images with structure at several scales."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(count, 3, 6, 6, generator=generator)
     fine = torch.rand(count, 3, SIZE, SIZE, generator=generator)
@@ -44,10 +44,10 @@ def pictures(count: int = 6, seed: int = 0) -> torch.Tensor:
 
 
 def uint8(count: int = 6) -> torch.Tensor:
-    return (pictures(count) * 255).to(torch.uint8)
+    return (images(count) * 255).to(torch.uint8)
 
 
-def per_picture(values: list[float]) -> torch.Tensor:
+def per_image(values: list[float]) -> torch.Tensor:
     return torch.tensor(values).view(-1, 1, 1, 1)
 
 
@@ -60,16 +60,16 @@ def per_picture(values: list[float]) -> torch.Tensor:
         (hue, reference.adjust_hue, [-0.5, -0.2, 0.0, 0.1, 0.2, 0.49]),
     ],
 )
-def test_colours_equal_torchvision_s_for_each_picture(mine, theirs, values) -> None:
-    image = pictures()
-    changed = mine(image, per_picture(values)).clamp(0, 1)
+def test_colours_equal_torchvision_s_for_each_image(mine, theirs, values) -> None:
+    image = images()
+    changed = mine(image, per_image(values)).clamp(0, 1)
     for number, value in enumerate(values):
         assert torch.allclose(changed[number], theirs(image[number], value), atol=1e-3)  # their luma is 0.2989
 
 
 def test_a_third_of_the_circle_turns_red_into_green_into_blue() -> None:
     red, green, blue = torch.eye(3).view(3, 1, 3, 1, 1)
-    third = per_picture([1 / 3])
+    third = per_image([1 / 3])
     assert torch.allclose(hue(red, third), green, atol=1e-6)
     assert torch.allclose(hue(green, third), blue, atol=1e-6)
     grey = torch.full((1, 3, 1, 1), 0.4)
@@ -78,13 +78,13 @@ def test_a_third_of_the_circle_turns_red_into_green_into_blue() -> None:
 
 @pytest.mark.parametrize("sigma", [0.1, 0.8, 2.0])
 def test_blur_equals_torchvision_s(sigma: float) -> None:
-    image = pictures(3)
+    image = images(3)
     blurred = gaussian_blur(image, torch.full((3,), sigma), reach=8)
     assert torch.allclose(blurred, reference.gaussian_blur(image, [17, 17], [sigma, sigma]), atol=1e-5)
 
 
-def test_each_picture_has_its_own_blur() -> None:
-    image, sigma = pictures(3), torch.tensor([0.1, 1.0, 2.0])
+def test_each_image_has_its_own_blur() -> None:
+    image, sigma = images(3), torch.tensor([0.1, 1.0, 2.0])
     together = gaussian_blur(image, sigma, reach=8)
     for number in range(3):
         alone = gaussian_blur(image[number : number + 1], sigma[number : number + 1], reach=8)
@@ -93,7 +93,7 @@ def test_each_picture_has_its_own_blur() -> None:
 
 
 def test_crops_equal_torchvision_s_resized_crop() -> None:
-    image = pictures(4)
+    image = images(4)
     boxes = torch.tensor([[0, 0, 48, 48], [5, 9, 20, 31], [40, 1, 8, 47], [12, 12, 1, 3]]).float()
     flips = torch.tensor([False, True, False, True])
     views = resized_crop(image, boxes, flips)
@@ -122,7 +122,7 @@ def test_drawn_crops_lie_inside_and_have_torchvision_s_distribution() -> None:
         assert float(mine.std()) == pytest.approx(float(theirs.std()), rel=0.1), name
 
 
-def test_a_crop_that_never_fits_becomes_the_whole_picture() -> None:
+def test_a_crop_that_never_fits_becomes_the_whole_image() -> None:
     boxes = draw_crops(5, 30, 20, (1.0, 1.0), (2.0, 2.0))
     assert torch.equal(boxes, torch.tensor([[0.0, 0.0, 30.0, 20.0]]).expand(5, 4))
 
@@ -142,7 +142,7 @@ def test_image_policies_keep_shape_and_type_and_follow_the_seed(policy: str) -> 
 
 
 def test_how_often_each_part_of_a_policy_happens() -> None:
-    """On pictures of one colour a crop changes nothing, so grey and colour can be counted."""
+    """On images of one colour a crop changes nothing, so grey and colour can be counted."""
     torch.manual_seed(0)
     colour = torch.tensor([200, 60, 90], dtype=torch.uint8).view(1, 3, 1, 1).expand(2000, 3, 8, 8)
     views = image_view(colour, "moco")[:, :, 4, 4].float()
@@ -181,19 +181,19 @@ def test_unknown_policies_name_the_known_ones() -> None:
         audio_view(torch.zeros(2, 4, 4), "byol")
 
 
-def sounds(count: int = 5) -> torch.Tensor:
+def audio(count: int = 5) -> torch.Tensor:
     return torch.randn(count, 12, 30, generator=torch.Generator().manual_seed(0)).half()
 
 
-def test_time_shift_is_a_roll_of_each_sound() -> None:
-    spectrogram, shifts = sounds(), torch.tensor([0, 1, 7, 29, 15])
+def test_time_shift_is_a_roll_of_each_audio() -> None:
+    spectrogram, shifts = audio(), torch.tensor([0, 1, 7, 29, 15])
     shifted = time_shift(spectrogram, shifts)
     for number, shift in enumerate(shifts.tolist()):
         assert torch.equal(shifted[number], spectrogram[number].roll(-shift, dims=1))
 
 
 def test_masks_equal_torchaudio_s() -> None:
-    spectrogram = sounds().float()
+    spectrogram = audio().float()
     for seed in range(5):
         torch.manual_seed(seed)
         expected = torchaudio.functional.mask_along_axis_iid(spectrogram.unsqueeze(1), 9, -3.0, axis=3)
@@ -256,14 +256,14 @@ def still(**changes) -> Geometry:
     return Geometry(**({"angles": torch.zeros(3), "warp_scale": 1.0, "canvas_scale": 1.0, "mirrored": False} | changes))
 
 
-def test_geometry_that_does_nothing_is_the_identity_on_pictures_and_maps() -> None:
-    image, maps = pictures(3), torch.randn(3, 7, 7)
+def test_geometry_that_does_nothing_is_the_identity_on_images_and_maps() -> None:
+    image, maps = images(3), torch.randn(3, 7, 7)
     assert torch.equal(still().on_images(image), image)
     assert torch.equal(still().on_maps(maps, (SIZE, SIZE), (7, 7)), maps)
 
 
 def test_geometry_mirrors_and_turns_by_right_angles() -> None:
-    image = pictures(3)
+    image = images(3)
     assert torch.equal(still(mirrored=True).on_images(image), image.flip(-1))
     quarter = still(angles=torch.tensor([90.0, 0.0, -90.0])).on_images(image)
     assert torch.allclose(quarter[0], image[0].rot90(1, dims=(1, 2)), atol=1e-4)
@@ -271,8 +271,8 @@ def test_geometry_mirrors_and_turns_by_right_angles() -> None:
     assert torch.allclose(quarter[2], image[2].rot90(-1, dims=(1, 2)), atol=1e-4)
 
 
-def test_geometry_turns_each_picture_as_torchvision_does() -> None:
-    image, angles = pictures(3), torch.tensor([17.0, -30.0, 5.0])
+def test_geometry_turns_each_image_as_torchvision_does() -> None:
+    image, angles = images(3), torch.tensor([17.0, -30.0, 5.0])
     turned = still(angles=angles).on_images(image)
     for number, angle in enumerate(angles.tolist()):
         expected = reference.rotate(image[number], angle, InterpolationMode.BILINEAR)
@@ -285,7 +285,7 @@ def test_geometry_turns_each_picture_as_torchvision_does() -> None:
 
 
 def test_geometry_is_as_exact_under_autocast() -> None:
-    image, geometry = pictures(3), still(angles=torch.tensor([17.0, -30.0, 5.0]), warp_scale=0.5)
+    image, geometry = images(3), still(angles=torch.tensor([17.0, -30.0, 5.0]), warp_scale=0.5)
     expected = geometry.on_images(image)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(geometry.on_images(image), expected)
@@ -302,13 +302,13 @@ def test_scale_applied_twice_ends_at_a_quarter_and_once_at_a_half() -> None:
     assert float(twice[0, 0, :6].max()) == 0.0
 
 
-def test_a_map_moves_with_the_picture_it_belongs_to() -> None:
-    """A blob on a map and the same blob on the picture end in the same place (as released, neither is smoothed)."""
+def test_a_map_moves_with_the_image_it_belongs_to() -> None:
+    """A blob on a map and the same blob on the image end in the same place (as released, neither is smoothed)."""
     geometry = still(angles=torch.tensor([25.0, -10.0, 0.0]), warp_scale=0.5, canvas_scale=0.5, mirrored=True)
     y, x = torch.meshgrid(torch.arange(14.0), torch.arange(14.0), indexing="ij")
     maps = torch.exp(-((y - 3) ** 2 + (x - 4) ** 2) / 12).expand(3, -1, -1)
-    picture = torch.nn.functional.interpolate(maps.unsqueeze(1), (224, 224), mode="bilinear")
-    moved = geometry.on_images(picture).squeeze(1)
+    image = torch.nn.functional.interpolate(maps.unsqueeze(1), (224, 224), mode="bilinear")
+    moved = geometry.on_images(image).squeeze(1)
     moved = torch.nn.functional.avg_pool2d(moved.unsqueeze(1), 16).squeeze(1)
     mine = geometry.on_maps(maps, (224, 224), (7, 7))
     assert mine.shape == (3, 7, 7)

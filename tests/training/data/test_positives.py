@@ -47,10 +47,10 @@ def test_clips_that_are_not_trained_on_are_never_drawn(store: ShardStore, neighb
     positives = Positives(store, neighbours, frozenset({"neighbours"}), trained)
     listed_by_sound = {neighbours.keys[place] for place in neighbours.audio[0]} & trained
     frames = {store.read(store.row_of(near[0]), FRAME)}
-    sounds = {store.read(store.row_of(other), SPECTROGRAM) for other in listed_by_sound}
+    near_audio = {store.read(store.row_of(other), SPECTROGRAM) for other in listed_by_sound}
     drawn = [positives.draw(key, random.Random(seed)) for seed in range(40)]
     assert {frame for frame, _ in drawn} == frames
-    assert {sound for _, sound in drawn} == sounds
+    assert {audio for _, audio in drawn} == near_audio
     with pytest.raises(InputError, match=r"none of the 5 neighbours of .* is a clip this run trains on"):
         Positives(store, neighbours, frozenset({"neighbours"}), trained - set(near)).draw(key, random.Random(0))
 

@@ -15,7 +15,7 @@ from training.config import Data
 from training.data.order import Streams
 from training.data.positives import Positives
 from training.data.stream import (
-    Pairing,
+    EvaluationPair,
     TrainingStream,
     paired_batches,
     training_loader,
@@ -119,12 +119,12 @@ def test_neighbours_are_drawn_from_the_clip_s_list_and_reproducibly(store: Shard
     neighbours = Neighbours.open(knn, store.manifest_sha256)
     positives = Positives(store, neighbours, frozenset({"neighbours"}), neighbours.keys)
     stream = make_stream(store, Streams(8, 1, 1), positives=positives)
-    sounds = {store.spectrogram(row).tobytes(): store.keys[row] for row in range(len(store))}
+    audio = {store.spectrogram(row).tobytes(): store.keys[row] for row in range(len(store))}
     drawn = []
     for _ in range(2):
         stream.start(0)
         parts = [step[0] for step in training_loader(stream)]
-        drawn.append([[sounds[s.numpy().tobytes()] for s in part["neighbours"]["audio"]] for part in parts])
+        drawn.append([[audio[s.numpy().tobytes()] for s in part["neighbours"]["audio"]] for part in parts])
         for part, near in zip(parts, drawn[-1], strict=True):
             for key, other in zip(part["key"], near, strict=True):
                 assert other in {neighbours.keys[i] for i in neighbours.audio[neighbours.position_of(key)]}
@@ -174,8 +174,8 @@ def test_a_squashed_view_loses_no_side_of_a_wide_frame() -> None:
     assert view[:, :, -1].float().mean() > 60
 
 
-def test_evaluation_batches_keep_the_order_and_pair_picture_with_sound(store: ShardStore) -> None:
-    pairings = [Pairing("a", 3, 3), Pairing("b", 5, 9), Pairing("c", 0, 1)]
+def test_evaluation_batches_keep_the_order_and_pair_image_with_audio(store: ShardStore) -> None:
+    pairings = [EvaluationPair("a", 3, 3), EvaluationPair("b", 5, 9), EvaluationPair("c", 0, 1)]
     batches = list(paired_batches(store, pairings, 32, 2))
     assert [[p.name for p in chunk] for chunk, _, _ in batches] == [["a", "b"], ["c"]]
     assert np.array_equal(batches[0][2][1].numpy(), store.spectrogram(9))

@@ -30,32 +30,32 @@ def torchvision_features(network: nn.Module, image: torch.Tensor) -> torch.Tenso
 
 
 @pytest.mark.parametrize(("last_stride", "cells"), [(2, 2), (1, 4)])
-def test_picture_trunk_is_torchvision_s_with_stage_4_at_either_stride(theirs, tmp_path, last_stride, cells) -> None:
+def test_image_trunk_is_torchvision_s_with_stage_4_at_either_stride(theirs, tmp_path, last_stride, cells) -> None:
     save_file(theirs.state_dict(), tmp_path / "resnet18.safetensors")
     weights = str(tmp_path / "resnet18.safetensors")
     mine = build_image_trunk(Encoder(last_stride=last_stride, weights=weights)).eval()
-    picture = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     strides = theirs.layer4[0].conv1.stride, theirs.layer4[0].downsample[0].stride
     theirs.layer4[0].conv1.stride = theirs.layer4[0].downsample[0].stride = (last_stride, last_stride)
     with torch.no_grad():
-        features = mine(picture)
-        expected = torchvision_features(theirs, picture)
+        features = mine(image)
+        expected = torchvision_features(theirs, image)
     theirs.layer4[0].conv1.stride, theirs.layer4[0].downsample[0].stride = strides
     assert features.shape == (1, 512, cells, cells)
     assert torch.allclose(features, expected, atol=1e-5)
     assert float(features.min()) >= 0  # post-ReLU: cosines of such features lie in [0, 1]
 
 
-def test_sound_trunk_has_a_one_channel_stem_and_ends_in_a_global_maximum() -> None:
+def test_audio_trunk_has_a_one_channel_stem_and_ends_in_a_global_maximum() -> None:
     torch.manual_seed(0)
     trunk = AudioTrunk(Encoder(**SMALL, last_stride=1)).eval()
     assert trunk.conv1.weight.shape == (8, 1, 7, 7)
     assert (trunk.conv1.stride, trunk.conv1.bias) == ((2, 2), None)
-    sound = torch.randn(2, 1, 257, 200)
+    audio = torch.randn(2, 1, 257, 200)
     with torch.no_grad():
-        maps = super(AudioTrunk, trunk).forward(sound)
+        maps = super(AudioTrunk, trunk).forward(audio)
         assert maps.shape == (2, 64, 17, 13)  # the sheet's sizes at stride 16
-        assert torch.equal(trunk(sound), maps.flatten(2).max(dim=2).values)
+        assert torch.equal(trunk(audio), maps.flatten(2).max(dim=2).values)
 
 
 def test_sizes_are_rounded_up_at_each_halving() -> None:

@@ -31,12 +31,12 @@ def test_vgg16_is_torchvision_s_up_to_conv5_3_before_its_relu() -> None:
     theirs = make_layers(cfgs["D"])
     mine = Vgg16()
     mine.features.load_state_dict({k: v for k, v in theirs.state_dict().items() if int(k.split(".")[0]) < 29})
-    picture = torch.randn(1, 3, 32, 32)
+    image = torch.randn(1, 3, 32, 32)
     with torch.no_grad():
-        features = mine(picture)
+        features = mine(image)
         assert features.shape == (1, 512, 2, 2)
         rest = theirs[30](theirs[29](features.clone()))  # the ReLU and the pool that are left
-        assert torch.allclose(rest, theirs(picture), atol=1e-6)
+        assert torch.allclose(rest, theirs(image), atol=1e-6)
     assert float(features.min()) < 0
     assert isinstance(theirs[29], torch.nn.ReLU)
     assert {name.split(".")[0] for name in mine.state_dict()} == {"features"}
@@ -57,7 +57,7 @@ def test_vgg16_weights_come_from_a_torchvision_state_dict(tmp_path) -> None:
 def test_layouts_stand_where_they_belong() -> None:
     with pytest.raises(InputError, match="a trunk for sounds"):
         build_image_trunk(Encoder(layout="vggish"))
-    with pytest.raises(InputError, match="a trunk for pictures"):
+    with pytest.raises(InputError, match="a trunk for images"):
         build_audio_trunk(Encoder(layout="vgg16"))
     with pytest.raises(InputError, match="no ImageNet weights for layout vggish"):
         build_audio_trunk(Encoder(layout="vggish", weights="imagenet"))

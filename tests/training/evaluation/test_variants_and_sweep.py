@@ -28,7 +28,7 @@ def maps():
 
 def test_the_exact_variant_of_any_rank_rule_breaks_ties():
     tied = np.repeat(np.arange(4, dtype=np.float32), 56)[None, :, None].repeat(224, axis=2)
-    tied[:, :113] = 5  # more than half of the picture at the maximum
+    tied[:, :113] = 5  # more than half of the image at the maximum
     assert binarise(tied, find_protocol("kaist")).masks.sum() == 0
     for name in ("ezvsl", "kaist", "slavc_relative", "lvs"):
         assert binarise(tied, find_protocol(f"{name}+exact")).masks.sum() == 25088

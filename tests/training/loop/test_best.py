@@ -9,7 +9,7 @@ import torch
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
 from training.config import load_config
-from training.evaluate import Request, evaluate
+from training.evaluate import EvaluationRequest, evaluate
 from training.loop.start import start
 from training.report.comparison import as_text, comparisons
 from training.report.results import read_run
@@ -53,7 +53,7 @@ def test_the_best_epoch_is_kept_beside_the_last(config, tmp_path: Path) -> None:
     same = all(torch.equal(a, b) for a, b in zip(best.method.parameters(), last.method.parameters(), strict=True))
     assert same != first_best
     for run in (last, best):
-        (result,) = evaluate(run, Request())
+        (result,) = evaluate(run, EvaluationRequest())
         assert result.summary["weights"] == run.weights
     assert (folder / "evaluation/best/boxes.ezvsl.json").is_file()
     read = read_run(folder)

@@ -47,9 +47,9 @@ def plain_response(cosines: list[float], localization: str) -> float:
     return sum(w * c for w, c in zip(weights, cosines, strict=True)) / sum(weights)
 
 
-def plain_similarity(picture: torch.Tensor, sound: torch.Tensor, localization: str) -> float:
+def plain_similarity(image: torch.Tensor, auditory: torch.Tensor, localization: str) -> float:
     cosines = [
-        float(torch.cosine_similarity(picture[:, y, x], sound, dim=0)) for y in range(CELLS) for x in range(CELLS)
+        float(torch.cosine_similarity(image[:, y, x], auditory, dim=0)) for y in range(CELLS) for x in range(CELLS)
     ]
     return plain_response(cosines, localization)
 
@@ -66,14 +66,14 @@ def plain_contrast(similarity: list[list[float]], temperature: float = 0.07) -> 
 def plain_losses(method: Method, content: dict, kinds: list[str], localization: str) -> tuple[float, float]:
     fields = [content if kind == "own" else content[kind] for kind in kinds]
     localization_loss = alignment_loss = 0.0
-    for picture in (field["image"] for field in fields):
-        for sound in (field["audio"] for field in fields):
+    for image in (field["image"] for field in fields):
+        for auditory in (field["audio"] for field in fields):
             localization_loss += plain_contrast(
-                [[plain_similarity(picture[i], sound[j], localization) for j in range(BATCH)] for i in range(BATCH)]
+                [[plain_similarity(image[i], auditory[j], localization) for j in range(BATCH)] for i in range(BATCH)]
             )
             if method.config.feature_alignment:
-                seen = [method.image_projection(picture[i].mean(dim=(1, 2))) for i in range(BATCH)]
-                heard = [method.audio_projection(sound[j]) for j in range(BATCH)]
+                seen = [method.image_projection(image[i].mean(dim=(1, 2))) for i in range(BATCH)]
+                heard = [method.audio_projection(auditory[j]) for j in range(BATCH)]
                 alignment_loss += plain_contrast(
                     [[float(torch.cosine_similarity(v, a, dim=0).detach()) for a in heard] for v in seen]
                 )
@@ -122,8 +122,8 @@ def test_identical_clips_give_a_logarithm_of_the_batch_per_pair_and_term(options
 def test_symmetric_is_the_mean_of_both_directions() -> None:
     content = batch()
     options = {"semantic": False, "multiview": False, "feature_alignment": False}
-    visual, sound = content["image"], content["audio"]
-    table = [[plain_similarity(visual[i], sound[j], "mean") for j in range(BATCH)] for i in range(BATCH)]
+    visual, auditory = content["image"], content["audio"]
+    table = [[plain_similarity(visual[i], auditory[j], "mean") for j in range(BATCH)] for i in range(BATCH)]
     transposed = [list(column) for column in zip(*table, strict=True)]
     expected = (plain_contrast(table) + plain_contrast(transposed)) / 2
     assert float(fixed(**options, direction="symmetric").loss(content)["total"]) == pytest.approx(expected, rel=1e-4)
@@ -148,8 +148,8 @@ def test_recomputed_soft_masks_have_the_gradient_of_kept_ones() -> None:
     gradients = []
     for localization in ("localization_similarity", "_soft_masked"):
         visual = torch.nn.functional.normalize(content["image"], dim=1).requires_grad_()
-        sound = torch.nn.functional.normalize(content["audio"], dim=1)
-        getattr(fixed(localization="softmask"), localization)(visual, sound).square().sum().backward()
+        auditory = torch.nn.functional.normalize(content["audio"], dim=1)
+        getattr(fixed(localization="softmask"), localization)(visual, auditory).square().sum().backward()
         gradients.append(visual.grad)
     assert torch.equal(*gradients)
 
@@ -158,13 +158,13 @@ def test_prediction_is_the_cosine_map_of_unprojected_features_and_embeddings_are
     method, content = fixed(dimension=16), batch()
     with torch.no_grad():
         prediction = method(content["image"], content["audio"])
-        picture, sound = content["image"][2], content["audio"][2]
+        image, auditory = content["image"][2], content["audio"][2]
         for y in range(CELLS):
             for x in range(CELLS):
-                expected = torch.cosine_similarity(picture[:, y, x], sound, dim=0)
+                expected = torch.cosine_similarity(image[:, y, x], auditory, dim=0)
                 assert float(prediction.map[2, y, x]) == pytest.approx(float(expected), abs=1e-5)
         assert prediction.image_embedding.shape == prediction.audio_embedding.shape == (BATCH, 16)
-        projected = method.image_projection(picture.mean(dim=(1, 2)))
+        projected = method.image_projection(image.mean(dim=(1, 2)))
         assert torch.allclose(prediction.image_embedding[2], projected / projected.norm(), atol=1e-5)
     assert float(prediction.map.min()) >= 0  # post-ReLU features: cosines in [0, 1]
 

@@ -96,13 +96,13 @@ def test_loss_is_finite_and_reaches_every_trained_parameter(trained) -> None:
 def test_overfits_eight_samples(trained) -> None:
     name, options = trained
     method, batch = build(name, EASIER.get(name, {}) | options).train(), make_batch()
-    optimizer = torch.optim.Adam(method.parameters(), lr=1e-3)
+    optimiser = torch.optim.Adam(method.parameters(), lr=1e-3)
     first = float(method.loss(batch)["total"].detach())
     for step in range(25):
-        optimizer.zero_grad()
+        optimiser.zero_grad()
         loss = method.loss(batch)["total"]
         loss.backward()
-        optimizer.step()
+        optimiser.step()
         method.after_step(step)
     assert float(loss.detach()) < first - 0.4 * max(1.0, abs(first))  # SSPL's begins at 0 and ends at -1
 

@@ -62,11 +62,11 @@ def plain_terms(visual: torch.Tensor, audio: torch.Tensor) -> dict[str, float]:
         own = [float(cells[n, :, x] @ audio[n].double()) / T for x in range(CELLS)]
         kept = [x for x in range(CELLS) if (own[x] - min(own)) / (max(own) - min(own) + 1e-5) > 0.6]
         foregrounds.append([sum(float(cells[n, c, x]) for x in kept) / CELLS for c in range(8)])
-    among_sounds = products(audio.double().tolist())
+    among_auditory = products(audio.double().tolist())
     return {
         "contrast": contrast,
-        "audio_suppression": distance(among_sounds, z),
-        "enhancement": distance(among_sounds, products(foregrounds)),
+        "audio_suppression": distance(among_auditory, z),
+        "enhancement": distance(among_auditory, products(foregrounds)),
         "visual_suppression": distance(products(means), z),
     }
 

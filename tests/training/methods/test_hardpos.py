@@ -55,9 +55,9 @@ def plain_loss(batch: dict, temperature: float, combine: str = "sum_inside_log")
     near, total = batch["neighbours"], 0.0
     for i in range(BATCH):
         maps = [
-            cosines(picture[i], sound[i])
-            for picture in (batch["image"], near["image"])
-            for sound in (batch["audio"], near["audio"])
+            cosines(image[i], auditory[i])
+            for image in (batch["image"], near["image"])
+            for auditory in (batch["audio"], near["audio"])
         ]
         positives = [math.exp(masked_mean(cells) / temperature) for cells in maps]
         negative = 0.0
@@ -112,7 +112,7 @@ def test_identical_clips_give_their_closed_form(temperature: float | None) -> No
     assert loss_of(batch, temperature=temperature) == pytest.approx(math.log((4 + BATCH - 1) / 4), abs=1e-5)
 
 
-def test_negatives_are_other_pictures_for_a_sound_not_other_sounds_for_a_picture() -> None:
+def test_negatives_are_other_images_for_a_audio_not_other_sounds_for_a_image() -> None:
     batch = batch_of()
     visual, audio = batch["image"], batch["audio"].clone().requires_grad_()
     loss = Fixed(Config(temperature=1.0), TINY).loss({**batch, "audio": audio})["total"]

@@ -54,7 +54,7 @@ def test_identical_clips_give_the_logarithm_of_the_batch() -> None:
     assert float(Fixed(Config(), TINY).loss(same)["total"]) == pytest.approx(math.log(BATCH), abs=1e-5)
 
 
-def test_the_picture_is_embedded_by_averaging_features_before_they_are_normalised() -> None:
+def test_the_image_is_embedded_by_averaging_features_before_they_are_normalised() -> None:
     visual, audio = features()
     visual[:, :, 0, 0] *= 10  # a strong cell weighs more in the average, not more than others in the map
     prediction = Fixed(Config(), TINY)(visual, audio)

@@ -18,8 +18,8 @@ def unit_features(seed: int) -> tuple[list[Tensor], list[Tensor]]:
     """Two streams of unit features: [(B, 8, 3, 3)] * 2, [(B, 8)] * 2."""
     generator = torch.Generator().manual_seed(seed)
     visual = [torch.randn(BATCH, 8, 3, 3, generator=generator) for _ in range(2)]
-    sound = [torch.randn(BATCH, 8, generator=generator) for _ in range(2)]
-    return [v / v.norm(dim=1, keepdim=True) for v in visual], [a / a.norm(dim=1, keepdim=True) for a in sound]
+    auditory = [torch.randn(BATCH, 8, generator=generator) for _ in range(2)]
+    return [v / v.norm(dim=1, keepdim=True) for v in visual], [a / a.norm(dim=1, keepdim=True) for a in auditory]
 
 
 def softmax(values: list[float]) -> list[float]:
@@ -27,10 +27,11 @@ def softmax(values: list[float]) -> list[float]:
     return [e / sum(exponents) for e in exponents]
 
 
-def plain_q(visual: list[Tensor], sound: list[Tensor], over: str) -> list[list[float]]:
+def plain_q(visual: list[Tensor], auditory: list[Tensor], over: str) -> list[list[float]]:
     """Q by the definition: products of probabilities, in double precision."""
     c1, c2 = (
-        torch.einsum("ncx,mc->nmx", v.flatten(2).double(), a.double()) / T for v, a in zip(visual, sound, strict=True)
+        torch.einsum("ncx,mc->nmx", v.flatten(2).double(), a.double()) / T
+        for v, a in zip(visual, auditory, strict=True)
     )
     everyone = range(BATCH)
     q = [[0.0] * BATCH for _ in everyone]
@@ -71,10 +72,10 @@ NOTHING = {"image": torch.zeros(0), "audio": torch.zeros(0)}
 
 @pytest.mark.parametrize("over", ["audio", "image"])
 def test_loss_equals_the_printed_formula(over: str) -> None:
-    (visual, sound), (target_visual, target_sound) = unit_features(0), unit_features(1)
+    (visual, auditory), (target_visual, target_auditory) = unit_features(0), unit_features(1)
     losses = method_of(0, 1, audio_to_image=over).loss(NOTHING)
-    first = plain_term(plain_q(visual, target_sound, "audio"), "audio")
-    second = plain_term(plain_q(target_visual, sound, over), over)
+    first = plain_term(plain_q(visual, target_auditory, "audio"), "audio")
+    second = plain_term(plain_q(target_visual, auditory, over), over)
     assert float(losses["image_to_audio"]) == pytest.approx(first, rel=1e-4)
     assert float(losses["audio_to_image"]) == pytest.approx(second, rel=1e-4)
     assert float(losses["total"]) == pytest.approx(first + second, rel=1e-4)
@@ -82,18 +83,18 @@ def test_loss_equals_the_printed_formula(over: str) -> None:
 
 @pytest.mark.parametrize("over", ["audio", "image"])
 def test_log_q_is_the_logarithm_of_q(over: str) -> None:
-    visual, sound = unit_features(2)
-    maps = [torch.einsum("nchw,mc->nmhw", v, a) / T for v, a in zip(visual, sound, strict=True)]
-    expected = torch.tensor(plain_q(visual, sound, over), dtype=torch.float64).log()
+    visual, auditory = unit_features(2)
+    maps = [torch.einsum("nchw,mc->nmhw", v, a) / T for v, a in zip(visual, auditory, strict=True)]
+    expected = torch.tensor(plain_q(visual, auditory, over), dtype=torch.float64).log()
     assert torch.allclose(log_agreement(*maps, over).double(), expected, atol=1e-4)
 
 
 def test_constant_cosines_give_the_logarithm_of_the_batch_in_each_term() -> None:
-    visual, sound = unit_features(0)
-    visual, sound = [v[:1].expand(BATCH, -1, -1, -1) for v in visual], [a[:1].expand(BATCH, -1) for a in sound]
+    visual, auditory = unit_features(0)
+    visual, auditory = [v[:1].expand(BATCH, -1, -1, -1) for v in visual], [a[:1].expand(BATCH, -1) for a in auditory]
     for over in ("audio", "image"):
         method = method_of(0, 0, audio_to_image=over)
-        method.student = method.teacher = Given((visual, sound))
+        method.student = method.teacher = Given((visual, auditory))
         losses = method.loss(NOTHING)
         assert float(losses["image_to_audio"]) == pytest.approx(math.log(BATCH), abs=1e-5)
         assert float(losses["audio_to_image"]) == pytest.approx(math.log(BATCH), abs=1e-5)
@@ -119,11 +120,11 @@ def test_log_space_survives_where_probabilities_underflow() -> None:
 
 
 def test_prediction_averages_the_two_cosines_and_the_embeddings_agree_with_it() -> None:
-    visual, sound = unit_features(0)
+    visual, auditory = unit_features(0)
     prediction = method_of(0, 1)(*NOTHING.values())
     assert prediction.map.shape == (BATCH, 3, 3)
     for n in range(BATCH):
-        c1, c2 = (torch.einsum("chw,c->hw", v[n], a[n]) for v, a in zip(visual, sound, strict=True))
+        c1, c2 = (torch.einsum("chw,c->hw", v[n], a[n]) for v, a in zip(visual, auditory, strict=True))
         assert torch.allclose(prediction.map[n], (c1 + c2) / 2, atol=1e-6)
     mean = torch.cat(visual, dim=1).mean(dim=(2, 3))
     cosine = (prediction.image_embedding * prediction.audio_embedding).sum(dim=1)
@@ -163,13 +164,13 @@ def test_moving_the_teacher_after_the_step_is_the_released_order() -> None:
     ours = Method(Config(dimension=8, momentum=0.5, image_dropout=0.0), TINY).train()
     theirs = deepcopy(ours)
     batch = {"image": torch.randn(4, 3, 32, 32), "audio": torch.randn(4, 1, 65, 60)}
-    optimizers = [torch.optim.SGD(m.student.parameters(), lr=0.1) for m in (ours, theirs)]
+    optimisers = [torch.optim.SGD(m.student.parameters(), lr=0.1) for m in (ours, theirs)]
     for step in range(3):
         theirs.teacher.follow(theirs.student)
         losses = [m.loss(batch)["total"] for m in (ours, theirs)]
         assert float(losses[0]) == pytest.approx(float(losses[1]), rel=1e-5)
-        for loss, optimizer in zip(losses, optimizers, strict=True):
-            optimizer.zero_grad()
+        for loss, optimiser in zip(losses, optimisers, strict=True):
+            optimiser.zero_grad()
             loss.backward()
-            optimizer.step()
+            optimiser.step()
         ours.after_step(step)

@@ -94,7 +94,7 @@ def test_total_is_the_mean_of_both_contrasts_plus_the_weighted_difference_of_map
     image, audio = batch["image"], batch["audio"]
     turned = torch.stack([image[n].rot90(k, dims=(1, 2)) for n, k in enumerate((1, -1, 1, 0))])
     assert float(losses["contrast_changed"]) == pytest.approx(plain_contrast(turned, audio), rel=1e-4)
-    assert float(losses["equivariance"]) == pytest.approx(0.0, abs=1e-9)  # cell-wise features turn with their picture
+    assert float(losses["equivariance"]) == pytest.approx(0.0, abs=1e-9)  # cell-wise features turn with their image
     half = (losses["contrast"] + losses["contrast_changed"]) / 2
     assert float(losses["total"]) == pytest.approx(float(half + 3.0 * losses["equivariance"]), rel=1e-6)
 
@@ -132,11 +132,11 @@ def test_the_step_s_geometry_follows_the_options_and_the_seed() -> None:
                (once.draw_geometry(3) for _ in range(20)))  # fmt: skip
 
 
-def test_half_size_pictures_give_half_size_maps() -> None:
-    """224 px: 14 x 14 cells, or 7 x 7 of a shrunk picture, as the released code has them."""
+def test_half_size_images_give_half_size_maps() -> None:
+    """224 px: 14 x 14 cells, or 7 x 7 of a shrunk image, as the released code has them."""
     trunk = Method(Config(), TINY).eval()
     geometry = Geometry(torch.tensor([12.0]), 0.5, 0.5, mirrored=True)
     with torch.no_grad():
-        picture = torch.rand(1, 3, 224, 224)
-        whole, small = trunk.visual(picture), trunk.visual(geometry.on_images(picture))
+        image = torch.rand(1, 3, 224, 224)
+        whole, small = trunk.visual(image), trunk.visual(geometry.on_images(image))
     assert (whole.shape[-2:], small.shape[-2:]) == ((14, 14), (7, 7))

@@ -14,29 +14,29 @@ TINY = Encoders(image=Encoder(blocks=(1, 1, 1), weights="none"), audio=Encoder(b
 SMALL = {"projection": 24, "bottleneck": 8, "audio_hidden": 16}
 
 
-def plain_attended(visual: torch.Tensor, sound: torch.Tensor) -> torch.Tensor:
-    """One picture: (C, h, w), (C,) -> (C,)."""
+def plain_attended(visual: torch.Tensor, auditory: torch.Tensor) -> torch.Tensor:
+    """One image: (C, h, w), (C,) -> (C,)."""
     cells = [visual[:, y, x] for y in range(visual.shape[1]) for x in range(visual.shape[2])]
-    cosines = [float(torch.cosine_similarity(cell, sound, dim=0)) for cell in cells]
+    cosines = [float(torch.cosine_similarity(cell, auditory, dim=0)) for cell in cells]
     low, high = min(cosines), max(cosines)
     return sum(((c - low) / (high - low)) * cell for c, cell in zip(cosines, cells, strict=True))
 
 
 def test_attention_sums_features_under_the_min_max_cosine_map() -> None:
     torch.manual_seed(0)
-    visual, sound = torch.randn(3, 5, 4, 2), F.normalize(torch.randn(3, 5), dim=1)
-    pooled = attended(visual, sound)
+    visual, auditory = torch.randn(3, 5, 4, 2), F.normalize(torch.randn(3, 5), dim=1)
+    pooled = attended(visual, auditory)
     for n in range(3):
-        assert torch.allclose(pooled[n], plain_attended(visual[n], sound[n]), atol=1e-5)
+        assert torch.allclose(pooled[n], plain_attended(visual[n], auditory[n]), atol=1e-5)
 
 
 def test_attention_of_one_cell_is_that_cell_and_of_equal_cells_is_nothing() -> None:
     visual = torch.zeros(1, 2, 2, 2)
     visual[0, :, 0, 0] = torch.tensor([3.0, 4.0])
     visual[0, 1, 0, 1] = visual[0, 1, 1, 0] = visual[0, 1, 1, 1] = -1.0
-    sound = F.normalize(torch.tensor([[3.0, 4.0]]), dim=1)
-    assert torch.allclose(attended(visual, sound), torch.tensor([[3.0, 4.0]]))
-    assert torch.equal(attended(torch.ones(1, 2, 3, 3), sound), torch.zeros(1, 2))
+    auditory = F.normalize(torch.tensor([[3.0, 4.0]]), dim=1)
+    assert torch.allclose(attended(visual, auditory), torch.tensor([[3.0, 4.0]]))
+    assert torch.equal(attended(torch.ones(1, 2, 3, 3), auditory), torch.zeros(1, 2))
 
 
 def method(**options) -> Method:
@@ -58,11 +58,11 @@ def test_loss_is_simsiam_s_on_both_views(predictive_coding: bool) -> None:
     with torch.no_grad():
         cosines = []
         for n in range(6):
-            heard, sound = trained.auditory(content["audio"][n : n + 1])
+            heard, auditory = trained.auditory(content["audio"][n : n + 1])
             z, p = [], []
             for view in (content["image"], content["augmented"]["image"]):
                 visual = trained.visual(view[n : n + 1], heard)
-                z.append(trained.projector(plain_attended(visual[0], sound[0]).unsqueeze(0)))
+                z.append(trained.projector(plain_attended(visual[0], auditory[0]).unsqueeze(0)))
                 p.append(trained.predictor(z[-1]))
             cosines += [float(torch.cosine_similarity(p[0], z[1])), float(torch.cosine_similarity(p[1], z[0]))]
         expected = -sum(cosines) / len(cosines)
@@ -96,13 +96,13 @@ class ConstantPredictor(torch.nn.Module):
         return self.constant.expand_as(projected)
 
 
-def test_the_map_is_the_cosine_of_revised_features_and_sound() -> None:
+def test_the_map_is_the_cosine_of_revised_features_and_audio() -> None:
     trained, content = method().eval(), batch()
     with torch.no_grad():
         prediction = trained(content["image"], content["audio"])
-        heard, sound = trained.auditory(content["audio"])
+        heard, auditory = trained.auditory(content["audio"])
         visual = trained.visual(content["image"], heard)
-        expected = torch.cosine_similarity(visual, sound[:, :, None, None], dim=1)
+        expected = torch.cosine_similarity(visual, auditory[:, :, None, None], dim=1)
     assert torch.allclose(prediction.map, expected, atol=1e-5)
 
 

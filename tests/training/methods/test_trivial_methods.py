@@ -47,7 +47,7 @@ def test_the_disc_is_the_evaluation_s_own_floor(protocol: str) -> None:
     assert np.array_equal(masks("centred_disc", protocol, truth_pixels), disc_masks(PROTOCOLS[protocol], truth_pixels))
 
 
-def test_the_disc_cut_at_zero_is_half_of_the_picture() -> None:
+def test_the_disc_cut_at_zero_is_half_of_the_image() -> None:
     disc = build("centred_disc")(*inputs()).map[0]
     assert float((disc >= 0).float().mean()) == pytest.approx(0.5, abs=0.002)
     assert -1 < float(disc.min()) < -0.98
@@ -73,10 +73,10 @@ def test_random_maps_belong_to_their_pair_and_their_seed() -> None:
     assert prediction.map.abs().max() <= 1
     backwards = method(image.flip(0), audio.flip(0))
     assert torch.equal(prediction.map, backwards.map.flip(0))
-    other_sound = method(image, audio.roll(1, dims=0))
-    assert not torch.isclose(prediction.map, other_sound.map).all(dim=(1, 2)).any()
-    assert torch.equal(prediction.image_embedding, other_sound.image_embedding)
-    assert torch.equal(prediction.audio_embedding.roll(1, dims=0), other_sound.audio_embedding)
+    other_auditory = method(image, audio.roll(1, dims=0))
+    assert not torch.isclose(prediction.map, other_auditory.map).all(dim=(1, 2)).any()
+    assert torch.equal(prediction.image_embedding, other_auditory.image_embedding)
+    assert torch.equal(prediction.audio_embedding.roll(1, dims=0), other_auditory.audio_embedding)
     assert not torch.equal(prediction.map, build("random_map", seed=1)(image, audio).map)
 
 

@@ -62,19 +62,19 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def decoded(path: Path) -> tuple[list[float], list[np.ndarray]]:
-    """Times and pictures of a video's frames."""
+    """Times and images of a video's frames."""
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
     return [float(frame.time) for frame in frames], [frame.to_ndarray(format="rgb24") for frame in frames]
 
 
-def sound_packets(path: Path) -> list[tuple[float, bytes]]:
+def audio_packets(path: Path) -> list[tuple[float, bytes]]:
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(audio=0) if packet.size]
         return [(round(float(packet.pts * packet.time_base), 4), bytes(packet)) for packet in packets]
 
 
-def test_peaks_follow_the_object_and_confidence_the_sound(run: Path, video: Path, tmp_path: Path) -> None:
+def test_peaks_follow_the_object_and_confidence_the_audio(run: Path, video: Path, tmp_path: Path) -> None:
     localize(run, video, tmp_path / "overlay.mp4", maps_per_second=2)
     facts = json.loads((tmp_path / "overlay.json").read_text())
     moments = facts["moments"]
@@ -88,41 +88,41 @@ def test_peaks_follow_the_object_and_confidence_the_sound(run: Path, video: Path
     assert facts["scale"]["transparent"] < facts["scale"]["brightest"]
 
 
-def test_overlay_keeps_frame_times_and_sound(run: Path, video: Path, tmp_path: Path) -> None:
+def test_overlay_keeps_frame_times_and_audio(run: Path, video: Path, tmp_path: Path) -> None:
     facts = localize(run, video, tmp_path / "overlay.mp4")
     before, _ = decoded(video)
-    after, pictures = decoded(tmp_path / "overlay.mp4")
+    after, images = decoded(tmp_path / "overlay.mp4")
     assert after == pytest.approx(before, abs=1e-3)
-    assert sound_packets(tmp_path / "overlay.mp4") == sound_packets(video)
+    assert audio_packets(tmp_path / "overlay.mp4") == audio_packets(video)
     assert facts["sound"] == "copied"
-    assert facts["frames"] == len(pictures) == FPS * SECONDS
+    assert facts["frames"] == len(images) == FPS * SECONDS
     assert not list(tmp_path.glob(".*"))
 
 
 def test_heat_lies_on_the_object(run: Path, video: Path, tmp_path: Path) -> None:
     localize(run, video, tmp_path / "overlay.mp4")
-    _, pictures = decoded(tmp_path / "overlay.mp4")
-    picture = pictures[30].astype(int)
-    warmth = picture[:, :, 0] - picture[:, :, 2]  # the brightest colours of the scale are yellow
+    _, images = decoded(tmp_path / "overlay.mp4")
+    image = images[30].astype(int)
+    warmth = image[:, :, 0] - image[:, :, 2]  # the brightest colours of the scale are yellow
     row, column = np.unravel_index(warmth.argmax(), warmth.shape)
     assert 50 <= row <= 90
     assert 40 <= column <= 90
     assert abs(warmth[:30].mean()) < 8
 
 
-def test_sound_the_container_cannot_hold_becomes_aac(run: Path, video: Path, tmp_path: Path) -> None:
+def test_audio_the_container_cannot_hold_becomes_aac(run: Path, video: Path, tmp_path: Path) -> None:
     with av.open(str(video)) as source, av.open(str(tmp_path / "u8.mkv"), "w") as result:
-        picture = result.add_stream_from_template(source.streams.video[0])
-        sound = result.add_stream("pcm_u8", rate=RATE, layout="mono")
+        image = result.add_stream_from_template(source.streams.video[0])
+        audio = result.add_stream("pcm_u8", rate=RATE, layout="mono")
         for packet in source.demux(video=0):
             if packet.dts is not None:
-                packet.stream = picture
+                packet.stream = image
                 result.mux(packet)
         tone = 128 + 50 * np.sin(2 * np.pi * 440 * np.arange(RATE * (SECONDS - 1)) / RATE)
         frame = av.AudioFrame.from_ndarray(tone[None].astype(np.uint8), format="u8", layout="mono")
         frame.sample_rate, frame.pts = RATE, RATE  # the sound begins a second late
-        result.mux(sound.encode(frame))
-        result.mux(sound.encode(None))
+        result.mux(audio.encode(frame))
+        result.mux(audio.encode(None))
     facts = localize(run, tmp_path / "u8.mkv", tmp_path / "overlay.mp4", maps_per_second=1)
     assert facts["sound"] == "encoded again as AAC"
     with av.open(str(tmp_path / "overlay.mp4")) as container:
@@ -170,11 +170,11 @@ def test_other_formats_upright_and_from_zero(run: Path, tmp_path: Path, name: st
     if not path.is_file():
         pytest.skip(f"the test video {name} is not in ../shared/data/videos")
     facts = localize(run, path, tmp_path / "overlay.mp4", maps_per_second=1)
-    times, pictures = decoded(tmp_path / "overlay.mp4")
+    times, images = decoded(tmp_path / "overlay.mp4")
     assert len(times) == facts["frames"] > 0
     assert 0 <= times[0] < 2
     if "rot90" in name:
-        assert pictures[0].shape[0] > pictures[0].shape[1]
+        assert images[0].shape[0] > images[0].shape[1]
 
 
 def test_bad_options_are_refused(run: Path, video: Path, tmp_path: Path) -> None:

@@ -30,10 +30,10 @@ LABELS = ("dog barking", "violin", "engine idling", "church bell", "sea waves", 
 
 @dataclass(frozen=True)
 class Scene:
-    """One clip: its truth, its picture (HEIGHT, WIDTH, 3) and its sound (samples,)."""
+    """One clip: its truth, its image (HEIGHT, WIDTH, 3) and its sound (samples,)."""
 
     annotation: Annotation
-    picture: np.ndarray
+    image: np.ndarray
     waveform: np.ndarray
 
 
@@ -44,10 +44,10 @@ def make_scene(number: int) -> Scene:
     label = LABELS[number % len(LABELS)]
     key = f"clip{number:07d}_{10 * number:06d}"
     box = (x, y, x + width, y + height)
-    return Scene(Annotation(key, label, (box,)), _picture(random, box), _sound(random))
+    return Scene(Annotation(key, label, (box,)), _image(random, box), _audio(random))
 
 
-def _picture(random: np.random.Generator, box: tuple[float, float, float, float]) -> np.ndarray:
+def _image(random: np.random.Generator, box: tuple[float, float, float, float]) -> np.ndarray:
     coarse = random.integers(40, 190, (6, 8, 3), dtype=np.uint8)
     canvas = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(canvas)
@@ -60,7 +60,7 @@ def _picture(random: np.random.Generator, box: tuple[float, float, float, float]
     return np.asarray(canvas.filter(ImageFilter.GaussianBlur(0.8)))
 
 
-def _sound(random: np.random.Generator) -> np.ndarray:
+def _audio(random: np.random.Generator) -> np.ndarray:
     seconds = np.arange(FRONT_ENDS[DEFAULT].samples) / FRONT_ENDS[DEFAULT].sample_rate
     pitch = random.uniform(180, 900)
     tone = sum(np.sin(2 * np.pi * pitch * partial * seconds) / partial for partial in (1, 2, 3, 5))
@@ -82,7 +82,7 @@ def make_shards(folder: Path, scenes: list[Scene], sources: Path, hashes: dict[s
                 "source_path": f"{key}.mp4", "source_sha256": hashes.get(key, ""), "front_end": DEFAULT,
             }  # fmt: skip
             content = {
-                "frame.jpg": encode_jpeg(scene.picture),
+                "frame.jpg": encode_jpeg(scene.image),
                 "json": json.dumps(facts).encode(),
                 "spec.npy": encode_npy(spectrogram(scene.waveform)),
             }
@@ -195,7 +195,7 @@ def _write_log(path: Path, made: Invented) -> None:
 def make_video(folder: Path, scene: Scene) -> str:
     """The source video of a scene, and its hash."""
     path = folder / f"{scene.annotation.key}.mp4"
-    encode_video(path, np.repeat(scene.picture[None], 15, axis=0), 5, scene.waveform, 11025)
+    encode_video(path, np.repeat(scene.image[None], 15, axis=0), 5, scene.waveform, 11025)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -48,7 +48,7 @@ def test_page_needs_nothing_outside_itself(page: Page) -> None:
     assert len(page.source) < 8e6
 
 
-def test_pictures_and_tables_are_described(page: Page) -> None:
+def test_images_and_tables_are_described(page: Page) -> None:
     assert all(attributes.get("alt") for attributes in page.all("img"))
     assert all(attributes.get("aria-label") for attributes in page.all("svg"))
     assert all(attributes.get("scope") for attributes in page.all("th"))

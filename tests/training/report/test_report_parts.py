@@ -13,7 +13,7 @@ import pytest
 
 from manifests.errors import InputError
 from training.report.curves import loss_panels, validation_panels
-from training.report.pictures import border
+from training.report.images import border
 from training.report.results import read_run
 from training.report.selection import choose
 from training.report.sources import ABSENT, CHANGED, Clips
@@ -49,20 +49,20 @@ def test_log_cut_by_a_kill_is_read_to_its_last_whole_line(invent: Callable[..., 
         read_run(folder)
 
 
-def test_sound_is_cut_from_the_source(shards: Path, scenes: list[Any]) -> None:
+def test_audio_is_cut_from_the_source(shards: Path, scenes: list[Any]) -> None:
     clips = Clips.open(shards)
-    uri = clips.sound(scenes[0].annotation.key).uri
+    uri = clips.audio(scenes[0].annotation.key).uri
     assert uri is not None
     with wave.open(io.BytesIO(b64decode(uri.partition(",")[2]))) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32767
     assert file.getframerate() == 11025
     assert len(samples) == 33075
     assert np.corrcoef(samples[2000:-2000], scenes[0].waveform[2000:-2000])[0, 1] > 0.9
-    assert clips.sound(scenes[5].annotation.key).reason == ABSENT
+    assert clips.audio(scenes[5].annotation.key).reason == ABSENT
 
 
 def test_changed_source_is_not_played(shards: Path, scenes: list[Any]) -> None:
-    assert Clips.open(shards).sound(scenes[2].annotation.key).reason == CHANGED
+    assert Clips.open(shards).audio(scenes[2].annotation.key).reason == CHANGED
 
 
 def test_selection_is_varied_disjoint_and_ranked() -> None:

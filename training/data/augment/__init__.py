@@ -1,9 +1,9 @@
 """Augmentation on the training device: whole batches at once, every random number drawn on the CPU.
 
-Pictures arrive as uint8 and leave as uint8, sounds arrive as log power and leave as log power: `image_view` and
+Images arrive as uint8 and leave as uint8, sounds arrive as log power and leave as log power: `image_view` and
 `audio_view` stand between the loader and the normalisation, under a policy's name. The draws come from torch's global
 CPU generator, which the loop seeds per (seed, step, replica), so every device sees the same views. `Geometry` is the
-one operator that acts on pictures and on maps alike (SSL-TIE's equivariance).
+one operator that acts on images and on maps alike (SSL-TIE's equivariance).
 """
 
 import math
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from manifests.errors import InputError
-from training.data.augment.pictures import (
+from training.data.augment.audio import draw_masks, draw_stripes, mask_axis, time_shift
+from training.data.augment.images import (
     brightness,
     contrast,
     draw_crops,
@@ -24,7 +25,6 @@ from training.data.augment.pictures import (
     saturation,
     uniform,
 )
-from training.data.augment.sounds import draw_masks, draw_stripes, mask_axis, time_shift
 
 SILENCE = math.log(1e-7)  # the log power of digital silence, before the division by 12
 BLUR_REACH = 4.0  # the blur's kernel ends after this many of its largest sigma
@@ -32,9 +32,9 @@ BLUR_REACH = 4.0  # the blur's kernel ends after this many of its largest sigma
 
 @dataclass(frozen=True)
 class ImagePolicy:
-    """What may happen to a picture; chances are per picture. All zero: nothing."""
+    """What may happen to an image; chances are per image. All zero: nothing."""
 
-    crop_area: tuple[float, float] = (1.0, 1.0)  # share of the picture
+    crop_area: tuple[float, float] = (1.0, 1.0)  # share of the image
     crop_aspect: tuple[float, float] = (1.0, 1.0)  # width / height
     flip_chance: float = 0.0
     jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # brightness, contrast, saturation, hue (turns)
@@ -64,7 +64,7 @@ IMAGE_POLICIES = {
     "crop_flip": ImagePolicy(crop_area=(1 / 1.1**2, 1 / 1.1**2), flip_chance=0.5),
     # SimCLR (Chen et al. 2020, arXiv:2002.05709, appendix A, ImageNet: colour strength 1).
     "simclr": ImagePolicy((0.08, 1.0), PHOTO_ASPECT, 0.5, (0.8, 0.8, 0.8, 0.2), 0.8, 0.2, (0.1, 2.0), 0.5),
-    # MoCo v2 as SSL-TIE's code has it: crops from 0.3 of the picture, where MoCo takes 0.2.
+    # MoCo v2 as SSL-TIE's code has it: crops from 0.3 of the image, where MoCo takes 0.2.
     "moco": ImagePolicy((0.3, 1.0), PHOTO_ASPECT, 0.5, (0.4, 0.4, 0.4, 0.1), 0.8, 0.2, (0.1, 2.0), 0.5),
 }
 AUDIO_POLICIES = {
@@ -81,9 +81,9 @@ AUDIO_POLICIES = {
 
 
 def image_view(pixels: Tensor, policy: str) -> Tensor:
-    """One view of each picture: (B, 3, H, W) uint8 -> (B, 3, H, W) uint8. InputError for an unknown policy.
+    """One view of each image: (B, 3, H, W) uint8 -> (B, 3, H, W) uint8. InputError for an unknown policy.
 
-    Crop and flip first, then colours in an order of each picture's own, grey, blur. (Where a paper flips last, the
+    Crop and flip first, then colours in an order of each image's own, grey, blur. (Where a paper flips last, the
     result is the same.)
     """
     chosen = _named(policy, IMAGE_POLICIES, "image")
@@ -124,12 +124,12 @@ def _named(name: str, policies: dict, kind: str) -> ImagePolicy | AudioPolicy:
 
 
 def _rows(size: int, chance: float, device: torch.device) -> Tensor:
-    """Indices of the pictures that something happens to."""
+    """Indices of the images that something happens to."""
     return (torch.rand(size) < chance).nonzero().flatten().to(device)
 
 
 def _jitter(image: Tensor, policy: ImagePolicy) -> None:
-    """Brightness, contrast, saturation and hue of the chosen pictures, each in its own random order, in place."""
+    """Brightness, contrast, saturation and hue of the chosen images, each in its own random order, in place."""
     size = len(image)
     applied = torch.rand(size) < policy.jitter_chance
     order = torch.rand(size, 4).argsort(dim=1)
@@ -153,9 +153,9 @@ def _blur(image: Tensor, rows: Tensor, sigma: tuple[float, float]) -> None:
 
 
 def colour_jitter(pixels: Tensor, strength: float) -> Tensor:
-    """Brightness, contrast and saturation of each picture by factors in [1 - strength, 1 + strength].
+    """Brightness, contrast and saturation of each image by factors in [1 - strength, 1 + strength].
 
-    (B, 3, H, W) uint8 -> uint8; the mild policy of runs from small pictures, on top of the loader's crop and flip.
+    (B, 3, H, W) uint8 -> uint8; the mild policy of runs from small images, on top of the loader's crop and flip.
     """
     factors = (1 + strength * (2 * torch.rand(3, len(pixels), 1, 1, 1) - 1)).to(pixels.device)
     image = saturation(contrast(brightness(pixels.float(), factors[0]), factors[1]), factors[2])

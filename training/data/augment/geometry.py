@@ -1,6 +1,6 @@
-"""One geometric change for pictures and for maps: rotate, shrink, mirror (SSL-TIE's equivariance).
+"""One geometric change for images and for maps: rotate, shrink, mirror (SSL-TIE's equivariance).
 
-A map of a changed picture should be the changed map; for that both must go through the very same operator.
+A map of a changed image should be the changed map; for that both must go through the very same operator.
 """
 
 import math
@@ -13,9 +13,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Geometry:
-    """Rotation per picture (degrees, counter-clockwise), and one scale and one mirroring for the whole batch.
+    """Rotation per image (degrees, counter-clockwise), and one scale and one mirroring for the whole batch.
 
-    On a canvas of the picture's size the content is rotated about the centre and shrunk by `warp_scale`, with zeros
+    On a canvas of the image's size the content is rotated about the centre and shrunk by `warp_scale`, with zeros
     around it; then the canvas is resized by `canvas_scale` and mirrored. SSL-TIE's code shrinks by both, so content
     at scale 0.5 ends at a quarter of the canvas it began with.
     """
@@ -42,7 +42,7 @@ class Geometry:
         return self._changed(image, canvas, tuple(math.floor(side * self.canvas_scale) for side in canvas))
 
     def on_maps(self, maps: Tensor, canvas: tuple[int, int], size: tuple[int, int]) -> Tensor:
-        """(B, h, w) -> (B, *size): stretched to the picture's canvas, changed as the picture was, brought to `size`."""
+        """(B, h, w) -> (B, *size): stretched to the image's canvas, changed as the image was, brought to `size`."""
         return self._changed(maps.unsqueeze(1), canvas, size).squeeze(1)
 
     def _changed(self, content: Tensor, canvas: tuple[int, int], size: tuple[int, int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""From video packets to an upright picture: which packet holds the moment, its frame, its place in the world.
+"""From video packets to an upright image: which packet holds the moment, its frame, its place in the world.
 
 Used by `media_file`. Frames are chosen by presentation time, never by number: a stream-copied clip hides frames before
 its edit list, and frame rates vary.
@@ -17,19 +17,19 @@ from av.video.reformatter import Interpolation
 from pipeline.shards.record import Rejected
 
 MAX_SIDE, MAX_PIXELS = 8192, 50_000_000
-PACKETS_BEYOND = 8  # read past the moment to tell a still picture from a moving one; never decoded
-# swscale's faster default darkens a picture by one to two of 255
+PACKETS_BEYOND = 8  # read past the moment to tell a still image from a moving one; never decoded
+# swscale's faster default darkens an image by one to two of 255
 SCALING = (
     Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 )
-CALM_BITS_PER_PIXEL = 0.02  # a moving picture spends several times that on every frame between keyframes
+CALM_BITS_PER_PIXEL = 0.02  # a moving image spends several times that on every frame between keyframes
 
 
 @dataclass(frozen=True)
 class Run:
     """Packets in decoding order from a keyframe to just beyond a moment (ticks of the stream's time base).
 
-    `target` is the packet of the last picture presented at or before the moment, None when there is none; `first` the
+    `target` is the packet of the last image presented at or before the moment, None when there is none; `first` the
     earliest presented one. `passed`: the data go on beyond the moment. `timed`: every packet says when it is shown.
     """
 
@@ -46,7 +46,7 @@ class Run:
         return max((p.pts + (p.duration or 0) for p in self.packets if p.pts is not None), default=None)
 
     def is_calm(self, ticks_per_second: float, pixels: int) -> bool:
-        """So few bits around the moment that the picture may stand still; only a comparison of pixels can say."""
+        """So few bits around the moment that the image may stand still; only a comparison of pixels can say."""
         since = self.moment - ticks_per_second
         sizes = [p.size for p in self.packets if not p.is_keyframe and p.pts is not None and p.pts > since]
         return not sizes or 8 * sum(sizes) / len(sizes) < CALM_BITS_PER_PIXEL * pixels
@@ -105,19 +105,19 @@ def _decode(codec: av.VideoCodecContext, packet: av.Packet | None) -> list[av.Vi
     except av.error.EOFError:  # a decoder that was drained before it had been given anything
         return []
     except av.FFmpegError as error:
-        raise Rejected("corrupt", f"the picture cannot be decoded: {error.strerror}") from error
+        raise Rejected("corrupt", f"the image cannot be decoded: {error.strerror}") from error
 
 
 def check_size(width: int, height: int) -> None:
     """Bound what a small file can make us allocate. Raises Rejected."""
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-        raise Rejected("too_large", f"a picture of {width}x{height} is above {MAX_SIDE} a side or {MAX_PIXELS} pixels")
+        raise Rejected("too_large", f"an image of {width}x{height} is above {MAX_SIDE} a side or {MAX_PIXELS} pixels")
 
 
 def upright(frame: av.VideoFrame, aspect: Fraction | None, short_side: int) -> tuple[np.ndarray, tuple[int, int]]:
     """(H, W, 3) uint8 RGB as a player shows it, and its (width, height) before it was reduced.
 
-    aspect: width of a stored pixel over its height. short_side: see `MediaFile.picture_at`.
+    aspect: width of a stored pixel over its height. short_side: see `MediaFile.frame_at`.
     """
     check_size(frame.width, frame.height)
     swapped, mirrored, flipped = _orientation(frame)

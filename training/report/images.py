@@ -1,4 +1,4 @@
-"""Pictures for the page, each as a data URI or SVG path data: frames, heat maps, contours, spectrograms, sound.
+"""Images for the page, each as a data URI or SVG path data: frames, heat maps, contours, spectrograms, sound.
 
 A heat map is a small palette image whose opacity grows with its value, laid over the frame by the page; the contour is
 the border of the mask that the protocol really scores, traced at 224 x 224 before anything is scaled for display.
@@ -22,19 +22,19 @@ SPECTROGRAM_ROWS = 96
 
 def frame_uri(frame: np.ndarray) -> str:
     """A frame (H, W, 3) uint8 RGB as JPEG, shrunk so that 24 of them fit the page."""
-    picture = Image.fromarray(frame)
-    picture.thumbnail((FRAME_SIDE, FRAME_SIDE), Image.Resampling.LANCZOS)
-    return _uri(picture, "JPEG", quality=80, optimize=True)
+    image = Image.fromarray(frame)
+    image.thumbnail((FRAME_SIDE, FRAME_SIDE), Image.Resampling.LANCZOS)
+    return _uri(image, "JPEG", quality=80, optimize=True)
 
 
 def heat_uri(pixels: np.ndarray) -> str:
     """A map (S, S) scaled to [0, 1] as a transparent palette PNG; equal steps look equally far apart (inferno)."""
     levels = np.round(np.clip(pixels, 0.0, 1.0) * (HEAT_LEVELS - 1)).astype(np.uint8)
-    picture = Image.fromarray(levels, mode="P")
-    picture = picture.resize((HEAT_SIDE, HEAT_SIDE), Image.Resampling.NEAREST)
+    image = Image.fromarray(levels, mode="P")
+    image = image.resize((HEAT_SIDE, HEAT_SIDE), Image.Resampling.NEAREST)
     colours = heat_palette(HEAT_LEVELS)
-    picture.putpalette(colours[:, :3].tobytes(), rawmode="RGB")
-    return _uri(picture, "PNG", transparency=colours[:, 3].tobytes(), optimize=True)
+    image.putpalette(colours[:, :3].tobytes(), rawmode="RGB")
+    return _uri(image, "PNG", transparency=colours[:, 3].tobytes(), optimize=True)
 
 
 def border(mask: np.ndarray) -> str:
@@ -55,12 +55,12 @@ def spectrogram_uri(spectrogram: np.ndarray) -> str:
     values = spectrogram.astype(np.float32)
     low, high = np.percentile(values, (5, 99.8))
     scaled = np.clip((values - low) / max(high - low, 1.0), 0.0, 1.0)
-    picture = Image.fromarray(np.round(255 * colormaps["magma"](scaled[::-1])[:, :, :3]).astype(np.uint8))
-    picture = picture.resize((spectrogram.shape[1], SPECTROGRAM_ROWS), Image.Resampling.BOX)
-    return _uri(picture, "JPEG", quality=72, optimize=True)
+    image = Image.fromarray(np.round(255 * colormaps["magma"](scaled[::-1])[:, :, :3]).astype(np.uint8))
+    image = image.resize((spectrogram.shape[1], SPECTROGRAM_ROWS), Image.Resampling.BOX)
+    return _uri(image, "JPEG", quality=72, optimize=True)
 
 
-def sound_uri(waveform: np.ndarray, sample_rate: int) -> str:
+def audio_uri(waveform: np.ndarray, sample_rate: int) -> str:
     """A mono waveform (T,) in [-1, 1] as a 16-bit WAV file."""
     content = io.BytesIO()
     with wave.open(content, "wb") as file:
@@ -71,7 +71,7 @@ def sound_uri(waveform: np.ndarray, sample_rate: int) -> str:
     return f"data:audio/wav;base64,{b64encode(content.getvalue()).decode()}"
 
 
-def _uri(picture: Image.Image, kind: str, **options: object) -> str:
+def _uri(image: Image.Image, kind: str, **options: object) -> str:
     content = io.BytesIO()
-    picture.save(content, format=kind, **options)
+    image.save(content, format=kind, **options)
     return f"data:image/{kind.lower()};base64,{b64encode(content.getvalue()).decode()}"

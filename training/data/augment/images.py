@@ -1,6 +1,6 @@
-"""What can be done to a batch of pictures: crop, mirror, colours, blur. Tensors in, tensors out, no policy.
+"""What can be done to a batch of images: crop, mirror, colours, blur. Tensors in, tensors out, no policy.
 
-Every function takes float pictures (B, 3, H, W) on any device and parameters drawn on the CPU, one per picture.
+Every function takes float images (B, 3, H, W) on any device and parameters drawn on the CPU, one per image.
 """
 
 import math
@@ -21,7 +21,7 @@ def uniform(shape: tuple[int, ...], limits: tuple[float, float]) -> Tensor:
 def draw_crops(size: int, height: int, width: int, area: tuple[float, float], aspect: tuple[float, float]) -> Tensor:
     """Boxes (B, 4) of top, left, height, width in whole pixels, drawn as torchvision's RandomResizedCrop does.
 
-    Area uniform, logarithm of the aspect uniform; the first of ten attempts that fits, else the whole picture.
+    Area uniform, logarithm of the aspect uniform; the first of ten attempts that fits, else the whole image.
     """
     areas = height * width * uniform((CROP_ATTEMPTS, size), area)
     aspects = uniform((CROP_ATTEMPTS, size), (math.log(aspect[0]), math.log(aspect[1]))).exp()
@@ -37,7 +37,7 @@ def draw_crops(size: int, height: int, width: int, area: tuple[float, float], as
 
 
 def resized_crop(image: Tensor, boxes: Tensor, flips: Tensor) -> Tensor:
-    """Each picture's box, stretched to the whole picture (bilinear), mirrored where `flips` (B,) says so."""
+    """Each image's box, stretched to the whole image (bilinear), mirrored where `flips` (B,) says so."""
     height, width = image.shape[-2:]
     tops, lefts, heights, widths = boxes.to(image.device).unsqueeze(-1).unbind(dim=1)
     y = _within(tops, heights, height, image.device)
@@ -61,7 +61,7 @@ def brightness(image: Tensor, factor: Tensor) -> Tensor:
 
 
 def contrast(image: Tensor, factor: Tensor) -> Tensor:
-    """Towards the mean of the picture's luma."""
+    """Towards the mean of the image's luma."""
     mean = luma(image).mean(dim=(2, 3), keepdim=True)
     return mean + (image - mean) * factor
 
@@ -95,7 +95,7 @@ def luma(image: Tensor) -> Tensor:
 
 
 def gaussian_blur(image: Tensor, sigma: Tensor, reach: int) -> Tensor:
-    """Blur each picture with its own sigma (B,), in pixels; the kernel is 2 * reach + 1 wide, edges are reflected."""
+    """Blur each image with its own sigma (B,), in pixels; the kernel is 2 * reach + 1 wide, edges are reflected."""
     size, channels, height, width = image.shape
     reach = min(reach, height - 1, width - 1)
     offsets = torch.arange(-reach, reach + 1)

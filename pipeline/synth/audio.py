@@ -1,7 +1,7 @@
 """What the toy world's objects sound like: a voice is a recipe, a performance one clip's drawing from it.
 
 A voice fixes what makes a class recognisable by ear (rhythm, pitch contour, envelope) and leaves open what varies
-within it (pitch, tempo, timbre, accents). A performance also tells the picture how active its object is at any time,
+within it (pitch, tempo, timbre, accents). A performance also tells the image how active its object is at any time,
 so that things move when they sound. Everything lies below 5.5 kHz, the top of the default spectrogram.
 """
 
@@ -85,8 +85,8 @@ class Performance:
         age = times - self.starts[event]
         cycles = np.cumsum(self.pitch * np.exp2(self._octaves(times, age, event))) / SAMPLE_RATE
         turning = ((cycles - np.floor(cycles)) * (2 * np.pi)).astype(np.float32)
-        sound = self._spectrum(turning) * (self._envelope(age, event) * self._tremolo(times)).astype(np.float32)
-        return sound / max(float(np.sqrt(np.mean(np.square(sound)))), 1e-6)
+        audio = self._spectrum(turning) * (self._envelope(age, event) * self._tremolo(times)).astype(np.float32)
+        return audio / max(float(np.sqrt(np.mean(np.square(audio)))), 1e-6)
 
     def _envelope(self, age: np.ndarray, event: np.ndarray) -> np.ndarray:
         if self.voice.envelope == "strike":
@@ -119,14 +119,14 @@ class Performance:
 
     def _spectrum(self, turning: np.ndarray) -> np.ndarray:
         ceiling = HIGHEST_PARTIAL / (self.pitch * 2 ** max(self.voice.glide))
-        sound = np.zeros_like(turning)
+        audio = np.zeros_like(turning)
         for multiple, amplitude in self.timbre.partials:
             if multiple <= ceiling:
-                sound += np.float32(amplitude) * np.sin(np.float32(multiple) * turning)
+                audio += np.float32(amplitude) * np.sin(np.float32(multiple) * turning)
         if self.timbre.breath:  # low-passed noise carried at the pitch: noise around the pitch that follows its glides
             noise = coloured_noise(np.random.default_rng(self.noise_seed), len(turning), self.timbre.breath_width)
-            sound += np.float32(self.timbre.breath) * noise * np.sin(turning)
-        return sound
+            audio += np.float32(self.timbre.breath) * noise * np.sin(turning)
+        return audio
 
 
 def perform(voice: Voice, seconds: float, rng: np.random.Generator) -> Performance:

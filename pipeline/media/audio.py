@@ -1,7 +1,7 @@
 """From audio frames to a mono span at the rate that is asked for, every sample at its own time.
 
 Used by `media_file`. Frames are laid down at their presentation time, so a late start or a hole stays where it is and
-the offset between sound and picture is kept; channels are mixed, and the span is resampled once, as a whole.
+the offset between sound and image is kept; channels are mixed, and the span is resampled once, as a whole.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ _OTHER_CHANNEL_WEIGHT = 0.5
 
 
 @dataclass(frozen=True)
-class Sound:
+class AudioSpan:
     """Mono float32 samples of a span. Samples [first, last) come from the file, those outside are zero.
 
     `hole` is how many seconds between them are missing, `errors` how many packets of the span failed to decode,
@@ -37,7 +37,7 @@ class Sound:
     data_end: float | None
 
 
-class SoundSpan:
+class AudioCollector:
     """Collects the frames of [start, start + seconds), in seconds of the presented timeline."""
 
     def __init__(self, start: float, seconds: float) -> None:
@@ -62,7 +62,7 @@ class SoundSpan:
         if rate != self._rate:
             self._begin(rate)
         position = self._next if seconds is None else round((seconds - self.start + MARGIN) * self._rate)
-        if self._has_sound and abs(position - self._next) <= JITTER * self._rate:
+        if self._has_audio and abs(position - self._next) <= JITTER * self._rate:
             position = self._next
         if self.begun is None:
             self.begun = seconds if seconds is not None else 0.0
@@ -79,7 +79,7 @@ class SoundSpan:
         self._rate = rate
 
     @property
-    def _has_sound(self) -> bool:
+    def _has_audio(self) -> bool:
         """Whether a frame was laid down yet: the first one goes by its own time, wherever decoding began."""
         return bool(self._batched or self._pieces)
 
@@ -97,12 +97,12 @@ class SoundSpan:
             self._pieces.append((self._batch_start, _mixed(self._batch.read())))
             self._batch, self._batched = av.AudioFifo(), 0
 
-    def resampled(self, rate: int, count: int) -> Sound:
+    def resampled(self, rate: int, count: int) -> AudioSpan:
         """`count` samples from `start` on at `rate` Hz."""
         self._finish_batch()
         data_end = self.reached if self.ended else None
         if not self._pieces:
-            return Sound(np.zeros(count, np.float32), 0, 0, 0.0, self.errors, data_end)
+            return AudioSpan(np.zeros(count, np.float32), 0, 0, 0.0, self.errors, data_end)
         buffer = np.zeros(round((self.seconds + 2 * MARGIN) * self._rate), np.float32)
         for position, piece in self._pieces:
             inside = slice(max(0, position), max(0, position + len(piece)))
@@ -113,7 +113,7 @@ class SoundSpan:
         covered = resample(buffer, self._rate, rate)[round(MARGIN * rate) :][first:last]
         samples = np.zeros(count, np.float32)
         samples[first : first + len(covered)] = covered
-        return Sound(samples, first, last, hole, self.errors, data_end)
+        return AudioSpan(samples, first, last, hole, self.errors, data_end)
 
     def _extent(self, rate: int, count: int) -> tuple[int, int, float]:
         """First and last output sample that come from the file, and the seconds missing between them."""
