@@ -7,7 +7,7 @@ Reads what `pipeline ingest` wrote, writes what `training` reads, each in its de
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -219,7 +219,7 @@ def _clips(meta: Mapping[str, object]) -> str:
     return f"{meta['count']:,}, split {meta['split']}, up to {meta['largest_source']} of one video"
 
 
-def _agreement(meta: Mapping[str, object]) -> dict[str, str]:
+def _agreement(meta: Mapping[str, Any]) -> dict[str, str]:
     """Share of neighbours that carry their clip's label, beside what random neighbours would reach."""
     chance = meta["label_agreement_by_chance"]
     if chance is None:

@@ -51,7 +51,7 @@ class Embeddings:
     def __len__(self) -> int:
         return self.keys.num_rows
 
-    def check_made_from(self, manifest_sha256: str, shards: Path) -> None:
+    def check_made_from(self, manifest_sha256: str, shards: object) -> None:
         """InputError unless these embeddings were computed from the shards with that manifest."""
         if self.meta["manifest_sha256"] != manifest_sha256:
             raise InputError(

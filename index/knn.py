@@ -15,7 +15,7 @@ import numpy as np
 
 from index import arrays
 from index.embeddings import Embeddings
-from index.label_agreement import LabelAgreement
+from index.label_agreement import LabelAgreement, chance
 from index.ranking import Ranking, check_k, source_numbers, source_sizes
 from index.search import Search, open_search
 from manifests.errors import InputError, WorkFailed
@@ -73,21 +73,21 @@ def build(
     """
     started = time.monotonic()
     sources = source_numbers(embeddings.keys["source_id"].to_pylist())
+    labels = embeddings.keys["label"].to_pylist()
     found: dict[str, _Found] = {}
     with arrays.replaced_folder(out) as partial:
         for modality in arrays.MODALITIES:
             vectors = np.asarray(getattr(embeddings, modality))  # off np.memmap: its indexing is slower
             search = open_search(vectors, means.backend, means.device, means.threads)
             ranking = Ranking(vectors, sources, request.k, search.rounding)
-            agreement = LabelAgreement(embeddings.keys["label"].to_pylist(), request.k)
-            found[modality] = _write_neighbours(partial / f"{modality}.npy", ranking, search, agreement, advance)
+            found[modality] = _write_neighbours(partial / f"{modality}.npy", ranking, search, labels, advance)
         meta = (
             request.as_meta()
             | _facts(embeddings, found)
             | {
                 "device": means.device,
-                "largest_source": ranking.largest_source,
-                "label_agreement_by_chance": agreement.chance(),
+                "largest_source": int(source_sizes(sources).max()),
+                "label_agreement_by_chance": chance(labels),
                 "seconds": round(time.monotonic() - started, 1),
             }
         )
@@ -96,9 +96,10 @@ def build(
 
 
 def _write_neighbours(
-    path: Path, ranking: Ranking, search: Search, agreement: LabelAgreement, advance: Callable[[int], None]
+    path: Path, ranking: Ranking, search: Search, labels: list[str | None], advance: Callable[[int], None]
 ) -> _Found:
     _check_count(ranking, search)
+    agreement = LabelAgreement(labels, ranking.k)
 
     def counted() -> Iterator[np.ndarray]:
         for clips, neighbours in neighbour_blocks(ranking, search):

@@ -15,8 +15,7 @@ class LabelAgreement:
     """
 
     def __init__(self, labels: list[str | None], k: int) -> None:
-        numbers: dict[str | None, int] = {None: -1}
-        self._labels = np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int32)
+        self._labels = _numbered(labels)
         self._same = {depth: 0 for depth in DEPTHS if depth <= k}
         self._counted = dict(self._same)
 
@@ -33,8 +32,16 @@ class LabelAgreement:
         """Depth -> share in [0, 1]; empty when no clip has a label."""
         return {str(depth): self._same[depth] / counted for depth, counted in self._counted.items() if counted}
 
-    def chance(self) -> float | None:
-        """The share that neighbours drawn at random would reach; None when fewer than two clips have a label."""
-        sizes = np.bincount(self._labels[self._labels >= 0])
-        pairs = sizes.sum() * (sizes.sum() - 1)
-        return float((sizes * (sizes - 1)).sum() / pairs) if pairs else None
+
+def chance(labels: list[str | None]) -> float | None:
+    """The share that neighbours drawn at random would reach; None when fewer than two clips have a label."""
+    numbers = _numbered(labels)
+    sizes = np.bincount(numbers[numbers >= 0])
+    pairs = sizes.sum() * (sizes.sum() - 1)
+    return float((sizes * (sizes - 1)).sum() / pairs) if pairs else None
+
+
+def _numbered(labels: list[str | None]) -> np.ndarray:
+    """int32 (N,): a number for each label, -1 for none."""
+    numbers: dict[str | None, int] = {None: -1}
+    return np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int32)

@@ -7,24 +7,25 @@ files, only clips of one split, never the clip itself nor a clip of its video.
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from index import arrays
-from index.label_agreement import LabelAgreement
+from index.label_agreement import LabelAgreement, chance
 from index.ranking import check_k, source_numbers, source_sizes
 
 ENCODER = "random"
 BLOCK = 1024  # clips written at once
 
 
-def request(k: int, seed: int, split: str, manifest_sha256: str) -> dict[str, object]:
+def request(k: int, seed: int, split: str, manifest_sha256: str) -> dict[str, Any]:
     """All that decides the lists, as it stands in meta.json."""
     return {"encoder": ENCODER, "k": k, "seed": seed, "split": split, "manifest_sha256": manifest_sha256}
 
 
-def build(clips: pa.Table, wanted: dict[str, object], out: Path, advance: Callable[[int], None]) -> dict[str, object]:
+def build(clips: pa.Table, wanted: dict[str, Any], out: Path, advance: Callable[[int], None]) -> dict[str, object]:
     """Draw k clips for every row of `clips` (KEYS_SCHEMA) and modality, write `out` in one step; returns its meta.json.
 
     `wanted` is a `request`; `advance` is called with the number of clips done, len(clips) per modality. InputError when
@@ -32,19 +33,19 @@ def build(clips: pa.Table, wanted: dict[str, object], out: Path, advance: Callab
     """
     keys = clips.select(arrays.KEYS_SCHEMA.names).cast(arrays.KEYS_SCHEMA)
     sources = source_numbers(keys["source_id"].to_pylist())
-    sizes, k = source_sizes(sources), int(wanted["k"])
+    sizes, k, labels = source_sizes(sources), int(wanted["k"]), keys["label"].to_pylist()
     check_k(k, sizes)
     shares = {}
     with arrays.replaced_folder(out) as partial:
         for modality in arrays.MODALITIES:
-            agreement = LabelAgreement(keys["label"].to_pylist(), k)
+            agreement = LabelAgreement(labels, k)
             blocks = _blocks(keys["key"].to_pylist(), sources, f"{wanted['seed']}/{modality}", k)
             counted = _counted(blocks, agreement, advance)
             arrays.write_array(partial / f"{modality}.npy", (len(keys), k), np.dtype(np.int32), counted)
             shares[modality] = agreement.shares()
         facts = {"metric": None, "index": "random lists", "recall_against_exact": None, "count": len(keys)}
         facts |= {"largest_source": int(sizes.max())}
-        meta = wanted | facts | {"label_agreement": shares, "label_agreement_by_chance": agreement.chance()}
+        meta = wanted | facts | {"label_agreement": shares, "label_agreement_by_chance": chance(labels)}
         arrays.write_keys_and_meta(partial, keys, meta)
     return meta
 

@@ -66,7 +66,7 @@ class FaissCpuSearch:
     """`faiss.knn` on the array itself: no index object, so no second copy of the corpus."""
 
     name = "faiss.knn, inner product, CPU"
-    largest_count = None
+    largest_count: int | None = None
     block = 4096  # faiss multiplies matrices of as many queries; smaller ones cost it about a tenth
     rankers = 1
     rounding = 16.0
@@ -87,7 +87,7 @@ class FaissGpuSearch:
     """`faiss.GpuIndexFlatIP`: the corpus is copied to the GPU once, scores are float32 there as well."""
 
     name = "faiss.GpuIndexFlatIP"
-    largest_count = FAISS_GPU_HITS
+    largest_count: int | None = FAISS_GPU_HITS
     block = 2048
     rankers = GPU_RANKERS
     rounding = 48.0  # one long chain of additions per score, where CPU kernels keep several

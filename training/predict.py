@@ -14,6 +14,7 @@ from training.config import RunConfig
 from training.data.stream import EvaluationPair, paired_batches
 from training.data.views import normalise_audio, normalise_image
 from training.distributed import Ranks
+from training.methods.contract import HasCellFeatures
 from training.object_prior import ObjectPrior, architecture_of
 from training.runs import LoadedRun
 from training.similarity import unit
@@ -33,9 +34,14 @@ class Predictions:
     def only(self, names: Collection[str]) -> "Predictions":
         """The samples of these names, in the order they are here."""
         kept = [row for row, name in enumerate(self.names) if name in names]
-        arrays = (self.maps, self.scores, self.image_embeddings, self.audio_embeddings, self.object_maps)
-        chosen = (None if array is None else array[kept] for array in arrays)
-        return Predictions([self.names[row] for row in kept], *chosen)
+        return Predictions(
+            [self.names[row] for row in kept],
+            self.maps[kept],
+            self.scores[kept],
+            self.image_embeddings[kept],
+            self.audio_embeddings[kept],
+            None if self.object_maps is None else self.object_maps[kept],
+        )
 
 
 @torch.no_grad()
@@ -100,14 +106,15 @@ def similarity_over_positions(run: LoadedRun, store: ShardStore, pairings: list[
     InputError for a method without features of its own for image and audio (`visual`, `auditory`).
     """
     same_front_end(run, store)
-    if not (hasattr(run.method, "visual") and hasattr(run.method, "auditory")):
+    method: object = run.method
+    if not isinstance(method, HasCellFeatures):
         raise InputError(f"{run.config.method['name']} has no cell features to compare with foreign sounds.")
     config, audio, rows = run.config, [], []
     for _, _, spectrograms in paired_batches(store, pairings, config.data.image_size, config.evaluation.batch_size):
-        audio.append(unit(run.method.auditory(normalise_audio(spectrograms.to(run.device), config.data))))
+        audio.append(unit(method.auditory(normalise_audio(spectrograms.to(run.device), config.data))))
     heard = torch.cat(audio).T
     for _, pixels, _ in paired_batches(store, pairings, config.data.image_size, config.evaluation.batch_size):
-        seen = unit(run.method.visual(normalise_image(pixels.to(run.device)))).flatten(2).transpose(1, 2)
+        seen = unit(method.visual(normalise_image(pixels.to(run.device)))).flatten(2).transpose(1, 2)
         rows += [(image @ heard).amax(dim=0).float().cpu().numpy() for image in seen]
     return np.stack(rows)
 

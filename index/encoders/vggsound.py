@@ -39,7 +39,7 @@ def audio_resnet() -> nn.Module:
     """ResNet-18 over one channel, without classifier: (B, 1, F, T) -> (B, 512), average pooled."""
     model = resnet18(weights=None)
     model.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
-    model.fc = nn.Identity()
+    model.fc = nn.Identity()  # pyrefly: ignore[bad-assignment]  # a Linear before: this is how torchvision is beheaded
     return model
 
 

@@ -20,7 +20,7 @@ _COUNTER = "num_batches_tracked"
 # EZ-VSL, SLAVC and FNAC save their best scores, which are numpy scalars, beside the weights: plain numbers, but not to
 # torch unless said so. numpy 2 calls the function that makes them otherwise than the numpy that wrote the files.
 _SCALAR = np._core.multiarray.scalar
-_PLAIN = [
+_PLAIN: list[Any] = [
     (_SCALAR, "numpy.core.multiarray.scalar"),
     (_SCALAR, "numpy._core.multiarray.scalar"),
     np.dtype,

@@ -16,7 +16,8 @@ from dataclasses import astuple, dataclass
 from functools import partial
 from itertools import chain
 from pathlib import PurePosixPath
-from typing import Any
+from tarfile import InvalidHeaderError, ReadError, TarFile, TruncatedHeaderError  # pyrefly: ignore[missing-module-attribute]
+from typing import IO, Any, Self, cast
 
 from pipeline.storage.files import write_whole
 from pipeline.storage.remote import Place, RemotePath, Status, StorageLost
@@ -112,26 +113,28 @@ class _StrictHeader(tarfile.TarInfo):
     """A member header that complains where the library takes garbage for the archive's end or obeys a hostile size."""
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_StrictHeader":
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         info = super().frombuf(buf, encoding, errors)
         if info.size < 0:  # the library would go back and meet this header again, for ever
-            raise tarfile.InvalidHeaderError("a negative size")
+            raise InvalidHeaderError("a negative size")
         if info.type in WORDS and info.size > LARGEST_NAME:
-            raise tarfile.InvalidHeaderError(f"a name of {info.size} bytes")
+            raise InvalidHeaderError(f"a name of {info.size} bytes")
         return info
 
     @classmethod
-    def fromtarfile(cls, archive: tarfile.TarFile) -> tarfile.TarInfo:
+    def fromtarfile(cls, tarfile: TarFile) -> Self:
         try:
-            return super().fromtarfile(archive)
-        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:
-            raise tarfile.ReadError(f"no member header at byte {archive.offset} ({error})") from error
+            return super().fromtarfile(tarfile)
+        except (InvalidHeaderError, TruncatedHeaderError) as error:
+            raise ReadError(f"no member header at byte {tarfile.offset} ({error})") from error
 
 
-def _open(path: Place) -> tarfile.TarFile:
+def _open(path: Place) -> TarFile:
     """A stream for compressed archives (`r|` never seeks back), a seekable reader for plain ones."""
     if is_compressed(path.name):
-        return tarfile.open(fileobj=_Unpacked(path), mode="r|", bufsize=STEP, tarinfo=_StrictHeader, errorlevel=1)
+        return tarfile.open(
+            fileobj=cast(IO[bytes], _Unpacked(path)), mode="r|", bufsize=STEP, tarinfo=_StrictHeader, errorlevel=1
+        )
     if isinstance(path, RemotePath):
         return tarfile.open(fileobj=path.open("rb"), mode="r:", tarinfo=_StrictHeader, errorlevel=1)
     return tarfile.open(path, "r:", tarinfo=_StrictHeader, errorlevel=1)
@@ -175,28 +178,29 @@ def _unpack_piece(unpacker: Any, packed: bytes) -> Iterator[bytes]:
         yield piece
 
 
-def _headers(archive: tarfile.TarFile, path: Place) -> Iterator[tarfile.TarInfo]:
+def _headers(archive: TarFile, path: Place) -> Iterator[tarfile.TarInfo]:
     most = MOST_UNPACKED + MOST_UNPACKED_RATIO * path.stat().st_size if is_compressed(path.name) else math.inf
     while (info := archive.next()) is not None:
+        # pyrefly: ignore[missing-attribute]
         archive.members = []  # the library keeps every header it met; those of 200,000 clips are not small
         if info.offset_data + info.size > most:
-            raise tarfile.ReadError(f"it unpacks to more than {most} bytes, as no archive of videos does")
+            raise ReadError(f"it unpacks to more than {most} bytes, as no archive of videos does")
         yield info
     _check_end(archive, most)
 
 
-def _check_end(archive: tarfile.TarFile, most: float) -> None:
+def _check_end(archive: TarFile, most: float) -> None:
     """Two blocks of zeros and only zeros after them: the library takes one block, or none at all, for an end."""
     source = archive.fileobj
     zeros = source.tell() - archive.offset
     while piece := source.read(STEP):
         if piece.strip(b"\0"):
-            raise tarfile.ReadError(f"data follow the zeros at byte {archive.offset}, where archives end")
+            raise ReadError(f"data follow the zeros at byte {archive.offset}, where archives end")
         zeros += len(piece)
         if archive.offset + zeros > most:
-            raise tarfile.ReadError(f"it unpacks to more than {most} bytes, as no archive of videos does")
+            raise ReadError(f"it unpacks to more than {most} bytes, as no archive of videos does")
     if zeros < 2 * tarfile.BLOCKSIZE:
-        raise tarfile.ReadError(f"it stops at byte {archive.offset + zeros} without an end, so it may be cut off")
+        raise ReadError(f"it stops at byte {archive.offset + zeros} without an end, so it may be cut off")
 
 
 class ForwardReader:

@@ -4,6 +4,8 @@ Three levels of representation, the image's own resolution at the top (14 x 14),
 (3 x 3). Predictions run down to the sound, prediction errors run up; a first sweep is followed by `cycles` more.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -50,14 +52,18 @@ class PredictiveCoding(nn.Module):
         """The learned rates, which take no weight decay."""
         return [*self.feedback_rate, *self.error_rate]
 
+    @staticmethod
+    def _norm(norms: nn.ModuleList, sweep: int, level: int) -> nn.Module:
+        return cast(nn.ModuleList, norms[sweep])[level]
+
     def _predict(self, level: int, above: Tensor) -> Tensor:
         """What a level should be, given the one above it: half its size."""
         return F.max_pool2d(self.down[level](above), 2)
 
     def _first_predictions(self, visual: Tensor) -> list[Tensor]:
         """Level by level from the image down."""
-        middle = F.gelu(self.feedback_norm[0][1](self._predict(1, visual)))
-        lowest = F.gelu(self.feedback_norm[0][0](self._predict(0, middle)))
+        middle = F.gelu(self._norm(self.feedback_norm, 0, 1)(self._predict(1, visual)))
+        lowest = F.gelu(self._norm(self.feedback_norm, 0, 0)(self._predict(0, middle)))
         return [lowest, middle, visual]
 
     def _revised(self, state: list[Tensor], predicted: list[Tensor], sweep: int) -> tuple[list[Tensor], list[Tensor]]:
@@ -67,7 +73,7 @@ class PredictiveCoding(nn.Module):
         for level in range(LEVELS - 2, -1, -1):
             predicted[level] = self._predict(level, state[level + 1])
             mixed = self._mixed(level, state[level], predicted[level])
-            state[level] = F.gelu(self.feedback_norm[sweep][level](mixed))
+            state[level] = F.gelu(self._norm(self.feedback_norm, sweep, level)(mixed))
         return state, predicted
 
     def _mixed(self, level: int, state: Tensor, predicted: Tensor) -> Tensor:
@@ -81,7 +87,7 @@ class PredictiveCoding(nn.Module):
         corrected = []
         for level in range(LEVELS):
             change = F.relu(self.error_rate[level]) * self._raise(level, error, state[level])
-            corrected.append(F.gelu(self.error_norm[sweep][level](state[level] + change)))
+            corrected.append(F.gelu(self._norm(self.error_norm, sweep, level)(state[level] + change)))
             error = corrected[level] - predicted[level]
         return corrected
 

@@ -71,7 +71,7 @@ def freeze(module: nn.Module) -> None:
     module.train = lambda mode=True: module  # a parent's train() must not wake batch norm up
 
 
-def trunk_state(state: dict[str, Tensor], trunk: Trunk) -> "OrderedDict[str, Tensor]":
+def trunk_state(state: dict[str, Tensor], trunk: nn.Module) -> "OrderedDict[str, Tensor]":
     """The part of a torchvision ResNet's state that belongs to a (possibly cut) trunk."""
     wanted = trunk.state_dict().keys()
     return OrderedDict((name, value) for name, value in state.items() if name in wanted)

@@ -12,6 +12,7 @@ log-mel bands between 125 and 7500 Hz, made from 16 kHz sound. There are two way
 
 import math
 from functools import cache
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -52,15 +53,15 @@ class Vggish(nn.Module):
         return self.embeddings(flat).unflatten(0, heard.shape[:2])
 
 
-def _convolutions(plan: tuple[int | str, ...]) -> list[nn.Module]:
+def _convolutions(plan: tuple[int | Literal["pool"], ...]) -> list[nn.Module]:
     layers: list[nn.Module] = []
     channels = 1
     for step in plan:
-        if step == "pool":
-            layers.append(nn.MaxPool2d(2))
-        else:
+        if isinstance(step, int):
             layers += [nn.Conv2d(channels, step, 3, padding=1), nn.ReLU()]
             channels = step
+        else:
+            layers.append(nn.MaxPool2d(2))
     return layers
 
 

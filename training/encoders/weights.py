@@ -6,6 +6,7 @@ state dicts saved with torch; neither can run code when loaded.
 
 import json
 from pathlib import Path
+from typing import TypeVar
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from training.encoders.resnet import AudioTrunk, ImageTrunk, freeze, initialise,
 from training.encoders.vgg import Vgg16
 from training.encoders.vggish import Vggish
 
+_Trunk = TypeVar("_Trunk", bound=nn.Module)
 OTHERWISE = "set encoders.image.weights to a file or to none"
 RESNET18, RESNET34 = (2, 2, 2, 2), (3, 4, 6, 3)
 
@@ -36,7 +38,7 @@ def build_audio_trunk(encoder: Encoder) -> AudioTrunk | Vggish:
     return _prepared(Vggish() if encoder.layout == "vggish" else AudioTrunk(encoder), encoder)
 
 
-def _prepared(trunk: nn.Module, encoder: Encoder) -> nn.Module:
+def _prepared(trunk: _Trunk, encoder: Encoder) -> _Trunk:
     initialise(trunk)
     if encoder.weights == "imagenet" and encoder.layout != "resnet":
         load_into(trunk, imagenet_vgg16(encoder.layout).state_dict(), encoder.weights)

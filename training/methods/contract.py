@@ -4,7 +4,7 @@ Larger means more sounding, everywhere. A map is not normalised, thresholded or 
 """
 
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Any, Literal, NamedTuple, Protocol, TypedDict, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -40,9 +40,23 @@ def excluded(batch: Batch, kinds: Iterable[Exclusion]) -> Tensor | None:
     return torch.stack(masks).any(dim=0) if masks else None
 
 
+@runtime_checkable
+class HasCellFeatures(Protocol):
+    """A method whose image and audio have features of their own, before they meet in a map."""
+
+    def visual(self, image: Tensor) -> Tensor:
+        """(B, 3, S, S) -> (B, C, h, w)."""
+        ...
+
+    def auditory(self, audio: Tensor) -> Tensor:
+        """(B, 1, F, T) -> (B, C)."""
+        ...
+
+
 class BaseMethod(nn.Module):
     """Defaults of the optional members; a method overrides `forward` and `loss`."""
 
+    config: Any  # the method's own `Config`
     needs: frozenset[str] = frozenset()
     augmented_policies: tuple[str, str] = ("simclr", "time_shift")  # of the "augmented" image and audio
 

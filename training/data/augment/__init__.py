@@ -7,7 +7,9 @@ one operator that acts on images and on maps alike (SSL-TIE's equivariance).
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -57,6 +59,7 @@ class AudioPolicy:
     fill: float = SILENCE  # what is written over the sound, log power
 
 
+_Policy = TypeVar("_Policy", ImagePolicy, AudioPolicy)
 PHOTO_ASPECT = (3 / 4, 4 / 3)
 IMAGE_POLICIES = {
     "none": ImagePolicy(),
@@ -117,7 +120,7 @@ def audio_view(spectrogram: Tensor, policy: str) -> Tensor:
     return spectrogram
 
 
-def _named(name: str, policies: dict, kind: str) -> ImagePolicy | AudioPolicy:
+def _named(name: str, policies: Mapping[str, _Policy], kind: str) -> _Policy:
     if name not in policies:
         raise InputError(f"unknown {kind} policy {name!r}; the known ones are {', '.join(policies)}.")
     return policies[name]

@@ -38,8 +38,9 @@ class Geometry:
 
     def on_images(self, image: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, floor(H * canvas_scale), floor(W * canvas_scale))."""
-        canvas = (image.shape[-2], image.shape[-1])
-        return self._changed(image, canvas, tuple(math.floor(side * self.canvas_scale) for side in canvas))
+        height, width = image.shape[-2:]
+        size = math.floor(height * self.canvas_scale), math.floor(width * self.canvas_scale)
+        return self._changed(image, (height, width), size)
 
     def on_maps(self, maps: Tensor, canvas: tuple[int, int], size: tuple[int, int]) -> Tensor:
         """(B, h, w) -> (B, *size): stretched to the image's canvas, changed as the image was, brought to `size`."""
