@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from places import METADATA, VIDEOS
 
-SHARED = Path(__file__).parents[2] / "shared/data"
-CLIPS, VGGSS = SHARED / "videos/vggsound_real", SHARED / "metadata/vggss/vggss.json"
+CLIPS, VGGSS = VIDEOS / "vggsound_real", METADATA / "vggss/vggss.json"
 KEYS = ["-0pJqpNjft4_000267", "3qesirWAGt4_000020", "M1pPtg6a_g8_000230", "ZYc410CE4Rg_000000", "aEYwqY-Zt_k_000011"]
 ANNOTATED = {"3qesirWAGt4_000020", "aEYwqY-Zt_k_000011"}
 CONFIG = """

@@ -4,8 +4,8 @@ import ast
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("manifests", "pipeline", "index", "training")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 # Matched by the last parts of the dotted name, so that `import yaml as y` or `from pickle import load` hide nothing:

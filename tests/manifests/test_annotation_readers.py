@@ -3,10 +3,10 @@
 import gzip
 import json
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import SHARED
 
 from manifests.annotations import Annotation, TestSet, corners
 from manifests.errors import InputError
@@ -18,8 +18,6 @@ from manifests.readers.flickr import read_flickr
 from manifests.readers.is3 import read_is3, read_vpo
 from manifests.readers.music import read_music, read_music_synthetic
 from manifests.readers.vggss import read_vggss
-
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 
 
 @pytest.fixture

@@ -4,12 +4,11 @@ import gzip
 from pathlib import Path
 
 import pytest
+from places import METADATA
 
 from manifests.catalogue import LISTS, ROLES, catalogue, known_tests, locate, read_clips, read_listed, resolve
 from manifests.errors import InputError
 from manifests.splits import overlap, read_ids
-
-METADATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "metadata"
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,14 @@
 """Lists of every released layout, and the overlaps that must come out of them."""
 
 from functools import cache
-from pathlib import Path
 
 import pytest
+from places import METADATA
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
 from manifests.readers.vggss import read_vggss
 from manifests.splits import IdList, coverage, ids_of, overlap, read_ids, restrict, without
-
-METADATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "metadata"
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,14 @@
 import csv
 import gzip
 import string
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from places import METADATA
 
 from manifests.keys import parse_clip_name
 
-METADATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "metadata"
 ids = st.text(string.ascii_letters + string.digits + "_-", min_size=11, max_size=11)
 starts = st.integers(0, 35_752)
 leading = st.builds(

@@ -5,9 +5,9 @@ import gzip
 import io
 import json
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from places import METADATA
 
 from manifests.annotations import TestSet
 from manifests.errors import InputError
@@ -19,8 +19,6 @@ from manifests.readers.label_lists import read_labels
 from manifests.readers.music import read_music
 from manifests.readers.vggss import read_vggss
 from manifests.splits import IdList, overlap, read_ids
-
-METADATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "metadata"
 
 pytestmark = pytest.mark.skipif(not METADATA.is_dir(), reason="the released lists are not in ../shared/data/metadata")
 

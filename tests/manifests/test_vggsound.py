@@ -5,11 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
+from places import METADATA
 
 from manifests.errors import InputError
 from manifests.readers.label_lists import ClipLabel, read_labels
-
-METADATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "metadata"
 
 
 def written(folder: Path, name: str, text: str) -> Path:

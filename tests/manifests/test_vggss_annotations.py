@@ -3,14 +3,14 @@
 import gzip
 import json
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from places import METADATA
 
 from manifests.errors import InputError
 from manifests.readers.vggss import read_vggss
 
-RELEASED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "metadata" / "vggss" / "vggss.json"
+RELEASED = METADATA / "vggss" / "vggss.json"
 
 
 def write(folder, content):

@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
+from places import PYTHONPATH
 
 from manifests.errors import InputError, WorkFailed
 from pipeline.ingest import DECODERS, IngestRequest, prepare, run_ingest
@@ -39,7 +40,7 @@ def decoded(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     """Make the fake decoders importable in child processes; the contents decoded so far, in order."""
     log = tmp_path_factory.mktemp("log") / "decoded.txt"
     monkeypatch.setenv("FAKE_DECODER_LOG", str(log))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     return lambda: log.read_text().splitlines() if log.exists() else []
 
@@ -176,7 +177,7 @@ def start(
     """The command in a process of its own; `more` follows source and out on its command line."""
     path = tmp_path / "command.py"
     path.write_text(script)
-    environment = os.environ | {"PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[2]}"}
+    environment = os.environ | {"PYTHONPATH": PYTHONPATH}
     arguments = [sys.executable, str(path), str(source), str(out), *map(str, more)]
     return subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True, **popen)
 

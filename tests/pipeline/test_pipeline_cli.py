@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from places import METADATA, VIDEOS
 
 from manifests.errors import InputError
 from pipeline.cli import parse_moment
 from pipeline.shards.store import ShardStore
 
-SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
-REAL = SHARED / "videos" / "vggsound_real"
-LABELS = SHARED / "metadata" / "vggsound" / "vggsound_rebuilt_82781.csv.gz"
+REAL = VIDEOS / "vggsound_real"
+LABELS = METADATA / "vggsound" / "vggsound_rebuilt_82781.csv.gz"
 
 
 def pipeline(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

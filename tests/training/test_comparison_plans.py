@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).parents[2]
 METHODS = ROOT / "benchmarks" / "methods"
 
 

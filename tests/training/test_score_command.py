@@ -1,11 +1,11 @@
 """`training score`: maps and truth as files in every format, against released evaluators' numbers on the same maps."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from places import GOLDEN
 
 from manifests.errors import InputError
 from manifests.readers.music import CATEGORIES
@@ -15,7 +15,6 @@ from training.evaluation.printing import table
 from training.evaluation.segmentation import avsbench_summary
 from training.score import score_file
 
-GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
 CHAIN = 3e-4
 TAU = np.float32(0.03)
 

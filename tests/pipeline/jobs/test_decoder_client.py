@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from places import PYTHONPATH
 
 from pipeline.jobs.attempt_log import Journal, end_attempts, forget, read_verdicts
 from pipeline.jobs.decoder_client import Decoder, DecoderDied
@@ -16,7 +17,7 @@ def test_one_child_serves_many_clips_and_a_verdict_does_not_cost_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_DECODER_LOG", str(tmp_path / "log.txt"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
     (source := tmp_path / "src").mkdir()
     decoder = Decoder(Settings("fake_decoders:decode", 256, DEFAULT))
 

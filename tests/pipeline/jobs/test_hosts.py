@@ -17,9 +17,9 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
+from places import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-ROOT = Path(__file__).parents[3]
 INGEST = [sys.executable, "-c", "from pipeline.cli import main; main()", "ingest"]
 CLIPS, SHARD_CLIPS = 40, 4
 NAMES = "ingest-test"  # of the namespaces; the process that made one follows

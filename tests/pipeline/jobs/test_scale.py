@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from places import PYTHONPATH
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 FEW, MANY, SHARD_CLIPS = 20_000, 200_000, 500
@@ -53,7 +54,7 @@ def measured(folder: Path, count: int) -> dict[str, int]:
     corpus(folder / "src", count)
     (folder / "command.py").write_text(COMMAND)
     environment = os.environ | {
-        "PYTHONPATH": f"{Path(__file__).parents[1]}:{Path(__file__).parents[3]}",
+        "PYTHONPATH": PYTHONPATH,
         "FAKE_DECODER_LOG": str(folder / "decoded.txt"),
         "OMP_NUM_THREADS": "1",
     }

@@ -6,21 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from shard_maker import MadeClip, write_shards
 
 from manifests.errors import InputError
-from pipeline.jobs.shard_job import FROM_FACTS, manifest_row
-from pipeline.shards.codecs import decode_npy, encode_jpeg, encode_npy
-from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM
+from pipeline.shards.codecs import decode_npy, encode_npy
 from pipeline.shards.store import ShardStore
-from pipeline.shards.writer import shard_name, writing_shard
-
-
-def facts_of(key: str) -> dict[str, object]:
-    identity = {"key": key, "source_id": key[:11], "label": "dog barking", "split": None, "flags": ["static"]}
-    return dict.fromkeys(FROM_FACTS, 1) | identity | {"source_path": f"{key}.mp4", "source_sha256": "0" * 64}
 
 
 def spectrogram_of(number: int) -> np.ndarray:
@@ -29,24 +20,12 @@ def spectrogram_of(number: int) -> np.ndarray:
 
 def folder_of(out: Path, clips: int, per_shard: int) -> Path:
     """A shard folder as ingest leaves it, of `clips` clips named k0, k1, ..."""
-    out.mkdir()
-    rows = []
-    for first in range(0, clips, per_shard):
-        name = shard_name(first // per_shard)
-        with writing_shard(out / name) as writer:
-            for number in range(first, min(first + per_shard, clips)):
-                facts = facts_of(f"k{number}")
-                frame = np.full((8, 12, 3), 10 * number, np.uint8)
-                members = {
-                    FRAME: encode_jpeg(frame),
-                    FACTS: json.dumps(facts).encode(),
-                    SPECTROGRAM: encode_npy(spectrogram_of(number)),
-                }
-                rows.append(manifest_row(name, facts, writer.add(f"k{number}", members)))
-    pq.write_table(pa.Table.from_pylist(rows, MANIFEST_SCHEMA), out / "manifest.parquet")
-    index = {"schema_version": SCHEMA_VERSION, "front_end": "a front end", "short_side": 256, "manifest_sha256": "abc"}
-    (out / "index.json").write_text(json.dumps(index))
-    return out
+    made = [
+        MadeClip(f"k{number}", np.full((8, 12, 3), 10 * number, np.uint8), spectrogram_of(number), "dog barking", None)
+        for number in range(clips)
+    ]
+    sizes = [min(per_shard, clips - first) for first in range(0, clips, per_shard)]
+    return write_shards(out, made, sizes, front_end="a front end", manifest_sha256="abc")
 
 
 def test_every_member_of_every_clip(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from places import PYTHONPATH
 
 from manifests.errors import InputError, WorkFailed
 from pipeline.ingest import IngestRequest, run_ingest
@@ -76,7 +77,7 @@ def bucket(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Remo
     for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": server}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("FAKE_DECODER_LOG", str(tmp_path / "decoded.txt"))
-    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[1]}:{Path(__file__).parents[3]}")
+    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
     name = f"bucket-{os.urandom(6).hex()}"
     place(f"s3://{name}")._files.mkdir(name)
     return place(f"s3://{name}")

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from places import SHARED
 
 from manifests.annotations import Annotation
 from training.evaluation.truth import weight_maps
-
-SHARED = Path(__file__).resolve().parents[3].parent / "shared"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from places import SHARED
 
 from manifests.errors import InputError
 from pipeline.media.ffmpeg import encode_video
@@ -19,7 +20,6 @@ from training.overlay import localize as module
 from training.overlay.colours import heat_palette
 from training.overlay.localize import Timeline, blend, localize
 
-SHARED = Path(__file__).resolve().parents[3].parent / "shared"
 FPS, SECONDS, HEIGHT, WIDTH = 10, 6, 96, 128
 RATE = 22050
 

@@ -7,19 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import yaml
 from PIL import Image, ImageDraw, ImageFilter
+from shard_maker import MadeClip, write_shards
 
 from manifests.annotations import Annotation, TestSet
 from pipeline.jobs.plan import IngestOptions, Plan, save
 from pipeline.media.ffmpeg import encode_video
 from pipeline.media.front_ends import DEFAULT, FRONT_ENDS, spectrogram
-from pipeline.shards.codecs import encode_jpeg, encode_npy
-from pipeline.shards.record import MANIFEST_SCHEMA, SCHEMA_VERSION
-from pipeline.shards.writer import shard_name, writing_shard
 from pipeline.sources.listing import Clip
 from training.evaluation.protocols import find_protocol
 from training.evaluation.scoring import score_maps
@@ -70,42 +66,15 @@ def _audio(random: np.random.Generator) -> np.ndarray:
 
 def make_shards(folder: Path, scenes: list[Scene], sources: Path, hashes: dict[str, str]) -> Path:
     """A finished shard folder as ingest leaves it; `hashes` are of the source videos that exist."""
-    folder.mkdir(parents=True)
-    rows = []
-    with writing_shard(folder / shard_name(0)) as shard:
-        for scene in scenes:
-            key = scene.annotation.key
-            facts = {
-                "key": key, "source_id": key[:11], "label": scene.annotation.label, "split": "test", "duration": 3.0,
-                "moment": 1.5, "frame_pts": 1.5, "width": WIDTH, "height": HEIGHT, "source_width": WIDTH,
-                "source_height": HEIGHT, "sample_rate": 11025, "audio_start": 0.0, "flags": [],
-                "source_path": f"{key}.mp4", "source_sha256": hashes.get(key, ""), "front_end": DEFAULT,
-            }  # fmt: skip
-            content = {
-                "frame.jpg": encode_jpeg(scene.image),
-                "json": json.dumps(facts).encode(),
-                "spec.npy": encode_npy(spectrogram(scene.waveform)),
-            }
-            at = shard.add(key, content)
-            places = {
-                f"{short}_{what}": getattr(at[member], what)
-                for short, member in (("frame", "frame.jpg"), ("json", "json"), ("spec", "spec.npy"))
-                for what in ("offset", "size")
-            }
-            rows.append({name: facts.get(name) for name in MANIFEST_SCHEMA.names} | {"shard": shard_name(0)} | places)
-    pq.write_table(pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA), folder / "manifest.parquet")
-    _write_index(folder, len(rows))
+    write_shards(folder, [_made_clip(scene, hashes.get(scene.annotation.key, "")) for scene in scenes])
     _write_plan(folder, scenes, sources)
     return folder
 
 
-def _write_index(folder: Path, clips: int) -> None:
-    index = {
-        "schema_version": SCHEMA_VERSION, "front_end": DEFAULT, "short_side": 256, "clips": clips, "rejects": 0,
-        "shards": 1, "options_sha256": "0" * 64,
-        "manifest_sha256": hashlib.sha256((folder / "manifest.parquet").read_bytes()).hexdigest(),
-    }  # fmt: skip
-    (folder / "index.json").write_text(json.dumps(index))
+def _made_clip(scene: Scene, sha256: str) -> MadeClip:
+    facts = {"duration": 3.0, "moment": 1.5, "frame_pts": 1.5, "source_sha256": sha256}
+    audio = spectrogram(scene.waveform)
+    return MadeClip(scene.annotation.key, scene.image, audio, scene.annotation.label, "test", facts=facts)
 
 
 def _write_plan(folder: Path, scenes: list[Scene], sources: Path) -> None:
