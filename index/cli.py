@@ -233,4 +233,4 @@ def _agreement(meta: Mapping[str, Any]) -> dict[str, str]:
 
 def main() -> None:
     """Entry point of the console script."""
-    run_app(app)
+    run_app(app, "index")

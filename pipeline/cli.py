@@ -18,7 +18,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Console script."""
-    run_app(app)
+    run_app(app, "pipeline")
 
 
 @app.command()

@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -16,10 +18,12 @@ from manifests.errors import InputError, WorkFailed
 EXIT_WORK_FAILED = 1
 EXIT_BAD_INPUT = 2
 PLAIN_LINE_SECONDS = 5.0
+DISTRIBUTION = "sound-source-localization"
 
 
-def run_app(app: typer.Typer) -> None:
-    """Run a command line, turning the two expected failures into a paragraph on stderr and their exit code."""
+def run_app(app: typer.Typer, name: str) -> None:
+    """Run the command line `name`, turning the two expected failures into a paragraph on stderr and their exit code."""
+    _offer_version(app, name)
     try:
         app()
     except InputError as error:
@@ -29,6 +33,38 @@ def run_app(app: typer.Typer) -> None:
     except BrokenPipeError:  # the reader of our output (`| head`) left; python would complain again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+
+
+def _offer_version(app: typer.Typer, name: str) -> None:
+    """Give a command line the option `--version`."""
+
+    def show(asked: bool) -> None:
+        if asked:
+            print(name, version())
+            raise typer.Exit
+
+    @app.callback()
+    def options(
+        shown: Annotated[
+            bool, typer.Option("--version", callback=show, is_eager=True, help="Print the version and exit.")
+        ] = False,
+    ) -> None:
+        """What may stand before a subcommand; the help text is the app's own."""
+
+
+def version() -> str:
+    """Of the code that runs: a checkout has it in pyproject.toml, an installed copy in its metadata."""
+    from importlib.metadata import version as installed
+
+    project = _described(Path(__file__).parents[1] / "pyproject.toml")
+    return str(project["version"]) if project.get("name") == DISTRIBUTION else installed(DISTRIBUTION)
+
+
+def _described(description: Path) -> dict[str, object]:
+    """The project table of a pyproject.toml; beside an installed copy there is none, or one of another project."""
+    import tomllib
+
+    return tomllib.loads(description.read_text(encoding="utf-8")).get("project", {}) if description.is_file() else {}
 
 
 def _fail(kind: str, message: object, code: int) -> None:

@@ -235,4 +235,4 @@ def pick_device(name: str) -> str:
 
 def main() -> None:
     """Entry point of the console script."""
-    run_app(app)
+    run_app(app, "training")
