@@ -51,7 +51,11 @@ def masked_mean(cells: list[float]) -> float:
     return sum(w * c for w, c in zip(weights, cells, strict=True)) / sum(weights)
 
 
-def plain_loss(batch: dict, temperature: float, combine: str = "sum_inside_log") -> float:
+def mean(cells: list[float]) -> float:
+    return sum(cells) / CELLS
+
+
+def plain_loss(batch: dict, temperature: float, combine: str = "sum_inside_log", pooled=masked_mean) -> float:
     near, total = batch["neighbours"], 0.0
     for i in range(BATCH):
         maps = [
@@ -64,8 +68,7 @@ def plain_loss(batch: dict, temperature: float, combine: str = "sum_inside_log")
         for j in range(BATCH):
             excluded = i == j or any(bool(mask[i, j]) for mask in batch["exclusions"].values())
             if not excluded:
-                mean = sum(cosines(batch["image"][j], batch["audio"][i])) / CELLS
-                negative += math.exp(mean / temperature)
+                negative += math.exp(pooled(cosines(batch["image"][j], batch["audio"][i])) / temperature)
         agreeing = [sum(positives)] if combine == "sum_inside_log" else positives
         total -= sum(math.log(positive / (positive + negative)) for positive in agreeing) / BATCH
     return total
@@ -76,9 +79,36 @@ def loss_of(batch: dict, **options: object) -> float:
 
 
 @pytest.mark.parametrize("temperature", [0.07, None])
-def test_loss_equals_the_printed_formula(temperature: float | None) -> None:
+@pytest.mark.parametrize(("negatives", "pooled"), [("masked", masked_mean), ("mean", mean)])
+def test_loss_equals_the_formula(temperature: float | None, negatives: str, pooled) -> None:
     batch = batch_of()
-    assert loss_of(batch, temperature=temperature) == pytest.approx(plain_loss(batch, temperature or 1.0), rel=1e-4)
+    expected = plain_loss(batch, temperature or 1.0, pooled=pooled)
+    assert loss_of(batch, temperature=temperature, negatives=negatives) == pytest.approx(expected, rel=1e-4)
+
+
+def peaked_and_deaf() -> dict:
+    """One cell of every image answers every sound with cosine 1, the fifteen others with 0."""
+    sounds = torch.eye(8)[:1].expand(BATCH, -1)
+    images = torch.eye(8)[1][None, :, None, None].repeat(BATCH, 1, 4, 4)
+    images[:, :, 1, 2] = torch.eye(8)[0]
+    same = {"image": images, "audio": sounds}
+    return {**same, "neighbours": same, "exclusions": {"image": nobody(), "audio": nobody()}}
+
+
+def test_a_peaked_map_that_ignores_the_sound_gains_nothing_with_masked_negatives() -> None:
+    """All pairs look alike, so their closed form is that of identical clips; the printed mean rewards the peak."""
+    blind = math.log((4 + BATCH - 1) / 4)
+    assert loss_of(peaked_and_deaf(), temperature=0.07) == pytest.approx(blind, abs=1e-4)
+    rewarded = math.log1p((BATCH - 1) * math.exp((1 / CELLS - 1) / 0.07) / 4)
+    printed = loss_of(peaked_and_deaf(), temperature=0.07, negatives="mean")
+    assert printed == pytest.approx(rewarded, abs=1e-4)
+    assert printed < 0.01 * blind
+
+
+def test_the_default_is_masked_and_the_print_has_a_config_of_its_own() -> None:
+    assert Config().negatives == "masked"
+    printed = Config(**load_config("hardpos_as_printed").method_options())
+    assert (printed.negatives, printed.temperature) == ("mean", None)
 
 
 def test_every_positive_by_itself_as_an_option() -> None:
