@@ -4,13 +4,16 @@ Resumes where it was stopped, and ends with a page of all runs in the work folde
 `cpu.yaml`:
 
     python -m benchmarks.methods.compare --work /tmp/methods
+
+With `--only hardpos fnac` these methods and their ablations are measured again and replace their lines in the file of
+figures; the rest of it stays, and so do the temperatures it chose for the others.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ import torch
 
 from benchmarks.measure import record, write
 from benchmarks.methods.measure_run import RUNS, alpha_sweep, context, one_thread, train_and_score
+from benchmarks.methods.merge import earlier, merged_figures
 from benchmarks.methods.plan import Entry, Plan, describe, neighbours_folder, read_plan
 from benchmarks.methods.prepare import command, prepare
 from training.report.page import write_report
@@ -30,44 +34,52 @@ Line = dict[str, Any]
 
 
 class Comparison:
-    """A plan being carried out in the current folder, `jobs` runs at a time."""
+    """A plan being carried out in the current folder, `jobs` runs at a time.
 
-    def __init__(self, plan: Plan, jobs: int) -> None:
+    only: names of the methods to measure (with their ablations); the others' `chosen` temperatures must be given.
+    """
+
+    def __init__(
+        self, plan: Plan, jobs: int, only: Collection[str] = (), chosen: Mapping[str, float | None] | None = None
+    ) -> None:
         self.plan = plan
+        self.methods = [entry for entry in plan.methods if not only or entry.name in only]
+        self.ablations = [entry for entry in plan.ablations if not only or entry.temperature_of in only]
         self.pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=one_thread)
-        self.chosen: dict[str, float | None] = {}
+        self.chosen: dict[str, float | None] = dict(chosen or {})
         self.agreement: dict[str, Any] = {}  # of neighbours' labels, by miner and seed
         self.lines: list[Line] = []
 
     def run(self) -> None:
         """Methods that need no neighbours, the neighbours they mine, methods that need them, ablations."""
-        self._entries(entry for entry in self.plan.methods if entry.neighbours is None)
-        neighbourly = [entry for entry in self.plan.methods if entry.neighbours is not None]
+        self._entries(entry for entry in self.methods if entry.neighbours is None)
+        neighbourly = [entry for entry in self.methods if entry.neighbours is not None]
         self._mine(neighbourly)
         self._entries(neighbourly)
-        self._mine(entry for entry in self.plan.ablations if entry.neighbours is not None)
-        for entry in self.plan.ablations:
+        self._mine(entry for entry in self.ablations if entry.neighbours is not None)
+        for entry in self.ablations:
             self.chosen[entry.name] = self.chosen[entry.temperature_of]
-        self._train((entry, seed) for entry in self.plan.ablations for seed in entry.seeds or self.plan.seeds)
+        self.lines += self._train((entry, seed) for entry in self.ablations for seed in entry.seeds or self.plan.seeds)
 
     def _entries(self, entries: Iterable[Entry]) -> None:
         """With the first seed at every temperature, then with the other seeds at the one that was better."""
         entries, first = list(entries), self.plan.seeds[0]
         tried = [(entry, first, value) for entry in entries for value in self._temperatures(entry)]
         found = self._train_at(tried)
+        self.lines += found
         for entry in entries:
             own = [at for at, (other, _, _) in enumerate(tried) if other.name == entry.name]
             best = max(own, key=lambda at: found[at]["validation"][-1])
             self.chosen[entry.name] = tried[best][2]
-        self._train((entry, seed) for seed in self.plan.seeds[1:] for entry in entries)
+        self.lines += self._train((entry, seed) for seed in self.plan.seeds[1:] for entry in entries)
 
     def _temperatures(self, entry: Entry) -> tuple[float | None, ...]:
         if entry.temperature_of is not None:
             return (self.chosen[entry.temperature_of],)
         return entry.temperatures or (None,)
 
-    def _train(self, wanted: Iterable[tuple[Entry, int]]) -> None:
-        self._train_at([(entry, seed, self.chosen[entry.name]) for entry, seed in wanted])
+    def _train(self, wanted: Iterable[tuple[Entry, int]]) -> list[Line]:
+        return self._train_at([(entry, seed, self.chosen[entry.name]) for entry, seed in wanted])
 
     def _train_at(self, wanted: list[tuple[Entry, int, float | None]]) -> list[Line]:
         configs = [describe(self.plan, *one) for one in wanted]
@@ -78,13 +90,12 @@ class Comparison:
             entry, _, temperature = wanted[places[done]]
             line |= {"entry": entry.name, "temperature": temperature}
             print(f"{line['name']} seed {line['seed']}: {_brief(line)}", flush=True)
-        lines = [future.result() for future in futures]
-        self.lines += lines
-        return lines
+        return [future.result() for future in futures]
 
     def _mine(self, entries: Iterable[Entry]) -> None:
         """The miners' embeddings of the training clips into neighbour lists, per seed."""
         for miner in sorted({entry.neighbours for entry in entries}):
+            self._train_unmeasured(miner)
             for seed in self.plan.seeds:
                 out = neighbours_folder(miner, seed)
                 self._neighbours(miner, seed, out)
@@ -92,6 +103,11 @@ class Comparison:
                 self.agreement[f"{miner}-s{seed}"] = {
                     name: meta[name] for name in ("label_agreement", "label_agreement_by_chance")
                 }
+
+    def _train_unmeasured(self, miner: str) -> None:
+        """A miner that is not measured this time is trained all the same, its lines are not kept."""
+        entries = [entry for entry in self.plan.methods if entry.name == miner and entry not in self.methods]
+        self._train((entry, seed) for entry in entries for seed in self.plan.seeds)
 
     def _neighbours(self, miner: str, seed: int, out: Path) -> None:
         common = ("--k", self.plan.neighbours_k, "--shards", "shards", "--out", out)
@@ -115,37 +131,50 @@ def _brief(line: Line) -> str:
     )
 
 
-def result(comparison: Comparison) -> dict[str, Any]:
-    """The committed document: what was run on what, and a line per run."""
-    plan, ezvsl = comparison.plan, next(entry for entry in comparison.plan.methods if entry.name == "ezvsl")
-    folders = {seed: comparison.folder(ezvsl, seed) for seed in plan.seeds}
+def measurement(comparison: Comparison) -> dict[str, Any]:
+    """What was run on what, and a line per run."""
     return {
         **record("benchmarks/methods/compare.py", PACKAGES),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "commit": environment()["commit"],
-        "plan": plan.content,
+        "plan": comparison.plan.content,
         "chosen_temperatures": comparison.chosen,
         "neighbours": comparison.agreement,
-        "context": context(folders[plan.seeds[0]]),
-        "alpha": {str(seed): alpha_sweep(path, plan.alphas) for seed, path in folders.items()},
         "runs": comparison.lines,
     }
 
 
-def main() -> None:
+def references(comparison: Comparison) -> dict[str, Any]:
+    """Floors, ceilings and the object prior's share, all of EZ-VSL's runs."""
+    plan, ezvsl = comparison.plan, next(entry for entry in comparison.plan.methods if entry.name == "ezvsl")
+    folders = {seed: comparison.folder(ezvsl, seed) for seed in plan.seeds}
+    return {
+        "context": context(folders[plan.seeds[0]]),
+        "alpha": {str(seed): alpha_sweep(path, plan.alphas) for seed, path in folders.items()},
+    }
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plan", type=Path, default=Path(__file__).with_name("cpu.yaml"))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--out", type=Path, help="JSON file to write; default: beside the plan")
-    options = parser.parse_args()
+    parser.add_argument("--only", nargs="+", default=(), metavar="METHOD", help="measure these again, keep the rest")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
     plan, out = read_plan(options.plan), (options.out or options.plan.with_suffix(".json")).resolve()
+    before = earlier(out, plan, options.only) if options.only else {}
     options.work.mkdir(parents=True, exist_ok=True)
     os.chdir(options.work)  # everything made lies here, under relative names
     prepare(plan)
-    comparison = Comparison(plan, options.jobs)
+    comparison = Comparison(plan, options.jobs, options.only, before.get("chosen_temperatures"))
     comparison.run()
-    write(out, result(comparison))
+    found = measurement(comparison)
+    write(out, merged_figures(before, found) if before else found | references(comparison))
     print(write_report([Path(line["run"]) for line in comparison.lines], Path("shards"), Path("report")))
 
 

@@ -22,3 +22,23 @@ def test_every_entry_of_a_plan_describes_a_run(name: str, tmp_path: Path, monkey
         assert config.data.train_list == "train.txt"
         assert entry.temperature_of in {None} | entries.keys()
         assert entry.neighbours in {None, "random"} | entries.keys()
+
+
+def test_measuring_again_replaces_the_lines_of_its_entries_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.methods.merge import merged_figures
+
+    def line(entry: str, seed: int, score: float) -> dict:
+        return {"entry": entry, "seed": seed, "score": score}
+
+    head = dict.fromkeys(("machine", "hardware", "versions", "gpu", "commit"), "old")
+    before = {**head, "command": "all", "plan": "old", "chosen_temperatures": {"a": 1, "b": 2}, "neighbours": {"x": 1}}
+    before |= {"runs": [line("a", 0, 0.1), line("b", 0, 0.2)], "context": "kept"}
+    found = {**head, "command": "some", "plan": "new", "chosen_temperatures": {"b": 3}, "neighbours": {}}
+    found |= {"runs": [line("b", 0, 0.7), line("b", 1, 0.8)]}
+    both = merged_figures(before, found)
+    assert both["runs"] == [line("a", 0, 0.1), line("b", 0, 0.7), line("b", 1, 0.8)]
+    assert both["chosen_temperatures"] == {"a": 1, "b": 3}
+    assert (both["command"], both["plan"], both["context"]) == ("all", "new", "kept")
+    assert [one["entries"] for one in both["measured_again"]] == [["b"]]
+    assert len(merged_figures(both, found)["measured_again"]) == 1
