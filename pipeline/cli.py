@@ -1,5 +1,6 @@
 """The `pipeline` command: videos in, shards out. Options and words only; the work is in the modules it names."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -71,30 +72,31 @@ def ingest(
     ] = 1.0,
 ) -> None:
     """Decode every clip once and write shards, a manifest and the list of rejects."""
-    from pipeline.ingest import IngestRequest, decoder_named, run_ingest
+    from pipeline.ingest import IngestRequest, run_ingest
+    from pipeline.jobs.options import DECODERS, IngestOptions
     from pipeline.media.front_ends import DEFAULT, FRONT_ENDS
     from pipeline.shards.companion import Wanted
     from pipeline.storage.remote import place
 
-    if front_end is not None and front_end not in FRONT_ENDS:
-        raise InputError(f"--front-end {front_end!r} is not known; there are: {', '.join(FRONT_ENDS)}.")
-    run_ingest(
-        IngestRequest(
-            sources=tuple(map(place, src)),
-            out=place(out),
-            meta=tuple(meta or ()),
-            moment=parse_moment(moment),
-            short_side=short_side,
-            shard_clips=shard_clips,
-            workers=workers,
-            scheduler=scheduler,
-            decoder=decoder_named(decoder),
-            timeout=timeout,
-            max_reject_fraction=max_reject_fraction,
-            front_end=front_end or DEFAULT,
-            companions=Wanted(*checked_audio(audio, audio_rate, audio_seconds), frames, proposals),
-        )
+    options = IngestOptions(
+        short_side=short_side,
+        moment=parse_moment(moment),
+        front_end=known("--front-end", front_end or DEFAULT, FRONT_ENDS),
+        decoder=known("--decoder", decoder, DECODERS),
+        shard_clips=shard_clips,
+        companions=Wanted(*checked_audio(audio, audio_rate, audio_seconds), frames, proposals),
     )
+    sources, lists = tuple(map(place, src)), tuple(meta or ())
+    run_ingest(
+        IngestRequest(sources, place(out), options, lists, workers, scheduler, max_reject_fraction, timeout=timeout)
+    )
+
+
+def known(option: str, name: str, table: Collection[str]) -> str:
+    """The name, when the table has it. InputError lists the names there are."""
+    if name not in table:
+        raise InputError(f"{option} {name!r} is not known; there are: {', '.join(table)}.")
+    return name
 
 
 def checked_audio(audio: str | None, rate: int, seconds: float) -> tuple[int, float]:

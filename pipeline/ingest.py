@@ -8,22 +8,14 @@ import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
 
 from manifests.errors import InputError, WorkFailed
 from pipeline.console import progress
 from pipeline.jobs.attempt_log import end_attempts, forget
 from pipeline.jobs.cluster import available_cores, connected, run_all
-from pipeline.jobs.plan import (
-    IngestOptions,
-    Plan,
-    automatic_shard_clips,
-    check_same,
-    cut_shards,
-    save,
-    save_head,
-    unique_keys,
-)
+from pipeline.jobs.options import IngestOptions, automatic_shard_clips
+from pipeline.jobs.plan import Plan, check_same, cut_shards, save, save_head
 from pipeline.jobs.shard_job import (
     DONE,
     JOURNAL,
@@ -33,9 +25,8 @@ from pipeline.jobs.shard_job import (
     marker_path,
 )
 from pipeline.jobs.totals import accept, report, total, write_tables
-from pipeline.media.front_ends import DEFAULT
+from pipeline.jobs.unique_keys import unique_keys
 from pipeline.media.proposals import check_proposals
-from pipeline.shards.companion import NOTHING, Wanted
 from pipeline.shards.store import INDEX
 from pipeline.sources.labels import Labels, find_labels
 from pipeline.sources.listing import Listing, left_alone, list_sources
@@ -43,41 +34,27 @@ from pipeline.storage.files import remove_leftovers
 from pipeline.storage.remote import Place, RemotePath, StorageLost
 
 ATTEMPTS = 3  # at a shard that another worker interferes with
-DECODERS = {"pyav": "pipeline.media.decode:decode_clip", "ffmpeg": "pipeline.media.ffmpeg_decoder:decode_clip_ffmpeg"}
 
 
 @dataclass(frozen=True)
 class IngestRequest:
-    """One `pipeline ingest` command. `shard_clips` and `workers` None: chosen; `timeout` in seconds per clip;
-    `decoder` is `module:function`, see `pipeline.jobs.decoder_process.Settings`."""
+    """One `pipeline ingest` command. `workers` None: one per core; `timeout` in seconds per clip."""
 
     sources: tuple[Place, ...]
     out: Place
+    options: IngestOptions = field(default_factory=IngestOptions)
     meta: tuple[Place, ...] = ()
-    moment: float | str = "annotated"
-    short_side: int = 256
-    shard_clips: int | None = None
     workers: int | None = None
     scheduler: str | None = None
     max_reject_fraction: float = 1.0
     timeout: float = 60.0
-    front_end: str = DEFAULT
-    decoder: str = DECODERS["pyav"]
-    companions: Wanted = NOTHING
-
-
-def decoder_named(name: str) -> str:
-    """The decoder behind a `--decoder` name."""
-    if name not in DECODERS:
-        raise InputError(f"--decoder {name!r} is not known; there are: {', '.join(DECODERS)}.")
-    return DECODERS[name]
 
 
 def run_ingest(request: IngestRequest) -> None:
     """Do what the command asks, or what is left of it. Raises InputError and WorkFailed."""
     started = time.monotonic()
     out = request.out
-    if request.companions.proposals:
+    if request.options.companions.proposals:
         check_proposals()
     with _locked(out):
         plan = prepare(request)
@@ -174,16 +151,10 @@ def _check_untouched(out: Place) -> None:
 def make_plan(request: IngestRequest, listing: Listing, labels: Labels) -> Plan:
     """Labels joined, duplicates settled, shards cut: the same listing and labels give the same plan."""
     clips, duplicates = unique_keys(labels.join(listing.clips))
-    options = IngestOptions(
-        short_side=request.short_side,
-        moment=request.moment,
-        front_end=request.front_end,
-        decoder=request.decoder,
-        shard_clips=request.shard_clips or automatic_shard_clips(len(clips)),
-        **asdict(request.companions),
-    )
+    size = request.options.shard_clips or automatic_shard_clips(len(clips))
     roots = tuple(source.resolve() for source in request.sources)
-    return Plan(options, roots, cut_shards(clips, options.shard_clips), (*listing.refusals, *duplicates))
+    options = replace(request.options, shard_clips=size)
+    return Plan(options, roots, cut_shards(clips, size), (*listing.refusals, *duplicates))
 
 
 def announce(listing: Listing, labels: Labels) -> None:

@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 
 from manifests.errors import InputError
 from pipeline.console import summary
-from pipeline.jobs.plan import automatic_shard_clips, cut_shards, load_head, unique_keys
+from pipeline.jobs.options import automatic_shard_clips
+from pipeline.jobs.plan import cut_shards, load_head
 from pipeline.jobs.shard_job import DONE, PLAN
+from pipeline.jobs.unique_keys import unique_keys
 from pipeline.shards.record import FLAGS, REASONS
 from pipeline.shards.store import INDEX, REJECTS, ShardStore
 from pipeline.sources.labels import Labels, find_labels
@@ -110,7 +112,7 @@ def inspect_unfinished(out: Place) -> None:
             "shards": f"{len(list((out / DONE).glob('*.json')))} of {shards} done",
             "clips": clips,
             "sources": ", ".join(readable(str(root)) for root in roots),
-            **{name: value for name, value in vars(options).items() if name != "schema_version"},
+            **{name: value for name, value in options.stored().items() if name != "schema_version"},
         },
     )
 

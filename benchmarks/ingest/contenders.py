@@ -6,6 +6,7 @@ command line known (reference: two inputs, each with its own seek, one thread, a
 """
 
 import io
+import json
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -17,11 +18,13 @@ import imageio_ffmpeg
 import numpy as np
 import scipy.signal
 
-from pipeline.ingest import DECODERS
-from pipeline.jobs.decoder_process import DecodeRequest, Settings, record_maker
+from pipeline.jobs.decoder_messages import ClipToDecode
+from pipeline.jobs.decoder_process import RecordMaker
+from pipeline.jobs.options import IngestOptions
 from pipeline.media.front_ends import DEFAULT, FRONT_ENDS, spectrogram
 from pipeline.media.image import decode_packet, read_run
 from pipeline.shards.codecs import encode_npy
+from pipeline.shards.record import FACTS
 from pipeline.shards.writer import ShardWriter
 
 MOMENT, START, SECONDS, RATE, SHORT_SIDE = 5.0, 3.5, 3.0, 11025, 256
@@ -29,19 +32,17 @@ MOMENT, START, SECONDS, RATE, SHORT_SIDE = 5.0, 3.5, 3.0, 11025, 256
 
 def ours(tar: ShardWriter) -> Callable[[Path], None]:
     """What the decoder process does for a clip, then the tar."""
-    make = record_maker(Settings(DECODERS["pyav"], SHORT_SIDE, DEFAULT))
+    maker = RecordMaker(IngestOptions(short_side=SHORT_SIDE))
 
     def run(path: Path) -> None:
-        tar.add(path.stem, make(request_for(path)))
+        decoded = maker.make(clip_of(path))
+        tar.add(path.stem, decoded.members | {FACTS: json.dumps(decoded.facts).encode()})
 
     return run
 
 
-def request_for(path: Path) -> DecodeRequest:
-    return DecodeRequest(
-        key=path.stem, source_id=path.stem, label=None, split=None, display=path.name, file=str(path), member=None,
-        position=0, offset=None, size=path.stat().st_size, moment=MOMENT,
-    )  # fmt: skip
+def clip_of(path: Path) -> ClipToDecode:
+    return ClipToDecode(str(path), path.stat().st_size, MOMENT)
 
 
 def field(tar: tarfile.TarFile) -> Callable[[Path], None]:

@@ -20,18 +20,18 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.ingest.contenders import MOMENT, SHORT_SIDE, request_for
+from benchmarks.ingest.contenders import MOMENT, SHORT_SIDE, clip_of
 from benchmarks.ingest.corpus import corpus_files, write_missing
 from benchmarks.ingest.decode import GOPS
 from benchmarks.measure import in_turns, record, write
-from pipeline.ingest import DECODERS, IngestRequest, prepare
+from pipeline.ingest import IngestRequest, prepare
 from pipeline.jobs.cluster import connected, run_all
 from pipeline.jobs.decoder_client import KEEP_MEMORY, ONE_THREAD, shared_decoder
-from pipeline.jobs.decoder_process import Settings, record_maker
+from pipeline.jobs.decoder_process import RecordMaker
+from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.shard_job import ingest_shards
-from pipeline.media.front_ends import DEFAULT
 
-SETTINGS = Settings(DECODERS["pyav"], SHORT_SIDE, DEFAULT)
+OPTIONS = IngestOptions(short_side=SHORT_SIDE, moment=MOMENT)
 CASES = {"bare": 0, "1 worker": 1, "2 workers": 2}
 TIMEOUT, TARGET = 60.0, 1.10
 
@@ -99,24 +99,24 @@ def child(case: str, source: Path) -> None:
         with tempfile.TemporaryDirectory() as out:
             ingest(source, Path(out), workers)
         return
-    make = record_maker(SETTINGS)
+    maker = RecordMaker(OPTIONS)
     for path in sorted(source.iterdir()):
-        make(request_for(path))
+        maker.make(clip_of(path))
 
 
 def ingest(source: Path, out: Path, workers: int) -> None:
     """The part of `pipeline ingest` that grows with the corpus, and an end of all decoders."""
-    request = IngestRequest((source,), out, moment=MOMENT, workers=workers)
-    plan = prepare(replace(request, shard_clips=-(-len(list(source.iterdir())) // 2)))
+    two_shards = replace(OPTIONS, shard_clips=-(-len(list(source.iterdir())) // 2))
+    plan = prepare(IngestRequest((source,), out, two_shards, workers=workers))
     with connected(None, workers) as client:
         jobs = [(out, task.start, task.stop, TIMEOUT) for task in plan.tasks]
         records = sum(summary.records for summary in run_all(client, ingest_shards, jobs))
-        client.run(end_decoder)
+        client.run(end_decoder, two_shards)
     assert records == plan.clips, f"{records} records of {plan.clips} clips"
 
 
-def end_decoder() -> None:
-    shared_decoder(SETTINGS).close()
+def end_decoder(options: IngestOptions) -> None:
+    shared_decoder(options).close()
 
 
 def line(small_seconds: float, large_seconds: float, small: int, large: int) -> dict[str, float]:

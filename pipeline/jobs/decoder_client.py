@@ -19,7 +19,8 @@ from functools import cache
 from typing import BinaryIO, cast
 
 from manifests.errors import WorkFailed
-from pipeline.jobs.decoder_process import DecodeRequest, Settings
+from pipeline.jobs.decoder_messages import ClipToDecode, DecodedMembers
+from pipeline.jobs.options import IngestOptions
 from pipeline.shards.record import Rejected
 
 START_SECONDS = 120.0  # imports from a cold, shared disk
@@ -58,25 +59,25 @@ def _kill_session(leader: int) -> None:
 
 
 @cache
-def shared_decoder(settings: Settings) -> "Decoder":
-    """This process's decoder for `settings`: shards that follow one another share the child."""
-    return Decoder(settings)
+def shared_decoder(options: IngestOptions) -> "Decoder":
+    """This process's decoder for `options`: shards that follow one another share the child."""
+    return Decoder(options)
 
 
 class Decoder:
     """A decoding child and the conversation with it. Not for several threads at once."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, options: IngestOptions) -> None:
+        self._options = options
         self._child: subprocess.Popen[bytes] | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as this object
         self._served = 0
 
-    def decode(self, request: DecodeRequest, timeout: float) -> dict[str, bytes]:
-        """The clip's record members by name. Raises Rejected, also for a crash and after `timeout` seconds."""
+    def decode(self, clip: ClipToDecode, timeout: float) -> DecodedMembers:
+        """What its child makes of a clip. Raises Rejected, also for a crash and after `timeout` seconds."""
         for killed_before in (False, True):
             try:
-                return self._ask(request, timeout)
+                return self._ask(clip, timeout)
             except DecoderTimeout:
                 raise Rejected("timeout", f"no answer within {timeout:g} seconds") from None
             except DecoderDied as death:
@@ -85,15 +86,15 @@ class Decoder:
                     raise Rejected("decoder_crash", str(death)) from death
         raise AssertionError("unreachable: the second death is a verdict")
 
-    def _ask(self, request: DecodeRequest, timeout: float) -> dict[str, bytes]:
+    def _ask(self, clip: ClipToDecode, timeout: float) -> DecodedMembers:
         child = self._running()
         os.ftruncate(self._errors.fileno(), 0)
         deadline = time.monotonic() + timeout
         try:
             stdin = cast(BinaryIO, child.stdin)
-            stdin.write(json.dumps(asdict(request)).encode() + b"\n")
+            stdin.write(json.dumps(asdict(clip)).encode() + b"\n")
             stdin.flush()
-            header, rest = self._line(deadline + SKIP_SECONDS * request.is_compressed)
+            header, rest = self._line(deadline + SKIP_SECONDS * clip.is_compressed)
             if "read" in header:
                 deadline = time.monotonic() + timeout
                 header, rest = self._line(deadline, rest)
@@ -103,7 +104,8 @@ class Decoder:
             raise WorkFailed(f"{header['lost']}. Finished shards are kept; the same command continues.")
         if "reason" in header:
             raise Rejected(str(header["reason"]), str(header["message"]))
-        return self._members(cast(dict[str, int], header["sizes"]), rest, deadline)
+        members = self._members(cast(dict[str, int], header["sizes"]), rest, deadline)
+        return DecodedMembers(cast(dict[str, object], header["facts"]), members)
 
     # --- the child's life ---
 
@@ -119,7 +121,7 @@ class Decoder:
         """A child that has imported its decoder; WorkFailed when it cannot: that is no clip's fault."""
         self._scratch = tempfile.TemporaryDirectory(prefix="decoder-")  # goes with the child, however that ends
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.jobs.decoder_process", json.dumps(asdict(self._settings))],
+            [sys.executable, "-m", "pipeline.jobs.decoder_process", json.dumps(self._options.stored())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -133,7 +135,7 @@ class Decoder:
             self._line(time.monotonic() + START_SECONDS)
         except (DecoderDied, DecoderTimeout) as error:
             said = getattr(error, "said", "") or f"no answer within {START_SECONDS:g} seconds"
-            raise WorkFailed(f"The decoder process ({self._settings.decoder}) does not start: {said}.") from error
+            raise WorkFailed(f"The decoder process ({self._options.decoder}) does not start: {said}.") from error
         return self._child
 
     def close(self) -> None:

@@ -4,24 +4,19 @@ Made from a listing and the label lists; workers read nothing but their own shar
 and not a graph. It also is a shard folder's memory: the same command continues it, another is told the difference.
 """
 
-import hashlib
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, astuple, dataclass, fields, replace
-from functools import cached_property
-from itertools import chain
-from pathlib import PurePosixPath
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import asdict, astuple, dataclass, fields
+from itertools import chain, groupby
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.errors import InputError
-from pipeline.shards.companion import Wanted
-from pipeline.shards.record import SCHEMA_VERSION
-from pipeline.sources.listing import Clip, Refusal, safe_key
+from pipeline.jobs.options import IngestOptions
+from pipeline.sources.listing import Clip, Refusal
 from pipeline.storage.files import read_table, replacing, write_whole
 from pipeline.storage.remote import Place, place
 
@@ -46,28 +41,6 @@ PLAN_SCHEMA = pa.schema(
 NAMES = ("path", "member", "sound")
 COLUMN_OF = {"audio": "sound"}  # where a column is not called as the field of a Clip
 REFUSAL_SCHEMA = pa.schema([("path", pa.string()), ("reason", pa.string()), ("message", pa.string())])
-FEWEST_CLIPS, MOST_CLIPS, SHARDS_WANTED = 64, 1000, 128
-
-
-@dataclass(frozen=True)
-class IngestOptions:
-    """What decides the shards' bytes, besides the clips; `moment` is in seconds, or "annotated", or "centre"."""
-
-    short_side: int
-    moment: float | str
-    front_end: str
-    decoder: str
-    shard_clips: int
-    schema_version: int = SCHEMA_VERSION
-    audio_rate: int = 0
-    audio_seconds: float = 0.0
-    frames: int = 0
-    proposals: bool = False
-
-    @property
-    def companions(self) -> Wanted:
-        """What is made besides the shards."""
-        return Wanted(self.audio_rate, self.audio_seconds, self.frames, self.proposals)
 
 
 @dataclass(frozen=True)
@@ -90,31 +63,16 @@ class Plan:
         """Inputs that must end as a record or as a reject."""
         return self.clips + len(self.refusals)
 
-    @cached_property
-    def sha256(self) -> str:
-        """Hash of every clip's place, key and label in order, and of the refusals."""
-        digest = hashlib.sha256()
-        for row in chain.from_iterable((*self.shards, self.refusals)):
-            digest.update(repr(row).encode())
-        return digest.hexdigest()
-
     @property
     def tasks(self) -> list[range]:
         """Shards of one compressed archive are one task, read in one pass; every other shard is its own."""
-        tasks: list[range] = []
-        for number, clips in enumerate(self.shards):
-            follows = number > 0 and clips[0].stream and _stream(clips[0]) == _stream(self.shards[number - 1][0])
-            tasks[-1:] = [range(tasks[-1].start, number + 1)] if follows else [*tasks[-1:], range(number, number + 1)]
-        return tasks
+        tasks = (list(shards) for _, shards in groupby(range(len(self.shards)), self._source_of))
+        return [range(shards[0], shards[-1] + 1) for shards in tasks]
 
-
-def _stream(clip: Clip) -> tuple[int, str | None]:
-    return clip.root, clip.stream
-
-
-def automatic_shard_clips(clips: int) -> int:
-    """Clips per shard: about 128 shards for a small corpus, never fewer than 64 clips nor more than 1,000 in one."""
-    return min(max(clips // SHARDS_WANTED, FEWEST_CLIPS), MOST_CLIPS)
+    def _source_of(self, shard: int) -> object:
+        """What a shard is read from: its compressed archive, or else files of its own."""
+        clip = self.shards[shard][0]
+        return (clip.root, clip.stream) if clip.stream else shard
 
 
 def cut_shards(clips: Iterable[Clip], shard_clips: int) -> tuple[tuple[Clip, ...], ...]:
@@ -127,43 +85,6 @@ def cut_shards(clips: Iterable[Clip], shard_clips: int) -> tuple[tuple[Clip, ...
         ordered = sorted(streams[stream], key=lambda clip: (clip.position, clip.key) if clip.stream else (0, clip.key))
         shards += [tuple(ordered[start : start + shard_clips]) for start in range(0, len(ordered), shard_clips)]
     return tuple(shards)
-
-
-# --- keys ------------------------------------------------------------------------------------------------------------
-
-
-def unique_keys(clips: Sequence[Clip]) -> tuple[list[Clip], list[Refusal]]:
-    """One clip per key. Equal names of one's own in several folders are told apart by their folders; what is then still
-    equal is the same clip under two names: the largest file is kept, the others are refused as duplicates. What only
-    the folders of one of those say of label and split stays with the one that is kept."""
-    by_key: dict[str, list[Clip]] = defaultdict(list)
-    for clip in _with_folders(clips):
-        by_key[clip.key].append(clip)
-    kept, refusals = [], []
-    for key in sorted(by_key):
-        best, *others = sorted(by_key[key], key=lambda clip: (-clip.size, clip.root, clip.display))
-        labelled = next((clip for clip in (best, *others) if clip.label), best)
-        kept.append(replace(best, label=labelled.label, split=best.split or labelled.split))
-        refusals += [Refusal(clip.display, "duplicate", f"{best.display} has the same key, {key}") for clip in others]
-    return kept, refusals
-
-
-def _with_folders(clips: Sequence[Clip]) -> list[Clip]:
-    places: dict[str, set[tuple[int, str]]] = defaultdict(set)
-    for clip in clips:
-        if not clip.start_known:
-            places[clip.key].add((clip.root, _folder(clip)))
-    return [_named_by_folder(clip) if len(places.get(clip.key, ())) > 1 else clip for clip in clips]
-
-
-def _folder(clip: Clip) -> str:
-    return str(PurePosixPath(clip.path if clip.member is None else f"{clip.path}/{clip.member}").parent)
-
-
-def _named_by_folder(clip: Clip) -> Clip:
-    folders = [safe_key(part) for part in PurePosixPath(_folder(clip)).parts]
-    key = "__".join([*([f"src{clip.root}"] if clip.root else []), *folders, clip.key])
-    return replace(clip, key=key, source_id=key)
 
 
 # --- on disk ---------------------------------------------------------------------------------------------------------
@@ -183,7 +104,7 @@ def save(plan: Plan, folder: Place) -> None:
 def save_head(plan: Plan, folder: Place) -> None:
     """Write options and source folders (which may have moved since the clips were listed)."""
     roots = [os.fsencode(root).hex() for root in plan.roots]
-    head = {"options": asdict(plan.options), "roots": roots, "sha256": plan.sha256}
+    head = {"options": plan.options.stored(), "roots": roots}
     write_whole(folder / "options.json", json.dumps(head, indent=1).encode())
 
 
@@ -199,12 +120,9 @@ def _clip(row: dict[str, object]) -> Clip:
 
 def load_head(folder: Place) -> tuple[IngestOptions, tuple[Place, ...]]:
     """Options and source folders of a saved plan."""
-    head = _head(folder)
-    return IngestOptions(**head["options"]), tuple(place(os.fsdecode(bytes.fromhex(root))) for root in head["roots"])
-
-
-def _head(folder: Place) -> dict[str, Any]:
-    return json.loads((folder / "options.json").read_bytes())
+    head = json.loads((folder / "options.json").read_bytes())
+    roots = (place(os.fsdecode(bytes.fromhex(root))) for root in head["roots"])
+    return IngestOptions.from_stored(head["options"]), tuple(roots)
 
 
 def load_shard(folder: Place, shard: int) -> list[Clip]:
@@ -217,7 +135,7 @@ def check_same(plan: Plan, folder: Place, out: Place) -> None:
     """InputError that names the differences when the plan saved in `folder` is not `plan`."""
     options, _ = load_head(folder)
     differences = _option_differences(options, plan.options)
-    if not differences and _head(folder)["sha256"] != plan.sha256:
+    if not differences:
         differences = _clip_differences(folder, plan)
     if differences:
         raise InputError(
@@ -227,8 +145,8 @@ def check_same(plan: Plan, folder: Place, out: Place) -> None:
 
 
 def _option_differences(before: IngestOptions, now: IngestOptions) -> list[str]:
-    changed = [field.name for field in fields(IngestOptions) if getattr(before, field.name) != getattr(now, field.name)]
-    return [f"{name} was {getattr(before, name)}, now {getattr(now, name)}" for name in changed]
+    was, wanted = before.stored(), now.stored()
+    return [f"{name} was {was[name]}, now {wanted[name]}" for name in was if was[name] != wanted[name]]
 
 
 def _clip_differences(folder: Place, plan: Plan) -> list[str]:

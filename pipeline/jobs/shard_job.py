@@ -9,6 +9,7 @@ import io
 import json
 import os
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -17,10 +18,11 @@ import pyarrow.parquet as pq
 
 from pipeline.jobs.attempt_log import Journal, forget
 from pipeline.jobs.decoder_client import Decoder, shared_decoder
-from pipeline.jobs.decoder_process import DecodeRequest, Settings
-from pipeline.jobs.plan import IngestOptions, load_head, load_shard
+from pipeline.jobs.decoder_messages import ClipToDecode, DecodedMembers
+from pipeline.jobs.options import IngestOptions
+from pipeline.jobs.plan import load_head, load_shard
 from pipeline.shards.companion import COMPANION_SCHEMA, companion_name, kind_of
-from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, MEMBERS, SPECTROGRAM, Member, Rejected
+from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SPECTROGRAM, Member, Rejected
 from pipeline.shards.writer import ShardWriter, shard_name, writing_shard
 from pipeline.sources.listing import Clip
 from pipeline.storage.files import write_whole
@@ -54,8 +56,7 @@ class ShardSummary:
 def ingest_shards(out: Place, first: int, end: int, timeout: float) -> ShardSummary:
     """Do the shards first..end-1 of the plan in `out`, those that have a marker excepted; their summary."""
     options, roots = load_head(out / PLAN)
-    settings = Settings(options.decoder, options.short_side, options.front_end, options.companions)
-    decoder = shared_decoder(settings)
+    decoder = shared_decoder(options)
     total = ShardSummary()
     for shard in range(first, end):
         if not marker_path(out, shard).exists():
@@ -137,16 +138,17 @@ class ShardJob:
 
     def _add(self, clip: Clip, journal: Journal, writer: ShardWriter, beside: dict[str, ShardWriter]) -> None:
         try:
-            members = self._decode(clip, journal)
+            decoded = self._decode(clip, journal)
         except Rejected as verdict:
             stage = "read" if verdict.reason == "unreadable" else "decode"
             self.rejects.append(reject_row(clip.display, stage, verdict.reason, verdict.message))
-        else:
-            places = writer.add(clip.key, {name: members[name] for name in MEMBERS})
-            self.rows.append(manifest_row(shard_name(self.shard), json.loads(members[FACTS]), places))
-            for kind, companion in beside.items():
-                own = {name: content for name, content in members.items() if kind_of(name) == kind}
-                self._note(kind, clip.key, companion.add(clip.key, own))
+            return
+        facts, members = _identity(clip) | decoded.facts, decoded.members
+        places = writer.add(clip.key, {FRAME: members[FRAME], FACTS: _json(facts), SPECTROGRAM: members[SPECTROGRAM]})
+        self.rows.append(manifest_row(shard_name(self.shard), facts, places))
+        for kind, companion in beside.items():
+            own = {name: content for name, content in members.items() if kind_of(name) == kind}
+            self._note(kind, clip.key, companion.add(clip.key, own))
 
     def _note(self, kind: str, key: str, places: dict[str, Member]) -> None:
         shard = companion_name(kind, self.shard)
@@ -155,12 +157,12 @@ class ShardJob:
             for name, member in places.items()
         ]
 
-    def _decode(self, clip: Clip, journal: Journal) -> dict[str, bytes]:
+    def _decode(self, clip: Clip, journal: Journal) -> DecodedMembers:
         if (verdict := journal.known.get(clip.key)) is not None:
             raise verdict
         journal.started(clip.key)
         try:
-            return self.decoder.decode(self._request(clip), self.timeout)
+            return self.decoder.decode(self._to_decode(clip), self.timeout)
         except Rejected as verdict:
             if verdict.reason in ("decoder_crash", "timeout"):
                 journal.rejected(clip.key, verdict)
@@ -169,26 +171,24 @@ class ShardJob:
             journal.interrupted()
             raise
 
-    def _request(self, clip: Clip) -> DecodeRequest:
-        root, moment = self.roots[clip.root], self.options.moment
-        if clip.moment is not None:
-            moment = clip.moment
-        elif moment == "annotated" and not clip.start_known:
-            moment = "centre"  # nobody annotated a moment of a clip that is not VGGSound's
-        return DecodeRequest(
-            key=clip.key,
-            source_id=clip.source_id,
-            label=clip.label,
-            split=clip.split,
-            display=clip.display,
+    def _to_decode(self, clip: Clip) -> ClipToDecode:
+        root = self.roots[clip.root]
+        return ClipToDecode(
             file=os.path.join(root, clip.path),
+            size=clip.size,
+            moment=self._moment(clip),
             member=clip.member,
             position=clip.position,
             offset=clip.offset,
-            size=clip.size,
-            moment=moment,
             audio=None if clip.audio is None else os.path.join(root, clip.audio),
         )
+
+    def _moment(self, clip: Clip) -> float | str:
+        if clip.moment is not None:
+            return clip.moment
+        if self.options.moment == "annotated" and not clip.start_known:
+            return "centre"  # nobody annotated a moment of a clip that is not VGGSound's
+        return self.options.moment
 
     def _publish(self, clips: list[Clip], tar: dict[str, object] | None) -> None:
         marker = marker_path(self.out, self.shard)
@@ -214,8 +214,23 @@ class ShardJob:
         self.files[f"{DONE}/{path.name}"] = len(content.getvalue())
 
 
+def _identity(clip: Clip) -> dict[str, object]:
+    """What the `json` member says of the clip before it is decoded."""
+    return {
+        "key": clip.key,
+        "source_id": clip.source_id,
+        "label": clip.label,
+        "split": clip.split,
+        "source_path": clip.display,
+    }
+
+
+def _json(facts: Mapping[str, object]) -> bytes:
+    return json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def manifest_row(shard: str, facts: dict[str, object], places: dict[str, Member]) -> dict[str, object]:
-    """A record's row of the manifest, from its json member and the place of each member in its tar."""
+    """A record's row of the manifest, from the facts of its json member and the place of each member in its tar."""
     row: dict[str, object] = {"shard": shard} | {
         name: facts[name] for name in ("key", "source_id", "label", "split", *FROM_FACTS)
     }

@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import cast
 
 import pyarrow as pa
@@ -83,7 +82,6 @@ def accept(out: Place, plan: Plan, counts: ShardSummary, max_reject_fraction: fl
 
 
 def _index(out: Place, plan: Plan, records: int, rejects: int) -> dict[str, object]:
-    options = json.dumps(asdict(plan.options), sort_keys=True).encode()
     return {
         "schema_version": SCHEMA_VERSION,
         "front_end": plan.options.front_end,
@@ -92,7 +90,7 @@ def _index(out: Place, plan: Plan, records: int, rejects: int) -> dict[str, obje
         "rejects": rejects,
         "shards": len(plan.shards),
         "companions": list(plan.options.companions.kinds),
-        "options_sha256": hashlib.sha256(options).hexdigest(),
+        "options_sha256": plan.options.sha256(),
         "manifest_sha256": hashlib.sha256((out / MANIFEST).read_bytes()).hexdigest(),
     }
 

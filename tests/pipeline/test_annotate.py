@@ -12,6 +12,7 @@ from PIL import Image
 from manifests.errors import InputError
 from pipeline.annotate import annotate
 from pipeline.ingest import IngestRequest, run_ingest
+from pipeline.jobs.options import IngestOptions
 from pipeline.shards.store import ShardStore
 
 CLIPS = ("aaaaaaaaaaa_000010", "bbbbbbbbbbb_000020", "ccccccccccc_000030")
@@ -25,7 +26,7 @@ def shards(clips, clip_maker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for key in CLIPS:
         (source / f"{key}.mp4").write_bytes(made.read_bytes())
     out = tmp_path_factory.mktemp("annotate-out") / "shards"
-    run_ingest(IngestRequest((source,), out, workers=1, shard_clips=2))
+    run_ingest(IngestRequest((source,), out, IngestOptions(shard_clips=2), workers=1))
     return out
 
 

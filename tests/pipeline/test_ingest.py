@@ -22,11 +22,13 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from places import PYTHONPATH
 
 from manifests.errors import InputError, WorkFailed
-from pipeline.ingest import DECODERS, IngestRequest, prepare, run_ingest
+from pipeline.ingest import IngestRequest, prepare, run_ingest
 from pipeline.jobs.attempt_log import Journal
 from pipeline.jobs.cluster import connected, run_all
-from pipeline.jobs.decoder_process import DecodeRequest, Settings, record_maker
-from pipeline.jobs.plan import Plan, automatic_shard_clips, load_head, load_shard
+from pipeline.jobs.decoder_messages import ClipToDecode, DecodedMembers
+from pipeline.jobs.decoder_process import RecordMaker
+from pipeline.jobs.options import IngestOptions, automatic_shard_clips
+from pipeline.jobs.plan import Plan, load_head, load_shard
 from pipeline.jobs.shard_job import ShardJob, ingest_shards, is_whole, marker_path
 from pipeline.media.front_ends import DEFAULT
 from pipeline.shards.record import Rejected
@@ -53,8 +55,9 @@ def corpus(folder: Path, *contents: str) -> Path:
     return folder
 
 
-def request_for(source: Path, out: Path, **options: object) -> IngestRequest:
-    return replace(IngestRequest((source,), out, decoder=FAKE, workers=1, timeout=20.0), **options)
+def request_for(source: Path, out: Path, shard_clips: int | None = None, decoder: str = FAKE, **rest) -> IngestRequest:
+    options = IngestOptions(decoder=decoder, shard_clips=shard_clips)
+    return replace(IngestRequest((source,), out, options, workers=1, timeout=20.0), **rest)
 
 
 def planned(request: IngestRequest) -> Plan:
@@ -165,9 +168,11 @@ COMMAND = """
 import sys
 from pathlib import Path
 from pipeline.ingest import IngestRequest, run_ingest
+from pipeline.jobs.options import IngestOptions
 if __name__ == "__main__":
     source, out = map(Path, sys.argv[1:3])
-    run_ingest(IngestRequest((source,), out, decoder="fake_decoders:decode", workers=1, shard_clips=int(sys.argv[3])))
+    options = IngestOptions(decoder="fake_decoders:decode", shard_clips=int(sys.argv[3]))
+    run_ingest(IngestRequest((source,), out, options, workers=1))
 """
 
 
@@ -220,6 +225,7 @@ KILLED = """
 import importlib, os, signal, sys
 from pathlib import Path
 from pipeline.ingest import IngestRequest, run_ingest
+from pipeline.jobs.options import IngestOptions
 
 def kill_all_at(module, name, call):
     "Every process of the run ends when one of them makes this call of module.name for the given time."
@@ -236,7 +242,8 @@ def kill_all_at(module, name, call):
 kill_all_at(sys.argv[3], sys.argv[4], int(sys.argv[5]))  # workers import this file too
 if __name__ == "__main__":
     source, out = map(Path, sys.argv[1:3])
-    run_ingest(IngestRequest((source,), out, decoder="fake_decoders:decode", workers=1, shard_clips=4))
+    options = IngestOptions(decoder="fake_decoders:decode", shard_clips=4)
+    run_ingest(IngestRequest((source,), out, options, workers=1))
 """
 
 
@@ -275,12 +282,12 @@ class OneTooSlow:
     """A decoder in whose hands one clip takes too long."""
 
     def __init__(self, key: str) -> None:
-        self._key, self._make = key, record_maker(Settings(FAKE, 256, DEFAULT))
+        self._key, self._maker = key, RecordMaker(IngestOptions(decoder=FAKE))
 
-    def decode(self, request: DecodeRequest, timeout: float) -> dict[str, bytes]:
-        if request.key == self._key:
+    def decode(self, clip: ClipToDecode, timeout: float) -> DecodedMembers:
+        if Path(clip.file).stem == self._key:
             raise Rejected("timeout", f"no answer within {timeout:g} seconds")
-        return self._make(request)
+        return self._maker.make(clip)
 
 
 def test_two_workers_that_cross_in_one_shard_leave_none_of_it(tmp_path: Path) -> None:
@@ -372,7 +379,7 @@ def test_an_ffmpeg_that_hangs_leaves_nothing_behind(tmp_path: Path, clips, monke
     monkeypatch.setenv("PATH", f"{own.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("TMPDIR", str(scratch))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    request = request_for(source, tmp_path / "out", decoder=DECODERS["ffmpeg"], timeout=3.0)
+    request = request_for(source, tmp_path / "out", decoder="ffmpeg", timeout=3.0)
     with pytest.raises(WorkFailed):
         run_ingest(request)
     assert rejects(tmp_path / "out") == {"c0.mp4": "timeout"}
@@ -387,7 +394,7 @@ def test_an_ffmpeg_that_vanishes_costs_no_clip(tmp_path: Path, clips, monkeypatc
     (own := tmp_path / "bin" / "ffmpeg").parent.mkdir()
     own.write_text(f'#!/bin/sh\nrm "$0"\nexec "{get_ffmpeg_exe()}" "$@"\n')
     own.chmod(0o755)
-    request = request_for(source, tmp_path / "out", decoder=DECODERS["ffmpeg"])
+    request = request_for(source, tmp_path / "out", decoder="ffmpeg")
     with monkeypatch.context() as once:
         once.setenv("PATH", f"{own.parent}:{os.environ['PATH']}")
         with pytest.raises(WorkFailed, match="bin/ffmpeg cannot be started"):
@@ -408,7 +415,7 @@ def test_other_options_or_sources_are_named(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"short_side was 256, now 128; moment was annotated, now 3\.0|moment.*short_side"
     ):
-        prepare(replace(request, short_side=128, moment=3.0))
+        prepare(replace(request, options=replace(request.options, short_side=128, moment=3.0)))
     (source / "c001.mp4").unlink()
     (source / "new.mp4").write_text("ok 3")
     (source / "c000.mp4").write_text("longer than before")

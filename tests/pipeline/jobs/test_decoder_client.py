@@ -8,8 +8,8 @@ from places import PYTHONPATH
 
 from pipeline.jobs.attempt_log import Journal, end_attempts, forget, read_verdicts
 from pipeline.jobs.decoder_client import Decoder, DecoderDied
-from pipeline.jobs.decoder_process import DecodeRequest, Settings
-from pipeline.media.front_ends import DEFAULT
+from pipeline.jobs.decoder_messages import ClipToDecode
+from pipeline.jobs.options import IngestOptions
 from pipeline.shards.record import Rejected
 
 
@@ -19,14 +19,13 @@ def test_one_child_serves_many_clips_and_a_verdict_does_not_cost_it(
     monkeypatch.setenv("FAKE_DECODER_LOG", str(tmp_path / "log.txt"))
     monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
     (source := tmp_path / "src").mkdir()
-    decoder = Decoder(Settings("fake_decoders:decode", 256, DEFAULT))
+    decoder = Decoder(IngestOptions(decoder="fake_decoders:decode"))
 
     def ask(content: str) -> str:
         """The process that decoded, in the words of a clip that is asked for it."""
         (source / "clip.mp4").write_text(content)
-        request = DecodeRequest("k", "s", None, None, "clip.mp4", str(source / "clip.mp4"), None, 0, None, 1, "centre")
         with pytest.raises(Rejected) as caught:
-            decoder.decode(request, timeout=20.0)
+            decoder.decode(ClipToDecode(str(source / "clip.mp4"), 1, "centre"), timeout=20.0)
         return caught.value.message
 
     first = ask("process")

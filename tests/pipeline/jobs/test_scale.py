@@ -18,6 +18,7 @@ import json, re, sys
 from pathlib import Path
 from pipeline import ingest
 from pipeline.jobs.cluster import run_all
+from pipeline.jobs.options import IngestOptions
 
 handed_out = 0
 
@@ -30,8 +31,8 @@ def watched(client, work, jobs):
 if __name__ == "__main__":
     ingest.run_all = watched
     source, out, shard_clips = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    request = ingest.IngestRequest((source,), out, decoder="fake_decoders:decode", workers=2, shard_clips=shard_clips)
-    ingest.run_ingest(request)
+    options = IngestOptions(decoder="fake_decoders:decode", shard_clips=shard_clips)
+    ingest.run_ingest(ingest.IngestRequest((source,), out, options, workers=2))
     peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
     print(json.dumps({"handed_out": handed_out, "peak": peak}))
 """

@@ -9,6 +9,7 @@ import pytest
 from manifests.errors import InputError
 from pipeline.cli import checked_audio
 from pipeline.ingest import IngestRequest, run_ingest
+from pipeline.jobs.options import IngestOptions
 from pipeline.media.proposals import selective_search
 from pipeline.shards.codecs import decode_flac, encode_flac
 from pipeline.shards.companion import Wanted, kind_of
@@ -34,7 +35,7 @@ def folders(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     out = tmp_path_factory.mktemp("companion-out")
     wanted = Wanted(audio_rate=RATE, audio_seconds=4.0, frames=3)
     run_ingest(IngestRequest((source,), out / "plain", workers=1))
-    run_ingest(IngestRequest((source,), out / "rich", workers=1, companions=wanted))
+    run_ingest(IngestRequest((source,), out / "rich", workers=1, options=IngestOptions(companions=wanted)))
     return out / "plain", out / "rich"
 
 
@@ -69,7 +70,7 @@ def test_the_shards_themselves_are_the_same_bytes(folders: tuple[Path, Path]) ->
 
 def test_same_input_same_companions(folders: tuple[Path, Path], source: Path, tmp_path: Path) -> None:
     wanted = Wanted(audio_rate=RATE, audio_seconds=4.0, frames=3)
-    run_ingest(IngestRequest((source,), tmp_path / "again", workers=1, companions=wanted))
+    run_ingest(IngestRequest((source,), tmp_path / "again", workers=1, options=IngestOptions(companions=wanted)))
     for name in ("context-000000.tar", "frames-000000.tar", "context.parquet", "frames.parquet"):
         digests = {hashlib.sha256((folder / name).read_bytes()).digest() for folder in (folders[1], tmp_path / "again")}
         assert len(digests) == 1, name
@@ -97,7 +98,11 @@ def test_a_truncated_companion_is_named(folders: tuple[Path, Path], tmp_path: Pa
 
 def test_other_companions_are_other_options(folders: tuple[Path, Path], source: Path) -> None:
     with pytest.raises(InputError, match="frames was 3, now 2"):
-        run_ingest(IngestRequest((source,), folders[1], workers=1, companions=Wanted(RATE, 4.0, frames=2)))
+        run_ingest(
+            IngestRequest(
+                (source,), folders[1], workers=1, options=IngestOptions(companions=Wanted(RATE, 4.0, frames=2))
+            )
+        )
 
 
 @pytest.mark.parametrize("count", [0, 1, 4000, 48000])
@@ -144,7 +149,8 @@ def test_proposals_find_the_object_and_do_not_depend_on_what_came_before() -> No
 
 def test_proposals_from_end_to_end(source: Path, tmp_path: Path) -> None:
     pytest.importorskip("cv2.ximgproc", reason="the proposals extra is not installed")
-    run_ingest(IngestRequest((source,), tmp_path / "out", workers=1, companions=Wanted(proposals=True), short_side=64))
+    options = IngestOptions(companions=Wanted(proposals=True), short_side=64)
+    run_ingest(IngestRequest((source,), tmp_path / "out", options, workers=1))
     store = ShardStore.open(tmp_path / "out")
     assert all(store.companions.proposals(row).shape[1] == 4 for row in range(len(store)))
 
@@ -154,5 +160,5 @@ def test_without_the_library_the_extra_is_named(source: Path, tmp_path: Path, mo
 
     monkeypatch.setitem(sys.modules, "cv2.ximgproc", None)
     with pytest.raises(InputError, match=r"\[proposals\]"):
-        run_ingest(IngestRequest((source,), tmp_path / "out", companions=Wanted(proposals=True)))
+        run_ingest(IngestRequest((source,), tmp_path / "out", IngestOptions(companions=Wanted(proposals=True))))
     assert not (tmp_path / "out").exists()

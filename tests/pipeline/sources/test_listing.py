@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from manifests.errors import InputError
 from pipeline.ingest import announce
-from pipeline.jobs.plan import cut_shards, unique_keys
+from pipeline.jobs.plan import cut_shards
+from pipeline.jobs.unique_keys import unique_keys
 from pipeline.sources import archives
 from pipeline.sources.archives import LARGEST_MEMBER, ForwardReader, list_members
 from pipeline.sources.labels import find_labels

@@ -19,6 +19,7 @@ from manifests.errors import InputError, WorkFailed
 from pipeline.ingest import IngestRequest, run_ingest
 from pipeline.inspection import inspect_path
 from pipeline.jobs.attempt_log import Journal, forget, read_verdicts
+from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.shard_job import marker_path
 from pipeline.shards.record import Rejected
 from pipeline.shards.store import ShardStore
@@ -38,10 +39,12 @@ ENVIRONMENT = {
 COMMAND = """
 import sys
 from pipeline.ingest import IngestRequest, run_ingest
+from pipeline.jobs.options import IngestOptions
 from pipeline.storage.remote import place
 if __name__ == "__main__":
     sources, out = (place(sys.argv[1]),), place(sys.argv[2])
-    run_ingest(IngestRequest(sources, out, decoder="fake_decoders:decode", workers=1, shard_clips=4))
+    options = IngestOptions(decoder="fake_decoders:decode", shard_clips=4)
+    run_ingest(IngestRequest(sources, out, options, workers=1))
 """
 
 
@@ -84,8 +87,8 @@ def bucket(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Remo
 
 
 def request_for(source: Path | RemotePath, out: Path | RemotePath, **options: object) -> IngestRequest:
-    request = IngestRequest((source,), out, decoder="fake_decoders:decode", workers=1, timeout=60.0, shard_clips=4)
-    return replace(request, **options)
+    wanted = IngestOptions(decoder="fake_decoders:decode", shard_clips=4)
+    return replace(IngestRequest((source,), out, wanted, workers=1, timeout=60.0), **options)
 
 
 def tar_of(contents: dict[str, bytes], mode: str) -> bytes:

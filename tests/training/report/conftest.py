@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from shard_maker import MadeClip, write_shards
 
 from manifests.annotations import Annotation, TestSet
-from pipeline.jobs.plan import IngestOptions, Plan, save
+from pipeline.jobs.options import IngestOptions
+from pipeline.jobs.plan import Plan, save
 from pipeline.media.ffmpeg import encode_video
 from pipeline.media.front_ends import DEFAULT, FRONT_ENDS, spectrogram
 from pipeline.sources.listing import Clip
@@ -85,7 +86,7 @@ def _write_plan(folder: Path, scenes: list[Scene], sources: Path) -> None:
         video = sources / f"{key}.mp4"
         size = video.stat().st_size if video.is_file() else 1
         clips.append(Clip(key, key[:11], True, "", root=0, path=video.name, size=size))
-    options = IngestOptions(256, "annotated", DEFAULT, "pipeline.media.decode:decode_clip", len(clips))
+    options = IngestOptions(shard_clips=len(clips))
     save(Plan(options, (sources,), (tuple(clips),), ()), folder / "plan")
 
 

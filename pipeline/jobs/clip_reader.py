@@ -1,0 +1,92 @@
+"""A clip's bytes, wherever they lie: loose, in a plain tar, in a compressed one, here or on object storage."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.jobs.decoder_messages import ClipToDecode
+from pipeline.shards.record import Rejected
+from pipeline.sources.archives import BROKEN, ForwardReader, is_compressed
+from pipeline.storage.failures import check_still_there, is_machines_fault
+from pipeline.storage.remote import Place, RemotePath, place
+
+HELD_IN_MEMORY = 64 << 20  # bytes; larger files are decoded from disk instead
+
+
+@dataclass(frozen=True)
+class ClipContent:
+    """A clip's bytes, or the path of a file too large to hold; `audio` those of its other file, where it has one."""
+
+    media: bytes | Path
+    audio: bytes | Path | None
+    sha256: str
+
+
+class ClipReader:
+    """Source bytes of clips: loose files, members of plain tars by offset, members of compressed ones in order."""
+
+    def __init__(self) -> None:
+        self._archive: ForwardReader | None = None
+        self._place = ("", -1)
+
+    def read(self, clip: ClipToDecode) -> ClipContent:
+        """All of a clip; Rejected when it cannot be read."""
+        media, sha256 = self._read(clip)
+        if clip.audio is None:
+            return ClipContent(media, None, sha256)
+        audio, of_audio = self._read(replace(clip, file=clip.audio))
+        return ClipContent(media, audio, hashlib.sha256(f"{sha256}{of_audio}".encode()).hexdigest())
+
+    def _read(self, clip: ClipToDecode) -> tuple[bytes | Path, str]:
+        """One file's content (its path when too large to hold) and sha256."""
+        if clip.size == 0:
+            raise Rejected("unreadable", "the file is empty (0 bytes)")
+        try:
+            content = self._content(clip)
+            if isinstance(content, bytes):
+                return content, hashlib.sha256(content).hexdigest()
+            with open(content, "rb") as handle:
+                return content, hashlib.file_digest(handle, "sha256").hexdigest()
+        except BROKEN as error:
+            if isinstance(error, OSError) and is_machines_fault(error):
+                raise
+            if isinstance(error, FileNotFoundError) and isinstance(path := place(clip.file), Path):
+                check_still_there(path)
+            raise Rejected("unreadable", f"{type(error).__name__}: {error}") from error
+
+    def _content(self, clip: ClipToDecode) -> bytes | Path:
+        path = place(clip.file)
+        if clip.member is None:
+            return self._local(path) if clip.size > HELD_IN_MEMORY else path.read_bytes()
+        return self._forward(path, clip.position) if is_compressed(path.name) else _slice(path, clip)
+
+    def _local(self, path: Place) -> Path:
+        """A file too large to hold, on this machine until the next one."""
+        if isinstance(path, Path):
+            return path
+        self._copy = tempfile.NamedTemporaryFile(prefix="clip-")  # noqa: SIM115  # deleted with its last reference
+        path.download(self._copy.name)
+        return Path(self._copy.name)
+
+    def _forward(self, path: Place, position: int) -> bytes:
+        if self._archive is None or self._place[0] != str(path) or self._place[1] >= position:
+            if self._archive is not None:
+                self._archive.close()
+            self._archive = ForwardReader(path)
+        self._place = (str(path), position)
+        return self._archive.read(position)
+
+
+def _slice(path: Place, clip: ClipToDecode) -> bytes:
+    """A member of a plain tar."""
+    assert clip.offset is not None
+    if isinstance(path, RemotePath):
+        content = path.read_range(clip.offset, clip.size)
+    else:
+        with open(path, "rb") as handle:
+            content = os.pread(handle.fileno(), clip.size, clip.offset)
+    if len(content) < clip.size:
+        raise EOFError(f"the archive ends after {len(content)} of the member's {clip.size} bytes")
+    return content

@@ -1,0 +1,77 @@
+"""What the user chose for a shard folder: one record, made once and passed on as it is.
+
+`pipeline.ingest` receives it, the plan keeps it in `options.json`, the decoder process is started with it.
+"""
+
+import hashlib
+import importlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, cast
+
+from pipeline.media.front_ends import DEFAULT
+from pipeline.shards.companion import NOTHING, Wanted
+from pipeline.shards.record import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from pipeline.media.decode import DecodedClip
+
+DECODERS = {"pyav": "pipeline.media.decode:decode_clip", "ffmpeg": "pipeline.media.ffmpeg_decoder:decode_clip_ffmpeg"}
+# How the first folders spelled them. The hash in index.json still does, so that those of all folders can be compared.
+FIRST_SPELLINGS = {"pyav": "pipeline.media:decode_clip", "ffmpeg": "pipeline.media_ffmpeg:decode_clip_ffmpeg"}
+FEWEST_CLIPS, MOST_CLIPS, SHARDS_WANTED = 64, 1000, 128
+
+
+@dataclass(frozen=True)
+class IngestOptions:
+    """What decides the shards' bytes, besides the clips.
+
+    `moment` is in seconds, or "annotated", or "centre"; `short_side` in pixels, 0 keeps the source's; `decoder` one of
+    DECODERS, or the `module:function` of another one with the signature of `pipeline.media.decode.decode_clip`;
+    `shard_clips` None: chosen from the size of the corpus.
+    """
+
+    short_side: int = 256
+    moment: float | str = "annotated"
+    front_end: str = DEFAULT
+    decoder: str = "pyav"
+    shard_clips: int | None = None
+    companions: Wanted = NOTHING
+    schema_version: int = SCHEMA_VERSION
+
+    def stored(self) -> dict[str, object]:
+        """Every option by name, those of the companions beside the others: the form on disk."""
+        own = asdict(self)
+        companions = own.pop("companions")
+        return own | companions
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, object]) -> "IngestOptions":
+        """The options that `stored` gave, here or in an earlier version of this program."""
+        of_companions = {field.name for field in fields(Wanted)}
+        companions = {name: value for name, value in stored.items() if name in of_companions}
+        own = {name: value for name, value in stored.items() if name not in of_companions}
+        decoder = _decoder_spelled(str(own["decoder"]))
+        return cls(**cast(dict[str, object], own | {"decoder": decoder, "companions": Wanted(**companions)}))
+
+    def sha256(self) -> str:
+        """The hash in index.json: equal options give equal hashes, whichever version made the folder."""
+        stored = self.stored() | {"decoder": FIRST_SPELLINGS.get(self.decoder, self.decoder)}
+        return hashlib.sha256(json.dumps(stored, sort_keys=True).encode()).hexdigest()
+
+
+def _decoder_spelled(text: str) -> str:
+    """A decoder's name; folders of earlier versions hold where its function was."""
+    return next((name for name in DECODERS if text in (DECODERS[name], FIRST_SPELLINGS[name])), text)
+
+
+def decoder_function(decoder: str) -> Callable[..., "DecodedClip"]:
+    """The function behind `IngestOptions.decoder`. ImportError when there is none."""
+    module, _, function = DECODERS.get(decoder, decoder).partition(":")
+    return cast("Callable[..., DecodedClip]", getattr(importlib.import_module(module), function))
+
+
+def automatic_shard_clips(clips: int) -> int:
+    """Clips per shard: about 128 shards for a small corpus, never fewer than 64 clips nor more than 1,000 in one."""
+    return min(max(clips // SHARDS_WANTED, FEWEST_CLIPS), MOST_CLIPS)
