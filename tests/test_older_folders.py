@@ -51,7 +51,6 @@ def test_shards_open(folders: Path) -> None:
     assert "5" in pipeline("inspect", "shards")
 
 
-@pytest.mark.xfail(reason="the plan names the decoder by a module that has moved", strict=True)
 def test_an_ingest_begun_is_continued_and_its_shard_stays(folders: Path) -> None:
     before = tars(folders / "begun")
     assert len(before) == 1
