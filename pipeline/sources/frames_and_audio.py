@@ -65,33 +65,6 @@ class MatchedFiles:
     unused: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass
-class Apart:
-    """Loose sounds and images of one source. Clips dumped as images repeat the same names by the million, so the
-    names of a folder are shared with those of every like folder."""
-
-    audio_files: list[str] = field(default_factory=list)
-    folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    _names: list[str] = field(default_factory=list)
-    _folder: str = ""
-    _shared: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
-
-    def add_image(self, relative: str) -> None:
-        """Images come folder by folder, as the walk meets them."""
-        folder, _, name = relative.rpartition("/")
-        if folder != self._folder:
-            self.close()
-            self._folder = folder
-        self._names.append(name)
-
-    def close(self) -> None:
-        """No more images of the current folder; a folder met again (its files around its subfolders) goes on."""
-        if self._names:
-            names = (*self.folders.get(self._folder, ()), *self._names)
-            self.folders[self._folder] = self._shared.setdefault(names, names)
-            self._names = []
-
-
 def base_name(path: str) -> str:
     """File name without its media suffixes: `1234567456.mp4.mp3` is 1234567456."""
     return _SUFFIXES.sub("", PurePosixPath(path).name)
@@ -234,36 +207,49 @@ def _settle_the_lonely(
     lonely: Sequence[tuple[str, str]], audio_files: Mapping[str, list[str]], result: MatchedFiles
 ) -> None:
     """Where pairs lie a file without a partner is a loss and named; elsewhere it is just another file."""
+    _settle_images(lonely, result)
     used = {pair.audio for pair in result.pairs}
-    tops = [_tops(pair) for pair in result.pairs]
-    _settle_images(lonely, {top for top, _ in tops} - {()}, result)
-    of_audio = {top for _, top in tops}
+    tops = {_tops(pair)[1] for pair in result.pairs}
     for audio in sorted(each for group in audio_files.values() for each in group if each not in used):
-        if _is_below(str(PurePosixPath(audio).parent), of_audio):
+        if _is_below(str(PurePosixPath(audio).parent), tops):
             result.lonely_audio.append(audio)
         else:
             result.unused += _suffixes([audio])
 
 
-def _settle_images(lonely: Sequence[tuple[str, str]], tops: set[tuple[str, ...]], result: MatchedFiles) -> None:
-    """An image is named itself; a folder of images, where other clips have one, stands for all in it."""
-    own = [pair for pair in result.pairs if _is_in_own_folder(pair)]
-    homes = {_home(pair) for pair in result.pairs} - {_ROOT}
-    with_dumps = homes | {_home(pair) for pair in own}
-    with_pairs = homes | {str(PurePosixPath(pair.image).parent) for pair in result.pairs}
-    dumps = {_tops(pair)[0] for pair in own} - {()}
-    lost: set[str] = set()
-    for given, name in lonely:
-        folder = str(PurePosixPath(given))
-        if folder in with_pairs:
-            lost.add(str(PurePosixPath(folder, name)))
-        elif folder != _ROOT and (str(PurePosixPath(folder).parent) in with_dumps or _is_below(folder, dumps)):
-            lost.add(folder)
-        elif _is_below(folder, tops):
-            lost.add(str(PurePosixPath(folder, name)))
+def _settle_images(lonely: Sequence[tuple[str, str]], result: MatchedFiles) -> None:
+    places, lost = _PlacesOfPairs(result.pairs), set()
+    for folder, name in lonely:
+        if (loss := places.loss(str(PurePosixPath(folder)), name)) is not None:
+            lost.add(loss)
         else:
             result.unused += _suffixes([name])
     result.lonely_images += sorted(lost)
+
+
+class _PlacesOfPairs:
+    """Where the images of all pairs lie, which tells what an image without a sound is: a loss or just another file."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        in_own_folder = [pair for pair in pairs if _is_in_own_folder(pair)]
+        homes = {_home(pair) for pair in pairs} - {_ROOT}
+        self._with_images = homes | {str(PurePosixPath(pair.image).parent) for pair in pairs}
+        self._with_own_folders = homes | {_home(pair) for pair in in_own_folder}
+        self._tops = {_tops(pair)[0] for pair in pairs} - {()}
+        self._tops_of_own_folders = {_tops(pair)[0] for pair in in_own_folder} - {()}
+
+    def loss(self, folder: str, name: str) -> str | None:
+        """The image itself; its folder, where clips have folders of their own; None where no pair lies."""
+        image = str(PurePosixPath(folder, name))
+        if folder in self._with_images:
+            return image
+        if self._is_a_clips_own(folder):
+            return folder
+        return image if _is_below(folder, self._tops) else None
+
+    def _is_a_clips_own(self, folder: str) -> bool:
+        beside_others = str(PurePosixPath(folder).parent) in self._with_own_folders
+        return folder != _ROOT and (beside_others or _is_below(folder, self._tops_of_own_folders))
 
 
 def _tops(pair: Pair) -> tuple[tuple[str, ...], tuple[str, ...]]:

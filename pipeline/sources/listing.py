@@ -16,8 +16,9 @@ from pathlib import Path, PurePosixPath
 from manifests.errors import InputError
 from manifests.keys import parse_clip_name
 from manifests.readers.label_lists import SPLIT_WORDS
+from pipeline.sources.apart import Apart
 from pipeline.sources.archives import is_archive, is_compressed, list_members
-from pipeline.sources.frames_and_audio import AUDIO_SUFFIXES, IMAGE_SUFFIXES, Apart, Pair, base_name, pair_up
+from pipeline.sources.frames_and_audio import AUDIO_SUFFIXES, IMAGE_SUFFIXES, Pair, base_name, pair_up
 from pipeline.sources.walk import Refusal, Tree, readable, tree_of
 from pipeline.storage.remote import Place, StorageLost
 
