@@ -21,6 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.errors import InputError, WorkFailed
+from manifests.parquet import read_table
+from manifests.whole_files import publish_folder
 
 MODALITIES = ("image", "audio")
 KEYS, META = "keys.parquet", "meta.json"
@@ -42,7 +44,7 @@ def replaced_folder(target: Path) -> Iterator[Path]:
     lock = _claim(partial, target)
     try:
         yield partial
-        _swap(partial, target)
+        publish_folder(partial, target)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise WorkFailed(f"{target} cannot be written: {error.strerror}. Free some space, run again.") from error
@@ -79,15 +81,6 @@ def _claim(partial: Path, target: Path) -> int:
     for leftover in partial.iterdir():
         leftover.unlink()
     return lock
-
-
-def _swap(partial: Path, target: Path) -> None:
-    replaced = target.with_name(f".{target.name}.replaced")
-    shutil.rmtree(replaced, ignore_errors=True)
-    if target.exists():
-        os.rename(target, replaced)
-    os.rename(partial, target)
-    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def write_array(path: Path, shape: tuple[int, int], dtype: np.dtype, blocks: Iterable[np.ndarray]) -> None:
@@ -153,8 +146,7 @@ def require(meta: Mapping[str, object], names: Iterable[str], folder: Path, made
 def read_keys(folder: Path, made_by: str) -> pa.Table:
     """Read keys.parquet; InputError when it is missing, damaged or repeats a key."""
     try:
-        # no reader threads, see pipeline.storage.files.read_table
-        table = pq.read_table(folder / KEYS, schema=KEYS_SCHEMA, use_threads=False, pre_buffer=False)
+        table = read_table(folder / KEYS, KEYS_SCHEMA)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{folder / KEYS} cannot be read: {error}. Run `{made_by}` again.") from error
     if (repeated := repeated_key(table)) is not None:

@@ -104,13 +104,13 @@ def _tally(names: Iterable[str]) -> str:
 def inspect_unfinished(out: Place) -> None:
     """How far an interrupted ingest came."""
     options, roots = load_head(out / PLAN)
-    with (out / PLAN / "clips.parquet").open("rb") as handle, pq.ParquetFile(handle) as plan:
-        shards, clips = plan.num_row_groups, plan.metadata.num_rows
+    with (out / PLAN / "clips.parquet").open("rb") as handle:
+        plan = pq.read_metadata(handle)
     summary(
         f"unfinished shard folder {out}: the command that began it continues it",
         {
-            "shards": f"{len(list((out / DONE).glob('*.json')))} of {shards} done",
-            "clips": clips,
+            "shards": f"{len(list((out / DONE).glob('*.json')))} of {plan.num_row_groups} done",
+            "clips": plan.num_rows,
             "sources": ", ".join(readable(str(root)) for root in roots),
             **{name: value for name, value in options.stored().items() if name != "schema_version"},
         },

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from manifests.annotations import TestSet
 from manifests.catalogue import read_clips
 from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.parquet import read_table
 from manifests.readers.extended import ExtendedSet
 from manifests.truth import Truth, read_truth
+from manifests.whole_files import whole_file
 from pipeline.shards.store import ShardStore
 from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
 from training.data.stream import EvaluationPair
@@ -128,7 +129,7 @@ def _finished(run: LoadedRun, part: Truth, protocol: str, lists: dict[str, dict[
         return None
     facts = json.loads(path.read_text())
     same = all(facts["lists"].get(name, {}).get("sha256") == given["sha256"] for name, given in lists.items())
-    return Result(pq.read_table(path.with_suffix(".parquet")), facts) if same else None
+    return Result(read_table(path.with_suffix(".parquet")), facts) if same else None
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,5 @@ def save_maps(path: Path, predictions: Predictions, test_set: TestSet) -> None:
     arrays["boxes"] = np.array([box for _, box in boxes], np.float64).reshape(-1, 4)
     if predictions.object_maps is not None:
         arrays["object_maps"] = predictions.object_maps
-    partial = path.with_name(f".{path.name}.part")
-    with partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-    partial.replace(path)
+    with whole_file(path) as handle:
+        np.savez_compressed(handle, **arrays)

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from index.encoders.weight_file import Layout, fitted, read_renamed
 from manifests.errors import InputError
+from manifests.whole_files import write_text
 from training.config import RunConfig, load_config
-from training.runs import DONE, FACTS, WEIGHTS, build_empty, prepare, run_folder, write_text, write_weights
+from training.runs import DONE, FACTS, WEIGHTS, build_empty, prepare, run_folder, write_weights
 
 FRONT_END = "log-power-16000-512-238-v1"  # scipy spectrogram, 512 samples, hop 238, at 16 kHz: the LVS family's code
 ADVICE = "Name its release by --from, or its architecture, for example encoders.image.width=64."

@@ -19,6 +19,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2 as transforms
 
 from manifests.errors import InputError
+from manifests.whole_files import whole_path
 from pipeline.console import progress
 from training.config import Encoder
 from training.data.views import IMAGENET_MEAN, IMAGENET_STD
@@ -72,10 +73,9 @@ def pretrain(images: Path, out: Path, options: Options) -> dict[str, float]:
     shape = {"blocks": options.encoder.blocks, "width": options.encoder.width}
     metadata = {**shape, "labels": labels, "accuracy": accuracy, "pictures": len(train)}
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.part")
     tensors = {name: value.contiguous().cpu() for name, value in model.torchvision_state().items()}
-    save_file(tensors, partial, metadata={name: json.dumps(value) for name, value in metadata.items()})
-    partial.replace(out)
+    with whole_path(out) as hidden:
+        save_file(tensors, hidden, metadata={name: json.dumps(value) for name, value in metadata.items()})
     return {"loss": loss, "held_out_accuracy": accuracy, "pictures": len(train), "labels": len(labels)}
 
 

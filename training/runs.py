@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from manifests.errors import InputError
+from manifests.whole_files import whole_path, write_text
 from training.config import RunConfig, load_config
 from training.methods import method_config, method_module
 from training.methods.contract import BaseMethod
@@ -66,13 +67,6 @@ def _commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or nothing: to a temporary name in the same folder, then renamed."""
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 @dataclass(frozen=True)
@@ -131,9 +125,8 @@ def write_weights(path: Path, method: nn.Module) -> None:
     """Every tensor of a method as one safetensors file, whole or not at all."""
     from safetensors.torch import save_file
 
-    partial = path.with_name(f".{path.name}.part")
-    save_file({name: value.contiguous().cpu() for name, value in method.state_dict().items()}, partial)
-    partial.replace(path)
+    with whole_path(path) as hidden:
+        save_file({name: value.contiguous().cpu() for name, value in method.state_dict().items()}, hidden)
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:

@@ -8,10 +8,10 @@ from typing import Any
 from manifests.catalogue import read_clips
 from manifests.errors import InputError
 from manifests.truth import read_truth
+from manifests.whole_files import write_text
 from training.evaluation.pair_scoring import EMBEDDINGS, ONSCREEN, RETRIEVAL, RETRIEVAL_MAX, score_embeddings
 from training.evaluation.raw_maps import load_arrays
 from training.evaluation.tasks import check_protocol, document, raw_maps, score
-from training.runs import write_text
 
 
 def score_file(

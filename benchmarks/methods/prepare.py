@@ -9,9 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from benchmarks.methods.plan import Plan
+from manifests.parquet import read_table
 
 BIN = Path(sys.prefix) / "bin"
 
@@ -37,7 +36,7 @@ def flags(options: dict[str, object]) -> list[str]:
 
 
 def _write_lists(plan: Plan) -> None:
-    rows = pq.read_table("synth/truth.parquet", use_threads=False).to_pylist()
+    rows = read_table(Path("synth/truth.parquet")).to_pylist()
     clips = {row["key"]: row for row in rows}
     heard = set(sorted({row["label"] for row in clips.values()})[: plan.heard_classes])
     seen: dict[str, list[list[float]]] = {}

@@ -4,14 +4,15 @@
 form and read back unchanged.
 """
 
-import os
-import tempfile
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manifests import parquet
 from manifests.annotations import Annotation, TestSet, make_test_set, read_box
 from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.whole_files import whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,7 +27,7 @@ def schema() -> "pa.Schema":
 
 
 def write_table(test_set: TestSet, path: Path | str) -> None:
-    """Write a test set as one parquet file, under a temporary name first."""
+    """Write a test set as one parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -34,20 +35,17 @@ def write_table(test_set: TestSet, path: Path | str) -> None:
         {"key": each.key, "label": each.label, "boxes": [list(box) for box in each.boxes], "consensus": each.consensus}
         for each in test_set.annotations
     ]
-    path = Path(path)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema()), temporary)
-    os.replace(temporary.name, path)
+    with whole_file(Path(path)) as handle:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema()), handle)
 
 
 def read_table(path: Path | str, name: str | None = None) -> TestSet:
     """Read an annotation table; `name` defaults to the file's stem, a missing consensus column means 1."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     content = read_content(path)
     try:
-        table = pq.read_table(pa.BufferReader(content.content))
+        table = parquet.read_table(io.BytesIO(content.content))
     except pa.ArrowInvalid as error:
         raise InputError(f"{path} is not a parquet file ({error}). Write it with key, label and boxes.") from error
     absent = {"key", "label", "boxes"} - set(table.column_names)

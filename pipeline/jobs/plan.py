@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.errors import InputError
+from manifests.parquet import read_row_group
 from pipeline.jobs.options import IngestOptions
 from pipeline.sources.listing import Clip, Refusal
 from pipeline.storage.files import read_table, replacing, write_whole
@@ -127,8 +128,8 @@ def load_head(folder: Place) -> tuple[IngestOptions, tuple[Place, ...]]:
 
 def load_shard(folder: Place, shard: int) -> list[Clip]:
     """One shard's clips of a saved plan."""
-    with (folder / "clips.parquet").open("rb") as handle, pq.ParquetFile(handle) as file:
-        return [_clip(row) for row in file.read_row_group(shard).to_pylist()]
+    with (folder / "clips.parquet").open("rb") as handle:
+        return [_clip(row) for row in read_row_group(handle, shard).to_pylist()]
 
 
 def check_same(plan: Plan, folder: Place, out: Place) -> None:

@@ -208,10 +208,10 @@ class ShardJob:
         write_whole(marker, json.dumps(facts, indent=1, sort_keys=True).encode())
 
     def _write_rows(self, path: Place, rows: list[dict[str, object]], schema: pa.Schema) -> None:
-        content = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(rows, schema), content)
-        write_whole(path, content.getvalue())
-        self.files[f"{DONE}/{path.name}"] = len(content.getvalue())
+        buffer = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows, schema), buffer)
+        write_whole(path, buffer.getvalue())
+        self.files[f"{DONE}/{path.name}"] = len(buffer.getvalue())
 
 
 def _identity(clip: Clip) -> dict[str, object]:

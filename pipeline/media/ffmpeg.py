@@ -19,6 +19,7 @@ import ffmpeg
 import numpy as np
 
 from manifests.errors import InputError
+from manifests.whole_files import whole_path
 from pipeline.storage.failures import MachineFailed
 
 GLOBAL_OPTIONS = ("-nostdin", "-hide_banner", "-filter_threads", "1", "-filter_complex_threads", "1")
@@ -123,16 +124,14 @@ def encode_video(
     """
     _check_frames(frames)
     path = Path(path)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".encode-") as scratch:
-        partial = Path(scratch) / "clip.mp4"
+    with whole_path(path) as hidden, tempfile.TemporaryDirectory(prefix="encode-") as scratch:
         streams = [_raw_video_input(frames, fps)]
         options: dict[str, object] = {"c:v": "libx264", "preset": preset, "crf": crf, "g": gop, "pix_fmt": "yuv420p"}
         if waveform is not None:
             streams.append(_raw_audio_input(Path(scratch) / "sound.f32", waveform, sample_rate))
             options |= {"c:a": "aac", "b:a": audio_bitrate, "aac_pns": 0}
-        graph = ffmpeg.output(*streams, f"file:{partial}", format="mp4", threads=1, **options, **_BIT_EXACT)
+        graph = ffmpeg.output(*streams, f"file:{hidden}", format="mp4", threads=1, **options, **_BIT_EXACT)
         run(graph, input=np.ascontiguousarray(frames).data, timeout=timeout)
-        os.replace(partial, path)
 
 
 _BIT_EXACT = {"fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact", "map_metadata": -1}

@@ -87,8 +87,8 @@ class _Videos:
         for path in paths:
             self._places[join_key(PurePosixPath(path).stem)].add(_place(str(PurePosixPath(path).parent)))
 
-    def replace(self, path: str) -> bool:
-        """Whether the image or sound (or folder of images) is that of a video."""
+    def hold(self, path: str) -> bool:
+        """Whether the image or sound (or folder of images) is that of one of them."""
         places = self._places.get(join_key(path))
         if not places:
             return False
@@ -110,7 +110,7 @@ def pair_up(audio_files: Sequence[str], images: Mapping[str, Sequence[str]], vid
     by_key: dict[str, list[str]] = defaultdict(list)
     of_videos: dict[str, list[str]] = defaultdict(list)
     for audio in audio_files:
-        (of_videos if there.replace(audio) else by_key)[join_key(audio)].append(audio)
+        (of_videos if there.hold(audio) else by_key)[join_key(audio)].append(audio)
     result = MatchedFiles()
     lonely: list[tuple[str, str]] = []
     for folder in sorted(images):
@@ -129,8 +129,8 @@ def pair_up(audio_files: Sequence[str], images: Mapping[str, Sequence[str]], vid
 
 
 def _not_of_videos(folder: str, names: Sequence[str], videos: _Videos, result: MatchedFiles) -> list[str]:
-    whole = videos.replace(folder)
-    rest = [name for name in names if not whole and not videos.replace(str(PurePosixPath(folder, name)))]
+    whole = videos.hold(folder)
+    rest = [name for name in names if not whole and not videos.hold(str(PurePosixPath(folder, name)))]
     result.unused += _suffixes(names) - _suffixes(rest)
     return rest
 

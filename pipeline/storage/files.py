@@ -1,21 +1,15 @@
-"""Writing files so that a reader sees either nothing or the whole file: a hidden temporary name, fsync, rename.
+"""Whole files here or on object storage, where an object is whole by nature: it is written here and sent at the end."""
 
-On object storage an object is that by nature: it is written locally and sent when it is whole.
-"""
-
-import os
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from manifests import parquet, whole_files
 from pipeline.storage.remote import Place, RemotePath
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-TEMPORARY_SUFFIX = ".tmp"
 
 
 @contextmanager
@@ -27,15 +21,8 @@ def replacing(path: Place) -> Iterator[BinaryIO]:
             local.flush()
             path.upload(local.name)
         return
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
-    try:
-        with open(temporary, "wb") as handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_files.whole_file(path) as handle:
+        yield handle
 
 
 def write_whole(path: Place, content: bytes) -> None:
@@ -46,16 +33,11 @@ def write_whole(path: Place, content: bytes) -> None:
 
 def read_table(path: Place, schema: "pa.Schema | None" = None) -> "pa.Table":
     """A parquet file, here or on object storage."""
-    import pyarrow.parquet as pq
-
     with path.open("rb") as handle:
-        # no reader threads: a command that ends right after reading would abort in arrow's shutdown now and then
-        return pq.read_table(handle, schema=schema, use_threads=False, pre_buffer=False)
+        return parquet.read_table(handle, schema)
 
 
 def remove_leftovers(folder: Place) -> None:
     """Delete what killed writers left behind in `folder`; in object storage they leave nothing."""
-    if isinstance(folder, RemotePath):
-        return
-    for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
-        path.unlink(missing_ok=True)
+    if not isinstance(folder, RemotePath):
+        whole_files.remove_leftovers(folder)

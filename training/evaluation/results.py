@@ -5,8 +5,6 @@ was expected, scored and missing, the scores with their 95 % intervals, and floo
 """
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from manifests.whole_files import whole_file, write_text
 from training.evaluation.bootstrap import interval95
 from training.evaluation.localization import by_number_of_objects, by_size, summary
 from training.evaluation.protocols import Protocol
@@ -50,10 +49,9 @@ class Result:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         stem = f"{self.summary['test_set']}.{self.summary['protocol']['name']}"
-        sink = pa.BufferOutputStream()
-        pq.write_table(self.table, sink)
-        _replace(folder / f"{stem}.parquet", sink.getvalue().to_pybytes())
-        _replace(folder / f"{stem}.json", json.dumps(self.summary, indent=1, allow_nan=False).encode())
+        with whole_file(folder / f"{stem}.parquet") as handle:
+            pq.write_table(self.table, handle)
+        write_text(folder / f"{stem}.json", json.dumps(self.summary, indent=1, allow_nan=False))
         return folder / f"{stem}.json"
 
 
@@ -96,10 +94,3 @@ def count_flags(columns: Columns) -> dict[str, int]:
     """How many rows carry each flag."""
     every = [flag for flags in columns.flags for flag in flags]
     return {flag: every.count(flag) for flag in sorted(set(every))}
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write under a temporary name in the same folder, then rename: a reader never sees half a file."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
-        temporary.write(content)
-    os.replace(temporary.name, path)

@@ -12,6 +12,7 @@ from pathlib import Path
 from manifests.annotations import TestSet
 from manifests.errors import InputError
 from manifests.truth import Truth, read_truth
+from manifests.whole_files import write_text
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig, Validation
 from training.data.evaluation_pairs import found_pairings
@@ -21,7 +22,7 @@ from training.evaluation.tasks import score
 from training.leakage import TestLists
 from training.methods.contract import BaseMethod
 from training.predict import predict
-from training.runs import BEST_WEIGHTS, LoadedRun, write_text, write_weights
+from training.runs import BEST_WEIGHTS, LoadedRun, write_weights
 
 HISTORY = "validation.json"
 

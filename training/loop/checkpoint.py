@@ -12,6 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from manifests.errors import InputError
+from manifests.whole_files import whole_file
 
 FORMAT = 1
 
@@ -25,8 +26,7 @@ class Progress:
 
 
 def save_checkpoint(path: Path, method: nn.Module, optimiser: Optimizer, progress: Progress) -> None:
-    """Write `path` through a temporary name, so that a kill leaves the previous checkpoint intact."""
-    partial = path.with_name(f".{path.name}.part")
+    """Write `path` whole, so that a kill leaves the previous checkpoint intact."""
     content = {
         "format": FORMAT,
         "step": progress.step,
@@ -34,8 +34,8 @@ def save_checkpoint(path: Path, method: nn.Module, optimiser: Optimizer, progres
         "method": method.state_dict(),
         "optimizer": optimiser.state_dict(),
     }
-    torch.save(content, partial)
-    partial.replace(path)
+    with whole_file(path) as handle:
+        torch.save(content, handle)
 
 
 def load_checkpoint(path: Path, method: nn.Module, optimiser: Optimizer) -> Progress:

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
+from manifests.whole_files import write_text
 from training.loop.checkpoint import Progress
-from training.runs import write_text
 
 
 class MetricsLog:

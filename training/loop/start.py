@@ -11,6 +11,7 @@ import torch
 from index.neighbours import Neighbours
 from manifests.errors import InputError
 from manifests.splits import IdList, coverage
+from manifests.whole_files import remove_leftovers, write_text
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig
 from training.data.order import Streams
@@ -29,7 +30,7 @@ from training.leakage import (
 )
 from training.loop.best import BestKeeper
 from training.loop.trainer import Trainer, check_replicas
-from training.runs import DONE, FACTS, build_method, prepare, run_folder, write_text
+from training.runs import DONE, FACTS, build_method, prepare, run_folder
 
 
 def start(config: RunConfig, runs: Path, device: str = "auto") -> tuple[Path, bool]:
@@ -52,6 +53,8 @@ def start(config: RunConfig, runs: Path, device: str = "auto") -> tuple[Path, bo
                 "steps_per_epoch": trainer.stream.steps,
             }
             _same_data(folder / FACTS, facts)
+            for place in (folder, folder / "checkpoints"):
+                remove_leftovers(place)
             prepare(folder, config)
             write_text(folder / FACTS, json.dumps(facts, indent=1))
             write_text(folder / OVERLAPS, json.dumps(overlaps, indent=1))

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from manifests.errors import InputError
+from manifests.whole_files import write_text
 from pipeline.console import progress
 from pipeline.media.decode import fill_span
 from pipeline.media.front_ends import FRONT_ENDS, FrontEnd, spectrogram
@@ -25,7 +26,7 @@ from pipeline.shards.record import Rejected
 from training.data.views import normalise_audio, normalise_image, squashed
 from training.overlay.colours import heat_palette
 from training.overlay.video import CONTAINERS, Written, draw_over, frames_at
-from training.runs import LoadedRun, load_run, write_text
+from training.runs import LoadedRun, load_run
 
 BATCH = 16
 SEEN_SHORT_SIDE = 256  # what ingest keeps of a frame, and what training saw

@@ -4,7 +4,6 @@ Used by `localize`. Frames keep the times at which the source shows them; sound 
 the container takes their codec, and become AAC where it does not. Decoding, encoding and muxing run in process (PyAV).
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from av.stream import Disposition
 from PIL import Image
 
 from manifests.errors import InputError, WorkFailed
+from manifests.whole_files import whole_path
 from pipeline.media.image import upright
 
 CONTAINERS = (".mp4", ".mov", ".mkv")
@@ -111,17 +111,12 @@ def draw_over(path: Path, out: Path, draw: Callable[[float, np.ndarray], Image.I
 
     The file appears under its name when it is complete. Raises WorkFailed when it cannot be written.
     """
-    partial = out.with_name(f".{out.stem}.{os.getpid()}{out.suffix}")
     size = _even(Image.fromarray(next(frames_at(path, [0.0], SHORT_SIDE)))).size
     try:
-        with opened(path) as source, av.open(str(partial.absolute()), "w") as result:
-            written = _Writer(source, result, size, draw).run()
-        os.replace(partial, out)
+        with whole_path(out) as hidden, opened(path) as source, av.open(str(hidden.absolute()), "w") as result:
+            return _Writer(source, result, size, draw).run()
     except (av.FFmpegError, OSError) as error:
         raise WorkFailed(f"{out} cannot be written: {error}. Free space or choose another place with --out.") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return written
 
 
 class _Writer:

@@ -62,16 +62,16 @@ def spectrogram_uri(spectrogram: np.ndarray) -> str:
 
 def audio_uri(waveform: np.ndarray, sample_rate: int) -> str:
     """A mono waveform (T,) in [-1, 1] as a 16-bit WAV file."""
-    content = io.BytesIO()
-    with wave.open(content, "wb") as file:
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(sample_rate)
         file.writeframes(np.round(np.clip(waveform, -1.0, 1.0) * 32767).astype("<i2").tobytes())
-    return f"data:audio/wav;base64,{b64encode(content.getvalue()).decode()}"
+    return f"data:audio/wav;base64,{b64encode(buffer.getvalue()).decode()}"
 
 
 def _uri(image: Image.Image, kind: str, **options: object) -> str:
-    content = io.BytesIO()
-    image.save(content, format=kind, **options)
-    return f"data:image/{kind.lower()};base64,{b64encode(content.getvalue()).decode()}"
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind, **options)
+    return f"data:image/{kind.lower()};base64,{b64encode(buffer.getvalue()).decode()}"

@@ -1,15 +1,12 @@
-"""From run folders to `index.html`: gathers the parts and fills the templates.
+"""From run folders to `index.html`: gathers the parts and fills the templates."""
 
-The page is written to a temporary name in its folder and renamed, so a reader never opens half a page.
-"""
-
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from manifests.errors import InputError
+from manifests.whole_files import write_text
 from training.overlay.colours import heat_palette
 from training.report import curves
 from training.report.comparison import TITLES, comparisons
@@ -122,11 +119,9 @@ def _facts(run: Run, title: str) -> Facts:
 
 def _write(page: str, out: Path) -> Path:
     target = out / "index.html"
-    partial = out / f".index.html.{os.getpid()}"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        partial.write_text(page, encoding="utf-8")
-        os.replace(partial, target)
     except OSError as error:
         raise InputError(f"the report cannot be written to {out} ({error}). Give another folder to --out.") from error
+    write_text(target, page)
     return target

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 
 from manifests.errors import InputError
+from manifests.parquet import read_table
 
 AUDIO_VISUAL, OBJECT_PRIOR, COMBINED = "audio_visual", "object_prior", "combined"
 MAPS = (AUDIO_VISUAL, OBJECT_PRIOR, COMBINED)
@@ -65,7 +65,7 @@ class Evaluation:
         """One row per sample and map: key, map, iou, confidence, area, boxes, label, flags."""
         path = self.path.with_suffix(".parquet")
         try:
-            return pq.read_table(path)
+            return read_table(path)
         except (OSError, pa.ArrowInvalid) as error:
             raise InputError(
                 f"{path} cannot be read ({error}); it belongs to {self.path.name}. Evaluate the run again."

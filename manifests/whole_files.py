@@ -1,0 +1,139 @@
+"""Writing files so that a reader sees nothing or the whole file. Every writer of this project comes through here.
+
+A file is written under a hidden name that names its process, brought to the disk, and renamed; the folder is brought to
+the disk as well, so that what is written after it was not there before it. Whatever goes wrong, the file that was there
+stays, and the hidden one goes. Only a killed process leaves one behind, for `remove_leftovers`.
+"""
+
+import errno
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from manifests.errors import InputError, WorkFailed
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NOT_SYNCED = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}  # folders of some network file systems
+LONGEST_NAME = 100  # bytes of the file's own name in the hidden one; a file system takes 255 in all
+LEFTOVERS = ".*.tmp*"
+_QUOTED = re.compile(r"\(os error (\d+)\)")  # how safetensors tells what the system said
+
+
+@contextmanager
+def whole_path(target: Path) -> Iterator[Path]:
+    """A path to write to, for libraries that open files themselves; it becomes `target` when the block ends well.
+
+    It has the suffix of `target`, and is an empty file already. InputError when `target` lies where nothing can be
+    written, WorkFailed when the disk is full.
+    """
+    hidden = _hidden(target)
+    try:
+        with _told(target):
+            yield hidden
+            _sync(hidden)
+            os.replace(hidden, target)
+            _sync_folder(target.parent)
+    finally:
+        with suppress(OSError):
+            hidden.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[BinaryIO]:
+    """A binary handle whose content appears under `target` when the block ends well. Raises as `whole_path`."""
+    with whole_path(target) as hidden, open(hidden, "wb") as handle:
+        yield handle
+
+
+def write_bytes(target: Path, content: bytes) -> None:
+    """Write a file in one piece. Raises as `whole_path`."""
+    with whole_file(target) as handle:
+        handle.write(content)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a file in one piece, as UTF-8. Raises as `whole_path`."""
+    write_bytes(target, text.encode())
+
+
+def publish_folder(filled: Path, target: Path) -> None:
+    """Rename a folder that was filled beside `target`, in place of an older one."""
+    replaced = target.with_name(f".{target.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    for path in filled.iterdir():
+        _sync(path)
+    if target.exists():
+        os.rename(target, replaced)
+    os.rename(filled, target)
+    _sync_folder(target.parent)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what killed writers left behind in `folder`. Only for a folder in which nobody else writes now."""
+    for path in folder.glob(LEFTOVERS):
+        path.unlink(missing_ok=True)
+
+
+def _hidden(target: Path) -> Path:
+    """A new, empty file beside `target`."""
+    own = os.fsdecode(os.fsencode(target.name)[:LONGEST_NAME])
+    hidden = target.with_name(f".{own}.{os.getpid()}-{uuid.uuid4().hex}.tmp{target.suffix[:LONGEST_NAME]}")
+    try:
+        hidden.touch(exist_ok=False)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise _full(target, error.errno) from error
+        raise InputError(
+            f"{target} cannot be written: {error.strerror}. Name a place in a folder that exists and can be written."
+        ) from error
+    return hidden
+
+
+@contextmanager
+def _told(target: Path) -> Iterator[None]:
+    """A full disk, as a sentence; every other error as it is."""
+    try:
+        yield
+    except (InputError, WorkFailed):
+        raise
+    except Exception as error:
+        if (code := _system_error(error)) in NO_ROOM:
+            raise _full(target, code) from error
+        raise
+
+
+def _full(target: Path, code: int) -> WorkFailed:
+    return WorkFailed(f"{target} cannot be written: {os.strerror(code)}. To go on, free space and repeat the command.")
+
+
+def _system_error(error: BaseException | None) -> int:
+    """The number of the system's error behind this one: torch raises another in its place, safetensors quotes it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno:
+            return error.errno
+        if quoted := _QUOTED.search(str(error)):
+            return int(quoted[1])
+        error = error.__cause__ or error.__context__
+    return 0
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NOT_SYNCED:
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,123 @@
+"""One helper renames files into place and one reads Parquet: no module of the packages does either by itself."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("manifests", "pipeline", "index", "training")
+HELPERS = {"manifests/whole_files.py", "manifests/parquet.py"}
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+RENAMING = {"os.replace", "os.rename", "os.renames", "shutil.move", "shutil.copyfile", "os.link"}
+READING_PARQUET = {"read_table", "ParquetFile", "ParquetDataset", "read_parquet", "read_pandas", "dataset"}
+SAVING = {"np.save", "np.savez", "np.savez_compressed", "torch.save", "save_file", "pq.write_table", "pq.ParquetWriter"}
+WRITING_MODES = ("w", "x", "a", "+")
+OPENERS = ("", "io", "av", "tarfile", "gzip", "wave")  # whose `open` takes the file first, then the mode
+GIVEN = {"handle", "hidden", "buffer"}  # by a helper, or in memory
+# Files that need not appear whole, and why.
+ALLOWED = {
+    ("index/arrays.py", "write_array"): "a folder that is published when all of it is there",
+    ("index/arrays.py", "write_keys_and_meta"): "a folder that is published when all of it is there",
+    ("pipeline/ingest.py", "_locked"): "a lock",
+    ("pipeline/jobs/attempt_log.py", "__init__"): "a journal, appended to",
+    ("pipeline/jobs/attempt_log.py", "add"): "a journal on object storage",
+    ("pipeline/media/ffmpeg.py", "_raw_audio_input"): "scratch of one call",
+    ("pipeline/media/ffmpeg_decoder.py", "decode_clip_ffmpeg"): "scratch of one call",
+    ("training/loop/metrics_log.py", "__init__"): "a log, appended to",
+}
+
+
+def bypasses(source: str) -> list[tuple[str, str]]:
+    """(function, call as written) of all that renames a file, writes one under its own name, or reads Parquet."""
+    found = []
+
+    def visit(node: ast.AST, function: str) -> None:
+        if isinstance(node, ast.FunctionDef):
+            function = node.name
+        if isinstance(node, ast.Call) and _is_bypass(node):
+            found.append((function, ast.unparse(node)))
+        for child in ast.iter_child_nodes(node):
+            visit(child, function)
+
+    visit(ast.parse(source), "")
+    return found
+
+
+def _is_bypass(node: ast.Call) -> bool:
+    owner, _, method = ast.unparse(node.func).rpartition(".")
+    name = f"{owner}.{method}"
+    if name in RENAMING or (owner in ("pq", "pyarrow.parquet", "ds", "pd") and method in READING_PARQUET):
+        return True
+    if name in SAVING or method in SAVING:
+        return not any(isinstance(value, ast.Name) and value.id in GIVEN for value in node.args)
+    if method == "open":
+        return _writes(node, 1 if owner in OPENERS else 0)
+    if owner and method in ("rename", "replace"):  # of a path: str.replace takes two, dataclasses' names its fields
+        return len(node.args) == 1 and not node.keywords
+    return bool(owner) and owner != "whole_files" and method in ("write_text", "write_bytes")
+
+
+def _writes(node: ast.Call, position: int) -> bool:
+    """Whether an `open` is one for writing; into what a helper gave, or into memory, it is none."""
+    names = {each.id for value in node.args[:1] for each in ast.walk(value) if isinstance(each, ast.Name)}
+    if position and names & GIVEN:
+        return False
+    given = [*node.args[position : position + 1], *(each.value for each in node.keywords if each.arg == "mode")]
+    modes = [value.value for value in given if isinstance(value, ast.Constant) and isinstance(value.value, str)]
+    return any(mode[:1] in WRITING_MODES or "+" in mode for mode in modes)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_writer_and_reader_uses_the_helpers(path: Path) -> None:
+    name = str(path.relative_to(ROOT))
+    found = [] if name in HELPERS else bypasses(path.read_text())
+    assert [call for function, call in found if (name, function) not in ALLOWED] == []
+
+
+def test_what_is_allowed_is_still_there() -> None:
+    found = {(str(path.relative_to(ROOT)), function) for path in FILES for function, _ in bypasses(path.read_text())}
+    assert ALLOWED.keys() - found == set()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "os.replace(partial, path)",
+        "os.rename(partial, path)",
+        "partial.replace(path)",
+        "path.with_name('x').rename(path)",
+        "shutil.move(partial, path)",
+        "path.write_text('x')",
+        "(folder / 'x').write_bytes(b'x')",
+        "open(path, 'w')",
+        "open(path, mode='wb')",
+        "path.open('wb')",
+        "torch.save(content, path)",
+        "save_file(tensors, out)",
+        "np.savez(path, maps=maps)",
+        "pq.write_table(table, path)",
+        "pq.read_table(path)",
+        "pq.ParquetFile(path)",
+    ],
+)
+def test_the_check_sees(call: str) -> None:
+    assert len(bypasses(call)) == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "text.replace('a', 'b')",
+        "dataclasses.replace(record, name=1)",
+        "replace(record, name=1)",
+        "open(path, 'rb')",
+        "path.open()",
+        "torch.save(content, handle)",
+        "write_text(path, 'x')",
+        "whole_files.write_bytes(path, b'x')",
+        "pq.write_table(table, handle)",
+    ],
+)
+def test_the_check_lets_pass(call: str) -> None:
+    assert bypasses(call) == []
