@@ -1,0 +1,206 @@
+"""Every command of README and docs is one that exists, and runs as written on a small stand-in of what it names.
+
+`tests/docs/conftest.py` lays the stand-ins out. A block whose commands cannot run here says why in a comment before
+it, `<!-- not run: REASON -->`, and only the few reasons below are taken. Its commands must exist all the same.
+"""
+
+import importlib
+import importlib.util
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import typer
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
+REASONS = {"takes minutes", "needs Docker", "needs pretrained weights", "needs a released file"}
+COMMANDS = ("pipeline", "index", "training")
+INLINE = re.compile(r"`((?:pipeline|index|training) [^`]+)`")
+MODULE = re.compile(r"python -m (benchmarks[.\w]+)")
+LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
+
+
+@pytest.fixture(params=PAGES, ids=NAMES)
+def page(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+def calls(words: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """The call of one of the three commands that a line holds, also behind torchrun, docker or a path."""
+    for number, word in enumerate(words):
+        if word.rpartition("/")[2] in COMMANDS:
+            yield word.rpartition("/")[2], [other for other in words[number + 1 :] if other != "&"]
+            return
+
+
+def check_call(name: str, arguments: list[str], *, complete: bool) -> None:
+    """The subcommand and its options exist and take such values; with `complete` nothing that is needed is missing."""
+    command = typer.main.get_command(importlib.import_module(f"{name}.cli").app)
+    context = typer.Context(command, info_name=name)
+    chosen, found, rest = command.resolve_command(context, list(arguments))
+    assert found is not None
+    found.make_context(chosen, rest, parent=context, resilient_parsing=not complete)
+
+
+def in_words(text: str) -> list[str] | None:
+    """A phrase between backticks as words; None where it is no whole command, like `training methods NAME` is."""
+    return None if re.search(r"[|<>]|\.\.\.", text) else shlex.split(text)
+
+
+def test_every_fenced_block_says_what_it_is(page: Path, blocks: Callable) -> None:
+    fences = page.read_text().count("\n```")
+    found = blocks(page)
+    assert fences == 2 * len(found)
+    assert {block.language for block in found} <= {"sh", "text", "python", "yaml"}
+
+
+def test_commands_are_left_out_for_few_reasons_only(page: Path, blocks: Callable) -> None:
+    found = blocks(page)
+    assert {block.reason for block in found} - {None} <= REASONS
+    assert page.read_text().count("<!-- not run") == sum(block.reason is not None for block in found)
+
+
+def test_every_fenced_command_exists(page: Path, blocks: Callable) -> None:
+    for block in blocks(page):
+        for words in block.commands if block.language == "sh" else []:
+            for name, arguments in calls(words):
+                check_call(name, arguments, complete=True)
+
+
+def test_every_command_named_in_a_sentence_exists(page: Path) -> None:
+    for text in INLINE.findall(page.read_text()):
+        words = in_words(text)
+        if words and words[1].islower():  # `training run CONFIG`, not `pipeline NAME`
+            check_call(words[0], words[1:], complete=False)
+
+
+def test_an_option_that_is_gone_is_found() -> None:
+    check_call("index", ["build-knn", "--k", "1000"], complete=True)
+    for wrong, complaint in (
+        (["build-knn", "--neighbours", "3"], "No such option"),
+        (["build-knn", "--k", "many"], "valid integer"),
+        (["random-knn", "--k", "0"], "greater than"),
+        (["knn"], "No such command"),
+    ):
+        with pytest.raises(Exception, match=complaint):
+            check_call("index", wrong, complete=True)
+    with pytest.raises(Exception, match="(?i)missing"):
+        check_call("training", ["embed", "--out", "somewhere"], complete=True)
+
+
+def test_the_commands_of_make_exist() -> None:
+    said = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    found = [call for line in said.replace("\\\n", " ").splitlines() for call in calls(shlex.split(line))]
+    assert [name for name, _ in found].count("training") == 7
+    for name, arguments in found:
+        check_call(name, arguments, complete=True)
+
+
+def test_what_takes_minutes_is_a_target_of_make(page: Path, blocks: Callable) -> None:
+    for block in blocks(page):
+        for words in block.commands if block.reason == "takes minutes" else []:
+            if words[0] == "make":
+                subprocess.run([words[0], "-n", *words[1:]], cwd=ROOT, capture_output=True, check=True)
+
+
+def test_links_and_modules_lead_somewhere(page: Path) -> None:
+    text = page.read_text()
+    for target in LINK.findall(text):
+        assert urlsplit(target).scheme or (page.parent / target).exists(), target
+    for module in MODULE.findall(text):
+        assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
+
+
+def run_page(desk, page: str, blocks: Callable) -> dict[str, str]:
+    """What each block of a page printed, by its text."""
+    wanted = [block for block in blocks(ROOT / page) if block.language == "sh" and block.reason is None]
+    assert wanted
+    return {block.text: desk.run(block.text) for block in wanted}
+
+
+@pytest.mark.timeout(900)  # 20 s on two idle cores
+def test_readme_runs_as_written(lay_out: Callable, blocks: Callable) -> None:
+    desk = lay_out(1030)
+    (said,) = run_page(desk, "README.md", blocks).values()
+    assert "12 of 12 clips scored" in said
+    assert pq.read_metadata(desk.folder / "shards" / "manifest.parquet").num_rows == 1030
+    assert np.load(desk.folder / "knn" / "image.npy", mmap_mode="r").shape == (1018, 1000)
+    assert len(list(desk.folder.glob("runs/ezvsl_semantic/*/DONE"))) == 1
+    assert (desk.folder / "report" / "index.html").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_stages_run_as_written(lay_out: Callable, blocks: Callable) -> None:
+    desk = lay_out(1030)
+    run_page(desk, "docs/stages.md", blocks)
+    assert len(list(desk.folder.glob("runs/ezvsl_semantic/*/DONE"))) == 2
+    assert np.load(desk.folder / "knn-of-the-run" / "audio.npy", mmap_mode="r").shape == (1018, 1000)
+    for made in ("knn-random", "scores.json", "overlay.mp4", "overlay.json", "report/index.html"):
+        assert (desk.folder / made).exists(), made
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_your_data_runs_as_written(lay_out: Callable, blocks: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = lay_out(30)
+    run_page(desk, "docs/your-data.md", blocks)
+    labels = pq.read_table(desk.folder / "shards-holiday" / "manifest.parquet")["label"].to_pylist()
+    assert labels == ["waves"] * 4
+    (example,) = (block.text for block in blocks(ROOT / "docs/your-data.md") if block.language == "python")
+    monkeypatch.chdir(desk.folder)
+    names: dict[str, object] = {}
+    exec(compile(example, "your-data.md", "exec"), names)
+    assert names["sound"].rate == 16000
+    assert len(names["images"]) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_which_number_runs_as_written(lay_out: Callable, blocks: Callable) -> None:
+    desk = lay_out(150)
+    desk.run("pipeline ingest --src vggsound/ --out shards/; index build-knn --k 10; training run ezvsl_semantic.yaml")
+    run_page(desk, "docs/which-number.md", blocks)
+    assert len(list(desk.folder.glob("runs/*/*/evaluation/vggss.lvs.json"))) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_clusters_run_as_written(lay_out: Callable, blocks: Callable) -> None:
+    desk = lay_out(150)
+    desk.run("pipeline ingest --src vggsound/ --out shards/; index build-knn --k 10; rm -r shards/")
+    with storage(desk) as uploaded:
+        run_page(desk, "docs/clusters.md", blocks)
+        assert len(uploaded()) > 1
+    assert len(list(desk.folder.glob("runs/ezvsl_semantic/*/DONE"))) == 1
+
+
+@contextmanager
+def storage(desk) -> Iterator[Callable[[], list[str]]]:
+    """A bucket called `bucket` with two videos, known to the desk's environment; yields what lists its shards."""
+    server = pytest.importorskip("moto.server", reason="moto[server], a test dependency, is not installed")
+    s3fs = pytest.importorskip("s3fs", reason="the s3 extra is not installed")
+    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    known = {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    desk.environment |= known | {"AWS_ENDPOINT_URL": f"http://{host}:{port}"}
+    bucket = s3fs.S3FileSystem(
+        key="someone", secret="secret", endpoint_url=desk.environment["AWS_ENDPOINT_URL"], skip_instance_cache=True
+    )
+    try:
+        bucket.mkdir("bucket")
+        for video in sorted((desk.folder / "holiday").iterdir())[:2]:
+            bucket.put(str(video), f"bucket/videos/{video.name}")
+        yield lambda: bucket.find("bucket/shards")
+    finally:
+        running.stop()
