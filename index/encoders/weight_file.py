@@ -1,39 +1,29 @@
-"""Reading weights that others published, as plain tensors: no code in a file can run, and none is loaded by halves."""
+"""Weights that others published, under this project's names: none is loaded by halves."""
 
-import pickle
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from index.encoders.torch_file import Content, printable, read_content
 from manifests.errors import InputError
 
 NAMED = 8  # names shown in a refusal
 _COUNTER = "num_batches_tracked"
-# EZ-VSL, SLAVC and FNAC save their best scores, which are numpy scalars, beside the weights: plain numbers, but not to
-# torch unless said so. numpy 2 calls the function that makes them otherwise than the numpy that wrote the files.
-_SCALAR = np._core.multiarray.scalar
-_PLAIN: list[Any] = [
-    (_SCALAR, "numpy.core.multiarray.scalar"),
-    (_SCALAR, "numpy._core.multiarray.scalar"),
-    np.dtype,
-    *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "bool")),
-]
+_WRAPPERS = re.compile(r"(^|\.)((module|_orig_mod)\.)+")  # of DataParallel, DistributedDataParallel and torch.compile
+_TENSOR_NAME = re.compile(r"(^|\.)(weight|bias|running_mean|running_var)$")
 
 
 @dataclass(frozen=True)
 class Layout:
     """How a release names its tensors. `kind` and `advice` complete the errors "... is not KIND: ... . ADVICE".
 
-    `inside`: the entry of the file they lie under (None: the file itself); `names`: (their prefix, ours), first match
-    wins; `unused`: patterns of tensors without a role here.
+    `inside`: the entry of the file they usually lie under (None: the file itself); `names`: (their prefix, ours), first
+    match wins; `unused`: patterns of tensors without a role here.
     """
 
     kind: str
@@ -44,11 +34,14 @@ class Layout:
 
 
 def read_renamed(path: Path, layout: Layout) -> dict[str, Tensor]:
-    """A file's tensors under our names; InputError lists names that belong to nothing."""
+    """A file's tensors under our names; InputError lists names that belong to nothing, and tensors that hold NaN."""
     ours, strangers = {}, []
-    for name, value in _state(path, layout).items():
-        if any(re.match(pattern, name) for pattern in layout.unused):
-            continue
+    tensors = {
+        name: value
+        for name, value in read_tensors(path, layout.inside, layout.advice).items()
+        if not any(re.match(pattern, name) for pattern in layout.unused)
+    }
+    for name, value in tensors.items():
         mine = next((new + name[len(old) :] for old, new in layout.names if name.startswith(old)), None)
         if mine is None:
             strangers.append(name)
@@ -56,7 +49,18 @@ def read_renamed(path: Path, layout: Layout) -> dict[str, Tensor]:
             ours[mine] = value
     if strangers:
         raise _refusal(path, layout, [], strangers)
+    require_numbers(path, tensors)
     return ours
+
+
+def require_numbers(path: Path | str, tensors: Mapping[str, Tensor]) -> None:
+    """InputError naming the tensors that hold NaN or infinity: a training that diverged left them."""
+    broken = [name for name, value in tensors.items() if not bool(torch.isfinite(value).all())]
+    if broken:
+        raise InputError(
+            f"{path} is whole, but {len(broken)} of its {len(tensors)} tensors hold NaN or infinite values "
+            f"({_listed(broken)}). Nothing can be computed with them; use weights saved before they broke."
+        )
 
 
 def fitted(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path, layout: Layout) -> dict[str, Tensor]:
@@ -74,36 +78,77 @@ def fitted(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path
     return {name: found.get(name, value) for name, value in wanted.items()}
 
 
-def _state(path: Path, layout: Layout) -> dict[str, Tensor]:
-    """The tensors by their names, one leading `module.` removed."""
+def read_tensors(path: Path, inside: str | None = None, advice: str = "") -> dict[str, Tensor]:
+    """A file's tensors by name, without the prefixes of what wrapped the model (`module.`, `_orig_mod.`).
+
+    They may be the file itself, or lie under `inside` or whichever one entry holds tensors by name. Objects of other
+    kinds beside them are left alone and said; one where a tensor should be is an InputError that names it.
+    """
     content = read_content(path)
-    state = content
-    if layout.inside is not None:
-        state = content.get(layout.inside) if isinstance(content, dict) else None
-    if not isinstance(state, dict):
-        held = ", ".join(map(str, list(content)[:NAMED])) if isinstance(content, dict) else type(content).__name__
-        raise InputError(f"{path} has no {layout.inside or 'tensors by name'!r} (it holds {held}). {layout.advice}")
-    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
-    return {name.removeprefix("module."): value for name, value in tensors.items()}
+    state = _state(path, content, inside, advice)
+    found: dict[str, Tensor] = {}
+    for name, value in state.items():
+        plain = _WRAPPERS.sub(r"\1", printable(name))
+        if _is_tensor(value) and plain in found:
+            raise InputError(f"{path} holds {plain} twice, once with the prefix of a wrapper. {advice}".rstrip())
+        if _is_tensor(value):
+            found[plain] = value
+        elif _TENSOR_NAME.search(plain):
+            raise InputError(
+                f"{path}: the entry {plain} is a {content.type_of(value)}, no plain tensor. {advice}".rstrip()
+            )
+    if strangers := content.strangers():
+        print(f"{path}: {_listed(strangers)} hold no tensors and were left alone")
+    return found
 
 
-def read_content(path: Path) -> Any:
-    """What torch saved in a file, or a safetensors file's tensors by name; InputError for anything but plain data."""
-    if not path.is_file():
-        raise InputError(f"there is no file of weights at {path}.")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with torch.serialization.safe_globals(_PLAIN):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is not a file of plain torch tensors ({reason}). Download it again.") from error
+def _state(path: Path, content: Content, inside: str | None, advice: str) -> dict[Any, Any]:
+    """The dict that holds tensors by name: `inside`, the file itself, or the only entry that is one."""
+    value = content.value
+    entries = {name: one for name, one in value.items() if _holds_tensors(one)} if isinstance(value, dict) else {}
+    if inside in entries:
+        return entries[inside]
+    if _holds_tensors(value):
+        return value
+    if len(entries) == 1:
+        return next(iter(entries.values()))
+    if isinstance(value, dict) and isinstance(value.get(inside), dict):
+        return value[inside]  # for what stands there in place of tensors
+    raise _no_tensors(path, content, list(entries), advice)
+
+
+def _no_tensors(path: Path, content: Content, entries: list[str], advice: str) -> InputError:
+    value = content.value
+    if entries:
+        return InputError(f"{path} holds tensors by name more than once, under {_listed(entries)}. {advice}".rstrip())
+    held = f"a {content.type_of(value)}"
+    if isinstance(value, dict):
+        held = _listed([f"{printable(name)}: {content.type_of(one)}" for name, one in value.items()]) or "nothing"
+    return InputError(
+        f"{path} holds no tensors by name (it holds {held}). Save them where it was made, as "
+        f"torch.save(model.state_dict(), FILE) does. {advice}".rstrip()
+    )
+
+
+def _holds_tensors(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return any(_is_tensor(one) and _TENSOR_NAME.search(str(name)) for name, one in value.items())
+
+
+def _is_tensor(value: object) -> bool:
+    """Whether it has its numbers, one for each place."""
+    plain = isinstance(value, Tensor) and value.layout == torch.strided
+    return plain and not (value.is_meta or value.is_quantized)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def _refusal(path: Path, layout: Layout, missing: Sequence[str], unexpected: Sequence[str]) -> InputError:
     parts = [
-        f"{len(names)} {what} ({', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''})"
+        f"{len(names)} {what} ({_listed(names)})"
         for what, names in (("missing", missing), ("unexpected", unexpected))
         if names
     ]

@@ -1,5 +1,6 @@
 """Released checkpoints: an independently written forward of the authors' tensors gives the imported run's map."""
 
+import argparse
 from collections import OrderedDict
 from pathlib import Path
 
@@ -152,14 +153,37 @@ def test_wrong_files_are_refused_by_name(tmp_path: Path) -> None:
     more = saved("ezvsl", tmp_path / "more.pth", extra="decoder.weight")
     with pytest.raises(InputError, match=r"1 unexpected \(decoder\.weight\)"):
         import_checkpoint("ezvsl", more, tmp_path / "runs")
-    with pytest.raises(InputError, match="has no 'model_state_dict'"):
+    with pytest.raises(InputError, match=r"not a checkpoint of lvs: 5 unexpected \(img_proj\.weight"):
         import_checkpoint("lvs", more, tmp_path / "runs")
     with pytest.raises(InputError, match="no release 'avs'"):
         import_checkpoint("avs", more, tmp_path / "runs")
     (tmp_path / "page.pth").write_text("<html>quota exceeded</html>")
-    with pytest.raises(InputError, match="not a file of plain torch tensors"):
+    with pytest.raises(InputError, match="is a web page, not a file of weights"):
         import_checkpoint("ezvsl", tmp_path / "page.pth", tmp_path / "runs")
     torch.save({"model": {"imgnet.conv1.weight": Path("x")}}, tmp_path / "object.pth")
-    with pytest.raises(InputError, match="not a file of plain torch tensors"):
+    with pytest.raises(InputError, match=r"entry imgnet\.conv1\.weight is a pathlib\.PosixPath, no plain"):
         import_checkpoint("ezvsl", tmp_path / "object.pth", tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_command_line_beside_the_weights_and_the_prefix_of_compile_do_not_matter(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = {f"_orig_mod.module.{name}": value for name, value in released("ezvsl").items()}
+    torch.save({"model": state, "args": argparse.Namespace(lr=1e-4)}, tmp_path / "wrapped.pth")
+    torch.save(released("ezvsl"), tmp_path / "bare.pth")
+    runs = [
+        load_run(import_checkpoint("ezvsl", tmp_path / name, tmp_path / "runs")) for name in ("wrapped.pth", "bare.pth")
+    ]
+    states = [run.method.state_dict() for run in runs]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[1])
+    assert "wrapped.pth: args (argparse.Namespace) hold no tensors and were left alone" in capsys.readouterr().out
+
+
+def test_weights_of_a_diverged_training_are_refused_by_name(tmp_path: Path) -> None:
+    state = released("fnac")
+    state["imgnet.layer2.0.bn1.running_var"][3] = torch.nan
+    torch.save({"model": state}, tmp_path / "diverged.pth")
+    with pytest.raises(InputError, match=r"is whole, but 1 of its .* \(imgnet\.layer2\.0\.bn1\.running_var\)"):
+        import_checkpoint("fnac", tmp_path / "diverged.pth", tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

@@ -5,8 +5,6 @@ FNAC; 7 x 7 maps of 224 px) or kept at stride 16 (LVS, SSL-TIE, alignment; 14 x 
 narrower ones give the small trunks a laptop can train. Parameter names are torchvision's, so its weights load.
 """
 
-from collections import OrderedDict
-
 import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
@@ -69,12 +67,6 @@ def freeze(module: nn.Module) -> None:
     module.requires_grad_(False)
     module.eval()
     module.train = lambda mode=True: module  # a parent's train() must not wake batch norm up
-
-
-def trunk_state(state: dict[str, Tensor], trunk: nn.Module) -> "OrderedDict[str, Tensor]":
-    """The part of a torchvision ResNet's state that belongs to a (possibly cut) trunk."""
-    wanted = trunk.state_dict().keys()
-    return OrderedDict((name, value) for name, value in state.items() if name in wanted)
 
 
 class ImageTrunk(Trunk):

@@ -12,10 +12,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from index.encoders.resnet import fetched
-from index.encoders.weight_file import read_content
+from index.encoders.weight_file import read_tensors, require_numbers
 from manifests.errors import InputError
 from training.config import Encoder
-from training.encoders.resnet import AudioTrunk, ImageTrunk, freeze, initialise, trunk_state
+from training.encoders.resnet import AudioTrunk, ImageTrunk, freeze, initialise
 from training.encoders.vgg import Vgg16
 from training.encoders.vggish import Vggish
 
@@ -52,17 +52,19 @@ def _prepared(trunk: _Trunk, encoder: Encoder) -> _Trunk:
 def load_into(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
     """Copy weights into a trunk; raises InputError naming what is missing or has another shape."""
     mine = trunk.state_dict()
-    missing = sorted(name for name in mine if name not in state)
+    missing = sorted(name for name in mine if name not in state and not name.endswith("num_batches_tracked"))
     if missing:
         raise InputError(
             f"weights {source} lack {len(missing)} of the trunk's {len(mine)} tensors, first {missing[0]}: they were "
             "made for another architecture. Give the encoder the same `blocks` the weights were trained with."
         )
-    wrong = [name for name in mine if mine[name].shape != state[name].shape]
+    own = {name: state[name] for name in mine if name in state}
+    wrong = [name for name in own if mine[name].shape != state[name].shape]
     if wrong:
         shapes = f"{tuple(state[wrong[0]].shape)} there, {tuple(mine[wrong[0]].shape)} here"
         raise InputError(f"weights {source} do not fit the trunk: {wrong[0]} is {shapes}.")
-    trunk.load_state_dict(trunk_state(state, trunk))
+    require_numbers(source, own)
+    trunk.load_state_dict(mine | own)
 
 
 def read_weights(source: str, blocks: tuple[int, ...]) -> dict[str, Tensor]:
@@ -98,7 +100,7 @@ def read_weight_file(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     if not path.is_file():
         raise InputError(f"no weights at {path}. Give a file, `imagenet` or `none`.")
     if path.suffix != ".safetensors":
-        return _read_torch_file(path), {}
+        return read_tensors(path), {}
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
@@ -106,10 +108,3 @@ def read_weight_file(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is not a readable safetensors file ({error}); make it again.") from error
     return tensors, {name: json.loads(value) for name, value in metadata.items()}
-
-
-def _read_torch_file(path: Path) -> dict[str, Tensor]:
-    state = read_content(path)
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{path} holds no state dict (tensor by name), expected one as torchvision publishes them.")
-    return {name.removeprefix("module."): value for name, value in state.items()}

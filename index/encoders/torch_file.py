@@ -1,0 +1,198 @@
+"""What torch saved in a file, as plain data: no code in it can run.
+
+torch's reader for files one does not trust (`weights_only`) refuses a whole file for one object of a type it does not
+know, such as the command line that training scripts save beside their weights. Here such an object becomes a
+`Stranger`: an empty stand-in that knows the name of its type and nothing else. Whole tensors beside it can be used.
+"""
+
+import pickle
+import re
+import tarfile
+import warnings
+import zipfile
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from manifests.errors import InputError
+
+# EZ-VSL, SLAVC and FNAC save their best scores, which are numpy scalars, beside the weights: plain numbers, but not to
+# torch unless said so. numpy 2 calls the function that makes them otherwise than the numpy that wrote the files.
+_SCALAR = np._core.multiarray.scalar
+_PLAIN: list[Any] = [
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    (_SCALAR, "numpy._core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "bool")),
+]
+# What torch says of a type it does not know, and of a stand-in that is filled as a dict or a list would be.
+_UNKNOWN = re.compile(r"GLOBAL (\S+) was not an allowed global")
+_FILLED = re.compile(r"Can only (SETITEM|SETITEMS|append|extend)\b.* but got <class '([^']+)'>")
+_CODE = re.compile(r"unsupported GLOBAL (\S+) whose module")
+_CUT = re.compile(r"unexpected EOF|truncated|Ran out of input|buffer|bytes")
+_TERMINAL = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x1f\x7f]")
+_SHORTENED = "is cut short or damaged. Download it again."
+_READING = (SafetensorError, RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError, AttributeError,
+            IndexError, pickle.UnpicklingError)  # fmt: skip
+
+
+class Stranger:
+    """In place of an object of a type that is not known; `of` is the type's name."""
+
+    of = ""
+
+    def __init__(self, *parts: object, **named: object) -> None:
+        """Whatever it was made of is forgotten."""
+
+    def __setstate__(self, state: object) -> None:
+        """Whatever it held is forgotten."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file holds; `made`: its objects of unknown types, or the dicts and lists they were, with their types."""
+
+    value: Any
+    made: tuple[tuple[object, str], ...] = ()
+
+    def type_of(self, value: object) -> str:
+        """The type's name as the file has it."""
+        if isinstance(value, type) and issubclass(value, Stranger):
+            return value.of
+        return next((name for other, name in self.made if other is value), type(value).__name__)
+
+    def strangers(self) -> list[str]:
+        """`entry (type)` of every entry of the file that is, or holds, an object of an unknown type."""
+        if not isinstance(self.value, dict):
+            return []
+        found = ((entry, self._within(value)) for entry, value in self.value.items())
+        return [f"{printable(entry)} ({name})" for entry, name in found if name]
+
+    def _within(self, value: object) -> str | None:
+        named = self.type_of(value)
+        if named != type(value).__name__:
+            return named
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple | set) else ()
+        return next((name for name in map(self._within, inner) if name), None)
+
+
+def read_content(path: Path) -> Content:
+    """What torch saved in a file, or a safetensors file's tensors by name. InputError for a file that is neither."""
+    if not path.is_file():
+        raise InputError(f"there is no file of weights at {path}.")
+    try:
+        return Content(load_file(path)) if _is_safetensors(path) else _load(path)
+    except _READING as error:
+        raise InputError(f"{path} {_why_unreadable(path, error)}") from error
+
+
+def printable(text: object) -> str:
+    """Text from a file, without characters that would command a terminal."""
+    return _TERMINAL.sub("", str(text))
+
+
+def _load(path: Path) -> Content:
+    """Read again for every type that turns out to be unknown, until none is."""
+    kinds: dict[str, type] = {}
+    while True:
+        made: list[tuple[object, str]] = []
+        allowed = [*_PLAIN, *((_stand_in(name, kind, made), name) for name, kind in kinds.items())]
+        try:
+            with torch.serialization.safe_globals(allowed), warnings.catch_warnings(action="ignore"):
+                return Content(torch.load(path, map_location="cpu", weights_only=True), tuple(made))
+        except pickle.UnpicklingError as error:
+            if not _learned(str(error), kinds):
+                raise
+
+
+def _learned(complaint: str, kinds: dict[str, type]) -> bool:
+    """Note the type that torch complains of, as one without content, a dict or a list; False for another complaint."""
+    unknown, filled = _UNKNOWN.search(complaint), _FILLED.search(complaint)
+    if unknown:
+        name, kind = unknown[1], Stranger
+    elif filled:  # an OrderedDict may have attributes, too
+        name, kind = filled[2], list if filled[1] in ("append", "extend") else OrderedDict
+    else:
+        return False
+    name = name if "." in name else f"builtins.{name}"
+    new = kinds.get(name) is not kind
+    kinds[name] = kind
+    return new
+
+
+def _stand_in(name: str, kind: type, made: list[tuple[object, str]]) -> type:
+    """A class to put in place of `name`; what it makes is an empty object of `kind`, noted in `made`."""
+
+    def new(cls: type, *parts: object, **named: object) -> object:
+        thing = object.__new__(cls) if kind is Stranger else kind()
+        made.append((thing, name))
+        return thing
+
+    module, _, own = name.rpartition(".")
+    return type(own, (Stranger,), {"__new__": new, "__module__": module, "__qualname__": own, "of": name})
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By content: a header's length in eight bytes, then the header, which is JSON."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    return start[8:] == b"{" and int.from_bytes(start[:8], "little") <= path.stat().st_size
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    """What a file is instead, and what to do; that it be downloaded again only where it cannot be whole."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    if other := _why_other(path, start):
+        return other
+    if start[:2] == b"PK":
+        return _why_zip(path, error)
+    if isinstance(error, EOFError | SafetensorError) or _CUT.search(str(error)):
+        return _SHORTENED
+    return _why_not_plain(error)
+
+
+def _why_other(path: Path, start: bytes) -> str | None:
+    """The same of what no one saved as weights: things that come instead of a download, or around it."""
+    if not start:
+        return "is empty. Download it again."
+    if start.lstrip()[:1] == b"<":
+        return "is a web page, not a file of weights (a download that asked for a confirmation?). Download it again."
+    if start.startswith(b"version https://git-lfs"):
+        return "only points at a file that Git LFS keeps. Fetch that with `git lfs pull`, or download it again."
+    if start[:2] == b"\x1f\x8b" or tarfile.is_tarfile(path):
+        return "is a packed archive, not a file of weights. Unpack it and give the file inside."
+    return None
+
+
+def _why_zip(path: Path, error: Exception) -> str:
+    """The same of an archive, which is what torch writes."""
+    if not zipfile.is_zipfile(path):
+        return _SHORTENED
+    with zipfile.ZipFile(path) as archive:
+        names = [name.partition("/")[2] for name in archive.namelist()]
+        if "constants.pkl" in names:
+            return "is a TorchScript program. Load it where it was made and save its `state_dict()` with torch.save."
+        if "data.pkl" not in names:
+            return "is an archive of other files, not one that torch.save wrote. Unpack it and give the file inside."
+        if archive.testzip() is not None:
+            return _SHORTENED
+    return _why_not_plain(error)
+
+
+def _why_not_plain(error: Exception) -> str:
+    """The same of a file that seems whole."""
+    if code := _CODE.search(str(error)):
+        return f"is refused: it wants to run {code[1]}, for which weights have no use. Do not load it elsewhere either."
+    lines = [printable(line) for line in str(error).splitlines()]
+    reason = next((line for line in lines if "WeightsUnpickler error" in line), (lines or [type(error).__name__])[0])
+    return (
+        f"is not a file of plain torch tensors ({reason.removeprefix('WeightsUnpickler error: ')}). Load it where it "
+        "was made and save its tensors alone: torch.save(model.state_dict(), FILE)."
+    )
