@@ -188,8 +188,10 @@ def pretrain(
 
 @app.command("import-checkpoint")
 def import_checkpoint(
-    file: Annotated[Path, typer.Argument(help="the authors' released file")],
-    release: Annotated[str, typer.Option("--from", help="ezvsl, slavc, lvs, fnac or sslalignment")],
+    file: Annotated[Path, typer.Argument(help="the authors' released file, or SSPL's folder of files")],
+    release: Annotated[
+        str, typer.Option("--from", help="ezvsl, slavc, lvs, fnac, sslalignment, ssltie, sspl or sspl_without_pcm")
+    ],
     overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value ...")] = None,
     runs: Annotated[Path, typer.Option(help="where run folders are made")] = Path("runs"),
     front_end: Annotated[str | None, typer.Option(help="spectrogram of your shards, if not the authors'")] = None,

@@ -3,6 +3,7 @@
 A release is described by four things: under which key its tensors lie, how its names become this project's, which of
 its tensors nothing uses, and the packaged config with method, trunks and protocol of its own. Files are read as plain
 tensors (no code in them can run); one whose names do not fit is refused with what is missing and what is unexpected.
+SSPL's release is a folder with a file for each part of the network.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from index.encoders.weight_file import Layout, fitted, read_renamed
+from index.encoders.weight_file import Layout, fitted, read_tensors, renamed
 from manifests.errors import InputError
 from manifests.whole_files import write_text
 from training.config import RunConfig, load_config
@@ -23,18 +24,24 @@ from training.runs import DONE, FACTS, WEIGHTS, build_empty, prepare, run_folder
 FRONT_END = "log-power-16000-512-238-v1"  # scipy spectrogram, 512 samples, hop 238, at 16 kHz: the LVS family's code
 ADVICE = "Name its release by --from, or its architecture, for example encoders.image.width=64."
 ALIGNMENT_FRONT_END = "log-power-16000-512-159-v1"
+SSLTIE_FRONT_END = "mel-decibel-16000-512-239-v1"
+SSPL_FRONT_END = "log-power-16000-512-159-v1"  # steps of 10 ms up to 8 kHz, as VGGish's bands are made of
 
 
 @dataclass(frozen=True)
 class Release:
-    """`names`: (their prefix, ours), first match wins. `unused`: patterns of tensors without a role here."""
+    """`names`: (their prefix, ours), first match wins. `unused`: patterns of tensors without a role here.
+
+    `parts`: the beginnings of the names of the files that make it up, each of which is its tensors' first prefix.
+    """
 
     config: str
-    inside: str
+    inside: str | None
     names: tuple[tuple[str, str], ...]
     unused: tuple[str, ...] = ()
     front_end: str = FRONT_END
     overrides: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 _TRUNKS = (("imgnet.", "image_trunk."), ("audnet.", "audio_trunk."))
@@ -60,6 +67,36 @@ def _slavc_names() -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
+_SSPL = (
+    ("frame.feat_extractor.", "image_trunk.features."),
+    ("sound.fc.", "audio_mlp."),
+    ("sound.", "audio_trunk."),
+    *((f"ssl_head.projector.layer{at // 3 + 1}.{at % 3}.", f"projector.{at}.") for at in (0, 1, 3, 4, 6, 7)),
+    *((f"ssl_head.predictor.layer1.{at}.", f"predictor.{at}.") for at in (0, 1)),
+    ("ssl_head.predictor.layer2.", "predictor.3."),
+)
+
+
+def _coding_names(cycles: int = 4, levels: int = 3) -> tuple[tuple[str, str], ...]:
+    """SSPL's module of predictive coding, whose lists count through levels within sweeps."""
+    pairs = [
+        ("PredProcess.0.", "to_audio."),
+        *((f"PredProcess.{level + 1}.conv2d.", f"down.{level}.") for level in range(levels - 1)),
+        ("ErrorProcess.0.", "up.0."),
+        ("ErrorProcess.1.", "up.1."),
+        ("ErrorProcess.2.convtrans2d.", "up.2."),
+        ("ErrorProcess.3.", "out."),
+        ("b0.", "feedback_rate."),
+        ("a0.", "error_rate."),
+        ("BNPred.", "feedback_norm.0."),
+        ("BNError.", "error_norm.0."),
+    ]
+    for theirs, ours, count in (("BNPred_step", "feedback_norm", levels - 1), ("BNError_step", "error_norm", levels)):
+        for at in range(cycles * count):
+            pairs.append((f"{theirs}.{at}.", f"{ours}.{at // count + 1}.{at % count}."))
+    return tuple((f"pcm.{theirs}", f"coding.{ours}") for theirs, ours in pairs)
+
+
 RELEASES = {
     "ezvsl": Release("ezvsl", "model", _ONE_HEAD),
     "slavc": Release("slavc", "model", _slavc_names()),
@@ -69,13 +106,23 @@ RELEASES = {
         "alignment", "model_state_dict", _STRIDE16, (*_SPARE, r".*(proj|head|align).*"), ALIGNMENT_FRONT_END,
         ("method.feature_alignment=false", "method.localization=softmask"),
     ),
+    "ssltie": Release(
+        "ssltie", "state_dict", _STRIDE16, (*_SPARE, r"vision_fc1\.", r"conv3\.", r"norm3\."), SSLTIE_FRONT_END
+    ),
+    "sspl": Release(
+        "sspl", None, (*_SSPL, *_coding_names()), (r"sound\.pproc\.",), SSPL_FRONT_END,
+        parts=("frame", "sound", "pcm", "ssl_head"),
+    ),
+    "sspl_without_pcm": Release(
+        "sspl_without_pcm", None, _SSPL, (r"sound\.pproc\.",), SSPL_FRONT_END, parts=("frame", "sound", "ssl_head")
+    ),
 }  # fmt: skip
 
 
 def import_checkpoint(
     kind: str, file: Path, runs: Path, overrides: tuple[str, ...] = (), front_end: str | None = None
 ) -> Path:
-    """Make `runs/<release>-<file>/<hash>-s0` of a released file; returns the folder.
+    """Make `runs/<release>-<file>/<hash>-s0` of a released file (of SSPL: its folder); returns the run's folder.
 
     `front_end` names another spectrogram than the authors'. InputError when the file is not one of this release.
     """
@@ -83,7 +130,7 @@ def import_checkpoint(
         raise InputError(f"There is no release {kind!r}. The known ones are {', '.join(RELEASES)}.")
     release = RELEASES[kind]
     layout = Layout(f"a checkpoint of {kind}", ADVICE, release.inside, release.names, release.unused)
-    state = read_renamed(file, layout)
+    state = renamed(_tensors(kind, file), file, layout)
     config = _config(kind, release, file, state, overrides)
     method = build_empty(config)
     method.load_state_dict(fitted(state, method.state_dict(), file, layout))
@@ -96,15 +143,46 @@ def import_checkpoint(
     return folder
 
 
+def _tensors(kind: str, path: Path) -> dict[str, Tensor]:
+    """The release's tensors by its authors' names; those of a part begin with the part's name."""
+    release = RELEASES[kind]
+    if not release.parts:
+        return read_tensors(path, release.inside, ADVICE)
+    state = {}
+    for part in release.parts:
+        state |= {f"{part}.{name}": value for name, value in read_tensors(_part(kind, path, part)).items()}
+    return state
+
+
+def _part(kind: str, folder: Path, part: str) -> Path:
+    """The only file of a folder whose name begins with the part's."""
+    files = [path for path in sorted(folder.glob(f"{part}*")) if path.is_file()] if folder.is_dir() else []
+    if len(files) == 1:
+        return files[0]
+    found = f"{len(files)} files" if files else "no file"
+    parts = ", ".join(f"{name}*.pth" for name in RELEASES[kind].parts)
+    raise InputError(
+        f"{folder} holds {found} {part}*. A checkpoint of {kind} is a folder with one file for each part of the "
+        f"network: {parts}. Give such a folder."
+    )
+
+
 def _config(kind: str, release: Release, path: Path, state: dict[str, Tensor], overrides: tuple[str, ...]) -> RunConfig:
     """The packaged config under the file's own name, with the head's width as it is in the file."""
     heads = [value for name, value in state.items() if re.search(r"image_head(s\.0)?\.weight$", name)]
     width = (f"method.dimension={heads[0].shape[0]}",) if heads else ()
     bare = ("encoders.image.weights=none", "encoders.audio.weights=none", "data.train_list=null")  # nothing is trained
-    named = (f"name={kind}-{path.name.partition('.')[0]}", *width, *bare, *release.overrides, *overrides)
+    named = (f"name={kind}-{path.resolve().name.partition('.')[0]}", *width, *bare, *release.overrides, *overrides)
     return load_config(release.config, named)
 
 
 def _origin(kind: str, path: Path) -> dict[str, Any]:
+    files = [_part(kind, path, part) for part in RELEASES[kind].parts]
+    if not files:
+        return {"release": kind, "file": path.name, "sha256": _sha256(path)}
+    return {"release": kind, "folder": path.resolve().name, "files": {file.name: _sha256(file) for file in files}}
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        return {"release": kind, "file": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        return hashlib.file_digest(file, "sha256").hexdigest()

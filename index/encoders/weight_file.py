@@ -35,13 +35,14 @@ class Layout:
 
 def read_renamed(path: Path, layout: Layout) -> dict[str, Tensor]:
     """A file's tensors under our names; InputError lists names that belong to nothing, and tensors that hold NaN."""
+    return renamed(read_tensors(path, layout.inside, layout.advice), path, layout)
+
+
+def renamed(tensors: Mapping[str, Tensor], path: Path, layout: Layout) -> dict[str, Tensor]:
+    """Tensors by the authors' names under ours; InputError as `read_renamed`, whose `path` completes its message."""
+    used = {name: value for name, value in tensors.items() if not any(re.match(one, name) for one in layout.unused)}
     ours, strangers = {}, []
-    tensors = {
-        name: value
-        for name, value in read_tensors(path, layout.inside, layout.advice).items()
-        if not any(re.match(pattern, name) for pattern in layout.unused)
-    }
-    for name, value in tensors.items():
+    for name, value in used.items():
         mine = next((new + name[len(old) :] for old, new in layout.names if name.startswith(old)), None)
         if mine is None:
             strangers.append(name)
@@ -49,7 +50,7 @@ def read_renamed(path: Path, layout: Layout) -> dict[str, Tensor]:
             ours[mine] = value
     if strangers:
         raise _refusal(path, layout, [], strangers)
-    require_numbers(path, tensors)
+    require_numbers(path, used)
     return ours
 
 
