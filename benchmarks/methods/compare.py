@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from benchmarks.measure import record, write
-from benchmarks.methods.measure_run import RUNS, alpha_sweep, context, one_thread, train_and_score
+from benchmarks.methods.measure_run import RUNS, alpha_sweep, context, one_thread, train, train_and_score
 from benchmarks.methods.merge import earlier, merged_figures
 from benchmarks.methods.plan import Entry, Plan, describe, neighbours_folder, read_plan
 from benchmarks.methods.prepare import command, prepare
@@ -105,9 +105,10 @@ class Comparison:
                 }
 
     def _train_unmeasured(self, miner: str) -> None:
-        """A miner that is not measured this time is trained all the same, its lines are not kept."""
+        """A miner that is not measured this time is trained all the same."""
         entries = [entry for entry in self.plan.methods if entry.name == miner and entry not in self.methods]
-        self._train((entry, seed) for entry in entries for seed in self.plan.seeds)
+        wanted = [(entry, seed, self.chosen[entry.name]) for entry in entries for seed in self.plan.seeds]
+        list(self.pool.map(train, [describe(self.plan, *one) for one in wanted]))
 
     def _neighbours(self, miner: str, seed: int, out: Path) -> None:
         common = ("--k", self.plan.neighbours_k, "--shards", "shards", "--out", out)
@@ -174,7 +175,8 @@ def main() -> None:
     comparison = Comparison(plan, options.jobs, options.only, before.get("chosen_temperatures"))
     comparison.run()
     found = measurement(comparison)
-    write(out, merged_figures(before, found) if before else found | references(comparison))
+    again = merged_figures(json.loads(out.read_text()), found) if options.only else None  # another may have written it
+    write(out, again or found | references(comparison))
     print(write_report([Path(line["run"]) for line in comparison.lines], Path("shards"), Path("report")))
 
 

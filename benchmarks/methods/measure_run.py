@@ -32,9 +32,14 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def train(config: RunConfig) -> Path:
+    """Train (or resume, or find) a run; returns its folder."""
+    return start(config, RUNS, DEVICE)[0]
+
+
 def train_and_score(config: RunConfig) -> dict[str, Any]:
     """Train (or resume, or find) a run and score it; returns its line of the result."""
-    folder, _ = start(config, RUNS, DEVICE)
+    folder = train(config)
     steps, seconds = (float(part.split()[0]) for part in (folder / "DONE").read_text().split(","))
     parts = (HEARD, UNHEARD)
     requests = [
