@@ -68,6 +68,13 @@ def test_published_settings_carry_numbers_and_others_none(config) -> None:
     assert bool(config.paper) == (config.name not in NO_NUMBERS)
 
 
+def test_who_repeats_a_publication_trains_on_silent_clips_too(config) -> None:
+    """No paper leaves them out; our own runs do unless told otherwise."""
+    if config.paper and "optim" in config.model_fields_set:
+        assert config.data.drop_flagged == ()
+    assert packaged("demo").data.drop_flagged == ("silent",)
+
+
 def test_training_lists_and_protocols_are_known(config) -> None:
     assert set(config.evaluation.protocols) <= set(PROTOCOLS)
     if config.data.train_list is not None:
