@@ -24,6 +24,17 @@ def test_every_entry_of_a_plan_describes_a_run(name: str, tmp_path: Path, monkey
         assert entry.neighbours in {None, "random"} | entries.keys()
 
 
+@pytest.mark.parametrize("name", ["cpu", "gpu"])
+def test_fnacs_weights_scale_with_the_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.methods.plan import read_plan
+
+    plan = read_plan(METHODS / f"{name}.yaml")
+    fnac = next(entry for entry in plan.methods if entry.name == "fnac").sections["method"]
+    wanted = 100 * plan.common["optim"]["batch_size"] / 256
+    assert all(fnac[term] == wanted for term in ("audio_suppression", "enhancement", "visual_suppression"))
+
+
 def test_measuring_again_replaces_the_lines_of_its_entries_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT)
     from benchmarks.methods.merge import merged_figures

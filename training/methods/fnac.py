@@ -19,12 +19,14 @@ max pool), then a 1 x 1 convolution and a linear layer to `dimension`. Predictio
 
 Deviations and choices where paper and released code differ:
 - the terms' means run over B x B entries while a softmax row sums to 1, so a term's pull scales like 1 / B: the weights
-  of 100 belong to batches of 256.
+  of 100 belong to batches of 256, for other batches give 100 B / 256. The dropout of 0.9 belongs to 512 channels.
 - warmup_epochs: 5 is the scripts', the argument's default in the code is 3. Without a loop that announces its epochs
   (`before_epoch`) the whole loss counts from the start.
 - stripes: the code hides up to 9 rows and 9 columns of each training sound, but draws the rows' start from the number
   of columns and the reverse (many fall outside), and fills with 0, a very loud log power. `data.audio_policy:
-  stripes_released` repeats that, `stripes_corrected` draws along the right axis and fills with silence.
+  stripes_released` repeats that, `stripes_corrected` draws along the right axis and fills with silence. Scaled as in
+  the code (/ 12) a 0 is as far above most sounds as these lie apart; on quiet recordings scaled by their own deviation
+  it is ten times as far, and the contrast then stays at 2 ln B: use `stripes_corrected` there.
 - sound: as EZ-VSL, the files' own rate in windows of 512 samples every 238; here what the shards hold.
 - f and v are not scaled to unit length again, and f divides by all cells, not by the foreground's: both as in the code.
 - nothing is detached: the adjacencies move towards the assignment, too. The foreground mask has no gradient.
