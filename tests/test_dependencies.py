@@ -1,0 +1,80 @@
+"""What the packages import is what pyproject.toml declares, and requirements.lock pins it."""
+
+import ast
+import re
+import sys
+import tomllib
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from places import ROOT
+
+PACKAGES = ("manifests", "pipeline", "index", "training")
+USED_WITHOUT_IMPORT = {
+    "faiss-gpu",  # imported as `faiss`, which the package of another name may bring as well
+    "s3fs",  # fsspec finds it for s3:// addresses
+    "opencv-contrib-python-headless",  # imported as `cv2`, where it is installed
+    "tensorboard",  # torch.utils.tensorboard
+    "torchaudio",  # frozen at torch's version; the mel front end is compared with it
+    "transformers",  # imported where it is installed
+}
+PROVIDERS = {"faiss": "faiss-gpu", "cv2": "opencv-contrib-python-headless", "transformers": "transformers"}
+
+
+def third_party(path: Path) -> set[str]:
+    """Top-level names a file imports that are neither the standard library's nor this project's."""
+    tree = ast.walk(ast.parse(path.read_text()))
+    names = set()
+    for node in tree:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names - set(sys.stdlib_module_names) - set(PACKAGES)
+
+
+def imported() -> set[str]:
+    return set().union(*(third_party(path) for package in PACKAGES for path in (ROOT / package).rglob("*.py")))
+
+
+def distribution_name(requirement: str) -> str:
+    """`webdataset>=1.0.2,<2` -> `webdataset`, as PEP 503 spells it."""
+    match = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert match, requirement
+    return re.sub(r"[-_.]+", "-", match[0]).lower()
+
+
+@cache
+def declared() -> dict[str, str]:
+    """Requirement by distribution; those of optional parts too."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    parts = [project["dependencies"], *project["optional-dependencies"].values()]
+    return {distribution_name(each): each for part in parts for each in part}
+
+
+def providers(module: str) -> set[str]:
+    """Distributions that bring a module; a fixed answer for those that need not be installed."""
+    if module in PROVIDERS:
+        return {PROVIDERS[module]}
+    return {distribution_name(each) for each in packages_distributions().get(module, [module])}
+
+
+def test_every_import_is_declared() -> None:
+    assert {module for module in imported() if not providers(module) & set(declared())} == set()
+
+
+def test_every_declared_package_is_used() -> None:
+    used = set().union(*(providers(module) for module in imported()))
+    assert set(declared()) - used - USED_WITHOUT_IMPORT == set()
+
+
+@pytest.mark.parametrize("name", sorted(declared()))
+def test_the_lock_pins_what_is_declared(name: str) -> None:
+    from packaging.requirements import Requirement
+
+    pins = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split() if "==" in line)
+    pinned = {distribution_name(each): version for each, version in pins.items()}
+    assert name in pinned
+    assert Requirement(declared()[name]).specifier.contains(pinned[name].partition("+")[0])
