@@ -17,7 +17,8 @@ from PIL import Image
 from index.clips import damaged, image
 from index.embeddings import unit_rows
 from manifests.errors import InputError
-from pipeline.media.front_ends import FRONT_ENDS, FrontEnd
+from pipeline.media.front_ends import find_front_end
+from pipeline.media.spectra import FrontEnd
 
 if TYPE_CHECKING:
     from pipeline.shards.store import ShardStore
@@ -111,10 +112,9 @@ def mel_bands(spectrogram: np.ndarray, front_end: FrontEnd) -> np.ndarray:
 @cache
 def mel_edges(front_end: FrontEnd) -> np.ndarray:
     """First bin of each band, evenly spaced on the mel scale, and the end: (MEL_BANDS + 1,) strictly increasing."""
-    bins = front_end.shape[0]
     mels = np.linspace(0, _mel(front_end.sample_rate / 2), MEL_BANDS + 1)
     hertz = 700 * (10 ** (mels / 2595) - 1)
-    return np.rint(hertz / hertz[-1] * bins).astype(int)
+    return np.rint(front_end.rows_of(hertz)).astype(int)
 
 
 def _mel(hertz: float) -> float:
@@ -165,9 +165,7 @@ def _spectrogram(store: "ShardStore", row: int, front_end: FrontEnd) -> np.ndarr
 
 
 def _front_end(store: "ShardStore") -> FrontEnd:
-    if store.front_end not in FRONT_ENDS:
-        raise InputError(
-            f"{store.folder} was made with the spectrogram front end {store.front_end!r}; the descriptor knows "
-            f"{', '.join(sorted(FRONT_ENDS))}."
-        )
-    return FRONT_ENDS[store.front_end]
+    try:
+        return find_front_end(store.front_end)
+    except InputError as error:
+        raise InputError(f"{store.folder} cannot be described by its spectrograms. {error}") from error

@@ -8,6 +8,7 @@ import typer
 
 from manifests.errors import InputError
 from pipeline.console import run_app
+from pipeline.media.front_ends import DEFAULT, front_end_names
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,8 +66,9 @@ def ingest(
     decoder: Annotated[str, typer.Option(help="pyav (in process, fast) or ffmpeg (the binary).")] = "pyav",
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which a clip's decoder is given up.")] = 60.0,
     front_end: Annotated[
-        str | None, typer.Option(help="Spectrogram, when a released model needs another than the default.")
-    ] = None,
+        str,
+        typer.Option(help=f"Spectrogram; a released model may need another. One of {', '.join(front_end_names())}."),
+    ] = DEFAULT,
     max_reject_fraction: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Fail (exit 1) when more than this share of the inputs is rejected.")
     ] = 1.0,
@@ -74,14 +76,13 @@ def ingest(
     """Decode every clip once and write shards, a manifest and the list of rejects."""
     from pipeline.ingest import IngestRequest, run_ingest
     from pipeline.jobs.options import DECODERS, IngestOptions
-    from pipeline.media.front_ends import DEFAULT, FRONT_ENDS
     from pipeline.shards.companion import Wanted
     from pipeline.storage.remote import place
 
     options = IngestOptions(
         short_side=short_side,
         moment=parse_moment(moment),
-        front_end=known("--front-end", front_end or DEFAULT, FRONT_ENDS),
+        front_end=known("--front-end", front_end, front_end_names()),
         decoder=known("--decoder", decoder, DECODERS),
         shard_clips=shard_clips,
         companions=Wanted(*checked_audio(audio, audio_rate, audio_seconds), frames, proposals),

@@ -18,11 +18,14 @@ from torch import Tensor
 from index.encoders.weight_file import Layout, fitted, read_tensors, renamed
 from manifests.errors import InputError
 from manifests.whole_files import write_text
+from pipeline.media.front_ends import find_front_end
+from pipeline.media.spectra import FrontEnd
 from training.config import RunConfig, load_config
 from training.runs import DONE, FACTS, WEIGHTS, build_empty, prepare, run_folder, write_weights
 
 FRONT_END = "log-power-16000-512-238-v1"  # scipy spectrogram, 512 samples, hop 238, at 16 kHz: the LVS family's code
 ADVICE = "Name its release by --from, or its architecture, for example encoders.image.width=64."
+LVS_FRONT_END = "log-power-16000-512-238-10s-v1"  # its code hears ten seconds
 ALIGNMENT_FRONT_END = "log-power-16000-512-159-v1"
 SSLTIE_FRONT_END = "mel-decibel-16000-512-239-v1"
 SSPL_FRONT_END = "log-power-16000-512-159-v1"  # steps of 10 ms up to 8 kHz, as VGGish's bands are made of
@@ -100,7 +103,7 @@ def _coding_names(cycles: int = 4, levels: int = 3) -> tuple[tuple[str, str], ..
 RELEASES = {
     "ezvsl": Release("ezvsl", "model", _ONE_HEAD),
     "slavc": Release("slavc", "model", _slavc_names()),
-    "lvs": Release("lvs", "model_state_dict", _STRIDE16, _SPARE),
+    "lvs": Release("lvs", "model_state_dict", _STRIDE16, _SPARE, LVS_FRONT_END),
     "fnac": Release("fnac", "model", _ONE_HEAD),
     "sslalignment": Release(
         "alignment", "model_state_dict", _STRIDE16, (*_SPARE, r".*(proj|head|align).*"), ALIGNMENT_FRONT_END,
@@ -124,19 +127,21 @@ def import_checkpoint(
 ) -> Path:
     """Make `runs/<release>-<file>/<hash>-s0` of a released file (of SSPL: its folder); returns the run's folder.
 
-    `front_end` names another spectrogram than the authors'. InputError when the file is not one of this release.
+    `front_end` names another spectrogram than the authors'; it decides the scaling of the sound. InputError when the
+    file is not one of this release.
     """
     if kind not in RELEASES:
         raise InputError(f"There is no release {kind!r}. The known ones are {', '.join(RELEASES)}.")
     release = RELEASES[kind]
     layout = Layout(f"a checkpoint of {kind}", ADVICE, release.inside, release.names, release.unused)
     state = renamed(_tensors(kind, file), file, layout)
-    config = _config(kind, release, file, state, overrides)
+    chosen = find_front_end(front_end or release.front_end)
+    config = _config(kind, release, file, state, (*_scaling(chosen), *overrides))
     method = build_empty(config)
     method.load_state_dict(fitted(state, method.state_dict(), file, layout))
     folder = run_folder(runs, config)
     prepare(folder, config)
-    facts = {"front_end": front_end or release.front_end, "manifest_sha256": "", "imported": _origin(kind, file)}
+    facts = {"front_end": chosen.name, "manifest_sha256": "", "imported": _origin(kind, file)}
     write_text(folder / FACTS, json.dumps(facts, indent=1))
     write_weights(folder / WEIGHTS, method)
     write_text(folder / DONE, f"imported from {file.name}\n")
@@ -165,6 +170,11 @@ def _part(kind: str, folder: Path, part: str) -> Path:
         f"{folder} holds {found} {part}*. A checkpoint of {kind} is a folder with one file for each part of the "
         f"network: {parts}. Give such a folder."
     )
+
+
+def _scaling(front_end: FrontEnd) -> tuple[str, str]:
+    mean, deviation = front_end.scaling
+    return f"data.audio_mean={mean}", f"data.audio_deviation={deviation}"
 
 
 def _config(kind: str, release: Release, path: Path, state: dict[str, Tensor], overrides: tuple[str, ...]) -> RunConfig:

@@ -21,7 +21,7 @@ import scipy.signal
 from pipeline.jobs.decoder_messages import ClipToDecode
 from pipeline.jobs.decoder_process import RecordMaker
 from pipeline.jobs.options import IngestOptions
-from pipeline.media.front_ends import DEFAULT, FRONT_ENDS, spectrogram
+from pipeline.media.front_ends import find_front_end
 from pipeline.media.image import decode_packet, read_run
 from pipeline.shards.codecs import encode_npy
 from pipeline.shards.record import FACTS
@@ -63,7 +63,7 @@ def field(tar: tarfile.TarFile) -> Callable[[Path], None]:
 
 def one_ffmpeg_call(tar: tarfile.TarFile, scratch: Path) -> Callable[[Path], None]:
     """One process of imageio-ffmpeg's static binary, its sound through the file `scratch`; the spectrogram is ours."""
-    binary, front_end = imageio_ffmpeg.get_ffmpeg_exe(), FRONT_ENDS[DEFAULT]
+    binary, front_end = imageio_ffmpeg.get_ffmpeg_exe(), find_front_end()
 
     def run(path: Path) -> None:
         command = [
@@ -75,7 +75,7 @@ def one_ffmpeg_call(tar: tarfile.TarFile, scratch: Path) -> Callable[[Path], Non
         jpeg = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
         samples = np.fromfile(scratch, np.float32)[: front_end.samples]
         samples = np.pad(samples, (0, front_end.samples - len(samples)))
-        add(tar, path, jpeg, spectrogram(samples, front_end))
+        add(tar, path, jpeg, front_end.spectrogram(samples))
 
     return run
 

@@ -31,7 +31,7 @@ from benchmarks.ingest.corpus import HEIGHT, WIDTH, dead_leaves
 from benchmarks.loader.loose import LooseFiles, batches, decoded_by_webdataset
 from benchmarks.measure import in_turns, record, write
 from pipeline.jobs.shard_job import manifest_row
-from pipeline.media.front_ends import DEFAULT, FRONT_ENDS, spectrogram
+from pipeline.media.front_ends import DEFAULT, find_front_end
 from pipeline.shards.codecs import encode_jpeg, encode_npy
 from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM
 from pipeline.shards.store import INDEX, MANIFEST, ShardStore
@@ -166,7 +166,7 @@ def make_clip(folder: Path, key: str, random: np.random.Generator, canvas: Image
     audio = random.uniform(-0.5, 0.5, (441_000, 2))
     write_wav(folder / "44k" / f"{key}.wav", audio, 44100)
     write_wav(folder / "16k" / f"{key}.wav", audio[:160_000, :1], 16000)
-    waveform = audio[: FRONT_ENDS[DEFAULT].samples, 0].astype(np.float32)
+    waveform = audio[: find_front_end().samples, 0].astype(np.float32)
     facts = {
         "key": key, "source_id": key[:-7], "label": None, "split": "train", "duration": 10.0, "moment": 5.0,
         "width": small.width, "height": small.height, "flags": [], "source_path": f"{key}.mp4",
@@ -176,7 +176,7 @@ def make_clip(folder: Path, key: str, random: np.random.Generator, canvas: Image
         FRAME: encode_jpeg(np.asarray(small)),
         "native": encode_jpeg(np.asarray(image)),
         FACTS: json.dumps(facts).encode(),
-        SPECTROGRAM: encode_npy(spectrogram(waveform)),
+        SPECTROGRAM: encode_npy(find_front_end().spectrogram(waveform)),
     }
 
 

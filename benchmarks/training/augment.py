@@ -21,6 +21,7 @@ from torch import Tensor
 from torchvision.transforms import v2 as transforms
 
 from benchmarks.measure import cpu_time, in_turns, record, write
+from pipeline.media.front_ends import find_front_end
 from training.data.augment import AUDIO_POLICIES, IMAGE_POLICIES, audio_view, colour_jitter, image_view
 from training.data.augment.geometry import Geometry
 
@@ -73,7 +74,7 @@ def audio_contenders(options: argparse.Namespace) -> list[tuple[str, Callable[[]
     """Every sound policy, on the spectrograms a loader hands over."""
     audio = torch.randn(options.batch, 257, 300).half().to(options.device)
     return [
-        (f"audio {name}, batched", lambda name=name: audio_view(audio, name))
+        (f"audio {name}, batched", lambda name=name: audio_view(audio, name, find_front_end().silence))
         for name in AUDIO_POLICIES
         if name != "none"
     ]

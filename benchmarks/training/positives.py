@@ -30,7 +30,7 @@ from benchmarks.measure import record, write
 from index.embed import rows_of_split
 from index.neighbours import Neighbours
 from index.random_neighbours import build, request
-from pipeline.media.front_ends import DEFAULT, FRONT_ENDS
+from pipeline.media.front_ends import DEFAULT, find_front_end
 from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM
 from pipeline.shards.store import COLUMN_OF, INDEX, MANIFEST, ShardStore
 from pipeline.shards.writer import shard_name, writing_shard
@@ -104,7 +104,7 @@ def made_up(folder: Path, clips: int) -> Path:
     with writing_shard(folder / shard_name(0)) as shard:
         for number in range(clips):
             coarse = Image.fromarray(random.integers(0, 256, (16, 28, 3), dtype=np.uint8))
-            audio = random.normal(-12, 2, FRONT_ENDS[DEFAULT].shape).astype(np.float16)
+            audio = random.normal(-12, 2, find_front_end().shape).astype(np.float16)
             content = {FRAME: _saved(coarse.resize((455, 256))), FACTS: b"{}", SPECTROGRAM: _saved(audio)}
             rows.append(_row(f"clip{number:07d}_000000", shard.add(f"clip{number:07d}_000000", content)))
     pq.write_table(pa.Table.from_pylist(rows, MANIFEST_SCHEMA), folder / MANIFEST)

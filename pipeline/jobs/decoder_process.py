@@ -22,8 +22,9 @@ from pipeline.jobs.decoder_messages import ClipToDecode, DecodedMembers
 from pipeline.jobs.options import IngestOptions, decoder_function
 from pipeline.media.companion_members import companion_members
 from pipeline.media.decode import DecodedClip, DecodeOptions
-from pipeline.media.front_ends import FRONT_ENDS, FrontEnd, spectrogram
+from pipeline.media.front_ends import find_front_end
 from pipeline.media.proposals import check_proposals
+from pipeline.media.spectra import FrontEnd
 from pipeline.media.still import decode_pair
 from pipeline.shards.codecs import encode_jpeg, encode_npy
 from pipeline.shards.record import FRAME, SPECTROGRAM, Rejected
@@ -67,7 +68,7 @@ class RecordMaker:
     def __init__(self, options: IngestOptions) -> None:
         self._decode = decoder_function(options.decoder)
         self._companions = options.companions
-        self._form = DecodeOptions(short_side=options.short_side, front_end=FRONT_ENDS[options.front_end])
+        self._form = DecodeOptions(short_side=options.short_side, front_end=find_front_end(options.front_end))
         self._reader = ClipReader()
         _warm_up(self._form.front_end)
         if options.companions.proposals:
@@ -93,14 +94,14 @@ class RecordMaker:
     def _members(self, content: ClipContent, decoded: DecodedClip) -> dict[str, bytes]:
         return {
             FRAME: encode_jpeg(decoded.frame),
-            SPECTROGRAM: encode_npy(spectrogram(decoded.waveform, self._form.front_end)),
+            SPECTROGRAM: encode_npy(self._form.front_end.spectrogram(decoded.waveform)),
             **companion_members(content.media, content.audio, decoded, self._companions, self._form.short_side),
         }
 
 
 def _warm_up(front_end: FrontEnd) -> None:
     """Import and compute what every clip needs once: the first clip's time must not pay for it."""
-    encode_npy(spectrogram(np.zeros(front_end.samples, np.float32), front_end))
+    encode_npy(front_end.spectrogram(np.zeros(front_end.samples, np.float32)))
     encode_jpeg(np.zeros((8, 8, 3), np.uint8))
 
 

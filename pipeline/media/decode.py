@@ -1,4 +1,4 @@
-"""A media file becomes one clip: the image at a moment and the three seconds of sound around it, or a verdict.
+"""A media file becomes one clip: the image at a moment and the sound around it, or a verdict.
 
 Ingest calls `decode_clip` once per file; `media_ffmpeg.decode_clip_ffmpeg` is the same promise kept by the ffmpeg
 binary, and `assemble` is what both share. Verdicts are given in this order: unreadable, no_video, no_audio, too_large
@@ -9,15 +9,16 @@ starts late. Where the recording does not cover the span, up to PAD_SECONDS are 
 covered part is repeated in both directions, itself staying in place (`tiled`). A span without any sound is silence.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from pipeline.media.audio import AudioSpan
-from pipeline.media.front_ends import DEFAULT, FRONT_ENDS, FrontEnd
+from pipeline.media.front_ends import find_front_end
 from pipeline.media.reader import LOST_SECONDS, Facts, MediaFile, ShownFrame
+from pipeline.media.spectra import FrontEnd
 from pipeline.shards.record import PADDED, SHORT, SILENT, STATIC, TILED, Rejected
 
 ANNOTATED_SECONDS = 5.0  # VGG-SS annotators saw the frame 5.0 s into each clip
@@ -37,7 +38,7 @@ class DecodeOptions:
 
     moment: Literal["annotated", "centre"] | float = "annotated"
     short_side: int = 256
-    front_end: FrontEnd = FRONT_ENDS[DEFAULT]
+    front_end: FrontEnd = field(default_factory=find_front_end)
     minimum_seconds: float = 0.5
 
 

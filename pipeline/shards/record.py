@@ -42,11 +42,11 @@ REJECT_SCHEMA = pa.schema(
 
 SILENT, STATIC, SHORT, TILED, PADDED = "silent", "static", "short", "tiled", "padded"
 FLAGS = {
-    SILENT: "the three seconds of sound are digital silence",
+    SILENT: "the sound of the spectrogram is digital silence",
     STATIC: "the image does not change around the moment",
-    SHORT: "the clip is shorter than the spectrogram's three seconds",
-    TILED: "sound was repeated to fill the three seconds",
-    PADDED: "part of the three seconds has no sound and was left silent",
+    SHORT: "the clip is shorter than the spectrogram's sound",
+    TILED: "sound was repeated to fill the spectrogram",
+    PADDED: "part of the spectrogram has no sound and was left silent",
 }
 
 REASONS = {

@@ -23,19 +23,20 @@ from index.descriptors import (
     standardised,
 )
 from manifests.errors import InputError
-from pipeline.media.front_ends import DEFAULT, FRONT_ENDS
+from pipeline.media.front_ends import find_front_end, front_end_names
 from pipeline.shards.store import ShardStore
 
-FRONT_END = FRONT_ENDS[DEFAULT]
+FRONT_END = find_front_end()
 
 
-@pytest.mark.parametrize("name", FRONT_ENDS)
+@pytest.mark.parametrize("name", front_end_names())
 def test_every_mel_band_hears_its_own_pitch(name: str) -> None:
-    front_end = FRONT_ENDS[name]
+    front_end = find_front_end(name)
     edges = mel_edges(front_end)
     assert (edges[0], edges[-1]) == (0, 257)
     assert (np.diff(edges) >= 1).all()
-    assert (np.diff(edges[::5], 2) > 0).all()  # wider towards high pitch
+    widening = np.diff(edges[::5], 2)  # towards high pitch; not where the rows are mels already
+    assert (widening > 0).all() if name.startswith("log-power") else (abs(widening) <= 1).all()
     for band in range(MEL_BANDS):
         spectrogram = np.full(front_end.shape, -9.0)
         spectrogram[edges[band] : edges[band + 1]] = 1

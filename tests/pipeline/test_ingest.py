@@ -43,7 +43,6 @@ def decoded(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     log = tmp_path_factory.mktemp("log") / "decoded.txt"
     monkeypatch.setenv("FAKE_DECODER_LOG", str(log))
     monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
     return lambda: log.read_text().splitlines() if log.exists() else []
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from manifests.errors import InputError
 from manifests.readers.label_lists import read_labels
 from manifests.readers.vggss import read_vggss
-from pipeline.media.front_ends import spectrogram
+from pipeline.media.front_ends import find_front_end
 from pipeline.synth import lists
 from pipeline.synth.audio import SAMPLE_RATE, mix, perform
 from pipeline.synth.classes import LABELS, PALETTES, SOUND_CLASSES, SoundClass, palettes_of
@@ -288,7 +288,8 @@ def hear(number: int, copy: int) -> np.ndarray:
     rng = np.random.default_rng([SEED, number, copy])
     performance = perform(SOUND_CLASSES[number].voice, 3.0, rng)
     audio = mix([(performance, 1.0)], 3.0, rng, hiss=0.1, level=0.1)[::2]
-    image = spectrogram(np.pad(audio, (0, 33075 - len(audio)))).astype(np.float32)[:256].reshape(32, 8, 300).mean(1)
+    heard = np.pad(audio, (0, 33075 - len(audio)))
+    image = find_front_end().spectrogram(heard).astype(np.float32)[:256].reshape(32, 8, 300).mean(1)
     rhythm = np.abs(np.fft.rfft(image.mean(0) - image.mean()))[1:40]
     return np.concatenate([image.mean(1), 2 * image.std(1), 4 * rhythm / (rhythm.sum() + 1e-6)])
 

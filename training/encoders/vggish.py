@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from manifests.errors import InputError
-from pipeline.media.front_ends import FRONT_ENDS, FrontEnd
+from pipeline.media.front_ends import find_front_end, front_end_names
+from pipeline.media.log_power import LogPower
 
 SAMPLE_RATE, WINDOW, HOP, N_FFT = 16000, 400, 160, 512
 BANDS, LOWEST, HIGHEST = 64, 125.0, 7500.0
@@ -103,13 +104,15 @@ def log_mel_of_power(spectrogram: Tensor) -> Tensor:
     return torch.log(spacing * (filters @ magnitude) + OFFSET)
 
 
-def _front_end_of(bins: int, frames: int) -> FrontEnd:
+def _front_end_of(bins: int, frames: int) -> LogPower:
     """The front end that makes this shape in steps of about 10 ms."""
-    usable = {f.shape: f for f in FRONT_ENDS.values() if abs(f.hop / f.sample_rate - HOP / SAMPLE_RATE) < 2e-4}
+    known = [find_front_end(name) for name in front_end_names()]
+    powers = [front_end for front_end in known if isinstance(front_end, LogPower)]
+    usable = {f.shape: f for f in powers if abs(f.hop / f.sample_rate - HOP / SAMPLE_RATE) < 2e-4}
     if (bins, frames) not in usable:
-        known = ", ".join(f"{front_end.name} {shape}" for shape, front_end in usable.items())
+        names = ", ".join(f"{front_end.name} {shape}" for shape, front_end in usable.items())
         raise InputError(
-            f"VGGish needs steps of 10 ms: a spectrogram of shape {(bins, frames)} comes from none of {known}, nor has "
+            f"VGGish needs steps of 10 ms: a spectrogram of shape {(bins, frames)} comes from none of {names}, nor has "
             f"it the {BANDS} bands of VGGish's own front end. Ingest the videos again with one of these front ends."
         )
     return usable[bins, frames]

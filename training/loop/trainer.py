@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from manifests.errors import InputError, WorkFailed
 from pipeline.console import progress
+from pipeline.media.front_ends import find_front_end
 from training.config import RunConfig
 from training.data.augment import audio_view, colour_jitter, image_view
 from training.data.stream import TrainingStream, training_loader
@@ -179,12 +181,17 @@ class Trainer:
         own = {name: part[name].to(self.ranks.device, non_blocking=True) for name in ("image", "audio")}
         return own | {"image": resized(own["image"], self.config.data.image_size)}
 
+    @cached_property
+    def _silence(self) -> float:
+        """What the shards' front end writes where nothing sounds."""
+        return find_front_end(self.stream.store.front_end).silence
+
     def _views(self, pixels: dict[str, Tensor], image_policy: str, audio_policy: str) -> dict[str, Tensor]:
         data = self.config.data
         image = image_view(pixels["image"], image_policy)
         if data.colour_jitter:
             image = colour_jitter(image, data.colour_jitter)
-        audio = normalise_audio(audio_view(pixels["audio"], audio_policy), data)
+        audio = normalise_audio(audio_view(pixels["audio"], audio_policy, self._silence), data)
         # channels last: convolutions run 1.3 times faster on CPUs, more on tensor cores
         return {
             "image": normalise_image(image).contiguous(memory_format=torch.channels_last),

@@ -1,6 +1,6 @@
 """`training localize`: a trained run's heat map over any video, several moments a second, with the original sound.
 
-For each moment the run sees the frame shown then and hears the three seconds around it, exactly as in its shards. The
+For each moment the run sees the frame shown then and hears the sound around it, exactly as in its shards. The
 colour scale is one for the whole video, so that a silent passage stays dark where a stretch per image would light it
 up. Between moments the map moves linearly. Peaks and confidences go to a JSON file.
 """
@@ -20,8 +20,9 @@ from manifests.errors import InputError
 from manifests.whole_files import write_text
 from pipeline.console import progress
 from pipeline.media.decode import fill_span
-from pipeline.media.front_ends import FRONT_ENDS, FrontEnd, spectrogram
+from pipeline.media.front_ends import find_front_end
 from pipeline.media.reader import MediaFile
+from pipeline.media.spectra import FrontEnd
 from pipeline.shards.record import Rejected
 from training.data.views import normalise_audio, normalise_image, squashed
 from training.overlay.colours import heat_palette
@@ -107,7 +108,7 @@ def _check(video: Path, out: Path, maps_per_second: float) -> None:
 
 def _timeline(run: LoadedRun, video: Path, rate: float) -> tuple[Timeline, float]:
     """The run's maps of a video, and the video's duration in seconds."""
-    front_end = FRONT_ENDS[run.front_end]
+    front_end = find_front_end(run.front_end)
     try:
         with MediaFile(video) as media:
             duration = media.facts.duration
@@ -124,7 +125,7 @@ def _spectrograms(media: MediaFile, moments: list[float], front_end: FrontEnd) -
     """float16 (F, T) of the sound around each moment; where the recording ends, filled as in ingest."""
     for moment in moments:
         audio = media.audio_between(moment - front_end.seconds / 2, front_end.sample_rate, front_end.samples)
-        yield spectrogram(fill_span(audio, front_end)[0], front_end)
+        yield front_end.spectrogram(fill_span(audio, front_end)[0])
 
 
 @torch.no_grad()

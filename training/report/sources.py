@@ -1,7 +1,7 @@
 """Clips for the gallery: image and spectrogram from the shards, sound from the source video where it still is.
 
 The shards themselves keep no waveform (a companion of `--audio context` is not read here), and a spectrogram without
-phase is not the sound: nothing is reconstructed. The three seconds are cut again from where the ingest's plan says
+phase is not the sound: nothing is reconstructed. The sound is cut again from where the ingest's plan says
 the video lies, after its hash has shown that it is the same file.
 """
 
@@ -61,7 +61,7 @@ class Clips:
         return self._store.spectrogram(self._store.row_of(key))
 
     def audio(self, key: str) -> AudioSpan:
-        """The three seconds of sound that became the spectrogram, cut again from the source video."""
+        """The sound that became the spectrogram, cut again from the source video."""
         clip = self._planned(self._shard_number(key)).get(key)
         if clip is None or not (self._roots[clip.root] / clip.path).is_file():
             return AudioSpan(None, ABSENT)
@@ -76,7 +76,7 @@ class Clips:
 
     def _cut(self, clip: Clip) -> AudioSpan:
         from pipeline.media.decode import DecodeOptions, decode_clip
-        from pipeline.media.front_ends import FRONT_ENDS
+        from pipeline.media.front_ends import find_front_end
 
         facts = self.facts(clip.key)
         with open(self._roots[clip.root] / clip.path, "rb") as file:
@@ -84,7 +84,7 @@ class Clips:
             content = file.read(clip.size)
         if hashlib.sha256(content).hexdigest() != facts["source_sha256"]:
             return AudioSpan(None, CHANGED)
-        front_end = FRONT_ENDS[self._store.front_end]
+        front_end = find_front_end(self._store.front_end)
         decoded = decode_clip(content, DecodeOptions(moment=facts["moment"], front_end=front_end))
         return AudioSpan(audio_uri(decoded.waveform, front_end.sample_rate))
 

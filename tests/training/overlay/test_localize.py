@@ -34,13 +34,14 @@ class BrightAndLoud(torch.nn.Module):
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A run folder whose loading gives the stand-in."""
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A run folder whose loading gives the stand-in; a parameter is its front end."""
+    front_end = getattr(request, "param", DEFAULT)
 
     def load(folder: Path, device: str = "cpu") -> SimpleNamespace:
         config = SimpleNamespace(data=Data(image_size=64))
         return SimpleNamespace(
-            folder=folder, config=config, method=BrightAndLoud(), front_end=DEFAULT, device=torch.device(device)
+            folder=folder, config=config, method=BrightAndLoud(), front_end=front_end, device=torch.device(device)
         )
 
     monkeypatch.setattr(module, "load_run", load)
@@ -86,6 +87,18 @@ def test_peaks_follow_the_object_and_confidence_the_audio(run: Path, video: Path
     assert moments[3]["confidence"] > moments[6]["confidence"] > moments[-1]["confidence"]
     assert facts["run"] == "bright/0123abcd-s0"
     assert facts["scale"]["transparent"] < facts["scale"]["brightest"]
+
+
+@pytest.mark.parametrize("run", ["log-power-16000-512-238-10s-v1", "mel-decibel-16000-512-239-v1"], indirect=True)
+def test_ten_seconds_are_heard_of_a_video_of_six(run: Path, video: Path, tmp_path: Path) -> None:
+    """Every moment has its map. The sound lasts half of the video, repeated to ten seconds around each moment."""
+    facts = localize(run, video, tmp_path / "overlay.mp4", maps_per_second=1)
+    moments = json.loads((tmp_path / "overlay.json").read_text())["moments"]
+    assert facts["frames"] == FPS * SECONDS
+    assert len(moments) == SECONDS + 1
+    assert all(np.isfinite(moment["confidence"]) for moment in moments)
+    heard = [moment["confidence"] for moment in moments]
+    assert max(heard) - min(heard) < 0.2 * abs(np.mean(heard))
 
 
 def test_overlay_keeps_frame_times_and_audio(run: Path, video: Path, tmp_path: Path) -> None:

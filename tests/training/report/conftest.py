@@ -16,7 +16,7 @@ from manifests.annotations import Annotation, TestSet
 from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.plan import Plan, save
 from pipeline.media.ffmpeg import encode_video
-from pipeline.media.front_ends import DEFAULT, FRONT_ENDS, spectrogram
+from pipeline.media.front_ends import find_front_end
 from pipeline.sources.listing import Clip
 from training.evaluation.protocols import find_protocol
 from training.evaluation.scoring import score_maps
@@ -58,7 +58,7 @@ def _image(random: np.random.Generator, box: tuple[float, float, float, float]) 
 
 
 def _audio(random: np.random.Generator) -> np.ndarray:
-    seconds = np.arange(FRONT_ENDS[DEFAULT].samples) / FRONT_ENDS[DEFAULT].sample_rate
+    seconds = np.arange(find_front_end().samples) / find_front_end().sample_rate
     pitch = random.uniform(180, 900)
     tone = sum(np.sin(2 * np.pi * pitch * partial * seconds) / partial for partial in (1, 2, 3, 5))
     beats = 0.5 + 0.5 * np.sin(2 * np.pi * random.uniform(0.5, 4) * seconds)
@@ -74,7 +74,7 @@ def make_shards(folder: Path, scenes: list[Scene], sources: Path, hashes: dict[s
 
 def _made_clip(scene: Scene, sha256: str) -> MadeClip:
     facts = {"duration": 3.0, "moment": 1.5, "frame_pts": 1.5, "source_sha256": sha256}
-    audio = spectrogram(scene.waveform)
+    audio = find_front_end().spectrogram(scene.waveform)
     return MadeClip(scene.annotation.key, scene.image, audio, scene.annotation.label, "test", facts=facts)
 
 

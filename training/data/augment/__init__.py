@@ -28,7 +28,6 @@ from training.data.augment.images import (
     uniform,
 )
 
-SILENCE = math.log(1e-7)  # the log power of digital silence, before the division by 12
 BLUR_REACH = 4.0  # the blur's kernel ends after this many of its largest sigma
 
 
@@ -56,7 +55,7 @@ class AudioPolicy:
     mask_chance: float = 1.0
     stripes: int = 0  # fewer rows and columns than this are covered
     stripes_swapped: bool = False  # each axis begins its stripe somewhere along the other one
-    fill: float = SILENCE  # what is written over the sound, log power
+    fill: float | None = None  # what is written over the sound; None: the front end's silence
 
 
 _Policy = TypeVar("_Policy", ImagePolicy, AudioPolicy)
@@ -102,9 +101,13 @@ def image_view(pixels: Tensor, policy: str) -> Tensor:
     return (image * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def audio_view(spectrogram: Tensor, policy: str) -> Tensor:
-    """One view of each sound: (B, F, T) log power -> the same shape and type. InputError for an unknown policy."""
+def audio_view(spectrogram: Tensor, policy: str, silence: float) -> Tensor:
+    """One view of each sound: (B, F, T) -> the same shape and type. InputError for an unknown policy.
+
+    silence: the value that the spectrograms' front end gives to digital silence; masks write it.
+    """
     chosen = _named(policy, AUDIO_POLICIES, "audio")
+    fill = silence if chosen.fill is None else chosen.fill
     size, rows, columns = spectrogram.shape
     if chosen.shift:
         spectrogram = time_shift(spectrogram, torch.randint(0, columns, (size,)))
@@ -112,11 +115,11 @@ def audio_view(spectrogram: Tensor, policy: str) -> Tensor:
         masked = torch.rand(size) < chosen.mask_chance
         for axis, widest in ((2, chosen.time_mask * columns), (1, chosen.frequency_mask * rows)):
             spans = draw_masks(size, widest, spectrogram.shape[axis])
-            spectrogram = mask_axis(spectrogram, axis, spans * masked, chosen.fill)
+            spectrogram = mask_axis(spectrogram, axis, spans * masked, fill)
     if chosen.stripes:
         starts = (rows, columns) if chosen.stripes_swapped else (columns, rows)
         for axis, start in zip((2, 1), starts, strict=True):
-            spectrogram = mask_axis(spectrogram, axis, draw_stripes(size, chosen.stripes, start), chosen.fill)
+            spectrogram = mask_axis(spectrogram, axis, draw_stripes(size, chosen.stripes, start), fill)
     return spectrogram
 
 
