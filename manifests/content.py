@@ -45,11 +45,14 @@ class Content:
         try:
             return self.content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise InputError(f"{self.path} is not a text file ({error}). Give the list or annotation file.") from error
+            raise InputError(
+                f"{self.path} is not text in UTF-8 ({error}). Give the list or annotation file."
+            ) from error
 
-    def rows(self) -> list[list[str]]:
+    def rows(self, delimiter: str = ",") -> list[list[str]]:
         """The content as csv rows, empty lines left out. A quote that is not closed would swallow rows: InputError."""
-        reader = csv.reader(io.StringIO(self.text(), newline=""), strict=True)
+        text = io.StringIO(self.text(), newline="")
+        reader = csv.reader(text, strict=True, delimiter=delimiter, skipinitialspace=True)
         try:
             return [row for row in reader if any(field.strip() for field in row)]
         except csv.Error as error:
@@ -59,9 +62,14 @@ class Content:
             ) from error
 
     def json(self) -> Any:
-        """The content as JSON."""
+        """The content as JSON; of a `.jsonl` file the list of its lines."""
+        lines = self.path.name.removesuffix(".gz").lower().endswith(".jsonl")
         try:
-            return json.loads(self.text())
+            return (
+                [json.loads(line) for line in self.text().splitlines() if line.strip()]
+                if lines
+                else json.loads(self.text())
+            )
         except (json.JSONDecodeError, RecursionError) as error:
             raise InputError(
                 f"{self.path} is not valid JSON ({error}). Download the file again or check its format."

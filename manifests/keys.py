@@ -1,21 +1,37 @@
-"""Clip names: every spelling of a VGGSound clip on users' disks becomes one key, `<id>_<start:06d>`.
+"""The key of a clip: the one place where a name becomes one, for ingest, lists, annotations and splits alike.
 
-YouTube ids are 11 characters that may hold `_` and start with `-`, so names are never split at the first `_` (27,501 of
-190,228 listed ids contain one). Three spellings are in use: `<id>_<seconds>`, `<id>_<start ms>_<end ms>` and
-`v<id>_<start s>_<end s>_out`; a ten-second window tells milliseconds (end - start = 10000) from seconds (10).
+Every spelling of a VGGSound clip on users' disks becomes `<id>_<start:06d>`. YouTube ids are 11 characters that may
+hold `_` and start with `-`, so names are never split at the first `_` (27,501 of 190,228 listed ids contain one). Three
+spellings are in use: `<id>_<seconds>`, `<id>_<start ms>_<end ms>` and `v<id>_<start s>_<end s>_out`; a ten-second
+window tells milliseconds (end - start = 10000) from seconds (10). Any other name keeps its stem, in Unicode's composed
+form (macOS decomposes file names) and with what tar names or tables cannot carry as %XX: `my.video.mp4` is
+`my%2Evideo`.
+
+`file_clip` reads the name of a file, `clip_key` whatever a list or a table holds: a file with or without its folders
+and suffix, or a key. A name is read as that of a file where it can be both: `clip.mov` is the file of `clip`.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import unquote_to_bytes
+
+from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MADE_OF_CLIPS, MEDIA_SUFFIXES
 
 CLIP_SECONDS = 10
 _SECONDS = re.compile(r"v?(?P<id>[A-Za-z0-9_-]{11})_(?P<start>\d{1,6})(?:\.0)?")
 _WINDOW = re.compile(r"v?(?P<id>[A-Za-z0-9_-]{11})_(?P<start>\d{1,8})_(?P<end>\d{1,8})(?:_out)?")
+_DERIVED = re.compile(
+    r"(\.(jpe?g|png|webp|bmp|wav|mp3|flac|og[ga]|opus|m4a|aac|mp4|mkv|webm|avi|mov))+$", re.IGNORECASE
+)
+_FRAME = re.compile(r"(?:[^/]+/)?(?P<video>[^/]+)/(?P=video)_[1-9]\d?", re.DOTALL)  # AVSBench, as ingest names it, too
+_MUSIC_FRAME = re.compile(r"(?P<video>[^/]+)/frame_\d+/\d+\.jpg")
 
 
 @dataclass(frozen=True)
 class ClipName:
-    """What a file stem says about a clip.
+    """What a name says about a clip.
 
     `key` is unique in a corpus; `source_id` names the video it was cut from (clips of one video are never each
     other's neighbours); `start_seconds` is the cut's start in that video, None for names that do not say.
@@ -26,13 +42,73 @@ class ClipName:
     start_seconds: int | None
 
 
+def clip_key(text: str) -> str:
+    """The key of the clip that `text` names: a file, a path (`/` or `\\`), a stem, or a key itself."""
+    return named_clip(text).key
+
+
+def named_clip(text: str) -> ClipName:
+    """As `clip_key`, with the video the clip was cut from. Space around the name does not count."""
+    name = text.strip()
+    if frame := _FRAME.fullmatch(name) or _MUSIC_FRAME.fullmatch(name):
+        return ClipName(unicodedata.normalize("NFC", name), unicodedata.normalize("NFC", frame["video"]), None)
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return ClipName(name, name, None) if last == name and _is_escaped(name) else file_clip(_without_last(last))
+
+
+def file_clip(file_name: str) -> ClipName:
+    """The clip of a file's name (without folders): what ingest calls it."""
+    return parse_clip_name(stem_of(file_name))
+
+
 def parse_clip_name(stem: str) -> ClipName:
-    """Read a file stem (name without directories and suffix); names of no known spelling keep their stem as key."""
+    """Read a file stem (name without directories and suffix); names of no known spelling keep it, made safe."""
     if (match := _WINDOW.fullmatch(stem)) and (start := _window_start(match)) is not None:
         return _vggsound(match["id"], start)
     if match := _SECONDS.fullmatch(stem):
         return _vggsound(match["id"], int(match["start"]))
-    return ClipName(stem, stem, None)
+    key = safe_key(stem)
+    return ClipName(key, key, None)
+
+
+def stem_of(file_name: str) -> str:
+    """A video's name without its suffix; an image's or sound's without any: `1234567456.mp4.mp3` is 1234567456."""
+    suffix = PurePosixPath(file_name).suffix
+    if suffix.lower() in MEDIA_SUFFIXES:
+        return file_name.removesuffix(suffix)
+    return base_name(file_name) if suffix.lower() in IMAGE_SUFFIXES | AUDIO_SUFFIXES else file_name
+
+
+def base_name(file_name: str) -> str:
+    """A name without all its suffixes of images, sounds and the usual videos: what a frame and its sound share."""
+    return _DERIVED.sub("", file_name) or file_name
+
+
+def segment_key(source_id: str, start_seconds: float) -> str:
+    """The key of a clip that a list names by video and start."""
+    return _vggsound(source_id, int(start_seconds)).key
+
+
+def safe_key(stem: str) -> str:
+    """A stem as WebDataset key, injective on composed text: dots, slashes, controls and bad bytes become %XX."""
+    composed = unicodedata.normalize("NFC", stem)
+    return "".join(_escaped(letter) if letter in "./\\%" or not letter.isprintable() else letter for letter in composed)
+
+
+def _escaped(letter: str) -> str:
+    """A byte that is no UTF-8 stands in a file name as the lone surrogate U+DC80 to U+DCFF."""
+    errors = "surrogateescape" if "\udc80" <= letter <= "\udcff" else "surrogatepass"
+    return "".join(f"%{byte:02X}" for byte in letter.encode("utf-8", errors))
+
+
+def _is_escaped(name: str) -> bool:
+    """Whether a name is what `safe_key` made of another one."""
+    return "%" in name and safe_key(unquote_to_bytes(name).decode("utf-8", "surrogateescape")) == name
+
+
+def _without_last(name: str) -> str:
+    suffix = PurePosixPath(name).suffix
+    return name.removesuffix(suffix) if suffix.lower() in MADE_OF_CLIPS else name
 
 
 def _vggsound(source_id: str, start_seconds: int) -> ClipName:

@@ -1,25 +1,20 @@
 """Lists of clips and what they have to do with one another: overlap of training with test, coverage of what is there.
 
 Released lists come in a dozen layouts: bare ids, ids with .jpg, .wav or .mp4, whole paths, millisecond names, one to
-four csv columns, JSON annotations, pairs. `read_ids` takes them all and gives canonical keys, so that "vggss_144k
-contains 3,709 of the 5,158 test clips" is one intersection.
+four csv columns, JSON annotations, pairs. `read_ids` takes them all and gives keys, so that "vggss_144k contains 3,709
+of the 5,158 test clips" is one intersection.
 """
 
 import hashlib
-import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from manifests.annotations import TestSet
-from manifests.content import Content, read_content
+from manifests.clip_lists import ClipList, read_clip_list
+from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.keys import parse_clip_name
-
-_MEDIA = re.compile(r"(\.(jpg|jpeg|png|wav|mp3|mp4|mkv|webm|flac|mat|pkl))+$", re.IGNORECASE)
-_HEADERS = {"video", "video_id", "ytid", "youtube_id", "id", "file", "key"}
-_SPLITS = {"train", "val", "valid", "validation", "test"}
+from manifests.keys import named_clip
 
 
 @dataclass(frozen=True)
@@ -64,12 +59,12 @@ def read_ids(path: Path | str, name: str | None = None, split: str | None = None
     InputError when nothing is left, or `split` is asked of a list that has no split column.
     """
     content = read_content(path)
-    names = list(_names(content, split))
-    ids = tuple(dict.fromkeys(parse_clip_name(each).key for each in names))
+    keys = _keys(content.path, read_clip_list(content), split)
+    ids = tuple(dict.fromkeys(keys))
     if not ids:
         raise InputError(f"{path} names no clip{f' of split {split}' if split else ''}. Give a list of clip ids.")
     stem = PurePosixPath(content.path.name.removesuffix(".gz")).stem
-    return IdList(name or stem, ids, str(path), content.sha256, len(names) - len(ids))
+    return IdList(name or stem, ids, str(path), content.sha256, len(keys) - len(ids))
 
 
 def ids_of(test_set: TestSet) -> IdList:
@@ -118,53 +113,16 @@ def restrict(test_set: TestSet, wanted: IdList) -> TestSet:
     return TestSet(f"{test_set.name}-{wanted.name}", chosen, f"{test_set.source} + {wanted.source}", digest)
 
 
-def _names(content: Content, split: str | None) -> Iterator[str]:
-    text = content.text()
-    if text.lstrip().startswith(("[", "{")):
-        if split is not None:
-            raise InputError(f"{content.path} is JSON without a split column, so split {split} cannot be chosen.")
-        yield from _json_names(content.json(), content)
-        return
-    if "&" in text.partition("\n")[0]:
-        rows = ([line.split("&")[1]] for line in text.splitlines() if line.count("&") == 4)
-    else:
-        rows = content.rows()
-    for number, row in enumerate(rows):
-        if not row[0].strip() or (number == 0 and row[0].strip().lower() in _HEADERS):
-            continue
-        if split is not None and not _has_split(row):
-            raise InputError(f"{content.path} has no split column (row {row}), so split {split} cannot be chosen.")
-        if split is None or row[-1].strip() == split:
-            yield _name(row)
-
-
-def _name(row: list[str]) -> str:
-    """The clip a row names: `ytid,start,label,split` joins the first two, all else is the first column's file stem."""
-    if _has_split(row):
-        return f"{row[0].strip()}_{int(float(row[1])):06d}"
-    return _stem(row[0].split()[0])
-
-
-def _stem(path: str) -> str:
-    return _MEDIA.sub("", PurePosixPath(path).name)
-
-
-def _has_split(row: list[str]) -> bool:
-    return len(row) >= 4 and row[-1].strip() in _SPLITS and row[1].strip().replace(".", "", 1).isdigit()
-
-
-def _json_names(entries: Any, content: Content) -> Iterable[str]:
-    """Names of a JSON list of clips; the keys of an object (MUSIC frames) are whole names already."""
-    if isinstance(entries, dict):
-        return list(entries)
-    names = [entry.get("file", entry.get("image")) if isinstance(entry, dict) else entry for entry in entries]
-    if not all(isinstance(name, str) for name in names):
-        raise InputError(f'{content.path} has entries without "file" or "image". Give a list of clips.')
-    return [_stem(name) for name in names]
+def _keys(path: Path, listed: ClipList, split: str | None) -> list[str]:
+    if split is None:
+        return [row.key for row in listed.rows]
+    if not listed.splits:
+        raise InputError(f"{path} has no split column ({listed.layout}), so split {split} cannot be chosen.")
+    return [row.key for row in listed.rows if row.split == split]
 
 
 def _video(key: str) -> str:
-    return parse_clip_name(key).source_id
+    return named_clip(key).source_id
 
 
 def _hash(parts: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.keys import parse_clip_name
+from manifests.keys import clip_key
 from pipeline.shards.store import ShardStore
 from training.data.stream import EvaluationPair
 from training.evaluation.multi_source import ClusterMaps
@@ -70,4 +70,4 @@ def read_references(path: Path) -> References:
             "MUSIC's annotations name it, and a clip in which it is heard alone."
         )
     categories, clips = zip(*rows[1:], strict=True)
-    return References(categories, tuple(parse_clip_name(clip).key for clip in clips))
+    return References(categories, tuple(map(clip_key, clips)))

@@ -12,6 +12,7 @@ from manifests import parquet
 from manifests.annotations import Annotation, TestSet, make_test_set, read_box
 from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.keys import clip_key
 from manifests.whole_files import whole_file
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def read_table(path: Path | str, name: str | None = None) -> TestSet:
         raise InputError(f"{path} lacks the columns {', '.join(sorted(absent))}. An annotation table has them all.")
     annotations = (
         Annotation(
-            row["key"],
+            clip_key(row["key"]),
             row["label"],
             tuple(read_box(box, f"{path}, {row['key']},") for box in row["boxes"] or []),
             row.get("consensus") or 1,

@@ -13,6 +13,7 @@ from pathlib import Path
 from manifests.annotations import Annotation, TestSet, make_test_set
 from manifests.content import Content, read_content
 from manifests.errors import InputError
+from manifests.keys import clip_key
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def read_ave_videos(path: Path | str, name: str = "ave") -> TestSet:
     labels: dict[str, str] = {}
     for event in _events(content):
         labels.setdefault(event.video, event.category)
-    return make_test_set(name, (Annotation(video, label, ()) for video, label in labels.items()), content)
+    return make_test_set(name, (Annotation(clip_key(video), label, ()) for video, label in labels.items()), content)
 
 
 def _events(content: Content) -> tuple[Event, ...]:

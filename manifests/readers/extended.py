@@ -13,7 +13,7 @@ from pathlib import Path
 from manifests.annotations import TestSet
 from manifests.content import Content, read_content
 from manifests.errors import InputError
-from manifests.keys import parse_clip_name
+from manifests.keys import clip_key
 
 HEADER = ["video", "audio", "label"]
 KINDS = ("real", "hard", "easy", "unknown")
@@ -53,7 +53,7 @@ class ExtendedSet:
 def pair_key(name: str) -> str:
     """Canonical key of a pair's name in any spelling of its two clips; names that are no pair stay as they are."""
     video, separator, audio = name.partition(PAIR_SEPARATOR)
-    return f"{parse_clip_name(video).key}{separator}{parse_clip_name(audio).key}" if separator else name
+    return f"{clip_key(video)}{separator}{clip_key(audio)}" if separator else name
 
 
 def read_extended(path: Path | str, positives: TestSet) -> ExtendedSet:
@@ -77,7 +77,7 @@ def read_extended(path: Path | str, positives: TestSet) -> ExtendedSet:
 def _negative(row: list[str], number: int, content: Content, labels: dict[str, str | None]) -> Negative:
     if len(row) != 3 or row[2] != "non-sounding":
         raise InputError(f"{content.path}, line {number}, is {','.join(row)!r}, not video,audio,non-sounding.")
-    video, audio = (parse_clip_name(name).key for name in row[:2])
+    video, audio = map(clip_key, row[:2])
     return Negative(video, audio, _kind(video, audio, labels))
 
 

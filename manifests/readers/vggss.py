@@ -10,7 +10,7 @@ from typing import Any
 from manifests.annotations import Annotation, TestSet, make_test_set, read_box
 from manifests.content import Content, read_content
 from manifests.errors import InputError
-from manifests.keys import parse_clip_name
+from manifests.keys import clip_key
 
 
 def read_vggss(path: Path | str, name: str = "vggss") -> TestSet:
@@ -27,4 +27,4 @@ def _annotation(entry: Any, number: int, content: Content) -> Annotation:
     if not isinstance(entry, dict) or not isinstance(entry.get("file"), str) or not isinstance(entry.get("bbox"), list):
         raise InputError(f'{where} lacks "file" or "bbox". Give vggss.json as released with VGG-SS.')
     boxes = tuple(read_box(box, f"{where} {entry['file']},") for box in entry["bbox"])
-    return Annotation(parse_clip_name(entry["file"]).key, entry.get("class"), boxes)
+    return Annotation(clip_key(entry["file"]), entry.get("class"), boxes)

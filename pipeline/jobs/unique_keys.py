@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from pipeline.sources.listing import Clip, Refusal, safe_key
+from manifests.keys import safe_key
+from pipeline.sources.listing import Clip, Refusal
 
 
 def unique_keys(clips: Sequence[Clip]) -> tuple[list[Clip], list[Refusal]]:

@@ -12,19 +12,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from manifests.keys import parse_clip_name
+from manifests.keys import base_name, parse_clip_name
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-AUDIO_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac"})
 SAME_NAME = "an image and a sound of one name"
 ONE_OF_MANY = "a folder of images and a sound of its name: the annotated image, or else the middle one"
 EVERY_SECOND = "images <video>_<n> and a sound <video>: each image with the sound around its second"
 MASK_FOLDERS = frozenset({"gt_masks", "gt_segmentation", "masks"})
 ANNOTATED_IMAGES = ("125", "image_050")  # the image at 5.0 s in the dumps of SSL-TIE (25 fps) and SSLalignment
 IMAGE_WITHIN_SECOND = 15 / 16  # AVSBench takes image n at n - 1 + 15/16 seconds
-_SUFFIXES = re.compile(
-    r"(\.(jpe?g|png|webp|bmp|wav|mp3|flac|og[ga]|opus|m4a|aac|mp4|mkv|webm|avi|mov))+$", re.IGNORECASE
-)
 _KIND = re.compile(
     r"videos?|frames?|pictures?|images?|img|sounds?|audios?|aud|mp[34]|wavs?|flac|jpe?g|png|clips?", re.IGNORECASE
 )
@@ -45,7 +40,7 @@ class Pair:
     @property
     def stem(self) -> str:
         """The name of the sound without its suffixes: what label lists know the clip by."""
-        return base_name(self.audio)
+        return _base(self.audio)
 
     @property
     def moment(self) -> float | None:
@@ -65,14 +60,13 @@ class MatchedFiles:
     unused: Counter[str] = field(default_factory=Counter)
 
 
-def base_name(path: str) -> str:
-    """File name without its media suffixes: `1234567456.mp4.mp3` is 1234567456."""
-    return _SUFFIXES.sub("", PurePosixPath(path).name)
+def _base(path: str) -> str:
+    return base_name(PurePosixPath(path).name)
 
 
 def join_key(path: str) -> str:
     """What an image and its sound have in common, whatever their spelling of a VGGSound name."""
-    return parse_clip_name(base_name(path)).key
+    return parse_clip_name(_base(path)).key
 
 
 class _Videos:
@@ -92,7 +86,7 @@ class _Videos:
         places = self._places.get(join_key(path))
         if not places:
             return False
-        known = parse_clip_name(base_name(path)).start_seconds is not None
+        known = parse_clip_name(_base(path)).start_seconds is not None
         return known or _place(str(PurePosixPath(path).parent)) in places
 
 

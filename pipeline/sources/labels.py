@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from manifests.clip_lists import ClipLabel
 from manifests.errors import InputError
-from manifests.readers.label_lists import ClipLabel, LabelTable, read_labels
+from manifests.readers.label_lists import LabelTable, read_labels
 from pipeline.sources.listing import Clip, Listing, readable, stem_key
 from pipeline.storage.remote import Place
 
@@ -39,6 +40,7 @@ class Labels:
             yield (
                 f"labels: {readable(table.path)} ({table.format}) names {named} of these clips"
                 + (f"; {len(absent)} it lists are absent, such as {absent[0]}" if absent else "")
+                + f"; it says: {readable(table.examples)}"
                 + (f"; {table.conflicting} rows contradict an earlier one, which counts" if table.conflicting else "")
             )
         for path, reason in self.unused:

@@ -13,23 +13,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from manifests.clip_lists import SPLIT_WORDS
 from manifests.errors import InputError
-from manifests.keys import parse_clip_name
-from manifests.readers.label_lists import SPLIT_WORDS
+from manifests.keys import file_clip, parse_clip_name, safe_key, stem_of
+from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MEDIA_SUFFIXES
 from pipeline.sources.apart import Apart
 from pipeline.sources.archives import is_archive, is_compressed, list_members
-from pipeline.sources.frames_and_audio import AUDIO_SUFFIXES, IMAGE_SUFFIXES, Pair, base_name, pair_up
+from pipeline.sources.frames_and_audio import Pair, pair_up
 from pipeline.sources.walk import Refusal, Tree, readable, tree_of
 from pipeline.storage.remote import Place, StorageLost
 
-# fmt: off
-MEDIA_SUFFIXES = frozenset({
-    ".mp4", ".m4v", ".mkv", ".mk3d", ".webm", ".avi", ".divx", ".xvid", ".mov", ".qt", ".flv", ".f4v", ".ts", ".mts",
-    ".m2ts", ".m2t", ".3gp", ".3gpp", ".3g2", ".3gp2", ".3gpp2", ".mpg", ".mpeg", ".mpe", ".m1v", ".m2v", ".m2p",
-    ".vob", ".wmv", ".asf", ".dvr-ms", ".wtv", ".ogv", ".ogm", ".ogx", ".mxf", ".gxf", ".rm", ".rmvb", ".dv", ".amv",
-    ".nut", ".nsv", ".mj2", ".ismv",
-})
-# fmt: on
 MOST_KINDS = 12
 LABEL_LISTS = (".csv", ".csv.gz", "annotations.txt", "music_solo_videos.json", "music_duet_videos.json")
 _WINDOW_NAME = re.compile(r".*_\d+_\d+(_out)?", re.DOTALL)
@@ -165,7 +158,7 @@ def _add_file(listing: Listing, number: int, tree: Tree, relative: str, apart: A
         _add_archive(listing, number, tree.root / relative, relative)
     elif suffix in MEDIA_SUFFIXES:
         folders = path.parts[:-1]
-        listing.clips.append(_clip(path.stem, folders, root=number, path=relative, size=tree.size_of(relative)))
+        listing.clips.append(_clip(path.name, folders, root=number, path=relative, size=tree.size_of(relative)))
     elif suffix in AUDIO_SUFFIXES:
         apart.audio_files.append(relative)
     elif suffix in IMAGE_SUFFIXES:
@@ -187,7 +180,7 @@ def _add_archive(listing: Listing, number: int, path: Place, relative: str) -> N
             listing.refusals.append(Refusal(readable(f"{relative}!{member.name}"), "refused", member.problem))
         else:
             place = {"member": member.name, "position": member.position, "offset": member.offset, "size": member.size}
-            listing.clips.append(_clip(inside.stem, inside.parts[:-1], root=number, path=relative, **place))
+            listing.clips.append(_clip(inside.name, inside.parts[:-1], root=number, path=relative, **place))
     if broken:
         listing.refusals.append(
             Refusal(readable(relative), "unreadable", f"the archive breaks after {len(members)} members: {broken}")
@@ -212,19 +205,17 @@ def _add_pairs(listing: Listing, number: int, tree: Tree, apart: Apart) -> None:
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
-def _clip(stem: str, folders: tuple[str, ...], **place: object) -> Clip:
-    name = parse_clip_name(stem)
-    known = name.start_seconds is not None
-    split, label = _split_and_class(folders)
-    key, source = (name.key, name.source_id) if known else (safe_key(stem), safe_key(stem))
-    return Clip(key, source, known, naming(stem), label=label, split=split, **place)
+def _clip(name: str, folders: tuple[str, ...], **place: object) -> Clip:
+    clip, (split, label) = file_clip(_as_utf8(name)), _split_and_class(folders)
+    known = clip.start_seconds is not None
+    return Clip(clip.key, clip.source_id, known, naming(stem_of(name)), label=label, split=split, **place)
 
 
 def _clip_of_pair(pair: Pair, root: int, size: int) -> Clip:
-    name = parse_clip_name(pair.stem)
+    name = parse_clip_name(_as_utf8(pair.stem))
     known = name.start_seconds is not None and pair.number is None
     split, label = _place_of_pair(pair)
-    key, source = (name.key, name.source_id) if known else (safe_key(pair.stem), safe_key(pair.stem))
+    key, source = (name.key, name.source_id) if known else (safe_key(_as_utf8(pair.stem)),) * 2
     if pair.number is not None:  # as the annotations name these images: class/video/video_1, without a class video_1
         key = "/".join([*([safe_key(label)] if label else []), key, f"{key}_{pair.number}"])
     place = {"path": pair.image, "audio": pair.audio, "size": size, "moment": pair.moment}
@@ -240,10 +231,13 @@ def _place_of_pair(pair: Pair) -> tuple[str | None, str | None]:
 
 
 def stem_key(clip: Clip) -> str:
-    """The key label lists know a clip by: its stem's own."""
-    if clip.audio is not None:
-        return parse_clip_name(base_name(clip.audio)).key
-    return parse_clip_name(PurePosixPath(clip.member or clip.path).stem).key
+    """The key label lists know a clip by: that of its own file, or of its sound, before folders are added."""
+    return file_clip(_as_utf8(PurePosixPath(clip.audio or clip.member or clip.path).name)).key
+
+
+def _as_utf8(name: str) -> str:
+    """A file's name as the UTF-8 it most likely is, whatever the locale says."""
+    return os.fsencode(name).decode("utf-8", "surrogateescape")
 
 
 def _split_and_class(folders: tuple[str, ...]) -> tuple[str | None, str | None]:
@@ -261,13 +255,3 @@ def naming(stem: str) -> str:
     if stem == name.key:
         return "<id>_<start seconds, six digits>"
     return "<id>_<start>_<end>" if _WINDOW_NAME.fullmatch(stem) else "<id>_<start>, unpadded or with a v before the id"
-
-
-def safe_key(stem: str) -> str:
-    """A stem as WebDataset key: what tar names or tables cannot carry (dots, controls, bad bytes) as %XX, injective."""
-    raw = os.fsencode(stem).decode("utf-8", "surrogateescape")
-    return "".join(_escaped(letter) if letter in "./\\%" or not letter.isprintable() else letter for letter in raw)
-
-
-def _escaped(letter: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in letter.encode("utf-8", "surrogateescape"))

@@ -148,10 +148,11 @@ def test_wrong_lists_are_explained(tmp_path):
     path.write_text("abc\n")
     with pytest.raises(InputError, match="no split column"):
         read_ids(path, split="test")
-    path.write_text('[{"name": "x"}]')
+    path.write_text('[{"title": "x"}]')
     with pytest.raises(InputError, match='without "file" or "image"'):
         read_ids(path)
-    with pytest.raises(InputError, match="JSON without a split column"):
+    path.write_text('["x"]')
+    with pytest.raises(InputError, match=r"no split column \(json list of ids"):
         read_ids(path, split="test")
     truth = TestSet("t", (Annotation("a", None, ()),), "t.json", "0")
     with pytest.raises(InputError, match=r"1 of the 2 clips of l are not annotated in t\.json, first b"):

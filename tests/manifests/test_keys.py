@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from places import METADATA
 
-from manifests.keys import parse_clip_name
+from manifests.keys import clip_key, file_clip, parse_clip_name, safe_key
 
 ids = st.text(string.ascii_letters + string.digits + "_-", min_size=11, max_size=11)
 starts = st.integers(0, 35_752)
@@ -44,7 +44,7 @@ def test_a_key_is_its_own_key(ytid: str, start: int) -> None:
 def test_any_name_gives_a_key_that_is_the_stem_or_canonical(stem: str) -> None:
     name = parse_clip_name(stem)
     if name.start_seconds is None:
-        assert (name.key, name.source_id) == (stem, stem)
+        assert (name.key, name.source_id) == (safe_key(stem), safe_key(stem))
     else:
         assert name.key == f"{name.source_id}_{name.start_seconds:06d}"
         assert len(name.source_id) == 11
@@ -54,7 +54,40 @@ def test_any_name_gives_a_key_that_is_the_stem_or_canonical(stem: str) -> None:
 @given(st.one_of(st.text(max_size=40), st.text("vAz09_-.", max_size=34)))
 def test_keys_are_fixed_points(stem: str) -> None:
     key = parse_clip_name(stem).key
-    assert parse_clip_name(key).key == key
+    assert key != key.strip() or clip_key(key) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("holiday.mov", "holiday"),
+        ("my.video.mp4", "my%2Evideo"),
+        ("my.video", "my%2Evideo"),
+        ("my%2Evideo", "my%2Evideo"),  # a key
+        ("my%2Evideo.mp4", "my%252Evideo"),  # a file's name
+        ("100%", "100%25"),
+        ("a/b\\plain clip 01.MP4 ", "plain clip 01"),
+        ("cafe\u0301.mp4", "caf\u00e9"),
+        ("1234567456.mp4.mp3", "1234567456"),
+        ("clip.mov.mp4", "clip%2Emov"),  # as ingest names it
+        ("frames/1234567456.npy", "1234567456"),
+        ("AbCdEfGh_-1_30000_40000.f137.mp4", "AbCdEfGh_-1_30000_40000%2Ef137"),
+        ("dog/AbCdEfGh_-1/AbCdEfGh_-1_3", "dog/AbCdEfGh_-1/AbCdEfGh_-1_3"),  # an AVSBench frame, as shards hold it
+        ("gt_masks/test/dog/AbCdEfGh_-1/AbCdEfGh_-1_3.png", "AbCdEfGh_-1_000003"),
+        ("AbCdEfGh_-1_0_1000/frame_013/00411.jpg", "AbCdEfGh_-1_0_1000/frame_013/00411.jpg"),
+        ("cat__001", "cat__001"),
+    ],
+)
+def test_any_name_of_a_clip_gives_its_key(text: str, key: str) -> None:
+    assert clip_key(text) == key
+    assert clip_key(key) == key
+
+
+@pytest.mark.parametrize("byte", [b"\xe9", b"\xff"])
+def test_bytes_that_are_no_text_stay_in_the_key(byte: bytes) -> None:
+    name = (b"caf" + byte + b".mp4").decode("utf-8", "surrogateescape")
+    assert file_clip(name).key == f"caf%{byte.hex().upper()}"
+    assert clip_key("\ud83d.mp4") == "%ED%A0%BD"  # half a letter, as broken JSON holds it
 
 
 @given(st.lists(st.tuples(leading, starts), min_size=2, max_size=2, unique=True))

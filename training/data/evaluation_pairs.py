@@ -14,7 +14,7 @@ import numpy as np
 from manifests.annotations import TestSet
 from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.keys import parse_clip_name
+from manifests.keys import clip_key
 from manifests.readers.extended import ExtendedSet, Negative
 from manifests.truth import Truth
 from pipeline.shards.store import ShardStore
@@ -31,7 +31,7 @@ def read_pairs(path: Path) -> dict[str, tuple[str, str]]:
         raise InputError(
             f"{path} is no list of pairs. Give a csv with the header {','.join(HEADER)} and three columns."
         )
-    return {name: (parse_clip_name(video).key, parse_clip_name(audio).key) for name, video, audio in rows[1:]}
+    return {name: (clip_key(video), clip_key(audio)) for name, video, audio in rows[1:]}
 
 
 def found_pairings(

@@ -13,7 +13,7 @@ import numpy as np
 
 from manifests.annotations import TestSet
 from manifests.errors import InputError
-from manifests.keys import parse_clip_name
+from manifests.keys import clip_key
 from manifests.readers.extended import ExtendedSet, pair_key
 from training.evaluation.postprocess import Prepared, prepare
 from training.evaluation.protocols import Protocol
@@ -124,4 +124,4 @@ def match_names(names: Sequence[str], test_set: TestSet, extended: ExtendedSet |
 
 def _canonical(name: str) -> str:
     key = pair_key(name)
-    return parse_clip_name(name).key if key == name else key
+    return clip_key(name) if key == name else key

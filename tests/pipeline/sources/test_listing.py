@@ -7,6 +7,7 @@ import lzma
 import os
 import re
 import tarfile
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,13 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.errors import InputError
+from manifests.keys import safe_key
 from pipeline.ingest import announce
 from pipeline.jobs.plan import cut_shards
 from pipeline.jobs.unique_keys import unique_keys
 from pipeline.sources import archives
 from pipeline.sources.archives import LARGEST_MEMBER, ForwardReader, list_members
 from pipeline.sources.labels import find_labels
-from pipeline.sources.listing import Listing, list_sources, safe_key, tally
+from pipeline.sources.listing import Listing, list_sources, tally
 
 
 def files(root: Path, *names: str, content: bytes = b"x") -> Path:
@@ -150,6 +152,8 @@ def test_safe_keys_are_injective_and_safe(stems: list[str]) -> None:
             os.fsencode(stem)
     except UnicodeEncodeError:
         return  # not a possible file name
+    if unicodedata.normalize("NFC", stems[0]) == unicodedata.normalize("NFC", stems[1]):
+        return  # one name in two spellings
     first, second = map(safe_key, stems)
     assert first != second
     assert not set("./\\\n\0") & set(first + second)

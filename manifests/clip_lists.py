@@ -1,0 +1,293 @@
+"""Lists of clips in every layout found beside VGGSound-like corpora: what each row says of which clip.
+
+The layout is recognised from the content: `read_clip_list` answers with the key, label and split of every row. What
+could mean two things is refused: the list where its clips are in doubt, only its labels (`doubt`) where those are.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from manifests.content import Content
+from manifests.errors import InputError
+from manifests.keys import clip_key, named_clip, segment_key
+from manifests.suffixes import AUDIO_SUFFIXES, EVERY_SUFFIX
+
+SPLIT_WORDS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+VIDEO_IDS = ("ytid", "youtube_id", "video_id", "id")
+NAME_FIELDS = ("file", "file_name", "filename", "video", "key", "name", "video_id", "image", "path", "clip")
+LABEL_FIELDS = ("class", "label", "category", "labels", "positive_labels")
+SPLIT_FIELDS = ("split", "subset")
+START_FIELDS = ("start", "start_seconds", "start_time")
+END_FIELDS = ("end", "end_seconds", "end_time")
+WHOLE_VIDEO = "_0_1000"
+KNOWN_FORMATS = (
+    "vggsound.csv (ytid,start_seconds,label,split without a header), AudioSet's segments (YTID, start_seconds, "
+    "end_seconds, positive_labels), two columns `<id>_<start>.mp4,label`, with a third for the split, one column "
+    "of ids, a csv with a header that names its columns (file, label, split; Hugging Face's metadata.csv too), AVE's "
+    "Annotations.txt (Category&ytid&quality&start&end), a json list of objects with `file` and `class`, MUSIC's json "
+    "of ids by instrument, or a json object {id: label}"
+)
+_KNOWN = frozenset({*VIDEO_IDS, *NAME_FIELDS, *LABEL_FIELDS, *SPLIT_FIELDS, *START_FIELDS, *END_FIELDS, "audio"})
+_TIME = re.compile(r"\d+(\.\d+)?")
+_YTID = re.compile(r"[A-Za-z0-9_-]{11}")
+_JSON = re.compile(r"\s*(\[\s*[\[{\"\]]|\{\s*[\"}])")
+_ALTERNATIVES = "|".join(re.escape(suffix) for suffix in sorted(EVERY_SUFFIX, key=len, reverse=True))
+_ENDS_IN_SUFFIX = re.compile(rf".*({_ALTERNATIVES})", re.IGNORECASE | re.DOTALL)
+_FILE_AND_MORE = re.compile(rf"(?P<file>\S.*?(?P<suffix>{_ALTERNATIVES}))\s+(?P<more>\S.*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipLabel:
+    """What a list says about one clip; `label` and `split` are None where the list does not say."""
+
+    key: str
+    label: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class ClipList:
+    """Rows in file order; `layout` names what was recognised, `headers` counts header lines, `splits` tells whether
+    rows can have a split. `doubt`: why the labels must not be used, None where they are certain.
+    """
+
+    layout: str
+    rows: tuple[ClipLabel, ...]
+    headers: int = 0
+    splits: bool = False
+    doubt: str | None = None
+
+
+def read_clip_list(content: Content) -> ClipList:
+    """Every row of a list. InputError where it is not certain which clips it names."""
+    text = content.text()
+    if content.path.name.removesuffix(".gz").lower().endswith((".json", ".jsonl")) or _JSON.match(text):
+        return _of_json(content)
+    lines = [line for line in text.splitlines() if line.strip()]
+    if lines and lines[0].count("&") == 4 and "," not in lines[0]:
+        return ClipList("AVE annotations", tuple(_ave_rows(content, lines)))
+    if _holds_whole_names(lines):
+        return ClipList("list of ids", tuple(ClipLabel(clip_key(_file_of_line(line))) for line in lines))
+    rows = [row for row in content.rows("\t" if lines and "\t" in lines[0] else ",") if not _is_comment(row)]
+    if not rows:
+        return ClipList("empty", ())
+    header = _header(rows)
+    return _bare(content, rows) if header is None else _with_header(content, header, rows[1:])
+
+
+def _holds_whole_names(lines: Sequence[str]) -> bool:
+    """File names with commas in them, one a line and unquoted: each line ends in a suffix, some hold no comma."""
+    plain = all('"' not in line and _ENDS_IN_SUFFIX.fullmatch(line.strip()) for line in lines)
+    return plain and not all("," in line for line in lines)
+
+
+def _is_comment(row: list[str]) -> bool:
+    first = row[0].lstrip()
+    return first.startswith(("# ", "#\t")) and not _ENDS_IN_SUFFIX.fullmatch(first.rstrip())
+
+
+def _joined(fields: Iterable[str]) -> str | None:
+    return ", ".join(field.strip() for field in fields) or None
+
+
+def _shown(row: Sequence[str]) -> str:
+    return repr(",".join(row)[:200])
+
+
+# --- a header names the columns --------------------------------------------------------------------------------------
+
+
+def _header(rows: list[list[str]]) -> list[str] | None:
+    names = [field.strip().lower() for field in rows[0]]
+    if len(names) == 1:
+        return names if names[0] in (*NAME_FIELDS, *VIDEO_IDS) else None
+    first_alone = names[0] in (*NAME_FIELDS, *VIDEO_IDS) and len(rows) > 1
+    return names if first_alone or len(_KNOWN.intersection(names)) >= 2 else None
+
+
+def _with_header(content: Content, header: list[str], rows: list[list[str]]) -> ClipList:
+    def column(*names: str) -> int | None:
+        return next((header.index(name) for name in names if name in header), None)
+
+    name = column(*NAME_FIELDS, *VIDEO_IDS)
+    if name is None:
+        raise InputError(
+            f"The list {content.path} has the columns {header} but none that names the clip. Call it one of "
+            f"{', '.join(NAME_FIELDS)}."
+        )
+    start = column(*START_FIELDS) if header[name] in VIDEO_IDS else None
+    label, split = column(*LABEL_FIELDS), column(*SPLIT_FIELDS)
+    found = []
+    for number, row in enumerate(rows, start=2):
+        if any(field.strip() for field in row[len(header) :]):
+            raise InputError(
+                f"Row {number} of {content.path} has {len(row)} fields, {_shown(row)}, but the header names "
+                f"{len(header)}. A label that holds a comma must stand in quotes."
+            )
+        if key := _named_key(_field(row, name), _field(row, start)):
+            found.append(ClipLabel(key, _field(row, label), _field(row, split)))
+    unknown = [each for each in header if each not in _KNOWN]
+    doubt = f"no column is called {', '.join(LABEL_FIELDS)}, and what {', '.join(unknown)} holds is not known"
+    return ClipList(
+        "csv with a header", tuple(found), 1, split is not None, doubt if label is None and unknown else None
+    )
+
+
+def _field(row: list[str], index: int | None) -> str | None:
+    return row[index].strip() or None if index is not None and index < len(row) else None
+
+
+def _named_key(name: str | None, start: str | None) -> str | None:
+    if name and start and _TIME.fullmatch(start) and _YTID.fullmatch(name):
+        return segment_key(name, float(start))
+    return clip_key(name) if name else None
+
+
+# --- the content tells the columns apart -----------------------------------------------------------------------------
+
+
+def _bare(content: Content, rows: list[list[str]]) -> ClipList:
+    width = min(map(len, rows))
+    if max(map(len, rows)) == 1:
+        return ClipList("list of ids", tuple(ClipLabel(clip_key(_file_of_line(row[0]))) for row in rows))
+    if width >= 2 and _YTID.fullmatch(rows[0][0].strip()) and _TIME.fullmatch(rows[0][1].strip()):
+        if not all(row[0].strip().isdigit() for row in rows):
+            return _segments(content, rows)
+    elif width >= 4 and _TIME.fullmatch(rows[0][1].strip()):
+        raise _ambiguous(content, rows[0], "the first column is no YouTube id, so a start in seconds names no clip")
+    return _named(content, rows)
+
+
+def _segments(content: Content, rows: list[list[str]]) -> ClipList:
+    """`ytid,start` with an end or without, a label or without, a split or without; AudioSet's and VGGSound's rows."""
+    for number, row in enumerate(rows, start=1):
+        if len(row) < 3 or not _YTID.fullmatch(row[0].strip()) or not _TIME.fullmatch(row[1].strip()):
+            raise InputError(
+                f"Row {number} of {content.path} is {_shown(row)}: expected ytid,start_seconds,label,split with a "
+                "number of seconds in the second column. Correct that line, or leave the list out."
+            )
+    timed = _TIME.fullmatch(rows[0][2].strip()) is not None
+    if timed and not all(_TIME.fullmatch(row[2].strip()) and float(row[2]) > float(row[1]) for row in rows):
+        raise _ambiguous(content, rows[0], "the third column holds numbers that are not always an end after the start")
+    rest = [row[3:] if timed else row[2:] for row in rows]
+    splits = all(len(each) > 1 and each[-1].strip().lower() in {*SPLIT_WORDS, ""} for each in rest)
+    labels = [each[:-1] if splits else each for each in rest]
+    if not splits and (max(map(len, labels)) > 1 or _are_splits(labels)):
+        raise _ambiguous(content, rows[0], "it is not certain which of the last columns are label and split")
+    layout = ",".join(["ytid,start", *["end"] * timed, *["label"] * any(labels), *["split"] * splits])
+    found = (
+        ClipLabel(segment_key(row[0].strip(), float(row[1])), _joined(label), (each[-1].strip() or None) * splits)
+        if splits
+        else ClipLabel(segment_key(row[0].strip(), float(row[1])), _joined(label))
+        for row, each, label in zip(rows, rest, labels, strict=True)
+    )
+    return ClipList(layout, tuple(found), splits=splits)
+
+
+def _named(content: Content, rows: list[list[str]]) -> ClipList:
+    """The first column names the clip; the rest is a label, the last of them a split where every row says so."""
+    keys = [clip_key(_file_of_line(row[0])) for row in rows if row[0].strip()]
+    rows = [row for row in rows if row[0].strip()]
+    if _ENDS_IN_SUFFIX.fullmatch(rows[0][-1].strip()) and not _ENDS_IN_SUFFIX.fullmatch(rows[0][0].strip()):
+        raise _ambiguous(content, rows[0], "the name of a file stands last, so it may be one name that holds a comma")
+    if all(row[1:] and row[1].strip().isdigit() for row in rows):  # flickr_test.csv: a number no loader reads
+        doubt = None if all(row[0].strip().isdigit() for row in rows) else "the second column holds only numbers"
+        return ClipList("list of ids with a number", tuple(map(ClipLabel, keys)), doubt=doubt)
+    splits = all(len(row) > 2 and row[-1].strip().lower() in SPLIT_WORDS for row in rows)
+    named = all(map(_names_a_clip, rows))
+    doubt = None if named else f"its first line is {_shown(rows[0])}"
+    if named and not splits and _are_splits([row[1:] for row in rows]):
+        doubt = "the second column holds splits, or classes that are called so"
+    labels = [row[1:-1] if splits else row[1:] for row in rows]
+    found = (
+        ClipLabel(key, _joined(label), row[-1].strip() if splits else None)
+        for key, label, row in zip(keys, labels, rows, strict=True)
+    )
+    return ClipList("name,label,split" if splits else "name,label", tuple(found), splits=splits, doubt=doubt)
+
+
+def _are_splits(labels: list[list[str]]) -> bool:
+    return all(label and label[-1].strip().lower() in SPLIT_WORDS for label in labels)
+
+
+def _names_a_clip(row: list[str]) -> bool:
+    """A row of `name,label` names a clip file, a canonical clip or a numeric id; `ambulance siren,1050` does not."""
+    name = row[0].strip()
+    named = _ENDS_IN_SUFFIX.fullmatch(name) or (" " not in name and any(letter.isdigit() for letter in name))
+    return bool(named) and len(row) <= 5 and not (len(row) > 2 and row[1].strip().isdigit())
+
+
+def _file_of_line(line: str) -> str:
+    """The clip in a line without commas: the line, or its first word where the next is a label or the clip's sound."""
+    first, _, more = line.strip().partition(" ")
+    if more and named_clip(first).start_seconds is not None:
+        return first
+    match = _FILE_AND_MORE.fullmatch(line.strip())
+    if match is None:
+        return line
+    again = _ENDS_IN_SUFFIX.fullmatch(match["more"])
+    sounds = match["suffix"].lower() in AUDIO_SUFFIXES, bool(again and again[1].lower() in AUDIO_SUFFIXES)
+    return line if again and sounds[0] == sounds[1] else match["file"]
+
+
+def _ambiguous(content: Content, row: list[str], why: str) -> InputError:
+    return InputError(
+        f"The list {content.path} can be read in more than one way: {why} (first line {_shown(row)}). Name its columns "
+        "in a first line, for example file,label,split or ytid,start,end,label,split."
+    )
+
+
+# --- AVE and json ----------------------------------------------------------------------------------------------------
+
+
+def _ave_rows(content: Content, lines: list[str]) -> Iterator[ClipLabel]:
+    for number, line in enumerate(lines, 1):
+        fields = line.split("&")
+        if len(fields) != 5:
+            raise InputError(
+                f"Line {number} of {content.path} is {line!r}: expected AVE's Category&ytid&quality&start&end."
+            )
+        if fields[3].strip().isdigit():  # the copy inside the data set's zip may start with a header
+            yield ClipLabel(clip_key(fields[1]), fields[0].strip())
+
+
+def _of_json(content: Content) -> ClipList:
+    match content.json():
+        case {"videos": dict(by_label)}:
+            return ClipList("MUSIC ids by label", tuple(_music_rows(by_label)))
+        case dict() as entries if entries and all(isinstance(value, str) for value in entries.values()):
+            return ClipList("json {name: label}", tuple(ClipLabel(clip_key(key), entries[key]) for key in entries))
+        case dict() as entries if entries:
+            doubt = "the json object holds no labels"
+            return ClipList("json by name", tuple(ClipLabel(clip_key(key)) for key in entries), doubt=doubt)
+        case [dict(), *_] as entries:
+            return _of_objects(content, entries)
+        case [*entries] if all(isinstance(entry, str) for entry in entries):
+            return ClipList("json list of ids", tuple(ClipLabel(clip_key(entry)) for entry in entries))
+    raise InputError(f"The json file {content.path} is of no known layout. Known formats: {KNOWN_FORMATS}.")
+
+
+def _of_objects(content: Content, entries: list[Any]) -> ClipList:
+    found = []
+    for entry in entries:
+        name = _first(entry, (*NAME_FIELDS, *VIDEO_IDS)) if isinstance(entry, dict) else None
+        if name is None:
+            raise InputError(
+                f'{content.path} has the entry {str(entry)[:80]} without "file" or "image". Give a list of clips.'
+            )
+        found.append(ClipLabel(clip_key(name), _first(entry, LABEL_FIELDS), _first(entry, SPLIT_FIELDS)))
+    return ClipList("json list", tuple(found), splits=any(row.split for row in found))
+
+
+def _first(entry: dict[str, object], fields: tuple[str, ...]) -> str | None:
+    return next((value for field in fields if isinstance(value := entry.get(field), str)), None)
+
+
+def _music_rows(by_label: dict[str, list[str]]) -> Iterator[ClipLabel]:
+    """MUSIC lists bare video ids; the files are called `<ytid>_0_1000` (the constant is the release's)."""
+    for label, ids in by_label.items():
+        for ytid in ids:
+            yield ClipLabel(ytid, label)
+            yield ClipLabel(f"{ytid}{WHOLE_VIDEO}", label)
