@@ -1,48 +1,47 @@
 """Truth by format name: the one place a command line's `--format` becomes annotations.
 
-Each format has its reader in a module of its own; here they meet in one record, `Truth`, with what some tasks need
-beside the boxes: negative pairs, pixel masks, instruments. `wanted` narrows a set to a released list (heard and unheard
-classes, 250 of 5,000 Flickr images), and the list's name stays in the set's name.
+A format is found by module: whatever a module of `manifests.readers` declares as `FORMATS`. `wanted` narrows a set to
+a released list (heard and unheard classes, 250 of 5,000 Flickr images), and the list's name stays in the set's name.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
-from manifests.annotations import Annotation, TestSet
+import manifests.readers
 from manifests.errors import InputError
-from manifests.readers.annotation_table import read_table
-from manifests.readers.ave import read_ave_videos
-from manifests.readers.avsbench import MaskSet, read_avsbench_boxes, read_avsbench_masks
-from manifests.readers.extended import ExtendedSet, read_extended
-from manifests.readers.flickr import read_flickr
-from manifests.readers.is3 import read_is3, read_vpo
-from manifests.readers.music import MusicSet, read_music, read_music_synthetic
-from manifests.readers.vggss import read_vggss
-from manifests.splits import IdList, restrict
+from manifests.readers.extended import read_extended
+from manifests.splits import IdList
+from manifests.test_sets import Format, Truth
 
 
-@dataclass(frozen=True)
-class Truth:
-    """A test set as it was read. `extended` holds it again with negative pairs; `masks` and `music` stand beside it
-    where the corpus has pixel masks or names the instrument of every box.
-    """
+def formats() -> dict[str, Format]:
+    """Every format by name, in the order of names; modules import nothing heavy before they read."""
+    names = (module.name for module in iter_modules(manifests.readers.__path__))
+    modules = [import_module(f"{manifests.readers.__name__}.{name}") for name in names]
+    found = {name: format for module in modules for name, format in getattr(module, "FORMATS", {}).items()}
+    return dict(sorted(found.items()))
 
-    format: str
-    test_set: TestSet
-    extended: ExtendedSet | None = None
-    masks: MaskSet | None = None
-    music: MusicSet | None = None
 
-    @property
-    def name(self) -> str:
-        """What results are called after."""
-        return self.extended.name if self.extended else self.test_set.name
+def format_names() -> tuple[str, ...]:
+    """What `--format` takes."""
+    return tuple(formats())
 
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Names of everything that can be scored: clips, then negative pairs."""
-        return self.test_set.keys + tuple(pair.key for pair in (self.extended.negatives if self.extended else ()))
+
+def format_help() -> str:
+    """The names in one phrase: `a, b or c`."""
+    *most, last = format_names()
+    return f"{', '.join(most)} or {last}"
+
+
+def find_format(name: str) -> Format:
+    """A format by name. InputError lists the known ones."""
+    known = formats()
+    if name not in known:
+        raise InputError(f"There is no annotation format {name!r}. The known ones are {', '.join(known)}.")
+    return known[name]
 
 
 def read_truth(
@@ -53,89 +52,36 @@ def read_truth(
     wanted: IdList | None = None,
     name: str | None = None,
 ) -> Truth:
-    """Read annotations of a format of `FORMATS`; `name` renames the set. InputError as the format's reader."""
-    if format not in FORMATS:
-        raise InputError(f"There is no annotation format {format!r}. The known ones are {', '.join(FORMATS)}.")
-    if format == "extended" and negatives is None:
-        raise InputError("Format extended is VGG-SS with silent pairs: give their csv with --negatives as well.")
-    truth = _flickr(Path(path), wanted) if format == "flickr" else FORMATS[format](Path(path))
-    if wanted is not None and format != "flickr":
-        truth = _narrowed(truth, wanted)
+    """Read annotations of a format; `name` renames the set. InputError as the format's reader.
+
+    A list `wanted` of a set with silent pairs is scored without them, unless their csv is given.
+    """
+    known = find_format(format)
+    if known.needs_negatives and negatives is None and wanted is None:
+        raise InputError(f"Format {format} is a set with silent pairs: give their csv with --negatives as well.")
+    truth = known.read(Path(path), wanted if known.narrows else None)
+    if wanted is not None and not known.narrows:
+        truth = truth.narrowed(wanted)
     test_set = replace(truth.test_set, name=name) if name else truth.test_set
     extended = read_extended(negatives, test_set) if negatives is not None else None
     return replace(truth, format=format, test_set=test_set, extended=extended)
 
 
-def _narrowed(truth: Truth, wanted: IdList) -> Truth:
-    test_set, kept = restrict(truth.test_set, wanted), set(wanted.ids)
-    masks, music = truth.masks, truth.music
-    if masks is not None:
-        masks = replace(masks, masks={key: file for key, file in masks.masks.items() if key in kept})
-    if music is not None:
-        music = replace(music, frames=tuple(frame for frame in music.frames if frame.key in kept))
-    return replace(truth, test_set=test_set, masks=masks, music=music)
+def read_parts(
+    path: Path | str,
+    format: str,
+    lists: Sequence[IdList],
+    *,
+    negatives: Path | str | None = None,
+    name: str | None = None,
+) -> tuple[Truth, tuple[Truth, ...]]:
+    """The whole set and what of it is scored: all, or the clips of each list, named after both, without silent pairs.
 
-
-def _vggss(path: Path) -> Truth:
-    return Truth("vggss", read_vggss(path))
-
-
-def _flickr(path: Path, wanted: IdList | None = None) -> Truth:
-    test_set = read_flickr(path, wanted.ids if wanted else None)
-    return Truth("flickr", replace(test_set, name=f"flickr-{wanted.name}") if wanted else test_set)
-
-
-def _is3(path: Path) -> Truth:
-    return Truth("is3", read_is3(path))
-
-
-def _vpo(path: Path) -> Truth:
-    return Truth("vpo", read_vpo(path))
-
-
-def _ave(path: Path) -> Truth:
-    return Truth("ave", read_ave_videos(path))
-
-
-def _table(path: Path) -> Truth:
-    return Truth("parquet", read_table(path))
-
-
-def _avsbench(path: Path, subset: str | None = None) -> Truth:
-    """A box file, or the folder that holds gt_masks/; the subset is read off the path where it is not given."""
-    subset = subset or _subset_named(path)
-    if not path.is_dir():
-        return Truth("avsbench", read_avsbench_boxes(path, subset))
-    masks = read_avsbench_masks(path, subset)
-    labels = {key: key.split("/")[0] if subset == "s4" else None for key in masks.masks}
-    annotations = tuple(Annotation(key, label, ()) for key, label in labels.items())
-    return Truth("avsbench", TestSet(masks.name, annotations, masks.source, masks.sha256), masks=masks)
-
-
-def _subset_named(path: Path) -> str:
-    named = {subset for part in path.parts[-3:] for subset in ("s4", "ms3") if subset in part.lower()}
-    if len(named) != 1:
-        raise InputError(f"{path} does not say which AVSBench subset it is. Give --format avsbench_s4 or avsbench_ms3.")
-    return named.pop()
-
-
-def _music(path: Path) -> Truth:
-    """Frames of a json (solo, duet), or a folder of box arrays (synthetic)."""
-    name = f"music_{path.name.partition('test')[0]}" if "test" in path.name else "music"
-    music = read_music_synthetic(path) if path.is_dir() else read_music(path, name)
-    return Truth("music", music.test_set(), music=music)
-
-
-FORMATS: dict[str, Callable[[Path], Truth]] = {
-    "vggss": _vggss,
-    "flickr": _flickr,
-    "extended": _vggss,
-    "avsbench": _avsbench,
-    "avsbench_s4": lambda path: _avsbench(path, "s4"),
-    "avsbench_ms3": lambda path: _avsbench(path, "ms3"),
-    "music": _music,
-    "is3": _is3,
-    "vpo": _vpo,
-    "ave": _ave,
-    "parquet": _table,
-}
+    Where one list is the test set (`Format.narrows`), the set is read as that list and scored whole.
+    """
+    alone = len(lists) == 1 and find_format(format).narrows
+    whole = read_truth(path, format, negatives=negatives, wanted=lists[0] if alone else None, name=name)
+    if alone or not lists:
+        return whole, (whole,)
+    set_name = whole.test_set.name
+    return whole, tuple(read_truth(path, format, wanted=each, name=f"{set_name}-{each.name}") for each in lists)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from manifests.truth import format_help
 from pipeline.console import run_app, summary
 
 app = typer.Typer(
@@ -14,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-FORMATS = "vggss, flickr, extended, avsbench_s4, avsbench_ms3, music, is3, vpo, ave or parquet"
+FORMATS = format_help()
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Shards = Annotated[Path | None, typer.Option(help="shard folder; default: the one the run was trained on")]
 

@@ -17,7 +17,7 @@ from manifests.catalogue import read_clips
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.parquet import read_table
-from manifests.readers.extended import ExtendedSet
+from manifests.test_sets import ExtendedSet
 from manifests.truth import Truth, read_truth
 from manifests.whole_files import whole_file
 from pipeline.shards.store import ShardStore

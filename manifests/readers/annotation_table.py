@@ -13,6 +13,8 @@ from manifests.annotations import Annotation, TestSet, make_test_set, read_box
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.keys import clip_key
+from manifests.splits import IdList
+from manifests.test_sets import Format, Truth
 from manifests.whole_files import whole_file
 
 if TYPE_CHECKING:
@@ -62,3 +64,10 @@ def read_table(path: Path | str, name: str | None = None) -> TestSet:
         for row in table.to_pylist()
     )
     return make_test_set(name or Path(path).stem, annotations, content)
+
+
+def _truth(path: Path, _wanted: IdList | None) -> Truth:
+    return Truth("parquet", read_table(path))
+
+
+FORMATS = {"parquet": Format("a table of one's own: key, label, boxes, consensus", _truth)}

@@ -14,6 +14,8 @@ from manifests.annotations import Annotation, TestSet, make_test_set
 from manifests.content import Content, read_content
 from manifests.errors import InputError
 from manifests.keys import clip_key
+from manifests.splits import IdList
+from manifests.test_sets import RETRIEVAL, Format, Truth
 
 
 @dataclass(frozen=True)
@@ -52,3 +54,10 @@ def _events(content: Content) -> tuple[Event, ...]:
     if not events:
         raise InputError(f"{content.path} holds no event. Give Annotations.txt as released with AVE.")
     return tuple(events)
+
+
+def _truth(path: Path, _wanted: IdList | None) -> Truth:
+    return Truth("ave", read_ave_videos(path), tasks=frozenset({RETRIEVAL}))
+
+
+FORMATS = {"ave": Format("AVE: Annotations.txt, videos without boxes", _truth)}

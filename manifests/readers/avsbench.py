@@ -5,28 +5,20 @@ Keys are `<category>/<video>/<video>_<n>` for S4 and `<video>/<video>_<n>` for M
 """
 
 import hashlib
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from manifests.annotations import TestSet
+from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
 from manifests.readers.sslalignment_boxes import read_boxes224
+from manifests.splits import IdList
+from manifests.test_sets import RETRIEVAL, SEGMENTATION, Format, MaskSet, Truth
 
 if TYPE_CHECKING:
     import numpy as np
 
 SUBSETS = {"s4": 3, "ms3": 2}  # how many path components name a frame
-
-
-@dataclass(frozen=True)
-class MaskSet:
-    """Frames with pixel masks, in video order: `masks` maps key to file; `sha256` covers keys and file contents."""
-
-    name: str
-    masks: dict[str, Path]
-    source: str
-    sha256: str
 
 
 def read_avsbench_boxes(path: Path | str, subset: str) -> TestSet:
@@ -88,3 +80,29 @@ def _frame_number(file: Path) -> int:
     if not number.isdigit():
         raise InputError(f"The mask {file} is not named <video>_<number>.png as AVSBench names its masks.")
     return int(number)
+
+
+def _truth(path: Path, _wanted: IdList | None, subset: str | None = None) -> Truth:
+    """A box file, or the folder that holds gt_masks/; the subset is read off the path where it is not given."""
+    subset = subset or _subset_named(path)
+    if not path.is_dir():
+        return Truth("avsbench", read_avsbench_boxes(path, subset))
+    masks = read_avsbench_masks(path, subset)
+    labels = {key: key.split("/")[0] if subset == "s4" else None for key in masks.masks}
+    annotations = tuple(Annotation(key, label, ()) for key, label in labels.items())
+    test_set = TestSet(masks.name, annotations, masks.source, masks.sha256)
+    return Truth("avsbench", test_set, masks=masks, tasks=frozenset({SEGMENTATION, RETRIEVAL}))
+
+
+def _subset_named(path: Path) -> str:
+    named = {subset for part in path.parts[-3:] for subset in SUBSETS if subset in part.lower()}
+    if len(named) != 1:
+        raise InputError(f"{path} does not say which AVSBench subset it is. Give --format avsbench_s4 or avsbench_ms3.")
+    return named.pop()
+
+
+FORMATS = {
+    "avsbench": Format("AVSBench: a box file or the folder of gt_masks, the subset read off its name", _truth),
+    "avsbench_s4": Format("AVSBench S4: s4_box.json or s4_data", partial(_truth, subset="s4")),
+    "avsbench_ms3": Format("AVSBench MS3: ms3_box.json or ms3_data", partial(_truth, subset="ms3")),
+}

@@ -7,47 +7,18 @@ the classes of the positives: same id twice is "real" (a silent moment of that v
 """
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.annotations import TestSet
 from manifests.content import Content, read_content
 from manifests.errors import InputError
 from manifests.keys import clip_key
+from manifests.readers.vggss import read_vggss
+from manifests.splits import IdList
+from manifests.test_sets import PAIR_SEPARATOR, ExtendedSet, Format, Negative, Truth
 
 HEADER = ["video", "audio", "label"]
 KINDS = ("real", "hard", "easy", "unknown")
-PAIR_SEPARATOR = "+"  # never part of a YouTube or Flickr id
-
-
-@dataclass(frozen=True)
-class Negative:
-    """The image of one clip with the sound of another (or the same) one; `kind` is one of KINDS."""
-
-    video: str
-    audio: str
-    kind: str
-
-    @property
-    def key(self) -> str:
-        """The pair's name, `<video>+<audio>`."""
-        return f"{self.video}{PAIR_SEPARATOR}{self.audio}"
-
-
-@dataclass(frozen=True)
-class ExtendedSet:
-    """Positives and negatives that are scored together; `source` and `sha256` are those of the negatives' file."""
-
-    name: str
-    positives: TestSet
-    negatives: tuple[Negative, ...]
-    source: str
-    sha256: str
-
-    @property
-    def kinds(self) -> dict[str, int]:
-        """How many negatives of each kind there are."""
-        return dict(Counter(negative.kind for negative in self.negatives))
 
 
 def pair_key(name: str) -> str:
@@ -88,3 +59,10 @@ def _kind(video: str, audio: str, labels: dict[str, str | None]) -> str:
     if None in classes:
         return "unknown"
     return "hard" if classes[0] == classes[1] else "easy"
+
+
+def _positives(path: Path, _wanted: IdList | None) -> Truth:
+    return Truth("extended", read_vggss(path))
+
+
+FORMATS = {"extended": Format("VGG-SS with silent pairs: vggss.json and --negatives", _positives, needs_negatives=True)}

@@ -8,12 +8,16 @@ whoever drew them.
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 from manifests.annotations import Annotation, Box, TestSet
 from manifests.content import Content, read_content
 from manifests.errors import InputError
+from manifests.keys import clip_key
+from manifests.splits import IdList
+from manifests.test_sets import Format, Truth
 
 FRAME = 256
 CONSENSUS = 2
@@ -26,18 +30,19 @@ def read_flickr(folder: Path | str, ids: Sequence[str] | None = None, name: str 
     up to ten), or a file cannot be understood.
     """
     folder = Path(folder)
-    chosen = sorted(path.stem for path in folder.glob("*.xml")) if ids is None else list(ids)
+    file_of = {clip_key(path.name): path for path in sorted(folder.glob("*.xml"))}
+    chosen = list(file_of if ids is None else ids)
     if not chosen or not folder.is_dir():
         raise InputError(f"{folder} holds no annotation (<id>.xml). Give the Annotations folder of Flickr-SoundNet.")
-    absent = [each for each in chosen if not (folder / f"{each}.xml").is_file()]
+    absent = [each for each in chosen if each not in file_of]
     if absent:
         shown = ", ".join(absent[:10])
         raise InputError(f"{folder} lacks the annotation of {len(absent)} of {len(chosen)} listed images: {shown}.")
     digest = hashlib.sha256()
     annotations = []
     for each in chosen:
-        content = read_content(folder / f"{each}.xml")
-        digest.update(f"{each}\n".encode() + content.content)
+        content = read_content(file_of[each])
+        digest.update(f"{file_of[each].stem}\n".encode() + content.content)
         annotations.append(Annotation(each, None, _boxes(content), CONSENSUS))
     return TestSet(name, tuple(annotations), str(folder), digest.hexdigest())
 
@@ -59,3 +64,13 @@ def _box(node: ElementTree.Element, content: Content) -> Box:
             f"{content.path} has the box {texts}. After its first child a bbox holds four integers from 0 to {FRAME}."
         ) from error
     return x1, y1, x2, y2
+
+
+def _truth(folder: Path, wanted: IdList | None) -> Truth:
+    """The released folder holds 20 times as many images as any test set of it."""
+    if wanted is None:
+        return Truth("flickr", read_flickr(folder))
+    return Truth("flickr", replace(read_flickr(folder, wanted.ids), name=f"flickr-{wanted.name}"))
+
+
+FORMATS = {"flickr": Format("Flickr-SoundNet: the folder of XML files, one an image", _truth, narrows=True)}

@@ -9,6 +9,8 @@ from pathlib import Path
 from manifests.annotations import TestSet
 from manifests.keys import clip_key
 from manifests.readers.sslalignment_boxes import read_boxes224
+from manifests.splits import IdList
+from manifests.test_sets import INTERACTIVE, LOCALIZATION, RETRIEVAL, Format, Truth
 
 
 def read_is3(path: Path | str, name: str = "is3") -> TestSet:
@@ -19,3 +21,17 @@ def read_is3(path: Path | str, name: str = "is3") -> TestSet:
 def read_vpo(path: Path | str, name: str = "vpo") -> TestSet:
     """Read `vpo_ss_bbox.json` or `vpo_ms_bbox.json`; keys are file stems, classes are not given."""
     return read_boxes224(path, name, lambda image: clip_key(image.name), lambda image: None)
+
+
+def _is3(path: Path, _wanted: IdList | None) -> Truth:
+    return Truth("is3", read_is3(path), tasks=frozenset({LOCALIZATION, INTERACTIVE, RETRIEVAL}))
+
+
+def _vpo(path: Path, _wanted: IdList | None) -> Truth:
+    return Truth("vpo", read_vpo(path))
+
+
+FORMATS = {
+    "is3": Format("IS3: synthetic3240_bbox.json, images under several sounds", _is3),
+    "vpo": Format("VPO: vpo_ss_bbox.json or vpo_ms_bbox.json", _vpo),
+}

@@ -7,48 +7,18 @@ they stay countable.
 """
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from manifests.annotations import Annotation, Box, TestSet, corners
+from manifests.annotations import Box, corners
 from manifests.content import Content, read_content
 from manifests.errors import InputError
+from manifests.splits import IdList
+from manifests.test_sets import LOCALIZATION, MULTI_SOURCE, RETRIEVAL, Format, MusicFrame, MusicSet, Truth
 
 CATEGORIES = {
     1: "cello", 3: "acoustic_guitar", 8: "saxophone", 10: "trumpet", 11: "violin", 12: "flute", 13: "accordion",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class MusicFrame:
-    """One frame: its boxes by instrument name."""
-
-    key: str
-    boxes: dict[str, tuple[Box, ...]]
-
-
-@dataclass(frozen=True)
-class MusicSet:
-    """Frames in file order; those without a box are kept, `scorable` leaves them out."""
-
-    name: str
-    frames: tuple[MusicFrame, ...]
-    source: str
-    sha256: str
-
-    @property
-    def scorable(self) -> tuple[MusicFrame, ...]:
-        """The frames with at least one box."""
-        return tuple(frame for frame in self.frames if frame.boxes)
-
-    def test_set(self) -> TestSet:
-        """The scorable frames with the union of their boxes, as MUSIC-solo is scored; labels join the instruments."""
-        annotations = (
-            Annotation(frame.key, " ".join(frame.boxes), tuple(box for boxes in frame.boxes.values() for box in boxes))
-            for frame in self.scorable
-        )
-        return TestSet(self.name, tuple(annotations), self.source, self.sha256)
 
 
 def read_music(path: Path | str, name: str) -> MusicSet:
@@ -103,3 +73,13 @@ def _grouped_rows(rows: list[Any], where: str) -> dict[str, tuple[Box, ...]]:
         category = CATEGORIES[int(row[4])]
         grouped[category] = (*grouped.get(category, ()), corners(*row[:4]))
     return grouped
+
+
+def _truth(path: Path, _wanted: IdList | None) -> Truth:
+    """Frames of a json (solo, duet), or a folder of box arrays (synthetic)."""
+    name = f"music_{path.name.partition('test')[0]}" if "test" in path.name else "music"
+    music = read_music_synthetic(path) if path.is_dir() else read_music(path, name)
+    return Truth("music", music.test_set(), music=music, tasks=frozenset({LOCALIZATION, MULTI_SOURCE, RETRIEVAL}))
+
+
+FORMATS = {"music": Format("MUSIC: solotest.json, duettest.json, or the box folder of the synthetic set", _truth)}

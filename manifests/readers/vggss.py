@@ -11,6 +11,8 @@ from manifests.annotations import Annotation, TestSet, make_test_set, read_box
 from manifests.content import Content, read_content
 from manifests.errors import InputError
 from manifests.keys import clip_key
+from manifests.splits import IdList
+from manifests.test_sets import Format, Truth
 
 
 def read_vggss(path: Path | str, name: str = "vggss") -> TestSet:
@@ -28,3 +30,10 @@ def _annotation(entry: Any, number: int, content: Content) -> Annotation:
         raise InputError(f'{where} lacks "file" or "bbox". Give vggss.json as released with VGG-SS.')
     boxes = tuple(read_box(box, f"{where} {entry['file']},") for box in entry["bbox"])
     return Annotation(clip_key(entry["file"]), entry.get("class"), boxes)
+
+
+def _truth(path: Path, _wanted: IdList | None) -> Truth:
+    return Truth("vggss", read_vggss(path))
+
+
+FORMATS = {"vggss": Format("VGG-SS: vggss.json, boxes of clips", _truth)}

@@ -15,7 +15,7 @@ from manifests.annotations import TestSet
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.keys import clip_key
-from manifests.readers.extended import ExtendedSet, Negative
+from manifests.test_sets import ExtendedSet, Negative
 from manifests.truth import Truth
 from pipeline.shards.store import ShardStore
 from training.data.stream import EvaluationPair

@@ -1,0 +1,143 @@
+"""A test set as it was read, with what some tasks need beside boxes: negative pairs, pixel masks, instruments."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from manifests.annotations import Annotation, Box, TestSet
+from manifests.splits import IdList, restrict
+
+PAIR_SEPARATOR = "+"  # never part of a YouTube or Flickr id
+LOCALIZATION, SEGMENTATION, MULTI_SOURCE, INTERACTIVE, RETRIEVAL = TASKS = (
+    "localization",  # boxes
+    "segmentation",  # pixel masks
+    "multi_source",  # boxes by instrument
+    "interactive",  # one image under several sounds
+    "retrieval",  # clips that are both seen and heard
+)
+
+
+@dataclass(frozen=True)
+class Negative:
+    """The image of one clip with the sound of another (or the same) one; `kind`: `manifests.readers.extended.KINDS`."""
+
+    video: str
+    audio: str
+    kind: str
+
+    @property
+    def key(self) -> str:
+        """The pair's name, `<video>+<audio>`."""
+        return f"{self.video}{PAIR_SEPARATOR}{self.audio}"
+
+
+@dataclass(frozen=True)
+class ExtendedSet:
+    """Positives and negatives that are scored together; `source` and `sha256` are those of the negatives' file."""
+
+    name: str
+    positives: TestSet
+    negatives: tuple[Negative, ...]
+    source: str
+    sha256: str
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """How many negatives of each kind there are."""
+        return dict(Counter(negative.kind for negative in self.negatives))
+
+
+@dataclass(frozen=True)
+class MaskSet:
+    """Frames with pixel masks, in video order: `masks` maps key to file; `sha256` covers keys and file contents."""
+
+    name: str
+    masks: dict[str, Path]
+    source: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class MusicFrame:
+    """One frame: its boxes by instrument name."""
+
+    key: str
+    boxes: dict[str, tuple[Box, ...]]
+
+
+@dataclass(frozen=True)
+class MusicSet:
+    """Frames in file order; those without a box are kept, `scorable` leaves them out."""
+
+    name: str
+    frames: tuple[MusicFrame, ...]
+    source: str
+    sha256: str
+
+    @property
+    def scorable(self) -> tuple[MusicFrame, ...]:
+        """The frames with at least one box."""
+        return tuple(frame for frame in self.frames if frame.boxes)
+
+    def test_set(self) -> TestSet:
+        """The scorable frames with the union of their boxes, as MUSIC-solo is scored; labels join the instruments."""
+        annotations = (
+            Annotation(frame.key, " ".join(frame.boxes), tuple(box for boxes in frame.boxes.values() for box in boxes))
+            for frame in self.scorable
+        )
+        return TestSet(self.name, tuple(annotations), self.source, self.sha256)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A test set of a format. `extended` holds it again with negative pairs; `masks` and `music` stand beside it where
+    the corpus has pixel masks or names the instrument of every box; `tasks` (of TASKS) is what it can be scored for.
+    """
+
+    format: str
+    test_set: TestSet
+    extended: ExtendedSet | None = None
+    masks: MaskSet | None = None
+    music: MusicSet | None = None
+    tasks: frozenset[str] = field(default=frozenset({LOCALIZATION, RETRIEVAL}))
+
+    @property
+    def name(self) -> str:
+        """What results are called after."""
+        return self.extended.name if self.extended else self.test_set.name
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names of everything that can be scored: clips, then negative pairs."""
+        return self.test_set.keys + tuple(pair.key for pair in (self.extended.negatives if self.extended else ()))
+
+    @property
+    def family(self) -> str:
+        """The format without its subset: avsbench for avsbench_s4."""
+        return self.format.partition("_")[0]
+
+    def narrowed(self, wanted: IdList) -> "Truth":
+        """The clips of a list. InputError names those that are not annotated."""
+        test_set, kept = restrict(self.test_set, wanted), set(wanted.ids)
+        masks, music = self.masks, self.music
+        if masks is not None:
+            masks = replace(masks, masks={key: file for key, file in masks.masks.items() if key in kept})
+        if music is not None:
+            music = replace(music, frames=tuple(frame for frame in music.frames if frame.key in kept))
+        return replace(self, test_set=test_set, masks=masks, music=music)
+
+
+@dataclass(frozen=True)
+class Format:
+    """How annotations of one kind become a Truth: an entry of `FORMATS` in a module of `manifests.readers`.
+
+    `help` is one line for people. `read(path, wanted)` narrows to `wanted` itself where reading all would be a waste
+    (`narrows`: one list is then the test set, not a part of it); else `wanted` is None. `needs_negatives`: the set is
+    one with silent pairs, whose csv must be given.
+    """
+
+    help: str
+    read: Callable[[Path, IdList | None], Truth]
+    narrows: bool = False
+    needs_negatives: bool = False

@@ -1,0 +1,95 @@
+"""Formats are found by module: one file more is one format more, and nothing else changes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import manifests.readers
+from manifests.errors import InputError
+from manifests.splits import IdList
+from manifests.truth import find_format, format_help, format_names, formats, read_parts, read_truth
+
+READER = '''
+"""A corpus whose annotations are lines `file x1 y1 x2 y2`."""
+
+from manifests.annotations import Annotation, make_test_set
+from manifests.content import read_content
+from manifests.keys import clip_key
+from manifests.test_sets import Format, Truth
+
+
+def _truth(path, _wanted):
+    content = read_content(path)
+    rows = (line.split() for line in content.text().splitlines())
+    found = (Annotation(clip_key(name), None, (tuple(map(float, box)),)) for name, *box in rows)
+    return Truth("lines", make_test_set("lines", found, content))
+
+
+FORMATS = {"lines": Format("lines: file x1 y1 x2 y2", _truth)}
+'''
+
+
+@pytest.fixture
+def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Annotations of a format that a reader in a folder of its own makes known."""
+    (tmp_path / "readers").mkdir()
+    (tmp_path / "readers" / "of_lines.py").write_text(READER)
+    monkeypatch.setattr(manifests.readers, "__path__", [*manifests.readers.__path__, str(tmp_path / "readers")])
+    monkeypatch.delitem(sys.modules, "manifests.readers.of_lines", raising=False)
+    path = tmp_path / "boxes.lines"
+    path.write_text("my.video.mp4 0 0 0.5 0.5\nother.mkv 0.1 0.1 0.9 0.9\n")
+    yield path
+    sys.modules.pop("manifests.readers.of_lines", None)
+
+
+def test_a_reader_more_is_a_format_more(lines: Path) -> None:
+    assert "lines" in format_names()
+    assert "lines" in format_help()
+    truth = read_truth(lines, "lines")
+    assert (truth.keys, truth.family, truth.format) == (("my%2Evideo", "other"), "lines", "lines")
+    part = read_truth(lines, "lines", wanted=IdList("mine", ("other",), "mine.txt", "0"))
+    assert (part.name, part.keys) == ("lines-mine", ("other",))
+    whole, (one,) = read_parts(lines, "lines", [IdList("mine", ("other",), "mine.txt", "0")], name="set")
+    assert (whole.name, one.name, one.keys) == ("set", "set-mine", ("other",))
+
+
+def test_an_unknown_format_is_told_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"vggs.*The known ones are ave, avsbench,.*vggss, vpo"):
+        find_format("vggs")
+
+
+def test_what_users_type_is_there_and_explained() -> None:
+    names = {"vggss", "flickr", "extended", "avsbench", "avsbench_s4", "avsbench_ms3"}
+    assert set(format_names()) == names | {"music", "is3", "vpo", "ave", "parquet"}
+    assert all(format.help for format in formats().values())
+
+
+def test_listing_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from manifests.truth import format_names; format_names();"
+        "print(*({'numpy', 'pyarrow', 'PIL', 'torch'} & sys.modules.keys()))"
+    )
+    root = Path(__file__).parents[2]
+    shown = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == ""
+
+
+def test_silent_pairs_are_asked_for_but_not_for_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "vggss.json"
+    path.write_text('[{"file": "AbCdEfGh_-1_000030", "class": "dog", "bbox": [[0, 0, 1, 1]]}]')
+    with pytest.raises(InputError, match="--negatives"):
+        read_truth(path, "extended")
+    wanted = IdList("mine", ("AbCdEfGh_-1_000030",), "mine.txt", "0")
+    assert read_truth(path, "extended", wanted=wanted).extended is None
+
+
+def test_one_list_of_flickr_is_the_set_itself(tmp_path: Path) -> None:
+    for name in ("1", "2"):
+        (tmp_path / f"{name}.xml").write_text("<annotation/>")
+    one, two = (IdList(name, (name,), f"{name}.txt", "0") for name in ("1", "2"))
+    whole, parts = read_parts(tmp_path, "flickr", [one], name="mine")
+    assert (whole.name, whole.keys, parts) == ("mine", ("1",), (whole,))
+    whole, parts = read_parts(tmp_path, "flickr", [one, two])
+    assert (whole.keys, [part.name for part in parts]) == (("1", "2"), ["flickr-1", "flickr-2"])
