@@ -1,4 +1,11 @@
-"""Suffixes of the files clips are made of, lower case with their dot: videos, images, sounds."""
+"""Suffixes of the files clips are made of, lower case with their dot: videos, images, sounds; and what looks like one.
+
+Operating systems and downloads leave files beside videos that are named like them (`._clip.mp4`, `clip.part.mp4`,
+`@eaDir/clip.mp4/...`). `is_litter` knows them, in folders and in tars alike.
+"""
+
+import re
+from pathlib import PurePosixPath
 
 # fmt: off
 MEDIA_SUFFIXES = frozenset({
@@ -12,4 +19,26 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 AUDIO_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac"})
 # Lists also name a clip by what others made of it: features, annotations, images and sounds that ingest does not read.
 MADE_OF_CLIPS = frozenset({".mat", ".pkl", ".npy", ".npz", ".pt", ".h5", ".xml", ".gif", ".tif", ".tiff", ".aiff"})
+# What systems and downloads leave beside files: never an input, whatever its suffix says.
+LITTER_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", ".ds_store", "icon\r"})
+LITTER_FOLDERS = frozenset(
+    {"@eadir", "__macosx", ".appledouble", ".appledb", ".appledesktop", "#recycle", "$recycle.bin", ".trash",
+     ".trashes", "lost+found", ".spotlight-v100", ".fseventsd", ".ipynb_checkpoints", "system volume information"}
+)  # fmt: skip
+PARTIAL_SUFFIXES = frozenset({
+    ".part", ".partial", ".crdownload", ".ytdl", ".tmp", ".temp", ".download", ".opdownload", ".aria2", ".!qb", ".!ut",
+    ".filepart", ".incomplete", ".unconfirmed",
+})  # fmt: skip
 EVERY_SUFFIX = MEDIA_SUFFIXES | IMAGE_SUFFIXES | AUDIO_SUFFIXES | MADE_OF_CLIPS
+
+# yt-dlp's unfinished files keep the video's suffix last: `clip.f137.mp4.part`, `clip.temp.mp4`, `clip.mp4.part-Frag7`.
+_UNFINISHED = re.compile(r".+\.(temp\.[A-Za-z0-9]{2,5}|(mp4|mkv|webm|m4a|part)\.part-frag\d+(\.part)?)", re.IGNORECASE)
+
+
+def is_litter(relative: str) -> bool:
+    """Whether a path inside a source is what a system or a download left there, and no file of the corpus."""
+    path = PurePosixPath(relative)
+    name = path.name.lower()
+    unfinished = path.suffix.lower() in PARTIAL_SUFFIXES or _UNFINISHED.fullmatch(path.name)
+    inside = any(part.lower() in LITTER_FOLDERS for part in path.parts[:-1])
+    return bool(name.startswith("._") or name in LITTER_NAMES or unfinished or inside)

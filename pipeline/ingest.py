@@ -29,7 +29,7 @@ from pipeline.jobs.unique_keys import unique_keys
 from pipeline.media.proposals import check_proposals
 from pipeline.shards.store import INDEX
 from pipeline.sources.labels import Labels, find_labels
-from pipeline.sources.listing import Listing, left_alone, list_sources
+from pipeline.sources.listing import Listing, left_alone, list_sources, litter_left_alone
 from pipeline.storage.files import remove_leftovers
 from pipeline.storage.remote import Place, RemotePath, StorageLost
 
@@ -163,6 +163,8 @@ def announce(listing: Listing, labels: Labels) -> None:
         f"found {len(listing.clips)} clips" + (f" ({listing.archives} tar files included)" if listing.archives else "")
     )
     if line := left_alone(listing, (table.path for table in labels.tables)):
+        print(line)
+    if line := litter_left_alone(listing):
         print(line)
     for line in labels.describe(listing.clips):
         print(line)

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from manifests.clip_lists import SPLIT_WORDS
 from manifests.errors import InputError
 from manifests.keys import file_clip, parse_clip_name, safe_key, stem_of
-from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MEDIA_SUFFIXES
+from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MEDIA_SUFFIXES, is_litter
 from pipeline.sources.apart import Apart
 from pipeline.sources.archives import is_archive, is_compressed, list_members
 from pipeline.sources.frames_and_audio import Pair, pair_up
@@ -70,11 +70,13 @@ class Clip:
 
 @dataclass
 class Listing:
-    """Everything a walk over the sources met. `others` counts files that are no media, by suffix."""
+    """Everything a walk over the sources met. `others` counts files that are no media, by suffix; `litter` names what
+    systems and downloads left there (`manifests.suffixes.is_litter`)."""
 
     clips: list[Clip] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
+    litter: list[str] = field(default_factory=list)
     label_files: list[Place] = field(default_factory=list)
     archives: int = 0
     memory: Place | None = None
@@ -114,6 +116,8 @@ def _check_folder(root: Place) -> None:
 
 
 def _nothing_found(root: Place, listing: Listing) -> str:
+    if listing.litter and not listing.others:
+        return f"The source folder {root} holds no clip: {litter_left_alone(listing)}. Give the folder of your videos."
     if not listing.others:
         return f"The source folder {root} is empty. Give the folder that holds your videos (or tar files) to --src."
     met = ", ".join(f"{count} {suffix}" for suffix, count in listing.others.most_common(8))
@@ -141,6 +145,19 @@ def left_alone(listing: Listing, lists_used: Iterable[str]) -> str | None:
     return f"{others.total()} {verb} left alone: {tally(others)}"
 
 
+def litter_left_alone(listing: Listing) -> str | None:
+    """One line on what systems and downloads left among the files. None when there is nothing."""
+    if not listing.litter:
+        return None
+    count = len(listing.litter)
+    what = (
+        "file of the system or of an unfinished download was"
+        if count == 1
+        else ("files of the system or of unfinished downloads were")
+    )
+    return f"{count} {what} left alone, such as {readable(min(listing.litter))}"
+
+
 def tally(counts: Mapping[str, int]) -> str:
     """Kinds and how often each was met, `.jpg 12, .txt 3`, the most frequent first and at most a dozen."""
     ordered = sorted(counts.items(), key=lambda item: -item[1])
@@ -154,7 +171,9 @@ def tally(counts: Mapping[str, int]) -> str:
 def _add_file(listing: Listing, number: int, tree: Tree, relative: str, apart: Apart) -> None:
     path = PurePosixPath(relative)
     suffix = path.suffix.lower()
-    if is_archive(path.name):
+    if is_litter(relative):
+        listing.litter.append(relative)
+    elif is_archive(path.name):
         _add_archive(listing, number, tree.root / relative, relative)
     elif suffix in MEDIA_SUFFIXES:
         folders = path.parts[:-1]
@@ -174,7 +193,9 @@ def _add_archive(listing: Listing, number: int, path: Place, relative: str) -> N
     members, broken = list_members(path, listing.memory)
     for member in members:
         inside = Path(member.name)
-        if inside.suffix.lower() not in MEDIA_SUFFIXES:
+        if is_litter(member.name):
+            listing.litter.append(f"{relative}!{member.name}")
+        elif inside.suffix.lower() not in MEDIA_SUFFIXES:
             listing.others[inside.suffix.lower() or "(no suffix)"] += 1
         elif member.problem:
             listing.refusals.append(Refusal(readable(f"{relative}!{member.name}"), "refused", member.problem))

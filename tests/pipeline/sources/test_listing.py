@@ -100,7 +100,7 @@ def test_rare_suffixes_are_videos_too(tmp_path: Path) -> None:
 
 
 def test_ingest_says_in_one_line_what_it_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files(tmp_path, "a.mp4", "b.zip", "c.zip", "d.tar.zst", "README", "e.mp4.part", "docs/f.csv")
+    files(tmp_path, "a.mp4", "b.zip", "c.zip", "d.tar.zst", "README", "e.7z", "docs/f.csv")
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/g.caf\xe9")).write_bytes(b"x")
     tar(tmp_path / "h.tar", ("i.gif", b"x"))
     (tmp_path / "mine.csv").write_text("a.mp4,elk bugling\n")
@@ -111,7 +111,7 @@ def test_ingest_says_in_one_line_what_it_left_alone(tmp_path: Path, capsys: pyte
         assert capsys.readouterr().out.splitlines()[:2] == [
             "found 1 clips (1 tar files included)",
             "9 files are no clips and were left alone: "
-            ".zip 2, .csv 2, (no suffix) 1, .zst 1, .part 1, .caf\\xe9 1, .gif 1",
+            ".zip 2, .csv 2, (no suffix) 1, .zst 1, .7z 1, .caf\\xe9 1, .gif 1",
         ]
 
 
@@ -157,6 +157,56 @@ def test_safe_keys_are_injective_and_safe(stems: list[str]) -> None:
     first, second = map(safe_key, stems)
     assert first != second
     assert not set("./\\\n\0") & set(first + second)
+
+
+# --- what systems and downloads leave behind -------------------------------------------------------------------------
+
+LITTER = [
+    "._a.mp4", "x/._b.wav", ".DS_Store", "Thumbs.db", "desktop.ini", "@eaDir/a.mp4/SYNOVIDEO.mp4", "__MACOSX/a.mp4",
+    "a.mp4.part", "a.f137.mp4.part", "b.crdownload", "c.ytdl", "d.tmp", "e.temp.mp4", "f.mp4.part-Frag12", "g.mp4.tmp",
+    "._vggsound.csv", "._more.tar", ".Trash/old.mp4", "$RECYCLE.BIN/b.mkv",
+]  # fmt: skip
+
+
+def test_what_systems_and_downloads_leave_is_never_an_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files(tmp_path, "a.mp4", *LITTER)
+    members = [("b.mp4", b"x"), ("sub/._b.mp4", b"x"), ("@eaDir/c.mp4", b"x"), ("d.mp4.part", b"x")]
+    tar(tmp_path / "more.tar", *members)
+    listing = list_sources([tmp_path])
+    assert (keys(listing), listing.refusals, listing.others) == (["a", "b"], [], {})
+    assert len(listing.litter) == len(LITTER) + 3
+    announce(listing, find_labels((), listing))
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "22 files of the system or of unfinished downloads were left alone, such as $RECYCLE.BIN/b.mkv"
+    ]
+
+
+def test_names_that_only_resemble_litter_are_clips(tmp_path: Path) -> None:
+    names = [
+        "part.mp4",
+        "of.part.mp4",
+        "my.part1.mp4",
+        "_.mp4",
+        ".hidden.mp4",
+        "temp.mkv",
+        "thumbs.mp4",
+        "#recycle me.mp4",
+    ]
+    assert len(list_sources([files(tmp_path, *names)]).clips) == len(names)
+
+
+def test_a_folder_of_litter_alone_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no clip: 1 file of the system .* such as \._a\.mp4"):
+        list_sources([files(tmp_path, "._a.mp4")])
+
+
+def test_appledouble_companions_are_no_frames() -> None:
+    case = Path(__file__).resolve().parents[3].parent / "shared" / "cases" / "appledouble"
+    if not case.is_dir():
+        pytest.skip("the case appledouble is not in ../shared/cases")
+    listing = list_sources([case])
+    assert [(clip.key, clip.path) for clip in listing.clips] == [("clip0000009", "frames/clip0000009/005.jpg")]
+    assert (listing.refusals, len(listing.litter)) == ([], 11)
 
 
 # --- links and traversal ---------------------------------------------------------------------------------------------
