@@ -83,7 +83,7 @@ def _members(annotation: Annotation, truth: Truth) -> dict[str, bytes]:
 def _one_bit_png(path: Path) -> bytes:
     from PIL import Image
 
-    from manifests.readers.avsbench import load_mask
+    from manifests.masks import load_mask
 
     buffer = io.BytesIO()
     Image.fromarray(load_mask(path, size=None)).save(buffer, "PNG")

@@ -7,16 +7,13 @@ Keys are `<category>/<video>/<video>_<n>` for S4 and `<video>/<video>_<n>` for M
 import hashlib
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
+from manifests.keys import safe_key
 from manifests.readers.sslalignment_boxes import read_boxes224
 from manifests.splits import IdList
 from manifests.test_sets import RETRIEVAL, SEGMENTATION, Format, MaskSet, Truth
-
-if TYPE_CHECKING:
-    import numpy as np
 
 SUBSETS = {"s4": 3, "ms3": 2}  # how many path components name a frame
 
@@ -47,24 +44,6 @@ def read_avsbench_masks(folder: Path | str, subset: str, split: str = "test") ->
     return MaskSet(f"avsbench_{subset}", masks, str(root), digest.hexdigest())
 
 
-def load_mask(path: Path, size: int | None = 224) -> "np.ndarray":
-    """bool (size, size): pixels with any non-zero channel, nearest-neighbour resized where the file differs in size.
-
-    `size` None keeps the file's own (height, width). InputError when it cannot be read.
-    """
-    import numpy as np
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as file:
-            image = file.convert("RGB")
-    except (OSError, UnidentifiedImageError) as error:
-        raise InputError(f"The mask {path} cannot be read ({error}). Unpack the masks again.") from error
-    if size is not None:
-        image = image.resize((size, size), Image.Resampling.NEAREST)
-    return np.asarray(image).any(axis=2)
-
-
 def _depth(subset: str) -> int:
     if subset not in SUBSETS:
         raise InputError(f"There is no AVSBench subset {subset!r}. The known ones are {', '.join(SUBSETS)}.")
@@ -72,7 +51,7 @@ def _depth(subset: str) -> int:
 
 
 def _key(image: PurePosixPath, depth: int) -> str:
-    return "/".join(image.parts[-depth:]).replace(".mp4_", "_")
+    return "/".join(map(safe_key, "/".join(image.parts[-depth:]).replace(".mp4_", "_").split("/")))
 
 
 def _frame_number(file: Path) -> int:

@@ -10,9 +10,10 @@ from places import SHARED
 
 from manifests.annotations import Annotation, TestSet, corners
 from manifests.errors import InputError
+from manifests.masks import load_mask
 from manifests.readers.annotation_table import read_table, write_table
 from manifests.readers.ave import read_ave
-from manifests.readers.avsbench import load_mask, read_avsbench_boxes, read_avsbench_masks
+from manifests.readers.avsbench import read_avsbench_boxes, read_avsbench_masks
 from manifests.readers.extended import pair_key, read_extended
 from manifests.readers.flickr import read_flickr
 from manifests.readers.is3 import read_is3, read_vpo

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from manifests.readers.avsbench import load_mask
+from manifests.masks import load_mask
 from manifests.truth import Truth
 from training.evaluation.bootstrap import mean_intervals
 from training.evaluation.floors import floor_masks

@@ -1,0 +1,133 @@
+"""Pixel masks from image files: which pixels belong to an object, whatever form the file says it in.
+
+A mask is drawn in light or colour on black, in indices other than 0 of a palette, or in what is not transparent. A file
+that could mean two things (a white background under coloured objects, a palette whose order contradicts its colours) is
+refused: read wrongly it would count the whole image as sounding.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manifests.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+Colour = tuple[int, ...]
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+OPAQUE = 255
+
+
+def load_mask(path: Path, size: int | None = 224) -> "np.ndarray":
+    """bool (size, size): pixels of an object, nearest-neighbour resized where the file differs in size.
+
+    `size` None keeps the file's own (height, width). InputError when it cannot be read, or means two things.
+    """
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as file:
+            file.load()
+            mask = _mask(file, path)
+    except (OSError, SyntaxError, UnidentifiedImageError) as error:
+        raise InputError(f"The mask {path} cannot be read ({error}). Unpack the masks again.") from error
+    if size is None or mask.shape == (size, size):
+        return mask
+    resized = Image.fromarray(mask.astype(np.uint8)).resize((size, size), Image.Resampling.NEAREST)
+    return np.asarray(resized).astype(bool)
+
+
+def _mask(image: "Image.Image", path: Path) -> "np.ndarray":
+    import numpy as np
+
+    if image.mode == "P":
+        return _of_palette(image, path)
+    if image.has_transparency_data:
+        return _of_alpha(np.asarray(image.convert("RGBA")), path)
+    if image.mode == "F" or image.mode.startswith("I"):  # 16 and 32 bits a pixel
+        return _of_colours(np.asarray(image)[:, :, None], path)
+    return _of_colours(np.asarray(image.convert("RGB")), path)
+
+
+def _of_colours(values: "np.ndarray", path: Path) -> "np.ndarray":
+    """(H, W, channels): anything but black; refused where nothing is black but something white, and not everything."""
+    mask = values.any(axis=2)
+    white = (values == _white(values)).all(axis=2)
+    if mask.all() and white.any() and not (values == values[0, 0]).all():
+        raise _two_meanings(path, "no pixel is black, and white may be the background")
+    return mask
+
+
+def _white(values: "np.ndarray") -> int:
+    """The brightest value: that of 8 or 16 bits, or of what was stored in more."""
+    return OPAQUE if values.dtype.itemsize == 1 else max(65535, int(values.max()))
+
+
+def _of_alpha(values: "np.ndarray", path: Path) -> "np.ndarray":
+    """uint8 (H, W, 4): what is opaque; the colours where all is, or where all that is opaque has not one colour."""
+    opaque, drawn = values[:, :, 3] > 0, values[:, :, :3].any(axis=2)
+    if opaque.all():
+        return _of_colours(values[:, :, :3], path) if (values[:, :, 3] == OPAQUE).all() else _faint(values, path)
+    if not opaque.any() and drawn.any() and not drawn.all():
+        raise _two_meanings(path, "it is transparent everywhere, but something is drawn in it")
+    if drawn[opaque].any() and not drawn[opaque].all():
+        raise _two_meanings(path, "some of it is transparent, and some black: either may be the background")
+    return opaque
+
+
+def _faint(values: "np.ndarray", path: Path) -> "np.ndarray":
+    """Nothing is transparent, but not all is opaque: the colours say it, unless they say nothing."""
+    if (values[:, :, :3] == values[0, 0, :3]).all() and not (values[:, :, 3] == values[0, 0, 3]).all():
+        raise _two_meanings(path, "its transparency varies, but nothing of it is transparent")
+    return _of_colours(values[:, :, :3], path)
+
+
+def _of_palette(image: "Image.Image", path: Path) -> "np.ndarray":
+    import numpy as np
+
+    indices = np.asarray(image)
+    used = {int(index) for index in np.unique(indices)}
+    clear = _transparent(image, used)
+    if clear:
+        if 0 in used - clear and len(used - clear) > 1:
+            raise _two_meanings(path, f"index 0 of its palette is opaque, and {sorted(clear)} transparent")
+        return ~np.isin(indices, list(clear))
+    if reason := _doubt(_colours(image, used)):
+        raise _two_meanings(path, reason)
+    return indices != 0
+
+
+def _transparent(image: "Image.Image", used: Collection[int]) -> set[int]:
+    """Used indices that are not seen at all: one by number, or by the alpha of every index."""
+    given = image.info.get("transparency")
+    if isinstance(given, bytes):
+        return {index for index in used if index < len(given) and given[index] == 0}
+    return {given} & set(used)
+
+
+def _colours(image: "Image.Image", used: Collection[int]) -> dict[int, Colour]:
+    flat = image.getpalette("RGB") or []
+    return {index: tuple(flat[3 * index : 3 * index + 3]) or BLACK for index in used}
+
+
+def _doubt(colours: dict[int, Colour]) -> str | None:
+    """Why indices other than 0 may not be the objects, None where they are: colours must not contradict the order."""
+    others = {colour for index, colour in colours.items() if index != 0}
+    if len(set(colours.values())) == 1 or not others:
+        return None
+    if BLACK in others:
+        return "black, the usual background, is not index 0 of its palette"
+    background = colours.get(0)
+    if WHITE in others and background != BLACK:
+        return "white is not index 0 of its palette, and no black is used, so white may be the background"
+    return None
+
+
+def _two_meanings(path: Path, why: str) -> InputError:
+    return InputError(
+        f"The mask {path} can be read in more than one way: {why}. Store it again in one channel: 0 where nothing "
+        "sounds, 255 on the objects."
+    )

@@ -1,0 +1,114 @@
+"""Pixel masks: right in every form a file can say them in, or refused; never the whole image instead."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from manifests.errors import InputError
+from manifests.masks import load_mask
+
+HEIGHT, WIDTH = 24, 40
+OBJECT = np.zeros((HEIGHT, WIDTH), bool)
+OBJECT[5:15, 8:20] = True
+SECOND = np.zeros((HEIGHT, WIDTH), bool)
+SECOND[2:9, 25:35] = True
+BOTH = OBJECT * 1 + SECOND * 2
+
+
+def grey(inside: int, dtype: type = np.uint8) -> Image.Image:
+    return Image.fromarray(np.where(OBJECT, inside, 0).astype(dtype))
+
+
+def with_alpha(colour: np.ndarray, alpha: np.ndarray) -> Image.Image:
+    channels = [np.broadcast_to(colour, (HEIGHT, WIDTH, colour.shape[-1])), alpha[:, :, None]]
+    return Image.fromarray(np.concatenate(channels, axis=2).astype(np.uint8))
+
+
+def palette(indices: np.ndarray, *colours: tuple[int, int, int]) -> Image.Image:
+    image = Image.fromarray(indices.astype(np.uint8), "P")
+    image.putpalette([value for colour in colours for value in colour])
+    return image
+
+
+WHITE, BLACK, RED, GREEN = (255, 255, 255), (0, 0, 0), (255, 0, 0), (0, 200, 0)
+ALPHA = np.where(OBJECT, 255, 0)
+FORMS = {
+    "grey, 255": grey(255),
+    "grey, 1": grey(1),
+    "one bit": Image.fromarray(OBJECT),
+    "16 bits, dark": grey(1, np.uint16),
+    "16 bits, 256": grey(256, np.uint16),
+    "16 bits, white": grey(65535, np.uint16),
+    "RGB on black": Image.fromarray(np.where(OBJECT[..., None], RED, 0).astype(np.uint8)),
+    "alpha alone, white": with_alpha(np.array([[WHITE]]), ALPHA),
+    "alpha alone, black": with_alpha(np.array([[BLACK]]), ALPHA),
+    "alpha and colour": with_alpha(np.where(OBJECT[..., None], RED, 0), ALPHA),
+    "alpha, colours differ": with_alpha(np.where(OBJECT[..., None], RED, GREEN), ALPHA),
+    "opaque alpha": with_alpha(np.where(OBJECT[..., None], RED, 0), np.full((HEIGHT, WIDTH), 255)),
+    "grey and alpha": with_alpha(np.array([[[255]]]), ALPHA),
+    "grey and opaque alpha": with_alpha(np.where(OBJECT[..., None], 255, 0), np.full((HEIGHT, WIDTH), 255)),
+    "palette on black": palette(OBJECT, BLACK, RED),
+    "palette on white": palette(OBJECT, WHITE, RED),
+    "palette all black": palette(OBJECT, BLACK, BLACK),
+    "palette on grey": palette(OBJECT, (128, 128, 128), RED),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_object_and_nothing_else_is_in_the_mask(tmp_path: Path, form: str) -> None:
+    FORMS[form].save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(load_mask(tmp_path / "mask.png", None), OBJECT)
+    assert load_mask(tmp_path / "mask.png").shape == (224, 224)
+    assert load_mask(tmp_path / "mask.png").mean() == pytest.approx(OBJECT.mean(), abs=0.03)
+
+
+@pytest.mark.parametrize("transparency", [0, bytes([0, 255])])
+def test_a_transparent_index_is_the_background(tmp_path: Path, transparency: int | bytes) -> None:
+    palette(OBJECT, WHITE, BLACK).save(tmp_path / "mask.png", transparency=transparency)
+    np.testing.assert_array_equal(load_mask(tmp_path / "mask.png", None), OBJECT)
+
+
+def test_a_transparent_index_other_than_0_is_the_background_too(tmp_path: Path) -> None:
+    palette(~OBJECT, RED, WHITE).save(tmp_path / "mask.png", transparency=1)
+    np.testing.assert_array_equal(load_mask(tmp_path / "mask.png", None), OBJECT)
+
+
+def test_a_transparent_colour_is_the_background(tmp_path: Path) -> None:
+    Image.fromarray(np.where(OBJECT[..., None], RED, WHITE).astype(np.uint8)).save(
+        tmp_path / "mask.png", transparency=WHITE
+    )
+    np.testing.assert_array_equal(load_mask(tmp_path / "mask.png", None), OBJECT)
+
+
+def test_several_objects_are_one_mask(tmp_path: Path) -> None:
+    palette(BOTH, WHITE, RED, GREEN).save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(load_mask(tmp_path / "mask.png", None), BOTH > 0)
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_nothing_and_everything_are_masks_too(tmp_path: Path, value: int) -> None:
+    Image.fromarray(np.full((HEIGHT, WIDTH), value, np.uint8)).save(tmp_path / "mask.png")
+    assert load_mask(tmp_path / "mask.png", None).mean() == bool(value)
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "why"),
+    [
+        (palette(OBJECT, WHITE, BLACK), {}, "black, the usual background, is not index 0"),
+        (palette(~OBJECT, RED, WHITE), {}, "white may be the background"),
+        (palette(OBJECT + 1, BLACK, WHITE, RED), {}, "white may be the background"),
+        (palette(BOTH, BLACK, RED, GREEN), {"transparency": 2}, "index 0 of its palette is opaque"),
+        (Image.fromarray(np.where(OBJECT[..., None], RED, WHITE).astype(np.uint8)), {}, "no pixel is black"),
+        (Image.fromarray(np.where(OBJECT, 9, 255).astype(np.uint8)), {}, "no pixel is black"),
+        (Image.fromarray(np.where(OBJECT, 9, 65535).astype(np.uint16)), {}, "no pixel is black"),
+        (with_alpha(np.where(SECOND[..., None], RED, 0), np.where(BOTH > 0, 255, 0)), {}, "some black"),
+        (with_alpha(np.where(OBJECT[..., None], RED, 0), np.zeros((HEIGHT, WIDTH))), {}, "transparent everywhere"),
+        (with_alpha(np.array([[WHITE]]), np.where(OBJECT, 255, 90)), {}, "its transparency varies"),
+    ],
+)
+def test_what_means_two_things_is_refused(tmp_path: Path, image: Image.Image, options: dict, why: str) -> None:
+    image.save(tmp_path / "mask.png", **options)
+    with pytest.raises(InputError, match=f"more than one way: .*{why}.*Store it again"):
+        load_mask(tmp_path / "mask.png")
