@@ -142,3 +142,86 @@ def test_the_released_lists_have_their_known_counts(file: str, clips: int, label
     table = read_labels(METADATA / file)
     assert len(table.rows) == clips
     assert len({row.label for row in table.rows.values()} - {None}) == labels
+
+
+AUDIOSET = '--4gqARaEJE, 0.000, 10.000, "/m/068hy,/m/07q6cd_"\n-0RWZT-miFs, 420.000, 430.000, "/m/03v3yw"\n'
+AUDIOSET_COMMENTS = "# Segments csv created Sun Mar  5 10:54:25 2017\n# num_ytids=2, num_segs=2\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "layout", "expected"),
+    [
+        (AUDIOSET, "ytid,start,end,label", ClipLabel("-0RWZT-miFs_000420", "/m/03v3yw")),
+        (AUDIOSET, "ytid,start,end,label", ClipLabel("--4gqARaEJE_000000", "/m/068hy,/m/07q6cd_")),
+        (AUDIOSET_COMMENTS + AUDIOSET, "ytid,start,end,label", ClipLabel("-0RWZT-miFs_000420", "/m/03v3yw")),
+        (
+            f"{AUDIOSET_COMMENTS}# YTID, start_seconds, end_seconds, positive_labels\n{AUDIOSET}",
+            "ytid,start,end,label",
+            ClipLabel("-0RWZT-miFs_000420", "/m/03v3yw"),
+        ),
+        (
+            f"YTID, start_seconds, end_seconds, positive_labels\n{AUDIOSET}",
+            "csv with a header",
+            ClipLabel("-0RWZT-miFs_000420", "/m/03v3yw"),
+        ),
+        (
+            "AbCdEfGh_-1,30,40,dog,train\nAbCdEfGh_-2,0,10,fly, housefly,test\n",
+            "ytid,start,end,label,split",
+            ClipLabel("AbCdEfGh_-2_000000", "fly, housefly", "test"),
+        ),
+        ("AbCdEfGh_-1,30,dog\n", "ytid,start,label", ClipLabel("AbCdEfGh_-1_000030", "dog")),
+        ("AbCdEfGh_-1,30,40\n", "ytid,start,end", ClipLabel("AbCdEfGh_-1_000030")),
+        ("a b.mp4,dog,train\nc.mkv,cat,test\n", "name,label,split", ClipLabel("a b", "dog", "train")),
+        ("a b.mp4\tdog\ttrain\nc.mkv\tcat\ttest\n", "name,label,split", ClipLabel("a b", "dog", "train")),
+        ("file_name,label\ntrain/0001.mp4,cat\n", "csv with a header", ClipLabel("0001", "cat")),
+        ("ytid,start,end,label,split\nAbCdEfGh_-1,30,40,dog,test\n", "csv with a header",
+         ClipLabel("AbCdEfGh_-1_000030", "dog", "test")),
+        ("Tom & Jerry.mp4,cartoon\n", "name,label", ClipLabel("Tom & Jerry", "cartoon")),
+        ("[new] a.mp4,dog\n", "name,label", ClipLabel("[new] a", "dog")),
+        ("#1 hit.mp4,music\n", "name,label", ClipLabel("#1 hit", "music")),
+    ],
+)  # fmt: skip
+def test_columns_are_told_apart_by_what_they_hold(tmp_path: Path, text: str, layout: str, expected: ClipLabel) -> None:
+    table = read_labels(written(tmp_path, "list.csv", text))
+    assert table.format == layout
+    assert table.rows[expected.key] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("AbCdEfGh_-1,30,5,train\n", "not always an end after the start"),
+        ("AbCdEfGh_-1,0,5,train\n", "which of the last columns are label and split"),
+        ("AbCdEfGh_-1,30\n", "expected ytid,start_seconds,label,split"),
+        ("AbCdEfGh_-1,30,fly, housefly\n", "which of the last columns are label and split"),
+        ("kitchen,30,dog,train\n", "the first column is no YouTube id"),
+        ("clip1.mp4,3\nclip2.mp4,7\n", "the second column holds only numbers"),
+        ("clip1.mp4,train\nclip2.mp4,test\n", "the second column holds splits"),
+        ("my holiday, day 1.MOV\n", "a comma"),
+        ("file,species,split\na.mp4,dog,train\n", "what species holds is not known"),
+        ("file,species\na.mp4,dog\n", "what species holds is not known"),
+        ("file,label,split\na.mp4,fly, housefly,train\n", "must stand in quotes"),
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        read_labels(written(tmp_path, "list.csv", text))
+
+
+def test_lists_of_objects_are_read_by_line_too(tmp_path: Path) -> None:
+    text = '{"file_name": "a.b.mp4", "label": "dog"}\n{"file_name": "c.mp4", "label": "cat"}\n'
+    assert read_labels(written(tmp_path, "metadata.jsonl", text)).rows["a%2Eb"].label == "dog"
+
+
+def test_a_table_says_what_it_read(tmp_path: Path) -> None:
+    table = read_labels(written(tmp_path, "list.csv", AUDIOSET))
+    assert table.examples == (
+        "--4gqARaEJE_000000 is '/m/068hy,/m/07q6cd_' (no split); -0RWZT-miFs_000420 is '/m/03v3yw' (no split)"
+    )
+
+
+def test_the_audioset_case_is_read_right() -> None:
+    case = METADATA.parents[1] / "cases" / "audioset_csv" / "as_nohead.csv"
+    if not case.exists():
+        pytest.skip("the case audioset_csv is not in ../shared/cases")
+    assert read_labels(case).rows["--BfvyPmVMo_000020"] == ClipLabel("--BfvyPmVMo_000020", "/m/03l9g")
