@@ -106,8 +106,8 @@ def _embed(store: "ShardStore", encoders: "Encoders", split: str, rows: "np.ndar
         embed_rows(store, rows, encoders=encoders, split=split, out=out, advance=advance)
     clips = f"{len(rows):,} of {len(store):,} in the shards"
     facts = {"encoder": encoders.version, "split": split, "clips": clips}
-    if left_out := without_split(store.table):
-        facts["without a split"] = f"{left_out:,} clips, left out"
+    if unnamed := without_split(store.table):
+        facts["without a split"] = f"{unnamed:,} clips, counted as train"
     summary(f"embeddings written to {out}", facts)
 
 

@@ -14,13 +14,11 @@ import pyarrow as pa
 from index import arrays
 from index.embeddings import write_embeddings
 from manifests.errors import InputError
-from manifests.splits import IdList
+from manifests.splits import TRAIN, IdList, split_of
 
 if TYPE_CHECKING:
     from index.encoders import Encoder
     from pipeline.shards.store import ShardStore
-
-TRAIN = "train"
 
 
 @dataclass(frozen=True)
@@ -38,17 +36,17 @@ class Encoders:
 
 
 def rows_of_split(table: pa.Table, split: str) -> np.ndarray:
-    """Rows of the manifest that belong to a split. Where no clip names one, all are training clips.
+    """Rows of the manifest that belong to a split; clips that name none are training clips.
 
     InputError when the split is empty; names the splits there are.
     """
-    splits = table["split"].to_pylist()
-    if not any(splits) and split == TRAIN:
-        splits = [TRAIN] * len(splits)
+    splits = list(map(split_of, table["split"].to_pylist()))
     rows = np.flatnonzero(np.array([name == split for name in splits], dtype=bool))
     if not len(rows):
-        there = sorted({name for name in splits if name}) or ["none, so that all clips count as train"]
-        raise InputError(f"no clip belongs to the split {split!r} (splits in these shards: {', '.join(there)}).")
+        there = ", ".join(sorted(set(splits)))
+        raise InputError(
+            f"no clip belongs to the split {split!r} (splits in these shards: {there}; clips without one are {TRAIN})."
+        )
     return rows
 
 
@@ -65,7 +63,7 @@ def rows_of_list(store: "ShardStore", listed: IdList) -> np.ndarray:
 
 
 def without_split(table: pa.Table) -> int:
-    """Clips left out of every split because they name none while others do."""
+    """Clips that name no split where others do: they count as training clips, which is worth a line."""
     unnamed = table["split"].null_count
     return unnamed if unnamed < table.num_rows else 0
 

@@ -49,9 +49,8 @@ class ClipLabel:
 
 @dataclass(frozen=True)
 class ClipList:
-    """Rows in file order; `layout` names what was recognised, `headers` counts header lines, `splits` tells whether
-    rows can have a split. `doubt`: why the labels must not be used, None where they are certain.
-    """
+    """Rows in file order, and the `layout` recognised; `headers` counts header lines, `splits`: rows can have a split.
+    `doubt`: why the labels must not be used, None where they are certain."""
 
     layout: str
     rows: tuple[ClipLabel, ...]
@@ -178,9 +177,7 @@ def _segments(content: Content, rows: list[list[str]]) -> ClipList:
         raise _ambiguous(content, rows[0], "it is not certain which of the last columns are label and split")
     layout = ",".join(["ytid,start", *["end"] * timed, *["label"] * any(labels), *["split"] * splits])
     found = (
-        ClipLabel(segment_key(row[0].strip(), float(row[1])), _joined(label), (each[-1].strip() or None) * splits)
-        if splits
-        else ClipLabel(segment_key(row[0].strip(), float(row[1])), _joined(label))
+        ClipLabel(segment_key(row[0].strip(), float(row[1])), _joined(label), _field(each, -1) if splits else None)
         for row, each, label in zip(rows, rest, labels, strict=True)
     )
     return ClipList(layout, tuple(found), splits=splits)

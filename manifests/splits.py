@@ -16,6 +16,13 @@ from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.keys import named_clip
 
+TRAIN = "train"
+
+
+def split_of(named: str | None) -> str:
+    """The split of a clip by what its list or folder names: one that names none is a training clip, for all stages."""
+    return named or TRAIN
+
 
 @dataclass(frozen=True)
 class IdList:

@@ -1,12 +1,13 @@
 """`pipeline annotate`: boxes and pixel masks of a corpus, as a companion of shards that are there already.
 
 Members per annotated clip: `truth.json` (boxes as fractions of the image, how many must cover a pixel, label) and,
-where the corpus has masks, `truth.png` (1 bit, the annotators' size). Annotations of clips the shards lack are counted.
+where the corpus has masks, `truth.png` (1 bit, the annotators' size). Annotations of clips the shards lack are named.
 """
 
 import io
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,6 +28,8 @@ from pipeline.shards.store import ShardStore
 from pipeline.shards.writer import writing_shard
 from pipeline.storage.files import replacing
 from pipeline.storage.remote import Place
+
+NAMED = 5  # missing clips shown on the screen
 
 
 def annotate(folder: Place, source: Path, format: str) -> dict[str, object]:
@@ -53,11 +56,20 @@ def annotate(folder: Place, source: Path, format: str) -> dict[str, object]:
         pq.write_table(pa.Table.from_pylist(places, COMPANION_SCHEMA), handle)
     masks = f", {sum(place['member'] == TRUTH_MASK for place in places)} masks" if truth.masks is not None else ""
     boxes = sum(len(wanted[store.keys[row]].boxes) for rows in rows_of.values() for row in rows)
+    held = set(store.keys)
+    missing = [key for key in wanted if key not in held]
     return {
         "annotations": f"{source} ({truth.test_set.name})",
         "clips": f"{found} of the {len(wanted)} annotated ones are in the shards",
+        **({"missing": named(missing)} if missing else {}),
         "stored": f"{boxes} boxes{masks}",
     }
+
+
+def named(keys: Sequence[str]) -> str:
+    """How many there are, and the first of them."""
+    rest = f" and {len(keys) - NAMED:,} more" if len(keys) > NAMED else ""
+    return f"{len(keys):,}: {', '.join(keys[:NAMED])}{rest}"
 
 
 def _write(

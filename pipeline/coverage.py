@@ -11,7 +11,7 @@ from typing import Any
 
 from manifests.catalogue import catalogue, known_tests, resolve
 from manifests.errors import InputError
-from manifests.splits import IdList, coverage, overlap
+from manifests.splits import TRAIN, IdList, coverage, overlap, split_of
 from pipeline.shards.store import ShardStore
 from pipeline.storage.files import write_whole
 
@@ -56,7 +56,7 @@ def _found(given: str, folders: Sequence[Path]) -> IdList:
 def _trained_on(store: ShardStore) -> IdList:
     """What `training run` reads by default: the shards' clips of split train, or of none."""
     splits = store.table.column("split").to_pylist()
-    keys = tuple(key for key, split in zip(store.keys, splits, strict=True) if split in (None, "train"))
+    keys = tuple(key for key, split in zip(store.keys, splits, strict=True) if split_of(split) == TRAIN)
     return IdList(f"train split of {store.folder}", keys, str(store.folder), store.manifest_sha256)
 
 

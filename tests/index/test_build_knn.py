@@ -47,8 +47,8 @@ def test_running_again_does_nothing(run: Callable[..., str], make_embeddings: Ca
 def test_embed_again_and_anew(run: Callable[..., str], make_shards: Callable[..., Path]) -> None:
     make_shards(splits=["train"] * 4 + ["test"] * 3 + [None])
     first = run("embed")
-    assert "4 of 8 in the shards" in first
-    assert "1 clips, left out" in first
+    assert "5 of 8 in the shards" in first
+    assert "1 clips, counted as train" in first
     assert "nothing to do" in run("embed")
     assert "rebuilding embeddings: split train -> test" in run("embed", "--split", "test")
     with pytest.raises(InputError, match=r"'validation' \(splits in these shards: test, train\)"):
@@ -194,3 +194,13 @@ def test_gpu_and_cpu_agree(make_embeddings: Callable[..., Path], tmp_path: Path)
         build(embeddings, KnnRequest.of(embeddings, 500), Means("faiss", device), tmp_path / device, lambda _: None)
     for name in ("image.npy", "audio.npy"):
         assert (tmp_path / "cpu" / name).read_bytes() == (tmp_path / "cuda" / name).read_bytes()
+
+
+def test_clips_without_a_split_are_for_training_in_every_stage() -> None:
+    import pyarrow as pa
+
+    from index.embed import rows_of_split
+
+    table = pa.table({"split": ["train", None, "test", ""]})
+    assert rows_of_split(table, "train").tolist() == [0, 1, 3]
+    assert rows_of_split(table, "test").tolist() == [2]

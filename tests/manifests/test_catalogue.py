@@ -67,3 +67,9 @@ def test_another_list_of_the_same_file_name_is_told_apart(tmp_path: Path) -> Non
     assert known_tests((tmp_path,)) == []
     with pytest.raises(InputError, match="neither a file nor a known list"):
         resolve("vggss_145k", (tmp_path,))
+
+
+def test_sources_are_addresses_of_files() -> None:
+    """What a message tells a user to download is the list, not a page about it."""
+    for manifest in catalogue().values():
+        assert "/blob/" not in manifest.source, manifest.name

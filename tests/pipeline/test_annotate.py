@@ -41,6 +41,7 @@ def test_boxes_of_annotated_clips_are_read_back_and_the_shards_stay(shards: Path
     before = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in shards.glob("shard-*.tar")}
     counts = annotate(shards, boxes_of(tmp_path, (CLIPS[0], CLIPS[2], "notthere000_000001")), "vggss")
     assert counts["clips"] == "2 of the 3 annotated ones are in the shards"
+    assert counts["missing"] == "1: notthere000_000001"
     store = ShardStore.open(shards)
     first, second, third = (store.companions.truth(store.row_of(key)) for key in CLIPS)
     assert second is None

@@ -6,7 +6,7 @@ import numpy as np
 
 from manifests.catalogue import find_list
 from manifests.errors import InputError
-from manifests.splits import IdList
+from manifests.splits import IdList, split_of
 from pipeline.shards.store import ShardStore
 from training.config import Data
 
@@ -40,7 +40,7 @@ def train_list(data: Data) -> IdList | None:
 
 
 def _of_split(store: ShardStore, data: Data) -> np.ndarray:
-    return np.array([(value or "train") == data.split for value in store.table["split"].to_pylist()], dtype=bool)
+    return np.array([split_of(value) == data.split for value in store.table["split"].to_pylist()], dtype=bool)
 
 
 def _among(store: ShardStore, keys: Collection[str]) -> np.ndarray:
@@ -50,6 +50,6 @@ def _among(store: ShardStore, keys: Collection[str]) -> np.ndarray:
 def _wanted(store: ShardStore, data: Data, listed: IdList | None) -> str:
     if listed is not None:
         return f"of the list {listed.source} ({len(listed.ids):,} clips, the first {listed.ids[0]!r})"
-    split = np.array([value or "train" for value in store.table["split"].to_pylist()])
+    split = np.array(list(map(split_of, store.table["split"].to_pylist())))
     found = ", ".join(f"{name} ({(split == name).sum()})" for name in sorted(set(split.tolist())))
     return f"of split {data.split!r}; its splits are {found}"
