@@ -17,31 +17,20 @@ from manifests.catalogue import read_clips
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.parquet import read_table
-from manifests.test_sets import ExtendedSet
 from manifests.truth import Truth, read_truth
 from manifests.whole_files import whole_file
 from pipeline.shards.store import ShardStore
+from training.answers import Answered
 from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
-from training.data.stream import EvaluationPair
 from training.distributed import Ranks
-from training.evaluation.multi_source import PROTOCOLS as OF_CLUSTERS
-from training.evaluation.pair_scoring import (
-    ONSCREEN,
-    RETRIEVAL,
-    RETRIEVAL_MAX,
-    Pairs,
-    score_onscreen,
-    score_retrieval,
-)
-from training.evaluation.raw_maps import RawMaps
+from training.evaluation.protocol import Protocol
 from training.evaluation.results import Result
-from training.evaluation.tasks import DEFAULTS, check_protocol, score
+from training.evaluation.tasks import check_protocol, default_protocols, score
 from training.leakage import training_overlap
-from training.predict import Predictions, object_prior_of, predict, similarity_over_positions
+from training.predict import Predictions, object_prior_of, predict
 from training.reference_sounds import References, read_references
 from training.runs import LoadedRun
 
-OF_EMBEDDINGS = (RETRIEVAL, RETRIEVAL_MAX, ONSCREEN)
 OWN_PROTOCOLS = ("vggss", "parquet")  # formats for which a run's config names the protocols
 
 
@@ -74,32 +63,51 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     protocols = _protocols(run, request, truth)
     parts = _parts(run, request, truth)
     store = ShardStore.open(request.shards or run.config.data.shards)
-    wanted = [(part, protocol) for part in parts for protocol in protocols]
-    done = [_finished(run, part, protocol, _lists(part, request, store)) for part, protocol in wanted]
+    lists = {part.name: _lists(part, request, store) for part in parts}
+    done = [_finished(run, part, protocol.name, lists[part.name]) for part in parts for protocol in protocols]
     if all(done):
         return done
-    foreign = with_mismatches(truth) if ONSCREEN in protocols else truth.extended
-    asked = replace(truth, extended=foreign)
-    pairings = found_pairings(store, asked, read_pairs(request.pairs) if request.pairs else None)
-    references = _references(request, protocols)
-    several = references.pairings(store, pairings) if references else []
-    predictions = predict(run, store, pairings + several, object_prior_of(run.config, run.device), process)
+    answered = _answered(run, request, store, truth, protocols, process)
     if process is not None and not process.first:
         return []
     folder = _folder(run)
     folder.mkdir(parents=True, exist_ok=True)
-    predicted = _Predicted(run, store, pairings, predictions, foreign, references)
     results = []
     for part in parts:
-        save_maps(folder / f"{part.name}.maps.npz", predictions.only(set(part.keys)), part.test_set)
+        save_maps(folder / f"{part.name}.maps.npz", answered.predictions.only(set(part.keys)), part.test_set)
         for protocol in protocols:
-            result = predicted.result(protocol, part)
-            result.summary["lists"] |= _lists(part, request, store)
+            result = score(answered.answers(protocol.asks, part), part, protocol.name, run=_name(run))
+            result.summary["lists"] |= lists[part.name]
             result.summary["lists"]["training"] = training_overlap(run.folder, part.test_set)
             result.summary["weights"] = run.weights
             result.write(folder)
             results.append(result)
     return results
+
+
+def _answered(
+    run: LoadedRun,
+    request: EvaluationRequest,
+    store: ShardStore,
+    truth: Truth,
+    protocols: tuple[Protocol, ...],
+    process: Ranks | None,
+) -> Answered:
+    """The run applied to every clip that any of the protocols needs."""
+    asked = {protocol.asks for protocol in protocols}
+    foreign = with_mismatches(truth) if "pairs" in asked else truth.extended
+    pairings = found_pairings(
+        store, replace(truth, extended=foreign), read_pairs(request.pairs) if request.pairs else None
+    )
+    references = _references(request, protocols)
+    several = references.pairings(store, pairings) if references else []
+    predictions = predict(run, store, pairings + several, object_prior_of(run.config, run.device), process)
+    return Answered(run, store, pairings, predictions, foreign, references)
+
+
+def _name(run: LoadedRun) -> str:
+    """What results call a run: `<config>/<hash>-s<seed>`."""
+    return f"{run.folder.parent.name}/{run.folder.name}"
 
 
 def _lists(part: Truth, request: EvaluationRequest, store: ShardStore) -> dict[str, dict[str, str]]:
@@ -132,44 +140,9 @@ def _finished(run: LoadedRun, part: Truth, protocol: str, lists: dict[str, dict[
     return Result(read_table(path.with_suffix(".parquet")), facts) if same else None
 
 
-@dataclass(frozen=True)
-class _Predicted:
-    """A run's answers to everything asked; `foreign` are the pairs in which nothing seen sounds."""
-
-    run: LoadedRun
-    store: ShardStore
-    pairings: list[EvaluationPair]
-    predictions: Predictions
-    foreign: ExtendedSet | None
-    references: References | None
-
-    def result(self, protocol: str, truth: Truth) -> Result:
-        """One part of the set under one protocol."""
-        name = f"{self.run.folder.parent.name}/{self.run.folder.name}"
-        positives = self.predictions.only(set(truth.test_set.keys))
-        if protocol == ONSCREEN:
-            seen = set(positives.names)
-            mismatched = {pair.key for pair in self.foreign.negatives if pair.video in seen or pair.kind == "real"}
-            return score_onscreen(_pairs(positives), _pairs(self.predictions.only(mismatched)), truth.test_set, name)
-        if protocol in (RETRIEVAL, RETRIEVAL_MAX):
-            similarity = self._similarity(protocol, positives)
-            return score_retrieval(similarity, positives.names, truth.test_set, protocol, name)
-        if protocol in OF_CLUSTERS and self.references is not None:
-            return score(self.references.maps(self.predictions, positives.names), truth, protocol, run=name)
-        own, prior = self.predictions.only(set(truth.keys)), self.run.config.evaluation.object_prior
-        raw = RawMaps(own.names, own.maps, own.object_maps, None, prior.alpha if prior else 0.4)
-        return score(raw, truth, protocol, run=name)
-
-    def _similarity(self, protocol: str, positives: Predictions) -> np.ndarray:
-        if protocol == RETRIEVAL:
-            return positives.image_embeddings @ positives.audio_embeddings.T
-        kept = set(positives.names)
-        return similarity_over_positions(self.run, self.store, [one for one in self.pairings if one.name in kept])
-
-
-def _references(request: EvaluationRequest, protocols: tuple[str, ...]) -> References | None:
+def _references(request: EvaluationRequest, protocols: tuple[Protocol, ...]) -> References | None:
     """The sounds frames are asked with; None when no protocol wants several maps a frame."""
-    asking = [name for name in protocols if name in OF_CLUSTERS]
+    asking = [protocol.name for protocol in protocols if protocol.asks == "cluster_maps"]
     if not asking:
         return None
     if request.references is None:
@@ -214,21 +187,11 @@ def _part(truth: Truth, annotations: Path, clips: Path) -> Truth:
     return read_truth(annotations, format, wanted=listed, name=f"{truth.test_set.name}-{listed.name}")
 
 
-def _protocols(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> tuple[str, ...]:
+def _protocols(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> tuple[Protocol, ...]:
     """What was asked for, else what the run's config says, else what the format's authors measure."""
     own = run.config.evaluation.protocols if truth.format in OWN_PROTOCOLS and truth.extended is None else None
-    family = truth.format.partition("_")[0]
-    default = DEFAULTS["extended"] if truth.extended is not None else DEFAULTS[family]
-    chosen = request.protocols or own or default
-    for name in chosen:
-        if name not in OF_EMBEDDINGS:
-            check_protocol(name, truth)
-    return tuple(chosen)
-
-
-def _pairs(predictions: Predictions) -> Pairs:
-    distance = np.linalg.norm(predictions.image_embeddings - predictions.audio_embeddings, axis=1)
-    return Pairs(predictions.names, distance, np.maximum(predictions.maps, 0).max(axis=(1, 2), initial=0))
+    chosen = request.protocols or own or default_protocols(truth)
+    return tuple(check_protocol(name, truth) for name in dict.fromkeys(chosen))
 
 
 def save_maps(path: Path, predictions: Predictions, test_set: TestSet) -> None:

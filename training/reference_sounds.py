@@ -1,8 +1,8 @@
 """Several maps of one frame from a method that gives one map per sound: each frame under reference sounds.
 
 MUSIC's duet and synthetic frames are scored by a map per cluster, and which clusters an instrument owns (DSOL clusters
-its features; see `evaluation/multi_source`). Here a cluster is a reference sound: a csv `category,clip` names clips
-of the shards in which one instrument is heard alone, any number for each, and every frame's image is paired with
+its features; see `evaluation/tasks/several_sources`). Here a cluster is a reference sound: a csv `category,clip` names
+clips of the shards in which one instrument is heard alone, any number for each, and every frame's image is paired with
 every one of these sounds. What the frame itself sounds like is not used: its annotated instruments say which sound.
 """
 
@@ -19,7 +19,7 @@ from manifests.errors import InputError
 from manifests.keys import clip_key
 from pipeline.shards.store import ShardStore
 from training.data.stream import EvaluationPair
-from training.evaluation.multi_source import ClusterMaps
+from training.evaluation.tasks.several_sources import ClusterMaps
 from training.predict import Predictions
 
 HEADER = ["category", "clip"]

@@ -9,9 +9,11 @@ from manifests.catalogue import read_clips
 from manifests.errors import InputError
 from manifests.truth import read_truth
 from manifests.whole_files import write_text
-from training.evaluation.pair_scoring import EMBEDDINGS, ONSCREEN, RETRIEVAL, RETRIEVAL_MAX, score_embeddings
+from training.evaluation.document import document
 from training.evaluation.raw_maps import load_arrays
-from training.evaluation.tasks import check_protocol, document, raw_maps, score
+from training.evaluation.tasks import check_protocol, score, task_of
+
+WRITTEN_BESIDE = ("boxes", "box_owner")  # `training evaluate` writes them for the page; the truth is read elsewhere
 
 
 def score_file(
@@ -42,14 +44,14 @@ def score_file(
         raise InputError(f"--out {out} lies in a folder that does not exist. Make {out.parent} first.")
     wanted = read_clips(clips) if clips else None
     annotated = read_truth(truth, format, negatives=negatives, wanted=wanted, name=test_set)
-    if protocol == RETRIEVAL:
-        result = score_embeddings(load_arrays(maps, ("names", *EMBEDDINGS)), annotated.test_set)
-    elif protocol in (RETRIEVAL_MAX, ONSCREEN):
+    measured = check_protocol(protocol, annotated)
+    task = task_of(measured)
+    if not measured.from_files:
         raise InputError(f"The protocol {protocol} asks a model; it is measured by `training evaluate RUN`.")
-    else:
-        check_protocol(protocol, annotated)
-        result = score(raw_maps(load_arrays(maps), alpha), annotated, protocol, temperature=temperature, seed=seed)
-    found = document(result)
+    arrays = load_arrays(maps, task.ARRAYS)
+    answers = task.read(arrays, alpha, measured)
+    found = document(score(answers, annotated, protocol, temperature=temperature, seed=seed))
+    found["unused_arrays"] = sorted(arrays.keys() - {*task.ARRAYS, *task.OPTIONAL, *WRITTEN_BESIDE})
     with maps.open("rb") as file:
         found["lists"]["maps"] = {"name": maps.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
     if wanted is not None:

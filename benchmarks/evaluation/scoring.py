@@ -3,7 +3,7 @@
     python -m benchmarks.evaluation.scoring                 a few minutes; needs 3 GB for the maps
     python -m benchmarks.evaluation.scoring --samples 2000
 
-Truth and maps are made up, everything else is `score_maps` as every command calls it: enlarging, scaling, threshold,
+Truth and maps are made up, everything else is `score` as every command calls it: enlarging, scaling, threshold,
 cIoU, confidence, floors, ceiling, intervals, AP and max-F1. CPU seconds are user + system of the process. `metric`
 is the part without floors, ceiling and aggregates. Writes scoring-<samples>.json beside this file.
 """
@@ -18,11 +18,15 @@ import numpy as np
 from benchmarks.measure import cpu_time, record, write
 from manifests.annotations import Annotation, TestSet
 from manifests.readers.extended import ExtendedSet, Negative
+from manifests.truth import Truth
 from training.evaluation.localization import ciou
 from training.evaluation.postprocess import binarise, prepare
-from training.evaluation.protocols import PROTOCOLS
-from training.evaluation.scoring import BATCH, score_maps
+from training.evaluation.protocols import known_protocols
+from training.evaluation.raw_maps import RawMaps
+from training.evaluation.tasks.localization import BATCH, score
 from training.evaluation.truth import weight_maps
+
+PROTOCOLS = known_protocols("localization")
 
 
 def main() -> None:
@@ -60,11 +64,11 @@ def made_up(positives: int) -> tuple[ExtendedSet, list[str]]:
 
 
 def everything(extended: ExtendedSet, names: list[str], maps: np.ndarray, protocol: str) -> None:
-    score_maps(names, maps, extended.positives, PROTOCOLS[protocol], extended=extended)
+    score(RawMaps(names, maps), Truth("extended", extended.positives, extended), PROTOCOLS[protocol])
 
 
 def metric(test_set: TestSet, maps: np.ndarray, name: str) -> None:
-    """Maps to cIoU and confidence, every sample against a truth, in batches as `score_maps` takes them."""
+    """Maps to cIoU and confidence, every sample against a truth, in batches as `score` takes them."""
     protocol, annotations = PROTOCOLS[name], test_set.annotations
     for start in range(0, len(maps), BATCH):
         chunk = maps[start : start + BATCH]

@@ -14,9 +14,9 @@ from training.config import RunConfig
 from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.results import Result
+from training.evaluation.scores import values_of
 from training.evaluation.tasks import score
 from training.loop.start import start
-from training.report.comparison import values_of
 from training.runs import load_run
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

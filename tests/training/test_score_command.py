@@ -12,7 +12,7 @@ from manifests.readers.music import CATEGORIES
 from training.evaluation import detection
 from training.evaluation.maps import minmax
 from training.evaluation.printing import table
-from training.evaluation.segmentation import avsbench_summary
+from training.evaluation.tasks.segmentation import avsbench_summary
 from training.score import score_file
 
 CHAIN = 3e-4
@@ -139,7 +139,8 @@ def test_music_mixtures(golden, scene, clusters):
     assert found["ciou30"] == pytest.approx(expected["ciou_at_0_3"])
     assert found["nsa"]["coded"] == pytest.approx(expected["nsa"], abs=1e-4)
     assert set(found["floors"]) == {"centred_disc", "whole_image", "random"}
-    assert "no-sounding area: 9" in table(found)
+    assert "NSA as coded" in table(found)
+    assert f"{100 * found['nsa']['coded']:.2f}" in table(found)
     with pytest.raises(InputError, match="takes one map a frame"):
         score_file(scene / "mixed.npz", scene / "box", "music", "dsol", scene / "scores.json")
 

@@ -10,15 +10,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from training.evaluation.postprocess import asked_pixels, binarise, prepare
-from training.evaluation.protocols import PROTOCOLS, Protocol
+from training.evaluation.protocol import MapProtocol
+from training.evaluation.protocols.ezvsl import EZVSL
+from training.evaluation.thresholds import RULES
 from training.evaluation.truth import SIZE
 
 CENTRED_DISC, WHOLE_IMAGE, RANDOM = "centred_disc", "whole_image", "random"
-_RANK_RULES = ("top_share", "adaptive")
 _RANDOM_SIDE = 7
 
 
-def floor_masks(keys: Sequence[str], protocol: Protocol, truth_pixels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def floor_masks(
+    keys: Sequence[str], protocol: MapProtocol, truth_pixels: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
     """bool (N, 224, 224) by floor name, for the samples `keys` with `truth_pixels` non-zero truth pixels, int (N,)."""
     return {
         CENTRED_DISC: disc_masks(protocol, truth_pixels),
@@ -27,13 +30,12 @@ def floor_masks(keys: Sequence[str], protocol: Protocol, truth_pixels: np.ndarra
     }
 
 
-def disc_masks(protocol: Protocol, truth_pixels: np.ndarray) -> np.ndarray:
+def disc_masks(protocol: MapProtocol, truth_pixels: np.ndarray) -> np.ndarray:
     """A disc around the image's centre, of the area the rule asks for; of half the area where it asks for none."""
-    rule = protocol if protocol.rule in _RANK_RULES else PROTOCOLS["ezvsl"]
-    areas = [int(count) if rule.rule == "adaptive" else 0 for count in truth_pixels]
-    disc = disc_map()[None]
-    of_area = {area: binarise(disc, rule, np.array([area])).masks[0] for area in set(areas)}
-    return np.stack([of_area[area] for area in areas])
+    rule = protocol if RULES[protocol.rule].fixes_area else EZVSL
+    disc, asked = disc_map()[None], asked_pixels(rule, truth_pixels, len(truth_pixels), SIZE**2)
+    of_area = {area: binarise(disc, rule, truth_pixels[asked == area][:1]).masks[0] for area in np.unique(asked)}
+    return np.stack([of_area[area] for area in asked])
 
 
 def disc_map() -> np.ndarray:
@@ -42,7 +44,7 @@ def disc_map() -> np.ndarray:
     return -(offset[:, None] ** 2 + offset[None, :] ** 2)
 
 
-def random_masks(keys: Sequence[str], protocol: Protocol, truth_pixels: np.ndarray, seed: int) -> np.ndarray:
+def random_masks(keys: Sequence[str], protocol: MapProtocol, truth_pixels: np.ndarray, seed: int) -> np.ndarray:
     """Uniform noise on a 7 x 7 grid put through the whole protocol; it depends on key and seed, not on the order."""
     noise = np.stack([noise_map(key, seed) for key in keys])
     if protocol.interpolation == "none":
@@ -50,15 +52,15 @@ def random_masks(keys: Sequence[str], protocol: Protocol, truth_pixels: np.ndarr
     return binarise(prepare(noise, protocol)["audio_visual"].maps, protocol, truth_pixels).masks
 
 
-def ceiling(weights: np.ndarray, protocol: Protocol) -> np.ndarray:
+def ceiling(weights: np.ndarray, protocol: MapProtocol) -> np.ndarray:
     """float64 (N,): the largest cIoU a map with distinct values can reach on truth maps (N, H, W) under the rule.
 
-    A rank rule fixes the number of predicted pixels, so the best answer takes the heaviest truth pixels first. Where
-    the rule does not fix the area the best answer is the truth itself: 1, or 0 when the truth is empty.
+    A rule that fixes the number of predicted pixels leaves the heaviest truth pixels as the best answer. Where the
+    rule does not fix the area the best answer is the truth itself: 1, or 0 when the truth is empty.
     """
     flat = weights.reshape(len(weights), -1)
     total, support = flat.sum(axis=1, dtype=np.float64), (flat > 0).sum(axis=1)
-    if protocol.rule not in _RANK_RULES:
+    if not RULES[protocol.rule].fixes_area:
         return (support > 0).astype(np.float64)
     strict = protocol.comparator == ">" and not protocol.exact
     predicted = asked_pixels(protocol, support, *flat.shape) - strict

@@ -1,6 +1,6 @@
 """A protocol applied: raw maps -> comparable maps and confidences -> binary masks.
 
-Reproduces, preset by preset, the post-processing of the released test scripts (see `protocols.py`). Everything works
+Reproduces, protocol by protocol, the post-processing of the released test scripts (see `protocols/`). Everything works
 on batches, (N, height, width); thresholds are ranks found per map, never across a batch.
 """
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.evaluation import maps
-from training.evaluation.protocols import Protocol
+from training.evaluation.protocol import MapProtocol
+from training.evaluation.thresholds import RULES
 
 AUDIO_VISUAL, OBJECT_PRIOR, COMBINED = "audio_visual", "object_prior", "combined"
 
@@ -31,7 +32,7 @@ class Masks:
 
 
 def prepare(
-    raw: np.ndarray, protocol: Protocol, object_raw: np.ndarray | None = None, alpha: float = 0.4
+    raw: np.ndarray, protocol: MapProtocol, object_raw: np.ndarray | None = None, alpha: float = 0.4
 ) -> dict[str, Prepared]:
     """Raw maps (N, h, w), and optionally object-prior maps, as the protocol compares them.
 
@@ -53,7 +54,7 @@ def prepare(
     return prepared
 
 
-def _scaled(raw: np.ndarray, protocol: Protocol, bounds: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+def _scaled(raw: np.ndarray, protocol: MapProtocol, bounds: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
     high = maps.upsample(raw, protocol.interpolation, protocol.align_corners)
     if protocol.scaling == "fixed":
         high = maps.rescale(high, *bounds)
@@ -62,18 +63,18 @@ def _scaled(raw: np.ndarray, protocol: Protocol, bounds: tuple[float, float]) ->
     return (scalings[protocol.scaling](high) if protocol.scaling in scalings else high), confidence
 
 
-def _finished(scaled: np.ndarray, protocol: Protocol) -> np.ndarray:
+def _finished(scaled: np.ndarray, protocol: MapProtocol) -> np.ndarray:
     already_stretched = protocol.scaling in ("minmax", "flipped_minmax")
     return maps.minmax(scaled) if protocol.stretch and not already_stretched else scaled
 
 
-def confidence_of(high: np.ndarray, protocol: Protocol) -> np.ndarray:
+def confidence_of(high: np.ndarray, protocol: MapProtocol) -> np.ndarray:
     """float64 (N,): the protocol's confidence of enlarged maps (N, H, W) that were not min-max stretched."""
     rule = maps.maximum if protocol.confidence == "maximum" else maps.top_quarter_mean
     return rule(high).astype(np.float64)
 
 
-def binarise(prepared: np.ndarray, protocol: Protocol, truth_pixels: np.ndarray | None = None) -> Masks:
+def binarise(prepared: np.ndarray, protocol: MapProtocol, truth_pixels: np.ndarray | None = None) -> Masks:
     """Threshold prepared maps (N, H, W); the adaptive rule needs `truth_pixels`, int (N,), non-zero truth pixels.
 
     ValueError on NaN or infinite values: the released evaluators silently predict nothing (or nearly everything) there.
@@ -87,24 +88,18 @@ def binarise(prepared: np.ndarray, protocol: Protocol, truth_pixels: np.ndarray 
         masks |= flat >= 1
     if protocol.exact:
         masks = _exactly(flat, thresholds, asked_pixels(protocol, truth_pixels, len(flat), flat.shape[1]))
-    is_rank = protocol.rule in ("top_share", "adaptive")
-    return Masks(masks.reshape(prepared.shape), tied if is_rank else np.zeros(len(flat)))
+    return Masks(masks.reshape(prepared.shape), tied if RULES[protocol.rule].fixes_area else np.zeros(len(flat)))
 
 
-def asked_pixels(protocol: Protocol, truth_pixels: np.ndarray | None, count: int, total: int) -> np.ndarray:
-    """int (count,): pixels at or above a rank rule's threshold when all values are distinct."""
-    if protocol.rule == "adaptive":
-        if truth_pixels is None:
-            raise ValueError("the adaptive rule needs the number of non-zero truth pixels of every sample")
-        return np.where(truth_pixels == 0, total // 2, truth_pixels)
-    return np.full(count, total - int(total * protocol.level))
+def asked_pixels(protocol: MapProtocol, truth_pixels: np.ndarray | None, count: int, total: int) -> np.ndarray:
+    """int (count,): pixels at or above the threshold of a rule that fixes the area, when all values are distinct."""
+    return np.broadcast_to(RULES[protocol.rule].pixels(protocol.level, truth_pixels, total), count)
 
 
-def _thresholds(flat: np.ndarray, protocol: Protocol, truth_pixels: np.ndarray | None) -> np.ndarray:
-    if protocol.rule == "fixed":
-        return np.full(len(flat), protocol.level, flat.dtype)
-    if protocol.rule == "fraction_of_max":
-        return flat.max(axis=1) * np.float32(protocol.level)
+def _thresholds(flat: np.ndarray, protocol: MapProtocol, truth_pixels: np.ndarray | None) -> np.ndarray:
+    rule = RULES[protocol.rule]
+    if rule.value is not None:
+        return rule.value(protocol.level, flat)
     ranks = flat.shape[1] - asked_pixels(protocol, truth_pixels, len(flat), flat.shape[1])
     return np.array([np.partition(row, rank)[rank] for row, rank in zip(flat, ranks, strict=True)], flat.dtype)
 

@@ -1,38 +1,42 @@
-"""A result for the screen: every map between its floors and its ceiling, in per cent."""
+"""A result for the screen: every map between its floors and its ceiling, in per cent; and the pages of protocols."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import training.evaluation
-from training.evaluation.pair_scoring import ONSCREEN, SIMILARITIES
-from training.evaluation.tasks import KNOWN, protocol_record
+from training.evaluation.protocols import find_protocol, known_protocols
+from training.evaluation.scores import added, heading, in_order, score_of, task_values
 from training.evaluation.truth import FLAGS
 
-TITLES = {"ciou50": "cIoU@0.5", "ciou30": "cIoU@0.3", "auc": "AUC", "mean_iou": "mean IoU", "miou": "mIoU"}
+NAMED_MISSING = 12
 
 
 def table(facts: Mapping[str, Any]) -> str:
     """The document of a result as aligned lines: its counts, then floors, maps and ceiling."""
-    names = [name for name, value in next(iter(facts["scores"].values())).items() if isinstance(value, float)]
+    rows = [(f"floor: {name}", scores) for name, scores in facts["floors"].items()]
+    rows += [*facts["scores"].items(), ("ceiling", facts["ceiling"])]
+    names = in_order(name for scores in facts["scores"].values() for name in task_values(scores))
     lines = [
         f"{facts['test_set']} under {facts['protocol']['name']}: {facts['n_scored']} of {facts['n_expected']} clips "
         f"scored, {facts.get('n_empty_truth', 0)} with empty truth",
+        *_missing(facts),
+        *(f"  the array {name} of the maps' file is not used" for name in facts.get("unused_arrays", ())),
         *_dirt(facts.get("flags", {})),
-        _line("", [TITLES.get(name, name.replace("_", " ")) for name in names], "95 %"),
+        _line("", {name: score_of(name).heading for name in names}, "95 %"),
     ]
-    rows = [(f"floor: {name}", scores) for name, scores in facts["floors"].items()]
-    rows += [*facts["scores"].items(), ("ceiling", facts["ceiling"])]
-    lines += [_line(name, [_percent(scores.get(each)) for each in names], _interval(scores)) for name, scores in rows]
+    for name, scores in rows:
+        values = task_values(scores)
+        shown = {each: score_of(each).shown(values.get(each)) for each in names}
+        lines.append(_line(name, shown, _interval(scores, names[0])))
     return "\n".join([*lines, *_extras(facts)])
 
 
 def protocols_page() -> str:
     """Every protocol with its source, how variants are named, and the answers to degenerate input."""
-    lines = [f"{name:<22} {protocol_record(name)['source']}" for name in KNOWN]
-    lines += [f"{name:<22} {similarity}" for name, similarity in SIMILARITIES.items()]
-    lines += [f"{ONSCREEN:<22} does the sound belong to the image at all; three rules", ""]
-    lines += ["Variants: NAME+exact breaks ties so that exactly the asked pixels are predicted, NAME+maximum takes the"]
+    lines = [f"{name:<22} {protocol.source}" for name, protocol in known_protocols().items()]
     lines += [
+        "",
+        "Variants: NAME+exact breaks ties so that exactly the asked pixels are predicted, NAME+maximum takes the",
         "map's maximum as confidence (the Extended VGG-SS paper's text; its code takes the top quarter's mean).",
         "",
     ]
@@ -41,7 +45,19 @@ def protocols_page() -> str:
 
 def protocol_page(name: str) -> str:
     """The fields of one protocol, as they stand in every result."""
-    return "\n".join(f"{field:<18} {value}" for field, value in protocol_record(name).items())
+    return "\n".join(f"{field:<18} {value}" for field, value in find_protocol(name).as_json().items())
+
+
+def names_of_missing(missing: list[str]) -> str:
+    """The first dozen names, and how many more there are."""
+    more = f" and {len(missing) - NAMED_MISSING} more" if len(missing) > NAMED_MISSING else ""
+    return f"{', '.join(missing[:NAMED_MISSING])}{more}"
+
+
+def _missing(facts: Mapping[str, Any]) -> list[str]:
+    """Clips, and negative pairs, that were expected and have no map: named."""
+    of = {"clips": facts.get("missing", []), "negative pairs": facts.get("negatives", {}).get("missing", [])}
+    return [f"  {len(keys)} {what} missing: {names_of_missing(keys)}" for what, keys in of.items() if keys]
 
 
 def _dirt(flags: Mapping[str, int]) -> list[str]:
@@ -51,41 +67,22 @@ def _dirt(flags: Mapping[str, int]) -> list[str]:
 
 
 def _extras(facts: Mapping[str, Any]) -> list[str]:
-    """What silent clusters, an extended set, a sweep or interactive images add, a line per map."""
-    lines = [
-        f"  {name.replace('_', ' ')}, no-sounding area: {_percent(found['nsa']['coded'])} as coded, "
-        f"{_percent(found['nsa']['textbook'])} textbook"
-        for name, found in facts["scores"].items()
-        if "nsa" in found
+    """What metrics add (negatives, a sweep, images with several sounds), a line per map and metric."""
+    return [
+        f"  {name.replace('_', ' ')} {heading(metric, facts, name)}: "
+        + ", ".join(f"{score_of(key).heading} {score_of(key).shown(values[key])}" for key in in_order(values))
+        for name in facts["scores"]
+        for metric, values in added(facts, name).items()
     ]
-    if "sweep" in facts:
-        best = facts["sweep"]["best_on_test"]
-        found = ", ".join(f"{TITLES.get(name, name)} {_percent(value)}" for name, value in best.items())
-        lines.append(f"  best of {len(facts['sweep']['levels'])} thresholds, chosen on the test set: {found}")
-    for name, found in facts.get("extended", {}).items():
-        ap, f1 = found["ap"], found["max_f1"]
-        lines.append(
-            f"  {name.replace('_', ' ')} against {found['n_negative']} negatives: AP {_percent(ap['coded'])} as coded, "
-            f"{_percent(ap['textbook'])} textbook; max-F1 {_percent(f1['coded'])} as coded, "
-            f"{_percent(f1['textbook'])} textbook (always on {_percent(found['always_on_f1'])})"
-        )
-    for name, found in facts.get("interactive", {}).items():
-        lines.append(
-            f"  {name.replace('_', ' ')} over {found['n_groups']} images, every sound right: "
-            f"IIoU {_percent(found['iiou'])}, IAUC {_percent(found['iauc'])}"
-        )
-    return lines
 
 
-def _line(name: str, values: list[str], interval: str) -> str:
-    first, *others = values
-    return f"  {name.replace('_', ' '):<24}{first:>10}{interval:>16}" + "".join(f"{value:>14}" for value in others)
+def _line(name: str, cells: Mapping[str, str], interval: str) -> str:
+    """A row: the first score with its interval, then the others, each as wide as its heading."""
+    first, *others = (f"{cell:>{max(12, len(score_of(key).heading) + 2)}}" for key, cell in cells.items())
+    return f"  {name.replace('_', ' '):<24}{first}{interval:>16}{''.join(others)}"
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.2f}"
-
-
-def _interval(scores: Mapping[str, Any]) -> str:
-    low, high = next(iter((scores.get("interval95") or {}).values()), (None, None))
-    return "" if low is None else f"{100 * low:.1f} .. {100 * high:.1f}"
+def _interval(scores: Mapping[str, Any], score: str) -> str:
+    """The 95 % interval of a score."""
+    low, high = (scores.get("interval95") or {}).get(score, (None, None))
+    return "" if low is None else f"{score_of(score).shown(low, 1)} .. {score_of(score).shown(high, 1)}"

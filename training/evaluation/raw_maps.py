@@ -16,7 +16,7 @@ from manifests.errors import InputError
 from manifests.keys import clip_key
 from manifests.readers.extended import ExtendedSet, pair_key
 from training.evaluation.postprocess import Prepared, prepare
-from training.evaluation.protocols import Protocol
+from training.evaluation.protocol import MapProtocol, Protocol
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class RawMaps:
         names = [str(name) for name in arrays["names"]]
         return cls(names, arrays["maps"], arrays.get("object_maps"), arrays.get("confidence"), alpha)
 
-    def prepare(self, positions: list[int], protocol: Protocol) -> dict[str, Prepared]:
+    def prepare(self, positions: list[int], protocol: MapProtocol) -> dict[str, Prepared]:
         """The maps at `positions` as the protocol compares them, by map name. InputError names a non-finite map."""
         raw = self._finite(self.maps, positions)
         object_raw = None if self.object_maps is None else self._finite(self.object_maps, positions)
@@ -76,6 +76,22 @@ class RawMaps:
                 "ranking. Find out why the model produced it and export the maps again."
             )
         return chosen
+
+
+def read_single_maps(arrays: dict[str, np.ndarray], alpha: float, protocol: Protocol) -> RawMaps:
+    """The arrays of a `maps.npz` for a protocol that takes one map a frame. InputError for any other number of axes."""
+    shape = np.shape(arrays["maps"])
+    if len(shape) == 4:
+        hint = (
+            "Write maps[:, 0]: the second axis is of length one."
+            if shape[1] == 1
+            else ("Maps of several sources in a frame are for protocols such as music_duet.")
+        )
+        raise InputError(
+            f"The protocol {protocol.name} takes one map a frame, (clips, height, width); these maps have the shape "
+            f"{shape}. {hint}"
+        )
+    return RawMaps.of(arrays, alpha)
 
 
 def load_arrays(path: Path | str, needed: Sequence[str] = ("names", "maps")) -> dict[str, np.ndarray]:

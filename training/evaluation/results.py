@@ -5,6 +5,7 @@ was expected, scored and missing, the scores with their 95 % intervals, and floo
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from manifests.annotations import TestSet
+from manifests.errors import InputError
 from manifests.whole_files import whole_file, write_text
 from training.evaluation.bootstrap import interval95
 from training.evaluation.localization import by_number_of_objects, by_size, summary
-from training.evaluation.protocols import Protocol
+from training.evaluation.protocol import MapProtocol
 from training.evaluation.truth import SIZE
 
 ROW_SCHEMA = pa.schema(
@@ -75,13 +78,13 @@ def columns_of(table: pa.Table, name: str) -> Columns:
     return Columns(rows["key"].to_pylist(), iou, confidence, areas, boxes, rows["flags"].to_pylist())
 
 
-def scores_of(columns: Columns, protocol: Protocol, seed: int) -> dict[str, Any]:
+def scores_of(columns: Columns, protocol: MapProtocol, seed: int) -> dict[str, Any]:
     """ciou50, auc and mean_iou with their 95 % intervals."""
     interval = interval95(columns.iou, protocol.iou_cut, seed)
     return {**summary(columns.iou, protocol.iou_cut), "interval95": interval}
 
 
-def breakdown_of(columns: Columns, protocol: Protocol) -> dict[str, Any]:
+def breakdown_of(columns: Columns, protocol: MapProtocol) -> dict[str, Any]:
     """The scores by size of the truth and by number of annotated boxes."""
     objects = by_number_of_objects(columns.iou, columns.boxes, protocol.iou_cut)
     return {
@@ -94,3 +97,25 @@ def count_flags(columns: Columns) -> dict[str, int]:
     """How many rows carry each flag."""
     every = [flag for flags in columns.flags for flag in flags]
     return {flag: every.count(flag) for flag in sorted(set(every))}
+
+
+def counted(test_set: TestSet, keys: Sequence[str], run: str | None) -> dict[str, Any]:
+    """The part of a document that says what was expected and what was scored."""
+    return {
+        "test_set": test_set.name,
+        "lists": {"truth": {"name": test_set.name, "sha256": test_set.sha256}},
+        "run": run,
+        "n_expected": len(test_set.annotations),
+        "n_scored": len(keys),
+        "missing": sorted(set(test_set.keys) - set(keys)),
+    }
+
+
+def require_finite_rows(rows: np.ndarray, names: Sequence[str]) -> None:
+    """InputError naming the first sample (N,) whose row (N, ...) holds NaN or infinity."""
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"What the model gave for {names[int(finite.argmin())]} holds NaN or infinity, so it has no rank and no "
+            "distance. Find out why; training may have diverged."
+        )

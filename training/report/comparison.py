@@ -8,27 +8,11 @@ protocol in every field. Published numbers come from the runs' configs and stand
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
 
 from manifests.errors import InputError
 from training.evaluation.consistency import impossible
+from training.evaluation.scores import in_order, score_of, task_values, values_of
 from training.report.results import Evaluation, Run
-
-TITLES = {
-    "ciou50": "cIoU@0.5",
-    "ciou50_last": "cIoU@0.5, last epoch",
-    "ciou30": "cIoU@0.3",
-    "auc": "AUC",
-    "mean_iou": "mean IoU",
-    "ap": "AP as coded",
-    "max_f1": "max-F1 as coded",
-    "ap_textbook": "AP textbook",
-    "max_f1_textbook": "max-F1 textbook",
-    "locacc": "LocAcc",
-    "iiou": "IIoU",
-    "iauc": "IAUC",
-    "miou": "mIoU",
-}
 
 
 @dataclass(frozen=True)
@@ -79,39 +63,19 @@ def one_table(found: Sequence[Found]) -> Comparison:
                 "their numbers cannot share a column. Evaluate both runs on the same truth under the same protocol."
             )
     lines = [
-        Line("floor", name.replace("_", " "), numbers(scores), {}) for name, scores in first.facts["floors"].items()
+        Line("floor", name.replace("_", " "), task_values(scores), {}) for name, scores in first.facts["floors"].items()
     ]
     for seeds in _by_configuration(found):
         lines += _lines(*seeds[0]) if len(seeds) == 1 else _mean_lines(seeds)
-    lines.append(Line("ceiling", "best possible", numbers(first.facts["ceiling"]), {}))
-    scores = tuple(dict.fromkeys(name for line in lines for name in (*line.values, *line.published)))
+    lines.append(Line("ceiling", "best possible", task_values(first.facts["ceiling"]), {}))
+    scores = tuple(in_order(name for line in lines for name in (*line.values, *line.published)))
     notes = tuple(note for run, title, evaluation in found for note in _notes(run, title, evaluation))
     return Comparison(first.test_set, first.protocol, scores, tuple(lines), notes)
 
 
-def numbers(scores: Mapping[str, Any]) -> dict[str, float]:
-    """The plain numbers of a block of scores."""
-    return {name: float(value) for name, value in scores.items() if isinstance(value, int | float)}
-
-
-def values_of(facts: Mapping[str, Any], map_name: str) -> dict[str, float]:
-    """Every score of one map: localization, what negatives add, what images with several sounds add."""
-    found = numbers(facts["scores"][map_name])
-    pairs = facts.get("extended", {}).get(map_name, {})
-    for score in ("ap", "max_f1"):
-        if score in pairs:
-            found |= {score: pairs[score]["coded"], f"{score}_textbook": pairs[score]["textbook"]}
-    for kind, against in pairs.get("by_negative_type", {}).items():
-        found[f"max_f1_{kind}"] = against["equal_positives"]["max_f1"]["coded"]
-    if pairs.get("locacc") is not None:
-        found["locacc"] = pairs["locacc"]
-    several = facts.get("interactive", {}).get(map_name, {})
-    return found | {score: several[score] for score in ("iiou", "iauc") if score in several}
-
-
 def as_text(table: Comparison) -> str:
     """The table for a terminal, in per cent; after a published number stands what ours is above it."""
-    heads = [TITLES.get(score, score.replace("_", " ")) for score in table.scores]
+    heads = [score_of(score).heading for score in table.scores]
     rows = [("", "", heads)]
     for line in table.lines:
         rows.append((line.run, line.map.replace("_", " "), [_cell(line, score) for score in table.scores]))
@@ -122,18 +86,22 @@ def as_text(table: Comparison) -> str:
         + "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
         for run, name, cells in rows
     ]
-    title = f"{table.test_set} under {table.protocol} (per cent; in brackets: published, and ours minus published)"
+    title = (
+        f"{table.test_set} under {table.protocol} (per cent where no unit is named; in brackets: published, and ours "
+        "minus published)"
+    )
     return "\n".join([title, *body, *(f"  note: {note}" for note in table.notes)])
 
 
 def _cell(line: Line, score: str) -> str:
     value, paper = line.values.get(score), line.published.get(score)
-    own = "-" if value is None else f"{100 * value:.2f}"
+    shown = score_of(score).shown
+    own = shown(value)
     if score in line.ranges:
-        own += " ({:.2f} .. {:.2f})".format(*(100 * end for end in line.ranges[score]))
+        own += " ({} .. {})".format(*map(shown, line.ranges[score]))
     if paper is None:
         return own
-    return f"{own} [{100 * paper:.2f}" + ("]" if value is None else f", {100 * (value - paper):+.2f}]")
+    return f"{own} [{shown(paper)}" + ("]" if value is None else f", {shown(value - paper, sign='+')}]")
 
 
 def _by_configuration(found: Sequence[Found]) -> list[list[Found]]:

@@ -11,12 +11,12 @@ import numpy as np
 
 from training.evaluation.maps import minmax, upsample
 from training.evaluation.postprocess import AUDIO_VISUAL, binarise, prepare
-from training.evaluation.protocols import Protocol
+from training.evaluation.protocol import MapProtocol
 
 
-def as_protocol(fields: Mapping[str, Any]) -> Protocol:
+def as_protocol(fields: Mapping[str, Any]) -> MapProtocol:
     """The record a result file holds, back as a record."""
-    return Protocol(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+    return MapProtocol(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
 
 
 def drawn_heat(raw: np.ndarray, fields: Mapping[str, Any]) -> np.ndarray:

@@ -7,21 +7,17 @@ from typing import Any
 
 from manifests.errors import InputError
 from manifests.whole_files import write_text
+from training.evaluation.scores import Score, in_order, score_of
+from training.evaluation.thresholds import rule_in_words
 from training.overlay.colours import heat_palette
 from training.report import curves
-from training.report.comparison import TITLES, comparisons
+from training.report.comparison import Comparison, comparisons
 from training.report.gallery import galleries
-from training.report.results import Run, read_run, run_titles
+from training.report.results import SCORES, Run, read_run, run_titles
 from training.report.sources import Clips
 from training.report.tables import Table, score_tables
 
 TEMPLATES = Path(__file__).parent / "templates"
-RULES = {
-    "top_share": "the mask is the {level} of the image with the highest values, whatever the object's size",
-    "fixed": "the mask is every pixel whose scaled value passes {level}",
-    "fraction_of_max": "the mask is every pixel above {level} of the map's maximum",
-    "adaptive": "the mask has as many pixels as the ground truth, so only the ranking of pixels is measured",
-}
 
 
 @dataclass(frozen=True)
@@ -54,8 +50,8 @@ def write_report(runs: list[Path], shards: Path | None, out: Path) -> Path:
         runs=[_facts(run, title) for run, title in zip(read, titles, strict=True)],
         tables=(tables := score_tables(read, titles)),
         not_comparable=_same_name(tables),
-        others=comparisons(read, titles, every=False),
-        score_titles=TITLES,
+        others=(others := comparisons(read, titles, every=False)),
+        explained=_explained(tables, others),
         panels=[*curves.loss_panels(read, titles), *curves.validation_panels(read, titles)],
         galleries=galleries(read, titles, clips) if clips is not None else [],
         no_shards=clips is None,
@@ -82,17 +78,17 @@ def _render(**content: Any) -> str:
     environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
     environment.filters["signed"] = lambda value: f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
     environment.filters["whole"] = lambda value: f"{100 * value:.0f}".replace("-", "\N{MINUS SIGN}")
-    environment.filters["rule"] = rule_in_words
+    environment.filters["rule"] = lambda protocol: rule_in_words(protocol.get("rule", ""), protocol.get("level", ""))
+    environment.filters["entry"] = score_of
     environment.filters["stops"] = lambda count: [tuple(colour) for colour in heat_palette(count).tolist()]
     environment.globals["curve"] = curves
     return environment.get_template("page.html").render(**content)
 
 
-def rule_in_words(protocol: Mapping[str, Any]) -> str:
-    """What a protocol calls the mask, for a reader who has not met it."""
-    rule = RULES.get(protocol.get("rule", ""), "see the protocol's fields below")
-    level = protocol.get("level", "")
-    return rule.format(level="half" if protocol.get("rule") == "top_share" and level == 0.5 else level)
+def _explained(tables: list[Table], others: list[Comparison]) -> list[Score]:
+    """The entry of every score that the page shows, in order."""
+    shown = [score for table in others for score in table.scores]
+    return [score_of(key) for key in in_order([*(SCORES if tables else ()), *shown])]
 
 
 def _same_name(tables: list[Table]) -> list[str]:

@@ -16,6 +16,7 @@ import yaml
 
 from manifests.errors import InputError
 from manifests.parquet import read_table
+from training.evaluation.found import found_modules
 
 AUDIO_VISUAL, OBJECT_PRIOR, COMBINED = "audio_visual", "object_prior", "combined"
 MAPS = (AUDIO_VISUAL, OBJECT_PRIOR, COMBINED)
@@ -58,7 +59,7 @@ class Evaluation:
     @property
     def is_special(self) -> bool:
         """Whether there is more to it than localization."""
-        return not self.is_localization or "extended" in self.facts or "interactive" in self.facts
+        return not self.is_localization or any(metric in self.facts for metric in found_modules("metrics"))
 
     @cached_property
     def rows(self) -> pa.Table:

@@ -10,6 +10,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from training.evaluation.consistency import impossible
+from training.evaluation.printing import names_of_missing
 from training.report.results import MAPS, OBJECT_PRIOR, SCORES, Evaluation, Run
 
 MAP_TITLES = {"audio_visual": "audio-visual", "object_prior": "object prior", "combined": "combined"}
@@ -20,7 +21,6 @@ FLOOR_TITLES = {
     "object_prior": "object prior alone",
 }
 TIES_WORTH_A_WARNING = 0.01
-NAMED_MISSING = 12
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,4 @@ def _impossible(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
 
 def _missing(facts: Mapping[str, Any]) -> str:
     missing = facts.get("missing") or []
-    if not missing:
-        return ""
-    more = f" and {len(missing) - NAMED_MISSING} more" if len(missing) > NAMED_MISSING else ""
-    return f"; missing: {', '.join(missing[:NAMED_MISSING])}{more}"
+    return f"; missing: {names_of_missing(missing)}" if missing else ""

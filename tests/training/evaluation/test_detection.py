@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from training.evaluation import detection, localization
 from training.evaluation.consistency import impossible
 from training.evaluation.detection import Detections
-from training.evaluation.extended import DRAWS, equal_positives, extended_summary, scores
+from training.evaluation.metrics.extended import DRAWS, equal_positives, extended_summary, scores
 from training.evaluation.postprocess import binarise, prepare
-from training.evaluation.protocols import PROTOCOLS, at_temperature
+from training.evaluation.protocols import known_protocols
+
+PROTOCOLS = known_protocols("localization")
 
 EXACT = 1e-9
 LISTS = ("n64", "n500", "n500_ties", "n500_constant_conf", "n999", "n10316")
@@ -77,7 +79,7 @@ def mixed_scenes(golden, weights):
 @pytest.mark.parametrize(("run", "preset", "alpha", "style"), SLAVC_RUNS)
 def test_slavc_from_map_to_average_precision(golden, mixed_scenes, run, preset, alpha, style):
     raw, objects, truth = mixed_scenes
-    protocol, reference = at_temperature(PROTOCOLS[preset], 0.03), golden("golden_extended.json")[run]
+    protocol, reference = PROTOCOLS[preset].at_temperature(0.03), golden("golden_extended.json")[run]
     prepared = prepare(raw, protocol, objects, alpha)
     positive = np.arange(64) < 40
     for name, expected in reference.items():
@@ -91,7 +93,7 @@ def test_slavc_from_map_to_average_precision(golden, mixed_scenes, run, preset, 
 
 
 def test_the_maximum_is_the_other_confidence(golden, mixed_scenes):
-    protocol = replace(at_temperature(PROTOCOLS["slavc_relative"], 0.03), confidence="maximum")
+    protocol = replace(PROTOCOLS["slavc_relative"].at_temperature(0.03), confidence="maximum")
     expected = golden("golden_extended.json")["confidence_variants"]["paper_max_of_upsampled_scores"]
     ours = prepare(mixed_scenes[0], protocol)["audio_visual"].confidence
     np.testing.assert_allclose(ours, expected, atol=1e-5, rtol=0)

@@ -5,7 +5,10 @@ import pytest
 
 from training.evaluation import localization
 from training.evaluation.postprocess import binarise, prepare
-from training.evaluation.protocols import PROTOCOLS, Protocol, adaptive
+from training.evaluation.protocol import MapProtocol, adaptive
+from training.evaluation.protocols import known_protocols
+
+PROTOCOLS = known_protocols("localization")
 
 RAMP = (np.arange(224 * 224, dtype=np.float64).reshape(224, 224) / (224 * 224 - 1)).astype(np.float32)
 SQUARE = np.zeros((224, 224), np.float32)
@@ -36,7 +39,7 @@ EVALUATORS = {
 }
 
 
-def answer(protocol: Protocol, values: np.ndarray, weights: np.ndarray):
+def answer(protocol: MapProtocol, values: np.ndarray, weights: np.ndarray):
     """Mask and confidence of one full-size map."""
     prepared = prepare(values[None], protocol)["audio_visual"]
     mask = binarise(prepared.maps, protocol, np.array([(weights != 0).sum()])).masks

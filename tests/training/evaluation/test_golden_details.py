@@ -9,12 +9,17 @@ import pytest
 
 from manifests.annotations import Annotation, TestSet
 from manifests.readers.vggss import read_vggss
-from training.evaluation import localization, maps, segmentation
-from training.evaluation.interactive import group_minima, interactive_summary
+from manifests.truth import Truth
+from training.evaluation import localization, maps
+from training.evaluation.metrics.interactive import group_minima, interactive_summary
 from training.evaluation.postprocess import binarise, prepare
-from training.evaluation.protocols import PROTOCOLS
-from training.evaluation.scoring import score_maps
+from training.evaluation.protocols import known_protocols
+from training.evaluation.raw_maps import RawMaps
+from training.evaluation.tasks import segmentation
+from training.evaluation.tasks.localization import score
 from training.evaluation.truth import weight_map, weight_maps
+
+PROTOCOLS = known_protocols("localization")
 
 EXACT = 1e-9
 TAU = np.float32(0.03)
@@ -111,7 +116,9 @@ def test_batches_do_not_touch_the_numbers(golden, scenes, weights):
     alone = next(runs["av"] for name, runs in chains.items() if name.startswith("ezvsl_test_validate"))
     truth = TestSet("scenes", tuple(scenes["vggss"]), "scenes", "0")
     names = [annotation.key for annotation in scenes["vggss"]]
-    ours = score_maps(names, low / TAU, truth, PROTOCOLS["ezvsl"], batch=4).summary["scores"]["audio_visual"]
+    ours = score(RawMaps(names, low / TAU), Truth("vggss", truth), PROTOCOLS["ezvsl"], batch=4).summary["scores"][
+        "audio_visual"
+    ]
     assert ours["ciou50"] == alone["ciou50"] != reference["ezvsl_batch4"]["ciou50"]
     assert ours["auc"] == pytest.approx(alone["auc"], abs=EXACT)
     high = prepare(low, PROTOCOLS["ezvsl"])["audio_visual"].maps

@@ -7,7 +7,11 @@ import pytest
 
 from training.evaluation import localization
 from training.evaluation.postprocess import binarise, prepare
-from training.evaluation.protocols import PROTOCOLS, acl_sweep, adaptive, at_temperature
+from training.evaluation.protocol import adaptive
+from training.evaluation.protocols import known_protocols
+from training.evaluation.protocols.acl import acl_sweep
+
+PROTOCOLS = known_protocols("localization")
 
 CHAIN = 3e-4  # one or two pixels may flip with another torch
 EXACT = 1e-9
@@ -19,9 +23,9 @@ STYLES = ("vggss", "flickr")
 EVALUATORS = [
     ("ezvsl_test_validate", PROTOCOLS["ezvsl"], 7, 0.4),
     ("ezvsl_train_validate", PROTOCOLS["ezvsl_train"], 7, 0.4),
-    ("slavc_test_validate relative", at_temperature(PROTOCOLS["slavc_relative"], TEMPERATURE), 7, 0.4),
-    ("slavc_test_validate absolute", at_temperature(PROTOCOLS["slavc_absolute"], TEMPERATURE), 7, 0.9),
-    ("slavc_train_validate", at_temperature(PROTOCOLS["slavc_train"], TEMPERATURE), 7, 0.4),
+    ("slavc_test_validate relative", PROTOCOLS["slavc_relative"].at_temperature(TEMPERATURE), 7, 0.4),
+    ("slavc_test_validate absolute", PROTOCOLS["slavc_absolute"].at_temperature(TEMPERATURE), 7, 0.9),
+    ("slavc_train_validate", PROTOCOLS["slavc_train"].at_temperature(TEMPERATURE), 7, 0.4),
     ("kaist_validate (", PROTOCOLS["kaist"], 7, 0.4),
     ("kaist_validate_lvs testset=vggss", PROTOCOLS["kaist_lvs"], 14, 0.4),
     ("kaist_validate_lvs testset=flickr", PROTOCOLS["kaist_lvs_aligned"], 14, 0.4),

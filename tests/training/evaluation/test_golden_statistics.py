@@ -7,10 +7,12 @@ import pytest
 
 from training.evaluation import detection, localization
 from training.evaluation.detection import Detections
-from training.evaluation.extended import scores
+from training.evaluation.metrics.extended import scores
 from training.evaluation.postprocess import binarise, prepare
-from training.evaluation.protocols import PROTOCOLS, at_temperature
+from training.evaluation.protocols import known_protocols
 from training.evaluation.truth import size_bucket
+
+PROTOCOLS = known_protocols("localization")
 
 EXACT = 1e-9
 LISTS = ("n64", "n500", "n500_ties", "n500_constant_conf", "n999", "n10316")
@@ -124,7 +126,7 @@ def test_the_train_run_with_negatives_from_its_maps(golden, weights):
     expected, composition = reference["slavc_train_validate"], reference["composition"]
     where = composition["pos_scene_idx"]
     raw = np.concatenate([inputs["low7"][where], inputs["neg7"][composition["neg_idx"]]]) / np.float32(0.03)
-    protocol = at_temperature(PROTOCOLS["slavc_train"], 0.03)
+    protocol = PROTOCOLS["slavc_train"].at_temperature(0.03)
     prepared = prepare(raw, protocol)["audio_visual"]
     np.testing.assert_allclose(prepared.confidence, expected["conf"], atol=1e-5, rtol=0)
     iou = localization.ciou(binarise(prepared.maps[:40], protocol).masks, weights["vggss"][where])

@@ -6,7 +6,9 @@ import pytest
 from manifests.readers.vggss import read_vggss
 from training.evaluation import localization, truth
 from training.evaluation.floors import ceiling, disc_masks
-from training.evaluation.protocols import PROTOCOLS
+from training.evaluation.protocols import known_protocols
+
+PROTOCOLS = known_protocols("localization")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 
 from training.evaluation import floors, localization, postprocess
 from training.evaluation.bootstrap import contributions, interval95
-from training.evaluation.protocols import PROTOCOLS, Protocol, adaptive, find_protocol
+from training.evaluation.protocol import MapProtocol, adaptive
+from training.evaluation.protocols import find_protocol, known_protocols
+
+PROTOCOLS = known_protocols("localization")
 
 SEEDS = st.integers(0, 2**32 - 1)
 IOUS = st.lists(st.floats(0, 1) | st.sampled_from([0.05 * step for step in range(21)]), min_size=1, max_size=30)
@@ -71,7 +74,7 @@ def test_interval_of_a_coin_has_the_width_statistics_predicts():
 @given(SEEDS, st.sampled_from([">=", ">"]))
 def test_rank_threshold_is_the_sorted_value(seed, comparator):
     maps, _ = random_scene(seed)
-    protocol = Protocol("half", "test", comparator=comparator)
+    protocol = MapProtocol("half", "test", comparator=comparator)
     got = postprocess.binarise(maps, protocol)
     for values, mask, tied in zip(maps, got.masks, got.tie_share, strict=True):
         threshold = np.sort(values.ravel())[values.size // 2]
@@ -151,4 +154,4 @@ def test_unknown_protocol_lists_the_known():
 
 def test_exactness_needs_a_number_of_pixels():
     with pytest.raises(ValueError, match="cannot be exact"):
-        Protocol("odd", "test", rule="fixed", exact=True)
+        MapProtocol("odd", "test", rule="fixed", exact=True)

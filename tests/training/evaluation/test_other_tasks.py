@@ -6,11 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.annotations import Annotation, corners
-from training.evaluation import localization, multi_source, onscreen, retrieval, segmentation
-from training.evaluation.interactive import group_key, interactive_summary
+from training.evaluation import localization
+from training.evaluation.metrics.interactive import group_key, interactive_summary
 from training.evaluation.postprocess import binarise, prepare
-from training.evaluation.protocols import PROTOCOLS
+from training.evaluation.protocols import known_protocols
+from training.evaluation.tasks import onscreen, retrieval, segmentation, several_sources
 from training.evaluation.truth import weight_map, weight_maps
+
+PROTOCOLS = known_protocols("localization")
 
 EXACT = 1e-9
 SIMILARITY_NAMES = {
@@ -152,7 +155,7 @@ def test_music_solo(golden):
 @pytest.mark.parametrize("clusters", [11, 20])
 @pytest.mark.parametrize(
     ("kind", "fraction", "checked"),
-    [("synthetic", multi_source.SYNTHETIC_FRACTION, 11), ("duet", multi_source.DUET_FRACTION, None)],
+    [("synthetic", 0.5, 11), ("duet", 0.2, None)],
 )
 def test_music_mixtures(golden, clusters, kind, fraction, checked):
     reference, arrays = golden("golden_music.json"), golden("golden_music.npz")
@@ -166,10 +169,10 @@ def test_music_mixtures(golden, clusters, kind, fraction, checked):
             boxes.setdefault(row_of[int(category)], []).append(corners(*box))
         truth = {row: weight_map(Annotation(key, None, tuple(found))) for row, found in boxes.items()}
         maps = arrays[f"maps_{clusters}"][int(key[1:])]
-        scored.append(multi_source.score_frame(maps, arrays[f"corr_{clusters}"], truth, fraction, checked))
+        scored.append(several_sources.score_frame(maps, arrays[f"corr_{clusters}"], truth, fraction, checked))
     np.testing.assert_allclose([frame.ciou for frame in scored], expected["ciou"], atol=3e-4, rtol=0)
     np.testing.assert_allclose([frame.coded_area for frame in scored], expected["nosound"], atol=1e-4, rtol=0)
-    found = multi_source.music_summary(scored)
+    found = several_sources.music_summary(scored)
     for ours, theirs in (("ciou30", "ciou_at_0_3"), ("ciou50", "ciou_at_0_5"), ("auc", "auc")):
         assert found[ours] == pytest.approx(expected[theirs], abs=EXACT)
     assert found["nsa"]["coded"] == pytest.approx(expected["nsa"], abs=1e-4)
@@ -178,10 +181,10 @@ def test_music_mixtures(golden, clusters, kind, fraction, checked):
 
 def test_music_frame_where_everything_sounds_has_no_silent_area():
     truth = {0: np.ones((224, 224), np.float32)}
-    frame = multi_source.score_frame(np.ones((1, 4, 4), np.float32), np.ones((1, 1)), truth, 0.5)
-    assert frame == multi_source.FrameScore(1.0, None, None)
-    assert multi_source.music_summary([frame])["nsa"] == {"coded": None, "textbook": None}
-    assert multi_source.music_summary([frame])["n_without_silent_cluster"] == 1
+    frame = several_sources.score_frame(np.ones((1, 4, 4), np.float32), np.ones((1, 1)), truth, 0.5)
+    assert frame == several_sources.FrameScore(1.0, None, None)
+    assert several_sources.music_summary([frame])["nsa"] == {"coded": None, "textbook": None}
+    assert several_sources.music_summary([frame])["n_without_silent_cluster"] == 1
 
 
 def test_onscreen(golden):
@@ -222,7 +225,7 @@ def test_interactive_runs(golden):
 )
 def test_interactive_chain(golden, start, protocol, side):
     from manifests.annotations import pixel_fraction
-    from training.evaluation.protocols import adaptive
+    from training.evaluation.protocol import adaptive
 
     reference, inputs = golden("golden_is3.json"), golden("golden_maps.npz")
     (block,) = (reference[name] for name in reference if name.startswith(start))

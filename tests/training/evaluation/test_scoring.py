@@ -8,11 +8,15 @@ import pytest
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
+from manifests.truth import Truth
 from training.evaluation import localization
 from training.evaluation.postprocess import binarise, prepare
-from training.evaluation.protocols import PROTOCOLS
-from training.evaluation.scoring import score_maps
+from training.evaluation.protocols import known_protocols
+from training.evaluation.raw_maps import RawMaps
+from training.evaluation.tasks.localization import score
 from training.evaluation.truth import weight_maps
+
+PROTOCOLS = known_protocols("localization")
 
 BOXES = {
     "clean_____0_000001": ((0.1, 0.1, 0.6, 0.9),),
@@ -22,7 +26,8 @@ BOXES = {
     "twice_____4_000005": ((0.2, 0.2, 0.8, 0.8), (0.2, 0.2, 0.8, 0.8)),
     "absent____5_000006": ((0.2, 0.2, 0.8, 0.8),),
 }
-TRUTH = TestSet("tiny", tuple(Annotation(key, "dog", boxes) for key, boxes in BOXES.items()), "tiny.json", "0" * 64)
+CLIPS = TestSet("tiny", tuple(Annotation(key, "dog", boxes) for key, boxes in BOXES.items()), "tiny.json", "0" * 64)
+TRUTH = Truth("vggss", CLIPS)
 SCORED = [key for key in BOXES if not key.startswith("absent")]
 
 
@@ -36,8 +41,8 @@ def test_rows_are_the_chain_applied(maps, name):
     protocol = PROTOCOLS[name]
     maps = maps.repeat(32, axis=1).repeat(32, axis=2) if name == "acl" else maps
     objects = np.abs(maps[::-1]) + 0.1
-    result = score_maps(SCORED, maps, TRUTH, protocol, object_maps=objects, alpha=0.3, batch=2)
-    weights = weight_maps(TRUTH.annotations[: len(SCORED)])
+    result = score(RawMaps(SCORED, maps, objects, alpha=0.3), TRUTH, protocol, batch=2)
+    weights = weight_maps(CLIPS.annotations[: len(SCORED)])
     support = (weights != 0).sum(axis=(1, 2))
     rows = result.table.to_pylist()
     for map_name, prepared in prepare(maps, protocol, objects, 0.3).items():
@@ -54,7 +59,7 @@ def test_rows_are_the_chain_applied(maps, name):
 
 
 def test_missing_and_dirty_clips_are_named_and_counted(maps):
-    summary = score_maps(SCORED, maps, TRUTH, PROTOCOLS["ezvsl"]).summary
+    summary = score(RawMaps(SCORED, maps), TRUTH, PROTOCOLS["ezvsl"]).summary
     assert (summary["n_expected"], summary["n_scored"]) == (6, 5)
     assert summary["missing"] == ["absent____5_000006"]
     assert summary["n_empty_truth"] == 1
@@ -71,8 +76,8 @@ def test_names_match_in_any_order_and_spelling_and_others_are_counted(maps):
     spelled = ["clean_____0_1000_11000", "vclean_____1_2_12_out", *SCORED[2:], "somethingel_000009"]
     shuffled = [5, 3, 0, 1, 4, 2]
     extended = np.concatenate([maps, maps[:1]])
-    expected = score_maps(SCORED, maps, TRUTH, PROTOCOLS["ezvsl"])
-    got = score_maps([spelled[i] for i in shuffled], extended[shuffled], TRUTH, PROTOCOLS["ezvsl"])
+    expected = score(RawMaps(SCORED, maps), TRUTH, PROTOCOLS["ezvsl"])
+    got = score(RawMaps([spelled[i] for i in shuffled], extended[shuffled]), TRUTH, PROTOCOLS["ezvsl"])
     assert got.table.equals(expected.table)
     assert got.summary["n_maps_of_other_clips"] == 1
 
@@ -80,7 +85,7 @@ def test_names_match_in_any_order_and_spelling_and_others_are_counted(maps):
 def test_a_constant_map_is_flagged_and_its_ties_reported(maps):
     maps[0] = 0.25
     for name, predicted in (("ezvsl", True), ("kaist", False), ("adaptive", False), ("textbook", False)):
-        result = score_maps(SCORED, maps, TRUTH, PROTOCOLS[name])
+        result = score(RawMaps(SCORED, maps), TRUTH, PROTOCOLS[name])
         row = result.table.to_pylist()[0]
         assert row["flags"] == ["constant_map"]
         assert (row["iou"] > 0) == predicted
@@ -89,13 +94,13 @@ def test_a_constant_map_is_flagged_and_its_ties_reported(maps):
 
 def test_given_confidence_replaces_the_rule(maps):
     given = np.linspace(0, 1, len(SCORED))
-    result = score_maps(SCORED, maps, TRUTH, PROTOCOLS["ezvsl"], confidence=given)
+    result = score(RawMaps(SCORED, maps, confidence=given), TRUTH, PROTOCOLS["ezvsl"])
     got = [row["confidence"] for row in result.table.to_pylist() if row["map"] == "audio_visual"]
     np.testing.assert_array_equal(got, given)
 
 
 def test_written_files_hold_the_result(maps, tmp_path):
-    result = score_maps(SCORED, maps, TRUTH, PROTOCOLS["adaptive"], run="runs/x")
+    result = score(RawMaps(SCORED, maps), TRUTH, PROTOCOLS["adaptive"], run="runs/x")
     path = result.write(tmp_path / "evaluation")
     assert path.name == "tiny.adaptive.json"
     written = json.loads(path.read_text())
@@ -110,22 +115,22 @@ def test_written_files_hold_the_result(maps, tmp_path):
 def test_a_map_without_ranking_is_refused_by_name(maps, value):
     maps[3, 2, 2] = value
     with pytest.raises(InputError, match="empty_____3_000004 holds NaN or infinity"):
-        score_maps(SCORED, maps, TRUTH, PROTOCOLS["ezvsl"])
+        score(RawMaps(SCORED, maps), TRUTH, PROTOCOLS["ezvsl"])
 
 
 def test_wrong_input_is_refused(maps):
     ezvsl = PROTOCOLS["ezvsl"]
     with pytest.raises(InputError, match="two maps for clean_____0_000001"):
-        score_maps([*SCORED[:4], "clean_____0_1000_11000"], maps, TRUTH, ezvsl)
+        score(RawMaps([*SCORED[:4], "clean_____0_1000_11000"], maps), TRUTH, ezvsl)
     with pytest.raises(InputError, match="None of the 5 maps belongs to a clip of tiny"):
-        score_maps([f"x{i}" for i in range(5)], maps, TRUTH, ezvsl)
+        score(RawMaps([f"x{i}" for i in range(5)], maps), TRUTH, ezvsl)
     with pytest.raises(InputError, match="4 names but 5 maps"):
-        score_maps(SCORED[:4], maps, TRUTH, ezvsl)
+        RawMaps(SCORED[:4], maps)
     with pytest.raises(InputError, match="5 names but 3 object maps"):
-        score_maps(SCORED, maps, TRUTH, ezvsl, object_maps=maps[:3])
+        RawMaps(SCORED, maps, maps[:3])
     with pytest.raises(InputError, match="shape"):
-        score_maps(SCORED, maps[:, 0], TRUTH, ezvsl)
+        RawMaps(SCORED, maps[:, 0])
     with pytest.raises(InputError, match="confidences hold NaN"):
-        score_maps(SCORED, maps, TRUTH, ezvsl, confidence=np.full(5, np.nan))
+        RawMaps(SCORED, maps, confidence=np.full(5, np.nan))
     with pytest.raises(InputError, match="do not fit the protocol acl"):
-        score_maps(SCORED, maps, TRUTH, PROTOCOLS["acl"])
+        score(RawMaps(SCORED, maps), TRUTH, PROTOCOLS["acl"])

@@ -8,21 +8,25 @@ import pytest
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
 from manifests.readers.extended import ExtendedSet, Negative
+from manifests.truth import Truth
 from training.evaluation import detection
 from training.evaluation.detection import Detections
-from training.evaluation.protocols import PROTOCOLS
-from training.evaluation.raw_maps import load_maps
-from training.evaluation.scoring import score_maps
+from training.evaluation.protocols import known_protocols
+from training.evaluation.raw_maps import RawMaps, load_maps
+from training.evaluation.tasks.localization import score
+
+PROTOCOLS = known_protocols("localization")
 
 KEYS = [f"clip_number{index}_00000{index}"[-18:] for index in range(6)]
-TRUTH = TestSet("tiny", tuple(Annotation(key, "dog", ((0.0, 0.0, 0.7, 1.0),)) for key in KEYS), "tiny.json", "1" * 64)
+CLIPS = TestSet("tiny", tuple(Annotation(key, "dog", ((0.0, 0.0, 0.7, 1.0),)) for key in KEYS), "tiny.json", "1" * 64)
 PAIRS = (
     Negative(KEYS[0], KEYS[0], "real"),
     Negative(KEYS[1], KEYS[2], "hard"),
     Negative(KEYS[2], KEYS[3], "hard"),
     Negative(KEYS[3], KEYS[4], "easy"),
 )
-EXTENDED = ExtendedSet("extended_tiny", TRUTH, PAIRS, "silent.csv", "2" * 64)
+EXTENDED = Truth("extended", CLIPS, ExtendedSet("extended_tiny", CLIPS, PAIRS, "silent.csv", "2" * 64))
+TRUTH = Truth("vggss", CLIPS)
 NAMES = [*KEYS, *(pair.key for pair in PAIRS[:3])]
 
 
@@ -33,7 +37,7 @@ def maps():
 
 def test_negatives_bring_ap_and_max_f1(maps):
     objects = np.abs(maps) + 0.1
-    result = score_maps(NAMES, maps, TRUTH, PROTOCOLS["slavc_relative"], object_maps=objects, extended=EXTENDED)
+    result = score(RawMaps(NAMES, maps, objects), EXTENDED, PROTOCOLS["slavc_relative"])
     summary = result.summary
     assert summary["test_set"] == "extended_tiny"
     assert summary["negatives"] == {
@@ -61,8 +65,8 @@ def test_negatives_bring_ap_and_max_f1(maps):
 
 
 def test_positives_score_the_same_with_and_without_negatives(maps):
-    alone = score_maps(KEYS, maps[:6], TRUTH, PROTOCOLS["ezvsl"]).summary
-    extended = score_maps(NAMES, maps, TRUTH, PROTOCOLS["ezvsl"], extended=EXTENDED).summary
+    alone = score(RawMaps(KEYS, maps[:6]), TRUTH, PROTOCOLS["ezvsl"]).summary
+    extended = score(RawMaps(NAMES, maps), EXTENDED, PROTOCOLS["ezvsl"]).summary
     for part in ("scores", "floors", "ceiling", "breakdown", "n_scored", "tie_share"):
         assert alone[part] == extended[part]
 
@@ -72,13 +76,18 @@ def test_pair_names_in_any_spelling(maps):
         *KEYS,
         *(f"{pair.video[:11]}_{pair.video[-1]}000_{int(pair.video[-1]) + 10}000+{pair.audio}" for pair in PAIRS[:3]),
     ]
-    expected = score_maps(NAMES, maps, TRUTH, PROTOCOLS["ezvsl"], extended=EXTENDED)
-    assert score_maps(names, maps, TRUTH, PROTOCOLS["ezvsl"], extended=EXTENDED).table.equals(expected.table)
+    expected = score(RawMaps(NAMES, maps), EXTENDED, PROTOCOLS["ezvsl"])
+    assert score(RawMaps(names, maps), EXTENDED, PROTOCOLS["ezvsl"]).table.equals(expected.table)
 
 
 def test_maps_of_negatives_alone_are_refused(maps):
     with pytest.raises(InputError, match="None of the 3 maps belongs to a clip of tiny"):
-        score_maps(NAMES[6:], maps[6:], TRUTH, PROTOCOLS["ezvsl"], extended=EXTENDED)
+        score(RawMaps(NAMES[6:], maps[6:]), EXTENDED, PROTOCOLS["ezvsl"])
+
+
+def test_negatives_without_a_map_of_any_are_refused(maps):
+    with pytest.raises(InputError, match=r"None of the 6 maps belongs to a negative pair.*<video>\+<audio>"):
+        score(RawMaps(KEYS, maps[:6]), EXTENDED, PROTOCOLS["ezvsl"])
 
 
 def test_archive_of_maps(tmp_path, maps):

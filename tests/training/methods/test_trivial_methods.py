@@ -9,8 +9,10 @@ import torch
 from training.config import Encoder, Encoders
 from training.evaluation.floors import disc_masks
 from training.evaluation.postprocess import binarise, prepare
-from training.evaluation.protocols import PROTOCOLS
+from training.evaluation.protocols import known_protocols
 from training.methods import method_config, method_module
+
+PROTOCOLS = known_protocols("localization")
 
 TRIVIAL = ["centred_disc", "object_prior", "random_map", "whole_image"]
 TINY = Encoders(image=Encoder(blocks=(1, 1, 1)), audio=Encoder(blocks=(1, 1)))

@@ -13,13 +13,14 @@ from PIL import Image, ImageDraw, ImageFilter
 from shard_maker import MadeClip, write_shards
 
 from manifests.annotations import Annotation, TestSet
+from manifests.truth import Truth
 from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.plan import Plan, save
 from pipeline.media.ffmpeg import encode_video
 from pipeline.media.front_ends import find_front_end
 from pipeline.sources.listing import Clip
-from training.evaluation.protocols import find_protocol
-from training.evaluation.scoring import score_maps
+from training.evaluation.raw_maps import RawMaps
+from training.evaluation.tasks import score
 
 WIDTH, HEIGHT = 320, 240
 LABELS = ("dog barking", "violin", "engine idling", "church bell", "sea waves", "typing")
@@ -143,7 +144,7 @@ def make_run(root: Path, scenes: list[Scene], made: Invented) -> Path:
     )  # fmt: skip
     objects = make_maps(kept, 0.5, seed=99) if made.prior else None
     for name in ("ezvsl", "adaptive"):
-        result = score_maps(names, maps, truth_of(scenes), find_protocol(name), object_maps=objects)
+        result = score(RawMaps(names, maps, objects), Truth("vggss", truth_of(scenes)), name)
         result.write(folder / "evaluation")
     if made.finished:
         (folder / "DONE").write_text("")

@@ -1,4 +1,4 @@
-"""Segmentation (AVSBench S4 and MS3): mask IoU and F-score of maps against pixel masks, streamed like `scoring`.
+"""Segmentation (AVSBench S4 and MS3): mask IoU and F-score of maps against pixel masks, streamed like localization.
 
 The protocol "avsbench" has one unpublished step, how a cosine map becomes a probability: here bilinear enlarging and a
 min-max stretch, for every method alike. mIoU is given at probability 0.5, the released rule, and for the top half of
@@ -12,7 +12,7 @@ data set (`f_data_set`). Both are reported here, and named.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,22 +21,45 @@ from manifests.masks import load_mask
 from manifests.truth import Truth
 from training.evaluation.bootstrap import mean_intervals
 from training.evaluation.floors import floor_masks
+from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL, binarise
-from training.evaluation.protocols import PROTOCOLS, Protocol
-from training.evaluation.raw_maps import RawMaps, match_names
+from training.evaluation.protocol import MapProtocol
+from training.evaluation.protocols.ezvsl import EZVSL
+from training.evaluation.protocols.textbook import TEXTBOOK
+from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
 from training.evaluation.results import ROW_SCHEMA, Result
+from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE, weight_maps
 
 BETA_SQUARED = 0.3
 FRAMES_PER_VIDEO = 5
 # 255 float32 values, the last of which is exactly 1 because 1 - 1e-10 rounds to it
 THRESHOLDS = np.linspace(0, 1 - 1e-10, 255).astype(np.float32)
-CHAIN = Protocol(
-    "avsbench", "AVSBench f7414af utility.py mask_iou, Eval_Fmeasure; ACL-SSL 57f4a6c for f_data_set",
-    align_corners=False, rule="fixed", comparator=">",
-)  # fmt: skip
-PROTOCOL = CHAIN.as_json() | {"beta_squared": BETA_SQUARED, "f_thresholds": len(THRESHOLDS)}
+SCORES = (
+    Score("miou", "mIoU", "mean over videos of the IoU with the pixel mask, at probability 0.5."),
+    Score("miou_top_half", "mIoU, top half", "the same with the highest half of the frame as mask."),
+    Score("f_per_video", "F per video", "F-score, beta squared 0.3, at each video's best threshold, as AVSBench."),
+    Score("f_data_set", "F of the data set", "the same with one best threshold for the whole data set, as ACL-SSL."),
+)
+ANSWERS, TAKES = RawMaps, "one map a frame"
+ARRAYS, OPTIONAL = ("names", "maps"), ("object_maps", "confidence")
+read = read_single_maps
 _BATCH = 64
+
+
+@dataclass(frozen=True)
+class MaskProtocol(MapProtocol):
+    """How maps become probabilities, and how the F-score weighs precision."""
+
+    task: ClassVar[str] = "segmentation"
+    beta_squared: float = BETA_SQUARED
+    f_thresholds: int = len(THRESHOLDS)
+
+
+def check(truth: Truth, protocol: MaskProtocol) -> None:
+    """Masks, or boxes whose union stands in for them. InputError for neither, or for negatives, which have no mask."""
+    require_boxes(truth, protocol, or_masks=True)
+    refuse_negatives(truth, protocol)
 
 
 # --- the measures -----------------------------------------------------------------------------------------------------
@@ -128,8 +151,8 @@ class _Frames:
     confidence: np.ndarray
 
 
-def score_masks(raw: RawMaps, truth: Truth, *, seed: int = 0, run: str | None = None) -> Result:
-    """Score raw maps of frames `<...>/<video>_<n>` against pixel masks. InputError as `score_maps`."""
+def score(raw: RawMaps, truth: Truth, protocol: MaskProtocol, *, seed: int = 0, run: str | None = None) -> Result:
+    """Score raw maps of frames `<...>/<video>_<n>` against pixel masks. InputError as `RawMaps.prepare`."""
     positions = match_names(raw.names, truth.test_set)
     keys = [key for key in truth.test_set.keys if key in positions]
     found: dict[str, list[_Frames]] = {}
@@ -138,10 +161,10 @@ def score_masks(raw: RawMaps, truth: Truth, *, seed: int = 0, run: str | None = 
         chunk = keys[start : start + _BATCH]
         masks = _masks(truth, chunk)
         areas += (masks.sum(axis=(1, 2)) / SIZE**2).tolist()
-        prepared = raw.prepare([positions[key] for key in chunk], CHAIN)
+        prepared = raw.prepare([positions[key] for key in chunk], protocol)
         for name, values in prepared.items():
             found.setdefault(name, []).append(_frames(values.maps, masks, values.confidence))
-        for name, floor in floor_masks(chunk, PROTOCOLS["ezvsl"], masks.sum(axis=(1, 2)), seed).items():
+        for name, floor in floor_masks(chunk, EZVSL, masks.sum(axis=(1, 2)), seed).items():
             found.setdefault(f"floor:{name}", []).append(_frames(floor.astype(np.float32), masks, np.zeros(len(chunk))))
         found.setdefault("ceiling", []).append(_frames(masks.astype(np.float32), masks, np.zeros(len(chunk))))
     has_truth = np.array(areas) > 0
@@ -151,7 +174,7 @@ def score_masks(raw: RawMaps, truth: Truth, *, seed: int = 0, run: str | None = 
     summary = {
         "test_set": truth.test_set.name,
         "task": "segmentation",
-        "protocol": PROTOCOL,
+        "protocol": protocol.as_json(),
         "lists": {"truth": {"name": truth.test_set.name, "sha256": truth.test_set.sha256}},
         "run": run,
         "seed": seed,
@@ -176,7 +199,7 @@ def _masks(truth: Truth, keys: Sequence[str]) -> np.ndarray:
 
 
 def _frames(probabilities: np.ndarray, masks: np.ndarray, confidence: np.ndarray) -> _Frames:
-    half = binarise(probabilities, PROTOCOLS["textbook"]).masks
+    half = binarise(probabilities, TEXTBOOK).masks
     return _Frames(
         mask_iou(probabilities > 0.5, masks), mask_iou(half, masks), f_curves(probabilities, masks), confidence
     )

@@ -10,15 +10,45 @@ import numpy as np
 
 from manifests.annotations import TestSet
 from training.evaluation.localization import ciou, summary
+from training.evaluation.metrics import Scored
 from training.evaluation.postprocess import AUDIO_VISUAL, binarise
-from training.evaluation.protocols import Protocol
+from training.evaluation.protocol import MapProtocol
+from training.evaluation.protocols.acl import ACL, acl_sweep
 from training.evaluation.raw_maps import RawMaps, match_names
+from training.evaluation.scores import Score
 from training.evaluation.truth import weight_maps
 
 _BATCH = 64
+_BEST = "_best_on_test"
+SCORES = tuple(
+    Score(
+        f"{key}{_BEST}", f"best {title}", f"{title} at the best of the swept thresholds: a choice made on the test set."
+    )
+    for key, title in (("ciou50", "cIoU@0.5"), ("auc", "AUC"), ("mean_iou", "mean IoU"))
+)
 
 
-def sweep(raw: RawMaps, test_set: TestSet, protocols: Sequence[Protocol]) -> dict[str, Any]:
+def applies(scored: Scored) -> bool:
+    """Under ACL-SSL's protocol, whose paper reports the best threshold."""
+    return scored.protocol.name == ACL.name
+
+
+def reduce(scored: Scored) -> dict[str, Any]:
+    return sweep(scored.raw, scored.truth.test_set, acl_sweep())
+
+
+def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
+    """The best of each score, of the one map that is swept."""
+    return (
+        {f"{score}{_BEST}": value for score, value in block["best_on_test"].items()} if map_name == AUDIO_VISUAL else {}
+    )
+
+
+def heading(block: dict[str, Any], map_name: str) -> str:
+    return f"best of {len(block['levels'])} thresholds, chosen on the test set"
+
+
+def sweep(raw: RawMaps, test_set: TestSet, protocols: Sequence[MapProtocol]) -> dict[str, Any]:
     """`levels`: scores of the audio-visual map at each protocol's threshold; `best_on_test`: the largest of each score.
 
     The protocols must differ in `level` only. InputError as `match_names` and `RawMaps.prepare`.

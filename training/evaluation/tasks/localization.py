@@ -1,8 +1,9 @@
-"""Scoring maps: raw maps of named clips + truth + protocol -> one row per sample, every number a reduction of them.
+"""Localization: raw maps of named clips + boxes + protocol -> one row per sample, every number a reduction of them.
 
 The one path by which this system's own runs and maps made by any other code are scored. It streams: a batch of clips is
 enlarged, thresholded and compared, and only its rows are kept. Clips of the truth that have no map are named in the
-result, never dropped without a word; floors and ceiling under the same protocol stand beside every score.
+result, never dropped without a word; floors and ceiling under the same protocol stand beside every score. What else can
+be computed from the rows (negatives, images with several sounds) is added by the modules of `metrics/`.
 """
 
 from collections.abc import Sequence
@@ -13,23 +14,43 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.annotations import Annotation, TestSet
+from manifests.errors import InputError
 from manifests.readers.extended import ExtendedSet, Negative
-from training.evaluation.detection import Detections
-from training.evaluation.extended import extended_summary
+from manifests.truth import Truth
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, ceiling, floor_masks
 from training.evaluation.localization import ciou
 from training.evaluation.maps import is_constant
+from training.evaluation.metrics import Scored, added_blocks
+from training.evaluation.needs import require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED, OBJECT_PRIOR, Prepared, binarise
-from training.evaluation.protocols import Protocol
-from training.evaluation.raw_maps import RawMaps, match_names
+from training.evaluation.protocol import MapProtocol
+from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
 from training.evaluation.results import ROW_SCHEMA, Result, breakdown_of, columns_of, count_flags, scores_of
+from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE, box_flags, weight_maps
 
 CEILING = "ceiling"
 MAPS = (AUDIO_VISUAL, OBJECT_PRIOR, COMBINED)
 FLOORS = (CENTRED_DISC, WHOLE_IMAGE, RANDOM, OBJECT_PRIOR)
 BATCH = 64
-_POOLED = ("iou", "confidence", "areas", "boxes")
+SCORES = (
+    Score(
+        "ciou50",
+        "cIoU@0.5",
+        "share of clips whose IoU is at least 0.5: what papers call cIoU, not the mean.",
+    ),
+    Score("ciou50_last", "cIoU@0.5, last epoch", "the same of the last epoch, where a paper also prints its best."),
+    Score("auc", "AUC", 'area under the curve "share of clips with IoU of at least t", for t from 0 to 1 in 0.05.'),
+    Score("mean_iou", "mean IoU", "mean of the IoU over clips."),
+)
+ANSWERS, TAKES = RawMaps, "one map a frame"
+ARRAYS, OPTIONAL = ("names", "maps"), ("object_maps", "confidence")
+read = read_single_maps
+
+
+def check(truth: Truth, protocol: MapProtocol) -> None:
+    """InputError for a truth without boxes."""
+    require_boxes(truth, protocol)
 
 
 @dataclass(frozen=True)
@@ -65,53 +86,42 @@ class _Rows:
         return pa.table(self.columns, schema=ROW_SCHEMA)
 
 
-def score_maps(
-    names: Sequence[str],
-    maps: np.ndarray,
-    test_set: TestSet,
-    protocol: Protocol,
+def score(
+    raw: RawMaps,
+    truth: Truth,
+    protocol: MapProtocol,
     *,
-    object_maps: np.ndarray | None = None,
-    confidence: np.ndarray | None = None,
-    alpha: float = 0.4,
-    extended: ExtendedSet | None = None,
     seed: int = 0,
     run: str | None = None,
     batch: int = BATCH,
 ) -> Result:
-    """Score raw maps, float32 (N, h, w) of any resolution, of the clips `names` (N,) against a test set.
+    """Score raw maps against a test set, and against its negative pairs, whose maps are named `<video>+<audio>`.
 
-    `object_maps`, `confidence` and `alpha` as in `RawMaps`. `extended` adds its negative pairs, whose maps are named
-    `<video>+<audio>`, and with them AP and max-F1. Rows are in the test set's order, negatives last. InputError for
-    lengths that differ, a name given twice, no name in common, or a map with NaN or infinity (naming the clip).
+    Rows are in the test set's order, negatives last. InputError for a name given twice, no name in common, negative
+    pairs without a map of any, or a map with NaN or infinity (naming the clip).
     """
-    raw = RawMaps(names, maps, object_maps, confidence, alpha)
-    positions = match_names(names, test_set, extended)
-    rows, negatives = _Rows(), _Rows()
-    found = [annotation for annotation in test_set.annotations if annotation.key in positions]
+    positions = match_names(raw.names, truth.test_set, truth.extended)
+    rows = _Rows()
+    found = [annotation for annotation in truth.test_set.annotations if annotation.key in positions]
     for start in range(0, len(found), batch):
         facts = _facts(found[start : start + batch])
         _score_maps(rows, facts, raw.prepare([positions[key] for key in facts.keys], protocol), protocol)
         _score_context(rows, facts, protocol, seed)
-    silent = [negative for negative in (extended.negatives if extended else ()) if negative.key in positions]
-    for start in range(0, len(silent), batch):
-        facts = _negative_facts(silent[start : start + batch])
-        for name, values in raw.prepare([positions[key] for key in facts.keys], protocol).items():
-            negatives.add(name, facts, np.zeros(len(facts.keys)), values.confidence.tolist(), facts.flags)
-    summary = summarise(rows.table(), test_set, protocol, seed) | {
+    positives, negatives = rows.table(), _negatives(raw, truth.extended, positions, protocol, batch)
+    summary = summarise(positives, truth.test_set, protocol, seed) | {
         "run": run,
-        "alpha": alpha if object_maps is not None else None,
+        "alpha": raw.alpha if raw.object_maps is not None else None,
         "seed": seed,
-        "n_maps_of_other_clips": len(names) - len(positions),
+        "n_maps_of_other_clips": len(raw.names) - len(positions),
         "tie_share": float(np.mean(rows.tie_shares)),
     }
-    if extended is None:
-        return Result(rows.table(), summary)
-    _add_extended(summary, rows.table(), negatives.table(), extended, protocol, seed)
-    return Result(pa.concat_tables([rows.table(), negatives.table()]), summary)
+    if truth.extended is not None:
+        _name_negatives(summary, truth.extended, negatives)
+    summary |= added_blocks(Scored(raw, truth, protocol, seed, positives, negatives, tuple(summary["scores"])))
+    return Result(pa.concat_tables([positives, negatives]), summary)
 
 
-def summarise(table: pa.Table, test_set: TestSet, protocol: Protocol, seed: int) -> dict[str, Any]:
+def summarise(table: pa.Table, test_set: TestSet, protocol: MapProtocol, seed: int) -> dict[str, Any]:
     """The JSON document of a table of rows: everything that can be computed from the rows and the truth."""
     by_map = {name: columns_of(table, name) for name in table["map"].unique().to_pylist()}
     scores = {name: scores_of(columns, protocol, seed) for name, columns in by_map.items()}
@@ -157,36 +167,39 @@ def _negative_facts(negatives: Sequence[Negative]) -> _Facts:
     return _Facts(np.zeros((count, 0, 0), np.float32), keys, [None] * count, [0] * count, [0.0] * count, flags)
 
 
-def _add_extended(
-    summary: dict[str, Any],
-    positives: pa.Table,
-    negatives: pa.Table,
-    extended: ExtendedSet,
-    protocol: Protocol,
-    seed: int,
-) -> None:
-    """Put the extended set's name, counts and numbers into the document of its positives."""
-    by_map = {name: (columns_of(positives, name), columns_of(negatives, name)) for name in summary["scores"]}
-    kinds = {negative.key: negative.kind for negative in extended.negatives}
-    scored = by_map[AUDIO_VISUAL][1].keys
+def _negatives(
+    raw: RawMaps, extended: ExtendedSet | None, positions: dict[str, int], protocol: MapProtocol, batch: int
+) -> pa.Table:
+    """Rows of the negative pairs that have a map: iou 0 and a confidence. InputError when none of them has one."""
+    rows = _Rows()
+    silent = [negative for negative in (extended.negatives if extended else ()) if negative.key in positions]
+    if extended is not None and not silent:
+        raise InputError(
+            f"None of the {len(raw.names)} maps belongs to a negative pair of {extended.name}, so there is nothing to "
+            f"tell the clips from. Add their maps, named <video>+<audio> such as {extended.negatives[0].key}, or leave "
+            "--negatives out."
+        )
+    for start in range(0, len(silent), batch):
+        facts = _negative_facts(silent[start : start + batch])
+        for name, values in raw.prepare([positions[key] for key in facts.keys], protocol).items():
+            rows.add(name, facts, np.zeros(len(facts.keys)), values.confidence.tolist(), facts.flags)
+    return rows.table()
+
+
+def _name_negatives(summary: dict[str, Any], extended: ExtendedSet, negatives: pa.Table) -> None:
+    """Put the extended set's name and counts into the document of its positives."""
+    expected, scored = {negative.key for negative in extended.negatives}, set(negatives["key"].to_pylist())
     summary["test_set"] = extended.name
     summary["lists"]["negatives"] = {"name": extended.name, "sha256": extended.sha256}
     summary["negatives"] = {
-        "n_expected": len(kinds),
+        "n_expected": len(expected),
         "n_scored": len(scored),
-        "missing": sorted(kinds.keys() - set(scored)),
+        "missing": sorted(expected - scored),
         "kinds": extended.kinds,
     }
-    summary["extended"] = {}
-    for name, (positive, negative) in by_map.items():
-        pooled = [np.concatenate([getattr(positive, field), getattr(negative, field)]) for field in _POOLED]
-        is_positive = np.arange(len(pooled[0])) < len(positive.keys)
-        kind = np.array([""] * len(positive.keys) + [kinds[key] for key in negative.keys])
-        detections = Detections(pooled[0], pooled[1], is_positive)
-        summary["extended"][name] = extended_summary(detections, kind, *pooled[2:], protocol.iou_cut, seed)
 
 
-def _score_maps(rows: _Rows, facts: _Facts, prepared: dict[str, Prepared], protocol: Protocol) -> None:
+def _score_maps(rows: _Rows, facts: _Facts, prepared: dict[str, Prepared], protocol: MapProtocol) -> None:
     for name, values in prepared.items():
         binary = binarise(values.maps, protocol, facts.support)
         flat = is_constant(values.maps)
@@ -196,7 +209,7 @@ def _score_maps(rows: _Rows, facts: _Facts, prepared: dict[str, Prepared], proto
             rows.tie_shares.extend(binary.tie_share.tolist())
 
 
-def _score_context(rows: _Rows, facts: _Facts, protocol: Protocol, seed: int) -> None:
+def _score_context(rows: _Rows, facts: _Facts, protocol: MapProtocol, seed: int) -> None:
     none = [None] * len(facts.keys)
     for name, masks in floor_masks(facts.keys, protocol, facts.support, seed).items():
         rows.add(name, facts, ciou(masks, facts.weights), none, facts.flags)

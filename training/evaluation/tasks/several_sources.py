@@ -2,8 +2,8 @@
 
 `maps.npz` then holds `maps` (N, K, h, w), one per cluster, `categories` (C,) instrument names, and `correspondence`
 (C, K), 1 where a category owns a cluster; without it cluster k is category k. A model with one map per sound makes
-such a file by asking each frame with a reference sound of every instrument. Solo frames have one map and are scored by
-`scoring` under the protocol "dsol".
+such a file by asking each frame with a reference sound of every instrument. Solo frames have one map and are
+scored as localization under the protocol "dsol".
 
 Reproduces DSOL 7f40207, `eval.py` (synthetic) and `eval_duet.py` (duet): the maps of a category's clusters are added,
 thresholded at a fraction of their maximum and compared with the category's boxes. CIoU of a frame is the mean over its
@@ -13,7 +13,7 @@ sounding categories, NSA (no-sounding area) how quiet the maps of silent cluster
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,15 +26,22 @@ from training.evaluation.bootstrap import contributions, mean_intervals
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, disc_map, noise_map
 from training.evaluation.localization import auc, ciou, mean_iou, success_rate
 from training.evaluation.maps import upsample
+from training.evaluation.needs import refuse_negatives, require_boxes, require_instruments
 from training.evaluation.postprocess import AUDIO_VISUAL
+from training.evaluation.protocol import Protocol
 from training.evaluation.results import ROW_SCHEMA, Result
+from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE, weight_map
 
-SYNTHETIC_FRACTION, DUET_FRACTION = 0.5, 0.2
 QUIET = 0.2
 AT_30 = 0.05 * 6  # the value of the success curve DSOL prints: slightly more than 0.3
-CODED_CLUSTERS = 11  # eval.py of the synthetic set stops there whatever the number of clusters
-SCORES = ("ciou30", "ciou50", "auc", "mean_ciou")
+OVERLAPS = ("ciou30", "ciou50", "auc", "mean_ciou")
+SCORES = (
+    Score("ciou30", "cIoU@0.3", "share of clips (of MUSIC: of frames) whose IoU is at least 0.3."),
+    Score("mean_ciou", "mean cIoU", "mean over frames of the mean IoU of a frame's sounding instruments."),
+    Score("nsa", "NSA as coded", "no-sounding area: how quiet the maps of silent instruments are."),
+    Score("nsa_textbook", "NSA textbook", "the same, leaving out every cluster of a sounding instrument."),
+)
 
 
 # --- the measures -----------------------------------------------------------------------------------------------------
@@ -104,19 +111,19 @@ def _category_ciou(high: np.ndarray, owned: np.ndarray, weights: np.ndarray, fra
 
 
 @dataclass(frozen=True)
-class ClusterProtocol:
-    """How the several maps of a frame are compared; the record that results carry."""
+class ClusterProtocol(Protocol):
+    """How the several maps of a frame are compared; `fraction` and `clusters_checked` as in `score_frame`."""
 
-    name: str
-    source: str
-    fraction: float
-    clusters_checked: int | None
+    task: ClassVar[str] = "several_sources"
+    fraction: float = 0.5
+    clusters_checked: int | None = None
 
+    @property
+    def asks(self) -> str:
+        return "cluster_maps"
 
-PROTOCOLS = {
-    "music_synthetic": ClusterProtocol("music_synthetic", "DSOL 7f40207 eval.py", SYNTHETIC_FRACTION, CODED_CLUSTERS),
-    "music_duet": ClusterProtocol("music_duet", "DSOL 7f40207 eval_duet.py", DUET_FRACTION, None),
-}
+    def as_json(self) -> dict[str, Any]:
+        return super().as_json() | {"quiet": QUIET}
 
 
 @dataclass(frozen=True)
@@ -140,8 +147,17 @@ class ClusterMaps:
             raise InputError("The cluster maps hold NaN or infinity: their pixels have no ranking. Export them again.")
 
 
-def cluster_maps(arrays: dict[str, np.ndarray]) -> ClusterMaps:
-    """The arrays of a `maps.npz`; InputError when `categories` is absent."""
+ANSWERS, TAKES = ClusterMaps, "several maps a frame"
+ARRAYS, OPTIONAL = ("names", "maps"), ("categories", "correspondence")
+
+
+def read(arrays: dict[str, np.ndarray], alpha: float, protocol: ClusterProtocol) -> ClusterMaps:
+    """The arrays of a `maps.npz`; InputError for one map a frame, or when `categories` is absent."""
+    if np.ndim(arrays["maps"]) != 4:
+        raise InputError(
+            f"The protocol {protocol.name} takes {TAKES}, (frames, clusters, height, width); these maps have the shape "
+            f"{np.shape(arrays['maps'])}."
+        )
     if "categories" not in arrays:
         raise InputError("Maps of several clusters a frame need the array categories: the instruments' names.")
     categories = [str(name) for name in arrays["categories"]]
@@ -150,12 +166,17 @@ def cluster_maps(arrays: dict[str, np.ndarray]) -> ClusterMaps:
     return ClusterMaps(names, np.asarray(arrays["maps"], np.float32), correspondence, categories)
 
 
-def score_clusters(
+def check(truth: Truth, protocol: ClusterProtocol) -> None:
+    """InputError for a truth that does not name the instrument of every box, or with negatives."""
+    require_boxes(truth, protocol)
+    require_instruments(truth, protocol)
+    refuse_negatives(truth, protocol)
+
+
+def score(
     found: ClusterMaps, truth: Truth, protocol: ClusterProtocol, *, seed: int = 0, run: str | None = None
 ) -> Result:
-    """Score frames with their instruments' boxes. InputError for another truth or no frame in common."""
-    if truth.music is None:
-        raise InputError(f"The protocol {protocol.name} needs boxes by instrument: give --format music.")
+    """Score frames with their instruments' boxes. InputError for no frame in common."""
     positions = {name: position for position, name in enumerate(found.names)}
     frames = [frame for frame in truth.music.scorable if frame.key in positions]
     if not frames:
@@ -163,27 +184,37 @@ def score_clusters(
     weights = [_weights(frame, found.categories) for frame in frames]
     maps = [found.maps[positions[frame.key]] for frame in frames]
     scored = [_score(found, protocol, each, own) for each, own in zip(maps, weights, strict=True)]
-    floors = {
-        name: music_summary([_score(found, protocol, floor, own) for floor, own in zip(each, weights, strict=True)])
-        for name, each in _floors(frames, len(maps[0]), seed).items()
-    }
-    summary = {
+    return Result(
+        _table(frames, scored),
+        _summary(truth, frames, protocol, seed)
+        | {
+            "run": run,
+            "missing": sorted({frame.key for frame in truth.music.scorable} - positions.keys()),
+            "scores": {AUDIO_VISUAL: music_summary(scored) | {"interval95": _intervals(scored, seed)}},
+            "floors": {
+                name: music_summary(
+                    [_score(found, protocol, floor, own) for floor, own in zip(each, weights, strict=True)]
+                )
+                for name, each in _floors(frames, len(maps[0]), seed).items()
+            },
+            "ceiling": dict.fromkeys(OVERLAPS, 1.0),
+        },
+    )
+
+
+def _summary(truth: Truth, frames: Sequence[MusicFrame], protocol: ClusterProtocol, seed: int) -> dict[str, Any]:
+    """What a result says of the set and the way it was measured."""
+    return {
         "test_set": truth.test_set.name,
         "task": "several_sources",
-        "protocol": {name: getattr(protocol, name) for name in protocol.__dataclass_fields__} | {"quiet": QUIET},
+        "protocol": protocol.as_json(),
         "lists": {"truth": {"name": truth.test_set.name, "sha256": truth.test_set.sha256}},
-        "run": run,
         "n_expected": len(truth.music.scorable),
         "n_scored": len(frames),
         "n_without_boxes": len(truth.music.frames) - len(truth.music.scorable),
-        "missing": sorted({frame.key for frame in truth.music.scorable} - positions.keys()),
         "n_empty_truth": 0,
         "seed": seed,
-        "scores": {AUDIO_VISUAL: music_summary(scored) | {"interval95": _intervals(scored, seed)}},
-        "floors": floors,
-        "ceiling": dict.fromkeys(SCORES, 1.0),
     }
-    return Result(_table(frames, scored), summary)
 
 
 def _weights(frame: MusicFrame, categories: Sequence[str]) -> dict[int, np.ndarray]:

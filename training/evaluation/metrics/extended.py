@@ -1,4 +1,4 @@
-"""The Extended VGG-SS / Extended Flickr report of one map: every number of that protocol from per-sample arrays.
+"""Negative pairs: the Extended VGG-SS / Extended Flickr report of each map, from per-sample arrays.
 
 Published AP and max-F1 are the "coded" ones; the textbook ones stand beside them, and so does the F1 of always
 answering "it sounds". Which positives join each kind of negative in the paper's table is not published, so F1 per kind
@@ -12,11 +12,59 @@ import numpy as np
 from training.evaluation import detection
 from training.evaluation.detection import Detections
 from training.evaluation.localization import success_rate
+from training.evaluation.metrics import Scored
+from training.evaluation.results import columns_of
+from training.evaluation.scores import Score, coded_and_textbook
 from training.evaluation.truth import SIZE_BUCKETS, size_bucket
 
 DRAWS = 10
 STRICTER = 0.75  # the second IoU cut SLAVC prints
 _CURVE_POINTS = 101
+_POOLED = ("iou", "confidence", "areas", "boxes")
+SCORES = (
+    Score("ap", "AP as coded", "average precision over clips and negatives, by confidence, as SLAVC codes it."),
+    Score("ap_textbook", "AP textbook", "the same at every distinct confidence, the recall starting at 0."),
+    Score("max_f1", "max-F1 as coded", "the largest F1 over the confidences that SLAVC's code looks at."),
+    Score("max_f1_textbook", "max-F1 textbook", "the largest F1 over all distinct confidences."),
+    Score("max_f1_*", "max-F1, * negatives", "max-F1 as coded against as many clips as there are * negatives."),
+    Score("locacc", "LocAcc", "share of the clips that are localized, whatever the confidence."),
+    Score("always_on_f1", "F1 of always on", "what answering 'it sounds' always reaches with the same maps."),
+)
+
+
+def applies(scored: Scored) -> bool:
+    """Wherever negative pairs were given."""
+    return scored.truth.extended is not None
+
+
+def reduce(scored: Scored) -> dict[str, Any]:
+    """`extended_summary` by map."""
+    kinds = {negative.key: negative.kind for negative in scored.truth.extended.negatives}
+    return {name: _of_map(scored, name, kinds) for name in scored.maps}
+
+
+def _of_map(scored: Scored, name: str, kinds: dict[str, str]) -> dict[str, Any]:
+    positive, negative = columns_of(scored.positives, name), columns_of(scored.negatives, name)
+    pooled = [np.concatenate([getattr(positive, field), getattr(negative, field)]) for field in _POOLED]
+    is_positive = np.arange(len(pooled[0])) < len(positive.keys)
+    kind = np.array([""] * len(positive.keys) + [kinds[key] for key in negative.keys])
+    detections = Detections(pooled[0], pooled[1], is_positive)
+    return extended_summary(detections, kind, *pooled[2:], scored.protocol.iou_cut, scored.seed)
+
+
+def values(block: dict[str, Any], map_name: str) -> dict[str, float | None]:
+    """Both AP, both max-F1, max-F1 by kind of negative, LocAcc and the always-on floor."""
+    found = block.get(map_name, {})
+    kinds = found.get("by_negative_type", {}).items()
+    return {
+        **coded_and_textbook({score: found[score] for score in ("ap", "max_f1") if score in found}),
+        **{f"max_f1_{kind}": against["equal_positives"]["max_f1"]["coded"] for kind, against in kinds},
+        **{score: found[score] for score in ("locacc", "always_on_f1") if score in found},
+    }
+
+
+def heading(block: dict[str, Any], map_name: str) -> str:
+    return f"against {block[map_name]['n_negative']} negatives"
 
 
 def extended_summary(

@@ -7,10 +7,38 @@ Meaningful on IS3 only: on VGG-SS or Flickr the name rule groups unrelated clips
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 
 from training.evaluation.localization import auc, success_rate
+from training.evaluation.metrics import Scored
+from training.evaluation.results import columns_of
+from training.evaluation.scores import Score
+
+SCORES = (
+    Score("iiou", "IIoU", "share of images every sound of which is localized at 0.5."),
+    Score("iauc", "IAUC", "AUC of the smallest IoU among an image's sounds."),
+)
+
+
+def applies(scored: Scored) -> bool:
+    """Where the set shows one image under several sounds."""
+    return scored.truth.format == "is3"
+
+
+def reduce(scored: Scored) -> dict[str, Any]:
+    """`interactive_summary` by map."""
+    rows = {name: columns_of(scored.positives, name) for name in scored.maps}
+    return {name: interactive_summary(columns.keys, columns.iou) for name, columns in rows.items()}
+
+
+def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
+    return {score: block[map_name][score] for score in ("iiou", "iauc")} if map_name in block else {}
+
+
+def heading(block: dict[str, Any], map_name: str) -> str:
+    return f"over {block[map_name]['n_groups']} images, every sound right"
 
 
 def group_key(name: str) -> str:
@@ -32,7 +60,7 @@ def group_minima(names: Sequence[str], iou: np.ndarray) -> tuple[np.ndarray, np.
     return np.array([min(values) for values in groups.values()]), np.array([len(values) for values in groups.values()])
 
 
-def interactive_summary(names: Sequence[str], iou: np.ndarray) -> dict[str, object]:
+def interactive_summary(names: Sequence[str], iou: np.ndarray) -> dict[str, Any]:
     """iiou (share of images with every sound at 0.5) and iauc, and the sizes of the groups they rest on."""
     minima, members = group_minima(names, iou)
     sizes, counts = np.unique(members, return_counts=True)

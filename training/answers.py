@@ -1,0 +1,83 @@
+"""What a run answers: for each kind of thing that a protocol asks for, how it is made from a run's predictions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from manifests.errors import InputError
+from manifests.readers.extended import ExtendedSet
+from manifests.truth import Truth
+from pipeline.shards.store import ShardStore
+from training.data.stream import EvaluationPair
+from training.evaluation.raw_maps import RawMaps
+from training.evaluation.tasks.onscreen import BothPairs, Pairs
+from training.evaluation.tasks.retrieval import Similarity
+from training.evaluation.tasks.several_sources import ClusterMaps
+from training.predict import Predictions, similarity_over_positions
+from training.reference_sounds import References
+from training.runs import LoadedRun
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A run's predictions for everything asked; `foreign` are the pairs in which nothing seen sounds."""
+
+    run: LoadedRun
+    store: ShardStore
+    pairings: list[EvaluationPair]
+    predictions: Predictions
+    foreign: ExtendedSet | None
+    references: References | None
+
+    def about(self, truth: Truth) -> Predictions:
+        """Those about the clips of a set, or of a part of it, without negative pairs."""
+        return self.predictions.only(set(truth.test_set.keys))
+
+    def answers(self, asks: str, truth: Truth) -> Any:
+        """The record a task scores; `asks` is a protocol's. InputError for what no run can answer."""
+        if asks not in ANSWERS:
+            raise InputError(f"No run answers with {asks}. What runs can be asked for is {', '.join(ANSWERS)}.")
+        return ANSWERS[asks](self, truth)
+
+
+def _maps(made: Answered, truth: Truth) -> RawMaps:
+    own, prior = made.predictions.only(set(truth.keys)), made.run.config.evaluation.object_prior
+    return RawMaps(own.names, own.maps, own.object_maps, None, prior.alpha if prior else 0.4)
+
+
+def _cluster_maps(made: Answered, truth: Truth) -> ClusterMaps:
+    return made.references.maps(made.predictions, made.about(truth).names)
+
+
+def _similarity(made: Answered, truth: Truth) -> Similarity:
+    own = made.about(truth)
+    return Similarity(own.names, own.image_embeddings @ own.audio_embeddings.T)
+
+
+def _similarity_over_positions(made: Answered, truth: Truth) -> Similarity:
+    names = made.about(truth).names
+    asked = [pairing for pairing in made.pairings if pairing.name in set(names)]
+    return Similarity(names, similarity_over_positions(made.run, made.store, asked))
+
+
+def _pairs(made: Answered, truth: Truth) -> BothPairs:
+    own = made.about(truth)
+    seen = set(own.names)
+    mismatched = {pair.key for pair in made.foreign.negatives if pair.video in seen or pair.kind == "real"}
+    return BothPairs(_distances(own), _distances(made.predictions.only(mismatched)))
+
+
+def _distances(predictions: Predictions) -> Pairs:
+    distance = np.linalg.norm(predictions.image_embeddings - predictions.audio_embeddings, axis=1)
+    return Pairs(predictions.names, distance, np.maximum(predictions.maps, 0).max(axis=(1, 2), initial=0))
+
+
+ANSWERS: dict[str, Callable[[Answered, Truth], Any]] = {
+    "maps": _maps,
+    "cluster_maps": _cluster_maps,
+    "similarity": _similarity,
+    "similarity_over_positions": _similarity_over_positions,
+    "pairs": _pairs,
+}

@@ -1,0 +1,33 @@
+"""What a task needs of a truth: refused in one sentence each when it is not there."""
+
+from manifests.errors import InputError
+from manifests.truth import Truth
+from training.evaluation.protocol import Protocol
+
+WITHOUT_BOXES = "ave"  # a format that says when something sounds, not where
+
+
+def require_boxes(truth: Truth, protocol: Protocol, *, or_masks: bool = False) -> None:
+    """InputError when nothing says where the sound comes from, or only pixel masks do and the protocol needs boxes."""
+    if truth.format == WITHOUT_BOXES:
+        raise InputError(
+            f"{truth.test_set.source} says when something sounds, not where: AVE has no boxes for the protocol "
+            f"{protocol.name}. Evaluate a run on it with --protocol retrieval."
+        )
+    if truth.masks is not None and not or_masks:
+        raise InputError(
+            f"{truth.test_set.source} holds pixel masks, which the protocol avsbench measures; {protocol.name} needs "
+            "boxes, for example s4_box.json."
+        )
+
+
+def require_instruments(truth: Truth, protocol: Protocol) -> None:
+    """InputError when the boxes are not named by instrument."""
+    if truth.music is None:
+        raise InputError(f"The protocol {protocol.name} needs boxes by instrument: give --format music.")
+
+
+def refuse_negatives(truth: Truth, protocol: Protocol) -> None:
+    """InputError for negative pairs that a protocol could not tell from positives."""
+    if truth.extended is not None:
+        raise InputError(f"The protocol {protocol.name} has no confidence to tell negatives by; leave --negatives out.")

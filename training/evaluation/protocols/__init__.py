@@ -1,0 +1,42 @@
+"""Every protocol by name: the records `PROTOCOLS` of this folder's modules, one module for each released evaluator.
+
+A new protocol is one more record in such a tuple, or one more module with a tuple.
+"""
+
+import difflib
+from dataclasses import replace
+from typing import Any
+
+from manifests.errors import InputError
+from training.evaluation.found import found_modules
+from training.evaluation.protocol import MapProtocol, Protocol
+
+# `+exact`: the asked number of pixels with ties broken row by row; `+maximum`: the paper's confidence, not the code's
+VARIANTS: dict[str, dict[str, Any]] = {"exact": {"exact": True}, "maximum": {"confidence": "maximum"}}
+
+
+def known_protocols(task: str | None = None) -> dict[str, Protocol]:
+    """Every record by name, or those of one task."""
+    every = (protocol for module in found_modules("protocols").values() for protocol in module.PROTOCOLS)
+    return {protocol.name: protocol for protocol in every if task in (None, protocol.task)}
+
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol called `name`, or a variant of it: `ezvsl+exact`, `slavc_relative+maximum`.
+
+    InputError lists the known ones, or says why a protocol has no such variant.
+    """
+    known, (base, *variants) = known_protocols(), name.split("+")
+    if base not in known:
+        near = difflib.get_close_matches(base, known, 1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise InputError(f"There is no protocol {name!r}.{meant} The known ones are {', '.join(known)}.")
+    if not set(variants) <= set(VARIANTS):
+        raise InputError(f"The protocol {name!r} has an unknown variant. The known ones are {', '.join(VARIANTS)}.")
+    changes = {field: value for variant in variants for field, value in VARIANTS[variant].items()}
+    if changes and not isinstance(known[base], MapProtocol):
+        raise InputError(f"There is no protocol {name!r}: {base} compares no single maps, so it has no variants.")
+    try:
+        return replace(known[base], name=name, **changes)
+    except ValueError as error:
+        raise InputError(f"There is no protocol {name!r}: {error}.") from error

@@ -1,0 +1,64 @@
+"""What can be measured, one module for each task; the protocol's record names the task it belongs to.
+
+`training evaluate` and `training score` both call `score`, so that a number made by either is the same number.
+
+A module declares `SCORES` (see `scores`), `ANSWERS` (the record it scores) and `TAKES` (that in words),
+`check(truth, protocol)` and `score(answers, truth, protocol, seed=, run=)` -> `Result`. Where maps or embeddings that
+another program wrote can be scored it also has `ARRAYS` and `OPTIONAL` (the arrays of a file that are needed, and those
+that are used where they are there) and `read(arrays, alpha, protocol)` -> answers.
+"""
+
+from types import ModuleType
+from typing import Any
+
+from manifests.errors import InputError
+from manifests.truth import Truth
+from training.evaluation.found import found_modules
+from training.evaluation.protocol import Protocol
+from training.evaluation.protocols import find_protocol, known_protocols
+from training.evaluation.results import Result
+
+# what a test set is scored under when nobody says: its own authors' measurement first
+DEFAULTS = {
+    "flickr": ("ezvsl", "adaptive"),
+    "extended": ("slavc_relative",),
+    "avsbench": ("avsbench",),
+    "music": ("dsol",),
+    "is3": ("kaist", "adaptive"),
+    "vpo": ("kaist", "adaptive"),
+    "ave": ("retrieval",),
+}
+FIELD = ("ezvsl", "adaptive")  # and where they have none: the field's
+
+
+def default_protocols(truth: Truth) -> tuple[str, ...]:
+    """The names a set of this format is scored under when nobody says."""
+    return DEFAULTS.get("extended" if truth.extended is not None else truth.format.partition("_")[0], FIELD)
+
+
+def task_of(protocol: Protocol) -> ModuleType:
+    """The module of `tasks/` that scores by this protocol."""
+    return found_modules("tasks")[protocol.task]
+
+
+def check_protocol(name: str, truth: Truth) -> Protocol:
+    """The protocol; InputError when there is none of this name, or the truth has not what it measures."""
+    protocol = find_protocol(name)
+    task_of(protocol).check(truth, protocol)
+    return protocol
+
+
+def score(
+    answers: Any, truth: Truth, protocol: str, *, temperature: float = 1.0, seed: int = 0, run: str | None = None
+) -> Result:
+    """Score answers (maps, clusters, similarities, pairs) under a named protocol.
+
+    `temperature`: what the maps' cosines were divided by, which matters where a protocol scales by a fixed range.
+    InputError when answers, truth and protocol do not belong together.
+    """
+    found = check_protocol(protocol, truth)
+    task = task_of(found)
+    if not isinstance(answers, task.ANSWERS):
+        fitting = [name for name, other in known_protocols().items() if isinstance(answers, task_of(other).ANSWERS)]
+        raise InputError(f"The protocol {protocol} takes {task.TAKES}. What is given suits {', '.join(fitting)}.")
+    return task.score(answers, truth, found.at_temperature(temperature), seed=seed, run=run)

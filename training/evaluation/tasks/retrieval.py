@@ -1,0 +1,200 @@
+"""Cross-modal retrieval: R@K from image to sound and back, with the pair similarity named and ties not forgiven.
+
+No released code computes the table of the Cross-Modal Alignment paper, and its text does not name the similarity of a
+pair, so results carry `similarity`, and two similarities never share a column. A rank counts the strictly larger scores
+plus half of the tied wrong ones: a constant matrix then scores as chance does, not R@1 = 1.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from manifests.errors import InputError
+from manifests.truth import Truth
+from training.evaluation.bootstrap import mean_intervals
+from training.evaluation.protocol import Protocol
+from training.evaluation.raw_maps import match_names
+from training.evaluation.results import Result, counted, require_finite_rows
+from training.evaluation.scores import Score
+
+KS = (1, 5, 10)
+TIES = "middle"
+SCORES = tuple(
+    Score(f"R@{k}", f"R@{k}", f"share of queries whose own counterpart is among the {k} nearest.") for k in KS
+)
+
+
+@dataclass(frozen=True)
+class RetrievalProtocol(Protocol):
+    """`source` names the similarity of a pair; `over_positions` is the one only a model itself can compute."""
+
+    task: ClassVar[str] = "retrieval"
+    over_positions: bool = False
+
+    @property
+    def asks(self) -> str:
+        return "similarity_over_positions" if self.over_positions else "similarity"
+
+    @property
+    def from_files(self) -> bool:
+        return not self.over_positions
+
+    def as_json(self) -> dict[str, Any]:
+        return {"name": self.name, "similarity": self.source, "ties": TIES}
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """`values` (N, N), row = image and column = sound of `names` (N,)."""
+
+    names: Sequence[str]
+    values: np.ndarray
+
+
+ANSWERS, TAKES = Similarity, "embeddings of image and sound"
+EMBEDDINGS = ("image_embeddings", "audio_embeddings")
+ARRAYS, OPTIONAL = ("names", *EMBEDDINGS), ()
+
+
+def read(arrays: dict[str, np.ndarray], alpha: float, protocol: RetrievalProtocol) -> Similarity:
+    """Cosines of `image_embeddings` (N, D) and `audio_embeddings` (N, D) of `names` (N,), of any scale.
+
+    InputError for shapes that differ.
+    """
+    names, sides = [str(name) for name in arrays["names"]], [arrays[name] for name in EMBEDDINGS]
+    if sides[0].ndim != 2 or sides[0].shape != sides[1].shape or len(sides[0]) != len(names):
+        raise InputError(
+            f"The embeddings have shapes {sides[0].shape} and {sides[1].shape} for {len(names)} names. Give one row of "
+            "equal length per name on both sides."
+        )
+    image, audio = (unit(np.asarray(side, np.float32)) for side in sides)
+    return Similarity(names, image @ audio.T)
+
+
+def check(truth: Truth, protocol: RetrievalProtocol) -> None:
+    """Any set of clips will do."""
+
+
+def score(
+    found: Similarity, truth: Truth, protocol: RetrievalProtocol, *, seed: int = 0, run: str | None = None
+) -> Result:
+    """R@1, 5 and 10 by instance and, where every clip has a class, by class.
+
+    InputError for a name given twice, none of the set, or similarities with NaN or infinity, naming the image.
+    """
+    positions = match_names(found.names, truth.test_set)
+    keys = [key for key in truth.test_set.keys if key in positions]
+    rows = [positions[key] for key in keys]
+    similarity = found.values[np.ix_(rows, rows)]
+    require_finite_rows(similarity, keys)
+    labels = [truth.test_set.labels[key] for key in keys]
+    own = np.eye(len(keys), dtype=bool)
+    found_at = {"image_to_audio": ranks(similarity, own, TIES), "audio_to_image": ranks(similarity.T, own, TIES)}
+    summary = counted(truth.test_set, keys, run) | {
+        "task": "retrieval",
+        "protocol": protocol.as_json() | {"gallery": len(keys)},
+        "scores": _scores(similarity, found_at, protocol, labels),
+        "floors": {"chance": {f"R@{k}": min(1.0, k / len(keys)) for k in KS}},
+        "ceiling": {f"R@{k}": 1.0 for k in KS},
+    }
+    return Result(pa.table({"key": keys, "label": labels} | found_at), summary)
+
+
+def _scores(
+    similarity: np.ndarray, found_at: dict[str, np.ndarray], protocol: RetrievalProtocol, labels: list[str | None]
+) -> dict[str, Any]:
+    """Recalls by direction, with intervals, and by class."""
+    classes = np.array(labels) if None not in labels else None
+    found = retrieval_summary(similarity, protocol.source, classes, TIES)
+    scores = {way: recalls | {"interval95": mean_intervals({f"R@{k}": found_at[way] <= k for k in KS})}
+              for way, recalls in found["instance"].items()}  # fmt: skip
+    return scores | {f"{way}_class": recalls for way, recalls in found.get("class", {}).items()}
+
+
+Ties = Literal["optimistic", "middle", "pessimistic"]
+_TIE_WEIGHT = {"optimistic": 0.0, "middle": 0.5, "pessimistic": 1.0}
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., C) scaled to length one; zero vectors stay zero."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.maximum(length, np.finfo(np.float32).tiny)
+
+
+def max_over_positions(image: np.ndarray, audio: np.ndarray) -> np.ndarray:
+    """(N, M): the largest cosine over positions, as EZ-VSL trains and SSL-TIE `forward(mode="val")` pools.
+
+    image (N, C, h, w), audio (M, C) -> similarity of every image with every sound.
+    """
+    return np.stack([(position @ unit(audio).T).max(axis=0) for position in _positions(image)])
+
+
+def mean_over_positions(image: np.ndarray, audio: np.ndarray) -> np.ndarray:
+    """(N, M): the mean cosine over positions, s_L of Cross-Modal Alignment (Eq. 3, M = 1)."""
+    return _positions(image).mean(axis=1) @ unit(audio).T
+
+
+def pooled_cosine(image: np.ndarray, audio: np.ndarray) -> np.ndarray:
+    """(N, M): cosine of the average-pooled image features, s_A of Cross-Modal Alignment (Eq. 4)."""
+    return unit(image.mean(axis=(2, 3))) @ unit(audio).T
+
+
+def pooled_unit_cosine(image: np.ndarray, audio: np.ndarray) -> np.ndarray:
+    """(N, M): as `pooled_cosine`, each position scaled to length one before pooling (EZ-VSL's normalised map)."""
+    return unit(_positions(image).mean(axis=1)) @ unit(audio).T
+
+
+SIMILARITIES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "max_over_positions": max_over_positions,
+    "mean_over_positions": mean_over_positions,
+    "pooled_cosine": pooled_cosine,
+    "pooled_unit_cosine": pooled_unit_cosine,
+}
+
+
+def ranks(similarity: np.ndarray, relevant: np.ndarray, ties: Ties = "middle") -> np.ndarray:
+    """float64 (N,): rank (1 is first) of the best relevant item of each row of `similarity` (N, M).
+
+    relevant: bool (N, M), at least one True per row.
+    """
+    if not relevant.any(axis=1).all():
+        raise ValueError("a query without any relevant item has no rank")
+    best = np.where(relevant, similarity, -np.inf).max(axis=1, keepdims=True)
+    larger = (similarity > best).sum(axis=1)
+    tied_wrong = ((similarity == best) & ~relevant).sum(axis=1)
+    return 1 + larger + _TIE_WEIGHT[ties] * tied_wrong
+
+
+def recalls(rank: np.ndarray) -> dict[str, float]:
+    """R@1, R@5 and R@10: the share of queries whose rank is at most K."""
+    return {f"R@{k}": float((rank <= k).mean()) for k in KS}
+
+
+def retrieval_summary(
+    similarity: np.ndarray, similarity_name: str, classes: np.ndarray | None = None, ties: Ties = "middle"
+) -> dict[str, Any]:
+    """Recalls both ways for `similarity` (N, N), row = image, column = sound, item i belonging to item i.
+
+    "instance": the one right item; with `classes` (N,) also "class": any item of the same class counts.
+    ValueError for NaN, which has no rank.
+    """
+    if np.isnan(similarity).any():
+        raise ValueError("the similarity matrix holds NaN")
+    levels = {"instance": np.eye(len(similarity), dtype=bool)}
+    if classes is not None:
+        levels["class"] = classes[:, None] == classes[None, :]
+    result: dict[str, Any] = {"similarity": similarity_name, "ties": ties, "gallery": len(similarity)}
+    for level, relevant in levels.items():
+        result[level] = {
+            "image_to_audio": recalls(ranks(similarity, relevant, ties)),
+            "audio_to_image": recalls(ranks(similarity.T, relevant.T, ties)),
+        }
+    return result
+
+
+def _positions(image: np.ndarray) -> np.ndarray:
+    """(N, C, h, w) -> unit vectors (N, h * w, C)."""
+    return unit(image.reshape(*image.shape[:2], -1).transpose(0, 2, 1))
