@@ -46,7 +46,11 @@ class Backend(StrEnum):
 
 ClipList = Annotated[
     str | None,
-    typer.Option(help="Clips of this list in place of a split, as data.train_list of a run: a file, or a known name."),
+    typer.Option(
+        "--list",
+        "--clips",
+        help="Clips of this list in place of a split, as data.train_list of a run: a file, or a known name.",
+    ),
 ]
 Lists = Annotated[Path, typer.Option(help="Folder with the released lists, at any depth.")]
 

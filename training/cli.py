@@ -43,7 +43,9 @@ def evaluate(
     truth: Annotated[Path | None, typer.Option(help="annotations of the test set")] = None,
     format: Annotated[str | None, typer.Option(help=f"of the annotations: {FORMATS}")] = None,
     negatives: Annotated[Path | None, typer.Option(help="csv of silent pairs (Extended sets)")] = None,
-    clips: Annotated[list[Path] | None, typer.Option(help="list of a part, e.g. heard classes; repeatable")] = None,
+    clips: Annotated[
+        list[Path] | None, typer.Option("--list", "--clips", help="list of a part, e.g. heard classes; repeatable")
+    ] = None,
     pairs: Annotated[Path | None, typer.Option(help="csv name,video,audio: the clips that make each sample")] = None,
     references: Annotated[
         Path | None, typer.Option(help="csv category,clip: sounds of single instruments (music_duet, music_synthetic)")
@@ -80,10 +82,16 @@ def score(
     ],
     truth: Annotated[Path, typer.Option(help="annotations, in the format named")],
     format: Annotated[str, typer.Option(help=FORMATS)] = "vggss",
-    protocol: Annotated[str, typer.Option(help="protocol name")] = "ezvsl",
-    out: Annotated[Path, typer.Option(help="JSON file to write")] = Path("scores.json"),
+    protocol: Annotated[
+        list[str] | None, typer.Option(help="protocol name, ezvsl if none; repeat it for a file for each")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="JSON file to write; of several protocols <out>.<protocol>.json")] = Path(
+        "scores.json"
+    ),
     negatives: Annotated[Path | None, typer.Option(help="csv of silent pairs, named <video>+<audio> in maps")] = None,
-    clips: Annotated[Path | None, typer.Option(help="list that narrows the test set, e.g. its heard classes")] = None,
+    clips: Annotated[
+        Path | None, typer.Option("--list", "--clips", help="list that narrows the test set, e.g. its heard classes")
+    ] = None,
     test_set: Annotated[str | None, typer.Option(help="name of the test set in the result")] = None,
     alpha: Annotated[float, typer.Option(min=0, max=1, help="weight of the map against object_maps")] = 0.4,
     temperature: Annotated[
@@ -93,10 +101,11 @@ def score(
 ) -> None:
     """Score heat maps that any program wrote, exactly as this one's own."""
     from training.evaluation.printing import table
-    from training.score import score_file
+    from training.score import outputs, score_file
 
     options = {"negatives": negatives, "clips": clips, "test_set": test_set, "alpha": alpha, "seed": seed}
-    print(table(score_file(maps, truth, format, protocol, out, temperature=temperature, **options)))
+    for name, path in outputs(protocol or ["ezvsl"], out).items():
+        print(table(score_file(maps, truth, format, name, path, temperature=temperature, **options)))
 
 
 @app.command()
@@ -123,14 +132,13 @@ def compare(
     protocol: Annotated[str | None, typer.Option(help="only this protocol")] = None,
 ) -> None:
     """Print runs beside one another and beside published numbers, a table per test set and protocol."""
-    from training.report.comparison import as_text, comparisons
+    from training.report.comparison import as_text, chosen, comparisons
     from training.report.results import read_run, run_titles
     from training.runs import resolve_run
 
     read = [read_run(resolve_run(path)) for path in runs]
-    for table in comparisons(read, run_titles(read)):
-        if test_set in (None, table.test_set) and protocol in (None, table.protocol):
-            print(as_text(table), end="\n\n")
+    for table in chosen(comparisons(read, run_titles(read)), read, test_set, protocol):
+        print(as_text(table), end="\n\n")
 
 
 @app.command()
@@ -140,11 +148,12 @@ def report(
     out: Annotated[Path, typer.Option(help="folder of the page")] = Path("report"),
 ) -> None:
     """Write one static page that opens offline: tables, learning curves, gallery with sound."""
-    from training.report.page import write_report
+    from training.report.page import size_in_words, write_report
     from training.runs import resolve_run
 
-    page = write_report([resolve_run(path) for path in runs], shards, out)
-    summary("report", {"page": page.resolve(), "size": f"{page.stat().st_size / 1e6:.1f} MB"})
+    page, without = write_report([resolve_run(path) for path in runs], shards, out)
+    facts = {"page": page.resolve(), "size": size_in_words(page.stat().st_size)}
+    summary("report", facts | ({"gallery": without} if without else {}))
 
 
 @app.command()

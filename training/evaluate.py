@@ -17,6 +17,7 @@ from manifests.catalogue import read_clips
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.parquet import read_table
+from manifests.published_sets import named_by_content
 from manifests.truth import Truth, read_truth
 from manifests.whole_files import whole_file
 from pipeline.shards.store import ShardStore
@@ -24,13 +25,14 @@ from training.answers import Answered
 from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
 from training.distributed import Ranks
 from training.evaluation.protocol import Protocol
-from training.evaluation.results import Result
+from training.evaluation.results import Result, content_id, file_name
 from training.evaluation.tasks import check_protocol, default_protocols, score
 from training.leakage import training_overlap
 from training.predict import Predictions, object_prior_of, predict
 from training.reference_sounds import References, read_references
 from training.runs import LoadedRun
 
+DEPENDS_ON = ("truth", "shards", "negatives", "pairs", "references")  # the lists that make an earlier result stand
 OWN_PROTOCOLS = ("vggss", "parquet")  # formats for which a run's config names the protocols
 
 
@@ -74,7 +76,8 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     folder.mkdir(parents=True, exist_ok=True)
     results = []
     for part in parts:
-        save_maps(folder / f"{part.name}.maps.npz", answered.predictions.only(set(part.keys)), part.test_set)
+        name = _file_name(run, part)
+        save_maps(folder / f"{name}.maps.npz", answered.predictions.only(set(part.keys)), part.test_set)
         for protocol in protocols:
             result = score(answered.answers(protocol.asks, part), part, protocol.name, run=_name(run))
             result.summary["lists"] |= lists[part.name]
@@ -130,13 +133,18 @@ def _folder(run: LoadedRun) -> Path:
     return top if run.weights == "last" else top / run.weights
 
 
+def _file_name(run: LoadedRun, part: Truth) -> str:
+    negatives = part.extended.sha256 if part.extended is not None else None
+    return file_name(_folder(run), part.name, content_id(part.test_set.sha256, negatives))
+
+
 def _finished(run: LoadedRun, part: Truth, protocol: str, lists: dict[str, dict[str, str]]) -> Result | None:
     """An earlier result of this part, when everything it depends on is what it was."""
-    path = _folder(run) / f"{part.name}.{protocol}.json"
+    path = _folder(run) / f"{_file_name(run, part)}.{protocol}.json"
     if not path.is_file():
         return None
     facts = json.loads(path.read_text())
-    same = all(facts["lists"].get(name, {}).get("sha256") == given["sha256"] for name, given in lists.items())
+    same = all(facts["lists"].get(name, {}).get("sha256") == lists.get(name, {}).get("sha256") for name in DEPENDS_ON)
     return Result(read_table(path.with_suffix(".parquet")), facts) if same else None
 
 
@@ -170,8 +178,8 @@ def _truth(run: LoadedRun, request: EvaluationRequest) -> Truth:
         raise InputError(f"--test-set {name} becomes a file's name in the run folder: give it without folders.")
     if format == "flickr" and len(request.clips) == 1:  # the released folder holds 20 times as many images
         listed = read_clips(request.clips[0])
-        return read_truth(path, format, negatives=negatives, wanted=listed, name=name)
-    return read_truth(path, format, negatives=negatives, name=name)
+        return named_by_content(read_truth(path, format, negatives=negatives, wanted=listed, name=name))
+    return named_by_content(read_truth(path, format, negatives=negatives, name=name))
 
 
 def _parts(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> list[Truth]:
@@ -184,7 +192,8 @@ def _parts(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> list[Tru
 def _part(truth: Truth, annotations: Path, clips: Path) -> Truth:
     """The clips of one list, negative pairs left out: they belong to the whole set."""
     listed, format = read_clips(clips), "vggss" if truth.format == "extended" else truth.format
-    return read_truth(annotations, format, wanted=listed, name=f"{truth.test_set.name}-{listed.name}")
+    part = read_truth(annotations, format, wanted=listed, name=f"{truth.test_set.name}-{listed.name}")
+    return named_by_content(part)
 
 
 def _protocols(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> tuple[Protocol, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from manifests.catalogue import read_clips
 from manifests.errors import InputError
+from manifests.published_sets import named_by_content
 from manifests.truth import read_truth
 from manifests.whole_files import write_text
 from training.evaluation.document import document
@@ -14,6 +15,12 @@ from training.evaluation.raw_maps import load_arrays
 from training.evaluation.tasks import check_protocol, score, task_of
 
 WRITTEN_BESIDE = ("boxes", "box_owner")  # `training evaluate` writes them for the page; the truth is read elsewhere
+
+
+def outputs(protocols: list[str], out: Path) -> dict[str, Path]:
+    """The file of each protocol: `out`, or where there are several `<out>.<protocol>.json`."""
+    named = list(dict.fromkeys(protocols))
+    return {name: out if len(named) == 1 else out.with_name(f"{out.stem}.{name}.json") for name in named}
 
 
 def score_file(
@@ -43,7 +50,7 @@ def score_file(
     if not out.parent.is_dir():
         raise InputError(f"--out {out} lies in a folder that does not exist. Make {out.parent} first.")
     wanted = read_clips(clips) if clips else None
-    annotated = read_truth(truth, format, negatives=negatives, wanted=wanted, name=test_set)
+    annotated = named_by_content(read_truth(truth, format, negatives=negatives, wanted=wanted, name=test_set))
     measured = check_protocol(protocol, annotated)
     task = task_of(measured)
     if not measured.from_files:

@@ -177,7 +177,7 @@ def main() -> None:
     found = measurement(comparison)
     again = merged_figures(json.loads(out.read_text()), found) if options.only else None  # another may have written it
     write(out, again or found | references(comparison))
-    print(write_report([Path(line["run"]) for line in comparison.lines], Path("shards"), Path("report")))
+    print(write_report([Path(line["run"]) for line in comparison.lines], Path("shards"), Path("report"))[0])
 
 
 if __name__ == "__main__":

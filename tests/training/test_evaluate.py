@@ -1,6 +1,7 @@
 """`training evaluate` on every kind of test set, over made-up clips: files, counts, the same path as foreign maps take,
 and the same numbers from one process and two."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.raw_maps import load_maps
 from training.evaluation.tasks import score
 from training.loop.start import start
+from training.report.results import read_run
 from training.runs import LoadedRun, load_run
 
 CONFIG = """
@@ -57,15 +59,22 @@ def vggss(clips, tmp_path: Path) -> Path:
     return path
 
 
+def content_name(path: Path, name: str = "vggss") -> str:
+    """What a made-up set is called: it is not the released one, so its hash is part of the name."""
+    return f"{name}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
+
+
 def written(run: LoadedRun, name: str) -> dict:
     return json.loads((run.folder / "evaluation" / f"{name}.json").read_text())
 
 
 def test_the_saved_maps_score_as_the_run_did(run, vggss) -> None:
     (result,) = evaluate(run, EvaluationRequest(truth=vggss, protocols=("kaist",)))
-    again = score(load_maps(run.folder / "evaluation/vggss.maps.npz"), read_truth(vggss, "vggss"), "kaist")
+    again = score(
+        load_maps(run.folder / f"evaluation/{content_name(vggss)}.maps.npz"), read_truth(vggss, "vggss"), "kaist"
+    )
     assert again.table.equals(result.table)
-    assert written(run, "vggss.kaist")["n_scored"] == 16
+    assert written(run, f"{content_name(vggss)}.kaist")["n_scored"] == 16
 
 
 def test_negative_pairs_take_image_and_audio_of_two_clips(run, vggss, clips, store, tmp_path: Path) -> None:
@@ -77,11 +86,12 @@ def test_negative_pairs_take_image_and_audio_of_two_clips(run, vggss, clips, sto
         truth=vggss, negatives=tmp_path / "silent.csv", protocols=("slavc_relative", "onscreen")
     )
     extended, onscreen = evaluate(run, request)
+    silent = f"extended_{content_name(vggss)}"
     assert extended.summary["negatives"]["missing"] == ["notthere000_000001+notthere000_000001"]
     assert set(extended.summary["extended"]["audio_visual"]["by_negative_type"]) <= {"easy", "hard"}
-    assert written(run, "extended_vggss.slavc_relative")["extended"]["audio_visual"]["n_negative"] == 2
+    assert written(run, f"{silent}.slavc_relative")["extended"]["audio_visual"]["n_negative"] == 2
     assert onscreen.summary["n_mismatched"] == 2
-    maps = load_maps(run.folder / "evaluation/extended_vggss.maps.npz")
+    maps = load_maps(run.folder / f"evaluation/{silent}.maps.npz")
     row = {name: position for position, name in enumerate(maps.names)}
     assert not np.allclose(maps.maps[row[f"{keys[0]}+{keys[1]}"]], maps.maps[row[keys[0]]])
     assert maps.maps.shape[0] == 18
@@ -98,10 +108,13 @@ def test_retrieval_and_onscreen_without_a_list_of_negatives(run, vggss) -> None:
             assert scores[direction]["R@5"] == (ranks <= 5).mean()
             assert scores[f"{direction}_class"]["R@1"] >= scores[direction]["R@1"]
         assert result.summary["floors"]["chance"]["R@1"] == 1 / 16
-    maps = load_maps(run.folder / "evaluation/vggss.maps.npz").maps
+    maps = load_maps(run.folder / f"evaluation/{content_name(vggss)}.maps.npz").maps
     own = np.array(by_max.table["image_to_audio"])
     assert own.shape == (16,)
-    assert written(run, "vggss.retrieval_max")["protocol"]["similarity"] != retrieval.summary["protocol"]["similarity"]
+    assert (
+        written(run, f"{content_name(vggss)}.retrieval_max")["protocol"]["similarity"]
+        != retrieval.summary["protocol"]["similarity"]
+    )
     assert onscreen.summary["n_mismatched"] == 16
     assert onscreen.summary["floors"]["one answer always"]["accuracy"] == 0.5
     matching = np.array(onscreen.table["activation"])[np.array(onscreen.table["matching"])]
@@ -115,7 +128,7 @@ def test_heard_and_unheard_parts_carry_their_lists_names(run, vggss, clips, tmp_
     paths = tuple(tmp_path / f"{name}.txt" for name in lists)
     heard, unheard = evaluate(run, EvaluationRequest(truth=vggss, clips=paths, protocols=("ezvsl",)))
     assert (heard.summary["n_scored"], unheard.summary["n_scored"]) == (6, 10)
-    assert written(run, "vggss-heard.ezvsl")["n_expected"] == 6
+    assert written(run, f"{content_name(vggss)}-heard.ezvsl")["n_expected"] == 6
     (whole,) = evaluate(run, EvaluationRequest(truth=vggss, protocols=("ezvsl",)))
     scored = [(part.summary["n_scored"], part.summary["scores"]["audio_visual"]) for part in (heard, unheard)]
     both = sum(count * scores["mean_iou"] for count, scores in scored)
@@ -129,7 +142,7 @@ def test_flickr_avsbench_music_and_is3(run, clips, tmp_path: Path) -> None:
         (tmp_path / "xml" / f"{key}.xml").write_text(f"<r><p>{box}</p><p>{box}</p></r>")
     results = evaluate(run, EvaluationRequest(truth=tmp_path / "xml", format="flickr"))
     assert [result.summary["protocol"]["name"] for result in results] == ["ezvsl", "adaptive"]
-    assert written(run, "flickr.ezvsl")["n_scored"] == 16
+    assert results[0].summary["n_scored"] == 16
 
     rows = ["name,video,audio"]
     for number, (key, label) in enumerate(clips[:10]):
@@ -142,7 +155,7 @@ def test_flickr_avsbench_music_and_is3(run, clips, tmp_path: Path) -> None:
     request = EvaluationRequest(truth=tmp_path / "s4_data", format="avsbench", pairs=tmp_path / "pairs.csv")
     (segmented,) = evaluate(run, request)
     assert segmented.summary["n_scored"] == 10
-    assert set(written(run, "avsbench_s4.avsbench")["scores"]["audio_visual"]) >= {"miou", "f_data_set", "f_per_video"}
+    assert set(segmented.summary["scores"]["audio_visual"]) >= {"miou", "f_data_set", "f_per_video"}
 
     names = [f"{key}_0_1000/frame_013/00411.jpg" for key, _ in clips]
     boxes = {"bbox": [{"normbox": [0.1, 0.1, 0.5, 0.5], "category_id": 1}]}
@@ -153,7 +166,8 @@ def test_flickr_avsbench_music_and_is3(run, clips, tmp_path: Path) -> None:
     (solo,) = evaluate(
         run, EvaluationRequest(truth=tmp_path / "solotest.json", format="music", pairs=tmp_path / "music.csv")
     )
-    assert (solo.summary["test_set"], solo.summary["protocol"]["name"]) == ("music_solo", "dsol")
+    assert solo.summary["test_set"].startswith("music_solo-")
+    assert solo.summary["protocol"]["name"] == "dsol"
 
     entries, lines = [], ["name,video,audio"]
     for number, (key, _) in enumerate(clips[:6]):
@@ -170,6 +184,24 @@ def test_flickr_avsbench_music_and_is3(run, clips, tmp_path: Path) -> None:
         found = result.summary["interactive"]["audio_visual"]
         assert (found["n_groups"], found["group_sizes"]) == (6, {"2": 6})
         assert found["iiou"] <= result.summary["scores"]["audio_visual"]["ciou50"]
+
+
+def test_results_of_different_truth_share_no_file(run, vggss, clips, tmp_path: Path) -> None:
+    (whole,) = evaluate(run, EvaluationRequest(truth=vggss, test_set="mine", protocols=("ezvsl",)))
+    entries = [{"file": key, "class": label, "bbox": [[0.2, 0.25, 0.6, 0.75]]} for key, label in clips[:2]]
+    (tmp_path / "two.json").write_text(json.dumps(entries))
+    (two,) = evaluate(run, EvaluationRequest(truth=tmp_path / "two.json", test_set="mine", protocols=("ezvsl",)))
+    assert (whole.summary["n_scored"], two.summary["n_scored"]) == (16, 2)
+    assert written(run, "mine.ezvsl")["n_scored"] == 16
+    short = hashlib.sha256((tmp_path / "two.json").read_bytes()).hexdigest()[:8]
+    assert written(run, f"mine@{short}.ezvsl")["n_scored"] == 2
+    assert len(load_maps(run.folder / f"evaluation/mine@{short}.maps.npz").names) == 2
+    read = read_run(run.folder)
+    mine = sorted(
+        (one for one in read.every_evaluation if one.test_set == "mine"), key=lambda one: one.facts["n_scored"]
+    )
+    assert [len(read.maps(one).names) for one in mine] == [2, 16]
+    assert mine[0].comparable != mine[1].comparable
 
 
 def test_wrong_requests_are_refused(run, vggss, tmp_path: Path) -> None:
@@ -197,6 +229,7 @@ def test_two_processes_score_every_sample_once(run, vggss, clips, tmp_path, batc
     (tmp_path / "silent.csv").write_text(f"video,audio,label\n{clips[0][0]},{clips[1][0]},non-sounding\n")
     request = EvaluationRequest(truth=vggss, negatives=tmp_path / "silent.csv", protocols=("ezvsl",))
     (alone,) = evaluate(run, request)
+    alone_file = run.folder / "evaluation" / f"{alone.summary['test_set']}.ezvsl.parquet"
     shutil.rmtree(run.folder / "evaluation")  # an earlier result of the same inputs would be read, not made again
     config = run.folder / "config.yaml"
     text = config.read_text()
@@ -207,7 +240,7 @@ def test_two_processes_score_every_sample_once(run, vggss, clips, tmp_path, batc
     done = subprocess.run(line, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
     config.write_text(text)
     assert done.returncode == 0, done.stderr
-    shared = pq.read_table(run.folder / "evaluation/extended_vggss.ezvsl.parquet")
+    shared = pq.read_table(alone_file)
     wanted = alone.table
     for column in ("key", "map", "area", "boxes", "label", "flags"):
         assert shared[column].equals(wanted[column]), column

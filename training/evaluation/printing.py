@@ -54,6 +54,12 @@ def names_of_missing(missing: list[str]) -> str:
     return f"{', '.join(missing[:NAMED_MISSING])}{more}"
 
 
+def missing_in_words(facts: Mapping[str, Any]) -> str:
+    """The end of a sentence that names the missing clips; nothing where none is missing."""
+    missing = facts.get("missing") or []
+    return f"; missing: {names_of_missing(missing)}" if missing else ""
+
+
 def _missing(facts: Mapping[str, Any]) -> list[str]:
     """Clips, and negative pairs, that were expected and have no map: named."""
     of = {"clips": facts.get("missing", []), "negative pairs": facts.get("negatives", {}).get("missing", [])}

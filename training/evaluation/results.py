@@ -4,6 +4,8 @@ The document is what reports and comparisons read. It holds the protocol with al
 was expected, scored and missing, the scores with their 95 % intervals, and floors and ceiling beside them.
 """
 
+import glob
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,11 +53,39 @@ class Result:
         """Write `<set>.<protocol>.parquet`, then `.json`; returns the path of the latter."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        stem = f"{self.summary['test_set']}.{self.summary['protocol']['name']}"
+        name = file_name(folder, self.summary["test_set"], _content_of(self.summary))
+        stem = f"{name}.{self.summary['protocol']['name']}"
         with whole_file(folder / f"{stem}.parquet") as handle:
             pq.write_table(self.table, handle)
         write_text(folder / f"{stem}.json", json.dumps(self.summary, indent=1, allow_nan=False))
         return folder / f"{stem}.json"
+
+
+def content_id(truth: str, negatives: str | None = None) -> str:
+    """One hash for a test set, of the hashes of its truth and of its negative pairs where it has any."""
+    return truth if negatives is None else hashlib.sha256(f"{truth}+{negatives}".encode()).hexdigest()
+
+
+def file_name(folder: Path, test_set: str, content: str) -> str:
+    """What files of a test set are called in a folder of results: its name, unless that stands for other content there.
+
+    Then the first characters of `content` (a `content_id`) follow, so that no result replaces one of other clips.
+    """
+    earlier = (_content_in(path) for path in folder.glob(f"{glob.escape(test_set)}.*.json"))
+    return f"{test_set}@{content[:8]}" if any(one not in (content, "") for one in earlier) else test_set
+
+
+def _content_in(path: Path) -> str:
+    """The content a result was scored on; "" where a damaged file does not say."""
+    try:
+        return _content_of(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _content_of(facts: dict[str, Any]) -> str:
+    lists = facts["lists"]
+    return content_id(lists["truth"]["sha256"], lists["negatives"]["sha256"] if "negatives" in facts else None)
 
 
 @dataclass(frozen=True)

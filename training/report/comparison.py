@@ -11,6 +11,7 @@ from statistics import fmean
 
 from manifests.errors import InputError
 from training.evaluation.consistency import impossible
+from training.evaluation.printing import missing_in_words
 from training.evaluation.scores import in_order, score_of, task_values, values_of
 from training.report.results import Evaluation, Run
 
@@ -51,6 +52,23 @@ def comparisons(runs: Sequence[Run], titles: Sequence[str], every: bool = True) 
             if every or evaluation.is_special:
                 together.setdefault(evaluation.comparable, []).append((position, evaluation))
     return [one_table([(runs[at], titles[at], found) for at, found in group]) for group in together.values()]
+
+
+def chosen(
+    tables: Sequence[Comparison], runs: Sequence[Run], test_set: str | None, protocol: str | None
+) -> list[Comparison]:
+    """The tables of a test set and a protocol; None stands for any.
+
+    InputError naming a run without any result, or when no table is left.
+    """
+    bare = [str(run.path) for run in runs if not run.every_evaluation]
+    if bare:
+        raise InputError(f"There is nothing to compare of {', '.join(bare)}: run `training evaluate` on it first.")
+    kept = [one for one in tables if test_set in (None, one.test_set) and protocol in (None, one.protocol)]
+    if not kept:
+        there = ", ".join(dict.fromkeys(f"{one.test_set} under {one.protocol}" for one in tables))
+        raise InputError(f"No run was evaluated on what is asked for. There is {there}.")
+    return kept
 
 
 def one_table(found: Sequence[Found]) -> Comparison:
@@ -136,7 +154,9 @@ def _lines(run: Run, title: str, evaluation: Evaluation) -> list[Line]:
 def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
     facts = evaluation.facts
     if facts["n_scored"] < facts["n_expected"]:
-        yield f"{title} scored {facts['n_scored']} of {facts['n_expected']}."
+        yield f"{title} scored {facts['n_scored']} of {facts['n_expected']}{missing_in_words(facts)}."
+    if not evaluation.is_what_it_says:
+        yield f"{title}: these clips are not the released {evaluation.test_set}, so no published number stands beside."
     trained = (facts.get("lists", {}).get("training") or {}).get("test_clips_trained_on")
     if trained:
         yield f"{title} was trained on {trained} of these test clips."

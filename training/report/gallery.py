@@ -12,7 +12,7 @@ import numpy as np
 
 from training.report.images import border, frame_uri, heat_uri, spectrogram_uri
 from training.report.masks import drawn_heat, scored_mask
-from training.report.results import AUDIO_VISUAL, Box, Evaluation, Maps, Run
+from training.report.results import AUDIO_VISUAL, Box, Evaluation, Maps, Run, TestClips
 from training.report.selection import Choice, choose
 from training.report.sources import AudioSpan, Clips
 
@@ -89,25 +89,25 @@ class _Shown:
 
 def galleries(runs: Sequence[Run], titles: Sequence[str], clips: Clips) -> list[Gallery]:
     """One gallery per test set for which at least one run saved its maps; they share the page's budget of clips."""
-    sets = dict.fromkeys(evaluation.test_set for run in runs for evaluation in run.evaluations)
-    shown = {name: _taking_part(runs, titles, name) for name in sets}
-    shown = {name: found for name, found in shown.items() if found}
-    return [_gallery(name, found, runs, titles, clips, CLIPS_ON_PAGE // len(shown)) for name, found in shown.items()]
+    sets = dict.fromkeys(evaluation.clips for run in runs for evaluation in run.evaluations)
+    shown = {one: _taking_part(runs, titles, one) for one in sets}
+    shown = {one: found for one, found in shown.items() if found}
+    return [_gallery(one, found, runs, titles, clips, CLIPS_ON_PAGE // len(shown)) for one, found in shown.items()]
 
 
-def _taking_part(runs: Sequence[Run], titles: Sequence[str], test_set: str) -> list[_Shown]:
+def _taking_part(runs: Sequence[Run], titles: Sequence[str], scored_on: TestClips) -> list[_Shown]:
     found = []
     for position, (run, title) in enumerate(zip(runs, titles, strict=True)):
-        scored = [one for one in run.evaluations if one.test_set == test_set]
+        scored = [one for one in run.evaluations if one.clips == scored_on]
         evaluations = tuple(sorted(scored, key=lambda one: one.protocol != LEADING))
-        maps = run.maps(test_set) if evaluations else None
+        maps = run.maps(evaluations[0]) if evaluations else None
         if maps is not None:
             found.append(_Shown(position, title, maps, evaluations))
     return found
 
 
 def _gallery(
-    test_set: str, shown: list[_Shown], runs: Sequence[Run], titles: Sequence[str], clips: Clips, budget: int
+    scored_on: TestClips, shown: list[_Shown], runs: Sequence[Run], titles: Sequence[str], clips: Clips, budget: int
 ) -> Gallery:
     first = shown[0].evaluations[0]
     ious = [_eligible(one, first.protocol, clips) for one in shown]
@@ -116,14 +116,14 @@ def _gallery(
     absent = sorted(key for key in scored if key not in clips)
     with_maps = {one.position for one in shown}
     notes = [
-        f"{title} saved no maps for {test_set} and is not drawn here."
+        f"{title} saved no maps for {scored_on[0]} and is not drawn here."
         for position, title in enumerate(titles)
-        if position not in with_maps and any(one.test_set == test_set for one in runs[position].evaluations)
+        if position not in with_maps and any(one.clips == scored_on for one in runs[position].evaluations)
     ]
     if absent:
         notes.append(f"{len(absent)} scored clips have no record in the shards given and cannot be drawn.")
     oracles = [one.protocol for one in shown[0].evaluations if one.facts["protocol"].get("rule") == "adaptive"]
-    return Gallery(test_set, first.protocol, next(iter(oracles), None), tuple(sections), tuple(notes))
+    return Gallery(scored_on[0], first.protocol, next(iter(oracles), None), tuple(sections), tuple(notes))
 
 
 def _eligible(run: _Shown, protocol: str, clips: Clips) -> dict[str, float]:

@@ -29,8 +29,8 @@ class Facts:
     values: Mapping[str, str]
 
 
-def write_report(runs: list[Path], shards: Path | None, out: Path) -> Path:
-    """Write `out/index.html` about the given run folders and return its path.
+def write_report(runs: list[Path], shards: Path | None, out: Path) -> tuple[Path, str]:
+    """Write `out/index.html` about the given run folders; returns its path, and why it has no gallery ("" if it has).
 
     Args:
         runs: run folders, `runs/<config>/<hash>-s<seed>`; their order is the page's order.
@@ -57,7 +57,19 @@ def write_report(runs: list[Path], shards: Path | None, out: Path) -> Path:
         no_shards=clips is None,
         unscored=[title for run, title in zip(read, titles, strict=True) if not run.every_evaluation],
     )
-    return _write(page, out)
+    return _write(page, out), "" if clips is not None else _no_gallery(read[0])
+
+
+def size_in_words(count: int) -> str:
+    """Bytes as "1.2 MB", or as whole kB where that is less than a megabyte."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
+def _no_gallery(run: Run) -> str:
+    """The sentence for a page without images."""
+    named = run.config.get("data", {}).get("shards")
+    where = f"{named}, which the run names, is no shard folder here" if named else "the run names no shard folder"
+    return f"none: {where}; give --shards with the evaluated clips"
 
 
 def _shards_of(run: Run) -> Path | None:

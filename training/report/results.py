@@ -16,12 +16,14 @@ import yaml
 
 from manifests.errors import InputError
 from manifests.parquet import read_table
+from manifests.published_sets import fits_name
 from training.evaluation.found import found_modules
 
 AUDIO_VISUAL, OBJECT_PRIOR, COMBINED = "audio_visual", "object_prior", "combined"
 MAPS = (AUDIO_VISUAL, OBJECT_PRIOR, COMBINED)
 SCORES = ("ciou50", "auc", "mean_iou")
 Box = tuple[float, float, float, float]
+TestClips = tuple[str, str]  # a test set's name and the hash of its truth
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,27 @@ class Evaluation:
     def comparable(self) -> tuple[str, str, str]:
         """Equal only for numbers that one table may hold: same set, same protocol in every field, same truth list."""
         protocol = json.dumps(self.facts["protocol"], sort_keys=True)
-        truth = self.facts.get("lists", {}).get("truth", {})
-        return self.test_set, protocol, str(truth.get("sha256", ""))
+        return self.test_set, protocol, self.truth_sha256
+
+    @property
+    def clips(self) -> TestClips:
+        """Equal for results on the same clips with the same truth."""
+        return self.test_set, self.truth_sha256
+
+    @property
+    def truth_sha256(self) -> str:
+        return str(self.facts.get("lists", {}).get("truth", {}).get("sha256", ""))
+
+    @property
+    def file_set(self) -> str:
+        """What the files of this set are called: the set's name, with a hash where two sets share the name."""
+        return self.path.name.removesuffix(f".{self.protocol}.json")
+
+    @property
+    def is_what_it_says(self) -> bool:
+        """Whether it was scored on the released set of its name, or on one of a name that is not known."""
+        negatives = self.facts.get("negatives", {}).get("n_expected")
+        return fits_name(self.test_set, self.truth_sha256, self.facts["n_expected"], negatives)
 
     @property
     def is_localization(self) -> bool:
@@ -149,9 +170,9 @@ class Run:
     def image_size(self) -> int:
         return int(self.config.get("data", {}).get("image_size", 224))
 
-    def maps(self, test_set: str) -> Maps | None:
-        """The saved maps of a test set, None when the run kept none."""
-        path = self.path / "evaluation" / f"{test_set}.maps.npz"
+    def maps(self, evaluation: Evaluation) -> Maps | None:
+        """The saved maps that were scored, None when the run kept none."""
+        path = self.path / "evaluation" / f"{evaluation.file_set}.maps.npz"
         return _read_maps(path) if path.is_file() else None
 
     def published(self, evaluation: Evaluation, map_name: str) -> dict[str, float]:
@@ -160,7 +181,12 @@ class Run:
         return {score: every[score] for score in SCORES if score in every}
 
     def all_published(self, evaluation: Evaluation, map_name: str) -> dict[str, float]:
-        """Whatever the paper prints for this map, as fractions: the config's `paper:`, test set -> protocol -> map."""
+        """Whatever the paper prints for this map, as fractions: the config's `paper:`, test set -> protocol -> map.
+
+        Nothing where the set bears a released set's name without being it: its numbers cannot stand beside the paper's.
+        """
+        if not evaluation.is_what_it_says:
+            return {}
         paper = (self.config.get("paper") or {}).get(evaluation.test_set, {}).get(evaluation.protocol, {})
         return {score: float(value) for score, value in paper.get(map_name, {}).items()}
 

@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from training.evaluation.consistency import impossible
-from training.evaluation.printing import names_of_missing
+from training.evaluation.printing import missing_in_words
 from training.report.results import MAPS, OBJECT_PRIOR, SCORES, Evaluation, Run
 
 MAP_TITLES = {"audio_visual": "audio-visual", "object_prior": "object prior", "combined": "combined"}
@@ -217,12 +217,14 @@ def _warnings(
         if not runs[position].finished:
             yield f"{title} has not finished training (no DONE file): its numbers are of an unfinished model."
         if facts["n_scored"] < facts["n_expected"]:
-            yield f"{title} scored {facts['n_scored']} of {facts['n_expected']} clips{_missing(facts)}."
+            yield f"{title} scored {facts['n_scored']} of {facts['n_expected']} clips{missing_in_words(facts)}."
         elif facts["n_scored"] != fullest.facts["n_scored"]:
             yield f"{title} was scored on {facts['n_scored']} clips, the floors here on {fullest.facts['n_scored']}."
         if facts.get("tie_share", 0.0) > TIES_WORTH_A_WARNING:
             share = 100 * facts["tie_share"]
             yield f"{title}: in {share:.1f} % of its maps, pixels tie at the threshold and the mask misses its area."
+        if not evaluation.is_what_it_says:
+            yield f"{title}: these clips are not the released {evaluation.test_set}: no published number stands beside."
         yield from _impossible(runs[position], title, evaluation)
 
 
@@ -232,8 +234,3 @@ def _impossible(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
         paper = run.published(evaluation, name)
         for fault in impossible(paper.get("ciou50"), paper.get("auc")):
             yield f"{title}, published: {fault}"
-
-
-def _missing(facts: Mapping[str, Any]) -> str:
-    missing = facts.get("missing") or []
-    return f"; missing: {names_of_missing(missing)}" if missing else ""

@@ -103,7 +103,7 @@ def test_a_metric_and_a_protocol_are_a_module_each(added, tmp_path: Path) -> Non
     text = as_text(compared)
     assert "peak offset [cells] (lower is better)" in text
     assert f"{offset:.2f} [1.00, {offset - 1:+.2f}]" in text
-    page = write_report([folder], None, tmp_path / "report").read_text()
+    page = write_report([folder], None, tmp_path / "report")[0].read_text()
     assert "above the map&#39;s 0.75 quantile" in page
     assert "<dt>peak offset</dt><dd>distance of the peak from the middle.</dd>" in page
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from manifests.errors import InputError
-from training.report.comparison import as_text, comparisons, one_table
+from training.report.comparison import as_text, chosen, comparisons, one_table
 from training.report.results import read_run
 
 PAPER = {
@@ -23,8 +23,10 @@ PAPER = {
 
 def result(name: str, protocol: str, scores: dict, **more: object) -> dict:
     floors = {"centred_disc": next(iter(scores.values()))}
-    return {"test_set": name, "protocol": {"name": protocol}, "lists": {"truth": {"sha256": "0"}}, "n_expected": 10,
-            "n_scored": 9, "scores": scores, "floors": floors, "ceiling": floors["centred_disc"], **more}  # fmt: skip
+    return {
+        "test_set": name, "protocol": {"name": protocol}, "lists": {"truth": {"sha256": "0"}}, "n_expected": 5158,
+        "n_scored": 5157, "scores": scores, "floors": floors, "ceiling": floors["centred_disc"], **more,
+    }  # fmt: skip
 
 
 def write(folder: Path, *results: dict) -> Path:
@@ -61,7 +63,7 @@ def test_one_table_per_set_and_protocol_with_the_gap_to_the_paper(runs) -> None:
     assert [line.run for line in plain.lines] == ["floor", "one", "two", "ceiling"]
     assert "31.00 [34.00, -3.00]" in as_text(plain)
     assert "two was trained on 4 of these test clips." in plain.notes
-    assert "one scored 9 of 10." in plain.notes
+    assert "one scored 5157 of 5158." in plain.notes
     assert "8.00 [5.00, +3.00]" in as_text(tables["vggss", "retrieval"])
     extended = tables["extended_vggss", "slavc_relative"]
     assert {"ap", "ap_textbook", "max_f1", "max_f1_textbook", "locacc"} <= set(extended.scores)
@@ -80,6 +82,24 @@ def test_seeds_of_one_configuration_share_a_line(tmp_path: Path) -> None:
     (table,) = comparisons([read_run(folder) for folder in seeds], ["same, seed 0", "same, seed 1"])
     assert [line.run for line in table.lines] == ["floor", "same, 2 seeds", "ceiling"]
     assert "32.00 (30.00 .. 34.00) [34.00, -2.00]" in as_text(table)
+
+
+def test_nothing_to_compare_is_said(runs, tmp_path: Path) -> None:
+    tables = comparisons(runs, ["one", "two"])
+    assert len(chosen(tables, runs, "vggss", "ezvsl")) == 1
+    with pytest.raises(InputError, match=r"There is .*vggss under ezvsl, "):
+        chosen(tables, runs, "vggsss", None)
+    bare = read_run(write(tmp_path / "bare" / "cccccccc-s0"))
+    with pytest.raises(InputError, match=r"nothing to compare of .*cccccccc-s0: run `training evaluate`"):
+        chosen(tables, [*runs, bare], None, None)
+
+
+def test_published_numbers_stand_beside_the_published_set_alone(tmp_path: Path) -> None:
+    made_up = result("vggss", "ezvsl", {"audio_visual": {"ciou50": 0.3}}) | {"n_expected": 437, "n_scored": 437}
+    run = read_run(write(tmp_path / "one" / "aaaaaaaa-s0", made_up))
+    (table,) = comparisons([run], ["one"])
+    assert not any(line.published for line in table.lines)
+    assert "one: these clips are not the released vggss, so no published number stands beside." in table.notes
 
 
 def test_other_measurements_refuse_the_column(runs) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from manifests.errors import InputError
-from training.report.page import write_report
+from training.report.page import size_in_words, write_report
 from training.report.results import read_run
 from training.report.tables import score_tables
 
@@ -38,7 +38,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory, runs: list[Path], shards: Path) -> Page:
-    return Page(write_report(runs, shards, tmp_path_factory.mktemp("out") / "report"))
+    return Page(write_report(runs, shards, tmp_path_factory.mktemp("out") / "report")[0])
 
 
 def test_page_needs_nothing_outside_itself(page: Page) -> None:
@@ -89,7 +89,7 @@ def test_another_protocol_or_truth_is_another_table(tmp_path: Path, invent: Call
     path.write_text(json.dumps(facts))
     tables = score_tables([read_run(one), read_run(other)], ["one", "other"])
     assert [len([group for group in table.groups if group.kind == "run"]) for table in tables] == [1, 1, 2]
-    page = Page(write_report([one, other], None, tmp_path / "report"))
+    page = Page(write_report([one, other], None, tmp_path / "report")[0])
     assert "More than one table for synth-vggss under ezvsl" in page.text
 
 
@@ -101,7 +101,11 @@ def test_gallery_plays_what_exists_and_says_what_does_not(page: Page) -> None:
 
 
 def test_without_shards_there_is_no_gallery_but_a_page(runs: list[Path], tmp_path: Path) -> None:
-    page = Page(write_report(runs, None, tmp_path))
+    path, without = write_report(runs, None, tmp_path)
+    page = Page(path)
+    assert "give --shards" in without
+    assert size_in_words(412_000) == "412 kB"
+    assert size_in_words(1_260_000) == "1.3 MB"
     assert "No gallery" in page.text
     assert page.all("table")
     assert not page.all("article")
@@ -111,7 +115,7 @@ def test_run_without_evaluation_is_said(tmp_path: Path) -> None:
     folder = tmp_path / "bare" / "00000000-s0"
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text("name: bare\nmethod: {name: ezvsl}\nseed: 0\n")
-    page = Page(write_report([folder], None, tmp_path / "report"))
+    page = Page(write_report([folder], None, tmp_path / "report")[0])
     assert "Not evaluated: bare" in page.text
 
 
