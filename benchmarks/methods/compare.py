@@ -60,6 +60,7 @@ class Comparison:
         for entry in self.ablations:
             self.chosen[entry.name] = self.chosen[entry.temperature_of]
         self.lines += self._train((entry, seed) for entry in self.ablations for seed in entry.seeds or self.plan.seeds)
+        self.pool.shutdown()
 
     def _entries(self, entries: Iterable[Entry]) -> None:
         """With the first seed at every temperature, then with the other seeds at the one that was better."""

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from manifests.errors import InputError
+from pipeline.media.front_ends import find_front_end
 from training.import_checkpoint import RELEASES, import_checkpoint
 from training.runs import load_run
 
@@ -136,6 +137,8 @@ def test_the_imported_run_gives_the_authors_map(kind: str, tmp_path: Path) -> No
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
     assert found.std() > 1e-3
     assert run.front_end == RELEASES[kind].front_end
+    heard = run.config.data.audio_mean, run.config.data.audio_deviation
+    assert heard == find_front_end(run.front_end).scaling
     assert folder.parent.name == f"{kind}-best"
     own = {"ezvsl": "ezvsl", "slavc": "slavc_relative", "lvs": "lvs", "fnac": "ezvsl", "sslalignment": "kaist_lvs",
            "ssltie": "lvs"}  # fmt: skip

@@ -25,7 +25,8 @@ Deviations and choices where paper and released code differ:
 - weights: the code asks for ImageNet weights, disables the lines that would load them and re-initialises everything;
   Senocak et al. say not pretrained, EZ-VSL says pretrained. Packaged configs train from scratch.
 - optimiser, batch size and epochs are not released; the packaged configs take those SSL-TIE carries (same lineage).
-- sound: 10 s in the last released code, 20 s in its first version, 3 s in the paper; here what the shards hold (3 s).
+- sound: 10 s in the last released code, 20 s in its first version, 3 s in the paper; here what the shards hold. Shards
+  ingested with `--front-end log-power-16000-512-238-10s-v1` hold the released 10 s, as its weights need.
 - negatives are the sounds of one replica; nothing is contrasted over images.
 - confidence: the method has none; the maximum cosine is used (the protocol may choose another).
 """
