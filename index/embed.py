@@ -45,7 +45,7 @@ def rows_of_split(table: pa.Table, split: str) -> np.ndarray:
     if not len(rows):
         there = ", ".join(sorted(set(splits)))
         raise InputError(
-            f"no clip belongs to the split {split!r} (splits in these shards: {there}; clips without one are {TRAIN})."
+            f"no clip belongs to the split {split!r} (splits in these shards: {there}); clips without one are {TRAIN}."
         )
     return rows
 

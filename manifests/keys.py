@@ -79,9 +79,10 @@ def stem_of(file_name: str) -> str:
     return base_name(file_name) if suffix.lower() in IMAGE_SUFFIXES | AUDIO_SUFFIXES else file_name
 
 
-def base_name(file_name: str) -> str:
-    """A name without all its suffixes of images, sounds and the usual videos: what a frame and its sound share."""
-    return _DERIVED.sub("", file_name) or file_name
+def base_name(path: str) -> str:
+    """The name without folders and all suffixes of images, sounds and usual videos: what a frame and its sound share."""
+    name = PurePosixPath(path).name
+    return _DERIVED.sub("", name) or name
 
 
 def segment_key(source_id: str, start_seconds: float) -> str:

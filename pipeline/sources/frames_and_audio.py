@@ -40,7 +40,7 @@ class Pair:
     @property
     def stem(self) -> str:
         """The name of the sound without its suffixes: what label lists know the clip by."""
-        return _base(self.audio)
+        return base_name(self.audio)
 
     @property
     def moment(self) -> float | None:
@@ -60,13 +60,9 @@ class MatchedFiles:
     unused: Counter[str] = field(default_factory=Counter)
 
 
-def _base(path: str) -> str:
-    return base_name(PurePosixPath(path).name)
-
-
 def join_key(path: str) -> str:
     """What an image and its sound have in common, whatever their spelling of a VGGSound name."""
-    return parse_clip_name(_base(path)).key
+    return parse_clip_name(base_name(path)).key
 
 
 class _Videos:
@@ -86,7 +82,7 @@ class _Videos:
         places = self._places.get(join_key(path))
         if not places:
             return False
-        known = parse_clip_name(_base(path)).start_seconds is not None
+        known = parse_clip_name(base_name(path)).start_seconds is not None
         return known or _place(str(PurePosixPath(path).parent)) in places
 
 

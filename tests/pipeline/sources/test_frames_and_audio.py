@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from manifests.keys import base_name
 from pipeline.ingest import IngestRequest, run_ingest
 from pipeline.inspection import inspect_path
 from pipeline.media.decode import DecodeOptions
@@ -22,7 +23,6 @@ from pipeline.sources.frames_and_audio import (
     EVERY_SECOND,
     ONE_OF_MANY,
     SAME_NAME,
-    base_name,
     nearest,
     pair_up,
     representative,
