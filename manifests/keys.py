@@ -80,7 +80,7 @@ def stem_of(file_name: str) -> str:
 
 
 def base_name(path: str) -> str:
-    """The name without folders and all suffixes of images, sounds and usual videos: what a frame and its sound share."""
+    """The name without folders and all suffixes of images, sounds and usual videos: what frame and sound share."""
     name = PurePosixPath(path).name
     return _DERIVED.sub("", name) or name
 

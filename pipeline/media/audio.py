@@ -4,21 +4,19 @@ Used by `media_file`. Frames are laid down at their presentation time, so a late
 the offset between sound and image is kept; channels are mixed, and the span is resampled once, as a whole.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import av
 import numpy as np
 from av.filter import Graph
 
+from pipeline.media.layouts import channel_names, channels_first, mixed
 from pipeline.shards.record import Rejected
 
 MARGIN = 0.08  # seconds decoded on either side for the resampling filter; whole samples at all common rates
 MAX_RATE = 768_000  # Hz; the highest that is recorded with. A header may claim billions, and memory follows it
 JITTER = 0.05  # seconds between a frame's stated time and the end of the one before that still count as continuous
-_INTEGER_SCALE = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31, "i8": 2.0**63}
-_CHANNEL_WEIGHT = {"FC": 1.0, "FL": 0.5**0.5, "FR": 0.5**0.5, "LFE": 0.0, "LFE2": 0.0}
-_OTHER_CHANNEL_WEIGHT = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,30 @@ class AudioSpan:
     data_end: float | None
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """Samples that lie next to each other: float32 (channels, n), from `position` on, counted from the margin before
+    the span. `kind`: rate, channel names."""
+
+    position: int
+    kind: tuple[int, tuple[str, ...]]
+    samples: np.ndarray
+
+    @property
+    def rate(self) -> int:
+        return self.kind[0]
+
+    @property
+    def end(self) -> int:
+        return self.position + self.samples.shape[1]
+
+
 class AudioCollector:
-    """Collects the frames of [start, start + seconds), in seconds of the presented timeline."""
+    """Collects the frames of [start, start + seconds), in seconds of the presented timeline.
+
+    Rate and layout may change on the way (broadcasts, recordings put end to end): each part is resampled from its own
+    rate, and their sum is the span, as a filter of a whole would have it.
+    """
 
     def __init__(self, start: float, seconds: float) -> None:
         self.start, self.seconds = start, seconds
@@ -49,8 +69,8 @@ class AudioCollector:
         self._rate = 0
         self._next = 0
         self._batch, self._batched = av.AudioFifo(), 0  # and the samples in it
-        self._batch_start, self._batch_kind = 0, ("", "")
-        self._pieces: list[tuple[int, np.ndarray]] = []
+        self._batch_start, self._batch_kind = 0, (0, "", "")
+        self._pieces: list[_Piece] = []
 
     @property
     def is_full(self) -> bool:
@@ -61,8 +81,8 @@ class AudioCollector:
         rate, samples = frame.sample_rate, frame.samples  # a clip has hundreds of frames, and PyAV's properties cost
         if rate != self._rate:
             self._begin(rate)
-        position = self._next if seconds is None else round((seconds - self.start + MARGIN) * self._rate)
-        if self._has_audio and abs(position - self._next) <= JITTER * self._rate:
+        position = self._next if seconds is None else round((seconds - self.start + MARGIN) * rate)
+        if self._has_audio and abs(position - self._next) <= JITTER * rate:
             position = self._next
         if self.begun is None:
             self.begun = seconds if seconds is not None else 0.0
@@ -70,12 +90,16 @@ class AudioCollector:
             self._append(frame, position)
             self._batched += samples
         self._next = position + samples
-        self.reached = self._next / self._rate + self.start - MARGIN
+        self.reached = self._next / rate + self.start - MARGIN
+
+    def skip(self, begin: float, end: float) -> None:
+        """Sound of [begin, end) seconds lies too far before the span to be worth decoding."""
+        self.begun = begin if self.begun is None else self.begun
+        self.reached = end
 
     def _begin(self, rate: int) -> None:
-        if self._rate:
-            raise Rejected("corrupt", f"the sound changes from {self._rate} to {rate} Hz")
         check_rate(rate)
+        self._next = round(self._next * rate / self._rate) if self._rate else 0
         self._rate = rate
 
     @property
@@ -84,7 +108,8 @@ class AudioCollector:
         return bool(self._batched or self._pieces)
 
     def _append(self, frame: av.AudioFrame, position: int) -> None:
-        kind = frame.layout.name, frame.format.name  # the queue itself would read channels that are not there
+        # the queue itself would read channels that are not there
+        kind = frame.sample_rate, frame.layout.name, frame.format.name
         if position != self._next or kind != self._batch_kind:
             self._finish_batch()
         if not self._batched:
@@ -94,7 +119,9 @@ class AudioCollector:
 
     def _finish_batch(self) -> None:
         if self._batched:
-            self._pieces.append((self._batch_start, _mixed(self._batch.read())))
+            frame = self._batch.read()
+            kind = frame.sample_rate, channel_names(frame.layout)
+            self._pieces.append(_Piece(self._batch_start, kind, channels_first(frame)))
             self._batch, self._batched = av.AudioFifo(), 0
 
     def resampled(self, rate: int, count: int) -> AudioSpan:
@@ -103,67 +130,44 @@ class AudioCollector:
         data_end = self.reached if self.ended else None
         if not self._pieces:
             return AudioSpan(np.zeros(count, np.float32), 0, 0, 0.0, self.errors, data_end)
-        buffer = np.zeros(round((self.seconds + 2 * MARGIN) * self._rate), np.float32)
-        for position, piece in self._pieces:
-            inside = slice(max(0, position), max(0, position + len(piece)))
-            buffer[inside] = piece[max(0, -position) :][: max(0, len(buffer) - inside.start)]
+        kinds = list(dict.fromkeys(piece.kind for piece in self._pieces))
+        first, last, hole = self._extent(rate, count)
+        samples = np.zeros(count, np.float32)
+        for kind in kinds:
+            covered = resample(self._laid_out(kind), kind[0], rate)[round(MARGIN * rate) :][first:last]
+            samples[first : first + len(covered)] += covered
+        return AudioSpan(samples, first, last, hole, self.errors, data_end)
+
+    def _laid_out(self, kind: tuple[int, tuple[str, ...]]) -> np.ndarray:
+        """Mono float32 of all pieces of a kind at their rate, the margins included; zero where others are."""
+        rate, channels = kind
+        buffer = np.zeros((len(channels), round((self.seconds + 2 * MARGIN) * rate)), np.float32)
+        for piece in (piece for piece in self._pieces if piece.kind == kind):
+            inside = slice(max(0, piece.position), max(0, piece.end))
+            part = piece.samples[:, max(0, -piece.position) :][:, : max(0, buffer.shape[1] - inside.start)]
+            buffer[:, inside.start : inside.start + part.shape[1]] = part
         if not np.isfinite(buffer).all():
             raise Rejected("corrupt", "the sound decodes to values that are no numbers")
-        first, last, hole = self._extent(rate, count)
-        covered = resample(buffer, self._rate, rate)[round(MARGIN * rate) :][first:last]
-        samples = np.zeros(count, np.float32)
-        samples[first : first + len(covered)] = covered
-        return AudioSpan(samples, first, last, hole, self.errors, data_end)
+        return mixed(buffer, channels)
 
     def _extent(self, rate: int, count: int) -> tuple[int, int, float]:
         """First and last output sample that come from the file, and the seconds missing between them."""
-        length, margin = round(self.seconds * self._rate), round(MARGIN * self._rate)
         edges = [
-            (min(length, max(0, place - margin)), min(length, max(0, place - margin + len(piece))))
-            for place, piece in self._pieces
+            [min(self.seconds, max(0.0, edge / piece.rate - MARGIN)) for edge in (piece.position, piece.end)]
+            for piece in self._pieces
         ]
         inside = [(begin, end) for begin, end in edges if begin < end]
         if not inside:
             return 0, 0, 0.0
         begin, end = min(begin for begin, _ in inside), max(end for _, end in inside)
-        first, last = round(begin / self._rate * rate), min(count, round(end / self._rate * rate))
-        return first, last, (end - begin - sum(stop - start for start, stop in inside)) / self._rate
+        first, last = round(begin * rate), min(count, round(end * rate))
+        return first, last, max(0.0, end - begin - sum(stop - start for start, stop in inside))
 
 
 def check_rate(rate: int) -> None:
     """Bound what a small file can make us allocate. Raises Rejected."""
     if rate > MAX_RATE:
         raise Rejected("corrupt", f"its sound claims {rate} samples a second; none has more than {MAX_RATE}")
-
-
-def mixing_weights(channels: Sequence[str]) -> np.ndarray:
-    """float32 (channels,), sum 1: the mean of mono, stereo and unknown layouts, the usual down-mix of surround sound.
-
-    Surround (ITU-R BS.775): centre 1, front left and right 0.707, all others 0.5, low-frequency effects left out.
-    """
-    weights = np.array([_CHANNEL_WEIGHT.get(name, _OTHER_CHANNEL_WEIGHT) for name in channels], np.float32)
-    return weights / weights.sum() if weights.any() else np.full(len(channels), 1 / len(channels), np.float32)
-
-
-def _mixed(frame: av.AudioFrame) -> np.ndarray:
-    """float32 (samples,), full scale 1, of a frame of any layout and sample type."""
-    weights = mixing_weights([channel.name for channel in frame.layout.channels])
-    return _to_float(weights, _channels_first(frame))
-
-
-def _channels_first(frame: av.AudioFrame) -> np.ndarray:
-    """(channels, samples) in the frame's own sample type; interleaved frames come as one row."""
-    samples = frame.to_ndarray()
-    channels = frame.layout.nb_channels
-    return samples if samples.shape[0] == channels else samples.reshape(-1, channels).T
-
-
-def _to_float(weights: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Mix (channels, samples) of any sample type to float32 (samples,), full scale 1."""
-    kind = samples.dtype.str[1:]
-    if scale := _INTEGER_SCALE.get(kind):
-        samples = (samples.astype(np.float32) - (scale if kind == "u1" else 0.0)) / np.float32(scale)
-    return np.einsum("c,cn->n", weights, samples.astype(np.float32, copy=False))  # `@` would start BLAS threads
 
 
 def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:

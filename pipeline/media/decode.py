@@ -16,8 +16,10 @@ from typing import Literal
 import numpy as np
 
 from pipeline.media.audio import AudioSpan
+from pipeline.media.facts import Facts
 from pipeline.media.front_ends import find_front_end
-from pipeline.media.reader import LOST_SECONDS, Facts, MediaFile, ShownFrame
+from pipeline.media.image import ShownFrame
+from pipeline.media.reader import LOST_SECONDS, MediaFile
 from pipeline.media.spectra import FrontEnd
 from pipeline.shards.record import PADDED, SHORT, SILENT, STATIC, TILED, Rejected
 

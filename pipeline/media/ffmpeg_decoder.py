@@ -24,9 +24,11 @@ from pipeline.media.decode import (
     is_static,
     span_start,
 )
+from pipeline.media.facts import Facts
 from pipeline.media.ffmpeg import FfmpegFailed, FfmpegTimeout, file_input, run_logged
-from pipeline.media.image import whole_pixels
-from pipeline.media.reader import CLOCK_SLACK, Facts, MediaFile, ShownFrame
+from pipeline.media.image import ShownFrame, whole_pixels
+from pipeline.media.layouts import mixed
+from pipeline.media.reader import CLOCK_SLACK, MediaFile
 from pipeline.shards.record import Rejected
 
 CONTENT = "content"  # the clip's name inside the scratch folder: its own may hold what no command line can
@@ -71,11 +73,13 @@ class _Call:
 
         The first run seeks. Where that missed something (a long pause, an inexact index, sound that the seek skipped)
         a second one decodes from the beginning, and takes the first frame when even that is shown after the moment.
+        Where times after a seek cannot be trusted there is only that one.
         """
         early = max(0.0, min(self.moments.values()) - LOOK_BACK)
         audio_early = max(0.0, self.audio_from - MARGIN)
         failure = "ffmpeg decodes no image"
-        for image_seek, audio_seek in ((early, audio_early), (None, None)):
+        seeks = [(early, audio_early)] if self.facts.seekable else []
+        for image_seek, audio_seek in (*seeks, (None, None)):
             try:
                 log = self._run(image_seek, audio_seek)
             except FfmpegFailed as error:  # also how it ends when an output got no frame
@@ -106,8 +110,7 @@ class _Call:
     def _input(self, seek: float | None, end: float) -> ffmpeg.Stream:
         """The file, as the format that its content was recognised as, so that no playlist is ever followed."""
         part = {} if seek is None else {"ss": f"{seek:.6f}", "t": f"{end - seek:.6f}"}
-        kind = self.facts.format.split(",")[0]
-        return file_input(self.scratch / CONTENT, format=kind, protocol_whitelist="file,pipe", **part)
+        return file_input(self.scratch / CONTENT, format=self.facts.format, protocol_whitelist="file,pipe", **part)
 
     def _image_output(self, video: ffmpeg.Stream, name: str, look_back: float | None) -> ffmpeg.Stream:
         """Every frame from `look_back` seconds before the moment to it, or the first and all up to it, reported,
@@ -127,7 +130,8 @@ class _Call:
         return ffmpeg.output(frames, f"file:{self.scratch / name}", copyts=None, **options)
 
     def _audio_output(self, stream: ffmpeg.Stream) -> ffmpeg.Stream:
-        """Mono at the front end's rate from a margin before the span on; a late start and holes become silence."""
+        """Every channel at the front end's rate from a margin before the span on; a late start and holes become
+        silence."""
         rate = self.options.front_end.sample_rate
         begin = f"{self.facts.zero + self.audio_from - MARGIN:.6f}"
         audio = (
@@ -135,7 +139,7 @@ class _Call:
             .filter("ashowinfo@sound")
             .filter("asetpts", f"PTS-({begin})/TB")
             .filter("aresample", rate, **{"async": 1, "first_pts": 0, "rematrix_maxval": 1})
-            .filter("aformat", sample_fmts="flt", channel_layouts="mono")
+            .filter("aformat", sample_fmts="flt")
             .filter("apad", whole_len=1)  # an output without any sample would fail the whole call
         )
         return ffmpeg.output(audio, f"file:{self.scratch / 'sound'}", format="f32le", threads=1)
@@ -168,7 +172,8 @@ class _Call:
 
     def _read_audio(self, begun: float | None) -> AudioSpan:
         rate, count = self.options.front_end.sample_rate, self.options.front_end.samples
-        written = np.frombuffer(_content(self.scratch / "sound"), "<f4")
+        channels = self.facts.channels
+        written = mixed(np.frombuffer(_content(self.scratch / "sound"), "<f4").reshape(-1, len(channels)).T, channels)
         if begun is None or not len(written):
             return AudioSpan(np.zeros(count, np.float32), 0, 0, hole=0.0, errors=0, data_end=self.audio_from)
         written = written[round(MARGIN * rate) :]

@@ -4,14 +4,16 @@ Used by `media_file`. Frames are chosen by presentation time, never by number: a
 its edit list, and frame rates vary.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from math import floor
 
 import av
 import numpy as np
 from av.sidedata.sidedata import Type as SideData
+from av.video.frame import PictureType
 from av.video.reformatter import Interpolation
 
 from pipeline.shards.record import Rejected
@@ -22,6 +24,7 @@ PACKETS_BEYOND = 8  # read past the moment to tell a still image from a moving o
 SCALING = (
     Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 )
+STANDS_ALONE = (PictureType.NONE, PictureType.I)
 CALM_BITS_PER_PIXEL = 0.02  # a moving image spends several times that on every frame between keyframes
 
 
@@ -51,18 +54,46 @@ class Run:
         sizes = [p.size for p in self.packets if not p.is_keyframe and p.pts is not None and p.pts > since]
         return not sizes or 8 * sum(sizes) / len(sizes) < CALM_BITS_PER_PIXEL * pixels
 
+    @property
+    def is_guessed(self) -> bool:
+        """Whether images are reordered but their times are not, or two are shown at once: no writer means that."""
+        reordered = self.packets[0].stream.codec_context.has_b_frames
+        times = [packet.pts for packet in self.packets]
+        in_decoding_order = len(times) > 2 and all(packet.pts == packet.dts for packet in self.packets)
+        return (reordered and in_decoding_order) or len(set(times)) < len(times)
+
+
+@dataclass(frozen=True)
+class ShownFrame:
+    """The image presented at a moment, uint8 (H, W, 3) RGB, upright, with square pixels.
+
+    `seconds` is when its presentation began; `source_width` and `source_height` are its upright size before it was
+    reduced; `data_end` is where the last image ends when the data stop before the moment, else None; `calm` says
+    that so few bits are spent around the moment that the image may be standing still.
+    """
+
+    pixels: np.ndarray
+    seconds: float
+    source_width: int
+    source_height: int
+    data_end: float | None
+    calm: bool
+
 
 def read_run(packets: Iterable[av.Packet], moment: int) -> Run:
-    """Read on from a seek: skip to the first keyframe, then keep packets until none that follows can matter."""
+    """Read on from a seek: skip to the last keyframe before the moment, or else the first, then keep packets until none
+    that follows can matter."""
     kept: list[av.Packet] = []
     target = first = None
     beyond = 0
     for packet in packets:
         if not packet.size or not (kept or packet.is_keyframe):
             continue
-        kept.append(packet)
         if packet.pts is None:
-            return Run(kept, moment, None, None, passed=False, timed=False)
+            return Run([*kept, packet], moment, None, None, passed=False, timed=False)
+        if packet.is_keyframe and packet.pts <= moment and not packet.is_discard:
+            kept = []
+        kept.append(packet)
         if not packet.is_discard:  # discarded packets are the edit list's pre-roll: decoded, never presented
             first = packet if first is None or packet.pts < first.pts else first
             if packet.pts <= moment:
@@ -76,13 +107,16 @@ def read_run(packets: Iterable[av.Packet], moment: int) -> Run:
 def decode_packet(codec: av.VideoCodecContext, run: Run, wanted: av.Packet) -> av.VideoFrame | None:
     """The frame of one packet of a run, skipping every frame that no other depends on; bit-exact with a full decode.
 
-    None when no frame carries the packet's time (hidden frames of VP8). Raises Rejected when decoding fails on the way.
+    None when no frame carries the packet's time (hidden frames of VP8), or when the run begins with what only the
+    container calls a keyframe. Raises Rejected when decoding fails on the way.
     """
     codec.skip_frame = "NONREF"
     for packet in run.packets:
         if packet is wanted:
             codec.skip_frame = "DEFAULT"
         for frame in _decode(codec, packet):
+            if frame.pts == run.packets[0].pts and frame.pict_type not in STANDS_ALONE:
+                return None
             if frame.pts == wanted.pts:
                 return frame
         if packet is wanted:
@@ -90,13 +124,23 @@ def decode_packet(codec: av.VideoCodecContext, run: Run, wanted: av.Packet) -> a
     return next((frame for frame in _decode(codec, None) if frame.pts == wanted.pts), None)
 
 
-def decode_all(codec: av.VideoCodecContext, packets: Iterable[av.Packet]) -> Iterable[av.VideoFrame]:
-    """Every frame in presentation order, nothing skipped. Raises Rejected when decoding fails."""
+def refuse(failure: Rejected) -> None:
+    """What is done about a packet that cannot be decoded, unless the caller knows better."""
+    raise failure
+
+
+def decode_all(
+    codec: av.VideoCodecContext, packets: Iterable[av.Packet], failed: Callable[[Rejected], None] = refuse
+) -> Iterator[av.VideoFrame]:
+    """Every frame in presentation order, nothing skipped. `failed` is told of every packet that cannot be decoded."""
     codec.skip_frame = "DEFAULT"
-    for packet in packets:
-        if packet.size:
-            yield from _decode(codec, packet)
-    yield from _decode(codec, None)
+    for packet in chain((packet for packet in packets if packet.size), [None]):
+        try:
+            frames = _decode(codec, packet)
+        except Rejected as failure:
+            failed(failure)
+        else:
+            yield from frames
 
 
 def _decode(codec: av.VideoCodecContext, packet: av.Packet | None) -> list[av.VideoFrame]:

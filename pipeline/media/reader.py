@@ -7,19 +7,33 @@ sound packets of the span. Where seeking is inexact or packets carry no time, de
 beginning, so that the answer is always that of a full decode.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Self
 
 import av
 import numpy as np
-from av.stream import Discard, Disposition
+from av.stream import Discard
 
 from pipeline.media.audio import AudioCollector, AudioSpan, check_rate
-from pipeline.media.image import MAX_PIXELS, Run, check_size, decode_all, decode_packet, read_run, upright
+from pipeline.media.facts import Facts
+from pipeline.media.image import (
+    MAX_PIXELS,
+    Run,
+    ShownFrame,
+    check_size,
+    decode_all,
+    decode_packet,
+    read_run,
+    refuse,
+    upright,
+)
+from pipeline.media.layouts import channel_names
 from pipeline.media.opening import nameless, open_container
+from pipeline.media.streams import decode_audio, first_decodable, has_others, is_cover_art
+from pipeline.media.times import Shown, is_true_after_seek, kind_of, presented, tells_decoding_order_only, unguessed
 from pipeline.shards.record import Rejected
 from pipeline.storage.failures import is_machines_fault
 
@@ -27,49 +41,17 @@ CLOCK_SLACK = 1e-5  # containers count microseconds: a frame at 5.0 s is one at 
 SEEK_LEADS = (0.0, 2.0, 10.0)  # how many seconds early to look for a keyframe before starting at the beginning
 LOST_SECONDS = 0.5  # the data may end that much before the container says they do
 AUDIO_PREROLL = 0.25  # seconds decoded before a span and thrown away: codecs carry state from packet to packet
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the header says, in seconds and Hz. `zero` is where the presented timeline starts on the container's clock.
-
-    `*_end` is stated only where the container has an index of every stream (mp4), else None.
-    """
-
-    format: str
-    zero: float
-    duration: float
-    video_index: int
-    audio_index: int
-    sample_rate: int
-    audio_start: float
-    video_end: float | None
-    audio_end: float | None
-
-
-@dataclass(frozen=True)
-class ShownFrame:
-    """The image presented at a moment, uint8 (H, W, 3) RGB, upright, with square pixels.
-
-    `seconds` is when its presentation began; `source_width` and `source_height` are its upright size before it was
-    reduced; `data_end` is where the last image ends when the data stop before the moment, else None; `calm` says
-    that so few bits are spent around the moment that the image may be standing still.
-    """
-
-    pixels: np.ndarray
-    seconds: float
-    source_width: int
-    source_height: int
-    data_end: float | None
-    calm: bool
+DECODER_MEMORY = 1.0  # seconds before a span in which packets that are read on the way to it are decoded
 
 
 class MediaFile:
     """A file, by path or by content, opened for reading; a context manager.
 
-    Raises Rejected: unreadable, no_video, no_audio or too_large on opening, corrupt (or the two in the middle, for
-    streams that turn out to be empty) when a question cannot be answered.
+    Raises Rejected: unreadable, no_video, no_audio or too_large on opening, corrupt (or no_video and no_audio for empty
+    streams) when a question cannot be answered.
     """
+
+    _counts_audio = False  # whether a frame of sound follows the one before, whatever its time says
 
     def __init__(self, content: bytes | Path) -> None:
         self._content = content
@@ -108,7 +90,7 @@ class MediaFile:
 
     def _choose_streams(self) -> None:
         """The first moving image (cover art is none) and the first sound, whatever else the file carries."""
-        moving = [stream for stream in self._container.streams.video if not _is_cover_art(stream)]
+        moving = [stream for stream in self._container.streams.video if not is_cover_art(stream)]
         self._video = first_decodable(moving, "no_video", "moving image")
         self._audio = first_decodable(list(self._container.streams.audio), "no_audio", "sound")
         check_size(self._video.codec_context.width, self._video.codec_context.height)
@@ -117,36 +99,53 @@ class MediaFile:
             stream.codec_context.thread_count = 1
         self._video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         self._zero = (self._container.start_time or 0) / av.time_base
+        self._seekable = is_true_after_seek(self._container, self._video)
 
     @cached_property
     def facts(self) -> Facts:
-        """Facts of the header; a duration that it lacks (recordings of browsers) is measured packet by packet."""
-        stated = self._container.duration
-        duration = stated / av.time_base if stated else self._measured_duration()
+        """Facts of the header; a duration that it lacks, or in which unused streams count, is measured by packets."""
+        duration = self._duration()
         video, audio, container = self._video, self._audio, self._container  # after measuring, which opens anew
-        indexed = container.format.name.startswith("mov,")
+        indexed = kind_of(container) == "mov"
         return Facts(
-            format=container.format.name,
+            format=kind_of(container),
+            seekable=self._seekable,
             zero=self._zero,
             duration=duration,
             video_index=video.index,
             audio_index=audio.index,
             sample_rate=audio.codec_context.sample_rate,
+            channels=channel_names(audio.codec_context.layout),
             audio_start=0.0 if audio.start_time is None else self._seconds(audio, audio.start_time),
             video_end=self._stated_end(video) if indexed else None,
             audio_end=self._stated_end(audio) if indexed else None,
         )
 
-    def _measured_duration(self) -> float:
-        return self._measure(self._video, self._audio)
+    def _duration(self) -> float:
+        """How long the image and the sound are, whichever is longer; other streams may go on."""
+        stated = (self._container.duration or 0) / av.time_base
+        used = (self._video, self._audio)
+        if stated and not has_others(self._container, *used):
+            return stated
+        indexed = [self._stated_end(stream) for stream in used]
+        if kind_of(self._container) == "mov" and None not in indexed:
+            return min(stated, max(indexed))
+        numbers = [stream.index for stream in used]  # measuring opens anew
+        ends = self._ends(*self._container.streams)
+        found = max(ends.get(number, 0.0) for number in numbers)
+        is_whole = max(ends.values(), default=0.0) > stated - LOST_SECONDS
+        return min(stated or found, found) if is_whole else stated
 
-    def _measure(self, *streams: av.stream.Stream) -> float:
-        end = 0.0
+    def _ends(self, *streams: av.stream.Stream) -> dict[int, float]:
+        """By the number of a stream, where its last packet ends."""
+        ends: dict[int, float] = {}
         for packet in self._packets(*streams):
-            if packet.pts is not None:
-                end = max(end, self._seconds(packet.stream, packet.pts + (packet.duration or 0)))
+            ticks = packet.dts if packet.pts is None else packet.pts
+            if ticks is not None and packet.size:
+                end = self._seconds(packet.stream, ticks + (packet.duration or 0))
+                ends[packet.stream_index] = max(end, ends.get(packet.stream_index, end))
         self._rewind(None, None)
-        return end
+        return ends
 
     def _stated_end(self, stream: av.stream.Stream) -> float | None:
         if stream.start_time is None or stream.duration is None:
@@ -169,8 +168,10 @@ class MediaFile:
         """Packets of these streams until the data end, in whatever way; the demuxer does not read the others."""
         for stream in self._container.streams:
             stream.discard = Discard.default if stream in streams else Discard.all
+        guessing = [one for one in streams if one.type == "video" and tells_decoding_order_only(self._container, one)]
         try:
-            yield from self._container.demux(*streams)
+            for packet in self._container.demux(*streams):
+                yield unguessed(packet) if packet.stream in guessing else packet
         # A file that was cut off, or damage that looks like a new stream (PyAV knows none); whether what is missing was
         # needed is judged by the caller.
         except (av.FFmpegError, IndexError):
@@ -193,10 +194,10 @@ class MediaFile:
 
         short_side: pixels to which the shorter side is reduced; 0 keeps the size, and nothing is ever enlarged.
         """
-        for lead in (*SEEK_LEADS, None):
+        for lead in self._leads:
             self._rewind(self._video, None if lead is None else seconds - lead)
             run = read_run(self._packets(self._video), self._ticks(self._video, seconds))
-            if not run.timed:
+            if not run.timed or (run.packets and run.is_guessed):
                 break
             wanted = run.first if lead is None and run.target is None else run.target
             if wanted is not None:
@@ -206,25 +207,45 @@ class MediaFile:
                 return self._image(frame, self._seconds(self._video, frame.pts), run, short_side)
         return self._frame_by_full_decode(seconds, short_side)
 
+    @property
+    def _leads(self) -> tuple[float | None, ...]:  # seconds early to stand for a question, in turns
+        return (*SEEK_LEADS, None) if self._seekable else (None,)
+
+    @property
+    def audio(self) -> av.AudioStream:
+        """The stream of the sound; another one once a question was answered."""
+        return self._audio
+
+    @property
+    def average_rate(self) -> Fraction:
+        return self._video.average_rate or Fraction(25)
+
     def _frame_by_full_decode(self, seconds: float, short_side: int) -> ShownFrame:
         """The slow way, for packets without times and frames that are not shown when their packet says."""
-        self._rewind(None, None)
         shown: tuple[float, av.VideoFrame] | None = None
-        frame_seconds = 1 / float(self._video.average_rate or 25)
-        for number, frame in enumerate(decode_all(self._video.codec_context, self._packets(self._video))):
-            start = number * frame_seconds if frame.pts is None else self._seconds(self._video, frame.pts)
+        for start, frame in self.frames():
             if shown and start > seconds + CLOCK_SLACK:
                 return self._image(shown[1], shown[0], None, short_side)
             shown = start, frame
         if shown is None:
             raise Rejected("no_video", "its video stream holds no image")
-        return self._image(shown[1], shown[0], None, short_side, data_end=shown[0] + frame_seconds)
+        return self._image(shown[1], shown[0], None, short_side, data_end=shown[0] + 1 / float(self.average_rate))
+
+    def frames(self, failed: Callable[[Rejected], None] = refuse) -> Iterator[Shown]:
+        """Every image from the beginning on, with the second at which it is shown; `failed` is told of bad packets."""
+        self._rewind(None, None)
+        decoded = decode_all(self._video.codec_context, self._packets(self._video), failed)
+        return presented(decoded, partial(self._seconds, self._video), 1 / float(self.average_rate))
+
+    def pixels(self, frame: av.VideoFrame, short_side: int) -> tuple[np.ndarray, tuple[int, int]]:
+        """A frame as a player shows it, and its width and height before it was reduced; see `upright`."""
+        aspect = self._video.sample_aspect_ratio or self._video.codec_context.sample_aspect_ratio
+        return upright(frame, aspect, short_side)
 
     def _image(
         self, frame: av.VideoFrame, start: float, run: Run | None, short_side: int, data_end: float | None = None
     ) -> ShownFrame:
-        aspect = self._video.sample_aspect_ratio or self._video.codec_context.sample_aspect_ratio
-        pixels, (width, height) = upright(frame, aspect, short_side)
+        pixels, (width, height) = self.pixels(frame, short_side)
         calm = run is None or run.is_calm(1 / float(self._video.time_base), frame.width * frame.height)
         if run is not None and not run.passed and run.end is not None:
             data_end = self._seconds(self._video, run.end)
@@ -232,7 +253,7 @@ class MediaFile:
 
     def audio_between(self, start: float, rate: int, count: int) -> AudioSpan:
         """`count` mono samples at `rate` Hz from `start` on; what lies outside the recording is zero."""
-        for lead in (*SEEK_LEADS, None):
+        for lead in self._leads:
             self._rewind(self._audio, None if lead is None else start - AUDIO_PREROLL - lead)
             span = AudioCollector(start, count / rate)
             self._fill(span)
@@ -244,30 +265,26 @@ class MediaFile:
         return span.resampled(rate, count)
 
     def _fill(self, span: AudioCollector) -> None:
+        """Decode from here on; of what lies long before the span only the times are taken."""
+
+        def failed(packet: av.Packet) -> None:
+            late = packet.pts is None or self._seconds(self._audio, packet.pts) >= span.start
+            span.errors += late  # right after a seek some codecs fail until their state is complete
+
         for packet in self._packets(self._audio):
-            try:
-                frames = self._audio.codec_context.decode(packet if packet.size else None)
-            except av.error.EOFError:
-                continue
-            except av.FFmpegError:
-                late = packet.pts is None or self._seconds(self._audio, packet.pts) >= span.start
-                span.errors += late  # right after a seek some codecs fail until their state is complete
-                continue
-            for frame in frames:
-                span.add(frame, None if frame.pts is None else self._seconds(self._audio, frame.pts))
+            if packet.size and packet.pts is not None and packet.duration and not self._counts_audio:
+                end = self._seconds(self._audio, packet.pts + packet.duration)
+                if end < span.start - DECODER_MEMORY:
+                    span.skip(self._seconds(self._audio, packet.pts), end)
+                    continue
+            for frame in decode_audio(self._audio.codec_context, packet, failed):
+                known = frame.pts is not None and not (self._counts_audio and span.begun is not None)
+                span.add(frame, self._seconds(self._audio, frame.pts) if known else None)
             if span.is_full:
                 return
         span.ended = True
 
-
-def _is_cover_art(stream: av.VideoStream) -> bool:
-    return bool(stream.disposition & Disposition.attached_pic)
-
-
-def first_decodable(streams: list[av.stream.Stream], reason: str, what: str) -> av.stream.Stream:
-    if not streams:
-        raise Rejected(reason, f"it has no {what}")
-    for stream in streams:
-        if stream.codec_context is not None:
-            return stream
-    raise Rejected("unreadable", f"its {what} is of a codec that no decoder here knows")
+    def audio_packets(self) -> Iterator[av.Packet]:
+        """Every packet of the sound from the beginning on, at last the empty one that empties a decoder."""
+        self._rewind(None, None)
+        return self._packets(self._audio)

@@ -16,12 +16,17 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.media.decode import DecodedClip, DecodeOptions, assemble, check_complete, choose_moment, span_start
-from pipeline.media.image import check_size, upright
-from pipeline.media.reader import LOST_SECONDS, Facts, MediaFile, ShownFrame, first_decodable
+from pipeline.media.facts import Facts
+from pipeline.media.image import ShownFrame, check_size, upright
+from pipeline.media.layouts import channel_names
+from pipeline.media.reader import LOST_SECONDS, MediaFile
+from pipeline.media.streams import decode_audio, first_decodable
+from pipeline.media.times import is_true_after_seek, kind_of
 from pipeline.shards.record import Rejected
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
-STREAMED_RIFF = 0xFFFF0000  # what a writer that could not go back left as the size
+STREAMED_RIFF = 0x7FFF0000  # what a writer that could not go back left as the size is at least this
+DEEPEST_GREY = 0xFFFF
 GUESSING_FORMATS = ("mp3", "aac")  # their headers state no length, so it is estimated from the first frames
 
 
@@ -29,11 +34,23 @@ def decode_pair(image: bytes | Path, audio: bytes | Path, options: DecodeOptions
     """Decode one image and its sound. Raises Rejected with its verdict, the sound's first."""
     with AudioFile(audio) as media:
         facts = media.facts
-        moment = choose_moment(facts.duration, options)
+        moment = _moment(facts.duration, media.announced(), options)
         front_end = options.front_end
         span = media.audio_between(span_start(moment, options), front_end.sample_rate, front_end.samples)
     check_complete(facts, moment, None, span, options)
     return assemble(facts, moment, read_image(image, moment, options.short_side), span, False, options)
+
+
+def _moment(duration: float, announced: float, options: DecodeOptions) -> float:
+    """The moment asked for. A header that announces more than is there is not believed, but where the sound is cut off
+    before what is needed the image belongs to a moment that was lost. Raises Rejected (corrupt)."""
+    if options.moment == "centre" or announced - duration <= LOST_SECONDS:
+        return choose_moment(duration, options)
+    moment = choose_moment(announced, options)
+    needed = min(announced, span_start(moment, options) + options.front_end.seconds)
+    if needed - duration > LOST_SECONDS:
+        raise Rejected("corrupt", f"the data end at {duration:.2f} of the {announced:.2f} s that the file announces")
+    return moment
 
 
 def read_image(content: bytes | Path, moment: float, short_side: int) -> ShownFrame:
@@ -41,7 +58,7 @@ def read_image(content: bytes | Path, moment: float, short_side: int) -> ShownFr
     try:
         with _opened(content) as handle, _without_warnings(), Image.open(handle, formats=FORMATS) as image:
             check_size(*image.size)
-            pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            pixels = _rgb(ImageOps.exif_transpose(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Rejected("too_large", str(error)) from error
     except UnidentifiedImageError as error:
@@ -50,6 +67,23 @@ def read_image(content: bytes | Path, moment: float, short_side: int) -> ShownFr
         raise Rejected("corrupt", f"the image cannot be decoded: {error}") from error
     reduced, (width, height) = upright(av.VideoFrame.from_ndarray(pixels, format="rgb24"), None, short_side)
     return ShownFrame(reduced, moment, width, height, data_end=None, calm=False)
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    """uint8 (H, W, 3) of an image of any sample format, as a viewer shows it on white. Raises ValueError for samples of
+    which nothing says what is black and what is white."""
+    if image.mode.startswith("I"):  # grey of 16 bits, in 16 or in 32
+        samples = np.asarray(image).astype(np.int64)
+        if samples.min() < 0 or samples.max() > DEEPEST_GREY:
+            raise ValueError("its samples have more than 16 bits, and nothing says which is white")
+        grey = np.round(samples * (255 / DEEPEST_GREY)).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=-1)
+    if image.mode == "F":
+        raise ValueError("its samples are fractions, and nothing says which is white")
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), seen)
+    return np.asarray(image.convert("RGB"))
 
 
 def _opened(content: bytes | Path) -> BinaryIO:
@@ -68,38 +102,52 @@ class AudioFile(MediaFile):
         self._audio = first_decodable(list(self._container.streams.audio), "no_audio", "sound")
         self._audio.codec_context.thread_count = 1
         self._zero = (self._container.start_time or 0) / av.time_base
+        self._seekable = is_true_after_seek(self._container)
+        self._counts_audio = kind_of(self._container) in GUESSING_FORMATS
 
     @cached_property
     def facts(self) -> Facts:
-        """Facts of the sound; its length is measured, as mp3 headers only guess it. Raises Rejected (corrupt) when the
-        data end long before a header that does not guess says: the middle would be another one."""
-        duration = self._measured_duration()
-        stated = self._stated_duration(duration)
-        if self._container.format.name not in GUESSING_FORMATS and stated - duration > LOST_SECONDS:
-            raise Rejected("corrupt", f"the data end at {duration:.2f} of the {stated:.2f} s that the file announces")
+        """Facts of the sound; its length is measured: headers guess it, or were written before it was known."""
+        duration = self._counted() if kind_of(self._container) == "aac" else self._end()
         audio = self._audio
         return Facts(
-            format=self._container.format.name,
+            format=kind_of(self._container),
+            seekable=self._seekable,
             zero=self._zero,
             duration=duration,
             video_index=-1,
             audio_index=audio.index,
             sample_rate=audio.codec_context.sample_rate,
+            channels=channel_names(audio.codec_context.layout),
             audio_start=0.0 if audio.start_time is None else self._seconds(audio, audio.start_time),
             video_end=None,
             audio_end=None,
         )
 
-    def _measured_duration(self) -> float:
-        return self._measure(self._audio)
+    def _end(self) -> float:
+        return self._ends(self._audio).get(self._audio.index, 0.0)
 
-    def _stated_duration(self, measured: float) -> float:
-        """What the header says. Of a wav that was cut off the demuxer quietly takes what is there for the whole."""
-        stated = (self._container.duration or 0) / av.time_base
+    def _counted(self) -> float:
+        """Seconds of all frames: an ADTS file has no times, and its rate may change."""
+        decoded = [
+            decode_audio(self._audio.codec_context, each, lambda bad: None) for each in self._packets(self._audio)
+        ]
+        self._rewind(None, None)
+        return sum(frame.samples / frame.sample_rate for frames in decoded for frame in frames)
+
+    def announced(self) -> float:
+        """How long the header says that the sound is, in seconds; not longer than it is where that is no statement.
+
+        Of a wav that was cut off the demuxer quietly takes what is there for the whole; its sizes still tell.
+        """
+        measured = self.facts.duration
+        if self.facts.format in GUESSING_FORMATS:
+            return measured
         size = self._bytes.seek(0, io.SEEK_END)
         self._bytes.seek(0)
         head = self._bytes.read(8)
         self._rewind(None, None)  # the handle is the demuxer's
         announced = int.from_bytes(head[4:], "little") + 8
-        is_cut = head[:4] == b"RIFF" and size < announced < STREAMED_RIFF
-        return max(stated, measured * announced / size) if is_cut else stated
+        if head[:4] == b"RIFF" and size < announced < STREAMED_RIFF:
+            return measured * announced / size
+        return (self._container.duration or 0) / av.time_base

@@ -6,7 +6,9 @@ up. Between moments the map moves linearly. Peaks and confidences go to a JSON f
 """
 
 import json
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,6 +27,7 @@ from pipeline.media.reader import MediaFile
 from pipeline.media.spectra import FrontEnd
 from pipeline.shards.record import Rejected
 from training.data.views import normalise_audio, normalise_image, squashed
+from training.overlay.carriage import Carriage, carriage
 from training.overlay.colours import heat_palette
 from training.overlay.video import CONTAINERS, Written, draw_over, frames_at
 from training.runs import LoadedRun, load_run
@@ -75,9 +78,10 @@ def localize(
     unreadable or lacks sound or image, WorkFailed when the result cannot be written.
     """
     _check(video, out, maps_per_second)
+    way = _carriage(video, out)
     loaded = load_run(run, device)
     timeline, duration = _timeline(loaded, video, maps_per_second)
-    written = _draw(timeline, video, out, duration)
+    written = _draw(timeline, video, out, duration, way)
     json_out = json_out or out.with_suffix(".json")
     write_text(json_out, json.dumps(_document(loaded, video, timeline, duration, written), indent=1))
     return {
@@ -97,10 +101,30 @@ def _check(video: Path, out: Path, maps_per_second: float) -> None:
         raise InputError(f"the overlay cannot be written as {out.name}: give --out a name in {', '.join(CONTAINERS)}.")
     if not out.absolute().parent.is_dir():
         raise InputError(f"the folder of {out} does not exist. Make it, or choose another place with --out.")
+    if not os.access(out.absolute().parent, os.W_OK):
+        raise InputError(f"no file can be made in the folder of {out}. Choose another place with --out.")
     if out.exists() and out.samefile(video):
         raise InputError(f"--out is the video itself ({video}), which would be overwritten. Choose another name.")
     if not 0 < maps_per_second <= MOST_PER_SECOND:
         raise InputError(f"maps per second is {maps_per_second:g}; give more than 0 and at most {MOST_PER_SECOND:g}.")
+
+
+def _carriage(video: Path, out: Path) -> Carriage:
+    """How the sound travels: asked first, as a refusal after all the work would be a loss."""
+    with _readable(video) as media:
+        return carriage(media.audio, out.suffix.lower())
+
+
+@contextmanager
+def _readable(video: Path) -> Iterator[MediaFile]:
+    """The video, opened; InputError where it cannot be read."""
+    try:
+        with MediaFile(video) as media:
+            yield media
+    except Rejected as refusal:
+        raise InputError(
+            f"{video} cannot be localized: {refusal.message} ({refusal.reason}). It needs a readable image and audio."
+        ) from refusal
 
 
 # --- seeing and hearing ----------------------------------------------------------------------------------------------
@@ -109,16 +133,11 @@ def _check(video: Path, out: Path, maps_per_second: float) -> None:
 def _timeline(run: LoadedRun, video: Path, rate: float) -> tuple[Timeline, float]:
     """The run's maps of a video, and the video's duration in seconds."""
     front_end = find_front_end(run.front_end)
-    try:
-        with MediaFile(video) as media:
-            duration = media.facts.duration
-            moments = [number / rate for number in range(int(duration * rate) + 1)]
-            spectrograms = _spectrograms(media, moments, front_end)
-            return Timeline(rate, *_predict(run, video, moments, spectrograms)), duration
-    except Rejected as refusal:
-        raise InputError(
-            f"{video} cannot be localized: {refusal.message} ({refusal.reason}). It needs a readable image and audio."
-        ) from refusal
+    with _readable(video) as media:
+        duration = media.facts.duration
+        moments = [number / rate for number in range(int(duration * rate) + 1)]
+        spectrograms = _spectrograms(media, moments, front_end)
+        return Timeline(rate, *_predict(run, video, moments, spectrograms)), duration
 
 
 def _spectrograms(media: MediaFile, moments: list[float], front_end: FrontEnd) -> Iterator[np.ndarray]:
@@ -151,7 +170,7 @@ def _predict(
 # --- showing ---------------------------------------------------------------------------------------------------------
 
 
-def _draw(timeline: Timeline, video: Path, out: Path, duration: float) -> Written:
+def _draw(timeline: Timeline, video: Path, out: Path, duration: float, way: Carriage) -> Written:
     scale, palette = timeline.scale, heat_palette(256)
     with progress("drawing", max(1, int(duration)), "seconds") as advance:
         drawn = 0
@@ -162,7 +181,7 @@ def _draw(timeline: Timeline, video: Path, out: Path, duration: float) -> Writte
             drawn = max(drawn, int(seconds))
             return blend(pixels, timeline.at(seconds), scale, palette)
 
-        return draw_over(video, out, draw)
+        return draw_over(video, out, draw, way)
 
 
 def blend(pixels: np.ndarray, heat: np.ndarray, scale: tuple[float, float], palette: np.ndarray) -> Image.Image:

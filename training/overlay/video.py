@@ -1,29 +1,31 @@
-"""Video in, the same video with something drawn over every frame out, one frame in memory at a time.
+"""Video in, the same video with something drawn over every frame out, a few frames in memory at a time.
 
-Used by `localize`. Frames keep the times at which the source shows them; sound packets pass through untouched where
-the container takes their codec, and become AAC where it does not. Decoding, encoding and muxing run in process (PyAV).
+Used by `localize`. Frames are shown when ingest says so (`pipeline.media.times`); sound packets pass through untouched
+where the container takes them, and become AAC where it does not. Decoding, encoding and muxing run in process (PyAV).
 """
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-from av.stream import Disposition
 from PIL import Image
 
 from manifests.errors import InputError, WorkFailed
 from manifests.whole_files import whole_path
-from pipeline.media.image import upright
+from pipeline.media.reader import CLOCK_SLACK, MediaFile
+from pipeline.media.streams import decode_audio
+from pipeline.shards.record import Rejected
+from training.overlay.carriage import FORMATS, Carriage, Converter
 
-CONTAINERS = (".mp4", ".mov", ".mkv")
+CONTAINERS = tuple(FORMATS)
 CLOCK = Fraction(1, 90_000)  # the frames' time base in the result; fine enough for any frame rate
-CLOCK_SLACK = 1e-5
 SHORT_SIDE = 720  # a heat map has no detail that more pixels would show
 QUALITY = {"crf": "20", "preset": "veryfast"}
+Draw = Callable[[float, np.ndarray], Image.Image]
 
 
 @dataclass(frozen=True)
@@ -35,158 +37,121 @@ class Written:
     audio: str
 
 
-class Source:
-    """An opened video: its first moving image, its first sound, and its clock (seconds of the presented timeline)."""
-
-    def __init__(self, container: av.container.InputContainer) -> None:
-        images = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
-        self.container, self.video, self.audio = container, images[0], container.streams.audio[0]
-        self.zero = Fraction(container.start_time or 0, av.time_base)
-        self.undecodable = 0
-        self._shown = 0
-
-    def frames_of(self, packet: av.Packet) -> list[tuple[float, av.VideoFrame]]:
-        """The frames a packet of the image completes, with the second at which each is shown."""
-        try:
-            frames = self.video.codec_context.decode(packet if packet.size else None)
-        except av.error.EOFError:
-            return []
-        except av.FFmpegError:
-            self.undecodable += 1
-            return []
-        return [(self._seconds(frame), frame) for frame in frames]
-
-    def packets(self, *streams: av.stream.Stream) -> Iterator[av.Packet]:
-        """Packets until the data end or break off; the empty one that empties a decoder included."""
-        try:
-            yield from self.container.demux(*streams)
-        except av.FFmpegError:
-            self.undecodable += 1
-
-    def pixels(self, frame: av.VideoFrame, short_side: int) -> np.ndarray:
-        """uint8 (H, W, 3) RGB, upright with square pixels, the shorter side at most `short_side`."""
-        aspect = self.video.sample_aspect_ratio or self.video.codec_context.sample_aspect_ratio
-        return upright(frame, aspect, short_side)[0]
-
-    def _seconds(self, frame: av.VideoFrame) -> float:
-        self._shown += 1
-        if frame.pts is None:
-            return (self._shown - 1) / float(self.video.average_rate or 25)
-        return float(frame.pts * self.video.time_base - self.zero)
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[Source]:
-    """The video, opened without its name: nothing inside it can make the library open other files."""
-    with open(path, "rb") as file:
-        options = {"protocol_whitelist": "none"}
-        with av.open(file, options=options, metadata_errors="ignore") as container:
-            yield Source(container)
-
-
 def frames_at(path: Path, moments: Sequence[float], short_side: int) -> Iterator[np.ndarray]:
     """For every moment (ascending, seconds) the image shown then: the last that began, else the first of all.
 
     One pass over the video. Raises InputError when no image can be decoded.
     """
     waiting = list(moments)
-    with opened(path) as source:
+    with MediaFile(path) as media:
         shown = None
-        for packet in source.packets(source.video):
-            for seconds, frame in source.frames_of(packet):
-                while waiting and shown is not None and seconds > waiting[0] + CLOCK_SLACK:
-                    waiting.pop(0)
-                    yield source.pixels(shown, short_side)
-                shown = frame
+        for seconds, frame in media.frames(lambda failure: None):
+            while waiting and shown is not None and seconds > waiting[0] + CLOCK_SLACK:
+                waiting.pop(0)
+                yield media.pixels(shown, short_side)[0]
             if not waiting:
                 return
+            shown = frame
         if shown is None:
             raise InputError(f"{path} holds no image that can be decoded. Give another video.")
         for _ in waiting:
-            yield source.pixels(shown, short_side)
+            yield media.pixels(shown, short_side)[0]
 
 
-def draw_over(path: Path, out: Path, draw: Callable[[float, np.ndarray], Image.Image]) -> Written:
+def draw_over(path: Path, out: Path, draw: Draw, way: Carriage) -> Written:
     """Write `out` with `draw(seconds, pixels (H, W, 3) uint8)` in place of every frame, and the source's sound.
 
     The file appears under its name when it is complete. Raises WorkFailed when it cannot be written.
     """
     size = _even(Image.fromarray(next(frames_at(path, [0.0], SHORT_SIDE)))).size
     try:
-        with whole_path(out) as hidden, opened(path) as source, av.open(str(hidden.absolute()), "w") as result:
-            return _Writer(source, result, size, draw).run()
-    except (av.FFmpegError, OSError) as error:
-        raise WorkFailed(f"{out} cannot be written: {error}. Free space or choose another place with --out.") from error
+        with (
+            MediaFile(path) as images,
+            MediaFile(path) as audio,
+            whole_path(out) as hidden,
+            av.open(str(hidden.absolute()), "w", format=FORMATS[out.suffix.lower()]) as result,
+        ):
+            return _Writer(images, audio, result, size, draw, way).run()
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise WorkFailed(f"{out} cannot be written: {error}. {_advice(error)}") from error
+
+
+def _advice(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "Free space or choose another place with --out."
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
+        return "Choose a place with --out in which files can be made."
+    return "The container refuses what the video holds: try --out with another suffix, for example .mkv."
 
 
 class _Writer:
-    """Both streams on their way from source to result, packet by packet in the order in which the source holds them."""
+    """Both streams on their way from source to result: before each frame the sound that comes before it."""
 
     def __init__(
         self,
-        source: Source,
+        images: MediaFile,
+        audio: MediaFile,
         result: av.container.OutputContainer,
         size: tuple[int, int],
-        draw: Callable[[float, np.ndarray], Image.Image],
+        draw: Draw,
+        way: Carriage,
     ) -> None:
-        self.source, self.result, self.draw = source, result, draw
-        self.video = result.add_stream("libx264", rate=source.video.average_rate or 25, options=QUALITY)
+        self.images, self.source, self.result, self.draw, self.way = images, audio, result, draw, way
+        self.video = result.add_stream("libx264", rate=images.average_rate, options=QUALITY)
         self.video.pix_fmt = "yuv420p"
         self.video.width, self.video.height = size  # an image that changes size on the way is fitted to the first
         self.video.codec_context.time_base = CLOCK
-        self.copies = source.audio.codec_context.codec.canonical_name in result.supported_codecs
-        self.audio = self._audio_stream()
-        self.frames, self.last = 0, -1
-
-    def _audio_stream(self) -> av.stream.Stream:
-        if self.copies:
-            return self.result.add_stream_from_template(self.source.audio)
-        return self.result.add_stream("aac", rate=self.source.audio.codec_context.sample_rate)
+        self.audio = way.stream(result, audio.audio)
+        self.converter = Converter(way)
+        self.frames, self.last, self.undecodable = 0, -1, 0
 
     def run(self) -> Written:
         """Everything, then what the encoders still hold."""
-        source = self.source
-        for packet in source.packets(source.video, source.audio):
-            if packet.stream is source.video:
-                for seconds, frame in source.frames_of(packet):
-                    self._image(seconds, frame)
-            else:
-                self._audio(packet)
+        packets = self.source.audio_packets()
+        heard = float("-inf")
+        for seconds, frame in self.images.frames(self._failed):
+            while heard < seconds and (packet := next(packets, None)) is not None:
+                heard = self._audio(packet, heard)
+            self._image(seconds, frame)
+        for packet in packets:
+            self._audio(packet, heard)
         self.result.mux(self.video.encode(None))
-        if not self.copies:
+        if self.way.rate is not None:
+            self._encode(self.converter.frames(None))
             self.result.mux(self.audio.encode(None))
-        return Written(self.frames, source.undecodable, "copied" if self.copies else "encoded again as AAC")
+        return Written(self.frames, self.undecodable, self.way.said)
+
+    def _failed(self, what: Rejected | av.Packet) -> None:
+        self.undecodable += 1
 
     def _image(self, seconds: float, frame: av.VideoFrame) -> None:
-        ticks = round(seconds / CLOCK)
-        if ticks <= self.last:  # two frames at one time: a player shows one of them
-            return
-        image = self.draw(seconds, self.source.pixels(frame, SHORT_SIDE))
+        ticks = max(round(seconds / CLOCK), self.last + 1)
+        image = self.draw(seconds, self.images.pixels(frame, SHORT_SIDE)[0])
         drawn = av.VideoFrame.from_image(_even(image))
         drawn.pts, drawn.time_base = ticks, CLOCK
         self.frames, self.last = self.frames + 1, ticks
         self.result.mux(self.video.encode(drawn))
 
-    def _audio(self, packet: av.Packet) -> None:
-        if not self.copies:
-            for frame in self._decoded(packet):
+    def _audio(self, packet: av.Packet, heard: float) -> float:
+        """Pass one packet on; returns the second at which it starts."""
+        base, zero = packet.time_base, Fraction(self.source.facts.zero)
+        start = packet.pts if packet.dts is None else packet.dts
+        if self.way.rate is not None:
+            for frame in decode_audio(self.source.audio.codec_context, packet, self._failed):
                 if frame.pts is not None:
-                    frame.pts -= round(self.source.zero / frame.time_base)
-                self.result.mux(self.audio.encode(frame))
+                    frame.pts -= round(zero / frame.time_base)
+                self._encode(self.converter.frames(frame))
         elif packet.dts is not None and packet.size:
-            shift = round(self.source.zero / packet.time_base)
+            shift = round(zero / base)
             packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
             packet.stream = self.audio
             self.result.mux(packet)
+        return heard if start is None else float(start * base - zero)
 
-    def _decoded(self, packet: av.Packet) -> list[av.AudioFrame]:
-        try:
-            return self.source.audio.codec_context.decode(packet if packet.size else None)
-        except av.error.EOFError:
-            return []
-        except av.FFmpegError:
-            self.source.undecodable += 1
-            return []
+    def _encode(self, frames: Iterator[av.AudioFrame]) -> None:
+        for frame in frames:
+            self.result.mux(self.audio.encode(frame))
 
 
 def _even(image: Image.Image) -> Image.Image:

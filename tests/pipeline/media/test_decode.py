@@ -13,11 +13,12 @@ import pytest
 import scipy.signal
 
 from pipeline.media import reader as media_file
-from pipeline.media.audio import AudioSpan, mixing_weights
+from pipeline.media.audio import AudioSpan
 from pipeline.media.decode import DecodeOptions, decode_clip, fill_span, is_static
 from pipeline.media.ffmpeg import file_input
 from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
 from pipeline.media.image import SCALING, Run
+from pipeline.media.layouts import mixing_weights
 from pipeline.media.opening import open_container
 from pipeline.media.reader import MediaFile
 from pipeline.shards.record import FLAGS, Rejected

@@ -16,6 +16,7 @@ from pipeline.media.ffmpeg import encode_video
 from pipeline.media.front_ends import DEFAULT
 from training.config import Data
 from training.methods.contract import Prediction
+from training.overlay import carriage
 from training.overlay import localize as module
 from training.overlay.colours import heat_palette
 from training.overlay.localize import Timeline, blend, localize
@@ -208,3 +209,52 @@ def test_unfinished_run_is_refused(video: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("name: begun\n")
     with pytest.raises(InputError, match="not finished"):
         localize(tmp_path, video, tmp_path / "overlay.mp4")
+
+
+def written(path: Path, kind: str, codec: str, rate: int, options: dict[str, str] | None = None) -> Path:
+    """Six seconds of images with a sound of any codec and rate."""
+    with av.open(str(path), "w", format=kind) as out:
+        image = out.add_stream("libx264" if options else "mjpeg", rate=FPS, options=options or {})
+        image.width, image.height, image.pix_fmt = WIDTH, HEIGHT, "yuv420p" if options else "yuvj420p"
+        audio = out.add_stream(codec, rate=rate, layout="mono")
+        for number in range(FPS * SECONDS):
+            pixels = np.full((HEIGHT, WIDTH, 3), 2 * number, np.uint8)
+            out.mux(image.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        tone = 128 + 50 * np.sin(2 * np.pi * 440 * np.arange(rate * SECONDS) / rate)
+        frame = av.AudioFrame.from_ndarray(tone[None].astype(np.uint8), format="u8", layout="mono")
+        frame.sample_rate = rate
+        for part in av.AudioResampler(audio.codec_context.format.name, "mono", rate).resample(frame):
+            out.mux(audio.encode(part))
+        out.mux(audio.encode(None))
+        out.mux(image.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(("rate", "kept"), [(11024, 11025), (8000, 8000), (44099, 44100)])
+def test_a_rate_that_aac_has_not_becomes_one_it_has(run: Path, tmp_path: Path, rate: int, kept: int) -> None:
+    video = written(tmp_path / "camera.avi", "avi", "pcm_u8", rate)
+    facts = localize(run, video, tmp_path / "overlay.mp4", maps_per_second=1)
+    assert str(facts["sound"]).startswith("encoded again as AAC")
+    with av.open(str(tmp_path / "overlay.mp4")) as container:
+        assert container.streams.audio[0].codec_context.sample_rate == kept
+        heard = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+    assert len(heard) / kept == pytest.approx(SECONDS, abs=0.2)
+    assert (f"{rate} Hz" in str(facts["sound"])) == (rate != 8000)
+
+
+def test_every_image_of_an_avi_with_b_frames_appears(run: Path, tmp_path: Path) -> None:
+    options = {"x264-params": "bframes=3:b-adapt=0:keyint=20"}
+    video = written(tmp_path / "reordered.avi", "avi", "pcm_s16le", RATE, options)
+    facts = localize(run, video, tmp_path / "overlay.mp4", maps_per_second=1)
+    assert (facts["frames"], facts["undecodable packets"]) == (FPS * SECONDS, 0)
+    times, _ = decoded(tmp_path / "overlay.mp4")
+    assert np.allclose(np.diff(times), 1 / FPS, atol=1e-3)
+
+
+def test_a_sound_that_cannot_be_carried_is_refused_before_any_work(
+    run: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carriage, "_is_taken", lambda *given: ValueError("not here"))
+    monkeypatch.setattr(module, "load_run", lambda *given: pytest.fail("work was begun"))
+    with pytest.raises(InputError, match="cannot be carried"):
+        localize(run, video, tmp_path / "overlay.mp4")

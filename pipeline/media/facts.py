@@ -1,0 +1,24 @@
+"""What a media file says of itself, once its data have been asked where the header cannot be believed."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the header says, in seconds and Hz. `zero` is where the presented timeline starts on the container's clock.
+
+    `*_end` is stated only where the container has an index of every stream (mp4), else None. `channels`: one name each,
+    AMBI0 is W. `seekable`: packets have the same times after a seek as when everything is read.
+    """
+
+    format: str
+    seekable: bool
+    zero: float
+    duration: float
+    video_index: int
+    audio_index: int
+    sample_rate: int
+    channels: tuple[str, ...]
+    audio_start: float
+    video_end: float | None
+    audio_end: float | None

@@ -1,0 +1,46 @@
+"""Which streams of a container count, and how one packet of sound is decoded.
+
+Used by `reader` and by overlays.
+"""
+
+from collections.abc import Callable
+
+import av
+from av.stream import Disposition
+
+from pipeline.shards.record import Rejected
+
+
+def is_cover_art(stream: av.stream.Stream) -> bool:
+    """Whether a stream of images is the one image that music players show."""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def first_decodable(streams: list[av.stream.Stream], reason: str, what: str) -> av.stream.Stream:
+    """The first stream that has a decoder. Raises Rejected (`reason` where there is none at all)."""
+    if not streams:
+        raise Rejected(reason, f"it has no {what}")
+    for stream in streams:
+        if stream.codec_context is not None:
+            return stream
+    raise Rejected("unreadable", f"its {what} is of a codec that no decoder here knows")
+
+
+def has_others(container: av.container.InputContainer, *used: av.stream.Stream) -> bool:
+    """Whether streams lie beside those used whose length may be another: subtitles, data, a second sound."""
+    numbers = {stream.index for stream in used}
+    others = [stream for stream in container.streams if stream.index not in numbers]
+    return any(stream.type != "attachment" and not is_cover_art(stream) for stream in others)
+
+
+def decode_audio(
+    codec: av.AudioCodecContext, packet: av.Packet, failed: Callable[[av.Packet], None]
+) -> list[av.AudioFrame]:
+    """The frames of one packet, or at its end of the decoder; `failed` is told when it cannot be decoded."""
+    try:
+        return codec.decode(packet if packet.size else None)
+    except av.error.EOFError:
+        return []
+    except av.FFmpegError:
+        failed(packet)
+        return []

@@ -1,0 +1,217 @@
+"""The data are believed where a header's number says otherwise: lengths, rates, channels, sample formats."""
+
+import io
+import struct
+import wave
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.media.decode import DecodeOptions, decode_clip
+from pipeline.media.ffmpeg import file_input
+from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
+from pipeline.media.layouts import mixed, mixing_weights
+from pipeline.media.reader import MediaFile
+from pipeline.media.still import decode_pair, read_image
+from pipeline.shards.record import Rejected
+
+RATE = 11025
+CASES = Path(__file__).parents[4] / "shared" / "cases"
+SUBTITLES = "1\n00:00:01,000 --> 00:00:02,000\na\n\n2\n00:00:50,000 --> 00:01:00,000\nb\n"
+DECODERS = pytest.mark.parametrize("decode", [decode_clip, decode_clip_ffmpeg])
+
+
+def _picture() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48), (200, 40, 40)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _encoded(kind: str, codec: str, parts: list[tuple[int, str, np.ndarray]]) -> bytes:
+    """Parts of (rate, layout, float32 (n,)), each encoded for itself, their packets one after the other."""
+    found = b""
+    for rate, layout, samples in parts:
+        buffer = io.BytesIO()
+        with av.open(buffer, "w", format=kind) as out:
+            stream = out.add_stream(codec, rate=rate, layout=layout)
+            stream.bit_rate = 96_000
+            both = np.stack([samples] * (2 if layout == "stereo" else 1))
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(both), format="fltp", layout=layout)
+            frame.sample_rate = rate
+            out.mux(stream.encode(frame))
+            out.mux(stream.encode(None))
+        found += buffer.getvalue()
+    return found
+
+
+def _chirp(begin: float, seconds: float, rate: int) -> np.ndarray:
+    """A tone that rises 200 Hz a second from 500 Hz on."""
+    times = begin + np.arange(round(seconds * rate)) / rate
+    return (0.4 * np.sin(2 * np.pi * (500 * times + 100 * times**2))).astype(np.float32)
+
+
+def _pitch(waveform: np.ndarray) -> float:
+    return float(np.abs(np.fft.rfft(waveform * np.hanning(len(waveform)))).argmax() * RATE / len(waveform))
+
+
+class TestLength:
+    @staticmethod
+    def _wave() -> bytes:
+        buffer = io.BytesIO()
+        with wave.open(buffer, "wb") as handle:
+            handle.setparams((1, 2, 16000, 0, "NONE", ""))
+            handle.writeframes((30000 * _chirp(0, 10, 16000)).astype("<i2").tobytes())
+        return buffer.getvalue()
+
+    @pytest.mark.parametrize("size", [0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFF0000, 640_000])
+    def test_a_size_beyond_the_file_is_until_the_end(self, size: int) -> None:
+        whole = self._wave()
+        piped = whole[:4] + struct.pack("<I", min(size + 36, 0xFFFFFFFF)) + whole[8:40] + struct.pack("<I", size)
+        piped += whole[44:]
+        expected, found = decode_pair(_picture(), whole), decode_pair(_picture(), piped)
+        assert np.array_equal(found.waveform, expected.waveform)
+        assert (found.moment, found.duration, found.flags) == (expected.moment, expected.duration, expected.flags)
+
+    @pytest.mark.parametrize("kind", ["au", "wav", "flac", "matroska"])
+    def test_a_writer_that_could_not_go_back(self, kind: str) -> None:
+        class Pipe(io.RawIOBase):
+            def __init__(self) -> None:
+                self.written = bytearray()
+
+            def writable(self) -> bool:
+                return True
+
+            def write(self, content: bytes) -> int:
+                self.written += bytes(content)
+                return len(content)
+
+        pipe = Pipe()
+        codec = {"au": "pcm_s16be", "flac": "flac"}.get(kind, "pcm_s16le")
+        try:
+            with av.open(pipe, "w", format=kind) as out:
+                stream = out.add_stream(codec, rate=16000, layout="mono")
+                samples = (30000 * _chirp(0, 10, 16000)).astype(np.int16)
+                for begin in range(0, len(samples), 4096):
+                    part = np.ascontiguousarray(samples[None, begin : begin + 4096])
+                    frame = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
+                    frame.sample_rate, frame.pts = 16000, begin
+                    out.mux(stream.encode(frame))
+                out.mux(stream.encode(None))
+        except (av.FFmpegError, ValueError) as refusal:
+            pytest.skip(f"{kind} is not written to a pipe: {refusal}")
+        found = decode_pair(_picture(), bytes(pipe.written))
+        assert (found.moment, found.duration) == (5.0, pytest.approx(10.0, abs=0.01))
+        assert np.abs(found.waveform - decode_pair(_picture(), self._wave()).waveform).max() < 0.02
+
+    def test_what_was_cut_off_before_the_moment_is_refused(self) -> None:
+        with pytest.raises(Rejected, match="announces"):
+            decode_pair(_picture(), self._wave()[:100_000])
+
+    @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+    def test_subtitles_that_go_on_are_no_part_of_the_clip(self, clips, tmp_path: Path, suffix: str) -> None:
+        (tmp_path / "long.srt").write_text(
+            "1\n00:00:01,000 --> 00:00:02,000\na\n\n2\n00:00:50,000 --> 00:01:00,000\nb\n"
+        )
+        source, text = file_input(clips.once("spoken.mp4")), file_input(tmp_path / "long.srt")
+        codec = "mov_text" if suffix == "mp4" else "srt"
+        path = clips.join(source.video, source.audio, text, name=f"subtitled.{suffix}", c="copy", **{"c:s": codec})
+        for decode in (decode_clip, decode_clip_ffmpeg):
+            clip = decode(path)
+            assert (clip.duration, clip.moment) == (pytest.approx(6.0, abs=0.05), pytest.approx(3.0, abs=0.03))
+
+
+class TestChanges:
+    @pytest.mark.parametrize(("kind", "codec"), [("mp3", "libmp3lame"), ("adts", "aac")])
+    @pytest.mark.parametrize("second", [(48000, "mono"), (44100, "stereo"), (22050, "stereo")])
+    def test_the_pitch_is_right_on_either_side(self, kind: str, codec: str, second: tuple[int, str]) -> None:
+        content = _encoded(kind, codec, [(44100, "mono", _chirp(0, 5, 44100)), (*second, _chirp(5, 5, second[0]))])
+        for moment in (2.5, 5.0, 7.5):
+            heard = decode_pair(_picture(), content, DecodeOptions(moment=moment)).waveform
+            for begin in (0.0, 1.0, 2.0):
+                middle = moment - 1.5 + begin + 0.25
+                part = heard[round(begin * RATE) : round((begin + 0.5) * RATE)]
+                assert _pitch(part) == pytest.approx(500 + 200 * middle, abs=30)
+
+    def test_the_reported_file(self) -> None:
+        folder = CASES / "mixed_rate_mp3"
+        if not folder.is_dir():
+            pytest.skip("the reported files are not in ../shared/cases")
+        clip = decode_pair(folder / "frames/mixedrate5.jpg", folder / "audio/mixedrate5.mp3")
+        assert _pitch(clip.waveform[:5512]) == pytest.approx(500 + 200 * 3.75, abs=15)
+        assert _pitch(clip.waveform[-5512:]) == pytest.approx(500 + 200 * 6.25, abs=15)
+
+
+class TestLayouts:
+    def test_ambisonic_is_heard_through_w(self) -> None:
+        first = [f"AMBI{number}" for number in range(4)]
+        assert mixing_weights(first).tolist() == [1, 0, 0, 0]
+        assert mixing_weights([f"AMBI{number}" for number in range(16)]).tolist() == [1] + [0] * 15
+        assert mixing_weights([*first, "FL", "FR"]).tolist() == [0.5, 0, 0, 0, 0.25, 0.25]
+
+    def test_opposite_phases_do_not_cancel(self) -> None:
+        tone = _chirp(0, 1, RATE)
+        assert np.array_equal(mixed(np.stack([tone, -tone]), ["FL", "FR"]), tone)
+        assert np.allclose(mixed(np.stack([tone, 0 * tone]), ["FL", "FR"]), tone / 2)
+        assert np.array_equal(mixed(np.stack([0 * tone, 0 * tone]), ["FL", "FR"]), 0 * tone)
+        surround = np.zeros((6, len(tone)), np.float32)
+        surround[3] = tone
+        assert np.array_equal(mixed(surround, ["FL", "FR", "FC", "LFE", "SL", "SR"]), tone)
+
+    @DECODERS
+    @pytest.mark.parametrize("sign", [-1.0, 1.0])
+    def test_a_marked_file_to_the_right_and_behind(self, clips, clip_maker, decode, sign: float) -> None:
+        tone = clip_maker.tone(6.0)
+        path = clips.plain(f"phase{sign:+g}.mp4", waveform=np.stack([tone, sign * tone], axis=1))
+        assert np.abs(decode(path).waveform).max() == pytest.approx(0.5, rel=0.1)
+
+
+class TestImages:
+    GREY = np.tile(np.linspace(0, 255, 64).round().astype(np.uint8), (48, 1))
+
+    @staticmethod
+    def _read(image: Image.Image, **options: object) -> np.ndarray:
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG", **options)
+        return read_image(buffer.getvalue(), 0.0, 0).pixels
+
+    def test_deep_grey_keeps_its_greys(self) -> None:
+        deep = Image.fromarray(self.GREY.astype(np.uint16) * 257)
+        assert np.abs(self._read(deep).astype(int) - self.GREY[..., None]).max() <= 1
+
+    @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "LA", "RGBA"])
+    def test_every_other_format(self, mode: str) -> None:
+        image = Image.fromarray(self.GREY).convert(mode)
+        expected = np.asarray(image.convert("RGB")).astype(int)
+        assert np.abs(self._read(image) - expected).max() <= 1
+
+    @pytest.mark.parametrize("mode", ["LA", "RGBA"])
+    def test_what_cannot_be_seen_is_not_seen(self, mode: str) -> None:
+        image = Image.fromarray(self.GREY).convert(mode)
+        image.putalpha(Image.fromarray(np.where(np.arange(64) < 32, 0, 255).astype(np.uint8)[None].repeat(48, 0)))
+        found = self._read(image)
+        assert (found[:, :31] == 255).all()
+        assert np.abs(found[:, 33:].astype(int) - self.GREY[:, 33:, None]).max() <= 1
+
+    def test_transparent_colour_of_a_palette(self) -> None:
+        image = Image.fromarray((self.GREY > 127).astype(np.uint8), "P")
+        image.putpalette([10, 20, 30, 200, 40, 40])
+        found = self._read(image, transparency=0)
+        assert found[0, 0].tolist() == [255, 255, 255]
+        assert found[0, -1].tolist() == [200, 40, 40]
+
+    def test_cmyk(self) -> None:
+        buffer = io.BytesIO()
+        Image.new("RGB", (64, 48), (200, 40, 40)).convert("CMYK").save(buffer, "JPEG", quality=95)
+        found = read_image(buffer.getvalue(), 0.0, 0).pixels[20, 20].astype(int)
+        assert np.abs(found - (200, 40, 40)).max() <= 6
+
+
+def test_the_reported_subtitles() -> None:
+    path = CASES / "mkv_long_subtitles" / "longsubs_own.mkv"
+    if not path.is_file():
+        pytest.skip("the reported files are not in ../shared/cases")
+    with MediaFile(path) as media:
+        assert media.facts.duration == 8.0

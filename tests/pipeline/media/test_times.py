@@ -1,0 +1,114 @@
+"""The image of a moment is that of a full decode, in every container, also where times after a seek are guesses."""
+
+import importlib.util
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import av
+import pytest
+
+from pipeline.media.decode import DecodeOptions, decode_clip
+from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
+from pipeline.media.reader import MediaFile
+from pipeline.media.times import presented
+from pipeline.shards.record import Rejected
+
+CASES = Path(__file__).parents[4] / "shared" / "cases"
+MOMENTS = 20
+
+
+def _helper() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("moving", Path(__file__).with_name("moving.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["moving"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+moving = _helper()
+Form = moving.Form
+CHOSEN = [
+    Form("avi", "libx264", 3, gap=True), Form("avi", "libx264", 0, gap=True), Form("avi", "mpeg4", 2, True),
+    Form("avi", "h263p"), Form("mpeg", "mpeg2video", 2), Form("mpeg", "mpeg1video", 2, True, gap=True),
+    Form("mpeg", "libx264", 2), Form("vob", "mpeg2video", 2, True), Form("mpegts", "libx264", 3, True),
+    Form("mpegts", "libx265", 3, True, gap=True), Form("mp4", "libx264", 3, True, gop=60, gap=True),
+    Form("mp4", "libx265", 3, True), Form("matroska", "libx264", 2, True, gap=True), Form("matroska", "mpeg2video", 2),
+    Form("flv", "libx264", 2), Form("asf", "libx264", 2, gap=True), Form("mxf", "libx264", 2), Form("nut", "mpeg4", 2),
+]  # fmt: skip
+
+
+def _check(path: Path, form: object, clips: ModuleType) -> None:
+    """Twenty moments against a full decode, two of them with the second decoder too."""
+    frames = moving.full_decode(path, clips)
+    chance = random.Random(str(form))
+    with MediaFile(path) as media:
+        moments = [round(chance.uniform(0.05, media.facts.duration - 0.2), 3) for _ in range(MOMENTS)]
+        shown = [media.frame_at(moment) for moment in moments]
+    found = [clips.number_of(image.pixels) for image in shown]
+    expected = [moving.shown_at(frames, moment) for moment in moments]
+    assert found == [number for _, number in expected]
+    assert [image.seconds for image in shown] == pytest.approx([seconds for seconds, _ in expected], abs=2e-3)
+    for moment, (seconds, number) in zip(moments[:2], expected[:2], strict=True):
+        clip = decode_clip_ffmpeg(path, DecodeOptions(moment=moment, short_side=0))
+        assert (clips.number_of(clip.frame), clip.frame_pts) == (number, pytest.approx(seconds, abs=2e-3))
+
+
+@pytest.mark.parametrize("form", CHOSEN, ids=str)
+def test_the_image_is_that_of_a_full_decode(tmp_path: Path, clip_maker: ModuleType, form: object) -> None:
+    moving.write(tmp_path / "video", form, clip_maker)
+    _check(tmp_path / "video", form, clip_maker)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("container", moving.CONTAINERS)
+def test_every_form_that_can_be_written(tmp_path: Path, clip_maker: ModuleType, container: str) -> None:
+    wrong, checked, path = [], 0, tmp_path / "video"
+    for form in (form for form in moving.every_form() if form.container == container):
+        try:
+            moving.write(path, form, clip_maker)
+            with MediaFile(path):
+                pass
+        except (av.FFmpegError, ValueError, Rejected):  # the container does not take the codec, or nothing reads it
+            continue
+        checked += 1
+        try:
+            _check(path, form, clip_maker)
+        except (AssertionError, Rejected) as error:
+            wrong.append(f"{form}: {str(error)[:200]}")
+    assert checked
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("moment", "began"), [(2.005, 1.977578), (5.006, 4.977578)])
+def test_program_stream_of_a_report(moment: float, began: float) -> None:
+    path = CASES / "mpeg_ps" / "ps_mpeg2_b2.mpg"
+    if not path.is_file():
+        pytest.skip("the reported files are not in ../shared/cases")
+    for decode in (decode_clip, decode_clip_ffmpeg):
+        assert decode(path, DecodeOptions(moment=moment)).frame_pts == pytest.approx(began, abs=1e-4)
+
+
+class TestPresented:
+    """The rule itself, on frames that are only times."""
+
+    @staticmethod
+    def _times(*times: tuple[float | None, float | None]) -> list[float]:
+        frames: Iterator[SimpleNamespace] = (SimpleNamespace(pts=pts, dts=dts) for pts, dts in times)
+        return [seconds for seconds, _ in presented(frames, float, 1.0)]
+
+    def test_times_of_presentation_count(self) -> None:
+        assert self._times((0, 2), (1, 3), (5, 4)) == [0, 1, 5]
+
+    def test_without_them_the_packets_that_gave_the_frames_out(self) -> None:
+        assert self._times((None, 2), (None, 3), (None, 7), (None, None)) == [2, 3, 7, 8]
+
+    def test_a_time_after_those_of_later_frames_is_wrong(self) -> None:
+        assert self._times((0, 0), (1, 1), (9, 2), (3, 3), (4, 4)) == [0, 1, 2, 3, 4]
+
+    def test_a_clock_that_starts_anew_goes_on(self) -> None:
+        assert self._times(*((n, n) for n in (*range(20), *range(20)))) == list(range(40))
