@@ -60,8 +60,9 @@ class AudioCollector:
     rate, and their sum is the span, as a filter of a whole would have it.
     """
 
-    def __init__(self, start: float, seconds: float) -> None:
+    def __init__(self, start: float, seconds: float, channels: tuple[str, ...] = ()) -> None:
         self.start, self.seconds = start, seconds
+        self._ambisonic = channels if "AMBI0" in channels else ()  # what frames may call loudspeakers
         self.errors = 0
         self.ended = False
         self.reached: float | None = None  # where the sound laid down so far ends
@@ -120,8 +121,9 @@ class AudioCollector:
     def _finish_batch(self) -> None:
         if self._batched:
             frame = self._batch.read()
-            kind = frame.sample_rate, channel_names(frame.layout)
-            self._pieces.append(_Piece(self._batch_start, kind, channels_first(frame)))
+            names, samples = channel_names(frame.layout), channels_first(frame)
+            names = self._ambisonic if len(self._ambisonic) == len(names) else names
+            self._pieces.append(_Piece(self._batch_start, (frame.sample_rate, names), samples))
             self._batch, self._batched = av.AudioFifo(), 0
 
     def resampled(self, rate: int, count: int) -> AudioSpan:

@@ -5,7 +5,11 @@ directions, and what lies to the right or behind has the opposite sign in X or Y
 wired microphone, a balanced line recorded as stereo) cancel as well: there the loudest channel is taken as it is.
 """
 
+import re
+import struct
 from collections.abc import Sequence
+from functools import partial
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -14,12 +18,41 @@ _CHANNEL_WEIGHT = {"FC": 1.0, "FL": 0.5**0.5, "FR": 0.5**0.5, "LFE": 0.0, "LFE2"
 _OTHER_CHANNEL_WEIGHT = 0.5
 _HEAD_LOCKED = ("FL", "FR")  # narration and music that goes with an ambisonic recording
 _CANCELLED = 0.1  # of the level that the channels would have if they had nothing in common
+FEWEST_AMBISONIC = 4
+SCANNED = 64 << 20  # bytes looked through at once
+_SA3D = re.compile(rb"SA3D\0[\0\x80].{4}\0\0(.{4})((?:\0\0\0.)*)", re.DOTALL)
 _INTEGER_SCALE = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31, "i8": 2.0**63}
 
 
 def channel_names(layout: av.AudioLayout) -> tuple[str, ...]:
     """One name a channel; AMBI0 is W."""
     return tuple(channel.name for channel in layout.channels)
+
+
+def stream_channels(audio: av.AudioStream, content: BinaryIO) -> tuple[str, ...]:
+    """The channels of a stream, by a mark of spatial audio (SA3D) where an mp4 has one: decoders of AAC overlook it.
+
+    `content`: the opened file; it stands afterwards where it stood.
+    """
+    names = channel_names(audio.codec_context.layout)
+    if len(names) < FEWEST_AMBISONIC or not audio.container.format.name.startswith("mov"):
+        return names
+    place = content.tell()
+    content.seek(0)
+    mark = next((found for part in iter(partial(content.read, SCANNED), b"") if (found := _SA3D.search(part))), None)
+    content.seek(place)
+    order = _channel_map(mark, len(names)) if mark else None
+    return (
+        names if order is None else tuple(f"AMBI{number}" for number in order) + _HEAD_LOCKED[: len(names) - len(order)]
+    )
+
+
+def _channel_map(mark: re.Match[bytes], channels: int) -> tuple[int, ...] | None:
+    """Which spherical harmonic each channel is; None where the mark is not of these channels."""
+    count = int.from_bytes(mark[1])
+    if channels - count not in (0, len(_HEAD_LOCKED)) or len(mark[2]) < 4 * count:
+        return None
+    return struct.unpack_from(f">{count}I", mark[2])
 
 
 def mixing_weights(channels: Sequence[str]) -> np.ndarray:

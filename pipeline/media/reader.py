@@ -30,7 +30,7 @@ from pipeline.media.image import (
     refuse,
     upright,
 )
-from pipeline.media.layouts import channel_names
+from pipeline.media.layouts import stream_channels
 from pipeline.media.opening import nameless, open_container
 from pipeline.media.streams import decode_audio, first_decodable, has_others, is_cover_art
 from pipeline.media.times import Shown, is_true_after_seek, kind_of, presented, tells_decoding_order_only, unguessed
@@ -115,7 +115,7 @@ class MediaFile:
             video_index=video.index,
             audio_index=audio.index,
             sample_rate=audio.codec_context.sample_rate,
-            channels=channel_names(audio.codec_context.layout),
+            channels=stream_channels(audio, self._bytes),
             audio_start=0.0 if audio.start_time is None else self._seconds(audio, audio.start_time),
             video_end=self._stated_end(video) if indexed else None,
             audio_end=self._stated_end(audio) if indexed else None,
@@ -254,8 +254,8 @@ class MediaFile:
     def audio_between(self, start: float, rate: int, count: int) -> AudioSpan:
         """`count` mono samples at `rate` Hz from `start` on; what lies outside the recording is zero."""
         for lead in self._leads:
+            span = AudioCollector(start, count / rate, self.facts.channels)
             self._rewind(self._audio, None if lead is None else start - AUDIO_PREROLL - lead)
-            span = AudioCollector(start, count / rate)
             self._fill(span)
             if span.begun is not None and span.begun <= max(start, self.facts.audio_start):
                 return span.resampled(rate, count)

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pipeline.media.decode import DecodedClip, DecodeOptions, assemble, check_complete, choose_moment, span_start
 from pipeline.media.facts import Facts
 from pipeline.media.image import ShownFrame, check_size, upright
-from pipeline.media.layouts import channel_names
+from pipeline.media.layouts import stream_channels
 from pipeline.media.reader import LOST_SECONDS, MediaFile
 from pipeline.media.streams import decode_audio, first_decodable
 from pipeline.media.times import is_true_after_seek, kind_of
@@ -118,7 +118,7 @@ class AudioFile(MediaFile):
             video_index=-1,
             audio_index=audio.index,
             sample_rate=audio.codec_context.sample_rate,
-            channels=channel_names(audio.codec_context.layout),
+            channels=stream_channels(audio, self._bytes),
             audio_start=0.0 if audio.start_time is None else self._seconds(audio, audio.start_time),
             video_end=None,
             audio_end=None,

@@ -98,6 +98,7 @@ class _Writer:
         way: Carriage,
     ) -> None:
         self.images, self.source, self.result, self.draw, self.way = images, audio, result, draw, way
+        self.zero = Fraction(audio.facts.zero)  # asked before anything is read: measuring opens the file anew
         self.video = result.add_stream("libx264", rate=images.average_rate, options=QUALITY)
         self.video.pix_fmt = "yuv420p"
         self.video.width, self.video.height = size  # an image that changes size on the way is fitted to the first
@@ -135,7 +136,7 @@ class _Writer:
 
     def _audio(self, packet: av.Packet, heard: float) -> float:
         """Pass one packet on; returns the second at which it starts."""
-        base, zero = packet.time_base, Fraction(self.source.facts.zero)
+        base, zero = packet.time_base, self.zero
         start = packet.pts if packet.dts is None else packet.dts
         if self.way.rate is not None:
             for frame in decode_audio(self.source.audio.codec_context, packet, self._failed):

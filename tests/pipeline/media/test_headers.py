@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pipeline.media.decode import DecodeOptions, decode_clip
-from pipeline.media.ffmpeg import file_input
+from pipeline.media.ffmpeg import encode_video, file_input
 from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
 from pipeline.media.layouts import mixed, mixing_weights
 from pipeline.media.reader import MediaFile
@@ -55,6 +55,18 @@ def _chirp(begin: float, seconds: float, rate: int) -> np.ndarray:
 
 def _pitch(waveform: np.ndarray) -> float:
     return float(np.abs(np.fft.rfft(waveform * np.hanning(len(waveform)))).argmax() * RATE / len(waveform))
+
+
+def _marked(content: bytearray) -> bytes:
+    """An mp4 with its index at the end, and the box of first-order ambisonic sound in its sound's entry."""
+    box = struct.pack(">I4sBBIBBI4I", 36, b"SA3D", 0, 0, 1, 0, 0, 4, 0, 1, 2, 3)
+    entry = content.index(b"mp4a", content.index(b"stsd", content.index(b"soun"))) - 4
+    after = entry + int.from_bytes(content[entry : entry + 4])
+    content[after:after] = box
+    begins = [entry, *(content.rindex(name, 0, entry) - 4 for name in (b"stsd", b"stbl", b"minf", b"mdia", b"trak"))]
+    for begin in (*begins, content.rindex(b"moov", 0, entry) - 4):
+        content[begin : begin + 4] = (int.from_bytes(content[begin : begin + 4]) + len(box)).to_bytes(4)
+    return bytes(content)
 
 
 class TestLength:
@@ -166,6 +178,16 @@ class TestLayouts:
         tone = clip_maker.tone(6.0)
         path = clips.plain(f"phase{sign:+g}.mp4", waveform=np.stack([tone, sign * tone], axis=1))
         assert np.abs(decode(path).waveform).max() == pytest.approx(0.5, rel=0.1)
+
+    @DECODERS
+    @pytest.mark.parametrize("x", [-1.0, 1.0])
+    def test_a_mark_of_spatial_audio_is_read_where_decoders_overlook_it(self, clips, clip_maker, decode, x) -> None:
+        tone = clip_maker.tone(6.0)
+        channels = np.stack([tone, x * tone, 0 * tone, x * tone], axis=1)
+        path = clips.folder / f"spatial{x:+g}.mp4"
+        encode_video(path, clip_maker.numbered_frames(150), 25, channels, audio_bitrate="320k")
+        content = bytearray(path.read_bytes())
+        assert np.abs(decode(_marked(content)).waveform).max() == pytest.approx(0.5, rel=0.1)
 
 
 class TestImages:
