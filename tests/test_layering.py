@@ -20,8 +20,9 @@ FLOORS = {
         {"cli"},
     ),
     "training": (
+        {"mistakes"},
         {"config", "losses", "similarity", "teacher", "distributed"},
-        {"evaluation", "encoders", "data", "leakage"},
+        {"evaluation", "encoders", "data", "leakage", "identity"},
         {"methods", "object_prior", "pretrain"},
         {"runs"},
         {"predict"},

@@ -1,22 +1,34 @@
 """What a training run is, as frozen records that own their validation; every mistake is reported at once.
 
 A run is described by one YAML file. Its sections are the models below; the `method:` section is validated by the
-`Config` of the method it names. `extends:` loads one parent file first (one level, no interpolation), and dotted
-overrides from the command line (`optim.learning_rate=3e-4`) come last.
+`Config` of the method it names, and stored with every option, those left to their defaults too. `extends:` loads one
+parent file first (one level, no interpolation), and dotted overrides from the command line
+(`optim.learning_rate=3e-4`) come last.
 """
 
-import hashlib
-import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from manifests.errors import InputError
+from manifests.near_names import did_you_mean
+from training.mistakes import carrying, lines_of
 
 PACKAGED = Path(__file__).parent / "configs"
-
 
 ImagePolicyName = Literal["none", "crop_flip", "simclr", "moco"]
 AudioPolicyName = Literal["none", "time_shift", "masks", "stripes_released", "stripes_corrected"]
@@ -136,11 +148,40 @@ class Validation(Section):
     protocol: str = "ezvsl"
 
 
+@dataclass(frozen=True)
+class MethodSection:
+    """The method a run trains: its module's name and its options, an instance of that module's `Config`."""
+
+    name: str
+    options: Section
+
+    def as_json(self) -> dict[str, Any]:
+        """The `method:` section of a config file, every option written out."""
+        return {"name": self.name, **self.options.model_dump(mode="json")}
+
+
+def _method_section(given: Any) -> MethodSection:
+    """Validated by the method itself."""
+    from training.methods import method_config, method_module  # the method's Config imports Section from here
+
+    if isinstance(given, MethodSection):
+        return given
+    if not isinstance(given, dict) or not isinstance(given.get("name"), str):
+        raise PydanticCustomError("unnamed", "method needs a `name`")
+    try:
+        options = method_config(given["name"], {key: value for key, value in given.items() if key != "name"})
+    except InputError as error:
+        raise carrying([f"  method.name: {error}"]) from error
+    except ValidationError as error:
+        raise carrying(lines_of(error, method_module(given["name"]).Config, ("method",))) from error
+    return MethodSection(given["name"], options)
+
+
 class RunConfig(Section):
     """A whole run. `paper` holds published numbers: test set -> protocol -> map -> score name -> fraction."""
 
     name: str
-    method: dict[str, Any]
+    method: Annotated[MethodSection, PlainValidator(_method_section), PlainSerializer(MethodSection.as_json)]
     data: Data = Data()
     encoders: Encoders = Encoders()
     optim: Optim = Optim()
@@ -152,12 +193,6 @@ class RunConfig(Section):
     paper: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
 
     @model_validator(mode="after")
-    def _method_is_named(self) -> "RunConfig":
-        if not isinstance(self.method.get("name"), str):
-            raise ValueError("method needs a `name`")
-        return self
-
-    @model_validator(mode="after")
     def _vggish_hears_log_power(self) -> "RunConfig":
         given, needed = ((data.audio_mean, data.audio_deviation) for data in (self.data, Data()))
         if self.encoders.audio.layout == "vggish" and given != needed:
@@ -166,17 +201,6 @@ class RunConfig(Section):
                 f"{needed[1]:g}: its weights know sounds by their level, and it undoes exactly this scaling"
             )
         return self
-
-    def method_options(self) -> dict[str, Any]:
-        """The method's own section without its name."""
-        return {key: value for key, value in self.method.items() if key != "name"}
-
-    def digest(self) -> str:
-        """Eight characters that change with any value that changes the trained weights (not the seed)."""
-        content = self.model_dump(
-            mode="json", exclude={"seed", "evaluation", "validation", "paper", "checkpoint_minutes", "log_every"}
-        )
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
     def to_yaml(self) -> str:
         """The resolved description; `load_config` of it gives an equal record."""
@@ -202,8 +226,11 @@ def find_config(source: str | Path) -> Path:
     for candidate in (given, PACKAGED / given.name, PACKAGED / f"{given.name}.yaml"):
         if candidate.is_file():
             return candidate
-    known = ", ".join(sorted(path.name for path in PACKAGED.glob("*.yaml")))
-    raise InputError(f"no config {str(source)!r}: neither a file here nor one of the packaged ones ({known}).")
+    known = sorted(path.name for path in PACKAGED.glob("*.yaml"))
+    raise InputError(
+        f"no config {str(source)!r}: neither a file here nor a packaged one.{did_you_mean(given.name, known)} The "
+        f"packaged ones are {', '.join(known)}."
+    )
 
 
 def _with_parent(path: Path) -> dict[str, Any]:
@@ -253,33 +280,9 @@ def _apply(content: dict[str, Any], override: str) -> None:
 
 def _validate(content: dict[str, Any], path: Path) -> RunConfig:
     """All mistakes of the run's and the method's section in one message."""
-    from training.methods import method_config  # the method's Config imports Section from here
-
-    mistakes: list[str] = []
     try:
-        config = RunConfig.model_validate(content)
+        return RunConfig.model_validate(content)
     except ValidationError as error:
-        config = None
-        mistakes += _lines(error, prefix=())
-    method = content.get("method")
-    if isinstance(method, dict) and isinstance(method.get("name"), str):
-        try:
-            method_config(method["name"], {k: v for k, v in method.items() if k != "name"})
-        except ValidationError as error:
-            mistakes += _lines(error, prefix=("method",))
-        except InputError as error:
-            mistakes.append(f"  method.name: {error}")
-    if mistakes or config is None:
-        count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
-        raise InputError(f"{path} has {count}:\n" + "\n".join(mistakes))
-    return config
-
-
-def _lines(error: ValidationError, prefix: tuple[str, ...]) -> list[str]:
-    lines = []
-    for mistake in error.errors():
-        where = ".".join((*prefix, *(str(part) for part in mistake["loc"])))
-        given = "" if mistake["type"] in {"missing", "extra_forbidden"} else f" (given: {mistake['input']!r})"
-        reason = "unknown key" if mistake["type"] == "extra_forbidden" else mistake["msg"]
-        lines.append(f"  {where or 'run'}: {reason}{given}")
-    return lines
+        mistakes = lines_of(error, RunConfig)
+    count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
+    raise InputError(f"{path} has {count}:\n" + "\n".join(mistakes))

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 from index.embeddings import write_embeddings
+from manifests.splits import read_ids
 from pipeline.shards.store import ShardStore
-from training.data.selection import selected_rows
+from training.data.selection import select
 from training.data.stream import EvaluationPair
-from training.leakage import find_tests
+from training.leakage import TRAINING_CLIPS, find_tests, own_truth
 from training.predict import predict
 from training.runs import LoadedRun
 
@@ -23,13 +24,23 @@ def embed(run: LoadedRun, store: ShardStore, out: Path) -> tuple[int, bool]:
         "front_end": store.front_end,
         "split": run.config.data.train_list or run.config.data.split,
     }
-    rows = selected_rows(store, run.config.data, find_tests(run.config).banned).nonzero()[0].tolist()
+    rows = _rows(run, store)
     if _finished(out, facts):
         return len(rows), False
     predictions = predict(run, store, [EvaluationPair(store.keys[row], row, row) for row in rows])
     image, audio = predictions.image_embeddings, predictions.audio_embeddings
     write_embeddings(out, image=image, audio=audio, keys=store.table.take(rows), **facts)
     return len(rows), True
+
+
+def _rows(run: LoadedRun, store: ShardStore) -> list[int]:
+    """The clips the run trained on; in other shards than its own, those it would train on."""
+    named = run.folder / TRAINING_CLIPS
+    if named.is_file() and store.manifest_sha256 == run.manifest_sha256:
+        return [store.row_of(key) for key in read_ids(named).ids]
+    return (
+        select(store, run.config.data, find_tests(run.config, own_truth(run.config)).banned).mask.nonzero()[0].tolist()
+    )
 
 
 def _finished(folder: Path, facts: dict[str, str]) -> bool:

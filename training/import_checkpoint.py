@@ -21,7 +21,7 @@ from manifests.whole_files import write_text
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
 from training.config import RunConfig, load_config
-from training.runs import DONE, FACTS, WEIGHTS, build_empty, prepare, run_folder, write_weights
+from training.runs import DONE, FACTS, WEIGHTS, build_empty, find_run, prepare, write_weights
 
 FRONT_END = "log-power-16000-512-238-v1"  # scipy spectrogram, 512 samples, hop 238, at 16 kHz: the LVS family's code
 ADVICE = "Name its release by --from, or its architecture, for example encoders.image.width=64."
@@ -139,7 +139,7 @@ def import_checkpoint(
     config = _config(kind, release, file, state, (*_scaling(chosen), *overrides))
     method = build_empty(config)
     method.load_state_dict(fitted(state, method.state_dict(), file, layout))
-    folder = run_folder(runs, config)
+    folder, _ = find_run(runs, config, {})
     prepare(folder, config)
     facts = {"front_end": chosen.name, "manifest_sha256": "", "imported": _origin(kind, file)}
     write_text(folder / FACTS, json.dumps(facts, indent=1))

@@ -12,8 +12,8 @@ from typing import Any
 
 from manifests.annotations import TestSet
 from manifests.catalogue import known_tests, resolve
-from manifests.splits import IdList, ids_of, overlap, read_ids
-from manifests.truth import read_truth
+from manifests.splits import IdList, Overlap, ids_of, overlap, read_ids
+from manifests.truth import Truth, read_truth
 from training.config import RunConfig
 
 TRAINING_CLIPS, OVERLAPS = "training_clips.txt", "overlaps.json"
@@ -35,14 +35,14 @@ class TestLists:
         return frozenset(key for test in self.excluded for key in test.ids)
 
 
-def find_tests(config: RunConfig) -> TestLists:
-    """What `data.exclude_test` names, the run's own test set and every known one under `data.lists`.
+def find_tests(config: RunConfig, truth: Truth | None = None) -> TestLists:
+    """What `data.exclude_test` names, the run's own test set (`truth`) and every known one under `data.lists`.
 
     InputError for an entry of `exclude_test` that is neither a file nor a known name; a known one whose file is not
     there comes back in `not_found`, to be said aloud.
     """
     folders = (config.data.lists,) if config.data.lists.is_dir() else ()
-    own = _own_test(config)
+    own = ids_of(truth.test_set) if truth else None
     excluded, not_found = [], []
     for given in config.data.exclude_test:
         found = resolve(given, folders) or (own if own is not None and own.name == given else None)
@@ -55,18 +55,11 @@ def find_tests(config: RunConfig) -> TestLists:
     return TestLists(tuple(excluded), tuple(others), tuple(not_found))
 
 
-def report_overlaps(trained: IdList, selected: int, tests: TestLists) -> tuple[list[str], dict[str, Any]]:
-    """Lines for the screen and the document for the run: `selected` clips before, `trained` after the exclusion."""
+def report_overlaps(trained: IdList, left_out: int, tests: TestLists) -> tuple[list[str], dict[str, Any]]:
+    """Lines for the screen and the document for the run: `left_out` clips are not trained on for the tests' sake."""
     found = [(overlap(trained, test), test) for test in (*tests.excluded, *tests.others)]
-    lines = [f"{selected - len(trained.ids):,} clips of {names(tests.excluded)} left out of training"] * bool(
-        tests.excluded
-    )
-    lines += [str(shared) for shared, _ in found]
-    lines += [
-        f"NOT CHECKED: {name} was not found, its clips may be among the training clips" for name in tests.not_found
-    ]
     document = {
-        "training": {"clips": len(trained.ids), "sha256": trained.sha256, "left_out": selected - len(trained.ids)},
+        "training": {"clips": len(trained.ids), "sha256": trained.sha256, "left_out": left_out},
         "tests": [
             {"name": test.name, "sha256": test.sha256, "clips": shared.n_test, "shared": len(shared.clips),
              "videos": shared.videos, "excluded": test in tests.excluded}
@@ -74,7 +67,16 @@ def report_overlaps(trained: IdList, selected: int, tests: TestLists) -> tuple[l
         ],
         "not_found": list(tests.not_found),
     }  # fmt: skip
-    return lines, document
+    return _said(left_out, [shared for shared, _ in found], tests), document
+
+
+def _said(left_out: int, found: Iterable[Overlap], tests: TestLists) -> list[str]:
+    lines = [str(shared) for shared in found]
+    if tests.excluded:
+        lines.insert(0, f"{left_out:,} clips of {names(tests.excluded)} left out of training")
+    for name in tests.not_found:
+        lines.append(f"NOT CHECKED: {name} was not found, its clips may be among the training clips")
+    return lines
 
 
 def names(tests: Iterable[IdList]) -> str:
@@ -82,12 +84,12 @@ def names(tests: Iterable[IdList]) -> str:
     return ", ".join(test.name for test in tests)
 
 
-def _own_test(config: RunConfig) -> IdList | None:
-    """The clips of the test set the config names, None when it names none or the file is not there yet."""
+def own_truth(config: RunConfig) -> Truth | None:
+    """The test set the config names, None when it names none or the file is not there. InputError as its reader."""
     wanted = config.evaluation
     if wanted.truth is None or not wanted.truth.exists():
         return None
-    return ids_of(read_truth(wanted.truth, wanted.format, negatives=wanted.negatives, name=wanted.test_set).test_set)
+    return read_truth(wanted.truth, wanted.format, negatives=wanted.negatives, name=wanted.test_set)
 
 
 def training_overlap(folder: Path, test_set: TestSet) -> dict[str, Any] | None:

@@ -108,7 +108,7 @@ def similarity_over_positions(run: LoadedRun, store: ShardStore, pairings: list[
     same_front_end(run, store)
     method: object = run.method
     if not isinstance(method, HasCellFeatures):
-        raise InputError(f"{run.config.method['name']} has no cell features to compare with foreign sounds.")
+        raise InputError(f"{run.config.method.name} has no cell features to compare with foreign sounds.")
     config, audio, rows = run.config, [], []
     for _, _, spectrograms in paired_batches(store, pairings, config.data.image_size, config.evaluation.batch_size):
         audio.append(unit(method.auditory(normalise_audio(spectrograms.to(run.device), config.data))))

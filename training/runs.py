@@ -1,11 +1,13 @@
 """The run directory, owned by one file: `runs/<config name>/<digest>-s<seed>/`.
 
-Same config and seed, same folder: running again resumes, and a finished run is marked by `DONE`, written last.
+Same run and seed, same folder: running again resumes, and a finished run is marked by `DONE`, written last.
 """
 
+import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,16 +19,91 @@ from torch import nn
 from manifests.errors import InputError
 from manifests.whole_files import whole_path, write_text
 from training.config import RunConfig, load_config
-from training.methods import method_config, method_module
+from training.identity import Contents, differences, digest
+from training.leakage import TRAINING_CLIPS
+from training.methods import method_module
 from training.methods.contract import BaseMethod
 
 BEST_WEIGHTS = "weights.best.safetensors"
 CONFIG, DONE, WEIGHTS, FACTS = "config.yaml", "DONE", "weights.safetensors", "data.json"
+CARRIED, IMAGENET = "carried.json", "imagenet"
 
 
-def run_folder(root: Path, config: RunConfig) -> Path:
-    """Where a run of this config and seed lives."""
-    return root / config.name / f"{config.digest()}-s{config.seed}"
+def find_run(root: Path, config: RunConfig, contents: Contents) -> tuple[Path, list[str]]:
+    """The folder of the run a config describes, there or to be made, and what a person should know about it.
+
+    It is named by the run's digest. A run that another version named otherwise, or whose shards, lists or weights have
+    moved since, is found by what is stored in it.
+    """
+    own = root / config.name / f"{digest(config, contents)}-s{config.seed}"
+    others = [] if own.is_dir() else sorted((root / config.name).glob(f"*-s{config.seed}/{CONFIG}"))
+    differing = [(_differences(path.parent, config, contents), path.parent) for path in others]
+    for found, folder in differing:
+        if not found:
+            return folder, [f"{folder} is this run, by its settings and data; an earlier version gave it this name"]
+    if not differing:
+        return own, []
+    found, folder = min(differing, key=lambda one: len(one[0]))
+    return own, [f"this is a new run: {folder} differs in {'; '.join(found)}"]
+
+
+def _differences(folder: Path, config: RunConfig, contents: Contents) -> list[str]:
+    """In what the run of a folder differs from the one a config describes."""
+    try:
+        return differences(load_config(folder / CONFIG), _known_contents(folder), config, contents)
+    except InputError as error:
+        return [f"a config that cannot be read: {error}"]
+
+
+def _known_contents(folder: Path) -> dict[str, str]:
+    """What a run has stored of the contents it was made from; before they were stored, what follows from its files."""
+    facts = json.loads((folder / FACTS).read_text()) if (folder / FACTS).is_file() else {}
+    known = {"shards": facts["manifest_sha256"]} if "manifest_sha256" in facts else {}
+    if (folder / TRAINING_CLIPS).is_file():
+        known["training_clips"] = file_sha256(folder / TRAINING_CLIPS)
+    return known | facts.get("contents", {})
+
+
+def renew(folder: Path, config: RunConfig) -> list[str]:
+    """Let a finished run take over what may change: evaluation settings and places. Returns what to say of it."""
+    stored = load_config(folder / CONFIG)
+    write_text(folder / CONFIG, config.model_copy(update={"validation": stored.validation}).to_yaml())
+    carry(folder, config)
+    lines = []
+    if stored.evaluation != config.evaluation:
+        lines.append(f"{folder} takes over the evaluation settings of this config")
+    if stored.validation != config.validation:
+        lines.append(f"{folder} keeps its validation section: its best epoch was chosen on those clips")
+    return lines
+
+
+def carry(folder: Path, config: RunConfig) -> None:
+    """Copy into a run's folder the file that its evaluation needs beside its own weights: the object prior's."""
+    prior = config.evaluation.object_prior
+    if prior is None or prior.weights == IMAGENET:
+        return
+    source = Path(prior.weights)
+    copy = folder / f"object_prior{source.suffix}"
+    with whole_path(copy) as hidden:
+        shutil.copyfile(source, hidden)
+    facts = {"given": prior.weights, "file": copy.name, "sha256": file_sha256(copy)}
+    write_text(folder / CARRIED, json.dumps(facts, indent=1))
+
+
+def _with_carried(folder: Path, config: RunConfig) -> RunConfig:
+    """The config with the run's own copy of its object prior's weights in place of the file it was given."""
+    prior = config.evaluation.object_prior
+    facts = json.loads((folder / CARRIED).read_text()) if (folder / CARRIED).is_file() else {}
+    if prior is None or facts.get("given") != prior.weights:
+        return config
+    copied = prior.model_copy(update={"weights": str(folder / facts["file"])})
+    return config.model_copy(update={"evaluation": config.evaluation.model_copy(update={"object_prior": copied})})
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def prepare(folder: Path, config: RunConfig) -> None:
@@ -84,8 +161,7 @@ class LoadedRun:
 
 def build_method(config: RunConfig) -> BaseMethod:
     """The method a config names, with freshly initialised (or pretrained) weights."""
-    options = method_config(config.method["name"], config.method_options())
-    return method_module(config.method["name"]).Method(options, config.encoders)
+    return method_module(config.method.name).Method(config.method.options, config.encoders)
 
 
 def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: str = "last") -> LoadedRun:
@@ -99,7 +175,7 @@ def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: st
     file = folder / (WEIGHTS if weights == "last" else BEST_WEIGHTS)
     if not file.is_file():
         raise InputError(f"run {folder} has no {file.name}; best weights need a `validation:` section in its config.")
-    config = load_config(folder / CONFIG)
+    config = _with_carried(folder, load_config(folder / CONFIG))
     facts = json.loads((folder / FACTS).read_text())
     method = build_empty(config)
     method.load_state_dict(_read_weights(file))

@@ -38,6 +38,7 @@ from pipeline.shards.store import INDEX, MANIFEST, ShardStore
 from pipeline.shards.writer import shard_name, writing_shard
 from training.config import Data
 from training.data.order import Streams
+from training.data.selection import select
 from training.data.stream import TrainingStream, training_loader
 from training.data.views import normalise_audio, normalise_image, resized
 
@@ -86,7 +87,8 @@ def parse() -> argparse.Namespace:
 def readers(folder: Path, batch: int) -> dict[str, Callable[[int], None]]:
     """Functions that read so many batches and drop them."""
     data = Data(shards=folder / "shards", shuffle=100)
-    stream = TrainingStream(ShardStore.open(data.shards), data, Streams(batch, 1, 1), 0, range(1), None)
+    store = ShardStore.open(data.shards)
+    stream = TrainingStream(store, data, select(store, data).mask, Streams(batch, 1, 1), 0, range(1), None)
 
     def ours(count: int, normalised: bool = False) -> None:
         stream.start(epoch=0)

@@ -21,12 +21,13 @@ from typing import Any
 import torch
 
 from benchmarks.measure import record, write
-from benchmarks.methods.measure_run import RUNS, alpha_sweep, context, one_thread, train, train_and_score
+from benchmarks.methods.measure_run import DEVICE, RUNS, alpha_sweep, context, one_thread, train, train_and_score
 from benchmarks.methods.merge import earlier, merged_figures
 from benchmarks.methods.plan import Entry, Plan, describe, neighbours_folder, read_plan
 from benchmarks.methods.prepare import command, prepare
+from training.loop.start import start
 from training.report.page import write_report
-from training.runs import environment, run_folder
+from training.runs import environment
 
 PACKAGES = ("torch", "torchvision", "webdataset", "faiss-gpu", "numpy")
 RANDOM = "random"
@@ -122,8 +123,8 @@ class Comparison:
         command("index", "build-knn", "--embeddings", embeddings, *common)
 
     def folder(self, entry: Entry, seed: int) -> Path:
-        """The run folder of an entry at its chosen temperature."""
-        return run_folder(RUNS, describe(self.plan, entry, seed, self.chosen[entry.name]))
+        """The folder of an entry's finished run at its chosen temperature."""
+        return start(describe(self.plan, entry, seed, self.chosen[entry.name]), RUNS, DEVICE)[0]
 
 
 def _brief(line: Line) -> str:

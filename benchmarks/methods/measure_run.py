@@ -53,7 +53,7 @@ def train_and_score(config: RunConfig) -> dict[str, Any]:
     return {
         "name": config.name,
         "run": str(folder),
-        "method": config.method,
+        "method": config.method.as_json(),
         "seed": config.seed,
         "steps": int(steps),
         "seconds": seconds,

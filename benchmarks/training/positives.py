@@ -37,6 +37,7 @@ from pipeline.shards.writer import shard_name, writing_shard
 from training.config import Data, load_config
 from training.data.order import Streams
 from training.data.positives import Positives
+from training.data.selection import select
 from training.data.stream import TrainingStream, training_loader
 
 CONTENDERS = {
@@ -80,10 +81,10 @@ def contenders(store: ShardStore, knn: Path, options: argparse.Namespace) -> dic
     neighbours = Neighbours.open(knn, store.manifest_sha256)
     given = {"data.workers=0", f"data.shards={store.folder}"}
     data: Data = load_config(options.config, tuple(given)).data
-    streams = Streams(options.batch, 1, 1)
+    streams, trained = Streams(options.batch, 1, 1), select(store, data).mask
     positives = {needs: Positives(store, neighbours, needs, store.keys) for needs in CONTENDERS.values() if needs}
     return {
-        name: TrainingStream(store, data, streams, 0, range(1), positives.get(needs))
+        name: TrainingStream(store, data, trained, streams, 0, range(1), positives.get(needs))
         for name, needs in CONTENDERS.items()
     }
 

@@ -48,7 +48,7 @@ def test_overrides_are_yaml_and_win(tmp_path: Path) -> None:
     config = load_config("ezvsl.yaml", ("optim.learning_rate=3e-4", "seed=7", "method.positives=[own, image]"))
     assert config.optim.learning_rate == 3e-4  # PyYAML reads 3e-4 as text; the model makes it a number
     assert config.seed == 7
-    assert config.method["positives"] == ["own", "image"]
+    assert config.method.options.positives == ("own", "image")
 
 
 @pytest.mark.parametrize("override", ["optim.learning_rate", "=3", "seed.deeper=1"])
@@ -73,12 +73,23 @@ def test_what_is_no_config_is_said_so(text: str, tmp_path: Path) -> None:
         load_config(path)
 
 
-def test_digest_ignores_the_seed_and_the_evaluation_but_nothing_that_trains() -> None:
+def test_what_was_probably_meant_is_said() -> None:
+    mistyped = ("method.temprature=1", "encoders.image.block=3", "evaluation.object_prior.alfa=3", "optim.zzz=1")
+    with pytest.raises(InputError) as error:
+        load_config("ezvsl.yaml", mistyped)
+    for meant in ("temperature?", "blocks?", "alpha?"):
+        assert f"unknown key. Did you mean {meant}" in str(error.value)
+    assert "optim.zzz: unknown key\n" in f"{error.value}\n"
+    with pytest.raises(InputError, match=r"Did you mean ezvsl_semantic\.yaml\?"):
+        load_config("ezvsl_semantics.yaml")
+
+
+def test_a_method_s_defaults_are_part_of_what_is_stored() -> None:
+    written = yaml.safe_load(load_config("centred_disc.yaml").to_yaml())
     config = load_config("ezvsl.yaml")
-    assert load_config("ezvsl.yaml", ("seed=5",)).digest() == config.digest()
-    assert load_config("ezvsl.yaml", ("evaluation.test_set=other",)).digest() == config.digest()
-    assert load_config("ezvsl.yaml", ("method.temperature=0.05",)).digest() != config.digest()
-    assert load_config("ezvsl.yaml", ("optim.epochs=21",)).digest() != config.digest()
+    assert written["method"]["name"] == "centred_disc"
+    assert set(config.method.as_json()) == {"name", *type(config.method.options).model_fields}
+    assert config.method.as_json()["matching"] == "max"
 
 
 def test_batch_must_divide_into_replicas() -> None:

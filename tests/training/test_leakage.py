@@ -12,7 +12,7 @@ from pipeline.coverage import split_report
 from pipeline.shards.store import ShardStore
 from training.config import load_config
 from training.data.positives import Positives
-from training.data.selection import selected_rows
+from training.data.selection import select
 from training.data.views import clip_random
 from training.evaluate import EvaluationRequest, evaluate
 from training.leakage import find_tests
@@ -53,7 +53,7 @@ def test_the_default_leaves_the_test_clips_out_and_says_so(shards, leaky, tmp_pa
     assert "contains 0 of the 12 clips of vggss" in shown
     stored = json.loads((folder / "overlaps.json").read_text())
     store = ShardStore.open(shards)
-    usable = int(selected_rows(store, config.data).sum())
+    usable = int(select(store, config.data).mask.sum())
     assert stored["training"]["clips"] + stored["training"]["left_out"] == usable
     assert 0 < stored["training"]["left_out"] <= 11
     trained = (folder / "training_clips.txt").read_text().split()

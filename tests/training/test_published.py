@@ -85,7 +85,7 @@ def test_training_lists_and_protocols_are_known(config) -> None:
 
 def test_every_method_has_a_config_of_its_name() -> None:
     assert set(method_names()) <= set(NAMES)
-    assert all(packaged(name).method["name"] == name for name in method_names())
+    assert all(packaged(name).method.name == name for name in method_names())
 
 
 def test_extends_reaches_one_level_and_repeats_nothing_of_its_parent() -> None:

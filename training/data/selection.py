@@ -1,6 +1,7 @@
 """Which clips of the shards a run trains on: those of its list, or of its split, less what must stay out."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,20 +12,37 @@ from pipeline.shards.store import ShardStore
 from training.config import Data
 
 
-def selected_rows(store: ShardStore, data: Data, banned: Collection[str] = ()) -> np.ndarray:
-    """Boolean mask (N,) of the clips to train on: listed or of the split, no dropped flag, not banned.
+@dataclass(frozen=True)
+class Selection:
+    """The clips of a store that a run trains on.
+
+    `mask` (N,) bool says which rows they are; `left_out` counts those that were chosen but banned; `listed` is the
+    list that chose them, None where the split did.
+    """
+
+    mask: np.ndarray
+    left_out: int
+    listed: IdList | None
+
+    def keys(self, store: ShardStore) -> list[str]:
+        """Their keys, in the order of the rows."""
+        return [store.keys[row] for row in np.flatnonzero(self.mask)]
+
+
+def select(store: ShardStore, data: Data, banned: Collection[str] = ()) -> Selection:
+    """The clips to train on: listed or of the split, no dropped flag, not banned.
 
     A list decides alone: published training lists take clips of VGGSound's own test split, too. InputError when no
     clip is left, or the list's file cannot be found.
     """
     listed = train_list(data)
-    mask = _of_split(store, data) if listed is None else _among(store, frozenset(listed.ids))
+    chosen = _of_split(store, data) if listed is None else _among(store, frozenset(listed.ids))
     dropped = set(data.drop_flagged)
-    mask &= np.array([dropped.isdisjoint(flags or ()) for flags in store.table["flags"].to_pylist()], dtype=bool)
-    mask &= ~_among(store, banned)
+    chosen &= np.array([dropped.isdisjoint(flags or ()) for flags in store.table["flags"].to_pylist()], dtype=bool)
+    mask = chosen & ~_among(store, banned)
     if not mask.any():
         raise InputError(f"{store.folder} has no usable clip {_wanted(store, data, listed)}.")
-    return mask
+    return Selection(mask, int((chosen & ~mask).sum()), listed)
 
 
 def train_list(data: Data) -> IdList | None:

@@ -7,7 +7,7 @@ float16; they become float on the training device (`normalise_image`, `normalise
 
 import os
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -29,29 +29,31 @@ from pipeline.shards.store import ShardStore
 from training.config import Data
 from training.data.order import Streams, epoch_sequence, segments, stream_rows
 from training.data.positives import Positives
-from training.data.selection import selected_rows
 from training.data.views import clip_random, decode_image, random_view, squashed, view_side
 
 READ_AHEAD = 1 << 20  # bytes
 
 
 class TrainingStream(IterableDataset):
-    """One rank's micro-batches of one epoch, as lists with one entry per replica the rank serves."""
+    """One rank's micro-batches of one epoch, as lists with one entry per replica the rank serves.
+
+    `selected` (N,) bool: the store's rows that are trained on. InputError when they do not fill a batch.
+    """
 
     def __init__(
         self,
         store: ShardStore,
         data: Data,
+        selected: np.ndarray,
         streams: Streams,
         seed: int,
         replicas: range,
         positives: Positives | None,
-        banned: Collection[str] = (),
     ) -> None:
         self.store, self.data, self.streams, self.seed = store, data, streams, seed
         self.replicas, self.positives = replicas, positives
         self.side = view_side(data, store.short_side)
-        self.selected = selected_rows(store, data, banned)
+        self.selected = selected
         shards = store.table["shard"].to_pylist()
         self.shard_of_row = np.cumsum([0] + [a != b for a, b in pairwise(shards)])
         self.epoch, self.first_step = 0, 0
@@ -85,17 +87,26 @@ class TrainingStream(IterableDataset):
             yield self._collate([self._decode(sample) for sample in batch])
 
     def _shuffled(self, replica: int, reader: int) -> Iterator[dict[str, Any]]:
+        """One stream's samples through a shuffle buffer: members by suffix, undecoded, and "__key__"."""
         sequence = epoch_sequence(self.shard_of_row, self.selected, self.seed, self.epoch)
         rows = stream_rows(sequence, self.streams, replica, reader)
-        wanted = {self.store.keys[row] for row in rows}
         draw = random.Random(f"{self.seed}/{self.epoch}/{replica}/{reader}")
-        ranges = ({"url": r.url, "stream": r} for r in map(self._open, segments(rows, self.shard_of_row)))
-        members = tar_file_expander(ranges, select_files=_is_read)
-        samples = (s for s in group_by_keys(members) if s["__key__"] in wanted)
-        return webdataset.shuffle(self.data.shuffle, initial=self.data.shuffle, rng=draw)(samples)
+        buffer = webdataset.shuffle(self.data.shuffle, initial=self.data.shuffle, rng=draw)
+        return buffer(self._samples(rows))
 
-    def _open(self, segment: Any) -> "TarRange":
-        return TarRange.of_rows(self.store, segment.first, segment.last)
+    def _samples(self, rows: np.ndarray) -> Iterator[dict[str, Any]]:
+        """The rows in tar order. Between two of them the tar may hold others, which are passed over."""
+        wanted = {self.store.keys[row] for row in rows}
+        members = tar_file_expander(self._ranges(rows), select_files=_is_read)
+        for sample in group_by_keys(members):
+            if sample["__key__"] in wanted:
+                yield sample
+
+    def _ranges(self, rows: np.ndarray) -> Iterator[dict[str, Any]]:
+        """Every piece of a tar that holds some of the rows, as WebDataset wants to be given an open tar."""
+        for segment in segments(rows, self.shard_of_row):
+            piece = TarRange.of_rows(self.store, segment.first, segment.last)
+            yield {"url": piece.url, "stream": piece}
 
     def _decode(self, sample: dict[str, Any]) -> dict[str, Any]:
         key = sample["__key__"]

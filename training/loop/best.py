@@ -28,15 +28,11 @@ HISTORY = "validation.json"
 
 
 class BestKeeper:
-    """Called at the end of every epoch by the first process."""
+    """Called at the end of every epoch by the first process; `truth` are the clips of the validation section."""
 
-    def __init__(self, config: RunConfig, folder: Path, store: ShardStore, tests: TestLists, process: Ranks) -> None:
-        wanted = config.validation
-        if wanted is None:
-            raise ValueError("a run without a validation section keeps no best checkpoint")
+    def __init__(self, config: RunConfig, folder: Path, store: ShardStore, truth: Truth, process: Ranks) -> None:
         self.config, self.folder, self.store, self.process = config, folder, store, process
-        self.truth = validation_truth(wanted, tests)
-        self.pairings = found_pairings(store, self.truth)
+        self.truth, self.pairings = truth, found_pairings(store, truth)
         path = folder / HISTORY
         self.history: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
 

@@ -5,112 +5,100 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from index.neighbours import Neighbours
-from manifests.errors import InputError
 from manifests.splits import IdList, coverage
 from manifests.whole_files import remove_leftovers, write_text
-from pipeline.shards.store import ShardStore
 from training.config import RunConfig
-from training.data.order import Streams
-from training.data.positives import Positives
-from training.data.selection import selected_rows, train_list
-from training.data.stream import TrainingStream
 from training.distributed import Ranks, ranks
-from training.leakage import (
-    OVERLAPS,
-    TRAINING_CLIPS,
-    TestLists,
-    as_text,
-    find_tests,
-    report_overlaps,
-    training_list,
-)
+from training.leakage import OVERLAPS, TRAINING_CLIPS, as_text, report_overlaps, training_list
 from training.loop.best import BestKeeper
+from training.loop.inputs import Inputs, open_inputs
 from training.loop.trainer import Trainer, check_replicas
-from training.runs import DONE, FACTS, build_method, prepare, run_folder
+from training.runs import DONE, FACTS, carry, find_run, prepare, renew
 
 
 def start(config: RunConfig, runs: Path, device: str = "auto") -> tuple[Path, bool]:
-    """Train the run this config describes, or resume it; returns its folder and whether there was anything to do."""
-    folder = run_folder(runs, config)
-    if (folder / DONE).is_file():
-        return folder, False
+    """Train the run this config describes, or resume it; returns its folder and whether there was anything to do.
+
+    A finished run is left alone, except that it takes over the config's evaluation settings.
+    """
     with ranks(device) as process:
         check_replicas(config, process.world)
-        tests = find_tests(config)
-        trainer = _trainer(config, folder, process, tests)
+        _one_thread_pool_per_process(process)
+        inputs = open_inputs(config, process)
+        folder, said = find_run(runs, config, inputs.contents)
+        _same_threads(folder, process)
+        finished = (folder / DONE).is_file()
         if process.first:
-            store = trainer.stream.store
-            trained, lines, overlaps = _overlaps(trainer.stream, tests)
-            print(*lines, sep="\n", flush=True)
-            facts = {
-                "front_end": store.front_end,
-                "manifest_sha256": store.manifest_sha256,
-                "training_clips": int(trainer.stream.selected.sum()),
-                "steps_per_epoch": trainer.stream.steps,
-            }
-            _same_data(folder / FACTS, facts)
-            for place in (folder, folder / "checkpoints"):
-                remove_leftovers(place)
-            prepare(folder, config)
-            write_text(folder / FACTS, json.dumps(facts, indent=1))
-            write_text(folder / OVERLAPS, json.dumps(overlaps, indent=1))
-            write_text(folder / TRAINING_CLIPS, as_text(trained.ids))
-            if config.validation is not None:
-                trainer.after_epoch = BestKeeper(config, folder, store, tests, process)
-        trainer.train()
-        if process.first:
-            write_text(folder / DONE, f"{trainer.done.step} steps, {trainer.done.seconds:.1f} s\n")
-    return folder, True
+            print(*said, *(renew(folder, config) if finished else ()), sep="\n", end="\n" if said else "", flush=True)
+        if not finished:
+            _train(config, folder, inputs, process)
+    return folder, not finished
 
 
-def _overlaps(stream: TrainingStream, tests: TestLists) -> tuple[IdList, list[str], dict[str, Any]]:
+def _train(config: RunConfig, folder: Path, inputs: Inputs, process: Ranks) -> None:
+    trainer = Trainer(config, folder, inputs.method, inputs.stream, process)
+    if process.first:
+        print(f"device: {process.device}, {torch.get_num_threads()} threads", flush=True)
+        _describe(config, folder, inputs)
+        if inputs.validation is not None:
+            store = inputs.stream.store
+            trainer.after_epoch = BestKeeper(config, folder, store, inputs.validation, process)
+    trainer.train()
+    if process.first:
+        write_text(folder / DONE, f"{trainer.done.step} steps, {trainer.done.seconds:.1f} s\n")
+
+
+def _describe(config: RunConfig, folder: Path, inputs: Inputs) -> None:
+    """Write into the run's folder what it is, what it trains on, and what that shares with test sets; say the last."""
+    store = inputs.stream.store
+    trained, lines, overlaps = _overlaps(inputs)
+    print(*lines, sep="\n", flush=True)
+    facts = {
+        "front_end": store.front_end,
+        "manifest_sha256": store.manifest_sha256,
+        "training_clips": len(trained.ids),
+        "steps_per_epoch": inputs.stream.steps,
+        "contents": dict(inputs.contents),
+        "threads": torch.get_num_threads(),
+    }
+    for place in (folder, folder / "checkpoints"):
+        remove_leftovers(place)
+    prepare(folder, config)
+    carry(folder, config)
+    write_text(folder / FACTS, json.dumps(facts, indent=1))
+    write_text(folder / OVERLAPS, json.dumps(overlaps, indent=1))
+    write_text(folder / TRAINING_CLIPS, as_text(trained.ids))
+
+
+def _overlaps(inputs: Inputs) -> tuple[IdList, list[str], dict[str, Any]]:
     """The training clips as a list, and what they share with the test sets."""
-    trained = training_list([stream.store.keys[row] for row in np.flatnonzero(stream.selected)])
-    before = selected_rows(stream.store, stream.data) if tests.banned else stream.selected
-    lines, document = report_overlaps(trained, int(before.sum()), tests)
-    listed = train_list(stream.data)
+    store, selection = inputs.stream.store, inputs.selection
+    trained = training_list(selection.keys(store))
+    lines, document = report_overlaps(trained, selection.left_out, inputs.tests)
+    listed = selection.listed
     if listed is not None:
-        found = coverage(listed, stream.store.keys)
+        found = coverage(listed, store.keys)
         lines.insert(0, f"{len(found.found):,} of the {len(listed.ids):,} clips of {listed.name} are in the shards")
         document["list"] = {"name": listed.name, "sha256": listed.sha256, "missing": list(found.missing)}
     return trained, lines, document
 
 
-def _trainer(config: RunConfig, folder: Path, process: Ranks, tests: TestLists) -> Trainer:
-    torch.manual_seed(config.seed)  # the same first weights in every process
-    _one_thread_pool_per_process(process)
-    store = ShardStore.open(config.data.shards)
-    method = build_method(config)
-    positives = None
-    if method.needs & {"neighbours", "exclusions"}:
-        neighbours = Neighbours.open(config.data.neighbours, store.manifest_sha256)
-        trained = {store.keys[row] for row in np.flatnonzero(selected_rows(store, config.data, tests.banned))}
-        positives = Positives(store, neighbours, method.needs, trained, config.data.k)
-    streams = Streams(config.optim.batch_size, config.optim.replicas, max(1, config.data.workers))
-    replicas = process.replicas(config.optim.replicas)
-    stream = TrainingStream(store, config.data, streams, config.seed, replicas, positives, tests.banned)
-    return Trainer(config, folder, method, stream, process)
+def _same_threads(folder: Path, process: Ranks) -> None:
+    """Give every process of a run, and of its resumption, the number of CPU threads it was begun with.
+
+    The gradients of convolutions and the statistics of batch norm are sums that torch cuts by threads: another number
+    rounds them otherwise (1e-5), and twenty steps later the losses differ in the second digit. With the same number
+    one process and several report the same losses.
+    """
+    if (folder / FACTS).is_file():
+        torch.set_num_threads(json.loads((folder / FACTS).read_text()).get("threads", torch.get_num_threads()))
+    process.barrier()  # every process has looked before the first one makes the folder
 
 
 def _one_thread_pool_per_process(process: Ranks) -> None:
-    """Processes that share a machine's cores share its threads too, else they wait for each other."""
+    """A new run's processes on one machine share its cores, else they wait for each other."""
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if local > 1 and process.device.type == "cpu":
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local))
-
-
-def _same_data(path: Path, facts: dict[str, object]) -> None:
-    """A run can only be resumed on the shards it was started on."""
-    if not path.is_file():
-        return
-    before = json.loads(path.read_text())
-    if before != facts:
-        changed = ", ".join(f"{k}: {before.get(k)} then, {v} now" for k, v in facts.items() if before.get(k) != v)
-        raise InputError(
-            f"run {path.parent} was started on other shards ({changed}). Give it those shards again, or delete the "
-            "folder to start anew."
-        )

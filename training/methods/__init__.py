@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from manifests.errors import InputError
+from manifests.near_names import did_you_mean
 
 NOT_METHODS = {"contract", "headless", "projected"}
 
@@ -23,15 +24,13 @@ def method_names() -> list[str]:
 
 def method_module(name: str) -> ModuleType:
     """The module of a method; raises InputError listing the known ones."""
-    if name not in method_names():
-        raise InputError(f"unknown method {name!r}; the known ones are {', '.join(method_names())}.")
+    _check_known(name)
     return importlib.import_module(f"{__name__}.{name}")
 
 
 def method_page(name: str) -> str:
     """A method's docstring: mathematics, citation, deviations. Read without importing torch."""
-    if name not in method_names():
-        raise InputError(f"unknown method {name!r}; the known ones are {', '.join(method_names())}.")
+    _check_known(name)
     source = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
     return ast.get_docstring(ast.parse(source)) or ""
 
@@ -39,3 +38,9 @@ def method_page(name: str) -> str:
 def method_config(name: str, options: dict[str, Any]) -> Any:
     """Validate a `method:` section (without its name) against the method's own `Config`."""
     return method_module(name).Config.model_validate(options)
+
+
+def _check_known(name: str) -> None:
+    known = method_names()
+    if name not in known:
+        raise InputError(f"unknown method {name!r}.{did_you_mean(name, known)} The known ones are {', '.join(known)}.")

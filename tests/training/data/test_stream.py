@@ -14,6 +14,7 @@ from pipeline.shards.store import ShardStore
 from training.config import Data
 from training.data.order import Streams
 from training.data.positives import Positives
+from training.data.selection import select
 from training.data.stream import (
     EvaluationPair,
     TrainingStream,
@@ -28,7 +29,9 @@ TRAINED = 61  # of 83 clips: every fifth is test, every eleventh silent
 def make_stream(store: ShardStore, streams: Streams, replicas: range | None = None, seed: int = 0, **options):
     positives = options.pop("positives", None)
     data = Data(image_size=32, workers=streams.readers if streams.readers > 1 else 0, shuffle=16, **options)
-    return TrainingStream(store, data, streams, seed, replicas or range(streams.replicas), positives)
+    return TrainingStream(
+        store, data, select(store, data).mask, streams, seed, replicas or range(streams.replicas), positives
+    )
 
 
 def keys_of(stream: TrainingStream, epoch: int = 0, first_step: int = 0) -> list[list[list[str]]]:

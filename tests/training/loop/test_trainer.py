@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from training.config import RunConfig, load_config
 from training.loop.checkpoint import load_checkpoint
 from training.loop.start import start
 from training.runs import load_run, resolve_run
+
+from ..conftest import write_shards
 
 SMALL = """
 name: small
@@ -142,14 +145,24 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
         load_checkpoint(path, torch.nn.Linear(1, 1), None)
 
 
-def test_a_run_is_not_continued_on_other_shards(write_config, tmp_path: Path) -> None:
+def test_a_run_is_not_continued_on_other_shards(write_config, tmp_path: Path, capsys) -> None:
     config = load_config(write_config(epochs=1))
     folder, _ = start(config, tmp_path / "runs", "cpu")
-    (folder / "DONE").unlink()
-    facts = json.loads((folder / "data.json").read_text())
-    (folder / "data.json").write_text(json.dumps(facts | {"manifest_sha256": "of others"}))
-    with pytest.raises(InputError, match=r"started on other shards \(manifest_sha256"):
-        start(config, tmp_path / "runs", "cpu")
+    others = write_shards(tmp_path / "others", [30, 20], seed=1)
+    config = load_config(write_config(epochs=1), (f"data.shards={others}",))
+    other, trained = start(config, tmp_path / "runs", "cpu")
+    assert trained
+    assert other != folder
+    assert f"new run: {folder} differs in the content of data.shards" in capsys.readouterr().out
+
+
+def test_moved_shards_are_the_same_run(write_config, shards: Path, tmp_path: Path) -> None:
+    config = load_config(write_config(epochs=1))
+    folder, _ = start(config, tmp_path / "runs", "cpu")
+    moved = shutil.copytree(shards, tmp_path / "moved")
+    config = load_config(write_config(epochs=1), (f"data.shards={moved}",))
+    assert start(config, tmp_path / "runs", "cpu") == (folder, False)
+    assert load_config(folder / "config.yaml").data.shards == moved
 
 
 def test_unfinished_and_ambiguous_runs_are_not_loaded(write_config, tmp_path: Path) -> None:

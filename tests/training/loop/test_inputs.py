@@ -1,0 +1,101 @@
+"""Whatever a config names is tried before the first step, and everything that is wrong is said at once."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from manifests.errors import InputError
+from training.config import load_config
+from training.evaluate import EvaluationRequest, evaluate
+from training.loop.start import start
+from training.runs import load_run
+
+CONFIG = """
+name: tiny
+method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
+data: {{shards: {shards}, neighbours: {knn}, image_size: 32, lists: {folder}, exclude_test: []}}
+encoders: {{image: {{blocks: [1, 1], weights: none}}, audio: {{blocks: [1, 1], input_pool: [4, 3]}}}}
+optim: {{epochs: 1, batch_size: 16}}
+evaluation: {{truth: {folder}/test.json, test_set: boxes, protocols: [ezvsl]}}
+"""
+
+
+@pytest.fixture
+def written(shards: Path, knn: Path, store, tmp_path: Path) -> Path:
+    splits = zip(store.keys, store.table["split"].to_pylist(), strict=True)
+    keys = [key for key, split in splits if split == "test"]
+    entries = [{"file": key, "class": "c", "bbox": [[0.0, 0.1, 0.7, 0.9]]} for key in keys]
+    (tmp_path / "test.json").write_text(json.dumps(entries))
+    (tmp_path / "tiny.yaml").write_text(CONFIG.format(shards=shards, knn=knn, folder=tmp_path))
+    return tmp_path / "tiny.yaml"
+
+
+def refused(written: Path, *overrides: str) -> str:
+    runs = written.parent / "runs"
+    with pytest.raises(InputError) as error:
+        start(load_config(written, overrides), runs, "cpu")
+    assert not runs.exists()
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("evaluation.protocols=[ezvls]", "evaluation.protocols: .*ezvls"),
+        ("evaluation.protocols=[retrieval, music_duet]", "evaluation.protocols: .*instrument"),
+        ("evaluation.truth=nowhere.json", r"evaluation.truth: there is no file or folder nowhere\.json"),
+        ("evaluation.format=vgss", "evaluation.*vgss"),
+        ("evaluation.object_prior={weights: nowhere.pth}", r"evaluation.object_prior: no weights at nowhere\.pth"),
+        ("data.shards=nowhere", "data.shards: .*nowhere"),
+        ("data.exclude_test=[vgss]", "data.exclude_test: 'vgss'"),
+        ("data.train_list=vgss", "data.train_list: 'vgss'"),
+        ("data.split=nosuch", "no usable clip of split 'nosuch'"),
+        ("encoders.image.weights=nowhere.pth", r"encoders: no weights at nowhere\.pth"),
+        ("optim.batch_size=64", "optim.batch_size"),
+        ("validation={truth: nowhere.json}", r"validation: nowhere\.json"),
+    ],
+)
+def test_every_name_is_tried(written: Path, override: str, said: str) -> None:
+    message = refused(written, override)
+    assert re.search(said, message), message
+    assert "mistakes" not in message
+
+
+def test_neighbours_are_tried_where_the_method_needs_them(written: Path) -> None:
+    near = "method.positives=[own, both]"
+    assert "data.neighbours: there is no folder nowhere" in refused(written, near, "data.neighbours=nowhere")
+    assert "data.k is 9" in refused(written, near, "data.k=9")
+
+
+def test_all_mistakes_are_said_at_once(written: Path) -> None:
+    message = refused(
+        written,
+        "evaluation.protocols=[ezvls, kaits]",
+        "evaluation.object_prior={weights: nowhere.pth}",
+        "data.exclude_test=[vgss, flikr]",
+        "encoders.audio.weights=nothing.pth",
+        "method.positives=[own, both]",
+        "data.k=9",
+    )
+    assert "tiny has 6 mistakes" in message
+    for name in ("ezvls", "kaits", "nowhere.pth", "vgss", "flikr", "nothing.pth"):
+        assert name in message
+
+
+def test_a_finished_run_takes_over_other_evaluation_settings(written: Path, tmp_path: Path, capsys) -> None:
+    folder, trained = start(load_config(written), tmp_path / "runs", "cpu")
+    assert trained
+    weights = (folder / "weights.safetensors").read_bytes()
+    config = load_config(written, ("evaluation.protocols=[lvs, adaptive]", "validation={truth: test.json}"))
+    with pytest.raises(InputError, match="validation"):
+        start(config, tmp_path / "runs", "cpu")
+    config = load_config(written, ("evaluation.protocols=[lvs, adaptive]",))
+    assert start(config, tmp_path / "runs", "cpu") == (folder, False)
+    assert "takes over the evaluation settings" in capsys.readouterr().out
+    results = evaluate(load_run(folder), EvaluationRequest())
+    assert [result.summary["protocol"]["name"] for result in results] == ["lvs", "adaptive"]
+    assert (folder / "weights.safetensors").read_bytes() == weights
+    start(config, tmp_path / "runs", "cpu")
+    assert "takes over" not in capsys.readouterr().out

@@ -1,0 +1,184 @@
+"""Everything a run stands on, opened and checked before its first step; all that is wrong is said at once."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numpy as np
+import torch
+
+from index.arrays import MODALITIES
+from index.neighbours import Neighbours
+from manifests.catalogue import resolve
+from manifests.errors import InputError
+from manifests.truth import FORMATS, Truth, read_truth
+from pipeline.shards.store import ShardStore
+from training.config import RunConfig
+from training.data.order import Streams
+from training.data.positives import Positives
+from training.data.selection import Selection, select, train_list
+from training.data.stream import TrainingStream
+from training.distributed import Ranks
+from training.encoders.weights import read_weight_file
+from training.evaluation.pair_scoring import ONSCREEN, RETRIEVAL, RETRIEVAL_MAX
+from training.evaluation.tasks import check_protocol, protocol_record
+from training.identity import Contents
+from training.leakage import TestLists, find_tests, own_truth, training_list
+from training.loop.best import validation_truth
+from training.methods.contract import BaseMethod
+from training.runs import IMAGENET, build_method, file_sha256
+
+OF_EMBEDDINGS = (RETRIEVAL, RETRIEVAL_MAX, ONSCREEN)
+OF_POSITIVES = {"neighbours", "exclusions"}  # what a method needs that neighbour lists give
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run trains on and is held against. `validation` are the clips on which its best epoch is chosen."""
+
+    tests: TestLists
+    selection: Selection
+    method: BaseMethod
+    stream: TrainingStream
+    validation: Truth | None
+    contents: Contents
+
+
+class Mistakes:
+    """Attempts things that may be refused, and keeps every refusal until `refuse`."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, None] = {}  # in order, each once
+
+    def attempt(self, where: str, work: Callable[..., Made], *given: object) -> Made:
+        """What the work makes of what is given.
+
+        None where it is refused, or where some of what is given was: `refuse` ends the run before anybody uses it.
+        """
+        if any(one is None for one in given):
+            return cast(Made, None)
+        try:
+            return work(*given)
+        except InputError as error:
+            said = str(error)
+            self.found[said if said.startswith(where) else f"{where}: {said}"] = None
+            return cast(Made, None)
+
+    def refuse(self, name: str) -> None:
+        """InputError with all of them, if there are any."""
+        if self.found:
+            several = f"{name} has {len(self.found)} mistakes:\n  " if len(self.found) > 1 else ""
+            raise InputError(several + "\n  ".join(self.found))
+
+
+def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
+    """Open all that a config names. InputError lists everything in it that cannot be used."""
+    mistakes = Mistakes()
+    attempt, data = mistakes.attempt, config.data
+    store = attempt("data.shards", ShardStore.open, data.shards)
+    torch.manual_seed(config.seed)  # the same first weights in every process
+    method = attempt("encoders", build_method, config)
+    truth = attempt("evaluation.truth", _truth, config)
+    tests = _tests(config, truth, mistakes)
+    selection = attempt("data.train_list", _selection, config, store, tests)
+    if store is None or tests is None:
+        attempt("data.train_list", train_list, data)
+    neighbours = attempt("data.neighbours", _neighbours, config, store, method)
+    positives = attempt("data.k", _positives, config, store, method, selection, neighbours)
+    stream = attempt("optim.batch_size", partial(_stream, config, process, positives), store, selection)
+    _check_evaluation(config, truth, mistakes)
+    validation = attempt("validation", validation_truth, config.validation, tests)
+    if config.validation is not None:
+        attempt("validation.protocol", partial(_check_protocol, config.validation.protocol, validation))
+    mistakes.refuse(config.name)
+    return Inputs(tests, selection, method, stream, validation, _contents(config, stream, neighbours))
+
+
+# --- what is trained on ----------------------------------------------------------------------------------------------
+
+
+def _tests(config: RunConfig, truth: Truth | None, mistakes: Mistakes) -> TestLists:
+    """The test sets of a run; each entry of `data.exclude_test` is tried on its own, so that all typos are said."""
+    folders = (config.data.lists,) if config.data.lists.is_dir() else ()
+    before = len(mistakes.found)
+    for given in config.data.exclude_test:
+        mistakes.attempt("data.exclude_test", resolve, given, folders)
+    refused = len(mistakes.found) > before
+    return mistakes.attempt("data", partial(find_tests, truth=truth), None if refused else config)
+
+
+def _selection(config: RunConfig, store: ShardStore, tests: TestLists) -> Selection:
+    return select(store, config.data, tests.banned)
+
+
+def _neighbours(config: RunConfig, store: ShardStore, method: BaseMethod) -> Neighbours | None:
+    wanted = method.needs & OF_POSITIVES
+    return Neighbours.open(config.data.neighbours, store.manifest_sha256) if wanted else None
+
+
+def _positives(
+    config: RunConfig, store: ShardStore, method: BaseMethod, selection: Selection, neighbours: Neighbours
+) -> Positives:
+    return Positives(store, neighbours, method.needs, set(selection.keys(store)), config.data.k)
+
+
+def _stream(
+    config: RunConfig, process: Ranks, positives: Positives | None, store: ShardStore, selection: Selection
+) -> TrainingStream:
+    optim = config.optim
+    streams = Streams(optim.batch_size, optim.replicas, max(1, config.data.workers))
+    replicas = process.replicas(optim.replicas)
+    return TrainingStream(store, config.data, selection.mask, streams, config.seed, replicas, positives)
+
+
+# --- what it is held against -----------------------------------------------------------------------------------------
+
+
+def _truth(config: RunConfig) -> Truth | None:
+    path = config.evaluation.truth
+    if path is not None and not path.exists():
+        raise InputError(f"there is no file or folder {path}. Correct the path, or leave it out.")
+    return own_truth(config)
+
+
+def _check_evaluation(config: RunConfig, truth: Truth | None, mistakes: Mistakes) -> None:
+    wanted = config.evaluation
+    if wanted.truth is None and wanted.format not in FORMATS:
+        mistakes.attempt("evaluation.format", read_truth, Path(), wanted.format)
+    # other formats, and silent pairs, are scored under the protocols of their own authors
+    of_config = truth is not None and truth.format in ("vggss", "parquet") and truth.extended is None
+    for name in wanted.protocols:
+        mistakes.attempt("evaluation.protocols", partial(_check_protocol, name, truth if of_config else None))
+    if wanted.object_prior is not None and wanted.object_prior.weights != IMAGENET:
+        mistakes.attempt("evaluation.object_prior", read_weight_file, Path(wanted.object_prior.weights))
+
+
+def _check_protocol(name: str, truth: Truth | None) -> None:
+    if name in OF_EMBEDDINGS:
+        return
+    if truth is None:
+        protocol_record(name)
+    else:
+        check_protocol(name, truth)
+
+
+# --- what identifies it ----------------------------------------------------------------------------------------------
+
+
+def _contents(config: RunConfig, stream: TrainingStream, neighbours: Neighbours | None) -> dict[str, str]:
+    """What lies at the config's places, see `training.identity`."""
+    store, encoders = stream.store, config.encoders
+    keys = [store.keys[row] for row in np.flatnonzero(stream.selected)]
+    found = {"shards": store.manifest_sha256, "training_clips": training_list(keys).sha256}
+    for name, source in (("image_weights", encoders.image.weights), ("audio_weights", encoders.audio.weights)):
+        found[name] = file_sha256(Path(source)) if Path(source).is_file() else source
+    return found | ({} if neighbours is None else {"neighbours": _content_of(neighbours)})
+
+
+def _content_of(neighbours: Neighbours) -> str:
+    lists = [file_sha256(neighbours.folder / f"{name}.npy") for name in MODALITIES]
+    return hashlib.sha256("\n".join([*lists, *neighbours.keys]).encode()).hexdigest()
