@@ -54,8 +54,10 @@ def _mask(image: "Image.Image", path: Path) -> "np.ndarray":
 
 def _of_colours(values: "np.ndarray", path: Path) -> "np.ndarray":
     """(H, W, channels): anything but black; refused where nothing is black but something white, and not everything."""
-    mask = values.any(axis=2)
-    white = (values == _white(values)).all(axis=2)
+    import numpy as np
+
+    mask = np.any(values, axis=2)
+    white = np.all(values == _white(values), axis=2)
     if mask.all() and white.any() and not (values == values[0, 0]).all():
         raise _two_meanings(path, "no pixel is black, and white may be the background")
     return mask
@@ -68,7 +70,9 @@ def _white(values: "np.ndarray") -> int:
 
 def _of_alpha(values: "np.ndarray", path: Path) -> "np.ndarray":
     """uint8 (H, W, 4): what is opaque; the colours where all is, or where all that is opaque has not one colour."""
-    opaque, drawn = values[:, :, 3] > 0, values[:, :, :3].any(axis=2)
+    import numpy as np
+
+    opaque, drawn = values[:, :, 3] > 0, np.any(values[:, :, :3], axis=2)
     if opaque.all():
         return _of_colours(values[:, :, :3], path) if (values[:, :, 3] == OPAQUE).all() else _faint(values, path)
     if not opaque.any() and drawn.any() and not drawn.all():
@@ -105,7 +109,7 @@ def _transparent(image: "Image.Image", used: Collection[int]) -> set[int]:
     given = image.info.get("transparency")
     if isinstance(given, bytes):
         return {index for index in used if index < len(given) and given[index] == 0}
-    return {given} & set(used)
+    return {index for index in used if index == given}
 
 
 def _colours(image: "Image.Image", used: Collection[int]) -> dict[int, Colour]:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests.errors import InputError
@@ -130,15 +129,15 @@ def inspect_shards(out: Place) -> None:
         f"shard folder {out}",
         {
             "clips": len(store),
-            "shards": pc.count_distinct(table["shard"]).as_py(),
-            "source videos": pc.count_distinct(table["source_id"]).as_py(),
+            "shards": _kinds(table["shard"]),
+            "source videos": _kinds(table["source_id"]),
             "front end": store.front_end,
             "stored images": _tally(
                 f"{width}x{height}" for width, height in zip(*_columns(table, "width", "height"), strict=True)
             ),
             "seconds": _range(table["duration"]),
             "splits": _tally(split or "(none)" for split in table["split"].to_pylist()),
-            "labels": f"{pc.count_distinct(table['label']).as_py()} kinds: " + _tally(_labels(table)),
+            "labels": f"{_kinds(table['label'])} kinds: " + _tally(_labels(table)),
             "rejects": len(rejects),
         },
     )
@@ -155,8 +154,13 @@ def _labels(table: pa.Table) -> list[str]:
     return [label or "(none)" for label in table["label"].to_pylist()]
 
 
+def _kinds(column: pa.ChunkedArray) -> int:
+    return len(column.drop_null().unique())
+
+
 def _range(column: pa.ChunkedArray) -> str:
-    return f"{pc.min(column).as_py():.2f} to {pc.max(column).as_py():.2f}, mean {pc.mean(column).as_py():.2f}"
+    values = column.to_numpy()
+    return f"{values.min():.2f} to {values.max():.2f}, mean {values.mean():.2f}"
 
 
 def _print_counts(title: str, counts: Counter[str], meanings: dict[str, str]) -> None:

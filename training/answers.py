@@ -48,6 +48,7 @@ def _maps(made: Answered, truth: Truth) -> RawMaps:
 
 
 def _cluster_maps(made: Answered, truth: Truth) -> ClusterMaps:
+    assert made.references is not None, "asked for without reference sounds"
     return made.references.maps(made.predictions, made.about(truth).names)
 
 
@@ -63,6 +64,7 @@ def _similarity_over_positions(made: Answered, truth: Truth) -> Similarity:
 
 
 def _pairs(made: Answered, truth: Truth) -> BothPairs:
+    assert made.foreign is not None, "asked for without negative pairs"
     own = made.about(truth)
     seen = set(own.names)
     mismatched = {pair.key for pair in made.foreign.negatives if pair.video in seen or pair.kind == "real"}

@@ -139,8 +139,9 @@ def _holds_tensors(value: object) -> bool:
 
 def _is_tensor(value: object) -> bool:
     """Whether it has its numbers, one for each place."""
-    plain = isinstance(value, Tensor) and value.layout == torch.strided
-    return plain and not (value.is_meta or value.is_quantized)
+    if not isinstance(value, Tensor):
+        return False
+    return value.layout == torch.strided and not (value.is_meta or value.is_quantized)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -133,8 +133,9 @@ def _finished(client: "Client", running: set["Future"]) -> set["Future"]:
                 continue
         alone_since = alone_since or time.monotonic()
         if time.monotonic() - alone_since >= WAIT_FOR_NEW_WORKERS:
+            address = client.scheduler.address if client.scheduler else "this address"
             raise WorkFailed(
-                f"The Dask scheduler at {client.scheduler.address} has had no worker for {WAIT_FOR_NEW_WORKERS:g} s, "
+                f"The Dask scheduler at {address} has had no worker for {WAIT_FOR_NEW_WORKERS:g} s, "
                 "and work is left. Start workers again and repeat the command: finished shards are kept."
             )
 

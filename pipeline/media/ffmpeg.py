@@ -131,7 +131,7 @@ def encode_video(
             streams.append(_raw_audio_input(Path(scratch) / "sound.f32", waveform, sample_rate))
             options |= {"c:a": "aac", "b:a": audio_bitrate, "aac_pns": 0}
         graph = ffmpeg.output(*streams, f"file:{hidden}", format="mp4", threads=1, **options, **_BIT_EXACT)
-        run(graph, input=np.ascontiguousarray(frames).data, timeout=timeout)
+        run(graph, input=np.ascontiguousarray(frames).tobytes(), timeout=timeout)
 
 
 _BIT_EXACT = {"fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact", "map_metadata": -1}

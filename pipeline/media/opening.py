@@ -6,9 +6,10 @@ Used by `media_file`.
 import io
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import av
+from av.container import InputContainer
 
 from pipeline.media.image import MAX_PIXELS
 
@@ -22,7 +23,7 @@ def nameless(content: bytes | Path) -> BinaryIO:
     return open(os.open(content, os.O_RDONLY), "rb")
 
 
-def open_container(content: BinaryIO) -> av.container.InputContainer:
+def open_container(content: BinaryIO) -> InputContainer:
     """Open without ever following a reference to another file or host.
 
     The header of an mp4 states codecs, sizes and rates; decoding frames to find them out, as other formats need, would
@@ -36,4 +37,4 @@ def open_container(content: BinaryIO) -> av.container.InputContainer:
     options = {"protocol_whitelist": "none", "max_pixels": str(MAX_PIXELS)}
     if beginning[4:] in _MP4_BOXES:
         options["skip_frame"] = "all"
-    return av.open(content, options=options, metadata_errors="ignore")
+    return cast(InputContainer, av.open(content, "r", options=options, metadata_errors="ignore"))

@@ -88,7 +88,7 @@ def decode_flac(content: bytes) -> "np.ndarray":
     import av
     import numpy as np
 
-    with av.open(io.BytesIO(content), format="flac") as container:
+    with av.open(io.BytesIO(content), "r", format="flac") as container:
         pieces = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
     whole = np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
     return whole.astype(np.float32) / FULL_SCALE

@@ -79,7 +79,9 @@ class Companions:
         """bool (H, W): the pixels that sound, in the annotators' size; None of a clip without a mask."""
         if (self._keys[row], TRUTH_MASK) not in self._of_kind(TRUTH):
             return None
-        return decode_image(self._read(TRUTH, row, TRUTH_MASK)).any(axis=2)
+        import numpy as np
+
+        return np.any(decode_image(self._read(TRUTH, row, TRUTH_MASK)), axis=2)
 
     def _read(self, kind: str, row: int, member: str) -> bytes:
         shard, offset, size = self._of_kind(kind)[self._keys[row], member]

@@ -9,11 +9,11 @@ import io
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from pipeline.shards.record import Member
 from pipeline.storage.files import replacing
+from pipeline.storage.remote import Place
 
 
 def shard_name(number: int) -> str:
@@ -54,7 +54,7 @@ class ShardWriter:
 
 
 @contextmanager
-def writing_shard(path: Path) -> Iterator[ShardWriter]:
+def writing_shard(path: Place) -> Iterator[ShardWriter]:
     """A shard that appears under `path`, whole and on disk, when the block ends without an error."""
     with replacing(path) as handle:
         writer = ShardWriter(handle)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from manifests.clip_lists import SPLIT_WORDS
 from manifests.errors import InputError
@@ -226,7 +227,7 @@ def _add_pairs(listing: Listing, number: int, tree: Tree, apart: Apart) -> None:
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
-def _clip(name: str, folders: tuple[str, ...], **place: object) -> Clip:
+def _clip(name: str, folders: tuple[str, ...], **place: Any) -> Clip:
     clip, (split, label) = file_clip(_as_utf8(name)), _split_and_class(folders)
     known = clip.start_seconds is not None
     return Clip(clip.key, clip.source_id, known, naming(stem_of(name)), label=label, split=split, **place)

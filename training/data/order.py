@@ -6,7 +6,6 @@ The selected clips of all shards, shards shuffled, form one long sequence. It is
 number of replicas and readers, never on the number of processes: one process and eight see the same batches.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,8 +62,8 @@ def stream_rows(sequence: np.ndarray, streams: Streams, replica: int, reader: in
     raise IndexError((replica, reader))
 
 
-def segments(rows: Sequence[int] | np.ndarray, shard_of_row: np.ndarray) -> list[Segment]:
-    """Contiguous byte ranges that cover a stream's rows: one segment per visited shard."""
+def segments(rows: np.ndarray, shard_of_row: np.ndarray) -> list[Segment]:
+    """Contiguous byte ranges that cover a stream's rows (N,): one segment per visited shard."""
     if len(rows) == 0:
         return []
     shards = shard_of_row[rows]

@@ -10,7 +10,6 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("WDS_SECURE", "1")  # no pickle, no shell pipes: shards may come from anybody
@@ -26,6 +25,7 @@ from manifests.errors import InputError
 from pipeline.shards.codecs import decode_npy
 from pipeline.shards.record import FRAME, SPECTROGRAM
 from pipeline.shards.store import ShardStore
+from pipeline.storage.remote import Place
 from training.config import Data
 from training.data.order import Streams, epoch_sequence, segments, stream_rows
 from training.data.positives import Positives
@@ -121,7 +121,7 @@ class TrainingStream(IterableDataset):
         return {"image": image, "audio": decode_npy(spectrogram)}
 
     def _collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
-        batch = {"key": [item["key"] for item in items], **_stacked(items)}
+        batch: dict[str, Any] = {"key": [item["key"] for item in items], **_stacked(items)}
         if "neighbours" in items[0]:
             batch["neighbours"] = _stacked([item["neighbours"] for item in items])
         if self.positives is not None and self.positives.excluded:
@@ -151,7 +151,7 @@ class TarRange:
     Of a file it has what a tar stream needs: `read` and `close`.
     """
 
-    def __init__(self, path: Path, start: int, end: int) -> None:
+    def __init__(self, path: Place, start: int, end: int) -> None:
         self.url = f"{path}[{start}:{end}]"
         self._file = path.open("rb", buffering=READ_AHEAD)
         self._file.seek(start)

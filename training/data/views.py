@@ -5,6 +5,7 @@ floats there.
 """
 
 import random
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -32,7 +33,8 @@ def normalise_audio(spectrogram: Tensor, data: Data) -> Tensor:
 
 def decode_image(content: bytes) -> Tensor:
     """JPEG bytes -> (3, H, W) uint8 RGB."""
-    return decode_jpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8), mode=ImageReadMode.RGB)
+    packed = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    return cast(Tensor, decode_jpeg(packed, mode=ImageReadMode.RGB))  # a list only for a list
 
 
 def squashed(image: Tensor, size: int) -> Tensor:

@@ -14,7 +14,7 @@ from index.arrays import MODALITIES
 from index.neighbours import Neighbours
 from manifests.catalogue import resolve
 from manifests.errors import InputError
-from manifests.truth import FORMATS, Truth, read_truth
+from manifests.truth import Truth, find_format
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig
 from training.data.order import Streams
@@ -23,15 +23,14 @@ from training.data.selection import Selection, select, train_list
 from training.data.stream import TrainingStream
 from training.distributed import Ranks
 from training.encoders.weights import read_weight_file
-from training.evaluation.pair_scoring import ONSCREEN, RETRIEVAL, RETRIEVAL_MAX
-from training.evaluation.tasks import check_protocol, protocol_record
+from training.evaluation.protocols import find_protocol
+from training.evaluation.tasks import check_protocol
 from training.identity import Contents
 from training.leakage import TestLists, find_tests, own_truth, training_list
 from training.loop.best import validation_truth
 from training.methods.contract import BaseMethod
 from training.runs import IMAGENET, build_method, file_sha256
 
-OF_EMBEDDINGS = (RETRIEVAL, RETRIEVAL_MAX, ONSCREEN)
 OF_POSITIVES = {"neighbours", "exclusions"}  # what a method needs that neighbour lists give
 Made = TypeVar("Made")
 
@@ -147,8 +146,8 @@ def _truth(config: RunConfig) -> Truth | None:
 
 def _check_evaluation(config: RunConfig, truth: Truth | None, mistakes: Mistakes) -> None:
     wanted = config.evaluation
-    if wanted.truth is None and wanted.format not in FORMATS:
-        mistakes.attempt("evaluation.format", read_truth, Path(), wanted.format)
+    if wanted.truth is None:
+        mistakes.attempt("evaluation.format", find_format, wanted.format)
     # other formats, and silent pairs, are scored under the protocols of their own authors
     of_config = truth is not None and truth.format in ("vggss", "parquet") and truth.extended is None
     for name in wanted.protocols:
@@ -158,10 +157,8 @@ def _check_evaluation(config: RunConfig, truth: Truth | None, mistakes: Mistakes
 
 
 def _check_protocol(name: str, truth: Truth | None) -> None:
-    if name in OF_EMBEDDINGS:
-        return
     if truth is None:
-        protocol_record(name)
+        find_protocol(name)
     else:
         check_protocol(name, truth)
 

@@ -61,7 +61,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         optim = self.config.optim
-        self.method.to(self.ranks.device, memory_format=torch.channels_last)
+        self.method.to(self.ranks.device).to(memory_format=torch.channels_last)
         has_parameters = any(parameter.requires_grad for parameter in self.method.parameters())
         self.total_steps = optim.epochs * self.stream.steps if has_parameters else 0
         self.optimiser = build_optimiser(self.method, optim)

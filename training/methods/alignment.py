@@ -40,7 +40,7 @@ a soft mask, one pair's maps are alive at a time, and are computed again for the
 
 from collections.abc import Callable
 from itertools import product
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from pydantic import Field
@@ -132,7 +132,7 @@ class Method(HeadlessMethod):
         """s_L of every image with every sound, from unit features: (B, C, h, w), (B, C) -> (B, B)."""
         if self.config.localization == "mean":
             return visual.mean(dim=(2, 3)) @ auditory.T
-        return checkpoint(self._soft_masked, visual, auditory, use_reentrant=False)
+        return cast(Tensor, checkpoint(self._soft_masked, visual, auditory, use_reentrant=False))
 
     def _soft_masked(self, visual: Tensor, auditory: Tensor) -> Tensor:
         maps = cosine_maps(visual, auditory)

@@ -47,7 +47,7 @@ from torch import Tensor
 
 from training.config import Section
 from training.losses import contrast, excluding, without_diagonal
-from training.methods.contract import Batch, excluded
+from training.methods.contract import Batch
 from training.methods.headless import HeadlessMethod
 from training.similarity import cosine_maps, mean_response, paired_maps, soft_masked_response, unit
 
@@ -78,7 +78,9 @@ class Method(HeadlessMethod):
         auditory, near_auditory = self.auditory(batch["audio"]), self.auditory(near["audio"])
         pairs = ((visual, auditory), (visual, near_auditory), (near_visual, auditory), (near_visual, near_auditory))
         positives = torch.stack([self._masked(paired_maps(*pair)) for pair in pairs], dim=1)
-        negatives = excluding(self._negatives(visual, auditory), excluded(batch, batch["exclusions"]))
+        negatives = excluding(
+            self._negatives(visual, auditory), torch.stack(list(batch["exclusions"].values())).any(dim=0)
+        )
         temperature = self.config.temperature or 1.0
         return {"total": contrast(positives / temperature, negatives / temperature, combine=self.config.combine)}
 

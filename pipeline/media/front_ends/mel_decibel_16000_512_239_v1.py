@@ -42,7 +42,7 @@ class MelDecibel(FrontEnd):
         return 0.0, 1.0
 
     def rows_of(self, hertz: np.ndarray) -> np.ndarray:
-        return _mel(hertz) / _mel(np.float64(self.sample_rate / 2)) * self.bands
+        return _mel(hertz) / _mel(np.asarray(self.sample_rate / 2)) * self.bands
 
     def compute(self, waveform: np.ndarray) -> np.ndarray:
         from scipy.fft import rfft
@@ -65,7 +65,7 @@ def _triangles(front_end: MelDecibel) -> "csr_array":
 
     nyquist = front_end.sample_rate / 2
     bins = np.linspace(0, nyquist, front_end.n_fft // 2 + 1)[:, None]
-    edges = 700 * (10 ** (np.linspace(0, _mel(np.float64(nyquist)), front_end.bands + 2) / 2595) - 1)
+    edges = 700 * (10 ** (np.linspace(0, _mel(np.asarray(nyquist)), front_end.bands + 2) / 2595) - 1)
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
     weights = np.minimum((bins - lower) / (centre - lower), (upper - bins) / (upper - centre))
     return csr_array(np.maximum(weights, 0).T.astype(np.float32))
