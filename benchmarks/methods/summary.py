@@ -48,6 +48,8 @@ def ablations_table(result: Mapping[str, Any]) -> list[str]:
     rows = []
     for name, given in result["plan"]["ablations"].items():
         own = _runs_of(result, name)
+        if not own:
+            continue  # of a method measured again, not yet of this
         seeds = [line["seed"] for line in own]
         base = [line for line in _runs_of(result, given["like"]) if line["seed"] in seeds]
         cells = [f"{_mean(own, column)} ({_gap(own, base, column)})" for column in ABLATED]
