@@ -107,7 +107,7 @@ def test_a_peaked_map_that_ignores_the_sound_gains_nothing_with_masked_negatives
 
 def test_the_default_is_masked_and_the_print_has_a_config_of_its_own() -> None:
     assert Config().negatives == "masked"
-    printed = Config(**load_config("hardpos_as_printed").method_options())
+    printed = load_config("hardpos_as_printed").method.options
     assert (printed.negatives, printed.temperature) == ("mean", None)
 
 
