@@ -53,6 +53,11 @@ def test_the_default_leaves_the_test_clips_out_and_says_so(shards, leaky, tmp_pa
     assert "contains 0 of the 12 clips of vggss" in shown
     stored = json.loads((folder / "overlaps.json").read_text())
     store = ShardStore.open(shards)
+    rows = store.table.select(["split", "flags"]).to_pylist()
+    silent = sum("silent" in (row["flags"] or ()) for row in rows if row["split"] == "train")
+    assert silent
+    assert f"{silent} silent clips dropped (data.drop_flagged)" in shown
+    assert stored["training"]["dropped"] == {"silent": silent}
     usable = int(select(store, config.data).mask.sum())
     assert stored["training"]["clips"] + stored["training"]["left_out"] == usable
     assert 0 < stored["training"]["left_out"] <= 11

@@ -1,6 +1,7 @@
 """Which clips of the shards a run trains on: those of its list, or of its split, less what must stay out."""
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +17,13 @@ from training.config import Data
 class Selection:
     """The clips of a store that a run trains on.
 
-    `mask` (N,) bool says which rows they are; `left_out` counts those that were chosen but banned; `listed` is the
-    list that chose them, None where the split did.
+    `mask` (N,) bool says which rows they are; `left_out` counts those that were chosen but banned, `dropped` those with
+    a flag of `data.drop_flagged`, by flag; `listed` is the list that chose them, None where the split did.
     """
 
     mask: np.ndarray
     left_out: int
+    dropped: Mapping[str, int]
     listed: IdList | None
 
     def keys(self, store: ShardStore) -> list[str]:
@@ -37,12 +39,14 @@ def select(store: ShardStore, data: Data, banned: Collection[str] = ()) -> Selec
     """
     listed = train_list(data)
     chosen = _of_split(store, data) if listed is None else _among(store, frozenset(listed.ids))
-    dropped = set(data.drop_flagged)
-    chosen &= np.array([dropped.isdisjoint(flags or ()) for flags in store.table["flags"].to_pylist()], dtype=bool)
+    flags = [set(flags or ()) & set(data.drop_flagged) for flags in store.table["flags"].to_pylist()]
+    dropped = Counter(flag for row in np.flatnonzero(chosen) for flag in flags[row])
+    chosen &= np.array([not found for found in flags], dtype=bool)
     mask = chosen & ~_among(store, banned)
     if not mask.any():
         raise InputError(f"{store.folder} has no usable clip {_wanted(store, data, listed)}.")
-    return Selection(mask, int((chosen & ~mask).sum()), listed)
+    counts = {flag: dropped[flag] for flag in data.drop_flagged}
+    return Selection(mask, int((chosen & ~mask).sum()), counts, listed)
 
 
 def train_list(data: Data) -> IdList | None:

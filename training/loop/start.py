@@ -77,6 +77,8 @@ def _overlaps(inputs: Inputs) -> tuple[IdList, list[str], dict[str, Any]]:
     store, selection = inputs.stream.store, inputs.selection
     trained = training_list(selection.keys(store))
     lines, document = report_overlaps(trained, selection.left_out, inputs.tests)
+    lines[:0] = [f"{count:,} {flag} clips dropped (data.drop_flagged)" for flag, count in selection.dropped.items()]
+    document["training"]["dropped"] = dict(selection.dropped)
     listed = selection.listed
     if listed is not None:
         found = coverage(listed, store.keys)
