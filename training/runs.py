@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import yaml
 from torch import nn
 
 from manifests.errors import InputError
@@ -47,10 +48,24 @@ def find_run(root: Path, config: RunConfig, contents: Contents) -> tuple[Path, l
     return own, [f"this is a new run: {folder} differs in {'; '.join(found)}"]
 
 
+def stored_config(folder: Path) -> RunConfig:
+    """The config in a run's folder. InputError as `load_config`.
+
+    An option of a method that is younger than the run is not in it; it then means what the method did before
+    (`EARLIER` of the method's module), which need not be today's default.
+    """
+    path = folder / CONFIG
+    config = load_config(path)
+    given = yaml.safe_load(path.read_text(encoding="utf-8"))["method"]
+    earlier = getattr(method_module(given["name"]), "EARLIER", {})
+    missing = tuple(f"method.{key}={value}" for key, value in earlier.items() if key not in given)
+    return load_config(path, missing) if missing else config
+
+
 def _differences(folder: Path, config: RunConfig, contents: Contents) -> list[str]:
     """In what the run of a folder differs from the one a config describes."""
     try:
-        return differences(load_config(folder / CONFIG), _known_contents(folder), config, contents)
+        return differences(stored_config(folder), _known_contents(folder), config, contents)
     except InputError as error:
         return [f"a config that cannot be read: {error}"]
 
@@ -66,7 +81,7 @@ def _known_contents(folder: Path) -> dict[str, str]:
 
 def renew(folder: Path, config: RunConfig) -> list[str]:
     """Let a finished run take over what may change: evaluation settings and places. Returns what to say of it."""
-    stored = load_config(folder / CONFIG)
+    stored = stored_config(folder)
     write_text(folder / CONFIG, config.model_copy(update={"validation": stored.validation}).to_yaml())
     carry(folder, config)
     lines = []
@@ -175,7 +190,7 @@ def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: st
     file = folder / (WEIGHTS if weights == "last" else BEST_WEIGHTS)
     if not file.is_file():
         raise InputError(f"run {folder} has no {file.name}; best weights need a `validation:` section in its config.")
-    config = _with_carried(folder, load_config(folder / CONFIG))
+    config = _with_carried(folder, stored_config(folder))
     facts = json.loads((folder / FACTS).read_text())
     method = build_empty(config)
     method.load_state_dict(_read_weights(file))

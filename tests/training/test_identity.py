@@ -1,9 +1,13 @@
 """Which settings and contents make a run another one, and which are only where something lies or how it is scored."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from training.config import RunConfig, load_config
 from training.identity import PLACES, differences, digest, settings
+from training.runs import find_run
 
 CONTENTS = {"shards": "a", "training_clips": "b", "image_weights": "imagenet", "audio_weights": "none"}
 
@@ -58,3 +62,17 @@ def test_a_content_nobody_stored_is_compared_by_its_place() -> None:
 def test_defaults_of_the_method_are_settings() -> None:
     assert settings(given())["method.matching"] == "max"
     assert not any(key in settings(given()) for keys in PLACES.values() for key in keys)
+
+
+@pytest.mark.parametrize("negatives", ["mean", "masked"])
+def test_an_option_younger_than_a_run_means_what_the_run_did(negatives: str, tmp_path: Path) -> None:
+    """HardPos pooled negatives by their mean before it had an option for it, whose default is another."""
+    config = load_config("hardpos.yaml", (f"method.negatives={negatives}",))
+    stored = config.model_dump(mode="json")
+    del stored["method"]["negatives"]
+    old = tmp_path / "hardpos" / "0123abcd-s0"
+    old.mkdir(parents=True)
+    (old / "config.yaml").write_text(yaml.safe_dump(stored))
+    folder, (said,) = find_run(tmp_path, config, {})
+    assert (folder == old) == (negatives == "mean")
+    assert ("method.negatives (mean there, masked here)" in said) == (negatives == "masked")

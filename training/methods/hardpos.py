@@ -51,6 +51,8 @@ from training.methods.contract import Batch
 from training.methods.headless import HeadlessMethod
 from training.similarity import cosine_maps, mean_response, paired_maps, soft_masked_response, unit
 
+EARLIER = {"negatives": "mean"}  # of runs from before there was the option
+
 
 class Config(Section):
     """Options of HardPos; the defaults are the paper's, the temperature that of LVS's code."""
