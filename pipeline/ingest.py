@@ -1,31 +1,33 @@
 """`pipeline ingest` as a whole: list, label, plan, have the shards made, account for every input
 (`pipeline.jobs.totals`).
 
-A folder without `index.json` is unfinished, and the same command continues it.
+A folder without `index.json` is unfinished, and the same command continues it. One whose sources have grown gets
+further shards; until these are there, it is what it was.
 """
 
 import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from manifests.errors import InputError, WorkFailed
 from pipeline.console import progress
 from pipeline.jobs.attempt_log import end_attempts, forget
 from pipeline.jobs.cluster import available_cores, connected, run_all
-from pipeline.jobs.options import IngestOptions, automatic_shard_clips
-from pipeline.jobs.plan import Plan, check_same, cut_shards, save, save_head
+from pipeline.jobs.growth import describe, grown
+from pipeline.jobs.options import IngestOptions
+from pipeline.jobs.plan import Found, Plan, first_plan, load_plan, save, save_head
 from pipeline.jobs.shard_job import (
     DONE,
     JOURNAL,
     PLAN,
+    ShardSummary,
     ingest_shards,
     is_whole,
     marker_path,
 )
-from pipeline.jobs.totals import accept, report, total, write_tables
-from pipeline.jobs.unique_keys import unique_keys
+from pipeline.jobs.totals import accept, is_finished, report, total, write_tables
 from pipeline.media.proposals import check_proposals
 from pipeline.shards.store import INDEX
 from pipeline.sources.labels import Labels, find_labels
@@ -58,18 +60,19 @@ def run_ingest(request: IngestRequest) -> None:
         check_proposals()
     with _locked(out):
         plan = prepare(request)
-        if (out / INDEX).exists():
+        if is_finished(out, plan):
             print(f"{out} is already finished; nothing to do.")
-            report(out, plan, total(out, plan), seconds=None)
+            report(out, plan, total(out, plan))
             return
         with _explained(out):
             end_attempts(out / JOURNAL)
-            make_shards(request, plan)
+            made = make_shards(request, plan)
             _tidy(out)  # after workers that were lost on the way
             forget(out / JOURNAL)
+            (out / INDEX).unlink(missing_ok=True)  # of a folder that has grown: it speaks of the tables before
             write_tables(out, plan)
         counts = total(out, plan)
-        report(out, plan, counts, time.monotonic() - started)
+        report(out, plan, counts, made, time.monotonic() - started)
         with _explained(out):
             accept(out, plan, counts, request.max_reject_fraction)
 
@@ -116,23 +119,39 @@ def _explained(out: Place) -> Iterator[None]:
 
 
 def prepare(request: IngestRequest) -> Plan:
-    """The plan, announced, and on disk: written now, or found there and equal."""
+    """The plan, announced, and on disk: written now, or found there and continued with what is new."""
     folder = request.out / PLAN
+    memory = folder / "archives"
     try:
-        listing = list_sources(request.sources, exclude=request.out, memory=folder / "archives")
+        listing = list_sources(request.sources, exclude=request.out, memory=memory)
     except StorageLost as error:
         raise WorkFailed(f"The sources could not be listed: {error}. Repeat the command.") from error
     labels = find_labels(request.meta, listing)
-    plan = make_plan(request, listing, labels)
+    roots = tuple(source.resolve() for source in request.sources)
+    found = Found(request.options, roots, tuple(labels.join(listing.clips)), tuple(listing.refusals))
     announce(listing, labels)
     with _explained(request.out):
         if (folder / "options.json").exists():
-            check_same(plan, folder, request.out)
-            save_head(plan, folder)
+            plan = _continued(found, request.out, memory)
         else:
             _check_untouched(request.out)
-            save(plan, folder)
+            save(plan := first_plan(found), folder)
         _tidy(request.out)
+    return plan
+
+
+def _continued(found: Found, out: Place, memory: Place) -> Plan:
+    """The plan on disk, with what is new."""
+    saved = load_plan(out / PLAN)
+    plan = grown(saved, found, out, memory)
+    for line in describe(saved, plan, out):
+        print(line)
+    if plan.shards == saved.shards and plan.refusals == saved.refusals:
+        save_head(plan, out / PLAN)
+        return plan
+    if plan.shards == saved.shards:  # nothing will tell the finished folder from one whose tables are old
+        (out / INDEX).unlink(missing_ok=True)
+    save(plan, out / PLAN)
     return plan
 
 
@@ -146,15 +165,6 @@ def _check_untouched(out: Place) -> None:
         raise InputError(
             f"{out} holds shards of unknown origin ({strangers[0]}). Give an empty or new folder to --out."
         )
-
-
-def make_plan(request: IngestRequest, listing: Listing, labels: Labels) -> Plan:
-    """Labels joined, duplicates settled, shards cut: the same listing and labels give the same plan."""
-    clips, duplicates = unique_keys(labels.join(listing.clips))
-    size = request.options.shard_clips or automatic_shard_clips(len(clips))
-    roots = tuple(source.resolve() for source in request.sources)
-    options = replace(request.options, shard_clips=size)
-    return Plan(options, roots, cut_shards(clips, size), (*listing.refusals, *duplicates))
 
 
 def announce(listing: Listing, labels: Labels) -> None:
@@ -173,13 +183,14 @@ def announce(listing: Listing, labels: Labels) -> None:
 # --- the shards ------------------------------------------------------------------------------------------------------
 
 
-def make_shards(request: IngestRequest, plan: Plan) -> None:
-    """Have every unfinished shard made, and those made again that two attempts crossed in."""
+def make_shards(request: IngestRequest, plan: Plan) -> ShardSummary:
+    """Have every unfinished shard made, and those made again that two attempts crossed in; what was done for it."""
+    made = ShardSummary()
     for _ in range(ATTEMPTS):
-        _make_missing(request, plan)
+        made += _make_missing(request, plan)
         crossed = [shard for shard in range(len(plan.shards)) if not is_whole(request.out, shard)]
         if not crossed:
-            return
+            return made
         for shard in crossed:
             marker_path(request.out, shard).unlink()
     raise WorkFailed(
@@ -188,9 +199,9 @@ def make_shards(request: IngestRequest, plan: Plan) -> None:
     )
 
 
-def _make_missing(request: IngestRequest, plan: Plan) -> None:
+def _make_missing(request: IngestRequest, plan: Plan) -> ShardSummary:
     """Here or on the cluster."""
-    out = request.out.resolve()
+    out, made = request.out.resolve(), ShardSummary()
     tasks = [task for task in plan.tasks if not all(marker_path(out, shard).exists() for shard in task)]
     missing = sum(len(plan.shards[shard]) for task in tasks for shard in task)
     with progress("ingest", plan.clips, "clips") as advance:
@@ -201,3 +212,5 @@ def _make_missing(request: IngestRequest, plan: Plan) -> None:
                 jobs = [(out, task.start, task.stop, request.timeout) for task in tasks]
                 for done in run_all(client, ingest_shards, jobs):
                     advance(done.clips)
+                    made += done
+    return made

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.jobs.decoder_messages import ClipToDecode
 from pipeline.shards.record import Rejected
-from pipeline.sources.archives import BROKEN, ForwardReader, is_compressed
+from pipeline.sources.archives import BROKEN, ForwardReader, is_compressed, version_of
 from pipeline.storage.failures import check_still_there, is_machines_fault
 from pipeline.storage.remote import Place, RemotePath, place
 
@@ -29,7 +29,7 @@ class ClipReader:
 
     def __init__(self) -> None:
         self._archive: ForwardReader | None = None
-        self._place = ("", -1)
+        self._file, self._position = ("", ""), -1
 
     def read(self, clip: ClipToDecode) -> ClipContent:
         """All of a clip; Rejected when it cannot be read."""
@@ -71,11 +71,13 @@ class ClipReader:
         return Path(self._copy.name)
 
     def _forward(self, path: Place, position: int) -> bytes:
-        if self._archive is None or self._place[0] != str(path) or self._place[1] >= position:
+        """Goes on where the last clip was, if that is before this one in the same, unchanged archive."""
+        file = (str(path), version_of(path))
+        if self._archive is None or self._file != file or self._position >= position:
             if self._archive is not None:
                 self._archive.close()
             self._archive = ForwardReader(path)
-        self._place = (str(path), position)
+        self._file, self._position = file, position
         return self._archive.read(position)
 
 

@@ -6,17 +6,17 @@ and not a graph. It also is a shard folder's memory: the same command continues 
 
 import json
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, astuple, dataclass, fields
-from itertools import chain, groupby
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import groupby
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.errors import InputError
-from manifests.parquet import read_row_group
-from pipeline.jobs.options import IngestOptions
+from manifests.parquet import read_row_group, row_groups
+from pipeline.jobs.options import IngestOptions, automatic_shard_clips
+from pipeline.jobs.unique_keys import unique_keys
 from pipeline.sources.listing import Clip, Refusal
 from pipeline.storage.files import read_table, replacing, write_whole
 from pipeline.storage.remote import Place, place
@@ -42,6 +42,17 @@ PLAN_SCHEMA = pa.schema(
 NAMES = ("path", "member", "sound")
 COLUMN_OF = {"audio": "sound"}  # where a column is not called as the field of a Clip
 REFUSAL_SCHEMA = pa.schema([("path", pa.string()), ("reason", pa.string()), ("message", pa.string())])
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a command meets before anything is planned: its options, the absolute source folders, all labelled clips
+    (several may share a key still), the inputs that are refused."""
+
+    options: IngestOptions
+    roots: tuple[Place, ...]
+    clips: tuple[Clip, ...]
+    refusals: tuple[Refusal, ...]
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,14 @@ class Plan:
         """What a shard is read from: its compressed archive, or else files of its own."""
         clip = self.shards[shard][0]
         return (clip.root, clip.stream) if clip.stream else shard
+
+
+def first_plan(found: Found) -> Plan:
+    """Duplicates settled, shards cut: the same listing and labels give the same plan."""
+    clips, duplicates = unique_keys(found.clips)
+    size = found.options.shard_clips or automatic_shard_clips(len(clips))
+    options = replace(found.options, shard_clips=size)
+    return Plan(options, found.roots, cut_shards(clips, size), (*found.refusals, *duplicates))
 
 
 def cut_shards(clips: Iterable[Clip], shard_clips: int) -> tuple[tuple[Clip, ...], ...]:
@@ -126,59 +145,16 @@ def load_head(folder: Place) -> tuple[IngestOptions, tuple[Place, ...]]:
     return IngestOptions.from_stored(head["options"]), tuple(roots)
 
 
+def load_plan(folder: Place) -> Plan:
+    """All of a saved plan."""
+    options, roots = load_head(folder)
+    with (folder / "clips.parquet").open("rb") as handle:
+        shards = tuple(tuple(map(_clip, group.to_pylist())) for group in row_groups(handle))
+    refusals = tuple(Refusal(**row) for row in read_table(folder / "refusals.parquet").to_pylist())
+    return Plan(options, roots, shards, refusals)
+
+
 def load_shard(folder: Place, shard: int) -> list[Clip]:
     """One shard's clips of a saved plan."""
     with (folder / "clips.parquet").open("rb") as handle:
         return [_clip(row) for row in read_row_group(handle, shard).to_pylist()]
-
-
-def check_same(plan: Plan, folder: Place, out: Place) -> None:
-    """InputError that names the differences when the plan saved in `folder` is not `plan`."""
-    options, _ = load_head(folder)
-    differences = _option_differences(options, plan.options)
-    if not differences:
-        differences = _clip_differences(folder, plan)
-    if differences:
-        raise InputError(
-            f"{out} was begun with other input: {'; '.join(differences)}. Repeat the first command to continue it, or "
-            "give a new folder to --out."
-        )
-
-
-def _option_differences(before: IngestOptions, now: IngestOptions) -> list[str]:
-    was, wanted = before.stored(), now.stored()
-    return [f"{name} was {was[name]}, now {wanted[name]}" for name in was if was[name] != wanted[name]]
-
-
-def _clip_differences(folder: Place, plan: Plan) -> list[str]:
-    rows_before, rows_now = read_table(folder / "clips.parquet").to_pylist(), [*map(_row, chain(*plan.shards))]
-    before, now = Counter(map(_identity, rows_before)), Counter(map(_identity, rows_now))
-    gone, new = before - now, now - before
-    changed = {path for path, *_ in gone} & {path for path, *_ in new}
-    parts = [
-        _counted("new clips", [path for path, *_ in new if path not in changed]),
-        _counted("missing clips", [path for path, *_ in gone if path not in changed]),
-        _counted("clips with another size, key, label or split", list(changed)),
-    ]
-    refused = {tuple(row.values()) for row in read_table(folder / "refusals.parquet").to_pylist()}
-    refused ^= {astuple(refusal) for refusal in plan.refusals}
-    parts.append(_counted("refused inputs that differ", [path for path, *_ in refused]))
-    found = [part for part in parts if part]
-    if not found and list(map(_place, rows_before)) != list(map(_place, rows_now)):
-        found.append("the clips lie in other places of the same archives")
-    return found
-
-
-def _identity(row: dict[str, object]) -> tuple[str, ...]:
-    """What must agree for a clip to be the same one; its path (with the member's or the sound's) comes first."""
-    path = b"!".join(part for part in map(row.get, NAMES) if part)
-    rest = (str(row[name]) for name in ("root", "size", "key", "label", "split"))
-    return path.decode("utf-8", "backslashreplace"), *rest
-
-
-def _place(row: dict[str, object]) -> tuple[object, ...]:
-    return row["key"], row["position"], row["offset"]
-
-
-def _counted(what: str, paths: list[str]) -> str:
-    return f"{what}: {len(paths)} (such as {min(paths)})" if paths else ""

@@ -81,6 +81,15 @@ def accept(out: Place, plan: Plan, counts: ShardSummary, max_reject_fraction: fl
     write_whole(out / INDEX, json.dumps(_index(out, plan, counts.records, rejects), indent=1).encode())
 
 
+def is_finished(out: Place, plan: Plan) -> bool:
+    """Whether the folder was marked finished with all shards of the plan."""
+    try:
+        index = json.loads((out / INDEX).read_bytes())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False
+    return bool(index["shards"] == len(plan.shards))
+
+
 def _index(out: Place, plan: Plan, records: int, rejects: int) -> dict[str, object]:
     return {
         "schema_version": SCHEMA_VERSION,
@@ -95,8 +104,10 @@ def _index(out: Place, plan: Plan, records: int, rejects: int) -> dict[str, obje
     }
 
 
-def report(out: Place, plan: Plan, counts: ShardSummary, seconds: float | None) -> None:
-    """The closing table; `seconds` None leaves the speed out."""
+def report(
+    out: Place, plan: Plan, counts: ShardSummary, made: ShardSummary | None = None, seconds: float = 0.0
+) -> None:
+    """The closing table; the speed is that of what was `made` in so many seconds."""
     facts: dict[str, object] = {
         "inputs": plan.inputs,
         "records": counts.records,
@@ -105,7 +116,7 @@ def report(out: Place, plan: Plan, counts: ShardSummary, seconds: float | None) 
     }
     facts |= {f"  {reason}": f"{count:<6} {REASONS[reason]}" for reason, count in counts.reasons.most_common()}
     facts |= {f"flag {flag}": count for flag, count in sorted(counts.flags.items())}
-    if seconds:
-        speed = f"{plan.clips / seconds:.1f} clips/s, {counts.bytes_read / seconds / 1e6:.1f} MB/s read"
+    if made is not None and seconds:
+        speed = f"{made.clips / seconds:.1f} clips/s, {made.bytes_read / seconds / 1e6:.1f} MB/s read"
         facts["speed"] = f"{speed}, {seconds:.1f} s"
     summary(f"shards in {out}", facts)

@@ -1,36 +1,71 @@
 """One key, one clip: files that share a name are told apart by their folders, or one of them stands for all."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from manifests.keys import safe_key
 from pipeline.sources.listing import Clip, Refusal
 
+Where = tuple[object, ...]
+NOTHING_YET: Mapping[Where, Clip] = MappingProxyType({})
 
-def unique_keys(clips: Sequence[Clip]) -> tuple[list[Clip], list[Refusal]]:
+
+def place_of(clip: Clip) -> Where:
+    """Where a clip lies, whatever it is called and however large it is."""
+    return clip.root, clip.path, clip.member, clip.audio
+
+
+def unique_keys(clips: Sequence[Clip], earlier: Mapping[Where, Clip] = NOTHING_YET) -> tuple[list[Clip], list[Refusal]]:
     """One clip per key. Equal names of one's own in several folders are told apart by their folders; what is then still
     equal is the same clip under two names: the largest file is kept, the others are refused as duplicates. What only
-    the folders of one of those say of label and split stays with the one that is kept."""
+    the folders of one of those say of label and split stays with the one that is kept.
+
+    Clips planned `earlier`, by their places, keep their keys and are kept before any other.
+    """
     by_key: dict[str, list[Clip]] = defaultdict(list)
-    for clip in _with_folders(clips):
+    for clip in _with_folders(clips, earlier):
         by_key[clip.key].append(clip)
     kept, refusals = [], []
     for key in sorted(by_key):
-        best, *others = sorted(by_key[key], key=lambda clip: (-clip.size, clip.root, clip.display))
-        labelled = next((clip for clip in (best, *others) if clip.label), best)
-        kept.append(replace(best, label=labelled.label, split=best.split or labelled.split))
+        group = sorted(by_key[key], key=lambda clip: (*_newness(clip, earlier), -clip.size, clip.root, clip.display))
+        best, *others = group
+        kept.append(_labelled(group, earlier.get(place_of(best))))
         refusals += [Refusal(clip.display, "duplicate", f"{best.display} has the same key, {key}") for clip in others]
     return kept, refusals
 
 
-def _with_folders(clips: Sequence[Clip]) -> list[Clip]:
+def _newness(clip: Clip, earlier: Mapping[Where, Clip]) -> tuple[bool, bool]:
+    """Whether it was not planned earlier; whether only its namesake in the same archive was."""
+    was = earlier.get(place_of(clip))
+    return was is None, was is not None and was.position != clip.position
+
+
+def _labelled(group: Sequence[Clip], was: Clip | None) -> Clip:
+    """The first of a group, with label and split of the group; those it was planned with stay while one says them."""
+    best = group[0]
+    if was is None:
+        labelled = next((clip for clip in group if clip.label), best)
+        return replace(best, label=labelled.label, split=best.split or labelled.split)
+    label = was.label if was.label in {clip.label for clip in group} else best.label
+    split = was.split if was.split in {clip.split for clip in group} else best.split
+    return replace(best, label=label, split=split)
+
+
+def _with_folders(clips: Sequence[Clip], earlier: Mapping[Where, Clip]) -> list[Clip]:
     places: dict[str, set[tuple[int, str]]] = defaultdict(set)
     for clip in clips:
         if not clip.start_known:
             places[clip.key].add((clip.root, _folder(clip)))
-    return [_named_by_folder(clip) if len(places.get(clip.key, ())) > 1 else clip for clip in clips]
+    return [_named(clip, len(places.get(clip.key, ())), earlier.get(place_of(clip))) for clip in clips]
+
+
+def _named(clip: Clip, folders: int, was: Clip | None) -> Clip:
+    if was is not None:
+        return replace(clip, key=was.key, source_id=was.source_id)
+    return _named_by_folder(clip) if folders > 1 else clip
 
 
 def _folder(clip: Clip) -> str:

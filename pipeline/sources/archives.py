@@ -69,9 +69,7 @@ def list_members(path: Place, memory: Place | None = None) -> tuple[list[Archive
     """
     if memory is None or not is_compressed(path.name):
         return _list(path)
-    state = path.stat()
-    version = state.version if isinstance(state, Status) else state.st_mtime_ns
-    identity = f"{path.resolve()} {state.st_size} {version}".encode("utf-8", "surrogateescape")
+    identity = f"{path.resolve()} {version_of(path)}".encode("utf-8", "surrogateescape")
     kept = memory / f"{hashlib.sha256(identity).hexdigest()}.json"
     if not kept.exists():
         members, broken = _list(path)
@@ -79,6 +77,12 @@ def list_members(path: Place, memory: Place | None = None) -> tuple[list[Archive
         write_whole(kept, json.dumps([[astuple(member) for member in members], broken]).encode())
     rows, broken = json.loads(kept.read_bytes())
     return [ArchiveMember(*row) for row in rows], broken
+
+
+def version_of(path: Place) -> str:
+    """Size and date of a file as it is now: another one when its content changes."""
+    state = path.stat()
+    return f"{state.st_size} {state.version if isinstance(state, Status) else state.st_mtime_ns}"
 
 
 def _list(path: Place) -> tuple[list[ArchiveMember], str | None]:

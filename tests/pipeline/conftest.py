@@ -7,7 +7,16 @@ from types import ModuleType
 
 import numbered_clips
 import pytest
-from places import VIDEOS, needed
+from places import PYTHONPATH, VIDEOS, needed
+
+
+@pytest.fixture
+def decoded(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """Make the fake decoders importable in child processes; the contents decoded so far, in order."""
+    log = tmp_path_factory.mktemp("log") / "decoded.txt"
+    monkeypatch.setenv("FAKE_DECODER_LOG", str(log))
+    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
+    return lambda: log.read_text().splitlines() if log.exists() else []
 
 
 @pytest.fixture(scope="session")

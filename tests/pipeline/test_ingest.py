@@ -18,60 +18,24 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from fake_ingest import FAKE, corpus, fingerprints, planned, rejects, request_for
 from imageio_ffmpeg import get_ffmpeg_exe
 from places import PYTHONPATH
 
 from manifests.errors import InputError, WorkFailed
-from pipeline.ingest import IngestRequest, prepare, run_ingest
+from pipeline.ingest import prepare, run_ingest
 from pipeline.jobs.attempt_log import Journal
 from pipeline.jobs.cluster import connected, run_all
 from pipeline.jobs.decoder_messages import ClipToDecode, DecodedMembers
 from pipeline.jobs.decoder_process import RecordMaker
 from pipeline.jobs.options import IngestOptions, automatic_shard_clips
-from pipeline.jobs.plan import Plan, load_head, load_shard
+from pipeline.jobs.plan import load_head, load_shard
 from pipeline.jobs.shard_job import ShardJob, ingest_shards, is_whole, marker_path
 from pipeline.media.front_ends import DEFAULT
 from pipeline.shards.record import Rejected
 from pipeline.shards.store import ShardStore
 
-FAKE = "fake_decoders:decode"
-
-
-@pytest.fixture(autouse=True)
-def decoded(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """Make the fake decoders importable in child processes; the contents decoded so far, in order."""
-    log = tmp_path_factory.mktemp("log") / "decoded.txt"
-    monkeypatch.setenv("FAKE_DECODER_LOG", str(log))
-    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
-    return lambda: log.read_text().splitlines() if log.exists() else []
-
-
-def corpus(folder: Path, *contents: str) -> Path:
-    """Clips c000, c001, ... with these contents."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, content in enumerate(contents):
-        (folder / f"c{number:03d}.mp4").write_text(content)
-    return folder
-
-
-def request_for(source: Path, out: Path, shard_clips: int | None = None, decoder: str = FAKE, **rest) -> IngestRequest:
-    options = IngestOptions(decoder=decoder, shard_clips=shard_clips)
-    return replace(IngestRequest((source,), out, options, workers=1, timeout=20.0), **rest)
-
-
-def planned(request: IngestRequest) -> Plan:
-    request.out.mkdir()
-    return prepare(request)
-
-
-def rejects(out: Path) -> dict[str, str]:
-    return {row["path"]: row["reason"] for row in pq.read_table(out / "rejects.parquet").to_pylist()}
-
-
-def fingerprints(out: Path) -> dict[str, str]:
-    """Hash of everything the user sees in a finished folder."""
-    paths = [*out.glob("shard-*.tar"), *out.glob("*.parquet"), out / "index.json", *out.glob("done/*")]
-    return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(paths)}
+pytestmark = pytest.mark.usefixtures("decoded")
 
 
 # --- the whole way ---------------------------------------------------------------------------------------------------
@@ -423,7 +387,7 @@ def test_other_options_or_sources_are_named(tmp_path: Path) -> None:
     message = str(caught.value)
     assert "new clips: 1 (such as new.mp4)" in message
     assert "missing clips: 1 (such as c001.mp4)" in message
-    assert "clips with another size, key, label or split: 1 (such as c000.mp4)" in message
+    assert "clips with another size: 1 (such as c000.mp4)" in message
 
 
 def test_a_moved_source_folder_continues(tmp_path: Path) -> None:
