@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from index.device import AUTO, device_number
 from index.encoders import DESCRIPTOR, MODULES, open_encoder
 from pipeline.console import progress, run_app, summary
 
@@ -28,13 +29,6 @@ IMAGE_ENCODERS, AUDIO_ENCODERS = (", ".join(MODULES[modality]) for modality in (
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Stage 2: shards to embeddings to exact nearest neighbours."
 )
-
-
-class Device(StrEnum):
-    """Where the search runs."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
 
 
 class Backend(StrEnum):
@@ -67,7 +61,7 @@ def embed(
     split: Annotated[str, typer.Option(help="Split whose clips are embedded.")] = "train",
     clips: ClipList = None,
     lists: Lists = Path("lists"),
-    device: Annotated[Device | None, typer.Option(help="Where networks run; cuda where there is a GPU.")] = None,
+    device: Annotated[str, typer.Option(help="Where networks run: auto, cpu, cuda or cuda:N.")] = AUTO,
 ) -> None:
     """Compute one image and one audio vector per clip. The descriptor needs no weights, networks theirs.
 
@@ -76,6 +70,7 @@ def embed(
     from index.embed import Encoders, differences
     from pipeline.shards.store import ShardStore
 
+    device_number(device)  # a name that is none is refused also where no network runs
     encoders = Encoders(
         open_encoder("image", image_encoder, image_weights, device),
         open_encoder("audio", audio_encoder, audio_weights, device),
@@ -124,7 +119,7 @@ def build_knn(
     ] = None,
     shards: Annotated[Path | None, typer.Option(help="Shards the embeddings belong to.")] = None,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = NEIGHBOURS,
-    device: Annotated[Device | None, typer.Option(help="Where to search; cuda where there is a GPU.")] = None,
+    device: Annotated[str, typer.Option(help="Where to search: auto, cpu, cuda or cuda:N.")] = AUTO,
     backend: Annotated[Backend, typer.Option(help="What searches; both find the same neighbours.")] = Backend.FAISS,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of the search; by default all.")] = None,
 ) -> None:
@@ -134,8 +129,9 @@ def build_knn(
     """
     from index.arrays import differences
     from index.knn import KnnRequest, Means, build
-    from index.search import default_device
+    from index.search import search_device
 
+    device_number(device)
     vectors, checked = _matching_embeddings(embeddings, shards)
     request = KnnRequest.of(vectors, k)
     changes = differences(out, request.as_meta())
@@ -144,7 +140,7 @@ def build_knn(
         return
     if changes:
         print(f"rebuilding {out}: {', '.join(changes)}", flush=True)
-    means = Means(backend, device or default_device(backend), threads)
+    means = Means(backend, search_device(backend, device), threads)
     with progress("build-knn", 2 * len(vectors), "queries") as advance:
         meta = build(vectors, request, means, out, advance)
     summary(f"neighbours written to {out}", _facts(meta, vectors, checked))

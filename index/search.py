@@ -10,8 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
+from index.device import chosen_device, device_number
 from index.ranking import GPU_RANKERS
-from manifests.errors import InputError
 
 FAISS_GPU_HITS = 2048  # the k-selection kernels of faiss-gpu support no more
 
@@ -35,9 +35,9 @@ class Search(Protocol):
         ...
 
 
-def default_device(backend: str) -> str:
-    """`cuda` when the backend sees a GPU, else `cpu`."""
-    return "cuda" if gpu_count(backend) else "cpu"
+def search_device(backend: str, given: str) -> str:
+    """`cpu`, or `cuda:N` of the GPUs the backend sees. InputError as `chosen_device`."""
+    return chosen_device(given, gpu_count(backend), backend)
 
 
 def gpu_count(backend: str) -> int:
@@ -53,13 +53,13 @@ def gpu_count(backend: str) -> int:
 
 def open_search(vectors: np.ndarray, backend: str, device: str, threads: int | None) -> Search:
     """Make `vectors` (N, D) float32 searchable; `threads` limits CPU threads (None: all)."""
-    if device == "cuda" and not gpu_count(backend):
-        raise InputError(f"--device cuda was asked for, but {backend} sees no GPU here. Use --device cpu.")
+    device = search_device(backend, device)
     if backend == "torch":
         from index.search_torch import TorchSearch
 
         return TorchSearch(vectors, device, threads)
-    return FaissGpuSearch(vectors) if device == "cuda" else FaissCpuSearch(vectors, threads)
+    number = device_number(device)
+    return FaissCpuSearch(vectors, threads) if number is None else FaissGpuSearch(vectors, number)
 
 
 class FaissCpuSearch:
@@ -92,11 +92,13 @@ class FaissGpuSearch:
     rankers = GPU_RANKERS
     rounding = 48.0  # one long chain of additions per score, where CPU kernels keep several
 
-    def __init__(self, vectors: np.ndarray) -> None:
+    def __init__(self, vectors: np.ndarray, gpu: int = 0) -> None:
         import faiss
 
         self._resources = faiss.StandardGpuResources()
-        self._index = faiss.GpuIndexFlatIP(self._resources, vectors.shape[1])
+        options = faiss.GpuIndexFlatConfig()
+        options.device = gpu
+        self._index = faiss.GpuIndexFlatIP(self._resources, vectors.shape[1], options)
         self._index.add(np.ascontiguousarray(vectors))
 
     def hits(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

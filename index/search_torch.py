@@ -26,8 +26,8 @@ class TorchSearch:
             torch.set_num_threads(threads)
         torch.backends.cuda.matmul.allow_tf32 = False
         self.name = f"torch matmul + topk, {device}"
-        self.block = 2048 if device == "cuda" else 256  # scores are (block, N) float32
-        self.rankers = GPU_RANKERS if device == "cuda" else 1
+        self.block = 2048 if device != "cpu" else 256  # scores are (block, N) float32
+        self.rankers = GPU_RANKERS if device != "cpu" else 1
         self._device = device
         self._vectors = torch.from_numpy(np.array(vectors)).to(device)
 

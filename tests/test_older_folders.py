@@ -1,6 +1,7 @@
 """Folders that the version before the rooms were moved has made open, and what it left unfinished is continued."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from index.neighbours import Neighbours
+from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
 from training.config import load_config
 from training.evaluate import EvaluationRequest, evaluate
@@ -91,3 +93,17 @@ def test_an_interrupted_run_is_continued(folders: Path) -> None:
     assert list(after) == list(whole)
     np.testing.assert_allclose(list(after.values()), list(whole.values()), rtol=1e-3)
     assert load_run(folder).folder == folder
+
+
+def test_a_run_moved_away_from_its_shards_is_told_of_them(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run begun today carries its object prior's weights; an older one needs the file where it was."""
+    folder, _ = start(load_config("small.yaml"), Path("fresh"), "cpu")
+    elsewhere = folders / "elsewhere"
+    shutil.copytree(folder, elsewhere / "run")
+    monkeypatch.chdir(elsewhere)
+    run = load_run("run")
+    with pytest.raises(InputError, match=r"trained on the shards in shards.*--shards FOLDER"):
+        evaluate(run, EvaluationRequest(truth=folders / "synth/vggss.json"))
+    request = EvaluationRequest(truth=folders / "synth/vggss.json", shards=folders / "shards", protocols=("ezvsl",))
+    (result,) = evaluate(run, request)
+    assert {"audio_visual", "object_prior", "combined"} <= set(result.summary["scores"])

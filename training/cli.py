@@ -16,7 +16,7 @@ app = typer.Typer(
 )
 
 FORMATS = format_help()
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
 Shards = Annotated[Path | None, typer.Option(help="shard folder; default: the one the run was trained on")]
 
 
@@ -116,12 +116,12 @@ def embed(
     device: Device = "auto",
 ) -> None:
     """Embed the training clips with a trained run, for `index build-knn`."""
-    from pipeline.shards.store import ShardStore
+    from training.distributed import pick_device
     from training.embed import embed as write
-    from training.runs import load_run
+    from training.runs import load_run, open_shards
 
     loaded = load_run(run, pick_device(device))
-    count, written = write(loaded, ShardStore.open(shards or loaded.config.data.shards), out)
+    count, written = write(loaded, open_shards(loaded, shards), out)
     summary("embedded" if written else "already finished", {"run": loaded.folder, "clips": count, "embeddings": out})
 
 
@@ -165,6 +165,7 @@ def localize(
     device: Device = "auto",
 ) -> None:
     """Put a run's heat map over a video, with its sound, and write peaks and confidences as JSON beside it."""
+    from training.distributed import pick_device
     from training.overlay.localize import localize as draw
 
     facts = draw(run, video, out, maps_per_second=maps_per_second, device=pick_device(device))
@@ -234,15 +235,6 @@ def protocols(
     from training.evaluation.printing import protocol_page, protocols_page
 
     print(protocol_page(name) if name else protocols_page())
-
-
-def pick_device(name: str) -> str:
-    """`auto` means the GPU when there is one."""
-    if name != "auto":
-        return name
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def main() -> None:

@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from index.device import chosen_device
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -51,13 +53,21 @@ class Ranks:
             dist.barrier()
 
 
+def pick_device(given: str) -> torch.device:
+    """What `--device` names: auto, cpu, cuda or cuda:N. InputError for anything else, and for a GPU that is absent."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return torch.device(chosen_device(given, gpus, "torch"))
+
+
 @contextmanager
 def ranks(device: str = "auto") -> Iterator[Ranks]:
     """Join the processes torchrun started (NCCL on GPUs, gloo on CPUs), or run alone without a launcher."""
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
-    use_cuda = torch.cuda.is_available() if device == "auto" else device.startswith("cuda")
-    chosen = torch.device("cuda", local) if use_cuda else torch.device("cpu")
+    chosen = pick_device(device)
+    use_cuda = chosen.type == "cuda"
+    if use_cuda and world > 1:  # each process its own, whichever was named
+        chosen = torch.device("cuda", local)
     if use_cuda:
         torch.cuda.set_device(chosen)
     if world > 1:

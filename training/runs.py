@@ -19,6 +19,7 @@ from torch import nn
 
 from manifests.errors import InputError
 from manifests.whole_files import whole_path, write_text
+from pipeline.shards.store import ShardStore
 from training.config import RunConfig, load_config
 from training.identity import Contents, differences, digest
 from training.leakage import TRAINING_CLIPS
@@ -198,6 +199,17 @@ def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: st
     return LoadedRun(
         folder, config, method.to(device).eval(), facts["front_end"], facts["manifest_sha256"], device, weights
     )
+
+
+def open_shards(run: LoadedRun, given: Path | None) -> ShardStore:
+    """The shards given, else those the run was trained on. InputError says where they were if they are not there."""
+    place = given or run.config.data.shards
+    if given is None and not place.is_dir():
+        raise InputError(
+            f"run {run.folder} was trained on the shards in {place}, seen from the folder it was started in. They are "
+            "not there. Say where they are now with --shards FOLDER."
+        )
+    return ShardStore.open(place)
 
 
 def build_empty(config: RunConfig) -> BaseMethod:

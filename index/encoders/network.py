@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from index.device import AUTO, chosen_device
 from index.embeddings import unit_rows
 from manifests.errors import InputError, WorkFailed
 from pipeline.shards.store import ShardStore
@@ -64,11 +65,10 @@ class Network:
         return unit_rows(features)
 
 
-def pick_device(device: str | None) -> torch.device:
+def pick_device(given: str | None) -> torch.device:
     """The one asked for, or a GPU where torch sees one. InputError for a GPU that is not there."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda was asked for, but torch sees no GPU here. Use --device cpu.")
-    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return torch.device(chosen_device(given or AUTO, gpus, "torch"))
 
 
 def needed(name: str, modality: str, weights: Path | None, what: str) -> Path:

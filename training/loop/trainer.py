@@ -1,4 +1,4 @@
-"""The whole training loop: one process or many (torchrun), the same losses either way.
+"""The whole training loop: one process or many (torchrun), the same losses with the same number of threads each.
 
 A step's batch is cut into `optim.replicas` equal parts with their own negatives and batch-norm statistics; each of
 W processes serves replicas / W of them, one after the other. Every random number of a part comes from

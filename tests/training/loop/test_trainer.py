@@ -9,8 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from shard_maker import write_shards
 
 from manifests.errors import InputError
 from training.config import RunConfig, load_config
@@ -18,7 +20,7 @@ from training.loop.checkpoint import load_checkpoint
 from training.loop.start import start
 from training.runs import load_run, resolve_run
 
-from ..conftest import write_shards
+from ..conftest import made_clip
 
 SMALL = """
 name: small
@@ -148,7 +150,8 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
 def test_a_run_is_not_continued_on_other_shards(write_config, tmp_path: Path, capsys) -> None:
     config = load_config(write_config(epochs=1))
     folder, _ = start(config, tmp_path / "runs", "cpu")
-    others = write_shards(tmp_path / "others", [30, 20], seed=1)
+    rng = np.random.default_rng(1)
+    others = write_shards(tmp_path / "others", [made_clip(number, rng) for number in range(50)], short_side=64)
     config = load_config(write_config(epochs=1), (f"data.shards={others}",))
     other, trained = start(config, tmp_path / "runs", "cpu")
     assert trained
@@ -176,3 +179,19 @@ def test_unfinished_and_ambiguous_runs_are_not_loaded(write_config, tmp_path: Pa
         load_run(folder)
     with pytest.raises(InputError, match="no finished run"):
         load_run(tmp_path / "nowhere")
+
+
+def test_a_run_is_continued_with_the_threads_it_was_begun_with(write_config, tmp_path: Path) -> None:
+    """Sums cut by threads round otherwise: two threads' losses are not one thread's."""
+    config, before = load_config(write_config(epochs=1)), torch.get_num_threads()
+    folder, _ = start(config, tmp_path / "runs", "cpu")
+    facts = json.loads((folder / "data.json").read_text())
+    assert facts["threads"] == before
+    (folder / "data.json").write_text(json.dumps(facts | {"threads": before + 1}))
+    (folder / "DONE").unlink()
+    try:
+        start(config, tmp_path / "runs", "cpu")
+        assert torch.get_num_threads() == before + 1
+        assert json.loads((folder / "data.json").read_text())["threads"] == before + 1
+    finally:
+        torch.set_num_threads(before)

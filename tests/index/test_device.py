@@ -1,0 +1,49 @@
+"""`--device`: four spellings, and everything else is refused in every command that has the option."""
+
+import subprocess
+import sys
+
+import pytest
+
+from index.device import chosen_device, device_number
+from manifests.errors import InputError
+
+
+@pytest.mark.parametrize("given", ["gpu", "CPU", "cuda:", "cuda:x", "cuda1", "cuda:-1", "", "mps", "cuda:0 "])
+def test_what_is_no_device_is_refused(given: str) -> None:
+    with pytest.raises(InputError, match="Give auto, cpu, cuda or cuda:N"):
+        device_number(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "gpus", "chosen"),
+    [("auto", 0, "cpu"), ("auto", 2, "cuda:0"), ("cpu", 2, "cpu"), ("cuda", 1, "cuda:0"), ("cuda:1", 2, "cuda:1")],
+)
+def test_what_is_chosen(given: str, gpus: int, chosen: str) -> None:
+    assert chosen_device(given, gpus, "torch") == chosen
+
+
+@pytest.mark.parametrize(("given", "gpus"), [("cuda", 0), ("cuda:2", 2)])
+def test_a_gpu_that_is_not_there_is_refused(given: str, gpus: int) -> None:
+    with pytest.raises(InputError, match=f"--device {given} was asked for"):
+        chosen_device(given, gpus, "torch")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("training", "run", "ezvsl.yaml"),
+        ("training", "evaluate", "nowhere"),
+        ("training", "embed", "nowhere"),
+        ("training", "localize", "nowhere", "nowhere.mp4"),
+        ("index", "embed"),
+        ("index", "build-knn"),
+    ],
+    ids=" ".join,
+)
+def test_every_command_refuses_it_with_exit_2(command: tuple[str, ...], tmp_path) -> None:
+    package, *arguments = command
+    call = [sys.executable, "-c", f"import {package}.cli as cli; cli.main()", *arguments, "--device", "gpu"]
+    done = subprocess.run(call, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "--device 'gpu' is no device" in done.stderr
