@@ -1,11 +1,12 @@
 """`training score`: maps and truth as files in every format, against released evaluators' numbers on the same maps."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
+from golden_values import SOURCES, load
 from PIL import Image
-from places import GOLDEN
 
 from manifests.errors import InputError
 from manifests.readers.music import CATEGORIES
@@ -19,16 +20,10 @@ CHAIN = 3e-4
 TAU = np.float32(0.03)
 
 
-@pytest.fixture(scope="module")
-def golden():
-    """`golden("golden_maps.npz")`: a reference file's content; skips where it is absent."""
-
-    def load(name):
-        if not (GOLDEN / name).exists():
-            pytest.skip(f"reference values {name} are not in ../shared/golden")
-        return np.load(GOLDEN / name) if name.endswith(".npz") else json.loads((GOLDEN / name).read_text())
-
-    return load
+@pytest.fixture(scope="module", params=SOURCES)
+def golden(request):
+    """`golden("golden_maps.npz")`: a reference file's content, of either source."""
+    return partial(load, request.param)
 
 
 @pytest.fixture

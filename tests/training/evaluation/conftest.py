@@ -1,13 +1,14 @@
 """Reference values of released evaluators, beside the repository; tests that need them skip where they are absent."""
 
-import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from places import SHARED
+from golden_values import SOURCES, load
+from places import METADATA, needed
 
 from manifests.annotations import Annotation
 from training.evaluation.truth import weight_maps
@@ -21,17 +22,16 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", params=SOURCES)
+def golden(request: pytest.FixtureRequest) -> Callable[[str], Any]:
+    """`golden("golden_edge.json")`: a reference file's content, of the made values and where present the released."""
+    return partial(load, request.param)
+
+
 @pytest.fixture(scope="session")
-def golden() -> Callable[[str], Any]:
-    """`golden("golden_edge.json")`: a reference file's content."""
-
-    def load(name: str) -> Any:
-        path = SHARED / "golden" / name
-        if not path.exists():
-            pytest.skip(f"reference values {name} are not in ../shared/golden")
-        return np.load(path, allow_pickle=False) if path.suffix == ".npz" else json.loads(path.read_text())
-
-    return load
+def released() -> Callable[[str], Any]:
+    """As `golden`, of the original code alone: for what only its accidents can show."""
+    return partial(load, "released")
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +39,7 @@ def metadata() -> Callable[[str], Path]:
     """`metadata("vggss/vggss.json")`: path of a released list."""
 
     def find(name: str) -> Path:
-        path = SHARED / "data" / "metadata" / name
-        if not path.exists():
-            pytest.skip(f"the released list {name} is not in ../shared/data/metadata")
-        return path
+        return needed(METADATA / name)
 
     return find
 

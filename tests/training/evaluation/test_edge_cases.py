@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from golden_inputs import edge_cases
 
 from training.evaluation import localization
 from training.evaluation.postprocess import binarise, prepare
@@ -10,24 +11,8 @@ from training.evaluation.protocols import known_protocols
 
 PROTOCOLS = known_protocols("localization")
 
-RAMP = (np.arange(224 * 224, dtype=np.float64).reshape(224, 224) / (224 * 224 - 1)).astype(np.float32)
-SQUARE = np.zeros((224, 224), np.float32)
-SQUARE[56:168, 56:168] = 1
-TOP, FEW, EMPTY, FULL = (np.zeros((224, 224), np.float32) for _ in range(4))
-TOP[:112], FEW[:50], FULL[:] = 1, 1, 1
-EIGHTHS = (np.floor(RAMP * 8) / 8).astype(np.float32)
-
-CASES = {
-    "01a_constant_map_0.3": (np.full_like(RAMP, 0.3), SQUARE),
-    "01b_constant_map_0.0": (np.zeros_like(RAMP), SQUARE),
-    "01c_constant_map_-0.3": (np.full_like(RAMP, -0.3), SQUARE),
-    "02_empty_gt_ramp": (RAMP, EMPTY),
-    "05_zero_area_box_as_only_box": (RAMP, EMPTY),
-    "09a_ties_8_levels": (EIGHTHS, SQUARE),
-    "09b_binary_map_exactly_half_ones": (TOP, TOP),
-    "09c_binary_map_fewer_ones_than_half": (FEW, FEW),
-    "10a_full_image_gt": (RAMP, FULL),
-}
+CASES = edge_cases()
+RAMP, EMPTY = CASES["02_empty_gt_ramp"]
 EVALUATORS = {
     "ezvsl": PROTOCOLS["ezvsl"],
     "kaist": PROTOCOLS["kaist"],

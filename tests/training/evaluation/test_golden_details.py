@@ -119,8 +119,11 @@ def test_batches_do_not_touch_the_numbers(golden, scenes, weights):
     ours = score(RawMaps(names, low / TAU), Truth("vggss", truth), PROTOCOLS["ezvsl"], batch=4).summary["scores"][
         "audio_visual"
     ]
-    assert ours["ciou50"] == alone["ciou50"] != reference["ezvsl_batch4"]["ciou50"]
+    assert ours["ciou50"] == alone["ciou50"]
     assert ours["auc"] == pytest.approx(alone["auc"], abs=EXACT)
+    if "ezvsl_batch4" not in reference:
+        return  # what batches do to the original is only in its own numbers
+    assert ours["ciou50"] != reference["ezvsl_batch4"]["ciou50"]
     high = prepare(low, PROTOCOLS["ezvsl"])["audio_visual"].maps
     iou = localization.ciou(binarise(high, PROTOCOLS["ezvsl"]).masks, weights["vggss"])
     leaking = next(block for name, block in chains.items() if name.startswith("acl") and "bs=8" in name)
@@ -128,8 +131,8 @@ def test_batches_do_not_touch_the_numbers(golden, scenes, weights):
     np.testing.assert_allclose(iou[0], leaking["ciou"][0], atol=3e-4)  # its batch's first clip is right
 
 
-def test_what_is_refused_or_defined_where_released_code_answers_by_accident(golden):
-    edge = golden("golden_edge.json")
+def test_what_is_refused_or_defined_where_released_code_answers_by_accident(released):
+    edge = released("golden_edge.json")
     for case in ("03a_one_nan_pixel", "03b_all_nan", "03c_one_+inf_pixel"):
         assert not edge[case]["ezvsl"]["result"]["passes"]  # a silent miss there; here an error, test_edge_cases.py
     (empty,) = (block for name, block in edge.items() if name.startswith("02b"))
@@ -146,8 +149,8 @@ def test_what_is_refused_or_defined_where_released_code_answers_by_accident(gold
     assert "error" in edge["12_xml_extra_tag"]  # skipped here, tests/manifests/test_annotation_readers.py
 
 
-def test_consensus_of_annotators(golden):
-    edge = golden("golden_edge.json")
+def test_consensus_of_annotators(released):
+    edge = released("golden_edge.json")
     apart = ((10, 10, 60, 85), (100, 100, 150, 175))
     assert_consensus(apart, edge["11a_flickr_disjoint_annotators"], "perfect_support_prediction_ciou")
     agreeing = edge["11b_flickr_two_agree"]
