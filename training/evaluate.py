@@ -64,15 +64,9 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     truth = _truth(run, request)
     protocols = _protocols(run, request, truth)
     parts = _parts(run, request, truth)
-<<<<<<< HEAD
-    store = ShardStore.open(request.shards or run.config.data.shards)
+    store = open_shards(run, request.shards)
     lists = {part.name: _lists(part, request, store) for part in parts}
     done = [_finished(run, part, protocol.name, lists[part.name]) for part in parts for protocol in protocols]
-=======
-    store = open_shards(run, request.shards)
-    wanted = [(part, protocol) for part in parts for protocol in protocols]
-    done = [_finished(run, part, protocol, _lists(part, request, store)) for part, protocol in wanted]
->>>>>>> 7eeaec4 (Accept auto, cpu, cuda and cuda:N and nothing else; keep a run's threads, and tell a moved run of its shards)
     if all(done):
         return done
     answered = _answered(run, request, store, truth, protocols, process)
