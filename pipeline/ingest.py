@@ -185,7 +185,7 @@ def announce(listing: Listing, labels: Labels) -> None:
 
 def make_shards(request: IngestRequest, plan: Plan) -> ShardSummary:
     """Have every unfinished shard made, and those made again that two attempts crossed in; what was done for it."""
-    made = ShardSummary()
+    made, crossed = ShardSummary(), list[int]()
     for _ in range(ATTEMPTS):
         made += _make_missing(request, plan)
         crossed = [shard for shard in range(len(plan.shards)) if not is_whole(request.out, shard)]

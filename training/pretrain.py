@@ -67,7 +67,8 @@ def pretrain(images: Path, out: Path, options: Options) -> dict[str, float]:
     trunk = ImageTrunk(options.encoder)
     initialise(trunk)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = Classifier(trunk, len(labels)).to(device).to(memory_format=torch.channels_last)
+    # pyrefly: ignore[no-matching-overload]  # torch's own stub lacks memory_format
+    model = Classifier(trunk, len(labels)).to(device, memory_format=torch.channels_last)
     loss = _fit(model, train, options, device)
     accuracy = _accuracy(model, held_out, options.batch_size, device)
     shape = {"blocks": options.encoder.blocks, "width": options.encoder.width}

@@ -8,7 +8,7 @@ import importlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.media.front_ends import DEFAULT
 from pipeline.shards.companion import NOTHING, Wanted
@@ -47,13 +47,13 @@ class IngestOptions:
         return own | companions
 
     @classmethod
-    def from_stored(cls, stored: Mapping[str, object]) -> "IngestOptions":
+    def from_stored(cls, stored: Mapping[str, Any]) -> "IngestOptions":
         """The options that `stored` gave, here or in an earlier version of this program."""
         of_companions = {field.name for field in fields(Wanted)}
         companions = {name: value for name, value in stored.items() if name in of_companions}
         own = {name: value for name, value in stored.items() if name not in of_companions}
         decoder = _decoder_spelled(str(own["decoder"]))
-        return cls(**cast(dict[str, object], own | {"decoder": decoder, "companions": Wanted(**companions)}))
+        return cls(**own | {"decoder": decoder, "companions": Wanted(**companions)})
 
     def sha256(self) -> str:
         """The hash in index.json: equal options give equal hashes, whichever version made the folder."""

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import groupby
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -128,13 +129,14 @@ def save_head(plan: Plan, folder: Place) -> None:
     write_whole(folder / "options.json", json.dumps(head, indent=1).encode())
 
 
-def _row(clip: Clip) -> dict[str, object]:
+def _row(clip: Clip) -> dict[str, Any]:
     row = {COLUMN_OF.get(field.name, field.name): getattr(clip, field.name) for field in fields(Clip)}
     return row | {name: None if row[name] is None else os.fsencode(row[name]) for name in NAMES}
 
 
-def _clip(row: dict[str, object]) -> Clip:
-    row = row | {name: None if row[name] is None else os.fsdecode(row[name]) for name in NAMES}
+def _clip(row: dict[str, Any]) -> Clip:
+    names: dict[str, Any] = {name: None if row[name] is None else os.fsdecode(row[name]) for name in NAMES}
+    row = row | names
     return Clip(**{field.name: row[COLUMN_OF.get(field.name, field.name)] for field in fields(Clip)})
 
 

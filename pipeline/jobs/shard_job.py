@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -105,8 +106,8 @@ class ShardJob:
     roots: tuple[Place, ...]
     decoder: Decoder
     timeout: float
-    rows: list[dict[str, object]] = field(default_factory=list)
-    companion_rows: dict[str, list[dict[str, object]]] = field(default_factory=lambda: defaultdict(list))
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    companion_rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     rejects: list[dict[str, str]] = field(default_factory=list)
     files: dict[str, int] = field(default_factory=dict)  # what this attempt wrote, relative to `out`, and its bytes
 
@@ -207,7 +208,7 @@ class ShardJob:
         }
         write_whole(marker, json.dumps(facts, indent=1, sort_keys=True).encode())
 
-    def _write_rows(self, path: Place, rows: list[dict[str, object]], schema: pa.Schema) -> None:
+    def _write_rows(self, path: Place, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
         buffer = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(rows, schema), buffer)
         write_whole(path, buffer.getvalue())

@@ -11,7 +11,6 @@ covered part is repeated in both directions, itself staying in place (`tiled`). 
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -38,7 +37,7 @@ class DecodeOptions:
     many seconds, or half the duration in clips that are shorter. short_side: pixels, 0 for the native size.
     """
 
-    moment: Literal["annotated", "centre"] | float = "annotated"
+    moment: float | str = "annotated"
     short_side: int = 256
     front_end: FrontEnd = field(default_factory=find_front_end)
     minimum_seconds: float = 0.5

@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("WDS_SECURE", "1")  # no pickle, no shell pipes: shards may come from anybody
@@ -153,7 +154,7 @@ class TarRange:
 
     def __init__(self, path: Place, start: int, end: int) -> None:
         self.url = f"{path}[{start}:{end}]"
-        self._file = path.open("rb", buffering=READ_AHEAD)
+        self._file = path.open("rb", buffering=READ_AHEAD) if isinstance(path, Path) else path.open("rb")
         self._file.seek(start)
         self._left = end - start
 

@@ -31,7 +31,9 @@ class BestKeeper:
     """Called at the end of every epoch by the first process; `truth` are the clips of the validation section."""
 
     def __init__(self, config: RunConfig, folder: Path, store: ShardStore, truth: Truth, process: Ranks) -> None:
+        assert config.validation is not None, "only a run that validates keeps its best epoch"
         self.config, self.folder, self.store, self.process = config, folder, store, process
+        self.protocol = config.validation.protocol
         self.truth, self.pairings = truth, found_pairings(store, truth)
         path = folder / HISTORY
         self.history: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
@@ -52,7 +54,7 @@ class BestKeeper:
         store, device = self.store, self.process.device
         run = LoadedRun(self.folder, self.config, method, store.front_end, store.manifest_sha256, device)
         found = predict(run, store, self.pairings)
-        result = score(RawMaps(found.names, found.maps), self.truth, self.config.validation.protocol)
+        result = score(RawMaps(found.names, found.maps), self.truth, self.protocol)
         return float(result.summary["scores"]["audio_visual"]["ciou50"])
 
 

@@ -29,7 +29,7 @@ from training.distributed import Ranks
 from training.loop.checkpoint import Progress, load_checkpoint, save_checkpoint
 from training.loop.metrics_log import MetricsLog
 from training.loop.optimiser import build_optimiser, learning_rate, set_learning_rate
-from training.methods.contract import BaseMethod
+from training.methods.contract import BaseMethod, Batch
 from training.runs import WEIGHTS, write_weights
 
 CHECKPOINT = Path("checkpoints/last.pt")
@@ -42,7 +42,7 @@ class LossOf(nn.Module):
         super().__init__()
         self.method = method
 
-    def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
         return self.method.loss(batch)
 
 
@@ -61,7 +61,8 @@ class Trainer:
 
     def __post_init__(self) -> None:
         optim = self.config.optim
-        self.method.to(self.ranks.device).to(memory_format=torch.channels_last)
+        # pyrefly: ignore[no-matching-overload]  # torch's own stub lacks memory_format
+        self.method.to(self.ranks.device, memory_format=torch.channels_last)
         has_parameters = any(parameter.requires_grad for parameter in self.method.parameters())
         self.total_steps = optim.epochs * self.stream.steps if has_parameters else 0
         self.optimiser = build_optimiser(self.method, optim)
@@ -138,7 +139,8 @@ class Trainer:
         for number, part in enumerate(parts):
             self._seed(self.stream.replicas[number])
             last = number == len(parts) - 1
-            with nullcontext() if last or self.ranks.world == 1 else self.model.no_sync():
+            model = self.model
+            with nullcontext() if last or not isinstance(model, DistributedDataParallel) else model.no_sync():
                 batch = self._to_device(part)
                 with self._autocast():
                     losses = self.model(batch)

@@ -55,7 +55,12 @@ from training.methods.headless import HeadlessMethod
 from training.similarity import cosine_maps, max_response, paired_maps, soft_masked_response, unit
 
 Similarity = Callable[[Tensor, Tensor], Tensor]
-SOURCES = {"own": None, "augmented": "augmented", "conceptual": "neighbours"}  # kind of view -> field of the batch
+Source = Literal["augmented", "neighbours"]
+SOURCES: dict[str, Source | None] = {
+    "own": None,
+    "augmented": "augmented",
+    "conceptual": "neighbours",
+}  # kind of view -> field of the batch
 
 
 class Config(Section):
@@ -124,7 +129,7 @@ class Method(HeadlessMethod):
             terms["alignment"] = self._over_pairs(alignment_similarity, *whole, batch)
         return {"total": torch.stack(list(terms.values())).sum(), **terms}
 
-    def _sources(self) -> list[str | None]:
+    def _sources(self) -> list[Source | None]:
         used = {"own": True, "augmented": self.config.multiview, "conceptual": self.config.semantic}
         return [source for kind, source in SOURCES.items() if used[kind]]
 
