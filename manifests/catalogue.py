@@ -14,6 +14,7 @@ import yaml
 
 from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.near_names import did_you_mean
 from manifests.splits import IdList, read_ids
 from manifests.truth import read_truth
 
@@ -84,7 +85,10 @@ def resolve(given: str, folders: Iterable[Path]) -> IdList | None:
     if Path(given).is_file():
         return read_ids(given)
     if given not in catalogue():
-        raise InputError(f"{given!r} is neither a file nor a known list. The known ones are {', '.join(catalogue())}.")
+        raise InputError(
+            f"{given!r} is neither a file nor a known list.{did_you_mean(given, catalogue())} The known ones are "
+            f"{', '.join(catalogue())}."
+        )
     manifest = catalogue()[given]
     path = locate(manifest, folders)
     return None if path is None else read_listed(manifest, path)

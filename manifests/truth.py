@@ -12,6 +12,7 @@ from pkgutil import iter_modules
 
 import manifests.readers
 from manifests.errors import InputError
+from manifests.near_names import did_you_mean
 from manifests.readers.extended import read_extended
 from manifests.splits import IdList
 from manifests.test_sets import Format, Truth
@@ -40,7 +41,9 @@ def find_format(name: str) -> Format:
     """A format by name. InputError lists the known ones."""
     known = formats()
     if name not in known:
-        raise InputError(f"There is no annotation format {name!r}. The known ones are {', '.join(known)}.")
+        raise InputError(
+            f"There is no annotation format {name!r}.{did_you_mean(name, known)} The known ones are {', '.join(known)}."
+        )
     return known[name]
 
 

@@ -43,13 +43,13 @@ def refused(written: Path, *overrides: str) -> str:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("evaluation.protocols=[ezvls]", "evaluation.protocols: .*ezvls"),
+        ("evaluation.protocols=[ezvls]", "evaluation.protocols: .*ezvls.*Did you mean ezvsl"),
         ("evaluation.protocols=[retrieval, music_duet]", "evaluation.protocols: .*instrument"),
         ("evaluation.truth=nowhere.json", r"evaluation.truth: there is no file or folder nowhere\.json"),
-        ("evaluation.format=vgss", "evaluation.*vgss"),
+        ("evaluation.format=vgss", "evaluation.*vgss.*Did you mean vggss"),
         ("evaluation.object_prior={weights: nowhere.pth}", r"evaluation.object_prior: no weights at nowhere\.pth"),
         ("data.shards=nowhere", "data.shards: .*nowhere"),
-        ("data.exclude_test=[vgss]", "data.exclude_test: 'vgss'"),
+        ("data.exclude_test=[vgss]", "data.exclude_test: 'vgss'.*Did you mean vggss"),
         ("data.train_list=vgss", "data.train_list: 'vgss'"),
         ("data.split=nosuch", "no usable clip of split 'nosuch'"),
         ("encoders.image.weights=nowhere.pth", r"encoders: no weights at nowhere\.pth"),

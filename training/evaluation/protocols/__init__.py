@@ -3,11 +3,11 @@
 A new protocol is one more record in such a tuple, or one more module with a tuple.
 """
 
-import difflib
 from dataclasses import replace
 from typing import Any
 
 from manifests.errors import InputError
+from manifests.near_names import did_you_mean
 from training.evaluation.found import found_modules
 from training.evaluation.protocol import MapProtocol, Protocol
 
@@ -28,8 +28,7 @@ def find_protocol(name: str) -> Protocol:
     """
     known, (base, *variants) = known_protocols(), name.split("+")
     if base not in known:
-        near = difflib.get_close_matches(base, known, 1)
-        meant = f" Did you mean {near[0]}?" if near else ""
+        meant = did_you_mean(base, known)
         raise InputError(f"There is no protocol {name!r}.{meant} The known ones are {', '.join(known)}.")
     if not set(variants) <= set(VARIANTS):
         raise InputError(f"The protocol {name!r} has an unknown variant. The known ones are {', '.join(VARIANTS)}.")
