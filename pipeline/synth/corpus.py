@@ -182,7 +182,7 @@ def _write_lists(out: Path, options: dict[str, int], truth: list[list[Row]], ima
     write_truth(out / "truth.parquet", chain.from_iterable(truth))
     counts = _counts(truth, clips) | {f"{kind} negatives": len(rows) for kind, rows in pairs.items()}
     counts |= write_formats(out, truth)
-    counts["single-object images"] = images
+    counts["single-object pictures"] = images
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     content = {"options": options, "counts": counts, "classes": LABELS, "sha256": digests}
     write_whole(out / "corpus.json", json.dumps(content, indent=2).encode())
