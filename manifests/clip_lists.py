@@ -151,12 +151,31 @@ def _bare(content: Content, rows: list[list[str]]) -> ClipList:
     width = min(map(len, rows))
     if max(map(len, rows)) == 1:
         return ClipList("list of ids", tuple(ClipLabel(clip_key(_file_of_line(row[0]))) for row in rows))
+    if _is_mixed(rows):
+        return ClipList("rows of several kinds", tuple(map(_label_of_mixed, rows)))
     if width >= 2 and _YTID.fullmatch(rows[0][0].strip()) and _TIME.fullmatch(rows[0][1].strip()):
         if not all(row[0].strip().isdigit() for row in rows):
             return _segments(content, rows)
     elif width >= 4 and _TIME.fullmatch(rows[0][1].strip()):
         raise _ambiguous(content, rows[0], "the first column is no YouTube id, so a start in seconds names no clip")
     return _named(content, rows)
+
+
+def _is_segment(row: list[str]) -> bool:
+    """`ytid,start,label,split`, in full: fewer columns may mean something else."""
+    return len(row) > 3 and bool(_YTID.fullmatch(row[0].strip()) and _TIME.fullmatch(row[1].strip()))
+
+
+def _is_mixed(rows: list[list[str]]) -> bool:
+    """Some rows are segments, and all others name a clip with its start: each says for itself which clip it means."""
+    others = [row for row in rows if not _is_segment(row)]
+    return 0 < len(others) < len(rows) and all(named_clip(row[0]).start_seconds is not None for row in others)
+
+
+def _label_of_mixed(row: list[str]) -> ClipLabel:
+    if _is_segment(row):
+        return ClipLabel(segment_key(row[0].strip(), float(row[1])), _joined(row[2:-1]), row[-1].strip() or None)
+    return ClipLabel(clip_key(_file_of_line(row[0])), _joined(row[1:]))
 
 
 def _segments(content: Content, rows: list[list[str]]) -> ClipList:

@@ -6,6 +6,7 @@ the offset between sound and image is kept; channels are mixed, and the span is 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import av
 import numpy as np
@@ -120,7 +121,7 @@ class AudioCollector:
 
     def _finish_batch(self) -> None:
         if self._batched:
-            frame = self._batch.read()
+            frame = cast(av.AudioFrame, self._batch.read())  # there is one: None stands for an empty queue
             names, samples = channel_names(frame.layout), channels_first(frame)
             names = self._ambisonic if len(self._ambisonic) == len(names) else names
             self._pieces.append(_Piece(self._batch_start, (frame.sample_rate, names), samples))
@@ -190,6 +191,6 @@ def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
 def _pulled(graph: Graph) -> Iterator[av.AudioFrame]:
     while True:
         try:
-            yield graph.pull()
+            yield cast(av.AudioFrame, graph.pull())
         except av.error.EOFError:
             return

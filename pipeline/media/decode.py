@@ -90,7 +90,7 @@ def choose_moment(duration: float, options: DecodeOptions) -> float:
         case "centre":
             return duration / 2
         case seconds:
-            return float(seconds) if seconds < duration else duration / 2
+            return float(seconds) if float(seconds) < duration else duration / 2
 
 
 def span_start(moment: float, options: DecodeOptions) -> float:
@@ -131,7 +131,7 @@ def assemble(
 ) -> DecodedClip:
     """Fill the span, clip it, flag what is unusual."""
     waveform, filled = fill_span(audio, options.front_end)
-    flags = {filled} - {None}
+    flags = {filled} if filled is not None else set[str]()
     flags |= {SILENT} if np.abs(waveform).max() < SILENCE_PEAK else set()
     flags |= {STATIC} if static else set()
     flags |= {SHORT} if facts.duration < options.front_end.seconds else set()

@@ -1,6 +1,6 @@
 """From video packets to an upright image: which packet holds the moment, its frame, its place in the world.
 
-Used by `media_file`. Frames are chosen by presentation time, never by number: a stream-copied clip hides frames before
+Used by `reader`. Frames are chosen by presentation time, never by number: a stream-copied clip hides frames before
 its edit list, and frame rates vary.
 """
 
@@ -84,8 +84,9 @@ def read_run(packets: Iterable[av.Packet], moment: int) -> Run:
     """Read on from a seek: skip to the last keyframe before the moment, or else the first, then keep packets until none
     that follows can matter."""
     kept: list[av.Packet] = []
-    target = first = None
-    beyond = 0
+    target: av.Packet | None = None
+    first: av.Packet | None = None
+    latest = earliest = beyond = 0  # ticks of target and first
     for packet in packets:
         if not packet.size or not (kept or packet.is_keyframe):
             continue
@@ -95,9 +96,10 @@ def read_run(packets: Iterable[av.Packet], moment: int) -> Run:
             kept = []
         kept.append(packet)
         if not packet.is_discard:  # discarded packets are the edit list's pre-roll: decoded, never presented
-            first = packet if first is None or packet.pts < first.pts else first
-            if packet.pts <= moment:
-                target = packet if target is None or packet.pts > target.pts else target
+            if first is None or packet.pts < earliest:
+                first, earliest = packet, packet.pts
+            if packet.pts <= moment and (target is None or packet.pts > latest):
+                target, latest = packet, packet.pts
         beyond += packet.dts is not None and packet.dts > moment and first is not None
         if beyond >= PACKETS_BEYOND:
             break
@@ -191,7 +193,7 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
 
     The matrix maps a stored (x, y) to x' = a x + c y, y' = b x + d y; only right angles and mirrors are honoured.
     """
-    matrix = frame.side_data.get(SideData.DISPLAYMATRIX)
+    matrix = frame.side_data.get(SideData.DISPLAYMATRIX)  # pyrefly: ignore[no-matching-overload]  # a Mapping by key
     if matrix is None:
         return False, False, False
     (a, b, _), (c, d, _), _ = np.frombuffer(matrix, np.int32).reshape(3, 3).astype(np.int64)

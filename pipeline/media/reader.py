@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import av
 import numpy as np
@@ -92,7 +92,7 @@ class MediaFile:
         """The first moving image (cover art is none) and the first sound, whatever else the file carries."""
         moving = [stream for stream in self._container.streams.video if not is_cover_art(stream)]
         self._video = first_decodable(moving, "no_video", "moving image")
-        self._audio = first_decodable(list(self._container.streams.audio), "no_audio", "sound")
+        self._audio = first_decodable(self._container.streams.audio, "no_audio", "sound")
         check_size(self._video.codec_context.width, self._video.codec_context.height)
         check_rate(self._audio.codec_context.sample_rate)
         for stream in (self._video, self._audio):
@@ -127,8 +127,8 @@ class MediaFile:
         used = (self._video, self._audio)
         if stated and not has_others(self._container, *used):
             return stated
-        indexed = [self._stated_end(stream) for stream in used]
-        if kind_of(self._container) == "mov" and None not in indexed:
+        indexed = [end for end in map(self._stated_end, used) if end is not None]
+        if kind_of(self._container) == "mov" and len(indexed) == len(used):
             return min(stated, max(indexed))
         numbers = [stream.index for stream in used]  # measuring opens anew
         ends = self._ends(*self._container.streams)
@@ -158,11 +158,11 @@ class MediaFile:
 
     def _base(self, stream: av.stream.Stream) -> tuple[int, int]:
         """The stream's unit of time, kept: PyAV makes a new Fraction whenever it is asked."""
-        base = stream.time_base
+        base = cast(Fraction, stream.time_base)  # every stream of a file has one
         return self._bases.setdefault(stream.index, (base.numerator, base.denominator))
 
     def _ticks(self, stream: av.stream.Stream, seconds: float) -> int:
-        return int((seconds + self._zero + CLOCK_SLACK) / float(stream.time_base) // 1)
+        return int((seconds + self._zero + CLOCK_SLACK) / float(cast(Fraction, stream.time_base)) // 1)
 
     def _packets(self, *streams: av.stream.Stream) -> Iterator[av.Packet]:
         """Packets of these streams until the data end, in whatever way; the demuxer does not read the others."""
@@ -246,7 +246,7 @@ class MediaFile:
         self, frame: av.VideoFrame, start: float, run: Run | None, short_side: int, data_end: float | None = None
     ) -> ShownFrame:
         pixels, (width, height) = self.pixels(frame, short_side)
-        calm = run is None or run.is_calm(1 / float(self._video.time_base), frame.width * frame.height)
+        calm = run is None or run.is_calm(1 / float(cast(Fraction, self._video.time_base)), frame.width * frame.height)
         if run is not None and not run.passed and run.end is not None:
             data_end = self._seconds(self._video, run.end)
         return ShownFrame(pixels, start, width, height, data_end, calm)

@@ -3,12 +3,15 @@
 Used by `reader` and by overlays.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import av
 from av.stream import Disposition
 
 from pipeline.shards.record import Rejected
+
+_Stream = TypeVar("_Stream", bound=av.stream.Stream)
 
 
 def is_cover_art(stream: av.stream.Stream) -> bool:
@@ -16,7 +19,7 @@ def is_cover_art(stream: av.stream.Stream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
-def first_decodable(streams: list[av.stream.Stream], reason: str, what: str) -> av.stream.Stream:
+def first_decodable(streams: Sequence[_Stream], reason: str, what: str) -> _Stream:
     """The first stream that has a decoder. Raises Rejected (`reason` where there is none at all)."""
     if not streams:
         raise Rejected(reason, f"it has no {what}")

@@ -70,7 +70,7 @@ def localize(
     *,
     maps_per_second: float = 4.0,
     json_out: Path | None = None,
-    device: str = "cpu",
+    device: torch.device | str = "cpu",
 ) -> dict[str, object]:
     """Draw a finished run's maps over a video; returns facts for a summary.
 
@@ -78,8 +78,8 @@ def localize(
     unreadable or lacks sound or image, WorkFailed when the result cannot be written.
     """
     _check(video, out, maps_per_second)
-    way = _carriage(video, out)
     loaded = load_run(run, device)
+    way = _carriage(video, out)
     timeline, duration = _timeline(loaded, video, maps_per_second)
     written = _draw(timeline, video, out, duration, way)
     json_out = json_out or out.with_suffix(".json")

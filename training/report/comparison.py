@@ -162,8 +162,8 @@ def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
         yield f"{title} was trained on {trained} of these test clips."
     for name in facts["scores"]:
         paper = run.all_published(evaluation, name)
-        known = {key: paper.get(key) for key in ("ciou50", "auc", "max_f1")}
-        for fault in impossible(**known, located=paper.get("locacc")):
+        ciou50, auc, max_f1, located = (paper.get(key) for key in ("ciou50", "auc", "max_f1", "locacc"))
+        for fault in impossible(ciou50, auc, max_f1, located):
             yield f"{title}, published: {fault}"
 
 

@@ -14,7 +14,7 @@ from training.report.images import border, frame_uri, heat_uri, spectrogram_uri
 from training.report.masks import drawn_heat, scored_mask
 from training.report.results import AUDIO_VISUAL, Box, Evaluation, Maps, Run, TestClips
 from training.report.selection import Choice, choose
-from training.report.sources import AudioSpan, Clips
+from training.report.sources import Clips, PlayableAudio
 
 CLIPS_ON_PAGE = 24
 LEADING = "ezvsl"  # the field's standard protocol, first where a run was scored with it
@@ -51,7 +51,7 @@ class Card:
     boxes: tuple[Box, ...]
     flags: tuple[str, ...]
     spectrogram: str
-    audio: AudioSpan
+    audio: PlayableAudio
     tiles: tuple[Tile, ...]
 
 

@@ -7,6 +7,7 @@ the border of the mask that the protocol really scores, traced at 224 x 224 befo
 import io
 import wave
 from base64 import b64encode
+from typing import Any
 
 import contourpy
 import numpy as np
@@ -40,7 +41,7 @@ def heat_uri(pixels: np.ndarray) -> str:
 def border(mask: np.ndarray) -> str:
     """SVG path data around the True pixels of a mask (S, S); pixel (row r, column c) covers [c, c+1] x [r, r+1]."""
     padded = np.pad(mask.astype(float), 1)
-    lines = contourpy.contour_generator(z=padded).lines(0.5)
+    lines: Any = contourpy.contour_generator(z=padded).lines(0.5)  # arrays of points, as this line type gives them
     return "".join(_closed(line[:-1:2] - 0.5) for line in lines if len(line) > 4)
 
 

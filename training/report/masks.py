@@ -16,7 +16,8 @@ from training.evaluation.protocol import MapProtocol
 
 def as_protocol(fields: Mapping[str, Any]) -> MapProtocol:
     """The record a result file holds, back as a record."""
-    return MapProtocol(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+    values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in fields.items()}
+    return MapProtocol(**values)
 
 
 def drawn_heat(raw: np.ndarray, fields: Mapping[str, Any]) -> np.ndarray:

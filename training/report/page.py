@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from manifests.errors import InputError
 from manifests.whole_files import write_text
@@ -87,13 +87,14 @@ def _render(**content: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
-    environment.filters["signed"] = lambda value: f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
-    environment.filters["whole"] = lambda value: f"{100 * value:.0f}".replace("-", "\N{MINUS SIGN}")
-    environment.filters["rule"] = lambda protocol: rule_in_words(protocol.get("rule", ""), protocol.get("level", ""))
-    environment.filters["entry"] = score_of
-    environment.filters["stops"] = lambda count: [tuple(colour) for colour in heat_palette(count).tolist()]
-    environment.globals["curve"] = curves
+    filters: dict[str, Any] = environment.filters  # jinja2 types them by its own
+    filters["percent"] = lambda value: f"{100 * value:.1f}"
+    filters["signed"] = lambda value: f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
+    filters["whole"] = lambda value: f"{100 * value:.0f}".replace("-", "\N{MINUS SIGN}")
+    filters["rule"] = lambda protocol: rule_in_words(protocol.get("rule", ""), protocol.get("level", ""))
+    filters["entry"] = score_of
+    filters["stops"] = lambda count: [tuple(colour) for colour in heat_palette(count).tolist()]
+    cast(dict[str, Any], environment.globals)["curve"] = curves
     return environment.get_template("page.html").render(**content)
 
 

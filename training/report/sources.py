@@ -18,6 +18,7 @@ from pipeline.jobs.shard_job import PLAN
 from pipeline.shards.record import Rejected
 from pipeline.shards.store import ShardStore
 from pipeline.sources.listing import Clip
+from pipeline.storage.remote import Place
 from training.report.images import audio_uri
 
 ABSENT = "The source video is no longer where it was ingested from, so there is no sound to play."
@@ -26,7 +27,7 @@ CHANGED = "The source video has changed since it was ingested, so its sound is n
 
 
 @dataclass(frozen=True)
-class AudioSpan:
+class PlayableAudio:
     """A playable data URI, or the reason why there is none."""
 
     uri: str | None
@@ -60,41 +61,44 @@ class Clips:
         """float16 (F, T) log power."""
         return self._store.spectrogram(self._store.row_of(key))
 
-    def audio(self, key: str) -> AudioSpan:
+    def audio(self, key: str) -> PlayableAudio:
         """The sound that became the spectrogram, cut again from the source video."""
         clip = self._planned(self._shard_number(key)).get(key)
-        if clip is None or not (self._roots[clip.root] / clip.path).is_file():
-            return AudioSpan(None, ABSENT)
+        source = None if clip is None else self._roots[clip.root] / clip.path
+        if clip is None or not isinstance(source, Path) or not source.is_file():  # one in object storage is not fetched
+            return PlayableAudio(None, ABSENT)
         if clip.stream is not None:
-            return AudioSpan(None, ARCHIVED)
+            return PlayableAudio(None, ARCHIVED)
         try:
-            return self._cut(clip)
+            return self._cut(clip, source)
         except Rejected as refusal:
-            return AudioSpan(None, f"The sound could not be decoded again: {refusal.message}.")
+            return PlayableAudio(None, f"The sound could not be decoded again: {refusal.message}.")
         except OSError as error:
-            return AudioSpan(None, f"The source video cannot be read ({error.strerror}), so there is no sound to play.")
+            return PlayableAudio(
+                None, f"The source video cannot be read ({error.strerror}), so there is no sound to play."
+            )
 
-    def _cut(self, clip: Clip) -> AudioSpan:
+    def _cut(self, clip: Clip, source: Path) -> PlayableAudio:
         from pipeline.media.decode import DecodeOptions, decode_clip
         from pipeline.media.front_ends import find_front_end
 
         facts = self.facts(clip.key)
-        with open(self._roots[clip.root] / clip.path, "rb") as file:
+        with open(source, "rb") as file:
             file.seek(clip.offset or 0)  # members of a plain tar are read in place
             content = file.read(clip.size)
         if hashlib.sha256(content).hexdigest() != facts["source_sha256"]:
-            return AudioSpan(None, CHANGED)
+            return PlayableAudio(None, CHANGED)
         front_end = find_front_end(self._store.front_end)
         decoded = decode_clip(content, DecodeOptions(moment=facts["moment"], front_end=front_end))
-        return AudioSpan(audio_uri(decoded.waveform, front_end.sample_rate))
+        return PlayableAudio(audio_uri(decoded.waveform, front_end.sample_rate))
 
     @cached_property
-    def _roots(self) -> tuple[Path, ...]:
+    def _roots(self) -> tuple[Place, ...]:
         return load_head(self._store.folder / PLAN)[1]
 
     def _read_plan(self, shard: int) -> dict[str, Clip]:
         """What the ingest planned for a shard; nothing in a folder that was copied without its plan."""
-        if not (self._store.folder / PLAN / "options.json").is_file():
+        if not (self._store.folder / PLAN / "options.json").exists():
             return {}
         return {clip.key: clip for clip in load_shard(self._store.folder / PLAN, shard)}
 

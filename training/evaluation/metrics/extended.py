@@ -39,17 +39,20 @@ def applies(scored: Scored) -> bool:
 
 def reduce(scored: Scored) -> dict[str, Any]:
     """`extended_summary` by map."""
-    kinds = {negative.key: negative.kind for negative in scored.truth.extended.negatives}
+    extended = scored.truth.extended
+    kinds = {negative.key: negative.kind for negative in (extended.negatives if extended else ())}
     return {name: _of_map(scored, name, kinds) for name in scored.maps}
 
 
 def _of_map(scored: Scored, name: str, kinds: dict[str, str]) -> dict[str, Any]:
     positive, negative = columns_of(scored.positives, name), columns_of(scored.negatives, name)
-    pooled = [np.concatenate([getattr(positive, field), getattr(negative, field)]) for field in _POOLED]
-    is_positive = np.arange(len(pooled[0])) < len(positive.keys)
+    iou, confidence, areas, boxes = (
+        np.concatenate([getattr(positive, field), getattr(negative, field)]) for field in _POOLED
+    )
+    is_positive = np.arange(len(iou)) < len(positive.keys)
     kind = np.array([""] * len(positive.keys) + [kinds[key] for key in negative.keys])
-    detections = Detections(pooled[0], pooled[1], is_positive)
-    return extended_summary(detections, kind, *pooled[2:], scored.protocol.iou_cut, scored.seed)
+    detections = Detections(iou, confidence, is_positive)
+    return extended_summary(detections, kind, areas, boxes, scored.protocol.iou_cut, scored.seed)
 
 
 def values(block: dict[str, Any], map_name: str) -> dict[str, float | None]:

@@ -93,7 +93,7 @@ def f_score(curves: np.ndarray, truth: np.ndarray, frames_per_batch: int | None 
     frames_per_batch None: one maximum for the whole data set (ACL-SSL). An int: a maximum per batch of that many frames
     and the mean over batches, a batch without any truth counting 0 (AVSBench; 5 is what papers report).
     """
-    has_truth = truth.reshape(len(truth), -1).any(axis=1)
+    has_truth = np.any(truth.reshape(len(truth), -1), axis=1)
     size = frames_per_batch or len(curves)
     starts = range(0, len(curves), size)
     return float(np.mean([_best(curves[start : start + size][has_truth[start : start + size]]) for start in starts]))

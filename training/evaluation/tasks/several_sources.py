@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from manifests.annotations import Annotation
 from manifests.errors import InputError
-from manifests.readers.music import MusicFrame
+from manifests.test_sets import MusicFrame, MusicSet
 from manifests.truth import Truth
 from training.evaluation.bootstrap import contributions, mean_intervals
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, disc_map, noise_map
@@ -177,10 +177,10 @@ def score(
     found: ClusterMaps, truth: Truth, protocol: ClusterProtocol, *, seed: int = 0, run: str | None = None
 ) -> Result:
     """Score frames with their instruments' boxes. InputError for no frame in common."""
-    positions = {name: position for position, name in enumerate(found.names)}
-    frames = [frame for frame in truth.music.scorable if frame.key in positions]
+    positions, music = {name: position for position, name in enumerate(found.names)}, _instruments(truth)
+    frames = [frame for frame in music.scorable if frame.key in positions]
     if not frames:
-        raise InputError(f"None of the {len(positions)} maps belongs to a frame of {truth.music.source}.")
+        raise InputError(f"None of the {len(positions)} maps belongs to a frame of {music.source}.")
     weights = [_weights(frame, found.categories) for frame in frames]
     maps = [found.maps[positions[frame.key]] for frame in frames]
     scored = [_score(found, protocol, each, own) for each, own in zip(maps, weights, strict=True)]
@@ -189,7 +189,7 @@ def score(
         _summary(truth, frames, protocol, seed)
         | {
             "run": run,
-            "missing": sorted({frame.key for frame in truth.music.scorable} - positions.keys()),
+            "missing": sorted({frame.key for frame in music.scorable} - positions.keys()),
             "scores": {AUDIO_VISUAL: music_summary(scored) | {"interval95": _intervals(scored, seed)}},
             "floors": {
                 name: music_summary(
@@ -202,16 +202,22 @@ def score(
     )
 
 
+def _instruments(truth: Truth) -> MusicSet:
+    assert truth.music is not None, "`check` comes before"
+    return truth.music
+
+
 def _summary(truth: Truth, frames: Sequence[MusicFrame], protocol: ClusterProtocol, seed: int) -> dict[str, Any]:
     """What a result says of the set and the way it was measured."""
+    music = _instruments(truth)
     return {
         "test_set": truth.test_set.name,
         "task": "several_sources",
         "protocol": protocol.as_json(),
         "lists": {"truth": {"name": truth.test_set.name, "sha256": truth.test_set.sha256}},
-        "n_expected": len(truth.music.scorable),
+        "n_expected": len(music.scorable),
         "n_scored": len(frames),
-        "n_without_boxes": len(truth.music.frames) - len(truth.music.scorable),
+        "n_without_boxes": len(music.frames) - len(music.scorable),
         "n_empty_truth": 0,
         "seed": seed,
     }
