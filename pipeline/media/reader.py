@@ -168,7 +168,8 @@ class MediaFile:
         """Packets of these streams until the data end, in whatever way; the demuxer does not read the others."""
         for stream in self._container.streams:
             stream.discard = Discard.default if stream in streams else Discard.all
-        guessing = [one for one in streams if one.type == "video" and tells_decoding_order_only(self._container, one)]
+        videos = [one for one in streams if isinstance(one, av.VideoStream)]
+        guessing = [one for one in videos if tells_decoding_order_only(self._container, one)]
         try:
             for packet in self._container.demux(*streams):
                 yield unguessed(packet) if packet.stream in guessing else packet
@@ -202,7 +203,7 @@ class MediaFile:
             wanted = run.first if lead is None and run.target is None else run.target
             if wanted is not None:
                 frame = decode_packet(self._video.codec_context, run, wanted)
-                if frame is None:
+                if frame is None or frame.pts is None:
                     break
                 return self._image(frame, self._seconds(self._video, frame.pts), run, short_side)
         return self._frame_by_full_decode(seconds, short_side)
@@ -253,6 +254,7 @@ class MediaFile:
 
     def audio_between(self, start: float, rate: int, count: int) -> AudioSpan:
         """`count` mono samples at `rate` Hz from `start` on; what lies outside the recording is zero."""
+        span = AudioCollector(start, count / rate, self.facts.channels)
         for lead in self._leads:
             span = AudioCollector(start, count / rate, self.facts.channels)
             self._rewind(self._audio, None if lead is None else start - AUDIO_PREROLL - lead)
@@ -278,8 +280,8 @@ class MediaFile:
                     span.skip(self._seconds(self._audio, packet.pts), end)
                     continue
             for frame in decode_audio(self._audio.codec_context, packet, failed):
-                known = frame.pts is not None and not (self._counts_audio and span.begun is not None)
-                span.add(frame, self._seconds(self._audio, frame.pts) if known else None)
+                counted = frame.pts is None or (self._counts_audio and span.begun is not None)
+                span.add(frame, None if counted else self._seconds(self._audio, cast(int, frame.pts)))
             if span.is_full:
                 return
         span.ended = True

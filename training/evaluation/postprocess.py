@@ -93,7 +93,9 @@ def binarise(prepared: np.ndarray, protocol: MapProtocol, truth_pixels: np.ndarr
 
 def asked_pixels(protocol: MapProtocol, truth_pixels: np.ndarray | None, count: int, total: int) -> np.ndarray:
     """int (count,): pixels at or above the threshold of a rule that fixes the area, when all values are distinct."""
-    return np.broadcast_to(RULES[protocol.rule].pixels(protocol.level, truth_pixels, total), count)
+    pixels = RULES[protocol.rule].pixels
+    assert pixels is not None, f"the rule {protocol.rule} fixes no area"
+    return np.broadcast_to(pixels(protocol.level, truth_pixels, total), count)
 
 
 def _thresholds(flat: np.ndarray, protocol: MapProtocol, truth_pixels: np.ndarray | None) -> np.ndarray:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -136,16 +137,16 @@ class _Writer:
 
     def _audio(self, packet: av.Packet, heard: float) -> float:
         """Pass one packet on; returns the second at which it starts."""
-        base, zero = packet.time_base, self.zero
+        base, zero = cast(Fraction, packet.time_base), self.zero
         start = packet.pts if packet.dts is None else packet.dts
         if self.way.rate is not None:
             for frame in decode_audio(self.source.audio.codec_context, packet, self._failed):
                 if frame.pts is not None:
-                    frame.pts -= round(zero / frame.time_base)
+                    frame.pts -= round(zero / cast(Fraction, frame.time_base))
                 self._encode(self.converter.frames(frame))
         elif packet.dts is not None and packet.size:
             shift = round(zero / base)
-            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            packet.pts, packet.dts = cast(int, packet.pts) - shift, packet.dts - shift
             packet.stream = self.audio
             self.result.mux(packet)
         return heard if start is None else float(start * base - zero)
