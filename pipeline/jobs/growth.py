@@ -47,8 +47,8 @@ def describe(saved: Plan, plan: Plan, out: Place) -> Iterator[str]:
     if new:
         which = f"shard {before}" if len(plan.shards) == before + 1 else f"shards {before} to {len(plan.shards) - 1}"
         yield (
-            f"new since this folder was begun: {len(new)} clips, such as {new[0].display}; they become {which}, and "
-            f"the {before} shards before them stay as they are"
+            f"new clips since this folder was begun: {len(new)} (such as {new[0].display}), for {which}; the {before} "
+            "shards before stay as they are"
         )
         if (out / companion_manifest(TRUTH)).exists():
             yield "the annotations beside the shards know the clips before only: repeat `pipeline annotate` afterwards"

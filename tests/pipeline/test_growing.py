@@ -93,7 +93,7 @@ def test_new_clips_become_further_shards(
     assert (index["clips"], index["rejects"], index["shards"]) == (5, 2, 4)
     assert index["manifest_sha256"] == hashlib.sha256((out / "manifest.parquet").read_bytes()).hexdigest()
     shown = capsys.readouterr().out
-    assert "3 clips, such as a_new.mp4; they become shards 2 to 3, and the 2 shards before them stay" in shown
+    assert "3 (such as a_new.mp4), for shards 2 to 3; the 2 shards before stay as they are" in shown
 
     finished = fingerprints(out)
     run_ingest(first)

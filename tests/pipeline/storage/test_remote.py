@@ -180,6 +180,20 @@ def test_killed_in_the_middle_leaves_whole_shards_only_and_continues(
     assert not (out / "journal").iterdir()
 
 
+def test_shards_on_the_storage_grow_with_their_source(bucket: RemotePath) -> None:
+    for number in range(3):
+        (bucket / "src" / f"c{number}.mp4").write_bytes(f"ok {number}".encode())
+    run_ingest(request := request_for(bucket / "src", bucket / "out"))
+    before = content_of(bucket / "out")
+    (bucket / "src" / "a_new.mp4").write_bytes(b"ok new")
+    run_ingest(request)
+    after = content_of(bucket / "out")
+    assert after["shard-000000.tar"] == before["shard-000000.tar"]
+    assert ShardStore.open(bucket / "out").keys == ["c0", "c1", "c2", "a_new"]
+    run_ingest(request)
+    assert content_of(bucket / "out") == after
+
+
 def test_the_journal_is_sent_only_when_it_matters(bucket: RemotePath) -> None:
     folder = bucket / "journal"
     for attempt in range(4):
