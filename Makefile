@@ -41,6 +41,7 @@ test-all: setup lint
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/pyrefly check
 
 clean:
 	rm -rf .venv demo

@@ -117,6 +117,10 @@ class Truth:
         """The format without its subset: avsbench for avsbench_s4."""
         return self.format.partition("_")[0]
 
+    def called(self, name: str) -> "Truth":
+        """The same under another name."""
+        return replace(self, test_set=replace(self.test_set, name=name))
+
     def narrowed(self, wanted: IdList) -> "Truth":
         """The clips of a list. InputError names those that are not annotated."""
         test_set, kept = restrict(self.test_set, wanted), set(wanted.ids)

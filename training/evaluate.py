@@ -18,7 +18,7 @@ from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.parquet import read_table
 from manifests.published_sets import named_by_content
-from manifests.truth import Truth, read_truth
+from manifests.truth import Truth, read_parts
 from manifests.whole_files import whole_file
 from pipeline.shards.store import ShardStore
 from training.answers import Answered
@@ -33,7 +33,6 @@ from training.reference_sounds import References, read_references
 from training.runs import LoadedRun, open_shards
 
 DEPENDS_ON = ("truth", "shards", "negatives", "pairs", "references")  # the lists that make an earlier result stand
-OWN_PROTOCOLS = ("vggss", "parquet")  # formats for which a run's config names the protocols
 
 
 @dataclass(frozen=True)
@@ -61,14 +60,13 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
 
     The first process returns the results. Those made earlier from the same truth, pairs and shards are read.
     """
-    truth = _truth(run, request)
+    truth, parts = _test_sets(run, request)
     protocols = _protocols(run, request, truth)
-    parts = _parts(run, request, truth)
     store = open_shards(run, request.shards)
     lists = {part.name: _lists(part, request, store) for part in parts}
-    done = [_finished(run, part, protocol.name, lists[part.name]) for part in parts for protocol in protocols]
-    if all(done):
-        return done
+    made = [_finished(run, part, protocol.name, lists[part.name]) for part in parts for protocol in protocols]
+    if None not in made:
+        return [result for result in made if result is not None]
     answered = _answered(run, request, store, truth, protocols, process)
     if process is not None and not process.first:
         return []
@@ -168,38 +166,26 @@ def _annotations(run: LoadedRun, request: EvaluationRequest) -> Path:
     return path
 
 
-def _truth(run: LoadedRun, request: EvaluationRequest) -> Truth:
-    wanted, path = run.config.evaluation, _annotations(run, request)
-    own = request.truth is None
+def _test_sets(run: LoadedRun, request: EvaluationRequest) -> tuple[Truth, tuple[Truth, ...]]:
+    """The set that is predicted, and what of it is scored: the whole, or the clips of each list, named after both."""
+    wanted, path, own = run.config.evaluation, _annotations(run, request), request.truth is None
     format = request.format or (wanted.format if own else "vggss")
     negatives = request.negatives or (wanted.negatives if own else None)
     name = request.test_set or (wanted.test_set if own or format == "vggss" else None)
     if name and Path(name).name != name:
         raise InputError(f"--test-set {name} becomes a file's name in the run folder: give it without folders.")
-    if format == "flickr" and len(request.clips) == 1:  # the released folder holds 20 times as many images
-        listed = read_clips(request.clips[0])
-        return named_by_content(read_truth(path, format, negatives=negatives, wanted=listed, name=name))
-    return named_by_content(read_truth(path, format, negatives=negatives, name=name))
-
-
-def _parts(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> list[Truth]:
-    """The set, or the clips of each list of it; a single list of Flickr images has narrowed the set already."""
-    if not request.clips or (truth.format == "flickr" and len(request.clips) == 1):
-        return [truth]
-    return [_part(truth, _annotations(run, request), clips) for clips in request.clips]
-
-
-def _part(truth: Truth, annotations: Path, clips: Path) -> Truth:
-    """The clips of one list, negative pairs left out: they belong to the whole set."""
-    listed, format = read_clips(clips), "vggss" if truth.format == "extended" else truth.format
-    part = read_truth(annotations, format, wanted=listed, name=f"{truth.test_set.name}-{listed.name}")
-    return named_by_content(part)
+    lists = [read_clips(clips) for clips in request.clips]
+    whole, parts = read_parts(path, format, lists, negatives=negatives, name=name)
+    known = named_by_content(whole)
+    if parts[0] is whole:
+        return known, (known,)
+    names = [f"{known.test_set.name}-{listed.name}" for listed in lists]  # after the name that its content may bear
+    return known, tuple(named_by_content(part.called(name)) for part, name in zip(parts, names, strict=True))
 
 
 def _protocols(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> tuple[Protocol, ...]:
-    """What was asked for, else what the run's config says, else what the format's authors measure."""
-    own = run.config.evaluation.protocols if truth.format in OWN_PROTOCOLS and truth.extended is None else None
-    chosen = request.protocols or own or default_protocols(truth)
+    """What was asked for, else what the set's authors measure, else what the run's config says."""
+    chosen = request.protocols or default_protocols(truth, run.config.evaluation.protocols)
     return tuple(check_protocol(name, truth) for name in dict.fromkeys(chosen))
 
 

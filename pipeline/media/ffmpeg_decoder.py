@@ -12,7 +12,6 @@ from pathlib import Path
 
 import ffmpeg
 import numpy as np
-from ffmpeg.nodes import FilterableStream
 
 from pipeline.media.audio import MARGIN, AudioSpan
 from pipeline.media.decode import (
@@ -113,7 +112,7 @@ class _Call:
         part = {} if seek is None else {"ss": f"{seek:.6f}", "t": f"{end - seek:.6f}"}
         return file_input(self.scratch / CONTENT, format=self.facts.format, protocol_whitelist="file,pipe", **part)
 
-    def _image_output(self, video: FilterableStream, name: str, look_back: float | None) -> ffmpeg.Stream:
+    def _image_output(self, video: ffmpeg.Stream, name: str, look_back: float | None) -> ffmpeg.Stream:
         """Every frame from `look_back` seconds before the moment to it, or the first and all up to it, reported,
         reduced and written over the one before: what stays is the frame presented at the moment."""
         moment = self.facts.zero + self.moments[name] + CLOCK_SLACK
@@ -122,6 +121,7 @@ class _Call:
         side = self.options.short_side
         scale = f"min(1,{side}/min(iw*sar,ih))" if side else "1"
         frames = (
+            # pyrefly: ignore[missing-attribute]  # the library adds its operators at run time
             video.filter("select", wanted)
             .filter(f"showinfo@{name}", checksum=0)
             .filter("scale", w=f"max(1,round(iw*sar*{scale}))", h=f"max(1,round(ih*{scale}))", flags=_SCALING)
@@ -130,12 +130,13 @@ class _Call:
         options = {"format": "image2", "update": 1, "c:v": "rawvideo", "fps_mode": "passthrough", "threads": 1}
         return ffmpeg.output(frames, f"file:{self.scratch / name}", copyts=None, **options)
 
-    def _audio_output(self, stream: FilterableStream) -> ffmpeg.Stream:
+    def _audio_output(self, stream: ffmpeg.Stream) -> ffmpeg.Stream:
         """Every channel at the front end's rate from a margin before the span on; a late start and holes become
         silence."""
         rate = self.options.front_end.sample_rate
         begin = f"{self.facts.zero + self.audio_from - MARGIN:.6f}"
         audio = (
+            # pyrefly: ignore[missing-attribute]
             stream.filter("atrim", start=begin, duration=f"{self.options.front_end.seconds + 2 * MARGIN:.6f}")
             .filter("ashowinfo@sound")
             .filter("asetpts", f"PTS-({begin})/TB")

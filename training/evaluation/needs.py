@@ -1,18 +1,18 @@
 """What a task needs of a truth: refused in one sentence each when it is not there."""
 
 from manifests.errors import InputError
-from manifests.truth import Truth
+from manifests.test_sets import LOCALIZATION, MULTI_SOURCE, SEGMENTATION, Truth
 from training.evaluation.protocol import Protocol
 
-WITHOUT_BOXES = "ave"  # a format that says when something sounds, not where
+SAY_WHERE = frozenset({LOCALIZATION, SEGMENTATION, MULTI_SOURCE})  # tasks of a set that knows where the sound is
 
 
 def require_boxes(truth: Truth, protocol: Protocol, *, or_masks: bool = False) -> None:
     """InputError when nothing says where the sound comes from, or only pixel masks do and the protocol needs boxes."""
-    if truth.format == WITHOUT_BOXES:
+    if truth.tasks.isdisjoint(SAY_WHERE):
         raise InputError(
-            f"{truth.test_set.source} says when something sounds, not where: AVE has no boxes for the protocol "
-            f"{protocol.name}. Evaluate a run on it with --protocol retrieval."
+            f"{truth.test_set.source} says when something sounds, not where: {truth.format} has no boxes for the "
+            f"protocol {protocol.name}. Evaluate a run on it with --protocol retrieval."
         )
     if truth.masks is not None and not or_masks:
         raise InputError(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from manifests.test_sets import INTERACTIVE
 from training.evaluation.localization import auc, success_rate
 from training.evaluation.metrics import Scored
 from training.evaluation.results import columns_of
@@ -24,7 +25,7 @@ SCORES = (
 
 def applies(scored: Scored) -> bool:
     """Where the set shows one image under several sounds."""
-    return scored.truth.format == "is3"
+    return INTERACTIVE in scored.truth.tasks
 
 
 def reduce(scored: Scored) -> dict[str, Any]:

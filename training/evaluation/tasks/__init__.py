@@ -8,32 +8,40 @@ another program wrote can be scored it also has `ARRAYS` and `OPTIONAL` (the arr
 that are used where they are there) and `read(arrays, alpha, protocol)` -> answers.
 """
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 from manifests.errors import InputError
-from manifests.truth import Truth
+from manifests.test_sets import INTERACTIVE, LOCALIZATION, MULTI_SOURCE, RETRIEVAL, SEGMENTATION, Truth
 from training.evaluation.found import found_modules
 from training.evaluation.protocol import Protocol
 from training.evaluation.protocols import find_protocol, known_protocols
 from training.evaluation.results import Result
 
-# what a test set is scored under when nobody says: its own authors' measurement first
-DEFAULTS = {
-    "flickr": ("ezvsl", "adaptive"),
-    "extended": ("slavc_relative",),
-    "avsbench": ("avsbench",),
-    "music": ("dsol",),
-    "is3": ("kaist", "adaptive"),
-    "vpo": ("kaist", "adaptive"),
-    "ave": ("retrieval",),
+# what the authors of a set measure on it, by the family of its format ...
+BY_FAMILY = {"flickr": ("ezvsl", "adaptive"), "avsbench": ("avsbench",), "vpo": ("kaist", "adaptive")}
+# ... or by the first of these tasks that it serves
+BY_TASK = {
+    INTERACTIVE: ("kaist", "adaptive"),
+    MULTI_SOURCE: ("dsol",),
+    SEGMENTATION: ("avsbench",),
+    LOCALIZATION: (),  # the field's own: what the run's config says
+    RETRIEVAL: ("retrieval",),
 }
-FIELD = ("ezvsl", "adaptive")  # and where they have none: the field's
+WITH_NEGATIVES = ("slavc_relative",)
+FIELD = ("ezvsl", "adaptive")
 
 
-def default_protocols(truth: Truth) -> tuple[str, ...]:
-    """The names a set of this format is scored under when nobody says."""
-    return DEFAULTS.get("extended" if truth.extended is not None else truth.format.partition("_")[0], FIELD)
+def default_protocols(truth: Truth, usual: Sequence[str] = FIELD) -> tuple[str, ...]:
+    """The names a set is scored under when nobody says: its authors' measurement, else `usual`.
+
+    Of a format that is not known here its tasks decide. The field's protocols stand in for an empty `usual`.
+    """
+    if truth.extended is not None:
+        return WITH_NEGATIVES
+    by_task = next((names for task, names in BY_TASK.items() if task in truth.tasks), ())
+    return BY_FAMILY.get(truth.family) or by_task or tuple(usual) or FIELD
 
 
 def task_of(protocol: Protocol) -> ModuleType:
