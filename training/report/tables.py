@@ -49,7 +49,7 @@ class Group:
     title: str
     rows: tuple[Row, ...]
     kind: str
-    run: int | None = None
+    colour: int | None = None
     scored: str = ""
 
 
@@ -87,37 +87,57 @@ class Table:
         return max(lines, key=lambda line: line[1].numbers["ciou50"].value, default=None)
 
 
+@dataclass(frozen=True)
+class Scored:
+    """A run as it stands in one table; `colour` numbers the runs of the whole page."""
+
+    run: Run
+    title: str
+    colour: int
+    evaluation: Evaluation
+
+    @property
+    def configuration(self) -> tuple[str, str]:
+        """What its seeds have in common."""
+        return self.run.name, self.run.digest
+
+
 def score_tables(runs: list[Run], titles: list[str]) -> list[Table]:
     """Every table the runs' evaluations allow, in the order test sets and protocols first appear."""
-    together: dict[tuple[str, str, str], list[tuple[int, Evaluation]]] = {}
-    for position, run in enumerate(runs):
+    together: dict[tuple[str, str, str], list[Scored]] = {}
+    for colour, (run, title) in enumerate(zip(runs, titles, strict=True)):
         for evaluation in run.evaluations:
-            together.setdefault(evaluation.comparable, []).append((position, evaluation))
-    ordered = sorted(together.values(), key=lambda found: (found[0][1].test_set, found[0][1].protocol != "ezvsl"))
-    return [_table(runs, titles, found) for found in ordered]
+            together.setdefault(evaluation.comparable, []).append(Scored(run, title, colour, evaluation))
+    tables = together.values()
+    return [_table(found) for found in sorted(tables, key=lambda found: _order(found[0].evaluation))]
 
 
-def _table(runs: list[Run], titles: list[str], found: list[tuple[int, Evaluation]]) -> Table:
-    fullest = max((evaluation for _, evaluation in found), key=lambda evaluation: evaluation.facts["n_scored"])
+def _order(evaluation: Evaluation) -> tuple[str, bool]:
+    return evaluation.test_set, evaluation.protocol != "ezvsl"
+
+
+def _table(found: list[Scored]) -> Table:
+    fullest = max((one.evaluation for one in found), key=lambda evaluation: evaluation.facts["n_scored"])
     floors, ceiling = fullest.facts["floors"], _numbers(fullest.facts["ceiling"])
     floor_name = max(floors, key=lambda name: floors[name]["ciou50"])
     bounds = floors[floor_name]["ciou50"], ceiling["ciou50"].value
-    of_runs = {
-        position: _run_group(runs[position], titles[position], position, one, floors, bounds) for position, one in found
-    }
-    repeated, means = _seed_groups(runs, found, of_runs, bounds)
-    single = [group for position, group in of_runs.items() if position not in repeated]
+    configurations: dict[tuple[str, str], list[Group]] = {}
+    for one in found:
+        configurations.setdefault(one.configuration, []).append(_run_group(one, floors, bounds))
+    repeated = [(name, seeds) for (name, _), seeds in configurations.items() if len(seeds) > 1]
+    single = [seeds[0] for seeds in configurations.values() if len(seeds) == 1]
+    means = [_mean_group(name, seeds, bounds) for name, seeds in repeated]
     best_first = sorted([*means, *single], key=lambda group: -group.rows[0].numbers["ciou50"].value)
     return Table(
         test_set=fullest.test_set,
         protocol=fullest.facts["protocol"],
         truth=fullest.facts.get("lists", {}).get("truth", {}),
         groups=(_floor_group(floors), *best_first, _ceiling_group(ceiling)),
-        seeds=tuple(of_runs[position] for position in repeated),
+        seeds=tuple(seed for _, seeds in repeated for seed in seeds),
         floor_title=FLOOR_TITLES.get(floor_name, floor_name.replace("_", " ")),
         floor=bounds[0],
         ceiling=bounds[1],
-        warnings=tuple(_warnings(runs, titles, found, fullest)),
+        warnings=tuple(_warnings(found, fullest)),
     )
 
 
@@ -144,25 +164,17 @@ def _ceiling_group(ceiling: Mapping[str, Number]) -> Group:
     return Group("Ceiling", (Row("best possible mask", ceiling),), "ceiling")
 
 
-def _run_group(
-    run: Run, title: str, position: int, evaluation: Evaluation, floors: Mapping[str, Any], bounds: tuple[float, float]
-) -> Group:
+def _run_group(one: Scored, floors: Mapping[str, Any], bounds: tuple[float, float]) -> Group:
     """A run's maps, but for an object prior that stands among the floors already."""
-    rows = []
-    for name in _maps_of(evaluation):
-        if name == OBJECT_PRIOR and _same(evaluation.facts["scores"][name], floors.get(OBJECT_PRIOR)):
+    rows, scores = [], one.evaluation.facts["scores"]
+    for name in _maps_of(one.evaluation):
+        if name == OBJECT_PRIOR and _same(scores[name], floors.get(OBJECT_PRIOR)):
             continue
-        numbers = _numbers(evaluation.facts["scores"][name])
-        rows.append(
-            Row(
-                title=MAP_TITLES[name],
-                numbers=numbers,
-                share=_share(numbers["ciou50"].value, bounds),
-                published=run.published(evaluation, name),
-            )
-        )
-    scored = f"{evaluation.facts['n_scored']} of {evaluation.facts['n_expected']}"
-    return Group(title, tuple(rows), "run", position, scored)
+        numbers = _numbers(scores[name])
+        share = _share(numbers["ciou50"].value, bounds)
+        rows.append(Row(MAP_TITLES[name], numbers, share, one.run.published(one.evaluation, name)))
+    scored = f"{one.evaluation.facts['n_scored']} of {one.evaluation.facts['n_expected']}"
+    return Group(one.title, tuple(rows), "run", one.colour, scored)
 
 
 def _maps_of(evaluation: Evaluation) -> list[str]:
@@ -173,25 +185,8 @@ def _same(scores: Mapping[str, Any], others: Mapping[str, Any] | None) -> bool:
     return others is not None and all(scores[name] == others[name] for name in SCORES)
 
 
-def _seed_groups(
-    runs: list[Run], found: list[tuple[int, Evaluation]], groups: Mapping[int, Group], bounds: tuple[float, float]
-) -> tuple[list[int], list[Group]]:
-    """Positions of the runs whose configuration was trained with several seeds, and a mean group per such one.
-
-    The interval of a mean is the range of its seeds.
-    """
-    by_config: dict[tuple[str, str], list[int]] = {}
-    for position, _ in found:
-        by_config.setdefault((runs[position].name, runs[position].digest), []).append(position)
-    repeated, means = [], []
-    for (name, _), positions in by_config.items():
-        if len(positions) > 1:
-            repeated += positions
-            means.append(_mean_group(name, [groups[position] for position in positions], bounds))
-    return repeated, means
-
-
 def _mean_group(name: str, seeds: list[Group], bounds: tuple[float, float]) -> Group:
+    """The means of one configuration over its seeds; the interval of a mean is their range."""
     rows: dict[str, list[Row]] = {}
     for row in (row for group in seeds for row in group.rows):
         rows.setdefault(row.title, []).append(row)
@@ -206,15 +201,13 @@ def _mean_row(title: str, rows: list[Row], bounds: tuple[float, float]) -> Row:
     return Row(title, numbers, _share(numbers["ciou50"].value, bounds), rows[0].published)
 
 
-def _warnings(
-    runs: list[Run], titles: list[str], found: list[tuple[int, Evaluation]], fullest: Evaluation
-) -> Iterable[str]:
+def _warnings(found: list[Scored], fullest: Evaluation) -> Iterable[str]:
     """What a reader must know before quoting a number of this table, in plain words."""
     if empty := fullest.facts.get("n_empty_truth"):
         yield f"{empty} clips have an empty ground truth and count as wrong in every row."
-    for position, evaluation in found:
-        facts, title = evaluation.facts, titles[position]
-        if not runs[position].finished:
+    for one in found:
+        facts, title, evaluation = one.evaluation.facts, one.title, one.evaluation
+        if not one.run.finished:
             yield f"{title} has not finished training (no DONE file): its numbers are of an unfinished model."
         if facts["n_scored"] < facts["n_expected"]:
             yield f"{title} scored {facts['n_scored']} of {facts['n_expected']} clips{missing_in_words(facts)}."
@@ -225,7 +218,7 @@ def _warnings(
             yield f"{title}: in {share:.1f} % of its maps, pixels tie at the threshold and the mask misses its area."
         if not evaluation.is_what_it_says:
             yield f"{title}: these clips are not the released {evaluation.test_set}: no published number stands beside."
-        yield from _impossible(runs[position], title, evaluation)
+        yield from _impossible(one.run, title, evaluation)
 
 
 def _impossible(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
