@@ -46,12 +46,12 @@ Found = tuple[Run, str, Evaluation]  # a result, with the run it is of and that 
 
 def comparisons(runs: Sequence[Run], titles: Sequence[str], every: bool = True) -> list[Comparison]:
     """A table for each measurement the runs share; `every` False leaves out plain localization."""
-    together: dict[tuple[str, str, str], list[tuple[int, Evaluation]]] = {}
-    for position, run in enumerate(runs):
+    together: dict[tuple[str, str, str], list[Found]] = {}
+    for run, title in zip(runs, titles, strict=True):
         for evaluation in run.every_evaluation:
             if every or evaluation.is_special:
-                together.setdefault(evaluation.comparable, []).append((position, evaluation))
-    return [one_table([(runs[at], titles[at], found) for at, found in group]) for group in together.values()]
+                together.setdefault(evaluation.comparable, []).append((run, title, evaluation))
+    return [one_table(found) for found in together.values()]
 
 
 def chosen(

@@ -81,7 +81,7 @@ class Gallery:
 class _Shown:
     """One run that takes part in a gallery; the first of its evaluations ranks clips and shapes the heat map."""
 
-    position: int
+    colour: int  # the run's number on the whole page
     title: str
     maps: Maps
     evaluations: tuple[Evaluation, ...]
@@ -97,12 +97,12 @@ def galleries(runs: Sequence[Run], titles: Sequence[str], clips: Clips) -> list[
 
 def _taking_part(runs: Sequence[Run], titles: Sequence[str], scored_on: TestClips) -> list[_Shown]:
     found = []
-    for position, (run, title) in enumerate(zip(runs, titles, strict=True)):
+    for colour, (run, title) in enumerate(zip(runs, titles, strict=True)):
         scored = [one for one in run.evaluations if one.clips == scored_on]
         evaluations = tuple(sorted(scored, key=lambda one: one.protocol != LEADING))
         maps = run.maps(evaluations[0]) if evaluations else None
         if maps is not None:
-            found.append(_Shown(position, title, maps, evaluations))
+            found.append(_Shown(colour, title, maps, evaluations))
     return found
 
 
@@ -114,11 +114,11 @@ def _gallery(
     sections = [_section(choice, shown, clips) for choice in choose(ious, first.labels, budget)]
     scored = set().union(*(one.ious.get(AUDIO_VISUAL, {}) for run in shown for one in run.evaluations))
     absent = sorted(key for key in scored if key not in clips)
-    with_maps = {one.position for one in shown}
+    drawn = {one.title for one in shown}
     notes = [
         f"{title} saved no maps for {scored_on[0]} and is not drawn here."
-        for position, title in enumerate(titles)
-        if position not in with_maps and any(one.clips == scored_on for one in runs[position].evaluations)
+        for run, title in zip(runs, titles, strict=True)
+        if title not in drawn and any(one.clips == scored_on for one in run.evaluations)
     ]
     if absent:
         notes.append(f"{len(absent)} scored clips have no record in the shards given and cannot be drawn.")
@@ -171,7 +171,7 @@ def _tile(key: str, run: _Shown) -> Tile:
     raw = run.maps.of(key)
     assert raw is not None, key  # choose() was given keys with maps only
     scores = tuple(_score(key, raw, evaluation) for evaluation in run.evaluations)
-    return Tile(run.title, run.position, heat_uri(drawn_heat(raw, run.evaluations[0].facts["protocol"])), scores)
+    return Tile(run.title, run.colour, heat_uri(drawn_heat(raw, run.evaluations[0].facts["protocol"])), scores)
 
 
 def _score(key: str, raw: np.ndarray, evaluation: Evaluation) -> Score:

@@ -25,7 +25,7 @@ def test_seeds_of_one_configuration_are_averaged(runs: list[Path]) -> None:
     mean = next(group for group in table.groups if group.kind == "mean")
     seeds = [row.numbers["ciou50"].value for group in table.seeds for row in group.rows[:1]]
     assert len(seeds) == 2
-    assert not [group for group in table.groups if group.run in (0, 1)]
+    assert not [group for group in table.groups if group.colour in (0, 1)]
     assert mean.rows[0].numbers["ciou50"].value == pytest.approx(sum(seeds) / 2)
 
 
