@@ -32,11 +32,12 @@ demo: setup
 	$(BIN)/training evaluate demo/runs/demo_semantic
 	$(BIN)/training report demo/runs/demo demo/runs/demo_semantic --shards demo/shards --out demo/report
 
+# two processes on two cores: more threads in each would wait for one another
 test: setup lint
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-all: setup lint
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: setup
 	$(BIN)/ruff check .

@@ -6,29 +6,24 @@ could mean two things is refused: the list where its clips are in doubt, only it
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
+from manifests.clip_rows import (
+    END_FIELDS,
+    LABEL_FIELDS,
+    NAME_FIELDS,
+    SPLIT_FIELDS,
+    SPLIT_WORDS,
+    START_FIELDS,
+    VIDEO_IDS,
+    ClipLabel,
+    ClipList,
+)
 from manifests.content import Content
 from manifests.errors import InputError
+from manifests.json_clip_lists import read_json
 from manifests.keys import clip_key, named_clip, segment_key
 from manifests.suffixes import AUDIO_SUFFIXES, EVERY_SUFFIX
 
-SPLIT_WORDS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
-VIDEO_IDS = ("ytid", "youtube_id", "video_id", "id")
-NAME_FIELDS = ("file", "file_name", "filename", "video", "key", "name", "video_id", "image", "path", "clip")
-LABEL_FIELDS = ("class", "label", "category", "labels", "positive_labels")
-SPLIT_FIELDS = ("split", "subset")
-START_FIELDS = ("start", "start_seconds", "start_time")
-END_FIELDS = ("end", "end_seconds", "end_time")
-WHOLE_VIDEO = "_0_1000"
-KNOWN_FORMATS = (
-    "vggsound.csv (ytid,start_seconds,label,split without a header), AudioSet's segments (YTID, start_seconds, "
-    "end_seconds, positive_labels), two columns `<id>_<start>.mp4,label`, with a third for the split, one column "
-    "of ids, a csv with a header that names its columns (file, label, split; Hugging Face's metadata.csv too), AVE's "
-    "Annotations.txt (Category&ytid&quality&start&end), a json list of objects with `file` and `class`, MUSIC's json "
-    "of ids by instrument, or a json object {id: label}"
-)
 _KNOWN = frozenset({*VIDEO_IDS, *NAME_FIELDS, *LABEL_FIELDS, *SPLIT_FIELDS, *START_FIELDS, *END_FIELDS, "audio"})
 _TIME = re.compile(r"\d+(\.\d+)?")
 _YTID = re.compile(r"[A-Za-z0-9_-]{11}")
@@ -38,32 +33,11 @@ _ENDS_IN_SUFFIX = re.compile(rf".*({_ALTERNATIVES})", re.IGNORECASE | re.DOTALL)
 _FILE_AND_MORE = re.compile(rf"(?P<file>\S.*?(?P<suffix>{_ALTERNATIVES}))\s+(?P<more>\S.*)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class ClipLabel:
-    """What a list says about one clip; `label` and `split` are None where the list does not say."""
-
-    key: str
-    label: str | None = None
-    split: str | None = None
-
-
-@dataclass(frozen=True)
-class ClipList:
-    """Rows in file order, and the `layout` recognised; `headers` counts header lines, `splits`: rows can have a split.
-    `doubt`: why the labels must not be used, None where they are certain."""
-
-    layout: str
-    rows: tuple[ClipLabel, ...]
-    headers: int = 0
-    splits: bool = False
-    doubt: str | None = None
-
-
 def read_clip_list(content: Content) -> ClipList:
     """Every row of a list. InputError where it is not certain which clips it names."""
     text = content.text()
     if content.path.name.removesuffix(".gz").lower().endswith((".json", ".jsonl")) or _JSON.match(text):
-        return _of_json(content)
+        return read_json(content)
     lines = [line for line in text.splitlines() if line.strip()]
     if lines and lines[0].count("&") == 4 and "," not in lines[0]:
         return ClipList("AVE annotations", tuple(_ave_rows(content, lines)))
@@ -255,7 +229,7 @@ def _ambiguous(content: Content, row: list[str], why: str) -> InputError:
     )
 
 
-# --- AVE and json ----------------------------------------------------------------------------------------------------
+# --- AVE -------------------------------------------------------------------------------------------------------------
 
 
 def _ave_rows(content: Content, lines: list[str]) -> Iterator[ClipLabel]:
@@ -267,43 +241,3 @@ def _ave_rows(content: Content, lines: list[str]) -> Iterator[ClipLabel]:
             )
         if fields[3].strip().isdigit():  # the copy inside the data set's zip may start with a header
             yield ClipLabel(clip_key(fields[1]), fields[0].strip())
-
-
-def _of_json(content: Content) -> ClipList:
-    match content.json():
-        case {"videos": dict(by_label)}:
-            return ClipList("MUSIC ids by label", tuple(_music_rows(by_label)))
-        case dict() as entries if entries and all(isinstance(value, str) for value in entries.values()):
-            return ClipList("json {name: label}", tuple(ClipLabel(clip_key(key), entries[key]) for key in entries))
-        case dict() as entries if entries:
-            doubt = "the json object holds no labels"
-            return ClipList("json by name", tuple(ClipLabel(clip_key(key)) for key in entries), doubt=doubt)
-        case [dict(), *_] as entries:
-            return _of_objects(content, entries)
-        case [*entries] if all(isinstance(entry, str) for entry in entries):
-            return ClipList("json list of ids", tuple(ClipLabel(clip_key(entry)) for entry in entries))
-    raise InputError(f"The json file {content.path} is of no known layout. Known formats: {KNOWN_FORMATS}.")
-
-
-def _of_objects(content: Content, entries: list[Any]) -> ClipList:
-    found = []
-    for entry in entries:
-        name = _first(entry, (*NAME_FIELDS, *VIDEO_IDS)) if isinstance(entry, dict) else None
-        if name is None:
-            raise InputError(
-                f'{content.path} has the entry {str(entry)[:80]} without "file" or "image". Give a list of clips.'
-            )
-        found.append(ClipLabel(clip_key(name), _first(entry, LABEL_FIELDS), _first(entry, SPLIT_FIELDS)))
-    return ClipList("json list", tuple(found), splits=any(row.split for row in found))
-
-
-def _first(entry: dict[str, object], fields: tuple[str, ...]) -> str | None:
-    return next((value for field in fields if isinstance(value := entry.get(field), str)), None)
-
-
-def _music_rows(by_label: dict[str, list[str]]) -> Iterator[ClipLabel]:
-    """MUSIC lists bare video ids; the files are called `<ytid>_0_1000` (the constant is the release's)."""
-    for label, ids in by_label.items():
-        for ytid in ids:
-            yield ClipLabel(ytid, label)
-            yield ClipLabel(f"{ytid}{WHOLE_VIDEO}", label)

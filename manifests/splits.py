@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from manifests.annotations import TestSet
-from manifests.clip_lists import ClipList, read_clip_list
+from manifests.clip_lists import read_clip_list
+from manifests.clip_rows import ClipList
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.keys import named_clip

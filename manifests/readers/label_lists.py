@@ -8,7 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from manifests.clip_lists import KNOWN_FORMATS, WHOLE_VIDEO, ClipLabel, ClipList, read_clip_list
+from manifests.clip_lists import read_clip_list
+from manifests.clip_rows import KNOWN_FORMATS, WHOLE_VIDEO, ClipLabel, ClipList
 from manifests.content import read_content
 from manifests.errors import InputError
 

@@ -8,6 +8,7 @@ beginning, so that the answer is always that of a full decode.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
@@ -181,11 +182,8 @@ class MediaFile:
     def _rewind(self, stream: av.stream.Stream | None, seconds: float | None) -> None:
         """Stand at or before `seconds` of a stream; for None, or where the format cannot seek, at the beginning."""
         if stream is not None and seconds is not None:
-            try:
+            with suppress(av.FFmpegError):
                 self._container.seek(self._ticks(stream, seconds), stream=stream, backward=True)
-            except av.FFmpegError:
-                pass
-            else:
                 return
         self._close()
         self._open()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from manifests.clip_lists import ClipLabel
+from manifests.clip_rows import ClipLabel
 from manifests.errors import InputError
 from manifests.readers.label_lists import LabelTable, read_labels
 from pipeline.sources.listing import Clip, Listing, readable, stem_key

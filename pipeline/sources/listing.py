@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from manifests.clip_lists import SPLIT_WORDS
+from manifests.clip_rows import SPLIT_WORDS
 from manifests.errors import InputError
 from manifests.keys import file_clip, parse_clip_name, safe_key, stem_of
 from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MEDIA_SUFFIXES, is_litter

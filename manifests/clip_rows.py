@@ -1,0 +1,40 @@
+"""What a list of clips says, whatever its layout: the rows, and the words by which columns and splits are known."""
+
+from dataclasses import dataclass
+
+SPLIT_WORDS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+VIDEO_IDS = ("ytid", "youtube_id", "video_id", "id")
+NAME_FIELDS = ("file", "file_name", "filename", "video", "key", "name", "video_id", "image", "path", "clip")
+LABEL_FIELDS = ("class", "label", "category", "labels", "positive_labels")
+SPLIT_FIELDS = ("split", "subset")
+START_FIELDS = ("start", "start_seconds", "start_time")
+END_FIELDS = ("end", "end_seconds", "end_time")
+WHOLE_VIDEO = "_0_1000"
+KNOWN_FORMATS = (
+    "vggsound.csv (ytid,start_seconds,label,split without a header), AudioSet's segments (YTID, start_seconds, "
+    "end_seconds, positive_labels), two columns `<id>_<start>.mp4,label`, with a third for the split, one column "
+    "of ids, a csv with a header that names its columns (file, label, split; Hugging Face's metadata.csv too), AVE's "
+    "Annotations.txt (Category&ytid&quality&start&end), a json list of objects with `file` and `class`, MUSIC's json "
+    "of ids by instrument, or a json object {id: label}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipLabel:
+    """What a list says about one clip; `label` and `split` are None where the list does not say."""
+
+    key: str
+    label: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class ClipList:
+    """Rows in file order, and the `layout` recognised; `headers` counts header lines, `splits`: rows can have a split.
+    `doubt`: why the labels must not be used, None where they are certain."""
+
+    layout: str
+    rows: tuple[ClipLabel, ...]
+    headers: int = 0
+    splits: bool = False
+    doubt: str | None = None
