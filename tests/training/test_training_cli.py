@@ -96,7 +96,7 @@ def test_embeddings_of_the_run_feed_the_index(trained: Path, shards: Path) -> No
         (["embed", "runs/absent"], ["no finished run"]),
         (["report", "runs/absent"], ["no finished run"]),
         (["localize", "runs/absent", "video.mp4"], ["there is no video video.mp4"]),
-        (["localize", "runs/absent", __file__], ["no finished run"]),
+        (["localize", "runs/absent", __file__], ["cannot be localized"]),
         (["pretrain", "--src", "nowhere"], ["nowhere", "<label>/<image>.jpg"]),
         (["methods", "nothing"], ["unknown method 'nothing'"]),
     ],

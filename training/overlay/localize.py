@@ -78,8 +78,8 @@ def localize(
     unreadable or lacks sound or image, WorkFailed when the result cannot be written.
     """
     _check(video, out, maps_per_second)
-    loaded = load_run(run, device)
     way = _carriage(video, out)
+    loaded = load_run(run, device)
     timeline, duration = _timeline(loaded, video, maps_per_second)
     written = _draw(timeline, video, out, duration, way)
     json_out = json_out or out.with_suffix(".json")

@@ -52,23 +52,20 @@ def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     sys.modules.pop("manifests.readers.lines_of_boxes", None)
 
 
-def scored(lines: Path, format: str, protocol: str) -> dict:
-    """What `training score` writes of maps that are right for every name but the last."""
+@pytest.mark.parametrize("format", ["lines", "lines_asked"])
+def test_maps_are_scored_by_the_command(lines: Path, monkeypatch: pytest.MonkeyPatch, format: str) -> None:
+    """`training score` over maps that are right for every name but the last."""
     maps = np.zeros((len(NAMES), 8, 8), np.float32)
     maps[:-1, :, :4] = maps[-1:, :, 4:] = 1
     maps += np.linspace(0, 1e-3, 8, dtype=np.float32)
-    np.savez(lines.parent / "maps.npz", names=NAMES, maps=maps)
-    out = lines.parent / "scores.json"
-    options = ["--truth", str(lines), "--format", format, "--protocol", protocol, "--out", str(out)]
-    sys.argv = ["training", "score", str(lines.parent / "maps.npz"), *options]
-    main()
-    return json.loads(out.read_text())
-
-
-@pytest.mark.parametrize("format", ["lines", "lines_asked"])
-def test_maps_are_scored_by_the_command(lines: Path, monkeypatch: pytest.MonkeyPatch, format: str) -> None:
-    monkeypatch.setattr(sys, "argv", [])
-    found = scored(lines, format, "ezvsl")
+    given, out = lines.parent / "maps.npz", lines.parent / "scores.json"
+    np.savez(given, names=NAMES, maps=maps)
+    options = {"--maps": given, "--truth": lines, "--format": format, "--protocol": "ezvsl", "--out": out}
+    monkeypatch.setattr(sys, "argv", ["training", "score", *(str(part) for pair in options.items() for part in pair)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    found = json.loads(out.read_text())
     assert found["scores"]["audio_visual"]["ciou50"] == pytest.approx(5 / 6)
     interactive = found.get("interactive", {}).get("audio_visual", {})
     assert interactive.get("iiou") == (pytest.approx(2 / 3) if format == "lines_asked" else None)
