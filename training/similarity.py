@@ -1,12 +1,20 @@
 """Where image and audio agree: cosine maps and the ways to pool a map into one response. Pure functions.
 
 Letters: N images, M sounds, C channels, h x w cells. Every feature is unit length along its channels before it
-comes here (`unit`), so all similarities are cosines in [-1, 1].
+comes here (`unit`), so all similarities are cosines in [-1, 1]. They are computed in float32 also where the trunks run
+in bfloat16.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+def in_float32(features: Tensor) -> torch.autocast:
+    """No lower precision within: cosines are divided by temperatures of 0.03, which makes bfloat16's steps of 0.004
+    logits that differ by 0.13.
+    """
+    return torch.autocast(features.device.type, enabled=False)
 
 
 def unit(features: Tensor) -> Tensor:
@@ -16,7 +24,8 @@ def unit(features: Tensor) -> Tensor:
 
 def cosine_maps(visual: Tensor, audio: Tensor) -> Tensor:
     """Map of every image with every sound: (N, C, h, w), (M, C) -> (N, M, h, w)."""
-    return torch.einsum("nchw,mc->nmhw", visual, audio)
+    with in_float32(visual):
+        return torch.einsum("nchw,mc->nmhw", visual.float(), audio.float())
 
 
 def own_maps(maps: Tensor) -> Tensor:
@@ -26,7 +35,8 @@ def own_maps(maps: Tensor) -> Tensor:
 
 def paired_maps(visual: Tensor, audio: Tensor) -> Tensor:
     """Map of each image with its own sound: (N, C, h, w), (N, C) -> (N, h, w)."""
-    return torch.einsum("nchw,nc->nhw", visual, audio)
+    with in_float32(visual):
+        return torch.einsum("nchw,nc->nhw", visual.float(), audio.float())
 
 
 def max_response(maps: Tensor) -> Tensor:
@@ -39,9 +49,15 @@ def mean_response(maps: Tensor) -> Tensor:
     return torch.mean(maps, dim=(-2, -1))
 
 
+def cosines(one: Tensor, other: Tensor) -> Tensor:
+    """Cosine of every row with every row: (N, C), (M, C) -> (N, M)."""
+    with in_float32(one):
+        return one.float() @ other.float().T
+
+
 def pooled_response(visual: Tensor, audio: Tensor) -> Tensor:
     """Cosine of the max-pooled image with each sound: (N, C, h, w), (M, C) -> (N, M)."""
-    return unit(torch.amax(visual, dim=(2, 3))) @ audio.T
+    return cosines(unit(torch.amax(visual, dim=(2, 3))), audio)
 
 
 def sigmoid_mask(maps: Tensor, threshold: float, temperature: float) -> Tensor:

@@ -52,7 +52,7 @@ from training.encoders.resnet import initialise
 from training.losses import info_nce, symmetric_info_nce
 from training.methods.contract import Batch, Exclusion, Prediction, excluded
 from training.methods.headless import HeadlessMethod
-from training.similarity import cosine_maps, max_response, paired_maps, soft_masked_response, unit
+from training.similarity import cosine_maps, cosines, max_response, paired_maps, soft_masked_response, unit
 
 Similarity = Callable[[Tensor, Tensor], Tensor]
 Source = Literal["augmented", "neighbours"]
@@ -136,7 +136,7 @@ class Method(HeadlessMethod):
     def localization_similarity(self, visual: Tensor, auditory: Tensor) -> Tensor:
         """s_L of every image with every sound, from unit features: (B, C, h, w), (B, C) -> (B, B)."""
         if self.config.localization == "mean":
-            return visual.mean(dim=(2, 3)) @ auditory.T
+            return cosines(visual.mean(dim=(2, 3)), auditory)
         return cast(Tensor, checkpoint(self._soft_masked, visual, auditory, use_reentrant=False))
 
     def _soft_masked(self, visual: Tensor, auditory: Tensor) -> Tensor:
@@ -155,4 +155,4 @@ class Method(HeadlessMethod):
 
 def alignment_similarity(seen: Tensor, heard: Tensor) -> Tensor:
     """s_A of every image with every sound, from unit vectors: (B, D), (B, D) -> (B, B)."""
-    return seen @ heard.T
+    return cosines(seen, heard)

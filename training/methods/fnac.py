@@ -44,7 +44,7 @@ from training.config import Encoders, Section
 from training.losses import symmetric_info_nce
 from training.methods.contract import Batch
 from training.methods.projected import ProjectedMethod
-from training.similarity import cosine_maps, max_response, own_maps
+from training.similarity import cosine_maps, cosines, max_response, own_maps
 
 
 class Config(Section):
@@ -108,7 +108,7 @@ class Method(ProjectedMethod):
         logits, own = max_response(maps), own_maps(maps)
         foreground = foreground_features(visual, own, self.config.foreground_threshold)
         among_auditory, among_images, among_foregrounds = (
-            features @ features.T / temperature for features in (auditory, visual.mean(dim=(2, 3)), foreground)
+            cosines(features, features) / temperature for features in (auditory, visual.mean(dim=(2, 3)), foreground)
         )
         return {
             "contrast": symmetric_info_nce(logits),
