@@ -120,6 +120,17 @@ class Optim(Section):
         return self
 
 
+class Compute(Section):
+    """How the same numbers are computed: for speed, no part of a run's identity. Rounding may differ."""
+
+    resident: Literal["auto", "never"] = Field(
+        "auto", description="auto: decoded training clips stay in GPU memory where they fit; never: readers decode anew"
+    )
+    compile: Literal["auto", "never", "always"] = Field(
+        "auto", description="compile the trunks, a minute at the start; auto: on a GPU, for runs of 5,000 steps or more"
+    )
+
+
 class ObjectPrior(Section):
     """Object-guided localization: a classifier's map mixed into the audio-visual one, and a floor of its own."""
 
@@ -185,6 +196,7 @@ class RunConfig(Section):
     data: Data = Data()
     encoders: Encoders = Encoders()
     optim: Optim = Optim()
+    compute: Compute = Compute()
     evaluation: Evaluation = Evaluation()
     validation: Validation | None = None
     seed: int = Field(0, ge=0)

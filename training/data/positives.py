@@ -45,8 +45,13 @@ class Positives:
 
     def draw(self, key: str, source: random.Random) -> tuple[bytes, bytes]:
         """Frame of a clip near in appearance and spectrogram of a clip near in sound, all neighbours equally likely."""
-        near_image, near_audio = (self._drawn(near, key, source) for near in self._lists())
+        near_image, near_audio = self.draw_rows(key, source)
         return self.store.read(near_image, FRAME), self.store.read(near_audio, SPECTROGRAM)
+
+    def draw_rows(self, key: str, source: random.Random) -> tuple[int, int]:
+        """The rows of the two clips `draw` reads."""
+        near_image, near_audio = (self._drawn(near, key, source) for near in self._lists())
+        return near_image, near_audio
 
     def _drawn(self, near: np.ndarray, key: str, source: random.Random) -> int:
         """Manifest row of one of the clip's neighbours, of those that may be trained on."""

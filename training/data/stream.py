@@ -7,7 +7,7 @@ float16; they become float on the training device (`normalise_image`, `normalise
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -77,26 +77,47 @@ class TrainingStream(IterableDataset):
         worker = torch.utils.data.get_worker_info()
         # the loader asks its workers in turn, beginning with worker 0: worker 0 must serve the first step
         reader = (self.first_step + (worker.id if worker else 0)) % self.streams.readers
-        runs = [self._micro_batches(replica, reader) for replica in self.replicas]
-        yield from (list(parts) for parts in zip(*runs, strict=True))
+        runs = [self._micro_batches(replica, reader, self._samples) for replica in self.replicas]
+        for parts in zip(*runs, strict=True):
+            yield [self._collate([self._decode(sample) for sample in part]) for part in parts]
 
-    def _micro_batches(self, replica: int, reader: int) -> Iterator[dict[str, Any]]:
+    def key_order(self) -> Iterator[list[list[str]]]:
+        """The keys of the micro-batches that the next iteration reads, found without reading a shard."""
+        readers = range(self.streams.readers)
+        runs = [[self._micro_batches(replica, reader, self._named) for reader in readers] for replica in self.replicas]
+        for step in range(self.first_step, self.steps):
+            parts = [next(of_replica[step % len(readers)]) for of_replica in runs]
+            yield [[sample["__key__"] for sample in part] for part in parts]
+
+    def _micro_batches(
+        self, replica: int, reader: int, read: Callable[[np.ndarray], Iterator[dict[str, Any]]]
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The samples of each step that one reader serves one replica with, as `read` gives them for rows."""
         part = self.streams.batch_size // self.streams.replicas
         skipped = len(range(reader, self.first_step, self.streams.readers))
-        samples = islice(self._shuffled(replica, reader), skipped * part, None)
+        samples = islice(self._shuffled(replica, reader, read), skipped * part, None)
         while batch := list(islice(samples, part)):
-            yield self._collate([self._decode(sample) for sample in batch])
+            yield batch
 
-    def _shuffled(self, replica: int, reader: int) -> Iterator[dict[str, Any]]:
-        """One stream's samples through a shuffle buffer: members by suffix, undecoded, and "__key__"."""
+    def _shuffled(
+        self, replica: int, reader: int, read: Callable[[np.ndarray], Iterator[dict[str, Any]]]
+    ) -> Iterator[dict[str, Any]]:
+        """One stream's samples through a shuffle buffer, whose draws depend on their number alone."""
         sequence = epoch_sequence(self.shard_of_row, self.selected, self.seed, self.epoch)
         rows = stream_rows(sequence, self.streams, replica, reader)
         draw = random.Random(f"{self.seed}/{self.epoch}/{replica}/{reader}")
         buffer = webdataset.shuffle(self.data.shuffle, initial=self.data.shuffle, rng=draw)
-        return buffer(self._samples(rows))
+        return buffer(read(rows))
+
+    def _named(self, rows: np.ndarray) -> Iterator[dict[str, Any]]:
+        """The rows' samples with nothing in them but their key."""
+        return ({"__key__": self.store.keys[row]} for row in rows)
 
     def _samples(self, rows: np.ndarray) -> Iterator[dict[str, Any]]:
-        """The rows in tar order. Between two of them the tar may hold others, which are passed over."""
+        """The rows in tar order: members by suffix, undecoded, and "__key__".
+
+        Between two of them the tar may hold others, which are passed over.
+        """
         wanted = {self.store.keys[row] for row in rows}
         members = tar_file_expander(self._ranges(rows), select_files=_is_read)
         for sample in group_by_keys(members):

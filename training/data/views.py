@@ -5,6 +5,7 @@ floats there.
 """
 
 import random
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -56,15 +57,40 @@ def _scaled_side(data: Data) -> int:
     return max(data.image_size, round(data.image_size * data.crop_scale))
 
 
+@dataclass(frozen=True)
+class Crop:
+    """The square of a frame that a training view shows, in pixels."""
+
+    top: int
+    left: int
+    side: int
+    flipped: bool
+
+
 def random_view(image: Tensor, side: int, data: Data, draw: random.Random) -> Tensor:
     """A training view (3, side, side): a random square whose side is 1 / crop_scale of the short side, random flip."""
-    if data.squash:
-        image = squashed(image, _scaled_side(data))
-    height, width = image.shape[1:]
-    own = round(min(height, width) * data.image_size / _scaled_side(data))
-    top, left = draw.randint(0, height - own), draw.randint(0, width - own)
-    image = resized(image[:, top : top + own, left : left + own], side)  # frames are stored smaller when the video is
-    return image.flip(-1) if data.flip and draw.random() < 0.5 else image
+    image = croppable(image, data)
+    crop = random_crop(image.shape[1], image.shape[2], data, draw)
+    rows, columns = slice(crop.top, crop.top + crop.side), slice(crop.left, crop.left + crop.side)
+    image = resized(image[:, rows, columns], side)  # frames are stored smaller when the video is
+    return image.flip(-1) if crop.flipped else image
+
+
+def croppable(image: Tensor, data: Data) -> Tensor:
+    """The frame (3, H, W) that crops are cut from: as stored, or made square first where the run asks for it."""
+    return squashed(image, _scaled_side(data)) if data.squash else image
+
+
+def croppable_size(height: int, width: int, data: Data) -> tuple[int, int]:
+    """Height and width of `croppable` of a frame of this size."""
+    return (_scaled_side(data), _scaled_side(data)) if data.squash else (height, width)
+
+
+def random_crop(height: int, width: int, data: Data, draw: random.Random) -> Crop:
+    """Where the view of a frame of this size is cut."""
+    side = round(min(height, width) * data.image_size / _scaled_side(data))
+    top, left = draw.randint(0, height - side), draw.randint(0, width - side)
+    return Crop(top, left, side, data.flip and draw.random() < 0.5)
 
 
 def resized(pixels: Tensor, size: int) -> Tensor:

@@ -6,10 +6,31 @@ narrower ones give the small trunks a laptop can train. Parameter names are torc
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
 from training.config import Encoder
+
+
+class StemConvolution(nn.Conv2d):
+    """A trunk's first convolution, and the same sums as a matrix product where a GPU would compute them slowly.
+
+    Tensor cores have nothing to do with one channel: of a step of EZ-VSL on an H200 the convolution of the spectrogram
+    took 4.2 of 30 ms, the product of its windows with the weights takes a fraction of that.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._product(input) if input.is_cuda and self.in_channels == 1 else super().forward(input)
+
+    def _product(self, x: Tensor) -> Tensor:
+        """(B, 1, H, W) -> (B, C, h, w), channels last."""
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))  # before the windows multiply it
+        (high, wide), (down, right), (top, left) = self.kernel_size, self.stride, self.padding
+        padded = F.pad(x, (left, left, top, top)).squeeze(1)
+        windows = padded.unfold(1, high, down).unfold(2, wide, right)
+        return F.linear(windows.flatten(3), self.weight.flatten(1)).permute(0, 3, 1, 2)
 
 
 class Trunk(nn.Module):
@@ -22,7 +43,7 @@ class Trunk(nn.Module):
         super().__init__()
         width, self.stages = encoder.width, len(encoder.blocks)
         self.input_pool = nn.AvgPool2d(encoder.input_pool) if encoder.input_pool != (1, 1) else nn.Identity()
-        self.conv1 = nn.Conv2d(channels_in, width, 7, stride=2, padding=3, bias=False)
+        self.conv1 = StemConvolution(channels_in, width, 7, stride=2, padding=3, bias=False)
         self.bn1, self.relu = nn.BatchNorm2d(width), nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.dimension = width

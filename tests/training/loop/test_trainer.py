@@ -14,10 +14,11 @@ import pytest
 import torch
 from shard_maker import write_shards
 
-from manifests.errors import InputError
+from manifests.errors import InputError, WorkFailed
 from training.config import RunConfig, load_config
 from training.loop.checkpoint import load_checkpoint
 from training.loop.start import start
+from training.loop.trainer import Trainer
 from training.runs import load_run, resolve_run
 
 from ..conftest import made_clip
@@ -195,3 +196,22 @@ def test_a_run_is_continued_with_the_threads_it_was_begun_with(write_config, tmp
         assert json.loads((folder / "data.json").read_text())["threads"] == before + 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_loss_that_is_no_number_names_its_clips(write_config, tmp_path: Path, monkeypatch) -> None:
+    """The run ends at that step, nothing of it is kept, and the clips it was computed from are listed."""
+    step = Trainer.step
+
+    def spoilt(self: Trainer, parts: list) -> object:
+        names, losses = step(self, parts)
+        return names, losses * float("nan") if self.done.step == 2 else losses
+
+    monkeypatch.setattr(Trainer, "step", spoilt)
+    with pytest.raises(WorkFailed, match=r"the loss became nan at step 3, with the clips listed in .*not_finite_rank0"):
+        start(load_config(write_config(epochs=2)), tmp_path / "runs", "cpu")
+    (listed,) = (tmp_path / "runs").rglob("not_finite_rank0.txt")
+    keys = listed.read_text().split()
+    assert len(keys) == 16
+    assert all(key.startswith("clip") for key in keys)
+    assert not (listed.parent / "checkpoints" / "last.pt").exists()
+    assert [number for number, _ in losses(listed.parent)] == [1, 2]
