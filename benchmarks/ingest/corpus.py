@@ -13,8 +13,9 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw
 
+from benchmarks.dead_leaves import dead_leaves
+
 WIDTH, HEIGHT, FPS, SECONDS, RATE = 640, 360, 30, 10, 44100
-CANVAS = 900
 GRAIN = 3.0  # standard deviation of 255, renewed every frame
 
 
@@ -90,15 +91,3 @@ def images(random: np.random.Generator, cut: bool) -> Iterator[np.ndarray]:
             draw.ellipse((cx - radius, cy - radius, cx + radius, cy + radius), fill=colour)
         grain = random.standard_normal((HEIGHT, WIDTH, 1), np.float32) * GRAIN
         yield np.clip(np.asarray(view, np.float32) + grain, 0, 255).astype(np.uint8)
-
-
-def dead_leaves(random: np.random.Generator) -> Image.Image:
-    """Discs whose radii follow r^-3, painted over one another."""
-    canvas = Image.new("RGB", (CANVAS, CANVAS))
-    draw = ImageDraw.Draw(canvas)
-    radii = np.minimum(6 / np.sqrt(random.uniform(1e-4, 1, 6000)), 250)
-    for radius, (x, y), colour in zip(
-        radii, random.uniform(0, CANVAS, (6000, 2)), random.integers(20, 235, (6000, 3)), strict=True
-    ):
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tuple(int(c) for c in colour))
-    return canvas

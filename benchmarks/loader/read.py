@@ -19,22 +19,22 @@ import statistics
 import tempfile
 import wave
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-from benchmarks.ingest.corpus import HEIGHT, WIDTH, dead_leaves
+from benchmarks.dead_leaves import dead_leaves
+from benchmarks.ingest.corpus import HEIGHT, WIDTH
 from benchmarks.loader.loose import LooseFiles, batches, decoded_by_webdataset
+from benchmarks.made_shards import SHORT_SIDE, finish, write_shard
 from benchmarks.measure import in_turns, record, write
-from pipeline.jobs.shard_job import manifest_row
-from pipeline.media.front_ends import DEFAULT, find_front_end
+from pipeline.media.front_ends import find_front_end
 from pipeline.shards.codecs import encode_jpeg, encode_npy
-from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM
-from pipeline.shards.store import INDEX, MANIFEST, ShardStore
+from pipeline.shards.record import FRAME, SPECTROGRAM
+from pipeline.shards.store import ShardStore
 from pipeline.shards.writer import shard_name, writing_shard
 from training.config import Data
 from training.data.order import Streams
@@ -42,7 +42,7 @@ from training.data.selection import select
 from training.data.stream import TrainingStream, training_loader
 from training.data.views import normalise_audio, normalise_image, resized
 
-SIZE, SHORT_SIDE, SHARD_CLIPS = 224, 256, 128
+SIZE, SHARD_CLIPS = 224, 128
 TARGETS = {"loose_16k": 12.0, "loose_44k": 35.0, "webdataset_pil": 4.0}
 
 
@@ -138,29 +138,27 @@ def make_files(folder: Path, clips: int) -> None:
         (folder / name).mkdir()
     rows = []
     for number, start in enumerate(range(0, clips, SHARD_CLIPS)):
-        with (
-            writing_shard(folder / "shards" / shard_name(number)) as reduced,
-            writing_shard(folder / "native" / shard_name(number)) as native,
-        ):
-            for clip in range(start, min(start + SHARD_CLIPS, clips)):
-                members = make_clip(folder, f"clip{clip:05d}_000000", random, canvases[clip % len(canvases)])
-                of_native = {FRAME: members["native"], SPECTROGRAM: members[SPECTROGRAM]}
-                native.add(f"clip{clip:05d}_000000", of_native)
-                small = {name: members[name] for name in (FRAME, FACTS, SPECTROGRAM)}
-                places = reduced.add(f"clip{clip:05d}_000000", small)
-                rows.append(manifest_row(shard_name(number), json.loads(members[FACTS]), places))
-    pq.write_table(pa.Table.from_pylist(rows, MANIFEST_SCHEMA), folder / "shards" / MANIFEST)
-    index = {
-        "schema_version": SCHEMA_VERSION,
-        "front_end": DEFAULT,
-        "short_side": SHORT_SIDE,
-        "manifest_sha256": "0" * 64,
-    }
-    (folder / "shards" / INDEX).write_text(json.dumps(index))
+        names = [f"clip{clip:05d}_000000" for clip in range(start, min(start + SHARD_CLIPS, clips))]
+        made = [make_clip(folder, name, random, canvases[int(name[4:9]) % len(canvases)]) for name in names]
+        rows += write_shard(
+            folder / "shards", number, [(name, *clip.reduced) for name, clip in zip(names, made, strict=True)]
+        )
+        with writing_shard(folder / "native" / shard_name(number)) as native:
+            for name, clip in zip(names, made, strict=True):
+                native.add(name, {FRAME: clip.native, SPECTROGRAM: clip.reduced[-1]})
+    finish(folder / "shards", rows)
 
 
-def make_clip(folder: Path, key: str, random: np.random.Generator, canvas: Image.Image) -> dict[str, bytes]:
-    """Loose files, and the members of a record."""
+@dataclass(frozen=True)
+class Made:
+    """A clip as shards hold it (width, height, JPEG, spectrogram) and the JPEG of its image at full size."""
+
+    reduced: tuple[int, int, bytes, bytes]
+    native: bytes
+
+
+def make_clip(folder: Path, key: str, random: np.random.Generator, canvas: Image.Image) -> Made:
+    """Loose files, and what shards hold of them."""
     left, top = (int(random.integers(0, canvas.width - side)) for side in (WIDTH, HEIGHT))
     image = canvas.crop((left, top, left + WIDTH, top + HEIGHT))
     image.save(folder / "pictures" / f"{key}.jpg", quality=90)
@@ -169,17 +167,9 @@ def make_clip(folder: Path, key: str, random: np.random.Generator, canvas: Image
     write_wav(folder / "44k" / f"{key}.wav", audio, 44100)
     write_wav(folder / "16k" / f"{key}.wav", audio[:160_000, :1], 16000)
     waveform = audio[: find_front_end().samples, 0].astype(np.float32)
-    facts = {
-        "key": key, "source_id": key[:-7], "label": None, "split": "train", "duration": 10.0, "moment": 5.0,
-        "width": small.width, "height": small.height, "flags": [], "source_path": f"{key}.mp4",
-        "source_sha256": "0" * 64,
-    }  # fmt: skip
-    return {
-        FRAME: encode_jpeg(np.asarray(small)),
-        "native": encode_jpeg(np.asarray(image)),
-        FACTS: json.dumps(facts).encode(),
-        SPECTROGRAM: encode_npy(find_front_end().spectrogram(waveform)),
-    }
+    spectrogram = encode_npy(find_front_end().spectrogram(waveform))
+    reduced = (small.width, small.height, encode_jpeg(np.asarray(small)), spectrogram)
+    return Made(reduced, encode_jpeg(np.asarray(image)))
 
 
 def write_wav(path: Path, samples: np.ndarray, rate: int) -> None:

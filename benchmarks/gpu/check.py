@@ -1,0 +1,117 @@
+"""Everything this project promises of a GPU, tried and measured in one command of at most eight minutes.
+
+    python -m benchmarks.gpu.check                              on a machine with a GPU
+    python -m benchmarks.gpu.check --device cpu --dry           the same script, small, where there is none
+
+Needs the checkout and the packages that training imports, no network, no videos, no FAISS. Each part runs in a
+process of its own under a limit of its own, and its figures are written as they come: what an interrupted check has
+found still counts. Writes <device's name>.json beside this file.
+
+    machine     what copies and matrix products this GPU does in a second: the ceilings of what follows
+    tests       the tests marked `gpu`
+    losses      EZ-VSL in float32 against the CPU, in bfloat16 against float32, repeated, out of GPU memory
+    speed       samples per second: each switch by its own ratio, and against the way the field trains
+    steps       training steps of every method in float32, in bfloat16, and compiled
+    neighbours  search on the GPU against the CPU's neighbours
+"""
+
+import argparse
+import importlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from benchmarks.gpu.sizes import DRY, FULL
+from benchmarks.measure import hardware, write
+
+LIMITS = {"machine": 20, "tests": 110, "losses": 75, "speed": 170, "steps": 60, "neighbours": 45}  # seconds
+WHOLE = 480
+
+
+def main() -> None:
+    options = parse()
+    if options.part:
+        run_part(options)
+        return
+    started, out = time.monotonic(), options.out
+    report = head(options) | {"parts": {}}
+    for part in options.parts:
+        limit = min(LIMITS[part], options.seconds - (time.monotonic() - started))
+        report["parts"][part] = in_own_process(part, limit, options) if limit > 5 else {"left_out": "no time was left"}
+        report["seconds"] = round(time.monotonic() - started, 1)
+        write(out, report)
+        print(f"{part}: {json.dumps(report['parts'][part])[:2000]}", flush=True)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--dry", action="store_true", help="small sizes, to try the script itself")
+    parser.add_argument("--parts", nargs="+", choices=LIMITS, default=list(LIMITS))
+    parser.add_argument("--seconds", type=float, default=WHOLE, help="limit of the whole check")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("check.json"))
+    parser.add_argument("--part", choices=LIMITS, help=argparse.SUPPRESS)
+    parser.add_argument("--figures", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def in_own_process(part: str, limit: float, options: argparse.Namespace) -> dict[str, object]:
+    """What a part has found by its end, or by the limit."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = Path(folder, "figures.json")
+        command = [sys.executable, "-m", "benchmarks.gpu.check", "--part", part, "--figures", str(figures),
+                   "--device", options.device, *(["--dry"] if options.dry else [])]  # fmt: skip
+        ended = "whole"
+        try:
+            done = subprocess.run(command, timeout=limit, stderr=subprocess.PIPE, text=True, check=False)
+            if done.returncode:
+                ended = f"failed: {done.stderr[-3000:]}"
+        except subprocess.TimeoutExpired:
+            ended = f"stopped at its limit of {limit:.0f} s"
+        found = json.loads(figures.read_text()) if figures.is_file() else {}
+    return {"ended": ended, "seconds": round(time.monotonic() - started, 1), **found}
+
+
+def run_part(options: argparse.Namespace) -> None:
+    """Measure one part in this process; each figure is written when it is known."""
+    found: dict[str, object] = {}
+
+    def note(**figures: object) -> None:
+        found.update(figures)
+        options.figures.write_text(json.dumps(found))
+
+    module = importlib.import_module(f"benchmarks.gpu.{part_module(options.part)}")
+    with tempfile.TemporaryDirectory() as folder:
+        module.measure(DRY if options.dry else FULL, options.device, Path(folder), note)
+
+
+def part_module(part: str) -> str:
+    return {"tests": "marked_tests", "neighbours": "search"}.get(part, part)
+
+
+def head(options: argparse.Namespace) -> dict[str, object]:
+    """What the figures depend on."""
+    packages = ("torch", "torchvision", "numpy", "webdataset", "pyarrow", "triton")
+    return {
+        "command": " ".join(["python", "-m", "benchmarks.gpu.check", *sys.argv[1:]]),
+        "device": options.device,
+        "hardware": hardware(),
+        "versions": {"python": sys.version.split()[0]} | {name: _version(name) for name in packages},
+        "limits": LIMITS,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+if __name__ == "__main__":
+    main()
