@@ -61,11 +61,11 @@ class ResidentSet:
         sides = np.array([crop.side for crop in crops])
         views = torch.empty((len(rows), side, side, 3), dtype=torch.uint8, device=self.device).permute(0, 3, 1, 2)
         for own in np.unique(sides):
-            chosen = np.flatnonzero(sides == own)
+            chosen = np.flatnonzero(sides == own).tolist()
             cut = self._cut([rows[i] for i in chosen], [crops[i] for i in chosen], int(own))
             if len(chosen) == len(rows):
                 return resized(cut, side)
-            views[torch.from_numpy(chosen).to(self.device)] = resized(cut, side)
+            views[torch.tensor(chosen, device=self.device)] = resized(cut, side)
         return views
 
     def _cut(self, rows: Sequence[int], crops: Sequence[Crop], side: int) -> Tensor:
@@ -93,8 +93,8 @@ class _Chunks(Dataset):
     def __len__(self) -> int:
         return math.ceil(len(self.rows) / CHUNK)
 
-    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
-        rows = self.rows[number * CHUNK : (number + 1) * CHUNK].tolist()
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        rows = self.rows[index * CHUNK : (index + 1) * CHUNK].tolist()
         frames = [croppable(decode_image(self.store.read(row, FRAME)), self.data) for row in rows]
         audio = np.stack([self.store.spectrogram(row) for row in rows])
         return torch.cat([frame.permute(1, 2, 0).reshape(-1, 3) for frame in frames]), torch.from_numpy(audio)

@@ -27,7 +27,8 @@ class StemConvolution(nn.Conv2d):
         """(B, 1, H, W) -> (B, C, h, w), channels last."""
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))  # before the windows multiply it
-        (high, wide), (down, right), (top, left) = self.kernel_size, self.stride, self.padding
+        (high, wide), (down, right) = self.kernel_size, self.stride
+        top, left = (int(border) for border in self.padding)
         padded = F.pad(x, (left, left, top, top)).squeeze(1)
         windows = padded.unfold(1, high, down).unfold(2, wide, right)
         return F.linear(windows.flatten(3), self.weight.flatten(1)).permute(0, 3, 1, 2)

@@ -43,7 +43,8 @@ def _copied_ahead(loader: Iterable[Parts], device: torch.device) -> Iterator[Par
     ready: tuple[Parts, torch.cuda.Event] | None = None
     for parts in loader:
         with torch.cuda.stream(copies):
-            ahead = [moved(part, device) for part in parts], copies.record_event()
+            ahead = [moved(part, device) for part in parts], torch.cuda.Event()
+            ahead[1].record(copies)
         if ready is not None:
             yield _handed_over(*ready)
         ready = ahead

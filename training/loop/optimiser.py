@@ -16,7 +16,7 @@ def build_optimiser(method: BaseMethod, optim: Optim) -> Optimizer:
     groups = [group for group in method.parameter_groups() if group["params"]]
     groups = groups or [{"params": [torch.zeros(())]}]  # a centred disc has nothing to learn; an empty list is refused
     groups = [{"rate": 1.0, **group} for group in groups]
-    on_gpu = all(parameter.is_cuda for group in groups for parameter in group["params"])
+    on_gpu = any(parameter.is_cuda for parameter in method.parameters() if parameter.requires_grad)
     # one kernel for all parameters; on CPUs the loop over them stays, whose rounding earlier runs have
     fused = True if on_gpu else None
     return KINDS[optim.optimiser](groups, lr=optim.learning_rate, weight_decay=optim.weight_decay, fused=fused)
