@@ -13,6 +13,7 @@ from manifests.content import Content
 from manifests.errors import InputError
 
 Box = tuple[float, float, float, float]
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,15 @@ class Annotation:
     """One clip: `boxes` are x1, y1, x2, y2 as fractions of the frame's width and height, origin top left, as read.
 
     `consensus` is how many boxes must cover a pixel for it to count fully: 1 for a union of boxes (VGG-SS), 2 for
-    Flickr-SoundNet, where a pixel that only one box covers weighs one half.
+    Flickr-SoundNet, where a pixel that only one box covers weighs one half. `shown` is the part of the frame that a
+    model was shown (`manifests.views`): what is scored is the truth within it.
     """
 
     key: str
     label: str | None
     boxes: tuple[Box, ...]
     consensus: int = 1
+    shown: Box = WHOLE
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manifests.annotations import WHOLE, Box
 from manifests.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 OPAQUE = 255
 
 
-def load_mask(path: Path, size: int | None = 224) -> "np.ndarray":
+def load_mask(path: Path, size: int | None = 224, shown: Box = WHOLE) -> "np.ndarray":
     """bool (size, size): pixels of an object, nearest-neighbour resized where the file differs in size.
 
-    `size` None keeps the file's own (height, width). InputError when it cannot be read, or means two things.
+    `size` None keeps the file's own (height, width). `shown`: the part of the mask that becomes the result (see
+    `manifests.views`). InputError when it cannot be read, or means two things.
     """
     import numpy as np
     from PIL import Image, UnidentifiedImageError
@@ -34,9 +36,11 @@ def load_mask(path: Path, size: int | None = 224) -> "np.ndarray":
             mask = _mask(file, path)
     except (OSError, SyntaxError, UnidentifiedImageError) as error:
         raise InputError(f"The mask {path} cannot be read ({error}). Unpack the masks again.") from error
-    if size is None or mask.shape == (size, size):
+    if size is None or (mask.shape == (size, size) and shown == WHOLE):
         return mask
-    resized = Image.fromarray(mask.astype(np.uint8)).resize((size, size), Image.Resampling.NEAREST)
+    (height, width), (x1, y1, x2, y2) = mask.shape, shown
+    cut = (x1 * width, y1 * height, x2 * width, y2 * height)
+    resized = Image.fromarray(mask.astype(np.uint8)).resize((size, size), Image.Resampling.NEAREST, box=cut)
     return np.asarray(resized).astype(bool)
 
 

@@ -1,12 +1,13 @@
 """A test set as it was read, with what some tasks need beside boxes: negative pairs, pixel masks, instruments."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from manifests.annotations import Annotation, Box, TestSet
+from manifests.annotations import WHOLE, Annotation, Box, TestSet
 from manifests.splits import IdList, restrict
+from manifests.views import ViewName
 
 PAIR_SEPARATOR = "+"  # never part of a YouTube or Flickr id
 LOCALIZATION, SEGMENTATION, MULTI_SOURCE, INTERACTIVE, RETRIEVAL = TASKS = (
@@ -50,20 +51,25 @@ class ExtendedSet:
 
 @dataclass(frozen=True)
 class MaskSet:
-    """Frames with pixel masks, in video order: `masks` maps key to file; `sha256` covers keys and file contents."""
+    """Frames with pixel masks, in video order: `masks` maps key to file; `sha256` covers keys and file contents.
+
+    `shown` maps key to the part of the frame that a model was shown, where that is not the whole.
+    """
 
     name: str
     masks: dict[str, Path]
     source: str
     sha256: str
+    shown: Mapping[str, Box] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class MusicFrame:
-    """One frame: its boxes by instrument name."""
+    """One frame: its boxes by instrument name, and the part of it that a model was shown."""
 
     key: str
     boxes: dict[str, tuple[Box, ...]]
+    shown: Box = WHOLE
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ class MusicSet:
 class Truth:
     """A test set of a format. `extended` holds it again with negative pairs; `masks` and `music` stand beside it where
     the corpus has pixel masks or names the instrument of every box; `tasks` (of TASKS) is what it can be scored for.
+    `view` is how frames were shown to the model whose answers are scored.
     """
 
     format: str
@@ -101,6 +108,7 @@ class Truth:
     masks: MaskSet | None = None
     music: MusicSet | None = None
     tasks: frozenset[str] = field(default=frozenset({LOCALIZATION, RETRIEVAL}))
+    view: ViewName = "squash"
 
     @property
     def name(self) -> str:
@@ -120,6 +128,20 @@ class Truth:
     def called(self, name: str) -> "Truth":
         """The same under another name."""
         return replace(self, test_set=replace(self.test_set, name=name))
+
+    def seen_as(self, view: ViewName, parts: Mapping[str, Box]) -> "Truth":
+        """The truth of answers to a view: `parts` says by key which part of a frame was shown."""
+        if view == "squash":
+            return self
+        seen = (replace(one, shown=parts.get(one.key, WHOLE)) for one in self.test_set.annotations)
+        masks, music = self.masks, self.music
+        if masks is not None:
+            masks = replace(masks, shown=parts)
+        if music is not None:
+            frames = (replace(frame, shown=parts.get(frame.key, WHOLE)) for frame in music.frames)
+            music = replace(music, frames=tuple(frames))
+        test_set = replace(self.test_set, annotations=tuple(seen))
+        return replace(self, view=view, test_set=test_set, masks=masks, music=music)
 
     def narrowed(self, wanted: IdList) -> "Truth":
         """The clips of a list. InputError names those that are not annotated."""

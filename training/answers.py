@@ -35,6 +35,10 @@ class Answered:
         """Those about the clips of a set, or of a part of it, without negative pairs."""
         return self.predictions.only(set(truth.test_set.keys))
 
+    def as_shown(self, truth: Truth) -> Truth:
+        """The truth within what the run was shown of each frame."""
+        return truth.seen_as(self.run.config.evaluation.view, self.predictions.parts)
+
     def answers(self, asks: str, truth: Truth) -> Any:
         """The record a task scores; `asks` is a protocol's. InputError for what no run can answer."""
         if asks not in ANSWERS:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from manifests.truth import format_help
+from manifests.views import VIEWS
 from pipeline.console import run_app, summary
 
 app = typer.Typer(
@@ -17,6 +18,9 @@ app = typer.Typer(
 
 FORMATS = format_help()
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
+View = Annotated[
+    str | None, typer.Option(help=f"how frames are shown: {' or '.join(VIEWS)}; default: as the run's config says")
+]
 Shards = Annotated[Path | None, typer.Option(help="shard folder; default: the one the run was trained on")]
 
 
@@ -56,6 +60,7 @@ def evaluate(
     ] = None,
     shards: Shards = None,
     weights: Annotated[str, typer.Option(help="last, or best: of the best epoch on the validation clips")] = "last",
+    view: View = None,
     device: Device = "auto",
 ) -> None:
     """Score a run on a test set: one row per sample, floors and ceiling beside every number."""
@@ -66,7 +71,7 @@ def evaluate(
     from training.runs import load_run
 
     request = EvaluationRequest(
-        truth, format, negatives, tuple(clips or ()), pairs, references, test_set, tuple(protocol or ()), shards
+        truth, format, negatives, tuple(clips or ()), pairs, references, test_set, tuple(protocol or ()), shards, view
     )
     with ranks(device) as process:
         for result in score_run(load_run(run, process.device, weights), request, process):
@@ -162,13 +167,14 @@ def localize(
     video: Annotated[Path, typer.Argument(help="any video with sound")],
     out: Annotated[Path, typer.Option(help="the video with the heat map over it")] = Path("overlay.mp4"),
     maps_per_second: Annotated[float, typer.Option(help="moments a second")] = 4.0,
+    view: View = None,
     device: Device = "auto",
 ) -> None:
     """Put a run's heat map over a video, with its sound, and write peaks and confidences as JSON beside it."""
     from training.distributed import pick_device
     from training.overlay.localize import localize as draw
 
-    facts = draw(run, video, out, maps_per_second=maps_per_second, device=pick_device(device))
+    facts = draw(run, video, out, maps_per_second=maps_per_second, view=view, device=pick_device(device))
     summary("localized", facts)
 
 

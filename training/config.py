@@ -26,6 +26,7 @@ from pydantic_core import PydanticCustomError
 
 from manifests.errors import InputError
 from manifests.near_names import did_you_mean
+from manifests.views import ViewName
 from training.mistakes import carrying, lines_of
 
 PACKAGED = Path(__file__).parent / "configs"
@@ -146,6 +147,7 @@ class Evaluation(Section):
     format: str = Field("vggss", description="of the annotations, as `training evaluate --format`")
     negatives: Path | None = Field(None, description="csv of silent pairs of an extended set")
     test_set: str = "vggss"
+    view: ViewName = Field("squash", description="how frames are shown in a test: squash, or centre_crop as LVS does")
     protocols: tuple[str, ...] = ("ezvsl", "adaptive")
     object_prior: ObjectPrior | None = None
     batch_size: PositiveInt = 64

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from index.embeddings import write_embeddings
 from manifests.splits import read_ids
+from manifests.views import VIEWS
 from pipeline.shards.store import ShardStore
 from training.data.selection import select
 from training.data.stream import EvaluationPair
@@ -18,8 +19,9 @@ def embed(run: LoadedRun, store: ShardStore, out: Path) -> tuple[int, bool]:
 
     Returns the number of clips, and False when `out` already holds these embeddings.
     """
+    view = run.config.evaluation.view
     facts = {
-        "encoder": f"run {run.folder.parent.name}/{run.folder.name}",
+        "encoder": f"run {run.folder.parent.name}/{run.folder.name}" + (f", {view}" if view != VIEWS[0] else ""),
         "manifest_sha256": store.manifest_sha256,
         "front_end": store.front_end,
         "split": run.config.data.train_list or run.config.data.split,

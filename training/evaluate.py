@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from manifests.annotations import TestSet
 from manifests.catalogue import read_clips
 from manifests.content import read_content
 from manifests.errors import InputError
@@ -41,7 +40,7 @@ class EvaluationRequest:
 
     `clips` are lists that each narrow the set to a result of its own (heard, unheard); `pairs` says which clips make a
     sample where the set does not name its samples as clips are named, `references` sounds of single instruments, under
-    which the protocols of several maps a frame ask for every frame.
+    which the protocols of several maps a frame ask for every frame; `view` is how frames are shown.
     """
 
     truth: Path | None = None
@@ -53,6 +52,7 @@ class EvaluationRequest:
     test_set: str | None = None
     protocols: tuple[str, ...] = ()
     shards: Path | None = None
+    view: str | None = None
 
 
 def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None = None) -> list[Result]:
@@ -60,6 +60,7 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
 
     The first process returns the results. Those made earlier from the same truth, pairs and shards are read.
     """
+    run = run.viewing(request.view)
     truth, parts = _test_sets(run, request)
     protocols = _protocols(run, request, truth)
     store = open_shards(run, request.shards)
@@ -75,9 +76,10 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     results = []
     for part in parts:
         name = _file_name(run, part)
-        save_maps(folder / f"{name}.maps.npz", answered.predictions.only(set(part.keys)), part.test_set)
+        own, seen = answered.predictions.only(set(part.keys)), answered.as_shown(part)
+        save_maps(folder / f"{name}.maps.npz", own, seen)
         for protocol in protocols:
-            result = score(answered.answers(protocol.asks, part), part, protocol.name, run=_name(run))
+            result = score(answered.answers(protocol.asks, part), seen, protocol.name, run=_name(run))
             result.summary["lists"] |= lists[part.name]
             result.summary["lists"]["training"] = training_overlap(run.folder, part.test_set)
             result.summary["weights"] = run.weights
@@ -133,7 +135,8 @@ def _folder(run: LoadedRun) -> Path:
 
 def _file_name(run: LoadedRun, part: Truth) -> str:
     negatives = part.extended.sha256 if part.extended is not None else None
-    return file_name(_folder(run), part.name, content_id(part.test_set.sha256, negatives))
+    content = content_id(part.test_set.sha256, negatives)
+    return file_name(_folder(run), part.name, content, run.config.evaluation.view)
 
 
 def _finished(run: LoadedRun, part: Truth, protocol: str, lists: dict[str, dict[str, str]]) -> Result | None:
@@ -189,11 +192,12 @@ def _protocols(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> tupl
     return tuple(check_protocol(name, truth) for name in dict.fromkeys(chosen))
 
 
-def save_maps(path: Path, predictions: Predictions, test_set: TestSet) -> None:
+def save_maps(path: Path, predictions: Predictions, truth: Truth) -> None:
     """Raw maps as `training score` reads them, with the boxes (fractions) and the row of the clip each belongs to."""
     arrays: dict[str, Any] = {"names": np.array(predictions.names), "maps": predictions.maps}
+    arrays |= {"view": np.array(truth.view), "shown": predictions.shown}
     row_of = {name: row for row, name in enumerate(predictions.names)}
-    found = [annotation for annotation in test_set.annotations if annotation.key in row_of]
+    found = [annotation for annotation in truth.test_set.annotations if annotation.key in row_of]
     boxes = [(row_of[annotation.key], box) for annotation in found for box in annotation.boxes]
     arrays["box_owner"] = np.array([owner for owner, _ in boxes], np.int64)
     arrays["boxes"] = np.array([box for _, box in boxes], np.float64).reshape(-1, 4)

@@ -1,13 +1,17 @@
 """A finished run applied to clips of a shard folder: raw maps, scores and embeddings, in the order asked for."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from manifests.annotations import Box
 from manifests.errors import InputError
+from manifests.views import window
 from pipeline.console import progress
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig
@@ -22,14 +26,23 @@ from training.similarity import unit
 
 @dataclass(frozen=True)
 class Predictions:
-    """Per sample: raw maps (N, h, w), scores (N,), unit embeddings (N, D), object-prior maps (N, h', w') if asked."""
+    """Per sample: raw maps (N, h, w), scores (N,), unit embeddings (N, D), object-prior maps (N, h', w') if asked.
+
+    `shown` (N, 4) is the part of the frame that the model saw and that the map covers.
+    """
 
     names: list[str]
     maps: np.ndarray
     scores: np.ndarray
     image_embeddings: np.ndarray
     audio_embeddings: np.ndarray
+    shown: np.ndarray
     object_maps: np.ndarray | None
+
+    @property
+    def parts(self) -> dict[str, Box]:
+        """What was shown of each sample's frame, by name."""
+        return {name: cast(Box, tuple(part)) for name, part in zip(self.names, self.shown.tolist(), strict=True)}
 
     def only(self, names: Collection[str]) -> "Predictions":
         """The samples of these names, in the order they are here."""
@@ -40,6 +53,7 @@ class Predictions:
             self.scores[kept],
             self.image_embeddings[kept],
             self.audio_embeddings[kept],
+            self.shown[kept],
             None if self.object_maps is None else self.object_maps[kept],
         )
 
@@ -65,8 +79,8 @@ def predict(
     if process is not None and len(shares) > 1:
         columns = [process.gather(column, [share.stop - share.start for share in shares]) for column in columns]
     maps, scores, images, audio, *prior = columns
-    names = [pairing.name for pairing in pairings]
-    return Predictions(names, maps, scores, images, audio, prior[0] if prior else None)
+    names, shown = [pairing.name for pairing in pairings], _shown(run, store, pairings)
+    return Predictions(names, maps, scores, images, audio, shown, prior[0] if prior else None)
 
 
 def _shares(count: int, batch: int, world: int) -> list[slice]:
@@ -87,9 +101,8 @@ def _columns(
 ) -> list[np.ndarray]:
     """Maps, scores, image and audio embeddings, and object maps if asked, each (samples, ...)."""
     config, columns = run.config, ([], [], [], [], [])
-    batches = paired_batches(store, pairings, config.data.image_size, config.evaluation.batch_size)
     with progress(f"predicting with {config.name}", len(pairings), "clips") as advance:
-        for chunk, pixels, spectrograms in batches:
+        for chunk, pixels, spectrograms in _batches(run, store, pairings):
             image = normalise_image(pixels.to(run.device))
             prediction = run.method(image, normalise_audio(spectrograms.to(run.device), config.data))
             prior = (object_prior(image),) if object_prior is not None else ()
@@ -97,6 +110,22 @@ def _columns(
                 column.append(value.float().cpu().numpy())
             advance(len(chunk))
     return [np.concatenate(column) for column in columns if column]
+
+
+def _batches(
+    run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair]
+) -> Iterator[tuple[list[EvaluationPair], Tensor, Tensor]]:
+    """The samples as this run is shown them."""
+    wanted = run.config.evaluation
+    return paired_batches(store, pairings, run.config.data.image_size, wanted.batch_size, wanted.view)
+
+
+def _shown(run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair]) -> np.ndarray:
+    """float64 (samples, 4): the part of each frame that this run is shown."""
+    size, view = run.config.data.image_size, run.config.evaluation.view
+    heights, widths = (store.table[side].to_pylist() for side in ("height", "width"))
+    rows = [pairing.image_row for pairing in pairings]
+    return np.array([window(view, heights[row], widths[row], size).part for row in rows]).reshape(-1, 4)
 
 
 @torch.no_grad()
@@ -110,10 +139,10 @@ def similarity_over_positions(run: LoadedRun, store: ShardStore, pairings: list[
     if not isinstance(method, HasCellFeatures):
         raise InputError(f"{run.config.method.name} has no cell features to compare with foreign sounds.")
     config, audio, rows = run.config, [], []
-    for _, _, spectrograms in paired_batches(store, pairings, config.data.image_size, config.evaluation.batch_size):
+    for _, _, spectrograms in _batches(run, store, pairings):
         audio.append(unit(method.auditory(normalise_audio(spectrograms.to(run.device), config.data))))
     heard = torch.cat(audio).T
-    for _, pixels, _ in paired_batches(store, pairings, config.data.image_size, config.evaluation.batch_size):
+    for _, pixels, _ in _batches(run, store, pairings):
         seen = unit(method.visual(normalise_image(pixels.to(run.device)))).flatten(2).transpose(1, 2)
         rows += [(image @ heard).amax(dim=0).float().cpu().numpy() for image in seen]
     return np.stack(rows)

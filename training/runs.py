@@ -10,7 +10,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,6 +18,8 @@ import yaml
 from torch import nn
 
 from manifests.errors import InputError
+from manifests.near_names import did_you_mean
+from manifests.views import VIEWS
 from manifests.whole_files import whole_path, write_text
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig, load_config
@@ -173,6 +175,18 @@ class LoadedRun:
     manifest_sha256: str
     device: torch.device
     weights: str = "last"
+
+    def viewing(self, view: str | None) -> "LoadedRun":
+        """The same run, shown frames in another way than its config says; None leaves it as it is.
+
+        InputError for a view that is not known.
+        """
+        if view is None:
+            return self
+        if view not in VIEWS:
+            raise InputError(f"There is no view {view!r}.{did_you_mean(view, VIEWS)} Give --view {' or '.join(VIEWS)}.")
+        evaluation = self.config.evaluation.model_copy(update={"view": view})
+        return replace(self, config=self.config.model_copy(update={"evaluation": evaluation}))
 
 
 def build_method(config: RunConfig) -> BaseMethod:

@@ -11,7 +11,7 @@ from manifests.published_sets import named_by_content
 from manifests.truth import read_truth
 from manifests.whole_files import write_text
 from training.evaluation.document import document
-from training.evaluation.raw_maps import load_arrays
+from training.evaluation.raw_maps import SAY_WHAT_IS_SHOWN, as_shown, load_arrays
 from training.evaluation.tasks import check_protocol, score, task_of
 
 WRITTEN_BESIDE = ("boxes", "box_owner")  # `training evaluate` writes them for the page; the truth is read elsewhere
@@ -57,8 +57,9 @@ def score_file(
         raise InputError(f"The protocol {protocol} asks a model; it is measured by `training evaluate RUN`.")
     arrays = load_arrays(maps, task.ARRAYS)
     answers = task.read(arrays, alpha, measured)
-    found = document(score(answers, annotated, protocol, temperature=temperature, seed=seed))
-    found["unused_arrays"] = sorted(arrays.keys() - {*task.ARRAYS, *task.OPTIONAL, *WRITTEN_BESIDE})
+    seen = as_shown(annotated, arrays)
+    found = document(score(answers, seen, protocol, temperature=temperature, seed=seed))
+    found["unused_arrays"] = sorted(arrays.keys() - {*task.ARRAYS, *task.OPTIONAL, *SAY_WHAT_IS_SHOWN, *WRITTEN_BESIDE})
     with maps.open("rb") as file:
         found["lists"]["maps"] = {"name": maps.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
     if wanted is not None:

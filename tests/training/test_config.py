@@ -110,7 +110,7 @@ data: image_policy audio_policy colour_jitter audio_mean audio_deviation workers
 encoders: image audio
 optim: epochs batch_size replicas optimiser learning_rate weight_decay warmup_steps schedule precision
 compute: resident compile
-evaluation: truth format negatives test_set protocols object_prior batch_size
+evaluation: truth format negatives test_set view protocols object_prior batch_size
 run: name method data encoders optim compute evaluation validation seed checkpoint_minutes log_every paper
 """
 

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from manifests.errors import InputError
+from manifests.views import ViewName
 from pipeline.shards.codecs import decode_npy
 from pipeline.shards.record import FRAME, SPECTROGRAM
 from pipeline.shards.store import ShardStore
@@ -30,7 +31,7 @@ from pipeline.storage.remote import Place
 from training.config import Data
 from training.data.order import Streams, epoch_sequence, segments, stream_rows
 from training.data.positives import Positives
-from training.data.views import clip_random, decode_image, random_view, squashed, view_side
+from training.data.views import clip_random, decode_image, random_view, shown, view_side
 
 READ_AHEAD = 1 << 20  # bytes
 
@@ -216,11 +217,11 @@ class EvaluationPair:
 
 
 def paired_batches(
-    store: ShardStore, pairings: list[EvaluationPair], image_size: int, batch_size: int
+    store: ShardStore, pairings: list[EvaluationPair], image_size: int, batch_size: int, view: ViewName = "squash"
 ) -> Iterator[tuple[list[EvaluationPair], Tensor, Tensor]]:
-    """Samples in the given order: images (B, 3, S, S) uint8 squashed to a square, sounds (B, F, T) float16."""
+    """Samples in the given order: images (B, 3, S, S) uint8 as the view shows them, sounds (B, F, T) float16."""
     for start in range(0, len(pairings), batch_size):
         chunk = pairings[start : start + batch_size]
-        images = [squashed(decode_image(store.read(p.image_row, FRAME)), image_size) for p in chunk]
+        images = [shown(decode_image(store.read(p.image_row, FRAME)), image_size, view) for p in chunk]
         audio = [torch.from_numpy(store.spectrogram(p.audio_row).copy()) for p in chunk]
         yield chunk, torch.stack(images), torch.stack(audio)

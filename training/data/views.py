@@ -14,6 +14,7 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
+from manifests.views import ViewName, window
 from training.config import Data
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -39,8 +40,16 @@ def decode_image(content: bytes) -> Tensor:
 
 
 def squashed(image: Tensor, size: int) -> Tensor:
-    """The whole frame resized to a square: what every box-based evaluation of the field shows a model."""
+    """The whole frame resized to a square."""
     return resized(image, size)
+
+
+def shown(image: Tensor, size: int, view: ViewName) -> Tensor:
+    """What a model is shown of a frame (3, H, W) in a test: (3, size, size)."""
+    made = window(view, image.shape[1], image.shape[2], size)
+    if image.shape[1:] != (made.height, made.width):
+        image = transforms.resize(image, [made.height, made.width], InterpolationMode.BICUBIC, antialias=True)
+    return image[:, made.top : made.top + size, made.left : made.left + size]
 
 
 def view_side(data: Data, short_side: int) -> int:

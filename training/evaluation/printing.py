@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import training.evaluation
+from manifests.views import IN_WORDS, VIEWS
 from training.evaluation.protocols import find_protocol, known_protocols
 from training.evaluation.scores import added, heading, in_order, score_of, task_values
 from training.evaluation.truth import FLAGS
@@ -13,12 +14,14 @@ NAMED_MISSING = 12
 
 def table(facts: Mapping[str, Any]) -> str:
     """The document of a result as aligned lines: its counts, then floors, maps and ceiling."""
+    view = facts["protocol"].get("view", VIEWS[0])
     rows = [(f"floor: {name}", scores) for name, scores in facts["floors"].items()]
     rows += [*facts["scores"].items(), ("ceiling", facts["ceiling"])]
     names = in_order(name for scores in facts["scores"].values() for name in task_values(scores))
     lines = [
         f"{facts['test_set']} under {facts['protocol']['name']}: {facts['n_scored']} of {facts['n_expected']} clips "
         f"scored, {facts.get('n_empty_truth', 0)} with empty truth",
+        f"  view: {view}, {IN_WORDS[view]}",
         *_missing(facts),
         *(f"  the array {name} of the maps' file is not used" for name in facts.get("unused_arrays", ())),
         *_dirt(facts.get("flags", {})),
@@ -44,8 +47,9 @@ def protocols_page() -> str:
 
 
 def protocol_page(name: str) -> str:
-    """The fields of one protocol, as they stand in every result."""
-    return "\n".join(f"{field:<18} {value}" for field, value in find_protocol(name).as_json().items())
+    """The fields of one protocol, as they stand in every result; how frames are shown is a matter of the run."""
+    fields = find_protocol(name).as_json() | {"view": f"the run's evaluation.view: {' or '.join(VIEWS)}"}
+    return "\n".join(f"{field:<18} {value}" for field, value in fields.items())
 
 
 def names_of_missing(missing: list[str]) -> str:

@@ -1,22 +1,28 @@
 """Raw heat maps as a method or any other program gave them, and which of them belong to a test set's clips.
 
 On disk they are `maps.npz`: `names` (N,) text, `maps` (N, h, w) float32 at any resolution, not normalised, and
-optionally `object_maps` (N, h', w') and `confidence` (N,). A negative pair is named `<video>+<audio>`.
+optionally `object_maps` (N, h', w') and `confidence` (N,). A negative pair is named `<video>+<audio>`. A map covers the
+whole frame unless the file says otherwise: `view` is how frames were shown, `shown` (N, 4) the part of each that was.
 """
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
-from manifests.annotations import TestSet
+from manifests.annotations import Box, TestSet
 from manifests.errors import InputError
 from manifests.keys import clip_key
 from manifests.readers.extended import ExtendedSet, pair_key
+from manifests.test_sets import Truth
+from manifests.views import VIEWS, ViewName
 from training.evaluation.postprocess import Prepared, prepare
 from training.evaluation.protocol import MapProtocol, Protocol
+
+SAY_WHAT_IS_SHOWN = ("view", "shown")
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,26 @@ def load_arrays(path: Path | str, needed: Sequence[str] = ("names", "maps")) -> 
 def load_maps(path: Path | str, alpha: float = 0.4) -> RawMaps:
     """Read `maps.npz`. InputError as `load_arrays` and `RawMaps.of`."""
     return RawMaps.of(load_arrays(path), alpha)
+
+
+def as_shown(truth: Truth, arrays: Mapping[str, np.ndarray]) -> Truth:
+    """The truth within what the maps of a file cover, as its arrays `view` and `shown` say; whole frames without them.
+
+    InputError for a view that is not known, or parts that are not one x1, y1, x2, y2 (fractions) for each name.
+    """
+    view = cast(ViewName, str(arrays.get("view", VIEWS[0])))
+    if view not in VIEWS:
+        raise InputError(f"The maps' file says view {view!r}. The known ones are {', '.join(VIEWS)}.")
+    if view == VIEWS[0]:
+        return truth
+    names, parts = [str(name) for name in arrays["names"]], np.asarray(arrays.get("shown", ()))
+    if parts.shape != (len(names), 4) or not (parts[:, :2] < parts[:, 2:]).all():
+        raise InputError(
+            f"The maps' file says view {view}, and its array shown has the shape {parts.shape}. Give for each of the "
+            f"{len(names)} names the part of the frame that its map covers: x1, y1, x2, y2 as fractions."
+        )
+    positions = match_names(names, truth.test_set, truth.extended)
+    return truth.seen_as(view, {key: cast(Box, tuple(parts[at].tolist())) for key, at in positions.items()})
 
 
 def match_names(names: Sequence[str], test_set: TestSet, extended: ExtendedSet | None = None) -> dict[str, int]:

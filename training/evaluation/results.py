@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from manifests.annotations import TestSet
 from manifests.errors import InputError
+from manifests.views import VIEWS
 from manifests.whole_files import whole_file, write_text
 from training.evaluation.bootstrap import interval95
 from training.evaluation.localization import by_number_of_objects, by_size, summary
@@ -52,7 +53,8 @@ class Result:
         """Write `<set>.<protocol>.parquet`, then `.json`; returns the path of the latter."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        name = file_name(folder, self.summary["test_set"], _content_of(self.summary))
+        view = self.summary["protocol"].get("view", VIEWS[0])
+        name = file_name(folder, self.summary["test_set"], _content_of(self.summary), view)
         stem = f"{name}.{self.summary['protocol']['name']}"
         with whole_file(folder / f"{stem}.parquet") as handle:
             pq.write_table(self.table, handle)
@@ -65,13 +67,15 @@ def content_id(truth: str, negatives: str | None = None) -> str:
     return truth if negatives is None else hashlib.sha256(f"{truth}+{negatives}".encode()).hexdigest()
 
 
-def file_name(folder: Path, test_set: str, content: str) -> str:
+def file_name(folder: Path, test_set: str, content: str, view: str = VIEWS[0]) -> str:
     """What files of a test set are called in a folder of results: its name, unless that stands for other content there.
 
-    Then the first characters of `content` (a `content_id`) follow, so that no result replaces one of other clips.
+    Then the first characters of `content` (a `content_id`) follow, so that no result replaces one of other clips. The
+    name of a view that is not the first one stands last, so that the results of both can lie side by side.
     """
     earlier = (_content_in(path) for path in folder.glob(f"{glob.escape(test_set)}.*.json"))
-    return f"{test_set}@{content[:8]}" if any(one not in (content, "") for one in earlier) else test_set
+    name = f"{test_set}@{content[:8]}" if any(one not in (content, "") for one in earlier) else test_set
+    return name if view == VIEWS[0] else f"{name}.{view}"
 
 
 def _content_in(path: Path) -> str:

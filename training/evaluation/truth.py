@@ -3,14 +3,16 @@
 A box becomes pixels by truncation, int(224 * clip(value, 0, 1)), and fills rows y1:y2 and columns x1:x2, the upper
 ends excluded: `load_all_bboxes` of EZ-VSL, SLAVC and SSLalignment; LVS differs only in not clipping above 1, which the
 slice does anyway. A sample whose boxes are all degenerate keeps an empty map and stays a (lost) positive, as in every
-released evaluator; it is counted in `n_empty_truth`.
+released evaluator; it is counted in `n_empty_truth`. Where a model was shown a part of the frame (`manifests.views`),
+pixels are those of that part, and a box is cut at its border.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from manifests.annotations import Annotation, Box
+from manifests.annotations import WHOLE, Annotation, Box
+from manifests.views import inside
 
 SIZE = 224
 SIZE_BUCKETS = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 144**2), "huge": (144**2, 10**8)}
@@ -18,25 +20,31 @@ FLAGS = {
     "empty_truth": "no box covers a pixel: the sample can only be lost",
     "degenerate_box": "a box of zero or negative width or height was read",
     "outside_box": "a box reaches outside the frame and was clipped",
+    "outside_view": "a box reaches outside of what the model was shown and was cut off",
     "duplicate_box": "the same box was annotated more than once",
 }
+_SLACK = 1e-6  # pixels: a border on a pixel's edge must not fall before it by the last bit of a division
 
 
-def pixel_box(box: Box, size: int = SIZE) -> tuple[int, int, int, int]:
-    """x1, y1, x2, y2 in pixels of a `size` x `size` frame, upper ends excluded; computed in float64."""
-    x1, y1, x2, y2 = (int(size * min(max(value, 0.0), 1.0)) for value in box)
+def pixel_box(box: Box, size: int = SIZE, shown: Box = WHOLE) -> tuple[int, int, int, int]:
+    """x1, y1, x2, y2 in pixels of a `size` x `size` frame, upper ends excluded; computed in float64.
+
+    `shown`: the part of the frame that these pixels show.
+    """
+    slack = 0.0 if shown == WHOLE else _SLACK
+    x1, y1, x2, y2 = (int(size * min(max(value, 0.0), 1.0) + slack) for value in inside(box, shown))
     return x1, y1, x2, y2
 
 
 def weight_map(annotation: Annotation, size: int = SIZE) -> np.ndarray:
-    """float32 (size, size) in [0, 1]: boxes covering a pixel / `consensus`, at most 1.
+    """float32 (size, size) in [0, 1] of what was shown: boxes covering a pixel / `consensus`, at most 1.
 
     With consensus 1 this is the union of boxes (VGG-SS); with 2 it is the Flickr-SoundNet consensus map with values
     0, 0.5 and 1, which counts boxes, not annotators, as every released evaluator does.
     """
     votes = np.zeros((size, size), np.float32)
     for box in annotation.boxes:
-        x1, y1, x2, y2 = pixel_box(box, size)
+        x1, y1, x2, y2 = pixel_box(box, size, annotation.shown)
         votes[y1:y2, x1:x2] += 1
     return np.minimum(votes / annotation.consensus, 1)
 
@@ -52,9 +60,16 @@ def box_flags(annotation: Annotation, size: int = SIZE) -> list[str]:
     found = {
         "degenerate_box": any(x2 <= x1 or y2 <= y1 for x1, y1, x2, y2 in pixels),
         "outside_box": any(not 0 <= value <= 1 for box in annotation.boxes for value in box),
+        "outside_view": annotation.shown != WHOLE and any(_is_cut(box, annotation.shown) for box in annotation.boxes),
         "duplicate_box": annotation.consensus == 1 and len(set(annotation.boxes)) < len(annotation.boxes),
     }
     return sorted(name for name, holds in found.items() if holds)
+
+
+def _is_cut(box: Box, shown: Box) -> bool:
+    """Whether some of what a box covers of the frame is not shown."""
+    (x1, y1, x2, y2), (left, top, right, bottom) = (min(max(value, 0.0), 1.0) for value in box), shown
+    return x1 < x2 and y1 < y2 and (x1 < left or y1 < top or x2 > right or y2 > bottom)
 
 
 def size_bucket(area: float) -> str:

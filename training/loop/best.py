@@ -54,7 +54,8 @@ class BestKeeper:
         store, device = self.store, self.process.device
         run = LoadedRun(self.folder, self.config, method, store.front_end, store.manifest_sha256, device)
         found = predict(run, store, self.pairings)
-        result = score(RawMaps(found.names, found.maps), self.truth, self.protocol)
+        truth = self.truth.seen_as(self.config.evaluation.view, found.parts)
+        result = score(RawMaps(found.names, found.maps), truth, self.protocol)
         return float(result.summary["scores"]["audio_visual"]["ciou50"])
 
 

@@ -27,6 +27,8 @@ Deviations and choices where paper and released code differ:
 - optimiser, batch size and epochs are not released; the packaged configs take those SSL-TIE carries (same lineage).
 - sound: 10 s in the last released code, 20 s in its first version, 3 s in the paper; here what the shards hold. Shards
   ingested with `--front-end log-power-16000-512-238-10s-v1` hold the released 10 s, as its weights need.
+- test frames: short side to 224 and the square in the middle (`evaluation.view: centre_crop`), as in the code. The code
+  lays boxes of the whole frame over it; here they are cropped, too.
 - negatives are the sounds of one replica; nothing is contrasted over images.
 - confidence: the method has none; the maximum cosine is used (the protocol may choose another).
 """

@@ -27,6 +27,7 @@ Deviations and choices where paper and released code differ:
 - sound: the code makes mel decibels of 3 s repeated to 10 s in training and 10 real seconds in the test; here what the
   shards hold, by default 3 s of log power, never repeated. `--front-end mel-decibel-16000-512-239-v1` of `pipeline
   ingest` makes the 10 seconds of mel decibels that the released weights need. Masked cells hold silence in both.
+- test frames are cropped as LVS's (`evaluation.view: centre_crop`).
 - the variant with mixed sounds (audmix) is not part of this file.
 - the code keeps the checkpoint that was best on the test set; here the last epoch is the result.
 - confidence: the method has none; the maximum cosine is used (the protocol may choose another).

@@ -7,7 +7,7 @@ up. Between moments the map moves linearly. Peaks and confidences go to a JSON f
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -18,7 +18,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from manifests.annotations import WHOLE, Box
 from manifests.errors import InputError
+from manifests.views import IN_WORDS, of_frame, window
 from manifests.whole_files import write_text
 from pipeline.console import progress
 from pipeline.media.decode import fill_span
@@ -26,7 +28,8 @@ from pipeline.media.front_ends import find_front_end
 from pipeline.media.reader import MediaFile
 from pipeline.media.spectra import FrontEnd
 from pipeline.shards.record import Rejected
-from training.data.views import normalise_audio, normalise_image, squashed
+from training.data.views import normalise_audio, normalise_image, shown
+from training.overlay.blend import blend
 from training.overlay.carriage import Carriage, carriage
 from training.overlay.colours import heat_palette
 from training.overlay.video import CONTAINERS, Written, draw_over, frames_at
@@ -36,23 +39,30 @@ BATCH = 16
 SEEN_SHORT_SIDE = 256  # what ingest keeps of a frame, and what training saw
 MOST_PER_SECOND = 60.0
 HIGHEST = 99.9  # percentile of all cells that is drawn brightest; the median is drawn fully transparent
-COLOURED_SIDE = 128  # the map is coloured at this size and then enlarged to the frame
-SATURATION = 0.45
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """Maps (N, h, w) and confidences (N,) at `rate` moments a second, from second 0 on."""
+    """Maps (N, h, w) and confidences (N,) at `rate` moments a second, from second 0 on.
+
+    `parts` says which part of the frame each map covers; without it all of them cover the whole frame.
+    """
 
     rate: float
     maps: np.ndarray
     confidence: np.ndarray
+    parts: Sequence[Box] = ()
 
     @property
     def scale(self) -> tuple[float, float]:
         """The map values drawn transparent and brightest, for the whole video."""
         low, high = float(np.median(self.maps)), float(np.percentile(self.maps, HIGHEST))
         return low, max(high, low + 1e-6)
+
+    def part(self, seconds: float) -> Box:
+        """What was shown of the frame at the moment before `seconds`."""
+        place = min(max(int(seconds * self.rate), 0), len(self.maps) - 1)
+        return self.parts[place] if self.parts else WHOLE
 
     def at(self, seconds: float) -> np.ndarray:
         """The map (h, w) between the two moments around `seconds`, linearly; the ends hold."""
@@ -70,16 +80,18 @@ def localize(
     *,
     maps_per_second: float = 4.0,
     json_out: Path | None = None,
+    view: str | None = None,
     device: torch.device | str = "cpu",
 ) -> dict[str, object]:
     """Draw a finished run's maps over a video; returns facts for a summary.
 
-    `json_out` defaults to `out` with the suffix .json. Raises InputError when the run is not finished or the video is
-    unreadable or lacks sound or image, WorkFailed when the result cannot be written.
+    `json_out` defaults to `out` with the suffix .json; `view` replaces the run's way to show frames. Raises InputError
+    when the run is not finished or the video is unreadable or lacks sound or image, WorkFailed when the result cannot
+    be written.
     """
     _check(video, out, maps_per_second)
     way = _carriage(video, out)
-    loaded = load_run(run, device)
+    loaded = load_run(run, device).viewing(view)
     timeline, duration = _timeline(loaded, video, maps_per_second)
     written = _draw(timeline, video, out, duration, way)
     json_out = json_out or out.with_suffix(".json")
@@ -88,6 +100,7 @@ def localize(
         "overlay": out,
         "peaks": json_out,
         "moments": len(timeline.maps),
+        "view": f"{(seen := loaded.config.evaluation.view)}, {IN_WORDS[seen]}",
         "frames": written.frames,
         "sound": written.audio,
         "undecodable packets": written.undecodable,
@@ -150,21 +163,23 @@ def _spectrograms(media: MediaFile, moments: list[float], front_end: FrontEnd) -
 @torch.no_grad()
 def _predict(
     run: LoadedRun, video: Path, moments: list[float], spectrograms: Iterator[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Raw maps (N, h, w) and scores (N,) float32."""
-    size, maps, scores = run.config.data.image_size, [], []
+) -> tuple[np.ndarray, np.ndarray, list[Box]]:
+    """Raw maps (N, h, w) and scores (N,) float32, and the part of each frame that was shown."""
+    size, view = run.config.data.image_size, run.config.evaluation.view
+    maps, scores, parts = [], [], []
     pairs = zip(frames_at(video, moments, SEEN_SHORT_SIDE), spectrograms, strict=True)
     with progress("localizing", len(moments), "moments") as advance:
         while batch := list(islice(pairs, BATCH)):
-            image = torch.stack([squashed(torch.from_numpy(pixels).permute(2, 0, 1), size) for pixels, _ in batch])
+            image = torch.stack([shown(torch.from_numpy(pixels).permute(2, 0, 1), size, view) for pixels, _ in batch])
             audio = torch.from_numpy(np.stack([spectrum for _, spectrum in batch]))
             prediction = run.method(
                 normalise_image(image.to(run.device)), normalise_audio(audio.to(run.device), run.config.data)
             )
             maps.append(prediction.map.float().cpu().numpy())
             scores.append(prediction.score.float().cpu().numpy())
+            parts += [window(view, pixels.shape[0], pixels.shape[1], size).part for pixels, _ in batch]
             advance(len(batch))
-    return np.concatenate(maps), np.concatenate(scores)
+    return np.concatenate(maps), np.concatenate(scores), parts
 
 
 # --- showing ---------------------------------------------------------------------------------------------------------
@@ -179,28 +194,9 @@ def _draw(timeline: Timeline, video: Path, out: Path, duration: float, way: Carr
             nonlocal drawn
             advance(max(0, min(int(seconds), int(duration)) - drawn))
             drawn = max(drawn, int(seconds))
-            return blend(pixels, timeline.at(seconds), scale, palette)
+            return blend(pixels, timeline.at(seconds), scale, palette, timeline.part(seconds))
 
         return draw_over(video, out, draw, way)
-
-
-def blend(pixels: np.ndarray, heat: np.ndarray, scale: tuple[float, float], palette: np.ndarray) -> Image.Image:
-    """A map (h, w) over a frame (H, W, 3) uint8; `scale` values meet the ends of the palette (levels, 4) RGBA.
-
-    A cell of the map covers an equal part of the frame; values between cell centres are bilinear.
-    """
-    low, high = scale
-    enlarged = Image.fromarray(heat.astype(np.float32)).resize((COLOURED_SIDE,) * 2, Image.Resampling.BILINEAR)
-    position = np.clip((np.asarray(enlarged) - low) / (high - low), 0.0, 1.0)
-    coloured = palette[np.round(position * (len(palette) - 1)).astype(int)]
-    image = Image.fromarray(pixels)
-    colours, opacity = (
-        Image.fromarray(np.ascontiguousarray(part)).resize(image.size, Image.Resampling.BILINEAR)
-        for part in (coloured[:, :, :3], coloured[:, :, 3])
-    )
-    muted = Image.blend(image.convert("L").convert("RGB"), image, SATURATION)
-    muted.paste(colours, mask=opacity)
-    return muted
 
 
 def _document(run: LoadedRun, video: Path, timeline: Timeline, duration: float, written: Written) -> dict[str, Any]:
@@ -211,24 +207,29 @@ def _document(run: LoadedRun, video: Path, timeline: Timeline, duration: float, 
         "video": video.name,
         "duration": round(duration, 6),
         "moments_per_second": timeline.rate,
+        "view": run.config.evaluation.view,
         "map": {"rows": rows, "columns": columns, "x and y": "centre of the highest cell, fractions from the top left"},
         "scale": {"transparent": low, "brightest": high, "rule": f"median and {HIGHEST} % quantile of all maps' cells"},
         "frames": written.frames,
         "undecodable_packets": written.undecodable,
         "sound": written.audio,
         "moments": [
-            _moment(number / timeline.rate, heat, float(confidence))
-            for number, (heat, confidence) in enumerate(zip(timeline.maps, timeline.confidence, strict=True))
+            _moment(number / timeline.rate, heat, float(confidence), part)
+            for number, (heat, confidence, part) in enumerate(
+                zip(timeline.maps, timeline.confidence, timeline.parts, strict=True)
+            )
         ],
     }
 
 
-def _moment(seconds: float, heat: np.ndarray, confidence: float) -> dict[str, float]:
+def _moment(seconds: float, heat: np.ndarray, confidence: float, part: Box) -> dict[str, Any]:
     row, column = np.unravel_index(int(heat.argmax()), heat.shape)
+    x, y = of_frame((float(column) + 0.5) / heat.shape[1], (float(row) + 0.5) / heat.shape[0], part)
     return {
         "seconds": round(seconds, 6),
-        "x": round((float(column) + 0.5) / heat.shape[1], 6),
-        "y": round((float(row) + 0.5) / heat.shape[0], 6),
+        "x": round(x, 6),
+        "y": round(y, 6),
         "peak": float(heat.max()),
         "confidence": confidence,
+        **({} if part == WHOLE else {"shown": [round(border, 6) for border in part]}),
     }

@@ -32,10 +32,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One test set under one protocol; `scores` are the columns, in order."""
+    """One test set under one protocol and view; `scores` are the columns, in order."""
 
     test_set: str
     protocol: str
+    measured: str
     scores: tuple[str, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
@@ -66,7 +67,7 @@ def chosen(
         raise InputError(f"There is nothing to compare of {', '.join(bare)}: run `training evaluate` on it first.")
     kept = [one for one in tables if test_set in (None, one.test_set) and protocol in (None, one.protocol)]
     if not kept:
-        there = ", ".join(dict.fromkeys(f"{one.test_set} under {one.protocol}" for one in tables))
+        there = ", ".join(dict.fromkeys(f"{one.test_set} under {one.measured}" for one in tables))
         raise InputError(f"No run was evaluated on what is asked for. There is {there}.")
     return kept
 
@@ -88,7 +89,7 @@ def one_table(found: Sequence[Found]) -> Comparison:
     lines.append(Line("ceiling", "best possible", task_values(first.facts["ceiling"]), {}))
     scores = tuple(in_order(name for line in lines for name in (*line.values, *line.published)))
     notes = tuple(note for run, title, evaluation in found for note in _notes(run, title, evaluation))
-    return Comparison(first.test_set, first.protocol, scores, tuple(lines), notes)
+    return Comparison(first.test_set, first.protocol, first.measured, scores, tuple(lines), notes)
 
 
 def as_text(table: Comparison) -> str:
@@ -105,7 +106,7 @@ def as_text(table: Comparison) -> str:
         for run, name, cells in rows
     ]
     title = (
-        f"{table.test_set} under {table.protocol} (per cent where no unit is named; in brackets: published, and ours "
+        f"{table.test_set} under {table.measured} (per cent where no unit is named; in brackets: published, and ours "
         "minus published)"
     )
     return "\n".join([title, *body, *(f"  note: {note}" for note in table.notes)])
@@ -168,4 +169,4 @@ def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
 
 
 def _named(evaluation: Evaluation) -> str:
-    return f"{evaluation.test_set} under {evaluation.protocol}"
+    return f"{evaluation.test_set} under {evaluation.measured}"

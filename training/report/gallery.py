@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from manifests.annotations import Box
+from manifests.views import VIEWS
 from training.report.images import border, frame_uri, heat_uri, spectrogram_uri
 from training.report.masks import drawn_heat, scored_mask
-from training.report.results import AUDIO_VISUAL, Box, Evaluation, Maps, Run, TestClips
+from training.report.results import AUDIO_VISUAL, Evaluation, Run, TestClips
+from training.report.saved_maps import Maps
 from training.report.selection import Choice, choose
 from training.report.sources import Clips, PlayableAudio
 
@@ -31,11 +34,12 @@ class Score:
 
 @dataclass(frozen=True)
 class Tile:
-    """One run's map over the image."""
+    """One run's map over the image: it lies at `place` (x, y, width, height, pixels of the card's image)."""
 
     title: str
     run: int
     heat: str
+    place: Box
     scores: tuple[Score, ...]
 
 
@@ -79,7 +83,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class _Shown:
-    """One run that takes part in a gallery; the first of its evaluations ranks clips and shapes the heat map."""
+    """One run under one view that takes part in a gallery; its first evaluation ranks clips and shapes the heat map."""
 
     colour: int  # the run's number on the whole page
     title: str
@@ -99,10 +103,11 @@ def _taking_part(runs: Sequence[Run], titles: Sequence[str], scored_on: TestClip
     found = []
     for colour, (run, title) in enumerate(zip(runs, titles, strict=True)):
         scored = [one for one in run.evaluations if one.clips == scored_on]
-        evaluations = tuple(sorted(scored, key=lambda one: one.protocol != LEADING))
-        maps = run.maps(evaluations[0]) if evaluations else None
-        if maps is not None:
-            found.append(_Shown(colour, title, maps, evaluations))
+        for view in dict.fromkeys(one.view for one in scored):
+            of_view = (one for one in scored if one.view == view)
+            evaluations = tuple(sorted(of_view, key=lambda one: one.protocol != LEADING))
+            if (maps := run.maps(evaluations[0])) is not None:
+                found.append(_Shown(colour, title if view == VIEWS[0] else f"{title}, {view}", maps, evaluations))
     return found
 
 
@@ -114,11 +119,11 @@ def _gallery(
     sections = [_section(choice, shown, clips) for choice in choose(ious, first.labels, budget)]
     scored = set().union(*(one.ious.get(AUDIO_VISUAL, {}) for run in shown for one in run.evaluations))
     absent = sorted(key for key in scored if key not in clips)
-    drawn = {one.title for one in shown}
+    drawn = {one.colour for one in shown}
     notes = [
         f"{title} saved no maps for {scored_on[0]} and is not drawn here."
-        for run, title in zip(runs, titles, strict=True)
-        if title not in drawn and any(one.clips == scored_on for one in run.evaluations)
+        for colour, (run, title) in enumerate(zip(runs, titles, strict=True))
+        if colour not in drawn and any(one.clips == scored_on for one in run.evaluations)
     ]
     if absent:
         notes.append(f"{len(absent)} scored clips have no record in the shards given and cannot be drawn.")
@@ -153,7 +158,7 @@ def _card(key: str, shown: list[_Shown], clips: Clips) -> Card:
         flags=tuple(facts.get("flags") or ()),
         spectrogram=spectrogram_uri(clips.spectrogram(key)),
         audio=clips.audio(key),
-        tiles=tuple(_tile(key, run) for run in shown),
+        tiles=tuple(_tile(key, run, frame.shape[1], frame.shape[0]) for run in shown),
     )
 
 
@@ -167,11 +172,13 @@ def _drawable(boxes: Sequence[Box]) -> list[Box]:
     return [(x1, y1, x2 - x1, y2 - y1) for x1, y1, x2, y2 in clipped if x2 > x1 and y2 > y1]
 
 
-def _tile(key: str, run: _Shown) -> Tile:
+def _tile(key: str, run: _Shown, width: int, height: int) -> Tile:
     raw = run.maps.of(key)
     assert raw is not None, key  # choose() was given keys with maps only
     scores = tuple(_score(key, raw, evaluation) for evaluation in run.evaluations)
-    return Tile(run.title, run.colour, heat_uri(drawn_heat(raw, run.evaluations[0].facts["protocol"])), scores)
+    x1, y1, x2, y2 = run.maps.part(key)
+    place = (x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height)
+    return Tile(run.title, run.colour, heat_uri(drawn_heat(raw, run.evaluations[0].facts["protocol"])), place, scores)
 
 
 def _score(key: str, raw: np.ndarray, evaluation: Evaluation) -> Score:

@@ -15,8 +15,9 @@ from training.evaluation.protocol import MapProtocol
 
 
 def as_protocol(fields: Mapping[str, Any]) -> MapProtocol:
-    """The record a result file holds, back as a record."""
-    values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in fields.items()}
+    """The record a result file holds, back as a record; how frames were shown is none of its fields."""
+    known = {name: value for name, value in fields.items() if name != "view"}
+    values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in known.items()}
     return MapProtocol(**values)
 
 

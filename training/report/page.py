@@ -106,7 +106,7 @@ def _explained(tables: list[Table], others: list[Comparison]) -> list[Score]:
 
 def _same_name(tables: list[Table]) -> list[str]:
     """Set and protocol names that needed more than one table because the records behind the names differ."""
-    names = [f"{table.test_set} under {table.protocol['name']}" for table in tables]
+    names = [f"{table.test_set} under {table.measured}" for table in tables]
     return sorted({name for name in names if names.count(name) > 1})
 
 

@@ -5,24 +5,24 @@ checkpoint is opened. What is missing or half-written becomes a warning on the p
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import yaml
 
 from manifests.errors import InputError
 from manifests.parquet import read_table
 from manifests.published_sets import fits_name
+from manifests.views import VIEWS
 from training.evaluation.found import found_modules
+from training.report.saved_maps import Maps, read_maps
 
 AUDIO_VISUAL, OBJECT_PRIOR, COMBINED = "audio_visual", "object_prior", "combined"
 MAPS = (AUDIO_VISUAL, OBJECT_PRIOR, COMBINED)
 SCORES = ("ciou50", "auc", "mean_iou")
-Box = tuple[float, float, float, float]
 TestClips = tuple[str, str]  # a test set's name and the hash of its truth
 
 
@@ -43,9 +43,22 @@ class Evaluation:
 
     @property
     def comparable(self) -> tuple[str, str, str]:
-        """Equal only for numbers that one table may hold: same set, same protocol in every field, same truth list."""
-        protocol = json.dumps(self.facts["protocol"], sort_keys=True)
+        """Equal only for numbers that one table may hold: same set, same protocol in every field, same truth list.
+
+        How frames were shown is one of the fields.
+        """
+        protocol = json.dumps(self.facts["protocol"] | {"view": self.view}, sort_keys=True)
         return self.test_set, protocol, self.truth_sha256
+
+    @property
+    def view(self) -> str:
+        """How frames were shown; results from before there was a choice are of squashed ones."""
+        return self.facts["protocol"].get("view", VIEWS[0])
+
+    @property
+    def measured(self) -> str:
+        """The protocol's name and, where it is not the usual one, the view's."""
+        return self.protocol if self.view == VIEWS[0] else f"{self.protocol}, {self.view}"
 
     @property
     def clips(self) -> TestClips:
@@ -114,24 +127,6 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Maps:
-    """The raw maps of one test set: `names` (N,) and `maps` (N, h, w) float32, larger = more sounding."""
-
-    names: tuple[str, ...]
-    maps: np.ndarray
-    boxes: dict[str, tuple[Box, ...]] = field(default_factory=dict)
-
-    @cached_property
-    def row_of(self) -> dict[str, int]:
-        return {name: row for row, name in enumerate(self.names)}
-
-    def of(self, key: str) -> np.ndarray | None:
-        """The map (h, w) of one sample, None when this run has none for it."""
-        row = self.row_of.get(key)
-        return None if row is None else self.maps[row]
-
-
-@dataclass(frozen=True)
 class Run:
     """One run folder: its description, its log and its evaluations."""
 
@@ -173,7 +168,7 @@ class Run:
     def maps(self, evaluation: Evaluation) -> Maps | None:
         """The saved maps that were scored, None when the run kept none."""
         path = self.path / "evaluation" / f"{evaluation.file_set}.maps.npz"
-        return _read_maps(path) if path.is_file() else None
+        return read_maps(path) if path.is_file() else None
 
     def published(self, evaluation: Evaluation, map_name: str) -> dict[str, float]:
         """What the paper prints of `SCORES` for this map."""
@@ -261,21 +256,3 @@ def _read_log(path: Path) -> tuple[dict[str, Any], ...]:
                 break
             raise InputError(f"{path}, line {number}: not valid JSON ({error}).") from error
     return tuple(entries)
-
-
-def _read_maps(path: Path) -> Maps:
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
-        return Maps(tuple(arrays["names"].tolist()), arrays["maps"], _boxes(arrays))
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is not a file of maps (arrays `names` and `maps`): {error}.") from error
-
-
-def _boxes(arrays: dict[str, np.ndarray]) -> dict[str, tuple[Box, ...]]:
-    """Ground-truth boxes by key, from `boxes` (M, 4) fractions x1, y1, x2, y2 and `box_owner` (M,) rows of `names`."""
-    boxes: dict[str, list[Box]] = {}
-    if "boxes" in arrays:
-        for owner, box in zip(arrays["box_owner"].tolist(), arrays["boxes"].tolist(), strict=True):
-            boxes.setdefault(str(arrays["names"][owner]), []).append(tuple(box))
-    return {key: tuple(found) for key, found in boxes.items()}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
+from manifests.views import IN_WORDS
 from training.evaluation.consistency import impossible
 from training.evaluation.printing import missing_in_words
 from training.report.results import MAPS, OBJECT_PRIOR, SCORES, Evaluation, Run
@@ -55,7 +56,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Table:
-    """One test set under one protocol.
+    """One test set under one protocol; `measured` names it and the view, `shown` says the view in words.
 
     `groups` are floors, then configurations best first, then the ceiling; one that was trained with several seeds
     stands there as their mean, and its runs are in `seeds`.
@@ -63,6 +64,8 @@ class Table:
 
     test_set: str
     protocol: Mapping[str, Any]
+    measured: str
+    shown: str
     truth: Mapping[str, Any]
     groups: tuple[Group, ...]
     seeds: tuple[Group, ...]
@@ -130,7 +133,9 @@ def _table(found: list[Scored]) -> Table:
     best_first = sorted([*means, *single], key=lambda group: -group.rows[0].numbers["ciou50"].value)
     return Table(
         test_set=fullest.test_set,
-        protocol=fullest.facts["protocol"],
+        protocol=fullest.facts["protocol"] | {"view": fullest.view},
+        measured=fullest.measured,
+        shown=IN_WORDS[fullest.view],
         truth=fullest.facts.get("lists", {}).get("truth", {}),
         groups=(_floor_group(floors), *best_first, _ceiling_group(ceiling)),
         seeds=tuple(seed for _, seeds in repeated for seed in seeds),

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -14,12 +13,13 @@ from places import SHARED
 from manifests.errors import InputError
 from pipeline.media.ffmpeg import encode_video
 from pipeline.media.front_ends import DEFAULT
-from training.config import Data
+from training.config import load_config
 from training.methods.contract import Prediction
 from training.overlay import carriage
 from training.overlay import localize as module
 from training.overlay.colours import heat_palette
 from training.overlay.localize import Timeline, blend, localize
+from training.runs import LoadedRun
 
 FPS, SECONDS, HEIGHT, WIDTH = 10, 6, 96, 128
 RATE = 22050
@@ -39,11 +39,9 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.Fixture
     """A run folder whose loading gives the stand-in; a parameter is its front end."""
     front_end = getattr(request, "param", DEFAULT)
 
-    def load(folder: Path, device: str = "cpu") -> SimpleNamespace:
-        config = SimpleNamespace(data=Data(image_size=64))
-        return SimpleNamespace(
-            folder=folder, config=config, method=BrightAndLoud(), front_end=front_end, device=torch.device(device)
-        )
+    def load(folder: Path, device: str = "cpu") -> LoadedRun:
+        config = load_config("ezvsl", ("data.image_size=64",))
+        return LoadedRun(folder, config, BrightAndLoud(), front_end, "", torch.device(device))
 
     monkeypatch.setattr(module, "load_run", load)
     return tmp_path / "bright" / "0123abcd-s0"
@@ -122,6 +120,31 @@ def test_heat_lies_on_the_object(run: Path, video: Path, tmp_path: Path) -> None
     assert 50 <= row <= 90
     assert 40 <= column <= 90
     assert abs(warmth[:30].mean()) < 8
+
+
+def test_a_cropped_view_is_drawn_where_the_crop_was(run: Path, video: Path, tmp_path: Path) -> None:
+    """Of 128 x 96 the middle 96 columns are shown: 0.125 to 0.875 of the frame's width. The rest is dark."""
+    facts = localize(run, video, tmp_path / "overlay.mp4", view="centre_crop")
+    assert str(facts["view"]).startswith("centre_crop")
+    told = json.loads((tmp_path / "overlay.json").read_text())
+    assert told["view"] == "centre_crop"
+    middle = [moment for moment in told["moments"] if 1.5 <= moment["seconds"] <= 4.5]
+    expected = [(10 + (WIDTH - 20) * moment["seconds"] * FPS / 59) / WIDTH for moment in middle]
+    assert np.abs(np.subtract([moment["x"] for moment in middle], expected)).max() < 0.07  # a cell is 0.094 wide
+    for moment in told["moments"]:
+        assert moment["shown"] == pytest.approx([10 / 85, 0, 74 / 85, 1], abs=1e-5)  # 64 of 85 columns, from the 10th
+        assert moment["shown"][0] < moment["x"] < moment["shown"][2]
+    _, images = decoded(tmp_path / "overlay.mp4")
+    whole = decoded(video)[1]
+    outside, inside = (image[:, 2:12].mean() for image in (images[30], whole[30])), images[30][:, 20:100].mean()
+    drawn, before = outside
+    assert drawn < 0.6 * before
+    assert inside > 2 * drawn
+
+
+def test_an_unknown_view_is_refused(run: Path, video: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Did you mean centre_crop"):
+        localize(run, video, tmp_path / "overlay.mp4", view="center_crop")
 
 
 def test_audio_the_container_cannot_hold_becomes_aac(run: Path, video: Path, tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def score(
     """Score answers (maps, clusters, similarities, pairs) under a named protocol.
 
     `temperature`: what the maps' cosines were divided by, which matters where a protocol scales by a fixed range.
+    The result's protocol says how frames were shown (`truth.view`), as numbers of two views are two measurements.
     InputError when answers, truth and protocol do not belong together.
     """
     found = check_protocol(protocol, truth)
@@ -69,4 +70,6 @@ def score(
     if not isinstance(answers, task.ANSWERS):
         fitting = [name for name, other in known_protocols().items() if isinstance(answers, task_of(other).ANSWERS)]
         raise InputError(f"The protocol {protocol} takes {task.TAKES}. What is given suits {', '.join(fitting)}.")
-    return task.score(answers, truth, found.at_temperature(temperature), seed=seed, run=run)
+    result = task.score(answers, truth, found.at_temperature(temperature), seed=seed, run=run)
+    result.summary["protocol"]["view"] = truth.view
+    return result

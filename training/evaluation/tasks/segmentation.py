@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
+from manifests.annotations import WHOLE
 from manifests.masks import load_mask
 from manifests.truth import Truth
 from training.evaluation.bootstrap import mean_intervals
@@ -193,7 +194,8 @@ def score(raw: RawMaps, truth: Truth, protocol: MaskProtocol, *, seed: int = 0, 
 def _masks(truth: Truth, keys: Sequence[str]) -> np.ndarray:
     """bool (F, 224, 224) of the frames `keys`."""
     if truth.masks is not None:
-        return np.stack([load_mask(truth.masks.masks[key]) for key in keys])
+        parts = truth.masks.shown
+        return np.stack([load_mask(truth.masks.masks[key], shown=parts.get(key, WHOLE)) for key in keys])
     by_key = {annotation.key: annotation for annotation in truth.test_set.annotations}
     return weight_maps([by_key[key] for key in keys]) > 0
 

@@ -197,7 +197,8 @@ def score(
                 )
                 for name, each in _floors(frames, len(maps[0]), seed).items()
             },
-            "ceiling": dict.fromkeys(OVERLAPS, 1.0),
+            "ceiling": _ceiling(weights),
+            "n_empty_truth": sum(not any(own.any() for own in each.values()) for each in weights),
         },
     )
 
@@ -218,20 +219,22 @@ def _summary(truth: Truth, frames: Sequence[MusicFrame], protocol: ClusterProtoc
         "n_expected": len(music.scorable),
         "n_scored": len(frames),
         "n_without_boxes": len(music.frames) - len(music.scorable),
-        "n_empty_truth": 0,
         "seed": seed,
     }
 
 
 def _weights(frame: MusicFrame, categories: Sequence[str]) -> dict[int, np.ndarray]:
     """Category row -> weight map of its boxes. InputError for an instrument no map stands for."""
-    rows = {name: row for row, name in enumerate(categories)}
-    absent = sorted(set(frame.boxes) - set(rows))
+    absent = sorted(set(frame.boxes) - set(categories))
     if absent:
         raise InputError(f"The frame {frame.key} shows {absent[0]}, but the maps' categories are {list(categories)}.")
-    return {
-        list(categories).index(name): weight_map(Annotation(name, name, boxes)) for name, boxes in frame.boxes.items()
-    }
+    return {list(categories).index(name): weight_map(_as_one(frame, name)) for name in frame.boxes}
+
+
+def _as_one(frame: MusicFrame, *instruments: str) -> Annotation:
+    """The boxes of some instruments of a frame, of all where none is named."""
+    boxes = (box for name in instruments or frame.boxes for box in frame.boxes[name])
+    return Annotation(frame.key, None, tuple(boxes), shown=frame.shown)
 
 
 def _score(found: ClusterMaps, protocol: ClusterProtocol, maps: np.ndarray, weights: dict) -> FrameScore:
@@ -243,6 +246,13 @@ def _intervals(scored: Sequence[FrameScore], seed: int) -> dict[str, list[float]
     values = np.array([frame.ciou for frame in scored])
     columns = dict(zip(("ciou50", "auc", "mean_ciou"), contributions(values).T, strict=True))
     return mean_intervals({"ciou30": values >= AT_30} | columns, seed)
+
+
+def _ceiling(weights: Sequence[dict[int, np.ndarray]]) -> dict[str, float]:
+    """What maps that equal the truth would score: an instrument whose boxes cover nothing is lost whatever the map."""
+    best = np.array([np.mean([own.any() for own in each.values()]) for each in weights])
+    values = success_rate(best, AT_30), success_rate(best), auc(best), mean_iou(best)
+    return dict(zip(OVERLAPS, values, strict=True))
 
 
 def _floors(frames: Sequence[MusicFrame], clusters: int, seed: int) -> dict[str, list[np.ndarray]]:
@@ -259,12 +269,12 @@ def _disc() -> np.ndarray:
 
 
 def _table(frames: Sequence[MusicFrame], scored: Sequence[FrameScore]) -> pa.Table:
-    boxes = [tuple(box for own in frame.boxes.values() for box in own) for frame in frames]
-    areas = [float(weight_map(Annotation("", None, each)).sum()) / SIZE**2 for each in boxes]
+    every = [_as_one(frame) for frame in frames]
+    areas = [float(weight_map(one).sum()) / SIZE**2 for one in every]
     columns: dict[str, Any] = {
         "key": [frame.key for frame in frames], "map": [AUDIO_VISUAL] * len(frames),
         "iou": [each.ciou for each in scored], "confidence": [None] * len(frames), "area": areas,
-        "boxes": [len(each) for each in boxes], "label": [" ".join(frame.boxes) for frame in frames],
-        "flags": [[] for _ in frames],
+        "boxes": [len(one.boxes) for one in every], "label": [" ".join(frame.boxes) for frame in frames],
+        "flags": [[] if area else ["empty_truth"] for area in areas],
     }  # fmt: skip
     return pa.table(columns, schema=ROW_SCHEMA)

@@ -1,0 +1,234 @@
+"""A run that is shown the square in the middle of frames: maps, truth, files, pages and comparisons follow."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from manifests.errors import InputError
+from manifests.truth import Truth, read_truth
+from manifests.views import window
+from pipeline.shards.record import FRAME
+from pipeline.shards.store import ShardStore
+from training.cli import app
+from training.config import load_config
+from training.data.evaluation_pairs import found_pairings
+from training.data.views import decode_image, shown
+from training.embed import embed
+from training.evaluate import EvaluationRequest, evaluate
+from training.evaluation.raw_maps import load_arrays
+from training.loop.start import start
+from training.predict import predict
+from training.report.comparison import as_text, chosen, comparisons
+from training.report.page import write_report
+from training.report.results import read_run, run_titles
+from training.report.tables import score_tables
+from training.runs import LoadedRun, load_run
+from training.score import score_file
+
+CONFIG = """
+name: tiny
+method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
+data: {{shards: {shards}, image_size: 32}}
+encoders: {{image: {{blocks: [1, 1], weights: none}}, audio: {{blocks: [1, 1], input_pool: [4, 3]}}}}
+optim: {{epochs: 1, batch_size: 16}}
+evaluation: {{batch_size: 4, view: centre_crop}}
+"""
+PART = window("centre_crop", 64, 80, 32).part  # 40 columns, of which 4 to 36 are shown
+
+
+@pytest.fixture(scope="module")
+def run(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
+    folder = tmp_path_factory.mktemp("viewed")
+    (folder / "tiny.yaml").write_text(CONFIG.format(shards=shards))
+    trained, _ = start(load_config(folder / "tiny.yaml"), folder / "runs", "cpu")
+    return load_run(trained)
+
+
+@pytest.fixture(scope="module")
+def keys(store: ShardStore) -> list[str]:
+    columns = (store.table[name].to_pylist() for name in ("key", "split"))
+    return [key for key, split in zip(*columns, strict=True) if split == "test"]
+
+
+@pytest.fixture(scope="module")
+def vggss(keys: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first clip's box lies wholly outside, the second's across the border, the others' within."""
+    boxes = [(0.0, 0.1, 0.05, 0.9), (0.0, 0.0, 0.5, 0.5)] + [(0.3, 0.25, 0.6, 0.75)] * (len(keys) - 2)
+    entries = [{"file": key, "class": "dog", "bbox": [list(box)]} for key, box in zip(keys, boxes, strict=True)]
+    path = tmp_path_factory.mktemp("truth") / "vggss.json"
+    path.write_text(json.dumps(entries))
+    return path
+
+
+def request(vggss: Path, *protocols: str, view: str | None = None) -> EvaluationRequest:
+    return EvaluationRequest(truth=vggss, test_set="mine", protocols=protocols or ("ezvsl",), view=view)
+
+
+def test_the_truth_is_that_of_the_crop(run: LoadedRun, vggss: Path, keys: list[str]) -> None:
+    (result,) = evaluate(run, request(vggss))
+    rows = {row["key"]: row for row in result.table.to_pylist() if row["map"] == "audio_visual"}
+    across = 224 * (20 - 4) / 32  # columns of the box that are shown, of 224
+    assert rows[keys[1]]["area"] == pytest.approx(across * 112 / 224**2)
+    assert rows[keys[2]]["area"] == pytest.approx(112 * (int(224 * 20 / 32) - int(224 * 8 / 32)) / 224**2)
+    assert rows[keys[0]]["flags"] == ["empty_truth", "outside_view"]
+    assert (result.summary["n_scored"], result.summary["n_empty_truth"]) == (16, 1)
+    assert result.summary["protocol"]["view"] == "centre_crop"
+    assert result.summary["ceiling"]["ciou50"] <= 15 / 16
+
+
+def test_maps_prior_and_embeddings_come_from_the_crop(run: LoadedRun, vggss: Path, store: ShardStore) -> None:
+    pairings = found_pairings(store, read_truth(vggss, "vggss"))
+    cropped, squashed = predict(run, store, pairings), predict(run.viewing("squash"), store, pairings)
+    assert cropped.shown.tolist() == [list(PART)] * 16
+    assert squashed.shown.tolist() == [[0, 0, 1, 1]] * 16
+    assert not np.allclose(cropped.image_embeddings, squashed.image_embeddings)
+    assert np.allclose(cropped.audio_embeddings, squashed.audio_embeddings)
+    frame = decode_image(store.read(pairings[0].image_row, FRAME))
+    assert shown(frame, 64, "centre_crop").equal(frame[:, :, 8:72])
+
+
+def test_two_views_share_no_file_no_table_and_no_gallery_tile(
+    run: LoadedRun, vggss: Path, shards: Path, tmp_path: Path
+) -> None:
+    evaluate(run, request(vggss, "ezvsl", "retrieval"))
+    evaluate(run, request(vggss, "ezvsl", "retrieval", view="squash"))
+    folder = run.folder / "evaluation"
+    views = {name: json.loads((folder / name).read_text())["protocol"]["view"] for name in
+             ("mine.ezvsl.json", "mine.centre_crop.ezvsl.json", "mine.centre_crop.retrieval.json")}  # fmt: skip
+    assert list(views.values()) == ["squash", "centre_crop", "centre_crop"]
+    read = [read_run(run.folder)]
+    tables = score_tables(read, run_titles(read))
+    assert sorted(table.measured for table in tables) == ["ezvsl", "ezvsl, centre_crop"]
+    text = "\n".join(map(as_text, chosen(comparisons(read, run_titles(read)), read, "mine", "ezvsl")))
+    assert "mine under ezvsl (" in text
+    assert "mine under ezvsl, centre_crop (" in text
+    page = write_report([run.folder], shards, tmp_path / "page")[0].read_text()
+    assert "The model was shown the square in the middle of the frame" in page
+    assert "The model was shown the whole frame, made square" in page
+    assert page.count('class="unseen"') == page.count("not shown to the model") > 0
+    assert 'transform="translate(8.0 0.0) scale(0.28571 0.28571)"' in page  # 64 of 80 columns, from the 8th on
+
+
+def test_an_older_result_counts_as_squashed(run: LoadedRun, vggss: Path) -> None:
+    evaluate(run, request(vggss, view="squash"))
+    path = run.folder / "evaluation" / "mine.ezvsl.json"
+    facts = json.loads(path.read_text())
+    now = read_run(run.folder).every_evaluation
+    del facts["protocol"]["view"]
+    path.write_text(json.dumps(facts))
+    before = read_run(run.folder).every_evaluation
+    assert [one.comparable for one in now] == [one.comparable for one in before]
+
+
+def test_what_is_finished_is_read_for_its_own_view(run: LoadedRun, vggss: Path) -> None:
+    (first,) = evaluate(run, request(vggss, "kaist"))
+    path = run.folder / "evaluation" / "mine.centre_crop.kaist.json"
+    written = path.stat().st_mtime_ns
+    (again,) = evaluate(run, request(vggss, "kaist"))
+    assert again.table.equals(first.table)
+    assert path.stat().st_mtime_ns == written
+    (other,) = evaluate(run, request(vggss, "kaist", view="squash"))
+    assert not other.table["area"].equals(first.table["area"])
+
+
+def test_saved_maps_score_alike_in_score(run: LoadedRun, vggss: Path, tmp_path: Path) -> None:
+    (result,) = evaluate(run, request(vggss))
+    maps = run.folder / "evaluation" / "mine.centre_crop.maps.npz"
+    found = score_file(maps, vggss, "vggss", "ezvsl", tmp_path / "scores.json", test_set="mine")
+    assert found["protocol"]["view"] == "centre_crop"
+    assert found["unused_arrays"] == []
+    assert found["scores"] == result.summary["scores"]
+    assert found["n_empty_truth"] == 1
+    arrays = load_arrays(maps)
+    np.savez(tmp_path / "wrong.npz", names=arrays["names"], maps=arrays["maps"], view="centre_crop")
+    with pytest.raises(InputError, match="x1, y1, x2, y2 as fractions"):
+        score_file(tmp_path / "wrong.npz", vggss, "vggss", "ezvsl", tmp_path / "scores.json")
+
+
+def test_pixel_masks_and_several_sources_are_cut_too(run: LoadedRun, keys: list[str], tmp_path: Path) -> None:
+    rows = ["name,video,audio"]
+    for number, key in enumerate(keys[:5]):
+        path = tmp_path / f"s4_data/gt_masks/test/dog/v/v_{number + 1}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((np.indices((64, 80))[1] < 40).astype(np.uint8) * 255).save(path)
+        rows.append(f"dog/v/v_{number + 1},{key},{key}")
+    (tmp_path / "pairs.csv").write_text("\n".join(rows))
+    (masks,) = evaluate(
+        run, EvaluationRequest(truth=tmp_path / "s4_data", format="avsbench", pairs=tmp_path / "pairs.csv")
+    )
+    areas = [row["area"] for row in masks.table.to_pylist()]
+    assert areas == pytest.approx([(20 - 4) / 32] * len(areas), abs=0.01)
+
+    names = [f"{key}_0_1000/frame_013/00411.jpg" for key in keys]
+    boxes = [{"normbox": [0.0, 0.1, 0.05, 0.5], "category_id": 1}, {"normbox": [0.4, 0.1, 0.2, 0.5], "category_id": 8}]
+    (tmp_path / "duet.json").write_text(json.dumps({name: {"bbox": boxes} for name in names}))
+    lines = ["name,video,audio", *(f"{name},{key},{key}" for name, key in zip(names, keys, strict=True))]
+    (tmp_path / "music.csv").write_text("\n".join(lines))
+    truth = read_truth(tmp_path / "duet.json", "music")
+    assert truth.music is not None
+    instruments = list(truth.music.frames[0].boxes)
+    sounds = ["category,clip", *(f"{name},{keys[at]}" for at, name in enumerate(instruments))]
+    (tmp_path / "references.csv").write_text("\n".join(sounds))
+    (several,) = evaluate(
+        run,
+        EvaluationRequest(
+            truth=tmp_path / "duet.json", format="music", pairs=tmp_path / "music.csv",
+            references=tmp_path / "references.csv", protocols=("music_duet",),
+        ),
+    )  # fmt: skip
+    assert several.summary["protocol"]["view"] == "centre_crop"
+    assert several.summary["ceiling"] == pytest.approx({"ciou30": 1.0, "ciou50": 1.0, "auc": 0.525, "mean_ciou": 0.5})
+    assert max(row["iou"] for row in several.table.to_pylist()) <= 0.5
+
+
+def test_embeddings_of_another_view_are_others(run: LoadedRun, store: ShardStore, tmp_path: Path) -> None:
+    assert embed(run, store, tmp_path / "embeddings")[1]
+    assert not embed(run, store, tmp_path / "embeddings")[1]
+    assert embed(run.viewing("squash"), store, tmp_path / "embeddings")[1]
+    assert "centre_crop" not in json.loads((tmp_path / "embeddings" / "meta.json").read_text())["encoder"]
+
+
+def test_the_command_says_the_view_and_takes_another(run: LoadedRun, vggss: Path) -> None:
+    line = ["evaluate", str(run.folder), "--truth", str(vggss), "--protocol", "lvs", "--device", "cpu"]
+    said = CliRunner().invoke(app, line).output
+    assert "view: centre_crop, the square in the middle of the frame" in said
+    assert "1 with outside view" not in said
+    assert "2 with outside view" in said
+    said = CliRunner().invoke(app, [*line, "--view", "squash"]).output
+    assert "view: squash, the whole frame, made square" in said
+    with pytest.raises(InputError, match="Did you mean centre_crop"):
+        evaluate(run, request(vggss, view="centercrop"))
+
+
+@pytest.mark.parametrize(
+    ("view", "names"),
+    [
+        ("centre_crop", ("lvs", "lvs_as_paper", "lvs_flickr_144k", "lvs_vggss_heard", "ssltie", "ssltie_heard",
+                         "ssltie_scale_once", "sspl_flickr_10k", "sspl_flickr_144k", "sspl_without_pcm_flickr_144k")),
+        ("squash", ("ezvsl", "slavc", "fnac", "alignment", "hardpos", "lvs_vanilla", "sspl", "sspl_without_pcm",
+                    "lvs_music", "demo", "centred_disc")),
+    ],
+)  # fmt: skip
+def test_packaged_configs_show_frames_as_their_authors_do(view: str, names: tuple[str, ...]) -> None:
+    assert {name: load_config(name).evaluation.view for name in names} == dict.fromkeys(names, view)
+
+
+def test_an_unknown_view_is_a_mistake_of_the_config() -> None:
+    with pytest.raises(InputError, match=r"evaluation\.view: .*'squash' or 'centre_crop'"):
+        load_config("ezvsl", ("evaluation.view=crop",))
+
+
+def test_validation_clips_are_seen_in_the_same_view(run: LoadedRun, vggss: Path, store: ShardStore) -> None:
+    from training.evaluation.raw_maps import RawMaps
+    from training.evaluation.tasks import score
+
+    truth: Truth = read_truth(vggss, "vggss")
+    found = predict(run, store, found_pairings(store, truth))
+    seen = truth.seen_as(run.config.evaluation.view, found.parts)
+    (result,) = evaluate(run, request(vggss))
+    ours = score(RawMaps(found.names, found.maps), seen, "ezvsl").summary["scores"]
+    assert ours == result.summary["scores"]
