@@ -46,6 +46,9 @@ ClipList = Annotated[
         help="Clips of this list in place of a split, as data.train_list of a run: a file, or a known name.",
     ),
 ]
+Shards = Annotated[
+    list[Path] | None, typer.Option(help="Folder written by `pipeline ingest`, shards if none; repeatable.")
+]
 Lists = Annotated[Path, typer.Option(help="Folder with the released lists, at any depth.")]
 
 
@@ -56,7 +59,7 @@ def embed(
     image_weights: Annotated[Path | None, typer.Option(help="Its weights: a file, or for clip a folder.")] = None,
     audio_encoder: Annotated[str, typer.Option(help=f"For sounds: {AUDIO_ENCODERS}.")] = DESCRIPTOR,
     audio_weights: Annotated[Path | None, typer.Option(help="Its weights: a file, or for clap a folder.")] = None,
-    shards: Annotated[Path, typer.Option(help="Folder written by `pipeline ingest`.")] = SHARDS,
+    shards: Shards = None,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = EMBEDDINGS,
     split: Annotated[str, typer.Option(help="Split whose clips are embedded.")] = "train",
     clips: ClipList = None,
@@ -68,18 +71,18 @@ def embed(
     vggsound, wav2clip and clap hear the waveform that `pipeline ingest --audio context` keeps beside the shards.
     """
     from index.embed import Encoders, differences
-    from pipeline.shards.store import ShardStore
+    from pipeline.shards.joined import open_shards
 
     device_number(device)  # a name that is none is refused also where no network runs
     encoders = Encoders(
         open_encoder("image", image_encoder, image_weights, device),
         open_encoder("audio", audio_encoder, audio_weights, device),
     )
-    store = ShardStore.open(shards)
+    store = open_shards(shards or SHARDS)
     chosen, rows = _chosen(store, split, clips, lists)
     changes = differences(store, encoders, chosen, out)
     if changes == []:
-        print(f"{out} already holds the {encoders.version} embeddings of {chosen} of {shards}: nothing to do.")
+        print(f"{out} already holds the {encoders.version} embeddings of {chosen} of {store.folder}: nothing to do.")
         return
     if changes:
         print(f"rebuilding {out}: {', '.join(changes)}", flush=True)
@@ -117,7 +120,7 @@ def build_knn(
     embeddings: Annotated[
         Path | None, typer.Option(help="Folder of embeddings; the default one is made from the shards when missing.")
     ] = None,
-    shards: Annotated[Path | None, typer.Option(help="Shards the embeddings belong to.")] = None,
+    shards: Annotated[list[Path] | None, typer.Option(help="Shards the embeddings belong to; repeatable.")] = None,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = NEIGHBOURS,
     device: Annotated[str, typer.Option(help="Where to search: auto, cpu, cuda or cuda:N.")] = AUTO,
     backend: Annotated[Backend, typer.Option(help="What searches; both find the same neighbours.")] = Backend.FAISS,
@@ -151,7 +154,7 @@ def random_knn(
     *,
     k: Annotated[int, typer.Option(min=1, help="Clips per list.")] = 1000,
     seed: Annotated[int, typer.Option(help="Another seed gives other lists.")] = 0,
-    shards: Annotated[Path, typer.Option(help="Folder written by `pipeline ingest`.")] = SHARDS,
+    shards: Shards = None,
     split: Annotated[str, typer.Option(help="Split whose clips are drawn.")] = "train",
     clips: ClipList = None,
     lists: Lists = Path("lists"),
@@ -163,9 +166,9 @@ def random_knn(
     """
     from index.arrays import differences
     from index.random_neighbours import build, request
-    from pipeline.shards.store import ShardStore
+    from pipeline.shards.joined import open_shards
 
-    store = ShardStore.open(shards)
+    store = open_shards(shards or SHARDS)
     chosen, rows = _chosen(store, split, clips, lists)
     wanted = request(k, seed, chosen, store.manifest_sha256)
     changes = differences(out, wanted)
@@ -181,25 +184,25 @@ def random_knn(
     summary(f"random lists written to {out}", facts | _agreement(meta))
 
 
-def _matching_embeddings(folder: Path | None, shards: Path | None) -> "tuple[Embeddings, str]":
+def _matching_embeddings(folder: Path | None, shards: list[Path] | None) -> "tuple[Embeddings, str]":
     """Open the embeddings, made first when they are the default ones and missing; says how they were checked.
 
     Shards that were not named and are not there are not needed: embeddings may have been copied from elsewhere.
     """
     from index.embed import Encoders, rows_of_split
     from index.embeddings import Embeddings
-    from pipeline.shards.store import ShardStore
+    from pipeline.shards.joined import open_shards
 
     place = folder or EMBEDDINGS
     if folder is None and not place.exists():
-        store = ShardStore.open(shards or SHARDS)
+        store = open_shards(shards or SHARDS)
         print(f"no {place} yet: first the {DESCRIPTOR} embeddings of the training split of {store.folder}", flush=True)
         encoders = Encoders(*(open_encoder(modality, DESCRIPTOR) for modality in MODULES))
         _embed(store, encoders, "train", rows_of_split(store.table, "train"), place)
     vectors = Embeddings.open(place)
-    if shards is None and not SHARDS.exists():
+    if not shards and not SHARDS.exists():
         return vectors, f"not compared with shards (no {SHARDS} here)"
-    store = ShardStore.open(shards or SHARDS)
+    store = open_shards(shards or SHARDS)
     vectors.check_made_from(store.manifest_sha256, store.folder)
     return vectors, f"made from {store.folder}"
 

@@ -21,7 +21,9 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
 View = Annotated[
     str | None, typer.Option(help=f"how frames are shown: {' or '.join(VIEWS)}; default: as the run's config says")
 ]
-Shards = Annotated[Path | None, typer.Option(help="shard folder; default: the one the run was trained on")]
+Shards = Annotated[
+    list[Path] | None, typer.Option(help="shard folder, repeatable; default: those the run was trained on")
+]
 
 
 @app.command()
@@ -123,10 +125,10 @@ def embed(
     """Embed the training clips with a trained run, for `index build-knn`."""
     from training.distributed import pick_device
     from training.embed import embed as write
-    from training.runs import load_run, open_shards
+    from training.runs import load_run, open_run_shards
 
     loaded = load_run(run, pick_device(device))
-    count, written = write(loaded, open_shards(loaded, shards), out)
+    count, written = write(loaded, open_run_shards(loaded, shards), out)
     summary("embedded" if written else "already finished", {"run": loaded.folder, "clips": count, "embeddings": out})
 
 
@@ -149,7 +151,9 @@ def compare(
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="evaluated run folders (or runs/<name>)")],
-    shards: Annotated[Path | None, typer.Option(help="shard folder with the gallery's images")] = None,
+    shards: Annotated[
+        list[Path] | None, typer.Option(help="shard folder with the gallery's images, repeatable")
+    ] = None,
     out: Annotated[Path, typer.Option(help="folder of the page")] = Path("report"),
 ) -> None:
     """Write one static page that opens offline: tables, learning curves, gallery with sound."""

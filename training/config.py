@@ -44,7 +44,7 @@ class Section(BaseModel):
 class Data(Section):
     """Where the samples come from and how they reach the model."""
 
-    shards: Path = Path("shards")
+    shards: Path | Annotated[tuple[Path, ...], Field(min_length=1)] = Path("shards")  # or folders, read as one
     split: str = Field("train", description="clips of this split; clips without a split count as train")
     train_list: str | None = Field(
         None, description="train on this list's clips, whatever their split: a file, or a name of manifests/*.yaml"

@@ -19,6 +19,7 @@ from manifests.parquet import read_table
 from manifests.published_sets import named_by_content
 from manifests.truth import Truth, read_parts
 from manifests.whole_files import whole_file
+from pipeline.shards.joined import Folders
 from pipeline.shards.store import ShardStore
 from training.answers import Answered
 from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
@@ -29,7 +30,7 @@ from training.evaluation.tasks import check_protocol, default_protocols, score
 from training.leakage import training_overlap
 from training.predict import Predictions, object_prior_of, predict
 from training.reference_sounds import References, read_references
-from training.runs import LoadedRun, open_shards
+from training.runs import LoadedRun, open_run_shards
 
 DEPENDS_ON = ("truth", "shards", "negatives", "pairs", "references")  # the lists that make an earlier result stand
 
@@ -51,7 +52,7 @@ class EvaluationRequest:
     references: Path | None = None
     test_set: str | None = None
     protocols: tuple[str, ...] = ()
-    shards: Path | None = None
+    shards: Folders | None = None
     view: str | None = None
 
 
@@ -63,7 +64,7 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     run = run.viewing(request.view)
     truth, parts = _test_sets(run, request)
     protocols = _protocols(run, request, truth)
-    store = open_shards(run, request.shards)
+    store = open_run_shards(run, request.shards)
     lists = {part.name: _lists(part, request, store) for part in parts}
     made = [_finished(run, part, protocol.name, lists[part.name]) for part in parts for protocol in protocols]
     if None not in made:

@@ -21,7 +21,9 @@ from manifests.errors import InputError
 from manifests.near_names import did_you_mean
 from manifests.views import VIEWS
 from manifests.whole_files import whole_path, write_text
+from pipeline.shards.joined import Folders, folders_of, named, open_shards
 from pipeline.shards.store import ShardStore
+from pipeline.storage.remote import Place, place
 from training.config import RunConfig, load_config
 from training.identity import Contents, differences, digest
 from training.leakage import TRAINING_CLIPS
@@ -215,15 +217,22 @@ def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: st
     )
 
 
-def open_shards(run: LoadedRun, given: Path | None) -> ShardStore:
+def open_run_shards(run: LoadedRun, given: Folders | None) -> ShardStore:
     """The shards given, else those the run was trained on. InputError says where they were if they are not there."""
-    place = given or run.config.data.shards
-    if given is None and not place.is_dir():
+    own = run.config.data.shards
+    if not given and (absent := absent_folders(own)):
+        more = "" if isinstance(own, Path) else " once for each of its folders"
         raise InputError(
-            f"run {run.folder} was trained on the shards in {place}, seen from the folder it was started in. They are "
-            "not there. Say where they are now with --shards FOLDER."
+            f"run {run.folder} was trained on the shards in {named(own)}, seen from the folder it was started in. "
+            f"{named(absent)} {'is' if len(absent) == 1 else 'are'} not there. Say where they are now with --shards "
+            f"FOLDER{more}."
         )
-    return ShardStore.open(place)
+    return open_shards(given or own)
+
+
+def absent_folders(given: Folders) -> list[Place]:
+    """Those of a config's shard folders that are not there."""
+    return [folder for folder in map(place, folders_of(given)) if not folder.is_dir()]
 
 
 def build_empty(config: RunConfig) -> BaseMethod:

@@ -107,6 +107,10 @@ class ShardStore:
             )
         return row
 
+    def alone(self, row: int) -> "tuple[ShardStore, int]":
+        """The store of the one folder that holds a row, and the row's number there."""
+        return self, row
+
     def read(self, row: int, member: str) -> bytes:
         """One member's content; `member` is one of `pipeline.shards.record.MEMBERS`. InputError when the shard is
         damaged.

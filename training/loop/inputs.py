@@ -15,6 +15,7 @@ from index.neighbours import Neighbours
 from manifests.catalogue import resolve
 from manifests.errors import InputError
 from manifests.truth import Truth, find_format
+from pipeline.shards.joined import open_shards
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig
 from training.data.order import Streams
@@ -78,7 +79,7 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
     """Open all that a config names. InputError lists everything in it that cannot be used."""
     mistakes = Mistakes()
     attempt, data = mistakes.attempt, config.data
-    store = attempt("data.shards", ShardStore.open, data.shards)
+    store = attempt("data.shards", open_shards, data.shards)
     torch.manual_seed(config.seed)  # the same first weights in every process
     method = attempt("encoders", build_method, config)
     truth = attempt("evaluation.truth", _truth, config)

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from manifests.errors import InputError
 from manifests.whole_files import write_text
+from pipeline.shards.joined import Folders, folders_of, named
 from training.evaluation.scores import Score, in_order, score_of
 from training.evaluation.thresholds import rule_in_words
 from training.overlay.colours import heat_palette
@@ -29,13 +30,13 @@ class Facts:
     values: Mapping[str, str]
 
 
-def write_report(runs: list[Path], shards: Path | None, out: Path) -> tuple[Path, str]:
+def write_report(runs: list[Path], shards: Folders | None, out: Path) -> tuple[Path, str]:
     """Write `out/index.html` about the given run folders; returns its path, and why it has no gallery ("" if it has).
 
     Args:
         runs: run folders, `runs/<config>/<hash>-s<seed>`; their order is the page's order.
-        shards: the shard folder that holds the evaluated clips. Without one, the folder that the first run's config
-            names is used where it is there, else the page has no gallery.
+        shards: the shard folder, or folders, with the evaluated clips. Without one, what the first run's config names
+            is used where it is there, else the page has no gallery.
         out: folder of the page, made when absent.
 
     Raises InputError when there is no run, a folder is no run, or a result file is damaged.
@@ -45,7 +46,7 @@ def write_report(runs: list[Path], shards: Path | None, out: Path) -> tuple[Path
     read = [read_run(path) for path in runs]
     titles = run_titles(read)
     shards = shards or _shards_of(read[0])
-    clips = Clips.open(shards) if shards is not None else None
+    clips = Clips.open(shards) if shards else None
     page = _render(
         runs=[_facts(run, title) for run, title in zip(read, titles, strict=True)],
         tables=(tables := score_tables(read, titles)),
@@ -67,14 +68,17 @@ def size_in_words(count: int) -> str:
 
 def _no_gallery(run: Run) -> str:
     """The sentence for a page without images."""
-    named = run.config.get("data", {}).get("shards")
-    where = f"{named}, which the run names, is no shard folder here" if named else "the run names no shard folder"
+    given = run.config.get("data", {}).get("shards")
+    where = "the run names no shard folder"
+    if given:
+        where = f"{named(given)}, which the run names, {'is' if isinstance(given, str) else 'are'} not here"
     return f"none: {where}; give --shards with the evaluated clips"
 
 
-def _shards_of(run: Run) -> Path | None:
-    named = run.config.get("data", {}).get("shards")
-    return Path(named) if named and (Path(named) / "index.json").is_file() else None
+def _shards_of(run: Run) -> tuple[Path, ...]:
+    """The folders that a run's config names, if all of them are there."""
+    folders = tuple(Path(str(folder)) for folder in folders_of(run.config.get("data", {}).get("shards") or ()))
+    return folders if all((folder / "index.json").is_file() for folder in folders) else ()
 
 
 def _render(**content: Any) -> str:

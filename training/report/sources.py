@@ -7,7 +7,7 @@ the video lies, after its hash has shown that it is the same file.
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline.jobs.plan import load_head, load_shard
 from pipeline.jobs.shard_job import PLAN
+from pipeline.shards.joined import Folders, open_shards
 from pipeline.shards.record import Rejected
 from pipeline.shards.store import ShardStore
 from pipeline.sources.listing import Clip
@@ -35,16 +36,16 @@ class PlayableAudio:
 
 
 class Clips:
-    """Records of a shard folder by clip key."""
+    """Records of shard folders by clip key."""
 
     def __init__(self, store: ShardStore) -> None:
         self._store = store
-        self._planned = lru_cache(64)(self._read_plan)
+        self._planned, self._roots = lru_cache(64)(_read_plan), lru_cache(64)(_roots_of)
 
     @classmethod
-    def open(cls, folder: Path) -> "Clips":
-        """Open a finished shard folder; InputError as `ShardStore.open`."""
-        return cls(ShardStore.open(folder))
+    def open(cls, folders: Folders) -> "Clips":
+        """Open finished shard folders; InputError as `open_shards`."""
+        return cls(open_shards(folders))
 
     def __contains__(self, key: str) -> bool:
         return key in self._store
@@ -63,8 +64,10 @@ class Clips:
 
     def audio(self, key: str) -> PlayableAudio:
         """The sound that became the spectrogram, cut again from the source video."""
-        clip = self._planned(self._shard_number(key)).get(key)
-        source = None if clip is None else self._roots[clip.root] / clip.path
+        store, row = self._store.alone(self._store.row_of(key))
+        plan, tar = store.folder / PLAN, store.table["shard"][row].as_py()
+        clip = self._planned(plan, int(Path(tar).stem.rpartition("-")[2])).get(key)
+        source = None if clip is None else self._roots(plan)[clip.root] / clip.path
         if clip is None or not isinstance(source, Path) or not source.is_file():  # one in object storage is not fetched
             return PlayableAudio(None, ABSENT)
         if clip.stream is not None:
@@ -92,16 +95,13 @@ class Clips:
         decoded = decode_clip(content, DecodeOptions(moment=facts["moment"], front_end=front_end))
         return PlayableAudio(audio_uri(decoded.waveform, front_end.sample_rate))
 
-    @cached_property
-    def _roots(self) -> tuple[Place, ...]:
-        return load_head(self._store.folder / PLAN)[1]
 
-    def _read_plan(self, shard: int) -> dict[str, Clip]:
-        """What the ingest planned for a shard; nothing in a folder that was copied without its plan."""
-        if not (self._store.folder / PLAN / "options.json").exists():
-            return {}
-        return {clip.key: clip for clip in load_shard(self._store.folder / PLAN, shard)}
+def _roots_of(plan: Place) -> tuple[Place, ...]:
+    return load_head(plan)[1]
 
-    def _shard_number(self, key: str) -> int:
-        name = self._store.table["shard"][self._store.row_of(key)].as_py()
-        return int(Path(name).stem.rpartition("-")[2])
+
+def _read_plan(plan: Place, shard: int) -> dict[str, Clip]:
+    """What the ingest planned for a shard; nothing in a folder that was copied without its plan."""
+    if not (plan / "options.json").exists():
+        return {}
+    return {clip.key: clip for clip in load_shard(plan, shard)}
