@@ -70,12 +70,12 @@ def stored_config(folder: Path) -> RunConfig:
 def _differences(folder: Path, config: RunConfig, contents: Contents) -> list[str]:
     """In what the run of a folder differs from the one a config describes."""
     try:
-        return differences(stored_config(folder), _known_contents(folder), config, contents)
+        return differences(stored_config(folder), known_contents(folder), config, contents)
     except InputError as error:
         return [f"a config that cannot be read: {error}"]
 
 
-def _known_contents(folder: Path) -> dict[str, str]:
+def known_contents(folder: Path) -> dict[str, str]:
     """What a run has stored of the contents it was made from; before they were stored, what follows from its files."""
     facts = json.loads((folder / FACTS).read_text()) if (folder / FACTS).is_file() else {}
     known = {"shards": facts["manifest_sha256"]} if "manifest_sha256" in facts else {}

@@ -145,6 +145,13 @@ def _truth(config: RunConfig) -> Truth | None:
     return own_truth(config)
 
 
+def check_evaluation(config: RunConfig) -> None:
+    """InputError lists everything in the evaluation section that cannot be used."""
+    mistakes = Mistakes()
+    _check_evaluation(config, mistakes.attempt("evaluation.truth", _truth, config), mistakes)
+    mistakes.refuse(config.name)
+
+
 def _check_evaluation(config: RunConfig, truth: Truth | None, mistakes: Mistakes) -> None:
     wanted = config.evaluation
     if wanted.truth is None:

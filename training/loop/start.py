@@ -14,6 +14,7 @@ from training.distributed import Ranks, ranks
 from training.leakage import OVERLAPS, TRAINING_CLIPS, as_text, report_overlaps, training_list
 from training.loop.best import BestKeeper
 from training.loop.inputs import Inputs, open_inputs
+from training.loop.repeated import finished_without_inputs, take_over
 from training.loop.trainer import Trainer, check_replicas
 from training.runs import DONE, FACTS, carry, find_run, prepare, renew
 
@@ -21,9 +22,14 @@ from training.runs import DONE, FACTS, carry, find_run, prepare, renew
 def start(config: RunConfig, runs: Path, device: str = "auto") -> tuple[Path, bool]:
     """Train the run this config describes, or resume it; returns its folder and whether there was anything to do.
 
-    A finished run is left alone, except that it takes over the config's evaluation settings.
+    A finished run is left alone, except that it takes over the config's evaluation settings. What it was made from need
+    not be there.
     """
     with ranks(device) as process:
+        if (done := finished_without_inputs(runs, config)) is not None:
+            if process.first:
+                print(*take_over(done, config), sep="\n", flush=True)
+            return done, False
         check_replicas(config, process.world)
         _one_thread_pool_per_process(process)
         inputs = open_inputs(config, process)
