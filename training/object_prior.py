@@ -20,6 +20,7 @@ from training.encoders.resnet import ImageTrunk, freeze
 from training.encoders.weights import load_into, read_weight_file, read_weights
 
 Kind = Literal["activation", "class_posterior"]
+OTHERWISE = "set evaluation.object_prior.weights to a file of `training pretrain`, or evaluation.object_prior to null"
 
 
 class ObjectPrior(nn.Module):
@@ -27,7 +28,7 @@ class ObjectPrior(nn.Module):
 
     def __init__(self, weights: str, encoder: Encoder, kind: Kind) -> None:
         super().__init__()
-        state = read_weights(weights, encoder.blocks)
+        state = read_weights(weights, encoder.blocks, OTHERWISE)
         self.kind = kind
         self.trunk = ImageTrunk(encoder)
         load_into(self.trunk, state, weights)

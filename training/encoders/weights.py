@@ -20,7 +20,7 @@ from training.encoders.vgg import Vgg16
 from training.encoders.vggish import Vggish
 
 _Trunk = TypeVar("_Trunk", bound=nn.Module)
-OTHERWISE = "set encoders.image.weights to a file or to none"
+OTHERWISE = "set encoders.image.weights to a file of `training pretrain` or to none"
 RESNET18, RESNET34 = (2, 2, 2, 2), (3, 4, 6, 3)
 
 
@@ -78,23 +78,28 @@ def load_into(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
     trunk.load_state_dict(mine | own)
 
 
-def read_weights(source: str, blocks: tuple[int, ...]) -> dict[str, Tensor]:
-    """Tensors by torchvision name: of ImageNet for the ResNet with these blocks, or of a file."""
-    return imagenet_classifier(blocks).state_dict() if source == "imagenet" else read_weight_file(Path(source))[0]
+def read_weights(source: str, blocks: tuple[int, ...], otherwise: str = OTHERWISE) -> dict[str, Tensor]:
+    """Tensors by torchvision name: of ImageNet for the ResNet with these blocks, or of a file.
+
+    InputError when they cannot be had; `otherwise` says what to do without ImageNet's.
+    """
+    if source != "imagenet":
+        return read_weight_file(Path(source))[0]
+    return imagenet_classifier(blocks, otherwise).state_dict()
 
 
-def imagenet_classifier(blocks: tuple[int, ...]) -> nn.Module:
+def imagenet_classifier(blocks: tuple[int, ...], otherwise: str) -> nn.Module:
     """torchvision's ImageNet-1k ResNet with its classifier; fetched once by torchvision into its cache."""
     from torchvision.models import ResNet18_Weights, ResNet34_Weights, resnet18, resnet34
 
     known = {RESNET18: (resnet18, ResNet18_Weights), RESNET34: (resnet34, ResNet34_Weights)}
     if blocks not in known:
         raise InputError(
-            f"ImageNet weights exist for blocks {list(RESNET18)} and {list(RESNET34)}, not for {list(blocks)}. "
-            "Set encoders.image.weights to none or to a file of `training pretrain`."
+            f"ImageNet weights exist for blocks {list(RESNET18)} and {list(RESNET34)}, not for {list(blocks)}: "
+            f"{otherwise}."
         )
     build, weights = known[blocks]
-    return fetched(build, weights.IMAGENET1K_V1, OTHERWISE)
+    return fetched(build, weights.IMAGENET1K_V1, otherwise)
 
 
 def imagenet_vgg16(layout: str) -> nn.Module:

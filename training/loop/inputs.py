@@ -23,14 +23,14 @@ from training.data.positives import Positives
 from training.data.selection import Selection, select, train_list
 from training.data.stream import TrainingStream
 from training.distributed import Ranks
-from training.encoders.weights import read_weight_file
 from training.evaluation.protocols import find_protocol
 from training.evaluation.tasks import check_protocol
 from training.identity import Contents
 from training.leakage import TestLists, find_tests, own_truth, training_list
 from training.loop.best import validation_truth
 from training.methods.contract import BaseMethod
-from training.runs import IMAGENET, build_method, file_sha256
+from training.predict import object_prior_of
+from training.runs import build_method, file_sha256
 
 OF_POSITIVES = {"neighbours", "exclusions"}  # what a method needs that neighbour lists give
 Made = TypeVar("Made")
@@ -160,8 +160,7 @@ def _check_evaluation(config: RunConfig, truth: Truth | None, mistakes: Mistakes
     of_config = truth is not None and truth.format in ("vggss", "parquet") and truth.extended is None
     for name in wanted.protocols:
         mistakes.attempt("evaluation.protocols", partial(_check_protocol, name, truth if of_config else None))
-    if wanted.object_prior is not None and wanted.object_prior.weights != IMAGENET:
-        mistakes.attempt("evaluation.object_prior", read_weight_file, Path(wanted.object_prior.weights))
+    mistakes.attempt("evaluation.object_prior", object_prior_of, config, torch.device("cpu"))
 
 
 def _check_protocol(name: str, truth: Truth | None) -> None:

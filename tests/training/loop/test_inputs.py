@@ -3,11 +3,14 @@
 import json
 import re
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
+import torch
 
 from manifests.errors import InputError
-from training.config import load_config
+from training.config import Encoder, load_config
+from training.encoders.resnet import ImageTrunk
 from training.evaluate import EvaluationRequest, evaluate
 from training.loop.start import start
 from training.runs import load_run
@@ -40,6 +43,10 @@ def refused(written: Path, *overrides: str) -> str:
     return str(error.value)
 
 
+def _no_network(*given: object, **options: object) -> None:
+    raise URLError("no network")
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
@@ -48,6 +55,10 @@ def refused(written: Path, *overrides: str) -> str:
         ("evaluation.truth=nowhere.json", r"evaluation.truth: there is no file or folder nowhere\.json"),
         ("evaluation.format=vgss", "evaluation.*vgss.*Did you mean vggss"),
         ("evaluation.object_prior={weights: nowhere.pth}", r"evaluation.object_prior: no weights at nowhere\.pth"),
+        (
+            "evaluation.object_prior={weights: imagenet}",
+            r"evaluation\.object_prior: torchvision could not fetch .*no network.* or evaluation\.object_prior to null",
+        ),
         ("data.shards=nowhere", "data.shards: .*nowhere"),
         ("data.exclude_test=[vgss]", "data.exclude_test: 'vgss'.*Did you mean vggss"),
         ("data.train_list=vgss", "data.train_list: 'vgss'"),
@@ -57,7 +68,9 @@ def refused(written: Path, *overrides: str) -> str:
         ("validation={truth: nowhere.json}", r"validation: nowhere\.json"),
     ],
 )
-def test_every_name_is_tried(written: Path, override: str, said: str) -> None:
+def test_every_name_is_tried(written: Path, override: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(written.parent / "empty"))
+    monkeypatch.setattr("torch.hub.download_url_to_file", _no_network)
     message = refused(written, override)
     assert re.search(said, message), message
     assert "mistakes" not in message
@@ -99,3 +112,18 @@ def test_a_finished_run_takes_over_other_evaluation_settings(written: Path, tmp_
     assert (folder / "weights.safetensors").read_bytes() == weights
     start(config, tmp_path / "runs", "cpu")
     assert "takes over" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("kind", "blocks", "said"),
+    [("activation", (1, 1), "another architecture"), ("class_posterior", None, "classifier")],
+)
+def test_a_prior_that_cannot_be_one_is_refused_before_the_first_step(
+    kind: str, blocks: tuple[int, ...] | None, said: str, written: Path
+) -> None:
+    """A file that is there is read and built, too: after days of training it would be too late."""
+    trunk = ImageTrunk(Encoder(blocks=blocks) if blocks else Encoder())
+    torch.save(trunk.state_dict(), written.parent / "prior.pth")
+    message = refused(written, f"evaluation.object_prior={{weights: {written.parent / 'prior.pth'}, kind: {kind}}}")
+    assert message.startswith("evaluation.object_prior: ")
+    assert said in message
