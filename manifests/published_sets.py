@@ -5,10 +5,13 @@ the name and the first characters of its hash, so that no number stands beside a
 with, and two sets never share a file.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from manifests.catalogue import Manifest, catalogue
-from manifests.truth import Truth
+from manifests.splits import IdList
+from manifests.truth import Truth, read_parts
 
 ALSO_CALLED = {"flickr": ("flickr_test", "flickr_test_249")}
 EXTENDED = "extended_"
@@ -41,6 +44,23 @@ def named_by_content(truth: Truth) -> Truth:
     if not fits_name(extended.name, test_set.sha256, len(test_set.annotations), len(extended.negatives)):
         extended = replace(extended, name=f"{extended.name}-{extended.sha256[:SHORT]}")
     return replace(truth, test_set=test_set, extended=extended)
+
+
+def named_parts(
+    path: Path | str,
+    format: str,
+    lists: Sequence[IdList],
+    *,
+    negatives: Path | str | None = None,
+    name: str | None = None,
+) -> tuple[Truth, tuple[Truth, ...]]:
+    """`read_parts` under names that contents may bear: a part is called after the name of the whole and its list."""
+    whole, parts = read_parts(path, format, lists, negatives=negatives, name=name)
+    known = named_by_content(whole)
+    if parts[0] is whole:
+        return known, (known,)
+    names = [f"{known.test_set.name}-{listed.name}" for listed in lists]
+    return known, tuple(named_by_content(part.called(name)) for part, name in zip(parts, names, strict=True))
 
 
 def _called(name: str) -> list[Manifest]:

@@ -59,9 +59,15 @@ def read_truth(
 
     A list `wanted` of a set with silent pairs is scored without them, unless their csv is given.
     """
-    known = find_format(format)
-    if known.needs_negatives and negatives is None and wanted is None:
+    if find_format(format).needs_negatives and negatives is None and wanted is None:
         raise InputError(f"Format {format} is a set with silent pairs: give their csv with --negatives as well.")
+    return _read(path, format, negatives, wanted, name)
+
+
+def _read(
+    path: Path | str, format: str, negatives: Path | str | None, wanted: IdList | None, name: str | None
+) -> Truth:
+    known = find_format(format)
     truth = known.read(Path(path), wanted if known.narrows else None)
     if wanted is not None and not known.narrows:
         truth = truth.narrowed(wanted)
@@ -83,8 +89,9 @@ def read_parts(
     Where one list is the test set (`Format.narrows`), the set is read as that list and scored whole.
     """
     alone = len(lists) == 1 and find_format(format).narrows
-    whole = read_truth(path, format, negatives=negatives, wanted=lists[0] if alone else None, name=name)
     if alone or not lists:
+        whole = read_truth(path, format, negatives=negatives, wanted=lists[0] if alone else None, name=name)
         return whole, (whole,)
+    whole = _read(path, format, negatives, None, name)
     set_name = whole.test_set.name
     return whole, tuple(read_truth(path, format, wanted=each, name=f"{set_name}-{each.name}") for each in lists)

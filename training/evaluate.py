@@ -16,8 +16,8 @@ from manifests.catalogue import read_clips
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.parquet import read_table
-from manifests.published_sets import named_by_content
-from manifests.truth import Truth, read_parts
+from manifests.published_sets import named_parts
+from manifests.truth import Truth
 from manifests.whole_files import whole_file
 from pipeline.shards.joined import Folders
 from pipeline.shards.store import ShardStore
@@ -179,12 +179,7 @@ def _test_sets(run: LoadedRun, request: EvaluationRequest) -> tuple[Truth, tuple
     if name and Path(name).name != name:
         raise InputError(f"--test-set {name} becomes a file's name in the run folder: give it without folders.")
     lists = [read_clips(clips) for clips in request.clips]
-    whole, parts = read_parts(path, format, lists, negatives=negatives, name=name)
-    known = named_by_content(whole)
-    if parts[0] is whole:
-        return known, (known,)
-    names = [f"{known.test_set.name}-{listed.name}" for listed in lists]  # after the name that its content may bear
-    return known, tuple(named_by_content(part.called(name)) for part, name in zip(parts, names, strict=True))
+    return named_parts(path, format, lists, negatives=negatives, name=name)
 
 
 def _protocols(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> tuple[Protocol, ...]:

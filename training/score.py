@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from manifests.catalogue import read_clips
 from manifests.errors import InputError
-from manifests.published_sets import named_by_content
-from manifests.truth import read_truth
+from manifests.published_sets import named_by_content, named_parts
+from manifests.readers.extended import read_extended
+from manifests.splits import IdList
+from manifests.truth import Truth
 from manifests.whole_files import write_text
 from training.evaluation.document import document
 from training.evaluation.raw_maps import SAY_WHAT_IS_SHOWN, as_shown, load_arrays
@@ -50,7 +53,7 @@ def score_file(
     if not out.parent.is_dir():
         raise InputError(f"--out {out} lies in a folder that does not exist. Make {out.parent} first.")
     wanted = read_clips(clips) if clips else None
-    annotated = named_by_content(read_truth(truth, format, negatives=negatives, wanted=wanted, name=test_set))
+    annotated = _annotated(truth, format, wanted, negatives, test_set)
     measured = check_protocol(protocol, annotated)
     task = task_of(measured)
     if not measured.from_files:
@@ -66,3 +69,12 @@ def score_file(
         found["lists"]["clips"] = {"name": wanted.name, "sha256": wanted.sha256}
     write_text(out, json.dumps(found, indent=1, allow_nan=False))
     return found
+
+
+def _annotated(path: Path, format: str, wanted: IdList | None, negatives: Path | None, name: str | None) -> Truth:
+    """The set, or what a list narrows it to, under a name that its content may bear; with its silent pairs."""
+    lists = [] if wanted is None else [wanted]
+    _, (found,) = named_parts(path, format, lists, negatives=negatives, name=name)
+    if negatives is None or found.extended is not None:
+        return found
+    return named_by_content(replace(found, extended=read_extended(negatives, found.test_set)))

@@ -1,5 +1,6 @@
 """`training score`: maps and truth as files in every format, against released evaluators' numbers on the same maps."""
 
+import hashlib
 import json
 from functools import partial
 
@@ -200,7 +201,8 @@ def test_a_list_narrows_the_set_and_names_it(scene):
     found = score_file(
         scene / "maps7.npz", scene / "vggss.json", "vggss", "ezvsl", scene / "s.json", clips=scene / "heard.txt"
     )
-    assert (found["test_set"], found["n_expected"], found["n_maps_of_other_clips"]) == ("vggss-heard", 10, 54)
+    short = hashlib.sha256((scene / "vggss.json").read_bytes()).hexdigest()[:8]
+    assert (found["test_set"], found["n_expected"], found["n_maps_of_other_clips"]) == (f"vggss-{short}-heard", 10, 54)
     found = score_file(
         scene / "maps7.npz",
         scene / "xml",
@@ -281,3 +283,27 @@ def test_odd_arguments_are_refused(scene):
     ):
         with pytest.raises(InputError, match=words):
             score_file(scene / f"{maps}.npz", scene / "vggss.json", "vggss", "ezvsl", scene / out, seed=seed)
+
+
+def test_a_part_of_an_unreleased_set_bears_no_released_name(scene):
+    """The file is not the released vggss: neither a part of it nor its silent pairs may be called so."""
+    names = [entry["file"] for entry in json.loads((scene / "vggss.json").read_text())]
+    (scene / "mine.txt").write_text("\n".join(names[:10]))
+    (scene / "silent.csv").write_text(f"video,audio,label\n{names[0]},{names[1]},non-sounding\n")
+    arrays = np.load(scene / "maps7.npz")
+    pair, maps = f"{names[0]}+{names[1]}", np.concatenate([arrays["maps"], arrays["maps"][:1]])
+    np.savez(scene / "pairs.npz", names=[*names, pair], maps=maps)
+    short = hashlib.sha256((scene / "vggss.json").read_bytes()).hexdigest()[:8]
+    truth, out, listed = scene / "vggss.json", scene / "s.json", {"clips": scene / "mine.txt"}
+    found = score_file(scene / "maps7.npz", truth, "vggss", "ezvsl", out, **listed)
+    assert (found["test_set"], found["n_expected"]) == (f"vggss-{short}-mine", 10)
+    found = score_file(scene / "maps7.npz", truth, "vggss", "ezvsl", out, test_set="own", **listed)
+    assert found["test_set"] == "own-mine"
+    given = {"negatives": scene / "silent.csv", **listed}
+    found = score_file(scene / "pairs.npz", truth, "vggss", "slavc_relative", out, **given)
+    assert (found["test_set"], found["negatives"]["n_scored"]) == (f"extended_vggss-{short}-mine", 1)
+    found = score_file(scene / "maps7.npz", truth, "extended", "ezvsl", out, **listed)
+    assert found["test_set"] == f"vggss-{short}-mine"
+    (scene / "other.txt").write_text(f"{names[0]}\nnotthere000_000001\n")
+    with pytest.raises(InputError, match=r"1 of the 2 clips of .*other\.txt are not annotated"):
+        score_file(scene / "maps7.npz", truth, "vggss", "ezvsl", out, clips=scene / "other.txt")
