@@ -26,7 +26,7 @@ from training.data.evaluation_pairs import found_pairings, read_pairs, with_mism
 from training.distributed import Ranks
 from training.evaluation.protocol import Protocol
 from training.evaluation.results import Result, content_id, file_name
-from training.evaluation.tasks import check_protocol, default_protocols, score
+from training.evaluation.tasks import as_measured, check_protocol, default_protocols, score
 from training.leakage import training_overlap
 from training.predict import Predictions, object_prior_of, predict
 from training.reference_sounds import References, read_references
@@ -65,8 +65,8 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     truth, parts = _test_sets(run, request)
     protocols = _protocols(run, request, truth)
     store = open_run_shards(run, request.shards)
-    lists = {part.name: _lists(part, request, store) for part in parts}
-    made = [_finished(run, part, protocol.name, lists[part.name]) for part in parts for protocol in protocols]
+    asked = [(part, protocol, as_measured(part, protocol)) for part in parts for protocol in protocols]
+    made = [_finished(run, own, protocol.name, _lists(own, request, store)) for _, protocol, own in asked]
     if None not in made:
         return [result for result in made if result is not None]
     answered = _answered(run, request, store, truth, protocols, process)
@@ -74,18 +74,18 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
         return []
     folder = _folder(run)
     folder.mkdir(parents=True, exist_ok=True)
-    results = []
     for part in parts:
-        name = _file_name(run, part)
-        own, seen = answered.predictions.only(set(part.keys)), answered.as_shown(part)
-        save_maps(folder / f"{name}.maps.npz", own, seen)
-        for protocol in protocols:
-            result = score(answered.answers(protocol.asks, part), seen, protocol.name, run=_name(run))
-            result.summary["lists"] |= lists[part.name]
-            result.summary["lists"]["training"] = training_overlap(run.folder, part.test_set)
-            result.summary["weights"] = run.weights
-            result.write(folder)
-            results.append(result)
+        own = answered.predictions.only(set(part.keys))
+        save_maps(folder / f"{_file_name(run, part)}.maps.npz", own, answered.as_shown(part))
+    results = []
+    for part, protocol, own in asked:
+        answers = answered.answers(protocol.asks, part)
+        result = score(answers, answered.as_shown(own), protocol.name, run=_name(run))
+        result.summary["lists"] |= _lists(own, request, store)
+        result.summary["lists"]["training"] = training_overlap(run.folder, part.test_set)
+        result.summary["weights"] = run.weights
+        result.write(folder)
+        results.append(result)
     return results
 
 

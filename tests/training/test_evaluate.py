@@ -204,6 +204,31 @@ def test_results_of_different_truth_share_no_file(run, vggss, clips, tmp_path: P
     assert mine[0].comparable != mine[1].comparable
 
 
+def test_results_with_and_without_negatives_share_no_file(run, vggss, clips, tmp_path: Path) -> None:
+    """On screen or off is asked of other pairs; retrieval looks at none, so its one result stands for both."""
+    keys = [key for key, _ in clips]
+    (tmp_path / "silent.csv").write_text(f"video,audio,label\n{keys[0]},{keys[1]},non-sounding\n")
+    given = {"truth": vggss, "test_set": "pairs", "protocols": ("onscreen", "retrieval")}
+    alone, retrieval = evaluate(run, EvaluationRequest(**given))
+    files = {path.name: path.stat().st_mtime_ns for path in (run.folder / "evaluation").glob("*pairs*")}
+    request = EvaluationRequest(**given, negatives=tmp_path / "silent.csv")
+    extended, again = evaluate(run, request)
+    assert (alone.summary["test_set"], extended.summary["test_set"]) == ("pairs", "extended_pairs")
+    assert extended.summary["negatives"] == {"n_expected": 1, "n_scored": 1, "missing": [], "kinds": {"easy": 1}}
+    assert written(run, "pairs.onscreen")["n_mismatched"] == 16
+    assert written(run, "extended_pairs.onscreen")["n_mismatched"] == 1
+    assert again.summary["scores"] == retrieval.summary["scores"]
+    assert not (run.folder / "evaluation" / "extended_pairs.retrieval.json").exists()
+    assert "negatives" not in written(run, "pairs.retrieval")["lists"]
+    (path,) = (run.folder / "evaluation").glob("extended_pairs.onscreen.json")
+    before = path.stat().st_mtime_ns
+    comparable = {one.comparable for one in read_run(run.folder).every_evaluation if "pairs" in one.test_set}
+    assert len(comparable) == 3
+    evaluate(run, request)  # both are finished
+    assert path.stat().st_mtime_ns == before
+    assert (run.folder / "evaluation" / "pairs.onscreen.json").stat().st_mtime_ns == files["pairs.onscreen.json"]
+
+
 def test_wrong_requests_are_refused(run, vggss, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="names no test set"):
         evaluate(run, EvaluationRequest())

@@ -7,7 +7,7 @@ was expected, scored and missing, the scores with their 95 % intervals, and floo
 import glob
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from manifests.annotations import TestSet
 from manifests.errors import InputError
+from manifests.test_sets import ExtendedSet
 from manifests.views import VIEWS
 from manifests.whole_files import whole_file, write_text
 from training.evaluation.bootstrap import interval95
@@ -141,6 +142,19 @@ def counted(test_set: TestSet, keys: Sequence[str], run: str | None) -> dict[str
         "n_expected": len(test_set.annotations),
         "n_scored": len(keys),
         "missing": sorted(set(test_set.keys) - set(keys)),
+    }
+
+
+def name_negatives(summary: dict[str, Any], extended: ExtendedSet, scored: Collection[str]) -> None:
+    """Put the extended set's name and counts into the document of its positives; `scored` are keys of pairs."""
+    expected = {negative.key for negative in extended.negatives}
+    summary["test_set"] = extended.name
+    summary["lists"]["negatives"] = {"name": extended.name, "sha256": extended.sha256}
+    summary["negatives"] = {
+        "n_expected": len(expected),
+        "n_scored": len(expected.intersection(scored)),
+        "missing": sorted(expected.difference(scored)),
+        "kinds": extended.kinds,
     }
 
 

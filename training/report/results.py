@@ -43,12 +43,13 @@ class Evaluation:
 
     @property
     def comparable(self) -> tuple[str, str, str]:
-        """Equal only for numbers that one table may hold: same set, same protocol in every field, same truth list.
+        """Equal only for numbers that one table may hold: same set, same protocol in every field, same truth and pairs.
 
         How frames were shown is one of the fields.
         """
         protocol = json.dumps(self.facts["protocol"] | {"view": self.view}, sort_keys=True)
-        return self.test_set, protocol, self.truth_sha256
+        silent = self.facts.get("lists", {}).get("negatives", {}) if "negatives" in self.facts else {}
+        return self.test_set, protocol, f"{self.truth_sha256} {silent.get('sha256', '')}"
 
     @property
     def view(self) -> str:

@@ -3,12 +3,14 @@
 `training evaluate` and `training score` both call `score`, so that a number made by either is the same number.
 
 A module declares `SCORES` (see `scores`), `ANSWERS` (the record it scores) and `TAKES` (that in words),
-`check(truth, protocol)` and `score(answers, truth, protocol, seed=, run=)` -> `Result`. Where maps or embeddings that
-another program wrote can be scored it also has `ARRAYS` and `OPTIONAL` (the arrays of a file that are needed, and those
-that are used where they are there) and `read(arrays, alpha, protocol)` -> answers.
+`check(truth, protocol)` and `score(answers, truth, protocol, seed=, run=)` -> `Result`; `USES_NEGATIVES = False` says
+that silent pairs change nothing. Where maps or embeddings that another program wrote can be scored it also has `ARRAYS`
+and `OPTIONAL` (the arrays of a file that are needed, and those that are used where they are there) and
+`read(arrays, alpha, protocol)` -> answers.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -47,6 +49,14 @@ def default_protocols(truth: Truth, usual: Sequence[str] = FIELD) -> tuple[str, 
 def task_of(protocol: Protocol) -> ModuleType:
     """The module of `tasks/` that scores by this protocol."""
     return found_modules("tasks")[protocol.task]
+
+
+def as_measured(truth: Truth, protocol: Protocol) -> Truth:
+    """The truth as a protocol looks at it: without silent pairs where its task has no use for them.
+
+    Its result is then that of the set, and the same with and without them.
+    """
+    return truth if getattr(task_of(protocol), "USES_NEGATIVES", True) else replace(truth, extended=None)
 
 
 def check_protocol(name: str, truth: Truth) -> Protocol:

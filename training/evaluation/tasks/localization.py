@@ -25,7 +25,15 @@ from training.evaluation.needs import require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED, OBJECT_PRIOR, Prepared, binarise
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
-from training.evaluation.results import ROW_SCHEMA, Result, breakdown_of, columns_of, count_flags, scores_of
+from training.evaluation.results import (
+    ROW_SCHEMA,
+    Result,
+    breakdown_of,
+    columns_of,
+    count_flags,
+    name_negatives,
+    scores_of,
+)
 from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE, box_flags, weight_maps
 
@@ -116,7 +124,7 @@ def score(
         "tie_share": float(np.mean(rows.tie_shares)),
     }
     if truth.extended is not None:
-        _name_negatives(summary, truth.extended, negatives)
+        name_negatives(summary, truth.extended, set(negatives["key"].to_pylist()))
     summary |= added_blocks(Scored(raw, truth, protocol, seed, positives, negatives, tuple(summary["scores"])))
     return Result(pa.concat_tables([positives, negatives]), summary)
 
@@ -184,19 +192,6 @@ def _negatives(
         for name, values in raw.prepare([positions[key] for key in facts.keys], protocol).items():
             rows.add(name, facts, np.zeros(len(facts.keys)), values.confidence.tolist(), facts.flags)
     return rows.table()
-
-
-def _name_negatives(summary: dict[str, Any], extended: ExtendedSet, negatives: pa.Table) -> None:
-    """Put the extended set's name and counts into the document of its positives."""
-    expected, scored = {negative.key for negative in extended.negatives}, set(negatives["key"].to_pylist())
-    summary["test_set"] = extended.name
-    summary["lists"]["negatives"] = {"name": extended.name, "sha256": extended.sha256}
-    summary["negatives"] = {
-        "n_expected": len(expected),
-        "n_scored": len(scored),
-        "missing": sorted(expected - scored),
-        "kinds": extended.kinds,
-    }
 
 
 def _score_maps(rows: _Rows, facts: _Facts, prepared: dict[str, Prepared], protocol: MapProtocol) -> None:

@@ -17,7 +17,7 @@ from manifests.errors import InputError
 from manifests.truth import Truth
 from training.evaluation.bootstrap import mean_intervals
 from training.evaluation.protocol import Protocol
-from training.evaluation.results import Result, counted, require_finite_rows
+from training.evaluation.results import Result, counted, name_negatives, require_finite_rows
 from training.evaluation.scores import Score
 
 ACTIVATION_THRESHOLD = 0.2
@@ -98,6 +98,8 @@ def score(
         "floors": {"one answer always": {"accuracy": max(share, 1 - share)}},
         "ceiling": {"accuracy": 1.0},
     }
+    if truth.extended is not None:
+        name_negatives(summary, truth.extended, mismatched.names)
     return Result(pa.table(columns), summary)
 
 

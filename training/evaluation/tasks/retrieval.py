@@ -54,6 +54,7 @@ class Similarity:
     values: np.ndarray
 
 
+USES_NEGATIVES = False
 ANSWERS, TAKES = Similarity, "embeddings of image and sound"
 EMBEDDINGS = ("image_embeddings", "audio_embeddings")
 ARRAYS, OPTIONAL = ("names", *EMBEDDINGS), ()
