@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -116,19 +116,34 @@ def read_meta(folder: Path, made_by: str) -> dict[str, object]:
     return meta
 
 
-def differences(folder: Path, wanted: Mapping[str, object]) -> list[str] | None:
-    """How a finished folder differs from what is wanted ("k 10 -> 20"), [] when it does not; None when unfinished."""
+def differences(folder: Path, wanted: Mapping[str, object], keys: Sequence[str] | None = None) -> list[str] | None:
+    """How a finished folder differs from what is wanted ("k 10 -> 20"), [] when it does not; None when unfinished.
+
+    `keys`: the clips it should be of. Which clips a split has is a rule, which may be another than when it was made.
+    """
     try:
         meta = json.loads((folder / META).read_bytes())
     except (OSError, ValueError):
         return None
     if not isinstance(meta, dict):
         return None
-    return [
+    found = [
         f"{name} {_short(meta.get(name))} -> {_short(value)}"
         for name, value in wanted.items()
         if meta.get(name) != value
     ]
+    return found + ([] if keys is None else _other_clips(folder, keys))
+
+
+def _other_clips(folder: Path, keys: Sequence[str]) -> list[str]:
+    """What is to be said of a folder whose rows are not of these clips."""
+    try:
+        there = read_keys(folder, "")["key"].to_pylist()
+    except InputError:
+        return [f"{KEYS} cannot be read"]
+    if there == list(keys):
+        return []
+    return [f"clips {len(there):,} -> {len(keys):,}" if len(there) != len(keys) else "other clips"]
 
 
 def _short(value: object) -> str:

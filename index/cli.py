@@ -80,7 +80,7 @@ def embed(
     )
     store = open_shards(shards or SHARDS)
     chosen, rows = _chosen(store, split, clips, lists)
-    changes = differences(store, encoders, chosen, out)
+    changes = differences(store, encoders, chosen, rows, out)
     if changes == []:
         print(f"{out} already holds the {encoders.version} embeddings of {chosen} of {store.folder}: nothing to do.")
         return
@@ -171,13 +171,13 @@ def random_knn(
     store = open_shards(shards or SHARDS)
     chosen, rows = _chosen(store, split, clips, lists)
     wanted = request(k, seed, chosen, store.manifest_sha256)
-    changes = differences(out, wanted)
+    table = store.table.take(rows)
+    changes = differences(out, wanted, table["key"].to_pylist())
     if changes == []:
         print(f"{out} already holds these lists (k = {k}, seed {seed}, same shards): nothing to do.")
         return
     if changes:
         print(f"rebuilding {out}: {', '.join(changes)}", flush=True)
-    table = store.table.take(rows)
     with progress("random-knn", 2 * len(rows), "lists") as advance:
         meta = build(table, wanted, out, advance)
     facts = {"clips": _clips(meta), "k": k, "seed": seed}
@@ -189,7 +189,7 @@ def _matching_embeddings(folder: Path | None, shards: list[Path] | None) -> "tup
 
     Shards that were not named and are not there are not needed: embeddings may have been copied from elsewhere.
     """
-    from index.embed import Encoders, rows_of_split
+    from index.embed import Encoders, not_embedded, rows_of_split
     from index.embeddings import Embeddings
     from pipeline.shards.joined import open_shards
 
@@ -204,6 +204,12 @@ def _matching_embeddings(folder: Path | None, shards: list[Path] | None) -> "tup
         return vectors, f"not compared with shards (no {SHARDS} here)"
     store = open_shards(shards or SHARDS)
     vectors.check_made_from(store.manifest_sha256, store.folder)
+    if absent := not_embedded(store, vectors):
+        print(
+            f"{absent:,} clips of the split {vectors.meta['split']} have no embedding in {place}, so they get no "
+            "neighbours: an earlier version counted them to no split. Repeat the command that made the embeddings.",
+            flush=True,
+        )
     return vectors, f"made from {store.folder}"
 
 

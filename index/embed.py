@@ -17,6 +17,7 @@ from manifests.errors import InputError
 from manifests.splits import TRAIN, IdList, split_of
 
 if TYPE_CHECKING:
+    from index.embeddings import Embeddings
     from index.encoders import Encoder
     from pipeline.shards.store import ShardStore
 
@@ -68,10 +69,23 @@ def without_split(table: pa.Table) -> int:
     return unnamed if unnamed < table.num_rows else 0
 
 
-def differences(store: "ShardStore", encoders: Encoders, split: str, out: Path) -> list[str] | None:
+def differences(store: "ShardStore", encoders: Encoders, split: str, rows: np.ndarray, out: Path) -> list[str] | None:
     """How the embeddings in `out` differ from those asked for; [] when they are these, None when there are none."""
     wanted = {"encoder": encoders.version, "manifest_sha256": store.manifest_sha256, "split": split}
-    return arrays.differences(out, wanted)
+    return arrays.differences(out, wanted, [store.keys[row] for row in rows])
+
+
+def not_embedded(store: "ShardStore", vectors: "Embeddings") -> int:
+    """Clips of the split that embeddings name which are not among them: none, unless a rule gives the split more now.
+
+    Embeddings of a list, or by a trained run, which leaves test clips out, have no split to be compared with.
+    """
+    splits = list(map(split_of, store.table["split"].to_pylist()))
+    if str(vectors.meta["encoder"]).startswith("run ") or vectors.meta["split"] not in splits:
+        return 0
+    there = set(vectors.keys["key"].to_pylist())
+    found = zip(store.keys, splits, strict=True)
+    return sum(split == vectors.meta["split"] and key not in there for key, split in found)
 
 
 def embed(

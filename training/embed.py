@@ -1,8 +1,8 @@
 """Embeddings of a run's training clips, for mining neighbours with the model itself (HardPos does)."""
 
-import json
 from pathlib import Path
 
+from index.arrays import differences
 from index.embeddings import write_embeddings
 from manifests.splits import read_ids
 from manifests.views import VIEWS
@@ -27,7 +27,7 @@ def embed(run: LoadedRun, store: ShardStore, out: Path) -> tuple[int, bool]:
         "split": run.config.data.train_list or run.config.data.split,
     }
     rows = _rows(run, store)
-    if _finished(out, facts):
+    if differences(out, facts, [store.keys[row] for row in rows]) == []:
         return len(rows), False
     predictions = predict(run, store, [EvaluationPair(store.keys[row], row, row) for row in rows])
     image, audio = predictions.image_embeddings, predictions.audio_embeddings
@@ -43,8 +43,3 @@ def _rows(run: LoadedRun, store: ShardStore) -> list[int]:
     return (
         select(store, run.config.data, find_tests(run.config, own_truth(run.config)).banned).mask.nonzero()[0].tolist()
     )
-
-
-def _finished(folder: Path, facts: dict[str, str]) -> bool:
-    meta = folder / "meta.json"  # written last
-    return meta.is_file() and facts.items() <= json.loads(meta.read_text()).items()

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from index import knn as building
-from index.arrays import META
-from index.embeddings import Embeddings, unit_rows
+from index.arrays import KEYS, META
+from index.embeddings import Embeddings, unit_rows, write_embeddings
 from index.knn import KnnRequest, Means, build
 from index.neighbours import Neighbours
 from index.search import FaissCpuSearch
@@ -204,3 +205,43 @@ def test_clips_without_a_split_are_for_training_in_every_stage() -> None:
     table = pa.table({"split": ["train", None, "test", ""]})
     assert rows_of_split(table, "train").tolist() == [0, 1, 3]
     assert rows_of_split(table, "test").tolist() == [2]
+
+
+def without_unnamed(folder: Path) -> None:
+    """Embeddings as an earlier version made them: clips without a split belonged to none."""
+    made = Embeddings.open(folder)
+    kept = [row for row, split in enumerate(made.keys["split"].to_pylist()) if split]
+    facts = {name: str(made.meta[name]) for name in ("encoder", "manifest_sha256", "front_end", "split")}
+    vectors = {"image": np.array(made.image[kept]), "audio": np.array(made.audio[kept])}
+    write_embeddings(folder, **vectors, keys=made.keys.take(kept), **facts)
+
+
+def test_another_rule_for_splits_is_noticed(run: Callable[..., str], make_shards: Callable[..., Path]) -> None:
+    make_shards(splits=["train"] * 9 + ["test"] * 3 + [None] * 3)
+    run("embed")
+    without_unnamed(Path("embeddings"))
+    said = "3 clips of the split train have no embedding in embeddings"
+    assert said in run("build-knn", "--k", "2")
+    assert said in run("build-knn", "--k", "2")  # also where there is nothing to do
+    assert "rebuilding embeddings: clips 9 -> 12" in run("embed")
+    assert "nothing to do" in run("embed")
+    assert said not in run("build-knn", "--k", "2")
+    run("random-knn", "--k", "2")
+    lists = Neighbours.open("knn-random", ShardStore.open("shards").manifest_sha256)
+    table = pq.read_table(lists.folder / KEYS)
+    pq.write_table(table.slice(1), lists.folder / KEYS)
+    assert "rebuilding knn-random: clips 11 -> 12" in run("random-knn", "--k", "2")
+    (lists.folder / KEYS).unlink()
+    assert "rebuilding knn-random: keys.parquet cannot be read" in run("random-knn", "--k", "2")
+    assert "nothing to do" in run("random-knn", "--k", "2")
+
+
+def test_a_test_split_or_a_list_lacks_no_training_clip(
+    run: Callable[..., str], make_shards: Callable[..., Path]
+) -> None:
+    shards = make_shards(splits=["train"] * 9 + ["test"] * 6 + [None] * 3)
+    run("embed", "--split", "test")
+    assert "have no embedding" not in run("build-knn", "--k", "2")
+    Path("some.txt").write_text("\n".join(ShardStore.open(shards).keys[:7]))
+    run("embed", "--list", "some.txt")
+    assert "have no embedding" not in run("build-knn", "--k", "2")

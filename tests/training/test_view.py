@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -232,3 +233,12 @@ def test_validation_clips_are_seen_in_the_same_view(run: LoadedRun, vggss: Path,
     (result,) = evaluate(run, request(vggss))
     ours = score(RawMaps(found.names, found.maps), seen, "ezvsl").summary["scores"]
     assert ours == result.summary["scores"]
+
+
+def test_embeddings_of_other_clips_are_made_again(run: LoadedRun, store: ShardStore, tmp_path: Path) -> None:
+    """A rule may give a run's split other clips than when its embeddings were made; names and hashes stay the same."""
+    embed(run, store, tmp_path / "embeddings")
+    table = pq.read_table(tmp_path / "embeddings" / "keys.parquet")
+    pq.write_table(table.slice(3), tmp_path / "embeddings" / "keys.parquet")
+    assert embed(run, store, tmp_path / "embeddings") == (len(table), True)
+    assert embed(run, store, tmp_path / "embeddings") == (len(table), False)
