@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from manifests.errors import InputError
-from manifests.truth import Truth, read_truth
+from manifests.truth import read_truth
 from manifests.views import window
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
@@ -223,16 +223,16 @@ def test_an_unknown_view_is_a_mistake_of_the_config() -> None:
         load_config("ezvsl", ("evaluation.view=crop",))
 
 
-def test_validation_clips_are_seen_in_the_same_view(run: LoadedRun, vggss: Path, store: ShardStore) -> None:
-    from training.evaluation.raw_maps import RawMaps
-    from training.evaluation.tasks import score
-
-    truth: Truth = read_truth(vggss, "vggss")
-    found = predict(run, store, found_pairings(store, truth))
-    seen = truth.seen_as(run.config.evaluation.view, found.parts)
-    (result,) = evaluate(run, request(vggss))
-    ours = score(RawMaps(found.names, found.maps), seen, "ezvsl").summary["scores"]
-    assert ours == result.summary["scores"]
+def test_epochs_are_chosen_on_clips_seen_in_the_same_view(shards: Path, vggss: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(CONFIG.format(shards=shards))
+    validation = f"validation={{truth: {vggss}, protocol: textbook}}"
+    folder, _ = start(load_config(tmp_path / "tiny.yaml", (validation, "optim.epochs=2")), tmp_path / "runs", "cpu")
+    history = list(json.loads((folder / "validation.json").read_text()).values())
+    (last,) = evaluate(load_run(folder), request(vggss, "textbook"))
+    (best,) = evaluate(load_run(folder, weights="best"), request(vggss, "textbook"))
+    assert history[-1] == last.summary["scores"]["audio_visual"]["ciou50"]
+    assert max(history) == best.summary["scores"]["audio_visual"]["ciou50"]
+    assert last.summary["n_empty_truth"] == 1  # of the crop
 
 
 def test_embeddings_of_other_clips_are_made_again(run: LoadedRun, store: ShardStore, tmp_path: Path) -> None:

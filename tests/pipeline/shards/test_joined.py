@@ -1,5 +1,6 @@
 """Several shard folders read as one: every member of every clip, whatever the order, and what may not be joined."""
 
+import inspect
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 from shard_maker import MadeClip, write_shards, write_waveforms
 
 from manifests.errors import InputError
-from pipeline.shards.joined import JoinedShards, open_shards
+from pipeline.shards.companion_store import Companions
+from pipeline.shards.joined import JoinedShards, _JoinedCompanions, open_shards
 from pipeline.shards.record import FRAME, SPECTROGRAM
 from pipeline.shards.store import ShardStore
 from training.data.stream import TarRange
@@ -102,3 +104,14 @@ def test_two_front_ends_are_refused(folders: list[Path], tmp_path: Path) -> None
 def test_an_absent_folder_is_named(folders: list[Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"There is no shard folder .*nowhere"):
         open_shards([folders[0], tmp_path / "nowhere"])
+
+
+def test_whatever_is_asked_of_a_row_is_asked_of_its_folder() -> None:
+    """A method that the store gains later must be passed on, too; `frame` and its like are made of others."""
+    made_of_others = {"frame", "spectrogram", "facts"}
+    for kind, joined in ((ShardStore, JoinedShards), (Companions, _JoinedCompanions)):
+        methods = {
+            name: one for name, one in vars(kind).items() if not name.startswith("_") and inspect.isfunction(one)
+        }
+        of_rows = {name for name, it in methods.items() if {"row", "first"} & set(inspect.signature(it).parameters)}
+        assert of_rows - made_of_others <= set(vars(joined)), kind
