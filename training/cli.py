@@ -85,7 +85,9 @@ def evaluate(
 def score(
     maps: Annotated[
         Path,
-        typer.Option(help="maps.npz: names (N,), maps (N, h, w), optionally object_maps, confidence; or embeddings"),
+        typer.Option(
+            help="maps.npz: names (N,), maps (N, h, w), optionally object_maps, confidence, view, shown; or embeddings"
+        ),
     ],
     truth: Annotated[Path, typer.Option(help="annotations, in the format named")],
     format: Annotated[str, typer.Option(help=FORMATS)] = "vggss",

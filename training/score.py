@@ -44,14 +44,7 @@ def score_file(
 
     Under the protocol retrieval `maps` holds `image_embeddings` and `audio_embeddings` (N, D) instead of maps.
     """
-    if temperature <= 0:
-        raise InputError(f"--temperature is {temperature}; what cosines are divided by is more than 0.")
-    if seed < 0:
-        raise InputError(f"--seed is {seed}; a seed is 0 or more.")
-    if out.is_dir():
-        raise InputError(f"--out {out} is a folder. Name the JSON file to write.")
-    if not out.parent.is_dir():
-        raise InputError(f"--out {out} lies in a folder that does not exist. Make {out.parent} first.")
+    _check_arguments(out, temperature, seed)
     wanted = read_clips(clips) if clips else None
     annotated = _annotated(truth, format, wanted, negatives, test_set)
     measured = check_protocol(protocol, annotated)
@@ -69,6 +62,17 @@ def score_file(
         found["lists"]["clips"] = {"name": wanted.name, "sha256": wanted.sha256}
     write_text(out, json.dumps(found, indent=1, allow_nan=False))
     return found
+
+
+def _check_arguments(out: Path, temperature: float, seed: int) -> None:
+    if temperature <= 0:
+        raise InputError(f"--temperature is {temperature}; what cosines are divided by is more than 0.")
+    if seed < 0:
+        raise InputError(f"--seed is {seed}; a seed is 0 or more.")
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder. Name the JSON file to write.")
+    if not out.parent.is_dir():
+        raise InputError(f"--out {out} lies in a folder that does not exist. Make {out.parent} first.")
 
 
 def _annotated(path: Path, format: str, wanted: IdList | None, negatives: Path | None, name: str | None) -> Truth:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -16,26 +17,30 @@ from training.encoders.resnet import ImageTrunk
 from training.loop.start import start
 
 
-@pytest.fixture
-def moved(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def copied(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run's folder in `there`; shards and prior lay at relative places of `here`, which is gone."""
-    here, there = tmp_path / "here", tmp_path / "there"
-    here.mkdir()
-    there.mkdir()
+    here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("there")
     shutil.copytree(shards, here / "shards")
     torch.save(ImageTrunk(Encoder()).state_dict(), here / "prior.pth")
-    monkeypatch.chdir(here)
     overrides = (
         "name=tiny", "method.dimension=16", "data.shards=shards", "data.image_size=32", "data.train_list=null",
         "data.exclude_test=[]", "encoders.image.blocks=[1,1]", "encoders.image.weights=none",
-        "encoders.audio.blocks=[1,1]", "optim.epochs=1", "optim.batch_size=16", "optim.replicas=1",
-        "evaluation.object_prior={weights: prior.pth}", "evaluation.batch_size=8", "data.workers=0",
+        "encoders.audio.blocks=[1,1]", "encoders.audio.input_pool=[4,3]", "optim.epochs=1", "optim.batch_size=16",
+        "optim.replicas=1", "evaluation.object_prior={weights: prior.pth}", "evaluation.batch_size=8", "data.workers=0",
     )  # fmt: skip
-    folder, _ = start(load_config("ezvsl", overrides), Path("runs"), "cpu")
-    shutil.copytree(folder, there / "copy" / "of-s0")
-    monkeypatch.chdir(there)
-    here.rename(tmp_path / "gone")
+    with chdir(here):
+        folder, _ = start(load_config("ezvsl", overrides), Path("runs"), "cpu")
+        shutil.copytree(folder, there / "copy" / "of-s0")
+    shutil.rmtree(here)
     return there / "copy" / "of-s0"
+
+
+@pytest.fixture
+def moved(copied: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The copied run, seen from the folder it lies in."""
+    monkeypatch.chdir(copied.parent.parent)
+    return copied
 
 
 def told(*words: object) -> str:
