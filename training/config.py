@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -35,6 +36,13 @@ ImagePolicyName = Literal["none", "crop_flip", "simclr", "moco"]
 AudioPolicyName = Literal["none", "time_shift", "masks", "stripes_released", "stripes_corrected"]
 
 
+def _folders(given: Any) -> Path | tuple[Path, ...]:
+    several = given if isinstance(given, list | tuple) else (given,)
+    if not several or not all(isinstance(one, str | Path) for one in several):
+        raise PydanticCustomError("folders", "a folder, or a list of folders that are read as one, is expected")
+    return Path(given) if several == (given,) else tuple(map(Path, several))
+
+
 class Section(BaseModel):
     """A part of a run's description: immutable, and an unknown key is an error, not silence."""
 
@@ -44,21 +52,15 @@ class Section(BaseModel):
 class Data(Section):
     """Where the samples come from and how they reach the model."""
 
-    shards: Path | Annotated[tuple[Path, ...], Field(min_length=1)] = Path("shards")  # or folders, read as one
+    shards: Annotated[Path | tuple[Path, ...], BeforeValidator(_folders)] = Path("shards")
     split: str = Field("train", description="clips of this split; clips without a split count as train")
-    train_list: str | None = Field(
-        None, description="train on this list's clips, whatever their split: a file, or a name of manifests/*.yaml"
-    )
+    train_list: str | None = Field(None, description="train on these clips, whatever their split: a file or known name")
     neighbours: Path = Path("knn")
-    k: PositiveInt | None = Field(
-        None, description="a conceptual positive is one of the k nearest; default: of all in the neighbour lists"
-    )
+    k: PositiveInt | None = Field(None, description="a conceptual positive is one of the k nearest; default: of all")
     lists: Path = Field(Path("lists"), description="folder of released lists and annotations, searched by name")
-    exclude_test: tuple[str, ...] = Field(
-        ("vggss",), description="test sets whose clips are never trained on: files, or names of manifests/*.yaml"
-    )
+    exclude_test: tuple[str, ...] = Field(("vggss",), description="test sets never trained on: files, or known names")
     image_size: PositiveInt = Field(224, description="side of the square image the model sees, pixels")
-    squash: bool = Field(False, description="make the frame square before the crop, as evaluation does; papers do not")
+    squash: bool = Field(False, description="make the frame square before the crop; papers do not")
     crop_scale: float = Field(1.1, ge=1.0, description="short side before the random crop, times image_size")
     flip: bool = True
     image_policy: ImagePolicyName = Field("none", description="applied after the crop and flip")
@@ -75,9 +77,7 @@ class Encoder(Section):
     """One convolutional trunk. `blocks`, `last_stride` and `input_pool` shape a ResNet; the VGG layouts are fixed."""
 
     layout: Literal["resnet", "vgg16", "vggish"] = Field("resnet", description="vgg16: images; vggish: sounds")
-    blocks: tuple[PositiveInt, ...] = Field(
-        (2, 2, 2, 2), min_length=2, max_length=4, description="residual blocks per stage"
-    )
+    blocks: tuple[PositiveInt, ...] = Field((2, 2, 2, 2), min_length=2, max_length=4, description="blocks per stage")
     width: PositiveInt = Field(64, description="channels of the first stage; each further stage doubles them")
     last_stride: Literal[1, 2] = Field(2, description="1 keeps stage 4 at stride 16 (LVS family), 2 at 32 (EZ-VSL)")
     input_pool: tuple[PositiveInt, PositiveInt] = Field((1, 1), description="average pooling before the trunk")
@@ -104,9 +104,7 @@ class Optim(Section):
 
     epochs: PositiveInt = 20
     batch_size: PositiveInt = Field(128, description="clips per step over all ranks")
-    replicas: PositiveInt = Field(
-        1, description="equal parts of the batch, each with its own negatives and batch-norm statistics"
-    )
+    replicas: PositiveInt = Field(1, description="parts of the batch, each with its own negatives and batch norm")
     optimiser: Literal["adam", "adamw"] = "adam"
     learning_rate: PositiveFloat = 1e-4
     weight_decay: float = Field(0.0, ge=0.0)

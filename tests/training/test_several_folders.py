@@ -130,5 +130,9 @@ def test_the_config_of_one_folder_reads_as_before() -> None:
     data = load_config("ezvsl", ("data.shards=elsewhere",)).data
     assert data.shards == Path("elsewhere")
     assert data.model_dump(mode="json")["shards"] == "elsewhere"
-    with pytest.raises(InputError, match=r"data\.shards"):
-        load_config("ezvsl", ("data.shards=[]",))
+    for wrong in ("[]", "3", "[a, 3]", "null"):
+        with pytest.raises(InputError, match=r"1 mistake:\n  data\.shards: a folder, or a list of folders.*\(given: "):
+            load_config("ezvsl", (f"data.shards={wrong}",))
+    several = load_config("ezvsl", ("data.shards=[a, b]",))
+    assert several.data.model_dump(mode="json")["shards"] == ["a", "b"]
+    assert type(several).model_validate(several.model_dump(mode="json")) == several
