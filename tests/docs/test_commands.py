@@ -8,17 +8,20 @@ import importlib
 import importlib.util
 import re
 import shlex
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+import pages
+import psutil
 import pyarrow.parquet as pq
 import pytest
 import typer
-from pages import Desk, lay_out, read_blocks
+from pages import Block, Desk, lay_out, own_processes, read_blocks
 from places import ROOT
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
@@ -26,6 +29,7 @@ REASONS = {"takes minutes", "needs Docker", "needs pretrained weights", "needs a
 COMMANDS = ("pipeline", "index", "training")
 INLINE = re.compile(r"`((?:pipeline|index|training) [^`]+)`")
 MODULE = re.compile(r"python -m (benchmarks[.\w]+)")
+PORT = re.compile(r"--port (\d+)")
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
@@ -125,7 +129,17 @@ def run_page(desk: Desk, page: str) -> dict[str, str]:
     """What each block of a page printed, by its text."""
     wanted = [block for block in read_blocks(ROOT / page) if block.language == "sh" and block.reason is None]
     assert wanted
-    return {block.text: desk.run(block.text) for block in wanted}
+    return {block.text: desk.run(block.text, network=starts_servers(block)) for block in wanted}
+
+
+def starts_servers(block: Block) -> bool:
+    """Whether a block leaves commands running that listen at a port. Skips the test where that port is taken."""
+    ports = [int(port) for port in PORT.findall(block.text)]
+    for port in [] if own_processes(network=True) else ports:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                pytest.skip(f"port {port}, which {block} uses, is taken, and no network namespace can be made here")
+    return bool(ports)
 
 
 @pytest.mark.timeout(900)  # 20 s on two idle cores
@@ -183,6 +197,21 @@ def test_clusters_run_as_written(desk: Desk) -> None:
         run_page(desk, "docs/clusters.md")
         assert len(uploaded()) > 1
     assert len(list(desk.folder.glob("runs/ezvsl_semantic/*/DONE"))) == 1
+
+
+@pytest.mark.parametrize("end", ["true", "false"])
+@pytest.mark.parametrize("namespaces", [True, False])
+def test_a_desk_leaves_nothing_running(desk: Desk, monkeypatch: pytest.MonkeyPatch, namespaces: bool, end: str) -> None:
+    if not namespaces:
+        monkeypatch.setattr(pages, "own_processes", lambda network: ())
+    started = desk.folder / "started"
+    (desk.folder / "wait.py").write_text("import sys, time\nopen(sys.argv[1], 'w').close()\ntime.sleep(300)\n")
+    text = f"python wait.py {started} &\nwhile [ ! -e {started} ]; do sleep 0.05; done; {end}"
+    with nullcontext() if end == "true" else pytest.raises(AssertionError):
+        desk.run(text, network=True)
+    desk.close()
+    found = [one for one in psutil.process_iter(["cmdline"]) if str(started) in (one.info["cmdline"] or [])]
+    assert not psutil.wait_procs(found, timeout=5)[1]
 
 
 @contextmanager

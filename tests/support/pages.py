@@ -4,10 +4,12 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,19 @@ def read_blocks(page: Path) -> list[Block]:
     ]
 
 
+@cache
+def own_processes(network: bool) -> tuple[str, ...]:
+    """What goes before a command so that all it starts ends with it, and so that it dies with this process.
+
+    network: give it a network of its own too, in which every port is free. Empty where the machine does not allow it.
+    """
+    spaces = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *(["--net"] if network else [])]
+    begin = ("setpriv", "--pdeathsig", "KILL", *spaces, *([] if os.geteuid() == 0 else ["--map-root-user"]))
+    missing = [tool for tool in ("setpriv", "unshare", "ip") if shutil.which(tool) is None]
+    allowed = not missing and subprocess.run([*begin, "true"], capture_output=True, check=False).returncode == 0
+    return begin if allowed else ()
+
+
 class Desk:
     """A folder with what the pages speak of, and a shell in it where the three commands are those of this tree."""
 
@@ -68,18 +83,22 @@ class Desk:
         self.environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         self._shells: list[subprocess.Popen[str]] = []
 
-    def run(self, text: str) -> str:
-        """Run lines as typed, each of which must succeed; returns what they printed. `&` leaves one running."""
+    def run(self, text: str, *, network: bool = False) -> str:
+        """Run lines as typed, each of which must succeed; returns what they printed. What `&` left running ends with
+        them. network: as in `own_processes`."""
         said = self.folder / "said.txt"
+        begin = own_processes(network)
+        lines = f"ip link set lo up; {text}" if network and begin else text
         with said.open("w") as output:
-            shell = subprocess.Popen(["bash", "-euxc", text], cwd=self.folder, env=self.environment, text=True,
+            shell = subprocess.Popen([*begin, "bash", "-euxc", lines], cwd=self.folder, env=self.environment, text=True,
                                      stdout=output, stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
         self._shells.append(shell)
         assert shell.wait() == 0, f"{text}\n{said.read_text()}"
         return said.read_text()
 
     def close(self) -> None:
-        """End what still runs in the background."""
+        """End what still runs: a shell that was waited for in vain, and on machines without `own_processes` what it
+        left in the background."""
         for shell in self._shells:
             try:
                 os.killpg(shell.pid, signal.SIGKILL)
