@@ -1,9 +1,10 @@
 """The second decoder: the promise of `media.decode_clip` kept by the ffmpeg binary, through an ffmpeg-python graph.
 
-For files or machines on which the fast decoder is not wanted, and as its independent check. One call per clip: the
-file is given twice, each time with its own seek, once for the image and once for the sound. The header's facts
-(duration, streams, channels) come from `media_file`, as the binary has no machine-readable way to tell them; which
-frame is shown at the moment, its orientation and its shape are ffmpeg's own answer.
+For files or machines on which the fast decoder is not wanted, and as its independent check. Two calls per clip, each
+with its own seek: one for the image and one for the sound. The header's facts (duration, streams, channels) come from
+`media.reader`, as the binary has no machine-readable way to tell them; which frame is shown at the moment, its
+orientation and its shape are ffmpeg's own answer. Only where the container's times are partly guesses is the number of
+the frame taken from the reader, so that one rule decides what is shown when.
 """
 
 import re
@@ -28,7 +29,8 @@ from pipeline.media.facts import Facts
 from pipeline.media.ffmpeg import FfmpegFailed, FfmpegTimeout, file_input, run_logged
 from pipeline.media.image import ShownFrame, whole_pixels
 from pipeline.media.layouts import mixed
-from pipeline.media.reader import CLOCK_SLACK, MediaFile
+from pipeline.media.reader import MediaFile
+from pipeline.media.times import CLOCK_SLACK, Place, places
 from pipeline.shards.record import Rejected
 
 CONTENT = "content"  # the clip's name inside the scratch folder: its own may hold what no command line can
@@ -46,13 +48,16 @@ def decode_clip_ffmpeg(
     """Decode one file with the ffmpeg binary. Raises Rejected with its verdict, as `media.decode_clip` does."""
     with MediaFile(content) as media:
         facts = media.facts
-    moment = choose_moment(facts.duration, options)
+        moment = choose_moment(facts.duration, options)
+        moments = {"moment": moment, "other": comparison_moment(moment, facts.duration)}
+        found = [] if facts.seekable else places(media.frames(), list(moments.values()))
     with tempfile.TemporaryDirectory(prefix="decode-") as folder:
         if isinstance(content, bytes):
             Path(folder, CONTENT).write_bytes(content)
         else:
             Path(folder, CONTENT).symlink_to(content.absolute())
-        image, other, audio = _Call(Path(folder), facts, moment, options, timeout).decode()
+        call = _Call(Path(folder), facts, moments, dict(zip(moments, found, strict=False)), options, timeout)
+        image, other, audio = call.decode()
     check_complete(facts, moment, image.data_end, audio, options)
     return assemble(facts, moment, image, audio, is_static(image.pixels, other.pixels), options)
 
@@ -61,12 +66,25 @@ class _Call:
     """One clip's calls of ffmpeg: what they read and write in the scratch folder, and how that is understood.
 
     ffmpeg keeps the container's clock (`copyts`): left alone it shifts some formats by each stream's own start.
+    Image and sound have a call each: ffmpeg begins all filters of a call anew when the form of a sound changes on the
+    way (broadcasts), and frames would be counted anew.
+
+    moments: seconds by name. places: by name, which frame of a full decode is shown; empty where the container's times
+    say it.
     """
 
-    def __init__(self, scratch: Path, facts: Facts, moment: float, options: DecodeOptions, timeout: float) -> None:
+    def __init__(
+        self,
+        scratch: Path,
+        facts: Facts,
+        moments: dict[str, float],
+        places: dict[str, Place],
+        options: DecodeOptions,
+        timeout: float,
+    ) -> None:
         self.scratch, self.facts, self.options, self.timeout = scratch, facts, options, timeout
-        self.moments = {"moment": moment, "other": comparison_moment(moment, facts.duration)}
-        self.audio_from = span_start(moment, options)
+        self.moments, self.places = moments, places
+        self.audio_from = span_start(moments["moment"], options)
 
     def decode(self) -> tuple[ShownFrame, ShownFrame, AudioSpan]:
         """The image at the moment, the one to compare it with, the sound.
@@ -94,45 +112,59 @@ class _Call:
 
     def _run(self, image_seek: float | None, audio_seek: float | None) -> str:
         image_end = max(self.moments.values()) + LOOK_BACK
-        video = self._input(image_seek, image_end)[str(self.facts.video_index)].filter_multi_output("split", 2)
+        video = self._input(image_seek, image_end, reinit_filter=0)[str(self.facts.video_index)].filter_multi_output(
+            "split", 2
+        )
         look_back = None if image_seek is None else LOOK_BACK
         images = [self._image_output(video[place], name, look_back) for place, name in enumerate(self.moments)]
         audio_end = self.audio_from + self.options.front_end.seconds + MARGIN
         audio = self._audio_output(self._input(audio_seek, audio_end)[str(self.facts.audio_index)])
-        try:
-            _, log = run_logged(ffmpeg.merge_outputs(*images, audio), timeout=self.timeout)
-        except FfmpegTimeout as error:
-            raise Rejected("timeout", str(error)) from error
+        log = self._call(ffmpeg.merge_outputs(*images))
         if broken := _BROKEN_IMAGE.search(log):
             raise Rejected("corrupt", f"the image cannot be decoded: {broken[1]}")
-        return log
+        return log + self._call(audio)
 
-    def _input(self, seek: float | None, end: float) -> ffmpeg.Stream:
+    def _call(self, graph: ffmpeg.Stream) -> str:
+        try:
+            return run_logged(graph, timeout=self.timeout)[1]
+        except FfmpegTimeout as error:
+            raise Rejected("timeout", str(error)) from error
+
+    def _input(self, seek: float | None, end: float, **options: object) -> ffmpeg.Stream:
         """The file, as the format that its content was recognised as, so that no playlist is ever followed."""
-        part = {} if seek is None else {"ss": f"{seek:.6f}", "t": f"{end - seek:.6f}"}
-        return file_input(self.scratch / CONTENT, format=self.facts.format, protocol_whitelist="file,pipe", **part)
+        if seek is not None:
+            options |= {"ss": f"{seek:.6f}", "t": f"{end - seek:.6f}"}
+        return file_input(self.scratch / CONTENT, format=self.facts.format, protocol_whitelist="file,pipe", **options)
 
     def _image_output(self, video: ffmpeg.Stream, name: str, look_back: float | None) -> ffmpeg.Stream:
-        """Every frame from `look_back` seconds before the moment to it, or the first and all up to it, reported,
-        reduced and written over the one before: what stays is the frame presented at the moment."""
-        moment = self.facts.zero + self.moments[name] + CLOCK_SLACK
-        wanted = f"lte(t,{moment:.6f})"
-        wanted += "+eq(n,0)" if look_back is None else f"*gte(t,{moment - look_back:.6f})"
+        """The frames that may be the one presented at the moment, reported, reduced (each from its own size, which may
+        change on the way) and written over the one before: what stays is that one."""
         side = self.options.short_side
         scale = f"min(1,{side}/min(iw*sar,ih))" if side else "1"
         frames = (
             # pyrefly: ignore[missing-attribute]  # the library adds its operators at run time
-            video.filter("select", wanted)
+            video.filter("select", self._wanted(name, look_back))
             .filter(f"showinfo@{name}", checksum=0)
-            .filter("scale", w=f"max(1,round(iw*sar*{scale}))", h=f"max(1,round(ih*{scale}))", flags=_SCALING)
+            .filter(
+                "scale", eval="frame", flags=_SCALING, w=f"max(1,round(iw*sar*{scale}))", h=f"max(1,round(ih*{scale}))"
+            )
             .filter("format", "rgb24")
         )
         options = {"format": "image2", "update": 1, "c:v": "rawvideo", "fps_mode": "passthrough", "threads": 1}
         return ffmpeg.output(frames, f"file:{self.scratch / name}", copyts=None, **options)
 
+    def _wanted(self, name: str, look_back: float | None) -> str:
+        """The frame itself, or else all from `look_back` seconds before the moment to it, or the first and all up to
+        it."""
+        if name in self.places:
+            return f"eq(n,{self.places[name].number})"
+        moment = self.facts.zero + self.moments[name] + CLOCK_SLACK
+        begin = "+eq(n,0)" if look_back is None else f"*gte(t,{moment - look_back:.6f})"
+        return f"lte(t,{moment:.6f}){begin}"
+
     def _audio_output(self, stream: ffmpeg.Stream) -> ffmpeg.Stream:
-        """Every channel at the front end's rate from a margin before the span on; a late start and holes become
-        silence."""
+        """Every channel at the front end's rate from where it starts in the span or its margins on; holes become
+        silence. (`first_pts` would fill a late start, too, and do so anew wherever the sound's form changes.)"""
         rate = self.options.front_end.sample_rate
         begin = f"{self.facts.zero + self.audio_from - MARGIN:.6f}"
         audio = (
@@ -140,11 +172,11 @@ class _Call:
             stream.filter("atrim", start=begin, duration=f"{self.options.front_end.seconds + 2 * MARGIN:.6f}")
             .filter("ashowinfo@sound")
             .filter("asetpts", f"PTS-({begin})/TB")
-            .filter("aresample", rate, **{"async": 1, "first_pts": 0, "rematrix_maxval": 1})
+            .filter("aresample", rate, **{"async": 1, "rematrix_maxval": 1})
             .filter("aformat", sample_fmts="flt")
             .filter("apad", whole_len=1)  # an output without any sample would fail the whole call
         )
-        return ffmpeg.output(audio, f"file:{self.scratch / 'sound'}", format="f32le", threads=1)
+        return ffmpeg.output(audio, f"file:{self.scratch / 'sound'}", copyts=None, format="f32le", threads=1)
 
     def _read_image(self, name: str, log: str) -> ShownFrame | None:
         """The frame that was written, with the time and shape that its `showinfo` reported last."""
@@ -157,14 +189,16 @@ class _Call:
         width = stored_width * (aspect_width / aspect_height if aspect_width and aspect_height else 1.0)
         side = self.options.short_side
         scale = min(1.0, side / min(width, height)) if side else 1.0
-        seconds = pts * int(base[1]) / int(base[2]) - self.facts.zero
+        place = self.places.get(name)
+        seconds = place.seconds if place else pts * int(base[1]) / int(base[2]) - self.facts.zero
+        goes_on = self.facts.video_end is not None or (place is not None and not place.is_last)
         return ShownFrame(
             pixels=np.frombuffer(content, np.uint8).reshape(whole_pixels(height * scale), -1, 3),
             seconds=seconds,
             source_width=whole_pixels(width),
             source_height=height,
             # without an index only the time of the last frame tells that the data ended; see check_complete
-            data_end=seconds if self.facts.video_end is None else None,
+            data_end=None if goes_on else seconds,
             calm=True,
         )
 
@@ -178,11 +212,12 @@ class _Call:
         written = mixed(np.frombuffer(_content(self.scratch / "sound"), "<f4").reshape(-1, len(channels)).T, channels)
         if begun is None or not len(written):
             return AudioSpan(np.zeros(count, np.float32), 0, 0, hole=0.0, errors=0, data_end=self.audio_from)
-        written = written[round(MARGIN * rate) :]
-        last = min(count, len(written))
-        first = min(last, max(0, round((begun - self.audio_from) * rate)))
+        lead = round((begun - self.audio_from) * rate)  # negative where the margin holds sound
+        written = written[max(0, -lead) :]
+        first = min(count, max(0, lead))
+        last = min(count, first + len(written))
         samples = np.zeros(count, np.float32)
-        samples[first:last] = written[first:last]
+        samples[first:last] = written[: last - first]
         data_end = self.audio_from + last / rate if last < count else None
         return AudioSpan(samples, first, last, hole=0.0, errors=0, data_end=data_end)
 

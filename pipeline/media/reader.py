@@ -16,7 +16,6 @@ from typing import Self, cast
 
 import av
 import numpy as np
-from av.stream import Discard
 
 from pipeline.media.audio import AudioCollector, AudioSpan, check_rate
 from pipeline.media.facts import Facts
@@ -33,12 +32,20 @@ from pipeline.media.image import (
 )
 from pipeline.media.layouts import stream_channels
 from pipeline.media.opening import nameless, open_container
-from pipeline.media.streams import decode_audio, first_decodable, has_others, is_cover_art
-from pipeline.media.times import Shown, is_true_after_seek, kind_of, presented, tells_decoding_order_only, unguessed
+from pipeline.media.streams import decode_audio, first_decodable, has_others, is_cover_art, read_packets
+from pipeline.media.times import (
+    CLOCK_SLACK,
+    Shown,
+    clock_of,
+    is_true_after_seek,
+    kind_of,
+    presented,
+    rate_of,
+    unguessed,
+)
 from pipeline.shards.record import Rejected
 from pipeline.storage.failures import is_machines_fault
 
-CLOCK_SLACK = 1e-5  # containers count microseconds: a frame at 5.0 s is one at or before 5.0 s
 SEEK_LEADS = (0.0, 2.0, 10.0)  # how many seconds early to look for a keyframe before starting at the beginning
 LOST_SECONDS = 0.5  # the data may end that much before the container says they do
 AUDIO_PREROLL = 0.25  # seconds decoded before a span and thrown away: codecs carry state from packet to packet
@@ -166,18 +173,9 @@ class MediaFile:
         return int((seconds + self._zero + CLOCK_SLACK) / float(cast(Fraction, stream.time_base)) // 1)
 
     def _packets(self, *streams: av.stream.Stream) -> Iterator[av.Packet]:
-        """Packets of these streams until the data end, in whatever way; the demuxer does not read the others."""
-        for stream in self._container.streams:
-            stream.discard = Discard.default if stream in streams else Discard.all
+        """Packets of these streams until the data end, with no time that is only a guess."""
         videos = [one for one in streams if isinstance(one, av.VideoStream)]
-        guessing = [one for one in videos if tells_decoding_order_only(self._container, one)]
-        try:
-            for packet in self._container.demux(*streams):
-                yield unguessed(packet) if packet.stream in guessing else packet
-        # A file that was cut off, or damage that looks like a new stream (PyAV knows none); whether what is missing was
-        # needed is judged by the caller.
-        except (av.FFmpegError, IndexError):
-            return
+        return unguessed(self._container, read_packets(self._container, *streams), videos)
 
     def _rewind(self, stream: av.stream.Stream | None, seconds: float | None) -> None:
         """Stand at or before `seconds` of a stream; for None, or where the format cannot seek, at the beginning."""
@@ -217,7 +215,7 @@ class MediaFile:
 
     @property
     def average_rate(self) -> Fraction:
-        return self._video.average_rate or Fraction(25)
+        return rate_of(self._video)
 
     def _frame_by_full_decode(self, seconds: float, short_side: int) -> ShownFrame:
         """The slow way, for packets without times and frames that are not shown when their packet says."""
@@ -234,7 +232,7 @@ class MediaFile:
         """Every image from the beginning on, with the second at which it is shown; `failed` is told of bad packets."""
         self._rewind(None, None)
         decoded = decode_all(self._video.codec_context, self._packets(self._video), failed)
-        return presented(decoded, partial(self._seconds, self._video), 1 / float(self.average_rate))
+        return presented(decoded, clock_of(self._container, self._video, partial(self._seconds, self._video)))
 
     def pixels(self, frame: av.VideoFrame, short_side: int) -> tuple[np.ndarray, tuple[int, int]]:
         """A frame as a player shows it, and its width and height before it was reduced; see `upright`."""

@@ -1,13 +1,13 @@
-"""Which streams of a container count, and how one packet of sound is decoded.
+"""Which streams of a container count, how their packets are read, and how one packet of sound is decoded.
 
 Used by `reader` and by overlays.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import av
-from av.stream import Disposition
+from av.stream import Discard, Disposition
 
 from pipeline.shards.record import Rejected
 
@@ -34,6 +34,18 @@ def has_others(container: av.container.InputContainer, *used: av.stream.Stream) 
     numbers = {stream.index for stream in used}
     others = [stream for stream in container.streams if stream.index not in numbers]
     return any(stream.type != "attachment" and not is_cover_art(stream) for stream in others)
+
+
+def read_packets(container: av.container.InputContainer, *streams: av.stream.Stream) -> Iterator[av.Packet]:
+    """Packets of these streams until the data end, in whatever way; the demuxer does not read the others."""
+    for stream in container.streams:
+        stream.discard = Discard.default if stream in streams else Discard.all
+    try:
+        yield from container.demux(*streams)
+    # A file that was cut off, or damage that looks like a new stream (PyAV knows none); whether what is missing was
+    # needed is judged by the caller.
+    except (av.FFmpegError, IndexError):
+        return
 
 
 def decode_audio(

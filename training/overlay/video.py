@@ -17,8 +17,9 @@ from PIL import Image
 
 from manifests.errors import InputError, WorkFailed
 from manifests.whole_files import whole_path
-from pipeline.media.reader import CLOCK_SLACK, MediaFile
+from pipeline.media.reader import MediaFile
 from pipeline.media.streams import decode_audio
+from pipeline.media.times import CLOCK_SLACK
 from pipeline.shards.record import Rejected
 from training.overlay.carriage import FORMATS, Carriage, Converter
 

@@ -1,7 +1,4 @@
-"""Videos that PyAV writes in any container and codec, of images that carry their number, and what a full decode shows.
-
-Loaded by path, as tests are no package.
-"""
+"""Videos that PyAV writes in any container and codec, of images that carry their number, and what a decode shows."""
 
 import re
 import subprocess
@@ -30,9 +27,18 @@ CODECS = {  # with how many B-frames each is written, and whether groups of imag
 CONTAINERS = (
     "avi", "mp4", "mov", "3gp", "matroska", "webm", "mpegts", "mpeg", "vob", "flv", "asf", "ogg", "nut", "mxf", "wtv",
 )  # fmt: skip
-# What muxers write and nobody has: a DVD's program stream holds MPEG-1 and MPEG-2 only. H.264 with B-frames in an open
-# group of images is read two frames late there.
-NOT_OF_THE_FORMAT = {("vob", "libx264")}
+NOT_OF_THE_FORMAT = {  # what muxers write and the container's specification does not know
+    ("vob", "libx264"): "a DVD's program stream holds MPEG-1 and MPEG-2 only",
+    ("wtv", "wmv2"): "TV of MPEG's codecs: what WMV needs beside its images is not stored",
+    ("wtv", "ffv1"): "TV of MPEG's codecs: what FFV1 needs beside its images is not stored",
+}
+# What muxers do not write though the format wants it, so that the file does not say when the first image after a hole
+# is shown. A program stream must state its time (H.222.0, 2.7.5): it gets into one packet with those before the hole,
+# under their time. A page of Ogg says the time of its last image, from which the others are counted: a hole needs a
+# page's end.
+WITHOUT_HOLES = ("mpeg", "vob", "ogg")
+COUNTED = ("mxf",)  # holds images at a fixed rate from its start on, and no times
+GUESSED = 2e-3  # seconds beside the regular time: beyond it is no rounding
 PIXELS = {"mjpeg": "yuvj420p", "prores_ks": "yuv422p10le"}
 
 
@@ -79,58 +85,80 @@ def every_form() -> Iterator[Form]:
             for count in b_frames:
                 for is_open in (False, True) if count and may_be_open else (False,):
                     for gop in (12, 60):
-                        yield from (Form(container, codec, count, is_open, gop, gap) for gap in (False, True))
+                        holes = (False,) if container in WITHOUT_HOLES else (False, True)
+                        yield from (Form(container, codec, count, is_open, gop, gap) for gap in holes)
 
 
-def write(path: Path, form: Form, clips: ModuleType) -> None:
-    """Raises av.FFmpegError or ValueError where the container does not take the codec."""
-    rate = 48000 if form.container in ("webm", "ogg", "mxf") else 44100
-    with av.open(str(path), "w", format=form.container) as out:
+@dataclass(frozen=True)
+class Part:
+    """Where in a longer recording a video stands: the number of its first image, its clock's start in seconds (whole
+    images), and its sound."""
+
+    first: int = 0
+    begin: float = 0.0
+    rate: int | None = None
+    hertz: float = 440.0
+
+
+def write(path: Path, form: Form, clips: ModuleType, part: Part = Part(), **options: str) -> None:
+    """options: of the muxer. Raises av.FFmpegError or ValueError where the container does not take the codec."""
+    rate = part.rate or (48000 if form.container in ("webm", "ogg", "mxf") else 44100)
+    with av.open(str(path), "w", format=form.container, container_options=options) as out:
         video = out.add_stream(form.codec, rate=FPS, options=form.options)
         video.width, video.height = clips.WIDTH, clips.HEIGHT
         video.pix_fmt = PIXELS.get(form.codec, "yuv420p")
         video.codec_context.bit_rate = 2_000_000
         audio = out.add_stream(AUDIO.get(form.container, "mp2"), rate=rate, layout="mono")
         audio.bit_rate = 96_000
-        sounds = _sound(audio, form, clips, rate)
+        sounds = _sound(audio, form, clips, rate, part)
         for number in form.numbers:
-            frame = av.VideoFrame.from_ndarray(clips.numbered_frames(1, number)[0], format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, FPS)
+            frame = av.VideoFrame.from_ndarray(clips.numbered_frames(1, number + part.first)[0], format="rgb24")
+            frame.pts, frame.time_base = number + round(part.begin * FPS), Fraction(1, FPS)
             for sound in next(sounds, []):
                 out.mux(audio.encode(sound))
             out.mux(video.encode(frame))
-        for part in sounds:
-            for sound in part:
+        for rest in sounds:
+            for sound in rest:
                 out.mux(audio.encode(sound))
         out.mux(video.encode(None))
         out.mux(audio.encode(None))
 
 
-def _sound(audio: av.AudioStream, form: Form, clips: ModuleType, rate: int) -> Iterator[list[av.AudioFrame]]:
-    """A tone as long as the images, in parts of 50 ms."""
+def _sound(
+    audio: av.AudioStream, form: Form, clips: ModuleType, rate: int, part: Part
+) -> Iterator[list[av.AudioFrame]]:
+    """A tone as long as the images, in pieces of 50 ms."""
     resampler = av.AudioResampler(format=audio.codec_context.format.name, layout="mono", rate=rate)
-    tone = clips.tone((form.numbers[-1] + 1) / FPS, rate=rate)
+    tone = clips.tone((form.numbers[-1] + 1) / FPS, part.hertz, rate)
     for begin in range(0, len(tone), rate // 20):
         frame = av.AudioFrame.from_ndarray(tone[None, begin : begin + rate // 20], format="flt", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = rate, begin, Fraction(1, rate)
+        frame.sample_rate, frame.pts, frame.time_base = rate, begin + round(part.begin * rate), Fraction(1, rate)
         yield resampler.resample(frame)
 
 
-def full_decode(path: Path, clips: ModuleType) -> list[tuple[float, int]]:
-    """Every image's time and number: the order as PyAV decodes, the times as the ffmpeg binary shows them."""
+def full_decode(path: Path, form: Form, clips: ModuleType) -> list[tuple[float, int]]:
+    """Every image's time and number: the order as PyAV decodes, the times as the ffmpeg binary shows them, but where
+    it guesses: images are shown at their number over the rate, from a start that most of its times agree on."""
     with av.open(str(path)) as container:
         zero, kind = (container.start_time or 0) / av.time_base, container.format.name.split(",")[0]
         pixels = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
         numbers = [clips.number_of(image) for image in pixels]
+    times = _stated_times(path, kind) - zero
+    assert len(times) == len(numbers)
+    regular = np.arange(len(times)) / FPS if form.container in COUNTED else np.array(numbers) / FPS
+    start = 0.0 if form.container in COUNTED else np.median(times - regular)
+    times = np.where(np.abs(times - start - regular) > GUESSED, start + regular, times)
+    return list(zip(times.tolist(), numbers, strict=True))
+
+
+def _stated_times(path: Path, kind: str) -> np.ndarray:
     graph = ["-copyts", "-map", "0:v:0", "-vf", "showinfo=checksum=0", "-fps_mode", "passthrough", "-f", "null", "-"]
     command = [binary(), "-nostdin", "-threads", "1", "-f", kind, "-i", str(path), *graph]
     log = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stderr
     base = re.search(r"config in time_base: (\d+)/(\d+)", log)
     assert base is not None
     ticks = [int(one) for one in re.findall(r" n: *\d+ pts: *(-?\d+)", log)]
-    assert len(ticks) == len(numbers)
-    times = np.array(ticks) * int(base[1]) / int(base[2]) - zero
-    return list(zip(times.tolist(), numbers, strict=True))
+    return np.array(ticks) * int(base[1]) / int(base[2])
 
 
 def shown_at(frames: list[tuple[float, int]], moment: float) -> tuple[float, int]:
