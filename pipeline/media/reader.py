@@ -32,7 +32,7 @@ from pipeline.media.image import (
 )
 from pipeline.media.layouts import stream_channels
 from pipeline.media.opening import nameless, open_container
-from pipeline.media.streams import decode_audio, first_decodable, has_others, is_cover_art, read_packets
+from pipeline.media.streams import decode_audio, first_decodable, has_others, is_cover_art, read_packets, seconds_of
 from pipeline.media.times import (
     CLOCK_SLACK,
     Shown,
@@ -150,7 +150,7 @@ class MediaFile:
         for packet in self._packets(*streams):
             ticks = packet.dts if packet.pts is None else packet.pts
             if ticks is not None and packet.size:
-                end = self._seconds(packet.stream, ticks + (packet.duration or 0))
+                end = self._seconds(packet.stream, ticks) + seconds_of(packet)
                 ends[packet.stream_index] = max(end, ends.get(packet.stream_index, end))
         self._rewind(None, None)
         return ends

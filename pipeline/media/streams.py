@@ -3,14 +3,17 @@
 Used by `reader` and by overlays.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from fractions import Fraction
+from typing import TypeVar, cast
 
 import av
 from av.stream import Discard, Disposition
 
 from pipeline.shards.record import Rejected
 
+_PLAIN = re.compile(r"pcm_[suf](\d+)(?:le|be)?")  # the bits of a sample
 _Stream = TypeVar("_Stream", bound=av.stream.Stream)
 
 
@@ -46,6 +49,18 @@ def read_packets(container: av.container.InputContainer, *streams: av.stream.Str
     # needed is judged by the caller.
     except (av.FFmpegError, IndexError):
         return
+
+
+def seconds_of(packet: av.Packet) -> float:
+    """How long a packet lasts. Plain samples are counted: a file that does not say how many it holds is cut into equal
+    packets, and the demuxer takes the last one for whole."""
+    codec, plain = packet.stream.codec_context, None
+    if isinstance(codec, av.AudioCodecContext):
+        plain = _PLAIN.fullmatch(codec.name)
+    if plain is not None:
+        return packet.size * 8 / (int(plain[1]) * codec.channels * codec.sample_rate)
+    base = cast(Fraction, packet.stream.time_base)  # every stream of a file has one
+    return float((packet.duration or 0) * base)
 
 
 def decode_audio(

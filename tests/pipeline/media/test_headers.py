@@ -47,6 +47,31 @@ def _encoded(kind: str, codec: str, parts: list[tuple[int, str, np.ndarray]]) ->
     return found
 
 
+class _Pipe(io.BytesIO):
+    """What a writer cannot go back in."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        raise io.UnsupportedOperation("a pipe")
+
+
+def _written(kind: str, target: io.BytesIO, **options: str) -> bytes:
+    """Ten seconds of a rising tone, 16 kHz, not compressed where the format can, in 16 bits."""
+    codec = {"au": "pcm_s16be", "aiff": "pcm_s16be", "caf": "pcm_s16be", "flac": "flac"}.get(kind, "pcm_s16le")
+    with av.open(target, "w", format=kind, options=options) as out:
+        stream = out.add_stream(codec, rate=16000, layout="mono")
+        samples = (30000 * _chirp(0, 10, 16000)).astype(np.int16)
+        for begin in range(0, len(samples), 4096):
+            part = np.ascontiguousarray(samples[None, begin : begin + 4096])
+            frame = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
+            frame.sample_rate, frame.pts = 16000, begin
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return target.getvalue()
+
+
 def _chirp(begin: float, seconds: float, rate: int) -> np.ndarray:
     """A tone that rises 200 Hz a second from 500 Hz on."""
     times = begin + np.arange(round(seconds * rate)) / rate
@@ -87,36 +112,36 @@ class TestLength:
         assert np.array_equal(found.waveform, expected.waveform)
         assert (found.moment, found.duration, found.flags) == (expected.moment, expected.duration, expected.flags)
 
-    @pytest.mark.parametrize("kind", ["au", "wav", "flac", "matroska"])
+    @pytest.mark.parametrize("kind", ["au", "wav", "flac", "matroska", "caf"])
     def test_a_writer_that_could_not_go_back(self, kind: str) -> None:
-        class Pipe(io.RawIOBase):
-            def __init__(self) -> None:
-                self.written = bytearray()
-
-            def writable(self) -> bool:
-                return True
-
-            def write(self, content: bytes) -> int:
-                self.written += bytes(content)
-                return len(content)
-
-        pipe = Pipe()
-        codec = {"au": "pcm_s16be", "flac": "flac"}.get(kind, "pcm_s16le")
-        try:
-            with av.open(pipe, "w", format=kind) as out:
-                stream = out.add_stream(codec, rate=16000, layout="mono")
-                samples = (30000 * _chirp(0, 10, 16000)).astype(np.int16)
-                for begin in range(0, len(samples), 4096):
-                    part = np.ascontiguousarray(samples[None, begin : begin + 4096])
-                    frame = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
-                    frame.sample_rate, frame.pts = 16000, begin
-                    out.mux(stream.encode(frame))
-                out.mux(stream.encode(None))
-        except (av.FFmpegError, ValueError) as refusal:
-            pytest.skip(f"{kind} is not written to a pipe: {refusal}")
-        found = decode_pair(_picture(), bytes(pipe.written))
+        found = decode_pair(_picture(), _written(kind, _Pipe()))
         assert (found.moment, found.duration) == (5.0, pytest.approx(10.0, abs=0.01))
         assert np.abs(found.waveform - decode_pair(_picture(), self._wave()).waveform).max() < 0.02
+
+    @pytest.mark.parametrize("kind", ["aiff", "w64"])
+    def test_a_size_of_nothing_that_no_decoder_takes_is_refused(self, kind: str) -> None:
+        with pytest.raises(Rejected) as refused:
+            decode_pair(_picture(), _written(kind, _Pipe()))
+        assert refused.value.reason == "unreadable"
+
+    @pytest.mark.parametrize(
+        ("kind", "mark", "offset", "size"),
+        [
+            ("w64", b"data\xf3\xac\xd3\x11", 16, (2**40).to_bytes(8, "little")),
+            ("wav", b"ds64", 16, (2**40).to_bytes(8, "little")),
+            ("aiff", b"SSND", 4, (0x7FFFFFFF).to_bytes(4)),
+            ("au", b".snd", 8, (0xFFFFFFFF).to_bytes(4)),
+            ("caf", b"data", 4, (-1).to_bytes(8, signed=True)),
+            ("caf", b"data", 4, (2**62).to_bytes(8)),
+        ],
+    )
+    def test_a_size_beyond_the_file_is_until_its_end(self, kind: str, mark: bytes, offset: int, size: bytes) -> None:
+        content = bytearray(_written(kind, io.BytesIO(), **({"rf64": "always"} if mark == b"ds64" else {})))
+        place = content.index(mark) + offset
+        content[place : place + len(size)] = size
+        found, expected = decode_pair(_picture(), bytes(content)), decode_pair(_picture(), self._wave())
+        assert np.array_equal(found.waveform, expected.waveform)
+        assert (found.moment, found.duration, found.flags) == (expected.moment, expected.duration, expected.flags)
 
     def test_what_was_cut_off_before_the_moment_is_refused(self) -> None:
         with pytest.raises(Rejected, match="announces"):
