@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import av
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from pipeline.media.decode import DecodedClip, DecodeOptions, assemble, check_complete, choose_moment, span_start
 from pipeline.media.facts import Facts
@@ -81,9 +81,28 @@ def _rgb(image: Image.Image) -> np.ndarray:
     if image.mode == "F":
         raise ValueError("its samples are fractions, and nothing says which is white")
     if image.has_transparency_data:
-        seen = image.convert("RGBA")
+        seen = _in_srgb(image.convert("RGBA"))
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), seen)
-    return np.asarray(image.convert("RGB"))
+        return np.asarray(image.convert("RGB"))
+    return np.asarray(_in_srgb(image).convert("RGB"))
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """In the colours of a screen, where the file says by a profile that its own are others: wider ones of a camera, those
+    of print. A profile that is none says nothing."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode == "1":
+        return image
+    image = image.convert("RGB") if image.mode in ("P", "PA") else image
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(own):
+            return image
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        shown = ImageCms.profileToProfile(image, own, ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
+    return shown or image
 
 
 def _opened(content: bytes | Path) -> BinaryIO:

@@ -3,12 +3,13 @@
 import io
 import struct
 import wave
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from pipeline.media.decode import DecodeOptions, decode_clip
 from pipeline.media.ffmpeg import encode_video, file_input
@@ -254,6 +255,62 @@ class TestImages:
         Image.new("RGB", (64, 48), (200, 40, 40)).convert("CMYK").save(buffer, "JPEG", quality=95)
         found = read_image(buffer.getvalue(), 0.0, 0).pixels[20, 20].astype(int)
         assert np.abs(found - (200, 40, 40)).max() <= 6
+
+    @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+    def test_a_profile_says_what_the_colours_are(self, mode: str) -> None:
+        image = Image.new("RGB", (64, 48), (200, 40, 90))
+        image = image.quantize(4) if mode == "P" else image.convert(mode)
+        for profile, expected in (
+            (_exchanged_profile(), (90, 40, 200)),
+            (ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), (200, 40, 90)),
+            (b"no profile", (200, 40, 90)),
+        ):
+            found = self._read(image, icc_profile=profile)[20, 20].astype(int)
+            assert np.abs(found - expected).max() <= 8
+
+    def test_a_profile_of_another_kind_says_nothing(self) -> None:
+        found = self._read(Image.fromarray(self.GREY), icc_profile=_exchanged_profile())
+        assert np.abs(found.astype(int) - self.GREY[..., None]).max() <= 1
+
+
+def _exchanged_profile() -> bytes:
+    """That of a screen whose red is blue and whose blue is red."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, blue = (profile.index(tag, 128) for tag in (b"rXYZ", b"bXYZ"))
+    profile[red + 4 : red + 12], profile[blue + 4 : blue + 12] = (
+        profile[blue + 4 : blue + 12],
+        profile[red + 4 : red + 12],
+    )
+    return bytes(profile).replace("sRGB".encode("utf-16-be"), "mine".encode("utf-16-be"))
+
+
+@DECODERS
+@pytest.mark.parametrize(
+    ("kind", "codec", "pixels"),
+    [
+        ("mp4", "libx264", "yuvj420p"), ("mp4", "libx264", "yuv420p10le"), ("mp4", "libx264", "yuv444p"),
+        ("mp4", "libx265", "yuv420p12le"), ("matroska", "libx264rgb", "rgb24"), ("mov", "prores_ks", "yuva444p10le"),
+        ("mov", "qtrle", "argb"), ("matroska", "ffv1", "gbrp16le"), ("mov", "mjpeg", "yuvj422p"),
+    ],
+)  # fmt: skip
+def test_every_format_of_moving_images(tmp_path: Path, decode, kind: str, codec: str, pixels: str) -> None:
+    colours = np.zeros((64, 96, 3), np.uint8)
+    colours[:, :32], colours[:, 32:64] = 255, (200, 40, 90)
+    with av.open(str(tmp_path / "video"), "w", format=kind) as out:
+        options = {"libx264": {"crf": "1"}, "libx265": {"x265-params": "crf=1:log-level=none"}}.get(codec, {})
+        video, audio = out.add_stream(codec, rate=25, options=options), out.add_stream("aac", rate=48000, layout="mono")
+        video.width, video.height, video.pix_fmt = 96, 64, pixels
+        tone = av.AudioFrame.from_ndarray(_chirp(0, 2, 48000)[None], format="fltp", layout="mono")
+        tone.sample_rate = 48000
+        out.mux(audio.encode(tone))
+        for number in range(50):
+            frame = av.VideoFrame.from_ndarray(colours, format="rgb24").reformat(format=pixels)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+        out.mux(audio.encode(None))
+    found = decode(tmp_path / "video", DecodeOptions(short_side=0)).frame[32, [16, 48, 80]].astype(int)
+    assert np.abs(found - colours[32, [16, 48, 80]]).max() <= 4
 
 
 def test_the_reported_subtitles() -> None:
