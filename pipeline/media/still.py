@@ -88,7 +88,7 @@ def _rgb(image: Image.Image) -> np.ndarray:
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
-    """In the colours of a screen, where the file says by a profile that its own are others: wider ones of a camera, those
+    """In the colours of a screen, where the file says by a profile that its own are others: a camera's, those
     of print. A profile that is none says nothing."""
     profile = image.info.get("icc_profile")
     if not profile or image.mode == "1":
