@@ -26,6 +26,7 @@ CHOSEN = [
     Form("mpegts", "libx265", 3, True, gap=True), Form("mp4", "libx264", 3, True, gop=60, gap=True),
     Form("mp4", "libx265", 3, True), Form("matroska", "libx264", 2, True, gap=True), Form("matroska", "mpeg2video", 2),
     Form("flv", "libx264", 2), Form("asf", "libx264", 2, gap=True), Form("mxf", "libx264", 2), Form("nut", "mpeg4", 2),
+    Form("webm", "libvpx", gap=True), Form("mpeg", "libx265", 3, True), Form("mpeg", "mpeg2video", 2, gop=60),
 ]  # fmt: skip
 
 
