@@ -5,7 +5,7 @@ under which file names it is found, its format, how many clips it names and the 
 themselves are the users' to download. Two different lists go by the name vggss_144k.txt, hence the hash.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.near_names import did_you_mean
 from manifests.splits import IdList, read_ids
-from manifests.truth import read_truth
+from manifests.truth import formats, read_truth
 
 LISTS = Path(__file__).parent / "lists"
 ROLES = ("train", "test", "part", "negatives", "corpus")
@@ -57,7 +57,9 @@ def locate(manifest: Manifest, folders: Iterable[Path]) -> Path | None:
 
 def read_listed(manifest: Manifest, path: Path) -> IdList:
     """The list under its manifest's name; another content than the released one shows in the name."""
-    ids = _videos(path, manifest) if manifest.format == "avsbench" else read_ids(path, name=manifest.name)
+    format = formats().get(manifest.format)  # of a bare list there is none
+    video_of = format.video_of if format else None
+    ids = _videos(path, manifest, video_of) if video_of else read_ids(path, name=manifest.name)
     return (
         ids if ids.sha256 == manifest.sha256 else replace(ids, name=f"{path.name} (not the released {manifest.name})")
     )
@@ -70,10 +72,10 @@ def read_clips(path: Path | str) -> IdList:
     return replace(ids, name=next(names, ids.name))
 
 
-def _videos(path: Path, manifest: Manifest) -> IdList:
-    """The videos of AVSBench frames `<id>_<n>`: n is no start in seconds, as it would be in a clip's name."""
-    test_set = read_truth(path, manifest.name).test_set
-    videos = dict.fromkeys(key.rpartition("/")[2].rpartition("_")[0] for key in test_set.keys)
+def _videos(path: Path, manifest: Manifest, video_of: Callable[[str], str]) -> IdList:
+    """The videos of annotated frames."""
+    test_set = read_truth(path, manifest.format).test_set
+    videos = dict.fromkeys(map(video_of, test_set.keys))
     return IdList(manifest.name, tuple(videos), str(path), test_set.sha256)
 
 

@@ -98,8 +98,9 @@ class MusicSet:
 @dataclass(frozen=True)
 class Truth:
     """A test set of a format. `extended` holds it again with negative pairs; `masks` and `music` stand beside it where
-    the corpus has pixel masks or names the instrument of every box; `tasks` (of TASKS) is what it can be scored for.
-    `view` is how frames were shown to the model whose answers are scored.
+    the corpus has pixel masks or names the instrument of every box; `tasks` (of TASKS) is what it can be scored for,
+    `protocols` names what its authors measure, where its tasks alone do not say that. `view` is how frames were shown to
+    the model whose answers are scored.
     """
 
     format: str
@@ -108,6 +109,7 @@ class Truth:
     masks: MaskSet | None = None
     music: MusicSet | None = None
     tasks: frozenset[str] = field(default=frozenset({LOCALIZATION, RETRIEVAL}))
+    protocols: tuple[str, ...] = ()
     view: ViewName = "squash"
 
     @property
@@ -119,11 +121,6 @@ class Truth:
     def keys(self) -> tuple[str, ...]:
         """Names of everything that can be scored: clips, then negative pairs."""
         return self.test_set.keys + tuple(pair.key for pair in (self.extended.negatives if self.extended else ()))
-
-    @property
-    def family(self) -> str:
-        """The format without its subset: avsbench for avsbench_s4."""
-        return self.format.partition("_")[0]
 
     def called(self, name: str) -> "Truth":
         """The same under another name."""
@@ -160,10 +157,12 @@ class Format:
 
     `help` is one line for people. `read(path, wanted)` narrows to `wanted` itself where reading all would be a waste
     (`narrows`: one list is then the test set, not a part of it); else `wanted` is None. `needs_negatives`: the set is
-    one with silent pairs, whose csv must be given.
+    one with silent pairs, whose csv must be given. `video_of`: the source video of a key, where frames are annotated
+    and a list of clips has to know which videos they are of.
     """
 
     help: str
     read: Callable[[Path, IdList | None], Truth]
     narrows: bool = False
     needs_negatives: bool = False
+    video_of: Callable[[str], str] | None = None

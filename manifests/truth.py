@@ -17,6 +17,8 @@ from manifests.readers.extended import read_extended
 from manifests.splits import IdList
 from manifests.test_sets import Format, Truth
 
+USUAL_FORMAT = "vggss"  # meant where none is named
+
 
 def formats() -> dict[str, Format]:
     """Every format by name, in the order of names; modules import nothing heavy before they read."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from manifests.errors import InputError
-from manifests.truth import format_help
+from manifests.truth import USUAL_FORMAT, format_help
 from pipeline.console import run_app
 from pipeline.media.front_ends import DEFAULT, front_end_names
 
@@ -138,7 +138,7 @@ def inspect(
 @app.command()
 def annotate(
     truth: Annotated[Path, typer.Option(help="Annotations: a file, or a folder of them.")],
-    format: Annotated[str, typer.Option(help=f"{format_help()}.")] = "vggss",
+    format: Annotated[str, typer.Option(help=f"{format_help()}.")] = USUAL_FORMAT,
     shards: Annotated[str, typer.Option(help="Shard folder that gets the annotations of its clips.")] = "shards",
 ) -> None:
     """Store a corpus's boxes and pixel masks beside its shards."""

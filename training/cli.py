@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from manifests.truth import format_help
+from manifests.truth import USUAL_FORMAT, format_help
 from manifests.views import VIEWS
 from pipeline.console import run_app, summary
 
@@ -90,7 +90,7 @@ def score(
         ),
     ],
     truth: Annotated[Path, typer.Option(help="annotations, in the format named")],
-    format: Annotated[str, typer.Option(help=FORMATS)] = "vggss",
+    format: Annotated[str, typer.Option(help=FORMATS)] = USUAL_FORMAT,
     protocol: Annotated[
         list[str] | None, typer.Option(help="protocol name, ezvsl if none; repeat it for a file for each")
     ] = None,

@@ -27,6 +27,7 @@ from pydantic_core import PydanticCustomError
 
 from manifests.errors import InputError
 from manifests.near_names import did_you_mean
+from manifests.truth import USUAL_FORMAT
 from manifests.views import ViewName
 from training.mistakes import carrying, lines_of
 
@@ -142,7 +143,7 @@ class Evaluation(Section):
     """How the finished run is scored."""
 
     truth: Path | None = Field(None, description="annotations of the test set")
-    format: str = Field("vggss", description="of the annotations, as `training evaluate --format`")
+    format: str = Field(USUAL_FORMAT, description="of the annotations, as `training evaluate --format`")
     negatives: Path | None = Field(None, description="csv of silent pairs of an extended set")
     test_set: str = "vggss"
     view: ViewName = Field("squash", description="how frames are shown in a test: squash, or centre_crop as LVS does")
@@ -155,7 +156,7 @@ class Validation(Section):
     """Clips on which the best epoch is chosen, kept beside the last; they must not be test clips."""
 
     truth: Path
-    format: str = "vggss"
+    format: str = USUAL_FORMAT
     protocol: str = "ezvsl"
 
 

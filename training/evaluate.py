@@ -17,7 +17,7 @@ from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.parquet import read_table
 from manifests.published_sets import named_parts
-from manifests.truth import Truth
+from manifests.truth import USUAL_FORMAT, Truth
 from manifests.whole_files import whole_file
 from pipeline.shards.joined import Folders
 from pipeline.shards.store import ShardStore
@@ -173,9 +173,9 @@ def _annotations(run: LoadedRun, request: EvaluationRequest) -> Path:
 def _test_sets(run: LoadedRun, request: EvaluationRequest) -> tuple[Truth, tuple[Truth, ...]]:
     """The set that is predicted, and what of it is scored: the whole, or the clips of each list, named after both."""
     wanted, path, own = run.config.evaluation, _annotations(run, request), request.truth is None
-    format = request.format or (wanted.format if own else "vggss")
+    format = request.format or (wanted.format if own else USUAL_FORMAT)
     negatives = request.negatives or (wanted.negatives if own else None)
-    name = request.test_set or (wanted.test_set if own or format == "vggss" else None)
+    name = request.test_set or (wanted.test_set if own or format == wanted.format else None)
     if name and Path(name).name != name:
         raise InputError(f"--test-set {name} becomes a file's name in the run folder: give it without folders.")
     lists = [read_clips(clips) for clips in request.clips]

@@ -16,6 +16,7 @@ from manifests.splits import IdList
 from manifests.test_sets import RETRIEVAL, SEGMENTATION, Format, MaskSet, Truth
 
 SUBSETS = {"s4": 3, "ms3": 2}  # how many path components name a frame
+MEASURED = ("avsbench",)  # of boxes, too: their union stands in for the mask
 
 
 def read_avsbench_boxes(path: Path | str, subset: str) -> TestSet:
@@ -65,12 +66,12 @@ def _truth(path: Path, _wanted: IdList | None, subset: str | None = None) -> Tru
     """A box file, or the folder that holds gt_masks/; the subset is read off the path where it is not given."""
     subset = subset or _subset_named(path)
     if not path.is_dir():
-        return Truth("avsbench", read_avsbench_boxes(path, subset))
+        return Truth("avsbench", read_avsbench_boxes(path, subset), protocols=MEASURED)
     masks = read_avsbench_masks(path, subset)
     labels = {key: key.split("/")[0] if subset == "s4" else None for key in masks.masks}
     annotations = tuple(Annotation(key, label, ()) for key, label in labels.items())
     test_set = TestSet(masks.name, annotations, masks.source, masks.sha256)
-    return Truth("avsbench", test_set, masks=masks, tasks=frozenset({SEGMENTATION, RETRIEVAL}))
+    return Truth("avsbench", test_set, masks=masks, tasks=frozenset({SEGMENTATION, RETRIEVAL}), protocols=MEASURED)
 
 
 def _subset_named(path: Path) -> str:
@@ -80,8 +81,14 @@ def _subset_named(path: Path) -> str:
     return named.pop()
 
 
+def _video(key: str) -> str:
+    """A frame is `<...>/<video>_<n>`, and n is no start in seconds, as it would be in a clip's name."""
+    return key.rpartition("/")[2].rpartition("_")[0]
+
+
+_format = partial(Format, video_of=_video)
 FORMATS = {
-    "avsbench": Format("AVSBench: a box file or the folder of gt_masks, the subset read off its name", _truth),
-    "avsbench_s4": Format("AVSBench S4: s4_box.json or s4_data", partial(_truth, subset="s4")),
-    "avsbench_ms3": Format("AVSBench MS3: ms3_box.json or ms3_data", partial(_truth, subset="ms3")),
+    "avsbench": _format("AVSBench: a box file or the folder of gt_masks, the subset read off its name", _truth),
+    "avsbench_s4": _format("AVSBench S4: s4_box.json or s4_data", partial(_truth, subset="s4")),
+    "avsbench_ms3": _format("AVSBench MS3: ms3_box.json or ms3_data", partial(_truth, subset="ms3")),
 }

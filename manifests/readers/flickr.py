@@ -69,8 +69,10 @@ def _box(node: ElementTree.Element, content: Content) -> Box:
 def _truth(folder: Path, wanted: IdList | None) -> Truth:
     """The released folder holds 20 times as many images as any test set of it."""
     if wanted is None:
-        return Truth("flickr", read_flickr(folder))
-    return Truth("flickr", replace(read_flickr(folder, wanted.ids), name=f"flickr-{wanted.name}"))
+        test_set = read_flickr(folder)
+    else:
+        test_set = replace(read_flickr(folder, wanted.ids), name=f"flickr-{wanted.name}")
+    return Truth("flickr", test_set, protocols=("ezvsl", "adaptive"))
 
 
 FORMATS = {"flickr": Format("Flickr-SoundNet: the folder of XML files, one an image", _truth, narrows=True)}

@@ -28,7 +28,7 @@ def _is3(path: Path, _wanted: IdList | None) -> Truth:
 
 
 def _vpo(path: Path, _wanted: IdList | None) -> Truth:
-    return Truth("vpo", read_vpo(path))
+    return Truth("vpo", read_vpo(path), protocols=("kaist", "adaptive"))
 
 
 FORMATS = {

@@ -48,7 +48,7 @@ def test_a_reader_more_is_a_format_more(lines: Path) -> None:
     assert "lines" in format_names()
     assert "lines" in format_help()
     truth = read_truth(lines, "lines")
-    assert (truth.keys, truth.family, truth.format) == (("my%2Evideo", "other"), "lines", "lines")
+    assert (truth.keys, truth.format) == (("my%2Evideo", "other"), "lines")
     part = read_truth(lines, "lines", wanted=IdList("mine", ("other",), "mine.txt", "0"))
     assert (part.name, part.keys) == ("lines-mine", ("other",))
     whole, (one,) = read_parts(lines, "lines", [IdList("mine", ("other",), "mine.txt", "0")], name="set")

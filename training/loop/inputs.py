@@ -24,7 +24,7 @@ from training.data.selection import Selection, select, train_list
 from training.data.stream import TrainingStream
 from training.distributed import Ranks
 from training.evaluation.protocols import find_protocol
-from training.evaluation.tasks import check_protocol
+from training.evaluation.tasks import check_protocol, default_protocols
 from training.identity import Contents
 from training.leakage import TestLists, find_tests, own_truth, training_list
 from training.loop.best import validation_truth
@@ -156,8 +156,8 @@ def _check_evaluation(config: RunConfig, truth: Truth | None, mistakes: Mistakes
     wanted = config.evaluation
     if wanted.truth is None:
         mistakes.attempt("evaluation.format", find_format, wanted.format)
-    # other formats, and silent pairs, are scored under the protocols of their own authors
-    of_config = truth is not None and truth.format in ("vggss", "parquet") and truth.extended is None
+    # a set whose authors measure something else is not scored under the config's protocols
+    of_config = truth is not None and default_protocols(truth, wanted.protocols) == wanted.protocols
     for name in wanted.protocols:
         mistakes.attempt("evaluation.protocols", partial(_check_protocol, name, truth if of_config else None))
     mistakes.attempt("evaluation.object_prior", object_prior_of, config, torch.device("cpu"))

@@ -23,17 +23,19 @@ from manifests.content import read_content
 from manifests.test_sets import INTERACTIVE, LOCALIZATION, RETRIEVAL, Format, Truth
 
 
-def _read(path, _wanted, tasks):
+def _read(path, _wanted, tasks, protocols=()):
     content = read_content(path)
     rows = [line.split() for line in content.text().splitlines()]
     annotations = (Annotation(name, None, (tuple(map(float, box)),)) for name, *box in rows)
-    return Truth("lines", make_test_set("lines", annotations, content), tasks=frozenset(tasks))
+    test_set = make_test_set("lines", annotations, content)
+    return Truth("lines", test_set, tasks=frozenset(tasks), protocols=protocols)
 
 
 FORMATS = {
     "lines": Format("lines of one's own", partial(_read, tasks={LOCALIZATION, RETRIEVAL})),
     "lines_asked": Format("one image under several sounds", partial(_read, tasks={LOCALIZATION, INTERACTIVE})),
     "lines_heard": Format("nothing says where", partial(_read, tasks={RETRIEVAL})),
+    "lines_said": Format("its authors have a say", partial(_read, tasks={LOCALIZATION}, protocols=("lvs", "dsol"))),
 }
 '''
 NAMES = [f"scene{number}_{target}" for number in range(3) for target in ("dog", "bell")]
@@ -77,8 +79,21 @@ def test_defaults_follow_from_what_the_format_serves(lines: Path) -> None:
     assert default_protocols(plain, ("lvs",)) == ("lvs",)
     assert default_protocols(asked, ("lvs",)) == ("kaist", "adaptive")
     assert default_protocols(heard, ("lvs",)) == ("retrieval",)
+    said = read_truth(lines, "lines_said")
+    assert default_protocols(said, ("ezvsl",)) == default_protocols(said) == ("lvs", "dsol")
     with pytest.raises(InputError, match="lines_heard has no boxes for the protocol ezvsl"):
         check_protocol("ezvsl", heard)
+
+
+def test_what_packaged_formats_are_scored_under(tmp_path: Path) -> None:
+    (tmp_path / "1.xml").write_text("<annotation/>")
+    boxes = tmp_path / "s4_box.json"
+    boxes.write_text('[{"image": "/x/dog/v/v_1.png", "audio": "/x/v.wav", "gt_box": [1, 2, 3, 4]}]')
+    assert default_protocols(read_truth(tmp_path, "flickr"), ("lvs",)) == ("ezvsl", "adaptive")
+    assert default_protocols(read_truth(boxes, "vpo"), ("lvs",)) == ("kaist", "adaptive")
+    assert default_protocols(read_truth(boxes, "is3"), ("lvs",)) == ("kaist", "adaptive")
+    for format in ("avsbench", "avsbench_s4"):
+        assert default_protocols(read_truth(boxes, format), ("lvs",)) == ("avsbench",)
 
 
 def test_without_the_reader_there_is_no_such_format(tmp_path: Path) -> None:

@@ -21,9 +21,7 @@ from training.evaluation.protocol import Protocol
 from training.evaluation.protocols import find_protocol, known_protocols
 from training.evaluation.results import Result
 
-# what the authors of a set measure on it, by the family of its format ...
-BY_FAMILY = {"flickr": ("ezvsl", "adaptive"), "avsbench": ("avsbench",), "vpo": ("kaist", "adaptive")}
-# ... or by the first of these tasks that it serves
+# what is measured on a set whose reader does not say: by the first of these tasks that it serves
 BY_TASK = {
     INTERACTIVE: ("kaist", "adaptive"),
     MULTI_SOURCE: ("dsol",),
@@ -38,12 +36,13 @@ FIELD = ("ezvsl", "adaptive")
 def default_protocols(truth: Truth, usual: Sequence[str] = FIELD) -> tuple[str, ...]:
     """The names a set is scored under when nobody says: its authors' measurement, else `usual`.
 
-    Of a format that is not known here its tasks decide. The field's protocols stand in for an empty `usual`.
+    The reader of its format says what they measure, or the set's tasks do. The field's protocols stand in for an empty
+    `usual`.
     """
     if truth.extended is not None:
         return WITH_NEGATIVES
     by_task = next((names for task, names in BY_TASK.items() if task in truth.tasks), ())
-    return BY_FAMILY.get(truth.family) or by_task or tuple(usual) or FIELD
+    return truth.protocols or by_task or tuple(usual) or FIELD
 
 
 def task_of(protocol: Protocol) -> ModuleType:
