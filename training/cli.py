@@ -230,13 +230,13 @@ def methods(
     name: Annotated[str | None, typer.Argument(help="print this method's page")] = None,
 ) -> None:
     """List the methods with their citation, or print one's mathematics, citation and deviations."""
-    from training.methods import method_names, method_page
+    from training.methods import method_headline, method_names, method_page
 
     if name:
         print(method_page(name))
         return
     for known in method_names():
-        print(f"{known:<16} {method_page(known).splitlines()[0]}")
+        print(f"{known:<16} {method_headline(known)}".rstrip())
 
 
 @app.command()

@@ -191,7 +191,7 @@ class MediaFile:
 
         short_side: pixels to which the shorter side is reduced; 0 keeps the size, and nothing is ever enlarged.
         """
-        for lead in self._leads:
+        for lead in (*SEEK_LEADS, None) if self._seekable else (None,):
             self._rewind(self._video, None if lead is None else seconds - lead)
             run = read_run(self._packets(self._video), self._ticks(self._video, seconds))
             if not run.timed or (run.packets and run.is_guessed):
@@ -203,10 +203,6 @@ class MediaFile:
                     break
                 return self._image(frame, self._seconds(self._video, frame.pts), run, short_side)
         return self._frame_by_full_decode(seconds, short_side)
-
-    @property
-    def _leads(self) -> tuple[float | None, ...]:  # seconds early to stand for a question, in turns
-        return (*SEEK_LEADS, None) if self._seekable else (None,)
 
     @property
     def audio(self) -> av.AudioStream:
@@ -250,20 +246,20 @@ class MediaFile:
 
     def audio_between(self, start: float, rate: int, count: int) -> AudioSpan:
         """`count` mono samples at `rate` Hz from `start` on; what lies outside the recording is zero."""
-        span = AudioCollector(start, count / rate, self.facts.channels)
-        for lead in self._leads:
-            span = AudioCollector(start, count / rate, self.facts.channels)
-            self._rewind(self._audio, None if lead is None else start - AUDIO_PREROLL - lead)
-            self._fill(span)
+        for lead in SEEK_LEADS if self._seekable else ():
+            span = self._collected(start, count / rate, start - AUDIO_PREROLL - lead)
             if span.begun is not None and span.begun <= max(start, self.facts.audio_start):
                 return span.resampled(rate, count)
+        span = self._collected(start, count / rate, None)
         if span.begun is None:
             reason = "corrupt" if span.errors else "no_audio"
             raise Rejected(reason, f"its sound stream gives no sound ({span.errors} packets fail to decode)")
         return span.resampled(rate, count)
 
-    def _fill(self, span: AudioCollector) -> None:
-        """Decode from here on; of what lies long before the span only the times are taken."""
+    def _collected(self, start: float, seconds: float, begin: float | None) -> AudioCollector:
+        """A span, decoded from about `begin` on or from the very beginning; of what lies long before only the times."""
+        span = AudioCollector(start, seconds, self.facts.channels)
+        self._rewind(self._audio, begin)
 
         def failed(packet: av.Packet) -> None:
             late = packet.pts is None or self._seconds(self._audio, packet.pts) >= span.start
@@ -279,8 +275,9 @@ class MediaFile:
                 counted = frame.pts is None or (self._counts_audio and span.begun is not None)
                 span.add(frame, None if counted else self._seconds(self._audio, cast(int, frame.pts)))
             if span.is_full:
-                return
+                return span
         span.ended = True
+        return span
 
     def audio_packets(self) -> Iterator[av.Packet]:
         """Every packet of the sound from the beginning on, at last the empty one that empties a decoder."""

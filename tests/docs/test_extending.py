@@ -23,7 +23,7 @@ from training.evaluation.printing import protocols_page, table
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import score
 from training.loop.start import start
-from training.methods import method_names
+from training.methods import method_names, method_page
 
 RECIPES = {
     block.text.partition("\n")[0].removeprefix("# "): block.text
@@ -78,6 +78,7 @@ def test_a_method_is_one_file(add: Callable, shards: Path, tmp_path: Path) -> No
     assert "mean_contrast" not in method_names()
     add("training/methods/mean_contrast.py")
     assert "mean_contrast" in method_names()
+    assert method_page("mean_contrast").startswith("Mean contrast: every cell")
     (tmp_path / "mean_contrast.yaml").write_text(RECIPES["training/configs/mean_contrast.yaml"])
     config = load_config(tmp_path / "mean_contrast.yaml", (f"data.shards={shards}",))
     folder, trained = start(config, tmp_path / "runs", "cpu")

@@ -117,6 +117,33 @@ def test_methods_lists_every_method_and_prints_a_page() -> None:
     assert "Deviations" in command("training", "methods", "ezvsl").stdout
 
 
+BESIDE = """
+import sys, training.methods
+training.methods.__path__.append(sys.argv.pop(1))
+from training.cli import main
+main()
+"""
+
+
+def test_methods_that_lie_elsewhere_have_a_page_or_say_why_not(tmp_path: Path) -> None:
+    (tmp_path / "told.py").write_text('''"""Told: a method of one's own.\n\nIt has two lines."""\nimport absent\n''')
+    (tmp_path / "untold.py").write_text("import absent\n")
+    shown = {
+        name: subprocess.run(
+            [sys.executable, "-c", BESIDE, str(tmp_path), "methods", *name.split()],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        for name in ("", "told", "untold")
+    }
+    assert {"told             Told: a method of one's own.", "untold"} <= set(shown[""].stdout.splitlines())
+    assert shown["told"].stdout == "Told: a method of one's own.\n\nIt has two lines.\n"
+    assert shown["untold"].returncode == 2
+    assert "the method untold has no page" in shown["untold"].stderr
+    assert "Traceback" not in shown["untold"].stderr
+
+
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_help_loads_nothing_heavy(name: str) -> None:
     """`--help` must answer at once: importing the command must not import torch, dask, faiss, av or matplotlib."""

@@ -7,7 +7,8 @@ A method module exposes `Config` (frozen options with the paper's defaults) and 
 import ast
 import importlib
 import pkgutil
-from pathlib import Path
+from importlib.abc import InspectLoader
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -29,10 +30,26 @@ def method_module(name: str) -> ModuleType:
 
 
 def method_page(name: str) -> str:
-    """A method's docstring: mathematics, citation, deviations. Read without importing torch."""
+    """A method's docstring: mathematics, citation, deviations. Read without importing torch.
+
+    InputError for an unknown method, and for one without a docstring or its source.
+    """
     _check_known(name)
-    source = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
-    return ast.get_docstring(ast.parse(source)) or ""
+    page = _docstring(name)
+    if not page:
+        raise InputError(f"the method {name} has no page: its module has no docstring at its top, or no source.")
+    return page
+
+
+def method_headline(name: str) -> str:
+    """The first line of a method's page, which names its paper; empty where it has no page."""
+    return _docstring(name).partition("\n")[0]
+
+
+def _docstring(name: str) -> str:
+    spec = find_spec(f"{__name__}.{name}")  # wherever it lies: folders beside the packaged one count as well
+    source = spec.loader.get_source(spec.name) if spec and isinstance(spec.loader, InspectLoader) else None
+    return ast.get_docstring(ast.parse(source or "")) or ""
 
 
 def method_config(name: str, options: dict[str, Any]) -> Any:
