@@ -12,11 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import golden_enlarging
 import golden_evaluators as evaluators
 import golden_inputs as inputs
+import golden_music
 import golden_reference as reference
 import golden_tasks as tasks
+import golden_vggss
 import numpy as np
+from places import MINIATURES
 
 FOLDER = Path(__file__).parent
 STYLES = ("vggss", "flickr")
@@ -109,7 +113,25 @@ def edge() -> dict:
     count = [round(20 * value) for value in reference.curve(grid)]
     found["10b_auc_grid_float_rounding"] = {"ciou": grid, "auc": reference.auc(grid), "count_ge": count}
     found["13_avsbench"] = {name: _frame(name) for name in FRAMES}
-    return found
+    found |= {name: evaluators.edge(*case) for name, case in inputs.accidents().items()}
+    found |= {name: evaluators.degenerate_list(*columns) for name, columns in inputs.DEGENERATE_LISTS.items()}
+    found["10c_nan_in_ezvsl_list"] = {"mean": reference.localization([0.75, float("nan"), 0.25])["mean_ciou"]}
+    return found | {"11a_flickr_disjoint_annotators": _disjoint(), "11b_flickr_two_agree": _agreeing()}
+
+
+def _disjoint() -> dict:
+    truth = reference.flickr_truth(inputs.DISJOINT_ANNOTATORS)
+    return _consensus(truth) | {"perfect_support_prediction_ciou": reference.ciou(truth > 0, truth)}
+
+
+def _agreeing() -> dict:
+    truth = reference.flickr_truth(inputs.AGREEING_ANNOTATORS)
+    whole, sure = reference.ciou(truth > 0, truth), reference.ciou(truth == 1, truth)
+    return _consensus(truth) | {"predict_full_support": whole, "predict_only_consensus1": sure}
+
+
+def _consensus(truth: np.ndarray) -> dict:
+    return {"values": sorted(set(truth.ravel().tolist())), "sum": truth.sum(), "support": int((truth > 0).sum())}
 
 
 def _dirty(box: list[float]) -> dict:
@@ -122,7 +144,8 @@ def _sum_and_max(truth: np.ndarray) -> list[float]:
     return [float(truth.sum()), float(truth.max())]
 
 
-FRAMES = {"pred0_gt0": -20.0, "pred1_gt0": 20.0, "pred0_gt1": -20.0, "pred1_gt1": 20.0, "logit_exactly_0_gt1": 0.0}
+FRAMES = {"pred0_gt0": -20.0, "pred1_gt0": 20.0, "pred0_gt1": -20.0, "pred1_gt1": 20.0, "logit_exactly_0_gt1": 0.0,
+          "nan_logit_gt0": np.nan, "nan_logit_gt1": np.nan}  # fmt: skip
 
 
 def _frame(name: str) -> dict:
@@ -177,6 +200,34 @@ def avsbench() -> dict:
     return {"frames_scene_idx": scenes} | found
 
 
+def music() -> dict:
+    arrays, frames, boxes = inputs.music_mixtures(), inputs.music_boxes(), inputs.music_solo()
+    number = {name: category for category, name in golden_music.DUETKEYS.items()}
+    keys = [f"{name}/frame.jpg" for name in inputs.scene()["names"]]
+    solo = golden_music.solo(inputs.maps()["low14"], keys, boxes)
+    found: dict[str, Any] = {"categories": golden_music.CATEGORIES, "solo": solo | {"keys": keys, "boxes": boxes}}
+    names = [f"s{at}" for at in range(16)]
+    for clusters in (11, 20):
+        rows = [[[*box, number[golden_music.KEYLIST[row]]] for *box, row in frame] for frame in frames[clusters]]
+        found[f"boxes_{clusters}"] = dict(zip(names, rows, strict=True))
+        for kind, fraction, looked_at in (("synthetic", 0.5, 11), ("duet", 0.2, None)):
+            given = arrays[f"maps_{clusters}"], arrays[f"corr_{clusters}"], rows, fraction, looked_at
+            found[f"{kind}_{clusters}clusters"] = golden_music.mixtures(*given) | {"keys": names}
+    return found
+
+
+def interpolation() -> dict:
+    arrays, found = inputs.maps(), {}
+    for name, (source, row) in golden_enlarging.ROWS.items():
+        found[name] = golden_enlarging.facts(arrays[source][row])
+    return found
+
+
+def vggss_real() -> dict:
+    entries = json.loads((MINIATURES / "vggss" / "vggss.json").read_text())
+    return golden_vggss.floors_and_ceilings({entry["file"]: entry["bbox"] for entry in entries})
+
+
 FILES: dict[str, Callable[[], dict]] = {
     "golden_scene.json": scene,
     "golden_localisation.json": localisation,
@@ -186,6 +237,9 @@ FILES: dict[str, Callable[[], dict]] = {
     "golden_retrieval.json": retrieval,
     "golden_onscreen.json": lambda: tasks.onscreen(inputs.onscreen()),
     "golden_avsbench.json": avsbench,
+    "golden_music.json": music,
+    "golden_interp.json": interpolation,
+    "golden_vggss_real.json": vggss_real,
 }
 
 

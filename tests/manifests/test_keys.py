@@ -3,11 +3,11 @@
 import csv
 import gzip
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from places import METADATA
 
 from manifests.keys import clip_key, file_clip, parse_clip_name, safe_key
 
@@ -121,11 +121,8 @@ def test_names_met_in_the_wild(stem: str, key: str, source_id: str) -> None:
     assert (name.key, name.source_id) == (key, source_id)
 
 
-def test_all_official_names_are_read_right() -> None:
-    path = METADATA / "vggsound" / "vggsound_rebuilt_82781.csv.gz"
-    if not path.exists():
-        pytest.skip("the VGGSound lists are not beside the repository")
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as handle:
+def test_all_official_names_are_read_right(lists: Path) -> None:
+    with gzip.open(lists / "vggsound" / "vggsound_rebuilt_82781.csv.gz", "rt", encoding="utf-8", newline="") as handle:
         rows = [(ytid, int(start)) for ytid, start, *_ in csv.reader(handle)]
     for ytid, start in rows:
         for stem in (f"{ytid}_{start:06d}", f"{ytid}_{start * 1000}_{start * 1000 + 10_000}"):

@@ -136,19 +136,31 @@ def map_level(full: np.ndarray, truths: list[np.ndarray]) -> dict:
 
 
 def edge(values: np.ndarray, truth: np.ndarray) -> dict:
-    """Every evaluator's answer on one finished map (15); SLAVC's is the map as a cosine times 0.03."""
+    """Every evaluator's answer on one enlarged map (15); SLAVC's is the map as a cosine times 0.03."""
     scaled = (values.astype(np.float64) + 1 / TAU) / (2 / TAU)
-    shown = {"ezvsl": (values, at_least_median), "kaist": (values, above_median),
-             "kaist_adaptive": (values, adaptive), "lvs": (flipped(values), lvs_mask),
-             "ssltie": (flipped(values), lvs_mask),
-             "slavc_relative": (minmax(scaled), at_least_median),
+    with np.errstate(invalid="ignore"):  # maps that hold NaN or infinity are among them
+        stretched, turned, relative = minmax(values), flipped(values), minmax(scaled)
+    shown = {"ezvsl": (stretched, at_least_median), "kaist": (stretched, above_median),
+             "kaist_adaptive": (stretched, adaptive), "lvs": (turned, lvs_mask), "ssltie": (turned, lvs_mask),
+             "slavc_relative": (relative, at_least_median),
              "slavc_absolute": (scaled, at_least_half)}  # fmt: skip
     found = {}
     for name, (given, rule) in shown.items():
         mask = rule(given, truth)
         result = {"ciou": ciou(mask, truth), "positives": int(mask.sum())}
+        result |= {"passes": result["ciou"] >= 0.5} if name == "ezvsl" else {}
         found[name] = {"result": result | ({"conf": top_quarter(scaled)} if name.startswith("slavc") else {})}
     return found
+
+
+def degenerate_list(bb: list[int], iou: list[float], conf: list[float]) -> dict:
+    """What SLAVC's `EvaluatorFull` says of a list; every positive has the area of a medium object."""
+    found = slavc_numbers(bb, iou, conf, [5000.0 * (boxes > 0) for boxes in bb])
+    named = {"finalize_stats": "finalize_stats", "precision_at_50": "precision_at_50", "ap_at_50": "ap_at_50",
+             "f1_at_50": "f1_at_50_default_conf"}  # fmt: skip
+    return {"input": {"bb": bb, "ciou": iou, "conf": conf}} | {
+        name: {"result": found[own]} for name, own in named.items()
+    }
 
 
 # --- textbook numbers of a list (5.5, 5.6, 5.7, 7) --------------------------------------------------------------------

@@ -130,6 +130,53 @@ def interactive() -> dict:
             "groups": groups}  # fmt: skip
 
 
+def music_solo() -> dict[str, list[list[float]]]:
+    """Boxes x, y, width, height of the scenes by frame; scene 5 has none, scene 6 is not in the file."""
+    named = scene()
+    corners = dict(zip(named["names"], named["vggss_boxes_normalised"], strict=True))
+    boxes = {
+        f"{name}/frame.jpg": [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in own if x2 > x1 and y2 > y1]
+        for name, own in corners.items()
+    }
+    fifth, sixth = list(boxes)[5:7]
+    return {key: [] if key == fifth else own for key, own in boxes.items() if key != sixth}
+
+
+def music_mixtures() -> dict[str, np.ndarray]:
+    """Maps (16, K, 14, 14) of 11 and of 20 clusters, and which clusters each of 11 categories owns (11, K)."""
+    arrays = {}
+    for clusters in (11, 20):
+        random = np.random.RandomState(clusters)
+        owner = np.concatenate([random.permutation(11), random.randint(0, 11, clusters - 11)])
+        owned = owner[None] == np.arange(11)[:, None]
+        maps = 0.25 * fractions(random, (16, clusters, 14, 14)) ** 2
+        for maps_of, rows in zip(maps, music_boxes()[clusters], strict=True):
+            for x, y, width, height, row in rows:
+                mine = maps_of[random.choice(np.flatnonzero(owned[row]))]
+                mine[int(14 * y) : int(14 * (y + height)) + 1, int(14 * x) : int(14 * (x + width)) + 1] += 0.5
+        arrays |= {f"maps_{clusters}": maps.astype(np.float32), f"corr_{clusters}": owned.astype(float)}
+    return arrays
+
+
+def music_boxes() -> dict[int, list[list[list[float]]]]:
+    """By number of clusters, for each of 16 frames: x, y, width, height and the row of a category that is boxed."""
+    random = np.random.RandomState(13)
+    boxed = (0, 1, 2, 5, 6, 7, 9)  # the rows of the seven instruments in the released files
+    found: dict[int, list[list[list[float]]]] = {11: [], 20: []}
+    for frames in found.values():
+        for number in range(16):
+            rows = [*random.permutation(boxed)[: 1 + number % 3]]
+            rows += rows[: number % 2]  # an instrument seen twice
+            frames.append([[*(value / 4096 for value in _sized(random)), int(row)] for row in rows])
+    return found
+
+
+def _sized(random: np.random.RandomState) -> list[int]:
+    """x, y, width, height in 4096ths."""
+    left, top, right, bottom = _box(random)
+    return [left, top, right - left, bottom - top]
+
+
 def frame_masks() -> np.ndarray:
     """(20, 224, 224) uint8: four videos of five frames; frame 7 and the last video are empty."""
     random = np.random.RandomState(11)
@@ -158,6 +205,36 @@ def edge_cases() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     }
 
 
+def accidents() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Maps without an order, and nothing asked of nothing: where the released answers are accidents."""
+    ramp, square = edge_cases()["02_empty_gt_ramp"][0], edge_cases()["01a_constant_map_0.3"][1]
+    one_nan, one_inf = ramp.copy(), ramp.copy()
+    one_nan[10, 10], one_inf[100, 100] = np.nan, np.inf
+    return {
+        "02b_empty_gt_and_empty_prediction": (np.full_like(ramp, -5), np.zeros_like(ramp)),
+        "03a_one_nan_pixel": (one_nan, square),
+        "03b_all_nan": (np.full_like(ramp, np.nan), square),
+        "03c_one_+inf_pixel": (one_inf, square),
+    }
+
+
+# numbers of boxes, cIoU and confidence of lists at the edge of what has a score
+DEGENERATE_LISTS: dict[str, tuple[list[int], list[float], list[float]]] = {
+    "07a_single_positive": ([2], [0.625], [0.75]),
+    "07b_single_negative": ([0], [0.0], [0.25]),
+    "07c_two_samples": ([1, 0], [0.875, 0.0], [0.5, 0.375]),
+    "07d_empty": ([], [], []),
+    "08a_all_negatives": ([0, 0, 0, 0], [0.0, 0.0, 0.0, 0.0], [0.125, 0.375, 0.25, 0.5]),
+    "08b_no_negatives": ([1, 2, 1, 1], [0.75, 0.25, 0.5, 1.0], [0.25, 0.125, 0.5, 0.375]),
+    "08c_no_true_positive": ([1, 3, 0, 0], [0.25, 0.125, 0.0, 0.0], [0.5, 0.25, 0.75, 0.125]),
+    "08d_perfect_top": ([1, 1, 1, 0, 0], [0.75, 0.875, 1.0, 0.0, 0.0], [0.875, 0.75, 1.0, 0.25, 0.125]),
+    "08e_constant_confidence": ([1, 1, 0, 0], [0.75, 0.25, 0.0, 0.0], [0.375, 0.375, 0.375, 0.375]),
+    "08f_nan_confidence": ([1, 0], [0.75, 0.0], [float("nan"), 0.5]),
+    "08g_nan_ciou": ([1, 0], [float("nan"), 0.0], [0.75, 0.5]),
+    "10e_exactly_half_iou": ([1, 1, 0, 0], [0.5, 0.5, 0.0, 0.0], [0.875, 0.25, 0.5, 0.125]),
+}
+DISJOINT_ANNOTATORS = ((10, 10, 60, 85), (100, 100, 150, 175))
+AGREEING_ANNOTATORS = ((20, 30, 120, 100), (40, 40, 130, 110))
 DIRTY_BOXES = {
     "negative": [-0.1, 0.2, 0.5, 0.6],
     "over_one": [0.5, 0.5, 1.2, 1.3],

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import golden_enlarging
 import golden_inputs as inputs
 import golden_reference as reference
 import golden_tasks as tasks
@@ -59,9 +60,19 @@ def _retrieval() -> dict[str, np.ndarray]:
     return arrays | {f"sim_{name}": table.astype(np.float32) for name, table in found.items()}
 
 
+def _enlarged() -> dict[str, np.ndarray]:
+    arrays = inputs.maps()
+    found = {
+        name: golden_enlarging.enlarged(arrays[source][row]) for name, (source, row) in golden_enlarging.ROWS.items()
+    }
+    return {f"{name}_{what}": values for name, each in found.items() for what, values in each.items()}
+
+
 ARRAYS: dict[str, Callable[[], dict[str, np.ndarray]]] = {
     "golden_maps.npz": _maps,
     "golden_extended_lists.npz": inputs.lists,
     "golden_retrieval.npz": _retrieval,
     "golden_avsbench_masks.npz": lambda: {"masks": inputs.frame_masks()},
+    "golden_music.npz": inputs.music_mixtures,
+    "golden_interp.npz": _enlarged,
 }

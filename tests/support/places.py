@@ -10,6 +10,8 @@ SHARED = ROOT.parent / "shared"
 METADATA = SHARED / "data" / "metadata"
 VIDEOS = SHARED / "data" / "videos"
 GOLDEN = SHARED / "golden"
+MINIATURES = ROOT / "tests" / "miniatures" / "lists"
+LISTS = {"made": MINIATURES} | ({"released": METADATA} if METADATA.is_dir() else {})  # annotation files and lists
 PYTHONPATH = f"{SUPPORT}:{ROOT}"  # of a child process that imports helpers and packages
 
 

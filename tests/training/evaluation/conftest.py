@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from golden_values import SOURCES, load
-from places import METADATA, needed
+from places import LISTS, needed
 
 from manifests.annotations import Annotation
 from training.evaluation.truth import weight_maps
@@ -23,9 +23,15 @@ def one_thread() -> None:
 
 
 @pytest.fixture(scope="session", params=SOURCES)
-def golden(request: pytest.FixtureRequest) -> Callable[[str], Any]:
-    """`golden("golden_edge.json")`: a reference file's content, of the made values and where present the released."""
-    return partial(load, request.param)
+def source(request: pytest.FixtureRequest) -> str:
+    """ "made" always, "released" where the values of the original code are present."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def golden(source: str) -> Callable[[str], Any]:
+    """`golden("golden_edge.json")`: a reference file's content."""
+    return partial(load, source)
 
 
 @pytest.fixture(scope="session")
@@ -35,11 +41,11 @@ def released() -> Callable[[str], Any]:
 
 
 @pytest.fixture(scope="session")
-def metadata() -> Callable[[str], Path]:
-    """`metadata("vggss/vggss.json")`: path of a released list."""
+def metadata(source: str) -> Callable[[str], Path]:
+    """`metadata("vggss/vggss.json")`: path of our miniature of a list, or of the released one."""
 
     def find(name: str) -> Path:
-        return needed(METADATA / name)
+        return needed(LISTS[source] / name)
 
     return find
 

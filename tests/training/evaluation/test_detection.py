@@ -192,8 +192,8 @@ def test_published_rows_that_cannot_be():
     assert impossible(auc=0.1) == []
 
 
-def test_published_floors(golden):
-    for rows in golden("golden_vggss_real.json")["published_max_f1_vs_always_on"].values():
+def test_published_floors(released):
+    for rows in released("golden_vggss_real.json")["published_max_f1_vs_always_on"].values():
         for row in rows.values():
             assert 100 * detection.always_on_f1(row["locacc"] / 100, 0.5) == pytest.approx(
                 row["always_on_f1"], abs=0.006

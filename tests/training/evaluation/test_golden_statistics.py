@@ -133,13 +133,13 @@ def test_the_train_run_with_negatives_from_its_maps(golden, weights):
     np.testing.assert_allclose(iou, expected["ciou"][:40], atol=3e-4, rtol=0)
 
 
-def edge_lists(released) -> dict[str, dict[str, Any]]:
-    return {name: case for name, case in released("golden_edge.json").items() if "finalize_stats" in case}
+def edge_lists(golden) -> dict[str, dict[str, Any]]:
+    return {name: case for name, case in golden("golden_edge.json").items() if "finalize_stats" in case}
 
 
-def test_degenerate_lists(released):
+def test_degenerate_lists(golden):
     refused = set()
-    for name, case in edge_lists(released).items():
+    for name, case in edge_lists(golden).items():
         given = case["input"]
         if not given["bb"] or np.isnan([*given["ciou"], *given["conf"]]).any():
             refused.add(name)
@@ -155,8 +155,8 @@ def test_degenerate_lists(released):
 
 
 @pytest.mark.parametrize("case", ["07d_empty", "08f_nan_confidence", "08g_nan_ciou", "10c_nan_in_ezvsl_list"])
-def test_lists_with_nan_or_nothing_are_refused_where_released_code_answers(released, case):
-    found = released("golden_edge.json")[case]
+def test_lists_with_nan_or_nothing_are_refused_where_released_code_answers(golden, case):
+    found = golden("golden_edge.json")[case]
     if "input" not in found:
         assert np.isnan(found["mean"])
         with pytest.raises(ValueError, match="no NaN"):

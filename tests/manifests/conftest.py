@@ -1,0 +1,18 @@
+"""Lists and annotation files in two forms: our miniatures always, the released ones where ../shared is present."""
+
+from pathlib import Path
+
+import pytest
+from places import LISTS
+
+
+@pytest.fixture(scope="session", params=LISTS)
+def source(request: pytest.FixtureRequest) -> str:
+    """ "made" or "released"."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def lists(source: str) -> Path:
+    """The folder of `vggss/vggss.json` and all the others."""
+    return LISTS[source]

@@ -1,0 +1,32 @@
+"""The project's own table of annotations."""
+
+import pytest
+
+from manifests.annotations import Annotation, TestSet
+from manifests.errors import InputError
+from manifests.readers.annotation_table import read_table, write_table
+
+
+def test_table_keeps_everything(tmp_path):
+    boxes = ((0.1, 0.2, -2.88e16, 0.9), (0.0, 0.0, 1.0, 1.0))
+    test_set = TestSet("mine", (Annotation("a", "dog", boxes), Annotation("b", None, (), 2)), "", "")
+    write_table(test_set, tmp_path / "mine.parquet")
+    read = read_table(tmp_path / "mine.parquet")
+    assert read.annotations == test_set.annotations
+    assert read.name == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.parquet"]
+
+
+def test_table_errors(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (tmp_path / "text.parquet").write_text("no parquet")
+    with pytest.raises(InputError, match="not a parquet file"):
+        read_table(tmp_path / "text.parquet")
+    pq.write_table(pa.table({"key": ["a"]}), tmp_path / "less.parquet")
+    with pytest.raises(InputError, match="lacks the columns boxes, label"):
+        read_table(tmp_path / "less.parquet")
+    pq.write_table(pa.table({"key": ["a"], "label": ["x"], "boxes": [[[0.1, 0.2]]]}), tmp_path / "box.parquet")
+    with pytest.raises(InputError, match="four finite numbers"):
+        read_table(tmp_path / "box.parquet")

@@ -1,0 +1,93 @@
+"""AVSBench, IS3 and VPO: a box a frame, of the files as they are released; AVSBench's masks."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from manifests.errors import InputError
+from manifests.masks import load_mask
+from manifests.readers.avsbench import read_avsbench_boxes, read_avsbench_masks
+from manifests.readers.is3 import read_is3, read_vpo
+
+FRAMES = {  # all, and those in which nothing visible sounds
+    "made": {"s4": (20, 2), "ms3": (15, 4), "ss": (8, 0), "ms": (9, 2), "is3": (20, 0)},
+    "released": {"s4": (3700, 6), "ms3": (320, 29), "ss": (890, 0), "ms": (2157, 2), "is3": (6480, 0)},
+}
+CATEGORIES = {"made": {"s4": 3, "ms3": 1}, "released": {"s4": 23, "ms3": 1}}  # of MS3 none is given
+NOTHING = [0.0, 0.0, 0.0, 0.0]
+
+
+def assert_boxes_of_file(path, test_set, frames_and_empty):
+    """Every frame of a box file, with its box to the pixel."""
+    entries = json.loads(gzip.decompress(path.read_bytes()))
+    boxes = [annotation.boxes for annotation in test_set.annotations]
+    assert (len(boxes), boxes.count(())) == frames_and_empty
+    for found, entry in zip(boxes, entries, strict=True):
+        pixels = [[int(224 * value) for value in box] for box in found]
+        assert pixels == ([] if entry["gt_box"] == NOTHING else [[int(value) for value in entry["gt_box"]]])
+
+
+@pytest.mark.parametrize("subset", ["s4", "ms3"])
+def test_avsbench_boxes(lists, source, subset):
+    path = lists / "avsbench" / f"{subset}_box.json.gz"
+    test_set = read_avsbench_boxes(path, subset)
+    assert_boxes_of_file(path, test_set, FRAMES[source][subset])
+    assert len(set(test_set.labels.values())) == CATEGORIES[source][subset]
+    image = json.loads(gzip.decompress(path.read_bytes()))[1]["image"]
+    parts = image.removesuffix(".png").replace(".mp4_", "_").split("/")
+    assert test_set.annotations[1].key == "/".join(parts[-3 if subset == "s4" else -2 :])
+    assert test_set.annotations[1].key.endswith("_2")
+
+
+def test_avsbench_masks(tmp_path):
+    from PIL import Image
+
+    mask = np.zeros((224, 224), np.uint8)
+    mask[:10] = 1  # palette index 1, as MS3 masks have it: not zero is foreground
+    for number in (1, 2, 10):
+        path = tmp_path / "gt_masks" / "test" / "dog" / "clip" / f"clip_{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask * number).save(path)
+    found = read_avsbench_masks(tmp_path, "s4")
+    assert list(found.masks) == ["dog/clip/clip_1", "dog/clip/clip_2", "dog/clip/clip_10"]
+    np.testing.assert_array_equal(load_mask(found.masks["dog/clip/clip_1"]), mask.astype(bool))
+    assert load_mask(found.masks["dog/clip/clip_2"], 112).sum() == 5 * 112
+    ms3 = read_avsbench_masks(tmp_path, "ms3")
+    assert next(iter(ms3.masks)) == "clip/clip_1"
+    assert ms3.sha256 != found.sha256
+    with pytest.raises(InputError, match="no mask"):
+        read_avsbench_masks(tmp_path, "s4", "val")
+    with pytest.raises(InputError, match="no AVSBench subset 'v2'"):
+        read_avsbench_masks(tmp_path, "v2")
+    (path.parent / "clip_11.png").write_text("not an image")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_mask(path.parent / "clip_11.png")
+
+
+def test_is3(lists, source):
+    path = lists / "is3" / "synthetic3240_bbox.json.gz"
+    test_set = read_is3(path)
+    assert_boxes_of_file(path, test_set, FRAMES[source]["is3"])
+    assert all(key.endswith(f"_{label}") for key, label in test_set.labels.items())
+
+
+@pytest.mark.parametrize("subset", ["ss", "ms"])
+def test_vpo(lists, source, subset):
+    path = lists / "kaist" / f"vpo_{subset}_bbox.json.gz"
+    test_set = read_vpo(path)
+    assert_boxes_of_file(path, test_set, FRAMES[source][subset])
+    assert set(test_set.labels.values()) == {None}
+
+
+def test_box_file_errors(tmp_path):
+    path = tmp_path / "box.json"
+    for content, message in (
+        ("{}", "not a list"),
+        ('[{"audio": "x"}]', 'without "image"'),
+        ("[]", "no annotated clip"),
+    ):
+        path.write_text(content)
+        with pytest.raises(InputError, match=message):
+            read_is3(path)
