@@ -61,7 +61,7 @@ class Options:
 
 
 def pretrain(images: Path, out: Path, options: Options) -> dict[str, float]:
-    """Train on `pictures/<label>/*`, write `out` (safetensors); returns training loss and held-out accuracy."""
+    """Train on `images/<label>/*`, write `out` (safetensors); returns training loss and held-out accuracy."""
     torch.manual_seed(options.seed)
     train, held_out, labels = _datasets(images, options)
     trunk = ImageTrunk(options.encoder)

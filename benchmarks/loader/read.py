@@ -101,7 +101,7 @@ def readers(folder: Path, batch: int) -> dict[str, Callable[[int], None]]:
         assert read == count
 
     def loose(rate: str) -> Callable[[int], None]:
-        dataset = LooseFiles(folder / "pictures", folder / rate, SIZE)
+        dataset = LooseFiles(folder / "images", folder / rate, SIZE)
         return lambda count: drain(torch.utils.data.DataLoader(dataset, batch, shuffle=True, drop_last=True), count)
 
     def pil(shards: str) -> Callable[[int], None]:
@@ -134,7 +134,7 @@ def make_files(folder: Path, clips: int) -> None:
     """The same images and audio in every form."""
     random = np.random.default_rng(0)
     canvases = [dead_leaves(random) for _ in range(4)]
-    for name in ("pictures", "16k", "44k", "shards", "native"):
+    for name in ("images", "16k", "44k", "shards", "native"):
         (folder / name).mkdir()
     rows = []
     for number, start in enumerate(range(0, clips, SHARD_CLIPS)):
@@ -161,7 +161,7 @@ def make_clip(folder: Path, key: str, random: np.random.Generator, canvas: Image
     """Loose files, and what shards hold of them."""
     left, top = (int(random.integers(0, canvas.width - side)) for side in (WIDTH, HEIGHT))
     image = canvas.crop((left, top, left + WIDTH, top + HEIGHT))
-    image.save(folder / "pictures" / f"{key}.jpg", quality=90)
+    image.save(folder / "images" / f"{key}.jpg", quality=90)
     small = image.resize((round(WIDTH * SHORT_SIDE / HEIGHT), SHORT_SIDE), Image.Resampling.BICUBIC)
     audio = random.uniform(-0.5, 0.5, (441_000, 2))
     write_wav(folder / "44k" / f"{key}.wav", audio, 44100)

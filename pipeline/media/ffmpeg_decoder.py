@@ -35,7 +35,7 @@ from pipeline.shards.record import Rejected
 
 CONTENT = "content"  # the clip's name inside the scratch folder: its own may hold what no command line can
 LOOK_BACK = 0.2  # seconds before a moment in which its image is first looked for
-_SCALING = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # as media_picture.SCALING
+_SCALING = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # as image.SCALING
 _TIME_BASE = r"\[showinfo@{name} .*config in time_base: (\d+)/(\d+)"
 _IMAGE = r"\[showinfo@{name} .* pts: *(-?\d+) .* sar:(\d+)/(\d+) s:(\d+)x(\d+)"
 _AUDIO = re.compile(r"\[ashowinfo@sound .* n:0 pts:(-?\d+) .* rate:(\d+)")

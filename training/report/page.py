@@ -123,7 +123,7 @@ def _facts(run: Run, title: str) -> Facts:
         "configuration": run.digest,
         "epochs": str(optim.get("epochs", "?")),
         "batch": str(optim.get("batch_size", "?")),
-        "picture": f"{data['image_size']} px" if "image_size" in data else "?",
+        "image": f"{data['image_size']} px" if "image_size" in data else "?",
         "last step": str(last.get("step", "none logged")),
         "commit": str(run.environment.get("commit", "unknown"))[:10],
     }

@@ -25,7 +25,7 @@ SUBTITLES = "1\n00:00:01,000 --> 00:00:02,000\na\n\n2\n00:00:50,000 --> 00:01:00
 DECODERS = pytest.mark.parametrize("decode", [decode_clip, decode_clip_ffmpeg])
 
 
-def _picture() -> bytes:
+def _image() -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (64, 48), (200, 40, 40)).save(buffer, "PNG")
     return buffer.getvalue()
@@ -109,20 +109,20 @@ class TestLength:
         whole = self._wave()
         piped = whole[:4] + struct.pack("<I", min(size + 36, 0xFFFFFFFF)) + whole[8:40] + struct.pack("<I", size)
         piped += whole[44:]
-        expected, found = decode_pair(_picture(), whole), decode_pair(_picture(), piped)
+        expected, found = decode_pair(_image(), whole), decode_pair(_image(), piped)
         assert np.array_equal(found.waveform, expected.waveform)
         assert (found.moment, found.duration, found.flags) == (expected.moment, expected.duration, expected.flags)
 
     @pytest.mark.parametrize("kind", ["au", "wav", "flac", "matroska", "caf"])
     def test_a_writer_that_could_not_go_back(self, kind: str) -> None:
-        found = decode_pair(_picture(), _written(kind, _Pipe()))
+        found = decode_pair(_image(), _written(kind, _Pipe()))
         assert (found.moment, found.duration) == (5.0, pytest.approx(10.0, abs=0.01))
-        assert np.abs(found.waveform - decode_pair(_picture(), self._wave()).waveform).max() < 0.02
+        assert np.abs(found.waveform - decode_pair(_image(), self._wave()).waveform).max() < 0.02
 
     @pytest.mark.parametrize("kind", ["aiff", "w64"])
     def test_a_size_of_nothing_that_no_decoder_takes_is_refused(self, kind: str) -> None:
         with pytest.raises(Rejected) as refused:
-            decode_pair(_picture(), _written(kind, _Pipe()))
+            decode_pair(_image(), _written(kind, _Pipe()))
         assert refused.value.reason == "unreadable"
 
     @pytest.mark.parametrize(
@@ -140,13 +140,13 @@ class TestLength:
         content = bytearray(_written(kind, io.BytesIO(), **({"rf64": "always"} if mark == b"ds64" else {})))
         place = content.index(mark) + offset
         content[place : place + len(size)] = size
-        found, expected = decode_pair(_picture(), bytes(content)), decode_pair(_picture(), self._wave())
+        found, expected = decode_pair(_image(), bytes(content)), decode_pair(_image(), self._wave())
         assert np.array_equal(found.waveform, expected.waveform)
         assert (found.moment, found.duration, found.flags) == (expected.moment, expected.duration, expected.flags)
 
     def test_what_was_cut_off_before_the_moment_is_refused(self) -> None:
         with pytest.raises(Rejected, match="announces"):
-            decode_pair(_picture(), self._wave()[:100_000])
+            decode_pair(_image(), self._wave()[:100_000])
 
     @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
     def test_subtitles_that_go_on_are_no_part_of_the_clip(self, clips, tmp_path: Path, suffix: str) -> None:
@@ -167,7 +167,7 @@ class TestChanges:
     def test_the_pitch_is_right_on_either_side(self, kind: str, codec: str, second: tuple[int, str]) -> None:
         content = _encoded(kind, codec, [(44100, "mono", _chirp(0, 5, 44100)), (*second, _chirp(5, 5, second[0]))])
         for moment in (2.5, 5.0, 7.5):
-            heard = decode_pair(_picture(), content, DecodeOptions(moment=moment)).waveform
+            heard = decode_pair(_image(), content, DecodeOptions(moment=moment)).waveform
             for begin in (0.0, 1.0, 2.0):
                 middle = moment - 1.5 + begin + 0.25
                 part = heard[round(begin * RATE) : round((begin + 0.5) * RATE)]

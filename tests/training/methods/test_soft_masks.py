@@ -58,7 +58,7 @@ def test_a_sharp_mask_keeps_the_cells_above_the_threshold() -> None:
     assert float(soft_masked_mean(maps, background)) == pytest.approx(-0.2, abs=1e-6)
 
 
-def test_the_background_of_a_picture_that_sounds_everywhere_is_finite() -> None:
+def test_the_background_of_an_image_that_sounds_everywhere_is_finite() -> None:
     maps = torch.full((1, 14, 14), 0.99, requires_grad=True)
     _, background = tri_map(maps, 0.65, 0.40, 0.03)
     response = soft_masked_mean(maps, background)  # 1 - sigmoid would be 0 in every cell, and the mean 0 / 0
