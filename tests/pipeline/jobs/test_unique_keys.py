@@ -1,0 +1,40 @@
+"""Keys become unique, and shards are cut by them."""
+
+from pathlib import Path
+
+from source_trees import files, tar
+
+from pipeline.jobs.plan import cut_shards
+from pipeline.jobs.unique_keys import unique_keys
+from pipeline.sources.listing import list_sources
+
+# --- keys become unique ----------------------------------------------------------------------------------------------
+
+
+def test_two_namings_of_one_clip_keep_the_larger_file(tmp_path: Path) -> None:
+    files(tmp_path, "3qesirWAGt4_20000_30000.mp4", content=b"1234")
+    files(tmp_path, "new/3qesirWAGt4_000020.mp4", content=b"")
+    clips, refusals = unique_keys(list_sources([tmp_path]).clips)
+    assert [(clip.key, clip.path) for clip in clips] == [("3qesirWAGt4_000020", "3qesirWAGt4_20000_30000.mp4")]
+    assert [(item.path, item.reason) for item in refusals] == [("new/3qesirWAGt4_000020.mp4", "duplicate")]
+
+
+def test_a_label_told_by_the_folders_of_a_double_stays(tmp_path: Path) -> None:
+    files(tmp_path, "video/AbCdEfGh_-1_30000_40000.mp4", content=b"1234")
+    files(tmp_path, "train/elk bugling/vAbCdEfGh_-1_30_40_out.mkv")
+    (clip,), _ = unique_keys(list_sources([tmp_path]).clips)
+    assert (clip.path, clip.label, clip.split) == ("video/AbCdEfGh_-1_30000_40000.mp4", "elk bugling", "train")
+
+
+def test_equal_names_in_several_folders_are_different_clips(tmp_path: Path) -> None:
+    files(tmp_path, "dog/001.mp4", "cat/001.mp4", "001.mp4", "cat/002.mp4", "cat/002.avi")
+    clips, refusals = unique_keys(list_sources([tmp_path]).clips)
+    assert [clip.key for clip in clips] == ["001", "002", "cat__001", "dog__001"]
+    assert [item.path for item in refusals] == ["cat/002.mp4"]
+
+
+def test_shards_are_cut_by_key_and_compressed_archives_stay_whole_and_in_order(tmp_path: Path) -> None:
+    files(tmp_path, *(f"{number}.mp4" for number in (3, 1, 2)))
+    tar(tmp_path / "z.tar.gz", ("9.mp4", b"x"), ("0.mp4", b"x"), ("5.mp4", b"x"), mode="w:gz")
+    shards = cut_shards(list_sources([tmp_path]).clips, 2)
+    assert [[clip.key for clip in clips] for clips in shards] == [["1", "2"], ["3"], ["9", "0"], ["5"]]
