@@ -1,28 +1,14 @@
-"""Images and sounds without a video: every released layout, recognised, decoded, and nothing lost."""
+"""Images and sounds without a video: every released layout recognised, and nothing lost."""
 
-import io
-import json
-import wave
 from pathlib import Path
 
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from stills import tree
 
 from manifests.keys import base_name
-from pipeline.ingest import IngestRequest, run_ingest
-from pipeline.inspection import inspect_path
-from pipeline.media.decode import DecodeOptions
-from pipeline.media.still import decode_pair
-from pipeline.shards.record import Rejected
-from pipeline.shards.store import ShardStore
 from pipeline.sources.frames_and_audio import (
-    EVERY_SECOND,
-    ONE_OF_MANY,
-    SAME_NAME,
     nearest,
     pair_up,
     representative,
@@ -30,35 +16,6 @@ from pipeline.sources.frames_and_audio import (
 from pipeline.sources.listing import list_sources
 
 VGGSOUND = "AbCdEfGh_-1_000030"
-
-
-def image(width: int = 64, height: int = 48, colour: int = 200, format: str = "JPEG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), (colour, 40, 40)).save(buffer, format, **options)
-    return buffer.getvalue()
-
-
-def audio(seconds: float = 10.0, rate: int = 16000, burst: float | None = None) -> bytes:
-    """A quiet tone; with `burst`, a loud one of 0.1 s that begins then."""
-    times = np.arange(round(seconds * rate)) / rate
-    samples = 0.1 * np.sin(2 * np.pi * 300 * times)
-    if burst is not None:
-        samples = np.where((times >= burst) & (times < burst + 0.1), np.sin(2 * np.pi * 1000 * times), samples)
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as handle:
-        handle.setnchannels(1)
-        handle.setsampwidth(2)
-        handle.setframerate(rate)
-        handle.writeframes((samples * 32000).astype("<i2").tobytes())
-    return buffer.getvalue()
-
-
-def tree(root: Path, *names: str) -> Path:
-    """Tiny real files of these names."""
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(audio(4.0) if name.endswith((".wav", ".mp3", ".flac")) else image())
-    return root
 
 
 def numbered(folder: str, pattern: str, count: int) -> list[str]:
@@ -269,74 +226,3 @@ def test_every_file_is_accounted_for(audio: list[str], images: dict[str, list[st
     lonely = sum(len(images.get(path, ("",))) for path in found.lonely_images)
     total = len(audio) + sum(map(len, images.values()))
     assert len(heard) + len(seen) + len(found.lonely_audio) + lonely + found.unused.total() == total
-
-
-# --- decoding --------------------------------------------------------------------------------------------------------
-
-
-def test_ingested_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = tmp_path / "src"
-    tree(source, *S4, *MASKS, f"total/{VGGSOUND}/001.jpg", f"total/{VGGSOUND}/002.jpg")
-    tree(source, "frames/lonely.jpg", "frames/own.jpg", "audio/own.wav", "frames/bad.jpg", "audio/bad.wav")
-    (source / f"{VGGSOUND}.wav").write_bytes(audio(10.0, burst=5.0))
-    (source / "frames/bad.jpg").write_bytes(image()[:300])
-    (source / "mine.csv").write_text(f"{VGGSOUND}.mp4,elk bugling\n")
-    inspect_path(source, ())
-    shown = capsys.readouterr().out
-    for naming in (SAME_NAME, ONE_OF_MANY, EVERY_SECOND):
-        assert naming in shown
-    run_ingest(IngestRequest((source,), tmp_path / "out", workers=1))
-    store = ShardStore.open(tmp_path / "out")
-    assert store.keys == sorted([VGGSOUND, "own", *(f"dog/x_1/x_1_{number}" for number in range(1, 6))])
-    rejected = {row["path"]: row["reason"] for row in pq.read_table(tmp_path / "out" / "rejects.parquet").to_pylist()}
-    assert rejected == {"frames/lonely.jpg": "no_audio", "frames/bad.jpg + audio/bad.wav": "corrupt"}
-    named = store.facts(store.row_of(VGGSOUND))
-    assert (named["moment"], named["label"], named["flags"]) == (5.0, "elk bugling", [])
-    assert named["source_path"] == f"total/{VGGSOUND}/001.jpg + {VGGSOUND}.wav"
-    third = store.facts(store.row_of("dog/x_1/x_1_3"))
-    assert (third["moment"], third["label"], third["split"], third["source_id"]) == (2.9375, "dog", "test", "x_1")
-    assert store.facts(store.row_of("own"))["moment"] == 2.0
-    loudest = store.spectrogram(store.row_of(VGGSOUND)).astype(np.float32).max(axis=0).argmax()
-    assert 145 <= loudest <= 165  # the burst at 5.0 s is in the middle of the three seconds
-    run_ingest(IngestRequest((source,), tmp_path / "out", workers=1))  # the saved plan is recognised as the same
-    assert "already finished" in capsys.readouterr().out
-
-
-def test_streamed_by_webdataset_under_their_keys(tmp_path: Path) -> None:
-    """Keys with slashes must survive the reader that training uses."""
-    from webdataset.tariterators import group_by_keys, tar_file_expander
-
-    tree(tmp_path / "src", *S4)
-    run_ingest(IngestRequest((tmp_path / "src",), tmp_path / "out", workers=1))
-    with open(tmp_path / "out" / "shard-000000.tar", "rb") as handle:
-        samples = list(group_by_keys(tar_file_expander([{"url": "shard", "stream": handle}])))
-    assert [sample["__key__"] for sample in samples] == [f"dog/x_1/x_1_{number}" for number in range(1, 6)]
-    assert json.loads(samples[0]["json"])["key"] == "dog/x_1/x_1_1"
-
-
-def test_three_seconds_are_taken_whole_and_images_upright() -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turn by 90 degrees to see it upright
-    clip = decode_pair(image(64, 32, exif=exif), audio(3.0), DecodeOptions(short_side=16))
-    assert clip.frame.shape == (32, 16, 3)
-    assert (clip.source_width, clip.source_height) == (32, 64)
-    assert (clip.moment, clip.duration) == (1.5, pytest.approx(3.0, abs=1e-3))
-    assert clip.flags == ()
-
-
-@pytest.mark.parametrize(
-    ("image", "audio", "reason"),
-    [
-        (b"no image", audio(), "unreadable"),
-        (image()[:200], audio(), "corrupt"),
-        (image(9000, 8, format="PNG"), audio(), "too_large"),
-        (image(), b"no sound", "unreadable"),
-        (image(), image(), "no_audio"),
-        (image(), audio(10.0)[: 44 + 100_000], "corrupt"),
-        (image(), audio(0.2), "too_short"),
-    ],
-)
-def test_verdicts(image: bytes, audio: bytes, reason: str) -> None:
-    with pytest.raises(Rejected) as caught:
-        decode_pair(image, audio)
-    assert caught.value.reason == reason

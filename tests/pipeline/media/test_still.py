@@ -1,0 +1,37 @@
+"""An image and a sound as a clip: three seconds, upright; what is wrong with either is its reason."""
+
+import pytest
+from PIL import Image
+from stills import audio, image
+
+from pipeline.media.decode import DecodeOptions
+from pipeline.media.still import decode_pair
+from pipeline.shards.record import Rejected
+
+
+def test_three_seconds_are_taken_whole_and_images_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees to see it upright
+    clip = decode_pair(image(64, 32, exif=exif), audio(3.0), DecodeOptions(short_side=16))
+    assert clip.frame.shape == (32, 16, 3)
+    assert (clip.source_width, clip.source_height) == (32, 64)
+    assert (clip.moment, clip.duration) == (1.5, pytest.approx(3.0, abs=1e-3))
+    assert clip.flags == ()
+
+
+@pytest.mark.parametrize(
+    ("image", "audio", "reason"),
+    [
+        (b"no image", audio(), "unreadable"),
+        (image()[:200], audio(), "corrupt"),
+        (image(9000, 8, format="PNG"), audio(), "too_large"),
+        (image(), b"no sound", "unreadable"),
+        (image(), image(), "no_audio"),
+        (image(), audio(10.0)[: 44 + 100_000], "corrupt"),
+        (image(), audio(0.2), "too_short"),
+    ],
+)
+def test_verdicts(image: bytes, audio: bytes, reason: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        decode_pair(image, audio)
+    assert caught.value.reason == reason
