@@ -74,10 +74,10 @@ class TestRealFiles:
         assert {flag for flags in KEPT.values() for flag in flags} <= FLAGS.keys()
 
     @DECODERS
-    @pytest.mark.parametrize(("name", "reason"), REJECTED.items())
-    def test_bad_files_are_rejected_for_their_reason(self, real_videos: Path, name: str, reason: str, decode) -> None:
-        assert verdict(decode, real_videos / name) == reason
-        assert verdict(decode, (real_videos / name).read_bytes()) == reason
+    def test_bad_files_are_rejected_for_their_reason(self, real_videos: Path, decode) -> None:
+        found = {name: verdict(decode, real_videos / name) for name in REJECTED}
+        assert found == REJECTED
+        assert {name: verdict(decode, (real_videos / name).read_bytes()) for name in REJECTED} == REJECTED
 
     @pytest.mark.parametrize("name", KEPT)
     def test_good_files_become_clips(self, real_videos: Path, name: str) -> None:
