@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,7 @@ def test_flickr_avsbench_music_and_is3(run, clips, tmp_path: Path) -> None:
     results = evaluate(run, EvaluationRequest(truth=tmp_path / "xml", format="flickr"))
     assert [result.summary["protocol"]["name"] for result in results] == ["ezvsl", "adaptive"]
     assert results[0].summary["n_scored"] == 16
+    assert results[0].summary["test_set"].startswith("flickr-")
 
     rows = ["name,video,audio"]
     for number, (key, label) in enumerate(clips[:10]):
@@ -184,6 +186,14 @@ def test_flickr_avsbench_music_and_is3(run, clips, tmp_path: Path) -> None:
         found = result.summary["interactive"]["audio_visual"]
         assert (found["n_groups"], found["group_sizes"]) == (6, {"2": 6})
         assert found["iiou"] <= result.summary["scores"]["audio_visual"]["ciou50"]
+
+
+def test_a_config_s_name_is_for_annotations_of_its_format(run, vggss) -> None:
+    wanted = run.config.evaluation.model_copy(update={"format": "parquet", "test_set": "mine"})
+    other = replace(run, config=run.config.model_copy(update={"evaluation": wanted}))
+    (result,) = evaluate(other, EvaluationRequest(truth=vggss, protocols=("ezvsl",)))
+    assert result.summary["test_set"] == content_name(vggss)
+    assert result.summary["protocol"]["name"] == "ezvsl"
 
 
 def test_results_of_different_truth_share_no_file(run, vggss, clips, tmp_path: Path) -> None:
