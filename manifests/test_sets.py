@@ -99,8 +99,8 @@ class MusicSet:
 class Truth:
     """A test set of a format. `extended` holds it again with negative pairs; `masks` and `music` stand beside it where
     the corpus has pixel masks or names the instrument of every box; `tasks` (of TASKS) is what it can be scored for,
-    `protocols` names what its authors measure, where its tasks alone do not say that. `view` is how frames were shown to
-    the model whose answers are scored.
+    `protocols` names what its authors measure, where its tasks alone do not say that. `view` is how frames were shown
+    to the model whose answers are scored.
     """
 
     format: str
