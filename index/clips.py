@@ -1,6 +1,5 @@
 """What encoders read of a clip: its image, and the waveform kept beside the shards. Damage is told, not skipped."""
 
-import io
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from manifests.errors import InputError
+from pipeline.shards.codecs import open_image
 from pipeline.shards.record import FRAME
 
 if TYPE_CHECKING:
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 def image(store: "ShardStore", row: int, at_least: int | None = None) -> Image.Image:
     """The stored frame, RGB. `at_least`: no side needs more pixels than this, so the JPEG may be decoded smaller."""
-    try:
-        frame = Image.open(io.BytesIO(store.read(row, FRAME)))
+
+    def decode(content: bytes) -> Image.Image:
+        frame = open_image(content)
         if at_least is not None:
             frame.draft("RGB", (at_least, at_least))
         return frame.convert("RGB")
-    except OSError as error:  # PIL's own errors are OSErrors
-        raise damaged(store, row, "frame", str(error)) from error
+
+    return store.decoded(row, FRAME, decode)
 
 
 def waveform(store: "ShardStore", row: int, rate: int, seconds: float) -> np.ndarray:
@@ -49,11 +50,3 @@ def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
 
     ratio = Fraction(wanted, rate)
     return np.clip(resample_poly(samples, ratio.numerator, ratio.denominator), -1, 1).astype(np.float32)
-
-
-def damaged(store: "ShardStore", row: int, what: str, seen: str) -> InputError:
-    """The error for a member that does not decode."""
-    return InputError(
-        f"the {what} of clip {store.keys[row]!r} in {store.folder} does not decode: {seen}. The shard is damaged: copy "
-        "it again, or ingest again into a new folder."
-    )

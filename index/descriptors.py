@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from index.clips import damaged, image
+from index.clips import image
 from index.embeddings import unit_rows
 from manifests.errors import InputError
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
+from pipeline.shards.record import SPECTROGRAM
 
 if TYPE_CHECKING:
     from pipeline.shards.store import ShardStore
@@ -155,12 +156,9 @@ def colour_histogram(channels: np.ndarray) -> np.ndarray:
 
 
 def _spectrogram(store: "ShardStore", row: int, front_end: FrontEnd) -> np.ndarray:
-    try:
-        spectrogram = store.spectrogram(row)
-    except ValueError as error:
-        raise damaged(store, row, "spectrogram", str(error)) from error
+    spectrogram = store.spectrogram(row)
     if spectrogram.shape != front_end.shape or not np.isfinite(spectrogram).all():
-        raise damaged(store, row, "spectrogram", f"shape {spectrogram.shape}, or values that are not finite")
+        raise store.damaged(row, SPECTROGRAM, f"shape {spectrogram.shape}, or values that are not finite")
     return spectrogram
 
 

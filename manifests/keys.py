@@ -13,6 +13,8 @@ and suffix, or a key. A name is read as that of a file where it can be both: `cl
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import unquote_to_bytes
@@ -51,7 +53,7 @@ def named_clip(text: str) -> ClipName:
     """As `clip_key`, with the video the clip was cut from. Space around the name does not count."""
     name = text.strip()
     if frame := _FRAME.fullmatch(name) or _MUSIC_FRAME.fullmatch(name):
-        return ClipName(unicodedata.normalize("NFC", name), unicodedata.normalize("NFC", frame["video"]), None)
+        return ClipName(normal_key(name), normal_key(frame["video"]), None)
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return ClipName(name, name, None) if last == name and _is_escaped(name) else file_clip(_without_last(last))
 
@@ -85,6 +87,20 @@ def base_name(path: str) -> str:
     return _DERIVED.sub("", name) or name
 
 
+def normal_key(key: str) -> str:
+    """A key in the one form that keys are compared in, whatever form of Unicode an earlier version stored."""
+    return key if key.isascii() else unicodedata.normalize("NFC", key)
+
+
+def normal_keys(keys: Sequence[str]) -> list[str]:
+    """A table's keys in that form; those that would then be the same stay as they are."""
+    normal = list(map(normal_key, keys))
+    if normal == keys:
+        return normal
+    times = Counter(normal)
+    return [new if times[new] == 1 else old for new, old in zip(normal, keys, strict=True)]
+
+
 def segment_key(source_id: str, start_seconds: float) -> str:
     """The key of a clip that a list names by video and start."""
     return _vggsound(source_id, int(start_seconds)).key
@@ -92,8 +108,9 @@ def segment_key(source_id: str, start_seconds: float) -> str:
 
 def safe_key(stem: str) -> str:
     """A stem as WebDataset key, injective on composed text: dots, slashes, controls and bad bytes become %XX."""
-    composed = unicodedata.normalize("NFC", stem)
-    return "".join(_escaped(letter) if letter in "./\\%" or not letter.isprintable() else letter for letter in composed)
+    return "".join(
+        _escaped(letter) if letter in "./\\%" or not letter.isprintable() else letter for letter in normal_key(stem)
+    )
 
 
 def _escaped(letter: str) -> str:

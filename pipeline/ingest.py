@@ -18,6 +18,7 @@ from pipeline.jobs.cluster import available_cores, connected, run_all
 from pipeline.jobs.growth import describe, grown
 from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.plan import Found, Plan, first_plan, load_plan, save, save_head
+from pipeline.jobs.repair import forget_damaged
 from pipeline.jobs.shard_job import (
     DONE,
     JOURNAL,
@@ -60,7 +61,7 @@ def run_ingest(request: IngestRequest) -> None:
         check_proposals()
     with _locked(out):
         plan = prepare(request)
-        if is_finished(out, plan):
+        if is_finished(out, plan) and not _damaged(out, plan):
             print(f"{out} is already finished; nothing to do.")
             report(out, plan, total(out, plan))
             return
@@ -75,6 +76,14 @@ def run_ingest(request: IngestRequest) -> None:
         report(out, plan, counts, made, time.monotonic() - started)
         with _explained(out):
             accept(out, plan, counts, request.max_reject_fraction)
+
+
+def _damaged(out: Place, plan: Plan) -> bool:
+    """Whether shards of a finished folder must be made again, which is said."""
+    damaged = forget_damaged(out, plan)
+    if damaged:
+        print(f"{len(damaged)} tars are missing or not what was written, such as {damaged[0]}: they are made again")
+    return bool(damaged)
 
 
 @contextmanager

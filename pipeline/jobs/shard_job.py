@@ -92,7 +92,9 @@ def is_whole(out: Place, shard: int) -> bool:
     A worker that was thought lost may go on beside the one that took over. Both write the same bytes, unless one of
     them met a timeout: then a tar of one and rows of the other would put images under wrong keys.
     """
-    files = json.loads(marker_path(out, shard).read_bytes())["files"]
+    marker = json.loads(marker_path(out, shard).read_bytes())
+    tar = marker["tar"]
+    files = marker.get("files", {tar["name"]: tar["size"]} if tar else {})  # the first folders knew their tar's alone
     return all((out / name).exists() and (out / name).stat().st_size == size for name, size in files.items())
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL import Image
 
 JPEG_QUALITY = 90
 NPY_PREAMBLE = 10  # bytes of magic, version and header length in a .npy of version 1.0
@@ -25,12 +26,21 @@ def encode_jpeg(frame: "np.ndarray") -> bytes:
 
 
 def decode_image(content: bytes) -> "np.ndarray":
-    """JPEG bytes -> uint8 (H, W, 3) RGB."""
+    """JPEG or PNG bytes -> uint8 (H, W, 3) RGB. ValueError or OSError for anything else."""
     import numpy as np
-    from PIL import Image
 
-    with Image.open(io.BytesIO(content)) as image:
+    with open_image(content) as image:
         return np.asarray(image.convert("RGB"))
+
+
+def open_image(content: bytes) -> "Image.Image":
+    """An image, not decoded yet. ValueError when the bytes are none."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(io.BytesIO(content))
+    except UnidentifiedImageError as error:
+        raise ValueError("it is no image") from error
 
 
 def encode_npy(array: "np.ndarray") -> bytes:

@@ -7,6 +7,7 @@ one that was not made learns which flag of `pipeline ingest` makes it.
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from manifests.annotations import Annotation
@@ -27,11 +28,15 @@ from pipeline.shards.companion import (
     WAVEFORM_FACTS,
     companion_manifest,
 )
+from pipeline.shards.record import Member
+from pipeline.shards.tars import MAKE_AGAIN, Decoded, Tars
 from pipeline.storage.files import read_table
 from pipeline.storage.remote import Place
 
 if TYPE_CHECKING:
     import numpy as np
+
+MAKE_ANNOTATION_AGAIN = "Fetch that tar again from where it was made, or repeat `pipeline annotate`"
 
 
 @dataclass(frozen=True)
@@ -43,62 +48,75 @@ class Waveform:
     start: float
 
 
-class Companions:
-    """The companions of a shard folder: `keys` of its rows, and `content(tar, offset, size)`, which reads a piece of
-    one of its tars. Every method takes a row, and raises InputError when the folder was ingested without what it
-    reads."""
+class _Kind:
+    """One companion of a folder: its tars, and where every member of it lies in them."""
 
-    def __init__(self, folder: Place, keys: Sequence[str], content: Callable[[str, int, int], bytes]) -> None:
-        self._folder, self._keys, self._content = folder, keys, content
-        self._places: dict[str, dict[tuple[str, str], tuple[str, int, int]]] = {}
+    def __init__(self, folder: Place, kind: str) -> None:
+        manifest = folder / companion_manifest(kind)
+        if not manifest.exists():
+            raise InputError(f"The shards in {folder} hold no {kind} companion. To have it, {MADE_BY[kind]}.")
+        keys, tars, members, offsets, sizes = read_table(manifest, COMPANION_SCHEMA).to_pydict().values()
+        places = zip(tars, map(Member, offsets, sizes), strict=True)
+        self.places = dict(zip(zip(keys, members, strict=True), places, strict=True))
+        ends: dict[str, int] = {}
+        for tar, member in self.places.values():
+            ends[tar] = max(ends.get(tar, 0), member.offset + member.size)
+        self.tars = Tars(folder, manifest.name, ends, MAKE_ANNOTATION_AGAIN if kind == TRUTH else MAKE_AGAIN)
+
+
+class Companions:
+    """The companions of a shard folder; `keys` of its rows, and as they are `stored`, which may be in another form of
+    Unicode. Every method takes a row, and raises InputError when the folder was ingested without what it reads, or a
+    tar is not the one that its manifest describes."""
+
+    def __init__(self, folder: Place, keys: Sequence[str], stored: Sequence[str]) -> None:
+        self._folder, self._keys, self._stored = folder, keys, stored
+        self._of_kind = lru_cache(None)(partial(_Kind, folder))
 
     def waveform(self, row: int) -> Waveform:
         """The sound around the moment, as far as the recording goes (`--audio context`)."""
-        facts = json.loads(self._read(CONTEXT, row, WAVEFORM_FACTS))
-        return Waveform(decode_flac(self._read(CONTEXT, row, WAVEFORM)), facts["rate"], facts["start"])
+        facts = self._decoded(CONTEXT, row, WAVEFORM_FACTS, json.loads)
+        return Waveform(self._decoded(CONTEXT, row, WAVEFORM, decode_flac), facts["rate"], facts["start"])
 
     def frames(self, row: int) -> list[tuple[float, "np.ndarray"]]:
         """Images spread over the clip, uint8 (H, W, 3) RGB, each with its presentation time (`--frames N`)."""
-        seconds = json.loads(self._read(FRAMES, row, FRAME_FACTS))["seconds"]
+        seconds = self._decoded(FRAMES, row, FRAME_FACTS, json.loads)["seconds"]
         names = [f"frames.{number:03d}.jpg" for number in range(len(seconds))]
-        return [(at, decode_image(self._read(FRAMES, row, name))) for at, name in zip(seconds, names, strict=True)]
+        images = (self._decoded(FRAMES, row, name, decode_image) for name in names)
+        return list(zip(seconds, images, strict=True))
 
     def proposals(self, row: int) -> "np.ndarray":
         """float32 (n, 4): x1, y1, x2, y2 as fractions of the image, best first (`--proposals`)."""
-        return decode_npy(self._read(PROPOSALS, row, BOXES))
+        return self._decoded(PROPOSALS, row, BOXES, decode_npy)
 
     def truth(self, row: int) -> Annotation | None:
         """Boxes, label and consensus of an annotated clip, None of another (`pipeline annotate`)."""
-        if (self._keys[row], TRUTH_FACTS) not in self._of_kind(TRUTH):
+        if self._stored_as(TRUTH, row, TRUTH_FACTS) is None:
             return None
-        facts = json.loads(self._read(TRUTH, row, TRUTH_FACTS))
+        facts = self._decoded(TRUTH, row, TRUTH_FACTS, json.loads)
         boxes = tuple(tuple(box) for box in facts["boxes"])
         return Annotation(self._keys[row], facts["label"], boxes, facts["consensus"])
 
     def mask(self, row: int) -> "np.ndarray | None":
         """bool (H, W): the pixels that sound, in the annotators' size; None of a clip without a mask."""
-        if (self._keys[row], TRUTH_MASK) not in self._of_kind(TRUTH):
+        if self._stored_as(TRUTH, row, TRUTH_MASK) is None:
             return None
         import numpy as np
 
-        return np.any(decode_image(self._read(TRUTH, row, TRUTH_MASK)), axis=2)
+        return np.any(self._decoded(TRUTH, row, TRUTH_MASK, decode_image), axis=2)
 
-    def _read(self, kind: str, row: int, member: str) -> bytes:
-        shard, offset, size = self._of_kind(kind)[self._keys[row], member]
-        content = self._content(shard, offset, size)
-        if len(content) != size:
+    def _decoded(self, kind: str, row: int, member: str, decode: Callable[[bytes], Decoded]) -> Decoded:
+        companion, key = self._of_kind(kind), self._stored_as(kind, row, member)
+        if key is None:
             raise InputError(
-                f"{self._folder / shard} ends before the {member} of {self._keys[row]}: the file is "
-                "truncated. Copy it again, or ingest again into a new folder."
+                f"The {kind} companion in {self._folder} has no {member} of {self._keys[row]}: its manifest is that of "
+                f"other shards. To have it, {MADE_BY[kind]}."
             )
-        return content
+        tar, place = companion.places[key, member]
+        name = f"{key}.{member}"
+        return companion.tars.decoded(tar, name, companion.tars.read(tar, name, place), decode)
 
-    def _of_kind(self, kind: str) -> dict[tuple[str, str], tuple[str, int, int]]:
-        if kind not in self._places:
-            path = self._folder / companion_manifest(kind)
-            if not path.exists():
-                raise InputError(f"The shards in {self._folder} hold no {kind} companion. To have it, {MADE_BY[kind]}.")
-            key, shard, member, offset, size = read_table(path, COMPANION_SCHEMA).to_pydict().values()
-            places = zip(shard, offset, size, strict=True)
-            self._places[kind] = dict(zip(zip(key, member, strict=True), places, strict=True))
-        return self._places[kind]
+    def _stored_as(self, kind: str, row: int, member: str) -> str | None:
+        """The key a row has in a companion, which is made with the shards or after them; None when it is not there."""
+        places = self._of_kind(kind).places
+        return next((key for key in (self._stored[row], self._keys[row]) if (key, member) in places), None)

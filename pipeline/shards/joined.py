@@ -6,7 +6,7 @@ are named nor where they lie changes anything. A key stands in one folder only, 
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -18,6 +18,7 @@ from manifests.annotations import Annotation
 from manifests.errors import InputError
 from pipeline.shards.companion_store import Companions, Waveform
 from pipeline.shards.store import ShardStore
+from pipeline.shards.tars import Decoded
 from pipeline.storage.remote import Place, RemotePath
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class JoinedShards(ShardStore):
         self._stores = sorted(stores, key=lambda store: store.manifest_sha256)
         self._first = [0, *accumulate(map(len, self._stores))]
         _check(stores)
+        self.keys = [key for store in self._stores for key in store.keys]
+        self.stored_keys = [key for store in self._stores for key in store._stored_keys]
         self.folder = Path(named([store.folder for store in stores]))
         self.table = pa.concat_tables(map(_with_own_tars, self._stores))
         self.front_end = stores[0].front_end
@@ -81,6 +84,18 @@ class JoinedShards(ShardStore):
         """One member's content, as `ShardStore.read`."""
         store, own = self.alone(row)
         return store.read(own, member)
+
+    def decoded(
+        self, row: int, member: str, decode: Callable[[bytes], Decoded], content: bytes | None = None
+    ) -> Decoded:
+        """As `ShardStore.decoded`."""
+        store, own = self.alone(row)
+        return store.decoded(own, member, decode, content)
+
+    def damaged(self, row: int, member: str, seen: object) -> InputError:
+        """As `ShardStore.damaged`."""
+        store, own = self.alone(row)
+        return store.damaged(own, member, seen)
 
     @cached_property
     def companions(self) -> Companions:

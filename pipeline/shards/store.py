@@ -1,31 +1,35 @@
 """Reading a finished shard folder at random: any member of any clip by its manifest row.
 
 Training streams the tars in order; whoever needs single clips (neighbours, evaluation, embeddings, reports) reads them
-here, through the manifest's offsets, with one `pread` per member. An unfinished folder is refused.
+here, through the manifest's offsets. An unfinished folder is refused, and so is a tar that is not the one the manifest
+describes: `pipeline.shards.tars` compares sizes and member headers, and the first time a tar is read here, a few of its
+records must say of themselves what the manifest says of them.
 """
 
 import json
-import os
-from functools import cached_property, lru_cache
-from pathlib import Path
-from tarfile import BLOCKSIZE
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 
 from manifests.errors import InputError
+from manifests.keys import normal_key, normal_keys
 from pipeline.shards.codecs import decode_image, decode_npy
 from pipeline.shards.companion_store import Companions
-from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM
+from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM, Member
+from pipeline.shards.tars import Decoded, Tars, after_padding
 from pipeline.storage.files import read_table
-from pipeline.storage.remote import Place, RemotePath, place
+from pipeline.storage.remote import Place, place
 
 if TYPE_CHECKING:
     import numpy as np
 
 MANIFEST, REJECTS, INDEX = "manifest.parquet", "rejects.parquet", "index.json"
 COLUMN_OF = {FRAME: "frame", FACTS: "json", SPECTROGRAM: "spec"}
-OPEN_SHARDS = 256
+MEASURED = ("source_sha256", "moment", "width", "height")  # what a record and its row both say, whatever its name
+COMPARED = 4  # records of a tar, spread evenly
 
 
 def read_index(folder: Place | str) -> dict[str, object]:
@@ -58,16 +62,21 @@ class ShardStore:
 
     def __init__(self, folder: Place, index: dict[str, object], table: pa.Table) -> None:
         self.folder = folder
-        self.table = table
+        self._stored_keys = cast(list[str], table.column("key").to_pylist())
+        self.keys = normal_keys(self._stored_keys)  # in row order; earlier versions stored the names as they were
+        self.table = table.set_column(0, "key", pa.array(self.keys, pa.string()))
         self.front_end = str(index["front_end"])
         self.short_side = int(cast(int, index["short_side"]))  # pixels; frames of smaller videos are stored smaller
         self.manifest_sha256 = str(index["manifest_sha256"])
-        self._opened = lru_cache(OPEN_SHARDS)(self._open_shard)
         self._shards = table.column("shard").to_pylist()
         self._places = {
             member: (table.column(f"{name}_offset").to_numpy(), table.column(f"{name}_size").to_numpy())
             for member, name in COLUMN_OF.items()
         }
+        self._rows_of = {shard: list(rows) for shard, rows in groupby(range(len(table)), self._shards.__getitem__)}
+        ends = {shard: self._end(rows[-1]) for shard, rows in self._rows_of.items()}
+        self._tars = Tars(folder, MANIFEST, ends)
+        self._compared: set[str] = set()
 
     @classmethod
     def open(cls, folder: Place | str) -> "ShardStore":
@@ -86,20 +95,15 @@ class ShardStore:
         return self.table.num_rows
 
     @cached_property
-    def keys(self) -> list[str]:
-        """Keys in row order."""
-        return cast(list[str], self.table.column("key").to_pylist())
-
-    @cached_property
     def _rows(self) -> dict[str, int]:
         return {key: row for row, key in enumerate(self.keys)}
 
     def __contains__(self, key: str) -> bool:
-        return key in self._rows
+        return self._find(key) is not None
 
     def row_of(self, key: str) -> int:
         """The row of a key. InputError names key and folder when it is not there."""
-        row = self._rows.get(key)
+        row = self._find(key)
         if row is None:
             raise InputError(
                 f"The clip {key} is not among the {len(self)} clips of {self.folder}. {self.folder / REJECTS} says "
@@ -111,49 +115,49 @@ class ShardStore:
         """The store of the one folder that holds a row, and the row's number there."""
         return self, row
 
+    def _find(self, key: str) -> int | None:
+        return self._rows.get(key, self._rows.get(normal_key(key)))
+
     def read(self, row: int, member: str) -> bytes:
-        """One member's content; `member` is one of `pipeline.shards.record.MEMBERS`. InputError when the shard is
-        damaged.
+        """One member's content; `member` is one of `pipeline.shards.record.MEMBERS`. InputError when the tar is not the
+        one that the manifest describes.
         """
-        offsets, sizes = self._places[member]
-        size = int(sizes[row])
-        content = self.content(self._shards[row], int(offsets[row]), size)
-        if len(content) != size:
-            raise InputError(
-                f"{self.folder / self._shards[row]} ends before the {member} of {self.keys[row]}: the shard is "
-                "truncated. Copy it again, or ingest again into a new folder."
-            )
-        return content
+        self._compare(self._shards[row])
+        return self._tars.read(*self._where(row, member))
 
     def frame(self, row: int) -> "np.ndarray":
         """uint8 (H, W, 3) RGB."""
-        return decode_image(self.read(row, FRAME))
+        return self.decoded(row, FRAME, decode_image)
 
     def spectrogram(self, row: int) -> "np.ndarray":
         """float16 (frequencies, times), read-only; see `front_end`."""
-        return decode_npy(self.read(row, SPECTROGRAM))
+        return self.decoded(row, SPECTROGRAM, decode_npy)
+
+    def decoded(
+        self, row: int, member: str, decode: Callable[[bytes], Decoded], content: bytes | None = None
+    ) -> Decoded:
+        """What `decode` makes of a member, of its `content` where that was read already. InputError as `read`, and when
+        `decode` raises OSError or ValueError."""
+        content = self.read(row, member) if content is None else content
+        return self._tars.decoded(self._shards[row], self._name(row, member), content, decode)
 
     def facts(self, row: int) -> dict[str, object]:
         """The json member: source, times, sizes, label, flags."""
-        return cast(dict[str, object], json.loads(self.read(row, FACTS)))
+        return cast(dict[str, object], self.decoded(row, FACTS, json.loads))
 
     @cached_property
     def companions(self) -> Companions:
         """Waveforms, further images and proposals, where ingest was asked to make them."""
-        return Companions(self.folder, self.keys, self.content)
+        return Companions(self.folder, self.keys, self._stored_keys)
 
-    def content(self, shard: str, offset: int, size: int) -> bytes:
-        """A piece of any tar of the folder; shorter where the tar ends before. InputError when there is no such tar."""
-        if not isinstance(self.folder, RemotePath):
-            return self._opened(shard).read(size, offset)
-        try:
-            return (self.folder / shard).read_range(offset, size)
-        except OSError as error:
-            raise self._unopened(shard, str(error)) from error
+    def damaged(self, row: int, member: str, seen: object) -> InputError:
+        """The error for a member that lies where it should and does not decode: `seen` says what the decoder said."""
+        return self._tars.damaged(self._shards[row], self._name(row, member), seen)
 
     def shard_path(self, row: int) -> Place:
-        """The tar that holds a row."""
-        return self.folder / self._shards[row]
+        """The tar that holds a row. InputError when it is not the one that the manifest describes."""
+        self._compare(self._shards[row])
+        return self._tars.path(self._shards[row])
 
     def byte_range(self, first: int, last: int) -> tuple[int, int]:
         """Start and end (bytes) of the whole members of rows first..last, headers and padding included.
@@ -161,35 +165,55 @@ class ShardStore:
         Both rows are in one shard. What lies between is a valid tar without its closing blocks.
         """
         is_first_of_shard = first == 0 or self._shards[first - 1] != self._shards[first]
-        return 0 if is_first_of_shard else self._end(first - 1), self._end(last)
+        return 0 if is_first_of_shard else after_padding(self._end(first - 1)), after_padding(self._end(last))
+
+    def check(self, shard: str) -> None:
+        """InputError when a few records of a tar, spread evenly, are not those that the manifest describes."""
+        rows = self._rows_of[shard]
+        for row in {rows[(len(rows) - 1) * number // (COMPARED - 1)] for number in range(COMPARED)}:
+            self._check_record(row)
+
+    def check_streamed(self, row: int, key: str, sizes: Mapping[str, int]) -> None:
+        """InputError when what a stream of a row's tar met in its place has another name, or members of other `sizes`
+        (bytes by member)."""
+        wanted = {member: self._place(row, member).size for member in sizes}
+        if key != self._stored_keys[row] or sizes != wanted:
+            raise self.not_met(row, _described(key, sizes))
+
+    def not_met(self, row: int, found: str) -> InputError:
+        """The error for a row that its tar does not hold where it should, but what was `found`."""
+        sizes = {member: self._place(row, member).size for member in (FRAME, SPECTROGRAM)}
+        return self._tars.another(self._shards[row], _described(self._stored_keys[row], sizes), found)
+
+    def _compare(self, shard: str) -> None:
+        """`check`, once for each process."""
+        if shard not in self._compared:
+            self.check(shard)
+            self._compared.add(shard)
+
+    def _check_record(self, row: int) -> None:
+        facts = self.decoded(row, FACTS, json.loads, self._tars.read(*self._where(row, FACTS)))
+        told = {name: self.table.column(name)[row].as_py() for name in MEASURED} | {"front_end": self.front_end}
+        for name, value in told.items():  # a manifest of an earlier version may lack a column
+            if value is not None and facts.get(name, value) != value:
+                expected, found = (f"{self.keys[row]} with the {name} {each}" for each in (value, facts[name]))
+                raise self._tars.another(self._shards[row], expected, found)
+
+    def _where(self, row: int, member: str) -> tuple[str, str, Member]:
+        """Tar, name and place of a row's member, as `Tars.read` asks for them."""
+        return self._shards[row], self._name(row, member), self._place(row, member)
+
+    def _name(self, row: int, member: str) -> str:
+        return f"{self._stored_keys[row]}.{member}"
+
+    def _place(self, row: int, member: str) -> Member:
+        offsets, sizes = self._places[member]
+        return Member(int(offsets[row]), int(sizes[row]))
 
     def _end(self, row: int) -> int:
-        """Where the row's last member ends, padded to the tar's blocks."""
-        end = max(int(offsets[row]) + int(sizes[row]) for offsets, sizes in self._places.values())
-        return -(-end // BLOCKSIZE) * BLOCKSIZE
-
-    def _open_shard(self, shard: str) -> "_OpenShard":
-        try:
-            return _OpenShard(Path(self.folder, shard))
-        except OSError as error:
-            raise self._unopened(shard, str(error.strerror)) from error
-
-    def _unopened(self, shard: str, problem: str) -> InputError:
-        return InputError(
-            f"{self.folder / shard} cannot be opened ({problem}). The folder is incomplete: copy that shard "
-            "again, or ingest again into a new folder."
-        )
+        """Where the row's last member ends."""
+        return max(int(offsets[row]) + int(sizes[row]) for offsets, sizes in self._places.values())
 
 
-class _OpenShard:
-    """An open file, closed with its last reference: never in the middle of a read, whichever thread forgets it."""
-
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY)
-
-    def read(self, size: int, offset: int) -> bytes:
-        return os.pread(self._descriptor, size, offset)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_descriptor"):
-            os.close(self._descriptor)
+def _described(key: str, sizes: Mapping[str, int]) -> str:
+    return f"{key} ({', '.join(f'{member} of {size:,} bytes' for member, size in sizes.items())})"

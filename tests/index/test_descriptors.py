@@ -106,10 +106,10 @@ def test_clips_of_a_kind_lie_together(make_shards: Callable[..., Path]) -> None:
 def test_damaged_members_are_told(make_shards: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     store = ShardStore.open(make_shards())
     monkeypatch.setattr(store, "read", lambda row, member: b"not an image")
-    with pytest.raises(InputError, match=r"frame of clip 'clip00000' .* does not decode"):
+    with pytest.raises(InputError, match=r"shard-000000.tar is damaged: clip00000.frame.jpg .* does not decode"):
         Descriptor("image").check(store, 0)
     image = io.BytesIO()
     Image.new("RGB", (8, 8)).save(image, "JPEG")
     monkeypatch.setattr(store, "read", lambda row, member: image.getvalue())
-    with pytest.raises(InputError, match=r"spectrogram of clip 'clip00000' .* does not decode"):
+    with pytest.raises(InputError, match=r"shard-000000.tar is damaged: clip00000.spec.npy .* does not decode"):
         Descriptor("audio").check(store, 0)

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from index.neighbours import MADE_BY, Neighbours
 from manifests.errors import InputError
-from pipeline.shards.record import FRAME, SPECTROGRAM
+from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
+from training.data.views import decode_image
 
 
 class Positives:
@@ -43,10 +44,11 @@ class Positives:
         self.allowed = np.array([key in trained for key in neighbours.keys], dtype=bool)
         self.fetched, self.excluded = "neighbours" in needs, "exclusions" in needs
 
-    def draw(self, key: str, source: random.Random) -> tuple[bytes, bytes]:
-        """Frame of a clip near in appearance and spectrogram of a clip near in sound, all neighbours equally likely."""
+    def draw(self, key: str, source: random.Random) -> tuple[Tensor, np.ndarray]:
+        """Image uint8 (3, H, W) of a clip near in appearance and spectrogram float16 (F, T) of one near in sound; all
+        neighbours are equally likely."""
         near_image, near_audio = self.draw_rows(key, source)
-        return self.store.read(near_image, FRAME), self.store.read(near_audio, SPECTROGRAM)
+        return self.store.decoded(near_image, FRAME, decode_image), self.store.spectrogram(near_audio)
 
     def draw_rows(self, key: str, source: random.Random) -> tuple[int, int]:
         """The rows of the two clips `draw` reads."""

@@ -10,7 +10,6 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("WDS_SECURE", "1")  # no pickle, no shell pipes: shards may come from anybody
@@ -20,20 +19,17 @@ import torch
 import webdataset
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
-from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from manifests.errors import InputError
 from manifests.views import ViewName
 from pipeline.shards.codecs import decode_npy
 from pipeline.shards.record import FRAME, SPECTROGRAM
 from pipeline.shards.store import ShardStore
-from pipeline.storage.remote import Place
 from training.config import Data
 from training.data.order import Streams, epoch_sequence, segments, stream_rows
 from training.data.positives import Positives
+from training.data.tar_samples import segment_samples
 from training.data.views import clip_random, decode_image, random_view, shown, view_side
-
-READ_AHEAD = 1 << 20  # bytes
 
 
 class TrainingStream(IterableDataset):
@@ -120,28 +116,24 @@ class TrainingStream(IterableDataset):
         Between two of them the tar may hold others, which are passed over.
         """
         wanted = {self.store.keys[row] for row in rows}
-        members = tar_file_expander(self._ranges(rows), select_files=_is_read)
-        for sample in group_by_keys(members):
-            if sample["__key__"] in wanted:
-                yield sample
-
-    def _ranges(self, rows: np.ndarray) -> Iterator[dict[str, Any]]:
-        """Every piece of a tar that holds some of the rows, as WebDataset wants to be given an open tar."""
         for segment in segments(rows, self.shard_of_row):
-            piece = TarRange.of_rows(self.store, segment.first, segment.last)
-            yield {"url": piece.url, "stream": piece}
+            yield from (each for each in segment_samples(self.store, segment) if each["__key__"] in wanted)
 
     def _decode(self, sample: dict[str, Any]) -> dict[str, Any]:
         key = sample["__key__"]
         draw = clip_random(self.seed, self.epoch, key)
-        item = {"key": key, **self._view(sample[FRAME], sample[SPECTROGRAM], draw)}
+        item = {"key": key, **self._view(*self._own(sample), draw)}
         if self.positives is not None and self.positives.fetched:
             item["neighbours"] = self._view(*self.positives.draw(key, draw), draw)
         return item
 
-    def _view(self, frame: bytes, spectrogram: bytes, draw: random.Random) -> dict[str, Any]:
-        image = random_view(decode_image(frame), self.side, self.data, draw)
-        return {"image": image, "audio": decode_npy(spectrogram)}
+    def _own(self, sample: dict[str, Any]) -> tuple[Tensor, np.ndarray]:
+        row, store = self.store.row_of(sample["__key__"]), self.store
+        image = store.decoded(row, FRAME, decode_image, sample[FRAME])
+        return image, store.decoded(row, SPECTROGRAM, decode_npy, sample[SPECTROGRAM])
+
+    def _view(self, image: Tensor, audio: np.ndarray, draw: random.Random) -> dict[str, Any]:
+        return {"image": random_view(image, self.side, self.data, draw), "audio": audio}
 
     def _collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = {"key": [item["key"] for item in items], **_stacked(items)}
@@ -150,11 +142,6 @@ class TrainingStream(IterableDataset):
         if self.positives is not None and self.positives.excluded:
             batch["exclusions"] = self.positives.exclusions(batch["key"])
         return batch
-
-
-def _is_read(member: str) -> bool:
-    """Whether training reads a shard's member of this name."""
-    return member.endswith((FRAME, SPECTROGRAM))
 
 
 def _stacked(views: list[dict[str, Any]]) -> dict[str, Tensor]:
@@ -168,43 +155,32 @@ def _stacked(views: list[dict[str, Any]]) -> dict[str, Tensor]:
     return {"image": images.permute(0, 3, 1, 2), "audio": audio}
 
 
-class TarRange:
-    """A window over whole members of a shard's tar, so that a stream can start and end inside a shard.
+class _Told(IterableDataset):
+    """A stream whose refusal is its last item: torch would give an error of a reader process a traceback for words."""
 
-    Of a file it has what a tar stream needs: `read` and `close`.
-    """
+    def __init__(self, stream: TrainingStream) -> None:
+        self.stream = stream
 
-    def __init__(self, path: Place, start: int, end: int) -> None:
-        self.url = f"{path}[{start}:{end}]"
-        self._file = path.open("rb", buffering=READ_AHEAD) if isinstance(path, Path) else path.open("rb")
-        self._file.seek(start)
-        self._left = end - start
-
-    @classmethod
-    def of_rows(cls, store: ShardStore, first: int, last: int) -> "TarRange":
-        """The bytes from the first row's first header to the padded end of the last row's last member."""
-        return cls(store.shard_path(first), *store.byte_range(first, last))
-
-    def read(self, size: int) -> bytes:
-        """At most `size` bytes, none at the window's end."""
-        content = self._file.read(min(size, self._left))
-        self._left -= len(content)
-        return content
-
-    def close(self) -> None:
-        """Close the tar."""
-        self._file.close()
+    def __iter__(self) -> Iterator[list[dict[str, Any]] | InputError]:
+        try:
+            yield from self.stream
+        except InputError as error:
+            yield error
 
 
-def training_loader(stream: TrainingStream) -> DataLoader:
-    """The stream through `data.workers` reader processes (none: in this process)."""
-    return DataLoader(
-        stream,
+def training_loader(stream: TrainingStream) -> Iterator[list[dict[str, Any]]]:
+    """The stream through `data.workers` reader processes (none: in this process). InputError as the stream's own."""
+    loader = DataLoader(
+        _Told(stream),
         batch_size=None,
         num_workers=stream.data.workers,
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=None if stream.data.workers == 0 else 4,
     )
+    for parts in loader:
+        if isinstance(parts, InputError):
+            raise parts
+        yield parts
 
 
 @dataclass(frozen=True)
@@ -222,6 +198,6 @@ def paired_batches(
     """Samples in the given order: images (B, 3, S, S) uint8 as the view shows them, sounds (B, F, T) float16."""
     for start in range(0, len(pairings), batch_size):
         chunk = pairings[start : start + batch_size]
-        images = [shown(decode_image(store.read(p.image_row, FRAME)), image_size, view) for p in chunk]
+        images = [shown(store.decoded(p.image_row, FRAME, decode_image), image_size, view) for p in chunk]
         audio = [torch.from_numpy(store.spectrogram(p.audio_row).copy()) for p in chunk]
         yield chunk, torch.stack(images), torch.stack(audio)

@@ -34,9 +34,12 @@ def normalise_audio(spectrogram: Tensor, data: Data) -> Tensor:
 
 
 def decode_image(content: bytes) -> Tensor:
-    """JPEG bytes -> (3, H, W) uint8 RGB."""
+    """JPEG bytes -> (3, H, W) uint8 RGB. ValueError for anything else."""
     packed = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-    return cast(Tensor, decode_jpeg(packed, mode=ImageReadMode.RGB))  # a list only for a list
+    try:
+        return cast(Tensor, decode_jpeg(packed, mode=ImageReadMode.RGB))  # a list only for a list
+    except RuntimeError as error:
+        raise ValueError(str(error).partition("\n")[0]) from error
 
 
 def squashed(image: Tensor, size: int) -> Tensor:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from damaged_tars import DAMAGE, equal_shards
 from places import PYTHONPATH
 
 from manifests.errors import InputError, WorkFailed
@@ -246,3 +247,23 @@ def test_addresses() -> None:
     assert place("folder/s3") == Path("folder/s3")
     assert str(place("s3://bucket/a") / "x.tar") == "s3://bucket/a/x.tar"
     assert place("s3://bucket/a").parent.name == "bucket"
+
+
+def test_tars_that_are_not_the_manifest_s(bucket: RemotePath, tmp_path: Path) -> None:
+    """Read by offset with one request each, and streamed."""
+    DAMAGE["packed backwards"](folder := equal_shards(tmp_path / "shards", (4, 4)))
+    for path in folder.iterdir():
+        (bucket / "shards" / path.name).write_bytes(path.read_bytes())
+    store = ShardStore.open(bucket / "shards")
+    assert store.frame(5).mean().round() == 15
+    assert (store.spectrogram(6) == -6).all()
+    told = r"^s3://.*shard-000000\.tar is not the tar that manifest\.parquet describes: expected clip000.*found clip003"
+    for read in (store.frame, store.spectrogram, store.shard_path):
+        with pytest.raises(InputError, match=told):
+            read(1)
+    (bucket / "shards" / "shard-000001.tar").write_bytes((folder / "shard-000001.tar").read_bytes()[:-1024])
+    with pytest.raises(InputError, match=r"shard-000001\.tar is not the tar .* expected [\d,]+ bytes, found [\d,]+\."):
+        ShardStore.open(bucket / "shards").frame(5)
+    (bucket / "shards" / "shard-000001.tar").unlink()
+    with pytest.raises(InputError, match=r"shard-000001\.tar cannot be read"):
+        ShardStore.open(bucket / "shards").frame(5)

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from index.neighbours import Neighbours
 from manifests.errors import InputError
-from pipeline.shards.record import FRAME, SPECTROGRAM
+from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore, read_index
 from training.data.positives import Positives
+from training.data.views import decode_image
 
 
 @pytest.fixture
@@ -46,11 +48,11 @@ def test_clips_that_are_not_trained_on_are_never_drawn(store: ShardStore, neighb
     trained = set(neighbours.keys) - set(near[1:])
     positives = Positives(store, neighbours, frozenset({"neighbours"}), trained)
     listed_by_sound = {neighbours.keys[place] for place in neighbours.audio[0]} & trained
-    frames = {store.read(store.row_of(near[0]), FRAME)}
-    near_audio = {store.read(store.row_of(other), SPECTROGRAM) for other in listed_by_sound}
+    image = decode_image(store.read(store.row_of(near[0]), FRAME))
+    near_audio = {store.spectrogram(store.row_of(other)).tobytes() for other in listed_by_sound}
     drawn = [positives.draw(key, random.Random(seed)) for seed in range(40)]
-    assert {frame for frame, _ in drawn} == frames
-    assert {audio for _, audio in drawn} == near_audio
+    assert all(torch.equal(drawn_image, image) for drawn_image, _ in drawn)
+    assert {audio.tobytes() for _, audio in drawn} == near_audio
     with pytest.raises(InputError, match=r"none of the 5 neighbours of .* is a clip this run trains on"):
         Positives(store, neighbours, frozenset({"neighbours"}), trained - set(near)).draw(key, random.Random(0))
 

@@ -1,0 +1,116 @@
+"""Tars that are not those of the manifest, through every command that reads them: a sentence, never another clip."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from damaged_tars import DAMAGE, blank_contents, equal_shards, swap
+
+from index.descriptors import Descriptor
+from index.neighbours import Neighbours
+from manifests.errors import InputError
+from pipeline.shards.store import ShardStore
+from training.config import Data, load_config
+from training.data.order import Streams
+from training.data.positives import Positives
+from training.data.selection import select
+from training.data.stream import TrainingStream, training_loader
+from training.embed import embed
+from training.evaluate import EvaluationRequest, evaluate
+from training.loop.start import start
+from training.report.page import write_report
+from training.runs import load_run
+
+CONFIG = """
+name: tiny
+method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
+data: {{shards: {shards}, image_size: 32}}
+encoders: {{image: {{blocks: [1, 1], weights: none}}, audio: {{blocks: [1, 1], input_pool: [4, 3]}}}}
+optim: {{epochs: 1, batch_size: 8}}
+evaluation: {{batch_size: 4, truth: {truth}}}
+"""
+TOLD = r"shard-00000[01]\.tar (is not the tar that manifest|is damaged|cannot be read).*Fetch that tar again"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of shards, their truth, and a run that was trained and evaluated on them."""
+    folder = tmp_path_factory.mktemp("whole")
+    store = ShardStore.open(equal_shards(folder / "shards"))
+    splits = dict(zip(store.keys, store.table["split"].to_pylist(), strict=True))
+    entries = [
+        {"file": key, "class": "dog", "bbox": [[0.2, 0.2, 0.6, 0.6]]} for key in store.keys if splits[key] == "test"
+    ]
+    (folder / "vggss.json").write_text(json.dumps(entries))
+    config = CONFIG.format(shards=folder / "shards", truth=folder / "vggss.json")
+    (folder / "tiny.yaml").write_text(config)
+    run, _ = start(load_config(folder / "tiny.yaml"), folder / "runs", "cpu")
+    evaluate(load_run(run), EvaluationRequest())
+    return folder
+
+
+def stream_of(store: ShardStore, workers: int, positives: Positives | None = None) -> TrainingStream:
+    data = Data(image_size=32, workers=workers, shuffle=4)
+    return TrainingStream(store, data, select(store, data).mask, Streams(6, 1, max(1, workers)), 0, range(1), positives)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_stream_tells_every_damage(tmp_path: Path, damage: str) -> None:
+    DAMAGE[damage](folder := equal_shards(tmp_path / "shards"))
+    seen: dict[str, float] = {}
+    with pytest.raises(InputError, match=TOLD):
+        stream_into(seen, ShardStore.open(folder))
+    assert all(abs(brightness - 3 * int(key.removeprefix("clip"))) < 1 for key, brightness in seen.items())
+
+
+def stream_into(seen: dict[str, float], store: ShardStore) -> None:
+    """Read an epoch; the brightness of each clip's image, which is three times its number."""
+    for (part,) in training_loader(stream_of(store, 0)):
+        seen |= dict(zip(part["key"], part["image"].float().mean(dim=(1, 2, 3)).tolist(), strict=True))
+
+
+@pytest.mark.parametrize("damage", [swap, blank_contents])
+def test_a_reader_process_s_sentence_has_no_traceback(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    damage(folder := equal_shards(tmp_path / "shards"))
+    with pytest.raises(InputError, match=TOLD) as caught:
+        list(training_loader(stream_of(ShardStore.open(folder), 2)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_neighbour_in_another_tar_is_told(tmp_path: Path) -> None:
+    """The clips that are streamed are whole; the one that is fetched beside them is not."""
+    store = ShardStore.open(folder := equal_shards(tmp_path / "shards"))
+    lists = np.array([[(row + 12) % 24] for row in range(24)], np.int32)
+    neighbours = Neighbours(tmp_path, {}, store.keys, lists, lists)
+    positives = Positives(store, neighbours, frozenset({"neighbours"}), store.keys)
+    (step,) = list(training_loader(stream_of(store, 0, positives)))[:1]
+    far = step[0]["neighbours"]["image"].float().mean(dim=(1, 2, 3)) - step[0]["image"].float().mean(dim=(1, 2, 3))
+    assert far.abs().sub(36).abs().max() < 1
+    DAMAGE["no tar"](folder)
+    fresh = ShardStore.open(folder)
+    with pytest.raises(InputError, match=r"shard-000000\.tar is not the tar"):
+        Positives(fresh, neighbours, frozenset({"neighbours"}), fresh.keys).draw("clip012", Random(0))
+
+
+@pytest.mark.parametrize("damage", ["two names swapped", "packed by kind", "cut off", "another moment"])
+def test_every_command_says_which_tar_and_what_to_do(trained: Path, tmp_path: Path, damage: str) -> None:
+    run = trained / "runs" / "tiny"
+    DAMAGE[damage](folder := shutil.copytree(trained / "shards", tmp_path / "shards"))
+    (tmp_path / "tiny.yaml").write_text(CONFIG.format(shards=folder, truth=trained / "vggss.json"))
+    commands: dict[str, Callable[[], object]] = {
+        "run": lambda: start(load_config(tmp_path / "tiny.yaml"), tmp_path / "runs", "cpu"),
+        "evaluate": lambda: evaluate(load_run(run), EvaluationRequest(shards=folder, test_set="again")),
+        "embed": lambda: embed(load_run(run), ShardStore.open(folder), tmp_path / "embeddings"),
+        "index embed, image": lambda: Descriptor("image").vectors(ShardStore.open(folder), range(24), lambda _: None),
+        "index embed, audio": lambda: Descriptor("audio").vectors(ShardStore.open(folder), range(24), lambda _: None),
+        "report": lambda: write_report([load_run(run).folder], folder, tmp_path / "report"),
+    }
+    for name, command in commands.items():
+        with pytest.raises(InputError) as caught:
+            command()
+        assert re.search(TOLD, str(caught.value)), (name, caught.value)
