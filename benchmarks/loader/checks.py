@@ -5,9 +5,9 @@
 
 The clips and the stream are those of benchmarks/loader/read.py. `clip` reads image and spectrogram of every clip by
 offset, in random order, and decodes them, as evaluation, embeddings and neighbours do; `bytes` does not decode. Each
-pass opens the folder anew, so that the comparison of a tar's records at its first reading is counted. A percentage is the
-median over turns, each of which runs a pass with and one without: what is asked is smaller than what other work on the
-machine adds to a pass. Writes checks.json beside this file.
+pass opens the folder anew, so that the comparison of a tar's records at its first reading is counted. A percentage is
+the median over turns, each of which runs a pass with and one without: what is asked is smaller than what other work on
+the machine adds to a pass. Writes checks.json beside this file.
 """
 
 import argparse

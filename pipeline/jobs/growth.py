@@ -1,20 +1,25 @@
 """A folder that was begun meets its sources again: what was planned stays, what is new is planned behind it.
 
 Corpora arrive piece by piece, and shards that are finished are never written again. So clips keep the shard, the key
-and the label they were planned with, and new ones become further shards. A clip that is gone, or that is another one
-now, stops the command: nobody knows then whether shards and sources still belong together.
+and the label they were planned with, and new ones become further shards. A clip that is gone, or of which a record was
+made and that is another one now, stops the command: nobody knows then whether shards and sources still belong together.
+One that was rejected is tried again when its file has changed: a download that was not whole then may be now.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
 from itertools import chain
 
 from manifests.errors import InputError
 from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.plan import Found, Plan, cut_shards
+from pipeline.jobs.shard_job import stored_keys
 from pipeline.jobs.unique_keys import place_of, unique_keys
 from pipeline.shards.companion import TRUTH, companion_manifest
 from pipeline.sources.archives import list_members
 from pipeline.sources.listing import Clip, Refusal
+from pipeline.sources.walk import readable
 from pipeline.storage.remote import Place
 
 
@@ -27,31 +32,38 @@ def grown(saved: Plan, found: Found, out: Place, memory: Place) -> Plan:
     there = [clip for clip in unlisted if _lies_there(clip, found.roots, memory)]
     clips, duplicates = unique_keys([*found.clips, *there], earlier)
     new = [clip for clip in clips if place_of(clip) not in earlier]
-    differences = [*_other_options(saved.options, found.options)] or [
-        *_counted("missing clips", set(unlisted) - set(there)),
-        *_other_clips(earlier, clips),
-    ]
-    if differences:
+    changes = _changes(saved, found, clips, out)
+    missing = set(unlisted) - set(there)
+    options = list(_other_options(saved.options, found.options))
+    if options or missing or list(_other_clips(earlier, changes.of_records)):
+        others = _other_clips(earlier, [*changes.of_records, *changes.of_unread])
+        differences = options or [*_counted("missing clips", missing), *others]
         raise InputError(
             f"{out} was begun with other input: {'; '.join([*differences, *_counted('new clips', new)])}. Repeat the "
-            "first command to continue it, or give a new folder to --out. Clips that are new, and nothing else, would "
-            "be added to the shards that are there."
+            "first command to continue it, or give a new folder to --out. New clips would be added to the shards that "
+            "are there, and rejected ones whose file has changed tried again; a stored clip never changes."
         )
-    shards = (*saved.shards, *cut_shards(new, saved.options.shard_clips or len(new)))
-    return Plan(saved.options, found.roots, shards, _refusals(saved.refusals, (*found.refusals, *duplicates)))
+    further = cut_shards([*new, *changes.of_rejects], saved.options.shard_clips or len(clips))
+    refusals = _refusals(saved.refusals, (*found.refusals, *duplicates))
+    return Plan(saved.options, found.roots, (*_updated(saved, changes.of_unread), *further), refusals)
 
 
 def describe(saved: Plan, plan: Plan, out: Place) -> Iterator[str]:
     """Lines that say what is new in a plan that has grown."""
-    before, new = len(saved.shards), list(chain(*plan.shards[len(saved.shards) :]))
+    before, further = len(saved.shards), list(chain(*plan.shards[len(saved.shards) :]))
+    known = {place_of(clip) for clip in chain(*saved.shards)}
+    new = [clip for clip in further if place_of(clip) not in known]
+    again = [clip for clip in further if place_of(clip) in known]
+    which = f"shard {before}" if len(plan.shards) == before + 1 else f"shards {before} to {len(plan.shards) - 1}"
+    stay = f"for {which}; the {before} shards before stay as they are"
     if new:
-        which = f"shard {before}" if len(plan.shards) == before + 1 else f"shards {before} to {len(plan.shards) - 1}"
-        yield (
-            f"new clips since this folder was begun: {len(new)} (such as {new[0].display}), for {which}; the {before} "
-            "shards before stay as they are"
-        )
-        if (out / companion_manifest(TRUTH)).exists():
-            yield "the annotations beside the shards know the clips before only: repeat `pipeline annotate` afterwards"
+        yield f"new clips since this folder was begun: {len(new)} (such as {new[0].display}), {stay}"
+    if again:
+        yield f"rejected clips whose file has changed, tried again: {len(again)} (such as {again[0].display}), {stay}"
+    if unread := set(chain(*plan.shards[:before])) - set(chain(*saved.shards)):
+        yield from _counted("clips that changed before they were read, taken as they are now", unread)
+    if new and (out / companion_manifest(TRUTH)).exists():
+        yield "the annotations beside the shards know the clips before only: repeat `pipeline annotate` afterwards"
     if plan.refusals != saved.refusals:
         yield f"inputs refused undecoded: {len(saved.refusals)} before, {len(plan.refusals)} now"
 
@@ -96,8 +108,52 @@ def _other_options(before: IngestOptions, now: IngestOptions) -> Iterator[str]:
             yield f"{name} was {was[name]}, now {wanted[name]}"
 
 
-def _other_clips(earlier: dict[tuple[object, ...], Clip], clips: Iterable[Clip]) -> Iterator[str]:
-    pairs = [(earlier[place_of(clip)], clip) for clip in clips if place_of(clip) in earlier]
+@dataclass
+class _Changes:
+    """Planned clips as they are now, where they are no longer what they were: those that have a record, those that were
+    rejected, those of shards that are not made yet."""
+
+    of_records: list[Clip] = field(default_factory=list)
+    of_rejects: list[Clip] = field(default_factory=list)
+    of_unread: list[Clip] = field(default_factory=list)
+
+
+def _changes(saved: Plan, found: Found, clips: Iterable[Clip], out: Place) -> _Changes:
+    changes, keys_of = _Changes(), cache(partial(stored_keys, out))
+    was = {place_of(clip): (shard, clip) for shard, planned in enumerate(saved.shards) for clip in planned}
+    mended = _unreadable(saved.refusals) - _unreadable(found.refusals)
+    for clip in (clip for clip in clips if place_of(clip) in was):
+        shard, before = was[place_of(clip)]
+        other = _content(clip) != _content(before) or (clip.member is not None and readable(clip.path) in mended)
+        if not other and (clip.label, clip.split) == (before.label, before.split):
+            continue
+        keys = keys_of(shard)
+        if keys is None and not clip.stream:  # the clips of a compressed archive must stay in its order
+            changes.of_unread.append(clip)
+        elif keys is None or clip.key in keys:
+            changes.of_records.append(clip)
+        elif other:
+            changes.of_rejects.append(clip)
+    return changes
+
+
+def _content(clip: Clip) -> tuple[object, ...]:
+    """What tells that the bytes of a clip are others now."""
+    return clip.size, clip.position, clip.offset
+
+
+def _unreadable(refusals: Iterable[Refusal]) -> set[str]:
+    """Among them the archives that could not be read to their end."""
+    return {refusal.path for refusal in refusals if refusal.reason == "unreadable"}
+
+
+def _updated(saved: Plan, unread: Sequence[Clip]) -> Iterator[tuple[Clip, ...]]:
+    now = {place_of(clip): clip for clip in unread}
+    return (tuple(now.get(place_of(clip), clip) for clip in shard) for shard in saved.shards)
+
+
+def _other_clips(earlier: dict[tuple[object, ...], Clip], changed: Iterable[Clip]) -> Iterator[str]:
+    pairs = [(earlier[place_of(clip)], clip) for clip in changed]
     yield from _counted("clips with another size", [now for was, now in pairs if was.size != now.size])
     labelled = [now for was, now in pairs if (was.label, was.split) != (now.label, now.split)]
     yield from _counted("clips with another label or split", labelled)

@@ -9,6 +9,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 
 from manifests.parquet import read_row_group, row_groups
 from pipeline.jobs.options import IngestOptions, automatic_shard_clips
-from pipeline.jobs.unique_keys import unique_keys
+from pipeline.jobs.unique_keys import place_of, unique_keys
 from pipeline.sources.listing import Clip, Refusal
 from pipeline.storage.files import read_table, replacing, write_whole
 from pipeline.storage.remote import Place, place
@@ -74,7 +75,15 @@ class Plan:
     @property
     def inputs(self) -> int:
         """Inputs that must end as a record or as a reject."""
-        return self.clips + len(self.refusals)
+        return self.clips - len(self.tried_again) + len(self.refusals)
+
+    @cached_property
+    def tried_again(self) -> frozenset[tuple[int, str]]:
+        """Shard and key of the clips that were rejected there and are in a later shard once more: what became of them
+        there is what counts."""
+        last = {place_of(clip): shard for shard, clips in enumerate(self.shards) for clip in clips}
+        planned = ((shard, clip) for shard, clips in enumerate(self.shards) for clip in clips)
+        return frozenset((shard, clip.key) for shard, clip in planned if last[place_of(clip)] != shard)
 
     @property
     def tasks(self) -> list[range]:

@@ -26,7 +26,7 @@ from pipeline.shards.companion import COMPANION_SCHEMA, companion_name, kind_of
 from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SPECTROGRAM, Member, Rejected
 from pipeline.shards.writer import ShardWriter, shard_name, writing_shard
 from pipeline.sources.listing import Clip
-from pipeline.storage.files import write_whole
+from pipeline.storage.files import read_table, write_whole
 from pipeline.storage.remote import Place
 
 PLAN, DONE, JOURNAL = "plan", "done", "journal"
@@ -84,6 +84,13 @@ def read_marker(out: Place, shard: int) -> ShardSummary:
     return ShardSummary(
         marker["clips"], marker["records"], marker["bytes_read"], size, reasons, Counter(marker["flags"])
     )
+
+
+def stored_keys(out: Place, shard: int) -> frozenset[str] | None:
+    """The keys of a finished shard's records; None of a shard that is not finished."""
+    if not marker_path(out, shard).exists():
+        return None
+    return frozenset(read_table(rows_path(out, shard))["key"].to_pylist())
 
 
 def is_whole(out: Place, shard: int) -> bool:

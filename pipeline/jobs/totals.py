@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from manifests.errors import WorkFailed
 from pipeline.console import summary
 from pipeline.jobs.plan import Plan
-from pipeline.jobs.shard_job import ShardSummary, marker_path, read_marker, reject_row, rows_path
+from pipeline.jobs.shard_job import ShardSummary, marker_path, read_marker, reject_row, rows_path, stored_keys
 from pipeline.shards.companion import COMPANION_SCHEMA, companion_manifest
 from pipeline.shards.record import MANIFEST_SCHEMA, REASONS, REJECT_SCHEMA, SCHEMA_VERSION
 from pipeline.shards.store import INDEX, MANIFEST, REJECTS
@@ -49,7 +49,18 @@ def _reject_tables(out: Place, plan: Plan) -> Iterator[pa.Table]:
     refused = [reject_row(refusal.path, "list", refusal.reason, refusal.message) for refusal in plan.refusals]
     yield pa.Table.from_pylist(sorted(refused, key=lambda row: (row["path"], row["message"])), REJECT_SCHEMA)
     for shard in range(len(plan.shards)):
-        yield pa.Table.from_pylist(json.loads(marker_path(out, shard).read_bytes())["rejects"], REJECT_SCHEMA)
+        yield pa.Table.from_pylist([row for row, counts in _rejects(out, plan, shard) if counts], REJECT_SCHEMA)
+
+
+def _rejects(out: Place, plan: Plan, shard: int) -> Iterator[tuple[dict[str, str], bool]]:
+    """A finished shard's rejects, and whether they count: not those of clips that a later shard has once more."""
+    rows = json.loads(marker_path(out, shard).read_bytes())["rejects"]
+    again = {key for number, key in plan.tried_again if number == shard}
+    if not again:
+        return ((row, True) for row in rows)
+    stored = stored_keys(out, shard) or frozenset()
+    rejected = [clip.key for clip in plan.shards[shard] if clip.key not in stored]
+    return ((row, key not in again) for row, key in zip(rows, rejected, strict=True))
 
 
 def _write_table(path: Place, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
@@ -64,6 +75,10 @@ def total(out: Place, plan: Plan) -> ShardSummary:
     counts = ShardSummary(clips=len(plan.refusals), reasons=Counter(refusal.reason for refusal in plan.refusals))
     for shard in range(len(plan.shards)):
         counts += read_marker(out, shard)
+    for shard in {shard for shard, _ in plan.tried_again}:
+        dropped = [row["reason"] for row, counted in _rejects(out, plan, shard) if not counted]
+        counts.clips -= len(dropped)
+        counts.reasons -= Counter(dropped)
     return counts
 
 
