@@ -1,0 +1,40 @@
+"""No library's threads wait for a command's end: under load such a thread ends too late now and then, and aborts it.
+
+Arrow's reader pools did, with two threads (`manifests.parquet` says how they are kept from starting): of commands that had
+done all their work, some ended with exit code 134.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from damaged_tars import equal_shards
+from places import PYTHONPATH
+
+ONE_EACH = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # these pools are the number of threads they are given
+OF_THE_ALLOCATOR = "jemalloc_bg_thd"  # a thread that runs none of the library's other code
+COMMAND = """
+import atexit, sys
+from pathlib import Path
+
+def show():
+    print([task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").iterdir()], file=sys.stderr)
+
+atexit.register(show)
+from {package}.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted as Linux shows them")
+@pytest.mark.parametrize("command", ["index build-knn --k 5", "index random-knn --k 5", "pipeline inspect shards"])
+def test_a_command_ends_alone(tmp_path: Path, command: str) -> None:
+    equal_shards(tmp_path / "shards")
+    package, *arguments = command.split()
+    child = [sys.executable, "-c", COMMAND.format(package=package), *arguments]
+    environment = os.environ | ONE_EACH | {"PYTHONPATH": PYTHONPATH}
+    ended = subprocess.run(child, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    left = ended.stderr.splitlines()[-1].strip("[]").replace("'", "").split(", ")
+    assert len([name for name in left if name != OF_THE_ALLOCATOR]) == 1, left
