@@ -53,7 +53,7 @@ def rows_of_split(table: pa.Table, split: str) -> np.ndarray:
 
 def rows_of_list(store: "ShardStore", listed: IdList) -> np.ndarray:
     """Rows of the manifest that a list names, in manifest order. InputError when there is none."""
-    wanted = frozenset(listed.ids)
+    wanted = frozenset(listed.known_as(store.keys).ids)
     rows = np.flatnonzero(np.array([key in wanted for key in store.keys], dtype=bool))
     if not len(rows):
         raise InputError(

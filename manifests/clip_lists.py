@@ -21,7 +21,7 @@ from manifests.clip_rows import (
 from manifests.content import Content
 from manifests.errors import InputError
 from manifests.json_clip_lists import read_json
-from manifests.keys import clip_key, named_clip, segment_key
+from manifests.keys import named_clip, segment_key
 from manifests.suffixes import AUDIO_SUFFIXES, EVERY_SUFFIX
 
 _KNOWN = frozenset({*VIDEO_IDS, *NAME_FIELDS, *LABEL_FIELDS, *SPLIT_FIELDS, *START_FIELDS, *END_FIELDS, "audio"})
@@ -42,7 +42,7 @@ def read_clip_list(content: Content) -> ClipList:
     if lines and lines[0].count("&") == 4 and "," not in lines[0]:
         return ClipList("AVE annotations", tuple(_ave_rows(content, lines)))
     if _holds_whole_names(lines):
-        return ClipList("list of ids", tuple(ClipLabel(clip_key(_file_of_line(line))) for line in lines))
+        return ClipList("list of ids", tuple(ClipLabel.named(_file_of_line(line)) for line in lines))
     rows = [row for row in content.rows("\t" if lines and "\t" in lines[0] else ",") if not _is_comment(row)]
     if not rows:
         return ClipList("empty", ())
@@ -99,8 +99,8 @@ def _with_header(content: Content, header: list[str], rows: list[list[str]]) -> 
                 f"Row {number} of {content.path} has {len(row)} fields, {_shown(row)}, but the header names "
                 f"{len(header)}. A label that holds a comma must stand in quotes."
             )
-        if key := _named_key(_field(row, name), _field(row, start)):
-            found.append(ClipLabel(key, _field(row, label), _field(row, split)))
+        if named := _field(row, name):
+            found.append(_with_start(named, _field(row, start), _field(row, label), _field(row, split)))
     unknown = [each for each in header if each not in _KNOWN]
     doubt = f"no column is called {', '.join(LABEL_FIELDS)}, and what {', '.join(unknown)} holds is not known"
     return ClipList(
@@ -112,10 +112,10 @@ def _field(row: list[str], index: int | None) -> str | None:
     return row[index].strip() or None if index is not None and index < len(row) else None
 
 
-def _named_key(name: str | None, start: str | None) -> str | None:
-    if name and start and _TIME.fullmatch(start) and _YTID.fullmatch(name):
-        return segment_key(name, float(start))
-    return clip_key(name) if name else None
+def _with_start(name: str, start: str | None, label: str | None, split: str | None) -> ClipLabel:
+    if start and _TIME.fullmatch(start) and _YTID.fullmatch(name):
+        return ClipLabel(segment_key(name, float(start)), label, split)
+    return ClipLabel.named(name, label, split)
 
 
 # --- the content tells the columns apart -----------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def _named_key(name: str | None, start: str | None) -> str | None:
 def _bare(content: Content, rows: list[list[str]]) -> ClipList:
     width = min(map(len, rows))
     if max(map(len, rows)) == 1:
-        return ClipList("list of ids", tuple(ClipLabel(clip_key(_file_of_line(row[0]))) for row in rows))
+        return ClipList("list of ids", tuple(ClipLabel.named(_file_of_line(row[0])) for row in rows))
     if _is_mixed(rows):
         return ClipList("rows of several kinds", tuple(map(_label_of_mixed, rows)))
     if width >= 2 and _YTID.fullmatch(rows[0][0].strip()) and _TIME.fullmatch(rows[0][1].strip()):
@@ -149,7 +149,7 @@ def _is_mixed(rows: list[list[str]]) -> bool:
 def _label_of_mixed(row: list[str]) -> ClipLabel:
     if _is_segment(row):
         return ClipLabel(segment_key(row[0].strip(), float(row[1])), _joined(row[2:-1]), row[-1].strip() or None)
-    return ClipLabel(clip_key(_file_of_line(row[0])), _joined(row[1:]))
+    return ClipLabel.named(_file_of_line(row[0]), _joined(row[1:]))
 
 
 def _segments(content: Content, rows: list[list[str]]) -> ClipList:
@@ -178,13 +178,13 @@ def _segments(content: Content, rows: list[list[str]]) -> ClipList:
 
 def _named(content: Content, rows: list[list[str]]) -> ClipList:
     """The first column names the clip; the rest is a label, the last of them a split where every row says so."""
-    keys = [clip_key(_file_of_line(row[0])) for row in rows if row[0].strip()]
     rows = [row for row in rows if row[0].strip()]
+    names = [_file_of_line(row[0]) for row in rows]
     if _ENDS_IN_SUFFIX.fullmatch(rows[0][-1].strip()) and not _ENDS_IN_SUFFIX.fullmatch(rows[0][0].strip()):
         raise _ambiguous(content, rows[0], "the name of a file stands last, so it may be one name that holds a comma")
     if all(row[1:] and row[1].strip().isdigit() for row in rows):  # flickr_test.csv: a number no loader reads
         doubt = None if all(row[0].strip().isdigit() for row in rows) else "the second column holds only numbers"
-        return ClipList("list of ids with a number", tuple(map(ClipLabel, keys)), doubt=doubt)
+        return ClipList("list of ids with a number", tuple(map(ClipLabel.named, names)), doubt=doubt)
     splits = all(len(row) > 2 and row[-1].strip().lower() in SPLIT_WORDS for row in rows)
     named = all(map(_names_a_clip, rows))
     doubt = None if named else f"its first line is {_shown(rows[0])}"
@@ -192,8 +192,8 @@ def _named(content: Content, rows: list[list[str]]) -> ClipList:
         doubt = "the second column holds splits, or classes that are called so"
     labels = [row[1:-1] if splits else row[1:] for row in rows]
     found = (
-        ClipLabel(key, _joined(label), row[-1].strip() if splits else None)
-        for key, label, row in zip(keys, labels, rows, strict=True)
+        ClipLabel.named(name, _joined(label), row[-1].strip() if splits else None)
+        for name, label, row in zip(names, labels, rows, strict=True)
     )
     return ClipList("name,label,split" if splits else "name,label", tuple(found), splits=splits, doubt=doubt)
 
@@ -240,4 +240,4 @@ def _ave_rows(content: Content, lines: list[str]) -> Iterator[ClipLabel]:
                 f"Line {number} of {content.path} is {line!r}: expected AVE's Category&ytid&quality&start&end."
             )
         if fields[3].strip().isdigit():  # the copy inside the data set's zip may start with a header
-            yield ClipLabel(clip_key(fields[1]), fields[0].strip())
+            yield ClipLabel.named(fields[1], fields[0].strip())

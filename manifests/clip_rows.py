@@ -1,6 +1,8 @@
 """What a list of clips says, whatever its layout: the rows, and the words by which columns and splits are known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from manifests.keys import clip_key, folders_of
 
 SPLIT_WORDS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 VIDEO_IDS = ("ytid", "youtube_id", "video_id", "id")
@@ -21,11 +23,18 @@ KNOWN_FORMATS = (
 
 @dataclass(frozen=True, slots=True)
 class ClipLabel:
-    """What a list says about one clip; `label` and `split` are None where the list does not say."""
+    """What a list says about one clip; `label` and `split` are None where the list does not say. `folders` are those
+    the list names the clip in, which tell clips of one name apart."""
 
     key: str
     label: str | None = None
     split: str | None = None
+    folders: tuple[str, ...] = field(default=(), compare=False)
+
+    @classmethod
+    def named(cls, text: str, label: str | None = None, split: str | None = None) -> "ClipLabel":
+        """Of the clip that `text` names: a file with or without its folders and suffix, or a key."""
+        return cls(clip_key(text), label, split, folders_of(text))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from manifests.clip_rows import (
 )
 from manifests.content import Content
 from manifests.errors import InputError
-from manifests.keys import clip_key
 
 
 def read_json(content: Content) -> ClipList:
@@ -24,14 +23,14 @@ def read_json(content: Content) -> ClipList:
         case {"videos": dict(by_label)}:
             return ClipList("MUSIC ids by label", tuple(_music_rows(by_label)))
         case dict() as entries if entries and all(isinstance(value, str) for value in entries.values()):
-            return ClipList("json {name: label}", tuple(ClipLabel(clip_key(key), entries[key]) for key in entries))
+            return ClipList("json {name: label}", tuple(ClipLabel.named(key, entries[key]) for key in entries))
         case dict() as entries if entries:
             doubt = "the json object holds no labels"
-            return ClipList("json by name", tuple(ClipLabel(clip_key(key)) for key in entries), doubt=doubt)
+            return ClipList("json by name", tuple(map(ClipLabel.named, entries)), doubt=doubt)
         case [dict(), *_] as entries:
             return _of_objects(content, entries)
         case [*entries] if all(isinstance(entry, str) for entry in entries):
-            return ClipList("json list of ids", tuple(ClipLabel(clip_key(entry)) for entry in entries))
+            return ClipList("json list of ids", tuple(map(ClipLabel.named, entries)))
     raise InputError(f"The json file {content.path} is of no known layout. Known formats: {KNOWN_FORMATS}.")
 
 
@@ -43,12 +42,16 @@ def _of_objects(content: Content, entries: list[Any]) -> ClipList:
             raise InputError(
                 f'{content.path} has the entry {str(entry)[:80]} without "file" or "image". Give a list of clips.'
             )
-        found.append(ClipLabel(clip_key(name), _first(entry, LABEL_FIELDS), _first(entry, SPLIT_FIELDS)))
+        found.append(ClipLabel.named(name, _first(entry, LABEL_FIELDS, numbers=True), _first(entry, SPLIT_FIELDS)))
     return ClipList("json list", tuple(found), splits=any(row.split for row in found))
 
 
-def _first(entry: dict[str, object], fields: tuple[str, ...]) -> str | None:
-    return next((value for field in fields if isinstance(value := entry.get(field), str)), None)
+def _first(entry: dict[str, object], fields: tuple[str, ...], numbers: bool = False) -> str | None:
+    """The first of the fields that holds text, or where classes may be numbered, a whole number."""
+    for value in map(entry.get, fields):
+        if isinstance(value, str) or (numbers and type(value) is int):
+            return str(value)
+    return None
 
 
 def _music_rows(by_label: dict[str, list[str]]) -> Iterator[ClipLabel]:

@@ -16,12 +16,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import PurePosixPath
 from urllib.parse import unquote_to_bytes
 
 from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MADE_OF_CLIPS, MEDIA_SUFFIXES
 
 CLIP_SECONDS = 10
+FOLDER_MARK = "__"  # between folders and name, in the keys of clips that share a name
 _SECONDS = re.compile(r"v?(?P<id>[A-Za-z0-9_-]{11})_(?P<start>\d{1,6})(?:\.0)?")
 _WINDOW = re.compile(r"v?(?P<id>[A-Za-z0-9_-]{11})_(?P<start>\d{1,8})_(?P<end>\d{1,8})(?:_out)?")
 _DERIVED = re.compile(
@@ -56,6 +58,32 @@ def named_clip(text: str) -> ClipName:
         return ClipName(normal_key(name), normal_key(frame["video"]), None)
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return ClipName(name, name, None) if last == name and _is_escaped(name) else file_clip(_without_last(last))
+
+
+def folders_of(text: str) -> tuple[str, ...]:
+    """The folders in which `text` names a file of a name of its own, outermost first, spelled as in keys; none for
+    names that are keys wherever the file lies."""
+    name = text.strip()
+    folders = name.replace("\\", "/").rstrip("/").split("/")[:-1]
+    if (
+        not folders
+        or _FRAME.fullmatch(name)
+        or _MUSIC_FRAME.fullmatch(name)
+        or named_clip(name).start_seconds is not None
+    ):
+        return ()
+    return tuple(safe_key(folder) for folder in folders if folder not in ("", ".", ".."))
+
+
+def folders_in_common(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many folders two places have in common, from the innermost outward."""
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def key_in_folders(folders: Sequence[str], key: str) -> str:
+    """What ingest calls a clip whose name is another one's, too, in another folder."""
+    return FOLDER_MARK.join((*folders, key))
 
 
 def file_clip(file_name: str) -> ClipName:

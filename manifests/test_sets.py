@@ -142,7 +142,8 @@ class Truth:
 
     def narrowed(self, wanted: IdList) -> "Truth":
         """The clips of a list. InputError names those that are not annotated."""
-        test_set, kept = restrict(self.test_set, wanted), set(wanted.ids)
+        test_set = restrict(self.test_set, wanted)
+        kept = set(test_set.keys)
         masks, music = self.masks, self.music
         if masks is not None:
             masks = replace(masks, masks={key: file for key, file in masks.masks.items() if key in kept})

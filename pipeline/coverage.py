@@ -32,7 +32,8 @@ def split_report(
     named = [_found(name, folders) for name in lists]
     store = ShardStore.open(shards) if shards is not None else None
     if store is not None:
-        named.append(_trained_on(store))
+        against = [test.known_as(store.keys) for test in against]
+        named = [*(ids.known_as(store.keys) for ids in named), _trained_on(store)]
     entries = [_entry(ids, store, against) for ids in named]
     for entry in entries:
         _show(entry)

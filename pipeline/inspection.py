@@ -16,7 +16,7 @@ from pipeline.jobs.unique_keys import unique_keys
 from pipeline.shards.record import FLAGS, REASONS
 from pipeline.shards.store import INDEX, REJECTS, ShardStore
 from pipeline.sources.labels import Labels, find_labels
-from pipeline.sources.listing import Clip, Listing, list_sources, litter_left_alone, readable, stem_key, tally
+from pipeline.sources.listing import Clip, Listing, list_sources, litter_left_alone, readable, tally
 from pipeline.storage.files import read_table
 from pipeline.storage.remote import Place
 
@@ -82,8 +82,7 @@ def _print_names(clips: Sequence[Clip]) -> None:
 def _print_labels(listing: Listing, labels: Labels, clips: Sequence[Clip]) -> None:
     for line in labels.describe(listing.clips):
         print(line)
-    listed = {key for table in labels.tables for key in table.rows}
-    if absent := [clip for clip in clips if listed and stem_key(clip) not in listed]:
+    if labels.tables and (absent := labels.unnamed(clips)):
         print(f"labels: no list names {_examples(len(absent), (clip.display for clip in absent))}")
     if by_folder := [clip for clip in listing.clips if clip.label]:
         print(f"labels: {len(by_folder)} clips lie in <split>/<class>/, such as {by_folder[0].display}")

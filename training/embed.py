@@ -40,6 +40,5 @@ def _rows(run: LoadedRun, store: ShardStore) -> list[int]:
     named = run.folder / TRAINING_CLIPS
     if named.is_file() and store.manifest_sha256 == run.manifest_sha256:
         return [store.row_of(key) for key in read_ids(named).ids]
-    return (
-        select(store, run.config.data, find_tests(run.config, own_truth(run.config)).banned).mask.nonzero()[0].tolist()
-    )
+    tests = find_tests(run.config, own_truth(run.config)).known_as(store.keys)
+    return select(store, run.config.data, tests.banned).mask.nonzero()[0].tolist()

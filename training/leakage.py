@@ -5,8 +5,8 @@ many of its clips were trained on. `training_clips.txt` of a run names every cli
 """
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,11 @@ class TestLists:
     def banned(self) -> frozenset[str]:
         """Keys no training step may see."""
         return frozenset(key for test in self.excluded for key in test.ids)
+
+    def known_as(self, present: Collection[str]) -> "TestLists":
+        """The same in the names that `present` clips have (`IdList.known_as`)."""
+        excluded, others = (tuple(test.known_as(present) for test in part) for part in (self.excluded, self.others))
+        return replace(self, excluded=excluded, others=others)
 
 
 def find_tests(config: RunConfig, truth: Truth | None = None) -> TestLists:

@@ -4,24 +4,27 @@
 clip the first is kept, and counted.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from manifests.clip_lists import read_clip_list
-from manifests.clip_rows import KNOWN_FORMATS, WHOLE_VIDEO, ClipLabel, ClipList
+from manifests.clip_rows import KNOWN_FORMATS, SPLIT_WORDS, WHOLE_VIDEO, ClipLabel, ClipList
 from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.keys import folders_in_common, named_clip
 
 EXAMPLES = 3
 
 
 @dataclass(frozen=True)
 class LabelTable:
-    """One label list, read: rows by clip key, and what was met on the way.
+    """One label list, read: the first row of each clip key, and what was met on the way.
 
-    `repeated` counts rows whose clip was listed before, `conflicting` those of them with another label or split (the
-    first row is kept); `headers` counts header lines.
+    `namesakes` has all rows of a key that the list names in several folders; `within` are the folders below which the
+    list speaks of files, none for one that speaks of files anywhere; `repeated` counts rows whose clip was listed
+    before, `conflicting` those of them with another label or split (the first row is kept); `headers` counts header
+    lines.
     """
 
     path: str
@@ -30,6 +33,22 @@ class LabelTable:
     repeated: int = 0
     conflicting: int = 0
     headers: int = 0
+    namesakes: Mapping[str, tuple[ClipLabel, ...]] = field(default_factory=dict)
+    within: tuple[str, ...] = ()
+
+    def row_of(self, key: str, folders: Sequence[str], inside: int, alone: bool) -> ClipLabel | None:
+        """The row of a clip that lies in `folders`, the last `inside` of them those of its source; None when there is
+        none or several could be meant. Outer folders have other names on other machines, those of the source must
+        agree; they need not where the clip is `alone` in having its name, and the list names one such only.
+        """
+        if tuple(folders[: len(self.within)]) != self.within:
+            return None
+        rows = self.namesakes.get(key) or ((self.rows[key],) if key in self.rows else ())
+        common = [(folders_in_common(row.folders, folders), row) for row in rows]
+        agreeing = [(count, row) for count, row in common if count >= min(len(row.folders), inside)]
+        most = max((count for count, _ in agreeing), default=0)
+        meant = [row for count, row in agreeing if count == most] or (rows if alone else ())
+        return meant[0] if meant and all(row == meant[0] for row in meant) else None
 
     @property
     def labelled(self) -> bool:
@@ -52,21 +71,37 @@ def _said(label: str | None) -> str:
     return "without a label" if label is None else repr(label)
 
 
-def read_labels(path: Path) -> LabelTable:
-    """Read a label list of any known layout; `.gz` is unpacked. InputError when none fits, or two do."""
+def read_labels(path: Path, within: tuple[str, ...] = ()) -> LabelTable:
+    """Read a label list of any known layout; `.gz` is unpacked. InputError when none fits, or two do.
+
+    `within`: the folders of a list that names the files in and below its own folder, as Hugging Face's metadata does.
+    What such a folder is called says the split where the list does not.
+    """
     found = read_clip_list(read_content(path))
     if found.doubt is not None:
         raise InputError(f"The label list {path} is of no known format: {found.doubt}. Known formats: {KNOWN_FORMATS}.")
     if not found.rows:
         raise InputError(f"The label list {path} holds no clip. Known formats: {KNOWN_FORMATS}.")
-    return _table(path, found)
+    rows = [_below(row, within) for row in found.rows] if within else found.rows
+    return replace(_table(path, replace(found, rows=tuple(rows))), within=within)
+
+
+def _below(row: ClipLabel, within: tuple[str, ...]) -> ClipLabel:
+    split = row.split or (within[-1].lower() if within[-1].lower() in SPLIT_WORDS else None)
+    own = named_clip(row.key).start_seconds is None
+    return replace(row, split=split, folders=(*within, *row.folders) if own else ())
 
 
 def _table(path: Path, found: ClipList) -> LabelTable:
-    rows: dict[str, ClipLabel] = {}
+    rows: dict[tuple[str, tuple[str, ...]], ClipLabel] = {}
+    by_key: dict[str, list[ClipLabel]] = {}
     repeated = conflicting = 0
     for label in found.rows:
-        kept = rows.setdefault(label.key, label)
+        kept = rows.setdefault((label.key, label.folders), label)
+        if kept is label:
+            by_key.setdefault(label.key, []).append(label)
         repeated += kept is not label
         conflicting += kept != label
-    return LabelTable(str(path), found.layout, rows, repeated, conflicting, found.headers)
+    first = {key: same[0] for key, same in by_key.items()}
+    namesakes = {key: tuple(same) for key, same in by_key.items() if len(same) > 1}
+    return LabelTable(str(path), found.layout, first, repeated, conflicting, found.headers, namesakes)

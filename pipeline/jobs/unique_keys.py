@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from manifests.keys import safe_key
+from manifests.keys import key_in_folders, safe_key
 from pipeline.sources.listing import Clip, Refusal
 
 Where = tuple[object, ...]
@@ -74,5 +74,5 @@ def _folder(clip: Clip) -> str:
 
 def _named_by_folder(clip: Clip) -> Clip:
     folders = [safe_key(part) for part in PurePosixPath(_folder(clip)).parts]
-    key = "__".join([*([f"src{clip.root}"] if clip.root else []), *folders, clip.key])
+    key = key_in_folders([*([f"src{clip.root}"] if clip.root else []), *folders], clip.key)
     return replace(clip, key=key, source_id=key)

@@ -4,15 +4,18 @@ Lists are those given to --meta, or else those that lie beside the videos and na
 row and many rows a clip; what does not fit is counted and said, never dropped in silence.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from manifests.clip_rows import ClipLabel
 from manifests.errors import InputError
+from manifests.keys import safe_key
 from manifests.readers.label_lists import LabelTable, read_labels
-from pipeline.sources.listing import Clip, Listing, readable, stem_key
+from pipeline.sources.listing import FOLDER_LISTS, Clip, Listing, readable, stem_key
 from pipeline.storage.remote import Place
 
 OFFICIAL = ("vggsound.csv", "vggsound.csv.gz")
@@ -20,25 +23,26 @@ OFFICIAL = ("vggsound.csv", "vggsound.csv.gz")
 
 @dataclass(frozen=True)
 class Labels:
-    """The lists in use, earlier ones first in rank, and those found beside the videos but not used, with the reason."""
+    """The lists in use, earlier ones first in rank, and those found beside the videos but not used, with the reason;
+    `roots` are the source folders."""
 
     tables: tuple[LabelTable, ...] = ()
     unused: tuple[tuple[Place, str], ...] = ()
+    roots: tuple[Place, ...] = ()
 
     def join(self, clips: Sequence[Clip]) -> list[Clip]:
         """Clips with label and split of the first list that names them; folder names stay where no list does."""
-        return [_labelled(clip, self._row(stem_key(clip))) for clip in clips]
-
-    def _row(self, key: str) -> ClipLabel | None:
-        return next((table.rows[key] for table in self.tables if key in table.rows), None)
+        rows = [self._rows(table, clips) for table in self.tables]
+        return [_labelled(clip, next(filter(None, named), None)) for clip, *named in zip(clips, *rows, strict=True)]
 
     def describe(self, clips: Sequence[Clip]) -> Iterator[str]:
         """A line for every list, used or not."""
         present = set(map(stem_key, clips))
         for table in self.tables:
-            absent, named = table.absent(present), len(table.rows.keys() & present)
+            named = {id(row) for row in self._rows(table, clips) if row is not None}
+            absent = table.absent(present)
             yield (
-                f"labels: {readable(table.path)} ({table.format}) names {named} of these clips"
+                f"labels: {readable(table.path)} ({table.format}) names {len(named)} of these clips"
                 + (f"; {len(absent)} it lists are absent, such as {absent[0]}" if absent else "")
                 + f"; it says: {readable(table.examples)}"
                 + (f"; {table.conflicting} rows contradict an earlier one, which counts" if table.conflicting else "")
@@ -46,24 +50,54 @@ class Labels:
         for path, reason in self.unused:
             yield f"labels: {readable(str(path))} is not used: {reason}"
 
+    def unnamed(self, clips: Sequence[Clip]) -> list[Clip]:
+        """Clips that none of the lists in use names."""
+        rows = [self._rows(table, clips) for table in self.tables]
+        return [clip for clip, *named in zip(clips, *rows, strict=True) if not any(named)]
+
+    def _rows(self, table: LabelTable, clips: Sequence[Clip]) -> list[ClipLabel | None]:
+        """A list's row of each clip."""
+        names = [(stem_key(clip), self.roots[clip.root], _folders(clip)) for clip in clips]
+        places: dict[str, set[tuple[Place, tuple[str, ...]]]] = defaultdict(set)
+        for key, root, folders in names:
+            places[key].add((root, folders))
+        return [
+            table.row_of(key, (*_parts(root), *folders), len(folders), alone=len(places[key]) == 1)
+            for key, root, folders in names
+        ]
+
+
+def _folders(clip: Clip) -> tuple[str, ...]:
+    """The folders of a clip's own file, or of its sound, in its source."""
+    inside = clip.audio or (clip.path if clip.member is None else f"{clip.path}/{clip.member}")
+    return tuple(map(safe_key, PurePosixPath(inside).parts[:-1]))
+
+
+@cache
+def _parts(folder: Place) -> tuple[str, ...]:
+    return tuple(safe_key(part) for part in str(folder.resolve()).split("/") if part)
+
 
 def _labelled(clip: Clip, row: ClipLabel | None) -> Clip:
     return clip if row is None else replace(clip, label=row.label or clip.label, split=row.split or clip.split)
 
 
-def _read(path: Place) -> LabelTable:
+def _read(path: Place, found: bool = False) -> LabelTable:
+    """A list that was given, or one `found` beside the videos."""
+    within = _parts(path.parent) if found and path.name.lower() in FOLDER_LISTS else ()
     if isinstance(path, Path):
-        return read_labels(path)
+        return read_labels(path, within)
     with TemporaryDirectory() as folder:  # the readers tell formats apart by name and content of a file
         local = Path(folder, path.name)
         path.download(str(local))
-        return replace(read_labels(local), path=str(path))
+        return replace(read_labels(local, within), path=str(path))
 
 
 def find_labels(meta: Sequence[Place], listing: Listing) -> Labels:
-    """The lists given, or without any those found: vggsound.csv alone where it is, else every one that fits a clip."""
+    """The lists given, or without any those found: vggsound.csv alone where it is, else every one that fits a clip,
+    those of inner folders first."""
     if meta:
-        return Labels(tuple(map(_read, meta)))
+        return Labels(tuple(map(_read, meta)), roots=listing.roots)
     official = [path for path in listing.label_files if path.name in OFFICIAL]
     present = set(map(stem_key, listing.clips))
     tables: list[LabelTable] = []
@@ -73,7 +107,7 @@ def find_labels(meta: Sequence[Place], listing: Listing) -> Labels:
             unused.append((path, f"{official[0].name} is"))
             continue
         try:
-            table = _read(path)
+            table = _read(path, found=True)
         except InputError:
             unused.append((path, "it is no label list; give it to --meta to see why"))
             continue
@@ -81,4 +115,4 @@ def find_labels(meta: Sequence[Place], listing: Listing) -> Labels:
             tables.append(table)
         else:
             unused.append((path, "it holds no label of these clips"))
-    return Labels(tuple(tables), tuple(unused))
+    return Labels(tuple(sorted(tables, key=lambda table: -len(table.within))), tuple(unused), listing.roots)

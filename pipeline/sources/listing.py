@@ -26,6 +26,7 @@ from pipeline.storage.remote import Place, StorageLost
 
 MOST_KINDS = 12
 LABEL_LISTS = (".csv", ".csv.gz", "annotations.txt", "music_solo_videos.json", "music_duet_videos.json")
+FOLDER_LISTS = ("metadata.csv", "metadata.jsonl")  # Hugging Face's: of the files in and below their own folder
 _WINDOW_NAME = re.compile(r".*_\d+_\d+(_out)?", re.DOTALL)
 
 
@@ -72,8 +73,9 @@ class Clip:
 @dataclass
 class Listing:
     """Everything a walk over the sources met. `others` counts files that are no media, by suffix; `litter` names what
-    systems and downloads left there (`manifests.suffixes.is_litter`)."""
+    systems and downloads left there (`manifests.suffixes.is_litter`); `label_files` are in the order of the walk."""
 
+    roots: tuple[Place, ...] = ()
     clips: list[Clip] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
@@ -88,7 +90,7 @@ def list_sources(roots: Sequence[Place], exclude: Place | None = None, memory: P
 
     What a compressed archive holds is remembered in the folder `memory`: to list it means to unpack all of it.
     """
-    listing = Listing(memory=memory)
+    listing = Listing(roots=tuple(roots), memory=memory)
     for number, root in enumerate(roots):
         _check_folder(root)
         before = len(listing.clips) + len(listing.refusals)
@@ -185,7 +187,8 @@ def _add_file(listing: Listing, number: int, tree: Tree, relative: str, apart: A
         apart.add_image(relative)
     else:
         listing.others[suffix or "(no suffix)"] += 1
-        if len(path.parts) == 1 and path.name.lower().endswith(LABEL_LISTS):
+        name = path.name.lower()
+        if name in FOLDER_LISTS or (len(path.parts) == 1 and name.endswith(LABEL_LISTS)):
             listing.label_files.append(tree.root / relative)
 
 

@@ -1,6 +1,8 @@
 """Lists of every released layout, and the overlaps that must come out of them."""
 
+import json
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -169,3 +171,43 @@ def test_wrong_lists_are_explained(tmp_path):
     truth = TestSet("t", (Annotation("a", None, ()),), "t.json", "0")
     with pytest.raises(InputError, match=r"1 of the 2 clips of l are not annotated in t\.json, first b"):
         restrict(truth, IdList("l", ("a", "b"), "l", "1"))
+
+
+KNOWN = (
+    *("dog__001", "cat__001", "videos__cow__001", "a__hen__001", "b__hen__001"),
+    *("002", "kept__x__y", "AbCdEfGh_-1_000030"),
+)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (["dog/001.mp4"], ["dog__001"]),
+        (["dog/001.mp4", "cat/001.mp4"], ["dog__001", "cat__001"]),
+        (["/data/videos/dog/001.mp4", "./cat/001.mp4"], ["dog__001", "cat__001"]),
+        (["cow/001.mp4"], ["videos__cow__001"]),  # the list does not say all folders
+        (["dog__001", "cat__001"], ["dog__001", "cat__001"]),
+        (["dog/002.mp4"], ["002"]),  # nothing else is called so
+        (["hen/001.mp4"], ["001"]),  # two could be meant, and 001 is neither
+        (["ox/001.mp4", "dog/001.mp4"], ["ox__001", "dog__001"]),
+        (["001.mp4"], ["001"]),
+        (["x/y.mp4"], ["kept__x__y"]),
+        (["train/AbCdEfGh_-1_30_40.mp4", "test/AbCdEfGh_-1_000030.mkv"], ["AbCdEfGh_-1_000030"]),
+        (["a/002.mp4", "b/002.mp4"], ["a__002", "b__002"]),  # which of them is 002 nobody says
+    ],
+)
+def test_names_in_folders_are_found_as_ingest_calls_them(tmp_path: Path, rows: list[str], expected: list[str]) -> None:
+    forms = {"list.txt": "\n".join(rows), "list.csv": "\n".join(["file", *rows]), "list.json": json.dumps(rows)}
+    for name, text in forms.items():
+        (tmp_path / name).write_text(text)
+        listed = read_ids(tmp_path / name)
+        known = listed.known_as(KNOWN)
+        assert list(known.ids) == expected
+        assert (known.sha256, known.name) == (listed.sha256, listed.name)
+        assert list(coverage(listed, KNOWN).found) == [key for key in expected if key in KNOWN]
+
+
+def test_the_first_of_a_name_keeps_it_when_others_come_later(tmp_path: Path) -> None:
+    """As a folder has grown: a/clip was alone when it was ingested."""
+    (tmp_path / "list.txt").write_text("a/clip.mp4\nb/clip.mp4\n")
+    assert read_ids(tmp_path / "list.txt").known_as(["clip", "b__clip"]).ids == ("clip", "b__clip")

@@ -38,6 +38,7 @@ def select(store: ShardStore, data: Data, banned: Collection[str] = ()) -> Selec
     clip is left, or the list's file cannot be found.
     """
     listed = train_list(data)
+    listed = None if listed is None else listed.known_as(store.keys)
     chosen = _of_split(store, data) if listed is None else _among(store, frozenset(listed.ids))
     flags = [set(flags or ()) & set(data.drop_flagged) for flags in store.table["flags"].to_pylist()]
     dropped = Counter(flag for row in np.flatnonzero(chosen) for flag in flags[row])

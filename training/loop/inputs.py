@@ -95,7 +95,8 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
     if config.validation is not None:
         attempt("validation.protocol", partial(_check_protocol, config.validation.protocol, validation))
     mistakes.refuse(config.name)
-    return Inputs(tests, selection, method, stream, validation, _contents(config, stream, neighbours))
+    known = tests.known_as(store.keys)
+    return Inputs(known, selection, method, stream, validation, _contents(config, stream, neighbours))
 
 
 # --- what is trained on ----------------------------------------------------------------------------------------------
@@ -112,7 +113,7 @@ def _tests(config: RunConfig, truth: Truth | None, mistakes: Mistakes) -> TestLi
 
 
 def _selection(config: RunConfig, store: ShardStore, tests: TestLists) -> Selection:
-    return select(store, config.data, tests.banned)
+    return select(store, config.data, tests.known_as(store.keys).banned)
 
 
 def _neighbours(config: RunConfig, store: ShardStore, method: BaseMethod) -> Neighbours | None:

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from shard_maker import MadeClip, write_shards
 
+from index.embed import rows_of_list
 from index.neighbours import Neighbours
 from manifests.errors import InputError
+from manifests.splits import read_ids
 from pipeline.shards.store import ShardStore
 from training.config import Data
 from training.data.order import Streams
@@ -22,6 +25,7 @@ from training.data.stream import (
     training_loader,
 )
 from training.data.views import clip_random, normalise_audio, normalise_image, random_view, resized, view_side
+from training.leakage import TestLists
 
 TRAINED = 61  # of 83 clips: every fifth is test, every eleventh silent
 
@@ -137,6 +141,19 @@ def test_neighbours_are_drawn_from_the_clip_s_list_and_reproducibly(store: Shard
 def test_neighbours_of_other_shards_are_refused(knn: Path) -> None:
     with pytest.raises(InputError, match="other shards"):
         Neighbours.open(knn, "0" * 64)
+
+
+def test_a_list_names_clips_in_the_folders_that_ingest_put_before_their_names(tmp_path: Path) -> None:
+    frame, audio = np.zeros((32, 32, 3), np.uint8), np.zeros((257, 300), np.float16)
+    keys = ["cat__001", "dog__001", "dog__002", "tests__cow__001"]
+    store = ShardStore.open(write_shards(tmp_path / "shards", [MadeClip(key, frame, audio) for key in keys]))
+    (tmp_path / "mine.txt").write_text("dog/001.mp4\ncow/001.mp4\n")
+    (tmp_path / "test.txt").write_text("cow/001.mp4\n")
+    selection = select(store, Data(train_list=str(tmp_path / "mine.txt")))
+    assert selection.keys(store) == ["dog__001", "tests__cow__001"]
+    tests = TestLists((read_ids(tmp_path / "test.txt"),), (), ()).known_as(store.keys)
+    assert select(store, Data(train_list=str(tmp_path / "mine.txt")), tests.banned).keys(store) == ["dog__001"]
+    assert rows_of_list(store, read_ids(tmp_path / "mine.txt")).tolist() == [1, 3]
 
 
 def test_too_few_clips_for_a_batch_and_an_unknown_split(store: ShardStore) -> None:
