@@ -12,6 +12,7 @@ import numpy as np
 
 from index import arrays
 from manifests.errors import InputError
+from manifests.keys import normal_keys
 
 MADE_BY = "index build-knn"
 _META = ("encoder", "k", "metric", "index", "recall_against_exact", "manifest_sha256", "count")
@@ -49,7 +50,7 @@ class Neighbours:
                 f"{folder} holds neighbours built from other shards (manifest {str(meta['manifest_sha256'])[:12]}..., "
                 f"these have {manifest_sha256[:12]}...). Run `{MADE_BY}` for these shards, or name the ones it is for."
             )
-        keys = arrays.read_keys(folder, MADE_BY)["key"].to_pylist()
+        keys = normal_keys(arrays.read_keys(folder, MADE_BY)["key"].to_pylist())
         image, audio = (_open_positions(folder / f"{name}.npy", len(keys), meta["k"]) for name in arrays.MODALITIES)
         return cls(folder, meta, keys, image, audio)
 

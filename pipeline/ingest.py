@@ -153,7 +153,7 @@ def _continued(found: Found, out: Place, memory: Place) -> Plan:
     """The plan on disk, with what is new."""
     saved = load_plan(out / PLAN)
     plan = grown(saved, found, out, memory)
-    for line in describe(saved, plan, out):
+    for line in describe(saved, plan, found, out):
         print(line)
     if plan.shards == saved.shards and plan.refusals == saved.refusals:
         save_head(plan, out / PLAN)

@@ -48,8 +48,8 @@ def grown(saved: Plan, found: Found, out: Place, memory: Place) -> Plan:
     return Plan(saved.options, found.roots, (*_updated(saved, changes.of_unread), *further), refusals)
 
 
-def describe(saved: Plan, plan: Plan, out: Place) -> Iterator[str]:
-    """Lines that say what is new in a plan that has grown."""
+def describe(saved: Plan, plan: Plan, found: Found, out: Place) -> Iterator[str]:
+    """Lines that say what is new in a plan that has grown, and what of it the shards before do not know."""
     before, further = len(saved.shards), list(chain(*plan.shards[len(saved.shards) :]))
     known = {place_of(clip) for clip in chain(*saved.shards)}
     new = [clip for clip in further if place_of(clip) not in known]
@@ -62,6 +62,9 @@ def describe(saved: Plan, plan: Plan, out: Place) -> Iterator[str]:
         yield f"rejected clips whose file has changed, tried again: {len(again)} (such as {again[0].display}), {stay}"
     if unread := set(chain(*plan.shards[:before])) - set(chain(*saved.shards)):
         yield from _counted("clips that changed before they were read, taken as they are now", unread)
+    yield from _counted(
+        "clips with a label or a split only now, which the shards keep without", _later_told(plan, found)
+    )
     if new and (out / companion_manifest(TRUTH)).exists():
         yield "the annotations beside the shards know the clips before only: repeat `pipeline annotate` afterwards"
     if plan.refusals != saved.refusals:
@@ -155,10 +158,21 @@ def _updated(saved: Plan, unread: Sequence[Clip]) -> Iterator[tuple[Clip, ...]]:
 def _other_clips(earlier: dict[tuple[object, ...], Clip], changed: Iterable[Clip]) -> Iterator[str]:
     pairs = [(earlier[place_of(clip)], clip) for clip in changed]
     yield from _counted("clips with another size", [now for was, now in pairs if was.size != now.size])
-    labelled = [now for was, now in pairs if (was.label, was.split) != (now.label, now.split)]
+    labelled = [now for was, now in pairs if was.label not in (None, now.label) or was.split not in (None, now.split)]
     yield from _counted("clips with another label or split", labelled)
     moved = [now for was, now in pairs if (was.position, was.offset) != (now.position, now.offset)]
     yield from _counted("clips in another place of the same archive", moved)
+
+
+def _later_told(plan: Plan, found: Found) -> list[Clip]:
+    """Clips of which a list or a folder says more now than when they were planned."""
+    planned = {place_of(clip): clip for clip in chain(*plan.shards)}
+    pairs = [(planned[place_of(clip)], clip) for clip in found.clips if place_of(clip) in planned]
+    return [
+        now
+        for was, now in pairs
+        if (was.label is None and now.label is not None) or (was.split is None and now.split is not None)
+    ]
 
 
 def _counted(what: str, clips: Collection[Clip]) -> list[str]:

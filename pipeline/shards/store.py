@@ -62,8 +62,8 @@ class ShardStore:
 
     def __init__(self, folder: Place, index: dict[str, object], table: pa.Table) -> None:
         self.folder = folder
-        self._stored_keys = cast(list[str], table.column("key").to_pylist())
-        self.keys = normal_keys(self._stored_keys)  # in row order; earlier versions stored the names as they were
+        self.stored_keys = cast(list[str], table.column("key").to_pylist())  # in row order, as the tars spell them
+        self.keys = normal_keys(self.stored_keys)  # what clips are known by; earlier versions stored names as they were
         self.table = table.set_column(0, "key", pa.array(self.keys, pa.string()))
         self.front_end = str(index["front_end"])
         self.short_side = int(cast(int, index["short_side"]))  # pixels; frames of smaller videos are stored smaller
@@ -148,7 +148,7 @@ class ShardStore:
     @cached_property
     def companions(self) -> Companions:
         """Waveforms, further images and proposals, where ingest was asked to make them."""
-        return Companions(self.folder, self.keys, self._stored_keys)
+        return Companions(self.folder, self.keys, self.stored_keys)
 
     def damaged(self, row: int, member: str, seen: object) -> InputError:
         """The error for a member that lies where it should and does not decode: `seen` says what the decoder said."""
@@ -177,13 +177,13 @@ class ShardStore:
         """InputError when what a stream of a row's tar met in its place has another name, or members of other `sizes`
         (bytes by member)."""
         wanted = {member: self._place(row, member).size for member in sizes}
-        if key != self._stored_keys[row] or sizes != wanted:
+        if key != self.stored_keys[row] or sizes != wanted:
             raise self.not_met(row, _described(key, sizes))
 
     def not_met(self, row: int, found: str) -> InputError:
         """The error for a row that its tar does not hold where it should, but what was `found`."""
         sizes = {member: self._place(row, member).size for member in (FRAME, SPECTROGRAM)}
-        return self._tars.another(self._shards[row], _described(self._stored_keys[row], sizes), found)
+        return self._tars.another(self._shards[row], _described(self.stored_keys[row], sizes), found)
 
     def _compare(self, shard: str) -> None:
         """`check`, once for each process."""
@@ -204,7 +204,7 @@ class ShardStore:
         return self._shards[row], self._name(row, member), self._place(row, member)
 
     def _name(self, row: int, member: str) -> str:
-        return f"{self._stored_keys[row]}.{member}"
+        return f"{self.stored_keys[row]}.{member}"
 
     def _place(self, row: int, member: str) -> Member:
         offsets, sizes = self._places[member]

@@ -359,6 +359,21 @@ def test_other_labels_of_earlier_clips_are_told(tmp_path: Path) -> None:
     assert ShardStore.open(tmp_path / "out").table["label"].to_pylist() == ["dog", "cat"]
 
 
+def test_labels_that_come_later_are_told_and_do_not_change_what_is_stored(
+    first: IngestRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As lists that an earlier version did not read; new clips have theirs."""
+    (source,), out = first.sources, first.out
+    before = tars(out)
+    add(source, more="ok 7")
+    (source / "metadata.csv").write_text("file_name,label\nc000.mp4,dog\nmore.mp4,cat\n")
+    run_ingest(first)
+    said = "clips with a label or a split only now, which the shards keep without: 1 (such as c000.mp4)"
+    assert said in capsys.readouterr().out
+    assert {name: tars(out)[name] for name in before} == before
+    assert ShardStore.open(out).table["label"].to_pylist() == [None, None, None, "cat"]
+
+
 def test_other_options_are_told(first: IngestRequest) -> None:
     add(first.sources[0], new="ok 4")
     with pytest.raises(InputError, match="short_side was 256, now 128"):

@@ -3,14 +3,19 @@
 import json
 import re
 import shutil
+import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from damaged_tars import DAMAGE, blank_contents, equal_shards, swap
+from damaged_tars import DAMAGE, blank_contents, equal_clips, equal_shards, swap
+from shard_maker import write_shards
 
+from index.arrays import KEYS_SCHEMA, MODALITIES, write_keys_and_meta
 from index.descriptors import Descriptor
 from index.neighbours import Neighbours
 from manifests.errors import InputError
@@ -114,3 +119,29 @@ def test_every_command_says_which_tar_and_what_to_do(trained: Path, tmp_path: Pa
         with pytest.raises(InputError) as caught:
             command()
         assert re.search(TOLD, str(caught.value)), (name, caught.value)
+
+
+def test_shards_with_decomposed_names_are_used_like_any(tmp_path: Path) -> None:
+    """Trained on by a list in composed names, with neighbours that were found when the names were taken as stored."""
+    made = [replace(clip, key=unicodedata.normalize("NFD", f"hünd{clip.key}")) for clip in equal_clips(24)]
+    store = ShardStore.open(write_shards(tmp_path / "shards", made, [12, 12]))
+    composed = [unicodedata.normalize("NFC", clip.key) for clip in made]
+    (tmp_path / "mine.txt").write_text("".join(f"{key}.mp4\n" for key in composed[:8]))
+    data = Data(image_size=32, workers=0, shuffle=4, train_list=str(tmp_path / "mine.txt"))
+    selected = select(store, data)
+    assert selected.keys(store) == composed[:8]
+    lists = np.array([[(row + 1) % 24] for row in range(24)], np.int32)
+    facts = dict.fromkeys(("encoder", "metric", "index"), "x") | {"recall_against_exact": 1.0, "count": 24, "k": 1}
+    facts |= {"manifest_sha256": store.manifest_sha256}
+    (tmp_path / "knn").mkdir()
+    for modality in MODALITIES:
+        np.save(tmp_path / "knn" / f"{modality}.npy", lists)
+    table = store.table.set_column(0, "key", pa.array([clip.key for clip in made])).select(KEYS_SCHEMA.names)
+    write_keys_and_meta(tmp_path / "knn", table, facts)
+    neighbours = Neighbours.open(tmp_path / "knn", store.manifest_sha256)
+    positives = Positives(store, neighbours, frozenset({"neighbours"}), composed)
+    stream = TrainingStream(store, data, selected.mask, Streams(4, 1, 1), 0, range(1), positives)
+    for (part,) in training_loader(stream):
+        assert set(part["key"]) <= set(composed[:8])
+        nearer = part["neighbours"]["image"].float().mean(dim=(1, 2, 3)) - part["image"].float().mean(dim=(1, 2, 3))
+        assert (nearer - 3).abs().max() < 1

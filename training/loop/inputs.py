@@ -10,8 +10,8 @@ from typing import TypeVar, cast
 import numpy as np
 import torch
 
-from index.arrays import MODALITIES
-from index.neighbours import Neighbours
+from index.arrays import MODALITIES, read_keys
+from index.neighbours import MADE_BY, Neighbours
 from manifests.catalogue import resolve
 from manifests.errors import InputError
 from manifests.truth import Truth, find_format
@@ -177,7 +177,7 @@ def _check_protocol(name: str, truth: Truth | None) -> None:
 def _contents(config: RunConfig, stream: TrainingStream, neighbours: Neighbours | None) -> dict[str, str]:
     """What lies at the config's places, see `training.identity`."""
     store, encoders = stream.store, config.encoders
-    keys = [store.keys[row] for row in np.flatnonzero(stream.selected)]
+    keys = [store.stored_keys[row] for row in np.flatnonzero(stream.selected)]
     found = {"shards": store.manifest_sha256, "training_clips": training_list(keys).sha256}
     for name, source in (("image_weights", encoders.image.weights), ("audio_weights", encoders.audio.weights)):
         found[name] = file_sha256(Path(source)) if Path(source).is_file() else source
@@ -186,4 +186,5 @@ def _contents(config: RunConfig, stream: TrainingStream, neighbours: Neighbours 
 
 def _content_of(neighbours: Neighbours) -> str:
     lists = [file_sha256(neighbours.folder / f"{name}.npy") for name in MODALITIES]
-    return hashlib.sha256("\n".join([*lists, *neighbours.keys]).encode()).hexdigest()
+    keys = read_keys(neighbours.folder, MADE_BY)["key"].to_pylist()  # as they are stored
+    return hashlib.sha256("\n".join([*lists, *keys]).encode()).hexdigest()

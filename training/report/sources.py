@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from manifests.keys import normal_key
 from pipeline.jobs.plan import load_head, load_shard
 from pipeline.jobs.shard_job import PLAN
 from pipeline.shards.joined import Folders, open_shards
@@ -66,7 +67,7 @@ class Clips:
         """The sound that became the spectrogram, cut again from the source video."""
         store, row = self._store.alone(self._store.row_of(key))
         plan, tar = store.folder / PLAN, store.table["shard"][row].as_py()
-        clip = self._planned(plan, int(Path(tar).stem.rpartition("-")[2])).get(key)
+        clip = self._planned(plan, int(Path(tar).stem.rpartition("-")[2])).get(normal_key(key))
         source = None if clip is None else self._roots(plan)[clip.root] / clip.path
         if clip is None or not isinstance(source, Path) or not source.is_file():  # one in object storage is not fetched
             return PlayableAudio(None, ABSENT)
@@ -104,4 +105,4 @@ def _read_plan(plan: Place, shard: int) -> dict[str, Clip]:
     """What the ingest planned for a shard; nothing in a folder that was copied without its plan."""
     if not (plan / "options.json").exists():
         return {}
-    return {clip.key: clip for clip in load_shard(plan, shard)}
+    return {normal_key(clip.key): clip for clip in load_shard(plan, shard)}
