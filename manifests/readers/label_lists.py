@@ -4,7 +4,7 @@
 clip the first is kept, and counted.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +15,17 @@ from manifests.errors import InputError
 from manifests.keys import folders_in_common, named_clip
 
 EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class NameInFolders:
+    """What a list may know a clip by: its `key` and its `folders`, the last `inside` of them those within its source;
+    `alone`: no clip in another folder has that key."""
+
+    key: str
+    folders: tuple[str, ...]
+    inside: int
+    alone: bool
 
 
 @dataclass(frozen=True)
@@ -36,18 +47,17 @@ class LabelTable:
     namesakes: Mapping[str, tuple[ClipLabel, ...]] = field(default_factory=dict)
     within: tuple[str, ...] = ()
 
-    def row_of(self, key: str, folders: Sequence[str], inside: int, alone: bool) -> ClipLabel | None:
-        """The row of a clip that lies in `folders`, the last `inside` of them those of its source; None when there is
-        none or several could be meant. Outer folders have other names on other machines, those of the source must
-        agree; they need not where the clip is `alone` in having its name, and the list names one such only.
-        """
-        if tuple(folders[: len(self.within)]) != self.within:
+    def row_of(self, name: NameInFolders) -> ClipLabel | None:
+        """The row of a clip; None when there is none, or several could be meant. Outer folders are called otherwise on
+        other machines, those inside the source must agree: but not of a clip that is alone in having its name, where
+        the list names one such only."""
+        if name.folders[: len(self.within)] != self.within:
             return None
-        rows = self.namesakes.get(key) or ((self.rows[key],) if key in self.rows else ())
-        common = [(folders_in_common(row.folders, folders), row) for row in rows]
-        agreeing = [(count, row) for count, row in common if count >= min(len(row.folders), inside)]
+        rows = self.namesakes.get(name.key) or ((self.rows[name.key],) if name.key in self.rows else ())
+        common = [(folders_in_common(row.folders, name.folders), row) for row in rows]
+        agreeing = [(count, row) for count, row in common if count >= min(len(row.folders), name.inside)]
         most = max((count for count, _ in agreeing), default=0)
-        meant = [row for count, row in agreeing if count == most] or (rows if alone else ())
+        meant = [row for count, row in agreeing if count == most] or (rows if name.alone else ())
         return meant[0] if meant and all(row == meant[0] for row in meant) else None
 
     @property

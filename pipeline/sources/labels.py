@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from manifests.clip_rows import ClipLabel
 from manifests.errors import InputError
 from manifests.keys import safe_key
-from manifests.readers.label_lists import LabelTable, read_labels
+from manifests.readers.label_lists import LabelTable, NameInFolders, read_labels
 from pipeline.sources.listing import FOLDER_LISTS, Clip, Listing, readable, stem_key
 from pipeline.storage.remote import Place
 
@@ -32,14 +32,14 @@ class Labels:
 
     def join(self, clips: Sequence[Clip]) -> list[Clip]:
         """Clips with label and split of the first list that names them; folder names stay where no list does."""
-        rows = [self._rows(table, clips) for table in self.tables]
-        return [_labelled(clip, next(filter(None, named), None)) for clip, *named in zip(clips, *rows, strict=True)]
+        named = zip(clips, _names(clips, self.roots), strict=True)
+        return [_labelled(clip, next(self._rows(name), None)) for clip, name in named]
 
     def describe(self, clips: Sequence[Clip]) -> Iterator[str]:
         """A line for every list, used or not."""
-        present = set(map(stem_key, clips))
+        names, present = _names(clips, self.roots), set(map(stem_key, clips))
         for table in self.tables:
-            named = {id(row) for row in self._rows(table, clips) if row is not None}
+            named = {id(row) for name in names if (row := table.row_of(name)) is not None}
             absent = table.absent(present)
             yield (
                 f"labels: {readable(table.path)} ({table.format}) names {len(named)} of these clips"
@@ -52,19 +52,23 @@ class Labels:
 
     def unnamed(self, clips: Sequence[Clip]) -> list[Clip]:
         """Clips that none of the lists in use names."""
-        rows = [self._rows(table, clips) for table in self.tables]
-        return [clip for clip, *named in zip(clips, *rows, strict=True) if not any(named)]
+        named = zip(clips, _names(clips, self.roots), strict=True)
+        return [clip for clip, name in named if next(self._rows(name), None) is None]
 
-    def _rows(self, table: LabelTable, clips: Sequence[Clip]) -> list[ClipLabel | None]:
-        """A list's row of each clip."""
-        names = [(stem_key(clip), self.roots[clip.root], _folders(clip)) for clip in clips]
-        places: dict[str, set[tuple[Place, tuple[str, ...]]]] = defaultdict(set)
-        for key, root, folders in names:
-            places[key].add((root, folders))
-        return [
-            table.row_of(key, (*_parts(root), *folders), len(folders), alone=len(places[key]) == 1)
-            for key, root, folders in names
-        ]
+    def _rows(self, name: NameInFolders) -> Iterator[ClipLabel]:
+        return (row for table in self.tables if (row := table.row_of(name)) is not None)
+
+
+def _names(clips: Sequence[Clip], roots: Sequence[Place]) -> list[NameInFolders]:
+    """What lists may know clips by."""
+    named = [(stem_key(clip), roots[clip.root], _folders(clip)) for clip in clips]
+    places: dict[str, set[tuple[Place, tuple[str, ...]]]] = defaultdict(set)
+    for key, root, folders in named:
+        places[key].add((root, folders))
+    return [
+        NameInFolders(key, (*_parts(root), *folders), len(folders), alone=len(places[key]) == 1)
+        for key, root, folders in named
+    ]
 
 
 def _folders(clip: Clip) -> tuple[str, ...]:
@@ -99,7 +103,7 @@ def find_labels(meta: Sequence[Place], listing: Listing) -> Labels:
     if meta:
         return Labels(tuple(map(_read, meta)), roots=listing.roots)
     official = [path for path in listing.label_files if path.name in OFFICIAL]
-    present = set(map(stem_key, listing.clips))
+    names = _names(listing.clips, listing.roots)
     tables: list[LabelTable] = []
     unused: list[tuple[Place, str]] = []
     for path in listing.label_files:
@@ -111,7 +115,7 @@ def find_labels(meta: Sequence[Place], listing: Listing) -> Labels:
         except InputError:
             unused.append((path, "it is no label list; give it to --meta to see why"))
             continue
-        if table.labelled and not present.isdisjoint(table.rows):
+        if table.labelled and any(table.row_of(name) for name in names):
             tables.append(table)
         else:
             unused.append((path, "it holds no label of these clips"))
