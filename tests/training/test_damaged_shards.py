@@ -12,6 +12,7 @@ from random import Random
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from damaged_tars import DAMAGE, blank_contents, equal_clips, equal_shards, swap
 from shard_maker import write_shards
 
@@ -23,6 +24,7 @@ from pipeline.shards.store import ShardStore
 from training.config import Data, load_config
 from training.data.order import Streams
 from training.data.positives import Positives
+from training.data.resident import ResidentSet
 from training.data.selection import select
 from training.data.stream import TrainingStream, training_loader
 from training.embed import embed
@@ -84,6 +86,16 @@ def test_a_reader_process_s_sentence_has_no_traceback(tmp_path: Path, damage: Ca
     damage(folder := equal_shards(tmp_path / "shards"))
     with pytest.raises(InputError, match=TOLD) as caught:
         list(training_loader(stream_of(ShardStore.open(folder), 2)))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["two names swapped", "blank contents", "a member lost"])
+def test_clips_that_are_kept_in_memory_are_checked_too(tmp_path: Path, damage: str) -> None:
+    """By reader processes: there are more than two chunks of clips."""
+    DAMAGE[damage](folder := equal_shards(tmp_path / "shards", (100, 100)))
+    store = ShardStore.open(folder)
+    with pytest.raises(InputError, match=TOLD) as caught:
+        ResidentSet(store, Data(image_size=32), np.arange(len(store)), torch.device("cpu"))
     assert "\n" not in str(caught.value)
 
 

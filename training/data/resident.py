@@ -8,6 +8,7 @@ shapes, so all pixels lie in one row after another, and a batch of crops is one 
 import math
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from manifests.errors import InputError
 from pipeline.console import progress
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
 from training.config import Data
+from training.data.refusals import or_refusal, raised
 from training.data.stream import TrainingStream
 from training.data.views import Crop, clip_random, croppable, croppable_size, decode_image, random_crop, resized
 
@@ -44,7 +47,7 @@ class ResidentSet:
         readers = min(len(os.sched_getaffinity(0)), len(chunks) // 2)
         first = 0
         with progress("decoding into GPU memory", len(rows), "clips") as advance:
-            for pixels, audio in DataLoader(chunks, batch_size=None, num_workers=readers):
+            for pixels, audio in raised(DataLoader(chunks, batch_size=None, num_workers=readers)):
                 end = first + len(audio)
                 self._pixels[int(self._starts[first]) : int(self._starts[end])] = pixels.to(self.device)
                 self._audio[first:end] = audio.to(self.device)
@@ -93,9 +96,11 @@ class _Chunks(Dataset):
     def __len__(self) -> int:
         return math.ceil(len(self.rows) / CHUNK)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        rows = self.rows[index * CHUNK : (index + 1) * CHUNK].tolist()
-        frames = [croppable(decode_image(self.store.read(row, FRAME)), self.data) for row in rows]
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor] | InputError:
+        return or_refusal(partial(self._decoded, self.rows[index * CHUNK : (index + 1) * CHUNK].tolist()))
+
+    def _decoded(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+        frames = [croppable(self.store.decoded(row, FRAME, decode_image), self.data) for row in rows]
         audio = np.stack([self.store.spectrogram(row) for row in rows])
         return torch.cat([frame.permute(1, 2, 0).reshape(-1, 3) for frame in frames]), torch.from_numpy(audio)
 

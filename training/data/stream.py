@@ -28,6 +28,7 @@ from pipeline.shards.store import ShardStore
 from training.config import Data
 from training.data.order import Streams, epoch_sequence, segments, stream_rows
 from training.data.positives import Positives
+from training.data.refusals import Refusing, raised
 from training.data.tar_samples import segment_samples
 from training.data.views import clip_random, decode_image, random_view, shown, view_side
 
@@ -155,32 +156,16 @@ def _stacked(views: list[dict[str, Any]]) -> dict[str, Tensor]:
     return {"image": images.permute(0, 3, 1, 2), "audio": audio}
 
 
-class _Told(IterableDataset):
-    """A stream whose refusal is its last item: torch would give an error of a reader process a traceback for words."""
-
-    def __init__(self, stream: TrainingStream) -> None:
-        self.stream = stream
-
-    def __iter__(self) -> Iterator[list[dict[str, Any]] | InputError]:
-        try:
-            yield from self.stream
-        except InputError as error:
-            yield error
-
-
 def training_loader(stream: TrainingStream) -> Iterator[list[dict[str, Any]]]:
     """The stream through `data.workers` reader processes (none: in this process). InputError as the stream's own."""
     loader = DataLoader(
-        _Told(stream),
+        Refusing(stream),
         batch_size=None,
         num_workers=stream.data.workers,
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=None if stream.data.workers == 0 else 4,
     )
-    for parts in loader:
-        if isinstance(parts, InputError):
-            raise parts
-        yield parts
+    return raised(loader)
 
 
 @dataclass(frozen=True)
