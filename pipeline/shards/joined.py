@@ -6,7 +6,7 @@ are named nor where they lie changes anything. A key stands in one folder only, 
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -57,7 +57,7 @@ class JoinedShards(ShardStore):
         self._first = [0, *accumulate(map(len, self._stores))]
         _check(stores)
         self.keys = [key for store in self._stores for key in store.keys]
-        self.stored_keys = [key for store in self._stores for key in store._stored_keys]
+        self.stored_keys = [key for store in self._stores for key in store.stored_keys]
         self.folder = Path(named([store.folder for store in stores]))
         self.table = pa.concat_tables(map(_with_own_tars, self._stores))
         self.front_end = stores[0].front_end
@@ -96,6 +96,16 @@ class JoinedShards(ShardStore):
         """As `ShardStore.damaged`."""
         store, own = self.alone(row)
         return store.damaged(own, member, seen)
+
+    def check_streamed(self, row: int, key: str, sizes: Mapping[str, int]) -> None:
+        """As `ShardStore.check_streamed`."""
+        store, own = self.alone(row)
+        store.check_streamed(own, key, sizes)
+
+    def not_met(self, row: int, found: str) -> InputError:
+        """As `ShardStore.not_met`."""
+        store, own = self.alone(row)
+        return store.not_met(own, found)
 
     @cached_property
     def companions(self) -> Companions:

@@ -20,6 +20,7 @@ from index.arrays import KEYS_SCHEMA, MODALITIES, write_keys_and_meta
 from index.descriptors import Descriptor
 from index.neighbours import Neighbours
 from manifests.errors import InputError
+from pipeline.shards.joined import open_shards
 from pipeline.shards.store import ShardStore
 from training.config import Data, load_config
 from training.data.order import Streams
@@ -87,6 +88,19 @@ def test_a_reader_process_s_sentence_has_no_traceback(tmp_path: Path, damage: Ca
     with pytest.raises(InputError, match=TOLD) as caught:
         list(training_loader(stream_of(ShardStore.open(folder), 2)))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["two names swapped", "blank contents", "a member lost", "packed with dates"])
+def test_folders_read_together_tell_which_one(tmp_path: Path, damage: str) -> None:
+    whole, folder = equal_shards(tmp_path / "whole", first=100), equal_shards(tmp_path / "shards")
+    DAMAGE[damage](folder)
+    store = open_shards([whole, folder])
+    told = f"{folder}/{TOLD}"
+    with pytest.raises(InputError, match=told):
+        list(training_loader(stream_of(store, 0)))
+    with pytest.raises(InputError, match=told):
+        Descriptor("audio").vectors(store, range(48), lambda _: None)
+    assert (store.frame(store.row_of("clip101")) == 303 % 256).all()
 
 
 @pytest.mark.parametrize("damage", ["two names swapped", "blank contents", "a member lost"])

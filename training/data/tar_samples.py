@@ -26,21 +26,20 @@ NOT_A_TAR = (tarfile.TarError, EOFError, ValueError)  # ValueError: a member twi
 
 def segment_samples(store: ShardStore, segment: Segment) -> Iterator[dict[str, Any]]:
     """A segment's rows: members by suffix, undecoded, and "__key__". InputError where the tar holds something else."""
-    own, row = store.alone(segment.first)
-    last = row + segment.last - segment.first
-    piece = TarRange.of_rows(own, row, last)
+    piece = TarRange.of_rows(store, segment.first, segment.last)
     samples = group_by_keys(tar_file_expander([{"url": piece.url, "stream": piece}], select_files=_is_read))
+    row = segment.first
     try:
         for sample in samples:
-            if row > last:
-                raise own.not_met(last, f"{sample['__key__']} after it")
-            own.check_streamed(row, sample["__key__"], {member: len(sample.get(member, b"")) for member in READ})
-            yield sample | {"__key__": own.keys[row]}
+            if row > segment.last:
+                raise store.not_met(segment.last, f"{sample['__key__']} after it")
+            store.check_streamed(row, sample["__key__"], {member: len(sample.get(member, b"")) for member in READ})
+            yield sample | {"__key__": store.keys[row]}
             row += 1
     except NOT_A_TAR as error:
-        raise own.not_met(min(row, last), f"no tar ({error})") from error
-    if row <= last:
-        raise own.not_met(row, "the end of the tar")
+        raise store.not_met(min(row, segment.last), f"no tar ({error})") from error
+    if row <= segment.last:
+        raise store.not_met(row, "the end of the tar")
 
 
 def _is_read(member: str) -> bool:

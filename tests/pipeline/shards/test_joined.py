@@ -13,7 +13,7 @@ from pipeline.shards.companion_store import Companions
 from pipeline.shards.joined import JoinedShards, _JoinedCompanions, open_shards
 from pipeline.shards.record import FRAME, SPECTROGRAM
 from pipeline.shards.store import ShardStore
-from training.data.stream import TarRange
+from training.data.tar_samples import TarRange
 
 
 def clip(number: int) -> MadeClip:
