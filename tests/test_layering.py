@@ -20,7 +20,7 @@ FLOORS = {
         {"cli"},
     ),
     "training": (
-        {"mistakes"},
+        {"mistakes", "config_files"},
         {"config", "losses", "similarity", "teacher", "distributed"},
         {"evaluation", "encoders", "data", "leakage", "identity"},
         {"methods", "object_prior", "pretrain"},

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from manifests.errors import InputError
-from training.config import PACKAGED, load_config
+from training.config import load_config
+from training.config_files import PACKAGED
 
 PACKAGED_CONFIGS = sorted(path.name for path in PACKAGED.glob("*.yaml"))
 

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from manifests.catalogue import catalogue
-from training.config import PACKAGED, RunConfig, load_config
+from training.config import RunConfig, load_config
+from training.config_files import PACKAGED
 from training.evaluation.consistency import impossible
 from training.evaluation.protocols import known_protocols
 from training.methods import method_names

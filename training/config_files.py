@@ -1,0 +1,78 @@
+"""A run's YAML as one mapping, before anybody validates it: the file, its parent, the overrides of the command line."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from manifests.errors import InputError
+from manifests.near_names import did_you_mean
+
+PACKAGED = Path(__file__).parent / "configs"
+
+
+def find_config(source: str | Path) -> Path:
+    """The file a user means: the path as given, else a packaged config of that name."""
+    given = Path(source)
+    for candidate in (given, PACKAGED / given.name, PACKAGED / f"{given.name}.yaml"):
+        if candidate.is_file():
+            return candidate
+    known = sorted(path.name for path in PACKAGED.glob("*.yaml"))
+    raise InputError(
+        f"no config {str(source)!r}: neither a file here nor a packaged one.{did_you_mean(given.name, known)} The "
+        f"packaged ones are {', '.join(known)}."
+    )
+
+
+def read_content(path: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
+    """The file over its parent, under the overrides (`section.key=value`). InputError when any cannot be read."""
+    content = _with_parent(path)
+    for override in overrides:
+        _apply(content, override)
+    content.setdefault("name", path.stem)
+    return content
+
+
+def _with_parent(path: Path) -> dict[str, Any]:
+    content = _read_yaml(path)
+    parent_name = content.pop("extends", None)
+    if parent_name is None:
+        return content
+    parent_path = next((p for p in (path.parent / parent_name, PACKAGED / parent_name) if p.is_file()), None)
+    if parent_path is None:
+        raise InputError(f"{path} extends {parent_name!r}, which is neither beside it nor a packaged config.")
+    parent = _read_yaml(parent_path)
+    if "extends" in parent:
+        raise InputError(f"{path} extends {parent_name}, which extends another file itself; one level is allowed.")
+    parent.pop("paper", None)  # numbers published for the parent say nothing about what differs from it
+    return _merged(parent, content)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a YAML file: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds {type(content).__name__}, expected `section: {{...}}` lines.")
+    return content
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both_are_sections = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both_are_sections else value
+    return merged
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise InputError(f"override {override!r} is not of the form section.key=value.")
+    *sections, last = path.split(".")
+    for section in sections:
+        content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            raise InputError(f"override {override!r}: {section!r} is a value, not a section.")
+    content[last] = yaml.safe_load(text)
