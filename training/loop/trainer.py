@@ -70,7 +70,8 @@ class Trainer:
         self.total_steps = optim.epochs * self.stream.steps if has_parameters else 0
         self.optimiser = build_optimiser(self.method, optim)
         self.done = load_checkpoint(self.folder / CHECKPOINT, self.method, self.optimiser)
-        if self._compiles():
+        self._compiled = self._compiles()
+        if self._compiled:
             compile_trunks(self.method)
         self.model = self._wrapped()
         self.method_batch = DeviceBatches(self.config.data, self.method, self.stream.store.front_end)
@@ -165,7 +166,8 @@ class Trainer:
         """One optimiser step over this rank's micro-batches; the losses' names, and their means over all replicas."""
         set_learning_rate(self.optimiser, self._learning_rate(self.done.step))
         self.optimiser.zero_grad(set_to_none=True)
-        torch.compiler.cudagraph_mark_step_begin()  # what compiled trunks gave in the last step is needed no more
+        if self._compiled:  # what its trunks gave in the last step is needed no more
+            torch.compiler.cudagraph_mark_step_begin()
         sums: dict[str, Tensor] = {}
         for number, part in enumerate(parts):
             self._seed(self.stream.replicas[number])
