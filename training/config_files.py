@@ -34,27 +34,28 @@ def read_content(path: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _with_parent(path: Path) -> dict[str, Any]:
-    content = _read_yaml(path)
+    content = read_mapping(path)
     parent_name = content.pop("extends", None)
     if parent_name is None:
         return content
     parent_path = next((p for p in (path.parent / parent_name, PACKAGED / parent_name) if p.is_file()), None)
     if parent_path is None:
         raise InputError(f"{path} extends {parent_name!r}, which is neither beside it nor a packaged config.")
-    parent = _read_yaml(parent_path)
+    parent = read_mapping(parent_path)
     if "extends" in parent:
         raise InputError(f"{path} extends {parent_name}, which extends another file itself; one level is allowed.")
     parent.pop("paper", None)  # numbers published for the parent say nothing about what differs from it
     return _merged(parent, content)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path, expected: str = "`section: {...}` lines", remedy: str = "") -> dict[str, Any]:
+    """A YAML file that holds a mapping. InputError when it holds anything else, with what may be done about it."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a YAML file: {error}") from error
+        raise InputError(f"{path} is not a YAML file: {error}{remedy}") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds {type(content).__name__}, expected `section: {{...}}` lines.")
+        raise InputError(f"{path} holds {type(content).__name__}, expected {expected}.")
     return content
 
 

@@ -5,7 +5,7 @@
 
 Needs the checkout and the packages that training imports, no network, no videos, no FAISS. Each part runs in a
 process of its own under a limit of its own, and its figures are written as they come: what an interrupted check has
-found still counts. Writes <device's name>.json beside this file.
+found still counts. Writes check.json beside this file.
 
     machine     what copies and matrix products this GPU does in a second: the ceilings of what follows
     tests       the tests marked `gpu`
@@ -85,13 +85,9 @@ def run_part(options: argparse.Namespace) -> None:
         found.update(figures)
         options.figures.write_text(json.dumps(found))
 
-    module = importlib.import_module(f"benchmarks.gpu.{part_module(options.part)}")
+    module = importlib.import_module(f"benchmarks.gpu.{options.part}")
     with tempfile.TemporaryDirectory() as folder:
         module.measure(DRY if options.dry else FULL, options.device, Path(folder), note)
-
-
-def part_module(part: str) -> str:
-    return {"tests": "marked_tests", "neighbours": "search"}.get(part, part)
 
 
 def head(options: argparse.Namespace) -> dict[str, object]:

@@ -65,7 +65,7 @@ def losses_of_first_steps(rates: "Rates", steps: int) -> list[float]:
 
 
 class Rates:
-    """Measures contenders one after the other, and notes each at once, with its ratio to `fixed` and to the limit."""
+    """Measures contenders one after the other, and notes each at once."""
 
     def __init__(self, sizes: Sizes, shards: Path, device: str, note: Callable[..., None]) -> None:
         self.sizes, self.shards, self.device, self.note = sizes, shards, device, note

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from released_layouts import MASKS, S4, VGGSOUND
 from stills import audio, image, tree
 
 from pipeline.ingest import IngestRequest, run_ingest
@@ -16,17 +17,6 @@ from pipeline.sources.frames_and_audio import (
     ONE_OF_MANY,
     SAME_NAME,
 )
-
-VGGSOUND = "AbCdEfGh_-1_000030"
-
-
-def numbered(folder: str, pattern: str, count: int) -> list[str]:
-    return [f"{folder}/{pattern.format(number)}" for number in range(1, count + 1)]
-
-
-S4 = [*numbered("s4_data/visual_frames/test/dog/x_1", "x_1_{}.png", 5), "s4_data/audio_wav/test/dog/x_1.wav"]
-MS3 = [*numbered("ms3_data/visual_frames/y", "y.mp4_{}.png", 5), "ms3_data/audio_wav/val/y.wav"]
-MASKS = numbered("s4_data/gt_masks/test/dog/x_1", "x_1_{}.png", 5)
 
 
 def test_ingested_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import yaml
 
 from manifests.errors import InputError
 from manifests.parquet import read_table
 from manifests.published_sets import fits_name
 from manifests.views import VIEWS
+from training.config_files import read_mapping
 from training.evaluation.found import found_modules
 from training.report.saved_maps import Maps, read_maps
 
@@ -200,7 +200,9 @@ def read_run(path: Path) -> Run:
     results = [*sorted((path / "evaluation").glob("*.json")), *sorted((path / "evaluation" / "best").glob("*.json"))]
     return Run(
         path=path,
-        config=_read_config(path / "config.yaml"),
+        config=read_mapping(
+            path / "config.yaml", "the resolved config of a run", ". Copy the run again from where it was made."
+        ),
         environment=_read_json(environment) if environment.is_file() else {},
         log=_read_log(path / "metrics.jsonl"),
         every_evaluation=tuple(_read_evaluation(file) for file in results),
@@ -215,16 +217,6 @@ def run_titles(runs: list[Run]) -> list[str]:
     return [
         text if by_seed.count(text) == 1 else f"{text} · {run.digest}" for text, run in zip(by_seed, runs, strict=True)
     ]
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a YAML file: {error}. Copy the run again from where it was made.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds {type(content).__name__}, expected the resolved config of a run.")
-    return content
 
 
 def _read_json(path: Path) -> dict[str, Any]:

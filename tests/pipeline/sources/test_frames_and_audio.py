@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from released_layouts import MASKS, MS3, S4, VGGSOUND, numbered
 from stills import tree
 
 from manifests.keys import base_name
@@ -15,16 +16,6 @@ from pipeline.sources.frames_and_audio import (
 )
 from pipeline.sources.listing import list_sources
 
-VGGSOUND = "AbCdEfGh_-1_000030"
-
-
-def numbered(folder: str, pattern: str, count: int) -> list[str]:
-    return [f"{folder}/{pattern.format(number)}" for number in range(1, count + 1)]
-
-
-S4 = [*numbered("s4_data/visual_frames/test/dog/x_1", "x_1_{}.png", 5), "s4_data/audio_wav/test/dog/x_1.wav"]
-MS3 = [*numbered("ms3_data/visual_frames/y", "y.mp4_{}.png", 5), "ms3_data/audio_wav/val/y.wav"]
-MASKS = numbered("s4_data/gt_masks/test/dog/x_1", "x_1_{}.png", 5)
 LAYOUTS = {
     "LVS, EZ-VSL, SLAVC, FNAC": ([f"frames/{VGGSOUND}.jpg", f"audio/{VGGSOUND}.wav"], {VGGSOUND: 0}, None),
     "SSL-TIE, training": (

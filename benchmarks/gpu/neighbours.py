@@ -45,7 +45,7 @@ def contenders(device: str) -> list[tuple[str, str, str]]:
 
 def in_own_process(folder: Path, backend: str, device: str, k: int) -> dict[str, object]:
     """FAISS and torch never share a process."""
-    command = [sys.executable, "-m", "benchmarks.gpu.search", str(folder), backend, device, str(k)]
+    command = [sys.executable, "-m", "benchmarks.gpu.neighbours", str(folder), backend, device, str(k)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return json.loads(done.stdout) if done.returncode == 0 else {"failed": done.stderr.strip().splitlines()[-1:]}
 
