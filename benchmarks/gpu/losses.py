@@ -25,7 +25,8 @@ from training.loop.trainer import Trainer
 LOSS_TOLERANCE = 5e-3  # relative, in every compared step
 SAME_PIXELS_TOLERANCE = 1e-4  # relative, of the first step's loss
 GRADIENT_TOLERANCE = 0.1  # of the first step's gradient, by its norm
-BFLOAT16_TOLERANCE = 0.1  # of what float32 has learnt by the end of the curve
+BFLOAT16_TOLERANCE = 0.1  # of what float32 has learnt by the end of the curve, or the spread of its seeds
+SEEDS = (0, 1, 2)
 
 
 def measure(sizes: Sizes, device: str, folder: Path, note: Callable[..., None]) -> None:
@@ -72,18 +73,26 @@ def _gradient(trainer: Trainer, batch: dict[str, Any]) -> tuple[float, torch.Ten
 
 
 def bfloat16(sizes: Sizes, shards: Path, device: str, note: Callable[..., None]) -> None:
-    curves = {
-        precision: np.array(losses_of(described(sizes, shards, EZVSL, compute={"resident": "auto"}, optim={
-            "batch_size": sizes.compared_batch, "epochs": 3, "precision": precision}), device))
-        for precision in ("float32", "bfloat16")
+    """What has been learnt by the end of a short run, in both precisions, three seeds each, with its spread."""
+    curves: dict[str, list[np.ndarray]] = {"float32": [], "bfloat16": []}
+    for seed in SEEDS:
+        for precision, of in curves.items():
+            optim = {"batch_size": sizes.compared_batch, "epochs": 3, "precision": precision}
+            run = described(sizes, shards, EZVSL, compute={"resident": "auto"}, optim=optim)
+            of.append(np.array(losses_of(run.model_copy(update={"seed": seed}), device)))
+        note(bfloat16=compared(sizes, curves))
+
+
+def compared(sizes: Sizes, curves: dict[str, list[np.ndarray]]) -> dict[str, object]:
+    """How far bfloat16's mean over the seeds ends from float32's, beside the spread of float32's seeds."""
+    tail = max(1, len(curves["float32"][0]) // 6)
+    learnt = {name: [float(curve[0] - curve[-tail:].mean()) for curve in of] for name, of in curves.items()}
+    means = {name: float(np.mean(of)) for name, of in learnt.items()}
+    difference = abs(means["bfloat16"] - means["float32"]) / max(abs(means["float32"]), 1e-9)
+    spread = (max(learnt["float32"]) - min(learnt["float32"])) / max(abs(means["float32"]), 1e-9)
+    return {
+        "steps": len(curves["float32"][0]), "batch": sizes.compared_batch, "seeds": len(learnt["float32"]),
+        "learnt": learnt, "difference_of_means": difference, "spread_of_float32": spread,
+        "within": difference <= max(BFLOAT16_TOLERANCE, spread),
+        "curves": {name: [[round(float(v), 3) for v in curve] for curve in of] for name, of in curves.items()},
     }  # fmt: skip
-    tail = max(1, len(curves["float32"]) // 6)
-    ends = {name: float(curve[-tail:].mean()) for name, curve in curves.items()}
-    fallen = float(curves["float32"][0]) - ends["float32"]
-    difference = abs(ends["bfloat16"] - ends["float32"]) / max(abs(fallen), 1e-9)
-    note(bfloat16={
-        "steps": len(curves["float32"]), "batch": sizes.compared_batch, "end": ends,
-        "start": float(curves["float32"][0]), "difference_of_what_was_learnt": difference,
-        "tolerance": BFLOAT16_TOLERANCE, "within": difference <= BFLOAT16_TOLERANCE,
-        "curves": {name: [round(float(v), 4) for v in curve] for name, curve in curves.items()},
-    })  # fmt: skip

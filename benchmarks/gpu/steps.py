@@ -1,8 +1,15 @@
-"""One training step of every method in both precisions: losses that are numbers, gradients for what learns."""
+"""Training steps of every method in both precisions and compiled: losses that are numbers, gradients for what learns.
+
+Methods are tried beside one another, each in a process of its own, as compiling keeps a processor busy and a GPU idle.
+The first goes ahead alone: what the compiler made for its trunks serves the others.
+"""
 
 import math
+import multiprocessing
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +32,22 @@ def measure(sizes: Sizes, device: str, folder: Path, note: Callable[..., None]) 
     store = ShardStore.open(shards)
     wanted = random_neighbours.request(K, 0, "train", store.manifest_sha256)
     random_neighbours.build(store.table, wanted, folder / "knn", lambda count: None)
-    for name in method_names():
-        found = {}
-        for way in WAYS if device == "cuda" else WAYS[:2]:
-            found[" ".join(way)] = stepped(sizes, folder, name, way, device, batch)
-            note(**{name: found})
+    found: dict[str, dict[str, object]] = {}
+    with ProcessPoolExecutor(max(1, sizes.workers // 3), multiprocessing.get_context("spawn")) as processes:
+        submit = partial(processes.submit, every_way, sizes, folder, device=device, batch=batch)
+        first, *others = ["ezvsl", *(name for name in method_names() if name != "ezvsl")]
+        found[first] = submit(first).result()
+        note(**found)
+        waited_for = {submit(name): name for name in others}
+        for done in as_completed(waited_for):
+            found[waited_for[done]] = done.result()
+            note(**found)
+
+
+def every_way(sizes: Sizes, folder: Path, name: str, device: str, batch: int) -> dict[str, object]:
+    """One method's steps in float32, in bfloat16, and on a GPU with compiled trunks."""
+    ways = WAYS if device == "cuda" else WAYS[:2]
+    return {" ".join(way): stepped(sizes, folder, name, way, device, batch) for way in ways}
 
 
 def stepped(sizes: Sizes, folder: Path, name: str, way: tuple[str, ...], device: str, batch: int) -> dict[str, object]:
@@ -39,7 +57,7 @@ def stepped(sizes: Sizes, folder: Path, name: str, way: tuple[str, ...], device:
         optim={"batch_size": batch, "precision": way[0]},
         compute={"compile": "always" if "compiled" in way else "never"},
     )  # fmt: skip
-    trainer = trainer_of(config, device, folder / "run")
+    trainer = trainer_of(config, device, folder / f"run-{name}")
     if not trainer.total_steps:
         return {"learns": False}
     trainer.method.train()

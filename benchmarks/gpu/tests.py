@@ -1,5 +1,6 @@
-"""The tests that need a GPU, as `pytest -m gpu` runs them."""
+"""The tests that need a GPU, as `pytest -m gpu` runs them; beside one another where pytest-xdist is at hand."""
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -11,8 +12,9 @@ from benchmarks.measure import ROOT
 
 
 def measure(sizes: Sizes, device: str, folder: Path, note: Callable[..., None]) -> None:
+    beside = ["-n", "4"] if importlib.util.find_spec("xdist") else []
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", "--durations=5",
-               "tests/training/loop", "tests/training/encoders", "tests/index"]  # fmt: skip
+               *beside, "tests/training/loop", "tests/training/encoders", "tests/index"]  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     summary = done.stdout.strip().splitlines()
     note(command=" ".join(["python", *command[1:]]), exit_code=done.returncode, summary=summary[-1:],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
-PARTS = ("machine", "losses", "speed", "steps", "neighbours")
+PARTS = ("machine", "speed", "steps", "losses", "evaluation", "neighbours")
 
 
 @pytest.mark.slow
@@ -33,6 +33,8 @@ def test_a_dry_run_of_the_gpu_check(tmp_path: Path) -> None:
     assert {name: part["ended"] for name, part in parts.items()} == dict.fromkeys(PARTS, "whole")
     assert parts["losses"]["float32"]["within"]
     assert parts["losses"]["float32"]["largest_relative_difference"]["out of GPU memory"] == 0
+    assert parts["losses"]["bfloat16"]["seeds"] == 3
+    assert parts["evaluation"]["within"]
     assert parts["steps"]["lvs"]["bfloat16"]["fine"]
     assert all(rate["samples_per_second"] > 0 for rate in parts["speed"]["rates"].values())
     assert parts["neighbours"]["torch_cpu"]["recall"] == 1
