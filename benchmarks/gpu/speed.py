@@ -5,6 +5,7 @@ frames and float16 sounds that lie on the device already: what a feed can reach 
 """
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,6 +71,7 @@ class Rates:
     def __init__(self, sizes: Sizes, shards: Path, device: str, note: Callable[..., None]) -> None:
         self.sizes, self.shards, self.device, self.note = sizes, shards, device, note
         self.found: dict[str, dict[str, object]] = {}
+        self.loss = math.nan
 
     def trainer(self, **sections: dict[str, Any]) -> Trainer:
         """EZ-VSL in bfloat16 unless the sections say otherwise, before its first step."""
@@ -109,6 +111,7 @@ class Rates:
             "ms_per_step": round(1000 * batch / rate, 2),
             "tflop_per_s": round(rate * PAIR_FLOP / 1e12, 1),
             "start_s": round(began - start, 1),
+            "last_loss": self.loss,  # a rate at which nothing is learnt counts for nothing
         }
         if self.device == "cuda":
             self.found[name]["memory_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
@@ -124,7 +127,8 @@ class Rates:
             names, losses = trainer.step(parts)
             trainer.done = Progress(trainer.done.step + 1)
             trainer.readings.put(Step(trainer.done, 0.0, []), names, losses)
-            list(trainer.readings.arrived())
+            for _, read in trainer.readings.arrived():
+                self.loss = read["total"]
 
 
 def feeds(trainer: Trainer, feed: str, steps: int) -> Iterator[list[dict[str, Any]]]:

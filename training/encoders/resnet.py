@@ -55,6 +55,10 @@ class Trunk(nn.Module):
             self.dimension = channels
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.features(x)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The part of a trunk that `compile_trunks` compiles."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(self.input_pool(x)))))
         for number in range(1, self.stages + 1):
             x = getattr(self, f"layer{number}")(x)
@@ -101,11 +105,12 @@ class ImageTrunk(Trunk):
 class AudioTrunk(Trunk):
     """A trunk over one-channel spectrograms, ended by a global max pool: (B, 1, F, T) -> (B, dimension).
 
-    The field's code names this pool `avgpool`; it is a maximum.
+    The field's code names this pool `avgpool`; it is a maximum, and is never compiled: the compiler would compare cells
+    it holds in float32 with a maximum rounded to bfloat16, find none equal, and divide the gradient by zero.
     """
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__(encoder, channels_in=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.amax(super().forward(x), dim=(2, 3))
+        return torch.amax(self.features(x), dim=(2, 3))

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -45,7 +46,9 @@ def compile_trunks(method: nn.Module) -> None:
     `torch.compiler.cudagraph_mark_step_begin` at the beginning of each.
     """
     for part in method.modules():
-        if isinstance(part, Trunk | Vgg16 | Vggish):
+        if isinstance(part, Trunk):
+            part.features = torch.compile(part.features, mode="reduce-overhead")
+        elif isinstance(part, Vgg16 | Vggish):
             part.compile(mode="reduce-overhead")
 
 
