@@ -19,6 +19,8 @@ found still counts. Writes check.json beside this file.
 import argparse
 import importlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -93,15 +95,21 @@ def in_own_process(part: str, limit: float, options: argparse.Namespace) -> dict
         figures = Path(folder, "figures.json")
         command = [sys.executable, "-m", "benchmarks.gpu.check", "--part", part, "--figures", str(figures),
                    "--device", options.device, *(["--dry"] if options.dry else [])]  # fmt: skip
-        ended = "whole"
-        try:
-            done = subprocess.run(command, timeout=limit, stderr=subprocess.PIPE, text=True, check=False)
-            if done.returncode:
-                ended = f"failed: {done.stderr[-3000:]}"
-        except subprocess.TimeoutExpired:
-            ended = f"stopped at its limit of {limit:.0f} s"
+        ended = _ended(command, limit)
         found = json.loads(figures.read_text()) if figures.is_file() else {}
     return {"ended": ended, "seconds": round(time.monotonic() - started, 1), **found}
+
+
+def _ended(command: list[str], limit: float) -> str:
+    """How a command ended. At its limit everything that it started is ended with it."""
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        errors = running.communicate(timeout=limit)[1]
+    except subprocess.TimeoutExpired:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+        return f"stopped at its limit of {limit:.0f} s"
+    return f"failed: {errors[-3000:]}" if running.returncode else "whole"
 
 
 def run_part(options: argparse.Namespace) -> None:
