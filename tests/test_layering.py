@@ -21,8 +21,8 @@ FLOORS = {
     ),
     "training": (
         {"mistakes", "config_files"},
-        {"config", "losses", "similarity", "teacher", "distributed"},
-        {"evaluation", "encoders", "data", "leakage", "identity"},
+        {"config", "losses", "pair_losses", "similarity", "teacher", "distributed"},
+        {"clustering", "evaluation", "encoders", "data", "leakage", "identity"},
         {"methods", "object_prior", "pretrain"},
         {"runs"},
         {"predict"},
@@ -128,8 +128,8 @@ def test_early_stages_import_no_torch(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "training/methods").glob("*.py")), ids=module_name)
 def test_methods_know_only_what_they_stand_on(path: Path) -> None:
-    modules = ("config", "encoders", "similarity", "losses", "data.augment", "teacher")
-    shared = tuple(f"training.methods.{name}" for name in ("contract", "headless", "projected"))
+    modules = ("config", "encoders", "similarity", "losses", "pair_losses", "clustering", "data.augment", "teacher")
+    shared = tuple(f"training.methods.{name}" for name in ("contract", "headless", "projected", "correspondence"))
     allowed = (*shared, *(f"training.{module}" for module in modules))
     mine = [name for name in modules_imported(path) if name.startswith(("training", "pipeline", "index"))]
     wrong = [name for name in mine if not name.startswith(allowed)]

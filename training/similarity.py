@@ -55,6 +55,15 @@ def cosines(one: Tensor, other: Tensor) -> Tensor:
         return one.float() @ other.float().T
 
 
+def distances(one: Tensor, other: Tensor) -> Tensor:
+    """Euclidean distance of every row with every row: (..., N, C), (..., M, C) -> (..., N, M), float32.
+
+    Rows that are equal have no direction to part in: their gradient is 0.
+    """
+    with in_float32(one):
+        return torch.cdist(one.float(), other.float(), compute_mode="donot_use_mm_for_euclid_dist")
+
+
 def pooled_response(visual: Tensor, audio: Tensor) -> Tensor:
     """Cosine of the max-pooled image with each sound: (N, C, h, w), (M, C) -> (N, M)."""
     return cosines(unit(torch.amax(visual, dim=(2, 3))), audio)

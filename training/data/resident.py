@@ -118,8 +118,10 @@ class ResidentStream:
     def _batch(self, keys: list[str]) -> dict[str, Any]:
         stream, positives = self.stream, self.stream.positives
         draws = [clip_random(stream.seed, stream.epoch, key) for key in keys]
-        rows = [stream.store.row_of(key) for key in keys]
-        batch: dict[str, Any] = {"key": keys, **self._views(rows, rows, draws)}
+        named = stream.named(keys)
+        rows = named["row"].tolist()
+        numbers = {name: named[name].to(self.resident.device) for name in ("row", "source")}
+        batch: dict[str, Any] = {"key": keys, **numbers, **self._views(rows, rows, draws)}
         if positives is not None and positives.fetched:
             near = [positives.draw_rows(key, draw) for key, draw in zip(keys, draws, strict=True)]
             batch["neighbours"] = self._views([image for image, _ in near], [audio for _, audio in near], draws)

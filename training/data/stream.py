@@ -54,6 +54,7 @@ class TrainingStream(IterableDataset):
         self.side = view_side(data, store.short_side)
         self.selected = selected
         shards = store.table["shard"].to_pylist()
+        self.source_of_row = numbered_sources(store)
         self.shard_of_row = np.cumsum([0] + [a != b for a, b in pairwise(shards)])
         self.epoch, self.first_step = 0, 0
         if self.steps == 0:
@@ -136,13 +137,24 @@ class TrainingStream(IterableDataset):
     def _view(self, image: Tensor, audio: np.ndarray, draw: random.Random) -> dict[str, Any]:
         return {"image": random_view(image, self.side, self.data, draw), "audio": audio}
 
+    def named(self, keys: list[str]) -> dict[str, Any]:
+        """What a batch says of clips beside what it shows of them: key, row of the manifest, number of the video."""
+        rows = [self.store.row_of(key) for key in keys]
+        return {"key": keys, "row": torch.tensor(rows), "source": torch.from_numpy(self.source_of_row[rows])}
+
     def _collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
-        batch: dict[str, Any] = {"key": [item["key"] for item in items], **_stacked(items)}
+        batch: dict[str, Any] = {**self.named([item["key"] for item in items]), **_stacked(items)}
         if "neighbours" in items[0]:
             batch["neighbours"] = _stacked([item["neighbours"] for item in items])
         if self.positives is not None and self.positives.excluded:
             batch["exclusions"] = self.positives.exclusions(batch["key"])
         return batch
+
+
+def numbered_sources(store: ShardStore) -> np.ndarray:
+    """int64 (N,): a number for the video that each row was cut from; a row that names none has its own."""
+    named = zip(store.table["source_id"].to_pylist(), store.keys, strict=True)
+    return np.unique([source or key for source, key in named], return_inverse=True)[1]
 
 
 def _stacked(views: list[dict[str, Any]]) -> dict[str, Tensor]:

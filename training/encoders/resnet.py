@@ -113,4 +113,8 @@ class AudioTrunk(Trunk):
         super().__init__(encoder, channels_in=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.amax(self.features(x), dim=(2, 3))
+        return torch.amax(self.cells(x), dim=(2, 3))
+
+    def cells(self, x: Tensor) -> Tensor:
+        """What is pooled: (B, 1, F, T) -> (B, dimension, f, t)."""
+        return self.features(x)

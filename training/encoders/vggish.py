@@ -44,6 +44,10 @@ class Vggish(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         return self.per_patch(audio).mean(dim=1)
 
+    def cells(self, audio: Tensor) -> Tensor:
+        """(B, 1, F, T) -> (B, 128, 1, P): the patches as the cells of a sound."""
+        return self.per_patch(audio).transpose(1, 2).unsqueeze(2)
+
     def per_patch(self, audio: Tensor) -> Tensor:
         """(B, 1, F, T) -> (B, P, 128): one vector per 0.96 s. InputError for a spectrogram VGGish cannot use."""
         spectrogram = audio.squeeze(1) * LOG_POWER_SCALE

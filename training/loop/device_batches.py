@@ -33,7 +33,8 @@ class DeviceBatches:
     def __call__(self, part: dict[str, Any]) -> dict[str, Any]:
         """Images (B, 3, S, S) uint8 and sounds (B, F, T) float16 -> a `Batch`."""
         data, own = self.data, self._sized(part)
-        batch = {"key": part["key"], **self._views(own, data.image_policy, data.audio_policy)}
+        named = {name: part[name] for name in ("key", "row", "source")}
+        batch = {**named, **self._views(own, data.image_policy, data.audio_policy)}
         if "neighbours" in part:
             batch["neighbours"] = self._views(self._sized(part["neighbours"]), data.image_policy, data.audio_policy)
         if "augmented" in self.method.needs:

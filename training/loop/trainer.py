@@ -30,6 +30,7 @@ from training.loop.feed import Feed
 from training.loop.metrics_log import MetricsLog
 from training.loop.optimiser import build_optimiser, learning_rate, set_learning_rate
 from training.loop.readings import Readings, Step
+from training.loop.training_pass import TrainingPass
 from training.methods.contract import BaseMethod, Batch
 from training.runs import WEIGHTS, write_weights
 
@@ -75,6 +76,7 @@ class Trainer:
             compile_trunks(self.method)
         self.model = self._wrapped()
         self.method_batch = DeviceBatches(self.config.data, self.method, self.stream.store.front_end)
+        self.clips = TrainingPass(self.stream, self.method, self.config.data, self.ranks)
         self.readings, self._log = Readings(), None
 
     def _compiles(self) -> bool:
@@ -154,7 +156,7 @@ class Trainer:
         while self.done.step < self.total_steps:
             epoch, first_step = divmod(self.done.step, self.stream.steps)
             self.stream.start(epoch, first_step)
-            self.method.before_epoch(epoch)
+            self.method.before_epoch(epoch, self.clips)
             yield from feed
             if self.done.step < (epoch + 1) * self.stream.steps:
                 raise WorkFailed(

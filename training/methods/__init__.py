@@ -15,7 +15,7 @@ from typing import Any
 from manifests.errors import InputError
 from manifests.near_names import did_you_mean
 
-NOT_METHODS = {"contract", "headless", "projected"}
+NOT_METHODS = {"contract", "headless", "projected", "correspondence"}
 
 
 def method_names() -> list[str]:

@@ -3,7 +3,7 @@
 Larger means more sounding, everywhere. A map is not normalised, thresholded or resized: that is the protocol's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple, Protocol, TypedDict, runtime_checkable
 
 import torch
@@ -27,6 +27,8 @@ class Batch(TypedDict, total=False):
     """One replica's share of a step. Fields after `audio` are there when the method's `needs` names them."""
 
     key: list[str]
+    row: Tensor  # (B,) int64: rows of the shards' manifest
+    source: Tensor  # (B,) int64: numbers of the videos the clips are cut from
     image: Tensor  # (B, 3, S, S) normalised
     audio: Tensor  # (B, 1, F, T) normalised
     neighbours: dict[str, Tensor]  # "image": images near in appearance, "audio": sounds near; shapes as above
@@ -53,6 +55,22 @@ class HasCellFeatures(Protocol):
         ...
 
 
+class TrainingClips(Protocol):
+    """The clips a run trains on, for what is done with all of them before an epoch."""
+
+    @property
+    def rows(self) -> Tensor:
+        """(N,) int64: their rows, ascending."""
+        ...
+
+    def each(self, of: Callable[[Batch], Tensor]) -> Tensor:
+        """What `of` makes of every clip's whole frame and sound: (B, ...) of a batch -> (N, ...) float32 on the CPU.
+
+        In the order of `rows`, the method in eval mode and without gradients; every process gets the same.
+        """
+        ...
+
+
 class BaseMethod(nn.Module):
     """Defaults of the optional members; a method overrides `forward` and `loss`."""
 
@@ -72,8 +90,8 @@ class BaseMethod(nn.Module):
         """Scalars by name; `total` is minimised, all are logged."""
         raise TypeError(f"{type(self).__name__} has no loss")
 
-    def before_epoch(self, epoch: int) -> None:
-        """Called before the first step of each epoch, and again when a run resumes inside one (warm-ups)."""
+    def before_epoch(self, epoch: int, clips: TrainingClips) -> None:
+        """Called before the first step of each epoch, and again when a run resumes inside one (warm-ups, clusters)."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Trained parameters as optimiser groups; `rate` scales the run's learning rate, `weight_decay` replaces it."""

@@ -42,7 +42,7 @@ from torch import Tensor
 
 from training.config import Encoders, Section
 from training.losses import symmetric_info_nce
-from training.methods.contract import Batch
+from training.methods.contract import Batch, TrainingClips
 from training.methods.projected import ProjectedMethod
 from training.similarity import cosine_maps, cosines, max_response, own_maps
 
@@ -85,7 +85,7 @@ class Method(ProjectedMethod):
         super().__init__(config, encoders, config.dimension, config.image_dropout, config.audio_dropout)
         self.warming_up = False
 
-    def before_epoch(self, epoch: int) -> None:
+    def before_epoch(self, epoch: int, clips: TrainingClips) -> None:
         """Leave the adjacencies out of the loss while the features they compare still mean nothing."""
         self.warming_up = epoch < self.config.warmup_epochs
 

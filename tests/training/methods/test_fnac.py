@@ -31,7 +31,7 @@ def features(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 def losses_of(visual: torch.Tensor, audio: torch.Tensor, warming_up: bool = False, **options: object) -> dict:
     method = Fixed(Config(**options), TINY)
-    method.before_epoch(0 if warming_up else 99)
+    method.before_epoch(0 if warming_up else 99, None)
     return {name: float(value) for name, value in method.loss({"image": visual, "audio": audio}).items()}
 
 
@@ -99,7 +99,7 @@ def test_the_warm_up_ends_with_its_last_epoch_wherever_a_run_is_resumed() -> Non
     method = Fixed(Config(warmup_epochs=2), TINY)
     totals = {}
     for epoch in (0, 1, 2, 3, 1):
-        method.before_epoch(epoch)
+        method.before_epoch(epoch, None)
         totals[epoch] = float(method.loss({"image": visual, "audio": audio})["total"])
     assert totals[0] == totals[1] < totals[2] == totals[3]
 

@@ -1,0 +1,53 @@
+"""One look at every training clip before an epoch, for methods that cluster them: shared by all processes, same for
+all."""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.config import Data
+from training.data.stream import EvaluationPair, TrainingStream, paired_batches
+from training.data.views import normalise_audio, normalise_image
+from training.distributed import Ranks
+from training.methods.contract import BaseMethod, Batch
+
+BATCH = 64
+
+
+class TrainingPass:
+    """The training clips as `training.methods.contract.TrainingClips`: whole frames, nothing random."""
+
+    def __init__(self, stream: TrainingStream, method: BaseMethod, data: Data, ranks: Ranks) -> None:
+        self.stream, self.method, self.data, self.ranks = stream, method, data, ranks
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """(N,) int64, ascending."""
+        return torch.from_numpy(np.flatnonzero(self.stream.selected))
+
+    @torch.no_grad()
+    def each(self, of: Callable[[Batch], Tensor]) -> Tensor:
+        """Every process looks at its share, and all get all: (B, ...) of a batch -> (N, ...) float32 on the CPU."""
+        shares = np.array_split(self.rows.numpy(), self.ranks.world)
+        self.method.eval()
+        own = [of(batch).float().cpu() for batch in self._batches(shares[self.ranks.rank])]
+        self.method.train()
+        if self.ranks.world == 1:
+            return torch.cat(own)
+        return torch.from_numpy(self.ranks.gather(torch.cat(own).numpy(), [len(share) for share in shares]))
+
+    def _batches(self, rows: np.ndarray) -> Iterator[Batch]:
+        store, device, data = self.stream.store, self.ranks.device, self.data
+        pairings = [EvaluationPair(store.keys[row], int(row), int(row)) for row in rows]
+        for chunk, pixels, spectrograms in paired_batches(store, pairings, data.image_size, BATCH):
+            named = self.stream.named([pairing.name for pairing in chunk])
+            yield Batch(
+                key=named["key"],
+                row=named["row"].to(device),
+                source=named["source"].to(device),
+                image=normalise_image(pixels.to(device)),
+                audio=normalise_audio(spectrograms.to(device), data),
+            )
