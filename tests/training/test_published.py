@@ -20,8 +20,10 @@ MAPS = {"audio_visual", "object_prior", "combined"}
 LOCALIZATION = {"ciou50", "ciou50_last", "auc"}
 PAIRS = {"ap", "max_f1", "locacc", "max_f1_real", "max_f1_easy", "max_f1_hard"}
 RECALLS = {"R@1", "R@5", "R@10"}
-NO_NUMBERS = {"demo", "demo_semantic", "ezvsl_semantic", "ssltie_scale_once", "lvs_as_paper", "hardpos_as_printed",
-                   "slavc_symmetric", "fnac_corrected_stripes", "fnac_vggss_heard"}  # fmt: skip
+NO_NUMBERS = {
+    "demo", "demo_semantic", "ezvsl_semantic", "ssltie_scale_once", "lvs_as_paper", "hardpos_as_printed",
+    "slavc_symmetric", "fnac_corrected_stripes", "fnac_vggss_heard", "dsol_localization_only", "dmc_ranking",
+}  # fmt: skip
 
 
 @cache

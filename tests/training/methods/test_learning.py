@@ -1,0 +1,69 @@
+"""Short trainings on clips that fit what a method assumes: it must find what sounds, beside a silent object of another
+class and far from the centre, where a disc in the middle finds nothing."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from shard_maker import MadeClip, write_shards
+
+from training.config import load_config
+from training.evaluate import EvaluationRequest, evaluate
+from training.loop.start import start
+from training.runs import load_run
+
+pytestmark = pytest.mark.slow
+SIDE, CLASSES, CORNERS = 64, 4, ((2, 2), (2, 34), (34, 2), (34, 34))
+COLOURS = np.array([(200, 40, 40), (40, 200, 40), (40, 60, 220), (210, 200, 40)])
+TRAINED = {
+    "avol": ({}, 30),
+}
+
+
+def made_clip(number: int, rng: np.random.Generator) -> tuple[MadeClip, list[float]]:
+    """A clip with one sounding object, and its box in fractions of the frame. Every third clip is a test clip."""
+    sounding, silent = rng.permutation(CLASSES)[:2]
+    places = [CORNERS[corner] for corner in rng.permutation(4)[:2]]
+    frame = rng.integers(60, 130, (SIDE, SIDE, 3))
+    for label, (top, left) in zip((sounding, silent), places, strict=True):
+        frame[top : top + 28, left : left + 28] = COLOURS[label] + rng.integers(-30, 30, (28, 28, 1))
+    audio = rng.normal(-12, 1, (257, 300))
+    audio[60 * sounding : 60 * sounding + 50] += 8
+    key, (top, left) = f"clip{number:07d}_000000", places[0]
+    split = "test" if number % 3 == 0 else "train"
+    pixels = frame.clip(0, 255).astype(np.uint8)
+    box = [left / SIDE, top / SIDE, (left + 28) / SIDE, (top + 28) / SIDE]
+    return MadeClip(key, pixels, audio.astype(np.float16), f"class{sounding}", split), box
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with shards of 240 clips and the annotations of its 80 test clips."""
+    folder, rng = tmp_path_factory.mktemp("learning"), np.random.default_rng(0)
+    made = [made_clip(number, rng) for number in range(240)]
+    write_shards(folder / "shards", [clip for clip, _ in made], short_side=SIDE)
+    tests = [{"file": c.key, "class": c.label, "bbox": [box]} for c, box in made if c.split == "test"]
+    (folder / "vggss.json").write_text(json.dumps(tests))
+    return folder
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_short_training_finds_what_sounds(name: str, corpus: Path) -> None:
+    options, epochs = TRAINED[name]
+    config = {
+        "name": name,
+        "method": {"name": name, **options},
+        "data": {"shards": str(corpus / "shards"), "image_size": SIDE, "crop_scale": 1.0, "exclude_test": []},
+        "encoders": {
+            "image": {"blocks": [1, 1], "width": 16, "weights": "none"},
+            "audio": {"blocks": [1, 1], "width": 16, "input_pool": [8, 10], "weights": "none"},
+        },
+        "optim": {"epochs": epochs, "batch_size": 16, "learning_rate": 3.0e-3, "schedule": "cosine"},
+    }
+    (corpus / f"{name}.yaml").write_text(yaml.safe_dump(config))
+    folder, _ = start(load_config(corpus / f"{name}.yaml"), corpus / "runs", "cpu")
+    (result,) = evaluate(load_run(folder), EvaluationRequest(truth=corpus / "vggss.json", protocols=("adaptive",)))
+    found = result.summary["scores"]["audio_visual"]["mean_iou"]
+    assert found > result.summary["floors"]["centred_disc"]["mean_iou"] + 0.15
