@@ -19,6 +19,7 @@ SIDE, CLASSES, CORNERS = 64, 4, ((2, 2), (2, 34), (34, 2), (34, 34))
 COLOURS = np.array([(200, 40, 40), (40, 200, 40), (40, 60, 220), (210, 200, 40)])
 TRAINED = {
     "avol": ({}, 30),
+    "dsol": ({"clusters": CLASSES, "passes": 1}, 13),
 }
 
 
