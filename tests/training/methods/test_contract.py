@@ -28,6 +28,7 @@ VARIANTS = [(name, {}) for name in method_names()] + [
     ("ssltie", {"scale_applied": "once", "stop_gradient": True}),
     ("avol", {"mismatches": "all"}),
     ("dsol", {"passes": 0}),
+    ("attention10k", {"variant": "dsol", "mismatches": "all"}),
 ]
 CONSTANT = {"centred_disc", "whole_image"}  # the same map whatever the seed
 UNTRAINED = {*CONSTANT, "object_prior", "random_map"}  # nothing to learn, hence no loss, and maps of their own size

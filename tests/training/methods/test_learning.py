@@ -20,6 +20,7 @@ COLOURS = np.array([(200, 40, 40), (40, 200, 40), (40, 60, 220), (210, 200, 40)]
 TRAINED = {
     "avol": ({}, 30),
     "dsol": ({"clusters": CLASSES, "passes": 1}, 13),
+    "attention10k": ({"mismatches": "all"}, 16),
 }
 
 
