@@ -29,6 +29,7 @@ VARIANTS = [(name, {}) for name in method_names()] + [
     ("avol", {"mismatches": "all"}),
     ("dsol", {"passes": 0}),
     ("attention10k", {"variant": "dsol", "mismatches": "all"}),
+    ("dmc", {"objective": "ranking", "image_clusters": 3, "audio_clusters": 3, "margin": 1.0}),
 ]
 CONSTANT = {"centred_disc", "whole_image"}  # the same map whatever the seed
 UNTRAINED = {*CONSTANT, "object_prior", "random_map"}  # nothing to learn, hence no loss, and maps of their own size

@@ -21,6 +21,7 @@ TRAINED = {
     "avol": ({}, 30),
     "dsol": ({"clusters": CLASSES, "passes": 1}, 13),
     "attention10k": ({"mismatches": "all"}, 16),
+    "dmc": ({"dimension": 32, "image_clusters": 3}, 30),
 }
 
 
