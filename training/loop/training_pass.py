@@ -1,5 +1,8 @@
-"""One look at every training clip before an epoch, for methods that cluster them: shared by all processes, same for
-all."""
+"""One look at every training clip before an epoch, for methods that cluster them; the same for all processes.
+
+Batch norm takes its running statistics, which are those of the first process's replicas: what several processes cluster
+differs by that from what one process does.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
