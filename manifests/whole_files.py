@@ -25,19 +25,22 @@ _QUOTED = re.compile(r"\(os error (\d+)\)")  # how safetensors tells what the sy
 
 
 @contextmanager
-def whole_path(target: Path) -> Iterator[Path]:
+def whole_path(target: Path, *, durable: bool = True) -> Iterator[Path]:
     """A path to write to, for libraries that open files themselves; it becomes `target` when the block ends well.
 
-    It has the suffix of `target`, and is an empty file already. InputError when `target` lies where nothing can be
-    written, WorkFailed when the disk is full.
+    It has the suffix of `target`, and is an empty file already. Not `durable`: a machine that loses power may lose it,
+    which suits many small files whose writer compares them with what they should be. InputError when `target` lies
+    where nothing can be written, WorkFailed when the disk is full.
     """
     hidden = _hidden(target)
     try:
         with _told(target):
             yield hidden
-            _sync(hidden)
+            if durable:
+                _sync(hidden)
             os.replace(hidden, target)
-            _sync_folder(target.parent)
+            if durable:
+                _sync_folder(target.parent)
     finally:
         with suppress(OSError):
             hidden.unlink(missing_ok=True)
@@ -48,6 +51,14 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
     """A binary handle whose content appears under `target` when the block ends well. Raises as `whole_path`."""
     with whole_path(target) as hidden, open(hidden, "wb") as handle:
         yield handle
+
+
+def write_if_other(target: Path, content: bytes) -> None:
+    """Write a file in one piece unless this content is there already; not durable. Raises as `whole_path`."""
+    if target.is_file() and target.read_bytes() == content:
+        return
+    with whole_path(target, durable=False) as hidden, open(hidden, "wb") as handle:
+        handle.write(content)
 
 
 def write_bytes(target: Path, content: bytes) -> None:

@@ -182,3 +182,39 @@ def synth(
     from pipeline.synth.corpus import write_corpus
 
     write_corpus(out, clips, seed, workers or available_cores())
+
+
+@app.command()
+def compose(
+    pictures: Annotated[
+        Path,
+        typer.Option(help="Images of objects: cut-outs or photographs, in folders, or as VOC or COCO lay them out."),
+    ],
+    sounds: Annotated[Path, typer.Option(help="Recordings: folders of classes, or ESC-50, AudioSet and their like.")],
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option(help="Photographs without the objects. Default: backgrounds/ beside the images, or drawn."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the corpus.")] = Path("composed"),
+    clips: Annotated[int, typer.Option(min=1, help="Clips to make.")] = 400,
+    seed: Annotated[int, typer.Option(help="Same seed and material, same images and audio.")] = 0,
+    several: Annotated[float, typer.Option(min=0, max=1, help="Share of clips with several sources.")] = 0.11,
+    distractors: Annotated[float, typer.Option(min=0, max=1, help="Share with smaller silent objects.")] = 0.2,
+    interactive: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of test clips with a silent object as large as the source.")
+    ] = 0.1,
+    off_screen: Annotated[float, typer.Option(min=0, max=1, help="Share whose sound is of nothing seen.")] = 0.05,
+    silent: Annotated[float, typer.Option(min=0, max=1, help="Share without a sound.")] = 0.03,
+    surroundings: Annotated[
+        float, typer.Option(min=0, max=1, help="How likely a class appears in its own one or two surroundings.")
+    ] = 0.8,
+    video: Annotated[bool, typer.Option("--video", help="Videos with moving objects, not images and audio.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
+) -> None:
+    """Compose a corpus of real images and real recordings whose sounding objects are known."""
+    from pipeline.compose.corpus import Place, write_composed
+    from pipeline.compose.settings import Settings
+    from pipeline.jobs.cluster import available_cores
+
+    settings = Settings(clips, seed, several, distractors, interactive, off_screen, silent, surroundings, video)
+    write_composed(out, Place(pictures, sounds, backgrounds), settings, workers or available_cores())

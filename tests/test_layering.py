@@ -16,6 +16,7 @@ FLOORS = {
         {"shards"},
         {"sources", "media"},
         {"jobs", "synth"},
+        {"compose"},
         {"ingest", "inspection", "annotate", "coverage"},
         {"cli"},
     ),

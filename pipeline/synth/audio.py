@@ -5,9 +5,10 @@ within it (pitch, tempo, timbre, accents). A performance also tells the image ho
 so that things move when they sound. Everything lies below 5.5 kHz, the top of the default spectrogram.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from scipy import fft
@@ -171,18 +172,26 @@ def coloured_noise(rng: np.random.Generator, samples: int, cutoff: float, slope:
     return (noise / np.sqrt(np.mean(np.square(noise)))).astype(np.float32)
 
 
-def mix(
-    voices: list[tuple[Performance, float]], seconds: float, rng: np.random.Generator, *, hiss: float, level: float
-) -> np.ndarray:
-    """Sum performances at their gains over background noise of root mean square `hiss`; all of it times `level`.
+class Sounding(Protocol):
+    """What can be mixed."""
 
-    Returns mono float32 (round(seconds * SAMPLE_RATE),), quieter where it would leave -1 ... 1. Neither performances
+    def waveform(self) -> np.ndarray:
+        """Mono float32 at SAMPLE_RATE, as long as the clip, root mean square 1."""
+        ...
+
+
+def mix(
+    voices: Sequence[tuple[Sounding, float]], seconds: float, rng: np.random.Generator, *, hiss: float, level: float
+) -> np.ndarray:
+    """Sum sounds at their gains over background noise of root mean square `hiss`; all of it times `level`.
+
+    Returns mono float32 (round(seconds * SAMPLE_RATE),), quieter where it would leave -1 ... 1. Neither sounds
     nor hiss give digital silence.
     """
     samples = round(seconds * SAMPLE_RATE)
     total = np.zeros(samples, np.float32)
-    for performance, gain in voices:
-        total += np.float32(level * gain) * performance.waveform()
+    for voice, gain in voices:
+        total += np.float32(level * gain) * voice.waveform()
     if hiss:
         total += np.float32(level * hiss) * coloured_noise(rng, samples, 8000, rng.uniform(0.2, 0.9))
     return total * np.float32(0.95 / max(0.95, float(np.abs(total).max())))

@@ -16,6 +16,7 @@ from pipeline.synth.scene import FPS, FRAMES, MOMENT, Scene, Thing, position
 
 CAMERA_REACH = 8  # pixels of background beyond each edge of the frame
 VISIBLE_ALPHA = 128
+_PLACE = 113  # last word of seeds, so that places differ from clips
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,12 @@ def sights(scene: Scene) -> list[Sight]:
         cover.paste(Image.fromarray(own), corner)
         visible = np.asarray(cover) & ~hidden
         hidden |= np.asarray(cover)
-        seen.append(Sight(_tight_box(visible), float(visible.sum() / max(own.sum(), 1))))
+        seen.append(Sight(tight_box(visible), float(visible.sum() / max(own.sum(), 1))))
     return seen[::-1]
 
 
-def _tight_box(visible: np.ndarray) -> tuple[float, float, float, float] | None:
+def tight_box(visible: np.ndarray) -> tuple[float, float, float, float] | None:
+    """The box around the True pixels of bool (height, width) as shares of the frame; None when there are none."""
     rows, columns = np.flatnonzero(visible.any(1)), np.flatnonzero(visible.any(0))
     if not len(rows):
         return None
@@ -99,10 +101,14 @@ def _pose(thing: Thing, sprite: Sprite, time: float) -> tuple[Image.Image, tuple
     return patch, (int(low[0]), int(low[1]))
 
 
-def background(width: int, height: int, rng: np.random.Generator) -> Image.Image:
-    """A place without objects: two or more broad colours, shapes of no meaning, and a natural texture over all."""
-    tones = _tones(rng)
-    canvas = _ground(width, height, tones, rng)
+def background(width: int, height: int, rng: np.random.Generator, place: int | None = None) -> Image.Image:
+    """A place without objects: two or more broad colours, shapes of no meaning, and a natural texture over all.
+
+    Backgrounds of one `place` have their colours in common, in the same parts of the image; None: in no other.
+    """
+    of_place = rng if place is None else np.random.default_rng([place, _PLACE])
+    tones = _tones(of_place)
+    canvas = _ground(width, height, tones, of_place)
     _clutter(canvas, tones, rng)
     pixels = np.asarray(canvas, np.float32) + _natural_texture(width, height, rng)
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))

@@ -83,7 +83,7 @@ def draw_scene(seed: int, index: int) -> Scene:
     """Draw clip `index` of the corpus of `seed`. Every tenth clip is a second cut of the video of the one before."""
     source = index - 1 if index % SECOND_CUT_EVERY == 1 else index
     setting = np.random.default_rng([seed, source, _SETTING])
-    source_id = "".join(ID_ALPHABET[letter] for letter in setting.integers(len(ID_ALPHABET), size=11))
+    source_id = draw_source_id(setting)
     start = int(setting.integers(0, 600)) + 17 * (index - source)
     number = int(setting.integers(len(SOUND_CLASSES)))
     width, height = FRAME_SIZES[setting.choice(len(FRAME_SIZES), p=FRAME_SIZE_SHARES)]
@@ -100,17 +100,22 @@ def draw_scene(seed: int, index: int) -> Scene:
         width=width,
         height=height,
         things=things,
-        hiss=_draw_hiss(kind, rng),
+        hiss=draw_hiss(kind, rng),
         level=float(10 ** rng.uniform(-1.3, -0.75)),
         background_seed=int(setting.integers(2**32)),
         audio_seed=int(rng.integers(2**32)),
     )
 
 
+def draw_source_id(rng: np.random.Generator) -> str:
+    """A name like a YouTube video's."""
+    return "".join(ID_ALPHABET[letter] for letter in rng.integers(len(ID_ALPHABET), size=11))
+
+
 def draw_image(seed: int, number: int, copy: int, width: int, height: int) -> Scene:
     """A scene with one object of class `number`, not a tiny one, and nothing else: an image to pretrain on."""
     rng = np.random.default_rng([seed, number, copy, _IMAGE])
-    thing = _place(_Wish(number, _draw_area(rng, smallest=0.25), 1.0), [], width, height, rng)[0]
+    thing = _place(_Wish(number, draw_area(rng, smallest=0.25), 1.0), [], width, height, rng)[0]
     name = f"{LABELS[number]}-{copy}"
     noise = int(rng.integers(2**32))
     return Scene(name, name, 0, "train", LABELS[number], "ordinary", width, height, (thing,), 0, 1, noise, noise)
@@ -133,14 +138,14 @@ def _draw_kind(rng: np.random.Generator) -> Kind:
     return "silent" if chance < OFF_SCREEN_SHARE + SILENT_SHARE else "ordinary"
 
 
-def _draw_hiss(kind: Kind, rng: np.random.Generator) -> float:
+def draw_hiss(kind: Kind, rng: np.random.Generator) -> float:
     """Noise 10 to 28 dB under the sound; half of the silent clips are digital silence."""
     if kind == "silent" and rng.random() < 0.5:
         return 0.0
     return float(10 ** rng.uniform(-1.4, -0.5))
 
 
-def _draw_area(rng: np.random.Generator, smallest: float = 0.0) -> float:
+def draw_area(rng: np.random.Generator, smallest: float = 0.0) -> float:
     """A share of the frame, from VGG-SS's distribution above its quantile `smallest`."""
     return float(np.interp(rng.uniform(smallest, 1), AREA_QUANTILES, AREA_VALUES))
 
@@ -162,9 +167,9 @@ def _draw_things(number: int, kind: Kind, width: int, height: int, rng: np.rando
 def _sources(number: int, kind: Kind, rng: np.random.Generator) -> list[_Wish]:
     """The objects that give the clip its label and its sound; the first is the loudest."""
     if kind != "ordinary":
-        return [_Wish(number, _draw_area(rng), float(kind == "off_screen"), on_screen=kind == "silent")]
+        return [_Wish(number, draw_area(rng), float(kind == "off_screen"), on_screen=kind == "silent")]
     count = 1 + int(rng.choice(len(SOURCE_COUNT_SHARES), p=SOURCE_COUNT_SHARES))
-    shares = rng.dirichlet([6.0] * count) * _draw_area(rng)
+    shares = rng.dirichlet([6.0] * count) * draw_area(rng)
     same_class = rng.random() < 0.5  # several dogs, or a dog and a bell
     others = [number] * (count - 1) if same_class else _other_classes([number], count - 1, rng)
     gains = [1.0, *rng.uniform(0.35, 0.8, count - 1).tolist()]
@@ -175,7 +180,7 @@ def _distractors(sources: list[_Wish], free: float, rng: np.random.Generator) ->
     """Silent objects of classes that do not sound, fitted into the share of the frame that is still `free`."""
     count = int(rng.choice(len(DISTRACTOR_COUNT_SHARES), p=DISTRACTOR_COUNT_SHARES))
     numbers = _other_classes([wish.number for wish in sources], count, rng)
-    return [_Wish(number, min(_draw_area(rng), max(0.03, 0.55 * free)), 0.0) for number in numbers]
+    return [_Wish(number, min(draw_area(rng), max(0.03, 0.55 * free)), 0.0) for number in numbers]
 
 
 def _other_classes(excluded: list[int], count: int, rng: np.random.Generator) -> list[int]:
@@ -192,7 +197,7 @@ def _place(
     low, high = look.extent()
     scale = float(np.sqrt(wish.area * width * height / np.prod(high - low)))
     size = scale * (high - low)
-    box = min((_candidate(size, frame, rng) for _ in range(16 if taken else 1)), key=lambda box: _overlap(box, taken))
+    box = min((candidate_box(size, frame, rng) for _ in range(16 if taken else 1)), key=lambda box: overlap(box, taken))
     origin = (box[:2] + box[2:]) / 2 - scale * (low + high) / 2
     thing = Thing(
         look=look,
@@ -222,14 +227,14 @@ def _fitting_look(wish: _Wish, frame: np.ndarray, rng: np.random.Generator) -> L
     return replace(look, stretch=stretch)
 
 
-def _candidate(size: np.ndarray, frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def candidate_box(size: np.ndarray, frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A box of `size` somewhere in the frame, a tenth of it outside at most; larger than the frame: near the middle."""
     slack = np.maximum(frame - 0.8 * size, 0.06 * frame)
     corner = (frame - size) / 2 + rng.uniform(-0.5, 0.5, 2) * slack
     return np.concatenate([corner, corner + size])
 
 
-def _overlap(box: np.ndarray, others: list[np.ndarray]) -> float:
+def overlap(box: np.ndarray, others: list[np.ndarray]) -> float:
     """Summed share of each other box, or of this one, that both cover, whichever is larger."""
     total = 0.0
     for other in others:

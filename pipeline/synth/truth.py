@@ -4,14 +4,14 @@ The corpus's lists say only what the real data sets would say; this table says t
 for the formats of other data sets.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from pipeline.storage.files import replacing
-from pipeline.synth.render import sights
+from pipeline.synth.render import Sight, sights
 from pipeline.synth.scene import MOMENT, MOMENT_FRAME, Scene
 
 TRUTH_SCHEMA = pa.schema(
@@ -41,8 +41,45 @@ Row = dict[str, Any]
 NO_BOX = (None, None, None, None)
 
 
+class Object(Protocol):
+    """What the truth says of an object whatever it is made of."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def sounding(self) -> bool: ...
+    @property
+    def gain(self) -> float: ...
+
+
+class Described(Protocol):
+    """What the truth says of a clip whatever it is made of. Sizes in pixels; `things` in painting order."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def source_id(self) -> str: ...
+    @property
+    def split(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def things(self) -> Sequence[Object]: ...
+
+
 def truth_rows(scene: Scene) -> list[Row]:
-    """One TRUTH_SCHEMA row for every object of a scene."""
+    """One TRUTH_SCHEMA row for every object of a drawn scene."""
+    return rows_of(scene, sights(scene))
+
+
+def rows_of(scene: Described, seen: Sequence[Sight]) -> list[Row]:
+    """One TRUTH_SCHEMA row for every object of a scene, of which `seen` says what can be seen."""
     clip = {
         "key": scene.key,
         "source_id": scene.source_id,
@@ -55,11 +92,11 @@ def truth_rows(scene: Scene) -> list[Row]:
         "frame": MOMENT_FRAME,
     }
     rows = []
-    for number, (thing, sight) in enumerate(zip(scene.things, sights(scene), strict=True)):
-        seen = {"on_screen": sight.box is not None, "visible_share": sight.visible_share}
+    for number, (thing, sight) in enumerate(zip(scene.things, seen, strict=True)):
+        visible = {"on_screen": sight.box is not None, "visible_share": sight.visible_share}
         heard = {"object_label": thing.label, "sounding": thing.sounding, "gain": thing.gain}
         corners = dict(zip(("x1", "y1", "x2", "y2"), sight.box or NO_BOX, strict=True))
-        rows.append(clip | {"object": number} | heard | seen | corners)
+        rows.append(clip | {"object": number} | heard | visible | corners)
     return rows
 
 

@@ -1,0 +1,126 @@
+"""What lists beside material say of its files: class, box, and the recording or photograph a file comes from.
+
+Read are csv files with a header, by the names of their columns (ESC-50, UrbanSound8K, FSD50K and others), and
+AudioSet's segment lists, whose class ids `class_labels_indices.csv` beside them explains. Lists are looked for in the
+folder, one below, and in the folder above, where a manifest of everything may lie.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from manifests.content import read_content
+from manifests.errors import InputError
+from manifests.keys import parse_clip_name, segment_key, stem_of
+
+COLUMNS = {
+    "file": ("file", "filename", "file_name", "fname", "slice_file_name", "path", "image", "audio"),
+    "label": ("cls", "class", "class_name", "category", "label", "labels", "display_name"),
+    "source": ("source_path", "src_file", "fsid", "freesound_id", "recording", "source_id", "youtube_id", "ytid"),
+    "x1": ("x1", "xmin"), "y1": ("y1", "ymin"), "x2": ("x2", "xmax"), "y2": ("y2", "ymax"),
+}  # fmt: skip
+CLASS_IDS = "class_labels_indices.csv"
+_YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+_NAMES = (  # of files that name the recording they were cut from
+    re.compile(r"\d-(?P<id>\d+)-[A-Z](?:-\d+)?"),  # ESC-50: fold, Freesound id, take, class
+    re.compile(r"(?P<id>\d+)-\d+-\d+-\d+"),  # UrbanSound8K: Freesound id, class, occurrence, slice
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a list says of a file. box: x1, y1, x2, y2 as written, pixels or shares of the frame."""
+
+    labels: tuple[str, ...] = ()
+    source: str | None = None
+    box: tuple[float, float, float, float] | None = None
+
+
+@dataclass
+class Catalogue:
+    """Entries by file name (with the folders the list gives) and by clip, for names such as `<ytid>_<start>`."""
+
+    by_name: dict[str, list[tuple[tuple[str, ...], Entry]]] = field(default_factory=lambda: defaultdict(list))
+    by_clip: dict[str, Entry] = field(default_factory=dict)
+
+    def find(self, path: Path) -> list[Entry]:
+        """All that the lists say of a file, the most precise first: an image may hold several objects."""
+        parts = path.parts
+        named = [(len(at), entry) for at, entry in self.by_name.get(path.name, ()) if parts[-len(at) :] == at]
+        longest = max((count for count, _ in named), default=0)
+        clip = self.by_clip.get(parse_clip_name(path.stem).key) or self.by_clip.get(path.stem[-11:])
+        return [entry for count, entry in named if count == longest] or ([clip] if clip else [])
+
+
+def read_catalogue(root: Path) -> Catalogue:
+    """Every list that lies beside the material; csv files that name no files are passed over."""
+    found = [*root.parent.glob("manifest.csv"), *root.glob("*.csv"), *root.glob("*/*.csv")]
+    paths = sorted({path.resolve() for path in found if path.name != CLASS_IDS})
+    catalogue, ids = Catalogue(), _class_names(root)
+    for path in paths:
+        _read_list(path, catalogue, ids)
+    return catalogue
+
+
+def _read_list(path: Path, catalogue: Catalogue, ids: Mapping[str, str]) -> None:
+    rows = read_content(path).rows()
+    if any(row[0].startswith("# YTID") for row in rows):
+        _read_segments((row for row in rows if not row[0].startswith("#")), catalogue, ids, path)
+        return
+    header = [name.strip().casefold() for name in rows[0]] if rows else []
+    columns = {what: _column(header, names) for what, names in COLUMNS.items()}
+    if columns["file"] is None:
+        return
+    for row in rows[1:]:
+        values = {what: row[at].strip() for what, at in columns.items() if at is not None and at < len(row)}
+        at = PurePosixPath(values["file"].replace("\\", "/")).parts
+        if at:
+            catalogue.by_name[at[-1]].append((at, _entry(values, path)))
+
+
+def _column(header: list[str], names: Iterable[str]) -> int | None:
+    return next((header.index(name) for name in names if name in header), None)
+
+
+def _entry(values: Mapping[str, str], path: Path) -> Entry:
+    label, corners = values.get("label", ""), [values.get(name, "") for name in ("x1", "y1", "x2", "y2")]
+    try:
+        box = (float(corners[0]), float(corners[1]), float(corners[2]), float(corners[3])) if all(corners) else None
+    except ValueError as error:
+        raise InputError(
+            f"{path} has a box that is no four numbers, of {values['file']} ({error}). Correct it."
+        ) from error
+    return Entry((label,) if label else (), values.get("source") or None, box)
+
+
+def _read_segments(rows: Iterable[list[str]], catalogue: Catalogue, ids: Mapping[str, str], path: Path) -> None:
+    """AudioSet: video, start and end in seconds, class ids in one field."""
+    for row in rows:
+        try:
+            video, start, classes = row[0], float(row[1]), row[3].split(",")
+        except (IndexError, ValueError) as error:
+            raise InputError(f"{path} has the row {','.join(row)[:60]!r}, which is no segment of AudioSet.") from error
+        entry = Entry(tuple(ids.get(name.strip(), name.strip()) for name in classes), video)
+        catalogue.by_clip[segment_key(video, start)] = catalogue.by_clip[video] = entry
+
+
+def _class_names(root: Path) -> dict[str, str]:
+    """AudioSet's class names by id."""
+    for path in (*root.glob(CLASS_IDS), *root.glob(f"*/{CLASS_IDS}")):
+        return {row[1]: row[2] for row in read_content(path).rows()[1:] if len(row) > 2}
+    return {}
+
+
+def source_of(path: Path, entry: Entry | None, root: Path) -> str:
+    """Which recording or photograph a file comes from: as a list says, as its name says, or itself."""
+    listed = entry.source if entry else None
+    name = stem_of(PurePosixPath(listed or path.name).name)
+    for pattern in _NAMES:
+        if match := pattern.fullmatch(name):
+            return f"freesound {match['id']}"
+    clip = parse_clip_name(name)
+    if clip.start_seconds is not None:
+        return clip.source_id
+    return listed or path.relative_to(root).as_posix()

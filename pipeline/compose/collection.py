@@ -1,0 +1,287 @@
+"""From folders of material to a library: what there is, what of it can be used, and which side it is on."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from manifests.errors import InputError
+from manifests.suffixes import IMAGE_SUFFIXES
+from pipeline.compose.catalogue import read_catalogue, source_of
+from pipeline.compose.coco import find_coco
+from pipeline.compose.files import BACKGROUND_FOLDERS, Rejection, Unusable, files_below, spelled_alike
+from pipeline.compose.material import Ready, ready_background, ready_object, ready_recording
+from pipeline.compose.object_images import ObjectImage, find_in_folders
+from pipeline.compose.places import group_by_colours, homes, places_wanted, related_order
+from pipeline.compose.recordings import Recording, find_recordings, spoken_of
+from pipeline.compose.scene import CutOut, Library, Scene, Shelf
+from pipeline.compose.settings import Settings
+from pipeline.compose.sides import SIDES, Divided, Member, Side, divide
+from pipeline.compose.voc import find_voc
+from pipeline.console import progress
+
+Stage = Literal["image", "audio", "background"]
+FEWEST = 2  # files of each kind a class needs, one a side
+NO_CLASS = ""  # of backgrounds
+
+
+@dataclass(frozen=True)
+class Item:
+    """One piece of material: an object in an image, a recording or a background. `number` is its own in the corpus."""
+
+    number: int
+    stage: Stage
+    label: str
+    path: Path
+    source: str
+    file: str  # its path below the folder it was found in
+    found: ObjectImage | Recording | None = None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A library and what to say of it. `split`: how the sides were made, for corpus.json."""
+
+    library: Library
+    items: Mapping[int, Item]
+    foreign: list[str]
+    split: dict[str, Any]
+    rejected: list[Rejection]
+    digest: str
+
+    def sources_of(self, scene: Scene) -> list[dict[str, Any]]:
+        """The files a scene is made of, a row each."""
+        used = [(thing.image, "image", None) for thing in scene.things if thing.image is not None]
+        used += [(number, "audio", None) for thing in scene.things for number in thing.recordings]
+        used += [(scene.background, "background", scene.place)] if scene.background is not None else []
+        clip = {"key": scene.key, "split": scene.split}
+        return [clip | {"role": role, "place": place} | self._described(number) for number, role, place in used]
+
+    def _described(self, number: int) -> dict[str, Any]:
+        item = self.items[number]
+        return {"label": item.label or None, "file": item.file, "source": item.source}
+
+
+def collect(
+    images: Path, audio: Path, backgrounds: Path | None, settings: Settings, scratch: Path, pool: Executor
+) -> Collection:
+    """Find the material, keep it ready in `scratch`, and divide it. InputError when it makes no corpus."""
+    items, rejected = _found(images, audio, backgrounds)
+    ready, unusable = _made_ready(items, scratch, pool)
+    items = [item for item in items if item.number in ready]
+    items, small = _large_enough(items)
+    rejected = sorted([*rejected, *unusable, *small], key=lambda each: (each.stage, each.path, each.reason))
+    _check(items, images, audio, rejected)
+    return _arranged(items, ready, rejected, settings)
+
+
+def _found(images: Path, audio: Path, backgrounds: Path | None) -> tuple[list[Item], list[Rejection]]:
+    objects, unknown_images = find_voc(images) or find_coco(images) or find_in_folders(images)
+    recordings, unknown_audio = find_recordings(audio)
+    rejected = [*unknown_images, *unknown_audio]
+    spelled = {spelled_alike(each.label): each.label for each in objects}
+    heard = [(each, *_class_heard(each, spelled)) for each in recordings]
+    sounding = {spelled_alike(label) for _, label, _ in heard}
+    _check_common(set(spelled) & sounding, spelled, sounding, images, audio)
+    items: list[Item] = []
+    for each in objects:
+        label = spelled[spelled_alike(each.label)]
+        if spelled_alike(label) in sounding:
+            items.append(_item(items, "image", label, each.path, each.source, images, each))
+        else:
+            rejected.append(Rejection(str(each.path), "image", "class_alone", f"no recording is of class {label}"))
+    for recording, label, several in heard:
+        if several:
+            said = f"it is of {' and '.join(several)}"
+            rejected.append(Rejection(str(recording.path), "audio", "several_classes", said))
+        else:
+            items.append(_item(items, "audio", label, recording.path, recording.source, audio, recording))
+    for path, source, root in _backgrounds(images, backgrounds):
+        items.append(_item(items, "background", NO_CLASS, path, source, root, None))
+    return items, rejected
+
+
+def _item(items: Sequence[Item], stage: Stage, label: str, path: Path, source: str, root: Path, found: Any) -> Item:
+    return Item(len(items), stage, label, path, source, path.relative_to(root).as_posix(), found)
+
+
+def _class_heard(recording: Recording, spelled: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The class of a recording, as images spell it where they have it; all such classes when there are several."""
+    matches = sorted(
+        {spelled[name] for each in spoken_of(recording.labels) if (name := spelled_alike(each)) in spelled}
+    )
+    return (matches[0] if matches else recording.labels[0]), matches if len(matches) > 1 else []
+
+
+def _backgrounds(images: Path, backgrounds: Path | None) -> Iterable[tuple[Path, str, Path]]:
+    """(file, photograph, folder) of each; without a folder given those in one called so among the images."""
+    beside = (images / name for name in sorted(BACKGROUND_FOLDERS))
+    root = backgrounds or next((folder for folder in beside if folder.is_dir()), None)
+    if root is None:
+        return []
+    paths = files_below(root, IMAGE_SUFFIXES, "--backgrounds")
+    if not paths:
+        raise InputError(f"--backgrounds {root} holds no image. Give a folder of photographs, or leave the option out.")
+    catalogue = read_catalogue(root)
+    return [(p, source_of(p, next(iter(catalogue.find(p.absolute())), None), root), root) for p in paths]
+
+
+def _check_common(common: set[str], seen: Iterable[str], heard: Iterable[str], images: Path, audio: Path) -> None:
+    if len(common) > 1:
+        return
+    what = f"only the class {next(iter(common))!r}" if common else "no class"
+    raise InputError(
+        f"--pictures {images} and --sounds {audio} have {what} in common: seen are {_some(seen)}; heard are "
+        f"{_some(heard)}. Give folders that share at least two classes, named alike."
+    )
+
+
+def _some(names: Iterable[str]) -> str:
+    ordered = sorted(set(names))
+    return (", ".join(ordered[:6]) + (", ..." if len(ordered) > 6 else "")) or "none"
+
+
+def _made_ready(items: Sequence[Item], scratch: Path, pool: Executor) -> tuple[dict[int, Ready], list[Rejection]]:
+    ready: dict[int, Ready] = {}
+    rejected = []
+    with progress("material", len(items), "files") as advance:
+        for item, answer in zip(items, pool.map(partial(_ready, scratch), items, chunksize=8), strict=True):
+            advance(1)
+            if isinstance(answer, Ready):
+                ready[item.number] = answer
+            else:
+                rejected.append(answer)
+    return ready, rejected
+
+
+def _ready(scratch: Path, item: Item) -> Ready | Rejection:
+    target = scratch / f"{item.number}.npy"
+    try:
+        match item.found:
+            case ObjectImage():
+                return ready_object(target, item.found)
+            case Recording():
+                return ready_recording(target, item.path)
+            case _:
+                return ready_background(target, item.path)
+    except Unusable as error:
+        return Rejection(str(item.path), item.stage, error.reason, error.message)
+
+
+def _large_enough(items: Sequence[Item]) -> tuple[list[Item], list[Rejection]]:
+    """Without classes of which one side would see, or hear, nothing."""
+    counts = Counter((item.stage, item.label) for item in items)
+    seen = {label for stage, label in counts if stage == "image"}
+    small = {
+        label for (stage, label), _ in counts.items()
+        if stage != "background" and min(counts[kind, label] for kind in _kinds(label, seen)) < FEWEST
+    }  # fmt: skip
+    said = f"its class has fewer than {FEWEST} usable images or recordings"
+    rejected = [Rejection(str(item.path), item.stage, "class_too_small", said) for item in items if item.label in small]
+    return [item for item in items if item.label not in small], rejected
+
+
+def _kinds(label: str, seen: set[str]) -> tuple[Stage, ...]:
+    return ("image", "audio") if label in seen else ("audio",)
+
+
+def _check(items: Sequence[Item], images: Path, audio: Path, rejected: Sequence[Rejection]) -> None:
+    usable = {item.label for item in items if item.stage == "image"}
+    if len(usable) < 2:
+        worst = Counter(f"{each.stage} {each.reason}" for each in rejected).most_common(3)
+        why = ", ".join(f"{count} of {reason}" for reason, count in worst)
+        example = next((f" ({each.path}: {each.message})" for each in rejected), "")
+        raise InputError(
+            f"--pictures {images} and --sounds {audio} leave {len(usable)} usable classes, and two are needed, each "
+            f"with {FEWEST} images and {FEWEST} recordings at least. Left out were {why}{example}. Give more files."
+        )
+
+
+def _arranged(
+    items: Sequence[Item], ready: Mapping[int, Ready], rejected: list[Rejection], settings: Settings
+) -> Collection:
+    seen = sorted({item.label for item in items if item.stage == "image"})
+    divided = {
+        stages: divide([_member(item, ready) for item in items if item.stage in stages], settings.seed)
+        for stages in (("image", "background"), ("audio",))
+    }
+    side = {number: each for one in divided.values() for number, each in one.side.items()}
+    places = _places(items, ready, side, len(seen), settings.seed)
+    order = related_order({label: _mean_sound(label, items, ready) for label in seen})
+    shelves = {each: _shelf([item for item in items if side[item.number] == each], ready, places) for each in SIDES}
+    library = Library(shelves, homes(order, sorted(shelves["train"].places)))
+    foreign = sorted({item.label for item in items if item.stage == "audio"} - set(seen))
+    split = _split_described(divided, items, side)
+    digest = hashlib.sha256(
+        "\n".join(
+            f"{item.stage} {item.label} {item.file} {ready[item.number].digest} {item.source}" for item in items
+        ).encode()
+    ).hexdigest()
+    return Collection(library, {item.number: item for item in items}, foreign, split, rejected, digest)
+
+
+def _member(item: Item, ready: Mapping[int, Ready]) -> Member:
+    return Member(item.number, item.label, (f"source {item.source}", f"content {ready[item.number].digest}"))
+
+
+def _places(
+    items: Sequence[Item], ready: Mapping[int, Ready], side: Mapping[int, Side], classes: int, seed: int
+) -> dict[int, int]:
+    """The place of each background, by its number."""
+    found = [item for item in items if item.stage == "background"]
+    if not found:
+        return {}
+    sides = [side[item.number] for item in found]
+    folders = [item.file.rpartition("/")[0] for item in found]
+    whole = [
+        name
+        for name in sorted(set(folders))
+        if {s for s, f in zip(sides, folders, strict=True) if f == name} == set(SIDES)
+    ]
+    if len(whole) > 1:
+        groups = [whole.index(name) if name in whole else 0 for name in folders]
+    else:
+        colours = np.array([ready[item.number].features for item in found])
+        groups = group_by_colours(colours, sides, places_wanted(classes), seed)
+    return {item.number: group for item, group in zip(found, groups, strict=True)}
+
+
+def _mean_sound(label: str, items: Sequence[Item], ready: Mapping[int, Ready]) -> np.ndarray:
+    return np.mean([ready[i.number].features for i in items if i.stage == "audio" and i.label == label], axis=0)
+
+
+def _shelf(items: Sequence[Item], ready: Mapping[int, Ready], places: Mapping[int, int]) -> Shelf:
+    images: dict[str, list[CutOut]] = defaultdict(list)
+    audio: dict[str, list[int]] = defaultdict(list)
+    at: dict[int, list[int]] = defaultdict(list)
+    for item in items:
+        if item.stage == "image":
+            images[item.label].append(CutOut(item.number, *ready[item.number].size))
+        elif item.stage == "audio":
+            audio[item.label].append(item.number)
+        else:
+            at[places[item.number]].append(item.number)
+    sounds = {label: found for label, found in audio.items() if label in images}
+    foreign = {label: found for label, found in audio.items() if label not in images}
+    drawn = {place: [] for place in range(places_wanted(len(images)))}
+    return Shelf(dict(images), sounds, foreign, dict(at) or drawn)
+
+
+def _split_described(
+    divided: Mapping[tuple[str, ...], Divided], items: Sequence[Item], side: Mapping[int, Side]
+) -> dict[str, Any]:
+    counts = Counter((item.stage, side[item.number]) for item in items)
+    by_file = {
+        " and ".join(stages): [label or "backgrounds" for label in one.by_file] for stages, one in divided.items()
+    }
+    return {
+        "rule": "no recording and no photograph is on both sides; files of one source or of equal content go together",
+        "divided file by file": by_file,
+        "files": {f"{stage}, {each}": counts[stage, each] for stage, each in sorted(counts)},
+    }

@@ -1,0 +1,85 @@
+"""The files of a folder of material, and the class that a file's folders name.
+
+A class is the innermost folder that does not merely say what kind of file it holds: `dog/audio/1.ogg`,
+`audio/train/dog/1.ogg` and `dog/1.ogg` are all of class "dog". Two spellings of a class are one: "French Horn",
+`french_horn` and `french-horn`.
+"""
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from manifests.errors import InputError
+from manifests.suffixes import is_litter
+
+# fmt: off
+KIND_WORDS = frozenset({
+    "audio", "audios", "sound", "sounds", "wav", "wavs", "ogg", "mp3", "flac", "recordings", "audio_only", "clips",
+    "picture", "pictures", "image", "images", "img", "imgs", "photos", "photographs", "cutouts", "jpegimages",
+    "mask", "masks", "gt_masks", "segmentation", "segmentations", "segmentationobject", "segmentationclass", "data",
+    "train", "training", "test", "testing", "val", "valid", "validation", "eval", "train2017", "val2017", "dataset",
+})
+# fmt: on
+BACKGROUND_FOLDERS = frozenset({"background", "backgrounds"})
+REASONS = {
+    "no_class": "neither a folder nor a list says of which class it is",
+    "class_alone": "its class has images only, or sounds only",
+    "class_too_small": "its class has too few usable files for both sides of the split",
+    "several_classes": "a list names several of the classes for it",
+    "not_found": "a list names it, but it is not there",
+    "unreadable": "it is damaged, or not of the kind that its name says",
+    "no_outline": "nothing says where its object is: no transparency, no mask, no box",
+    "empty_outline": "its transparency, mask or box leaves nothing of the object",
+    "too_small": "its object is smaller than 12 pixels",
+    "too_short": "its sound is shorter than 0.1 s",
+    "silent": "it has no sound",
+}
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A file that is left out: `stage` is image, audio or background, `reason` one of REASONS."""
+
+    path: str
+    stage: str
+    reason: str
+    message: str
+
+
+class Unusable(Exception):
+    """One file cannot be used. `reason` is one of REASONS, `message` says what was seen."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        assert reason in REASONS, reason
+        super().__init__(message)
+        self.reason, self.message = reason, message
+
+
+def files_below(root: Path, suffixes: Collection[str], option: str) -> list[Path]:
+    """Every file of these suffixes at any depth, in the order of their paths. InputError when the folder is none."""
+    if not root.is_dir():
+        raise InputError(f"{option} {root} is no folder. Give the folder that holds the files.")
+    found = (path for path in _walk(root) if path.suffix.lower() in suffixes)
+    return sorted(path for path in found if not is_litter(path.relative_to(root).as_posix()))
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, _, names in os.walk(root, followlinks=True):
+        yield from (Path(folder, name) for name in names)
+
+
+def class_by_folder(path: Path, root: Path) -> str | None:
+    """The class that the folders between root and file name; None when there is none."""
+    folders = path.relative_to(root).parts[:-1]
+    return next((name for name in reversed(folders) if name.lower() not in KIND_WORDS), None)
+
+
+def in_background_folder(path: Path, root: Path) -> bool:
+    """Whether a file lies in a folder of backgrounds below the root."""
+    return any(part.lower() in BACKGROUND_FOLDERS for part in path.relative_to(root).parts[:-1])
+
+
+def spelled_alike(label: str) -> str:
+    """What all spellings of a class have in common."""
+    return " ".join(label.casefold().replace("_", " ").replace("-", " ").split())

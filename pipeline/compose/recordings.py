@@ -1,0 +1,38 @@
+"""Labelled recordings: in folders of classes, or as lists say (ESC-50, UrbanSound8K, AudioSet and their like)."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from manifests.suffixes import AUDIO_SUFFIXES
+from pipeline.compose.catalogue import read_catalogue, source_of
+from pipeline.compose.files import Rejection, class_by_folder, files_below
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file of sound. `labels`: its classes, one as a rule; `source`: the recording it was cut from."""
+
+    path: Path
+    labels: tuple[str, ...]
+    source: str
+
+
+def find_recordings(root: Path) -> tuple[list[Recording], list[Rejection]]:
+    """Every recording whose class is known, and those whose class is not. A list counts more than a folder."""
+    catalogue = read_catalogue(root)
+    found, unknown = [], []
+    for path in files_below(root, AUDIO_SUFFIXES, "--sounds"):
+        entry = next(iter(catalogue.find(path.absolute())), None)
+        folder = class_by_folder(path, root)
+        labels = (entry.labels if entry else ()) or ((folder,) if folder else ())
+        if labels:
+            found.append(Recording(path, labels, source_of(path, entry, root)))
+        else:
+            unknown.append(Rejection(str(path), "audio", "no_class", "no folder and no list names its class"))
+    return found, unknown
+
+
+def spoken_of(labels: Collection[str]) -> set[str]:
+    """All names that labels go by: AudioSet's "Violin, fiddle" is a violin, too."""
+    return {name.strip() for label in labels for name in (label, *label.split(","))}

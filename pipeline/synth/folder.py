@@ -1,0 +1,102 @@
+"""The folder of a made corpus: whose it is, what is missing of it, and many processes that fill it.
+
+`options.json` says from the start what was asked for, `corpus.json` at the end what was made. Every file of a corpus
+depends on the options and its own number alone, so that a run that was stopped goes on with the same command.
+"""
+
+import errno
+import json
+import multiprocessing
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from manifests.errors import InputError, WorkFailed
+from pipeline.console import progress
+from pipeline.media.ffmpeg import FfmpegFailed
+from pipeline.storage.files import remove_leftovers, write_whole
+
+OPTIONS, CORPUS = "options.json", "corpus.json"
+Counts = dict[str, object]
+Made = TypeVar("Made")
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Failures of the folder's disk and of the processes, each as a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise WorkFailed(f"{out} is full: {error.strerror}. Free some space; the same command goes on") from error
+        raise InputError(f"--out {out} cannot be written: {error}. Choose a folder that you may write to") from error
+    except (FfmpegFailed, BrokenProcessPool) as error:
+        raise WorkFailed(f"making the clips of {out} stopped: {error}. The same command goes on from there") from error
+
+
+def check_workers(workers: int | None) -> None:
+    """InputError when nobody would do the work."""
+    if workers is not None and workers < 1:
+        raise InputError(f"--workers {workers}: at least one process has to do the work")
+
+
+def claim(out: Path, options: Mapping[str, object], kind: str) -> Counts | None:
+    """Make `out` the folder of this corpus. Returns the counts if it is finished; InputError if it is another's."""
+    asked = out / OPTIONS
+    if not asked.exists():
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise InputError(f"--out {out} exists and is no {kind} corpus; give a new or an empty folder")
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(asked, json.dumps(options).encode())
+        return None
+    if _read_json(asked) != options:
+        raise InputError(
+            f"--out {out} holds a corpus of other options ({asked.read_text()}), asked for now: {json.dumps(options)}. "
+            "Give another folder, or delete that one"
+        )
+    return _read_json(out / CORPUS)["counts"] if (out / CORPUS).exists() else None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(
+            f"{path} is not what this command writes: {error}. Delete its folder and start again"
+        ) from error
+
+
+def remove_unfinished(*folders: Path) -> None:
+    """Clear away what a run that was killed left half written."""
+    for folder in folders:
+        remove_leftovers(folder)
+        for scratch in folder.glob(".encode-*"):
+            shutil.rmtree(scratch)
+
+
+@contextmanager
+def processes(workers: int) -> Iterator[Executor]:
+    """Worker processes; what waits for them is dropped when the block fails."""
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def shown(pool: Executor, title: str, make: Callable[[int], Made], total: int, unit: str) -> Iterator[Made]:
+    """Map `make` over 0 ... total - 1 in order, showing progress."""
+    with progress(title, total, unit) as advance:
+        for made in pool.map(make, range(total), chunksize=4 if total > 100 else 1):
+            advance(1)
+            yield made
+
+
+def write_description(out: Path, content: Mapping[str, object]) -> None:
+    """Say what was made, last of all."""
+    write_whole(out / CORPUS, json.dumps(content, indent=2).encode())
