@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from manifests.pixels import best_ciou, disc_map
 from training.evaluation.postprocess import asked_pixels, binarise, prepare
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.protocols.ezvsl import EZVSL
@@ -38,12 +39,6 @@ def disc_masks(protocol: MapProtocol, truth_pixels: np.ndarray) -> np.ndarray:
     return np.stack([of_area[area] for area in asked])
 
 
-def disc_map() -> np.ndarray:
-    """float32 (224, 224): minus the squared distance to the centre, which under top half becomes 25,100 pixels."""
-    offset = np.arange(SIZE, dtype=np.float32) - (SIZE - 1) / 2
-    return -(offset[:, None] ** 2 + offset[None, :] ** 2)
-
-
 def random_masks(keys: Sequence[str], protocol: MapProtocol, truth_pixels: np.ndarray, seed: int) -> np.ndarray:
     """Uniform noise on a 7 x 7 grid put through the whole protocol; it depends on key and seed, not on the order."""
     noise = np.stack([noise_map(key, seed) for key in keys])
@@ -58,22 +53,11 @@ def ceiling(weights: np.ndarray, protocol: MapProtocol) -> np.ndarray:
     A rule that fixes the number of predicted pixels leaves the heaviest truth pixels as the best answer. Where the
     rule does not fix the area the best answer is the truth itself: 1, or 0 when the truth is empty.
     """
-    flat = weights.reshape(len(weights), -1)
-    total, support = flat.sum(axis=1, dtype=np.float64), (flat > 0).sum(axis=1)
+    support = (weights.reshape(len(weights), -1) > 0).sum(axis=1)
     if not RULES[protocol.rule].fixes_area:
         return (support > 0).astype(np.float64)
     strict = protocol.comparator == ">" and not protocol.exact
-    predicted = asked_pixels(protocol, support, *flat.shape) - strict
-    inside = np.array([_heaviest(row, count) for row, count in zip(flat, predicted, strict=True)])
-    union = total + np.maximum(predicted - support, 0)
-    return np.divide(inside, union, out=np.zeros_like(union), where=union > 0)
-
-
-def _heaviest(row: np.ndarray, count: int) -> float:
-    """Sum of the `count` largest weights of one flat truth map; weights take a handful of values, so levels suffice."""
-    values, counts = np.unique(row[row > 0], return_counts=True)
-    taken = np.diff(np.minimum(np.cumsum(counts[::-1]), count), prepend=0)
-    return float(values[::-1].astype(np.float64) @ taken)
+    return best_ciou(weights, asked_pixels(protocol, support, len(weights), int(np.prod(weights.shape[1:]))) - strict)
 
 
 def noise_map(key: str, seed: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from manifests.pixels import level_of
 from training.evaluation import maps
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.thresholds import RULES
@@ -102,8 +103,8 @@ def _thresholds(flat: np.ndarray, protocol: MapProtocol, truth_pixels: np.ndarra
     rule = RULES[protocol.rule]
     if rule.value is not None:
         return rule.value(protocol.level, flat)
-    ranks = flat.shape[1] - asked_pixels(protocol, truth_pixels, len(flat), flat.shape[1])
-    return np.array([np.partition(row, rank)[rank] for row, rank in zip(flat, ranks, strict=True)], flat.dtype)
+    asked = asked_pixels(protocol, truth_pixels, len(flat), flat.shape[1])
+    return np.array([level_of(row, count) for row, count in zip(flat, asked, strict=True)], flat.dtype)
 
 
 def _exactly(flat: np.ndarray, thresholds: np.ndarray, asked: np.ndarray) -> np.ndarray:

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from manifests.annotations import WHOLE, Annotation, Box
-from manifests.views import inside
+from manifests.pixels import SIZE, box_votes, pixel_box
 
-SIZE = 224
 SIZE_BUCKETS = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 144**2), "huge": (144**2, 10**8)}
 FLAGS = {
     "empty_truth": "no box covers a pixel: the sample can only be lost",
@@ -23,17 +22,6 @@ FLAGS = {
     "outside_view": "a box reaches outside of what the model was shown and was cut off",
     "duplicate_box": "the same box was annotated more than once",
 }
-_SLACK = 1e-6  # pixels: a border on a pixel's edge must not fall before it by the last bit of a division
-
-
-def pixel_box(box: Box, size: int = SIZE, shown: Box = WHOLE) -> tuple[int, int, int, int]:
-    """x1, y1, x2, y2 in pixels of a `size` x `size` frame, upper ends excluded; computed in float64.
-
-    `shown`: the part of the frame that these pixels show.
-    """
-    slack = 0.0 if shown == WHOLE else _SLACK
-    x1, y1, x2, y2 = (int(size * min(max(value, 0.0), 1.0) + slack) for value in inside(box, shown))
-    return x1, y1, x2, y2
 
 
 def weight_map(annotation: Annotation, size: int = SIZE) -> np.ndarray:
@@ -42,11 +30,7 @@ def weight_map(annotation: Annotation, size: int = SIZE) -> np.ndarray:
     With consensus 1 this is the union of boxes (VGG-SS); with 2 it is the Flickr-SoundNet consensus map with values
     0, 0.5 and 1, which counts boxes, not annotators, as every released evaluator does.
     """
-    votes = np.zeros((size, size), np.float32)
-    for box in annotation.boxes:
-        x1, y1, x2, y2 = pixel_box(box, size, annotation.shown)
-        votes[y1:y2, x1:x2] += 1
-    return np.minimum(votes / annotation.consensus, 1)
+    return np.minimum(box_votes(annotation.boxes, size, annotation.shown) / annotation.consensus, 1)
 
 
 def weight_maps(annotations: Sequence[Annotation], size: int = SIZE) -> np.ndarray:

@@ -20,10 +20,11 @@ import pyarrow as pa
 
 from manifests.annotations import Annotation
 from manifests.errors import InputError
+from manifests.pixels import disc_map
 from manifests.test_sets import MusicFrame, MusicSet
 from manifests.truth import Truth
 from training.evaluation.bootstrap import contributions, mean_intervals
-from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, disc_map, noise_map
+from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, noise_map
 from training.evaluation.localization import auc, ciou, mean_iou, success_rate
 from training.evaluation.maps import upsample
 from training.evaluation.needs import refuse_negatives, require_boxes, require_instruments
