@@ -175,13 +175,20 @@ def synth(
     out: Annotated[Path, typer.Option(help="Folder for the corpus.")] = Path("synth"),
     clips: Annotated[int, typer.Option(min=1, help="Videos to make.")] = 400,
     seed: Annotated[int, typer.Option(help="Same seed, same images and audio.")] = 0,
+    surroundings: Annotated[
+        float, typer.Option(min=0, max=1, help="How likely a class appears in its own one or two surroundings.")
+    ] = 0.0,
+    distractors: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share with silent objects, then smaller. Default: 0.6, large.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
 ) -> None:
     """Make a synthetic corpus of real video files whose sounding objects are known."""
     from pipeline.jobs.cluster import available_cores
     from pipeline.synth.corpus import write_corpus
+    from pipeline.synth.scene import Settings
 
-    write_corpus(out, clips, seed, workers or available_cores())
+    write_corpus(out, clips, seed, workers or available_cores(), Settings(surroundings, distractors))
 
 
 @app.command()

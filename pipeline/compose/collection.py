@@ -18,13 +18,14 @@ from pipeline.compose.coco import find_coco
 from pipeline.compose.files import BACKGROUND_FOLDERS, Rejection, Unusable, files_below, spelled_alike
 from pipeline.compose.material import Ready, ready_background, ready_object, ready_recording
 from pipeline.compose.object_images import ObjectImage, find_in_folders
-from pipeline.compose.places import group_by_colours, homes, places_wanted, related_order
+from pipeline.compose.places import group_by_colours, related_order
 from pipeline.compose.recordings import Recording, find_recordings, spoken_of
 from pipeline.compose.scene import CutOut, Library, Scene, Shelf
 from pipeline.compose.settings import Settings
 from pipeline.compose.sides import SIDES, Divided, Member, Side, divide
 from pipeline.compose.voc import find_voc
 from pipeline.console import progress
+from pipeline.synth.surroundings import homes, places_wanted
 
 Stage = Literal["image", "audio", "background"]
 FEWEST = 2  # files of each kind a class needs, one a side

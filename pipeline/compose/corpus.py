@@ -29,7 +29,7 @@ import pyarrow as pa
 from manifests.whole_files import write_if_other
 from pipeline.compose.collection import Collection, collect
 from pipeline.compose.files import Rejection
-from pipeline.compose.render import Painter
+from pipeline.compose.render import Painted, Painter
 from pipeline.compose.scene import Library, Scene, draw_scene
 from pipeline.compose.settings import Settings
 from pipeline.compose.soundtrack import passages, soundtrack
@@ -41,6 +41,7 @@ from pipeline.storage.files import replacing
 from pipeline.synth.annotations import write_annotations
 from pipeline.synth.audio import SAMPLE_RATE
 from pipeline.synth.corpus import ENCODING
+from pipeline.synth.descriptors import audio_descriptor, image_descriptor
 from pipeline.synth.folder import (
     Counts,
     check_workers,
@@ -53,6 +54,7 @@ from pipeline.synth.folder import (
 )
 from pipeline.synth.formats import World, write_vpo
 from pipeline.synth.scene import FPS
+from pipeline.synth.statistics import Impression, measure
 from pipeline.synth.truth import Row, rows_of
 
 SOURCES_SCHEMA = pa.schema(
@@ -80,10 +82,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Made:
-    """What one clip is: its truth rows, and of a test clip the pixels that sound, packed."""
+    """What one clip is: its truth rows, what it is like, and of a test clip the pixels that sound, packed."""
 
     scene: Scene
     rows: list[Row]
+    impression: Impression
     mask: bytes | None
 
 
@@ -109,7 +112,6 @@ def write_composed(out: Path | str, material: Place, settings: Settings, workers
         remove_unfinished(out, *folders)
         make = partial(make_clip, out, Path(scratch), found.library, settings)
         clips = list(shown(pool, "clips", make, settings.clips, "clips"))
-        os.sync()
         counts = _describe(out, options, found, clips)
     summary(f"composed corpus {out}", counts)
     return counts
@@ -129,7 +131,12 @@ def make_clip(out: Path, prepared: Path, library: Library, settings: Settings, i
         write_if_other(out / "frames" / f"{scene.key}.jpg", encode_jpeg(painted.frame))
         write_if_other(out / "audio" / f"{scene.key}.wav", encode_wav(sound, SAMPLE_RATE))
     mask = np.packbits(painted.mask).tobytes() if scene.split == "test" and painted.mask.any() else None
-    return Made(scene, rows_of(scene, painted.sights), mask)
+    return Made(scene, rows_of(scene, painted.sights), _impression(scene, painted, sound), mask)
+
+
+def _impression(scene: Scene, painted: Painted, sound: np.ndarray) -> Impression:
+    image, background = image_descriptor(painted.frame), image_descriptor(painted.ground)
+    return Impression(image, background, audio_descriptor(sound), scene.place)
 
 
 def encode_wav(samples: np.ndarray, rate: int) -> bytes:
@@ -160,6 +167,7 @@ def _describe(out: Path, options: dict[str, object], found: Collection, clips: S
         "surroundings": found.library.homes,
         "split": found.split,
         "left out": dict(sorted(Counter(f"{each.stage}: {each.reason}" for each in found.rejected).items())),
+        "statistics": measure(truth, [made.impression for made in clips]),
         "sha256": digests,
     }
     write_description(out, content)

@@ -1,7 +1,7 @@
-"""Surroundings: backgrounds of one kind are a place, and a class has one or two places of its own.
+"""Which photographs are one place, and which classes are related, for surroundings that go with a class.
 
 Backgrounds in folders are of the place that the folder names; others are grouped by their colours. Classes that sound
-alike are related, and share places. Every place has backgrounds on both sides of the split.
+alike are related. Every place has backgrounds on both sides of the split.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,6 @@ from scipy.cluster.vq import kmeans2
 
 from pipeline.compose.sides import SIDES, Side
 
-CLASSES_PER_PLACE = 2
 FEWEST_PER_PLACE = 5
 
 
@@ -33,18 +32,3 @@ def related_order(sounds: Mapping[str, np.ndarray]) -> list[str]:
     if len(labels) < 3:
         return labels
     return [labels[place] for place in leaves_list(linkage(np.stack([sounds[label] for label in labels]), "average"))]
-
-
-def homes(order: Sequence[str], places: Sequence[int]) -> dict[str, tuple[int, ...]]:
-    """The places of each class, in the order of relationship: neighbours share one, every second class has two."""
-    found = {}
-    for number, label in enumerate(order):
-        first = min(number // CLASSES_PER_PLACE * len(places) // places_wanted(len(order)), len(places) - 1)
-        own = [first] if number % 2 == 0 or first + 1 == len(places) else [first, first + 1]
-        found[label] = tuple(places[place] for place in own)
-    return found
-
-
-def places_wanted(classes: int) -> int:
-    """How many places so many classes share."""
-    return max(2, -(-classes // CLASSES_PER_PLACE))

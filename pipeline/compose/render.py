@@ -22,10 +22,11 @@ Activity = Callable[[int, float], float]  # how strongly an object, by its place
 
 @dataclass(frozen=True)
 class Painted:
-    """The central frame, uint8 (H, W, 3), what can be seen of each thing, and the pixels that sound, bool
-    (MASK_SIDE, MASK_SIDE)."""
+    """The central frame and its background alone, uint8 (H, W, 3), what can be seen of each thing, and the pixels that
+    sound, bool (MASK_SIDE, MASK_SIDE)."""
 
     frame: np.ndarray
+    ground: np.ndarray
     sights: list[Sight]
     mask: np.ndarray
 
@@ -50,7 +51,7 @@ class Painter:
             sounding |= visible & thing.sounding
             sights.append(Sight(tight_box(visible), float(visible.sum() / max(pixels, 1))))
         mask = Image.fromarray(sounding).resize((MASK_SIDE, MASK_SIDE), Image.Resampling.NEAREST)
-        return Painted(np.asarray(frame), sights[::-1], np.asarray(mask))
+        return Painted(np.asarray(frame), np.asarray(self._ground), sights[::-1], np.asarray(mask))
 
     def frames(self, activity: Activity) -> np.ndarray:
         """uint8 (FRAMES, H, W, 3): objects move, and grow a little while they sound."""

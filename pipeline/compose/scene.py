@@ -19,17 +19,17 @@ from pipeline.synth.scene import (
     candidate_box,
     draw_area,
     draw_hiss,
+    draw_smaller,
     draw_source_id,
     overlap,
 )
+from pipeline.synth.surroundings import draw_place
 
 FRAME_SIZES, FRAME_SIZE_SHARES = ((224, 168), (240, 136), (192, 192)), (0.65, 0.25, 0.10)
 TRIES = 16  # places tried for an object beside others
 CANDIDATES = 12  # cut-outs tried for a size
 MOST_CUT = 1.7  # an object may be so many times as long as the frame: the rest of it lies outside
 MOST_STRETCH = 1.25  # of an object's sides against each other
-DISTRACTOR_SIZES = (0.12, 0.5)  # of the area of what sounds
-SECOND_DISTRACTOR = 0.2
 FOREIGN_SHARE = 0.5  # of the off-screen sounds that are of a class never seen, where there are such
 PASSAGE_RECORDINGS = 3  # at most so many recordings of a class are put one after the other
 _COMPOSED = 109  # last word of seeds, so that streams differ from those of drawn clips
@@ -144,7 +144,7 @@ def draw_scene(library: Library, settings: Settings, index: int) -> Scene:
     kind = _draw_kind(settings, rng)
     wishes = _draw_wishes(shelf, settings, side, kind, rng)
     seen = next((wish.label for wish in wishes if wish.on_screen), wishes[0].label)
-    place = _draw_place(library.homes.get(seen, ()), sorted(shelf.places), settings.surroundings, rng)
+    place = draw_place(library.homes.get(seen, ()), sorted(shelf.places), settings.surroundings, rng)
     photographs = shelf.places[place]
     return Scene(
         key=f"{source_id}_{start:06d}",
@@ -169,12 +169,6 @@ def _draw_kind(settings: Settings, rng: np.random.Generator) -> Kind:
     if chance < settings.off_screen:
         return "off_screen"
     return "silent" if chance < settings.off_screen + settings.silent else "ordinary"
-
-
-def _draw_place(homes: Sequence[int], places: Sequence[int], share: float, rng: np.random.Generator) -> int:
-    at_home = rng.random() < share
-    candidates = homes if at_home and homes else places
-    return candidates[rng.integers(len(candidates))]
 
 
 def _draw_wishes(shelf: Shelf, settings: Settings, side: Side, kind: Kind, rng: np.random.Generator) -> list[_Wish]:
@@ -208,12 +202,10 @@ def _several(label: str, area: float, labels: Sequence[str], rng: np.random.Gene
 def _distractors(
     sources: Sequence[_Wish], area: float, labels: Sequence[str], share: float, rng: np.random.Generator
 ) -> list[_Wish]:
-    """In that share of the clips one or two silent objects of other classes, smaller than what sounds."""
-    count = int(rng.random() < share) and 1 + int(rng.random() < SECOND_DISTRACTOR)
-    sizes = rng.uniform(*DISTRACTOR_SIZES, size=count) * area
-    room = max(0.02, 0.5 * (1 - area))
-    names = _others(labels, [wish.label for wish in sources], count, rng)
-    return [_Wish(name, float(np.clip(size, 0.012, room)), 0.0) for name, size in zip(names, sizes, strict=False)]
+    """Silent objects of classes that do not sound."""
+    sizes = draw_smaller(area, share, rng)
+    names = _others(labels, [wish.label for wish in sources], len(sizes), rng)
+    return [_Wish(name, size, 0.0) for name, size in zip(names, sizes, strict=False)]
 
 
 def _others(labels: Sequence[str], excluded: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:

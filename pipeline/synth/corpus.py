@@ -11,6 +11,7 @@ Every file depends on the seed and its own number alone: not on the number of wo
 """
 
 import os
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from pipeline.storage.files import replacing
 from pipeline.synth.annotations import write_annotations
 from pipeline.synth.audio import SAMPLE_RATE, mix
 from pipeline.synth.classes import LABELS
+from pipeline.synth.descriptors import audio_descriptor, image_descriptor
 from pipeline.synth.folder import (
     Counts,
     check_workers,
@@ -35,60 +37,72 @@ from pipeline.synth.folder import (
 )
 from pipeline.synth.formats import DRAWN
 from pipeline.synth.render import central_frame, frames
-from pipeline.synth.scene import FPS, SECONDS, Scene, draw_image, draw_scene
+from pipeline.synth.scene import FPS, HOMES, SECONDS, Scene, Settings, draw_image, draw_scene
+from pipeline.synth.statistics import Impression, measure
 from pipeline.synth.truth import Row, truth_rows
 
 VERSION = 1  # of the toy world: other clips under the same seed need another number
 MOST_IMAGES_PER_CLASS, CLIPS_PER_IMAGE = 60, 10
 IMAGE_SIDE = 128
+Options = dict[str, float]
 ENCODING = {"preset": "superfast", "crf": 23, "audio_bitrate": "64k"}
 
 
-def write_corpus(out: Path | str, clips: int, seed: int, workers: int | None = None) -> Counts:
+def write_corpus(
+    out: Path | str, clips: int, seed: int, workers: int | None = None, settings: Settings = Settings()
+) -> Counts:
     """Make the corpus, or what is missing of it; shows and returns the counts that `corpus.json` holds.
 
     A finished corpus of the same options is left alone. Raises InputError for options that make no corpus or a folder
     that holds something else, WorkFailed when files cannot be made.
     """
     out = Path(out)
-    options = _checked_options(clips, seed)
+    options = _checked_options(clips, seed, settings)
     check_workers(workers)
     with writing(out):
         if finished := claim(out, options, "synthetic"):
             print(f"{out} already holds this corpus of {clips} clips; nothing to do")
             return finished
-        counts = _fill(out, options, workers or os.cpu_count() or 1)
+        counts = _fill(out, options, settings, workers or os.cpu_count() or 1)
     summary(f"synthetic corpus {out}", counts)
     return counts
 
 
-def _checked_options(clips: int, seed: int) -> dict[str, int]:
+def _checked_options(clips: int, seed: int, settings: Settings) -> Options:
+    """As options.json holds them; settings only where they are not the usual ones, as in folders made before."""
     if clips < 1:
         raise InputError(f"--clips {clips}: a corpus needs at least one clip; a first try works well with 200")
     if seed < 0:
         raise InputError(f"--seed {seed}: seeds are whole numbers from 0 on")
-    return {"version": VERSION, "clips": clips, "seed": seed}
+    usual = asdict(Settings())
+    chosen = {name: value for name, value in asdict(settings).items() if value != usual[name]}
+    for name, value in chosen.items():
+        if not 0 <= value <= 1:
+            raise InputError(f"--{name} {value}: a share lies between 0 and 1")
+    return {"version": VERSION, "clips": clips, "seed": seed, **chosen}
 
 
-def _fill(out: Path, options: dict[str, int], workers: int) -> Counts:
-    seed, clips = options["seed"], options["clips"]
+def _fill(out: Path, options: Options, settings: Settings, workers: int) -> Counts:
+    seed, clips = int(options["seed"]), int(options["clips"])
     copies = min(MOST_IMAGES_PER_CLASS, max(2, clips // CLIPS_PER_IMAGE))
     (out / "video").mkdir(exist_ok=True)
     remove_unfinished(out, out / "video", *(out / "objects").glob("*"))
     with processes(min(workers, clips)) as pool:
-        truth = list(shown(pool, "clips", partial(make_clip, out / "video", seed), clips, "clips"))
-        images = partial(make_images, out / "objects", seed, copies)
-        made = sum(shown(pool, "single-object images", images, len(LABELS), "classes"))
-    return _describe(out, options, truth, made)
+        made = list(shown(pool, "clips", partial(make_clip, out / "video", seed, settings), clips, "clips"))
+        draw = partial(make_images, out / "objects", seed, copies)
+        images = sum(shown(pool, "single-object images", draw, len(LABELS), "classes"))
+    return _describe(out, options, made, images)
 
 
-def make_clip(folder: Path, seed: int, index: int) -> list[Row]:
-    """Write one clip unless it is there, and return its truth rows."""
-    scene = draw_scene(seed, index)
-    path = folder / f"{scene.key}.mp4"
+def make_clip(folder: Path, seed: int, settings: Settings, index: int) -> tuple[list[Row], Impression]:
+    """Write one clip unless it is there, and return its truth rows and what it is like."""
+    scene = draw_scene(seed, index, settings)
+    path, audio = folder / f"{scene.key}.mp4", waveform(scene)
     if not path.exists():
-        encode_video(path, frames(scene), FPS, waveform(scene), SAMPLE_RATE, **ENCODING)
-    return truth_rows(scene)
+        encode_video(path, frames(scene), FPS, audio, SAMPLE_RATE, **ENCODING)
+    image, empty = (np.asarray(central_frame(each)) for each in (scene, replace(scene, things=())))
+    impression = Impression(image_descriptor(image), image_descriptor(empty), audio_descriptor(audio), scene.place)
+    return truth_rows(scene), impression
 
 
 def waveform(scene: Scene) -> np.ndarray:
@@ -110,8 +124,11 @@ def make_images(folder: Path, seed: int, copies: int, number: int) -> int:
     return copies
 
 
-def _describe(out: Path, options: dict[str, int], truth: list[list[Row]], images: int) -> Counts:
-    counts, digests = write_annotations(out, truth, options["seed"], DRAWN)
+def _describe(out: Path, options: Options, made: list[tuple[list[Row], Impression]], images: int) -> Counts:
+    truth, impressions = [rows for rows, _ in made], [impression for _, impression in made]
+    counts, digests = write_annotations(out, truth, int(options["seed"]), DRAWN)
     counts["single-object pictures"] = images
-    write_description(out, {"options": options, "counts": counts, "classes": LABELS, "sha256": digests})
+    content = {"options": options, "counts": counts, "classes": LABELS, "sha256": digests}
+    content |= {"statistics": measure(truth, impressions)}
+    write_description(out, content | ({"surroundings": HOMES} if "surroundings" in options else {}))
     return counts

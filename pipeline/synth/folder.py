@@ -7,6 +7,7 @@ depends on the options and its own number alone, so that a run that was stopped 
 import errno
 import json
 import multiprocessing
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -98,5 +99,6 @@ def shown(pool: Executor, title: str, make: Callable[[int], Made], total: int, u
 
 
 def write_description(out: Path, content: Mapping[str, object]) -> None:
-    """Say what was made, last of all."""
+    """Say what was made, last of all, when all of it is on the disk."""
+    os.sync()
     write_whole(out / CORPUS, json.dumps(content, indent=2).encode())

@@ -25,6 +25,7 @@ import numpy as np
 from manifests.annotations import Annotation, TestSet
 from manifests.readers.annotation_table import write_table
 from manifests.readers.music import CATEGORIES
+from manifests.whole_files import write_if_other
 from pipeline.storage.files import replacing, write_whole
 from pipeline.synth.classes import LABELS
 from pipeline.synth.truth import Row
@@ -79,7 +80,7 @@ def _flickr(folder: Path, clips: list[list[Row]]) -> int:
         annotators = "".join(
             f"<annotator>{''.join(_bbox(box, shift) for box in boxes)}</annotator>" for shift in DISAGREEMENT
         )
-        write_whole(folder / f"{rows[0]['key']}.xml", f"<annotation>{annotators}</annotation>".encode())
+        write_if_other(folder / f"{rows[0]['key']}.xml", f"<annotation>{annotators}</annotation>".encode())
     return len(clips)
 
 
@@ -121,7 +122,7 @@ def _write_mask(path: Path, mask: np.ndarray) -> None:
     stream = io.BytesIO()
     Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0))).save(stream, "PNG")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, stream.getvalue())
+    write_if_other(path, stream.getvalue())
 
 
 def _music(folder: Path, clips: list[list[Row]], instruments: Mapping[str, int]) -> int:

@@ -39,7 +39,7 @@ def central_frame(scene: Scene) -> Image.Image:
 
 def _paint_frames(scene: Scene, times: list[float]) -> list[Image.Image]:
     rng = np.random.default_rng(scene.background_seed)
-    ground = background(scene.width + 2 * CAMERA_REACH, scene.height + 2 * CAMERA_REACH, rng)
+    ground = background(scene.width + 2 * CAMERA_REACH, scene.height + 2 * CAMERA_REACH, rng, scene.place)
     swing, pace = rng.uniform(0, CAMERA_REACH, 2), rng.uniform(0.5, 2, 2)
     painted = [(thing, paint(thing.look, thing.scale)) for thing in scene.things if thing.on_screen]
     images = []

@@ -11,8 +11,9 @@ from typing import Literal
 import numpy as np
 
 from pipeline.synth.audio import Performance, perform
-from pipeline.synth.classes import LABELS, SOUND_CLASSES
+from pipeline.synth.classes import LABELS, PALETTES, SOUND_CLASSES
 from pipeline.synth.looks import Look, draw_look
+from pipeline.synth.surroundings import draw_place, homes, places_wanted
 
 FPS = 8
 FRAMES = 33  # 4.125 s: half of it lies between two frames, so players that round durations agree on the middle frame
@@ -26,12 +27,28 @@ AREA_QUANTILES = (0.0, 0.05, 0.25, 0.50, 0.75, 0.95, 1.0)  # of the union of the
 AREA_VALUES = (0.012, 0.033, 0.121, 0.253, 0.470, 0.830, 1.0)  # ... as a share of the frame
 SOURCE_COUNT_SHARES = (0.89, 0.08, 0.03)  # one, two, three sounding objects: as VGG-SS has boxes
 DISTRACTOR_COUNT_SHARES = (0.40, 0.42, 0.18)  # none, one, two silent objects of other classes
+SMALLER_SIZES, SECOND_SMALLER_SHARE = (0.12, 0.5), 0.2  # of what sounds; of the clips with a smaller silent object
+SMALLEST_AREA = 0.012
 OFF_SCREEN_SHARE, SILENT_SHARE = 0.05, 0.03
 TEST_EVERY, SECOND_CUT_EVERY = 5, 10
 ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
-_SETTING, _IMAGE = 101, 103  # last words of seeds, so that streams differ from those of clips
+_SETTING, _IMAGE, _PLACE = 101, 103, 127  # last words of seeds, so that streams differ from those of clips
+
+PLACES = tuple(range(places_wanted(len(LABELS))))
+HOMES = homes(sorted(LABELS, key=lambda label: LABELS.index(label) % len(PALETTES)), PLACES)  # by colours in common
 
 Kind = Literal["ordinary", "off_screen", "silent"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may choose of the toy world. surroundings: the probability that a class appears in its own one or two
+    places; 0: every clip has a background of its own. distractors: the share of clips with silent objects, which are
+    then smaller than what sounds; None: as many and as large ones as the sizes allow.
+    """
+
+    surroundings: float = 0.0
+    distractors: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,9 +94,10 @@ class Scene:
     level: float  # root mean square of a sound of gain 1
     background_seed: int
     audio_seed: int
+    place: int | None = None  # which surroundings; None: its own
 
 
-def draw_scene(seed: int, index: int) -> Scene:
+def draw_scene(seed: int, index: int, settings: Settings = Settings()) -> Scene:
     """Draw clip `index` of the corpus of `seed`. Every tenth clip is a second cut of the video of the one before."""
     source = index - 1 if index % SECOND_CUT_EVERY == 1 else index
     setting = np.random.default_rng([seed, source, _SETTING])
@@ -89,7 +107,7 @@ def draw_scene(seed: int, index: int) -> Scene:
     width, height = FRAME_SIZES[setting.choice(len(FRAME_SIZES), p=FRAME_SIZE_SHARES)]
     rng = np.random.default_rng([seed, index])
     kind = _draw_kind(rng)
-    things = _draw_things(number, kind, width, height, rng)
+    things = _draw_things(number, kind, width, height, settings.distractors, rng)
     return Scene(
         key=f"{source_id}_{start:06d}",
         source_id=source_id,
@@ -104,7 +122,15 @@ def draw_scene(seed: int, index: int) -> Scene:
         level=float(10 ** rng.uniform(-1.3, -0.75)),
         background_seed=int(setting.integers(2**32)),
         audio_seed=int(rng.integers(2**32)),
+        place=_draw_place(LABELS[number], seed, source, settings.surroundings),
     )
+
+
+def _draw_place(label: str, seed: int, source: int, share: float) -> int | None:
+    """Of the video, from a stream of its own: what else is drawn stays as it is without surroundings."""
+    if not share:
+        return None
+    return draw_place(HOMES[label], PLACES, share, np.random.default_rng([seed, source, _PLACE]))
 
 
 def draw_source_id(rng: np.random.Generator) -> str:
@@ -150,10 +176,12 @@ def draw_area(rng: np.random.Generator, smallest: float = 0.0) -> float:
     return float(np.interp(rng.uniform(smallest, 1), AREA_QUANTILES, AREA_VALUES))
 
 
-def _draw_things(number: int, kind: Kind, width: int, height: int, rng: np.random.Generator) -> tuple[Thing, ...]:
+def _draw_things(
+    number: int, kind: Kind, width: int, height: int, silent: float | None, rng: np.random.Generator
+) -> tuple[Thing, ...]:
     wishes = _sources(number, kind, rng)
-    free = 1 - sum(wish.area for wish in wishes if wish.on_screen)
-    wishes += _distractors(wishes, free, rng)
+    shown = sum(wish.area for wish in wishes if wish.on_screen)
+    wishes += _distractors(wishes, 1 - shown, rng) if silent is None else _smaller(wishes, shown, silent, rng)
     things: list[Thing] = []
     taken: list[np.ndarray] = []
     for wish in wishes:
@@ -181,6 +209,20 @@ def _distractors(sources: list[_Wish], free: float, rng: np.random.Generator) ->
     count = int(rng.choice(len(DISTRACTOR_COUNT_SHARES), p=DISTRACTOR_COUNT_SHARES))
     numbers = _other_classes([wish.number for wish in sources], count, rng)
     return [_Wish(number, min(draw_area(rng), max(0.03, 0.55 * free)), 0.0) for number in numbers]
+
+
+def _smaller(sources: list[_Wish], shown: float, share: float, rng: np.random.Generator) -> list[_Wish]:
+    """In that share of the clips silent objects of classes that do not sound, smaller than what is shown of those."""
+    sizes = draw_smaller(shown or draw_area(rng), share, rng)
+    numbers = _other_classes([wish.number for wish in sources], len(sizes), rng)
+    return [_Wish(number, size, 0.0) for number, size in zip(numbers, sizes, strict=True)]
+
+
+def draw_smaller(area: float, share: float, rng: np.random.Generator) -> list[float]:
+    """The areas of one or two objects beside one of `area`, in that share of the clips; shares of the frame."""
+    count = 1 + int(rng.random() < SECOND_SMALLER_SHARE) if rng.random() < share else 0
+    room = max(2 * SMALLEST_AREA, (1 - area) / 2)
+    return np.clip(rng.uniform(*SMALLER_SIZES, size=count) * area, SMALLEST_AREA, room).tolist()
 
 
 def _other_classes(excluded: list[int], count: int, rng: np.random.Generator) -> list[int]:
