@@ -7,10 +7,7 @@
 A folder is built beside its final place and renamed, so readers meet the old one or the new one, never half of one.
 """
 
-import errno
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,8 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.errors import InputError, WorkFailed
+from manifests.locks import held
 from manifests.parquet import read_table
-from manifests.whole_files import publish_folder
+from manifests.whole_files import NO_ROOM, publish_folder
 
 MODALITIES = ("image", "audio")
 KEYS, META = "keys.parquet", "meta.json"
@@ -41,17 +39,18 @@ def replaced_folder(target: Path) -> Iterator[Path]:
     """
     _check_replaceable(target)
     partial = target.with_name(f".{target.name}.partial")
-    lock = _claim(partial, target)
-    try:
-        yield partial
-        publish_folder(partial, target)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise WorkFailed(f"{target} cannot be written: {error.strerror}. Free some space, run again.") from error
-        raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        os.close(lock)
+    remedy = "Wait for it to end, or choose another --out."
+    with held(target.with_name(f".{target.name}.lock"), target, "command", remedy):
+        _empty(partial)
+        try:
+            yield partial
+            publish_folder(partial, target)
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise WorkFailed(f"{target} cannot be written: {error.strerror}. Free some space, run again.") from error
+            raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check_replaceable(target: Path) -> None:
@@ -66,21 +65,11 @@ def _check_replaceable(target: Path) -> None:
         raise InputError(f"{target} is a file; --out names a folder. Choose another place.")
 
 
-def _claim(partial: Path, target: Path) -> int:
-    """Make the partial folder ours and empty. The lock dies with its process, so a killed run blocks nobody."""
-    try:
-        partial.mkdir(parents=True, exist_ok=True)
-        lock = os.open(partial, os.O_RDONLY)
-    except OSError as error:
-        raise InputError(f"{target} cannot be written: {error.strerror}. Choose another --out.") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise InputError(f"another command is writing {target} at this moment. Wait for it to end.") from error
+def _empty(partial: Path) -> None:
+    """Make the folder to fill, without what a killed command left in it."""
+    partial.mkdir(parents=True, exist_ok=True)
     for leftover in partial.iterdir():
         leftover.unlink()
-    return lock
 
 
 def write_array(path: Path, shape: tuple[int, int], dtype: np.dtype, blocks: Iterable[np.ndarray]) -> None:

@@ -5,13 +5,13 @@ A folder without `index.json` is unfinished, and the same command continues it. 
 further shards; until these are there, it is what it was.
 """
 
-import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from manifests.errors import InputError, WorkFailed
+from manifests.locks import held
 from pipeline.console import progress
 from pipeline.jobs.attempt_log import end_attempts, forget
 from pipeline.jobs.cluster import available_cores, connected, run_all
@@ -97,18 +97,7 @@ def _locked(out: Place) -> Iterator[None]:
         with _explained(out):
             yield
         return
-    try:
-        (out / PLAN).mkdir(parents=True, exist_ok=True)
-        handle = open(out / PLAN / "lock", "w")  # noqa: SIM115  # closed below
-    except OSError as error:
-        raise InputError(f"The folder {out} cannot be written ({error}). Give a writable folder to --out.") from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"Another ingest is writing to {out}. Wait for it to end, or give another folder to --out."
-            ) from error
+    with held(out / PLAN / "lock", out, "ingest", "Wait for it to end, or give another folder to --out."):
         yield
 
 

@@ -46,6 +46,18 @@ class Ranks:
         dist.all_gather(parts, padded)
         return np.concatenate([part[:count].cpu().numpy() for part, count in zip(parts, counts, strict=True)])
 
+    def from_first(self, text: str) -> str:
+        """The first rank's text, in all of them."""
+        if self.world == 1:
+            return text
+        sent = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8) if text else torch.empty(0, dtype=torch.uint8)
+        size = torch.tensor(len(sent), device=self.device)
+        dist.broadcast(size, 0)
+        sent = sent.to(self.device) if self.first else torch.empty(int(size), dtype=torch.uint8, device=self.device)
+        if int(size):
+            dist.broadcast(sent, 0)
+        return bytes(sent.tolist()).decode()
+
     def barrier(self) -> None:
         """Wait for every rank."""
         if self.world > 1:

@@ -32,6 +32,7 @@ from training.methods.contract import BaseMethod
 
 BEST_WEIGHTS = "weights.best.safetensors"
 CONFIG, DONE, WEIGHTS, FACTS = "config.yaml", "DONE", "weights.safetensors", "data.json"
+LOCK = "lock"  # there as long as somebody trains
 CARRIED, IMAGENET = "carried.json", "imagenet"
 
 

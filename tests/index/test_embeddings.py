@@ -90,7 +90,7 @@ def test_folders_of_others_are_never_replaced(tmp_path: Path) -> None:
 def test_two_writers_of_one_folder(tmp_path: Path) -> None:
     with replaced_folder(tmp_path / "knn") as partial:
         (partial / "meta.json").write_text(json.dumps({}))
-        with pytest.raises(InputError, match="another command is writing"), replaced_folder(tmp_path / "knn"):
+        with pytest.raises(InputError, match="Another command is writing"), replaced_folder(tmp_path / "knn"):
             pass
     assert (tmp_path / "knn" / "meta.json").exists()
 

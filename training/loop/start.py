@@ -2,11 +2,15 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from manifests.errors import InputError
+from manifests.locks import held
 from manifests.splits import IdList, coverage
 from manifests.whole_files import remove_leftovers, write_text
 from training.config import RunConfig
@@ -16,7 +20,9 @@ from training.loop.best import BestKeeper
 from training.loop.inputs import Inputs, open_inputs
 from training.loop.repeated import finished_without_inputs, take_over
 from training.loop.trainer import Trainer, check_replicas
-from training.runs import DONE, FACTS, carry, find_run, prepare, renew
+from training.runs import DONE, FACTS, LOCK, carry, find_run, prepare, renew
+
+BUSY = "Wait for it to end, or end it; the same command then goes on from its last checkpoint."
 
 
 def start(config: RunConfig, runs: Path, device: str = "auto") -> tuple[Path, bool]:
@@ -34,13 +40,30 @@ def start(config: RunConfig, runs: Path, device: str = "auto") -> tuple[Path, bo
         _one_thread_pool_per_process(process)
         inputs = open_inputs(config, process)
         folder, said = find_run(runs, config, inputs.contents)
-        _same_threads(folder, process)
-        finished = (folder / DONE).is_file()
-        if process.first:
-            print(*said, *(renew(folder, config) if finished else ()), sep="\n", end="\n" if said else "", flush=True)
-        if not finished:
-            _train(config, folder, inputs, process)
+        with _alone(folder, process):
+            _same_threads(folder, process)
+            finished = (folder / DONE).is_file()
+            if process.first:
+                said += renew(folder, config) if finished else []
+                print(*said, sep="\n", end="\n" if said else "", flush=True)
+            if not finished:
+                _train(config, folder, inputs, process)
     return folder, not finished
+
+
+@contextmanager
+def _alone(folder: Path, process: Ranks) -> Iterator[None]:
+    """Hold the run's folder, by the first process for all. InputError says who holds it."""
+    refusal = ""
+    with ExitStack() as stack:
+        if process.first:
+            try:
+                stack.enter_context(held(folder / LOCK, folder, "run", BUSY))
+            except InputError as error:
+                refusal = str(error)
+        if refusal := process.from_first(refusal):
+            raise InputError(refusal)
+        yield
 
 
 def _train(config: RunConfig, folder: Path, inputs: Inputs, process: Ranks) -> None:
