@@ -47,7 +47,9 @@ def replaced_folder(target: Path) -> Iterator[Path]:
             publish_folder(partial, target)
         except OSError as error:
             if error.errno in NO_ROOM:
-                raise WorkFailed(f"{target} cannot be written: {error.strerror}. Free some space, run again.") from error
+                raise WorkFailed(
+                    f"{target} cannot be written: {error.strerror}. Free some space, run again."
+                ) from error
             raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)

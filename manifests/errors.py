@@ -1,6 +1,6 @@
-"""The two ways a command can fail, and therefore its exit code.
+"""The ways a command can end early, and therefore its exit code.
 
-Both messages are one paragraph for a person: what was read, what was wrong with it, what to do next. Anything else
+All messages are one paragraph for a person: what was read, what was wrong with it, what to do next. Anything else
 that escapes a command is a defect of this project and keeps its traceback.
 """
 
@@ -11,3 +11,10 @@ class InputError(Exception):
 
 class WorkFailed(Exception):
     """The input was fine but the work could not be finished: disk full, every clip rejected. Exit code 1."""
+
+
+class Interrupted(Exception):
+    """The work was asked to stop and has saved what it had: the same command goes on from there. Exit code 75.
+
+    That is EX_TEMPFAIL of sysexits.h, "try again later": no shell, Python or signal gives it by itself.
+    """

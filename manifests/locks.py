@@ -1,8 +1,8 @@
 """One writer for a folder at a time. The lock ends with its process, and holds on disks that several machines share.
 
-It is the kernel's lock (`flock`) on a small file. That is not enough everywhere: some network disks keep no locks, others
-keep them for each machine alone. So the holder also writes into the file who it is, with a number that it raises every
-few seconds, and whoever finds the note of another machine watches that number before it takes the folder.
+It is the kernel's lock (`flock`) on a small file. That is not enough everywhere: some network disks keep no locks,
+others keep them for each machine alone. So the holder also writes into the file who it is, with a number that it raises
+every few seconds, and whoever finds the note of another machine watches that number before it takes the folder.
 """
 
 import errno

@@ -25,19 +25,22 @@ _QUOTED = re.compile(r"\(os error (\d+)\)")  # how safetensors tells what the sy
 
 
 @contextmanager
-def whole_path(target: Path, *, durable: bool = True) -> Iterator[Path]:
+def whole_path(target: Path, keep: Path | None = None, *, durable: bool = True) -> Iterator[Path]:
     """A path to write to, for libraries that open files themselves; it becomes `target` when the block ends well.
 
-    It has the suffix of `target`, and is an empty file already. Not `durable`: a machine that loses power may lose it,
-    which suits many small files whose writer compares them with what they should be. InputError when `target` lies
-    where nothing can be written, WorkFailed when the disk is full.
+    It has the suffix of `target`, and is an empty file already. A `target` that was there before becomes `keep`; a kill
+    between the two renamings leaves `keep` alone. Not `durable`: a machine that loses power may lose it, which suits
+    many small files whose writer compares them with what they should be. InputError when `target` lies where nothing
+    can be written, WorkFailed when the disk is full.
     """
     hidden = _hidden(target)
     try:
-        with _told(target):
+        with told(target):
             yield hidden
             if durable:
                 _sync(hidden)
+            if keep is not None and target.exists():
+                os.replace(target, keep)
             os.replace(hidden, target)
             if durable:
                 _sync_folder(target.parent)
@@ -47,9 +50,9 @@ def whole_path(target: Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[BinaryIO]:
-    """A binary handle whose content appears under `target` when the block ends well. Raises as `whole_path`."""
-    with whole_path(target) as hidden, open(hidden, "wb") as handle:
+def whole_file(target: Path, keep: Path | None = None) -> Iterator[BinaryIO]:
+    """A binary handle whose content appears under `target` when the block ends well. Otherwise as `whole_path`."""
+    with whole_path(target, keep) as hidden, open(hidden, "wb") as handle:
         yield handle
 
 
@@ -107,8 +110,8 @@ def _hidden(target: Path) -> Path:
 
 
 @contextmanager
-def _told(target: Path) -> Iterator[None]:
-    """A full disk, as a sentence; every other error as it is."""
+def told(target: Path) -> Iterator[None]:
+    """A full disk while `target` is written: WorkFailed. Every other error as it is."""
     try:
         yield
     except (InputError, WorkFailed):

@@ -13,16 +13,17 @@ from typing import Annotated
 
 import typer
 
-from manifests.errors import InputError, WorkFailed
+from manifests.errors import InputError, Interrupted, WorkFailed
 
 EXIT_WORK_FAILED = 1
 EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 75
 PLAIN_LINE_SECONDS = 5.0
 DISTRIBUTION = "sound-source-localization"
 
 
 def run_app(app: typer.Typer, name: str) -> None:
-    """Run the command line `name`, turning the two expected failures into a paragraph on stderr and their exit code."""
+    """Run the command line `name`, turning the expected failures into a paragraph on stderr and their exit code."""
     _offer_version(app, name)
     try:
         app()
@@ -30,6 +31,8 @@ def run_app(app: typer.Typer, name: str) -> None:
         _fail("bad input", error, EXIT_BAD_INPUT)
     except WorkFailed as error:
         _fail("failed", error, EXIT_WORK_FAILED)
+    except Interrupted as error:
+        _fail("stopped", error, EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader of our output (`| head`) left; python would complain again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

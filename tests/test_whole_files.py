@@ -19,12 +19,12 @@ GIVEN = {"handle", "hidden", "buffer"}  # by a helper, or in memory
 ALLOWED = {
     ("index/arrays.py", "write_array"): "a folder that is published when all of it is there",
     ("index/arrays.py", "write_keys_and_meta"): "a folder that is published when all of it is there",
-    ("pipeline/ingest.py", "_locked"): "a lock",
     ("pipeline/jobs/attempt_log.py", "__init__"): "a journal, appended to",
     ("pipeline/jobs/attempt_log.py", "add"): "a journal on object storage",
     ("pipeline/media/ffmpeg.py", "_raw_audio_input"): "scratch of one call",
     ("pipeline/media/ffmpeg_decoder.py", "decode_clip_ffmpeg"): "scratch of one call",
     ("training/loop/metrics_log.py", "__init__"): "a log, appended to",
+    ("training/loop/not_finite.py", "note"): "a log, appended to",
 }
 
 

@@ -110,6 +110,9 @@ class Optim(Section):
     warmup_steps: int = Field(0, ge=0)
     schedule: Literal["constant", "cosine"] = "constant"
     precision: Literal["float32", "bfloat16"] = "float32"
+    not_finite: Literal["stop", "skip"] = Field(
+        "stop", description="at a loss or gradient that is no number: stop, or leave the step out and count it"
+    )
 
     @model_validator(mode="after")
     def _parts_are_equal(self) -> "Optim":

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from index.device import chosen_device
+from manifests.errors import WorkFailed
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,28 @@ class Ranks:
         """The first rank's text, in all of them."""
         if self.world == 1:
             return text
-        sent = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8) if text else torch.empty(0, dtype=torch.uint8)
+        sent = (
+            torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8) if text else torch.empty(0, dtype=torch.uint8)
+        )
         size = torch.tensor(len(sent), device=self.device)
         dist.broadcast(size, 0)
         sent = sent.to(self.device) if self.first else torch.empty(int(size), dtype=torch.uint8, device=self.device)
         if int(size):
             dist.broadcast(sent, 0)
         return bytes(sent.tolist()).decode()
+
+    def agree(self, value: int, what: str) -> None:
+        """WorkFailed when the ranks differ in a number."""
+        if self.world == 1:
+            return
+        ends = torch.tensor([value, -value], device=self.device)
+        dist.all_reduce(ends, dist.ReduceOp.MAX)
+        largest, smallest = int(ends[0]), -int(ends[1])
+        if largest != smallest:
+            raise WorkFailed(
+                f"The processes of this run do not see the same {what}: one has {smallest}, another {largest}. Let all "
+                "of them see one disk, and repeat the command."
+            )
 
     def barrier(self) -> None:
         """Wait for every rank."""

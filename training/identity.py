@@ -20,7 +20,10 @@ PLACES = {
     "image_weights": ("encoders.image.weights",),
     "audio_weights": ("encoders.audio.weights",),
 }
-NOT_TRAINING = {"seed", "compute", "evaluation", "validation", "paper", "checkpoint_minutes", "log_every"}
+NOT_TRAINING: Any = {
+    **dict.fromkeys(("seed", "compute", "evaluation", "validation", "paper", "checkpoint_minutes", "log_every"), True),
+    "optim": {"not_finite"},  # what a run does when it cannot go on as it is
+}
 Contents = Mapping[str, str]
 
 

@@ -90,9 +90,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("quick")
 def test_a_disk_without_locks_goes_by_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    with held_by_us(tmp_path):
-        with pytest.raises(InputError, match=f"process {os.getpid()} on"), held_by_us(tmp_path):
-            pass
+    with held_by_us(tmp_path), pytest.raises(InputError, match=f"process {os.getpid()} on"), held_by_us(tmp_path):
+        pass
     (tmp_path / "lock").write_text(json.dumps({"host": "node7", "pid": 1, "token": "x", "beat": 5}))
     with held_by_us(tmp_path):  # that one is dead
         pass

@@ -21,6 +21,7 @@ from pipeline.console import progress
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
 from training.config import Data
+from training.data.reader_signals import obey_parent_alone
 from training.data.refusals import or_refusal, raised
 from training.data.stream import TrainingStream
 from training.data.views import Crop, clip_random, croppable, croppable_size, decode_image, random_crop, resized
@@ -45,9 +46,10 @@ class ResidentSet:
     def _load(self, store: ShardStore, rows: np.ndarray) -> None:
         chunks = _Chunks(store, self.data, rows)
         readers = min(len(os.sched_getaffinity(0)), len(chunks) // 2)
+        loader = DataLoader(chunks, batch_size=None, num_workers=readers, worker_init_fn=obey_parent_alone)
         first = 0
         with progress("decoding into GPU memory", len(rows), "clips") as advance:
-            for pixels, audio in raised(DataLoader(chunks, batch_size=None, num_workers=readers)):
+            for pixels, audio in raised(loader):
                 end = first + len(audio)
                 self._pixels[int(self._starts[first]) : int(self._starts[end])] = pixels.to(self.device)
                 self._audio[first:end] = audio.to(self.device)

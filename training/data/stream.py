@@ -28,6 +28,7 @@ from pipeline.shards.store import ShardStore
 from training.config import Data
 from training.data.order import Streams, epoch_sequence, segments, stream_rows
 from training.data.positives import Positives
+from training.data.reader_signals import obey_parent_alone
 from training.data.refusals import Refusing, raised
 from training.data.tar_samples import segment_samples
 from training.data.views import clip_random, decode_image, random_view, shown, view_side
@@ -174,6 +175,7 @@ def training_loader(stream: TrainingStream) -> Iterator[list[dict[str, Any]]]:
         Refusing(stream),
         batch_size=None,
         num_workers=stream.data.workers,
+        worker_init_fn=obey_parent_alone,
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=None if stream.data.workers == 0 else 4,
     )

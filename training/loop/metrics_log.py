@@ -1,9 +1,10 @@
 """A run's measurements while it trains: `metrics.jsonl` first, TensorBoard events for its viewer."""
 
 import json
+import threading
 from pathlib import Path
 
-from manifests.whole_files import write_text
+from manifests.whole_files import NO_ROOM, told, write_text
 from training.loop.checkpoint import Progress
 
 
@@ -13,25 +14,38 @@ class MetricsLog:
     def __init__(self, folder: Path, resumed_step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        path = folder / "metrics.jsonl"
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= resumed_step]
-        write_text(path, "".join(f"{line}\n" for line in kept))
-        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._path = folder / "metrics.jsonl"
+        kept = [line for line in _lines(self._path) if json.loads(line)["step"] <= resumed_step]
+        write_text(self._path, "".join(f"{line}\n" for line in kept))
+        self._file = self._path.open("a", encoding="utf-8", buffering=1)
         self._events = SummaryWriter(str(folder / "events"), purge_step=resumed_step + 1)
+        threading.excepthook = _unless_full
 
     def write(self, done: Progress, epoch: int, losses: dict[str, float], learning_rate: float) -> None:
-        """Record one step: losses by name, learning rate, seconds spent training so far."""
+        """Record one step: losses by name, learning rate, seconds spent training so far, and skipped steps if any.
+
+        WorkFailed when the disk is full.
+        """
         seconds = round(done.seconds, 3)
         row = {"step": done.step, "epoch": epoch, "loss": losses, "lr": learning_rate, "seconds": seconds}
-        self._file.write(json.dumps(row) + "\n")
-        for name, value in losses.items():
-            self._events.add_scalar(f"loss/{name}", value, done.step)
-        self._events.add_scalar("learning_rate", learning_rate, done.step)
+        row |= {"skipped": done.skipped} if done.skipped else {}
+        with told(self._path):
+            self._file.write(json.dumps(row) + "\n")
+            for name, value in losses.items():
+                self._events.add_scalar(f"loss/{name}", value, done.step)
+            self._events.add_scalar("learning_rate", learning_rate, done.step)
 
     def close(self) -> None:
-        """Flush and close both files."""
-        self._file.close()
-        self._events.close()
+        """Flush and close both files. WorkFailed when the disk is full."""
+        with told(self._path):
+            self._file.close()
+            self._events.close()
+
+
+def _unless_full(failure: threading.ExceptHookArgs) -> None:
+    """Leave it to the next write to tell of a full disk, which the thread of the viewer's events meets by itself."""
+    if not (isinstance(failure.exc_value, OSError) and failure.exc_value.errno in NO_ROOM):
+        threading.__excepthook__(failure)
 
 
 def _lines(path: Path) -> list[str]:

@@ -18,11 +18,12 @@ BEHIND = 2  # steps that a GPU may be ahead of what has been read of it
 
 @dataclass(frozen=True)
 class Step:
-    """How far a step brought the run, with which learning rate, on which clips."""
+    """How far a step brought the run, with which learning rate, on which clips; whether it was left out after all."""
 
     done: Progress
     learning_rate: float
     keys: list[str]
+    skipped: bool = False
 
 
 @dataclass(frozen=True)

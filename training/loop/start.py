@@ -18,7 +18,9 @@ from training.distributed import Ranks, ranks
 from training.leakage import OVERLAPS, TRAINING_CLIPS, as_text, report_overlaps, training_list
 from training.loop.best import BestKeeper
 from training.loop.inputs import Inputs, open_inputs
+from training.loop.out_of_memory import explained
 from training.loop.repeated import finished_without_inputs, take_over
+from training.loop.stopping import StopRequest, stop_on_signals
 from training.loop.trainer import Trainer, check_replicas
 from training.runs import DONE, FACTS, LOCK, carry, find_run, prepare, renew
 
@@ -31,7 +33,7 @@ def start(config: RunConfig, runs: Path, device: str = "auto") -> tuple[Path, bo
     A finished run is left alone, except that it takes over the config's evaluation settings. What it was made from need
     not be there.
     """
-    with ranks(device) as process:
+    with stop_on_signals() as stop, ranks(device) as process:
         if (done := finished_without_inputs(runs, config)) is not None:
             if process.first:
                 print(*take_over(done, config), sep="\n", flush=True)
@@ -47,7 +49,7 @@ def start(config: RunConfig, runs: Path, device: str = "auto") -> tuple[Path, bo
                 said += renew(folder, config) if finished else []
                 print(*said, sep="\n", end="\n" if said else "", flush=True)
             if not finished:
-                _train(config, folder, inputs, process)
+                _train(config, folder, inputs, process, stop)
     return folder, not finished
 
 
@@ -66,15 +68,17 @@ def _alone(folder: Path, process: Ranks) -> Iterator[None]:
         yield
 
 
-def _train(config: RunConfig, folder: Path, inputs: Inputs, process: Ranks) -> None:
-    trainer = Trainer(config, folder, inputs.method, inputs.stream, process)
+def _train(config: RunConfig, folder: Path, inputs: Inputs, process: Ranks, stop: StopRequest) -> None:
+    trainer = Trainer(config, folder, inputs.method, inputs.stream, process, stop)
     if process.first:
+        print(*trainer.checkpoints.said, sep="\n", end="\n" if trainer.checkpoints.said else "")
         print(f"device: {process.device}, {torch.get_num_threads()} threads", flush=True)
         _describe(config, folder, inputs)
         if inputs.validation is not None:
             store = inputs.stream.store
             trainer.after_epoch = BestKeeper(config, folder, store, inputs.validation, process)
-    trainer.train()
+    with explained(config, process.device, lambda: trainer.resident_bytes):
+        trainer.train()
     if process.first:
         write_text(folder / DONE, f"{trainer.done.step} steps, {trainer.done.seconds:.1f} s\n")
 

@@ -17,24 +17,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from manifests.errors import InputError, WorkFailed
-from manifests.whole_files import write_text
+from manifests.errors import InputError, Interrupted, WorkFailed
 from pipeline.console import progress
 from training.config import RunConfig
 from training.data.stream import TrainingStream
 from training.distributed import Ranks
 from training.encoders.weights import compile_trunks
-from training.loop.checkpoint import Progress, load_checkpoint, save_checkpoint
+from training.loop.checkpoint import LAST, Checkpoints, Progress
 from training.loop.device_batches import DeviceBatches
 from training.loop.feed import Feed
 from training.loop.metrics_log import MetricsLog
+from training.loop.not_finite import Skipping, not_finite
 from training.loop.optimiser import build_optimiser, learning_rate, set_learning_rate
 from training.loop.readings import Readings, Step
+from training.loop.stopping import ASKED, StopRequest
 from training.loop.training_pass import TrainingPass
 from training.methods.contract import BaseMethod, Batch
 from training.runs import WEIGHTS, write_weights
 
-CHECKPOINT = Path("checkpoints/last.pt")
+CHECKPOINTS = "checkpoints"
 COMPILED_FROM = 5_000  # steps: compiling takes some 45 s on an H200 and saves about 12 ms a step
 
 
@@ -58,6 +59,7 @@ class Trainer:
     method: BaseMethod
     stream: TrainingStream
     ranks: Ranks
+    stop: StopRequest = field(default_factory=StopRequest)
     after_epoch: Callable[[BaseMethod, int], None] | None = None  # of the first rank, with the steps done
     optimiser: torch.optim.Optimizer = field(init=False)
     done: Progress = field(default_factory=Progress)
@@ -70,14 +72,16 @@ class Trainer:
         has_parameters = any(parameter.requires_grad for parameter in self.method.parameters())
         self.total_steps = optim.epochs * self.stream.steps if has_parameters else 0
         self.optimiser = build_optimiser(self.method, optim)
-        self.done = load_checkpoint(self.folder / CHECKPOINT, self.method, self.optimiser)
+        self.checkpoints = Checkpoints(self.folder / CHECKPOINTS)
+        self.done = self.checkpoints.load(self.method, self.optimiser, self.total_steps)
+        self._skipping, self._saved = Skipping(optim.not_finite, self.folder, self.ranks.rank), self.done.step
         self._compiled = self._compiles()
         if self._compiled:
             compile_trunks(self.method)
         self.model = self._wrapped()
         self.method_batch = DeviceBatches(self.config.data, self.method, self.stream.store.front_end)
         self.clips = TrainingPass(self.stream, self.method, self.config.data, self.ranks)
-        self.readings, self._log = Readings(), None
+        self.readings, self._log, self.resident_bytes = Readings(), None, 0
 
     def _compiles(self) -> bool:
         wanted = self.config.compute.compile
@@ -92,25 +96,30 @@ class Trainer:
         return DistributedDataParallel(model, device_ids=devices)
 
     def train(self) -> None:
-        """Run to the last step, from wherever the checkpoint left off, and write the weights."""
+        """Run to the last step, from wherever the checkpoint left off, and write the weights.
+
+        Interrupted when a signal came: then all is saved.
+        """
+        self.ranks.agree(self.done.step, "checkpoint")
         self._log = MetricsLog(self.folder, self.done.step) if self.ranks.first else None
         self.method.train()
+        self.stop.training = True
         self._end_epoch()  # of the epoch a resumed run had just ended
-        last_save = last_step_end = time.monotonic()
+        self._saved_at = last_step_end = time.monotonic()
         with progress(f"training {self.config.name}", self.total_steps, "steps") as advance:
             advance(self.done.step)
             for parts in self.batches():
                 rate, names, losses = self._learning_rate(self.done.step), *self.step(parts)
                 now = time.monotonic()
-                self.done = Progress(self.done.step + 1, self.done.seconds + now - last_step_end)
+                self.done = self.done.after_step(now - last_step_end, skipped := self._skipping.skipped)
                 last_step_end = now
-                self.readings.put(Step(self.done, rate, _keys(parts)), names, losses)
+                self.readings.put(Step(self.done, rate, _keys(parts), skipped), names, losses)
                 self._record(self.readings.arrived())
                 self._end_epoch()
-                last_step_end += time.monotonic() - now  # validation is no training time
-                if now - last_save > 60 * self.config.checkpoint_minutes:
+                self._stop_if_asked()
+                last_step_end += time.monotonic() - now  # validation and saving are no training time
+                if now - self._saved_at > 60 * self.config.checkpoint_minutes:
                     self.save()
-                    last_save = now
                 advance(1)
         self.save()
         if self._log is not None:
@@ -121,22 +130,30 @@ class Trainer:
     def _record(self, read: Iterable[tuple[Step, dict[str, float]]]) -> None:
         """Log the steps whose losses are known now. WorkFailed at one that is no number."""
         for step, losses in read:
-            if not math.isfinite(losses["total"]):
-                raise self._not_finite(step, losses["total"])
-            if self._log is not None and self._is_logged(step.done.step):
+            self.stop.told(losses.pop(ASKED, 0.0), step.done.step, self.ranks.device.type == "cuda")
+            if step.skipped:
+                self._skipping.note(step.done.step, losses["total"], step.keys)
+            elif not math.isfinite(losses["total"]):
+                raise not_finite(self.folder, self.ranks.rank, step, losses["total"])
+            elif self._log is not None and self._is_logged(step.done.step):
                 self._log.write(step.done, (step.done.step - 1) // self.stream.steps, losses, step.learning_rate)
 
-    def _not_finite(self, step: Step, loss: float) -> WorkFailed:
-        listed = self.folder / f"not_finite_rank{self.ranks.rank}.txt"
-        write_text(listed, "".join(f"{key}\n" for key in step.keys))
-        return WorkFailed(
-            f"the loss became {loss} at step {step.done.step}, with the clips listed in {listed}; lower "
-            "optim.learning_rate, train in float32, or look at these clips. The last checkpoint is from before."
+    def _stop_if_asked(self) -> None:
+        """Interrupted, after saving, at the step that all processes know of."""
+        if not self.stop.is_due(self.done.step) or self.done.step == self.total_steps:
+            return
+        self.save()
+        raise Interrupted(
+            f"the run was asked to stop by {self.stop.reason} and is saved at step {self.done.step:,} of "
+            f"{self.total_steps:,} ({self.checkpoints.folder / LAST}). The same command goes on from there."
         )
 
     def _end_epoch(self) -> None:
-        if self.after_epoch is not None and self.done.step and self.done.step % self.stream.steps == 0:
-            self._record(self.readings.rest())
+        """Save what an epoch has made, then score it."""
+        if not self.done.step or self.done.step % self.stream.steps:
+            return
+        self.save()
+        if self.after_epoch is not None:
             self.after_epoch(self.method, self.done.step)
 
     def _is_logged(self, step: int) -> bool:
@@ -145,14 +162,16 @@ class Trainer:
     def save(self) -> None:
         """Checkpoint on the first rank; the other ranks hold the same parameters."""
         self._record(self.readings.rest())  # no weights are kept that a loss without a number has spoilt
-        if self.ranks.first:
-            save_checkpoint(self.folder / CHECKPOINT, self.method, self.optimiser, self.done)
+        if self.ranks.first and self._saved != self.done.step:
+            self.checkpoints.save(self.method, self.optimiser, self.done)
+        self._saved, self._saved_at = self.done.step, time.monotonic()
 
     def batches(self) -> Iterator[list[dict[str, Any]]]:
         """Every remaining step's micro-batches of this rank, epoch after epoch."""
         if self.done.step >= self.total_steps:
             return
         feed = Feed(self.stream, self.config.compute, self.ranks.device)
+        self.resident_bytes = feed.resident_bytes
         while self.done.step < self.total_steps:
             epoch, first_step = divmod(self.done.step, self.stream.steps)
             self.stream.start(epoch, first_step)
@@ -170,6 +189,7 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         if self._compiled:  # what its trunks gave in the last step is needed no more
             torch.compiler.cudagraph_mark_step_begin()
+        self._skipping.before(self.method)
         sums: dict[str, Tensor] = {}
         for number, part in enumerate(parts):
             self._seed(self.stream.replicas[number])
@@ -182,9 +202,11 @@ class Trainer:
                 (losses["total"] / len(parts)).backward()
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0) + value.detach().float() / len(parts)
-        self.optimiser.step()
-        self.method.after_step(self.done.step)
-        return list(sums), self.ranks.mean(torch.stack(list(sums.values())))
+        means = self.ranks.mean(torch.stack([*sums.values(), self.stop.as_loss(self.ranks.device)]))
+        if self._skipping.counts(self.method, means[list(sums).index("total")]):
+            self.optimiser.step()
+            self.method.after_step(self.done.step)
+        return [*sums, ASKED], means
 
     def _seed(self, replica: int) -> None:
         """Dropout, augmentation: all from (seed, step, replica)."""

@@ -16,7 +16,6 @@ from shard_maker import write_shards
 
 from manifests.errors import InputError, WorkFailed
 from training.config import RunConfig, load_config
-from training.loop.checkpoint import load_checkpoint
 from training.loop.start import start
 from training.loop.trainer import Trainer
 from training.runs import load_run, resolve_run
@@ -84,7 +83,7 @@ def command(config: Path, runs: Path) -> list[str]:
 @pytest.mark.slow
 def test_killed_and_continued_equals_undisturbed(write_config, tmp_path: Path) -> None:
     """kill -9 in the middle of an epoch, then the same command: the same losses and the same weights."""
-    path = write_config(epochs=40, minutes=1e-6, workers=1)
+    path = write_config(epochs=20, minutes=1e-6, workers=1)
     undisturbed, _ = start(load_config(path), tmp_path / "whole", "cpu")
     folder = tmp_path / "cut" / undisturbed.relative_to(tmp_path / "whole")
     process = subprocess.Popen(command(path, tmp_path / "cut"), stderr=subprocess.DEVNULL)
@@ -92,7 +91,7 @@ def test_killed_and_continued_equals_undisturbed(write_config, tmp_path: Path) -
     process.send_signal(signal.SIGKILL)
     process.wait()
     stopped = len(losses_so_far(folder))
-    assert 20 < stopped < 120
+    assert 20 < stopped < 60
     subprocess.run(command(path, tmp_path / "cut"), check=True, capture_output=True)
     assert losses(folder) == losses(undisturbed)
     one, two = load_run(folder).method.state_dict(), load_run(undisturbed).method.state_dict()
@@ -129,23 +128,6 @@ def test_processes_must_share_the_replicas(write_config, tmp_path: Path, monkeyp
 
     with pytest.raises(InputError, match=r"optim\.replicas is 2, which 3 processes cannot share"):
         check_replicas(load_config(write_config()), 3)
-
-
-def test_a_truncated_checkpoint_is_named(write_config, tmp_path: Path) -> None:
-    config = load_config(write_config(epochs=1))
-    folder, _ = start(config, tmp_path / "runs", "cpu")
-    checkpoint = folder / "checkpoints" / "last.pt"
-    checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
-    (folder / "DONE").unlink()
-    with pytest.raises(InputError, match=r"last\.pt cannot be read.*truncated.*Delete it"):
-        start(config, tmp_path / "runs", "cpu")
-
-
-def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "last.pt"
-    torch.save({"format": 1, "method": os.system}, path)
-    with pytest.raises(InputError, match="cannot be read"):
-        load_checkpoint(path, torch.nn.Linear(1, 1), None)
 
 
 def test_a_run_is_not_continued_on_other_shards(write_config, tmp_path: Path, capsys) -> None:

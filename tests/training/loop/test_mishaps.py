@@ -1,0 +1,146 @@
+"""What can go wrong while a run trains: losses that are no numbers, too little memory, a full disk."""
+
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from runs_in_processes import losses, write_small
+
+from manifests.errors import WorkFailed
+from training.config import RunConfig, load_config
+from training.loop.checkpoint import Progress
+from training.loop.metrics_log import MetricsLog
+from training.loop.start import start
+from training.loop.trainer import Trainer
+from training.methods.ezvsl import Method
+from training.runs import load_run
+
+
+@pytest.fixture
+def config(shards: Path, tmp_path: Path) -> Callable[..., RunConfig]:
+    def load(*overrides: str) -> RunConfig:
+        return load_config(write_small(tmp_path / "small.yaml", shards), overrides)
+
+    return load
+
+
+def spoilt(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[int], bool]) -> None:
+    """Give the batches of some steps images that are no numbers."""
+    loss, step = Method.loss, Trainer.step
+    now = [0]
+
+    def counted(self: Trainer, parts: list) -> object:
+        now[0] = self.done.step + 1
+        return step(self, parts)
+
+    def broken(self: Method, batch: dict) -> dict:
+        return loss(self, batch | {"image": batch["image"] * float("nan")} if spoil(now[0]) else batch)
+
+    monkeypatch.setattr(Trainer, "step", counted)
+    monkeypatch.setattr(Method, "loss", broken)
+
+
+def test_a_step_without_a_number_is_left_out_and_counted(config, tmp_path: Path, monkeypatch) -> None:
+    """Neither weights nor running statistics take anything from it, and the clips are written down."""
+    spoilt(monkeypatch, lambda step: step == 3)
+    folder, _ = start(config("optim.not_finite=skip"), tmp_path / "runs", "cpu")
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2, 4, 5, 6]
+    assert [row.get("skipped") for row in rows] == [None, None, 1, 1, 1]
+    (left_out,) = [json.loads(line) for line in (folder / "skipped_rank0.jsonl").read_text().splitlines()]
+    assert left_out["step"] == 3
+    assert left_out["loss"] == "nan"
+    assert len(left_out["keys"]) == 16
+    assert all(torch.isfinite(value).all() for value in load_run(folder).method.state_dict().values())
+    assert torch.load(folder / "checkpoints/last.pt", weights_only=True)["skipped"] == 1
+
+
+def test_the_policy_belongs_to_no_run_s_identity(config, tmp_path: Path, monkeypatch) -> None:
+    """A run that stopped at such a step goes on with the other policy, in its folder."""
+    with monkeypatch.context() as patched:
+        spoilt(patched, lambda step: step == 5)
+        with pytest.raises(WorkFailed, match=r"became nan at step 5.*optim\.not_finite=skip"):
+            start(config(), tmp_path / "runs", "cpu")
+    spoilt(monkeypatch, lambda step: step == 5)
+    folder, trained = start(config("optim.not_finite=skip"), tmp_path / "runs", "cpu")
+    assert trained
+    assert (folder / "not_finite_rank0.txt").exists()
+    assert [step for step, _ in losses(folder)] == [1, 2, 3, 4, 6]
+
+
+def test_a_run_that_only_skips_ends(config, tmp_path: Path, monkeypatch) -> None:
+    spoilt(monkeypatch, lambda step: step > 3)
+    with pytest.raises(WorkFailed, match=r"20 steps in a row, up to step 23, .*skipped_rank0\.jsonl"):
+        start(config("optim.not_finite=skip", "optim.epochs=20"), tmp_path / "runs", "cpu")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_too_little_memory_says_what_to_lower(config, tmp_path: Path, monkeypatch, error: Exception) -> None:
+    def greedy(self: Method, batch: dict) -> dict:
+        raise error
+
+    monkeypatch.setattr(Method, "loss", greedy)
+    with pytest.raises(WorkFailed, match="not enough memory on this machine for a step of 16 clips in 2 parts") as told:
+        start(config("data.image_size=96"), tmp_path / "runs", "cpu")
+    for setting in ("optim.replicas=4", "optim.batch_size=8", "data.image_size=64"):
+        assert setting in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_another_error_of_the_runtime_keeps_its_traceback(config, tmp_path: Path, monkeypatch) -> None:
+    def wrong(self: Method, batch: dict) -> dict:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(Method, "loss", wrong)
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        start(config(), tmp_path / "runs", "cpu")
+
+
+def write_steps(log: MetricsLog, count: int) -> None:
+    for step in range(count):
+        log.write(Progress(step), 0, {"total": 1.0}, 0.1)
+
+
+def test_a_log_that_the_disk_has_no_room_for_is_a_sentence(tmp_path: Path) -> None:
+    log, before = MetricsLog(tmp_path, 0), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))
+    try:
+        with pytest.raises(WorkFailed, match=r"metrics\.jsonl cannot be written: File too large"):
+            write_steps(log, 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [300, 3_000, 200_000])
+def test_a_full_disk_is_a_sentence_and_the_run_goes_on(config, tmp_path: Path, limit: int) -> None:
+    """A limit on file sizes stands for a disk that is full: of descriptions, of the log, of checkpoints."""
+    config()
+    line = [sys.executable, "-m", "training", "run", "small.yaml", "--device", "cpu"]
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    full = subprocess.run(
+        line,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard)),
+    )
+    assert full.returncode == 1, full.stderr
+    assert "Traceback" not in full.stderr
+    assert "cannot be written: File too large. To go on, free space and repeat the command." in full.stderr
+    assert not list((tmp_path / "runs").rglob(".*.tmp*"))
+    assert subprocess.run(line, cwd=tmp_path, capture_output=True, check=False).returncode == 0

@@ -1,0 +1,152 @@
+"""A run that is asked to stop by a signal: it saves, has its own exit code, and goes on as if nothing had been."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from runs_in_processes import launched, losses, steps_logged, wait_for, write_small
+
+from manifests.errors import Interrupted
+from training.config import load_config
+from training.loop.start import start
+from training.loop.stopping import stop_on_signals
+from training.loop.trainer import Trainer
+from training.runs import load_run
+
+STOPPED = 75
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody stopped, of 30 epochs of three steps, in one thread; its config beside it."""
+    folder = tmp_path_factory.mktemp("whole")
+    config = write_small(folder / "small.yaml", shards, epochs=30)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return start(load_config(config), folder / "runs", "cpu")[0]
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.fixture
+def begun(undisturbed: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen, Path]]:
+    """The same run in a process of its own, some steps after its beginning."""
+    config = undisturbed.parents[2] / "small.yaml"
+    folder = tmp_path / "runs" / undisturbed.relative_to(undisturbed.parents[1])
+    process = launched(config, tmp_path / "runs")
+    wait_for(lambda: steps_logged(folder) > 4, process)
+    yield process, folder
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_signal_saves_and_the_run_goes_on_with_equal_losses(begun, undisturbed: Path, sent: signal.Signals) -> None:
+    process, folder = begun
+    process.send_signal(sent)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == STOPPED, errors
+    assert f"stopped: the run was asked to stop by {sent.name} and is saved at step" in errors
+    assert "Traceback" not in errors
+    stopped = steps_logged(folder)
+    assert torch.load(folder / "checkpoints/last.pt", weights_only=True)["step"] == stopped < 90
+    assert not (folder / "DONE").exists()
+    again = launched(undisturbed.parents[2] / "small.yaml", folder.parents[1])
+    assert again.wait(timeout=120) == 0
+    assert losses(folder) == losses(undisturbed)
+    one, two = load_run(folder).method.state_dict(), load_run(undisturbed).method.state_dict()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.slow
+def test_a_second_start_says_who_trains_and_disturbs_nothing(begun, undisturbed: Path) -> None:
+    process, folder = begun
+    second = launched(undisturbed.parents[2] / "small.yaml", folder.parents[1])
+    errors = second.communicate(timeout=60)[1]
+    assert second.returncode == 2
+    assert f"Another run is writing to {folder}: process {process.pid} on " in errors
+    assert process.wait(timeout=120) == 0
+    assert losses(folder) == losses(undisturbed)
+
+
+@pytest.mark.slow
+def test_every_epoch_s_end_is_saved(begun) -> None:
+    """Five minutes between saves would be more than the whole run takes: what is there, an epoch's end has left."""
+    process, folder = begun
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    step = torch.load(folder / "checkpoints/last.pt", weights_only=True)["step"]
+    assert step >= 3
+    assert step % 3 == 0
+    assert steps_logged(folder) - step <= 3
+
+
+def test_a_run_that_stops_itself_goes_on_with_equal_losses(shards: Path, tmp_path: Path, monkeypatch) -> None:
+    """In the middle of the second epoch."""
+    config = load_config(write_small(tmp_path / "small.yaml", shards))
+    whole, _ = start(config, tmp_path / "whole", "cpu")
+    step = Trainer.step
+
+    def signalled(self: Trainer, parts: list) -> object:
+        if self.done.step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, parts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "step", signalled)
+        with pytest.raises(Interrupted, match="SIGTERM and is saved at step 5 of 6"):
+            start(config, tmp_path / "cut", "cpu")
+    folder, _ = start(config, tmp_path / "cut", "cpu")
+    assert losses(folder) == losses(whole)
+
+
+def test_before_the_first_step_there_is_nothing_to_save() -> None:
+    with pytest.raises(Interrupted, match="SIGUSR1 came before the first step"), stop_on_signals():
+        signal.raise_signal(signal.SIGUSR1)
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    """As `nohup` has it with SIGHUP."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals() as request:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert request.name == ""
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+READER = """
+import os, sys, time
+from torch.utils.data import DataLoader, Dataset
+from training.data.reader_signals import obey_parent_alone
+
+class Slow(Dataset):
+    def __len__(self): return 3
+    def __getitem__(self, index):
+        if index: time.sleep(1)
+        return os.getpid()
+
+items = []
+for pid in DataLoader(Slow(), batch_size=None, num_workers=1, worker_init_fn=obey_parent_alone):
+    items.append(pid)
+    print(pid, flush=True)
+print("all", flush=True)
+"""
+
+
+def test_a_reader_dies_of_no_signal_that_was_sent_to_the_whole_job() -> None:
+    process = subprocess.Popen([sys.executable, "-c", READER], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    os.kill(int(process.stdout.readline()), signal.SIGTERM)
+    rest = process.communicate(timeout=60)[0]
+    assert rest.splitlines()[-1] == "all"
+    assert process.returncode == 0

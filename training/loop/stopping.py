@@ -1,0 +1,72 @@
+"""How a run is asked to stop: by a signal, as Slurm, Kubernetes, torchrun and a terminal send it.
+
+A signal ends the step that is being computed, no earlier. The request travels beside the losses, which all processes
+of a run average anyway: so all of them learn of it at the same step, whichever was signalled, and none waits for it.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import torch
+from torch import Tensor
+
+from manifests.errors import Interrupted
+from training.loop.readings import BEHIND
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT)
+ASKED = "asked_to_stop"  # its name beside the losses
+
+
+class StopRequest:
+    """Whether this process, or any of the run, was asked to stop."""
+
+    def __init__(self) -> None:
+        self.name = ""  # of the signal this process got
+        self.training = False  # only then is there anything to save
+        self._until: int | None = None
+
+    def receive(self, number: int, _frame: FrameType | None) -> None:
+        """A signal's handler."""
+        self.name = signal.Signals(number).name
+        if number == signal.SIGINT:
+            signal.signal(number, signal.default_int_handler)  # a second Ctrl-C waits for nothing
+        if not self.training:
+            raise Interrupted(f"{self.name} came before the first step, so there was nothing to save.")
+
+    def as_loss(self, device: torch.device) -> Tensor:
+        """1 when this process was asked, else 0: a number to be averaged with the losses. (), on the device."""
+        return torch.full((), float(bool(self.name)), device=device)
+
+    def told(self, share: float, step: int, on_gpu: bool) -> None:
+        """Note the share of processes that had been asked at a step, which is read some steps later on a GPU."""
+        if share > 0 and self._until is None:
+            self._until = step + (BEHIND if on_gpu else 0)
+
+    def is_due(self, step: int) -> bool:
+        """Whether the run ends after this step: the same one in every process."""
+        return self._until is not None and step >= self._until
+
+    @property
+    def reason(self) -> str:
+        return self.name or "a signal to another of its processes"
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Have signals ask for a stop, where they are not ignored already (`nohup` ignores SIGHUP)."""
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, request.receive)
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
