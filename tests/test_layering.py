@@ -21,7 +21,7 @@ FLOORS = {
         {"cli"},
     ),
     "training": (
-        {"mistakes", "config_files"},
+        {"mistakes", "config_files", "liveness"},
         {"config", "losses", "pair_losses", "similarity", "teacher", "distributed"},
         {"clustering", "evaluation", "encoders", "data", "leakage", "identity"},
         {"methods", "object_prior", "pretrain"},

@@ -8,6 +8,7 @@ import typer
 from manifests.truth import USUAL_FORMAT, format_help
 from manifests.views import VIEWS
 from pipeline.console import run_app, summary
+from training.liveness import end_with_launcher
 
 app = typer.Typer(
     help="Train sound source localizers on shards, score them, show them.",
@@ -251,4 +252,5 @@ def protocols(
 
 def main() -> None:
     """Entry point of the console script."""
+    end_with_launcher()
     run_app(app, "training")

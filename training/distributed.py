@@ -12,6 +12,9 @@ from torch import Tensor
 
 from index.device import chosen_device
 from manifests.errors import WorkFailed
+from training.liveness import living_together
+
+LOST_CONNECTION = ("Connection closed by peer", "Connection reset", "Broken pipe", "gloo/transport", "NCCL")
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,13 @@ class Ranks:
         """The first rank's text, in all of them."""
         if self.world == 1:
             return text
-        sent = (
-            torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8) if text else torch.empty(0, dtype=torch.uint8)
-        )
-        size = torch.tensor(len(sent), device=self.device)
+        content = list(text.encode())
+        size = torch.tensor(len(content), device=self.device)
         dist.broadcast(size, 0)
-        sent = sent.to(self.device) if self.first else torch.empty(int(size), dtype=torch.uint8, device=self.device)
-        if int(size):
-            dist.broadcast(sent, 0)
+        if not int(size):
+            return ""
+        sent = torch.tensor(content if self.first else [0] * int(size), dtype=torch.uint8, device=self.device)
+        dist.broadcast(sent, 0)
         return bytes(sent.tolist()).decode()
 
     def agree(self, value: int, what: str) -> None:
@@ -108,10 +110,24 @@ def ranks(device: str = "auto") -> Iterator[Ranks]:
     if use_cuda:
         torch.cuda.set_device(chosen)
         repeatable_arithmetic()
-    if world > 1:
-        dist.init_process_group("nccl" if use_cuda else "gloo")
-    try:
+    if world == 1:
         yield Ranks(rank, world, chosen)
+        return
+    dist.init_process_group("nccl" if use_cuda else "gloo")
+    try:
+        with living_together(rank, world):
+            yield Ranks(rank, world, chosen)
+    except RuntimeError as error:
+        if not _is_lost_connection(error):
+            raise
+        raise WorkFailed(
+            f"another process of the run has ended or cannot be reached ({str(error).splitlines()[0][:200]}); this one, "
+            f"{rank} of {world}, ends, too. The same command goes on from the last checkpoint."
+        ) from error
     finally:
-        if world > 1:
-            dist.destroy_process_group()
+        dist.destroy_process_group()
+
+
+def _is_lost_connection(error: RuntimeError) -> bool:
+    """Whether a collective operation failed because its partners are gone: gloo's and NCCL's words for it."""
+    return isinstance(error, dist.DistError) or any(words in str(error) for words in LOST_CONNECTION)

@@ -21,9 +21,9 @@ def explained(config: RunConfig, device: torch.device, resident_bytes: Callable[
             raise
         optim, side = config.optim, config.data.image_size
         raise WorkFailed(
-            f"There is not enough memory on {_named(device)} for a step of {optim.batch_size} clips in {optim.replicas} "
-            f"parts at {side} px. {_advice(config, device, resident_bytes())} The last checkpoint is kept: where a "
-            "setting does not change what is computed, the run goes on from it."
+            f"There is not enough memory on {_named(device)} for a step of {optim.batch_size} clips in "
+            f"{optim.replicas} parts at {side} px. {_advice(config, device, resident_bytes())} The last checkpoint is "
+            "kept: where a setting does not change what is computed, the run goes on from it."
         ) from error
 
 

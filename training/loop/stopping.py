@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from manifests.errors import Interrupted
+from training.liveness import is_saving
 from training.loop.readings import BEHIND
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT)
@@ -31,6 +32,7 @@ class StopRequest:
     def receive(self, number: int, _frame: FrameType | None) -> None:
         """A signal's handler."""
         self.name = signal.Signals(number).name
+        is_saving()
         if number == signal.SIGINT:
             signal.signal(number, signal.default_int_handler)  # a second Ctrl-C waits for nothing
         if not self.training:

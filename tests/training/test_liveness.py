@@ -1,0 +1,97 @@
+"""Processes of a run under torchrun: killed, signalled, left alone by their launcher."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from runs_in_processes import launched, losses, steps_logged, wait_for, write_small
+
+EPOCHS = 60
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started, and that still run."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [int(number) for number in found.stdout.split()]
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return not re.search(r"^State:\s+Z", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def two(shards: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen, list[int], Path]]:
+    """torchrun with two processes, some steps after the beginning; their numbers, and the run's folder."""
+    config = write_small(tmp_path / "small.yaml", shards, epochs=EPOCHS)
+    launcher = launched(config, tmp_path / "runs", processes=2)
+    wait_for(lambda: list((tmp_path / "runs").glob("small/*/metrics.jsonl")), launcher)
+    (log,) = (tmp_path / "runs").glob("small/*/metrics.jsonl")
+    wait_for(lambda: steps_logged(log.parent) > 4, launcher)
+    ranks = children(launcher.pid)
+    yield launcher, ranks, log.parent
+    for pid in (launcher.pid, *ranks):
+        if runs(pid):
+            os.kill(pid, signal.SIGKILL)
+    launcher.wait()
+
+
+def seconds_until_all_are_gone(pids: list[int], limit: float) -> float:
+    began = time.monotonic()
+    while any(map(runs, pids)) and time.monotonic() < began + limit:
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+@pytest.mark.slow
+def test_processes_end_within_seconds_of_their_launcher(two) -> None:
+    launcher, ranks, folder = two
+    assert len(ranks) == 2
+    launcher.send_signal(signal.SIGKILL)
+    launcher.wait()
+    assert seconds_until_all_are_gone(ranks, 30) < 10
+    assert not (folder / "DONE").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_others_within_a_minute_with_a_sentence(two) -> None:
+    launcher, ranks, folder = two
+    os.kill(ranks[1], signal.SIGKILL)
+    assert seconds_until_all_are_gone(ranks, 90) < 60
+    errors = launcher.communicate(timeout=60)[1]
+    assert launcher.returncode == 1
+    assert re.search(r"failed: another process of the run has ended or cannot be reached .*last checkpoint", errors)
+    assert not (folder / "DONE").exists()
+
+
+@pytest.mark.slow
+def test_a_process_that_hangs_ends_the_others_within_a_minute_with_a_sentence(two) -> None:
+    launcher, ranks, _ = two
+    os.kill(ranks[1], signal.SIGSTOP)
+    assert seconds_until_all_are_gone(ranks[:1], 90) < 60
+    os.kill(ranks[1], signal.SIGCONT)
+    assert "has not been heard of for 40 s" in launcher.communicate(timeout=90)[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signalled", ["launcher", "one process"])
+def test_processes_stop_at_the_same_step_and_go_on_with_equal_losses(two, tmp_path: Path, signalled: str) -> None:
+    launcher, ranks, folder = two
+    os.kill(launcher.pid if signalled == "launcher" else ranks[1], signal.SIGTERM)
+    errors = launcher.communicate(timeout=90)[1]
+    assert len(re.findall(r"stopped: the run was asked to stop by .* and is saved at step", errors)) == 2
+    stopped = steps_logged(folder)
+    assert torch.load(folder / "checkpoints/last.pt", weights_only=True)["step"] == stopped < 3 * EPOCHS
+    for runs_in in ("runs", "whole"):
+        assert launched(tmp_path / "small.yaml", tmp_path / runs_in, processes=2).wait(timeout=200) == 0
+    (other,) = (tmp_path / "whole").glob("small/*")
+    assert losses(folder) == losses(other)

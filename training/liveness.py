@@ -1,0 +1,113 @@
+"""A process of a run ends when its launcher does, or another process of the run: within seconds, with a sentence.
+
+torchrun's agent that is killed with -9 leaves its processes to train on alone. So each looks once a second whether its
+parent is still the one that started it. (`prctl(PR_SET_PDEATHSIG)` would do so without looking, but it goes by the
+thread that started the process, and kills without a word.)
+
+The agents end the other processes of their own machine when one of theirs dies. Beyond a machine, and where a process
+hangs, each tells the others through the launcher's store that it lives; who has not done so for LOST seconds is lost.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+LAUNCHED = "TORCHELASTIC_RUN_ID"  # torchrun sets it for the processes that it starts
+LOOK = 1.0  # seconds
+BEAT = 5.0
+LOST = 40.0
+GRACE = 20.0  # seconds to save in, where a signal came before the launcher went
+LEFT = b"left"
+_stopping = threading.Event()
+
+
+def end_with_launcher() -> None:
+    """Watch the parent where it is a launcher: call this first, before anything that takes time."""
+    if LAUNCHED in os.environ:
+        threading.Thread(target=_watch_parent, args=(os.getppid(),), name="launcher", daemon=True).start()
+
+
+def is_saving() -> None:
+    """Say that this process was asked to stop, and should be given time to."""
+    _stopping.set()
+
+
+def _watch_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK)
+    if _stopping.is_set():
+        time.sleep(GRACE)
+    _end(f"torchrun (process {parent}) is gone. This process of its run ends, too.")
+
+
+@contextmanager
+def living_together(rank: int, world: int) -> Iterator[None]:
+    """Tell the other ranks that this one lives, and watch them, as long as the block lasts."""
+    ended = threading.Event()
+    thread = threading.Thread(target=_Peers(rank, world).watch, args=(ended,), name="peers", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(2 * BEAT)
+
+
+class _Peers:
+    """The ranks of a run, as seen by one of them through a connection of its own to the launcher's store."""
+
+    def __init__(self, rank: int, world: int) -> None:
+        self.rank, self.others = rank, [other for other in range(world) if other != rank]
+        self._seen = {other: (b"", time.monotonic()) for other in self.others}
+        self._heard = time.monotonic()
+
+    def watch(self, ended: threading.Event) -> None:
+        store = self._connected()
+        beat = 0
+        while not ended.wait(BEAT):
+            beat += 1
+            with suppress(RuntimeError):  # torch's store errors are of this kind
+                store = store or self._connected()
+                self._look(store, beat)
+            if (lost := self._lost()) is not None:
+                _end(f"{lost} has not been heard of for {LOST:.0f} s. Process {self.rank} of the run ends, too.")
+        with suppress(RuntimeError):
+            if store is not None:
+                store.set(self._name(self.rank), LEFT)
+
+    def _connected(self) -> Any:
+        import torch.distributed as dist
+
+        host, port = os.environ.get("MASTER_ADDR", "localhost"), int(os.environ.get("MASTER_PORT", "0"))
+        with suppress(RuntimeError):
+            return dist.TCPStore(host, port, is_master=False, wait_for_workers=False)
+        return None
+
+    def _look(self, store: Any, beat: int) -> None:
+        if store is None:
+            return
+        store.set(self._name(self.rank), str(beat))
+        now = self._heard = time.monotonic()
+        for other in self.others:
+            if store.check([self._name(other)]):
+                content = store.get(self._name(other))
+                if content == LEFT or content != self._seen[other][0]:
+                    self._seen[other] = content, now
+
+    def _lost(self) -> str | None:
+        now = time.monotonic()
+        if now - self._heard > LOST:
+            return "The launcher's store"
+        return next((f"Process {other} of the run" for other, (_, at) in self._seen.items() if now - at > LOST), None)
+
+    def _name(self, rank: int) -> str:
+        return f"alive/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{rank}"
+
+
+def _end(why: str) -> None:
+    print(f"failed: {why} The same command goes on from the last checkpoint.", file=sys.stderr, flush=True)
+    os._exit(1)
