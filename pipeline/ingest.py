@@ -82,7 +82,7 @@ def _damaged(out: Place, plan: Plan) -> bool:
     """Whether shards of a finished folder must be made again, which is said."""
     damaged = forget_damaged(out, plan)
     if damaged:
-        print(f"{len(damaged)} tars are missing or not what was written, such as {damaged[0]}: they are made again")
+        print(f"{len(damaged)} files are missing or not what was written, such as {damaged[0]}: they are made again")
     return bool(damaged)
 
 

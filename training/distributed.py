@@ -121,8 +121,8 @@ def ranks(device: str = "auto") -> Iterator[Ranks]:
         if not _is_lost_connection(error):
             raise
         raise WorkFailed(
-            f"another process of the run has ended or cannot be reached ({str(error).splitlines()[0][:200]}); this one, "
-            f"{rank} of {world}, ends, too. The same command goes on from the last checkpoint."
+            f"another process of the run has ended or cannot be reached ({str(error).splitlines()[0][:200]}); this "
+            f"one, {rank} of {world}, ends, too. The same command goes on from the last checkpoint."
         ) from error
     finally:
         dist.destroy_process_group()

@@ -6,7 +6,6 @@ tensors (no code in them can run); one whose names do not fit is refused with wh
 SSPL's release is a folder with a file for each part of the network.
 """
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from index.encoders.weight_file import Layout, fitted, read_tensors, renamed
+from manifests.checksums import file_sha256
 from manifests.errors import InputError
 from manifests.whole_files import write_text
 from pipeline.media.front_ends import find_front_end
@@ -189,10 +189,5 @@ def _config(kind: str, release: Release, path: Path, state: dict[str, Tensor], o
 def _origin(kind: str, path: Path) -> dict[str, Any]:
     files = [_part(kind, path, part) for part in RELEASES[kind].parts]
     if not files:
-        return {"release": kind, "file": path.name, "sha256": _sha256(path)}
-    return {"release": kind, "folder": path.resolve().name, "files": {file.name: _sha256(file) for file in files}}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return {"release": kind, "file": path.name, "sha256": file_sha256(path)}
+    return {"release": kind, "folder": path.resolve().name, "files": {file.name: file_sha256(file) for file in files}}

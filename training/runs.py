@@ -3,7 +3,6 @@
 Same run and seed, same folder: running again resumes, and a finished run is marked by `DONE`, written last.
 """
 
-import hashlib
 import json
 import os
 import platform
@@ -17,6 +16,7 @@ import torch
 import yaml
 from torch import nn
 
+from manifests.checksums import file_sha256
 from manifests.errors import InputError
 from manifests.near_names import did_you_mean
 from manifests.views import VIEWS
@@ -119,12 +119,6 @@ def _with_carried(folder: Path, config: RunConfig) -> RunConfig:
         return config
     copied = prior.model_copy(update={"weights": str(folder / facts["file"])})
     return config.model_copy(update={"evaluation": config.evaluation.model_copy(update={"object_prior": copied})})
-
-
-def file_sha256(path: Path) -> str:
-    """Hash of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def prepare(folder: Path, config: RunConfig) -> None:

@@ -9,14 +9,19 @@ from collections.abc import Iterator
 from manifests.errors import InputError
 from pipeline.jobs.plan import Plan
 from pipeline.jobs.shard_job import is_whole, marker_path, read_marker
-from pipeline.shards.store import INDEX, ShardStore
+from pipeline.shards.store import INDEX, MANIFEST, ShardStore
 from pipeline.shards.writer import shard_name
 from pipeline.storage.remote import Place
 
 
 def forget_damaged(out: Place, plan: Plan) -> list[str]:
-    """Make the finished folder one that lacks its damaged shards; their tars' names."""
-    damaged = list(_damaged(out, plan))
+    """Make the finished folder one that lacks what is damaged: shards, or the manifest. The names of these files."""
+    try:
+        store = ShardStore.open(out)
+    except InputError:  # its tables are made again of what each shard has left
+        (out / INDEX).unlink()
+        return [MANIFEST]
+    damaged = list(_damaged(out, plan, store))
     if damaged:
         (out / INDEX).unlink()
     for shard in damaged:
@@ -24,8 +29,7 @@ def forget_damaged(out: Place, plan: Plan) -> list[str]:
     return list(map(shard_name, damaged))
 
 
-def _damaged(out: Place, plan: Plan) -> Iterator[int]:
-    store = ShardStore.open(out)
+def _damaged(out: Place, plan: Plan, store: ShardStore) -> Iterator[int]:
     for shard in range(len(plan.shards)):
         if not is_whole(out, shard) or (read_marker(out, shard).records and not _is_described(store, shard)):
             yield shard

@@ -102,6 +102,11 @@ class JoinedShards(ShardStore):
         store, own = self.alone(row)
         store.check_streamed(own, key, sizes)
 
+    def unreadable(self, row: int, error: OSError) -> InputError:
+        """As `ShardStore.unreadable`."""
+        store, own = self.alone(row)
+        return store.unreadable(own, error)
+
     def not_met(self, row: int, found: str) -> InputError:
         """As `ShardStore.not_met`."""
         store, own = self.alone(row)

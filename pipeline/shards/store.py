@@ -6,6 +6,8 @@ describes: `pipeline.shards.tars` compares sizes and member headers, and the fir
 records must say of themselves what the manifest says of them.
 """
 
+import hashlib
+import io
 import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -16,11 +18,11 @@ import pyarrow as pa
 
 from manifests.errors import InputError
 from manifests.keys import normal_key, normal_keys
+from manifests.parquet import read_table
 from pipeline.shards.codecs import decode_image, decode_npy
 from pipeline.shards.companion_store import Companions
 from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM, Member
 from pipeline.shards.tars import Decoded, Tars, after_padding
-from pipeline.storage.files import read_table
 from pipeline.storage.remote import Place, place
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 MANIFEST, REJECTS, INDEX = "manifest.parquet", "rejects.parquet", "index.json"
 COLUMN_OF = {FRAME: "frame", FACTS: "json", SPECTROGRAM: "spec"}
 MEASURED = ("source_sha256", "moment", "width", "height")  # what a record and its row both say, whatever its name
+PLACED = ("key", "shard", *(f"{name}_{part}" for name in COLUMN_OF.values() for part in ("offset", "size")))
 COMPARED = 4  # records of a tar, spread evenly
 
 
@@ -55,6 +58,22 @@ def read_index(folder: Place | str) -> dict[str, object]:
             f"{SCHEMA_VERSION}. Ingest the videos again into a new folder."
         )
     return cast(dict[str, object], index)
+
+
+def check_manifest(folder: Place, index: Mapping[str, object], content: bytes, table: pa.Table) -> None:
+    """InputError when a manifest is not the one that the folder was finished with, or its rows are none."""
+    wrong = ""
+    if hashlib.sha256(content).hexdigest() != index["manifest_sha256"]:
+        wrong = f"is not the one that {INDEX} speaks of (its checksum is another): it was edited, damaged or replaced"
+    elif lacking := [name for name in PLACED if table[name].null_count]:
+        wrong = f"has rows without {lacking[0]}"
+    elif table["key"].combine_chunks().unique().__len__() != len(table):
+        wrong = "has a key twice"
+    if wrong:
+        raise InputError(
+            f"{folder / MANIFEST} {wrong}. Fetch it again from where it was made, or repeat the `pipeline ingest` "
+            "command, which makes it again."
+        )
 
 
 class ShardStore:
@@ -84,11 +103,13 @@ class ShardStore:
         folder = place(folder)
         index = read_index(folder)
         try:
-            table = read_table(folder / MANIFEST, MANIFEST_SCHEMA)
+            content = (folder / MANIFEST).read_bytes()
+            table = read_table(io.BytesIO(content), MANIFEST_SCHEMA)
         except (OSError, pa.ArrowInvalid) as error:
             raise InputError(
                 f"{folder / MANIFEST} cannot be read ({error}). Repeat the `pipeline ingest` command into a new folder."
             ) from error
+        check_manifest(folder, index, content, table)
         return cls(folder, index, table)
 
     def __len__(self) -> int:
@@ -179,6 +200,10 @@ class ShardStore:
         wanted = {member: self._place(row, member).size for member in sizes}
         if key != self.stored_keys[row] or sizes != wanted:
             raise self.not_met(row, _described(key, sizes))
+
+    def unreadable(self, row: int, error: OSError) -> InputError:
+        """The error for a row whose tar the system does not read, from one moment to the next."""
+        return self._tars.unreadable(self._shards[row], error)
 
     def not_met(self, row: int, found: str) -> InputError:
         """The error for a row that its tar does not hold where it should, but what was `found`."""

@@ -37,6 +37,8 @@ class Tars:
 
     def __init__(self, folder: Place, manifest: str, ends: Mapping[str, int], remedy: str = MAKE_AGAIN) -> None:
         self.folder, self._manifest, self._ends, self._remedy = folder, manifest, ends, remedy
+        for tar in ends:
+            self._check_name(tar)
         self._opened = lru_cache(OPEN_TARS)(self._open)
 
     def read(self, tar: str, name: str, member: Member) -> bytes:
@@ -62,6 +64,14 @@ class Tars:
         self._opened(tar)
         return self.folder / tar
 
+    def _check_name(self, tar: object) -> None:
+        """InputError for a tar that could lie outside the folder."""
+        if not isinstance(tar, str) or tar in ("", ".", "..") or "/" in tar or "\0" in tar:
+            raise InputError(
+                f"{self.folder / self._manifest} names a tar {tar!r}, which is not the bare name of a file in "
+                f"{self.folder}. It was edited, or made by another program. {self._remedy}."
+            )
+
     def another(self, tar: str, expected: str, found: str) -> InputError:
         """The error of a tar that is not what the manifest says: what was expected in it, and what was found."""
         return InputError(
@@ -79,20 +89,21 @@ class Tars:
         try:
             return self._opened(tar).read(member, header_size)
         except OSError as error:
-            raise self._unreadable(tar, error) from error
+            raise self.unreadable(tar, error) from error
 
     def _open(self, tar: str) -> "_OpenTar":
         path = self.folder / tar
         try:
             opened: _OpenTar = _RemoteTar(path) if isinstance(path, RemotePath) else _LocalTar(path)
         except OSError as error:
-            raise self._unreadable(tar, error) from error
+            raise self.unreadable(tar, error) from error
         wanted = -(-(after_padding(self._ends[tar]) + END) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE
         if opened.size != wanted:
             raise self.another(tar, f"{wanted:,} bytes", f"{opened.size:,}")
         return opened
 
-    def _unreadable(self, tar: str, error: OSError) -> InputError:
+    def unreadable(self, tar: str, error: OSError) -> InputError:
+        """The error of a tar that the system does not read."""
         problem = error.strerror or str(error)
         return InputError(f"{self.folder / tar} cannot be read ({problem}). {self._remedy}.")
 

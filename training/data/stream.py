@@ -22,9 +22,11 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from manifests.errors import InputError
 from manifests.views import ViewName
+from pipeline.media.front_ends import find_front_end
 from pipeline.shards.codecs import decode_npy
 from pipeline.shards.record import FRAME, SPECTROGRAM
 from pipeline.shards.store import ShardStore
+from pipeline.shards.tars import MAKE_AGAIN
 from training.config import Data
 from training.data.order import Streams, epoch_sequence, segments, stream_rows
 from training.data.positives import Positives
@@ -53,10 +55,11 @@ class TrainingStream(IterableDataset):
         self.store, self.data, self.streams, self.seed = store, data, streams, seed
         self.replicas, self.positives = replicas, positives
         self.side = view_side(data, store.short_side)
-        self.selected = selected
+        self.selected, self._heard = selected, find_front_end(store.front_end).shape
         shards = store.table["shard"].to_pylist()
         self.source_of_row = numbered_sources(store)
         self.shard_of_row = np.cumsum([0] + [a != b for a, b in pairwise(shards)])
+        self._sizes = list(zip(store.table["height"].to_pylist(), store.table["width"].to_pylist(), strict=True))
         self.epoch, self.first_step = 0, 0
         if self.steps == 0:
             raise InputError(
@@ -96,7 +99,14 @@ class TrainingStream(IterableDataset):
         part = self.streams.batch_size // self.streams.replicas
         skipped = len(range(reader, self.first_step, self.streams.readers))
         samples = islice(self._shuffled(replica, reader, read), skipped * part, None)
-        while batch := list(islice(samples, part)):
+        for number in range(skipped, self.streams.stream_steps(int(self.selected.sum()), reader)):
+            batch = list(islice(samples, part))
+            if len(batch) != part:
+                raise InputError(
+                    f"The shards in {self.store.folder} gave {len(batch)} of the {part} clips of part {replica} of "
+                    f"step {reader + number * self.streams.readers} in epoch {self.epoch}, where their manifest has "
+                    f"all. {MAKE_AGAIN}."
+                )
             yield batch
 
     def _shuffled(
@@ -133,7 +143,14 @@ class TrainingStream(IterableDataset):
     def _own(self, sample: dict[str, Any]) -> tuple[Tensor, np.ndarray]:
         row, store = self.store.row_of(sample["__key__"]), self.store
         image = store.decoded(row, FRAME, decode_image, sample[FRAME])
-        return image, store.decoded(row, SPECTROGRAM, decode_npy, sample[SPECTROGRAM])
+        audio = store.decoded(row, SPECTROGRAM, decode_npy, sample[SPECTROGRAM])
+        self._check_shape(row, FRAME, tuple(image.shape[1:]), self._sizes[row])
+        self._check_shape(row, SPECTROGRAM, audio.shape, self._heard)
+        return image, audio
+
+    def _check_shape(self, row: int, member: str, found: tuple[int, ...], wanted: tuple[int | None, ...]) -> None:
+        if found != wanted and None not in wanted:  # a manifest of an earlier version may lack a column
+            raise self.store.damaged(row, member, f"its shape is {found}, where {wanted} is expected")
 
     def _view(self, image: Tensor, audio: np.ndarray, draw: random.Random) -> dict[str, Any]:
         return {"image": random_view(image, self.side, self.data, draw), "audio": audio}

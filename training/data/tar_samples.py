@@ -26,7 +26,7 @@ NOT_A_TAR = (tarfile.TarError, EOFError, ValueError)  # ValueError: a member twi
 
 def segment_samples(store: ShardStore, segment: Segment) -> Iterator[dict[str, Any]]:
     """A segment's rows: members by suffix, undecoded, and "__key__". InputError where the tar holds something else."""
-    piece = TarRange.of_rows(store, segment.first, segment.last)
+    piece = _opened(store, segment)
     samples = group_by_keys(tar_file_expander([{"url": piece.url, "stream": piece}], select_files=_is_read))
     row = segment.first
     try:
@@ -38,8 +38,17 @@ def segment_samples(store: ShardStore, segment: Segment) -> Iterator[dict[str, A
             row += 1
     except NOT_A_TAR as error:
         raise store.not_met(min(row, segment.last), f"no tar ({error})") from error
+    except OSError as error:  # the disk is gone, or the tar is: a moment ago it was there
+        raise store.unreadable(min(row, segment.last), error) from error
     if row <= segment.last:
         raise store.not_met(row, "the end of the tar")
+
+
+def _opened(store: ShardStore, segment: Segment) -> "TarRange":
+    try:
+        return TarRange.of_rows(store, segment.first, segment.last)
+    except OSError as error:
+        raise store.unreadable(segment.first, error) from error
 
 
 def _is_read(member: str) -> bool:

@@ -13,6 +13,7 @@ import torch
 from index.arrays import MODALITIES, read_keys
 from index.neighbours import MADE_BY, Neighbours
 from manifests.catalogue import resolve
+from manifests.checksums import file_sha256
 from manifests.errors import InputError
 from manifests.truth import Truth, find_format
 from pipeline.shards.joined import open_shards
@@ -30,7 +31,7 @@ from training.leakage import TestLists, find_tests, own_truth, training_list
 from training.loop.best import validation_truth
 from training.methods.contract import BaseMethod
 from training.predict import object_prior_of
-from training.runs import build_method, file_sha256
+from training.runs import build_method
 
 OF_POSITIVES = {"neighbours", "exclusions"}  # what a method needs that neighbour lists give
 Made = TypeVar("Made")

@@ -21,6 +21,7 @@ from manifests.errors import InputError, Interrupted, WorkFailed
 from pipeline.console import progress
 from training.config import RunConfig
 from training.data.stream import TrainingStream
+from training.data.tar_hashes import TarHashes
 from training.distributed import Ranks
 from training.encoders.weights import compile_trunks
 from training.loop.checkpoint import LAST, Checkpoints, Progress
@@ -74,6 +75,7 @@ class Trainer:
         self.optimiser = build_optimiser(self.method, optim)
         self.checkpoints = Checkpoints(self.folder / CHECKPOINTS)
         self.done = self.checkpoints.load(self.method, self.optimiser, self.total_steps)
+        self._tars = TarHashes(self.stream.store, self.stream.selected.nonzero()[0])
         self._skipping, self._saved = Skipping(optim.not_finite, self.folder, self.ranks.rank), self.done.step
         self._compiled = self._compiles()
         if self._compiled:
@@ -170,6 +172,8 @@ class Trainer:
         """Every remaining step's micro-batches of this rank, epoch after epoch."""
         if self.done.step >= self.total_steps:
             return
+        if self.ranks.first:
+            self._tars.start()
         feed = Feed(self.stream, self.config.compute, self.ranks.device)
         self.resident_bytes = feed.resident_bytes
         while self.done.step < self.total_steps:
@@ -182,6 +186,9 @@ class Trainer:
                     f"the shards ended at step {self.done.step} of epoch {epoch}, {self.stream.steps} were expected: "
                     "the tars no longer match manifest.parquet. Run `pipeline ingest` again."
                 )
+            self._tars.tell()
+        if self.ranks.first:
+            self._tars.finish()
 
     def step(self, parts: list[dict[str, Any]]) -> tuple[list[str], Tensor]:
         """One optimiser step over this rank's micro-batches; the losses' names, and their means over all replicas."""

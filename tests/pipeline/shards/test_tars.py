@@ -88,7 +88,8 @@ def test_ingest_again_makes_again_what_is_damaged(decoded, tmp_path: Path, capsy
     (out / "shard-000002.tar").write_bytes((out / "shard-000002.tar").read_bytes()[:700])
     run_ingest(request)
     assert (
-        "3 tars are missing or not what was written, such as shard-000000.tar: they are made" in capsys.readouterr().out
+        "3 files are missing or not what was written, such as shard-000000.tar: they are made"
+        in capsys.readouterr().out
     )
     assert fingerprints(out) == finished
     (out / "shard-000001.tar").unlink()

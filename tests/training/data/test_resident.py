@@ -66,7 +66,7 @@ def test_frames_of_many_shapes_and_sizes(tmp_path: Path) -> None:
     shapes = [(64, 80), (80, 64), (64, 64), (64, 150), (40, 50), (33, 90)]
     clips = [
         MadeClip(f"clip{n:07d}_{n:06d}", rng.integers(0, 256, (*shapes[n % 6], 3), dtype=np.uint8),
-                 rng.normal(size=(5, 7)).astype(np.float16), "a")
+                 rng.normal(size=(257, 300)).astype(np.float16), "a")
         for n in range(24)
     ]  # fmt: skip
     store = ShardStore.open(write_shards(tmp_path / "shards", clips, [10, 14], short_side=64))
