@@ -11,14 +11,17 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial as with_given
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.errors import InputError, WorkFailed
-from manifests.locks import held
+from manifests.locks import held_from_beside
+from manifests.outputs import Given, check_output, json_with
 from manifests.parquet import read_table
 from manifests.whole_files import NO_ROOM, publish_folder
 
@@ -27,20 +30,21 @@ KEYS, META = "keys.parquet", "meta.json"
 KEYS_SCHEMA = pa.schema(
     [("key", pa.string()), ("source_id", pa.string()), ("label", pa.string()), ("split", pa.string())]
 )
+EMBEDDINGS, NEIGHBOURS = "dimension", "k"  # what only the meta.json of one kind has
+MAKERS = {EMBEDDINGS: "index embed` or `training embed", NEIGHBOURS: "index build-knn` or `index random-knn"}
 FILES = frozenset({"image.npy", "audio.npy", KEYS, META})
 
 
 @contextmanager
-def replaced_folder(target: Path) -> Iterator[Path]:
+def replaced_folder(target: Path, kind: str) -> Iterator[Path]:
     """Yield an empty folder to fill; when the block ends well it becomes `target`, replacing an older one.
 
-    InputError when `target` cannot be written, holds anything but such arrays, or is being written by another command;
-    WorkFailed when the disk fills up.
+    InputError when `target` cannot be written, holds anything but arrays of this `kind` (EMBEDDINGS or NEIGHBOURS), or
+    is being written by another command; WorkFailed when the disk fills up.
     """
-    _check_replaceable(target)
-    partial = target.with_name(f".{target.name}.partial")
-    remedy = "Wait for it to end, or choose another --out."
-    with held(target.with_name(f".{target.name}.lock"), target, "command", remedy):
+    check_replaceable(target, kind)
+    partial = target.absolute().with_name(f".{target.absolute().name}.partial")
+    with held_from_beside(target):
         _empty(partial)
         try:
             yield partial
@@ -55,16 +59,25 @@ def replaced_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _check_replaceable(target: Path) -> None:
-    if target.is_dir():
-        foreign = sorted(path.name for path in target.iterdir() if path.name not in FILES)
-        if foreign:
-            raise InputError(
-                f"{target} holds {foreign[0]!r}, which no `index` command wrote, so it is not replaced. "
-                "Choose another --out, or move that away."
-            )
-    elif target.exists():
-        raise InputError(f"{target} is a file; --out names a folder. Choose another place.")
+def check_replaceable(target: Path, kind: str, inputs: Mapping[str, Given] = MappingProxyType({})) -> None:
+    """InputError when a folder is an input of the command, by option, or holds anything but arrays of the `kind`."""
+
+    check_output(target, inputs, with_given(_is_own, kind=kind), MAKERS[kind])
+
+
+def _is_own(folder: Path, kind: str) -> bool:
+    """Whether a folder is empty, or holds arrays of this kind; or such as have lost their meta.json, which are none."""
+    if not folder.is_dir():
+        return False
+    names = {path.name for path in folder.iterdir()}
+    if not names or not names <= FILES:
+        return not names
+    if json_with()(folder / META):
+        return json_with("encoder", "manifest_sha256", kind)(folder / META)
+    try:
+        return read_table(folder / KEYS).schema.names == KEYS_SCHEMA.names
+    except (OSError, pa.ArrowException):
+        return False
 
 
 def _empty(partial: Path) -> None:

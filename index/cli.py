@@ -70,9 +70,12 @@ def embed(
 
     vggsound, wav2clip and clap hear the waveform that `pipeline ingest --audio context` keeps beside the shards.
     """
+    from index.arrays import EMBEDDINGS as KIND
+    from index.arrays import check_replaceable
     from index.embed import Encoders, differences
     from pipeline.shards.joined import open_shards
 
+    check_replaceable(out, KIND, {"--shards": shards or SHARDS})
     device_number(device)  # a name that is none is refused also where no network runs
     encoders = Encoders(
         open_encoder("image", image_encoder, image_weights, device),
@@ -130,10 +133,12 @@ def build_knn(
 
     A clip and the other clips of its video are never neighbours.
     """
-    from index.arrays import differences
+    from index.arrays import NEIGHBOURS as KIND
+    from index.arrays import check_replaceable, differences
     from index.knn import KnnRequest, Means, build
     from index.search import search_device
 
+    check_replaceable(out, KIND, {"--embeddings": embeddings or EMBEDDINGS, "--shards": shards or SHARDS})
     device_number(device)
     vectors, checked = _matching_embeddings(embeddings, shards)
     request = KnnRequest.of(vectors, k)
@@ -164,10 +169,12 @@ def random_knn(
 
     A clip and the other clips of its video are never drawn, nor is one of another split.
     """
-    from index.arrays import differences
+    from index.arrays import NEIGHBOURS as KIND
+    from index.arrays import check_replaceable, differences
     from index.random_neighbours import build, request
     from pipeline.shards.joined import open_shards
 
+    check_replaceable(out, KIND, {"--shards": shards or SHARDS})
     store = open_shards(shards or SHARDS)
     chosen, rows = _chosen(store, split, clips, lists)
     wanted = request(k, seed, chosen, store.manifest_sha256)

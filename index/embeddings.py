@@ -104,7 +104,7 @@ def write_embeddings(
         "count": keys.num_rows,
         "dimension": {name: rows.shape[1] for name, rows in vectors.items()},
     }
-    with arrays.replaced_folder(Path(folder)) as partial:
+    with arrays.replaced_folder(Path(folder), arrays.EMBEDDINGS) as partial:
         for name, rows in vectors.items():
             arrays.write_array(partial / f"{name}.npy", rows.shape, np.dtype(np.float32), [rows])
         arrays.write_keys_and_meta(partial, keys, meta)

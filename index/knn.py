@@ -75,7 +75,7 @@ def build(
     sources = source_numbers(embeddings.keys["source_id"].to_pylist())
     labels = embeddings.keys["label"].to_pylist()
     found: dict[str, _Found] = {}
-    with arrays.replaced_folder(out) as partial:
+    with arrays.replaced_folder(out, arrays.NEIGHBOURS) as partial:
         for modality in arrays.MODALITIES:
             vectors = np.asarray(getattr(embeddings, modality))  # off np.memmap: its indexing is slower
             search = open_search(vectors, means.backend, means.device, means.threads)

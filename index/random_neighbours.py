@@ -36,7 +36,7 @@ def build(clips: pa.Table, wanted: dict[str, Any], out: Path, advance: Callable[
     sizes, k, labels = source_sizes(sources), int(wanted["k"]), keys["label"].to_pylist()
     check_k(k, sizes)
     shares = {}
-    with arrays.replaced_folder(out) as partial:
+    with arrays.replaced_folder(out, arrays.NEIGHBOURS) as partial:
         for modality in arrays.MODALITIES:
             agreement = LabelAgreement(labels, k)
             blocks = _blocks(keys["key"].to_pylist(), sources, f"{wanted['seed']}/{modality}", k)

@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,13 @@ def held(lock: Path, folder: Path, who: str, remedy: str) -> Iterator[None]:
             yield
     finally:
         _close(descriptor)
+
+
+def held_from_beside(folder: Path) -> AbstractContextManager[None]:
+    """Hold a folder that a command names by --out, by a file beside it: it may be replaced. Raises as `held`."""
+    folder = folder.absolute()
+    remedy = "Wait for it to end, or choose another --out."
+    return held(folder.with_name(f".{folder.name}.lock"), folder, "command", remedy)
 
 
 def _opened(lock: Path, folder: Path) -> int:

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 
 from manifests.annotations import Annotation
 from manifests.errors import InputError
+from manifests.outputs import check_output
+from manifests.parquet import read_table
 from manifests.truth import Truth, read_truth
 from pipeline.shards.companion import (
     COMPANION_SCHEMA,
@@ -50,6 +52,8 @@ def annotate(folder: Place, source: Path, format: str) -> dict[str, object]:
             f"{next(iter(wanted))!r}, the first in the shards {store.keys[0]!r}). Give the shards of that corpus."
         )
     manifest = companion_manifest(TRUTH)
+    if isinstance(folder, Path):
+        check_output(folder / manifest, {"--truth": source}, _is_companion, "pipeline annotate", "the file")
     (folder / manifest).unlink(missing_ok=True)  # without it there is no companion: readers never meet half of one
     places = [place for shard, rows in rows_of.items() for place in _write(folder, shard, rows, store, truth, wanted)]
     with replacing(folder / manifest) as handle:
@@ -64,6 +68,13 @@ def annotate(folder: Place, source: Path, format: str) -> dict[str, object]:
         **({"missing": named(missing)} if missing else {}),
         "stored": f"{boxes} boxes{masks}",
     }
+
+
+def _is_companion(manifest: Path) -> bool:
+    try:
+        return read_table(manifest).schema.names == COMPANION_SCHEMA.names
+    except (OSError, pa.ArrowInvalid):
+        return False
 
 
 def named(keys: Sequence[str]) -> str:

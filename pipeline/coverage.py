@@ -11,6 +11,7 @@ from typing import Any
 
 from manifests.catalogue import catalogue, known_tests, resolve
 from manifests.errors import InputError
+from manifests.outputs import check_output, json_with
 from manifests.splits import TRAIN, IdList, coverage, overlap, split_of
 from pipeline.shards.store import ShardStore
 from pipeline.storage.files import write_whole
@@ -26,6 +27,9 @@ def split_report(
     InputError when a list cannot be found: nothing is skipped in silence.
     """
     folders = (folder,) if folder.is_dir() else ()
+    if out is not None:
+        given = {"LISTS": lists, "--test": tests, "--shards": shards}
+        check_output(out, given, json_with("shards", "lists"), "pipeline splits")
     against = [_found(name, folders) for name in tests] or known_tests(folders)
     if not against:
         print(f"no test set is known: none of the catalogue's is under {folder}. Give --lists or --test.")

@@ -30,7 +30,7 @@ from pipeline.jobs.shard_job import (
 )
 from pipeline.jobs.totals import accept, is_finished, report, total, write_tables
 from pipeline.media.proposals import check_proposals
-from pipeline.shards.store import INDEX
+from pipeline.shards.store import INDEX, MANIFEST, REJECTS
 from pipeline.sources.labels import Labels, find_labels
 from pipeline.sources.listing import Listing, left_alone, list_sources, litter_left_alone
 from pipeline.storage.files import remove_leftovers
@@ -159,9 +159,11 @@ def _tidy(out: Place) -> None:
 
 
 def _check_untouched(out: Place) -> None:
-    if strangers := sorted(path.name for path in out.iterdir() if path.name.startswith("shard-") or path.name == INDEX):
+    names, written = sorted(path.name for path in out.iterdir()), {INDEX, MANIFEST, REJECTS, DONE, JOURNAL}
+    if strangers := [name for name in names if name.startswith("shard-") or name in written]:
         raise InputError(
-            f"{out} holds shards of unknown origin ({strangers[0]}). Give an empty or new folder to --out."
+            f"{out} holds {strangers[0]}, which no ingest of this folder has written. Give an empty or new folder to "
+            "--out."
         )
 
 

@@ -198,13 +198,14 @@ def pretrain(
     seed: int = 0,
 ) -> None:
     """Train an image trunk to classify labelled images: the stand-in where ImageNet weights cannot be had."""
+    from training.config import Encoder
+    from training.pretrain import Options, check_place
+    from training.pretrain import pretrain as fit
+
+    check_place(src, out)
     if out.is_file():
         summary("already finished", {"weights": out})
         return
-    from training.config import Encoder
-    from training.pretrain import Options
-    from training.pretrain import pretrain as fit
-
     encoder = Encoder(blocks=[part.strip() for part in blocks.split(",")], width=width)
     options = Options(encoder, image_size, epochs, batch_size, learning_rate, seed)
     summary("pretrained", {"weights": out, **fit(src, out, options)})

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from index.arrays import differences
+from index.arrays import EMBEDDINGS, check_replaceable, differences
 from index.embeddings import write_embeddings
 from manifests.splits import read_ids
 from manifests.views import VIEWS
@@ -26,6 +26,7 @@ def embed(run: LoadedRun, store: ShardStore, out: Path) -> tuple[int, bool]:
         "front_end": store.front_end,
         "split": run.config.data.train_list or run.config.data.split,
     }
+    check_replaceable(out, EMBEDDINGS, {"RUN": run.folder, "--shards": run.config.data.shards})
     rows = _rows(run, store)
     if differences(out, facts, [store.keys[row] for row in rows]) == []:
         return len(rows), False

@@ -19,11 +19,13 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2 as transforms
 
 from manifests.errors import InputError
+from manifests.outputs import check_output
 from manifests.whole_files import whole_path
 from pipeline.console import progress
 from training.config import Encoder
 from training.data.views import IMAGENET_MEAN, IMAGENET_STD
 from training.encoders.resnet import ImageTrunk, initialise
+from training.encoders.weights import read_weight_file
 
 HELD_OUT = 0.1
 
@@ -58,6 +60,18 @@ class Options:
     batch_size: int = 64
     learning_rate: float = 1e-3
     seed: int = 0
+
+
+def check_place(images: Path, out: Path) -> None:
+    """InputError when `out` is there and is no file of `pretrain`."""
+    check_output(out, {"--src": images}, _is_pretrained, "training pretrain")
+
+
+def _is_pretrained(path: Path) -> bool:
+    try:
+        return path.is_file() and {"blocks", "width", "labels"} <= read_weight_file(path)[1].keys()
+    except InputError:
+        return False
 
 
 def pretrain(images: Path, out: Path, options: Options) -> dict[str, float]:

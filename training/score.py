@@ -8,6 +8,7 @@ from typing import Any
 
 from manifests.catalogue import read_clips
 from manifests.errors import InputError
+from manifests.outputs import check_output, json_with
 from manifests.published_sets import named_by_content, named_parts
 from manifests.readers.extended import read_extended
 from manifests.splits import IdList
@@ -45,6 +46,8 @@ def score_file(
     Under the protocol retrieval `maps` holds `image_embeddings` and `audio_embeddings` (N, D) instead of maps.
     """
     _check_arguments(out, temperature, seed)
+    given = {"MAPS": maps, "--truth": truth, "--negatives": negatives, "--list": clips}
+    check_output(out, given, json_with("protocol", "n_expected", "unused_arrays"), "training score")
     wanted = read_clips(clips) if clips else None
     annotated = _annotated(truth, format, wanted, negatives, test_set)
     measured = check_protocol(protocol, annotated)

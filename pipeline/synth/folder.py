@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from manifests.errors import InputError, WorkFailed
+from manifests.locks import held_from_beside
 from pipeline.console import progress
 from pipeline.media.ffmpeg import FfmpegFailed
 from pipeline.storage.files import remove_leftovers, write_whole
@@ -28,9 +29,10 @@ Made = TypeVar("Made")
 
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
-    """Failures of the folder's disk and of the processes, each as a sentence."""
+    """One command at a time; failures of the folder's disk and of the processes, each as a sentence."""
     try:
-        yield
+        with held_from_beside(out):
+            yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise WorkFailed(f"{out} is full: {error.strerror}. Free some space; the same command goes on") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index.arrays import replaced_folder
+from index.arrays import EMBEDDINGS, NEIGHBOURS, replaced_folder
 from index.embeddings import Embeddings, unit_rows
 from manifests.errors import InputError, WorkFailed
 
@@ -59,7 +59,7 @@ def test_an_interrupted_writer_leaves_the_old_folder(make_embeddings: Callable[.
     before = (folder / "meta.json").read_bytes()
 
     def interrupted() -> None:
-        with replaced_folder(folder) as partial:
+        with replaced_folder(folder, EMBEDDINGS) as partial:
             (partial / "image.npy").write_bytes(b"half")
             raise KeyboardInterrupt
 
@@ -79,18 +79,21 @@ def test_leftovers_of_a_killed_writer_do_not_matter(make_embeddings: Callable[..
 def test_folders_of_others_are_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match=r"thesis\.tex"), replaced_folder(tmp_path / "mine"):
+    with pytest.raises(InputError, match="was not written by"), replaced_folder(tmp_path / "mine", NEIGHBOURS):
         pass
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="is a file"), replaced_folder(tmp_path / "file"):
+    with pytest.raises(InputError, match="was not written by"), replaced_folder(tmp_path / "file", NEIGHBOURS):
         pass
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
 
 def test_two_writers_of_one_folder(tmp_path: Path) -> None:
-    with replaced_folder(tmp_path / "knn") as partial:
+    with replaced_folder(tmp_path / "knn", NEIGHBOURS) as partial:
         (partial / "meta.json").write_text(json.dumps({}))
-        with pytest.raises(InputError, match="Another command is writing"), replaced_folder(tmp_path / "knn"):
+        with (
+            pytest.raises(InputError, match="Another command is writing"),
+            replaced_folder(tmp_path / "knn", NEIGHBOURS),
+        ):
             pass
     assert (tmp_path / "knn" / "meta.json").exists()
 
@@ -100,7 +103,7 @@ def test_a_full_disk_is_work_failed(tmp_path: Path) -> None:
         pytest.skip("needs /dev/full, a device without space")
 
     def fill() -> None:
-        with replaced_folder(tmp_path / "knn"), open("/dev/full", "wb", buffering=0) as full:
+        with replaced_folder(tmp_path / "knn", NEIGHBOURS), open("/dev/full", "wb", buffering=0) as full:
             full.write(b"x")
 
     with pytest.raises(WorkFailed, match="No space left"):

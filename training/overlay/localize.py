@@ -20,6 +20,7 @@ from PIL import Image
 
 from manifests.annotations import WHOLE, Box
 from manifests.errors import InputError
+from manifests.outputs import check_output, json_with
 from manifests.views import IN_WORDS, of_frame, window
 from manifests.whole_files import write_text
 from pipeline.console import progress
@@ -38,6 +39,7 @@ from training.runs import LoadedRun, load_run
 BATCH = 16
 SEEN_SHORT_SIDE = 256  # what ingest keeps of a frame, and what training saw
 MOST_PER_SECOND = 60.0
+_is_document = json_with("moments_per_second", "moments", "undecodable_packets")  # lies beside every overlay
 HIGHEST = 99.9  # percentile of all cells that is drawn brightest; the median is drawn fully transparent
 
 
@@ -90,11 +92,13 @@ def localize(
     be written.
     """
     _check(video, out, maps_per_second)
+    json_out = json_out or out.with_suffix(".json")
+    check_output(json_out, {"VIDEO": video}, _is_document, "training localize", "the file of peaks beside --out,")
+    check_output(out, {"VIDEO": video}, lambda _: _is_document(json_out), "training localize")
     way = _carriage(video, out)
     loaded = load_run(run, device).viewing(view)
     timeline, duration = _timeline(loaded, video, maps_per_second)
     written = _draw(timeline, video, out, duration, way)
-    json_out = json_out or out.with_suffix(".json")
     write_text(json_out, json.dumps(_document(loaded, video, timeline, duration, written), indent=1))
     return {
         "overlay": out,
@@ -116,8 +120,6 @@ def _check(video: Path, out: Path, maps_per_second: float) -> None:
         raise InputError(f"the folder of {out} does not exist. Make it, or choose another place with --out.")
     if not os.access(out.absolute().parent, os.W_OK):
         raise InputError(f"no file can be made in the folder of {out}. Choose another place with --out.")
-    if out.exists() and out.samefile(video):
-        raise InputError(f"--out is the video itself ({video}), which would be overwritten. Choose another name.")
     if not 0 < maps_per_second <= MOST_PER_SECOND:
         raise InputError(f"maps per second is {maps_per_second:g}; give more than 0 and at most {MOST_PER_SECOND:g}.")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from manifests.errors import InputError
+from manifests.outputs import check_output
 from manifests.whole_files import write_text
 from pipeline.shards.joined import Folders, folders_of, named
 from training.evaluation.scores import Score, in_order, score_of
@@ -19,6 +20,8 @@ from training.report.sources import Clips
 from training.report.tables import Table, score_tables
 
 TEMPLATES = Path(__file__).parent / "templates"
+PAGE = "index.html"
+TITLE = b"<title>Sound source localization: report on "  # as templates/page.html begins
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ def write_report(runs: list[Path], shards: Folders | None, out: Path) -> tuple[P
     """
     if not runs:
         raise InputError("no run to report on. Give run folders, or train and evaluate one first.")
+    check_output(out / PAGE, {}, _is_page, "training report", "the page in --out,")
     read = [read_run(path) for path in runs]
     titles = run_titles(read)
     shards = shards or _shards_of(read[0])
@@ -130,8 +134,13 @@ def _facts(run: Run, title: str) -> Facts:
     return Facts(title, "finished" if run.finished else "not finished", values)
 
 
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return TITLE in file.read(4096)
+
+
 def _write(page: str, out: Path) -> Path:
-    target = out / "index.html"
+    target = out / PAGE
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
