@@ -11,6 +11,7 @@ from manifests.readers.extended import ExtendedSet
 from manifests.truth import Truth
 from pipeline.shards.store import ShardStore
 from training.data.stream import EvaluationPair
+from training.evaluation.boxes import BoxMaps, box_maps
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks.onscreen import BothPairs, Pairs
 from training.evaluation.tasks.retrieval import Similarity
@@ -51,6 +52,13 @@ def _maps(made: Answered, truth: Truth) -> RawMaps:
     return RawMaps(own.names, own.maps, own.object_maps, None, prior.alpha if prior else 0.4)
 
 
+def _boxes(made: Answered, truth: Truth) -> BoxMaps:
+    own = made.predictions.only(set(truth.keys))
+    if own.boxes is None:
+        raise InputError(f"{made.run.config.method.name} gives maps and no boxes; score it under a protocol for maps.")
+    return box_maps(own.names, own.found_boxes())
+
+
 def _cluster_maps(made: Answered, truth: Truth) -> ClusterMaps:
     assert made.references is not None, "asked for without reference sounds"
     return made.references.maps(made.predictions, made.about(truth).names)
@@ -76,12 +84,17 @@ def _pairs(made: Answered, truth: Truth) -> BothPairs:
 
 
 def _distances(predictions: Predictions) -> Pairs:
+    """A method that chooses boxes is as sure as of its best box, and may have a distance of its own."""
     distance = np.linalg.norm(predictions.image_embeddings - predictions.audio_embeddings, axis=1)
-    return Pairs(predictions.names, distance, np.maximum(predictions.maps, 0).max(axis=(1, 2), initial=0))
+    activation = np.maximum(predictions.maps, 0).max(axis=(1, 2), initial=0)
+    if predictions.boxes is not None:
+        activation = np.maximum(predictions.scores, 0)
+    return Pairs(predictions.names, distance if predictions.distances is None else predictions.distances, activation)
 
 
 ANSWERS: dict[str, Callable[[Answered, Truth], Any]] = {
     "maps": _maps,
+    "boxes": _boxes,
     "cluster_maps": _cluster_maps,
     "similarity": _similarity,
     "similarity_over_positions": _similarity_over_positions,

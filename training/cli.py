@@ -108,13 +108,16 @@ def score(
         float, typer.Option(min=0, help="what the maps' cosines were divided by (SLAVC's range)")
     ] = 1,
     seed: Annotated[int, typer.Option(help="of the random floor and the intervals")] = 0,
+    boxes: Annotated[
+        bool, typer.Option("--boxes", help="score predicted_boxes (M, 4), predicted_owner (M,) in place of maps")
+    ] = False,
 ) -> None:
     """Score heat maps that any program wrote, exactly as this one's own."""
     from training.evaluation.printing import table
-    from training.score import outputs, score_file
+    from training.score import asked, outputs, score_file
 
     options = {"negatives": negatives, "clips": clips, "test_set": test_set, "alpha": alpha, "seed": seed}
-    for name, path in outputs(protocol or ["ezvsl"], out).items():
+    for name, path in outputs(asked(protocol, boxes), out).items():
         print(table(score_file(maps, truth, format, name, path, temperature=temperature, **options)))
 
 

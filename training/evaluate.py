@@ -24,6 +24,7 @@ from pipeline.shards.store import ShardStore
 from training.answers import Answered
 from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
 from training.distributed import Ranks
+from training.evaluation.boxes import as_arrays
 from training.evaluation.protocol import Protocol
 from training.evaluation.results import Result, content_id, file_name
 from training.evaluation.tasks import as_measured, check_protocol, default_protocols, score
@@ -199,5 +200,7 @@ def save_maps(path: Path, predictions: Predictions, truth: Truth) -> None:
     arrays["boxes"] = np.array([box for _, box in boxes], np.float64).reshape(-1, 4)
     if predictions.object_maps is not None:
         arrays["object_maps"] = predictions.object_maps
+    if predictions.boxes is not None:
+        arrays |= as_arrays(predictions.found_boxes())
     with whole_file(path) as handle:
         np.savez_compressed(handle, **arrays)

@@ -1,7 +1,7 @@
 """A finished run applied to clips of a shard folder: raw maps, scores and embeddings, in the order asked for."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import cast
 
@@ -15,20 +15,25 @@ from manifests.views import window
 from pipeline.console import progress
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig
+from training.data.beside import Beside, collated
 from training.data.stream import EvaluationPair, paired_batches
 from training.data.views import normalise_audio, normalise_image
 from training.distributed import Ranks
-from training.methods.contract import HasCellFeatures
+from training.methods.contract import Batch, HasCellFeatures
 from training.object_prior import ObjectPrior, architecture_of
 from training.runs import LoadedRun
 from training.similarity import unit
+
+COLUMNS = ("maps", "scores", "image_embeddings", "audio_embeddings", "boxes", "distances")  # as in `Prediction`
+OPTIONAL = ("object_maps", "boxes", "distances")
 
 
 @dataclass(frozen=True)
 class Predictions:
     """Per sample: raw maps (N, h, w), scores (N,), unit embeddings (N, D), object-prior maps (N, h', w') if asked.
 
-    `shown` (N, 4) is the part of the frame that the model saw and that the map covers.
+    `shown` (N, 4) is the part of the frame that the model saw and that the map covers. Of methods that have them also
+    boxes (N, B, 5) with their scores, best first, NaN for none, and distances (N,).
     """
 
     names: list[str]
@@ -38,6 +43,8 @@ class Predictions:
     audio_embeddings: np.ndarray
     shown: np.ndarray
     object_maps: np.ndarray | None
+    boxes: np.ndarray | None = None
+    distances: np.ndarray | None = None
 
     @property
     def parts(self) -> dict[str, Box]:
@@ -47,15 +54,14 @@ class Predictions:
     def only(self, names: Collection[str]) -> "Predictions":
         """The samples of these names, in the order they are here."""
         kept = [row for row, name in enumerate(self.names) if name in names]
-        return Predictions(
-            [self.names[row] for row in kept],
-            self.maps[kept],
-            self.scores[kept],
-            self.image_embeddings[kept],
-            self.audio_embeddings[kept],
-            self.shown[kept],
-            None if self.object_maps is None else self.object_maps[kept],
-        )
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        columns = {name: None if column is None else column[kept] for name, column in given.items() if name != "names"}
+        return Predictions([self.names[row] for row in kept], **columns)
+
+    def found_boxes(self) -> list[np.ndarray]:
+        """The boxes (n, 5) of each sample, without those that are none."""
+        assert self.boxes is not None, "this method gives no boxes"
+        return [own[np.isfinite(own).all(axis=1)].astype(np.float64) for own in self.boxes]
 
 
 @torch.no_grad()
@@ -77,10 +83,10 @@ def predict(
     mine = shares[process.rank] if process else slice(None)
     columns = _columns(run, store, pairings[mine], object_prior)
     if process is not None and len(shares) > 1:
-        columns = [process.gather(column, [share.stop - share.start for share in shares]) for column in columns]
-    maps, scores, images, audio, *prior = columns
-    names, shown = [pairing.name for pairing in pairings], _shown(run, store, pairings)
-    return Predictions(names, maps, scores, images, audio, shown, prior[0] if prior else None)
+        counts = [share.stop - share.start for share in shares]
+        columns = {name: process.gather(column, counts) for name, column in columns.items()}
+    whole = {name: columns.get(name) for name in OPTIONAL} | columns
+    return Predictions([pairing.name for pairing in pairings], shown=_shown(run, store, pairings), **whole)
 
 
 def _shares(count: int, batch: int, world: int) -> list[slice]:
@@ -98,18 +104,30 @@ def _shares(count: int, batch: int, world: int) -> list[slice]:
 
 def _columns(
     run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair], object_prior: ObjectPrior | None
-) -> list[np.ndarray]:
-    """Maps, scores, image and audio embeddings, and object maps if asked, each (samples, ...)."""
-    config, columns = run.config, ([], [], [], [], [])
+) -> dict[str, np.ndarray]:
+    """Columns of `Predictions`, each (samples, ...): those that the method has, and object maps if asked."""
+    config, columns = run.config, dict[str, list[np.ndarray]]()
+    beside = Beside(store, run.method.needs)
     with progress(f"predicting with {config.name}", len(pairings), "clips") as advance:
         for chunk, pixels, spectrograms in _batches(run, store, pairings):
             image = normalise_image(pixels.to(run.device))
-            prediction = run.method(image, normalise_audio(spectrograms.to(run.device), config.data))
-            prior = (object_prior(image),) if object_prior is not None else ()
-            for column, value in zip(columns, (*prediction, *prior), strict=False):
-                column.append(value.float().cpu().numpy())
+            audio = normalise_audio(spectrograms.to(run.device), config.data)
+            more = _beside(beside, run, [pairing.image_row for pairing in chunk])
+            prediction = run.method.predict(cast(Batch, {"image": image, "audio": audio, **more}))
+            found = dict(zip(COLUMNS, prediction, strict=True))
+            found["object_maps"] = object_prior(image) if object_prior is not None else None
+            for name, value in found.items():
+                if value is not None:
+                    columns.setdefault(name, []).append(value.float().cpu().numpy())
             advance(len(chunk))
-    return [np.concatenate(column) for column in columns if column]
+    return {name: np.concatenate(column) for name, column in columns.items()}
+
+
+def _beside(beside: Beside, run: LoadedRun, rows: list[int]) -> dict[str, Tensor]:
+    """What else the method needs of the clips in these rows, on its device."""
+    config = run.config
+    found = collated([beside.shown(row, config.evaluation.view, config.data.image_size) for row in rows])
+    return {name: value.to(run.device) for name, value in found.items()}
 
 
 def _batches(

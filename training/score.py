@@ -14,11 +14,26 @@ from manifests.readers.extended import read_extended
 from manifests.splits import IdList
 from manifests.truth import Truth
 from manifests.whole_files import write_text
+from training.evaluation import boxes
 from training.evaluation.document import document
+from training.evaluation.protocols.boxes import BOXES
 from training.evaluation.raw_maps import SAY_WHAT_IS_SHOWN, as_shown, load_arrays
 from training.evaluation.tasks import check_protocol, score, task_of
 
-WRITTEN_BESIDE = ("boxes", "box_owner")  # `training evaluate` writes them for the page; the truth is read elsewhere
+# `training evaluate` writes them for the page: the truth is read elsewhere, and predicted boxes are no maps
+WRITTEN_BESIDE = ("boxes", "box_owner", *boxes.ARRAYS, boxes.SCORES)
+OF_BOXES, OF_MAPS = BOXES, "ezvsl"  # the protocols of what nobody named one for
+
+
+def asked(protocols: list[str] | None, boxes: bool) -> list[str]:
+    """The protocols to score under. InputError when boxes are to be scored under one for maps."""
+    named = protocols or [OF_BOXES if boxes else OF_MAPS]
+    if boxes and set(named) != {OF_BOXES}:
+        raise InputError(
+            f"--boxes scores the file's predicted boxes as they are, which is the protocol {OF_BOXES}; --protocol "
+            f"{' '.join(named)} scores its maps. Give one of the two."
+        )
+    return named
 
 
 def outputs(protocols: list[str], out: Path) -> dict[str, Path]:
@@ -54,7 +69,7 @@ def score_file(
     task = task_of(measured)
     if not measured.from_files:
         raise InputError(f"The protocol {protocol} asks a model; it is measured by `training evaluate RUN`.")
-    arrays = load_arrays(maps, task.ARRAYS)
+    arrays = load_arrays(maps, boxes.ARRAYS if measured.asks == "boxes" else task.ARRAYS)
     answers = task.read(arrays, alpha, measured)
     seen = as_shown(annotated, arrays)
     found = document(score(answers, seen, protocol, temperature=temperature, seed=seed))

@@ -20,8 +20,10 @@ from pipeline.jobs.shard_job import manifest_row
 from pipeline.media.front_ends import DEFAULT
 from pipeline.shards.codecs import encode_flac, encode_jpeg, encode_npy
 from pipeline.shards.companion import (
+    BOXES,
     COMPANION_SCHEMA,
     CONTEXT,
+    PROPOSALS,
     WAVEFORM,
     WAVEFORM_FACTS,
     companion_manifest,
@@ -89,13 +91,26 @@ def _add(shard: ShardWriter, name: str, clip: MadeClip, front_end: str) -> dict[
 
 def write_waveforms(folder: Path, waveforms: Mapping[str, np.ndarray], rate: int, start: float = 4.0) -> None:
     """The `context` companion of a folder with one tar: float32 (T,) per key at `rate` Hz, `start` seconds in."""
-    rows, name = [], companion_name(CONTEXT, 0)
+
+    def members(samples: np.ndarray) -> dict[str, bytes]:
+        facts = json.dumps({"rate": rate, "samples": len(samples), "start": start}).encode()
+        return {WAVEFORM: encode_flac(samples, rate), WAVEFORM_FACTS: facts}
+
+    _write_companion(folder, CONTEXT, {key: members(samples) for key, samples in waveforms.items()})
+
+
+def write_proposals(folder: Path, boxes: Mapping[str, np.ndarray]) -> None:
+    """The `proposals` companion of a folder with one tar: (n, 4) per key, fractions of the frame."""
+    members = {key: {BOXES: encode_npy(np.asarray(own, np.float32))} for key, own in boxes.items()}
+    _write_companion(folder, PROPOSALS, members)
+
+
+def _write_companion(folder: Path, kind: str, members: Mapping[str, Mapping[str, bytes]]) -> None:
+    rows, name = [], companion_name(kind, 0)
     with writing_shard(folder / name) as shard:
-        for key, samples in waveforms.items():
-            facts = json.dumps({"rate": rate, "samples": len(samples), "start": start}).encode()
-            places = shard.add(key, {WAVEFORM: encode_flac(samples, rate), WAVEFORM_FACTS: facts})
+        for key, own in members.items():
             rows += [
                 {"key": key, "shard": name, "member": member, "offset": place.offset, "size": place.size}
-                for member, place in places.items()
+                for member, place in shard.add(key, dict(own)).items()
             ]
-    pq.write_table(pa.Table.from_pylist(rows, COMPANION_SCHEMA), folder / companion_manifest(CONTEXT))
+    pq.write_table(pa.Table.from_pylist(rows, COMPANION_SCHEMA), folder / companion_manifest(kind))

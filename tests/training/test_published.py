@@ -15,7 +15,7 @@ from training.methods import method_names
 PROTOCOLS = known_protocols("localization")
 
 NAMES = sorted(path.stem for path in PACKAGED.glob("*.yaml"))
-SETS = {"vggss", "flickr", "extended_vggss", "extended_flickr", "avsbench_s4", "music_solo"}
+SETS = {"vggss", "flickr", "extended_vggss", "extended_flickr", "avsbench_s4", "music_solo", "music_synthetic"}
 MAPS = {"audio_visual", "object_prior", "combined"}
 LOCALIZATION = {"ciou50", "ciou50_last", "auc"}
 PAIRS = {"ap", "max_f1", "locacc", "max_f1_real", "max_f1_easy", "max_f1_hard"}
@@ -23,6 +23,7 @@ RECALLS = {"R@1", "R@5", "R@10"}
 NO_NUMBERS = {
     "demo", "demo_semantic", "ezvsl_semantic", "ssltie_scale_once", "lvs_as_paper", "hardpos_as_printed",
     "slavc_symmetric", "fnac_corrected_stripes", "fnac_vggss_heard", "dsol_localization_only", "dmc_ranking",
+    "proposal_plain_sum",
 }  # fmt: skip
 
 
@@ -38,6 +39,8 @@ def allowed(test_set: str, protocol: str) -> tuple[set[str], set[str]]:
         return {"audio_to_image", "image_to_audio"}, RECALLS
     if protocol == "avsbench":
         return MAPS, {"miou", "miou_top_half", "f_per_video", "f_data_set"}
+    if protocol == "onscreen":
+        return {"m_on", "d_on", "either"}, {"accuracy"}
     assert protocol in PROTOCOLS, protocol
     return MAPS, PAIRS if test_set.startswith("extended_") else LOCALIZATION
 

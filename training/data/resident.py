@@ -21,6 +21,7 @@ from pipeline.console import progress
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
 from training.config import Data
+from training.data.beside import collated
 from training.data.reader_signals import obey_parent_alone
 from training.data.refusals import or_refusal, raised
 from training.data.stream import TrainingStream
@@ -123,18 +124,32 @@ class ResidentStream:
         named = stream.named(keys)
         rows = named["row"].tolist()
         numbers = {name: named[name].to(self.resident.device) for name in ("row", "source")}
-        batch: dict[str, Any] = {"key": keys, **numbers, **self._views(rows, rows, draws)}
+        crops = self._crops(rows, draws)
+        batch: dict[str, Any] = {"key": keys, **numbers, **self._views(rows, rows, crops)}
+        if stream.beside.kinds:
+            clips = zip(keys, crops, rows, strict=True)
+            found = collated([stream.beside_of(key, crop, *self._frame(row)) for key, crop, row in clips])
+            batch |= {name: value.to(self.resident.device) for name, value in found.items()}
         if positives is not None and positives.fetched:
             near = [positives.draw_rows(key, draw) for key, draw in zip(keys, draws, strict=True)]
-            batch["neighbours"] = self._views([image for image, _ in near], [audio for _, audio in near], draws)
+            images = [image for image, _ in near]
+            batch["neighbours"] = self._views(images, [audio for _, audio in near], self._crops(images, draws))
         if positives is not None and positives.excluded:
             masks = positives.exclusions(keys)
             batch["exclusions"] = {name: mask.to(self.resident.device) for name, mask in masks.items()}
         return batch
 
-    def _views(self, image_rows: list[int], audio_rows: list[int], draws: list[Any]) -> dict[str, Tensor]:
-        resident, data = self.resident, self.stream.data
-        crops = [random_crop(*resident.size(row), data, draw) for row, draw in zip(image_rows, draws, strict=True)]
+    def _frame(self, row: int) -> tuple[int, int]:
+        """Height and width of a clip's frame as it is stored."""
+        table = self.stream.store.table
+        return table["height"][row].as_py(), table["width"][row].as_py()
+
+    def _crops(self, rows: list[int], draws: list[Any]) -> list[Crop]:
+        sizes = (self.resident.size(row) for row in rows)
+        return [random_crop(*size, self.stream.data, draw) for size, draw in zip(sizes, draws, strict=True)]
+
+    def _views(self, image_rows: list[int], audio_rows: list[int], crops: list[Crop]) -> dict[str, Tensor]:
+        resident = self.resident
         return {"image": resident.images(image_rows, crops, self.stream.side), "audio": resident.audio(audio_rows)}
 
 

@@ -28,12 +28,23 @@ from pipeline.shards.record import FRAME, SPECTROGRAM
 from pipeline.shards.store import ShardStore
 from pipeline.shards.tars import MAKE_AGAIN
 from training.config import Data
+from training.data.beside import Beside, collate_into
 from training.data.order import Streams, epoch_sequence, segments, stream_rows
 from training.data.positives import Positives
 from training.data.reader_signals import obey_parent_alone
 from training.data.refusals import Refusing, raised
 from training.data.tar_samples import segment_samples
-from training.data.views import clip_random, decode_image, random_view, shown, view_side
+from training.data.views import (
+    Crop,
+    clip_random,
+    croppable_size,
+    cut,
+    decode_image,
+    drawn_crop,
+    random_view,
+    shown,
+    view_side,
+)
 
 
 class TrainingStream(IterableDataset):
@@ -51,9 +62,10 @@ class TrainingStream(IterableDataset):
         seed: int,
         replicas: range,
         positives: Positives | None,
+        needs: frozenset[str] = frozenset(),
     ) -> None:
         self.store, self.data, self.streams, self.seed = store, data, streams, seed
-        self.replicas, self.positives = replicas, positives
+        self.replicas, self.positives, self.beside = replicas, positives, Beside(store, needs)
         self.side = view_side(data, store.short_side)
         self.selected, self._heard = selected, find_front_end(store.front_end).shape
         shards = store.table["shard"].to_pylist()
@@ -135,10 +147,19 @@ class TrainingStream(IterableDataset):
     def _decode(self, sample: dict[str, Any]) -> dict[str, Any]:
         key = sample["__key__"]
         draw = clip_random(self.seed, self.epoch, key)
-        item = {"key": key, **self._view(*self._own(sample), draw)}
+        image, audio = self._own(sample)
+        crop = drawn_crop(image, self.data, draw)
+        item = {"key": key, "image": cut(image, crop, self.side, self.data), "audio": audio}
+        if self.beside.kinds:
+            item["beside"] = self.beside_of(key, crop, image.shape[1], image.shape[2])
         if self.positives is not None and self.positives.fetched:
             item["neighbours"] = self._view(*self.positives.draw(key, draw), draw)
         return item
+
+    def beside_of(self, key: str, crop: Crop, height: int, width: int) -> dict[str, Tensor]:
+        """What lies beside a clip, as the crop of its frame of this size shows it."""
+        part = crop.part(*croppable_size(height, width, self.data))
+        return self.beside.cut(self.store.row_of(key), part, crop.flipped)
 
     def _own(self, sample: dict[str, Any]) -> tuple[Tensor, np.ndarray]:
         row, store = self.store.row_of(sample["__key__"]), self.store
@@ -162,6 +183,7 @@ class TrainingStream(IterableDataset):
 
     def _collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = {**self.named([item["key"] for item in items]), **_stacked(items)}
+        collate_into(batch, items)
         if "neighbours" in items[0]:
             batch["neighbours"] = _stacked([item["neighbours"] for item in items])
         if self.positives is not None and self.positives.excluded:

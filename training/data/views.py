@@ -14,6 +14,7 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
+from manifests.annotations import Box
 from manifests.views import ViewName, window
 from training.config import Data
 
@@ -78,11 +79,25 @@ class Crop:
     side: int
     flipped: bool
 
+    def part(self, height: int, width: int) -> Box:
+        """What it shows of a frame of this size: x1, y1, x2, y2 as fractions."""
+        right, bottom = self.left + self.side, self.top + self.side
+        return self.left / width, self.top / height, right / width, bottom / height
+
 
 def random_view(image: Tensor, side: int, data: Data, draw: random.Random) -> Tensor:
     """A training view (3, side, side): a random square whose side is 1 / crop_scale of the short side, random flip."""
+    return cut(image, drawn_crop(image, data, draw), side, data)
+
+
+def drawn_crop(image: Tensor, data: Data, draw: random.Random) -> Crop:
+    """Where the view of a frame (3, H, W) is cut."""
+    return random_crop(*croppable_size(image.shape[1], image.shape[2], data), data, draw)
+
+
+def cut(image: Tensor, crop: Crop, side: int, data: Data) -> Tensor:
+    """The view (3, side, side) of a frame that a crop shows."""
     image = croppable(image, data)
-    crop = random_crop(image.shape[1], image.shape[2], data, draw)
     rows, columns = slice(crop.top, crop.top + crop.side), slice(crop.left, crop.left + crop.side)
     image = resized(image[:, rows, columns], side)  # frames are stored smaller when the video is
     return image.flip(-1) if crop.flipped else image

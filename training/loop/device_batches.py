@@ -9,6 +9,7 @@ from torch import Tensor
 from pipeline.media.front_ends import find_front_end
 from training.config import Data
 from training.data.augment import audio_view, colour_jitter, image_view
+from training.data.beside import KINDS
 from training.data.views import normalise_audio, normalise_image, resized
 from training.methods.contract import BaseMethod
 
@@ -35,6 +36,7 @@ class DeviceBatches:
         data, own = self.data, self._sized(part)
         named = {name: part[name] for name in ("key", "row", "source")}
         batch = {**named, **self._views(own, data.image_policy, data.audio_policy)}
+        batch |= {name: part[name] for name in KINDS & part.keys()}
         if "neighbours" in part:
             batch["neighbours"] = self._views(self._sized(part["neighbours"]), data.image_policy, data.audio_policy)
         if "augmented" in self.method.needs:

@@ -19,6 +19,7 @@ from manifests.truth import Truth, find_format
 from pipeline.shards.joined import open_shards
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig
+from training.data.beside import Beside
 from training.data.order import Streams
 from training.data.positives import Positives
 from training.data.selection import Selection, select, train_list
@@ -90,7 +91,7 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
         attempt("data.train_list", train_list, data)
     neighbours = attempt("data.neighbours", _neighbours, config, store, method)
     positives = attempt("data.k", _positives, config, store, method, selection, neighbours)
-    stream = attempt("optim.batch_size", partial(_stream, config, process, positives), store, selection)
+    stream = attempt("optim.batch_size", partial(_stream, config, process, positives), store, selection, method)
     _check_evaluation(config, truth, mistakes)
     validation = attempt("validation", validation_truth, config.validation, tests)
     if config.validation is not None:
@@ -129,12 +130,29 @@ def _positives(
 
 
 def _stream(
-    config: RunConfig, process: Ranks, positives: Positives | None, store: ShardStore, selection: Selection
+    config: RunConfig,
+    process: Ranks,
+    positives: Positives | None,
+    store: ShardStore,
+    selection: Selection,
+    method: BaseMethod,
 ) -> TrainingStream:
     optim = config.optim
     streams = Streams(optim.batch_size, optim.replicas, max(1, config.data.workers))
     replicas = process.replicas(optim.replicas)
-    return TrainingStream(store, config.data, selection.mask, streams, config.seed, replicas, positives)
+    _check_beside(config, store, selection, method)
+    return TrainingStream(store, config.data, selection.mask, streams, config.seed, replicas, positives, method.needs)
+
+
+def _check_beside(config: RunConfig, store: ShardStore, selection: Selection, method: BaseMethod) -> None:
+    """InputError where what the method needs of a clip was not ingested, or would not follow the image."""
+    beside = Beside(store, method.needs)
+    if beside.kinds and config.data.image_policy != "none":
+        raise InputError(
+            f"{config.method.name} needs {', '.join(sorted(beside.kinds))}, which do not follow data.image_policy "
+            f"{config.data.image_policy}; set it to none (crops, flips and data.colour_jitter are followed)."
+        )
+    beside.check(int(np.flatnonzero(selection.mask)[0]))
 
 
 # --- what it is held against -----------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ class Prediction(NamedTuple):
     score: Tensor  # (B,) confidence that the sound's source is visible
     image_embedding: Tensor  # (B, D) unit vectors, comparable with each other
     audio_embedding: Tensor  # (B, D) unit vectors, comparable with each other
+    boxes: Tensor | None = None  # (B, N, 5) x1, y1, x2, y2 (fractions of the image), score; best first, NaN for none
+    distance: Tensor | None = None  # (B,) of image and sound, where the method has another than of the embeddings
 
 
 class Batch(TypedDict, total=False):
@@ -33,6 +35,7 @@ class Batch(TypedDict, total=False):
     audio: Tensor  # (B, 1, F, T) normalised
     neighbours: dict[str, Tensor]  # "image": images near in appearance, "audio": sounds near; shapes as above
     augmented: dict[str, Tensor]  # "image": a SimCLR view of the own image, "audio": the own sound shifted in time
+    proposals: Tensor  # (B, P, 4) x1, y1, x2, y2 of regions, fractions of the image; 0 throughout where there are fewer
     exclusions: dict[str, Tensor]  # "image", "audio", "source" (B, B) bool: [i, j] is no true negative of clip i
 
 
@@ -85,6 +88,10 @@ class BaseMethod(nn.Module):
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
         """Predict for paired images (B, 3, S, S) and sounds (B, 1, F, T)."""
         raise TypeError(f"{type(self).__name__} has no forward")
+
+    def predict(self, batch: Batch) -> Prediction:
+        """As `forward`, with what else the method needs of a clip; larger answers (boxes) may need more than a pair."""
+        return self(batch["image"], batch["audio"])
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars by name; `total` is minimised, all are logged."""

@@ -1,13 +1,14 @@
 """One frame with its heat map: coloured where the model looked, dark where the model was shown nothing."""
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from manifests.annotations import WHOLE, Box
 
 COLOURED_SIDE = 128  # the map is coloured at this size and then enlarged to what it covers
 SATURATION = 0.45
 UNSEEN_BRIGHTNESS = 0.35
+BOX_COLOUR, LINES_A_SIDE = (77, 227, 255), 240
 
 
 def blend(
@@ -29,6 +30,16 @@ def blend(
     colours, opacity = _coloured(heat, scale, palette, (right - left, bottom - top))
     drawn.paste(colours, (left, top), mask=opacity)
     return drawn
+
+
+def framed(image: Image.Image, boxes: np.ndarray) -> Image.Image:
+    """The image with boxes (n, 5) drawn on it, fractions and a score; the first one is drawn stronger."""
+    drawing = ImageDraw.Draw(image)
+    wide = max(1, round(min(image.size) / LINES_A_SIDE))
+    for number, box in enumerate(boxes.tolist()):
+        corners = _pixels((box[0], box[1], box[2], box[3]), image.size)
+        drawing.rectangle(corners, outline=BOX_COLOUR, width=wide if number else 2 * wide)
+    return image
 
 
 def _pixels(part: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -26,11 +26,15 @@ from manifests.whole_files import write_text
 from pipeline.console import progress
 from pipeline.media.decode import fill_span
 from pipeline.media.front_ends import find_front_end
+from pipeline.media.proposals import check_proposals, selective_search
 from pipeline.media.reader import MediaFile
 from pipeline.media.spectra import FrontEnd
 from pipeline.shards.record import Rejected
+from training.data.beside import collated
+from training.data.regions import in_view, usable
 from training.data.views import normalise_audio, normalise_image, shown
-from training.overlay.blend import blend
+from training.methods.contract import Batch, Prediction
+from training.overlay.blend import blend, framed
 from training.overlay.carriage import Carriage, carriage
 from training.overlay.colours import heat_palette
 from training.overlay.video import CONTAINERS, Written, draw_over, frames_at
@@ -47,13 +51,15 @@ HIGHEST = 99.9  # percentile of all cells that is drawn brightest; the median is
 class Timeline:
     """Maps (N, h, w) and confidences (N,) at `rate` moments a second, from second 0 on.
 
-    `parts` says which part of the frame each map covers; without it all of them cover the whole frame.
+    `parts` says which part of the frame each map covers; without it all of them cover the whole frame. `boxes` (n, 5)
+    are those of a method that gives some at each moment, with their scores, as fractions of the whole frame.
     """
 
     rate: float
     maps: np.ndarray
     confidence: np.ndarray
     parts: Sequence[Box] = ()
+    boxes: Sequence[np.ndarray] = ()
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -63,8 +69,14 @@ class Timeline:
 
     def part(self, seconds: float) -> Box:
         """What was shown of the frame at the moment before `seconds`."""
-        place = min(max(int(seconds * self.rate), 0), len(self.maps) - 1)
-        return self.parts[place] if self.parts else WHOLE
+        return self.parts[self._before(seconds)] if self.parts else WHOLE
+
+    def boxes_at(self, seconds: float) -> np.ndarray:
+        """The boxes (n, 5) of the moment before `seconds`."""
+        return self.boxes[self._before(seconds)] if self.boxes else np.zeros((0, 5))
+
+    def _before(self, seconds: float) -> int:
+        return min(max(int(seconds * self.rate), 0), len(self.maps) - 1)
 
     def at(self, seconds: float) -> np.ndarray:
         """The map (h, w) between the two moments around `seconds`, linearly; the ends hold."""
@@ -165,23 +177,49 @@ def _spectrograms(media: MediaFile, moments: list[float], front_end: FrontEnd) -
 @torch.no_grad()
 def _predict(
     run: LoadedRun, video: Path, moments: list[float], spectrograms: Iterator[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, list[Box]]:
-    """Raw maps (N, h, w) and scores (N,) float32, and the part of each frame that was shown."""
+) -> tuple[np.ndarray, np.ndarray, list[Box], list[np.ndarray]]:
+    """Raw maps (N, h, w) and scores (N,) float32, the part of each frame that was shown, and the boxes found in it."""
     size, view = run.config.data.image_size, run.config.evaluation.view
-    maps, scores, parts = [], [], []
+    maps, scores, parts, boxes = [], [], [], []
+    if "proposals" in run.method.needs:
+        check_proposals()
     pairs = zip(frames_at(video, moments, SEEN_SHORT_SIDE), spectrograms, strict=True)
     with progress("localizing", len(moments), "moments") as advance:
         while batch := list(islice(pairs, BATCH)):
             image = torch.stack([shown(torch.from_numpy(pixels).permute(2, 0, 1), size, view) for pixels, _ in batch])
             audio = torch.from_numpy(np.stack([spectrum for _, spectrum in batch]))
-            prediction = run.method(
-                normalise_image(image.to(run.device)), normalise_audio(audio.to(run.device), run.config.data)
-            )
+            seen = [window(view, pixels.shape[0], pixels.shape[1], size).part for pixels, _ in batch]
+            given: Batch = {
+                "image": normalise_image(image.to(run.device)),
+                "audio": normalise_audio(audio.to(run.device), run.config.data),
+            }
+            if "proposals" in run.method.needs:
+                given["proposals"] = _regions([pixels for pixels, _ in batch], seen).to(run.device)
+            prediction = run.method.predict(given)
             maps.append(prediction.map.float().cpu().numpy())
             scores.append(prediction.score.float().cpu().numpy())
-            parts += [window(view, pixels.shape[0], pixels.shape[1], size).part for pixels, _ in batch]
+            parts += seen
+            boxes += _boxes_of_frames(prediction, seen)
             advance(len(batch))
-    return np.concatenate(maps), np.concatenate(scores), parts
+    return np.concatenate(maps), np.concatenate(scores), parts, boxes
+
+
+def _regions(frames: Sequence[np.ndarray], parts: Sequence[Box]) -> torch.Tensor:
+    """Proposals (B, P, 4) of frames (H, W, 3), searched for as in ingest, as fractions of what is shown of each."""
+    found = (usable(in_view(selective_search(pixels), part, False)) for pixels, part in zip(frames, parts, strict=True))
+    return collated([{"proposals": torch.from_numpy(boxes.astype(np.float32))} for boxes in found])["proposals"]
+
+
+def _boxes_of_frames(prediction: Prediction, parts: Sequence[Box]) -> list[np.ndarray]:
+    """The boxes (n, 5) of each frame as fractions of the whole frame; none of a method without boxes."""
+    if prediction.boxes is None:
+        return []
+    found = []
+    for own, part in zip(prediction.boxes.double().cpu().numpy(), parts, strict=True):
+        whole = [of_frame(x, y, part) for x1, y1, x2, y2, _ in own.tolist() for x, y in ((x1, y1), (x2, y2))]
+        boxes = np.column_stack([np.array(whole).reshape(-1, 4), own[:, 4]])
+        found.append(boxes[np.isfinite(boxes).all(axis=1)])
+    return found
 
 
 # --- showing ---------------------------------------------------------------------------------------------------------
@@ -196,7 +234,8 @@ def _draw(timeline: Timeline, video: Path, out: Path, duration: float, way: Carr
             nonlocal drawn
             advance(max(0, min(int(seconds), int(duration)) - drawn))
             drawn = max(drawn, int(seconds))
-            return blend(pixels, timeline.at(seconds), scale, palette, timeline.part(seconds))
+            image = blend(pixels, timeline.at(seconds), scale, palette, timeline.part(seconds))
+            return framed(image, timeline.boxes_at(seconds))
 
         return draw_over(video, out, draw, way)
 
@@ -216,12 +255,20 @@ def _document(run: LoadedRun, video: Path, timeline: Timeline, duration: float, 
         "undecodable_packets": written.undecodable,
         "sound": written.audio,
         "moments": [
-            _moment(number / timeline.rate, heat, float(confidence), part)
+            _moment(number / timeline.rate, heat, float(confidence), part) | _listed(timeline, number)
             for number, (heat, confidence, part) in enumerate(
                 zip(timeline.maps, timeline.confidence, timeline.parts, strict=True)
             )
         ],
     }
+
+
+def _listed(timeline: Timeline, number: int) -> dict[str, Any]:
+    """The boxes of a moment, where the method gives any."""
+    if not timeline.boxes:
+        return {}
+    rows = timeline.boxes[number].tolist()
+    return {"boxes": [{"box": [round(side, 6) for side in row[:4]], "score": row[4]} for row in rows]}
 
 
 def _moment(seconds: float, heat: np.ndarray, confidence: float, part: Box) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from manifests.views import VIEWS
 from training.report.images import border, frame_uri, heat_uri, spectrogram_uri
 from training.report.masks import drawn_heat, scored_mask
 from training.report.results import AUDIO_VISUAL, Evaluation, Run, TestClips
-from training.report.saved_maps import Maps
+from training.report.saved_maps import FoundBox, Maps
 from training.report.selection import Choice, choose
 from training.report.sources import Clips, PlayableAudio
 
@@ -34,13 +34,17 @@ class Score:
 
 @dataclass(frozen=True)
 class Tile:
-    """One run's map over the image: it lies at `place` (x, y, width, height, pixels of the card's image)."""
+    """One run's map over the image: it lies at `place` (x, y, width, height, pixels of the card's image).
+
+    `found` are the boxes that the run predicts, x, y, width, height in pixels of the card's image.
+    """
 
     title: str
     run: int
     heat: str
     place: Box
     scores: tuple[Score, ...]
+    found: tuple[FoundBox, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,12 +179,21 @@ def _drawable(boxes: Sequence[Box]) -> list[Box]:
 def _tile(key: str, run: _Shown, width: int, height: int) -> Tile:
     raw = run.maps.of(key)
     assert raw is not None, key  # choose() was given keys with maps only
-    scores = tuple(_score(key, raw, evaluation) for evaluation in run.evaluations)
+    scores = tuple(_score(key, raw, run.maps, evaluation) for evaluation in run.evaluations)
     x1, y1, x2, y2 = run.maps.part(key)
     place = (x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height)
-    return Tile(run.title, run.colour, heat_uri(drawn_heat(raw, run.evaluations[0].facts["protocol"])), place, scores)
+    found = tuple(FoundBox(_placed(one.box, place), one.score) for one in run.maps.predicted.get(key, ()))
+    heat = heat_uri(drawn_heat(raw, run.evaluations[0].facts["protocol"]))
+    return Tile(run.title, run.colour, heat, place, scores, found)
 
 
-def _score(key: str, raw: np.ndarray, evaluation: Evaluation) -> Score:
-    mask = scored_mask(raw, evaluation.facts["protocol"], evaluation.areas[key])
+def _placed(box: Box, place: Box) -> Box:
+    """A box within what was shown, as x, y, width, height on the card's image."""
+    (x1, y1, x2, y2), (left, top, width, height) = box, place
+    return left + x1 * width, top + y1 * height, (x2 - x1) * width, (y2 - y1) * height
+
+
+def _score(key: str, raw: np.ndarray, maps: Maps, evaluation: Evaluation) -> Score:
+    boxes = [one.box for one in maps.predicted.get(key, ())]
+    mask = scored_mask(raw, evaluation.facts["protocol"], evaluation.areas[key], boxes)
     return Score(evaluation.protocol, evaluation.ious[AUDIO_VISUAL][key], border(mask))

@@ -4,14 +4,17 @@ The protocol comes from the result file with all its fields, so the page shows t
 a preset of that name has changed since.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from manifests.annotations import Box
+from training.evaluation.boxes import box_mask
 from training.evaluation.maps import minmax, upsample
 from training.evaluation.postprocess import AUDIO_VISUAL, binarise, prepare
 from training.evaluation.protocol import MapProtocol
+from training.evaluation.protocols.boxes import BOXES
 
 
 def as_protocol(fields: Mapping[str, Any]) -> MapProtocol:
@@ -24,11 +27,24 @@ def as_protocol(fields: Mapping[str, Any]) -> MapProtocol:
 def drawn_heat(raw: np.ndarray, fields: Mapping[str, Any]) -> np.ndarray:
     """A raw map (h, w) enlarged by the protocol's rule to (224, 224) and stretched to [0, 1] for its own image."""
     protocol = as_protocol(fields)
-    return minmax(upsample(raw[None], protocol.interpolation, protocol.align_corners))[0]
+    way = "bilinear" if scores_boxes(fields) else protocol.interpolation
+    return minmax(upsample(raw[None], way, protocol.align_corners))[0]
 
 
-def scored_mask(raw: np.ndarray, fields: Mapping[str, Any], truth_share: float) -> np.ndarray:
-    """bool (224, 224): the pixels the protocol calls sounding; `truth_share` of the image is truth."""
+def scores_boxes(fields: Mapping[str, Any]) -> bool:
+    """Whether a protocol scores predicted boxes, and no map."""
+    return fields["name"].partition("+")[0] == BOXES
+
+
+def scored_mask(
+    raw: np.ndarray, fields: Mapping[str, Any], truth_share: float, boxes: Sequence[Box] = ()
+) -> np.ndarray:
+    """bool (224, 224): the pixels the protocol calls sounding; `truth_share` of the image is truth.
+
+    Under the protocol of boxes the pixels of `boxes`, fractions of what was shown.
+    """
+    if scores_boxes(fields):
+        return box_mask(np.array(boxes, np.float64).reshape(-1, 4)).astype(bool)
     protocol = as_protocol(fields)
     prepared = prepare(raw[None], protocol)[AUDIO_VISUAL].maps
     truth_pixels = np.array([round(truth_share * prepared[0].size)])

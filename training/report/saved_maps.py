@@ -3,24 +3,35 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from manifests.annotations import WHOLE, Box
 from manifests.errors import InputError
+from training.evaluation.boxes import boxes_by_name
+
+
+class FoundBox(NamedTuple):
+    """A predicted box, as fractions of what was shown, and its score."""
+
+    box: Box
+    score: float
 
 
 @dataclass(frozen=True)
 class Maps:
     """The raw maps of one test set: `names` (N,) and `maps` (N, h, w) float32, larger = more sounding.
 
-    `shown` says by name which part of the frame the map covers, where that is not the whole.
+    `shown` says by name which part of the frame the map covers, where that is not the whole. `predicted` are the boxes
+    of a method that gives some, best first.
     """
 
     names: tuple[str, ...]
     maps: np.ndarray
     boxes: dict[str, tuple[Box, ...]] = field(default_factory=dict)
     shown: dict[str, Box] = field(default_factory=dict)
+    predicted: dict[str, tuple[FoundBox, ...]] = field(default_factory=dict)
 
     @cached_property
     def row_of(self) -> dict[str, int]:
@@ -43,9 +54,18 @@ def read_maps(path: Path) -> Maps:
             arrays = {name: content[name] for name in content.files}
         names = tuple(arrays["names"].tolist())
         shown = dict(zip(names, map(tuple, arrays["shown"].tolist()), strict=True)) if "shown" in arrays else {}
-        return Maps(names, arrays["maps"], _boxes(arrays), shown)
+        return Maps(names, arrays["maps"], _boxes(arrays), shown, _predicted(arrays))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} is not a file of maps (arrays `names` and `maps`): {error}.") from error
+
+
+def _predicted(arrays: dict[str, np.ndarray]) -> dict[str, tuple[FoundBox, ...]]:
+    """Predicted boxes by key, where the file has any."""
+    if "predicted_boxes" not in arrays:
+        return {}
+    names = [str(name) for name in arrays["names"]]
+    found = zip(names, boxes_by_name(arrays), strict=True)
+    return {name: tuple(FoundBox((a, b, c, d), score) for a, b, c, d, score in own.tolist()) for name, own in found}
 
 
 def _boxes(arrays: dict[str, np.ndarray]) -> dict[str, tuple[Box, ...]]:

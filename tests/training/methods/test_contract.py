@@ -28,6 +28,8 @@ VARIANTS = [(name, {}) for name in method_names()] + [
     ("ssltie", {"scale_applied": "once", "stop_gradient": True}),
     ("avol", {"mismatches": "all"}),
     ("dsol", {"passes": 0}),
+    ("proposal", {"selection": "all", "attention": "cosine", "weighting": "softmax"}),
+    ("proposal", {"attention": "channels", "selection": "mean", "stop_gradient": True, "sources": 2}),
     ("attention10k", {"variant": "dsol", "mismatches": "all"}),
     ("dmc", {"objective": "ranking", "image_clusters": 3, "audio_clusters": 3, "margin": 1.0}),
 ]
@@ -85,6 +87,7 @@ def make_batch(seed: int = 0) -> dict:
         "image": image,
         "audio": audio,
         "neighbours": neighbours,
+        "proposals": torch.tensor([[[0.1 * k, 0.05 * k, 0.1 * k + 0.4, 0.05 * k + 0.5] for k in range(6)]] * BATCH),
         "augmented": {"image": image.flip(-1), "audio": audio.roll(7, dims=-1)},
         "exclusions": {"image": nothing, "audio": nothing, "source": nothing},
     }

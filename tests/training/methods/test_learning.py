@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from shard_maker import MadeClip, write_shards
+from shard_maker import MadeClip, write_proposals, write_shards
 
 from training.config import load_config
 from training.evaluate import EvaluationRequest, evaluate
@@ -18,10 +18,11 @@ pytestmark = pytest.mark.slow
 SIDE, CLASSES, CORNERS = 64, 4, ((2, 2), (2, 34), (34, 2), (34, 34))
 COLOURS = np.array([(200, 40, 40), (40, 200, 40), (40, 60, 220), (210, 200, 40)])
 TRAINED = {
-    "avol": ({}, 30),
-    "dsol": ({"clusters": CLASSES, "passes": 1}, 13),
-    "attention10k": ({"mismatches": "all"}, 16),
-    "dmc": ({"dimension": 32, "image_clusters": 3}, 30),
+    "avol": ({}, 30, 3e-3),
+    "dsol": ({"clusters": CLASSES, "passes": 1}, 13, 3e-3),
+    "attention10k": ({"mismatches": "all"}, 16, 3e-3),
+    "proposal": ({"dimension": 64, "selection": "all", "mismatches": "all"}, 30, 1e-3),
+    "dmc": ({"dimension": 32, "image_clusters": 3}, 30, 3e-3),
 }
 
 
@@ -41,12 +42,21 @@ def made_clip(number: int, rng: np.random.Generator) -> tuple[MadeClip, list[flo
     return MadeClip(key, pixels, audio.astype(np.float16), f"class{sounding}", split), box
 
 
+def regions(rng: np.random.Generator) -> np.ndarray:
+    """Proposals (24, 4): all four places where objects may be, and others."""
+    corners = np.array(CORNERS)[:, ::-1] / SIDE
+    low = rng.uniform(0, 0.5, (20, 2))
+    others = np.concatenate([low, low + rng.uniform(0.2, 0.5, (20, 2))], axis=1)
+    return rng.permutation(np.concatenate([np.concatenate([corners, corners + 28 / SIDE], axis=1), others]))
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with shards of 240 clips and the annotations of its 80 test clips."""
     folder, rng = tmp_path_factory.mktemp("learning"), np.random.default_rng(0)
     made = [made_clip(number, rng) for number in range(240)]
     write_shards(folder / "shards", [clip for clip, _ in made], short_side=SIDE)
+    write_proposals(folder / "shards", {clip.key: regions(rng) for clip, _ in made})
     tests = [{"file": c.key, "class": c.label, "bbox": [box]} for c, box in made if c.split == "test"]
     (folder / "vggss.json").write_text(json.dumps(tests))
     return folder
@@ -54,7 +64,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_short_training_finds_what_sounds(name: str, corpus: Path) -> None:
-    options, epochs = TRAINED[name]
+    options, epochs, rate = TRAINED[name]
     config = {
         "name": name,
         "method": {"name": name, **options},
@@ -63,10 +73,11 @@ def test_a_short_training_finds_what_sounds(name: str, corpus: Path) -> None:
             "image": {"blocks": [1, 1], "width": 16, "weights": "none"},
             "audio": {"blocks": [1, 1], "width": 16, "input_pool": [8, 10], "weights": "none"},
         },
-        "optim": {"epochs": epochs, "batch_size": 16, "learning_rate": 3.0e-3, "schedule": "cosine"},
+        "optim": {"epochs": epochs, "batch_size": 16, "learning_rate": rate, "schedule": "cosine"},
     }
     (corpus / f"{name}.yaml").write_text(yaml.safe_dump(config))
     folder, _ = start(load_config(corpus / f"{name}.yaml"), corpus / "runs", "cpu")
-    (result,) = evaluate(load_run(folder), EvaluationRequest(truth=corpus / "vggss.json", protocols=("adaptive",)))
+    protocol = "boxes" if name == "proposal" else "adaptive"
+    (result,) = evaluate(load_run(folder), EvaluationRequest(truth=corpus / "vggss.json", protocols=(protocol,)))
     found = result.summary["scores"]["audio_visual"]["mean_iou"]
     assert found > result.summary["floors"]["centred_disc"]["mean_iou"] + 0.15

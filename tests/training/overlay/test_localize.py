@@ -8,25 +8,31 @@ import av
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from places import SHARED
 
 from manifests.errors import InputError
 from pipeline.media.ffmpeg import encode_video
 from pipeline.media.front_ends import DEFAULT
-from training.config import load_config
-from training.methods.contract import Prediction
+from training.config import Encoders, load_config
+from training.methods.contract import BaseMethod, Batch, Prediction
 from training.overlay import carriage
 from training.overlay import localize as module
+from training.overlay.blend import framed
 from training.overlay.colours import heat_palette
 from training.overlay.localize import Timeline, blend, localize
+from training.regions import apart, responses
 from training.runs import LoadedRun
 
 FPS, SECONDS, HEIGHT, WIDTH = 10, 6, 96, 128
 RATE = 22050
 
 
-class BrightAndLoud(torch.nn.Module):
+class BrightAndLoud(BaseMethod):
     """map: mean brightness of each cell; score: mean log power, so silence scores lowest."""
+
+    def __init__(self) -> None:
+        super().__init__(None, Encoders())
 
     def forward(self, image: torch.Tensor, audio: torch.Tensor) -> Prediction:
         cells = torch.nn.functional.adaptive_avg_pool2d(image.mean(1, keepdim=True), 8)[:, 0]
@@ -281,3 +287,41 @@ def test_a_sound_that_cannot_be_carried_is_refused_before_any_work(
     monkeypatch.setattr(module, "load_run", lambda *given: pytest.fail("work was begun"))
     with pytest.raises(InputError, match="cannot be carried"):
         localize(run, video, tmp_path / "overlay.mp4")
+
+
+class BrightBoxes(BrightAndLoud):
+    """Beside the map the two brightest proposals, with their brightness for a score."""
+
+    needs = frozenset({"proposals"})
+
+    def predict(self, batch: Batch) -> Prediction:
+        found = self(batch["image"], batch["audio"])
+        scores = responses(found.map, batch["proposals"], "mean")
+        present = (batch["proposals"][..., 2:] > batch["proposals"][..., :2]).all(dim=2)
+        return found._replace(boxes=apart(batch["proposals"], scores.masked_fill(~present, torch.nan), 2))
+
+
+def test_boxes_are_drawn_and_listed_for_every_moment(run, video, tmp_path: Path, monkeypatch) -> None:
+    pytest.importorskip("cv2.ximgproc", reason="OpenCV without its contrib modules finds no proposals")
+
+    def load(folder: Path, device: str = "cpu") -> LoadedRun:
+        config = load_config("ezvsl", ("data.image_size=64",))
+        return LoadedRun(folder, config, BrightBoxes(), DEFAULT, "", torch.device(device))
+
+    monkeypatch.setattr(module, "load_run", load)
+    localize(run, video, tmp_path / "boxes.mp4", maps_per_second=1)
+    moments = json.loads((tmp_path / "boxes.json").read_text())["moments"]
+    assert all(moment["boxes"] for moment in moments)
+    for moment in moments:
+        x1, y1, x2, y2 = moment["boxes"][0]["box"]
+        assert x1 - 0.1 <= moment["x"] <= x2 + 0.1
+        assert y1 - 0.1 <= moment["y"] <= y2 + 0.1
+
+
+def test_a_frame_with_boxes() -> None:
+    plain = Image.new("RGB", (100, 50))
+    drawn = np.asarray(framed(plain.copy(), np.array([[0.2, 0.2, 0.6, 0.8, 0.9], [0.7, 0.0, 0.9, 0.5, 0.1]])))
+    assert drawn[10, 40].any()
+    assert drawn[25, 90].any()
+    assert not drawn[25, 40].any()
+    assert not np.asarray(framed(plain.copy(), np.zeros((0, 5)))).any()

@@ -17,6 +17,7 @@ from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
 from manifests.readers.extended import ExtendedSet, Negative
 from manifests.truth import Truth
+from training.evaluation.boxes import read_boxes
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, ceiling, floor_masks
 from training.evaluation.localization import ciou
 from training.evaluation.maps import is_constant
@@ -53,7 +54,11 @@ SCORES = (
 )
 ANSWERS, TAKES = RawMaps, "one map a frame"
 ARRAYS, OPTIONAL = ("names", "maps"), ("object_maps", "confidence")
-read = read_single_maps
+
+
+def read(arrays: dict[str, np.ndarray], alpha: float, protocol: MapProtocol) -> RawMaps:
+    """The maps of a file, or its boxes under a protocol that asks for these."""
+    return read_boxes(arrays) if protocol.asks == "boxes" else read_single_maps(arrays, alpha, protocol)
 
 
 def check(truth: Truth, protocol: MapProtocol) -> None:

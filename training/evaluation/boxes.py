@@ -1,0 +1,74 @@
+"""Boxes as an answer: what a method puts out that chooses among region proposals, scored where maps are.
+
+On disk they are arrays of a `maps.npz`: `names` (N,), `predicted_boxes` (M, 4) as x1, y1, x2, y2 in fractions of what
+was shown, `predicted_owner` (M,) the row of `names` each belongs to, and optionally `predicted_scores` (M,). A clip's
+mask is the union of its boxes, filled as annotated ones are; its confidence is its highest score.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from manifests.errors import InputError
+from training.evaluation.raw_maps import RawMaps
+from training.evaluation.truth import SIZE, pixel_box
+
+ARRAYS = ("names", "predicted_boxes", "predicted_owner")
+SCORES = "predicted_scores"
+
+
+@dataclass(frozen=True)
+class BoxMaps(RawMaps):
+    """Masks of boxes as maps (N, 224, 224) of 0 and 1, with the boxes (n, 5) of each name: x1, y1, x2, y2, score."""
+
+    boxes: Sequence[np.ndarray] = ()
+
+
+def box_maps(names: Sequence[str], boxes: Sequence[np.ndarray]) -> BoxMaps:
+    """Boxes (n, 5) of each name, best first, as maps. A name without boxes has an empty mask and the confidence 0."""
+    confidence = np.array([own[:, 4].max(initial=0.0) for own in boxes], np.float64)
+    masks = np.stack([box_mask(own[:, :4]) for own in boxes]) if len(boxes) else np.zeros((0, SIZE, SIZE), np.uint8)
+    return BoxMaps(list(names), masks, confidence=confidence, boxes=list(boxes))
+
+
+def box_mask(boxes: np.ndarray) -> np.ndarray:
+    """uint8 (224, 224): 1 in the boxes (n, 4)."""
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    for x1, y1, x2, y2 in (pixel_box((box[0], box[1], box[2], box[3])) for box in boxes.tolist()):
+        mask[y1:y2, x1:x2] = 1
+    return mask
+
+
+def boxes_by_name(arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """The boxes (n, 5) of every name of a file, in the file's order; scores are 1 where the file has none.
+
+    InputError when arrays do not fit one another, an owner is no row of `names`, or a number is NaN or infinite.
+    """
+    boxes, owner = np.asarray(arrays["predicted_boxes"], np.float64), np.asarray(arrays["predicted_owner"])
+    scores = np.asarray(arrays.get(SCORES, np.ones(len(boxes))), np.float64)
+    count = len(arrays["names"])
+    if boxes.shape != (len(owner), 4) or scores.shape != (len(owner),):
+        raise InputError(
+            f"predicted_boxes have the shape {boxes.shape}, predicted_owner {owner.shape} and {SCORES} {scores.shape}. "
+            "Give (M, 4), (M,) and (M,)."
+        )
+    if owner.dtype.kind not in "iu" or (len(owner) and not 0 <= owner.min() <= owner.max() < count):
+        raise InputError(f"predicted_owner must hold rows of names, whole numbers from 0 to {count - 1}.")
+    whole = np.column_stack([boxes, scores])
+    if not np.isfinite(whole).all():
+        first = int(owner[~np.isfinite(whole).all(axis=1)][0])
+        raise InputError(f"A box of {arrays['names'][first]}, or its score, holds NaN or infinity.")
+    return [whole[owner == row] for row in range(count)]
+
+
+def read_boxes(arrays: Mapping[str, np.ndarray]) -> BoxMaps:
+    """The boxes of a file as maps. InputError as `boxes_by_name`."""
+    return box_maps([str(name) for name in arrays["names"]], boxes_by_name(arrays))
+
+
+def as_arrays(boxes: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Boxes (n, 5) of each name as the arrays of a file."""
+    owner = np.repeat(np.arange(len(boxes)), [len(own) for own in boxes])
+    whole = np.concatenate([*boxes, np.zeros((0, 5))])
+    return {"predicted_boxes": whole[:, :4], "predicted_owner": owner, SCORES: whole[:, 4]}
