@@ -70,6 +70,7 @@ class Data(Section):
     workers: int = Field(0, ge=0, description="reader processes per rank; part of the order of samples")
     shuffle: PositiveInt = Field(1000, description="samples in the shuffle buffer of each stream")
     drop_flagged: tuple[str, ...] = Field(("silent",), description="flags whose clips are left out of training")
+    label_groups: Path | None = Field(None, description="csv label,group: groups to learn in place of labels")
 
 
 class Encoder(Section):
@@ -198,6 +199,7 @@ class RunConfig(Section):
     data: Data = Data()
     encoders: Encoders = Encoders()
     optim: Optim = Optim()
+    init_from: Path | None = Field(None, description="finished run whose weights this one begins with: a later stage")
     compute: Compute = Compute()
     evaluation: Evaluation = Evaluation()
     validation: Validation | None = None

@@ -19,6 +19,8 @@ PLACES = {
     "neighbours": ("data.neighbours",),
     "image_weights": ("encoders.image.weights",),
     "audio_weights": ("encoders.audio.weights",),
+    "label_groups": ("data.label_groups",),
+    "earlier_stage": ("init_from",),
 }
 NOT_TRAINING: Any = {
     **dict.fromkeys(("seed", "compute", "evaluation", "validation", "paper", "checkpoint_minutes", "log_every"), True),
@@ -47,9 +49,9 @@ def differences(before: RunConfig, known: Contents, config: RunConfig, contents:
     then, now = _dotted(before), _dotted(config)
     found = [key for key in settings(config) | settings(before) if then.get(key) != now.get(key)]
     lines = [f"{key} ({then.get(key)} there, {now.get(key)} here)" for key in found]
-    for name, content in contents.items():
-        moved = any(then[key] != now[key] for key in PLACES[name])
-        if known[name] != content if name in known else moved:
+    for name in {**contents, **known}:  # what only one of the two runs was made from counts as well
+        moved = any(then.get(key) != now[key] for key in PLACES[name])
+        if known[name] != contents[name] if name in known and name in contents else moved:
             lines.append(f"the content of {' or '.join(PLACES[name])}")
     return lines
 

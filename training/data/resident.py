@@ -123,7 +123,7 @@ class ResidentStream:
         draws = [clip_random(stream.seed, stream.epoch, key) for key in keys]
         named = stream.named(keys)
         rows = named["row"].tolist()
-        numbers = {name: named[name].to(self.resident.device) for name in ("row", "source")}
+        numbers = {name: value.to(self.resident.device) for name, value in named.items() if name != "key"}
         crops = self._crops(rows, draws)
         batch: dict[str, Any] = {"key": keys, **numbers, **self._views(rows, rows, crops)}
         if stream.beside.kinds:

@@ -29,6 +29,7 @@ from pipeline.shards.store import ShardStore
 from pipeline.shards.tars import MAKE_AGAIN
 from training.config import Data
 from training.data.beside import Beside, collate_into
+from training.data.classes import Classes
 from training.data.order import Streams, epoch_sequence, segments, stream_rows
 from training.data.positives import Positives
 from training.data.reader_signals import obey_parent_alone
@@ -63,9 +64,11 @@ class TrainingStream(IterableDataset):
         replicas: range,
         positives: Positives | None,
         needs: frozenset[str] = frozenset(),
+        classes: Classes | None = None,
     ) -> None:
         self.store, self.data, self.streams, self.seed = store, data, streams, seed
         self.replicas, self.positives, self.beside = replicas, positives, Beside(store, needs)
+        self.classes = classes
         self.side = view_side(data, store.short_side)
         self.selected, self._heard = selected, find_front_end(store.front_end).shape
         shards = store.table["shard"].to_pylist()
@@ -177,9 +180,12 @@ class TrainingStream(IterableDataset):
         return {"image": random_view(image, self.side, self.data, draw), "audio": audio}
 
     def named(self, keys: list[str]) -> dict[str, Any]:
-        """What a batch says of clips beside what it shows of them: key, row of the manifest, number of the video."""
+        """What a batch says of clips beside what it shows of them: key, and by number row, video and perhaps class."""
         rows = [self.store.row_of(key) for key in keys]
-        return {"key": keys, "row": torch.tensor(rows), "source": torch.from_numpy(self.source_of_row[rows])}
+        numbers = {"row": np.array(rows), "source": self.source_of_row[rows]}
+        if self.classes is not None:
+            numbers["label"] = self.classes.of_row[rows]
+        return {"key": keys, **{name: torch.from_numpy(values) for name, values in numbers.items()}}
 
     def _collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = {**self.named([item["key"] for item in items]), **_stacked(items)}

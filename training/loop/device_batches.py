@@ -34,7 +34,7 @@ class DeviceBatches:
     def __call__(self, part: dict[str, Any]) -> dict[str, Any]:
         """Images (B, 3, S, S) uint8 and sounds (B, F, T) float16 -> a `Batch`."""
         data, own = self.data, self._sized(part)
-        named = {name: part[name] for name in ("key", "row", "source")}
+        named = {name: part[name] for name in ("key", "row", "source", "label") if name in part}
         batch = {**named, **self._views(own, data.image_policy, data.audio_policy)}
         batch |= {name: part[name] for name in KINDS & part.keys()}
         if "neighbours" in part:

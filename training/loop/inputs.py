@@ -20,6 +20,7 @@ from pipeline.shards.joined import open_shards
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig
 from training.data.beside import Beside
+from training.data.classes import Classes, classes_of
 from training.data.order import Streams
 from training.data.positives import Positives
 from training.data.selection import Selection, select, train_list
@@ -30,9 +31,10 @@ from training.evaluation.tasks import check_protocol, default_protocols
 from training.identity import Contents
 from training.leakage import TestLists, find_tests, own_truth, training_list
 from training.loop.best import validation_truth
+from training.loop.earlier_stage import take_over_weights
 from training.methods.contract import BaseMethod
 from training.predict import object_prior_of
-from training.runs import build_method
+from training.runs import WEIGHTS, build_method, resolve_run
 
 OF_POSITIVES = {"neighbours", "exclusions"}  # what a method needs that neighbour lists give
 Made = TypeVar("Made")
@@ -40,7 +42,8 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run trains on and is held against. `validation` are the clips on which its best epoch is chosen."""
+    """What a run trains on and is held against. `validation` are the clips on which its best epoch is chosen, `earlier`
+    those that an earlier stage trained its first weights on."""
 
     tests: TestLists
     selection: Selection
@@ -48,6 +51,7 @@ class Inputs:
     stream: TrainingStream
     validation: Truth | None
     contents: Contents
+    earlier: tuple[str, ...] = ()
 
 
 class Mistakes:
@@ -96,9 +100,10 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
     validation = attempt("validation", validation_truth, config.validation, tests)
     if config.validation is not None:
         attempt("validation.protocol", partial(_check_protocol, config.validation.protocol, validation))
+    earlier = attempt("init_from", take_over_weights, method, config.init_from, store) if config.init_from else ()
     mistakes.refuse(config.name)
     known = tests.known_as(store.keys)
-    return Inputs(known, selection, method, stream, validation, _contents(config, stream, neighbours))
+    return Inputs(known, selection, method, stream, validation, _contents(config, stream, neighbours), earlier)
 
 
 # --- what is trained on ----------------------------------------------------------------------------------------------
@@ -141,7 +146,20 @@ def _stream(
     streams = Streams(optim.batch_size, optim.replicas, max(1, config.data.workers))
     replicas = process.replicas(optim.replicas)
     _check_beside(config, store, selection, method)
-    return TrainingStream(store, config.data, selection.mask, streams, config.seed, replicas, positives, method.needs)
+    classes = _classes(config, store, selection, method) if "labels" in method.needs else None
+    given = (store, config.data, selection.mask, streams, config.seed, replicas, positives)
+    return TrainingStream(*given, needs=method.needs, classes=classes)
+
+
+def _classes(config: RunConfig, store: ShardStore, selection: Selection, method: BaseMethod) -> Classes:
+    """InputError where clips have no labels, or more than the method tells apart."""
+    found = classes_of(store, selection.mask, config.data.label_groups)
+    if method.classes is not None and len(found.names) > method.classes:
+        raise InputError(
+            f"the training clips have {len(found.names)} classes, and method.classes is {method.classes}. Raise it, or "
+            "put labels together with data.label_groups (a csv label,group)."
+        )
+    return found
 
 
 def _check_beside(config: RunConfig, store: ShardStore, selection: Selection, method: BaseMethod) -> None:
@@ -200,6 +218,10 @@ def _contents(config: RunConfig, stream: TrainingStream, neighbours: Neighbours 
     found = {"shards": store.manifest_sha256, "training_clips": training_list(keys).sha256}
     for name, source in (("image_weights", encoders.image.weights), ("audio_weights", encoders.audio.weights)):
         found[name] = file_sha256(Path(source)) if Path(source).is_file() else source
+    if config.init_from is not None:
+        found["earlier_stage"] = file_sha256(resolve_run(config.init_from) / WEIGHTS)
+    if config.data.label_groups is not None:
+        found["label_groups"] = file_sha256(config.data.label_groups)
     return found | ({} if neighbours is None else {"neighbours": _content_of(neighbours)})
 
 

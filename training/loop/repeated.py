@@ -28,6 +28,8 @@ def absent_inputs(folder: Path, config: RunConfig) -> list[str]:
     weights = [encoders.image.weights, encoders.audio.weights, *([prior.weights] if prior else [])]
     files = [source for source in dict.fromkeys(weights) if source not in (IMAGENET, "none")]
     absent = [*map(str, absent_folders(data.shards)), *(source for source in files if not Path(source).is_file())]
+    if config.init_from is not None and not config.init_from.is_dir():
+        absent.append(str(config.init_from))
     if "neighbours" in known_contents(folder) and not data.neighbours.is_dir():
         absent.append(str(data.neighbours))
     return absent + ([] if _has_list(config) else [str(data.train_list)])

@@ -94,6 +94,7 @@ def _describe(config: RunConfig, folder: Path, inputs: Inputs) -> None:
         "training_clips": len(trained.ids),
         "steps_per_epoch": inputs.stream.steps,
         "contents": dict(inputs.contents),
+        "classes": inputs.stream.classes.names if inputs.stream.classes else None,
         "threads": torch.get_num_threads(),
     }
     for place in (folder, folder / "checkpoints"):
@@ -108,7 +109,7 @@ def _describe(config: RunConfig, folder: Path, inputs: Inputs) -> None:
 def _overlaps(inputs: Inputs) -> tuple[IdList, list[str], dict[str, Any]]:
     """The training clips as a list, and what they share with the test sets."""
     store, selection = inputs.stream.store, inputs.selection
-    trained = training_list(selection.keys(store))
+    trained = training_list([*dict.fromkeys([*selection.keys(store), *inputs.earlier])])
     lines, document = report_overlaps(trained, selection.left_out, inputs.tests)
     lines[:0] = [f"{count:,} {flag} clips dropped (data.drop_flagged)" for flag, count in selection.dropped.items()]
     document["training"]["dropped"] = dict(selection.dropped)

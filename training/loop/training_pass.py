@@ -6,6 +6,7 @@ differs by that from what one process does.
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import torch
@@ -47,10 +48,6 @@ class TrainingPass:
         pairings = [EvaluationPair(store.keys[row], int(row), int(row)) for row in rows]
         for chunk, pixels, spectrograms in paired_batches(store, pairings, data.image_size, BATCH):
             named = self.stream.named([pairing.name for pairing in chunk])
-            yield Batch(
-                key=named["key"],
-                row=named["row"].to(device),
-                source=named["source"].to(device),
-                image=normalise_image(pixels.to(device)),
-                audio=normalise_audio(spectrograms.to(device), data),
-            )
+            numbers = {name: value.to(device) for name, value in named.items() if name != "key"}
+            image, audio = normalise_image(pixels.to(device)), normalise_audio(spectrograms.to(device), data)
+            yield cast(Batch, {"key": named["key"], **numbers, "image": image, "audio": audio})

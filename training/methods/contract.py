@@ -33,6 +33,7 @@ class Batch(TypedDict, total=False):
     source: Tensor  # (B,) int64: numbers of the videos the clips are cut from
     image: Tensor  # (B, 3, S, S) normalised
     audio: Tensor  # (B, 1, F, T) normalised
+    label: Tensor  # (B,) int64: numbers of the clips' classes; `needs` calls it labels
     neighbours: dict[str, Tensor]  # "image": images near in appearance, "audio": sounds near; shapes as above
     augmented: dict[str, Tensor]  # "image": a SimCLR view of the own image, "audio": the own sound shifted in time
     proposals: Tensor  # (B, P, 4) x1, y1, x2, y2 of regions, fractions of the image; 0 throughout where there are fewer
@@ -79,6 +80,7 @@ class BaseMethod(nn.Module):
 
     config: Any  # the method's own `Config`
     needs: frozenset[str] = frozenset()
+    classes: int | None = None  # of a method that needs labels: how many it can tell apart
     augmented_policies: tuple[str, str] = ("simclr", "time_shift")  # of the "augmented" image and audio
 
     def __init__(self, config: object, encoders: Encoders) -> None:

@@ -30,6 +30,8 @@ VARIANTS = [(name, {}) for name in method_names()] + [
     ("dsol", {"passes": 0}),
     ("proposal", {"selection": "all", "attention": "cosine", "weighting": "softmax"}),
     ("proposal", {"attention": "channels", "selection": "mean", "stop_gradient": True, "sources": 2}),
+    ("coarse_to_fine", {"stage": 2}),
+    ("coarse_to_fine", {"labels": "clusters", "classes": 3}),
     ("attention10k", {"variant": "dsol", "mismatches": "all"}),
     ("dmc", {"objective": "ranking", "image_clusters": 3, "audio_clusters": 3, "margin": 1.0}),
 ]
@@ -84,6 +86,7 @@ def make_batch(seed: int = 0) -> dict:
         "key": [f"clip{i}" for i in range(BATCH)],
         "row": torch.arange(BATCH),
         "source": torch.arange(BATCH),
+        "label": torch.arange(BATCH) % 7,
         "image": image,
         "audio": audio,
         "neighbours": neighbours,

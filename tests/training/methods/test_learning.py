@@ -22,6 +22,7 @@ TRAINED = {
     "dsol": ({"clusters": CLASSES, "passes": 1}, 13, 3e-3),
     "attention10k": ({"mismatches": "all"}, 16, 3e-3),
     "proposal": ({"dimension": 64, "selection": "all", "mismatches": "all"}, 30, 1e-3),
+    "coarse_to_fine": ({"classes": CLASSES}, 12, 3e-3),
     "dmc": ({"dimension": 32, "image_clusters": 3}, 30, 3e-3),
 }
 
@@ -65,19 +66,33 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_short_training_finds_what_sounds(name: str, corpus: Path) -> None:
     options, epochs, rate = TRAINED[name]
+    found, disc = trained(corpus, name, {"name": name, **options}, epochs, rate)
+    assert found > disc + 0.15
+
+
+def test_the_second_stage_of_coarse_to_fine_goes_on_from_the_first(corpus: Path) -> None:
+    options = {"name": "coarse_to_fine", "classes": CLASSES}
+    trained(corpus, "coarse", options, 12, 3e-3)
+    found, disc = trained(corpus, "fine", {**options, "stage": 2}, 6, 1e-3, init_from=str(corpus / "runs" / "coarse"))
+    assert found > disc + 0.15
+
+
+def trained(corpus: Path, name: str, method: dict, epochs: int, rate: float, **more: object) -> tuple[float, float]:
+    """Mean IoU of a run of these options, and of the centred disc, on the test clips."""
     config = {
         "name": name,
-        "method": {"name": name, **options},
+        "method": method,
         "data": {"shards": str(corpus / "shards"), "image_size": SIDE, "crop_scale": 1.0, "exclude_test": []},
         "encoders": {
             "image": {"blocks": [1, 1], "width": 16, "weights": "none"},
             "audio": {"blocks": [1, 1], "width": 16, "input_pool": [8, 10], "weights": "none"},
         },
         "optim": {"epochs": epochs, "batch_size": 16, "learning_rate": rate, "schedule": "cosine"},
+        **more,
     }
     (corpus / f"{name}.yaml").write_text(yaml.safe_dump(config))
     folder, _ = start(load_config(corpus / f"{name}.yaml"), corpus / "runs", "cpu")
     protocol = "boxes" if name == "proposal" else "adaptive"
     (result,) = evaluate(load_run(folder), EvaluationRequest(truth=corpus / "vggss.json", protocols=(protocol,)))
-    found = result.summary["scores"]["audio_visual"]["mean_iou"]
-    assert found > result.summary["floors"]["centred_disc"]["mean_iou"] + 0.15
+    summary = result.summary
+    return summary["scores"]["audio_visual"]["mean_iou"], summary["floors"]["centred_disc"]["mean_iou"]

@@ -1,0 +1,83 @@
+"""`init_from`: a run that goes on from another one's weights: which run it is, and what it has seen."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from manifests.errors import InputError
+from training.config import RunConfig, load_config
+from training.loop.start import start
+from training.runs import load_run
+
+STAGE = """
+name: {name}
+method: {{name: coarse_to_fine, classes: 4, dimension: 8, hidden: 16{more}}}
+data: {{shards: {shards}, image_size: 32, shuffle: 8}}
+encoders:
+  image: {{blocks: [1, 1], weights: none}}
+  audio: {{blocks: [1, 1], input_pool: [4, 3]}}
+optim: {{epochs: 1, batch_size: 16, learning_rate: 1.0e-9}}
+"""
+
+
+@pytest.fixture
+def stage(shards: Path, tmp_path: Path):
+    def make(name: str, more: str = "", *overrides: str) -> RunConfig:
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(STAGE.format(name=name, more=more, shards=shards))
+        return load_config(path, overrides)
+
+    return make
+
+
+@pytest.fixture
+def first(stage, tmp_path: Path) -> Path:
+    return start(stage("first"), tmp_path / "runs", "cpu")[0]
+
+
+def test_a_later_stage_begins_with_the_weights_of_the_earlier_one(stage, first: Path, tmp_path: Path) -> None:
+    config = stage("second", ", stage: 2", f"init_from={first.parent}", "data.drop_flagged=[]", "seed=1")
+    folder, _ = start(config, tmp_path / "runs", "cpu")
+    before, after = load_run(first).method.state_dict(), load_run(folder).method.state_dict()
+    weights = [name for name in before if name.endswith("weight")]
+    assert all(torch.allclose(before[name], after[name], atol=1e-5) for name in weights)
+    assert {name.split(".")[0] for name in after.keys() - before.keys()} == {"image_parts", "audio_parts"}
+    facts = json.loads((folder / "data.json").read_text())
+    assert facts["classes"] == ["class0", "class1", "class2", "class3"]
+    assert "earlier_stage" in facts["contents"]
+
+
+def test_it_is_the_same_run_when_the_earlier_one_has_moved_and_another_without_it(stage, first, tmp_path: Path) -> None:
+    again = stage("second", ", stage: 2", f"init_from={first}")
+    folder, trained = start(again, tmp_path / "runs", "cpu")
+    assert trained
+    moved = first.parent / "elsewhere"
+    first.rename(moved)
+    assert start(again, tmp_path / "runs", "cpu") == (folder, False)  # finished: what it began with need not be there
+    assert start(stage("second", ", stage: 2", f"init_from={moved}"), tmp_path / "runs", "cpu") == (folder, False)
+    assert start(stage("second", ", stage: 2"), tmp_path / "runs", "cpu")[0] != folder
+
+
+def test_what_an_earlier_stage_was_trained_on_counts_as_seen(stage, first: Path, tmp_path: Path, store) -> None:
+    some = tmp_path / "some.txt"
+    some.write_text("".join(f"{key}\n" for key in (first / "training_clips.txt").read_text().split()[:20]))
+    config = stage("second", ", stage: 2", f"init_from={first}", f"data.train_list={some}")
+    folder, _ = start(config, tmp_path / "runs", "cpu")
+    assert (folder / "training_clips.txt").read_text().split() == (first / "training_clips.txt").read_text().split()
+
+
+def test_weights_that_do_not_fit_are_refused(stage, first: Path, tmp_path: Path) -> None:
+    for override, complaint in (
+        ("encoders.image.width=32", "do not fit"),
+        (f"init_from={tmp_path / 'nowhere'}", "no finished run"),
+    ):
+        config = stage("second", ", stage: 2", f"init_from={first}", override)
+        with pytest.raises(InputError, match=complaint):
+            start(config, tmp_path / "runs", "cpu")
+
+
+def test_more_classes_than_the_method_knows_are_refused(stage, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"have 4 classes, and method\.classes is 3.*data\.label_groups"):
+        start(stage("few", "", "method.classes=3"), tmp_path / "runs", "cpu")

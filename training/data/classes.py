@@ -1,0 +1,50 @@
+"""Classes of clips as numbers, for methods that need labels: those of the shards, or groups of them."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from manifests.content import read_content
+from manifests.errors import InputError
+from pipeline.shards.store import ShardStore
+
+HEADER = ["label", "group"]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """`names` in alphabetic order; `of_row` (N,) int64 the number of each row's, -1 of a row that is not trained on."""
+
+    names: tuple[str, ...]
+    of_row: np.ndarray
+
+
+def classes_of(store: ShardStore, selected: np.ndarray, groups: Path | None = None) -> Classes:
+    """The classes of the selected rows. InputError where a clip has no label, or a label no group."""
+    rows = np.flatnonzero(selected)
+    labels = store.table["label"].take(rows).to_pylist()
+    missing = [store.keys[row] for row, label in zip(rows, labels, strict=True) if not label]
+    if missing:
+        raise InputError(
+            f"{len(missing)} of the {len(rows)} training clips have no label, first {missing[0]}, and the method needs "
+            "one of each. Ingest the videos with their labels, or train on labelled clips (data.train_list)."
+        )
+    named = labels if groups is None else _grouped(labels, groups)
+    names, numbers = np.unique(named, return_inverse=True)
+    of_row = np.full(len(store), -1, np.int64)
+    of_row[rows] = numbers
+    return Classes(tuple(names.tolist()), of_row)
+
+
+def _grouped(labels: list[str], path: Path) -> list[str]:
+    rows = [row for row in csv.reader(io.StringIO(read_content(path).text())) if row]
+    if not rows or rows[0] != HEADER or any(len(row) != 2 for row in rows):
+        raise InputError(f"{path} is no list of groups. Give a csv with the header {','.join(HEADER)} and two columns.")
+    group_of = dict(rows[1:])
+    unknown = sorted(set(labels) - group_of.keys())
+    if unknown:
+        raise InputError(f"{path} names no group of {len(unknown)} labels of the training clips, first {unknown[0]!r}.")
+    return [group_of[label] for label in labels]
