@@ -46,17 +46,6 @@ def level_of(values: np.ndarray, count: int) -> np.generic:
     return np.partition(values, rank)[rank]
 
 
-def overlap(masks: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Intersection and union, float64 (N,), of bool masks and weight maps in [0, 1], both (N, H, W).
-
-    Intersection = weights inside the mask; union = all weights + predicted pixels of weight zero.
-    """
-    masks, weights = masks.reshape(len(masks), -1), weights.reshape(len(weights), -1)
-    intersection = np.where(masks, weights, 0).sum(axis=1, dtype=np.float64)
-    union = weights.sum(axis=1, dtype=np.float64) + (masks & (weights == 0)).sum(axis=1)
-    return intersection, union
-
-
 def best_ciou(weights: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """float64 (N,): the largest cIoU on truth weights (N, H, W) of an answer of `predicted` pixels, int (N,)."""
     flat = weights.reshape(len(weights), -1)

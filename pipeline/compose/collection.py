@@ -203,6 +203,13 @@ def _check(items: Sequence[Item], images: Path, audio: Path, rejected: Sequence[
             f"with {FEWEST} images and {FEWEST} recordings at least. Left out were {why}{example}. Give more files."
         )
 
+    scenery = sum(item.stage == "background" for item in items)
+    if scenery == 1 or (not scenery and any(each.stage == "background" for each in rejected)):
+        raise InputError(
+            f"--backgrounds leaves {scenery} usable images, and {FEWEST} are needed, one for training clips and one "
+            "for test clips. Give more, or leave the option out."
+        )
+
 
 def _arranged(
     items: Sequence[Item], ready: Mapping[int, Ready], rejected: list[Rejection], settings: Settings
@@ -254,7 +261,10 @@ def _places(
 
 
 def _mean_sound(label: str, items: Sequence[Item], ready: Mapping[int, Ready]) -> np.ndarray:
-    return np.mean([ready[i.number].features for i in items if i.stage == "audio" and i.label == label], axis=0)
+    """Its mean spectrum, whatever its loudness."""
+    spectra = [ready[i.number].features for i in items if i.stage == "audio" and i.label == label]
+    mean = np.mean(spectra, axis=0)
+    return mean - mean.mean()
 
 
 def _shelf(items: Sequence[Item], ready: Mapping[int, Ready], places: Mapping[int, int]) -> Shelf:

@@ -156,7 +156,8 @@ def _describe(out: Path, options: dict[str, object], found: Collection, clips: S
     labels = sorted(found.library.homes)
     counts, digests = write_annotations(out, truth, int(str(options["seed"])), World(labels, masks))
     counts |= write_vpo(out / "vpo", truth)
-    counts["files left out"] = len(found.rejected)
+    left_out = Counter(f"left out: {each.stage}, {each.reason}" for each in found.rejected)
+    counts |= {"files left out": len(found.rejected), **dict(sorted(left_out.items()))}
     _write_table(out / "sources.parquet", list(chain.from_iterable(found.sources_of(each.scene) for each in clips)))
     _write_rejects(out / "rejects.parquet", found.rejected)
     content = {
@@ -166,7 +167,6 @@ def _describe(out: Path, options: dict[str, object], found: Collection, clips: S
         "off-screen classes": found.foreign,
         "surroundings": found.library.homes,
         "split": found.split,
-        "left out": dict(sorted(Counter(f"{each.stage}: {each.reason}" for each in found.rejected).items())),
         "statistics": measure(truth, [made.impression for made in clips]),
         "sha256": digests,
     }

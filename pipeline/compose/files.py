@@ -60,13 +60,29 @@ def files_below(root: Path, suffixes: Collection[str], option: str) -> list[Path
     """Every file of these suffixes at any depth, in the order of their paths. InputError when the folder is none."""
     if not root.is_dir():
         raise InputError(f"{option} {root} is no folder. Give the folder that holds the files.")
-    found = (path for path in _walk(root) if path.suffix.lower() in suffixes)
+    try:
+        found = [path for path in _walk(root) if path.suffix.lower() in suffixes]
+    except OSError as error:
+        raise InputError(
+            f"{option} {error.filename} cannot be read: {error.strerror}. Check who may read it."
+        ) from error
     return sorted(path for path in found if not is_litter(path.relative_to(root).as_posix()))
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(root, followlinks=True):
+    """Every file, also in folders that links lead to, each folder once."""
+    been = set()
+    for folder, inside, names in os.walk(root, followlinks=True, onerror=_refuse):
+        real = os.path.realpath(folder)
+        if real in been:
+            inside.clear()
+            continue
+        been.add(real)
         yield from (Path(folder, name) for name in names)
+
+
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def class_by_folder(path: Path, root: Path) -> str | None:

@@ -5,6 +5,7 @@ is the top half of the image) and the adaptive one (it has the truth's area); cI
 tables. The prior is the mean of the training clips' boxes: where things are, whatever is heard.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from manifests.pixels import SIZE, best_ciou, box_votes, disc_map, level_of, overlap
+from manifests.pixels import SIZE, best_ciou, box_votes, disc_map, level_of
 from pipeline.synth.truth import Row
 
 QUANTILES = (5, 25, 50, 75, 95)
@@ -75,32 +76,27 @@ def _of_boxes(clips: Sequence[Boxes]) -> dict[str, Any]:
 def _of_guesses(trained: Sequence[Boxes], tested: Sequence[Boxes]) -> dict[str, Any]:
     """The share of test clips that each guess localizes, and the share that the best answer does."""
     prior = np.sum([masks.sum(axis=0, dtype=np.float64) for masks in _masks(trained)], axis=0)
-    guesses = {"centred disc": disc_map(), "prior": prior}
-    hits: dict[str, list[np.ndarray]] = {}
+    guesses = {"centred disc": disc_map(), "prior": prior, "whole image": np.zeros((SIZE, SIZE))}
+    hits: dict[str, dict[str, list[np.ndarray]]] = {rule: defaultdict(list) for rule in ("top half", "adaptive")}
     for weights in _masks(tested):
-        pixels = weights.sum(axis=(1, 2)).astype(int)
+        truth, pixels = weights > 0, weights.sum(axis=(1, 2)).astype(int)
         for rule, asked in (("top half", np.full(len(weights), SIZE**2 // 2)), ("adaptive", pixels)):
-            found = {name: _ciou(_answers(guess, asked), weights) for name, guess in guesses.items()}
-            found["whole image"] = _ciou(np.ones(weights.shape, bool), weights)
-            found["ceiling"] = best_ciou(weights, asked)
-            for name, values in found.items():
-                hits.setdefault(f"{rule}/{name}", []).append(values >= AT)
-    shares = {name: _short(np.concatenate(found).mean()) for name, found in hits.items()}
-    rules = sorted({name.split("/")[0] for name in shares}, reverse=True)
-    return {
-        "clips": len(tested),
-        **{rule: {n.split("/")[1]: v for n, v in shares.items() if n.startswith(f"{rule}/")} for rule in rules},
-    }
+            for name, guess in guesses.items():
+                hits[rule][name].append(_iou(_answers(guess, asked), truth) >= AT)
+            hits[rule]["ceiling"].append(best_ciou(weights, asked) >= AT)
+    shares = {rule: {n: _short(np.concatenate(v).mean()) for n, v in found.items()} for rule, found in hits.items()}
+    return {"clips": len(tested), **shares}
 
 
 def _answers(guess: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """bool (n, SIZE, SIZE): the `asked` pixels, int (n,), where the guess is highest, and those tied with the last."""
-    return np.stack([guess >= level_of(guess.ravel(), max(1, int(count))) for count in asked])
+    of_count = {count: guess >= level_of(guess.ravel(), max(1, count)) for count in np.unique(asked).tolist()}
+    return np.stack([of_count[count] for count in asked.tolist()])
 
 
-def _ciou(masks: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    inside, union = overlap(masks, weights)
-    return inside / np.maximum(union, 1)
+def _iou(masks: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Of bool (n, H, W) and bool (n, H, W), float64 (n,); a truth without weights has nothing that counts half."""
+    return (masks & truth).sum(axis=(1, 2)) / np.maximum((masks | truth).sum(axis=(1, 2)), 1)
 
 
 def _of_neighbours(labels: np.ndarray, impressions: Sequence[Impression]) -> dict[str, Any] | None:
