@@ -186,7 +186,7 @@ def synth(
     """Make a synthetic corpus of real video files whose sounding objects are known."""
     from pipeline.jobs.cluster import available_cores
     from pipeline.synth.corpus import write_corpus
-    from pipeline.synth.scene import Settings
+    from pipeline.synth.settings import Settings
 
     write_corpus(out, clips, seed, workers or available_cores(), Settings(surroundings, distractors))
 

@@ -2,47 +2,29 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from manifests.errors import InputError
-from manifests.suffixes import IMAGE_SUFFIXES
-from pipeline.compose.catalogue import read_catalogue, source_of
-from pipeline.compose.coco import find_coco
-from pipeline.compose.files import BACKGROUND_FOLDERS, Rejection, Unusable, files_below, spelled_alike
+from pipeline.compose.files import Rejection, Unusable
+from pipeline.compose.finding import Item, Stage, find_material
 from pipeline.compose.material import Ready, ready_background, ready_object, ready_recording
-from pipeline.compose.object_images import ObjectImage, find_in_folders
+from pipeline.compose.object_images import ObjectImage
+from pipeline.compose.pieces import CutOut, Library, Scene, Shelf
 from pipeline.compose.places import group_by_colours, related_order
-from pipeline.compose.recordings import Recording, find_recordings, spoken_of
-from pipeline.compose.scene import CutOut, Library, Scene, Shelf
+from pipeline.compose.recordings import Recording
 from pipeline.compose.settings import Settings
 from pipeline.compose.sides import SIDES, Divided, Member, Side, divide
-from pipeline.compose.voc import find_voc
 from pipeline.console import progress
 from pipeline.synth.surroundings import homes, places_wanted
 
-Stage = Literal["image", "audio", "background"]
 FEWEST = 2  # files of each kind a class needs, one a side
-NO_CLASS = ""  # of backgrounds
-
-
-@dataclass(frozen=True)
-class Item:
-    """One piece of material: an object in an image, a recording or a background. `number` is its own in the corpus."""
-
-    number: int
-    stage: Stage
-    label: str
-    path: Path
-    source: str
-    file: str  # its path below the folder it was found in
-    found: ObjectImage | Recording | None = None
 
 
 @dataclass(frozen=True)
@@ -73,79 +55,13 @@ def collect(
     images: Path, audio: Path, backgrounds: Path | None, settings: Settings, scratch: Path, pool: Executor
 ) -> Collection:
     """Find the material, keep it ready in `scratch`, and divide it. InputError when it makes no corpus."""
-    items, rejected = _found(images, audio, backgrounds)
+    items, rejected = find_material(images, audio, backgrounds)
     ready, unusable = _made_ready(items, scratch, pool)
     items = [item for item in items if item.number in ready]
     items, small = _large_enough(items)
     rejected = sorted([*rejected, *unusable, *small], key=lambda each: (each.stage, each.path, each.reason))
     _check(items, images, audio, rejected)
     return _arranged(items, ready, rejected, settings)
-
-
-def _found(images: Path, audio: Path, backgrounds: Path | None) -> tuple[list[Item], list[Rejection]]:
-    objects, unknown_images = find_voc(images) or find_coco(images) or find_in_folders(images)
-    recordings, unknown_audio = find_recordings(audio)
-    rejected = [*unknown_images, *unknown_audio]
-    spelled = {spelled_alike(each.label): each.label for each in objects}
-    heard = [(each, *_class_heard(each, spelled)) for each in recordings]
-    sounding = {spelled_alike(label) for _, label, _ in heard}
-    _check_common(set(spelled) & sounding, spelled, sounding, images, audio)
-    items: list[Item] = []
-    for each in objects:
-        label = spelled[spelled_alike(each.label)]
-        if spelled_alike(label) in sounding:
-            items.append(_item(items, "image", label, each.path, each.source, images, each))
-        else:
-            rejected.append(Rejection(str(each.path), "image", "class_alone", f"no recording is of class {label}"))
-    for recording, label, several in heard:
-        if several:
-            said = f"it is of {' and '.join(several)}"
-            rejected.append(Rejection(str(recording.path), "audio", "several_classes", said))
-        else:
-            items.append(_item(items, "audio", label, recording.path, recording.source, audio, recording))
-    for path, source, root in _backgrounds(images, backgrounds):
-        items.append(_item(items, "background", NO_CLASS, path, source, root, None))
-    return items, rejected
-
-
-def _item(items: Sequence[Item], stage: Stage, label: str, path: Path, source: str, root: Path, found: Any) -> Item:
-    return Item(len(items), stage, label, path, source, path.relative_to(root).as_posix(), found)
-
-
-def _class_heard(recording: Recording, spelled: Mapping[str, str]) -> tuple[str, list[str]]:
-    """The class of a recording, as images spell it where they have it; all such classes when there are several."""
-    matches = sorted(
-        {spelled[name] for each in spoken_of(recording.labels) if (name := spelled_alike(each)) in spelled}
-    )
-    return (matches[0] if matches else recording.labels[0]), matches if len(matches) > 1 else []
-
-
-def _backgrounds(images: Path, backgrounds: Path | None) -> Iterable[tuple[Path, str, Path]]:
-    """(file, photograph, folder) of each; without a folder given those in one called so among the images."""
-    beside = (images / name for name in sorted(BACKGROUND_FOLDERS))
-    root = backgrounds or next((folder for folder in beside if folder.is_dir()), None)
-    if root is None:
-        return []
-    paths = files_below(root, IMAGE_SUFFIXES, "--backgrounds")
-    if not paths:
-        raise InputError(f"--backgrounds {root} holds no image. Give a folder of photographs, or leave the option out.")
-    catalogue = read_catalogue(root)
-    return [(p, source_of(p, next(iter(catalogue.find(p.absolute())), None), root), root) for p in paths]
-
-
-def _check_common(common: set[str], seen: Iterable[str], heard: Iterable[str], images: Path, audio: Path) -> None:
-    if len(common) > 1:
-        return
-    what = f"only the class {next(iter(common))!r}" if common else "no class"
-    raise InputError(
-        f"--pictures {images} and --sounds {audio} have {what} in common: seen are {_some(seen)}; heard are "
-        f"{_some(heard)}. Give folders that share at least two classes, named alike."
-    )
-
-
-def _some(names: Iterable[str]) -> str:
-    ordered = sorted(set(names))
-    return (", ".join(ordered[:6]) + (", ..." if len(ordered) > 6 else "")) or "none"
 
 
 def _made_ready(items: Sequence[Item], scratch: Path, pool: Executor) -> tuple[dict[int, Ready], list[Rejection]]:
@@ -215,7 +131,7 @@ def _arranged(
     items: Sequence[Item], ready: Mapping[int, Ready], rejected: list[Rejection], settings: Settings
 ) -> Collection:
     seen = sorted({item.label for item in items if item.stage == "image"})
-    divided = {
+    divided: dict[tuple[Stage, ...], Divided] = {
         stages: divide([_member(item, ready) for item in items if item.stage in stages], settings.seed)
         for stages in (("image", "background"), ("audio",))
     }
@@ -285,7 +201,7 @@ def _shelf(items: Sequence[Item], ready: Mapping[int, Ready], places: Mapping[in
 
 
 def _split_described(
-    divided: Mapping[tuple[str, ...], Divided], items: Sequence[Item], side: Mapping[int, Side]
+    divided: Mapping[tuple[Stage, ...], Divided], items: Sequence[Item], side: Mapping[int, Side]
 ) -> dict[str, Any]:
     counts = Counter((item.stage, side[item.number]) for item in items)
     by_file = {

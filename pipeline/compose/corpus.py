@@ -2,6 +2,7 @@
 
     vggsound.csv, frames/<key>.jpg, audio/<key>.wav  VGGSound as frames and audio; with --video video/<key>.mp4
     vggss.json, vggss_test_plus_silent.csv           VGG-SS and Extended VGG-SS, over the test clips
+    objects/<label>/<n>.jpg                          images of single training objects, to pretrain an image trunk on
     flickr/, avsbench/, music/, is3/, vpo/, lists/   the same test clips in other corpora's formats, with true masks
     truth.parquet                                    every object of every clip
     sources.parquet                                  which files each clip was made of
@@ -17,6 +18,7 @@ import tempfile
 import wave
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -29,8 +31,9 @@ import pyarrow as pa
 from manifests.whole_files import write_if_other
 from pipeline.compose.collection import Collection, collect
 from pipeline.compose.files import Rejection
+from pipeline.compose.pieces import CutOut, Library, Scene
 from pipeline.compose.render import Painted, Painter
-from pipeline.compose.scene import Library, Scene, draw_scene
+from pipeline.compose.scene import draw_image, draw_scene
 from pipeline.compose.settings import Settings
 from pipeline.compose.soundtrack import passages, soundtrack
 from pipeline.console import summary
@@ -112,7 +115,8 @@ def write_composed(out: Path | str, material: Place, settings: Settings, workers
         remove_unfinished(out, *folders)
         make = partial(make_clip, out, Path(scratch), found.library, settings)
         clips = list(shown(pool, "clips", make, settings.clips, "clips"))
-        counts = _describe(out, options, found, clips)
+        images = _make_images(out, Path(scratch), found.library, settings, pool)
+        counts = _describe(out, options, found, clips, images)
     summary(f"composed corpus {out}", counts)
     return counts
 
@@ -134,6 +138,29 @@ def make_clip(out: Path, prepared: Path, library: Library, settings: Settings, i
     return Made(scene, rows_of(scene, painted.sights), _impression(scene, painted, sound), mask)
 
 
+def _make_images(out: Path, prepared: Path, library: Library, settings: Settings, pool: Executor) -> int:
+    """Write an image of every training object; returns how many."""
+    cut_outs = [(label, each) for label, found in sorted(library.shelves["train"].images.items()) for each in found]
+    make = partial(make_image, out / "objects", prepared, library, settings, cut_outs)
+    return sum(shown(pool, "single-object images", make, len(cut_outs), "images"))
+
+
+def make_image(
+    folder: Path,
+    prepared: Path,
+    library: Library,
+    settings: Settings,
+    objects: Sequence[tuple[str, CutOut]],
+    index: int,
+) -> int:
+    """Write one image of a single object unless it is there; returns 1."""
+    label, cut_out = objects[index]
+    frame = Painter(draw_image(library, settings, label, cut_out), prepared).central().frame
+    (folder / label).mkdir(parents=True, exist_ok=True)
+    write_if_other(folder / label / f"{cut_out.number}.jpg", encode_jpeg(frame))
+    return 1
+
+
 def _impression(scene: Scene, painted: Painted, sound: np.ndarray) -> Impression:
     image, background = image_descriptor(painted.frame), image_descriptor(painted.ground)
     return Impression(image, background, audio_descriptor(sound), scene.place)
@@ -150,12 +177,13 @@ def encode_wav(samples: np.ndarray, rate: int) -> bytes:
     return buffer.getvalue()
 
 
-def _describe(out: Path, options: dict[str, object], found: Collection, clips: Sequence[Made]) -> Counts:
+def _describe(out: Path, options: dict[str, object], found: Collection, clips: Sequence[Made], images: int) -> Counts:
     truth = [made.rows for made in clips]
     masks = {made.scene.key: _unpacked(made.mask) for made in clips if made.mask is not None}
     labels = sorted(found.library.homes)
     counts, digests = write_annotations(out, truth, int(str(options["seed"])), World(labels, masks))
     counts |= write_vpo(out / "vpo", truth)
+    counts["single-object pictures"] = images
     left_out = Counter(f"left out: {each.stage}, {each.reason}" for each in found.rejected)
     counts |= {"files left out": len(found.rejected), **dict(sorted(left_out.items()))}
     _write_table(out / "sources.parquet", list(chain.from_iterable(found.sources_of(each.scene) for each in clips)))

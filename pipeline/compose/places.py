@@ -4,6 +4,7 @@ Backgrounds in folders are of the place that the folder names; others are groupe
 alike are related. Every place has backgrounds on both sides of the split.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,18 +13,23 @@ from scipy.cluster.vq import kmeans2
 
 from pipeline.compose.sides import SIDES, Side
 
-FEWEST_PER_PLACE = 5
-
 
 def group_by_colours(colours: np.ndarray, sides: Sequence[Side], wanted: int, seed: int) -> list[int]:
-    """The place of each background, of which `colours` (N, D) tell what it looks like; at most `wanted` places."""
-    count = max(1, min(wanted, len(colours) // FEWEST_PER_PLACE))
-    centres, groups = kmeans2(colours, count, minit="++", seed=np.random.default_rng(seed), missing="warn")
-    whole = [group for group in range(count) if {sides[n] for n in np.flatnonzero(groups == group)} == set(SIDES)]
-    if not whole:
-        return [0] * len(colours)
-    distances = np.linalg.norm(colours[:, None] - centres[whole][None], axis=2)
-    return np.argmin(distances, axis=1).tolist()
+    """The place of each background, of which `colours` (N, D) tell what it looks like; at most `wanted` places.
+
+    The test side, which has fewer, is grouped; the training side goes to the nearest group.
+    """
+    test = colours[np.array(sides) == "test"]
+    count = max(1, min(wanted, len(np.unique(test, axis=0))))
+    with warnings.catch_warnings(action="ignore"):  # of groups without members, which are no places
+        centres = kmeans2(test, count, minit="++", rng=np.random.default_rng(seed))[0]
+    members = [(int(group), side) for group, side in zip(_nearest(colours, centres), sides, strict=True)]
+    whole = [group for group in range(count) if all((group, side) in members for side in SIDES)]
+    return _nearest(colours, centres[whole]).tolist() if whole else [0] * len(colours)
+
+
+def _nearest(colours: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    return np.argmin(np.linalg.norm(colours[:, None] - centres[None], axis=2), axis=1)
 
 
 def related_order(sounds: Mapping[str, np.ndarray]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from pipeline.compose.scene import Scene, Thing
+from pipeline.compose.pieces import Scene, Thing
 from pipeline.synth.render import VISIBLE_ALPHA, Sight, background, tight_box
 from pipeline.synth.scene import FPS, FRAMES, MOMENT
 

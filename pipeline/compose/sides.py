@@ -70,17 +70,16 @@ def _sources(members: Iterable[Member]) -> dict[int, str]:
 
 
 def _divide_sources(sources: Sequence[str], of_source: dict[str, Side], seed: int) -> None:
-    """Give the sources of a class that have no side yet one: the test side until it has a fifth of the files."""
+    """Give the sources of a class that have no side yet one: the test side until it has about a fifth of the files."""
     counts: dict[str, int] = defaultdict(int)
     for source in sources:
         counts[source] += 1
     tested = sum(count for source, count in counts.items() if of_source.get(source) == "test")
-    wanted = len(sources) / TEST_EVERY
+    wanted = max(len(sources) / TEST_EVERY, 0.5)
     for source in sorted(
         counts.keys() - of_source.keys(), key=lambda name: (zlib.crc32(f"{seed} {name}".encode()), name)
     ):
-        fits = tested + counts[source] <= max(len(sources) * MOST_SHARE, 1)
-        of_source[source] = "test" if tested < wanted and fits else "train"
+        of_source[source] = "test" if tested + counts[source] / 2 <= wanted else "train"
         tested += counts[source] if of_source[source] == "test" else 0
 
 

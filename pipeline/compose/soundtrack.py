@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.compose.scene import Scene, Thing
+from pipeline.compose.pieces import Scene, Thing
 from pipeline.synth.audio import SAMPLE_RATE, mix
 from pipeline.synth.scene import SECONDS
 

@@ -34,6 +34,7 @@ def _objects(path: Path, root: Path) -> list[ObjectImage]:
         if not label or bounds is None:
             raise ValueError(f"object {number} has no name or no box")
         x1, y1, x2, y2 = (float(bounds.findtext(name) or "") for name in ("xmin", "ymin", "xmax", "ymax"))
-        outline = Outline((x1 - 1, y1 - 1, x2, y2), *((mask, number) if mask.is_file() else ()))  # pixels from 1 on
+        box = (x1 - 1, y1 - 1, x2, y2)  # pixels are counted from 1 on
+        outline = Outline(box, mask, number) if mask.is_file() else Outline(box)
         objects.append(ObjectImage(image, label.strip(), image.relative_to(root).as_posix(), outline))
     return objects

@@ -14,6 +14,7 @@ import os
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,14 +38,16 @@ from pipeline.synth.folder import (
 )
 from pipeline.synth.formats import DRAWN
 from pipeline.synth.render import central_frame, frames
-from pipeline.synth.scene import FPS, HOMES, SECONDS, Scene, Settings, draw_image, draw_scene
+from pipeline.synth.scene import FPS, HOMES, SECONDS, Scene, draw_image, draw_scene
+from pipeline.synth.settings import Settings
 from pipeline.synth.statistics import Impression, measure
 from pipeline.synth.truth import Row, truth_rows
 
 VERSION = 1  # of the toy world: other clips under the same seed need another number
 MOST_IMAGES_PER_CLASS, CLIPS_PER_IMAGE = 60, 10
 IMAGE_SIDE = 128
-Options = dict[str, float]
+Options = dict[str, Any]
+USUAL: Options = asdict(Settings())
 ENCODING = {"preset": "superfast", "crf": 23, "audio_bitrate": "64k"}
 
 
@@ -74,8 +77,7 @@ def _checked_options(clips: int, seed: int, settings: Settings) -> Options:
         raise InputError(f"--clips {clips}: a corpus needs at least one clip; a first try works well with 200")
     if seed < 0:
         raise InputError(f"--seed {seed}: seeds are whole numbers from 0 on")
-    usual = asdict(Settings())
-    chosen = {name: value for name, value in asdict(settings).items() if value != usual[name]}
+    chosen: Options = {name: value for name, value in asdict(settings).items() if value != USUAL[name]}
     for name, value in chosen.items():
         if not 0 <= value <= 1:
             raise InputError(f"--{name} {value}: a share lies between 0 and 1")

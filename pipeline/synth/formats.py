@@ -187,8 +187,8 @@ def write_vpo(folder: Path, truth: Iterable[list[Row]]) -> dict[str, int]:
         boxes = [_pixels(row, SIDE) for row in _heard_and_seen(rows)]
         if rows[0]["split"] == "test" and boxes:
             key = rows[0]["key"]
-            image = {"image": f"/vpo/images/{key}.jpg", "audio": f"/vpo/audio_wav/{key}.wav", "gt_box": _around(boxes)}
-            entries["ms" if boxes[1:] else "ss"].append(image)
+            image: dict[str, object] = {"image": f"/vpo/images/{key}.jpg", "audio": f"/vpo/audio_wav/{key}.wav"}
+            entries["ms" if boxes[1:] else "ss"].append(image | {"gt_box": _around(boxes)})
             pairs[key] = (key, key)
     for name, found in entries.items():
         write_whole(folder / f"vpo_{name}_bbox.json", json.dumps(found).encode())

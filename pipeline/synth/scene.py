@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.synth.audio import Performance, perform
 from pipeline.synth.classes import LABELS, PALETTES, SOUND_CLASSES
 from pipeline.synth.looks import Look, draw_look
+from pipeline.synth.settings import Settings
 from pipeline.synth.surroundings import draw_place, homes, places_wanted
 
 FPS = 8
@@ -38,17 +39,6 @@ PLACES = tuple(range(places_wanted(len(LABELS))))
 HOMES = homes(sorted(LABELS, key=lambda label: LABELS.index(label) % len(PALETTES)), PLACES)  # by colours in common
 
 Kind = Literal["ordinary", "off_screen", "silent"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a user may choose of the toy world. surroundings: the probability that a class appears in its own one or two
-    places; 0: every clip has a background of its own. distractors: the share of clips with silent objects, which are
-    then smaller than what sounds; None: as many and as large ones as the sizes allow.
-    """
-
-    surroundings: float = 0.0
-    distractors: float | None = None
 
 
 @dataclass(frozen=True)

@@ -26,4 +26,4 @@ def homes(order: Sequence[str], places: Sequence[int]) -> dict[str, tuple[int, .
 def draw_place(own: Sequence[int], places: Sequence[int], share: float, rng: np.random.Generator) -> int:
     """One of a class's own places with probability `share`, else any place."""
     candidates = own if rng.random() < share and own else places
-    return candidates[rng.integers(len(candidates))]
+    return candidates[int(rng.integers(len(candidates)))]

@@ -1,0 +1,110 @@
+"""What lies in folders of material: objects in images, recordings, backgrounds; of the classes that are seen and heard.
+
+Nothing is decoded here. A class that is heard but never seen serves for sounds from off the screen; images of a class
+that is never heard are left out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from manifests.errors import InputError
+from manifests.suffixes import IMAGE_SUFFIXES
+from pipeline.compose.catalogue import read_catalogue, source_of
+from pipeline.compose.coco import find_coco
+from pipeline.compose.files import BACKGROUND_FOLDERS, Rejection, files_below, spelled_alike
+from pipeline.compose.object_images import ObjectImage, find_in_folders
+from pipeline.compose.recordings import Recording, find_recordings, spoken_of
+from pipeline.compose.voc import find_voc
+
+Stage = Literal["image", "audio", "background"]
+NO_CLASS = ""  # of backgrounds
+
+
+@dataclass(frozen=True)
+class Item:
+    """One piece of material: an object in an image, a recording or a background. `number` is its own in the corpus."""
+
+    number: int
+    stage: Stage
+    label: str
+    path: Path
+    source: str
+    file: str  # its path below the folder it was found in
+    found: ObjectImage | Recording | None = None
+
+
+def find_material(images: Path, audio: Path, backgrounds: Path | None) -> tuple[list[Item], list[Rejection]]:
+    """All of it, and the files whose class is not known or serves nothing. InputError without two classes in common."""
+    objects, unknown_images = find_voc(images) or find_coco(images) or find_in_folders(images)
+    recordings, unknown_audio = find_recordings(audio)
+    rejected = [*unknown_images, *unknown_audio]
+    spelled = {spelled_alike(each.label): each.label for each in objects}
+    heard = [(each, *_class_heard(each, spelled)) for each in recordings]
+    sounding = {spelled_alike(label) for _, label, _ in heard}
+    _check_common(set(spelled) & sounding, spelled, sounding, images, audio)
+    items: list[Item] = []
+    for each in objects:
+        label = spelled[spelled_alike(each.label)]
+        if spelled_alike(label) in sounding:
+            items.append(_item(items, "image", label, each.path, each.source, images, each))
+        else:
+            rejected.append(Rejection(str(each.path), "image", "class_alone", f"no recording is of class {label}"))
+    for recording, label, several in heard:
+        if several:
+            said = f"it is of {' and '.join(several)}"
+            rejected.append(Rejection(str(recording.path), "audio", "several_classes", said))
+        else:
+            items.append(_item(items, "audio", label, recording.path, recording.source, audio, recording))
+    for path, source, root in _backgrounds(images, backgrounds):
+        items.append(_item(items, "background", NO_CLASS, path, source, root, None))
+    return items, rejected
+
+
+def _item(
+    items: Sequence[Item],
+    stage: Stage,
+    label: str,
+    path: Path,
+    source: str,
+    root: Path,
+    found: ObjectImage | Recording | None,
+) -> Item:
+    return Item(len(items), stage, label, path, source, path.relative_to(root).as_posix(), found)
+
+
+def _class_heard(recording: Recording, spelled: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The class of a recording, as images spell it where they have it; all such classes when there are several."""
+    matches = sorted(
+        {spelled[name] for each in spoken_of(recording.labels) if (name := spelled_alike(each)) in spelled}
+    )
+    return (matches[0] if matches else recording.labels[0]), matches if len(matches) > 1 else []
+
+
+def _backgrounds(images: Path, backgrounds: Path | None) -> Iterable[tuple[Path, str, Path]]:
+    """(file, photograph, folder) of each; without a folder given those in one called so among the images."""
+    beside = (images / name for name in sorted(BACKGROUND_FOLDERS))
+    root = backgrounds or next((folder for folder in beside if folder.is_dir()), None)
+    if root is None:
+        return []
+    paths = files_below(root, IMAGE_SUFFIXES, "--backgrounds")
+    if not paths:
+        raise InputError(f"--backgrounds {root} holds no image. Give a folder of photographs, or leave the option out.")
+    catalogue = read_catalogue(root)
+    return [(p, source_of(p, next(iter(catalogue.find(p.absolute())), None), root), root) for p in paths]
+
+
+def _check_common(common: set[str], seen: Iterable[str], heard: Iterable[str], images: Path, audio: Path) -> None:
+    if len(common) > 1:
+        return
+    what = f"only the class {next(iter(common))!r}" if common else "no class"
+    raise InputError(
+        f"--pictures {images} and --sounds {audio} have {what} in common: seen are {_some(seen)}; heard are "
+        f"{_some(heard)}. Give folders that share at least two classes, named alike."
+    )
+
+
+def _some(names: Iterable[str]) -> str:
+    ordered = sorted(set(names))
+    return (", ".join(ordered[:6]) + (", ..." if len(ordered) > 6 else "")) or "none"
