@@ -102,9 +102,13 @@ def make_clip(folder: Path, seed: int, settings: Settings, index: int) -> tuple[
     path, audio = folder / f"{scene.key}.mp4", waveform(scene)
     if not path.exists():
         encode_video(path, frames(scene), FPS, audio, SAMPLE_RATE, **ENCODING)
+    return truth_rows(scene), impression(scene, audio)
+
+
+def impression(scene: Scene, audio: np.ndarray) -> Impression:
+    """What a clip is like, of its central frame, of that frame without its objects, and of its sound."""
     image, empty = (np.asarray(central_frame(each)) for each in (scene, replace(scene, things=())))
-    impression = Impression(image_descriptor(image), image_descriptor(empty), audio_descriptor(audio), scene.place)
-    return truth_rows(scene), impression
+    return Impression(image_descriptor(image), image_descriptor(empty), audio_descriptor(audio), scene.place)
 
 
 def waveform(scene: Scene) -> np.ndarray:

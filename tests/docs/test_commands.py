@@ -6,6 +6,7 @@ it, `<!-- not run: REASON -->`, and only the few reasons below are taken. Its co
 
 import importlib
 import importlib.util
+import json
 import re
 import shlex
 import socket
@@ -177,6 +178,16 @@ def test_your_data_runs_as_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     exec(compile(example, "your-data.md", "exec"), names)
     assert names["sound"].rate == 16000
     assert len(names["images"]) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_corpora_runs_as_written(desk: Desk) -> None:
+    lay_out(desk.folder, 30)
+    run_page(desk, "docs/corpora.md")
+    assert pq.read_metadata(desk.folder / "shards-composed" / "manifest.parquet").num_rows == 40
+    for made in ("drawn", "drawn-like-vggsound", "composed"):
+        assert "statistics" in json.loads((desk.folder / made / "corpus.json").read_text()), made
 
 
 @pytest.mark.slow

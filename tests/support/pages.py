@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from material import write_material
 from places import ROOT
 
 from pipeline.media.ffmpeg import encode_video
@@ -115,6 +116,7 @@ def lay_out(folder: Path, clips: int) -> None:
     os.link(looks[0], folder / "holiday.mp4")
     (folder / "ezvsl_semantic.yaml").write_text(CONFIG)
     _truth(folder, keys)
+    write_material(folder / "material")
 
 
 def _video(path: Path, look: int) -> Path:
