@@ -1,8 +1,8 @@
 """What lists beside material say of its files: class, box, and the recording or photograph a file comes from.
 
-Read are csv files with a header, by the names of their columns (ESC-50, UrbanSound8K, FSD50K and others), and
-AudioSet's segment lists, whose class ids `class_labels_indices.csv` beside them explains. Lists are looked for in the
-folder, one below, and in the folder above, where a manifest of everything may lie.
+Read are csv files with a header, by the names of their columns (ESC-50, UrbanSound8K, FSD50K and others), and segment
+lists: VGGSound's, and AudioSet's, whose class ids `class_labels_indices.csv` beside them explains. Lists are looked for
+in the folder, one below, and in the folder above, where a manifest of everything may lie.
 """
 
 import re
@@ -65,9 +65,11 @@ def read_catalogue(root: Path) -> Catalogue:
 
 
 def _read_list(path: Path, catalogue: Catalogue, ids: Mapping[str, str]) -> None:
-    rows = read_content(path).rows()
-    if any(row[0].startswith("# YTID") for row in rows):
-        _read_segments((row for row in rows if not row[0].startswith("#")), catalogue, ids, path)
+    rows = [row for row in read_content(path).rows() if not row[0].lstrip().startswith("#")]
+    if rows and rows[0][0].strip().casefold() == "ytid":
+        rows = rows[1:]
+    if rows and all(map(_is_segment, rows)):
+        _read_segments(rows, catalogue, ids)
         return
     header = [name.strip().casefold() for name in rows[0]] if rows else []
     columns = {what: _column(header, names) for what, names in COLUMNS.items()}
@@ -95,13 +97,23 @@ def _entry(values: Mapping[str, str], path: Path) -> Entry:
     return Entry((label,) if label else (), values.get("source") or None, box)
 
 
-def _read_segments(rows: Iterable[list[str]], catalogue: Catalogue, ids: Mapping[str, str], path: Path) -> None:
-    """AudioSet: video, start and end in seconds, class ids in one field."""
+def _is_segment(row: list[str]) -> bool:
+    """A video and a second of it, as AudioSet and VGGSound list them."""
+    return len(row) >= 3 and bool(_YOUTUBE_ID.fullmatch(row[0].strip())) and _is_number(row[1])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return float(text) >= 0
+    except ValueError:
+        return False
+
+
+def _read_segments(rows: Iterable[list[str]], catalogue: Catalogue, ids: Mapping[str, str]) -> None:
+    """AudioSet: video, start, end, class ids in one field. VGGSound: video, start, class, split."""
     for row in rows:
-        try:
-            video, start, classes = row[0], float(row[1]), row[3].split(",")
-        except (IndexError, ValueError) as error:
-            raise InputError(f"{path} has the row {','.join(row)[:60]!r}, which is no segment of AudioSet.") from error
+        video, start = row[0].strip(), float(row[1])
+        classes = row[3].split(",") if len(row) > 3 and _is_number(row[2]) else [row[2]]
         entry = Entry(tuple(ids.get(name.strip(), name.strip()) for name in classes), video)
         catalogue.by_clip[segment_key(video, start)] = catalogue.by_clip[video] = entry
 

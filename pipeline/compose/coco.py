@@ -1,5 +1,6 @@
 """Photographs as COCO annotates them: a json of images, categories, and objects with outlines or boxes."""
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pipeline.compose.files import Rejection, files_below
 from pipeline.compose.object_images import ObjectImage, Outline
 
 KEYS = {"images", "annotations", "categories"}
+Files = dict[str, list[Path]]
 _BITS, _MORE, _SIGN, _OFFSET = 5, 0x20, 0x10, 48  # COCO's letters: five bits each, the sixth says that more follow
 
 
@@ -22,7 +24,9 @@ def find_coco(root: Path) -> tuple[list[ObjectImage], list[Rejection]] | None:
     described = [(content, data) for content in contents if _keys(data := content.json()) >= KEYS]
     if not described:
         return None
-    by_name = {path.name: path for path in files_below(root, IMAGE_SUFFIXES, "--pictures")}
+    by_name: Files = defaultdict(list)
+    for path in files_below(root, IMAGE_SUFFIXES, "--pictures"):
+        by_name[path.name].append(path)
     found, bad = [], []
     for content, data in described:
         objects, missing = _objects(content, data, root, by_name)
@@ -35,9 +39,7 @@ def _keys(data: Any) -> set[str]:
     return set(data) if isinstance(data, dict) else set()
 
 
-def _objects(
-    content: Content, data: dict[str, Any], root: Path, by_name: dict[str, Path]
-) -> tuple[list[ObjectImage], set[str]]:
+def _objects(content: Content, data: dict[str, Any], root: Path, by_name: Files) -> tuple[list[ObjectImage], set[str]]:
     try:
         names = {category["id"]: str(category["name"]) for category in data["categories"]}
         files = {image["id"]: str(image["file_name"]) for image in data["images"]}
@@ -47,13 +49,19 @@ def _objects(
         raise InputError(
             f"{content.path} looks like COCO's json but is none ({error!r}). Correct or remove it."
         ) from error
-    places = {name: by_name.get(Path(name).name) for name in files.values()}
+    places = {name: _place_of(name, by_name) for name in files.values()}
     found = [
         ObjectImage(path, label, path.relative_to(root).as_posix(), outline)
         for name, label, outline in listed
         if (path := places[name])
     ]
     return found, {name for name, _, _ in listed if places[name] is None}
+
+
+def _place_of(name: str, by_name: Files) -> Path | None:
+    """The image of that name, in that folder where the json names one that is there."""
+    parts, found = Path(name).parts, by_name.get(Path(name).name, [])
+    return next((path for path in found if path.parts[-len(parts) :] == parts), next(iter(found), None))
 
 
 def _outline(annotation: dict[str, Any]) -> Outline:

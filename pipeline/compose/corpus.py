@@ -28,6 +28,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from manifests.errors import InputError
+from manifests.keys import safe_key
 from manifests.whole_files import write_if_other
 from pipeline.compose.collection import Collection, collect
 from pipeline.compose.files import Rejection
@@ -102,6 +104,7 @@ def write_composed(out: Path | str, material: Place, settings: Settings, workers
     out = Path(out)
     settings.checked()
     check_workers(workers)
+    _check_apart(out, material)
     count = workers or os.cpu_count() or 1
     with writing(out), tempfile.TemporaryDirectory(prefix="compose-") as scratch, processes(count) as pool:
         found = collect(material.images, material.audio, material.backgrounds, settings, Path(scratch), pool)
@@ -119,6 +122,13 @@ def write_composed(out: Path | str, material: Place, settings: Settings, workers
         counts = _describe(out, options, found, clips, images)
     summary(f"composed corpus {out}", counts)
     return counts
+
+
+def _check_apart(out: Path, material: Place) -> None:
+    """The corpus would be material of its own next time."""
+    for folder in (material.images, material.audio, material.backgrounds):
+        if folder and folder.resolve() in (out.resolve(), *out.resolve().parents):
+            raise InputError(f"--out {out} lies in the material of {folder}. Choose a folder outside of it.")
 
 
 def make_clip(out: Path, prepared: Path, library: Library, settings: Settings, index: int) -> Made:
@@ -156,8 +166,9 @@ def make_image(
     """Write one image of a single object unless it is there; returns 1."""
     label, cut_out = objects[index]
     frame = Painter(draw_image(library, settings, label, cut_out), prepared).central().frame
-    (folder / label).mkdir(parents=True, exist_ok=True)
-    write_if_other(folder / label / f"{cut_out.number}.jpg", encode_jpeg(frame))
+    home = folder / (safe_key(label) if {"/", "\\"} & set(label) or label.startswith(".") else label)
+    home.mkdir(parents=True, exist_ok=True)
+    write_if_other(home / f"{cut_out.number}.jpg", encode_jpeg(frame))
     return 1
 
 

@@ -6,6 +6,7 @@ A class is the innermost folder that does not merely say what kind of file it ho
 """
 
 import os
+import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,4 +99,5 @@ def in_background_folder(path: Path, root: Path) -> bool:
 
 def spelled_alike(label: str) -> str:
     """What all spellings of a class have in common."""
-    return " ".join(label.casefold().replace("_", " ").replace("-", " ").split())
+    composed = unicodedata.normalize("NFC", label)  # macOS takes letters of folder names apart
+    return " ".join(composed.casefold().replace("_", " ").replace("-", " ").split())

@@ -189,9 +189,12 @@ def _decoded(content: bytes) -> np.ndarray:
             seconds = min(media.facts.duration, LONGEST_SECONDS)
             if seconds < SHORTEST_SECONDS:
                 raise Unusable("too_short", f"its sound lasts {seconds:.3f} s")
-            return media.audio_between(0.0, SAMPLE_RATE, int(seconds * SAMPLE_RATE)).samples
+            samples = media.audio_between(0.0, SAMPLE_RATE, int(seconds * SAMPLE_RATE)).samples
     except Rejected as error:
         raise Unusable("unreadable", str(error)) from error
+    if not np.isfinite(samples).all():
+        raise Unusable("unreadable", "some of its samples are no numbers")
+    return samples - samples.mean()
 
 
 def _sounding(sound: np.ndarray) -> np.ndarray:

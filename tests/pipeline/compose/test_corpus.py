@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import shutil
+import struct
 from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from material import write_cut_out, write_material, write_tone
+from material import write_background, write_cut_out, write_material, write_tone
 from PIL import Image
 
 from manifests.errors import InputError
@@ -231,6 +232,28 @@ def test_single_objects_are_of_the_training_side(corpus: Path) -> None:
     assert len(list((corpus / "objects").rglob("*.jpg"))) == 3 * 5
 
 
+def write_nothing(path: Path) -> None:
+    """A wav of floats that are no numbers."""
+    samples = np.full(22050, np.nan, "<f4").tobytes()
+    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(samples), b"WAVE", b"fmt ", 16, 3, 1, 22050, 88200, 4,
+                       32, b"data", len(samples))  # fmt: skip
+    path.write_bytes(head + samples)
+
+
+def test_one_clip_is_a_corpus(material: Place, tmp_path: Path) -> None:
+    assert write_composed(tmp_path / "one", material, Settings(clips=1), workers=1)["test"] == 0
+
+
+def test_a_class_name_leads_nowhere(folder: Path, tmp_path: Path) -> None:
+    root = tmp_path / "material"
+    shutil.copytree(folder, root)
+    rows = [f"{kind}/{copy}.{end},../up" for copy in range(6) for kind, end in (("pictures", "png"), ("audio", "wav"))]
+    (root / "cat" / "list.csv").write_text("\n".join(["file,label", *(f"cat/{row}" for row in rows)]))
+    write_composed(tmp_path / "out", Place(root, root), Settings(clips=2), workers=1)
+    assert {path.name for path in (tmp_path / "out" / "objects").iterdir()} == {"%2E%2E%2Fup", "banjo", "french_horn"}
+    assert {path.name for path in tmp_path.iterdir()} == {"material", "out"}
+
+
 def test_bad_files_are_left_out_with_a_reason(tmp_path: Path) -> None:
     root = write_material(tmp_path / "material", files=4)
     (root / "cat/pictures/broken.png").write_bytes(b"no image")
@@ -239,6 +262,7 @@ def test_bad_files_are_left_out_with_a_reason(tmp_path: Path) -> None:
     Image.new("RGBA", (40, 40), (9, 9, 9, 255)).crop((0, 0, 5, 5)).save(root / "cat/pictures/whole.png")
     write_tone(root / "cat/audio/quiet.wav", 500, 1, quiet=True)
     (root / "cat/audio/broken.ogg").write_bytes(b"no sound")
+    write_nothing(root / "cat/audio/nan.wav")
     write_cut_out(root / "owl/pictures/0.png", 1, 1)
     write_tone(root / "nowhere.wav", 500, 1)
     counts = write_composed(tmp_path / "out", Place(root, root), Settings(clips=4), workers=1)
@@ -251,6 +275,7 @@ def test_bad_files_are_left_out_with_a_reason(tmp_path: Path) -> None:
         "whole.png": "no_outline",
         "quiet.wav": "silent",
         "broken.ogg": "unreadable",
+        "nan.wav": "unreadable",
         "0.png": "class_alone",
         "nowhere.wav": "no_class",
     }
@@ -265,6 +290,8 @@ def test_material_that_makes_no_corpus_is_refused(folder: Path, tmp_path: Path) 
     for path in (bad / "dog" / "pictures").iterdir():
         path.write_bytes(b"no image")
     (tmp_path / "empty").mkdir()
+    alone = tmp_path / "alone"
+    write_background(alone / "a.jpg", 0)
     out, made = tmp_path / "out", Settings(clips=2)
     for images, audio, backgrounds, said in (
         (one, folder, None, "only the class 'cat' in common"),
@@ -273,12 +300,15 @@ def test_material_that_makes_no_corpus_is_refused(folder: Path, tmp_path: Path) 
         (tmp_path / "absent", folder, None, "--pictures .* is no folder"),
         (bad, bad, None, "leave 1 usable classes.*unreadable"),
         (folder, folder, tmp_path / "empty", "holds no image"),
+        (folder, folder, alone, "leaves 1 usable images"),
     ):
         with pytest.raises(InputError, match=said):
             write_composed(out, Place(images, audio, backgrounds), made, workers=1)
     for wrong in ({"clips": 0}, {"seed": -1}, {"several": 1.5}, {"off_screen": 0.7, "silent": 0.5}):
         with pytest.raises(InputError):
             write_composed(out, Place(folder, folder), Settings(**wrong), workers=1)
+    with pytest.raises(InputError, match="lies in the material"):
+        write_composed(one / "out", Place(one, folder), made, workers=1)
     with pytest.raises(InputError, match="--workers"):
         write_composed(out, Place(folder, folder), made, workers=0)
     assert not out.exists()

@@ -208,6 +208,17 @@ def test_audioset(tmp_path: Path) -> None:
     assert set(by_source.values()) == {("Violin, fiddle", "Music"), ("Music",), ("Violin, fiddle",)}
 
 
+def test_vggsound_and_audioset_with_other_headers(tmp_path: Path) -> None:
+    for name in ("AbCdEfGh_-1_000030.wav", "-ZyXwVuTs09_000000.wav"):
+        write_tone(tmp_path / "audio" / name, 400, 0.5)
+    (tmp_path / "vggsound.csv").write_text('AbCdEfGh_-1,30,"playing violin, fiddle",train\n')
+    (tmp_path / "more.csv").write_text("YTID,start_seconds,end_seconds,positive_labels\n-ZyXwVuTs09,0,10,/m/2\n")
+    found, _ = find_recordings(tmp_path)
+    assert {each.source: each.labels for each in found} == {
+        "AbCdEfGh_-1": ("playing violin, fiddle",), "-ZyXwVuTs09": ("/m/2",),
+    }  # fmt: skip
+
+
 def test_a_manifest_tells_the_sources(tmp_path: Path) -> None:
     for copy in range(3):
         write_tone(tmp_path / "tuba" / "audio" / f"{copy}.wav", 400, 0.5)
