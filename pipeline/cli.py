@@ -225,3 +225,18 @@ def compose(
 
     settings = Settings(clips, seed, several, distractors, interactive, off_screen, silent, surroundings, video)
     write_composed(out, Place(pictures, sounds, backgrounds), settings, workers or available_cores())
+
+
+@app.command()
+def collage(
+    src: Annotated[Path, typer.Option(help="Folder that pipeline synth or pipeline compose made.")],
+    out: Annotated[Path, typer.Option(help="Folder for the collages.")] = Path("collages"),
+    clips: Annotated[int, typer.Option(min=1, help="Collages to make.")] = 400,
+    seed: Annotated[int, typer.Option(help="Same seed and source, same collages.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
+) -> None:
+    """Put four clips into one image and mix two of their sounds, as MUSIC-Synthetic does."""
+    from pipeline.compose.collage import write_collages
+    from pipeline.jobs.cluster import available_cores
+
+    write_collages(src, out, clips, seed, workers or available_cores())

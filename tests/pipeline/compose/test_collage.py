@@ -1,0 +1,97 @@
+"""Collages of four clips, two of them heard: of drawn and of composed corpora."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from material import write_material
+from PIL import Image
+
+from manifests.errors import InputError
+from manifests.truth import read_truth
+from pipeline.compose.collage import read_clip, write_collages
+from pipeline.compose.corpus import Place, write_composed
+from pipeline.compose.settings import Settings
+
+CLASSES = ("flute", "guitar", "trumpet", "violin", "cat")
+COLLAGES = 25
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = write_material(tmp_path_factory.mktemp("instruments"), CLASSES, files=3)
+    out = tmp_path_factory.mktemp("composed") / "corpus"
+    plain = Settings(clips=150, several=0, distractors=0, interactive=0, off_screen=0, silent=0)
+    write_composed(out, Place(root, root), plain, workers=2)
+    return out
+
+
+@pytest.fixture(scope="module")
+def collages(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("collages") / "made"
+    write_collages(source, out, COLLAGES, 2, workers=2)
+    return out
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_four_different_classes_two_of_them_heard_all_of_one_side(source: Path, collages: Path) -> None:
+    splits = {row["key"]: row["split"] for row in pq.read_table(source / "truth.parquet").to_pylist()}
+    rows = pq.read_table(collages / "collages.parquet").to_pylist()
+    assert len(rows) == 4 * COLLAGES
+    for start in range(0, len(rows), 4):
+        four = rows[start : start + 4]
+        assert [row["quarter"] for row in four] == [0, 1, 2, 3]
+        assert len({row["label"] for row in four}) == 4
+        assert "cat" not in {row["label"] for row in four}
+        assert sorted(row["gain"] > 0 for row in four) == [False, False, True, True]
+        assert max(row["gain"] for row in four) == 1
+        assert {splits[row["clip"]] for row in four} == {four[0]["split"]}
+
+
+def test_frames_are_in_their_quarters_and_boxes_with_them(source: Path, collages: Path) -> None:
+    solos = {row["key"]: row for row in pq.read_table(source / "truth.parquet").to_pylist()}
+    truth = pq.read_table(collages / "truth.parquet").to_pylist()
+    placed = pq.read_table(collages / "collages.parquet").to_pylist()
+    for row, part in zip(truth, placed, strict=True):
+        solo = solos[part["clip"]]
+        left, top = part["quarter"] % 2 / 2, part["quarter"] // 2 / 2
+        expected = [left + solo["x1"] / 2, top + solo["y1"] / 2, left + solo["x2"] / 2, top + solo["y2"] / 2]
+        assert [row["x1"], row["y1"], row["x2"], row["y2"]] == pytest.approx(expected, abs=1e-5)
+        assert (row["sounding"], row["object_label"]) == (part["gain"] > 0, solo["object_label"])
+        image = np.asarray(Image.open(collages / "frames" / f"{row['key']}.jpg"), float)
+        quarter = image[int(top * 224) :, int(left * 224) :][:112, :112]
+        frame = Image.fromarray(read_clip(source, solo)[0]).resize((112, 112))
+        assert np.abs(quarter - np.asarray(frame, float)).mean() < 6
+
+
+def test_music_reads_every_test_collage(collages: Path) -> None:
+    found = read_truth(collages / "music" / "box", "music")
+    assert found.music is not None
+    assert len(found.music.frames) == COLLAGES // 5
+    assert all(len(frame.boxes) == 2 for frame in found.music.frames)
+    assert len(read_truth(collages / "vggss.json", "vggss").test_set.keys) == COLLAGES // 5
+
+
+def test_the_same_bytes_again(source: Path, collages: Path, tmp_path: Path) -> None:
+    write_collages(source, tmp_path / "again", COLLAGES, 2, workers=1)
+    assert digests(tmp_path / "again") == digests(collages)
+    assert write_collages(source, collages, COLLAGES, 2)["clips"] == COLLAGES
+    with pytest.raises(InputError, match="other options"):
+        write_collages(source, collages, COLLAGES, 3)
+
+
+def test_what_makes_no_collages_is_refused(collages: Path, corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no truth\.parquet"):
+        write_collages(tmp_path, tmp_path / "out", 4, 0)
+    with pytest.raises(InputError, match="needs 4"):
+        write_collages(corpus, tmp_path / "out", 4, 0)
+    with pytest.raises(InputError, match="at least one clip"):
+        write_collages(corpus, tmp_path / "out", 0, 0)
+    assert json.loads((collages / "corpus.json").read_text())["counts"]["with several sources"] == COLLAGES
