@@ -5,7 +5,7 @@ the offset between sound and image is kept; channels are mixed, and the span is 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import av
@@ -17,6 +17,7 @@ from pipeline.shards.record import Rejected
 
 MARGIN = 0.08  # seconds decoded on either side for the resampling filter; whole samples at all common rates
 MAX_RATE = 768_000  # Hz; the highest that is recorded with. A header may claim billions, and memory follows it
+LONGEST_PADDING = 0.2  # seconds; what encoders add to fill their last frame is shorter
 JITTER = 0.05  # seconds between a frame's stated time and the end of the one before that still count as continuous
 
 
@@ -53,6 +54,9 @@ class _Piece:
     def end(self) -> int:
         return self.position + self.samples.shape[1]
 
+    def until(self, position: int) -> "_Piece":
+        return replace(self, samples=self.samples[:, : max(0, position - self.position)])
+
 
 class AudioCollector:
     """Collects the frames of [start, start + seconds), in seconds of the presented timeline.
@@ -81,6 +85,19 @@ class AudioCollector:
     def add(self, frame: av.AudioFrame, seconds: float | None) -> None:
         """Lay a frame down at its time, or right after the one before when its time is unknown or only jitters."""
         rate, samples = frame.sample_rate, frame.samples  # a clip has hundreds of frames, and PyAV's properties cost
+        position = self._place(rate, samples, seconds)
+        if position + samples > 0:
+            self._append(frame, position)
+            self._batched += samples
+
+    def lay(self, samples: np.ndarray, rate: int, names: tuple[str, ...], seconds: float | None) -> None:
+        """As `add`, of float32 (channels, n) that another decoder made."""
+        position = self._place(rate, samples.shape[1], seconds)
+        if position + samples.shape[1] > 0:
+            self._pieces.append(_Piece(position, (rate, self._heard_as(names)), samples))
+
+    def _place(self, rate: int, samples: int, seconds: float | None) -> int:
+        """Where a frame of so many samples belongs; the next one is expected behind it."""
         if rate != self._rate:
             self._begin(rate)
         position = self._next if seconds is None else round((seconds - self.start + MARGIN) * rate)
@@ -88,16 +105,22 @@ class AudioCollector:
             position = self._next
         if self.begun is None:
             self.begun = seconds if seconds is not None else 0.0
-        if position + samples > 0:
-            self._append(frame, position)
-            self._batched += samples
         self._next = position + samples
         self.reached = self._next / rate + self.start - MARGIN
+        return position
 
     def skip(self, begin: float, end: float) -> None:
         """Sound of [begin, end) seconds lies too far before the span to be worth decoding."""
         self.begun = begin if self.begun is None else self.begun
         self.reached = end
+
+    def end_at(self, seconds: float) -> None:
+        """No more frames follow, and what was laid down after `seconds` is the padding of the last one: where it is too
+        long for that, the container is wrong about its end."""
+        if self.reached is not None and 0.0 < self.reached - seconds < LONGEST_PADDING:
+            self._finish_batch()
+            self._pieces = [piece.until(round((seconds - self.start + MARGIN) * piece.rate)) for piece in self._pieces]
+            self.reached = seconds
 
     def _begin(self, rate: int) -> None:
         check_rate(rate)
@@ -112,7 +135,7 @@ class AudioCollector:
     def _append(self, frame: av.AudioFrame, position: int) -> None:
         # the queue itself would read channels that are not there
         kind = frame.sample_rate, frame.layout.name, frame.format.name
-        if position != self._next or kind != self._batch_kind:
+        if position != self._batch_start + self._batched or kind != self._batch_kind:
             self._finish_batch()
         if not self._batched:
             self._batch_start, self._batch_kind = position, kind
@@ -123,9 +146,11 @@ class AudioCollector:
         if self._batched:
             frame = cast(av.AudioFrame, self._batch.read())  # there is one: None stands for an empty queue
             names, samples = channel_names(frame.layout), channels_first(frame)
-            names = self._ambisonic if len(self._ambisonic) == len(names) else names
-            self._pieces.append(_Piece(self._batch_start, (frame.sample_rate, names), samples))
+            self._pieces.append(_Piece(self._batch_start, (frame.sample_rate, self._heard_as(names)), samples))
             self._batch, self._batched = av.AudioFifo(), 0
+
+    def _heard_as(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        return self._ambisonic if len(self._ambisonic) == len(names) else names
 
     def resampled(self, rate: int, count: int) -> AudioSpan:
         """`count` samples from `start` on at `rate` Hz."""

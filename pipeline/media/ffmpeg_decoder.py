@@ -3,18 +3,22 @@
 For files or machines on which the fast decoder is not wanted, and as its independent check. Two calls per clip, each
 with its own seek: one for the image and one for the sound. The header's facts (duration, streams, channels) come from
 `media.reader`, as the binary has no machine-readable way to tell them; which frame is shown at the moment, its
-orientation and its shape are ffmpeg's own answer. Only where the container's times are partly guesses is the number of
-the frame taken from the reader, so that one rule decides what is shown when.
+orientation and its shape are ffmpeg's own answer, and so is every sample. One rule decides for both decoders what is
+shown and heard when: the frames of the sound are laid down as `media.audio` does it; where the container's times are
+partly guesses the number of the image is taken from the reader, and where clocks begin anew, or the form of the sound
+changes on the way, its sound: one output of ffmpeg cannot follow.
 """
 
 import re
 import tempfile
 from pathlib import Path
 
+import av
 import ffmpeg
 import numpy as np
 
-from pipeline.media.audio import MARGIN, AudioSpan
+from pipeline.media.audio import MARGIN, AudioCollector, AudioSpan
+from pipeline.media.colours import DEEP_RGB, RGB, RGB_AND_ALPHA, samples_needed, seen
 from pipeline.media.decode import (
     DecodedClip,
     DecodeOptions,
@@ -28,8 +32,9 @@ from pipeline.media.decode import (
 from pipeline.media.facts import Facts
 from pipeline.media.ffmpeg import FfmpegFailed, FfmpegTimeout, file_input, run_logged
 from pipeline.media.image import ShownFrame, whole_pixels
-from pipeline.media.layouts import mixed
+from pipeline.media.layouts import channel_names
 from pipeline.media.reader import MediaFile
+from pipeline.media.recording import AUDIO_PREROLL
 from pipeline.media.times import CLOCK_SLACK, Place, places
 from pipeline.shards.record import Rejected
 
@@ -38,7 +43,10 @@ LOOK_BACK = 0.2  # seconds before a moment in which its image is first looked fo
 _SCALING = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # as image.SCALING
 _TIME_BASE = r"\[showinfo@{name} .*config in time_base: (\d+)/(\d+)"
 _IMAGE = r"\[showinfo@{name} .* pts: *(-?\d+) .* sar:(\d+)/(\d+) s:(\d+)x(\d+)"
-_AUDIO = re.compile(r"\[ashowinfo@sound .* n:0 pts:(-?\d+) .* rate:(\d+)")
+_FORM = re.compile(r"\[showinfo@.* pts: .* fmt:(\S+)")
+_TRANSFER = re.compile(r"\[showinfo@.* color_trc:(\S+)")
+_AUDIO = re.compile(r"\[ashowinfo@sound .* n:\d+ pts:(-?\d+) .* chlayout:(.*) rate:(\d+) nb_samples:(\d+)")
+_BROKEN_AUDIO = re.compile(r"\[aist#.*Error submitting packet to decoder")
 _BROKEN_IMAGE = re.compile(r"\[vist#.*Error submitting packet to decoder: (.*)")
 
 
@@ -49,6 +57,7 @@ def decode_clip_ffmpeg(
     with MediaFile(content) as media:
         facts = media.facts
         moment = choose_moment(facts.duration, options)
+        calm = media.is_calm(moment)
         moments = {"moment": moment, "other": comparison_moment(moment, facts.duration)}
         found = [] if facts.seekable else places(media.frames(), list(moments.values()))
     with tempfile.TemporaryDirectory(prefix="decode-") as folder:
@@ -58,8 +67,16 @@ def decode_clip_ffmpeg(
             Path(folder, CONTENT).symlink_to(content.absolute())
         call = _Call(Path(folder), facts, moments, dict(zip(moments, found, strict=False)), options, timeout)
         image, other, audio = call.decode()
+    audio = _from_reader(content, moment, options) if audio is None else audio
     check_complete(facts, moment, image.data_end, audio, options)
-    return assemble(facts, moment, image, audio, is_static(image.pixels, other.pixels), options)
+    return assemble(facts, moment, image, audio, calm and is_static(image.pixels, other.pixels), options)
+
+
+def _from_reader(content: bytes | Path, moment: float, options: DecodeOptions) -> AudioSpan:
+    with MediaFile(content) as media:
+        return media.audio_between(
+            span_start(moment, options), options.front_end.sample_rate, options.front_end.samples
+        )
 
 
 class _Call:
@@ -85,9 +102,10 @@ class _Call:
         self.scratch, self.facts, self.options, self.timeout = scratch, facts, options, timeout
         self.moments, self.places = moments, places
         self.audio_from = span_start(moments["moment"], options)
+        self._samples, self._transfer = RGB, None  # in which form samples are asked for; what the frames say of light
 
-    def decode(self) -> tuple[ShownFrame, ShownFrame, AudioSpan]:
-        """The image at the moment, the one to compare it with, the sound.
+    def decode(self) -> tuple[ShownFrame, ShownFrame, AudioSpan | None]:
+        """The image at the moment, the one to compare it with, the sound, None where only the reader can tell that.
 
         The first run seeks. Where that missed something (a long pause, an inexact index, sound that the seek skipped)
         a second one decodes from the beginning, and takes the first frame when even that is shown after the moment.
@@ -95,8 +113,9 @@ class _Call:
         """
         early = max(0.0, min(self.moments.values()) - LOOK_BACK)
         audio_early = max(0.0, self.audio_from - MARGIN)
+        audio_begin = audio_early - AUDIO_PREROLL if audio_early > AUDIO_PREROLL else None  # a seek may miss the first
         failure = "ffmpeg decodes no image"
-        seeks = [(early, audio_early)] if self.facts.seekable else []
+        seeks = [(early, audio_begin)] if self.facts.seekable else []
         for image_seek, audio_seek in (*seeks, (None, None)):
             try:
                 log = self._run(image_seek, audio_seek)
@@ -107,22 +126,28 @@ class _Call:
             audio_begun = self._audio_begun(log)
             late_audio = audio_begun is None or audio_begun > max(audio_early, self.facts.audio_start) + MARGIN
             if image is not None and other is not None and (image_seek is None or not late_audio):
-                return image, other, self._read_audio(audio_begun)
+                return image, other, self._read_audio(log)
         raise Rejected("corrupt", failure)
 
     def _run(self, image_seek: float | None, audio_seek: float | None) -> str:
-        image_end = max(self.moments.values()) + LOOK_BACK
-        video = self._input(image_seek, image_end, reinit_filter=0)[str(self.facts.video_index)].filter_multi_output(
-            "split", 2
-        )
-        look_back = None if image_seek is None else LOOK_BACK
-        images = [self._image_output(video[place], name, look_back) for place, name in enumerate(self.moments)]
-        audio_end = self.audio_from + self.options.front_end.seconds + MARGIN
-        audio = self._audio_output(self._input(audio_seek, audio_end)[str(self.facts.audio_index)])
-        log = self._call(ffmpeg.merge_outputs(*images))
+        log = self._write_images(image_seek)
+        form, self._transfer = _FORM.findall(log), (_TRANSFER.findall(log) or [None])[-1]
+        needed = samples_needed(form[-1], self._transfer) if form else RGB
+        if needed != self._samples:
+            self._samples = needed
+            log = self._write_images(image_seek)
         if broken := _BROKEN_IMAGE.search(log):
             raise Rejected("corrupt", f"the image cannot be decoded: {broken[1]}")
-        return log + self._call(audio)
+        audio_end = self.audio_from + self.options.front_end.seconds + MARGIN
+        return log + self._call(self._audio_output(self._input(audio_seek, audio_end)[str(self.facts.audio_index)]))
+
+    def _write_images(self, seek: float | None) -> str:
+        image_end = max(self.moments.values()) + LOOK_BACK
+        stream = self._input(seek, image_end, reinit_filter=0)[str(self.facts.video_index)]
+        video = stream.filter_multi_output("split", 2)
+        look_back = None if seek is None else LOOK_BACK
+        images = [self._image_output(video[place], name, look_back) for place, name in enumerate(self.moments)]
+        return self._call(ffmpeg.merge_outputs(*images))
 
     def _call(self, graph: ffmpeg.Stream) -> str:
         try:
@@ -148,9 +173,12 @@ class _Call:
             .filter(
                 "scale", eval="frame", flags=_SCALING, w=f"max(1,round(iw*sar*{scale}))", h=f"max(1,round(ih*{scale}))"
             )
-            .filter("format", "rgb24")
+            .filter("format", self._samples)
         )
         options = {"format": "image2", "update": 1, "c:v": "rawvideo", "fps_mode": "passthrough", "threads": 1}
+        options |= (
+            {"frames:v": 1} if name in self.places else {}
+        )  # what follows may be damaged, and need not be decoded
         return ffmpeg.output(frames, f"file:{self.scratch / name}", copyts=None, **options)
 
     def _wanted(self, name: str, look_back: float | None) -> str:
@@ -163,16 +191,12 @@ class _Call:
         return f"lte(t,{moment:.6f}){begin}"
 
     def _audio_output(self, stream: ffmpeg.Stream) -> ffmpeg.Stream:
-        """Every channel at the front end's rate from where it starts in the span or its margins on; holes become
-        silence. (`first_pts` would fill a late start, too, and do so anew wherever the sound's form changes.)"""
-        rate = self.options.front_end.sample_rate
+        """Every channel as it is, of the span and its margins; each frame is reported."""
         begin = f"{self.facts.zero + self.audio_from - MARGIN:.6f}"
         audio = (
             # pyrefly: ignore[missing-attribute]
             stream.filter("atrim", start=begin, duration=f"{self.options.front_end.seconds + 2 * MARGIN:.6f}")
             .filter("ashowinfo@sound")
-            .filter("asetpts", f"PTS-({begin})/TB")
-            .filter("aresample", rate, **{"async": 1, "rematrix_maxval": 1})
             .filter("aformat", sample_fmts="flt")
             .filter("apad", whole_len=1)  # an output without any sample would fail the whole call
         )
@@ -192,8 +216,10 @@ class _Call:
         place = self.places.get(name)
         seconds = place.seconds if place else pts * int(base[1]) / int(base[2]) - self.facts.zero
         goes_on = self.facts.video_end is not None or (place is not None and not place.is_last)
+        rows, depth = whole_pixels(height * scale), np.uint16 if self._samples == DEEP_RGB else np.uint8
+        samples = np.frombuffer(content, depth).reshape(rows, -1, 4 if self._samples == RGB_AND_ALPHA else 3)
         return ShownFrame(
-            pixels=np.frombuffer(content, np.uint8).reshape(whole_pixels(height * scale), -1, 3),
+            pixels=seen(samples, self._transfer),
             seconds=seconds,
             source_width=whole_pixels(width),
             source_height=height,
@@ -204,22 +230,30 @@ class _Call:
 
     def _audio_begun(self, log: str) -> float | None:
         first = _AUDIO.search(log)
-        return int(first[1]) / int(first[2]) - self.facts.zero if first else None
+        return int(first[1]) / int(first[3]) - self.facts.zero if first else None
 
-    def _read_audio(self, begun: float | None) -> AudioSpan:
-        rate, count = self.options.front_end.sample_rate, self.options.front_end.samples
-        channels = self.facts.channels
-        written = mixed(np.frombuffer(_content(self.scratch / "sound"), "<f4").reshape(-1, len(channels)).T, channels)
-        if begun is None or not len(written):
-            return AudioSpan(np.zeros(count, np.float32), 0, 0, hole=0.0, errors=0, data_end=self.audio_from)
-        lead = round((begun - self.audio_from) * rate)  # negative where the margin holds sound
-        written = written[max(0, -lead) :]
-        first = min(count, max(0, lead))
-        last = min(count, first + len(written))
-        samples = np.zeros(count, np.float32)
-        samples[first:last] = written[: last - first]
-        data_end = self.audio_from + last / rate if last < count else None
-        return AudioSpan(samples, first, last, hole=0.0, errors=0, data_end=data_end)
+    def _read_audio(self, log: str) -> AudioSpan | None:
+        """The samples that were written, frame by frame laid at their times."""
+        front_end = self.options.front_end
+        span = AudioCollector(self.audio_from, front_end.seconds, self.facts.channels)
+        span.skip(self.audio_from, self.audio_from)
+        frames = [(int(pts), layout, int(rate), int(count)) for pts, layout, rate, count in _AUDIO.findall(log)]
+        forms = {(layout, rate) for _, layout, rate, _ in frames}
+        if self.facts.joined or len(forms) > 1:
+            return None
+        for layout, rate in forms:
+            names = channel_names(av.AudioLayout(layout))
+            names = self.facts.channels if len(self.facts.channels) == len(names) else names  # ffmpeg guesses a layout
+            written = np.frombuffer(_content(self.scratch / "sound"), "<f4").reshape(-1, len(names)).T
+            ends = np.cumsum([count for *_, count in frames])
+            if ends[-1] != written.shape[1]:  # made into the form that the header names, which is another one
+                return None
+            for (pts, _, _, count), end in zip(frames, ends, strict=True):
+                span.lay(written[:, end - count : end], rate, names, pts / rate - self.facts.zero)
+        span.errors, span.ended = len(_BROKEN_AUDIO.findall(log)), not span.is_full
+        if span.ended and self.facts.audio_end is not None:
+            span.end_at(self.facts.audio_end)
+        return span.resampled(front_end.sample_rate, front_end.samples)
 
 
 def _content(path: Path) -> bytes:

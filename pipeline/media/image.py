@@ -16,6 +16,7 @@ from av.sidedata.sidedata import Type as SideData
 from av.video.frame import PictureType
 from av.video.reformatter import Interpolation
 
+from pipeline.media.colours import TRANSFERS, samples_needed, seen
 from pipeline.shards.record import Rejected
 
 MAX_SIDE, MAX_PIXELS = 8192, 50_000_000
@@ -49,8 +50,11 @@ class Run:
         return max((p.pts + (p.duration or 0) for p in self.packets if p.pts is not None), default=None)
 
     def is_calm(self, ticks_per_second: float, pixels: int) -> bool:
-        """So few bits around the moment that the image may stand still; only a comparison of pixels can say."""
+        """So few bits around the moment that the image may stand still, or none that begins in the second before it;
+        only a comparison of pixels can say."""
         since = self.moment - ticks_per_second
+        if not any(p.pts is not None and since < p.pts <= self.moment for p in self.packets):
+            return True
         sizes = [p.size for p in self.packets if not p.is_keyframe and p.pts is not None and p.pts > since]
         return not sizes or 8 * sum(sizes) / len(sizes) < CALM_BITS_PER_PIXEL * pixels
 
@@ -170,13 +174,15 @@ def upright(frame: av.VideoFrame, aspect: Fraction | None, short_side: int) -> t
     width, height = frame.width * float(aspect or 1), float(frame.height)
     scale = min(1.0, short_side / min(width, height)) if short_side else 1.0
     check_size(whole_pixels(width), whole_pixels(height))
-    pixels = frame.to_ndarray(
-        format="rgb24",
+    transfer = TRANSFERS.get(int(frame.color_trc))
+    samples = frame.to_ndarray(
+        format=samples_needed(frame.format.name, transfer),
         width=whole_pixels(width * scale),
         height=whole_pixels(height * scale),
         interpolation=SCALING,
         threads=1,
     )
+    pixels = seen(samples, transfer)
     pixels = pixels.transpose(1, 0, 2) if swapped else pixels
     pixels = pixels[:: -1 if flipped else 1, :: -1 if mirrored else 1]
     source = (whole_pixels(height), whole_pixels(width)) if swapped else (whole_pixels(width), whole_pixels(height))

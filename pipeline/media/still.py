@@ -15,17 +15,18 @@ import av
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from pipeline.media.announced import stated_bytes, stated_frames
 from pipeline.media.decode import DecodedClip, DecodeOptions, assemble, check_complete, choose_moment, span_start
 from pipeline.media.facts import Facts
 from pipeline.media.image import ShownFrame, check_size, upright
 from pipeline.media.layouts import stream_channels
-from pipeline.media.reader import LOST_SECONDS, MediaFile
+from pipeline.media.reader import LOST_SECONDS
+from pipeline.media.recording import Recording
 from pipeline.media.streams import decode_audio, first_decodable
 from pipeline.media.times import is_true_after_seek, kind_of
 from pipeline.shards.record import Rejected
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
-STREAMED_RIFF = 0x7FFF0000  # what a writer that could not go back left as the size is at least this
 DEEPEST_GREY = 0xFFFF
 GUESSING_FORMATS = ("mp3", "aac")  # their headers state no length, so it is estimated from the first frames
 
@@ -114,7 +115,7 @@ def _without_warnings() -> warnings.catch_warnings:
     return warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning)
 
 
-class AudioFile(MediaFile):
+class AudioFile(Recording):
     """A file of which only the sound is wanted: it may have no image, and cover art is none."""
 
     def _choose_streams(self) -> None:
@@ -123,6 +124,8 @@ class AudioFile(MediaFile):
         self._zero = (self._container.start_time or 0) / av.time_base
         self._seekable = is_true_after_seek(self._container)
         self._counts_audio = kind_of(self._container) in GUESSING_FORMATS
+        if self._counts_audio:  # a header's count that is too small would have samples in the middle cut as padding
+            self._audio.codec_context.options = {"flags2": "skip_manual"}
 
     @cached_property
     def facts(self) -> Facts:
@@ -132,6 +135,7 @@ class AudioFile(MediaFile):
         return Facts(
             format=kind_of(self._container),
             seekable=self._seekable,
+            joined=bool(self._shifts),
             zero=self._zero,
             duration=duration,
             video_index=-1,
@@ -155,18 +159,15 @@ class AudioFile(MediaFile):
         return sum(frame.samples / frame.sample_rate for frames in decoded for frame in frames)
 
     def announced(self) -> float:
-        """How long the header says that the sound is, in seconds; not longer than it is where that is no statement.
-
-        Of a wav that was cut off the demuxer quietly takes what is there for the whole; its sizes still tell.
-        """
-        measured = self.facts.duration
+        """How long the file says that the sound is, in seconds; not longer than it is where it says nothing."""
+        measured, bytes_there = self.facts.duration, self._bytes.seek(0, io.SEEK_END)
+        stated = stated_bytes(self._bytes)
+        frames = stated_frames(self._bytes) if self.facts.format == "mp3" else None
+        self._rewind(None, None)  # the handle is the demuxer's
+        if frames is not None:
+            return max(measured, frames / self.facts.sample_rate)
         if self.facts.format in GUESSING_FORMATS:
             return measured
-        size = self._bytes.seek(0, io.SEEK_END)
-        self._bytes.seek(0)
-        head = self._bytes.read(8)
-        self._rewind(None, None)  # the handle is the demuxer's
-        announced = int.from_bytes(head[4:], "little") + 8
-        if head[:4] == b"RIFF" and size < announced < STREAMED_RIFF:
-            return measured * announced / size
+        if stated is not None and stated > bytes_there:
+            return measured * stated / bytes_there
         return (self._container.duration or 0) / av.time_base

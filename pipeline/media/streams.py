@@ -63,6 +63,12 @@ def seconds_of(packet: av.Packet) -> float:
     return float((packet.duration or 0) * base)
 
 
+def padding_of(packet: av.Packet) -> int:
+    """How many samples at the end of a packet are padding, as its container says (AV_PKT_DATA_SKIP_SAMPLES)."""
+    notes = (bytes(note) for note in packet.iter_sidedata() if note.data_type == "skip_samples")
+    return next((int.from_bytes(note[4:8], "little") for note in notes), 0)
+
+
 def decode_audio(
     codec: av.AudioCodecContext, packet: av.Packet, failed: Callable[[av.Packet], None]
 ) -> list[av.AudioFrame]:

@@ -48,21 +48,31 @@ def is_true_after_seek(container: av.container.InputContainer, *videos: av.Video
 
 
 def unguessed(
-    container: av.container.InputContainer, packets: Iterable[av.Packet], videos: Iterable[av.VideoStream]
+    container: av.container.InputContainer,
+    packets: Iterable[av.Packet],
+    videos: Iterable[av.VideoStream],
+    shifts: dict[int, int],
 ) -> Iterator[av.Packet]:
-    """Packets of a container without the times that its demuxer guessed; some are of these streams of images."""
+    """Packets of a container without the times that its demuxer guessed; some are of these streams of images.
+
+    shifts: by number of a stream, how many ticks later than its clock says its packets come by now; filled in here.
+    """
     guessing = [video for video in videos if tells_decoding_order_only(container, video)]
-    packets = packets if kind_of(container) in TRUE_AFTER_SEEK else _end_to_end(packets)
+    packets = _end_to_end(packets, shifts) if may_begin_anew(container) else packets
     for packet in _once_each(packets) if kind_of(container) in SHARED_TIMES else packets:
         if packet.stream in guessing:
             packet.pts = None if packet.stream.codec_context.has_b_frames else packet.dts
         yield packet
 
 
-def _end_to_end(packets: Iterable[av.Packet]) -> Iterator[av.Packet]:
+def may_begin_anew(container: av.container.InputContainer) -> bool:
+    """Whether files of this format are read on where another one of it was put behind."""
+    return kind_of(container) not in TRUE_AFTER_SEEK
+
+
+def _end_to_end(packets: Iterable[av.Packet], shifts: dict[int, int]) -> Iterator[av.Packet]:
     """Recordings put end to end whose clocks begin anew each time: the next goes on where the one before ended."""
     ends: dict[int, int] = {}
-    shifts: dict[int, int] = {}
     for packet in packets:
         number, shift = packet.stream_index, shifts.get(packet.stream_index, 0)
         if packet.dts is not None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from decoded import DECODERS, verdict
 
-from pipeline.media import reader as media_file
+from pipeline.media import recording as media_file
 from pipeline.media.decode import DecodeOptions, decode_clip
 from pipeline.media.ffmpeg import file_input
 from pipeline.media.opening import open_container

@@ -144,9 +144,36 @@ class TestLength:
         assert np.array_equal(found.waveform, expected.waveform)
         assert (found.moment, found.duration, found.flags) == (expected.moment, expected.duration, expected.flags)
 
-    def test_what_was_cut_off_before_the_moment_is_refused(self) -> None:
+    @pytest.mark.parametrize("kind", ["wav", "rf64", "w64", "aiff", "au", "caf", "flac", "matroska", "mp3"])
+    def test_what_was_cut_off_before_the_moment_is_refused(self, kind: str) -> None:
+        options = {"rf64": "always"} if kind == "rf64" else {}
+        whole = (
+            _encoded("mp3", "libmp3lame", [(16000, "mono", _chirp(0, 10, 16000))])
+            if kind == "mp3"
+            else _written("wav" if kind == "rf64" else kind, io.BytesIO(), **options)
+        )
+        cut = whole[: len(whole) * 45 // 100]
         with pytest.raises(Rejected, match="announces"):
-            decode_pair(_image(), self._wave()[:100_000])
+            decode_pair(_image(), cut)
+        centre = decode_pair(_image(), cut, DecodeOptions(moment="centre"))  # no moment of the whole is meant
+        assert (centre.moment, centre.duration) == (pytest.approx(2.2, abs=0.3), pytest.approx(4.4, abs=0.6))
+
+    @pytest.mark.parametrize("kind", ["ogg", "adts"])
+    def test_forms_that_state_no_length_are_taken_as_they_are(self, kind: str) -> None:
+        codec, rate = {"ogg": ("libopus", 48000), "adts": ("aac", 16000)}[kind]
+        whole = _encoded(kind, codec, [(rate, "mono", _chirp(0, 10, rate))])
+        clip = decode_pair(_image(), whole[: len(whole) * 45 // 100])
+        assert clip.moment == pytest.approx(clip.duration / 2)
+        assert 3.5 < clip.duration < 5.5
+
+    def test_a_count_of_frames_that_is_too_small(self) -> None:
+        whole = _encoded("mp3", "libmp3lame", [(44100, "mono", _chirp(0, 6, 44100))])
+        place = max(whole.find(b"Xing"), whole.find(b"Info")) + 8
+        few = whole[:place] + (int.from_bytes(whole[place : place + 4]) // 2).to_bytes(4) + whole[place + 4 :]
+        for moment in (3.0, 4.4):
+            expected, found = (decode_pair(_image(), each, DecodeOptions(moment=moment)) for each in (whole, few))
+            assert np.abs(found.waveform - expected.waveform).max() < 1e-3
+            assert np.abs(found.waveform - _chirp(moment - 1.5, 3, RATE)).max() < 0.05
 
     @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
     def test_subtitles_that_go_on_are_no_part_of_the_clip(self, clips, tmp_path: Path, suffix: str) -> None:

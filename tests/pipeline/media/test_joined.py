@@ -93,9 +93,55 @@ def test_the_second_of_two_joined_has_a_clock_of_its_own(written, clip_maker, fo
     assert [number for _, number in frames] == [*range(LENGTH), *range(LENGTH - 10, 2 * LENGTH - 10)]
     assert _is_regular(frames)
     _check_moments(content, frames, clip_maker)
-    for decode in (decode_clip, decode_clip_ffmpeg):  # the end of the first part is not overlaid by the second
-        clip = decode(content, DecodeOptions(moment=ALREADY - 1.6))
-        assert _pitches(clip) == pytest.approx([440.0] * 6, abs=3)
+    heard = ((ALREADY - 1.6, [440.0] * 6), (ALREADY, [440.0] * 3 + [880.0] * 3), (ALREADY + 2.5, [880.0] * 6))
+    for moment, pitches in heard:  # the end of the first part is not overlaid by the second
+        options = DecodeOptions(moment=moment)
+        clips = [decode(content, options) for decode in (decode_clip, decode_clip_ffmpeg)]
+        for clip in clips:
+            assert _pitches(clip)[:2] + _pitches(clip)[4:] == pytest.approx(pitches[:2] + pitches[4:], abs=3)
+            assert (clip.duration, clip.flags) == (pytest.approx(2 * ALREADY, abs=0.05), ())
+        assert np.abs(clips[0].waveform - clips[1].waveform).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "sound"),
+    [
+        ("mpegts", "libx264", "ac3"),
+        ("avi", "mjpeg", "pcm_s16le"),
+        ("nut", "mpeg4", "libmp3lame"),
+        ("mp4", "libx264", "aac"),
+    ],
+)
+def test_both_decoders_hear_the_same_samples(tmp_path: Path, clips, kind: str, codec: str, sound: str) -> None:
+    source = clips.once("plain.mp4")
+    content = clips.remux(source, f"{kind}-{sound}", **{"c:v": codec, "c:a": sound, "ac": 1, "ar": 48000}, format=kind)
+    for moment in (0.3, 3.0, 5.8):
+        one, other = (decode(content, DecodeOptions(moment=moment)) for decode in (decode_clip, decode_clip_ffmpeg))
+        assert np.abs(one.waveform - other.waveform).max() < 1e-3
+        assert (one.flags, one.duration, one.frame_pts) == (other.flags, other.duration, pytest.approx(other.frame_pts))
+
+
+def test_an_image_that_is_shown_at_both_moments_stands_still(tmp_path: Path, clip_maker) -> None:
+    path = tmp_path / "hole.mkv"
+    moving.write(path, Form("matroska", "libx264", 2, gap=True), clip_maker)
+    for moment, flags in ((3.4, ("static",)), (1.5, ()), (4.1, ())):
+        assert [decode(path, DecodeOptions(moment=moment)).flags for decode in (decode_clip, decode_clip_ffmpeg)] == [
+            flags
+        ] * 2
+
+
+def test_damage_behind_the_moment_is_not_seen(written) -> None:
+    content = written(Form("mpegts", "libx264", 2))
+    damaged = content[: len(content) * 8 // 10] + bytes(byte ^ 0x5A for byte in content[len(content) * 8 // 10 :])
+    for decode in (decode_clip, decode_clip_ffmpeg):
+        assert _pitches(decode(damaged, DecodeOptions(moment=1.6))) == pytest.approx([440.0] * 6, abs=3)
+
+
+@DECODERS
+def test_ogg_put_end_to_end_is_refused(clips, decode) -> None:
+    recording = clips.remux(clips.once("plain.mp4"), "one.ogv", **{"c:v": "libtheora", "c:a": "flac"}).read_bytes()
+    with pytest.raises(Rejected, match="end to end"):
+        decode(recording + recording)
 
 
 @DECODERS

@@ -1,0 +1,65 @@
+"""How long a file of sound says that it is, in the forms whose demuxers take what is there for the whole.
+
+One rule holds for every form: what a file states is what should be there. Where it was cut off, and what is missing was
+needed, the clip is refused (`still`). A size that stands for "until the end", as writers leave it that cannot go back,
+states nothing; nor do forms without a length (AAC, Ogg, MP3 without a Xing, Info or VBRI header).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+UNTIL_THE_END_32, UNTIL_THE_END_64 = 0x7FFF0000, 1 << 40  # bytes; what stands for "unknown" is at least this
+MP3_SCANNED = 4096  # bytes of the first frame and of an ID3 tag before it
+MOST_CHUNKS = 64
+_SIZES: dict[bytes, Callable[[bytes], tuple[int, int]]] = {  # by the first four bytes: the size, and what is none
+    b"RIFF": lambda head: (int.from_bytes(head[4:8], "little") + 8, UNTIL_THE_END_32),
+    b"RF64": lambda head: (int.from_bytes(head[20:28], "little") + 8, UNTIL_THE_END_64),
+    b"BW64": lambda head: (int.from_bytes(head[20:28], "little") + 8, UNTIL_THE_END_64),
+    b"FORM": lambda head: (int.from_bytes(head[4:8]) + 8, UNTIL_THE_END_32),
+    b"riff": lambda head: (int.from_bytes(head[16:24], "little"), UNTIL_THE_END_64),
+    b".snd": lambda head: (int.from_bytes(head[4:8]) + int.from_bytes(head[8:12]), UNTIL_THE_END_32),
+}
+_SAMPLES_PER_FRAME = {3: 1152, 2: 576, 0: 576}  # layer III of MPEG 1, 2 and 2.5, by the version's two bits
+
+
+def stated_bytes(content: BinaryIO) -> int | None:
+    """How many bytes the file should have; None where it does not say. The handle is moved."""
+    content.seek(0)
+    head = content.read(32)
+    if head[:4] == b"caff":
+        return max((end for end in _caf_chunks(content) if end < UNTIL_THE_END_64), default=None)
+    read = _SIZES.get(head[:4])
+    size, until_the_end = read(head) if read else (UNTIL_THE_END_64, UNTIL_THE_END_64)
+    return size if size < until_the_end else None
+
+
+def _caf_chunks(content: BinaryIO) -> Iterator[int]:
+    """Where each chunk ends, up to one that goes on until the end of the file."""
+    place = 8
+    for _ in range(MOST_CHUNKS):
+        content.seek(place)
+        header = content.read(12)
+        size = int.from_bytes(header[4:], signed=True)
+        if len(header) < 12 or size < 0:
+            return
+        place += 12 + size
+        yield place
+
+
+def stated_frames(content: BinaryIO) -> int | None:
+    """How many samples an MP3's header says it has; None where there is no such header. The handle is moved."""
+    content.seek(0)
+    head = content.read(10)
+    begin = 0
+    if head[:3] == b"ID3":
+        begin = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+    content.seek(begin)
+    frame = content.read(MP3_SCANNED)
+    if len(frame) < 4 or frame[0] != 0xFF or frame[1] & 0xE0 != 0xE0:
+        return None
+    samples = _SAMPLES_PER_FRAME.get(frame[1] >> 3 & 3, 0)
+    for mark, offset, has_count in ((b"Xing", 8, 1), (b"Info", 8, 1), (b"VBRI", 14, 0)):
+        place = frame.find(mark, 0, 200)
+        if place >= 0 and (not has_count or frame[place + 7] & 1):
+            return samples * int.from_bytes(frame[place + offset : place + offset + 4])
+    return None
