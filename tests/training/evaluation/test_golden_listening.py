@@ -1,0 +1,119 @@
+"""The released evaluator of negative sounds (vssl_eval), run by its authors' code, against our arithmetic."""
+
+import json
+
+import numpy as np
+import pytest
+from places import GOLDEN, needed
+
+from training.evaluation import listening
+from training.evaluation.localization import auc, ciou
+from training.evaluation.maps import upsample
+from training.evaluation.released_thresholds import RELEASED
+
+CHAIN = 3e-4
+SIZE = 224
+
+
+@pytest.fixture(scope="module")
+def values():
+    return json.loads(needed(GOLDEN / "golden_listening.json").read_text())["negatives"]
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    return np.load(needed(GOLDEN / "golden_listening.npz"))
+
+
+@pytest.fixture(scope="module")
+def weights(values):
+    made = np.zeros((len(values["boxes"]), SIZE, SIZE), np.float32)
+    for truth, boxes in zip(made, values["boxes"], strict=True):
+        for x1, y1, x2, y2 in boxes:
+            truth[y1:y2, x1:x2] = 1
+    return made
+
+
+@pytest.fixture(scope="module")
+def enlarged(arrays):
+    """Maps (48, 224, 224) by resolution and sound; own sounds on both grids."""
+    sides = {
+        side: {name: arrays[f"negatives_low{side}_{name}"] for name in ("positive", *listening.NEGATIVES)}
+        for side in (7, 14)
+    }
+    return {
+        (side, name, corners): upsample(low, "bilinear", corners)
+        for side, found in sides.items()
+        for name, low in found.items()
+        for corners in ((True, False) if name == "positive" else (False,))
+    }
+
+
+CASES = [
+    ("ezvsl_vggss", 7, True),
+    ("slavc_vggss", 7, True),
+    ("fnac_is3", 7, True),
+    ("lvs_vggss", 14, False),
+    ("lvs_is3", 14, True),
+    ("sslalign_vggss", 14, False),
+    ("sslalign_is3", 14, True),
+    ("ssltie_vggss", 14, False),
+]
+RULES = {"max": "max", "max10": "max10", "q3": "maxq3"}
+
+
+@pytest.mark.parametrize(("case", "side", "corners"), CASES)
+def test_every_number_of_the_released_evaluator(values, enlarged, weights, case, side, corners):
+    found, thresholds = values["results"][case], RELEASED[case.partition("_")[0]]
+    for rule, spelled in RULES.items():
+        level = np.float32(getattr(thresholds, rule))
+        own = enlarged[side, "positive", corners] > level
+        iou = ciou(own, weights)
+        np.testing.assert_allclose(iou, found["per_clip"][f"ciou_{spelled}_wogl"], atol=CHAIN)
+        scalars = found["scalars"]
+        assert 100 * iou.mean() == pytest.approx(scalars[f"ciou_{spelled}_mean_wogl"], abs=0.01)
+        assert 100 * auc(iou) == pytest.approx(scalars[f"auc_{spelled}_wogl"], abs=0.3)
+        shares = {name: listening.active_share(enlarged[side, name, False] > level) for name in listening.NEGATIVES}
+        for name, each in shares.items():
+            np.testing.assert_allclose(each, found["per_clip"][f"pia_batch_{name}_{spelled}_wogl"], atol=CHAIN)
+            assert 100 * each.mean() == pytest.approx(scalars[f"pia_metric_{name}_{spelled}_wogl"], abs=0.01)
+            area = listening.auc_of_silence(each)
+            assert 100 * area == pytest.approx(scalars[f"auc_{name}_{spelled}_wogl"], abs=0.3)
+            agreement = listening.mask_agreement(own, enlarged[side, name, False] > level)
+            np.testing.assert_allclose(agreement, found["per_clip"][f"iou_pos_{name}_{spelled}_wogl"], atol=2e-3)
+        if rule == "q3":
+            both = listening.positive_negative_scores(iou, auc(iou), shares)
+            assert 100 * both["f_loc"] == pytest.approx(scalars["f_pos_neg"], abs=0.02)
+            assert 100 * both["f_auc"] == pytest.approx(scalars["f_auc_aoc_pos_neg"], abs=0.3)
+
+
+def test_the_released_thresholds_are_those_of_the_code(values):
+    for name, *_ in CASES:
+        found = values["results"][name]
+        own = RELEASED[name.partition("_")[0]]
+        assert found["thresholds"] == {rule: getattr(own, rule) for rule in ("max", "max10", "q3", "fixed")}
+        assert own.max10 == pytest.approx(1.1 * own.max, abs=1e-4)
+
+
+def test_edge_values_of_the_helpers(values):
+    helpers = values["results"]["helpers"]
+    empty, full, half = np.zeros((1, 4, 4), bool), np.ones((1, 4, 4), bool), np.zeros((1, 4, 4), bool)
+    half[:, :2] = True
+    pairs = {
+        "empty_empty": (empty, empty),
+        "full_empty": (full, empty),
+        "empty_full": (empty, full),
+        "half_full": (half, full),
+    }
+    for name, (one, other) in pairs.items():
+        assert listening.mask_agreement(one, other)[0] == helpers["compute_IOU_maps"][name]
+    assert listening.harmonic(0.3, 0.6) == pytest.approx(helpers["compute_f"]["30_60"] / 100)
+    assert listening.harmonic(0.0, 0.0) == 0  # NaN or a stop in the released code
+    shares = {
+        "all_zero": np.zeros(3),
+        "all_one": np.ones(3),
+        "exactly_0.15_and_0.30": np.array([0.15, 0.3]),
+        "half": np.full(2, 0.5),
+    }
+    for name, each in shares.items():
+        assert listening.auc_of_silence(each) == pytest.approx(helpers["compute_AUC_pIA"][name], abs=1e-12)

@@ -1,0 +1,55 @@
+"""mIoU and F on pixel masks at the truth's own area (SSLalignment b4339aa, the July 2024 release's mask evaluator).
+
+Its oddities, kept here: a strict threshold at rank N - n leaves n - 1 pixels; a frame without truth is given n = half
+its batch's size, counted in frames, and scores the share of background predicted as background; F has a curve over 255
+thresholds of a mask that is already binary, so it has two values, and everything predicted is one of them: the result
+never lies below that. `everything` is that baseline.
+"""
+
+import numpy as np
+
+from training.evaluation.tasks.segmentation import BETA_SQUARED, mask_iou, mean_over_batches
+
+BATCH = 64
+
+
+def adaptive_mask(high: np.ndarray, pixels: int) -> np.ndarray:
+    """bool (H, W): the pixels of an enlarged map above the value at rank N - pixels of the ascending order.
+
+    ValueError for no pixel, where the released code stops with an index out of bounds.
+    """
+    if pixels < 1:
+        raise ValueError("a mask of no pixel has no threshold (released code stops at a batch of one empty frame)")
+    flat = high.ravel()
+    rank = flat.size - pixels
+    return high > np.partition(flat, rank)[rank]
+
+
+def adaptive_masks(high: np.ndarray, truth: np.ndarray, batch: int = BATCH) -> np.ndarray:
+    """bool (F, H, W) of maps (F, H, W) at the area of their truths (F, H, W), in batches of the released loader."""
+    areas = truth.reshape(len(truth), -1).sum(axis=1)
+    sizes = [min(batch, len(truth) - start) for start in range(0, len(truth), batch)]
+    empty = np.repeat([size // 2 for size in sizes], sizes)
+    return np.stack([adaptive_mask(one, int(n or half)) for one, n, half in zip(high, areas, empty, strict=True)])
+
+
+def f_of_masks(masks: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """float64 (F,): F with beta squared 0.3 of each binary mask, 0 where nothing is hit."""
+    masks, truth = masks.reshape(len(masks), -1), truth.reshape(len(truth), -1)
+    hits, predicted, real = (each.sum(axis=1) for each in (masks & truth, masks, truth))
+    bottom = BETA_SQUARED * real + predicted
+    return np.divide((1 + BETA_SQUARED) * hits, bottom, out=np.zeros(len(masks)), where=bottom > 0)
+
+
+def mask_scores(masks: np.ndarray, truth: np.ndarray, batch: int = BATCH) -> dict[str, float]:
+    """mIoU as the mean of batch means and over frames, F as released, of the masks themselves, and of everything."""
+    iou, seen = mask_iou(masks, truth), truth.reshape(len(truth), -1).any(axis=1)
+    own = float(f_of_masks(masks[seen], truth[seen]).mean()) if seen.any() else 0.0
+    everything = float(f_of_masks(np.ones_like(truth[seen]), truth[seen]).mean()) if seen.any() else 0.0
+    return {
+        "miou": mean_over_batches(iou, batch),
+        "miou_textbook": float(iou.mean()),
+        "f": max(own, everything),
+        "f_textbook": own,
+        "f_everything": everything,
+    }
