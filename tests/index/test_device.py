@@ -1,8 +1,7 @@
 """`--device`: four spellings, and everything else is refused in every command that has the option."""
 
-import importlib
-
 import pytest
+from commands import Commands
 
 from index.device import chosen_device, device_number
 from manifests.errors import InputError
@@ -42,9 +41,6 @@ def test_a_gpu_that_is_not_there_is_refused(given: str, gpus: int) -> None:
 )
 def test_every_command_refuses_it_with_exit_2(command: tuple[str, ...], tmp_path, monkeypatch, capsys) -> None:
     package, *arguments = command
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", [package, *arguments, "--device", "gpu"])
-    with pytest.raises(SystemExit) as ended:
-        importlib.import_module(f"{package}.cli").main()
-    assert ended.value.code == 2
-    assert "--device 'gpu' is no device" in capsys.readouterr().err
+    ended = Commands(monkeypatch, capsys)(package, *arguments, "--device", "gpu", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "--device 'gpu' is no device" in ended.stderr

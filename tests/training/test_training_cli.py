@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from commands import Commands
 
 COMMANDS = {"pipeline", "index", "training"}
 CONFIG = """
@@ -101,8 +102,10 @@ def test_embeddings_of_the_run_feed_the_index(trained: Path, shards: Path) -> No
         (["methods", "nothing"], ["unknown method 'nothing'"]),
     ],
 )
-def test_bad_input_is_one_paragraph_and_exit_code_two(arguments: list[str], words: list[str], tmp_path: Path) -> None:
-    result = command("training", *arguments, cwd=tmp_path)
+def test_bad_input_is_one_paragraph_and_exit_code_two(
+    arguments: list[str], words: list[str], tmp_path: Path, monkeypatch, capsys
+) -> None:
+    result = Commands(monkeypatch, capsys)("training", *arguments, cwd=tmp_path)
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr
     for word in words:

@@ -132,8 +132,11 @@ def test_loss_is_finite_and_reaches_every_trained_parameter(trained) -> None:
     assert not untouched
 
 
-def test_overfits_eight_samples(trained) -> None:
-    name, options = trained
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [pytest.param(*one, marks=[pytest.mark.slow] if one[1] else []) for one in TRAINED],
+)
+def test_overfits_eight_samples(name: str, options: dict) -> None:
     method, batch = build(name, EASIER.get(name, {}) | options).train(), make_batch()
     optimiser = torch.optim.Adam(method.parameters(), lr=1e-3)
     first = float(method.loss(batch)["total"].detach())
