@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from index.device import chosen_device
 from manifests.errors import WorkFailed
 from training.liveness import living_together
+from training.rendezvous import store_of_this_start
 
 LOST_CONNECTION = ("Connection closed by peer", "Connection reset", "Broken pipe", "gloo/transport", "NCCL")
 
@@ -76,10 +78,42 @@ class Ranks:
                 "of them see one disk, and repeat the command."
             )
 
+    def of_all(self, rows: Tensor) -> list[Tensor]:
+        """Every rank's tensor of this shape, in rank order."""
+        if self.world == 1:
+            return [rows]
+        parts = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(self.world)]
+        dist.all_gather(parts, rows.contiguous())
+        return parts
+
+    def shared(self, rows: Tensor, counts: list[int]) -> Tensor:
+        """All ranks' rows in rank order, `counts[r]` of rank r, for a loss that every rank computes alike.
+
+        Averaged over ranks, as DistributedDataParallel does it, the gradients are then those of that one loss.
+        """
+        return rows if self.world == 1 else _Shared.apply(rows, counts, self)
+
     def barrier(self) -> None:
         """Wait for every rank."""
         if self.world > 1:
             dist.barrier()
+
+
+class _Shared(torch.autograd.Function):
+    """Rows of all ranks. Of the gradient, the same on every rank, each takes its own rows, times the number of ranks:
+    its trunk has gradients of these rows alone, and the average over ranks should be their sum."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, counts: list[int], ranks: Ranks) -> Tensor:
+        first = sum(counts[: ranks.rank])
+        ctx.own, ctx.world = slice(first, first + len(rows)), ranks.world
+        padded = rows.new_zeros((max(counts), *rows.shape[1:]))
+        padded[: len(rows)] = rows
+        return torch.cat([part[:count] for part, count in zip(ranks.of_all(padded), counts, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return gradients[0][ctx.own] * ctx.world, None, None
 
 
 def pick_device(given: str) -> torch.device:
@@ -113,7 +147,8 @@ def ranks(device: str = "auto") -> Iterator[Ranks]:
     if world == 1:
         yield Ranks(rank, world, chosen)
         return
-    dist.init_process_group("nccl" if use_cuda else "gloo")
+    store = store_of_this_start(rank, world)
+    dist.init_process_group("nccl" if use_cuda else "gloo", store=store, rank=rank, world_size=world)
     try:
         with living_together(rank, world):
             yield Ranks(rank, world, chosen)
