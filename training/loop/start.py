@@ -81,6 +81,7 @@ def _train(config: RunConfig, folder: Path, inputs: Inputs, process: Ranks, stop
         trainer.train()
     if process.first:
         write_text(folder / DONE, f"{trainer.done.step} steps, {trainer.done.seconds:.1f} s\n")
+    process.barrier()  # what is said of a finished run is read from there, by every process
 
 
 def _describe(config: RunConfig, folder: Path, inputs: Inputs) -> None:
