@@ -105,6 +105,13 @@ class Optim(Section):
     epochs: PositiveInt = 20
     batch_size: PositiveInt = Field(128, description="clips per step over all ranks")
     replicas: PositiveInt = Field(1, description="parts of the batch, each with its own negatives and batch norm")
+    negatives: Literal["local", "global"] = Field(
+        "local",
+        description="local: each replica's loss is over its own clips, as in the papers; global: over the batch",
+    )
+    batch_norm: Literal["local", "synchronised"] = Field(
+        "local", description="statistics of each replica's clips, as in the papers, or of the whole batch's"
+    )
     optimiser: Literal["adam", "adamw"] = "adam"
     learning_rate: PositiveFloat = 1e-4
     weight_decay: float = Field(0.0, ge=0.0)
@@ -130,6 +137,11 @@ class Compute(Section):
     )
     compile: Literal["auto", "never", "always"] = Field(
         "auto", description="compile the trunks, a minute at the start; auto: on a GPU, for runs of 5,000 steps or more"
+    )
+    recompute: Literal["auto", "never", "always"] = Field(
+        "auto",
+        description="compute trunks again in the backward pass, for the memory of one replica; auto: with "
+        "optim.negatives=global, where a process serves several",
     )
 
 

@@ -78,6 +78,14 @@ class Ranks:
                 "of them see one disk, and repeat the command."
             )
 
+    def largest(self, value: int) -> int:
+        """The largest of all ranks' numbers."""
+        if self.world == 1:
+            return value
+        found = torch.tensor(value, device=self.device)
+        dist.all_reduce(found, dist.ReduceOp.MAX)
+        return int(found)
+
     def of_all(self, rows: Tensor) -> list[Tensor]:
         """Every rank's tensor of this shape, in rank order."""
         if self.world == 1:

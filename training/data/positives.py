@@ -69,13 +69,16 @@ class Positives:
     def _lists(self) -> tuple[np.ndarray, np.ndarray]:
         return self.neighbours.image[:, : self.k], self.neighbours.audio[:, : self.k]
 
-    def exclusions(self, keys: list[str]) -> dict[str, Tensor]:
-        """(B, B) bool masks "image", "audio", "source": [i, j] is True when clip j is a neighbour of clip i in that
-        modality, or another cut of the same video. The diagonal is False.
+    def exclusions(self, keys: list[str], company: list[str] | None = None) -> dict[str, Tensor]:
+        """(B, C) bool masks "image", "audio", "source": [i, j] is True when clip j of the company, by default the same
+        clips, is a neighbour of clip i in that modality, or another cut of the same video. A clip is neither of itself.
         """
-        positions = np.array([self.neighbours.position_of(key) for key in keys])
-        image, audio = (np.stack([np.isin(positions, near[row]) for row in positions]) for near in self._lists())
-        column = self.store.table["source_id"]
-        sources = np.array([column[self.store.row_of(key)].as_py() for key in keys])
-        same = (sources[:, None] == sources[None, :]) & ~np.eye(len(keys), dtype=bool)
+        company = keys if company is None else company
+        own, others = (np.array([self.neighbours.position_of(key) for key in named]) for named in (keys, company))
+        image, audio = (np.stack([np.isin(others, near[row]) for row in own]) for near in self._lists())
+        same = (self._sources(keys)[:, None] == self._sources(company)) & (own[:, None] != others)
         return {name: torch.from_numpy(mask) for name, mask in (("image", image), ("audio", audio), ("source", same))}
+
+    def _sources(self, keys: list[str]) -> np.ndarray:
+        column = self.store.table["source_id"]
+        return np.array([column[self.store.row_of(key)].as_py() for key in keys])

@@ -115,10 +115,10 @@ class ResidentStream:
         self.stream, self.resident = stream, resident
 
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
-        for parts in self.stream.key_order():
-            yield [self._batch(keys) for keys in parts]
+        for parts, company in self.stream.key_order():
+            yield [self._batch(keys, company) for keys in parts]
 
-    def _batch(self, keys: list[str]) -> dict[str, Any]:
+    def _batch(self, keys: list[str], company: list[str] | None) -> dict[str, Any]:
         stream, positives = self.stream, self.stream.positives
         draws = [clip_random(stream.seed, stream.epoch, key) for key in keys]
         named = stream.named(keys)
@@ -130,12 +130,14 @@ class ResidentStream:
             clips = zip(keys, crops, rows, strict=True)
             found = collated([stream.beside_of(key, crop, *self._frame(row)) for key, crop, row in clips])
             batch |= {name: value.to(self.resident.device) for name, value in found.items()}
+        if company is not None:
+            batch["company"] = company
         if positives is not None and positives.fetched:
             near = [positives.draw_rows(key, draw) for key, draw in zip(keys, draws, strict=True)]
             images = [image for image, _ in near]
             batch["neighbours"] = self._views(images, [audio for _, audio in near], self._crops(images, draws))
         if positives is not None and positives.excluded:
-            masks = positives.exclusions(keys)
+            masks = positives.exclusions(keys, company)
             batch["exclusions"] = {name: mask.to(self.resident.device) for name, mask in masks.items()}
         return batch
 

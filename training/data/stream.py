@@ -9,7 +9,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise, repeat
 from typing import Any
 
 os.environ.setdefault("WDS_SECURE", "1")  # no pickle, no shell pipes: shards may come from anybody
@@ -51,7 +51,8 @@ from training.data.views import (
 class TrainingStream(IterableDataset):
     """One rank's micro-batches of one epoch, as lists with one entry per replica the rank serves.
 
-    `selected` (N,) bool: the store's rows that are trained on. InputError when they do not fill a batch.
+    `selected` (N,) bool: the store's rows that are trained on. With `whole` losses are over all replicas' clips, and
+    each micro-batch has them as its "company". InputError when the rows do not fill a batch.
     """
 
     def __init__(
@@ -65,10 +66,11 @@ class TrainingStream(IterableDataset):
         positives: Positives | None,
         needs: frozenset[str] = frozenset(),
         classes: Classes | None = None,
+        whole: bool = False,
     ) -> None:
         self.store, self.data, self.streams, self.seed = store, data, streams, seed
         self.replicas, self.positives, self.beside = replicas, positives, Beside(store, needs)
-        self.classes = classes
+        self.classes, self.whole = classes, whole
         self.side = view_side(data, store.short_side)
         self.selected, self._heard = selected, find_front_end(store.front_end).shape
         shards = store.table["shard"].to_pylist()
@@ -96,16 +98,29 @@ class TrainingStream(IterableDataset):
         # the loader asks its workers in turn, beginning with worker 0: worker 0 must serve the first step
         reader = (self.first_step + (worker.id if worker else 0)) % self.streams.readers
         runs = [self._micro_batches(replica, reader, self._samples) for replica in self.replicas]
-        for parts in zip(*runs, strict=True):
-            yield [self._collate([self._decode(sample) for sample in part]) for part in parts]
+        for parts, company in zip(zip(*runs, strict=True), self._companies(reader), strict=False):
+            yield [self._collate([self._decode(sample) for sample in part], company) for part in parts]
 
-    def key_order(self) -> Iterator[list[list[str]]]:
-        """The keys of the micro-batches that the next iteration reads, found without reading a shard."""
+    def key_order(self) -> Iterator[tuple[list[list[str]], list[str] | None]]:
+        """The keys of the micro-batches that the next iteration reads, found without reading a shard, and of the
+        company where there is one."""
         readers = range(self.streams.readers)
-        runs = [[self._micro_batches(replica, reader, self._named) for reader in readers] for replica in self.replicas]
+        of_readers = [
+            zip(self._keys(self.replicas, reader), self._companies(reader), strict=False) for reader in readers
+        ]
         for step in range(self.first_step, self.steps):
-            parts = [next(of_replica[step % len(readers)]) for of_replica in runs]
-            yield [[sample["__key__"] for sample in part] for part in parts]
+            yield next(of_readers[step % len(readers)])
+
+    def _keys(self, replicas: range, reader: int) -> Iterator[list[list[str]]]:
+        """The keys of the steps that one reader serves, by replica."""
+        runs = [self._micro_batches(replica, reader, self._named) for replica in replicas]
+        return ([[sample["__key__"] for sample in part] for part in parts] for parts in zip(*runs, strict=True))
+
+    def _companies(self, reader: int) -> Iterator[list[str] | None]:
+        """The keys of the whole batch of each step that one reader serves; None for each where losses are of parts."""
+        if not self.whole:
+            return repeat(None)
+        return (list(chain(*parts)) for parts in self._keys(range(self.streams.replicas), reader))
 
     def _micro_batches(
         self, replica: int, reader: int, read: Callable[[np.ndarray], Iterator[dict[str, Any]]]
@@ -187,13 +202,15 @@ class TrainingStream(IterableDataset):
             numbers["label"] = self.classes.of_row[rows]
         return {"key": keys, **{name: torch.from_numpy(values) for name, values in numbers.items()}}
 
-    def _collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
+    def _collate(self, items: list[dict[str, Any]], company: list[str] | None) -> dict[str, Any]:
         batch: dict[str, Any] = {**self.named([item["key"] for item in items]), **_stacked(items)}
         collate_into(batch, items)
+        if company is not None:
+            batch["company"] = company
         if "neighbours" in items[0]:
             batch["neighbours"] = _stacked([item["neighbours"] for item in items])
         if self.positives is not None and self.positives.excluded:
-            batch["exclusions"] = self.positives.exclusions(batch["key"])
+            batch["exclusions"] = self.positives.exclusions(batch["key"], company)
         return batch
 
 

@@ -45,11 +45,16 @@ def compile_trunks(method: nn.Module) -> None:
     On GPUs their kernels are recorded once and replayed as CUDA graphs; whoever takes steps calls
     `torch.compiler.cudagraph_mark_step_begin` at the beginning of each.
     """
-    for part in method.modules():
-        if isinstance(part, Trunk):
-            part.features = torch.compile(part.features, mode="reduce-overhead")
-        elif isinstance(part, Vgg16 | Vggish):
-            part.compile(mode="reduce-overhead")
+    for trunk in trunks_of(method):
+        if isinstance(trunk, Trunk):
+            trunk.features = torch.compile(trunk.features, mode="reduce-overhead")
+        else:
+            trunk.compile(mode="reduce-overhead")
+
+
+def trunks_of(method: nn.Module) -> list[nn.Module]:
+    """The trunks of a method and of its teachers."""
+    return [part for part in method.modules() if isinstance(part, Trunk | Vgg16 | Vggish)]
 
 
 def _prepared(trunk: _Trunk, encoder: Encoder) -> _Trunk:

@@ -148,7 +148,8 @@ def _stream(
     _check_beside(config, store, selection, method)
     classes = _classes(config, store, selection, method) if "labels" in method.needs else None
     given = (store, config.data, selection.mask, streams, config.seed, replicas, positives)
-    return TrainingStream(*given, needs=method.needs, classes=classes)
+    whole = optim.negatives == "global"
+    return TrainingStream(*given, needs=method.needs, classes=classes, whole=whole)
 
 
 def _classes(config: RunConfig, store: ShardStore, selection: Selection, method: BaseMethod) -> Classes:

@@ -23,6 +23,8 @@ from training.config import RunConfig
 from training.data.stream import TrainingStream
 from training.data.tar_hashes import TarHashes
 from training.distributed import Ranks
+from training.encoders.batch_norm import synchronise
+from training.encoders.spread import Share, spread_trunks
 from training.encoders.weights import compile_trunks
 from training.loop.checkpoint import LAST, Checkpoints, Progress
 from training.loop.device_batches import DeviceBatches
@@ -33,6 +35,7 @@ from training.loop.optimiser import build_optimiser, learning_rate, set_learning
 from training.loop.readings import Readings, Step
 from training.loop.stopping import ASKED, StopRequest
 from training.loop.training_pass import TrainingPass
+from training.loop.whole_batch import WholeBatch
 from training.methods.contract import BaseMethod, Batch
 from training.runs import WEIGHTS, write_weights
 
@@ -72,6 +75,8 @@ class Trainer:
         self.method.to(self.ranks.device, memory_format=torch.channels_last)
         has_parameters = any(parameter.requires_grad for parameter in self.method.parameters())
         self.total_steps = optim.epochs * self.stream.steps if has_parameters else 0
+        if optim.batch_norm == "synchronised" and optim.negatives == "local":
+            synchronise(self.method, self.ranks.device)
         self.optimiser = build_optimiser(self.method, optim)
         self.checkpoints = Checkpoints(self.folder / CHECKPOINTS)
         self.done = self.checkpoints.load(self.method, self.optimiser, self.total_steps)
@@ -80,15 +85,27 @@ class Trainer:
         self._compiled = self._compiles()
         if self._compiled:
             compile_trunks(self.method)
-        self.model = self._wrapped()
         self.method_batch = DeviceBatches(self.config.data, self.method, self.stream.store.front_end)
+        self._whole = self._over_all_replicas() if optim.negatives == "global" else None
+        self.model = self._wrapped()
         self.clips = TrainingPass(self.stream, self.method, self.config.data, self.ranks)
         self.readings, self._log, self.resident_bytes = Readings(), None, 0
 
     def _compiles(self) -> bool:
         wanted = self.config.compute.compile
         pays = self.ranks.device.type == "cuda" and self.total_steps >= COMPILED_FROM
+        pays = pays and self.config.optim.negatives == "local"  # never tried on trunks that meet other processes
         return wanted == "always" or (wanted == "auto" and pays)
+
+    def _over_all_replicas(self) -> WholeBatch:
+        """Let the trunks share a whole batch between the processes; what makes that batch."""
+        replicas, wanted = self.config.optim.replicas, self.config.compute.recompute
+        together = self.config.optim.batch_norm == "synchronised"
+        several = replicas > self.ranks.world and not together
+        spread_trunks(
+            self.method, Share(self.ranks, replicas, together, wanted == "always" or (wanted == "auto" and several))
+        )
+        return WholeBatch(self.ranks, replicas, self.method_batch, self._seed)
 
     def _wrapped(self) -> nn.Module:
         model = LossOf(self.method)
@@ -198,22 +215,31 @@ class Trainer:
             torch.compiler.cudagraph_mark_step_begin()
         self._skipping.before(self.method)
         sums: dict[str, Tensor] = {}
-        for number, part in enumerate(parts):
-            self._seed(self.stream.replicas[number])
-            last = number == len(parts) - 1
+        count = len(parts) if self._whole is None else 1
+        for number, batch in enumerate(self._contrasted(parts), start=1):
             model = self.model
-            with nullcontext() if last or not isinstance(model, DistributedDataParallel) else model.no_sync():
-                batch = self.method_batch(part)
+            with (
+                nullcontext() if number == count or not isinstance(model, DistributedDataParallel) else model.no_sync()
+            ):
                 with self._autocast():
                     losses = self.model(batch)
-                (losses["total"] / len(parts)).backward()
+                (losses["total"] / count).backward()
             for name, value in losses.items():
-                sums[name] = sums.get(name, 0) + value.detach().float() / len(parts)
+                sums[name] = sums.get(name, 0) + value.detach().float() / count
         means = self.ranks.mean(torch.stack([*sums.values(), self.stop.as_loss(self.ranks.device)]))
         if self._skipping.counts(self.method, means[list(sums).index("total")]):
             self.optimiser.step()
             self.method.after_step(self.done.step)
         return [*sums, ASKED], means
+
+    def _contrasted(self, parts: list[dict[str, Any]]) -> Iterator[Batch]:
+        """What losses are over, made when it is asked for: the batch of each replica, or the whole one of all."""
+        if self._whole is not None:
+            yield self._whole(parts)
+            return
+        for replica, part in zip(self.stream.replicas, parts, strict=True):
+            self._seed(replica)
+            yield Batch(**self.method_batch(part))
 
     def _seed(self, replica: int) -> None:
         """Dropout, augmentation: all from (seed, step, replica)."""
@@ -232,9 +258,16 @@ def _keys(parts: list[dict[str, Any]]) -> list[str]:
 
 
 def check_replicas(config: RunConfig, world: int) -> None:
-    """Every process must serve the same number of replicas."""
-    if config.optim.replicas % world:
+    """Every process must serve the same number of replicas, and those whose statistics are joined at the same time."""
+    optim = config.optim
+    if optim.replicas % world:
         raise InputError(
-            f"optim.replicas is {config.optim.replicas}, which {world} processes cannot share equally; "
+            f"optim.replicas is {optim.replicas}, which {world} processes cannot share equally; "
             f"set it to a multiple of {world}."
+        )
+    if optim.batch_norm == "synchronised" and optim.negatives == "local" and optim.replicas != world:
+        raise InputError(
+            f"optim.batch_norm=synchronised with optim.negatives=local needs a process for each replica: there are "
+            f"{optim.replicas} replicas and {world} processes. Start {optim.replicas} processes with torchrun, or set "
+            "optim.negatives=global."
         )
