@@ -29,7 +29,7 @@ FLOORS = {
         {"predict"},
         {"loop", "overlay", "embed", "import_checkpoint", "reference_sounds"},
         {"answers"},
-        {"evaluate", "score", "report"},
+        {"evaluate", "score", "report", "status"},
         {"cli"},
         {"__main__"},
     ),

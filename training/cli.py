@@ -45,6 +45,16 @@ def run(
 
 
 @app.command()
+def status(
+    run: Annotated[Path, typer.Argument(help="a run folder, finished or not, or runs/<name> when it holds one")],
+) -> None:
+    """Say how far a run is, how fast it goes and when it will end."""
+    from training.status import status as read
+
+    summary("status", read(run))
+
+
+@app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="a finished run folder, or runs/<name> when it holds one")],
     truth: Annotated[Path | None, typer.Option(help="annotations of the test set")] = None,

@@ -163,6 +163,7 @@ SURFACE = {
         "run",
         "evaluate",
         "score",
+        "status",
         "embed",
         "compare",
         "protocols",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from manifests.whole_files import NO_ROOM, told, write_text
 from training.loop.checkpoint import Progress
+from training.loop.pace import PACE
 
 
 class MetricsLog:
@@ -21,19 +22,21 @@ class MetricsLog:
         self._events = SummaryWriter(str(folder / "events"), purge_step=resumed_step + 1)
         threading.excepthook = _unless_full
 
-    def write(self, done: Progress, epoch: int, losses: dict[str, float], learning_rate: float) -> None:
-        """Record one step: losses by name, learning rate, seconds spent training so far, and skipped steps if any.
-
-        WorkFailed when the disk is full.
+    def write(
+        self, done: Progress, epoch: int, losses: dict[str, float], learning_rate: float, pace: dict[str, float]
+    ) -> None:
+        """Record one step: losses by name, learning rate, seconds spent training so far, pace since the last one, and
+        skipped steps if any. WorkFailed when the disk is full.
         """
         seconds = round(done.seconds, 3)
         row = {"step": done.step, "epoch": epoch, "loss": losses, "lr": learning_rate, "seconds": seconds}
-        row |= {"skipped": done.skipped} if done.skipped else {}
+        row |= ({PACE: pace} if pace else {}) | ({"skipped": done.skipped} if done.skipped else {})
+        scalars = {f"loss/{name}": value for name, value in losses.items()}
+        scalars |= {f"{PACE}/{name}": value for name, value in pace.items()} | {"learning_rate": learning_rate}
         with told(self._path):
             self._file.write(json.dumps(row) + "\n")
-            for name, value in losses.items():
-                self._events.add_scalar(f"loss/{name}", value, done.step)
-            self._events.add_scalar("learning_rate", learning_rate, done.step)
+            for name, value in scalars.items():
+                self._events.add_scalar(name, value, done.step)
 
     def close(self) -> None:
         """Flush and close both files. WorkFailed when the disk is full."""

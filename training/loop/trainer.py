@@ -32,6 +32,7 @@ from training.loop.feed import Feed
 from training.loop.metrics_log import MetricsLog
 from training.loop.not_finite import Skipping, not_finite
 from training.loop.optimiser import build_optimiser, learning_rate, set_learning_rate
+from training.loop.pace import Pace
 from training.loop.readings import Readings, Step
 from training.loop.stopping import ASKED, StopRequest
 from training.loop.training_pass import TrainingPass
@@ -90,6 +91,7 @@ class Trainer:
         self.model = self._wrapped()
         self.clips = TrainingPass(self.stream, self.method, self.config.data, self.ranks)
         self.readings, self._log, self.resident_bytes = Readings(), None, 0
+        self._pace = Pace(optim.batch_size, self.ranks.device, self.done)
 
     def _compiles(self) -> bool:
         wanted = self.config.compute.compile
@@ -127,7 +129,7 @@ class Trainer:
         self._saved_at = last_step_end = time.monotonic()
         with progress(f"training {self.config.name}", self.total_steps, "steps") as advance:
             advance(self.done.step)
-            for parts in self.batches():
+            for parts in self._pace.over(self.batches()):
                 rate, names, losses = self._learning_rate(self.done.step), *self.step(parts)
                 now = time.monotonic()
                 self.done = self.done.after_step(now - last_step_end, skipped := self._skipping.skipped)
@@ -155,7 +157,8 @@ class Trainer:
             elif not math.isfinite(losses["total"]):
                 raise not_finite(self.folder, self.ranks.rank, step, losses["total"])
             elif self._log is not None and self._is_logged(step.done.step):
-                self._log.write(step.done, (step.done.step - 1) // self.stream.steps, losses, step.learning_rate)
+                epoch, pace = (step.done.step - 1) // self.stream.steps, self._pace.reading(step.done)
+                self._log.write(step.done, epoch, losses, step.learning_rate, pace)
 
     def _stop_if_asked(self) -> None:
         """Interrupted, after saving, at the step that all processes know of."""

@@ -1,0 +1,106 @@
+"""`training status` on runs in every state, from their folders alone."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from manifests.errors import InputError
+from training.loop.checkpoint import Progress
+from training.loop.pace import Pace
+from training.status import status
+
+NOW = 1_000_000.0
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Step 150 of 400: the third epoch of eight, 0.5 s a step, 64 clips each."""
+    folder = tmp_path / "runs" / "small" / "0123abcd-s0"
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "config.yaml").write_text("name: small\noptim: {epochs: 8, batch_size: 64}\n")
+    (folder / "data.json").write_text(json.dumps({"steps_per_epoch": 50}))
+    rows = [{"step": step, "epoch": (step - 1) // 50, "loss": {"total": 2.0}, "lr": 1, "seconds": step / 2}
+            for step in range(10, 151, 10)]  # fmt: skip
+    rows[-1]["pace"] = {"samples_per_second": 1280.0, "stall": 0.034, "gpu_gigabytes": 21.5}
+    (folder / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (folder / "checkpoints" / "last.pt").write_bytes(b"")
+    os.utime(folder / "checkpoints" / "last.pt", (NOW - 90, NOW - 90))
+    os.utime(folder / "metrics.jsonl", (NOW - 4, NOW - 4))
+    return folder
+
+
+def test_a_run_in_the_middle(run: Path) -> None:
+    said = status(run.parent, NOW)
+    assert said == {
+        "run": run,
+        "state": "not finished; its last step was logged 0:00:04 ago",
+        "epoch": "3 of 8, step 150 of 400",
+        "loss": "2",
+        "samples/s": "1,280",
+        "stall": "3.4% of the time",
+        "GPU memory": "21.5 GB",
+        "time left": "0:02:05",
+        "last checkpoint": f"{run / 'checkpoints' / 'last.pt'}, 0:01:30 ago",
+    }
+
+
+def test_a_line_that_is_being_written_is_left_out(run: Path) -> None:
+    with (run / "metrics.jsonl").open("a") as log:
+        log.write('{"step": 160, "ep')
+    assert status(run, NOW)["epoch"] == "3 of 8, step 150 of 400"
+
+
+def test_runs_of_earlier_versions_that_have_just_begun_and_that_are_done(run: Path) -> None:
+    log = run / "metrics.jsonl"
+    lines = log.read_text().splitlines()
+    log.write_text("".join(f"{line}\n" for line in lines[:-1]))
+    assert status(run, NOW)["samples/s"] == "128"
+    log.write_text(f"{lines[0]}\n")
+    assert status(run, NOW)["time left"] == "not known yet"
+    (run / "DONE").write_text("400 steps, 200.0 s\n")
+    said = status(run, NOW)
+    assert said["state"] == "finished: 400 steps, 200.0 s"
+    assert "time left" not in said
+    (run / "DONE").unlink()
+    log.unlink()
+    (run / "checkpoints" / "last.pt").unlink()
+    said = status(run, NOW)
+    assert (said["state"], said["last checkpoint"]) == ("begun; no step is logged yet", "none yet")
+
+
+def test_no_run_and_several_are_refused(run: Path) -> None:
+    with pytest.raises(InputError, match="There is no run at"):
+        status(run.parents[2])
+    other = run.parent / "4567cdef-s0"
+    other.mkdir()
+    (other / "config.yaml").write_text("name: small\n")
+    with pytest.raises(InputError, match="holds 2 runs, name one"):
+        status(run.parent)
+
+
+def test_the_command_reads_the_folder_and_does_not_load_torch(run: Path) -> None:
+    code = "import sys; from training.cli import app; app(standalone_mode=False); assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code, "status", run], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "3 of 8, step 150 of 400" in done.stdout
+
+
+def test_the_share_of_waiting_is_measured_between_readings() -> None:
+    def slow():
+        for number in range(3):
+            time.sleep(0.03)
+            yield number
+
+    pace = Pace(64, torch.device("cpu"), Progress(10, 5.0))
+    assert list(pace.over(slow())) == [0, 1, 2]
+    reading = pace.reading(Progress(13, 5.0 + 0.4))
+    assert reading["samples_per_second"] == pytest.approx(480)
+    assert 0.2 < reading["stall"] < 0.9
+    assert pace.reading(Progress(13, 5.4)) == {}
+    assert pace.reading(Progress(14, 5.6))["stall"] == 0

@@ -1,0 +1,94 @@
+"""`training status`: how far a run is, how fast it goes and when it will end, read from its folder alone.
+
+Neither the run nor its shards are touched, so it can be asked of any machine that sees the folder.
+"""
+
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from manifests.errors import InputError
+from training.config_files import read_mapping
+
+RECENT = 200  # logged steps that the time left is told from
+
+
+def status(path: Path, now: float | None = None) -> dict[str, object]:
+    """What to say of a run's folder, or of `runs/<name>` that holds one; `now` in seconds since 1970.
+
+    InputError for a folder that holds no run, or several.
+    """
+    folder, now = _run_in(path), time.time() if now is None else now
+    rows = _rows(folder / "metrics.jsonl")
+    done = (folder / "DONE").is_file()
+    said: dict[str, object] = {"run": folder, "state": _state(folder, rows, done, now)}
+    total, steps = _lengths(folder)
+    if rows:
+        last = rows[-1]
+        said["epoch"] = f"{last['epoch'] + 1} of {-(-total // steps)}, step {last['step']:,} of {total:,}"
+        said["loss"] = f"{last['loss']['total']:.4g}"
+        said |= _pace(rows, folder) | ({} if done else {"time left": _time_left(rows, total)})
+    return said | {"last checkpoint": _checkpoint(folder, now)}
+
+
+def _run_in(path: Path) -> Path:
+    found = [path] if (path / "config.yaml").is_file() else [each.parent for each in sorted(path.glob("*/config.yaml"))]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(f"{path} holds {len(found)} runs, name one: {', '.join(map(str, found))}.")
+    raise InputError(f"There is no run at {path}: give a folder that `training run` has made, or runs/<name>.")
+
+
+def _rows(log: Path) -> list[dict[str, Any]]:
+    """What a run has logged; a last line that is being written is left out."""
+    text = log.read_text(encoding="utf-8") if log.is_file() else ""
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def _state(folder: Path, rows: list[dict[str, Any]], done: bool, now: float) -> str:
+    if done:
+        return f"finished: {(folder / 'DONE').read_text().strip()}"
+    log = folder / "metrics.jsonl"
+    return f"not finished; its last step was logged {_ago(log, now)}" if rows else "begun; no step is logged yet"
+
+
+def _lengths(folder: Path) -> tuple[int, int]:
+    """Steps of the whole run, and of an epoch."""
+    facts = json.loads((folder / "data.json").read_text()) if (folder / "data.json").is_file() else {}
+    steps = int(facts.get("steps_per_epoch", 1))
+    optim = read_mapping(folder / "config.yaml").get("optim", {})
+    return int(optim.get("epochs", 1)) * steps, steps
+
+
+def _pace(rows: list[dict[str, Any]], folder: Path) -> dict[str, object]:
+    """The last measured pace; runs of earlier versions have none but that of their steps."""
+    pace = rows[-1].get("pace") or {}
+    batch = int(read_mapping(folder / "config.yaml").get("optim", {}).get("batch_size", 0))
+    rate = _seconds_a_step(rows)
+    said: dict[str, object] = {"samples/s": f"{batch / rate:,.0f}"} if rate and batch else {}
+    if "samples_per_second" in pace:
+        said = {"samples/s": f"{pace['samples_per_second']:,.0f}", "stall": f"{pace['stall']:.1%} of the time"}
+    return said | ({"GPU memory": f"{pace['gpu_gigabytes']:.1f} GB"} if "gpu_gigabytes" in pace else {})
+
+
+def _seconds_a_step(rows: list[dict[str, Any]]) -> float | None:
+    first, last = rows[-min(len(rows), RECENT)], rows[-1]
+    steps = last["step"] - first["step"]
+    return (last["seconds"] - first["seconds"]) / steps if steps else None
+
+
+def _time_left(rows: list[dict[str, Any]], total: int) -> str:
+    rate = _seconds_a_step(rows)
+    return "not known yet" if rate is None else f"{timedelta(seconds=round(rate * (total - rows[-1]['step'])))}"
+
+
+def _checkpoint(folder: Path, now: float) -> str:
+    files = sorted((folder / "checkpoints").glob("[!.]*.pt"), key=lambda path: path.stat().st_mtime)
+    return f"{files[-1]}, {_ago(files[-1], now)}" if files else "none yet"
+
+
+def _ago(path: Path, now: float) -> str:
+    return f"{timedelta(seconds=max(0, round(now - path.stat().st_mtime)))} ago"
