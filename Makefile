@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEED ?= 0
 
-.PHONY: setup demo test test-all lint clean
+.PHONY: setup demo test test-all lint validators clean
 
 setup: .venv/ready
 
@@ -36,8 +36,15 @@ demo: setup
 test: setup lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-all: setup lint
+test-all: setup lint validators
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+# the schemas that the specs of manifests/cluster are held to
+validators: .venv/validators
+
+.venv/validators: .venv/ready tests/manifests/cluster/validators.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/manifests/cluster/validators.lock
+	@touch $@
 
 lint: setup
 	$(BIN)/ruff check .

@@ -4,8 +4,6 @@
 it, `<!-- not run: REASON -->`, and only the few reasons below are taken. Its commands must exist all the same.
 """
 
-import importlib
-import importlib.util
 import json
 import re
 import shlex
@@ -21,13 +19,12 @@ import pages
 import psutil
 import pyarrow.parquet as pq
 import pytest
-import typer
 from pages import Block, Desk, lay_out, own_processes, read_blocks
 from places import ROOT
+from typed_commands import calls, check_call
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
 REASONS = {"takes minutes", "needs Docker", "needs pretrained weights", "needs a released file"}
-COMMANDS = ("pipeline", "index", "training")
 INLINE = re.compile(r"`((?:pipeline|index|training) [^`]+)`")
 MODULE = re.compile(r"python -m (benchmarks[.\w]+)")
 PORT = re.compile(r"--port (\d+)")
@@ -38,23 +35,6 @@ NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 @pytest.fixture(params=PAGES, ids=NAMES)
 def page(request: pytest.FixtureRequest) -> Path:
     return request.param
-
-
-def calls(words: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """The call of one of the three commands that a line holds, also behind torchrun, docker or a path."""
-    for number, word in enumerate(words):
-        if word.rpartition("/")[2] in COMMANDS:
-            yield word.rpartition("/")[2], [other for other in words[number + 1 :] if other != "&"]
-            return
-
-
-def check_call(name: str, arguments: list[str], *, complete: bool) -> None:
-    """The subcommand and its options exist and take such values; with `complete` nothing that is needed is missing."""
-    command = typer.main.get_command(importlib.import_module(f"{name}.cli").app)
-    context = typer.Context(command, info_name=name)
-    chosen, found, rest = command.resolve_command(context, list(arguments))
-    assert found is not None
-    found.make_context(chosen, rest, parent=context, resilient_parsing=not complete)
 
 
 def in_words(text: str) -> list[str] | None:

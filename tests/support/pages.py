@@ -75,6 +75,17 @@ def own_processes(network: bool) -> tuple[str, ...]:
     return begin if allowed else ()
 
 
+def write_commands(folder: Path) -> Path:
+    """`pipeline`, `index` and `training` of this tree in a folder, whatever is installed; returns it."""
+    for name in ("pipeline", "index", "training"):
+        script = folder / name
+        script.write_text(
+            f"#!{sys.executable}\nfrom {name}.cli import main\n\nif __name__ == '__main__':\n    main()\n"
+        )
+        script.chmod(0o755)
+    return folder
+
+
 class Desk:
     """A folder with what the pages speak of, and a shell in it where the three commands are those of this tree."""
 
