@@ -14,7 +14,8 @@ from typing import Protocol, TypeVar
 
 from manifests.errors import InputError
 from pipeline.shards.record import Member
-from pipeline.storage.remote import Place, RemotePath
+from pipeline.storage.cache import CachedObject
+from pipeline.storage.remote import Place, RemotePath, StorageLost
 
 OPEN_TARS = 256
 END = 2 * tarfile.BLOCKSIZE  # two blocks of zeros, and then zeros up to a whole record
@@ -23,6 +24,10 @@ Decoded = TypeVar("Decoded")
 MAKE_AGAIN = (
     "Fetch that tar again from where it was made, or delete it and repeat its `pipeline ingest` command, which makes "
     "what is missing"
+)
+SEE_TO_STORAGE = (
+    "It was asked several times. See to the storage, AWS_ENDPOINT_URL and the credentials, and repeat the command: it "
+    "continues"
 )
 
 
@@ -85,6 +90,12 @@ class Tars:
             f"{self.folder / tar} is damaged: {name} lies where it should and does not decode ({seen}). {self._remedy}."
         )
 
+    def unreadable(self, tar: str, error: OSError) -> InputError:
+        """The error of a tar that its disk or storage does not give."""
+        problem = error.strerror or error.args[0]  # readers of streams add arguments of their own
+        remedy = SEE_TO_STORAGE if isinstance(error, StorageLost) else self._remedy
+        return InputError(f"{self.folder / tar} cannot be read ({problem}). {remedy}.")
+
     def _read(self, tar: str, member: Member, header_size: int) -> tuple[bytes, bytes]:
         try:
             return self._opened(tar).read(member, header_size)
@@ -101,11 +112,6 @@ class Tars:
         if opened.size != wanted:
             raise self.another(tar, f"{wanted:,} bytes", f"{opened.size:,}")
         return opened
-
-    def unreadable(self, tar: str, error: OSError) -> InputError:
-        """The error of a tar that the system does not read."""
-        problem = error.strerror or str(error)
-        return InputError(f"{self.folder / tar} cannot be read ({problem}). {self._remedy}.")
 
 
 class _OpenTar(Protocol):
@@ -132,13 +138,14 @@ class _LocalTar:
 
 
 class _RemoteTar:
-    """An object, read with one request a member."""
+    """An object, read through this machine's cache, else with one request a member."""
 
     def __init__(self, path: RemotePath) -> None:
-        self._path, self.size = path, path.stat().st_size
+        self._content = CachedObject(path)
+        self.size = self._content.size
 
     def read(self, member: Member, header_size: int) -> tuple[bytes, bytes]:
-        both = self._path.read_range(member.offset - header_size, header_size + member.size)
+        both = self._content.read(member.offset - header_size, header_size + member.size)
         return both[:header_size], both[header_size:]
 
 

@@ -173,7 +173,7 @@ class RemotePath:
     def open(self, mode: str = "rb") -> BinaryIO:
         """For reading at any position; to write, see `files.replacing`."""
         assert mode == "rb"
-        return cast(BinaryIO, io.BufferedReader(_Reader(self, self.stat().st_size), BLOCK))
+        return cast(BinaryIO, io.BufferedReader(RangeReader(self.read_range, self.stat().st_size), BLOCK))
 
     @_reported
     def unlink(self, missing_ok: bool = False) -> None:
@@ -205,11 +205,11 @@ class RemotePath:
         return {name.strip("/")[start:]: int(found[name]["size"]) for name in sorted(found) if name[-1] != "/"}
 
 
-class _Reader(io.RawIOBase):
-    """An object as a file that can be read anywhere, each block with a request of its own."""
+class RangeReader(io.RawIOBase):
+    """What can be asked for by ranges as a file that is read anywhere: `read(start, size)` gives bytes."""
 
-    def __init__(self, path: RemotePath, size: int) -> None:
-        self._path, self._size, self._position = path, size, 0
+    def __init__(self, read: Callable[[int, int], bytes], size: int) -> None:
+        self._read, self._size, self._position = read, size, 0
 
     def readable(self) -> bool:
         return True
@@ -227,7 +227,7 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         wanted = max(0, min(len(buffer), self._size - self._position))
-        content = self._path.read_range(self._position, wanted)
+        content = self._read(self._position, wanted)
         buffer[: len(content)] = content
         self._position += len(content)
         return len(content)

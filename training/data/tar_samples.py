@@ -7,7 +7,6 @@ meets first: a row without its members, one of another name or size, or bytes th
 import os
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("WDS_SECURE", "1")  # no pickle, no shell pipes: shards may come from anybody
@@ -16,10 +15,10 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from pipeline.shards.record import FRAME, SPECTROGRAM
 from pipeline.shards.store import ShardStore
+from pipeline.storage.cache import open_cached
 from pipeline.storage.remote import Place
 from training.data.order import Segment
 
-READ_AHEAD = 1 << 20  # bytes
 READ = (FRAME, SPECTROGRAM)
 NOT_A_TAR = (tarfile.TarError, EOFError, ValueError)  # ValueError: a member twice
 
@@ -64,7 +63,7 @@ class TarRange:
 
     def __init__(self, path: Place, start: int, end: int) -> None:
         self.url = f"{path}[{start}:{end}]"
-        self._file = path.open("rb", buffering=READ_AHEAD) if isinstance(path, Path) else path.open("rb")
+        self._file = open_cached(path)
         self._file.seek(start)
         self._left = end - start
 

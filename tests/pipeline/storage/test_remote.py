@@ -3,7 +3,6 @@
 import hashlib
 import io
 import os
-import socket
 import subprocess
 import sys
 import tarfile
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 from damaged_tars import DAMAGE, equal_shards
 from places import PYTHONPATH
+from s3_server import ENVIRONMENT, free_port, s3_server
 
 from manifests.errors import InputError, WorkFailed
 from pipeline.ingest import IngestRequest, run_ingest
@@ -28,15 +28,6 @@ from pipeline.sources.archives import list_members
 from pipeline.sources.listing import list_sources
 from pipeline.storage.remote import RemotePath, StorageLost, place
 
-pytest.importorskip("s3fs", reason="the s3 extra is not installed")
-pytest.importorskip("moto.server", reason="moto[server], a test dependency, is not installed")
-
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "someone",
-    "AWS_SECRET_ACCESS_KEY": "secret",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_MAX_ATTEMPTS": "2",
-}
 COMMAND = """
 import sys
 from pipeline.ingest import IngestRequest, run_ingest
@@ -49,30 +40,10 @@ if __name__ == "__main__":
 """
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """The address of an S3 server that lives as long as this module's tests."""
-    port = free_port()
-    command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            break
-        except OSError:
-            assert process.poll() is None, "the S3 server ended"
-            assert time.monotonic() < deadline, "the S3 server does not answer"
-            time.sleep(0.1)
-    yield f"http://127.0.0.1:{port}"
-    process.kill()
-    process.wait()
+    with s3_server() as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,0 +1,201 @@
+"""Reading shards of an S3 server through a bounded cache: what is fetched, what is kept, and what the server may do."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from damaged_tars import equal_shards
+from s3_server import ENVIRONMENT, Gate, gate, s3_server
+
+from manifests.errors import InputError
+from pipeline.shards.store import ShardStore
+from pipeline.storage import cache
+from pipeline.storage.cache import BlockCache, CachedObject, open_cached
+from pipeline.storage.remote import RemotePath, place
+
+BLOCK = 1000
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def storage(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RemotePath, Gate]]:
+    """An empty bucket behind a gate, and a cache of ten small blocks."""
+    monkeypatch.setattr(cache, "BLOCK", BLOCK)
+    monkeypatch.setattr(cache, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("pipeline.storage.remote._file_system", _fresh_file_system)
+    with gate(server) as (address, kept):
+        for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": address}).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("SHARD_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv("SHARD_CACHE_GB", str(10 * BLOCK / 1e9))
+        bucket = place(f"s3://bucket-{os.urandom(6).hex()}")
+        bucket._files.mkdir(bucket.path)
+        yield bucket, kept
+
+
+def _fresh_file_system(protocol: str, process: int) -> object:
+    import fsspec
+
+    return fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False)
+
+
+def kept_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*") if path.name != "total")
+
+
+def test_what_is_streamed_is_fetched_once_and_kept(storage: tuple[RemotePath, Gate], tmp_path: Path) -> None:
+    bucket, kept = storage
+    content = os.urandom(5 * BLOCK + 123)
+    (bucket / "a.tar").write_bytes(content)
+    kept.asked.clear()
+    for _ in range(2):
+        with open_cached(bucket / "a.tar") as file:
+            assert file.read() == content
+            file.seek(2500)
+            assert file.read(1200) == content[2500:3700]
+    assert [each for each in kept.asked if each.startswith("bytes=")] == [
+        f"bytes={start}-{min(start + BLOCK, len(content)) - 1}" for start in range(0, len(content), BLOCK)
+    ]
+    assert kept_bytes(tmp_path / "cache") == len(content)
+
+
+def test_here_and_there_asks_for_these_bytes_alone(storage: tuple[RemotePath, Gate], tmp_path: Path) -> None:
+    """And takes what a stream has left; what follows the last read is a stream."""
+    bucket, kept = storage
+    (bucket / "a.tar").write_bytes(content := os.urandom(8 * BLOCK))
+    opened = CachedObject(bucket / "a.tar")
+    kept.asked.clear()
+    for start in (5100, 2900, 7000):
+        assert opened.read(start, 150) == content[start : start + 150]
+    assert kept.asked == ["bytes=5100-5249", "bytes=2900-3049", "bytes=7000-7149"]
+    assert kept_bytes(tmp_path / "cache") == 0
+    assert opened.read(7150, 100) == content[7150:7250]
+    assert kept.asked[3:] == ["bytes=7000-7999"]
+    assert opened.read(7700, 900) == content[7700:]
+    assert kept.asked[4:] == []
+
+
+def test_the_bound_holds_with_a_set_that_is_larger(storage: tuple[RemotePath, Gate], tmp_path: Path) -> None:
+    """The blocks used last are there, the others are fetched again."""
+    bucket, kept = storage
+    contents = {f"{number}.tar": os.urandom(4 * BLOCK) for number in range(5)}
+    for name, content in contents.items():
+        (bucket / name).write_bytes(content)
+    for name, content in contents.items():
+        with open_cached(bucket / name) as file:
+            assert file.read() == content
+        assert kept_bytes(tmp_path / "cache") <= 10 * BLOCK
+    kept.asked.clear()
+    with open_cached(bucket / "4.tar") as file:
+        assert file.read() == contents["4.tar"]
+    assert [each for each in kept.asked if each.startswith("bytes=")] == []
+    with open_cached(bucket / "0.tar") as file:
+        assert file.read() == contents["0.tar"]
+    assert len([each for each in kept.asked if each.startswith("bytes=")]) == 4
+
+
+def test_an_object_that_was_replaced_is_another(storage: tuple[RemotePath, Gate]) -> None:
+    bucket, _ = storage
+    for content in (os.urandom(3 * BLOCK), os.urandom(3 * BLOCK)):
+        (bucket / "a.tar").write_bytes(content)
+        with open_cached(bucket / "a.tar") as file:
+            assert file.read() == content
+
+
+def test_a_storage_that_stumbles_is_asked_again(storage: tuple[RemotePath, Gate]) -> None:
+    """Errors, answers that end in the middle, and slow ones: every second request goes wrong in some way."""
+    bucket, kept = storage
+    (bucket / "a.tar").write_bytes(content := os.urandom(9 * BLOCK))
+    faults = ["error", None, "cut", None, 0.2, None]
+    kept.fault = lambda number: faults[number % len(faults)]
+    with open_cached(bucket / "a.tar") as file:
+        assert file.read() == content
+
+
+def test_a_storage_that_is_gone_is_a_sentence(storage: tuple[RemotePath, Gate], tmp_path: Path) -> None:
+    bucket, kept = storage
+    for path in equal_shards(tmp_path / "shards", (4, 4)).iterdir():
+        (bucket / "shards" / path.name).write_bytes(path.read_bytes())
+    store = ShardStore.open(bucket / "shards")
+    frame = store.frame(1)
+    kept.fault = lambda number: "error"
+    with pytest.raises(InputError, match=r"shard-000001\.tar cannot be read \(s3://.*asked several times.*continues"):
+        store.frame(5)
+    kept.fault = lambda number: None
+    assert np.array_equal(store.frame(1), frame)
+
+
+@pytest.mark.parametrize("given", ["0", "1e-9"])
+def test_no_cache_at_all(storage: tuple[RemotePath, Gate], tmp_path: Path, monkeypatch, given: str) -> None:
+    bucket, _ = storage
+    monkeypatch.setenv("SHARD_CACHE_GB", given)
+    (bucket / "a.tar").write_bytes(content := os.urandom(3 * BLOCK))
+    with open_cached(bucket / "a.tar") as file:
+        assert file.read() == content
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_cache_that_cannot_be_written_is_said_and_done_without(
+    storage: tuple[RemotePath, Gate], tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket, _ = storage
+    (tmp_path / "taken").write_text("a file")
+    monkeypatch.setenv("SHARD_CACHE", str(tmp_path / "taken"))
+    (bucket / "a.tar").write_bytes(content := os.urandom(3 * BLOCK))
+    with open_cached(bucket / "a.tar") as file:
+        assert file.read() == content
+    assert capsys.readouterr().err.count("cannot be written") == 1
+    monkeypatch.setenv("SHARD_CACHE_GB", "plenty")
+    with pytest.raises(InputError, match="SHARD_CACHE_GB is 'plenty'"):
+        open_cached(bucket / "a.tar")
+
+
+def write_many(folder: Path, writer: int) -> None:
+    blocks = BlockCache(folder, 10 * BLOCK)
+    for number in range(60):
+        blocks.keep(f"{writer}-{number}", os.urandom(BLOCK))
+        assert kept_bytes_now(folder) <= 10 * BLOCK
+        mine = blocks.read(f"{writer}-{number}", BLOCK, 0, BLOCK)
+        assert mine is None or len(mine) == BLOCK
+
+
+def kept_bytes_now(folder: Path) -> int:
+    total = 0
+    for entry in os.scandir(folder):
+        try:
+            total += entry.stat().st_size if entry.name != "total" else 0
+        except FileNotFoundError:  # another process has made room
+            continue
+    return total
+
+
+def test_several_processes_share_one_bound(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=write_many, args=(tmp_path, writer)) for writer in range(3)]
+    for process in writers:
+        process.start()
+    for process in writers:
+        process.join(120)
+        assert process.exitcode == 0
+    assert 0 < kept_bytes(tmp_path) <= 10 * BLOCK
+
+
+def test_what_a_killed_process_left_is_counted_again(tmp_path: Path) -> None:
+    """Half a block under a hidden name, a number that is too high, or no number."""
+    blocks = BlockCache(tmp_path, 10 * BLOCK)
+    for number in range(3):
+        blocks.keep(f"own-{number}", bytes(BLOCK))
+    (tmp_path / ".half").write_bytes(bytes(BLOCK // 2))
+    for known in (b"%020d" % (99 * BLOCK), b""):
+        (tmp_path / "total").write_bytes(known)
+        blocks.keep("another", bytes(BLOCK))
+        assert int((tmp_path / "total").read_bytes()) >= kept_bytes(tmp_path)
+        assert blocks.read("own-0", BLOCK, 0, 10) == bytes(10)
