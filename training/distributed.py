@@ -155,6 +155,9 @@ def ranks(device: str = "auto") -> Iterator[Ranks]:
     if world == 1:
         yield Ranks(rank, world, chosen)
         return
+    if world == int(os.environ.get("LOCAL_WORLD_SIZE", "0")):  # all on this machine: nothing listens beyond it
+        for library in ("GLOO", "NCCL"):
+            os.environ.setdefault(f"{library}_SOCKET_IFNAME", "lo")
     store = store_of_this_start(rank, world)
     dist.init_process_group("nccl" if use_cuda else "gloo", store=store, rank=rank, world_size=world)
     try:

@@ -20,6 +20,7 @@ from manifests.errors import InputError
 from pipeline.storage.failures import MachineFailed
 
 _URL = re.compile(r"(?P<protocol>s3)://?(?P<path>.*)|[a-z][a-z0-9+.-]+://.*", re.DOTALL)  # a Path eats a slash
+_CREDENTIALS = re.compile(r"[^/]*[@:]")  # before the first slash; no bucket's name has either
 BLOCK = 1 << 20  # bytes asked for at a time
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -44,8 +45,18 @@ def place(text: str | Place) -> Place:
     if match is None:
         return Path(text)
     if match["protocol"] is None:
-        raise InputError(f"{text} is neither a path nor an s3:// address. Give a folder or s3://bucket/folder.")
+        raise InputError(f"{_shown(text)} is neither a path nor an s3:// address. Give a folder or s3://bucket/folder.")
+    if _CREDENTIALS.match(match["path"]):
+        raise InputError(
+            "An s3:// address holds credentials, which configs and logs would keep. Give s3://bucket/folder, and the "
+            "credentials in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        )
     return RemotePath(match["protocol"], match["path"].strip("/"))
+
+
+def _shown(text: str | Path) -> str:
+    """An address without what may be secret in it: what stands before an @, and what is asked after a question mark."""
+    return re.sub(r"(:/+)[^/]*@", r"\1...@", os.fspath(text)).partition("?")[0]
 
 
 @cache

@@ -83,6 +83,7 @@ def test_here_and_there_asks_for_these_bytes_alone(storage: tuple[RemotePath, Ga
     assert kept.asked[4:] == []
 
 
+@pytest.mark.slow
 def test_the_bound_holds_with_a_set_that_is_larger(storage: tuple[RemotePath, Gate], tmp_path: Path) -> None:
     """The blocks used last are there, the others are fetched again."""
     bucket, kept = storage
@@ -110,6 +111,7 @@ def test_an_object_that_was_replaced_is_another(storage: tuple[RemotePath, Gate]
             assert file.read() == content
 
 
+@pytest.mark.slow
 def test_a_storage_that_stumbles_is_asked_again(storage: tuple[RemotePath, Gate]) -> None:
     """Errors, answers that end in the middle, and slow ones: every second request goes wrong in some way."""
     bucket, kept = storage
@@ -120,6 +122,7 @@ def test_a_storage_that_stumbles_is_asked_again(storage: tuple[RemotePath, Gate]
         assert file.read() == content
 
 
+@pytest.mark.slow
 def test_a_storage_that_is_gone_is_a_sentence(storage: tuple[RemotePath, Gate], tmp_path: Path) -> None:
     bucket, kept = storage
     for path in equal_shards(tmp_path / "shards", (4, 4)).iterdir():

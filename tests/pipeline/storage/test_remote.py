@@ -220,6 +220,17 @@ def test_addresses() -> None:
     assert place("s3://bucket/a").parent.name == "bucket"
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["s3://KEY:SECRET@bucket/a", "s3:/KEY:SECRET@bucket/a", "s3://KEY:SECRET/a", "https://KEY:SECRET@host/a?x=SECRET"],
+)
+def test_credentials_in_an_address_are_refused_and_not_repeated(address: str) -> None:
+    with pytest.raises(InputError) as refused:
+        place(address)
+    assert "SECRET" not in str(refused.value)
+    assert place("s3://bucket/with@sign:and/colon").name == "colon"
+
+
 def test_tars_that_are_not_the_manifest_s(bucket: RemotePath, tmp_path: Path) -> None:
     """Read by offset with one request each, and streamed."""
     DAMAGE["packed backwards"](folder := equal_shards(tmp_path / "shards", (4, 4)))
