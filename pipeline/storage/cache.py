@@ -27,7 +27,7 @@ DEFAULT_GIGABYTES = 20.0
 BLOCK = 4 << 20  # bytes: about twenty clips
 TOTAL = "total"  # the file with the bytes of all blocks
 KEPT = 0.9  # of the bound, after blocks have made room
-ATTEMPTS, FIRST_PAUSE = 5, 0.2  # requests for one piece; seconds, doubled each time
+PAUSES = (0.2, 0.4, 0.8, 1.6)  # seconds, between five requests for one piece
 READ_AHEAD = 1 << 20  # bytes
 
 
@@ -132,17 +132,18 @@ def _say_once(warning: str) -> None:
 
 def _insisting(request: Any, *given: int) -> Any:
     """What a request gives, tried again where the storage stumbles or gives less than was asked for."""
-    for attempt in range(ATTEMPTS):
-        try:
-            found = request(*given)
-            if not given or len(found) == given[1]:
-                return found
-            problem = StorageLost(f"{request.__self__} gave {len(found):,} bytes of {given[1]:,} asked for.")
-        except StorageLost as error:
-            problem = error
-        if attempt < ATTEMPTS - 1:
-            time.sleep(FIRST_PAUSE * 2**attempt)
-    raise problem
+    for pause in PAUSES:
+        with suppress(StorageLost):
+            return _whole(request, *given)
+        time.sleep(pause)
+    return _whole(request, *given)
+
+
+def _whole(request: Any, *given: int) -> Any:
+    found = request(*given)
+    if given and len(found) != given[1]:
+        raise StorageLost(f"{request.__self__} gave {len(found):,} bytes of {given[1]:,} asked for.")
+    return found
 
 
 def open_cached(path: Place) -> BinaryIO:

@@ -39,7 +39,7 @@ def server() -> Iterator[str]:
 def storage(server: str, tmp_path: Path, shards: Path, monkeypatch) -> Iterator[tuple[RemotePath, Gate]]:
     """The shards in a bucket behind a gate."""
     monkeypatch.setattr(cache, "BLOCK", 500_000)
-    monkeypatch.setattr(cache, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(cache, "PAUSES", (0.01,) * 4)
     with gate(server) as (address, kept):
         for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": address}).items():
             monkeypatch.setenv(name, value)

@@ -29,7 +29,7 @@ def server() -> Iterator[str]:
 def storage(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RemotePath, Gate]]:
     """An empty bucket behind a gate, and a cache of ten small blocks."""
     monkeypatch.setattr(cache, "BLOCK", BLOCK)
-    monkeypatch.setattr(cache, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(cache, "PAUSES", (0.01,) * 4)
     monkeypatch.setattr("pipeline.storage.remote._file_system", _fresh_file_system)
     with gate(server) as (address, kept):
         for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": address}).items():

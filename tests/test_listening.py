@@ -1,0 +1,56 @@
+"""What is started on one machine listens on its loopback alone."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from places import PYTHONPATH
+from waiting import wait_until
+
+from pipeline.jobs.cluster import connected
+
+TRAINS = """
+import sys, time
+from pathlib import Path
+from training.distributed import ranks
+
+if __name__ == "__main__":
+    with ranks("cpu") as process:
+        process.barrier()
+        Path(sys.argv[1], str(process.rank)).touch()
+        while not Path(sys.argv[1], "seen").exists():
+            time.sleep(0.05)
+"""
+
+
+def listening(process: psutil.Process) -> set[str]:
+    """Addresses at which a process and all it has started listen."""
+    family = [process, *process.children(recursive=True)]
+    return {each.laddr.ip for one in family for each in one.net_connections() if each.status == psutil.CONN_LISTEN}
+
+
+def test_the_local_workers_of_ingest_and_their_dashboard() -> None:
+    with connected(None, 2) as client:
+        client.wait_for_workers(2)
+        assert listening(psutil.Process()) <= {"127.0.0.1", "::1"}
+
+
+@pytest.mark.slow
+def test_the_processes_of_training_on_one_machine(tmp_path: Path) -> None:
+    """The ranks; torchrun's own meeting point is not theirs to bind, docs/clusters.md says so."""
+    script = tmp_path / "trains.py"
+    script.write_text(TRAINS)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script, tmp_path]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": PYTHONPATH}
+    process = subprocess.Popen(launch, env=environment)
+    try:
+        wait_until(lambda: all((tmp_path / rank).exists() for rank in "01"), 120)
+        ranks = psutil.Process(process.pid).children()
+        assert len(ranks) == 2
+        assert set().union(*map(listening, ranks)) == {"127.0.0.1"}
+    finally:
+        (tmp_path / "seen").touch()
+        process.wait(60)
