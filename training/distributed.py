@@ -14,7 +14,7 @@ from torch import Tensor
 from index.device import chosen_device
 from manifests.errors import WorkFailed
 from training.liveness import living_together
-from training.rendezvous import store_of_this_start
+from training.rendezvous import start_of_all
 
 LOST_CONNECTION = ("Connection closed by peer", "Connection reset", "Broken pipe", "gloo/transport", "NCCL")
 
@@ -158,10 +158,10 @@ def ranks(device: str = "auto") -> Iterator[Ranks]:
     if world == int(os.environ.get("LOCAL_WORLD_SIZE", "0")):  # all on this machine: nothing listens beyond it
         for library in ("GLOO", "NCCL"):
             os.environ.setdefault(f"{library}_SOCKET_IFNAME", "lo")
-    store = store_of_this_start(rank, world)
+    name, store = start_of_all(rank, world)
     dist.init_process_group("nccl" if use_cuda else "gloo", store=store, rank=rank, world_size=world)
     try:
-        with living_together(rank, world):
+        with living_together(rank, world, name):
             yield Ranks(rank, world, chosen)
     except RuntimeError as error:
         if not _is_lost_connection(error):

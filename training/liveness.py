@@ -45,10 +45,10 @@ def _watch_parent(parent: int) -> None:
 
 
 @contextmanager
-def living_together(rank: int, world: int) -> Iterator[None]:
-    """Tell the other ranks that this one lives, and watch them, as long as the block lasts."""
+def living_together(rank: int, world: int, start: str) -> Iterator[None]:
+    """Tell the other ranks of a start that this one lives, and watch them, as long as the block lasts."""
     ended = threading.Event()
-    thread = threading.Thread(target=_Peers(rank, world).watch, args=(ended,), name="peers", daemon=True)
+    thread = threading.Thread(target=_Peers(rank, world, start).watch, args=(ended,), name="peers", daemon=True)
     thread.start()
     try:
         yield
@@ -60,8 +60,8 @@ def living_together(rank: int, world: int) -> Iterator[None]:
 class _Peers:
     """The ranks of a run, as seen by one of them through a connection of its own to the launcher's store."""
 
-    def __init__(self, rank: int, world: int) -> None:
-        self.rank, self.others = rank, [other for other in range(world) if other != rank]
+    def __init__(self, rank: int, world: int, start: str) -> None:
+        self.rank, self.start, self.others = rank, start, [other for other in range(world) if other != rank]
         self._seen = {other: (b"", time.monotonic()) for other in self.others}
         self._heard = time.monotonic()
 
@@ -105,7 +105,7 @@ class _Peers:
         return next((f"Process {other} of the run" for other, (_, at) in self._seen.items() if now - at > LOST), None)
 
     def _name(self, rank: int) -> str:
-        return f"alive/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{rank}"
+        return f"{self.start}/alive/{rank}"  # agents of several hosts count restarts each for themselves
 
 
 def _end(why: str) -> None:

@@ -16,8 +16,11 @@ WAIT = 600.0  # seconds that processes wait for each other before the first step
 ASK_EVERY = 0.02
 
 
-def store_of_this_start(rank: int, world: int) -> dist.Store:
-    """The part of the launcher's store that no earlier start has written to. WorkFailed when processes are missing."""
+def start_of_all(rank: int, world: int) -> tuple[str, dist.Store]:
+    """The name that all processes have for this start, and the part of the launcher's store that is its own.
+
+    WorkFailed when processes are missing.
+    """
     store = next(rendezvous("env://"))[0]
     start, deadline = (_First if rank == 0 else _Other)(store, rank, world), time.monotonic() + WAIT
     while not start.is_met():
@@ -27,7 +30,7 @@ def store_of_this_start(rank: int, world: int) -> dist.Store:
                 "all hosts reach the address that torchrun was given."
             )
         time.sleep(ASK_EVERY)
-    return dist.PrefixStore(start.name, store)
+    return start.name, dist.PrefixStore(start.name, store)
 
 
 class _First:

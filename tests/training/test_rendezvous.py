@@ -21,7 +21,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> dist.HashStore:
 
 def meet(ranks: list[int], world: int = 3) -> list[dist.Store]:
     with ThreadPoolExecutor(len(ranks)) as pool:
-        return list(pool.map(lambda rank: rendezvous.store_of_this_start(rank, world), ranks))
+        return list(pool.map(lambda rank: rendezvous.start_of_all(rank, world)[1], ranks))
 
 
 def test_every_start_has_keys_of_its_own(store: dist.HashStore) -> None:
