@@ -110,7 +110,7 @@ data: shards split train_list neighbours k lists exclude_test image_size squash 
 data: image_policy audio_policy colour_jitter audio_mean audio_deviation workers shuffle drop_flagged
 encoders: image audio
 optim: epochs batch_size replicas optimiser learning_rate weight_decay warmup_steps schedule precision
-optim: negatives batch_norm
+optim: negatives batch_norm not_finite
 compute: resident compile recompute
 evaluation: truth format negatives test_set view protocols object_prior batch_size
 run: name method data encoders optim compute evaluation validation seed checkpoint_minutes log_every paper
