@@ -57,8 +57,18 @@ def make_batch() -> dict:
     masks &= ~torch.eye(BATCH, dtype=torch.bool)
     exclusions = dict(zip(("image", "audio", "source"), masks, strict=True))
     keys = [f"clip{number}" for number in range(BATCH)]
-    numbers = {"row": torch.arange(BATCH), "source": torch.arange(BATCH) // 2}
-    return {"key": keys, **numbers, **fields(), "neighbours": fields(), "augmented": fields(), "exclusions": exclusions}
+    numbers = {"row": torch.arange(BATCH), "source": torch.arange(BATCH) // 2, "label": torch.arange(BATCH) % 3}
+    corners = 0.4 * torch.rand(BATCH, 6, 4, generator=generator)
+    proposals = corners + torch.tensor([0.0, 0.0, 0.5, 0.5])
+    return {
+        "key": keys,
+        **numbers,
+        "proposals": proposals,
+        **fields(),
+        "neighbours": fields(),
+        "augmented": fields(),
+        "exclusions": exclusions,
+    }
 
 
 def losses_and_gradients(name: str, options: dict, prepare: Callable[[nn.Module], nn.Module]) -> dict[str, Tensor]:

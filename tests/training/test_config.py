@@ -107,13 +107,13 @@ def test_vggish_refuses_a_scaling_its_weights_do_not_know(override: str) -> None
 
 FROZEN_KEYS = """
 data: shards split train_list neighbours k lists exclude_test image_size squash crop_scale flip
-data: image_policy audio_policy colour_jitter audio_mean audio_deviation workers shuffle drop_flagged
+data: label_groups image_policy audio_policy colour_jitter audio_mean audio_deviation workers shuffle drop_flagged
 encoders: image audio
 optim: epochs batch_size replicas optimiser learning_rate weight_decay warmup_steps schedule precision
 optim: negatives batch_norm not_finite
 compute: resident compile recompute
 evaluation: truth format negatives test_set view protocols object_prior batch_size
-run: name method data encoders optim compute evaluation validation seed checkpoint_minutes log_every paper
+run: init_from name method data encoders optim compute evaluation validation seed checkpoint_minutes log_every paper
 """
 
 

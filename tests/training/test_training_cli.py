@@ -157,7 +157,7 @@ def test_help_loads_nothing_heavy(name: str) -> None:
 
 
 SURFACE = {
-    "pipeline": {"synth", "ingest", "inspect", "annotate", "splits"},
+    "pipeline": {"synth", "compose", "collage", "ingest", "inspect", "annotate", "splits"},
     "index": {"embed", "build-knn", "random-knn"},
     "training": {
         "run",

@@ -39,7 +39,6 @@ class WholeBatch:
         self.seed(self.replicas)
         return Batch(**{**_joined(batches), "key": company})
 
-
     def _lengthen(self, parts: list[dict[str, Any]]) -> None:
         """Fill what clips have several of up with 0, to what the longest of the whole batch has."""
         for name in KINDS & parts[0].keys():

@@ -222,7 +222,12 @@ def test_addresses() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["s3://KEY:hunter2@bucket/a", "s3:/KEY:hunter2@bucket/a", "s3://KEY:hunter2/a", "https://KEY:hunter2@host/a?x=hunter2"],
+    [
+        "s3://KEY:hunter2@bucket/a",
+        "s3:/KEY:hunter2@bucket/a",
+        "s3://KEY:hunter2/a",
+        "https://KEY:hunter2@host/a?x=hunter2",
+    ],
 )
 def test_credentials_in_an_address_are_refused_and_not_repeated(address: str) -> None:
     with pytest.raises(InputError) as refused:
