@@ -42,11 +42,11 @@ def measure(truth: Sequence[list[Row]], impressions: Sequence[Impression]) -> di
     trained = [found for found, split in zip(boxes, splits, strict=True) if found and split == "train"]
     tested = [found for found, split in zip(boxes, splits, strict=True) if found and split == "test"]
     learning = list(islice((n for n, split in enumerate(splits) if split == "train"), MOST_CLIPS))
-    labels = np.array([truth[number][0]["label"] for number in learning])
+    labels, videos = (np.array([truth[n][0][name] for n in learning]) for name in ("label", "source_id"))
     return {
         "boxes": _of_boxes([*trained, *tested]) if trained or tested else None,
         "ciou50": _of_guesses(trained, tested) if trained and tested else None,
-        "same class among neighbours": _of_neighbours(labels, [impressions[number] for number in learning]),
+        "same class among neighbours": _of_neighbours(labels, videos, [impressions[number] for number in learning]),
         "same class in the same surroundings": _purity(labels, [impressions[number].place for number in learning]),
     }
 
@@ -99,7 +99,7 @@ def _iou(masks: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return (masks & truth).sum(axis=(1, 2)) / np.maximum((masks | truth).sum(axis=(1, 2)), 1)
 
 
-def _of_neighbours(labels: np.ndarray, impressions: Sequence[Impression]) -> dict[str, Any] | None:
+def _of_neighbours(labels: np.ndarray, videos: np.ndarray, impressions: Sequence[Impression]) -> dict[str, Any] | None:
     """By sound, by image, by the background alone: the share of a training clip's nearest that have its class."""
     if len(labels) < 2:
         return None
@@ -108,19 +108,19 @@ def _of_neighbours(labels: np.ndarray, impressions: Sequence[Impression]) -> dic
         "by image": np.stack([each.image for each in impressions]),
         "by background alone": np.stack([each.background for each in impressions]),
     }
-    found: dict[str, Any] = {name: _agreement(labels, vectors) for name, vectors in kinds.items()}
+    found: dict[str, Any] = {name: _agreement(labels, videos, vectors) for name, vectors in kinds.items()}
     return {"clips": len(labels), **found, "chance": _chance(labels)}
 
 
-def _agreement(labels: np.ndarray, vectors: np.ndarray) -> dict[str, float]:
+def _agreement(labels: np.ndarray, videos: np.ndarray, vectors: np.ndarray) -> dict[str, float]:
+    """Cosine of standardised vectors; cuts of one video are never neighbours, as in `index build-knn`."""
     standard = (vectors - vectors.mean(axis=0)) / np.maximum(vectors.std(axis=0), 1e-6)
     standard /= np.maximum(np.linalg.norm(standard, axis=1, keepdims=True), 1e-6)
     most = min(max(NEIGHBOURS), len(labels) - 1)
     same = np.zeros(most)
     for start in range(0, len(labels), BATCH):
         alike = standard[start : start + BATCH] @ standard.T
-        own = np.arange(len(alike))
-        alike[own, start + own] = -np.inf
+        alike[videos[start : start + BATCH, None] == videos] = -np.inf
         nearest = np.argsort(-alike, axis=1, kind="stable")[:, :most]
         same += (labels[nearest] == labels[start : start + BATCH, None]).sum(axis=0)
     shares = np.cumsum(same) / np.arange(1, most + 1) / len(labels)

@@ -128,6 +128,7 @@ def lay_out(folder: Path, clips: int) -> None:
     (folder / "ezvsl_semantic.yaml").write_text(CONFIG)
     _truth(folder, keys)
     write_material(folder / "material")
+    write_material(folder / "instruments", ("flute", "guitar", "trumpet", "violin"), files=3)
 
 
 def _video(path: Path, look: int) -> Path:

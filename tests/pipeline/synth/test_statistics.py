@@ -1,5 +1,7 @@
 """What corpus.json says of a corpus, against closed forms and against the evaluation's own floors and ceiling."""
 
+import uuid
+
 import numpy as np
 import pytest
 from synth_seed import SEED
@@ -14,9 +16,17 @@ from training.evaluation.protocols import find_protocol
 from training.evaluation.truth import weight_maps
 
 
-def row(split: str, label: str, box: tuple[float, float, float, float] | None) -> Row:
+def row(split: str, label: str, box: tuple[float, float, float, float] | None, video: str = "") -> Row:
     corners = dict(zip(("x1", "y1", "x2", "y2"), box or (None,) * 4, strict=True))
-    return {"split": split, "label": label, "sounding": True, "on_screen": box is not None, **corners}
+    video = video or uuid.uuid4().hex
+    return {
+        "split": split,
+        "label": label,
+        "source_id": video,
+        "sounding": True,
+        "on_screen": box is not None,
+        **corners,
+    }
 
 
 def impression(*values: float, place: int | None = None) -> Impression:
@@ -64,6 +74,13 @@ def test_neighbours_of_one_class() -> None:
     assert found["same class among neighbours"]["chance"] == 0.4
     assert found["same class in the same surroundings"] == {"share": 1.0, "chance": 0.4}
     assert found["ciou50"] is found["boxes"] is None
+
+
+def test_cuts_of_one_video_are_no_neighbours() -> None:
+    for videos, expected in (("vuwx", 0.5), ("vvwx", 0.0)):
+        truth = [[row("train", label, None, video)] for label, video in zip("aabb", videos, strict=True)]
+        found = measure(truth, [impression(1.0, n / 10) for n in (0, 1, 2, 30)])["same class among neighbours"]
+        assert found["by image"]["1"] == expected
 
 
 def test_descriptors_do_not_depend_on_loudness_or_brightness_alone() -> None:
