@@ -24,6 +24,7 @@ NO_NUMBERS = {
     "demo", "demo_semantic", "ezvsl_semantic", "ssltie_scale_once", "lvs_as_paper", "hardpos_as_printed",
     "slavc_symmetric", "fnac_corrected_stripes", "fnac_vggss_heard", "dsol_localization_only", "dmc_ranking",
     "coarse_to_fine",
+    "dsol_mixtures",
     "proposal_plain_sum",
 }  # fmt: skip
 

@@ -44,6 +44,7 @@ MASKING = [  # those that know masked negatives
     if "exclude" in options or "exclusions" in method_module(name).Method.needs
 ]
 PHASES = {"dsol": 3}  # epochs until every part has been trained; the others train all in each
+LATER_STAGES = {"dsol_mixtures"}  # which begin with the dictionary of an earlier one
 EASIER = {  # 25 steps are few against a dropout of 0.9, and slow through a projector of 2048 channels
     "slavc": {"image_dropout": 0.0},
     "fnac": {"image_dropout": 0.0},
@@ -70,7 +71,10 @@ class Eight:
 
 def build(name: str, options: dict, seed: int = 0):
     torch.manual_seed(seed)
-    return method_module(name).Method(method_config(name, options), TINY)
+    method = method_module(name).Method(method_config(name, options), TINY)
+    if name in LATER_STAGES:
+        method.dictionary.normal_()
+    return method
 
 
 def make_batch(seed: int = 0) -> dict:
