@@ -49,6 +49,8 @@ ClipList = Annotated[
 Shards = Annotated[
     list[Path] | None, typer.Option(help="Folder written by `pipeline ingest`, shards if none; repeatable.")
 ]
+ImageWeights = Annotated[Path | None, typer.Option(help="Its weights: a file; for clip and embeddings a folder.")]
+AudioWeights = Annotated[Path | None, typer.Option(help="Its weights: a file; for clap and embeddings a folder.")]
 Lists = Annotated[Path, typer.Option(help="Folder with the released lists, at any depth.")]
 
 
@@ -56,9 +58,9 @@ Lists = Annotated[Path, typer.Option(help="Folder with the released lists, at an
 def embed(
     *,
     image_encoder: Annotated[str, typer.Option(help=f"For images: {IMAGE_ENCODERS}.")] = DESCRIPTOR,
-    image_weights: Annotated[Path | None, typer.Option(help="Its weights: a file, or for clip a folder.")] = None,
+    image_weights: ImageWeights = None,
     audio_encoder: Annotated[str, typer.Option(help=f"For sounds: {AUDIO_ENCODERS}.")] = DESCRIPTOR,
-    audio_weights: Annotated[Path | None, typer.Option(help="Its weights: a file, or for clap a folder.")] = None,
+    audio_weights: AudioWeights = None,
     shards: Shards = None,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = EMBEDDINGS,
     split: Annotated[str, typer.Option(help="Split whose clips are embedded.")] = "train",
@@ -68,7 +70,9 @@ def embed(
 ) -> None:
     """Compute one image and one audio vector per clip. The descriptor needs no weights, networks theirs.
 
-    vggsound, wav2clip and clap hear the waveform that `pipeline ingest --audio context` keeps beside the shards.
+    pretrained reads a file of `training pretrain`; embeddings takes the vectors of a folder, as `training embed` writes
+    one. yamnet, vggsound, wav2clip and clap hear the waveform that `pipeline ingest --audio context` keeps beside the
+    shards.
     """
     from index.arrays import EMBEDDINGS as KIND
     from index.arrays import check_replaceable

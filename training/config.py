@@ -74,20 +74,27 @@ class Data(Section):
 
 
 class Encoder(Section):
-    """One convolutional trunk. `blocks`, `last_stride` and `input_pool` shape a ResNet; the VGG layouts are fixed."""
+    """One convolutional trunk. `blocks`, `last_stride` and `input_pool` shape a ResNet, and `last_stride` an
+    EfficientNet; other layouts are fixed."""
 
-    layout: Literal["resnet", "vgg16", "vggish"] = Field("resnet", description="vgg16: images; vggish: sounds")
+    layout: Literal["resnet", "vgg16", "vggish", "efficientnet_lite0", "yamnet"] = Field(
+        "resnet", description="vgg16, efficientnet_lite0: images; vggish, yamnet: sounds"
+    )
     blocks: tuple[PositiveInt, ...] = Field((2, 2, 2, 2), min_length=2, max_length=4, description="blocks per stage")
     width: PositiveInt = Field(64, description="channels of the first stage; each further stage doubles them")
     last_stride: Literal[1, 2] = Field(2, description="1 keeps stage 4 at stride 16 (LVS family), 2 at 32 (EZ-VSL)")
     input_pool: tuple[PositiveInt, PositiveInt] = Field((1, 1), description="average pooling before the trunk")
-    weights: str = Field("none", description="imagenet, none, or a file written by `training pretrain`")
+    weights: str = Field("none", description="imagenet, none, or a file; resnet: as `training pretrain` writes it")
     frozen: bool = False
+    projection: PositiveInt | None = Field(
+        None, description="channels of a trained linear map behind the trunk, for methods without heads"
+    )
 
     @model_validator(mode="after")
     def _fixed_layouts_have_no_shape(self) -> "Encoder":
-        shaped = (self.blocks, self.last_stride, self.input_pool) != ((2, 2, 2, 2), 2, (1, 1))
-        if self.layout != "resnet" and shaped:
+        shaped = (self.blocks, self.input_pool) != ((2, 2, 2, 2), (1, 1))
+        strided = self.last_stride != 2 and self.layout != "efficientnet_lite0"
+        if self.layout != "resnet" and (shaped or strided):
             raise ValueError(f"layout {self.layout} is fixed; blocks, last_stride and input_pool belong to resnet")
         return self
 
@@ -133,7 +140,9 @@ class Compute(Section):
     """How the same numbers are computed: for speed, no part of a run's identity. Rounding may differ."""
 
     resident: Literal["auto", "never"] = Field(
-        "auto", description="auto: decoded training clips stay in GPU memory where they fit; never: readers decode anew"
+        "auto",
+        description="auto: decoded training clips stay in GPU memory, and features of frozen trunks in memory, where "
+        "they fit; never: readers decode anew",
     )
     compile: Literal["auto", "never", "always"] = Field(
         "auto", description="compile the trunks, a minute at the start; auto: on a GPU, for runs of 5,000 steps or more"
@@ -221,11 +230,12 @@ class RunConfig(Section):
     paper: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
 
     @model_validator(mode="after")
-    def _vggish_hears_log_power(self) -> "RunConfig":
+    def _log_mel_trunks_undo_the_usual_scaling(self) -> "RunConfig":
         given, needed = ((data.audio_mean, data.audio_deviation) for data in (self.data, Data()))
-        if self.encoders.audio.layout == "vggish" and given != needed:
+        layout = self.encoders.audio.layout
+        if layout in ("vggish", "yamnet") and given != needed:
             raise ValueError(
-                f"encoders.audio.layout vggish needs data.audio_mean {needed[0]:g} and data.audio_deviation "
+                f"encoders.audio.layout {layout} needs data.audio_mean {needed[0]:g} and data.audio_deviation "
                 f"{needed[1]:g}: its weights know sounds by their level, and it undoes exactly this scaling"
             )
         return self

@@ -18,12 +18,12 @@ from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2 as transforms
 
+from index.encoders.imagenet import DEVIATION, MEAN
 from manifests.errors import InputError
 from manifests.outputs import check_output
 from manifests.whole_files import whole_path
 from pipeline.console import progress
 from training.config import Encoder
-from training.data.views import IMAGENET_MEAN, IMAGENET_STD
 from training.encoders.resnet import ImageTrunk, initialise
 from training.encoders.weights import read_weight_file
 
@@ -85,7 +85,7 @@ def pretrain(images: Path, out: Path, options: Options) -> dict[str, float]:
     model = Classifier(trunk, len(labels)).to(device, memory_format=torch.channels_last)
     loss = _fit(model, train, options, device)
     accuracy = _accuracy(model, held_out, options.batch_size, device)
-    shape = {"blocks": options.encoder.blocks, "width": options.encoder.width}
+    shape = {"blocks": options.encoder.blocks, "width": options.encoder.width, "image_size": options.image_size}
     metadata = {**shape, "labels": labels, "accuracy": accuracy, "pictures": len(train)}
     out.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.contiguous().cpu() for name, value in model.torchvision_state().items()}
@@ -96,7 +96,7 @@ def pretrain(images: Path, out: Path, options: Options) -> dict[str, float]:
 
 def _datasets(images: Path, options: Options) -> tuple[Subset, Subset, list[str]]:
     """Training images (augmented), held-out images (resized), labels."""
-    normal = [transforms.ToDtype(torch.float32, scale=True), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
+    normal = [transforms.ToDtype(torch.float32, scale=True), transforms.Normalize(MEAN, DEVIATION)]
     size = options.image_size
     augmented = transforms.Compose(
         [

@@ -22,9 +22,9 @@ from benchmarks.gpu.machine import PAIR_FLOP
 from benchmarks.gpu.runs import EZVSL, described, trainer_of
 from benchmarks.gpu.sizes import Sizes
 from benchmarks.gpu.timing import seconds_of, settled
+from index.encoders.residual import StemConvolution
 from training.data.stream import training_loader
 from training.distributed import repeatable_arithmetic
-from training.encoders.resnet import StemConvolution
 from training.loop import readings
 from training.loop.checkpoint import Progress
 from training.loop.device_batches import moved

@@ -16,18 +16,23 @@ if TYPE_CHECKING:
 
     from pipeline.shards.store import ShardStore
 
-DESCRIPTOR = "descriptor"
+DESCRIPTOR, STORED = "descriptor", "embeddings"
 MODULES = {
     "image": {
         DESCRIPTOR: "index.descriptors",
         **{f"resnet{depth}": "index.encoders.resnet" for depth in (18, 34, 50, 101, 152)},
+        "efficientnet_lite0": "index.encoders.efficientnet_lite",
+        "pretrained": "index.encoders.pretrained",
         "clip": "index.encoders.huggingface",
+        STORED: "index.encoders.stored",
     },
     "audio": {
         DESCRIPTOR: "index.descriptors",
+        "yamnet": "index.encoders.yamnet",
         "vggsound": "index.encoders.vggsound",
         "wav2clip": "index.encoders.wav2clip",
         "clap": "index.encoders.huggingface",
+        STORED: "index.encoders.stored",
     },
 }
 

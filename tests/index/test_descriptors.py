@@ -33,7 +33,7 @@ FRONT_END = find_front_end()
 def test_every_mel_band_hears_its_own_pitch(name: str) -> None:
     front_end = find_front_end(name)
     edges = mel_edges(front_end)
-    assert (edges[0], edges[-1]) == (0, 257)
+    assert (edges[0], edges[-1]) == (0, front_end.shape[0])
     assert (np.diff(edges) >= 1).all()
     widening = np.diff(edges[::5], 2)  # towards high pitch; not where the rows are mels already
     assert (widening > 0).all() if name.startswith("log-power") else (abs(widening) <= 1).all()

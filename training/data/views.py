@@ -8,23 +8,23 @@ import random
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
+from index.encoders.imagenet import DEVIATION, MEAN
 from manifests.annotations import Box
 from manifests.views import ViewName, window
 from training.config import Data
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
 
 def normalise_image(pixels: Tensor) -> Tensor:
     """(B, 3, S, S) uint8 -> float32, ImageNet mean and deviation."""
-    mean = torch.tensor(IMAGENET_MEAN, device=pixels.device).view(3, 1, 1)
-    std = torch.tensor(IMAGENET_STD, device=pixels.device).view(3, 1, 1)
+    mean = torch.tensor(MEAN, device=pixels.device).view(3, 1, 1)
+    std = torch.tensor(DEVIATION, device=pixels.device).view(3, 1, 1)
     return pixels.to(torch.float32, copy=True).div_(255).sub_(mean).div_(std)  # in place: memory traffic is the cost
 
 
@@ -115,9 +115,19 @@ def croppable_size(height: int, width: int, data: Data) -> tuple[int, int]:
 
 def random_crop(height: int, width: int, data: Data, draw: random.Random) -> Crop:
     """Where the view of a frame of this size is cut."""
-    side = round(min(height, width) * data.image_size / _scaled_side(data))
+    side = _crop_side(height, width, data)
     top, left = draw.randint(0, height - side), draw.randint(0, width - side)
     return Crop(top, left, side, data.flip and draw.random() < 0.5)
+
+
+def _crop_side(height: int, width: int, data: Data) -> int:
+    return round(min(height, width) * data.image_size / _scaled_side(data))
+
+
+def moving(sizes: np.ndarray, data: Data) -> bool:
+    """Whether crops of frames of these sizes, (N, 2), differ from epoch to epoch; else each is the whole, all alike."""
+    side = sizes[0, 0]
+    return bool((sizes != side).any()) or _crop_side(side, side, data) != side
 
 
 def resized(pixels: Tensor, size: int) -> Tensor:

@@ -7,6 +7,8 @@ lie in [-1, 1]. Parameter names are torchvision's, so its weights load as they a
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
+from training.encoders.kept import hands_on_features
+
 CONV5_3 = 29  # layers of torchvision's `features` up to and including conv5_3
 
 
@@ -19,5 +21,6 @@ class Vgg16(nn.Module):
         super().__init__()
         self.features = make_layers(cfgs["D"])[:CONV5_3]
 
+    @hands_on_features
     def forward(self, image: Tensor) -> Tensor:
         return self.features(image)

@@ -10,7 +10,6 @@ log-mel bands between 125 and 7500 Hz, made from 16 kHz sound. There are two way
   front end's floor is lost; amplitudes agree on average for noise, not for each tone.
 """
 
-import math
 from functools import cache
 from typing import Literal
 
@@ -19,10 +18,11 @@ from torch import Tensor, nn
 
 from manifests.errors import InputError
 from pipeline.media.front_ends import find_front_end, front_end_names
+from pipeline.media.log_mel import BANDS, mel_triangles
 from pipeline.media.log_power import LogPower
+from training.encoders.kept import hands_on_features
 
 SAMPLE_RATE, WINDOW, HOP, N_FFT = 16000, 400, 160, 512
-BANDS, LOWEST, HIGHEST = 64, 125.0, 7500.0
 OFFSET = 0.01  # added before the logarithm; silence is ln 0.01 = -4.605
 PATCH = 96  # columns of 10 ms
 LOG_POWER_SCALE = 12.0  # undoes `data.audio_deviation` (with `data.audio_mean` 0), as a run's config makes sure
@@ -41,6 +41,7 @@ class Vggish(nn.Module):
             nn.Linear(512 * 6 * 4, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 128), nn.ReLU()
         )
 
+    @hands_on_features
     def forward(self, audio: Tensor) -> Tensor:
         return self.per_patch(audio).mean(dim=1)
 
@@ -124,14 +125,5 @@ def _front_end_of(bins: int, frames: int) -> LogPower:
 
 @cache
 def _mel_filters(bins: int, sample_rate: int) -> Tensor:
-    """Triangles in mel (not in Hz), without the DC bin, as VGGish's: (64, bins); zero beyond the Nyquist frequency."""
-    mel = torch.tensor([_mel(sample_rate / 2 * k / (bins - 1)) for k in range(bins)], dtype=torch.float64)
-    edges = torch.linspace(_mel(LOWEST), _mel(HIGHEST), BANDS + 2, dtype=torch.float64).unsqueeze(1)
-    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
-    triangles = torch.minimum((mel - lower) / (centre - lower), (upper - mel) / (upper - centre)).clamp(min=0)
-    triangles[:, 0] = 0
-    return triangles.float()
-
-
-def _mel(frequency: float) -> float:
-    return 1127.0 * math.log(1.0 + frequency / 700.0)
+    """(64, bins)."""
+    return torch.from_numpy(mel_triangles(bins, sample_rate))

@@ -4,38 +4,50 @@ Files are safetensors written by `training pretrain` (architecture and class nam
 state dicts saved with torch; neither can run code when loaded.
 """
 
-import json
 from pathlib import Path
-from typing import TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from index.encoders.efficientnet_lite import read_classifier
+from index.encoders.imagenet import IMAGENET
+from index.encoders.pretrained import read_weight_file
+from index.encoders.residual import Trunk
 from index.encoders.resnet import fetched
-from index.encoders.weight_file import read_tensors, require_numbers
+from index.encoders.weight_file import require_numbers
 from manifests.errors import InputError
 from training.config import Encoder
-from training.encoders.resnet import AudioTrunk, ImageTrunk, Trunk, freeze, initialise
+from training.encoders.pretrained_layouts import EfficientNetTrunk, YamnetTrunk
+from training.encoders.projection import ProjectedTrunk
+from training.encoders.resnet import AudioTrunk, ImageTrunk, freeze, initialise
 from training.encoders.vgg import Vgg16
 from training.encoders.vggish import Vggish
 
-_Trunk = TypeVar("_Trunk", bound=nn.Module)
 OTHERWISE = "set encoders.image.weights to a file of `training pretrain` or to none"
+STRIDES = {1: 16, 2: 32}  # of EfficientNet-Lite0, by `last_stride`
 RESNET18, RESNET34 = (2, 2, 2, 2), (3, 4, 6, 3)
+IMAGE_LAYOUTS, AUDIO_LAYOUTS = ("resnet", "vgg16", "efficientnet_lite0"), ("resnet", "vggish", "yamnet")
 
 
-def build_image_trunk(encoder: Encoder) -> ImageTrunk | Vgg16:
-    """An image trunk with its first weights in place, frozen if the config says so. InputError for layout vggish."""
-    if encoder.layout == "vggish":
-        raise InputError("encoders.image.layout is vggish, a trunk for sounds; use resnet or vgg16.")
+def build_image_trunk(encoder: Encoder) -> nn.Module:
+    """An image trunk with its first weights in place, frozen if the config says so. InputError for a sound's layout."""
+    if encoder.layout not in IMAGE_LAYOUTS:
+        raise InputError(
+            f"encoders.image.layout is {encoder.layout}, a trunk for sounds; use {', '.join(IMAGE_LAYOUTS)}."
+        )
+    if encoder.layout == "efficientnet_lite0":
+        return _prepared(EfficientNetTrunk(STRIDES[encoder.last_stride]), encoder)
     return _prepared(Vgg16() if encoder.layout == "vgg16" else ImageTrunk(encoder), encoder)
 
 
-def build_audio_trunk(encoder: Encoder) -> AudioTrunk | Vggish:
-    """A sound trunk with its first weights in place, frozen if the config says so. InputError for layout vgg16."""
-    if encoder.layout == "vgg16":
-        raise InputError("encoders.audio.layout is vgg16, a trunk for images; use resnet or vggish.")
+def build_audio_trunk(encoder: Encoder) -> nn.Module:
+    """A sound trunk with its first weights in place, frozen if the config says so. InputError for an image's layout."""
+    if encoder.layout not in AUDIO_LAYOUTS:
+        raise InputError(
+            f"encoders.audio.layout is {encoder.layout}, a trunk for images; use {', '.join(AUDIO_LAYOUTS)}."
+        )
+    if encoder.layout == "yamnet":
+        return _prepared(YamnetTrunk(), encoder)
     return _prepared(Vggish() if encoder.layout == "vggish" else AudioTrunk(encoder), encoder)
 
 
@@ -54,18 +66,26 @@ def compile_trunks(method: nn.Module) -> None:
 
 def trunks_of(method: nn.Module) -> list[nn.Module]:
     """The trunks of a method and of its teachers."""
-    return [part for part in method.modules() if isinstance(part, Trunk | Vgg16 | Vggish)]
+    kinds = Trunk | Vgg16 | Vggish | EfficientNetTrunk | YamnetTrunk
+    return [part for part in method.modules() if isinstance(part, kinds)]
 
 
-def _prepared(trunk: _Trunk, encoder: Encoder) -> _Trunk:
+def _prepared(trunk: nn.Module, encoder: Encoder) -> nn.Module:
     initialise(trunk)
-    if encoder.weights == "imagenet" and encoder.layout != "resnet":
-        load_into(trunk, imagenet_vgg16(encoder.layout).state_dict(), encoder.weights)
-    elif encoder.weights != "none":
-        load_into(trunk, read_weights(encoder.weights, encoder.blocks), encoder.weights)
+    if encoder.weights != "none":
+        load_into(trunk, _first_weights(encoder), encoder.weights)
     if encoder.frozen:
         freeze(trunk)
-    return trunk
+    return trunk if encoder.projection is None else ProjectedTrunk(trunk, encoder.projection)
+
+
+def _first_weights(encoder: Encoder) -> dict[str, Tensor]:
+    """Tensors by the names of the encoder's layout. InputError as `read_weights`."""
+    if encoder.layout == "efficientnet_lite0":
+        return read_classifier(encoder.weights)
+    if encoder.weights == IMAGENET and encoder.layout != "resnet":
+        return imagenet_vgg16(encoder.layout).state_dict()
+    return read_weights(encoder.weights, encoder.blocks)
 
 
 def load_into(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
@@ -91,7 +111,7 @@ def read_weights(source: str, blocks: tuple[int, ...], otherwise: str = OTHERWIS
 
     InputError when they cannot be had; `otherwise` says what to do without ImageNet's.
     """
-    if source != "imagenet":
+    if source != IMAGENET:
         return read_weight_file(Path(source))[0]
     return imagenet_classifier(blocks, otherwise).state_dict()
 
@@ -117,18 +137,3 @@ def imagenet_vgg16(layout: str) -> nn.Module:
     if layout != "vgg16":
         raise InputError(f"there are no ImageNet weights for layout {layout}; give its weights as a file, or none.")
     return fetched(vgg16, VGG16_Weights.IMAGENET1K_V1, OTHERWISE)
-
-
-def read_weight_file(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """Tensors and metadata of a safetensors file, or the tensors of a torch state dict (metadata empty)."""
-    if not path.is_file():
-        raise InputError(f"no weights at {path}. Give a file, `imagenet` or `none`.")
-    if path.suffix != ".safetensors":
-        return read_tensors(path), {}
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a readable safetensors file ({error}); make it again.") from error
-    return tensors, {name: json.loads(value) for name, value in metadata.items()}

@@ -21,8 +21,13 @@ from pipeline.shards.store import ShardStore
 
 FIRST = "log-power-11025-512-110-v1", "log-power-16000-512-159-v1", "log-power-16000-512-238-v1"
 LONG, MEL = "log-power-16000-512-238-10s-v1", "mel-decibel-16000-512-239-v1"
+LOG_MEL = "log-mel-16000-400-160-v1"
 LOG_POWER = (*FIRST, LONG)
-SHAPES = dict(zip((*LOG_POWER, MEL), [(257, 300), (257, 299), (257, 200), (257, 671), (257, 670)], strict=True))
+SHAPES = dict(
+    zip(
+        (*LOG_POWER, MEL, LOG_MEL), [(257, 300), (257, 299), (257, 200), (257, 671), (257, 670), (64, 298)], strict=True
+    )
+)
 # Of what these front ends made of `_dyadic` at commit 7ba611c, before they were files of their own.
 FIRST_SHA256 = {
     FIRST[0]: "a15a3b242d4bc2c684a73d16a7b4df87c2de10e09bf6fde71ba35a3145caa782",
@@ -129,6 +134,23 @@ def test_mel_decibels_equal_torchaudio() -> None:
     assert np.abs(made - expected).max() < 1.5
     assert (expected[:, :70] == -100).all()
     np.testing.assert_allclose(made[:, :70], -100, atol=1e-4)
+
+
+def test_log_mel_bands_are_those_of_their_description() -> None:
+    """One column and one band at a time, in double precision: triangles straight in mel, without the DC bin."""
+    front_end = find_front_end(LOG_MEL)
+    audio = _audio(front_end).astype(np.float64)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    bins, edges = (1127 * np.log(1 + hertz / 700) for hertz in (np.arange(257) * 31.25, np.array([125.0, 7500.0])))
+    corners = np.linspace(*edges, 66)
+    made = front_end.spectrogram(audio.astype(np.float32)).astype(float)
+    for column in (0, 70, 297):
+        magnitude = np.abs(np.fft.rfft(audio[160 * column : 160 * column + 400] * hann, 512))
+        for band in range(64):
+            low, centre, high = corners[band : band + 3]
+            weights = np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)).clip(min=0)
+            expected = np.log(weights[1:] @ magnitude[1:] + 0.001)
+            assert made[band, column] == pytest.approx(expected, abs=6e-3)
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training.encoders.resnet import StemConvolution
+from index.encoders.residual import StemConvolution
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 257, 300), (3, 1, 64, 75), (1, 1, 9, 8)])

@@ -1,0 +1,60 @@
+"""The files of `training pretrain` as encoders of images: a small residual trunk, pooled as its classifier pools it.
+
+A file holds tensors under torchvision's names, and as metadata its architecture, labels and the side of the images it
+was trained on. Whole frames are shown at that side, as in its training.
+"""
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from index.encoders.imagenet import whole_frame
+from index.encoders.network import Network, fingerprint, needed, pick_device
+from index.encoders.residual import Trunk
+from index.encoders.weight_file import Layout, fitted, read_tensors, renamed
+from manifests.errors import InputError
+
+USUAL_SIDE = 224  # of files that do not say
+LAYOUT = Layout(
+    "a file of `training pretrain`", "Give what `training pretrain --out FILE` wrote.", None, (("", ""),), (r"fc\.",)
+)
+
+
+def open_encoder(modality: str, name: str, weights: Path | None, device: str | None) -> Network:
+    """As many entries as the trunk's last stage has channels, not negative."""
+    path = needed(name, modality, weights, "a file of `training pretrain`")
+    tensors, facts = read_weight_file(path)
+    side, target = int(str(facts.get("image_size", USUAL_SIDE))), pick_device(device)
+    trunk = _trunk(tensors, facts, path).eval().requires_grad_(False).to(target)
+
+    def embed(image: Tensor) -> Tensor:
+        return trunk(image).mean(dim=(2, 3))
+
+    version = f"pretrained-{fingerprint(path)}"
+    return Network(version, target, lambda store, row: (whole_frame(store, row, side),), embed)
+
+
+def _trunk(tensors: dict[str, Tensor], facts: dict[str, object], path: Path) -> nn.Module:
+    blocks, width = facts.get("blocks"), facts.get("width")
+    if not isinstance(blocks, list) or not isinstance(width, int):
+        raise InputError(f"{path} does not say which trunk it holds (blocks, width). {LAYOUT.advice}")
+    trunk = Trunk(3, blocks, width)
+    trunk.load_state_dict(fitted(renamed(tensors, path, LAYOUT), trunk.state_dict(), path, LAYOUT))
+    return trunk
+
+
+def read_weight_file(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """Tensors and metadata of a safetensors file, or the tensors of a torch state dict (metadata empty)."""
+    if not path.is_file():
+        raise InputError(f"no weights at {path}. Give a file, `imagenet` or `none`.")
+    if path.suffix != ".safetensors":
+        return read_tensors(path), {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a readable safetensors file ({error}); make it again.") from error
+    return tensors, {name: json.loads(value) for name, value in metadata.items()}

@@ -1,0 +1,25 @@
+"""Features that a frozen trunk made of a clip before, in place of the clip: whoever keeps them gives them to the method
+as its image or audio, and the trunk hands them on (`training.loop.kept_features`).
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from torch import Tensor
+
+Forward = Callable[[Any, Tensor], Tensor]
+
+
+def hands_on_features(forward: Forward) -> Forward:
+    """The forward of a trunk with a `dimension`, which gives back what is its own output already.
+
+    Images (B, 3, H, W) and sounds (B, 1, F, T) cannot be taken for features (B, dimension, h, w) or (B, dimension): no
+    trunk has one or three channels.
+    """
+
+    @wraps(forward)
+    def handing_on(trunk: Any, x: Tensor) -> Tensor:
+        return x if x.ndim == 2 or x.shape[1] == trunk.dimension else forward(trunk, x)
+
+    return handing_on
