@@ -9,7 +9,8 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -45,17 +46,9 @@ class ResidentSet:
         self._load(store, rows)
 
     def _load(self, store: ShardStore, rows: np.ndarray) -> None:
-        chunks = _Chunks(store, self.data, rows)
-        readers = min(len(os.sched_getaffinity(0)), len(chunks) // 2)
-        loader = DataLoader(chunks, batch_size=None, num_workers=readers, worker_init_fn=obey_parent_alone)
-        first = 0
-        with progress("decoding into GPU memory", len(rows), "clips") as advance:
-            for pixels, audio in raised(loader):
-                end = first + len(audio)
-                self._pixels[int(self._starts[first]) : int(self._starts[end])] = pixels.to(self.device)
-                self._audio[first:end] = audio.to(self.device)
-                advance(len(audio))
-                first = end
+        for clips, pixels, audio in decoded(store, self.data, rows, "decoding into GPU memory"):
+            self._pixels[int(self._starts[clips.start]) : int(self._starts[clips.stop])] = pixels.to(self.device)
+            self._audio[clips] = audio.to(self.device)
 
     def size(self, row: int) -> tuple[int, int]:
         """Height and width of what a clip's crops are cut from."""
@@ -81,13 +74,26 @@ class ResidentSet:
         firsts = [crop.left + (crop.side - 1 if crop.flipped else 0) for crop in crops]
         corners = self._starts[places] + [crop.top for crop in crops] * strides + firsts
         steps = [-1 if crop.flipped else 1 for crop in crops]
-        corner, stride, step = _sent(np.stack([corners, strides, steps]), self.device)[:, :, None, None]
+        corner, stride, step = sent(np.stack([corners, strides, steps]), self.device)[:, :, None, None]
         along = torch.arange(side, device=self.device)
         return self._pixels[corner + stride * along[:, None] + step * along].permute(0, 3, 1, 2)
 
     def audio(self, rows: Sequence[int]) -> Tensor:
         """Spectrograms (B, F, T) float16."""
-        return self._audio[_sent(np.array([self._position[row] for row in rows]), self.device)]
+        return self._audio[sent(np.array([self._position[row] for row in rows]), self.device)]
+
+
+def decoded(store: ShardStore, data: Data, rows: np.ndarray, doing: str) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Every clip once, some at a time, read by a process per core: which they are, and what `_Chunks` says of them."""
+    chunks = _Chunks(store, data, rows)
+    readers = min(len(os.sched_getaffinity(0)), len(chunks) // 2)
+    loader = DataLoader(chunks, batch_size=None, num_workers=readers, worker_init_fn=obey_parent_alone)
+    first = 0
+    with progress(doing, len(rows), "clips") as advance:
+        for pixels, audio in raised(loader):
+            yield slice(first, first + len(audio)), pixels, audio
+            advance(len(audio))
+            first += len(audio)
 
 
 class _Chunks(Dataset):
@@ -108,10 +114,22 @@ class _Chunks(Dataset):
         return torch.cat([frame.permute(1, 2, 0).reshape(-1, 3) for frame in frames]), torch.from_numpy(audio)
 
 
-class ResidentStream:
-    """The micro-batches of a `TrainingStream`, the same keys and crops, out of a `ResidentSet` and on its device."""
+class Resident(Protocol):
+    """Clips of a store on a device, by their rows: a `ResidentSet`, or what frozen trunks made of them."""
 
-    def __init__(self, stream: TrainingStream, resident: ResidentSet) -> None:
+    device: torch.device
+
+    def size(self, row: int) -> tuple[int, int]: ...
+
+    def images(self, rows: Sequence[int], crops: Sequence[Crop], side: int) -> Tensor: ...
+
+    def audio(self, rows: Sequence[int]) -> Tensor: ...
+
+
+class ResidentStream:
+    """The micro-batches of a `TrainingStream`, the same keys and crops, out of a `Resident` and on its device."""
+
+    def __init__(self, stream: TrainingStream, resident: Resident) -> None:
         self.stream, self.resident = stream, resident
 
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
@@ -171,10 +189,18 @@ def resident_bytes(store: ShardStore, data: Data, rows: np.ndarray) -> int:
 
 def fits(size: int, device: torch.device) -> bool:
     """Whether so many bytes can stay on the device and leave a step the room it needs."""
-    return size <= LARGEST_SHARE * torch.cuda.mem_get_info(device)[0]
+    return size <= LARGEST_SHARE * free_memory(device)
 
 
-def _sent(values: np.ndarray, device: torch.device) -> Tensor:
+def free_memory(device: torch.device) -> int:
+    """Bytes that a program may still take, of a GPU or of this machine (0 where Linux's /proc does not say)."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    lines = Path("/proc/meminfo").read_text().splitlines() if Path("/proc/meminfo").is_file() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), 0)
+
+
+def sent(values: np.ndarray, device: torch.device) -> Tensor:
     """Numbers on their way to the device; from pinned memory, so that nobody waits for them."""
     tensor = torch.from_numpy(values)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor

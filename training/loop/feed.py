@@ -2,33 +2,69 @@
 
 On a CPU and with little GPU memory the readers decode every epoch anew, and the next step's batch is copied to the
 device while this one is computed. On a GPU that can hold them, all training clips stay in its memory after one pass.
-The batches are the same either way.
+Where a frozen image trunk sees the same images in every epoch, its features are kept in place of them, on any device.
+The batches are the same every way.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import torch
 
 from training.config import Compute
-from training.data.resident import ResidentSet, ResidentStream, fits, resident_bytes
+from training.data.resident import Resident, ResidentSet, ResidentStream, fits, resident_bytes, sizes_of_frames
 from training.data.stream import TrainingStream, training_loader
-from training.loop.device_batches import moved
+from training.loop.device_batches import DeviceBatches, moved
+from training.loop.kept_features import KeptFeatures, Trunks, why_not
 
 Parts = list[dict[str, Any]]  # one rank's micro-batches of a step
+Autocast = Callable[[], AbstractContextManager[None]]
 
 
 class Feed:
-    """Iterates over the epoch and from the step that its stream was last started at."""
+    """Iterates over the epoch and from the step that its stream was last started at.
 
-    def __init__(self, stream: TrainingStream, compute: Compute, device: torch.device) -> None:
-        self.stream, self.device = stream, device
-        rows = np.flatnonzero(stream.selected)
+    `batches` and `autocast` are those of the steps. `remark` is what a person should know about frozen trunks, if any.
+    """
+
+    def __init__(
+        self, stream: TrainingStream, compute: Compute, batches: DeviceBatches, autocast: Autocast, device: torch.device
+    ) -> None:
+        self.stream, self.device, self.remark = stream, device, None
+        self.resident_bytes = 0
+        self._resident: Resident | None = None
+        if compute.resident == "auto":
+            self._resident = self._features(batches, autocast)
+        if compute.resident == "auto" and self._resident is None and device.type == "cuda":
+            self._resident = self._pixels()
+
+    def _features(self, batches: DeviceBatches, autocast: Autocast) -> KeptFeatures | None:
+        """Of a frozen image trunk, where it sees the same images in every epoch and its features fit."""
+        stream, trunks = self.stream, Trunks.of(batches.method, self.stream.data)
+        if trunks.image is None:
+            return None
+        sizes = sizes_of_frames(stream.store, stream.data, np.flatnonzero(stream.selected))
+        why = why_not(batches.method, stream.data, sizes)
+        kept = KeptFeatures(stream, trunks, batches, autocast, self.device) if why is None else None
+        why = why if kept is None else kept.refused
+        if why is not None:
+            self.remark = f"the frozen image trunk sees every clip anew in each epoch: {why}"
+            return None
+        assert kept is not None
+        self.resident_bytes = kept.bytes
+        self.remark = f"features of the frozen trunks are kept, {kept.bytes / 1e6:,.0f} MB"
+        return kept
+
+    def _pixels(self) -> ResidentSet | None:
+        """All decoded clips, where they fit into the GPU's memory."""
+        stream, rows = self.stream, np.flatnonzero(self.stream.selected)
         size = resident_bytes(stream.store, stream.data, rows)
-        wanted = compute.resident == "auto" and device.type == "cuda" and fits(size, device)
-        self._resident = ResidentSet(stream.store, stream.data, rows, device) if wanted else None
-        self.resident_bytes = size if wanted else 0
+        if not fits(size, self.device):
+            return None
+        self.resident_bytes = size
+        return ResidentSet(stream.store, stream.data, rows, self.device)
 
     def __iter__(self) -> Iterator[Parts]:
         if self._resident is not None:

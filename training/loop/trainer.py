@@ -194,7 +194,9 @@ class Trainer:
             return
         if self.ranks.first:
             self._tars.start()
-        feed = Feed(self.stream, self.config.compute, self.ranks.device)
+        feed = Feed(self.stream, self.config.compute, self.method_batch, self._autocast, self.ranks.device)
+        if self.ranks.first and feed.remark:
+            print(feed.remark, flush=True)
         self.resident_bytes = feed.resident_bytes
         while self.done.step < self.total_steps:
             epoch, first_step = divmod(self.done.step, self.stream.steps)

@@ -1,0 +1,123 @@
+"""Frozen trunks' features, computed once and kept: the losses are those of a run that computes them in every step."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from training.config import RunConfig
+from training.loop import kept_features
+from training.loop.start import start
+from training.loop.trainer import Trainer
+
+TRUNK = {"blocks": (1, 1), "width": 8, "weights": "none"}
+STILL = {"squash": True, "crop_scale": 1.0, "flip": False}
+ALIGNMENT = {"name": "alignment", "multiview": False}
+METHODS: dict[str, dict[str, Any]] = {
+    "positives": {"name": "ezvsl", "dimension": 16, "positives": ["own", "image", "both"], "exclude": ["audio"]},
+    "dropout": {"name": "fnac", "dimension": 16, "image_dropout": 0.5, "warmup_epochs": 1},
+    "teacher": {"name": "slavc", "dimension": 16, "image_dropout": 0.5},
+    "no heads": {"name": "lvs"},
+    "neighbours without heads": ALIGNMENT,
+}
+
+
+@pytest.fixture
+def config(shards: Path, knn: Path):
+    def make(method: dict[str, Any], resident: str = "auto", **data: Any) -> RunConfig:
+        headless = method["name"] in ("lvs", "alignment")
+        image, audio = ({**TRUNK, "frozen": True, "projection": 12 if headless else None} for _ in range(2))
+        return RunConfig.model_validate(
+            {
+                "name": "frozen",
+                "method": method,
+                "data": {"shards": shards, "neighbours": knn, "image_size": 32, "shuffle": 8, "exclude_test": ()}
+                | STILL | data,
+                "encoders": {"image": image, "audio": audio | {"input_pool": (4, 3)}},
+                "optim": {"epochs": 2, "batch_size": 16, "replicas": 2, "learning_rate": 1e-3},
+                "compute": {"resident": resident},
+                "log_every": 1,
+            }
+        )  # fmt: skip
+
+    return make
+
+
+def losses(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_losses_are_the_same_with_and_without(config, method: dict[str, Any], tmp_path: Path, capsys) -> None:
+    kept, _ = start(config(method), tmp_path / "kept", "cpu")
+    assert "features of the frozen trunks are kept, " in capsys.readouterr().out
+    anew, _ = start(config(method, "never"), tmp_path / "anew", "cpu")
+    assert "features" not in capsys.readouterr().out
+    assert losses(kept) == losses(anew)
+    assert len(losses(kept)) == 6
+    assert losses(kept)[0] != losses(kept)[-1]  # the heads do learn
+
+
+def test_a_trained_audio_trunk_beside_a_frozen_image_trunk(config, tmp_path: Path) -> None:
+    def trained(resident: str) -> RunConfig:
+        given = config(METHODS["positives"], resident, audio_policy="time_shift").model_dump(mode="json")
+        given["encoders"]["audio"]["frozen"] = False
+        return RunConfig.model_validate(given)
+
+    kept, anew = (start(trained(how), tmp_path / how, "cpu")[0] for how in ("auto", "never"))
+    assert losses(kept) == losses(anew)
+
+
+def test_a_run_is_resumed_as_if_it_had_not_stopped(config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, _ = start(config(METHODS["positives"]), tmp_path / "whole", "cpu")
+    step = Trainer.step
+
+    def stopped(trainer: Trainer, parts: Any) -> Any:
+        if trainer.done.step == 4:
+            raise KeyboardInterrupt
+        done = step(trainer, parts)
+        trainer.config = trainer.config.model_copy(update={"checkpoint_minutes": 1e-9})
+        return done
+
+    monkeypatch.setattr(Trainer, "step", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        start(config(METHODS["positives"]), tmp_path / "parts", "cpu")
+    monkeypatch.setattr(Trainer, "step", step)
+    parts, _ = start(config(METHODS["positives"]), tmp_path / "parts", "cpu")
+    assert losses(parts) == losses(whole)
+
+
+@pytest.mark.parametrize(
+    ("method", "data", "why"),
+    [
+        ("positives", {"flip": True}, "its images change from epoch to epoch (they stand still with data.squash true"),
+        ("positives", {"crop_scale": 1.1}, "its images change"),
+        ("positives", {"squash": False}, "its images change"),
+        ("positives", {"colour_jitter": 0.1}, "its images change"),
+        ("positives", {"image_policy": "simclr"}, "its images change"),
+        ("augmented", {}, "the method wants augmented views"),
+    ],
+)
+def test_why_features_are_not_kept_is_said(config, method, data, why, tmp_path: Path, capsys) -> None:
+    given = METHODS.get(method, ALIGNMENT | {"multiview": True})
+    start(config(given, **data), tmp_path, "cpu")
+    assert f"the frozen image trunk sees every clip anew in each epoch: {why}" in capsys.readouterr().out
+
+
+def test_features_that_do_not_fit_are_not_kept(config, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(kept_features, "fits", lambda size, device: False)
+    short, _ = start(config(METHODS["no heads"]), tmp_path / "short", "cpu")
+    assert "sees every clip anew in each epoch: its features take 0.0 GB" in capsys.readouterr().out
+    monkeypatch.undo()
+    assert losses(short) == losses(start(config(METHODS["no heads"]), tmp_path / "kept", "cpu")[0])
+
+
+def test_epochs_after_the_first_pass_do_not_compute_the_trunks(config, tmp_path: Path, monkeypatch) -> None:
+    seen = []
+    forward = torch.nn.Conv2d.forward
+    monkeypatch.setattr(torch.nn.Conv2d, "forward", lambda self, x: (seen.append(self), forward(self, x))[1])
+    start(config(METHODS["no heads"]), tmp_path, "cpu")
+    passes = [layer for layer in seen if layer.in_channels == 8 and layer.kernel_size == (1, 1)]
+    assert len(passes) == 2  # one shortcut in each trunk, for 62 clips in one chunk

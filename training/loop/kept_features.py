@@ -1,0 +1,130 @@
+"""What frozen trunks make of every clip, computed once and kept: epochs after that cost the heads only.
+
+A frozen image trunk gives the same features whenever it sees the same pixels. So where nothing moves or changes them
+(no crop, no flip, no augmentation), its features stay in memory, on the device that trains, and beside them those
+of a frozen audio trunk, or the spectrograms for a trained one. They are made by the very steps that make a batch, so
+that a run comes to the same losses with and without.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.config import Data
+from training.data.resident import decoded, fits, free_memory, sent, sizes_of_frames
+from training.data.stream import TrainingStream
+from training.data.views import Crop, moving, resized
+from training.encoders.projection import ProjectedTrunk
+from training.loop.device_batches import DeviceBatches, moved
+from training.methods.contract import BaseMethod
+
+STILL = "data.squash true, crop_scale 1, flip false, colour_jitter 0, image_policy none"
+
+
+@dataclass(frozen=True)
+class Trunks:
+    """The frozen trunks of a method; None for one that is trained, or that the method does not have."""
+
+    image: nn.Module | None
+    audio: nn.Module | None
+
+    @classmethod
+    def of(cls, method: nn.Module, data: Data) -> "Trunks":
+        """None also for the audio trunk of a run that augments its sounds."""
+        image, audio = (_frozen(method, f"{modality}_trunk") for modality in ("image", "audio"))
+        return cls(image, audio if data.audio_policy == "none" else None)
+
+
+def _frozen(method: nn.Module, name: str) -> nn.Module | None:
+    """The trunk of that name without what is trained behind it; None unless it, and every copy of it, is frozen."""
+    named = (getattr(part, name, None) for part in method.modules())
+    trunks = [part.trunk if isinstance(part, ProjectedTrunk) else part for part in named if isinstance(part, nn.Module)]
+    trained = any(parameter.requires_grad for trunk in trunks for parameter in trunk.parameters())
+    return None if trained or not trunks else trunks[0]
+
+
+def why_not(method: BaseMethod, data: Data, sizes: np.ndarray) -> str | None:
+    """Why a frozen image trunk has to see every clip anew in each epoch; None when it has not.
+
+    sizes (N, 2): height and width of the frames that crops are cut from.
+    """
+    if "augmented" in method.needs:
+        return "the method wants augmented views"
+    if data.image_policy != "none" or data.colour_jitter or data.flip or moving(sizes, data):
+        return f"its images change from epoch to epoch (they stand still with {STILL})"
+    return None
+
+
+class KeptFeatures:
+    """A `Resident` of features (B, C, h, w) in place of images, and (B, D) in place of spectrograms.
+
+    Spectrograms stay what they are for an audio trunk that is trained. `refused`: why nothing was kept, if nothing was;
+    `bytes`: what it takes, or would take.
+    """
+
+    def __init__(
+        self,
+        stream: TrainingStream,
+        trunks: Trunks,
+        batches: DeviceBatches,
+        autocast: Callable[[], AbstractContextManager[None]],
+        device: torch.device,
+    ) -> None:
+        self.device, self._side = device, stream.side
+        self._batches, self._autocast, self._trunks = batches, autocast, trunks
+        rows = np.flatnonzero(stream.selected)
+        self._place = {int(row): place for place, row in enumerate(rows)}
+        self._sizes = sizes_of_frames(stream.store, stream.data, rows)
+        self._images, self._audio = torch.empty(0), torch.empty(0)
+        self.bytes = 0
+        self.refused: str | None = None
+        for clips, pixels, audio in decoded(stream.store, stream.data, rows, "computing what frozen trunks see"):
+            image, heard = self._features(pixels, audio)
+            if clips.start == 0 and not self._make_room(len(rows), image, heard):
+                return
+            self._images[clips], self._audio[clips] = image.permute(0, 2, 3, 1), heard
+
+    def _make_room(self, count: int, image: Tensor, heard: Tensor) -> bool:
+        """Arrays for all clips, of the shape of the first; False, and `refused`, where memory does not suffice."""
+        self.bytes = count * sum(each[0].numel() * each.element_size() for each in (image, heard))
+        if not fits(self.bytes, self.device):
+            free = free_memory(self.device)
+            self.refused = f"its features take {self.bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+            return False
+        shape = image.permute(0, 2, 3, 1).shape[1:]  # channels last, as convolutions give and like them
+        self._images = torch.empty((count, *shape), dtype=image.dtype, device=self.device)
+        self._audio = torch.empty((count, *heard.shape[1:]), dtype=heard.dtype, device=self.device)
+        return True
+
+    @torch.no_grad()
+    def _features(self, pixels: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels (P, 3) of square frames one after the other, and their sounds (n, F, T), through the frozen trunks."""
+        height, width = self._sizes[0]
+        frames = pixels.view(len(audio), int(height), int(width), 3).permute(0, 3, 1, 2)
+        part = moved({"key": [], "image": resized(frames, self._side), "audio": audio}, self.device)
+        with self._autocast():
+            batch = self._batches.views(part)
+            assert self._trunks.image is not None
+            image = self._trunks.image(batch["image"])
+            heard = part["audio"] if self._trunks.audio is None else self._trunks.audio(batch["audio"])
+        return image, heard
+
+    def size(self, row: int) -> tuple[int, int]:
+        """Height and width of what a clip's one crop is."""
+        height, width = self._sizes[self._place[row]]
+        return int(height), int(width)
+
+    def images(self, rows: Sequence[int], crops: Sequence[Crop], side: int) -> Tensor:
+        """Features (B, C, h, w), channels last; every crop is the whole frame."""
+        return self._images[self._places(rows)].permute(0, 3, 1, 2)
+
+    def audio(self, rows: Sequence[int]) -> Tensor:
+        """Features (B, D), or spectrograms (B, F, T) float16."""
+        return self._audio[self._places(rows)]
+
+    def _places(self, rows: Sequence[int]) -> Tensor:
+        return sent(np.array([self._place[row] for row in rows]), self.device)
