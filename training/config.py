@@ -144,6 +144,7 @@ class Compute(Section):
         description="auto: decoded training clips stay in GPU memory, and features of frozen trunks in memory, where "
         "they fit; never: readers decode anew",
     )
+    features: Path | None = Field(None, description="folder where runs leave the features of frozen trunks for others")
     compile: Literal["auto", "never", "always"] = Field(
         "auto", description="compile the trunks, a minute at the start; auto: on a GPU, for runs of 5,000 steps or more"
     )
@@ -157,7 +158,8 @@ class Compute(Section):
 class ObjectPrior(Section):
     """Object-guided localization: a classifier's map mixed into the audio-visual one, and a floor of its own."""
 
-    weights: str = Field("imagenet", description="imagenet, or a file written by `training pretrain`")
+    layout: Literal["resnet", "efficientnet_lite0"] = "resnet"
+    weights: str = Field("imagenet", description="imagenet, or a file; resnet: as `training pretrain` writes it")
     kind: Literal["activation", "class_posterior"] = "activation"
     alpha: float = Field(0.4, ge=0.0, le=1.0, description="weight of the audio-visual map; 0.4 is EZ-VSL's")
 

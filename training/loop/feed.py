@@ -8,6 +8,7 @@ The batches are the same every way.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,18 +37,18 @@ class Feed:
         self.resident_bytes = 0
         self._resident: Resident | None = None
         if compute.resident == "auto":
-            self._resident = self._features(batches, autocast)
+            self._resident = self._features(batches, autocast, compute.features)
         if compute.resident == "auto" and self._resident is None and device.type == "cuda":
             self._resident = self._pixels()
 
-    def _features(self, batches: DeviceBatches, autocast: Autocast) -> KeptFeatures | None:
+    def _features(self, batches: DeviceBatches, autocast: Autocast, folder: Path | None) -> KeptFeatures | None:
         """Of a frozen image trunk, where it sees the same images in every epoch and its features fit."""
         stream, trunks = self.stream, Trunks.of(batches.method, self.stream.data)
         if trunks.image is None:
             return None
         sizes = sizes_of_frames(stream.store, stream.data, np.flatnonzero(stream.selected))
         why = why_not(batches.method, stream.data, sizes)
-        kept = KeptFeatures(stream, trunks, batches, autocast, self.device) if why is None else None
+        kept = KeptFeatures(stream, trunks, batches, autocast, self.device, folder) if why is None else None
         why = why if kept is None else kept.refused
         if why is not None:
             self.remark = f"the frozen image trunk sees every clip anew in each epoch: {why}"

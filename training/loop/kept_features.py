@@ -6,14 +6,20 @@ of a frozen audio trunk, or the spectrograms for a trained one. They are made by
 that a run comes to the same losses with and without.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from manifests.errors import InputError
+from manifests.whole_files import whole_path
 from training.config import Data
 from training.data.resident import decoded, fits, free_memory, sent, sizes_of_frames
 from training.data.stream import TrainingStream
@@ -33,10 +39,10 @@ class Trunks:
     audio: nn.Module | None
 
     @classmethod
-    def of(cls, method: nn.Module, data: Data) -> "Trunks":
-        """None also for the audio trunk of a run that augments its sounds."""
+    def of(cls, method: BaseMethod, data: Data) -> "Trunks":
+        """None also for the audio trunk of a run that augments its sounds or needs more of them than one vector."""
         image, audio = (_frozen(method, f"{modality}_trunk") for modality in ("image", "audio"))
-        return cls(image, audio if data.audio_policy == "none" else None)
+        return cls(image, audio if data.audio_policy == "none" and method.hears_whole_sounds else None)
 
 
 def _frozen(method: nn.Module, name: str) -> nn.Module | None:
@@ -62,8 +68,8 @@ def why_not(method: BaseMethod, data: Data, sizes: np.ndarray) -> str | None:
 class KeptFeatures:
     """A `Resident` of features (B, C, h, w) in place of images, and (B, D) in place of spectrograms.
 
-    Spectrograms stay what they are for an audio trunk that is trained. `refused`: why nothing was kept, if nothing was;
-    `bytes`: what it takes, or would take.
+    Spectrograms stay what they are for an audio trunk that is trained. In `folder` other runs find what one has
+    computed. `refused`: why nothing was kept, if nothing was; `bytes`: what it takes, or would take.
     """
 
     def __init__(
@@ -73,20 +79,58 @@ class KeptFeatures:
         batches: DeviceBatches,
         autocast: Callable[[], AbstractContextManager[None]],
         device: torch.device,
+        folder: Path | None = None,
     ) -> None:
         self.device, self._side = device, stream.side
         self._batches, self._autocast, self._trunks = batches, autocast, trunks
         rows = np.flatnonzero(stream.selected)
         self._place = {int(row): place for place, row in enumerate(rows)}
+        self._together = stream.streams.batch_size // stream.streams.replicas
         self._sizes = sizes_of_frames(stream.store, stream.data, rows)
         self._images, self._audio = torch.empty(0), torch.empty(0)
         self.bytes = 0
         self.refused: str | None = None
+        file = None if folder is None else folder / f"{self._identity(stream)}.safetensors"
+        if file is not None and file.is_file():
+            self._read(file)
+            return
+        self._compute(stream, rows)
+        if file is not None and self.refused is None:
+            self._write(file)
+
+    def _compute(self, stream: TrainingStream, rows: np.ndarray) -> None:
         for clips, pixels, audio in decoded(stream.store, stream.data, rows, "computing what frozen trunks see"):
             image, heard = self._features(pixels, audio)
             if clips.start == 0 and not self._make_room(len(rows), image, heard):
                 return
             self._images[clips], self._audio[clips] = image.permute(0, 2, 3, 1), heard
+
+    def _identity(self, stream: TrainingStream) -> str:
+        """What decides the features: clips, how they are shown, the trunks' weights and precision."""
+        data, digest = stream.data, hashlib.sha256()
+        one = torch.ones(1, 1, device=self.device)
+        with self._autocast():
+            precision = one.mm(one).dtype
+        shown = (data.image_size, data.squash, data.audio_mean, data.audio_deviation, self._together)
+        keys = [stream.store.keys[row] for row in self._place]
+        digest.update(repr((stream.store.manifest_sha256, keys, shown, precision)).encode())
+        for trunk in (self._trunks.image, self._trunks.audio):
+            for name, value in trunk.state_dict().items() if trunk is not None else ():
+                digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def _read(self, file: Path) -> None:
+        try:
+            found = load_file(file, str(self.device))
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{file} is no readable file of features ({error}); delete it to have it made.") from error
+        self._images, self._audio = found["image"], found["audio"]
+        self.bytes = self._images.nbytes + self._audio.nbytes
+
+    def _write(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with whole_path(file) as hidden:
+            save_file({"image": self._images, "audio": self._audio}, hidden)
 
     def _make_room(self, count: int, image: Tensor, heard: Tensor) -> bool:
         """Arrays for all clips, of the shape of the first; False, and `refused`, where memory does not suffice."""
@@ -102,13 +146,25 @@ class KeptFeatures:
 
     @torch.no_grad()
     def _features(self, pixels: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels (P, 3) of square frames one after the other, and their sounds (n, F, T), through the frozen trunks."""
+        """Pixels (P, 3) of square frames one after the other, and their sounds (n, F, T), through the frozen trunks.
+
+        As many clips go together as in a step: kernels for other numbers round differently. A last part is filled up.
+        """
         height, width = self._sizes[0]
         frames = pixels.view(len(audio), int(height), int(width), 3).permute(0, 3, 1, 2)
-        part = moved({"key": [], "image": resized(frames, self._side), "audio": audio}, self.device)
+        images, sounds = [], []
+        for first in range(0, len(audio), self._together):
+            chosen = torch.arange(first, first + self._together) % len(audio)
+            image, heard = self._of_part(frames[chosen], audio[chosen])
+            images.append(image[: len(audio) - first])
+            sounds.append(heard[: len(audio) - first])
+        return torch.cat(images), torch.cat(sounds)
+
+    def _of_part(self, frames: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
+        part = moved({"image": resized(frames, self._side), "audio": audio}, self.device)
+        assert self._trunks.image is not None
         with self._autocast():
             batch = self._batches.views(part)
-            assert self._trunks.image is not None
             image = self._trunks.image(batch["image"])
             heard = part["audio"] if self._trunks.audio is None else self._trunks.audio(batch["audio"])
         return image, heard

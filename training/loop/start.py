@@ -88,7 +88,8 @@ def _describe(config: RunConfig, folder: Path, inputs: Inputs) -> None:
     """Write into the run's folder what it is, what it trains on, and what that shares with test sets; say the last."""
     store = inputs.stream.store
     trained, lines, overlaps = _overlaps(inputs)
-    print(*lines, sep="\n", flush=True)
+    positives = inputs.stream.positives
+    print(*lines, *(positives.doubts() if positives is not None and positives.fetched else ()), sep="\n", flush=True)
     facts = {
         "front_end": store.front_end,
         "manifest_sha256": store.manifest_sha256,

@@ -65,6 +65,7 @@ class Method(BaseMethod):
     """Two views of an image, pooled by the attention of its sound, predict each other."""
 
     config: Config
+    hears_whole_sounds = False
     needs = frozenset({"augmented"})
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
