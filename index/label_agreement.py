@@ -33,6 +33,18 @@ class LabelAgreement:
         return {str(depth): self._same[depth] / counted for depth, counted in self._counted.items() if counted}
 
 
+def agreement(labels: list[str | None], clips: np.ndarray, neighbours: np.ndarray, counted: np.ndarray) -> float | None:
+    """Share of the neighbours (Q, k) of clips (Q,) that carry their clip's label, of those that `counted` (N,) has.
+
+    None where no clip and neighbour have a label each.
+    """
+    numbers = _numbered(labels)
+    own, theirs = numbers[clips][:, None], numbers[neighbours]
+    labelled = (own >= 0) & (theirs >= 0) & counted[neighbours]
+    pairs = np.count_nonzero(labelled)
+    return float(np.count_nonzero(labelled & (own == theirs)) / pairs) if pairs else None
+
+
 def chance(labels: list[str | None]) -> float | None:
     """The share that neighbours drawn at random would reach; None when fewer than two clips have a label."""
     numbers = _numbered(labels)

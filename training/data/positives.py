@@ -11,11 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from index.arrays import MODALITIES
+from index.label_agreement import agreement, chance
 from index.neighbours import MADE_BY, Neighbours
 from manifests.errors import InputError
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
 from training.data.views import decode_image
+
+JUDGED = 2_000  # clips whose neighbours are compared with their labels, spread evenly
+LITTLE = 0.25  # of the way from chance to perfect agreement: benchmarks/neighbours
 
 
 class Positives:
@@ -68,6 +73,26 @@ class Positives:
 
     def _lists(self) -> tuple[np.ndarray, np.ndarray]:
         return self.neighbours.image[:, : self.k], self.neighbours.audio[:, : self.k]
+
+    def doubts(self) -> list[str]:
+        """A line for each modality whose neighbours carry their clip's label little more often than random clips would.
+
+        Labels judge the neighbours here and choose nothing; without labels there is nothing to say.
+        """
+        by_key = dict(zip(self.store.keys, self.store.table["label"].to_pylist(), strict=True))
+        labels = [by_key.get(key) for key in self.neighbours.keys]
+        trained = np.flatnonzero(self.allowed)
+        clips = trained[np.linspace(0, len(trained) - 1, min(JUDGED, len(trained))).astype(int)]
+        expected = chance([labels[clip] for clip in trained])
+        lists = zip(MODALITIES, self._lists(), strict=True)
+        shares = {name: agreement(labels, clips, np.asarray(near[clips]), self.allowed) for name, near in lists}
+        return [
+            f"only {share:.0%} of the {self.k or self.neighbours.k} nearest clips by {name} that positives are drawn "
+            f"from have the label of their clip ({expected:.0%} would by chance): such positives may do harm. Fewer of "
+            f"them (data.k) or another encoder's (`index embed`, `{MADE_BY}`) may agree better."
+            for name, share in shares.items()
+            if share is not None and expected is not None and share - expected < LITTLE * (1 - expected)
+        ]
 
     def exclusions(self, keys: list[str], company: list[str] | None = None) -> dict[str, Tensor]:
         """(B, C) bool masks "image", "audio", "source": [i, j] is True when clip j of the company, by default the same

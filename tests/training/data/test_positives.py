@@ -1,6 +1,8 @@
 """Which clips are drawn as positives, and which are no negatives, against plain statements of both."""
 
 import random
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +67,14 @@ def test_lists_hold_no_clip_of_another_split(store: ShardStore, neighbours: Neig
     assert {splits[key] for key in listed | set(neighbours.keys)} == {"train"}
     with pytest.raises(InputError, match="has no neighbours of clip"):
         neighbours.position_of(next(key for key, split in splits.items() if split == "test"))
+
+
+def test_neighbours_that_hardly_agree_are_doubted(store: ShardStore, knn: Path, tmp_path: Path) -> None:
+    lists = Neighbours.open(knn, store.manifest_sha256)
+    trained = set(lists.keys)
+    assert Positives(store, lists, frozenset({"neighbours"}), trained).doubts() == []
+    rng = np.random.default_rng(0)
+    anywhere = np.stack([rng.permutation(len(lists))[: lists.k] for _ in range(len(lists))]).astype(np.int32)
+    mixed = replace(lists, image=anywhere)
+    (doubt,) = Positives(store, mixed, frozenset({"neighbours"}), trained, k=3).doubts()
+    assert re.match(r"only 2\d% of the 3 nearest clips by image .* \(2\d% would by chance\): such positives", doubt)
