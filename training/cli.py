@@ -1,5 +1,6 @@
 """The `training` command and its subcommands, from `run` to `protocols`: options and help; the work is elsewhere."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,13 @@ View = Annotated[
 Shards = Annotated[
     list[Path] | None, typer.Option(help="shard folder, repeatable; default: those the run was trained on")
 ]
+
+
+class Pool(StrEnum):
+    """How an image becomes one vector."""
+
+    MEAN = "mean"
+    MAP = "map"
 
 
 @app.command()
@@ -135,6 +143,9 @@ def score(
 def embed(
     run: Annotated[Path, typer.Argument(help="a finished run folder, or runs/<name> when it holds one")],
     out: Annotated[Path, typer.Option(help="where the arrays go")] = Path("embeddings"),
+    pool: Annotated[
+        Pool, typer.Option(help="images: the run's own vector (mean), or their cells by the map")
+    ] = Pool.MEAN,
     shards: Shards = None,
     device: Device = "auto",
 ) -> None:
@@ -144,7 +155,7 @@ def embed(
     from training.runs import load_run, open_run_shards
 
     loaded = load_run(run, pick_device(device))
-    count, written = write(loaded, open_run_shards(loaded, shards), out)
+    count, written = write(loaded, open_run_shards(loaded, shards), out, pool is Pool.MAP)
     summary("embedded" if written else "already finished", {"run": loaded.folder, "clips": count, "embeddings": out})
 
 

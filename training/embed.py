@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from index.arrays import EMBEDDINGS, check_replaceable, differences
 from index.embeddings import write_embeddings
 from manifests.splits import read_ids
@@ -10,18 +12,20 @@ from pipeline.shards.store import ShardStore
 from training.data.selection import select
 from training.data.stream import EvaluationPair
 from training.leakage import TRAINING_CLIPS, find_tests, own_truth
-from training.predict import predict
+from training.predict import pooled_under_maps, predict
 from training.runs import LoadedRun
 
 
-def embed(run: LoadedRun, store: ShardStore, out: Path) -> tuple[int, bool]:
+def embed(run: LoadedRun, store: ShardStore, out: Path, under_map: bool = False) -> tuple[int, bool]:
     """Write `embeddings/`: image and audio of every training clip, never of a test clip.
 
-    Returns the number of clips, and False when `out` already holds these embeddings.
+    `under_map`: an image's vector is made of its cells, weighted by its map, in place of the method's own. Returns the
+    number of clips, and False when `out` already holds these embeddings.
     """
     view = run.config.evaluation.view
+    said = [each for each, given in ((view, view != VIEWS[0]), ("under its map", under_map)) if given]
     facts = {
-        "encoder": f"run {run.folder.parent.name}/{run.folder.name}" + (f", {view}" if view != VIEWS[0] else ""),
+        "encoder": ", ".join([f"run {run.folder.parent.name}/{run.folder.name}", *said]),
         "manifest_sha256": store.manifest_sha256,
         "front_end": store.front_end,
         "split": run.config.data.train_list or run.config.data.split,
@@ -30,10 +34,15 @@ def embed(run: LoadedRun, store: ShardStore, out: Path) -> tuple[int, bool]:
     rows = _rows(run, store)
     if differences(out, facts, [store.keys[row] for row in rows]) == []:
         return len(rows), False
-    predictions = predict(run, store, [EvaluationPair(store.keys[row], row, row) for row in rows])
-    image, audio = predictions.image_embeddings, predictions.audio_embeddings
+    pairs = [EvaluationPair(store.keys[row], row, row) for row in rows]
+    image, audio = pooled_under_maps(run, store, pairs) if under_map else _own(run, store, pairs)
     write_embeddings(out, image=image, audio=audio, keys=store.table.take(rows), **facts)
     return len(rows), True
+
+
+def _own(run: LoadedRun, store: ShardStore, pairs: list[EvaluationPair]) -> tuple[np.ndarray, np.ndarray]:
+    predictions = predict(run, store, pairs)
+    return predictions.image_embeddings, predictions.audio_embeddings
 
 
 def _rows(run: LoadedRun, store: ShardStore) -> list[int]:

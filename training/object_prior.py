@@ -2,7 +2,8 @@ r"""Object-guided localization (EZ-VSL, section 3.3): where an image has an obje
 
 Two priors from an image classifier that is never trained here, for any method and as a floor of its own:
 - `activation` (the paper's L1): mean over channels of |features| of the last stage. The paper says L1 norm, the
-  released code takes the mean; they differ by a constant factor. Features are post-ReLU.
+  released code takes the mean; they differ by a constant factor. Features are post-ReLU: of EfficientNet-Lite0 those
+  its classifier judges by.
 - `class_posterior` (paper only, not in the released code): the classifier applied at every cell, softmax, highest
   class probability.
 The fusion alpha * audio_visual + (1 - alpha) * prior and its normalisation belong to the protocol.
@@ -14,12 +15,17 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from index.encoders.efficientnet_lite import Classifier, read_classifier
+from index.encoders.imagenet import IMAGENET
+from index.encoders.pretrained import read_weight_file
 from manifests.errors import InputError
 from training.config import Encoder
+from training.config import ObjectPrior as Wanted
 from training.encoders.resnet import ImageTrunk, freeze
-from training.encoders.weights import load_into, read_weight_file, read_weights
+from training.encoders.weights import load_into, read_weights
 
 Kind = Literal["activation", "class_posterior"]
+LITE = "efficientnet_lite0"
 OTHERWISE = "set evaluation.object_prior.weights to a file of `training pretrain`, or evaluation.object_prior to null"
 
 
@@ -28,23 +34,47 @@ class ObjectPrior(nn.Module):
 
     def __init__(self, weights: str, encoder: Encoder, kind: Kind) -> None:
         super().__init__()
-        state = read_weights(weights, encoder.blocks, OTHERWISE)
         self.kind = kind
-        self.trunk = ImageTrunk(encoder)
-        load_into(self.trunk, state, weights)
-        if kind == "class_posterior":
-            self.classifier = _cellwise_classifier(state, weights)
+        made = _lite if encoder.layout == LITE else _resnet
+        self.features, self.classifier = made(weights, encoder, kind)
         freeze(self)
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor:
-        features = self.trunk(image)
+        features = self.features(image)
         if self.kind == "activation":
             return features.abs().mean(dim=1)
         return self.classifier(features).softmax(dim=1).amax(dim=1)
 
 
-def _cellwise_classifier(state: dict[str, Tensor], weights: str) -> nn.Conv2d:
+def _resnet(weights: str, encoder: Encoder, kind: Kind) -> tuple[nn.Module, nn.Module]:
+    """A trunk, and its classifier at every cell where the kind needs one."""
+    state = read_weights(weights, encoder.blocks, OTHERWISE)
+    trunk = ImageTrunk(encoder)
+    load_into(trunk, state, weights)
+    return trunk, _cellwise(state, weights) if kind == "class_posterior" else nn.Identity()
+
+
+def _lite(weights: str, encoder: Encoder, kind: Kind) -> tuple[nn.Module, nn.Module]:
+    """EfficientNet-Lite0 up to what its classifier judges by, which is not negative, and that classifier."""
+    state = read_classifier(weights)
+    network = Classifier()
+    network.load_state_dict(state)
+    return JudgedCells(network), _cellwise(state, weights)
+
+
+class JudgedCells(nn.Module):
+    """(B, 3, H, W) normalised -> (B, 1280, H / 32, W / 32) in [0, 6]."""
+
+    def __init__(self, network: Classifier) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.network.judged_by(self.network(image))
+
+
+def _cellwise(state: dict[str, Tensor], weights: str) -> nn.Conv2d:
     """The classifier's linear layer as a 1 x 1 convolution."""
     if "fc.weight" not in state:
         raise InputError(f"weights {weights} have no classifier (fc.weight); the class posterior needs one.")
@@ -54,7 +84,9 @@ def _cellwise_classifier(state: dict[str, Tensor], weights: str) -> nn.Conv2d:
     return classifier
 
 
-def architecture_of(weights: str) -> Encoder:
-    """The trunk a weight file says it holds; ResNet-18 for ImageNet's and for files that do not say."""
-    stated = {} if weights == "imagenet" else read_weight_file(Path(weights))[1]
-    return Encoder.model_validate({name: stated[name] for name in ("blocks", "width") if name in stated})
+def architecture_of(prior: Wanted) -> Encoder:
+    """The trunk of the prior's weights: what a file says it holds, ResNet-18 for ImageNet's and for silent files."""
+    named = prior.layout == LITE or prior.weights == IMAGENET
+    stated = {} if named else read_weight_file(Path(prior.weights))[1]
+    shape = {name: stated[name] for name in ("blocks", "width") if name in stated}
+    return Encoder.model_validate({"layout": prior.layout, **shape})

@@ -22,7 +22,7 @@ from training.distributed import Ranks
 from training.methods.contract import Batch, HasCellFeatures
 from training.object_prior import ObjectPrior, architecture_of
 from training.runs import LoadedRun
-from training.similarity import unit
+from training.similarity import pooled_by_map, unit
 
 COLUMNS = ("maps", "scores", "image_embeddings", "audio_embeddings", "boxes", "distances")  # as in `Prediction`
 OPTIONAL = ("object_maps", "boxes", "distances")
@@ -153,9 +153,7 @@ def similarity_over_positions(run: LoadedRun, store: ShardStore, pairings: list[
     InputError for a method without features of its own for image and audio (`visual`, `auditory`).
     """
     same_front_end(run, store)
-    method: object = run.method
-    if not isinstance(method, HasCellFeatures):
-        raise InputError(f"{run.config.method.name} has no cell features to compare with foreign sounds.")
+    method = cell_features_of(run)
     config, audio, rows = run.config, [], []
     for _, _, spectrograms in _batches(run, store, pairings):
         audio.append(unit(method.auditory(normalise_audio(spectrograms.to(run.device), config.data))))
@@ -164,6 +162,35 @@ def similarity_over_positions(run: LoadedRun, store: ShardStore, pairings: list[
         seen = unit(method.visual(normalise_image(pixels.to(run.device)))).flatten(2).transpose(1, 2)
         rows += [(image @ heard).amax(dim=0).float().cpu().numpy() for image in seen]
     return np.stack(rows)
+
+
+@torch.no_grad()
+def pooled_under_maps(
+    run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors (N, D) of images, their cells weighted by their own map, and of sounds: two of float32.
+
+    InputError as `similarity_over_positions`.
+    """
+    same_front_end(run, store)
+    method = cell_features_of(run)
+    config, images, sounds = run.config, [], []
+    with progress(f"pooling under the maps of {config.name}", len(pairings), "clips") as advance:
+        for chunk, pixels, spectrograms in _batches(run, store, pairings):
+            seen = unit(method.visual(normalise_image(pixels.to(run.device)))).float()
+            heard = unit(method.auditory(normalise_audio(spectrograms.to(run.device), config.data))).float()
+            images.append(pooled_by_map(seen, heard).cpu().numpy())
+            sounds.append(heard.cpu().numpy())
+            advance(len(chunk))
+    return np.concatenate(images), np.concatenate(sounds)
+
+
+def cell_features_of(run: LoadedRun) -> HasCellFeatures:
+    """The run's method, with features of its own for images and sounds. InputError for one without them."""
+    method: object = run.method
+    if not isinstance(method, HasCellFeatures):
+        raise InputError(f"{run.config.method.name} has no cell features to compare with foreign sounds.")
+    return method
 
 
 def same_front_end(run: LoadedRun, store: ShardStore) -> None:
@@ -180,4 +207,4 @@ def object_prior_of(config: RunConfig, device: torch.device) -> ObjectPrior | No
     wanted = config.evaluation.object_prior
     if wanted is None:
         return None
-    return ObjectPrior(wanted.weights, architecture_of(wanted.weights), wanted.kind).to(device)
+    return ObjectPrior(wanted.weights, architecture_of(wanted), wanted.kind).to(device)

@@ -39,6 +39,15 @@ def paired_maps(visual: Tensor, audio: Tensor) -> Tensor:
         return torch.einsum("nchw,nc->nhw", visual.float(), audio.float())
 
 
+def pooled_by_map(visual: Tensor, audio: Tensor, temperature: float = 0.05) -> Tensor:
+    """What is seen where the own sound points: (N, C, h, w), (N, C) -> unit vectors (N, C).
+
+    A mean of the cells, weighted by a softmax of their cosines with the sound; what is seen elsewhere hardly counts.
+    """
+    weights = (paired_maps(visual, audio).flatten(1) / temperature).softmax(dim=1)
+    return unit(torch.einsum("nx,ncx->nc", weights, visual.float().flatten(2)))
+
+
 def max_response(maps: Tensor) -> Tensor:
     """Best cell of each map: (..., h, w) -> (...). EZ-VSL's multiple-instance response."""
     return torch.amax(maps, dim=(-2, -1))

@@ -12,6 +12,7 @@ from training.similarity import (
     mean_response,
     own_maps,
     paired_maps,
+    pooled_by_map,
     pooled_response,
     unit,
 )
@@ -72,3 +73,13 @@ def test_pooled_response_is_the_cosine_of_the_max_pooled_image() -> None:
     pooled = visual.flatten(2).max(dim=2).values
     expected = torch.stack([torch.cosine_similarity(pooled, a.expand(3, 5), dim=1) for a in audio], dim=1)
     assert torch.allclose(pooled_response(visual, audio), expected, atol=1e-6)
+
+
+def test_an_image_is_pooled_where_its_sound_points() -> None:
+    visual, audio = unit(torch.randn(2, 5, 3, 3)), unit(torch.randn(2, 5))
+    pooled = pooled_by_map(visual, audio, temperature=1e-4)
+    cells = (visual[1].flatten(1).T @ audio[1]).argmax()
+    assert torch.allclose(pooled[1], visual[1].flatten(1)[:, cells], atol=1e-4)
+    weights = torch.exp(torch.einsum("chw,c->hw", visual[0], audio[0]) / 0.3)
+    expected = (visual[0] * weights / weights.sum()).sum(dim=(1, 2))
+    assert torch.allclose(pooled_by_map(visual, audio, 0.3)[0], expected / expected.norm(), atol=1e-5)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from index.embeddings import Embeddings
 from manifests.errors import InputError
 from manifests.truth import read_truth
 from manifests.views import window
@@ -191,6 +192,17 @@ def test_embeddings_of_another_view_are_others(run: LoadedRun, store: ShardStore
     assert not embed(run, store, tmp_path / "embeddings")[1]
     assert embed(run.viewing("squash"), store, tmp_path / "embeddings")[1]
     assert "centre_crop" not in json.loads((tmp_path / "embeddings" / "meta.json").read_text())["encoder"]
+
+
+def test_embeddings_under_the_map_are_others_and_say_so(run: LoadedRun, store: ShardStore, tmp_path: Path) -> None:
+    embed(run, store, tmp_path / "mean")
+    assert embed(run, store, tmp_path / "map", under_map=True)[1]
+    assert not embed(run, store, tmp_path / "map", under_map=True)[1]
+    mean, under = Embeddings.open(tmp_path / "mean"), Embeddings.open(tmp_path / "map")
+    assert under.meta["encoder"] == f"{mean.meta['encoder']}, under its map"
+    np.testing.assert_allclose(under.audio, mean.audio, atol=1e-6)
+    own = (under.image * under.audio).sum(axis=1), (mean.image * mean.audio).sum(axis=1)
+    assert own[0].mean() > own[1].mean()  # nearer to their sound than the whole image is
 
 
 def test_the_command_says_the_view_and_takes_another(run: LoadedRun, vggss: Path) -> None:
