@@ -18,9 +18,8 @@ def main() -> None:
     grouped: dict[Row, list[dict[str, float]]] = defaultdict(list)
     for run in report["runs"]:
         grouped[run["method"], run["positives"], run["lists"], run["k"]].append(run["ciou50"])
-    print(
-        "| method | positives | lists | k | agreement | seeds | `ezvsl` | `adaptive` |\n|---|---|---|---|---|---|---|---|"
-    )
+    titles = ("method", "positives", "lists", "k", "agreement", "seeds", "`ezvsl`", "`adaptive`")
+    print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|")
     for row, scores in sorted(grouped.items(), key=_order):
         cells = [spread(100 * score[name] for score in scores) for name in PROTOCOLS]
         shown = (*_named(row), _agreement(report, row), len(scores), *cells)

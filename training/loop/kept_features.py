@@ -42,7 +42,7 @@ class Trunks:
     def of(cls, method: BaseMethod, data: Data) -> "Trunks":
         """None also for the audio trunk of a run that augments its sounds or needs more of them than one vector."""
         image, audio = (_frozen(method, f"{modality}_trunk") for modality in ("image", "audio"))
-        return cls(image, audio if data.audio_policy == "none" and method.hears_whole_sounds else None)
+        return cls(image, audio if data.audio_policy == "none" and "audio" in method.only_for_trunks else None)
 
 
 def _frozen(method: nn.Module, name: str) -> nn.Module | None:
@@ -58,6 +58,8 @@ def why_not(method: BaseMethod, data: Data, sizes: np.ndarray) -> str | None:
 
     sizes (N, 2): height and width of the frames that crops are cut from.
     """
+    if "image" not in method.only_for_trunks:
+        return "the method looks at the images themselves"
     if "augmented" in method.needs:
         return "the method wants augmented views"
     if data.image_policy != "none" or data.colour_jitter or data.flip or moving(sizes, data):

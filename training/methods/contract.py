@@ -80,7 +80,8 @@ class BaseMethod(nn.Module):
 
     config: Any  # the method's own `Config`
     needs: frozenset[str] = frozenset()
-    hears_whole_sounds: bool = True  # False: asks its audio trunk for more than one vector a clip
+    # What goes nowhere but into its trunk, whole: features that a frozen trunk made of it before may take its place.
+    only_for_trunks: frozenset[str] = frozenset({"image", "audio"})
     classes: int | None = None  # of a method that needs labels: how many it can tell apart
     augmented_policies: tuple[str, str] = ("simclr", "time_shift")  # of the "augmented" image and audio
 

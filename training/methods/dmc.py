@@ -69,7 +69,7 @@ class Method(BaseMethod):
     """Clusters of an image meet clusters of a sound."""
 
     config: Config
-    hears_whole_sounds = False
+    only_for_trunks = frozenset({"image"})
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
         super().__init__(config, encoders)

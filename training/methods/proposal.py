@@ -80,6 +80,7 @@ class Method(BaseMethod):
     """A sound chooses among the regions that respond."""
 
     config: Config
+    only_for_trunks = frozenset({"audio"})
     needs = frozenset({"proposals"})
 
     def __init__(self, config: Config, encoders: Encoders) -> None:

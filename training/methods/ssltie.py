@@ -66,6 +66,7 @@ class Method(HeadlessMethod):
     """LVS under strong augmentation, with maps that follow the image's geometry."""
 
     config: Config
+    only_for_trunks = frozenset({"audio"})
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         image, geometry = batch["image"], self.draw_geometry(len(batch["image"]))

@@ -65,7 +65,7 @@ class Method(BaseMethod):
     """Two views of an image, pooled by the attention of its sound, predict each other."""
 
     config: Config
-    hears_whole_sounds = False
+    only_for_trunks = frozenset({"image"})
     needs = frozenset({"augmented"})
 
     def __init__(self, config: Config, encoders: Encoders) -> None:

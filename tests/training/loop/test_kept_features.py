@@ -4,13 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from training.config import RunConfig
+from manifests.errors import InputError
+from training.config import Data, Encoders, RunConfig
 from training.loop import kept_features
+from training.loop.kept_features import why_not
 from training.loop.start import start
 from training.loop.trainer import Trainer
+from training.methods import method_config, method_module
 
 TRUNK = {"blocks": (1, 1), "width": 8, "weights": "none"}
 STILL = {"squash": True, "crop_scale": 1.0, "flip": False}
@@ -89,21 +93,70 @@ def test_a_run_is_resumed_as_if_it_had_not_stopped(config, tmp_path: Path, monke
     assert losses(parts) == losses(whole)
 
 
+SQUARE = np.full((4, 2), 32)
+ANY = Encoders.model_validate(dict.fromkeys(("image", "audio"), TRUNK))
+
+
 @pytest.mark.parametrize(
-    ("method", "data", "why"),
+    ("data", "sizes", "still"),
     [
-        ("positives", {"flip": True}, "its images change from epoch to epoch (they stand still with data.squash true"),
-        ("positives", {"crop_scale": 1.1}, "its images change"),
-        ("positives", {"squash": False}, "its images change"),
-        ("positives", {"colour_jitter": 0.1}, "its images change"),
-        ("positives", {"image_policy": "simclr"}, "its images change"),
-        ("augmented", {}, "the method wants augmented views"),
+        ({}, SQUARE, True),
+        ({"flip": True}, SQUARE, False),
+        ({"crop_scale": 1.1}, SQUARE, False),
+        ({"colour_jitter": 0.1}, SQUARE, False),
+        ({"image_policy": "simclr"}, SQUARE, False),
+        ({"squash": False}, np.array([[32, 32], [32, 40]]), False),
+        ({"squash": False}, np.array([[32, 32], [40, 40]]), False),
+        ({"squash": False}, SQUARE, True),
     ],
 )
-def test_why_features_are_not_kept_is_said(config, method, data, why, tmp_path: Path, capsys) -> None:
-    given = METHODS.get(method, ALIGNMENT | {"multiview": True})
-    start(config(given, **data), tmp_path, "cpu")
+def test_features_are_kept_of_images_that_stand_still(data: dict[str, Any], sizes: np.ndarray, still: bool) -> None:
+    method = method_module("lvs").Method(method_config("lvs", {}), ANY)
+    given = Data.model_validate({"image_size": 32} | STILL | data)
+    assert (why_not(method, given, sizes) is None) == still
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("sspl", "the method wants augmented views"), ("ssltie", "the method looks at the images themselves")],
+)
+def test_methods_that_need_the_pixels(name: str, why: str) -> None:
+    method = method_module(name).Method(method_config(name, {}), ANY)
+    assert why_not(method, Data.model_validate({"image_size": 32} | STILL), SQUARE) == why
+
+
+def test_why_features_are_not_kept_is_said(config, tmp_path: Path, capsys) -> None:
+    start(config(METHODS["no heads"], flip=True), tmp_path, "cpu")
+    why = "its images change from epoch to epoch (they stand still with data.squash true"
     assert f"the frozen image trunk sees every clip anew in each epoch: {why}" in capsys.readouterr().out
+
+
+def test_another_run_finds_the_features_in_their_folder(config, tmp_path: Path, monkeypatch) -> None:
+    def of(seed: int, **data: Any) -> RunConfig:
+        given = config(METHODS["no heads"], **data).model_dump(mode="json")
+        return RunConfig.model_validate(given | {"seed": seed, "compute": {"features": tmp_path / "features"}})
+
+    start(of(0), tmp_path / "left", "cpu")
+    (left,) = (tmp_path / "features").iterdir()
+    before = left.stat().st_mtime_ns
+    monkeypatch.setattr(kept_features.KeptFeatures, "_compute", lambda *given: pytest.fail("computed again"))
+    # the first weights of frozen trunks come from the seed, so another seed's features are others
+    again = start(of(0, shuffle=4), tmp_path / "found", "cpu")[0]
+    assert left.stat().st_mtime_ns == before
+    monkeypatch.undo()
+    alone, _ = start(config(METHODS["no heads"], shuffle=4), tmp_path / "alone", "cpu")
+    assert losses(again) == losses(alone)
+    start(of(1), tmp_path / "other", "cpu")
+    assert len(list((tmp_path / "features").iterdir())) == 2
+
+
+def test_a_damaged_file_of_features_is_named(config, tmp_path: Path) -> None:
+    given = config(METHODS["no heads"]).model_dump(mode="json") | {"compute": {"features": tmp_path / "features"}}
+    start(RunConfig.model_validate(given), tmp_path / "one", "cpu")
+    (left,) = (tmp_path / "features").iterdir()
+    left.write_bytes(left.read_bytes()[:100])
+    with pytest.raises(InputError, match=f"{left.name} is no readable file of features .* delete it"):
+        start(RunConfig.model_validate(given), tmp_path / "two", "cpu")
 
 
 def test_features_that_do_not_fit_are_not_kept(config, tmp_path: Path, capsys, monkeypatch) -> None:

@@ -110,6 +110,29 @@ def trained(request):
     return request.param
 
 
+def test_features_take_the_place_of_what_only_trunks_see(trained) -> None:
+    """What `training.loop.kept_features` gives a method in place of images and sounds."""
+    name, options = trained
+    torch.manual_seed(0)
+    frozen = Encoders(**{kind: getattr(TINY, kind).model_copy(update={"frozen": True}) for kind in ("image", "audio")})
+    method = method_module(name).Method(method_config(name, options), frozen).train()
+    if "augmented" in method.needs:
+        return
+    method.before_epoch(3, Eight(method))
+    trunks = next(part for part in method.modules() if hasattr(part, "image_trunk"))
+
+    def kept(fields: dict) -> dict:
+        made = {kind: getattr(trunks, f"{kind}_trunk")(fields[kind]) for kind in sorted(method.only_for_trunks)}
+        return fields | made
+
+    batch = make_batch()
+    losses = []
+    for given in (batch, kept(batch) | {"neighbours": kept(batch["neighbours"])}):
+        torch.manual_seed(1)
+        losses.append({term: value.item() for term, value in method.loss(given).items()})
+    assert losses[0] == losses[1]
+
+
 def test_prediction_shapes_and_ranges(variant) -> None:
     method, batch = build(*variant).eval(), make_batch()
     with torch.no_grad():
