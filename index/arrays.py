@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests.checksums import Damaged, check_file, check_sealed, file_sha256, sealed
 from manifests.errors import InputError, WorkFailed
 from manifests.locks import held_from_beside
 from manifests.outputs import Given, check_output, json_with
@@ -102,7 +103,8 @@ def write_array(path: Path, shape: tuple[int, int], dtype: np.dtype, blocks: Ite
 def write_keys_and_meta(folder: Path, keys: pa.Table, meta: Mapping[str, object]) -> None:
     """Finish a folder: keys, then meta.json, whose presence says that everything else is there."""
     pq.write_table(keys, folder / KEYS)
-    (folder / META).write_text(json.dumps(meta, indent=2) + "\n")
+    digests = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
+    (folder / META).write_text(json.dumps(sealed(meta, digests), indent=2) + "\n")
 
 
 def read_meta(folder: Path, made_by: str) -> dict[str, object]:
@@ -117,7 +119,21 @@ def read_meta(folder: Path, made_by: str) -> dict[str, object]:
         raise InputError(f"{folder / META} cannot be read: {error}. Run `{made_by}` again.") from error
     if not isinstance(meta, dict):
         raise InputError(f"{folder / META} does not hold a JSON object. Run `{made_by}` again.")
+    if (damage := _damage(folder, meta)) is not None:
+        raise InputError(f"{folder / damage} is damaged: it is not what was written. Run `{made_by}` again.")
     return meta
+
+
+def _damage(folder: Path, meta: Mapping[str, object]) -> str | None:
+    """The file of a finished folder that is not what was written; None when all are, as far as checksums were."""
+    name = META
+    try:
+        digests = check_sealed(meta)
+        for name in digests:
+            check_file(folder / name, digests)
+    except (Damaged, OSError):
+        return name
+    return None
 
 
 def differences(folder: Path, wanted: Mapping[str, object], keys: Sequence[str] | None = None) -> list[str] | None:
@@ -131,6 +147,8 @@ def differences(folder: Path, wanted: Mapping[str, object], keys: Sequence[str] 
         return None
     if not isinstance(meta, dict):
         return None
+    if (damage := _damage(folder, meta)) is not None:
+        return [f"{damage} is damaged"]
     found = [
         f"{name} {_short(meta.get(name))} -> {_short(value)}"
         for name, value in wanted.items()

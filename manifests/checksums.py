@@ -109,4 +109,5 @@ def check_file(path: Path, digests: Mapping[str, str]) -> None:
 
 def _digest_of_document(document: Mapping[str, Any]) -> str:
     values = {name: value for name, value in document.items() if name != KEY}
+    values = json.loads(json.dumps(values))  # names that are numbers become texts, as in the file
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -34,6 +34,7 @@ WRITING = {
     "pipeline ingest": "tests/pipeline/test_ingest.py",
     "pipeline splits": "test_splits_keeps_its_lists",
     "pipeline synth": "test_made_corpora_take_new_or_empty_folders",
+    "pipeline collage": "test_made_corpora_take_new_or_empty_folders",
     "pipeline compose": "test_made_corpora_take_new_or_empty_folders",
     "index embed": "test_folders_of_arrays_replace_their_own_kind_alone",
     "index build-knn": "test_folders_of_arrays_replace_their_own_kind_alone",
@@ -157,7 +158,7 @@ def test_pretrain_takes_no_other_file_for_its_own(tmp_path: Path, untouched) -> 
     assert "note.txt is there already and was not written by `training pretrain`" in command.stderr
 
 
-@pytest.mark.parametrize("kind", ["synthetic", "composed"])
+@pytest.mark.parametrize("kind", ["synthetic", "composed", "collage"])
 def test_made_corpora_take_new_or_empty_folders(tmp_path: Path, untouched, kind: str) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "video.mp4").write_bytes(b"years of work")

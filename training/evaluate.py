@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from manifests.catalogue import read_clips
+from manifests.checksums import Damaged, check_file, check_sealed
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.parquet import read_table
@@ -26,6 +27,7 @@ from training.data.evaluation_pairs import found_pairings, read_pairs, with_mism
 from training.distributed import Ranks
 from training.evaluation.boxes import as_arrays
 from training.evaluation.protocol import Protocol
+from training.evaluation.raw_maps import load_arrays
 from training.evaluation.results import Result, content_id, file_name
 from training.evaluation.tasks import as_measured, check_protocol, default_protocols, score
 from training.leakage import training_overlap
@@ -68,7 +70,7 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     store = open_run_shards(run, request.shards)
     asked = [(part, protocol, as_measured(part, protocol)) for part in parts for protocol in protocols]
     made = [_finished(run, own, protocol.name, _lists(own, request, store)) for _, protocol, own in asked]
-    if None not in made:
+    if None not in made and all(_maps_are_whole(run, part) for part in parts):
         return [result for result in made if result is not None]
     answered = _answered(run, request, store, truth, protocols, process)
     if process is not None and not process.first:
@@ -146,9 +148,29 @@ def _finished(run: LoadedRun, part: Truth, protocol: str, lists: dict[str, dict[
     path = _folder(run) / f"{_file_name(run, part)}.{protocol}.json"
     if not path.is_file():
         return None
-    facts = json.loads(path.read_text())
-    same = all(facts["lists"].get(name, {}).get("sha256") == lists.get(name, {}).get("sha256") for name in DEPENDS_ON)
-    return Result(read_table(path.with_suffix(".parquet")), facts) if same else None
+    try:
+        facts = json.loads(path.read_bytes())
+        digests = check_sealed(facts)
+        known = [facts["lists"].get(name, {}).get("sha256") for name in DEPENDS_ON]
+        if known != [lists.get(name, {}).get("sha256") for name in DEPENDS_ON]:
+            return None
+        check_file(path.with_suffix(".parquet"), digests)
+        return Result(read_table(path.with_suffix(".parquet")), facts)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, Damaged) as error:
+        print(f"{path} or its table is damaged ({str(error).splitlines()[0]}): it is made again")
+        return None
+
+
+def _maps_are_whole(run: LoadedRun, part: Truth) -> bool:
+    """Whether the maps beside an earlier result can be read, where they are; else that is said."""
+    path = _folder(run) / f"{_file_name(run, part)}.maps.npz"
+    try:
+        if path.is_file():
+            load_arrays(path, ("names", "maps"))
+    except InputError as error:
+        print(f"{error} They are made again")
+        return False
+    return True
 
 
 def _references(request: EvaluationRequest, protocols: tuple[Protocol, ...]) -> References | None:

@@ -12,20 +12,19 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2 as transforms
 
 from index.encoders.imagenet import DEVIATION, MEAN
+from index.encoders.tensor_file import write_tensors
 from manifests.errors import InputError
 from manifests.outputs import check_output
-from manifests.whole_files import whole_path
 from pipeline.console import progress
 from training.config import Encoder
 from training.encoders.resnet import ImageTrunk, initialise
-from training.encoders.weights import read_weight_file
+from index.encoders.pretrained import read_weight_file
 
 HELD_OUT = 0.1
 
@@ -88,9 +87,7 @@ def pretrain(images: Path, out: Path, options: Options) -> dict[str, float]:
     shape = {"blocks": options.encoder.blocks, "width": options.encoder.width, "image_size": options.image_size}
     metadata = {**shape, "labels": labels, "accuracy": accuracy, "pictures": len(train)}
     out.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {name: value.contiguous().cpu() for name, value in model.torchvision_state().items()}
-    with whole_path(out) as hidden:
-        save_file(tensors, hidden, metadata={name: json.dumps(value) for name, value in metadata.items()})
+    write_tensors(out, model.torchvision_state(), {name: json.dumps(value) for name, value in metadata.items()})
     return {"loss": loss, "held_out_accuracy": accuracy, "pictures": len(train), "labels": len(labels)}
 
 

@@ -11,11 +11,13 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 from torch import nn
 
+from index.encoders.tensor_file import UNREADABLE, read_tensors, write_tensors
 from manifests.checksums import file_sha256
 from manifests.errors import InputError
 from manifests.near_names import did_you_mean
@@ -32,6 +34,9 @@ from training.methods.contract import BaseMethod
 
 BEST_WEIGHTS = "weights.best.safetensors"
 CONFIG, DONE, WEIGHTS, FACTS = "config.yaml", "DONE", "weights.safetensors", "data.json"
+COPY_AGAIN = (
+    "Copy the run again from where it was made; where it was made here, delete the file and start the run again."
+)
 LOCK = "lock"  # there as long as somebody trains
 CARRIED, IMAGENET = "carried.json", "imagenet"
 
@@ -78,7 +83,7 @@ def _differences(folder: Path, config: RunConfig, contents: Contents) -> list[st
 
 def known_contents(folder: Path) -> dict[str, str]:
     """What a run has stored of the contents it was made from; before they were stored, what follows from its files."""
-    facts = json.loads((folder / FACTS).read_text()) if (folder / FACTS).is_file() else {}
+    facts = read_facts(folder / FACTS, COPY_AGAIN) if (folder / FACTS).is_file() else {}
     known = {"shards": facts["manifest_sha256"]} if "manifest_sha256" in facts else {}
     if (folder / TRAINING_CLIPS).is_file():
         known["training_clips"] = file_sha256(folder / TRAINING_CLIPS)
@@ -114,7 +119,7 @@ def carry(folder: Path, config: RunConfig) -> None:
 def _with_carried(folder: Path, config: RunConfig) -> RunConfig:
     """The config with the run's own copy of its object prior's weights in place of the file it was given."""
     prior = config.evaluation.object_prior
-    facts = json.loads((folder / CARRIED).read_text()) if (folder / CARRIED).is_file() else {}
+    facts = read_facts(folder / CARRIED, COPY_AGAIN) if (folder / CARRIED).is_file() else {}
     if prior is None or facts.get("given") != prior.weights:
         return config
     copied = prior.model_copy(update={"weights": str(folder / facts["file"])})
@@ -203,9 +208,9 @@ def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: st
     if not file.is_file():
         raise InputError(f"run {folder} has no {file.name}; best weights need a `validation:` section in its config.")
     config = _with_carried(folder, stored_config(folder))
-    facts = json.loads((folder / FACTS).read_text())
+    facts = read_facts(folder / FACTS, COPY_AGAIN)
     method = build_empty(config)
-    method.load_state_dict(_read_weights(file))
+    _load_weights(method, file)
     device = torch.device(device)
     return LoadedRun(
         folder, config, method.to(device).eval(), facts["front_end"], facts["manifest_sha256"], device, weights
@@ -244,20 +249,28 @@ def build_empty(config: RunConfig) -> BaseMethod:
 
 def write_weights(path: Path, method: nn.Module) -> None:
     """Every tensor of a method as one safetensors file, whole or not at all."""
-    from safetensors.torch import save_file
-
-    with whole_path(path) as hidden:
-        save_file({name: value.contiguous().cpu() for name, value in method.state_dict().items()}, hidden)
+    write_tensors(path, method.state_dict())
 
 
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+def _load_weights(method: nn.Module, path: Path) -> None:
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is damaged ({error}); delete the run's DONE file and run it again.") from error
+        method.load_state_dict(read_tensors(path)[0])
+    except (*UNREADABLE, RuntimeError) as error:  # RuntimeError: other names or shapes
+        raise InputError(
+            f"{path} is damaged, or not of this run ({str(error).splitlines()[0]}); delete the run's {DONE} file and "
+            "run it again."
+        ) from error
+
+
+def read_facts(path: Path, remedy: str) -> dict[str, Any]:
+    """A JSON file of a run's folder. InputError, with the remedy, when it is damaged."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}). {remedy}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged: it holds {type(content).__name__}, no names with values. {remedy}")
+    return content
 
 
 def resolve_run(path: Path) -> Path:

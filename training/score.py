@@ -1,12 +1,12 @@
 """`training score`: maps that any program wrote against any truth, under one named protocol, into one JSON file."""
 
-import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from manifests.catalogue import read_clips
+from manifests.checksums import file_sha256
 from manifests.errors import InputError
 from manifests.outputs import check_output, json_with
 from manifests.published_sets import named_by_content, named_parts
@@ -74,8 +74,7 @@ def score_file(
     seen = as_shown(annotated, arrays)
     found = document(score(answers, seen, protocol, temperature=temperature, seed=seed))
     found["unused_arrays"] = sorted(arrays.keys() - {*task.ARRAYS, *task.OPTIONAL, *SAY_WHAT_IS_SHOWN, *WRITTEN_BESIDE})
-    with maps.open("rb") as file:
-        found["lists"]["maps"] = {"name": maps.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    found["lists"]["maps"] = {"name": maps.name, "sha256": file_sha256(maps)}
     if wanted is not None:
         found["lists"]["clips"] = {"name": wanted.name, "sha256": wanted.sha256}
     write_text(out, json.dumps(found, indent=1, allow_nan=False))

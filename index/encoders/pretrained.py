@@ -7,12 +7,13 @@ was trained on. Whole frames are shown at that side, as in its training.
 import json
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from index.encoders.imagenet import whole_frame
 from index.encoders.network import Network, fingerprint, needed, pick_device
 from index.encoders.residual import Trunk
+from index.encoders.tensor_file import UNREADABLE
+from index.encoders.tensor_file import read_tensors as read_sealed
 from index.encoders.weight_file import Layout, fitted, read_tensors, renamed
 from manifests.errors import InputError
 
@@ -52,9 +53,7 @@ def read_weight_file(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     if path.suffix != ".safetensors":
         return read_tensors(path), {}
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+        tensors, metadata = read_sealed(path)
+    except UNREADABLE as error:
         raise InputError(f"{path} is not a readable safetensors file ({error}); make it again.") from error
     return tensors, {name: json.loads(value) for name, value in metadata.items()}

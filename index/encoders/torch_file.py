@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
+from index.encoders.tensor_file import read_tensors
+from manifests.checksums import Damaged
 from manifests.errors import InputError
 
 # EZ-VSL, SLAVC and FNAC save their best scores, which are numpy scalars, beside the weights: plain numbers, but not to
@@ -87,7 +88,9 @@ def read_content(path: Path) -> Content:
     if not path.is_file():
         raise InputError(f"there is no file of weights at {path}.")
     try:
-        return Content(load_file(path)) if _is_safetensors(path) else _load(path)
+        return Content(read_tensors(path)[0]) if _is_safetensors(path) else _load(path)
+    except Damaged as error:
+        raise InputError(f"{path} is damaged: {error}. Copy or make it again.") from error
     except _READING as error:
         raise InputError(f"{path} {_why_unreadable(path, error)}") from error
 

@@ -6,6 +6,7 @@ whole frame unless the file says otherwise: `view` is how frames were shown, `sh
 """
 
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,7 @@ def load_arrays(path: Path | str, needed: Sequence[str] = ("names", "maps")) -> 
             pass
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"{path} cannot be read as maps ({error}). Write it with numpy.savez, plain arrays."
         ) from error

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.annotations import TestSet
+from manifests.checksums import file_sha256, sealed
 from manifests.errors import InputError
 from manifests.test_sets import ExtendedSet
 from manifests.views import VIEWS
@@ -59,7 +60,9 @@ class Result:
         stem = f"{name}.{self.summary['protocol']['name']}"
         with whole_file(folder / f"{stem}.parquet") as handle:
             pq.write_table(self.table, handle)
-        write_text(folder / f"{stem}.json", json.dumps(self.summary, indent=1, allow_nan=False))
+        rows = folder / f"{stem}.parquet"
+        document = sealed(self.summary, {rows.name: file_sha256(rows)})
+        write_text(folder / f"{stem}.json", json.dumps(document, indent=1, allow_nan=False))
         return folder / f"{stem}.json"
 
 

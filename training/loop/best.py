@@ -22,7 +22,7 @@ from training.evaluation.tasks import score
 from training.leakage import TestLists
 from training.methods.contract import BaseMethod
 from training.predict import predict
-from training.runs import BEST_WEIGHTS, LoadedRun, write_weights
+from training.runs import BEST_WEIGHTS, COPY_AGAIN, LoadedRun, read_facts, write_weights
 
 HISTORY = "validation.json"
 
@@ -36,7 +36,7 @@ class BestKeeper:
         self.protocol = config.validation.protocol
         self.truth, self.pairings = truth, found_pairings(store, truth)
         path = folder / HISTORY
-        self.history: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
+        self.history: dict[str, float] = read_facts(path, COPY_AGAIN) if path.is_file() else {}
 
     def __call__(self, method: BaseMethod, step: int) -> None:
         """Score the method as it is after `step` steps; keep its weights when no earlier epoch was as good."""

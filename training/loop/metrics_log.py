@@ -1,6 +1,7 @@
 """A run's measurements while it trains: `metrics.jsonl` first, TensorBoard events for its viewer."""
 
 import json
+import math
 import threading
 from pathlib import Path
 
@@ -16,7 +17,7 @@ class MetricsLog:
         from torch.utils.tensorboard import SummaryWriter
 
         self._path = folder / "metrics.jsonl"
-        kept = [line for line in _lines(self._path) if json.loads(line)["step"] <= resumed_step]
+        kept = [line for line in _lines(self._path) if _step_of(line) <= resumed_step]
         write_text(self._path, "".join(f"{line}\n" for line in kept))
         self._file = self._path.open("a", encoding="utf-8", buffering=1)
         self._events = SummaryWriter(str(folder / "events"), purge_step=resumed_step + 1)
@@ -55,5 +56,16 @@ def _lines(path: Path) -> list[str]:
     """Whole lines of a log; a last line cut by a kill is dropped (its step will be run again)."""
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8")
-    return text[: text.rfind("\n") + 1].splitlines()
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    if lost := sum(_step_of(line) == math.inf for line in lines):
+        print(f"{lost} lines of {path} are damaged: the steps that they told of are no longer in it")
+    return lines
+
+
+def _step_of(line: str) -> float:
+    """The step that a line tells of; of a damaged one the end of time, which is always cut off."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from manifests.checksums import Damaged, check_file, check_sealed
 from manifests.errors import InputError
 from manifests.parquet import read_table
 from manifests.published_sets import fits_name
@@ -101,8 +102,9 @@ class Evaluation:
         """One row per sample and map: key, map, iou, confidence, area, boxes, label, flags."""
         path = self.path.with_suffix(".parquet")
         try:
+            check_file(path, check_sealed(self.facts))
             return read_table(path)
-        except (OSError, pa.ArrowInvalid) as error:
+        except (OSError, pa.ArrowException, Damaged) as error:
             raise InputError(
                 f"{path} cannot be read ({error}); it belongs to {self.path.name}. Evaluate the run again."
             ) from error
@@ -234,6 +236,10 @@ def _read_evaluation(path: Path) -> Evaluation:
     needed = ("test_set", "protocol", "n_expected", "n_scored", "scores", "floors", "ceiling")
     if absent := [name for name in needed if name not in facts]:
         raise InputError(f"{path} is not an evaluation result: it has no {', '.join(absent)}. Evaluate the run again.")
+    try:
+        check_sealed(facts)
+    except Damaged as error:
+        raise InputError(f"{path} is damaged ({error}). Evaluate the run again.") from error
     return Evaluation(path, facts)
 
 

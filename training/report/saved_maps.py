@@ -1,5 +1,7 @@
 """The maps that `training evaluate` leaves beside its scores, with what is drawn over them."""
 
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -55,8 +57,10 @@ def read_maps(path: Path) -> Maps:
         names = tuple(arrays["names"].tolist())
         shown = dict(zip(names, map(tuple, arrays["shown"].tolist()), strict=True)) if "shown" in arrays else {}
         return Maps(names, arrays["maps"], _boxes(arrays), shown, _predicted(arrays))
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is not a file of maps (arrays `names` and `maps`): {error}.") from error
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"{path} is not a file of maps (arrays `names` and `maps`): {error}. Evaluate the run again."
+        ) from error
 
 
 def _predicted(arrays: dict[str, np.ndarray]) -> dict[str, tuple[FoundBox, ...]]:

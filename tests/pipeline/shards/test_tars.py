@@ -95,6 +95,11 @@ def test_ingest_again_makes_again_what_is_damaged(decoded, tmp_path: Path, capsy
     (out / "shard-000001.tar").unlink()
     run_ingest(request)
     assert fingerprints(out) == finished
+    table = pq.read_table(out / "manifest.parquet")
+    pq.write_table(table.slice(0, 3), out / "manifest.parquet")
+    run_ingest(request)
+    assert "1 files are missing or not what was written, such as manifest.parquet" in capsys.readouterr().out
+    assert fingerprints(out) == finished
     run_ingest(request)
     assert "already finished" in capsys.readouterr().out
 

@@ -1,15 +1,18 @@
 """A run that is asked to stop by a signal: it saves, has its own exit code, and goes on as if nothing had been."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from runs_in_processes import launched, losses, steps_logged, wait_for, write_small
+from safetensors.torch import load_file
 
 from manifests.errors import Interrupted
 from training.config import load_config
@@ -88,8 +91,11 @@ def test_every_epoch_s_end_is_saved(begun) -> None:
     assert steps_logged(folder) - step <= 3
 
 
-def test_a_run_that_stops_itself_goes_on_with_equal_losses(shards: Path, tmp_path: Path, monkeypatch) -> None:
-    """In the middle of the second epoch."""
+@pytest.mark.parametrize("damaged", [False, True], ids=["whole", "last checkpoint damaged"])
+def test_a_run_that_stops_itself_goes_on_with_equal_losses(
+    shards: Path, tmp_path: Path, monkeypatch, capsys, damaged: bool
+) -> None:
+    """In the middle of the second epoch; with a flipped byte in the last checkpoint from the end of the first."""
     config = load_config(write_small(tmp_path / "small.yaml", shards))
     whole, _ = start(config, tmp_path / "whole", "cpu")
     step = Trainer.step
@@ -103,8 +109,32 @@ def test_a_run_that_stops_itself_goes_on_with_equal_losses(shards: Path, tmp_pat
         patched.setattr(Trainer, "step", signalled)
         with pytest.raises(Interrupted, match="SIGTERM and is saved at step 5 of 6"):
             start(config, tmp_path / "cut", "cpu")
+    (last,) = (tmp_path / "cut").rglob("last.pt")
+    if damaged:
+        content = bytearray(last.read_bytes())
+        content[len(content) // 2] ^= 1
+        last.write_bytes(content)
+    capsys.readouterr()
     folder, _ = start(config, tmp_path / "cut", "cpu")
+    assert ("goes on from the checkpoint before" in capsys.readouterr().out) == damaged
     assert losses(folder) == losses(whole)
+    one, two = (load_file(each / "weights.safetensors") for each in (folder, whole))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.slow
+def test_killed_at_any_step_again_and_again_it_has_equal_losses(undisturbed: Path, tmp_path: Path) -> None:
+    """kill -9 at moments that fall where they fall, saves and epochs' ends among them."""
+    config, draw = undisturbed.parents[2] / "small.yaml", random.Random(7)
+    folder = tmp_path / "runs" / undisturbed.relative_to(undisturbed.parents[1])
+    for _ in range(4):
+        process, seen = launched(config, tmp_path / "runs", "checkpoint_minutes=0.001"), steps_logged(folder)
+        wait_for(lambda seen=seen: steps_logged(folder) != seen, process)
+        time.sleep(draw.uniform(0, 0.6))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert launched(config, tmp_path / "runs").wait(timeout=200) == 0
+    assert losses(folder) == losses(undisturbed)
 
 
 def test_before_the_first_step_there_is_nothing_to_save() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from manifests.checksums import sealed
 from manifests.errors import InputError
 from training.report.page import size_in_words, write_report
 from training.report.results import read_run
@@ -86,7 +87,7 @@ def test_another_protocol_or_truth_is_another_table(tmp_path: Path, invent: Call
     path = other / "evaluation" / "synth-vggss.ezvsl.json"
     facts = json.loads(path.read_text())
     facts["protocol"]["comparator"] = ">"
-    path.write_text(json.dumps(facts))
+    path.write_text(json.dumps(sealed(facts)))
     tables = score_tables([read_run(one), read_run(other)], ["one", "other"])
     assert [len([group for group in table.groups if group.kind == "run"]) for table in tables] == [1, 1, 2]
     page = Page(write_report([one, other], None, tmp_path / "report")[0])
