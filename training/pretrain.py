@@ -18,13 +18,13 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2 as transforms
 
 from index.encoders.imagenet import DEVIATION, MEAN
+from index.encoders.pretrained import read_weight_file
 from index.encoders.tensor_file import write_tensors
 from manifests.errors import InputError
 from manifests.outputs import check_output
 from pipeline.console import progress
 from training.config import Encoder
 from training.encoders.resnet import ImageTrunk, initialise
-from index.encoders.pretrained import read_weight_file
 
 HELD_OUT = 0.1
 

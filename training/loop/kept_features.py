@@ -14,12 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from index.encoders.tensor_file import UNREADABLE, read_tensors, write_tensors
 from manifests.errors import InputError
-from manifests.whole_files import whole_path
 from training.config import Data
 from training.data.resident import decoded, fits, free_memory, sent, sizes_of_frames
 from training.data.stream import TrainingStream
@@ -123,16 +121,15 @@ class KeptFeatures:
 
     def _read(self, file: Path) -> None:
         try:
-            found = load_file(file, str(self.device))
-        except (SafetensorError, OSError) as error:
+            found = read_tensors(file)[0]
+        except UNREADABLE as error:
             raise InputError(f"{file} is no readable file of features ({error}); delete it to have it made.") from error
-        self._images, self._audio = found["image"], found["audio"]
+        self._images, self._audio = found["image"].to(self.device), found["audio"].to(self.device)
         self.bytes = self._images.nbytes + self._audio.nbytes
 
     def _write(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with whole_path(file) as hidden:
-            save_file({"image": self._images, "audio": self._audio}, hidden)
+        write_tensors(file, {"image": self._images, "audio": self._audio})
 
     def _make_room(self, count: int, image: Tensor, heard: Tensor) -> bool:
         """Arrays for all clips, of the shape of the first; False, and `refused`, where memory does not suffice."""
