@@ -152,7 +152,9 @@ def annotate(
 @app.command()
 def splits(
     lists: Annotated[list[str] | None, typer.Argument(help="Clip lists: files, or names such as vggss_144k.")] = None,
-    shards: Annotated[Path | None, typer.Option(help="Shard folder; default: shards/ where it is.")] = None,
+    shards: Annotated[
+        list[Path] | None, typer.Option(help="Shard folder, or several; default: shards/ where it is.")
+    ] = None,
     test: Annotated[
         list[str] | None, typer.Option(help="Test set, file or name. Default: every known one under --lists.")
     ] = None,
@@ -165,9 +167,9 @@ def splits(
     from pipeline.coverage import split_report
 
     default = Path("shards")
-    if not lists and shards is None and not default.is_dir():
+    if not lists and not shards and not default.is_dir():
         raise InputError("Name a list (a file, or for example vggss_144k), or a shard folder with --shards.")
-    split_report(lists or [], shards or (default if default.is_dir() else None), test or [], folder, out)
+    split_report(lists or [], shards or ([default] if default.is_dir() else None), test or [], folder, out)
 
 
 @app.command()

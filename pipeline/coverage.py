@@ -13,6 +13,7 @@ from manifests.catalogue import catalogue, known_tests, resolve
 from manifests.errors import InputError
 from manifests.outputs import check_output, json_with
 from manifests.splits import TRAIN, IdList, coverage, overlap, split_of
+from pipeline.shards.joined import Folders, named, open_shards
 from pipeline.shards.store import ShardStore
 from pipeline.storage.files import write_whole
 
@@ -20,7 +21,7 @@ NAMED = 5  # missing clips shown on the screen; the file names all
 
 
 def split_report(
-    lists: Sequence[str], shards: Path | None, tests: Sequence[str], folder: Path, out: Path | None = None
+    lists: Sequence[str], shards: Folders | None, tests: Sequence[str], folder: Path, out: Path | None = None
 ) -> dict[str, Any]:
     """Print and return the report; `out` receives it as JSON with every missing and leaked clip.
 
@@ -33,15 +34,15 @@ def split_report(
     against = [_found(name, folders) for name in tests] or known_tests(folders)
     if not against:
         print(f"no test set is known: none of the catalogue's is under {folder}. Give --lists or --test.")
-    named = [_found(name, folders) for name in lists]
-    store = ShardStore.open(shards) if shards is not None else None
+    listed = [_found(name, folders) for name in lists]
+    store = open_shards(shards) if shards else None
     if store is not None:
         against = [test.known_as(store.keys) for test in against]
-        named = [*(ids.known_as(store.keys) for ids in named), _trained_on(store)]
-    entries = [_entry(ids, store, against) for ids in named]
+        listed = [*(ids.known_as(store.keys) for ids in listed), _trained_on(store)]
+    entries = [_entry(ids, store, against) for ids in listed]
     for entry in entries:
         _show(entry)
-    report = {"shards": str(shards) if shards else None, "lists": entries}
+    report = {"shards": named(shards) if shards else None, "lists": entries}
     if out is not None:
         write_whole(out, json.dumps(report, indent=1).encode())
     return report

@@ -3,14 +3,16 @@
 import errno
 from pathlib import Path
 
+from manifests.errors import WorkFailed
+
 FAILURES = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE),  # nothing is left
     *(errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH),  # the file server is gone
 }
 
 
-class MachineFailed(OSError):
-    """Storage, disk or a program of this machine fails: no clip's fault."""
+class MachineFailed(OSError, WorkFailed):
+    """Storage, disk or a program of this machine fails: no clip's fault, and a sentence where nobody knows more."""
 
 
 def is_machines_fault(error: OSError) -> bool:

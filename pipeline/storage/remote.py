@@ -9,6 +9,7 @@ line, and travel to no worker: each has an environment of its own.
 import io
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from pipeline.storage.failures import MachineFailed
 
 _URL = re.compile(r"(?P<protocol>s3)://?(?P<path>.*)|[a-z][a-z0-9+.-]+://.*", re.DOTALL)  # a Path eats a slash
 _CREDENTIALS = re.compile(r"[^/]*[@:]")  # before the first slash; no bucket's name has either
+PAUSES = (0.2, 1.0)  # seconds before a request whose connection ended on the way is sent again
 BLOCK = 1 << 20  # bytes asked for at a time
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -94,10 +96,29 @@ def _library_errors(protocol: str) -> tuple[type[Exception], ...]:
     return BotoCoreError, ClientError, ConnectionFailed
 
 
+@cache
+def _dropped(protocol: str) -> tuple[type[Exception], ...]:
+    """What a connection raises that ends before all of an answer has come: the same request may well succeed."""
+    if protocol != "s3":
+        return ()
+    from aiohttp import ClientPayloadError, ServerDisconnectedError
+    from botocore.exceptions import HTTPClientError, IncompleteReadError
+
+    return ClientPayloadError, ServerDisconnectedError, HTTPClientError, IncompleteReadError, ConnectionResetError
+
+
 def _reported(method: Callable[Given, Result]) -> Callable[Given, Result]:
+    """All that is asked of a storage can be asked again: the answer is then the same, and so is what was written."""
+
     @wraps(method)
     def guarded(*args: Given.args, **kwargs: Given.kwargs) -> Result:
-        with _translated(cast("RemotePath", args[0])):
+        path = cast("RemotePath", args[0])
+        with _translated(path):
+            for pause in PAUSES:
+                try:
+                    return method(*args, **kwargs)
+                except _dropped(path.protocol):
+                    time.sleep(pause)
             return method(*args, **kwargs)
 
     return guarded

@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,7 @@ from pipeline.shards.record import Rejected
 from pipeline.shards.store import ShardStore
 from pipeline.sources.archives import list_members
 from pipeline.sources.listing import list_sources
+from pipeline.storage import remote
 from pipeline.storage.remote import RemotePath, StorageLost, place
 
 COMMAND = """
@@ -254,3 +258,46 @@ def test_tars_that_are_not_the_manifest_s(bucket: RemotePath, tmp_path: Path) ->
     (bucket / "shards" / "shard-000001.tar").unlink()
     with pytest.raises(InputError, match=r"shard-000001\.tar cannot be read"):
         ShardStore.open(bucket / "shards").frame(5)
+
+
+class _Dropping(BaseHTTPRequestHandler):
+    """Answers a thousand bytes, but ends the connection after ten of them as often as `drops` says."""
+
+    drops = 0
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on the screen."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        for name, value in (("Content-Length", "1000"), ("ETag", '"a"'), ("Last-Modified", formatdate(0, usegmt=True))):
+            self.send_header(name, value)
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        dropped = type(self).drops > 0
+        type(self).drops -= dropped
+        self.wfile.write(b"x" * (10 if dropped else 1000))
+        self.close_connection = True
+
+
+@pytest.mark.parametrize(("drops", "reaches"), [(7, True), (1000, False)])
+def test_a_connection_that_ends_on_the_way_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, drops: int, reaches: bool
+) -> None:
+    monkeypatch.setattr(remote, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(_Dropping, "drops", drops)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Dropping) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{listening.server_port}"
+        for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": address}).items():
+            monkeypatch.setenv(name, value)
+        remote._file_system.cache_clear()
+        if reaches:
+            assert len(RemotePath("s3", "bucket/clip").read_bytes()) == 1000
+        else:
+            with pytest.raises(WorkFailed, match="cannot be reached"):  # so that every command ends in a sentence
+                RemotePath("s3", "bucket/clip").read_bytes()
+        remote._file_system.cache_clear()
+        listening.shutdown()
