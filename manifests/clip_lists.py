@@ -43,11 +43,21 @@ def read_clip_list(content: Content) -> ClipList:
         return ClipList("AVE annotations", tuple(_ave_rows(content, lines)))
     if _holds_whole_names(lines):
         return ClipList("list of ids", tuple(ClipLabel.named(_file_of_line(line)) for line in lines))
-    rows = [row for row in content.rows("\t" if lines and "\t" in lines[0] else ",") if not _is_comment(row)]
+    rows = [row for row in content.rows(_delimiter(lines)) if not _is_comment(row)]
     if not rows:
         return ClipList("empty", ())
     header = _header(rows)
     return _bare(content, rows) if header is None else _with_header(content, header, rows[1:])
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    """What stands between columns: a comma, where the first line does not show another one (Excel writes semicolons
+    where the comma stands in numbers)."""
+    first = lines[0] if lines else ""
+    if "\t" in first:
+        return "\t"
+    others = (mark for mark in ";|" if mark in first and all(mark in line for line in lines))
+    return "," if "," in first else next(others, ",")
 
 
 def _holds_whole_names(lines: Sequence[str]) -> bool:

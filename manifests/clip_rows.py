@@ -9,8 +9,8 @@ VIDEO_IDS = ("ytid", "youtube_id", "video_id", "id")
 NAME_FIELDS = ("file", "file_name", "filename", "video", "key", "name", "video_id", "image", "path", "clip")
 LABEL_FIELDS = ("class", "label", "category", "labels", "positive_labels")
 SPLIT_FIELDS = ("split", "subset")
-START_FIELDS = ("start", "start_seconds", "start_time")
-END_FIELDS = ("end", "end_seconds", "end_time")
+START_FIELDS = ("start", "start_seconds", "start_time", "time_start")  # the last as Kinetics has it
+END_FIELDS = ("end", "end_seconds", "end_time", "time_end")
 WHOLE_VIDEO = "_0_1000"
 KNOWN_FORMATS = (
     "vggsound.csv (ytid,start_seconds,label,split without a header), AudioSet's segments (YTID, start_seconds, "
@@ -30,6 +30,10 @@ class ClipLabel:
     label: str | None = None
     split: str | None = None
     folders: tuple[str, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        if self.split is not None and self.split.lower() in SPLIT_WORDS:  # `Train` is no split beside `train`
+            object.__setattr__(self, "split", self.split.lower())
 
     @classmethod
     def named(cls, text: str, label: str | None = None, split: str | None = None) -> "ClipLabel":
