@@ -23,7 +23,8 @@ MADE_OF_CLIPS = frozenset({".mat", ".pkl", ".npy", ".npz", ".pt", ".h5", ".xml",
 LITTER_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", ".ds_store", "icon\r"})
 LITTER_FOLDERS = frozenset(
     {"@eadir", "__macosx", ".appledouble", ".appledb", ".appledesktop", "#recycle", "$recycle.bin", ".trash",
-     ".trashes", "lost+found", ".spotlight-v100", ".fseventsd", ".ipynb_checkpoints", "system volume information"}
+     ".trashes", "lost+found", ".spotlight-v100", ".fseventsd", ".ipynb_checkpoints", "system volume information",
+     ".thumbnails", ".rsync-partial", ".~tmp~"}
 )  # fmt: skip
 PARTIAL_SUFFIXES = frozenset({
     ".part", ".partial", ".crdownload", ".ytdl", ".tmp", ".temp", ".download", ".opdownload", ".aria2", ".!qb", ".!ut",
@@ -40,5 +41,10 @@ def is_litter(relative: str) -> bool:
     path = PurePosixPath(relative)
     name = path.name.lower()
     unfinished = path.suffix.lower() in PARTIAL_SUFFIXES or _UNFINISHED.fullmatch(path.name)
-    inside = any(part.lower() in LITTER_FOLDERS for part in path.parts[:-1])
-    return bool(name.startswith("._") or name in LITTER_NAMES or unfinished or inside)
+    inside = any(_is_litter_folder(part.lower()) for part in path.parts[:-1])
+    return bool(name.startswith(("._", ".~lock.", "~$")) or name in LITTER_NAMES or unfinished or inside)
+
+
+def _is_litter_folder(name: str) -> bool:
+    """A trash of Linux has the user's number behind it; Safari keeps a download in a folder `clip.mp4.download`."""
+    return name in LITTER_FOLDERS or name.startswith(".trash-") or name.endswith(".download")

@@ -1,10 +1,11 @@
-"""Lists as spreadsheets and other data sets spell them: separators, cases, names of columns."""
+"""Lists and files as spreadsheets, systems and other data sets spell them: separators, cases, columns, litter."""
 
 from pathlib import Path
 
 import pytest
 
 from manifests.readers.label_lists import read_labels
+from manifests.suffixes import is_litter
 
 YTID = "AbCdEfGhI_1"
 
@@ -46,3 +47,12 @@ def test_starts_in_columns(tmp_path: Path, text: str) -> None:
 def test_names_that_hold_semicolons_are_names(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("one; two.mp4\nthree.mp4\n")
     assert list(read_labels(tmp_path / "list.txt").rows) == ["one; two", "three"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [".Trash-1000/files/a.mp4", "a.mp4.download/a.mp4", ".thumbnails/a.png", ".rsync-partial/a.mp4", "~$list.csv"],
+)
+def test_what_systems_leave(path: str) -> None:
+    assert is_litter(path)
+    assert not is_litter(path.rsplit("/", maxsplit=1)[-1].removeprefix("~$"))
