@@ -173,4 +173,4 @@ def test_epochs_after_the_first_pass_do_not_compute_the_trunks(config, tmp_path:
     monkeypatch.setattr(torch.nn.Conv2d, "forward", lambda self, x: (seen.append(self), forward(self, x))[1])
     start(config(METHODS["no heads"]), tmp_path, "cpu")
     passes = [layer for layer in seen if layer.in_channels == 8 and layer.kernel_size == (1, 1)]
-    assert len(passes) == 2  # one shortcut in each trunk, for 62 clips in one chunk
+    assert len(passes) == 2 * 8  # one shortcut in each trunk, for 62 clips in parts of 8, and none in two epochs
