@@ -13,4 +13,5 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def whole_frame(store: ShardStore, row: int, side: int) -> np.ndarray:
     """A clip's frame made square, float32 (3, side, side) normalised: what is at the border counts, too."""
     pixels = np.asarray(image(store, row).resize((side, side), Image.Resampling.BICUBIC), np.float32)
-    return ((pixels / 255 - np.float32(MEAN)) / np.float32(DEVIATION)).transpose(2, 0, 1)
+    mean, deviation = (np.array(each, np.float32) for each in (MEAN, DEVIATION))
+    return ((pixels / 255 - mean) / deviation).transpose(2, 0, 1)

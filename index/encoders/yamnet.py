@@ -53,8 +53,8 @@ class Yamnet(nn.Module):
             channels = wider
         self.fc = nn.Linear(channels, CLASSES)
 
-    def forward(self, bands: Tensor) -> Tensor:
-        heard = patches(bands)
+    def forward(self, audio: Tensor) -> Tensor:
+        heard = patches(audio)
         return self.features(heard.flatten(0, 1)).mean(dim=(2, 3)).unflatten(0, heard.shape[:2]).mean(dim=1)
 
     def features(self, patch: Tensor) -> Tensor:

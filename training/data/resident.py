@@ -117,7 +117,8 @@ class _Chunks(Dataset):
 class Resident(Protocol):
     """Clips of a store on a device, by their rows: a `ResidentSet`, or what frozen trunks made of them."""
 
-    device: torch.device
+    @property
+    def device(self) -> torch.device: ...
 
     def size(self, row: int) -> tuple[int, int]: ...
 

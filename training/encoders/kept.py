@@ -4,11 +4,11 @@ as its image or audio, and the trunk hands them on (`training.loop.kept_features
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from torch import Tensor
 
-Forward = Callable[[Any, Tensor], Tensor]
+Forward = TypeVar("Forward", bound=Callable[[Any, Tensor], Tensor])
 
 
 def hands_on_features(forward: Forward) -> Forward:
@@ -22,4 +22,4 @@ def hands_on_features(forward: Forward) -> Forward:
     def handing_on(trunk: Any, x: Tensor) -> Tensor:
         return x if x.ndim == 2 or x.shape[1] == trunk.dimension else forward(trunk, x)
 
-    return handing_on
+    return cast(Forward, handing_on)

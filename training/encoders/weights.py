@@ -5,6 +5,7 @@ state dicts saved with torch; neither can run code when loaded.
 """
 
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,13 +24,16 @@ from training.encoders.resnet import AudioTrunk, ImageTrunk, freeze, initialise
 from training.encoders.vgg import Vgg16
 from training.encoders.vggish import Vggish
 
+_Trunk = TypeVar("_Trunk", bound=nn.Module)
+AnyImageTrunk = ImageTrunk | Vgg16 | EfficientNetTrunk | ProjectedTrunk
+AnyAudioTrunk = AudioTrunk | Vggish | YamnetTrunk | ProjectedTrunk
 OTHERWISE = "set encoders.image.weights to a file of `training pretrain` or to none"
 STRIDES = {1: 16, 2: 32}  # of EfficientNet-Lite0, by `last_stride`
 RESNET18, RESNET34 = (2, 2, 2, 2), (3, 4, 6, 3)
 IMAGE_LAYOUTS, AUDIO_LAYOUTS = ("resnet", "vgg16", "efficientnet_lite0"), ("resnet", "vggish", "yamnet")
 
 
-def build_image_trunk(encoder: Encoder) -> nn.Module:
+def build_image_trunk(encoder: Encoder) -> AnyImageTrunk:
     """An image trunk with its first weights in place, frozen if the config says so. InputError for a sound's layout."""
     if encoder.layout not in IMAGE_LAYOUTS:
         raise InputError(
@@ -40,7 +44,7 @@ def build_image_trunk(encoder: Encoder) -> nn.Module:
     return _prepared(Vgg16() if encoder.layout == "vgg16" else ImageTrunk(encoder), encoder)
 
 
-def build_audio_trunk(encoder: Encoder) -> nn.Module:
+def build_audio_trunk(encoder: Encoder) -> AnyAudioTrunk:
     """A sound trunk with its first weights in place, frozen if the config says so. InputError for an image's layout."""
     if encoder.layout not in AUDIO_LAYOUTS:
         raise InputError(
@@ -70,7 +74,7 @@ def trunks_of(method: nn.Module) -> list[nn.Module]:
     return [part for part in method.modules() if isinstance(part, kinds)]
 
 
-def _prepared(trunk: nn.Module, encoder: Encoder) -> nn.Module:
+def _prepared(trunk: _Trunk, encoder: Encoder) -> _Trunk | ProjectedTrunk:
     initialise(trunk)
     if encoder.weights != "none":
         load_into(trunk, _first_weights(encoder), encoder.weights)

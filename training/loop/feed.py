@@ -33,7 +33,8 @@ class Feed:
     def __init__(
         self, stream: TrainingStream, compute: Compute, batches: DeviceBatches, autocast: Autocast, device: torch.device
     ) -> None:
-        self.stream, self.device, self.remark = stream, device, None
+        self.stream, self.device = stream, device
+        self.remark: str | None = None
         self.resident_bytes = 0
         self._resident: Resident | None = None
         if compute.resident == "auto":
