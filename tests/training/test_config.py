@@ -111,7 +111,7 @@ data: label_groups image_policy audio_policy colour_jitter audio_mean audio_devi
 encoders: image audio
 optim: epochs batch_size replicas optimiser learning_rate weight_decay warmup_steps schedule precision
 optim: negatives batch_norm not_finite
-compute: resident compile recompute
+compute: resident features compile recompute
 evaluation: truth format negatives test_set view protocols object_prior batch_size
 run: init_from name method data encoders optim compute evaluation validation seed checkpoint_minutes log_every paper
 """

@@ -26,6 +26,9 @@ NO_NUMBERS = {
     "coarse_to_fine",
     "dsol_mixtures",
     "proposal_plain_sum",
+    "real_alignment",
+    "real_ezvsl",
+    "real_ezvsl_semantic",
 }  # fmt: skip
 
 
