@@ -20,7 +20,7 @@ from pipeline.shards.store import ShardStore
 from training.data.views import decode_image
 
 JUDGED = 2_000  # clips whose neighbours are compared with their labels, spread evenly
-LITTLE = 0.5  # of the way from chance to perfect agreement: fewer did not help on real images (benchmarks/neighbours)
+LITTLE = 0.5  # of the way from chance to perfect agreement: images below it brought nothing (benchmarks/neighbours)
 
 
 class Positives:
