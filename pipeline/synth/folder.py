@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,8 +83,9 @@ def remove_unfinished(*folders: Path) -> None:
 
 @contextmanager
 def processes(workers: int) -> Iterator[Executor]:
-    """Worker processes; what waits for them is dropped when the block fails."""
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    """Worker processes, or a thread where one is asked for; what waits for them is dropped when the block fails."""
+    spawn = multiprocessing.get_context("spawn")
+    with ThreadPoolExecutor(1) if workers == 1 else ProcessPoolExecutor(workers, spawn) as pool:
         try:
             yield pool
         except BaseException:

@@ -17,12 +17,13 @@ from PIL import Image
 
 from manifests.errors import InputError
 from manifests.masks import load_mask
-from manifests.pixels import box_votes
+from manifests.pixels import box_votes, disc_map
 from manifests.truth import read_truth
 from pipeline.compose.corpus import Place, write_composed
 from pipeline.compose.settings import Settings
 from pipeline.ingest import IngestRequest, run_ingest
 from pipeline.shards.store import ShardStore
+from training.score import score_file
 
 Rows = dict[str, list[dict]]
 READABLE = (
@@ -208,6 +209,30 @@ def test_statistics_are_those_of_the_files(described: dict, truth: Rows) -> None
     assert agreement["by sound"]["1"] > 0.6 > agreement["chance"]
     same = measured["same class in the same surroundings"]
     assert same["share"] > same["chance"] + 0.05
+
+
+def test_training_score_gives_the_floors_that_corpus_json_states(corpus: Path, described: dict, tmp_path: Path) -> None:
+    keys = [each["file"] for each in json.loads((corpus / "vggss.json").read_text())]
+    np.savez(tmp_path / "maps.npz", names=keys, maps=np.stack([disc_map()] * len(keys)))
+    for rule, protocol in (("top half", "ezvsl"), ("adaptive", "adaptive")):
+        found = score_file(
+            tmp_path / "maps.npz", corpus / "vggss.json", "vggss", protocol, tmp_path / f"{protocol}.json"
+        )
+        stated = described["statistics"]["ciou50"][rule]
+        assert found["n_scored"] == described["counts"]["test with boxes"]
+        assert found["scores"]["audio_visual"]["ciou50"] == pytest.approx(stated["centred disc"], abs=1e-4)
+        assert found["floors"]["whole_image"]["ciou50"] == pytest.approx(stated["whole image"], abs=1e-4)
+        assert found["ceiling"]["ciou50"] == pytest.approx(stated["ceiling"], abs=1e-4)
+
+
+def test_pairs_name_clips_that_are_there(corpus: Path, truth: Rows) -> None:
+    for folder in ("avsbench", "music", "is3", "vpo"):
+        for row in csv.DictReader((corpus / folder / "pairs.csv").read_text().splitlines()):
+            assert {row["video"], row["audio"]} <= set(truth)
+    several = list(csv.DictReader((corpus / "is3" / "pairs.csv").read_text().splitlines()))
+    images = Counter(row["video"] for row in several)
+    assert images
+    assert set(images.values()) == {2}
 
 
 def test_videos_move_and_are_where_the_truth_says(material: Place, tmp_path: Path) -> None:
