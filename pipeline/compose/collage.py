@@ -84,7 +84,7 @@ def write_collages(src: Path, out: Path, clips: int, seed: int, workers: int | N
         raise InputError(f"--clips {clips} --seed {seed}: give at least one clip, and a seed from 0 on.")
     check_workers(workers)
     solos = find_solos(src)
-    options = {"version": VERSION, "clips": clips, "seed": seed, "of": _digest(solos)}
+    options: dict[str, object] = {"version": VERSION, "clips": clips, "seed": seed, "of": _digest(solos)}
     with writing(out):
         if finished := claim(out, options, "collage"):
             print(f"{out} already holds these {clips} collages; nothing to do")
