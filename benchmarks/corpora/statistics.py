@@ -10,6 +10,7 @@ import argparse
 import json
 import tempfile
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def drawn(settings: Drawn) -> dict[str, object]:
 
 def composed(material: Path, settings: Composed) -> dict[str, object]:
     """The statistics of a composed corpus, and the seconds it took, processes included."""
-    asked = Composed(**{**vars(settings), "clips": COMPOSED_CLIPS})
+    asked = replace(settings, clips=COMPOSED_CLIPS)
     with tempfile.TemporaryDirectory() as folder:
         start, used = time.monotonic(), cpu_seconds()
         out = Path(folder) / "corpus"
