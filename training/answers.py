@@ -1,6 +1,6 @@
 """What a run answers: for each kind of thing that a protocol asks for, how it is made from a run's predictions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,11 @@ from manifests.errors import InputError
 from manifests.readers.extended import ExtendedSet
 from manifests.truth import Truth
 from pipeline.shards.store import ShardStore
+from training.data.control_pairs import control_name
 from training.data.stream import EvaluationPair
 from training.evaluation.boxes import BoxMaps, box_maps
+from training.evaluation.control_maps import ControlMaps
+from training.evaluation.listening import CONTROLS
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks.onscreen import BothPairs, Pairs
 from training.evaluation.tasks.retrieval import Similarity
@@ -23,7 +26,10 @@ from training.runs import LoadedRun
 
 @dataclass(frozen=True)
 class Answered:
-    """A run's predictions for everything asked; `foreign` are the pairs in which nothing seen sounds."""
+    """A run's predictions for everything asked; `foreign` are the pairs in which nothing seen sounds.
+
+    `donors` says by control and clip whose sound a control is, where controls were asked for.
+    """
 
     run: LoadedRun
     store: ShardStore
@@ -31,6 +37,7 @@ class Answered:
     predictions: Predictions
     foreign: ExtendedSet | None
     references: References | None
+    donors: Mapping[str, Mapping[str, str]] | None = None
 
     def about(self, truth: Truth) -> Predictions:
         """Those about the clips of a set, or of a part of it, without negative pairs."""
@@ -57,6 +64,18 @@ def _boxes(made: Answered, truth: Truth) -> BoxMaps:
     if own.boxes is None:
         raise InputError(f"{made.run.config.method.name} gives maps and no boxes; score it under a protocol for maps.")
     return box_maps(own.names, own.found_boxes())
+
+
+def _controls(made: Answered, truth: Truth) -> ControlMaps:
+    own = _maps(made, truth)
+    row_of = {name: row for row, name in enumerate(made.predictions.names)}
+    absent = np.full(own.maps.shape[1:], np.nan, np.float32)
+    under = {control: [row_of.get(control_name(name, control)) for name in own.names] for control in CONTROLS}
+    maps = {
+        control: np.stack([absent if row is None else made.predictions.maps[row] for row in rows])
+        for control, rows in under.items()
+    }
+    return ControlMaps(own, maps)
 
 
 def _cluster_maps(made: Answered, truth: Truth) -> ClusterMaps:
@@ -96,6 +115,7 @@ ANSWERS: dict[str, Callable[[Answered, Truth], Any]] = {
     "maps": _maps,
     "boxes": _boxes,
     "cluster_maps": _cluster_maps,
+    "controls": _controls,
     "similarity": _similarity,
     "similarity_over_positions": _similarity_over_positions,
     "pairs": _pairs,

@@ -80,6 +80,9 @@ def evaluate(
         list[str] | None, typer.Option(help="protocol name, retrieval, retrieval_max or onscreen; may be repeated")
     ] = None,
     shards: Shards = None,
+    listen: Annotated[
+        bool, typer.Option("--listen", help="also ask whether it follows the sound: silence, noise, foreign sounds")
+    ] = False,
     weights: Annotated[str, typer.Option(help="last, or best: of the best epoch on the validation clips")] = "last",
     view: View = None,
     device: Device = "auto",
@@ -92,7 +95,17 @@ def evaluate(
     from training.runs import load_run
 
     request = EvaluationRequest(
-        truth, format, negatives, tuple(clips or ()), pairs, references, test_set, tuple(protocol or ()), shards, view
+        truth,
+        format,
+        negatives,
+        tuple(clips or ()),
+        pairs,
+        references,
+        test_set,
+        tuple(protocol or ()),
+        shards,
+        view,
+        listen,
     )
     with ranks(device) as process:
         for result in score_run(load_run(run, process.device, weights), request, process):

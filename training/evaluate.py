@@ -6,6 +6,7 @@ samples, none of them twice, and the first scores and writes.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,13 @@ from manifests.whole_files import whole_file
 from pipeline.shards.joined import Folders
 from pipeline.shards.store import ShardStore
 from training.answers import Answered
+from training.data.control_pairs import control_pairs
 from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
 from training.distributed import Ranks
 from training.evaluation.boxes import as_arrays
+from training.evaluation.control_maps import ControlMaps
+from training.evaluation.listening import LISTENING
+from training.evaluation.metrics.interactive import classes_of
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import load_arrays
 from training.evaluation.results import Result, content_id, file_name
@@ -44,7 +49,8 @@ class EvaluationRequest:
 
     `clips` are lists that each narrow the set to a result of its own (heard, unheard); `pairs` says which clips make a
     sample where the set does not name its samples as clips are named, `references` sounds of single instruments, under
-    which the protocols of several maps a frame ask for every frame; `view` is how frames are shown.
+    which the protocols of several maps a frame ask for every frame; `view` is how frames are shown; `listen` adds the
+    protocols that ask whether a run follows the sound.
     """
 
     truth: Path | None = None
@@ -57,6 +63,7 @@ class EvaluationRequest:
     protocols: tuple[str, ...] = ()
     shards: Folders | None = None
     view: str | None = None
+    listen: bool = False
 
 
 def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None = None) -> list[Result]:
@@ -80,6 +87,9 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     for part in parts:
         own = answered.predictions.only(set(part.keys))
         save_maps(folder / f"{_file_name(run, part)}.maps.npz", own, answered.as_shown(part))
+        if answered.donors is not None:
+            controls = answered.answers("controls", part)
+            save_controls(folder / f"{_file_name(run, part)}.controls.npz", controls, answered.donors)
     results = []
     for part, protocol, own in asked:
         answers = answered.answers(protocol.asks, part)
@@ -108,8 +118,10 @@ def _answered(
     )
     references = _references(request, protocols)
     several = references.pairings(store, pairings) if references else []
-    predictions = predict(run, store, pairings + several, object_prior_of(run.config, run.device), process)
-    return Answered(run, store, pairings, predictions, foreign, references)
+    controls, donors = control_pairs(pairings, classes_of(truth)) if "controls" in asked else ([], None)
+    wanted = pairings + several + controls
+    predictions = predict(run, store, wanted, object_prior_of(run.config, run.device), process)
+    return Answered(run, store, pairings, predictions, foreign, references, donors)
 
 
 def _name(run: LoadedRun) -> str:
@@ -208,6 +220,7 @@ def _test_sets(run: LoadedRun, request: EvaluationRequest) -> tuple[Truth, tuple
 def _protocols(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> tuple[Protocol, ...]:
     """What was asked for, else what the set's authors measure, else what the run's config says."""
     chosen = request.protocols or default_protocols(truth, run.config.evaluation.protocols)
+    chosen = (*chosen, *(LISTENING if request.listen else ()))
     return tuple(check_protocol(name, truth) for name in dict.fromkeys(chosen))
 
 
@@ -224,5 +237,17 @@ def save_maps(path: Path, predictions: Predictions, truth: Truth) -> None:
         arrays["object_maps"] = predictions.object_maps
     if predictions.boxes is not None:
         arrays |= as_arrays(predictions.found_boxes())
+    with whole_file(path) as handle:
+        np.savez_compressed(handle, **arrays)
+
+
+def save_controls(path: Path, found: ControlMaps, donors: Mapping[str, Mapping[str, str]]) -> None:
+    """Maps under the own sounds and under each control, as `training score` reads them, with whose sounds those are."""
+    arrays: dict[str, Any] = {"names": np.array(found.own.names), "maps": found.own.maps}
+    arrays |= {f"maps_{control}": maps for control, maps in found.controls.items()}
+    for control, chosen in donors.items():
+        arrays[f"{control}_of"] = np.array([chosen.get(name, "") for name in found.own.names])
+    if found.own.object_maps is not None:
+        arrays["object_maps"] = found.own.object_maps
     with whole_file(path) as handle:
         np.savez_compressed(handle, **arrays)

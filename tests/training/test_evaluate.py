@@ -26,6 +26,7 @@ from training.evaluation.tasks import score
 from training.loop.start import start
 from training.report.results import read_run
 from training.runs import LoadedRun, load_run
+from training.score import score_file
 
 CONFIG = """
 name: tiny
@@ -282,3 +283,23 @@ def test_two_processes_score_every_sample_once(run, vggss, clips, tmp_path, batc
     for column in ("iou", "confidence"):
         np.testing.assert_allclose(shared[column].to_numpy(), wanted[column].to_numpy(), atol=3e-4, rtol=0)
     assert len(shared.filter(pc.equal(shared["map"], "audio_visual"))) == 17
+
+
+def test_listening_pairs_every_clip_with_its_controls(run, vggss, clips, tmp_path):
+    results = evaluate(run, EvaluationRequest(truth=vggss, test_set="heard", listen=True))
+    found = {result.summary["protocol"]["name"]: result.summary for result in results}
+    assert {"vssl", "vssl_textbook"} < found.keys()
+    for name in ("vssl", "vssl_textbook"):
+        counts = {control: pairs["n"] for control, pairs in found[name]["controls"].items()}
+        assert counts["silence"] == counts["noise"] == counts["offscreen"] == len(clips)
+        own = found[name]["scores"]["audio_visual"]
+        assert 0 <= own["hears"] <= 1
+        assert -1 <= own["correlation_offscreen"] <= 1
+    controls = run.folder / "evaluation" / "heard.controls.npz"
+    out = tmp_path / "scores.json"
+    again = score_file(controls, vggss, "vggss", "vssl", out, test_set="heard")
+    assert again["scores"]["audio_visual"] == found["vssl"]["scores"]["audio_visual"]
+    with np.load(controls) as arrays:
+        classes = dict(clips)
+        donors = zip(arrays["names"].tolist(), arrays["offscreen_of"].tolist(), strict=True)
+        assert all(classes[own] != classes[other] for own, other in donors)

@@ -30,6 +30,7 @@ from pipeline.shards.tars import MAKE_AGAIN
 from training.config import Data
 from training.data.beside import Beside, collate_into
 from training.data.classes import Classes
+from training.data.made_sounds import made_sound
 from training.data.order import Streams, epoch_sequence, segments, stream_rows
 from training.data.positives import Positives
 from training.data.reader_signals import obey_parent_alone
@@ -246,11 +247,12 @@ def training_loader(stream: TrainingStream) -> Iterator[list[dict[str, Any]]]:
 
 @dataclass(frozen=True)
 class EvaluationPair:
-    """One evaluated sample: the image of one clip with the sound of another (usually the same)."""
+    """One evaluated sample: the image of one clip with the sound of another (usually the same), or a `made` one."""
 
     name: str
     image_row: int
     audio_row: int
+    made: str | None = None
 
 
 def paired_batches(
@@ -260,5 +262,10 @@ def paired_batches(
     for start in range(0, len(pairings), batch_size):
         chunk = pairings[start : start + batch_size]
         images = [shown(store.decoded(p.image_row, FRAME, decode_image), image_size, view) for p in chunk]
-        audio = [torch.from_numpy(store.spectrogram(p.audio_row).copy()) for p in chunk]
+        audio = [torch.from_numpy(_sound(store, p).copy()) for p in chunk]
         yield chunk, torch.stack(images), torch.stack(audio)
+
+
+def _sound(store: ShardStore, pair: EvaluationPair) -> np.ndarray:
+    """float16 (F, T)."""
+    return store.spectrogram(pair.audio_row) if pair.made is None else made_sound(store.front_end, pair.made, pair.name)

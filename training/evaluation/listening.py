@@ -12,6 +12,7 @@ import numpy as np
 from training.evaluation.localization import CURVE_THRESHOLDS
 
 SILENCE, NOISE, OFF_SCREEN, SWAPPED = CONTROLS = ("silence", "noise", "offscreen", "swapped")
+LISTENING = ("vssl", "vssl_textbook")  # what `training evaluate --listen` adds
 NEGATIVES = (
     SILENCE,
     NOISE,

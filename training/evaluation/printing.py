@@ -24,6 +24,7 @@ def table(facts: Mapping[str, Any]) -> str:
         f"  view: {view}, {IN_WORDS[view]}",
         *_missing(facts),
         *(f"  the array {name} of the maps' file is not used" for name in facts.get("unused_arrays", ())),
+        *_controls(facts),
         *_dirt(facts.get("flags", {})),
         _line("", {name: score_of(name).heading for name in names}, "95 %"),
     ]
@@ -68,6 +69,23 @@ def _missing(facts: Mapping[str, Any]) -> list[str]:
     """Clips, and negative pairs, that were expected and have no map: named."""
     of = {"clips": facts.get("missing", []), "negative pairs": facts.get("negatives", {}).get("missing", [])}
     return [f"  {len(keys)} {what} missing: {names_of_missing(keys)}" for what, keys in of.items() if keys]
+
+
+def hears_in_words(scores: Mapping[str, Any]) -> str:
+    """What a map's score of listening says; nothing where it was not measured."""
+    heard = scores.get("hears")
+    return "" if heard is None else f"hears: {heard:.2f} of what it shows depends on the sound"
+
+
+def _controls(facts: Mapping[str, Any]) -> list[str]:
+    """How much is heard, and which clips a control could not be made for."""
+    heard = [f"  {name.replace('_', ' ')} {said}" for name, scores in facts["scores"].items()
+             if (said := hears_in_words(scores))]  # fmt: skip
+    return heard + [
+        f"  {len(found['without'])} clips have no map under {name}: {names_of_missing(found['without'])}"
+        for name, found in facts.get("controls", {}).items()
+        if found["without"]
+    ]
 
 
 def _dirt(flags: Mapping[str, int]) -> list[str]:

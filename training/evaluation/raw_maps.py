@@ -63,8 +63,8 @@ class RawMaps:
 
     def prepare(self, positions: list[int], protocol: MapProtocol) -> dict[str, Prepared]:
         """The maps at `positions` as the protocol compares them, by map name. InputError names a non-finite map."""
-        raw = self._finite(self.maps, positions)
-        object_raw = None if self.object_maps is None else self._finite(self.object_maps, positions)
+        raw = self.finite(self.maps, positions)
+        object_raw = None if self.object_maps is None else self.finite(self.object_maps, positions)
         try:
             prepared = prepare(raw, protocol, object_raw, self.alpha)
         except ValueError as error:
@@ -74,7 +74,8 @@ class RawMaps:
         given = np.asarray(self.confidence, np.float64)[positions]
         return {name: Prepared(values.maps, given) for name, values in prepared.items()}
 
-    def _finite(self, maps: np.ndarray, positions: list[int]) -> np.ndarray:
+    def finite(self, maps: np.ndarray, positions: list[int]) -> np.ndarray:
+        """float32 `maps` at `positions`. InputError names the first with NaN or infinity."""
         chosen = np.asarray(maps[positions], np.float32)
         finite = np.isfinite(chosen).all(axis=(1, 2))
         if not finite.all():

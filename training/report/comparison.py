@@ -11,7 +11,7 @@ from statistics import fmean
 
 from manifests.errors import InputError
 from training.evaluation.consistency import impossible
-from training.evaluation.printing import missing_in_words
+from training.evaluation.printing import hears_in_words, missing_in_words
 from training.evaluation.scores import in_order, score_of, task_values, values_of
 from training.report.results import Evaluation, Run
 
@@ -154,6 +154,11 @@ def _lines(run: Run, title: str, evaluation: Evaluation) -> list[Line]:
 
 def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
     facts = evaluation.facts
+    for heard in filter(None, map(hears_in_words, facts["scores"].values())):
+        yield f"{title} {heard}."
+    for control, pairs in facts.get("controls", {}).items():
+        if pairs["without"]:
+            yield f"{title}: {len(pairs['without'])} clips have no pair under {control} and are not in its numbers."
     if facts["n_scored"] < facts["n_expected"]:
         yield f"{title} scored {facts['n_scored']} of {facts['n_expected']}{missing_in_words(facts)}."
     if not evaluation.is_what_it_says:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from manifests.test_sets import INTERACTIVE
+from manifests.test_sets import INTERACTIVE, Truth
 from training.evaluation.localization import auc, success_rate
 from training.evaluation.metrics import Scored
 from training.evaluation.results import columns_of
@@ -20,7 +20,10 @@ from training.evaluation.scores import Score
 SCORES = (
     Score("iiou", "IIoU", "share of images every sound of which is localized at 0.5."),
     Score("iauc", "IAUC", "AUC of the smallest IoU among an image's sounds."),
+    Score("iiou_of_several", "IIoU, two or more", "the same over images with at least two sounds."),
+    Score("iauc_of_several", "IAUC, two or more", "AUC of the smallest IoU, over images with at least two sounds."),
 )
+_NAMES = tuple(score.key for score in SCORES)
 
 
 def applies(scored: Scored) -> bool:
@@ -35,7 +38,7 @@ def reduce(scored: Scored) -> dict[str, Any]:
 
 
 def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
-    return {score: block[map_name][score] for score in ("iiou", "iauc")} if map_name in block else {}
+    return {name: block[map_name][name] for name in _NAMES if block.get(map_name, {}).get(name) is not None}
 
 
 def heading(block: dict[str, Any], map_name: str) -> str:
@@ -53,6 +56,14 @@ def group_key(name: str) -> str:
     return stem.rsplit("_", 1)[0]
 
 
+def classes_of(truth: Truth) -> dict[str, frozenset[str]]:
+    """What is known to be in each clip: its own label, and where one image stands under several sounds, all of them."""
+    together, groups = INTERACTIVE in truth.tasks, {}
+    for key, label in truth.test_set.labels.items():
+        groups.setdefault(group_key(key) if together else key, set()).update([label] if label else [])
+    return {key: frozenset(groups[group_key(key) if together else key]) for key in truth.test_set.keys}
+
+
 def group_minima(names: Sequence[str], iou: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Smallest iou of each group, float64 (G,), and how many members it has, int (G,), in order of first appearance."""
     groups: dict[str, list[float]] = {}
@@ -65,9 +76,13 @@ def interactive_summary(names: Sequence[str], iou: np.ndarray) -> dict[str, Any]
     """iiou (share of images with every sound at 0.5) and iauc, and the sizes of the groups they rest on."""
     minima, members = group_minima(names, iou)
     sizes, counts = np.unique(members, return_counts=True)
+    several = minima[members > 1]
     return {
         "iiou": success_rate(minima),
         "iauc": auc(minima),
+        "iiou_of_several": success_rate(several) if len(several) else None,
+        "iauc_of_several": auc(several) if len(several) else None,
+        "n_single": int((members == 1).sum()),
         "n_groups": len(minima),
         "group_sizes": {str(size): int(count) for size, count in zip(sizes, counts, strict=True)},
     }

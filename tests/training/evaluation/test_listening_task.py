@@ -1,0 +1,97 @@
+"""Maps under controls, from file or model, through the one path that scores them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from manifests.annotations import Annotation, TestSet
+from manifests.errors import InputError
+from manifests.truth import Truth
+from training.evaluation.control_maps import ControlMaps
+from training.evaluation.listening import CONTROLS, NEGATIVES
+from training.evaluation.printing import table
+from training.evaluation.protocols import known_protocols
+from training.evaluation.raw_maps import RawMaps
+from training.evaluation.tasks import listening, score
+
+COUNT = 6
+BOX = (0.25, 0.25, 0.75, 0.75)
+
+
+@pytest.fixture
+def truth():
+    annotations = tuple(Annotation(f"clip{number}_000001", "ab"[number % 2], (BOX,)) for number in range(COUNT))
+    return Truth("vggss", TestSet("made", annotations, "made", "0" * 64))
+
+
+def boxes():
+    own = np.zeros((COUNT, 224, 224), np.float32)
+    own[:, 56:168, 56:168] = 1
+    return own
+
+
+def answers(truth, own, **controls):
+    return ControlMaps(RawMaps(truth.test_set.keys, own), {name: controls.get(name, own) for name in CONTROLS})
+
+
+@pytest.mark.parametrize("protocol", ["vssl", "vssl_textbook", "vssl_lvs"])
+def test_an_oracle_hears_everything(truth, protocol):
+    nothing = np.zeros((COUNT, 224, 224), np.float32)
+    found = score(answers(truth, boxes(), **dict.fromkeys(NEGATIVES, nothing)), truth, protocol).summary
+    scores = found["scores"]["audio_visual"]
+    assert scores["f_loc"] == scores["f_auc"] == scores["hears"] == scores["vssl_ciou"] == 1
+    assert all(scores[f"pia_{name}"] == 0 for name in NEGATIVES)
+    assert scores["ciou_drop_swapped"] == 0
+    assert scores["ciou_drop_offscreen"] == 1
+    assert scores["outside_truth"] == 0
+
+
+def test_a_map_that_ignores_sound_hears_nothing_and_has_the_floors_numbers(truth):
+    prior = np.random.default_rng(0).normal(size=(COUNT, 7, 7)).astype(np.float32)
+    deaf = ControlMaps(RawMaps(truth.test_set.keys, prior, prior), dict.fromkeys(CONTROLS, prior))
+    one_grid = replace(known_protocols()["vssl"], control_align_corners=True)
+    found = listening.score(deaf, truth, one_grid).summary
+    own, floor = found["scores"]["audio_visual"], found["floors"]["object_prior"]
+    assert own == pytest.approx(floor)
+    assert own["hears"] == pytest.approx(0)
+    assert all(own[f"correlation_{name}"] == pytest.approx(1) for name in CONTROLS)
+    assert all(own[f"overlap_{name}"] == 1 for name in CONTROLS)
+    assert found["floors"]["centred_disc"]["hears"] == found["floors"]["nothing"]["f_loc"] == 0
+
+
+def test_the_released_grids_keep_even_a_deaf_map_from_agreeing_with_itself(truth):
+    maps = np.random.default_rng(0).normal(size=(COUNT, 7, 7)).astype(np.float32)
+    released = score(answers(truth, maps), truth, "vssl").summary["scores"]["audio_visual"]
+    textbook = score(answers(truth, maps), truth, "vssl_textbook").summary["scores"]["audio_visual"]
+    assert released["overlap_silence"] < 1
+    assert textbook["overlap_silence"] == 1
+
+
+def test_clips_without_a_pair_are_counted_and_named(truth):
+    maps = np.random.default_rng(0).normal(size=(COUNT, 7, 7)).astype(np.float32)
+    some, none = maps.copy(), np.full_like(maps, np.nan)
+    some[2] = np.nan
+    result = score(answers(truth, maps, swapped=some, offscreen=none), truth, "vssl")
+    found = result.summary
+    assert found["controls"]["swapped"] == {"n": COUNT - 1, "without": ["clip2_000001"]}
+    assert found["controls"]["offscreen"]["n"] == 0
+    own = found["scores"]["audio_visual"]
+    assert own["f_loc"] is own["hears"] is None
+    assert "1 clips have no map under swapped: clip2_000001" in table(found)
+    assert result.table.num_rows == COUNT
+
+
+def test_what_cannot_be_scored_is_refused(truth):
+    maps = np.zeros((COUNT, 7, 7), np.float32)
+    with pytest.raises(InputError, match="own sounds only"):
+        ControlMaps(RawMaps(truth.test_set.keys, maps), {})
+    broken = maps.copy()
+    broken[1, 0, 0] = np.nan
+    with pytest.raises(InputError, match="clip1_000001 under noise holds NaN"):
+        score(answers(truth, maps, noise=broken), truth, "vssl")
+    swapped_alone = ControlMaps(RawMaps(truth.test_set.keys, maps), {"swapped": maps})
+    with pytest.raises(InputError, match="no clip with a negative sound"):
+        score(swapped_alone, truth, "vssl")
+    with pytest.raises(InputError, match="for each name"):
+        ControlMaps(RawMaps(truth.test_set.keys, maps), {"noise": maps[:2]})

@@ -1,0 +1,26 @@
+"""Sounds that are in no clip: silence and noise, through the very front end that made the shards' spectrograms."""
+
+from functools import lru_cache
+from zlib import crc32
+
+import numpy as np
+
+from pipeline.media.front_ends import find_front_end
+
+SILENCE, NOISE = "silence", "noise"
+LOUDNESS = 0.1  # root mean square of the noise, about that of speech in a recording of full scale 1
+
+
+def made_sound(front_end: str, kind: str, name: str) -> np.ndarray:
+    """float16 (F, T) of a front end by name: `silence`, all zeros, or `noise`, Gaussian and of `name` alone."""
+    if kind == SILENCE:
+        return _silence(front_end)
+    maker = find_front_end(front_end)
+    waveform = np.random.default_rng(crc32(name.encode())).normal(0, LOUDNESS, maker.samples)
+    return maker.spectrogram(np.clip(waveform, -1, 1).astype(np.float32))
+
+
+@lru_cache(4)
+def _silence(front_end: str) -> np.ndarray:
+    maker = find_front_end(front_end)
+    return maker.spectrogram(np.zeros(maker.samples, np.float32))

@@ -1,0 +1,186 @@
+"""Listening: every image under its own sound and under controls, and how much of what a model shows depends on it.
+
+`maps.npz` then also holds maps named for each control: `maps_silence`, `maps_noise`, `maps_offscreen` (a sound of
+another class) and `maps_swapped` (another sound of the same class), each (N, h, w) in the order of `names`. A map that
+is NaN throughout says that the clip has no such partner: it is counted and named, and the control is scored on the
+others. No confidence is needed. The vision-only floors are shown under every sound alike, so they hear nothing.
+
+`vssl_ciou` is a mean, unlike the share of clips that tables call cIoU. `hears` is 1 minus the mean IoU of the masks
+under the own and the off-screen sound: of all pixels shown under either, the share shown under one of them only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from manifests.truth import Truth
+from training.evaluation.control_maps import (
+    BATCH,
+    ControlMaps,
+    ListeningProtocol,
+    Sounds,
+    Values,
+    own_values,
+    taken,
+    under_control,
+)
+from training.evaluation.floors import CENTRED_DISC, WHOLE_IMAGE, disc_masks
+from training.evaluation.listening import (
+    CONTROLS,
+    NEGATIVES,
+    OFF_SCREEN,
+    SWAPPED,
+    auc_of_silence,
+    positive_negative_scores,
+)
+from training.evaluation.localization import auc
+from training.evaluation.needs import refuse_negatives, require_boxes
+from training.evaluation.postprocess import AUDIO_VISUAL, OBJECT_PRIOR
+from training.evaluation.protocol import Protocol
+from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
+from training.evaluation.results import Result, counted
+from training.evaluation.scores import Score
+from training.evaluation.truth import SIZE, weight_maps
+
+SCORES = (
+    Score("hears", "hears", "of the pixels shown under the own or an off-screen sound, how many under one only."),
+    Score("vssl_ciou", "mean cIoU, own threshold", "mean IoU with the truth at a threshold taken from negatives."),
+    Score("vssl_auc", "AUC, own threshold", "area under the share of clips whose IoU reaches t, at that threshold."),
+    Score("f_loc", "F_LOC", "harmonic mean of that mean cIoU and the share of the image left out under negatives."),
+    Score("f_auc", "F_AUC", "harmonic mean of that AUC and the mean AUC_N."),
+    Score("pia_*", "pIA *", "share of the image shown as sounding under *.", higher_is_better=False),
+    Score("auc_n_*", "AUC_N *", "area under the share of clips that show at most t of the image under *."),
+    Score("overlap_*", "mask IoU *", "IoU of the masks under the own sound and under *.", higher_is_better=False),
+    Score("correlation_*", "correlation *", "of an image's maps under its own sound and under *; 1: the sound changes "
+          "nothing.", higher_is_better=False, scale=1.0, unit="r"),
+    Score("ciou_drop_*", "cIoU lost *", "mean cIoU under the own sound minus that under *."),
+    Score("outside_truth", "FPR", "share of the pixels outside the truth that are shown.", higher_is_better=False),
+)  # fmt: skip
+ARRAYS = ("names", "maps")
+OPTIONAL = ("object_maps", "confidence", *(f"maps_{control}" for control in CONTROLS))
+NOTHING = "nothing"
+
+
+ANSWERS, TAKES = ControlMaps, "one map a frame under each of several sounds"
+
+
+def read(arrays: dict[str, np.ndarray], alpha: float, protocol: Protocol) -> ControlMaps:
+    """The arrays of a `maps.npz`. InputError when no control is among them."""
+    controls = {name: arrays[f"maps_{name}"] for name in CONTROLS if f"maps_{name}" in arrays}
+    return ControlMaps(read_single_maps(arrays, alpha, protocol), controls)
+
+
+def check(truth: Truth, protocol: ListeningProtocol) -> None:
+    """InputError for a truth without boxes, or with silent pairs: the controls are drawn here."""
+    require_boxes(truth, protocol)
+    refuse_negatives(truth, protocol)
+
+
+def score(
+    found: ControlMaps, truth: Truth, protocol: ListeningProtocol, *, seed: int = 0, run: str | None = None
+) -> Result:
+    """Score maps under each control. InputError for a map with NaN in part, or no name in common."""
+    positions = match_names(found.own.names, truth.test_set)
+    annotations = [one for one in truth.test_set.annotations if one.key in positions]
+    keys, rows = [one.key for one in annotations], [positions[one.key] for one in annotations]
+    own = found.own.finite(found.own.maps, rows)
+    controls = {name: taken(np.asarray(maps, np.float32)[rows], keys, name) for name, maps in found.controls.items()}
+    weights = [weight_maps(annotations[start : start + BATCH]) for start in range(0, len(keys), BATCH)]
+    sounds = Sounds(own, controls, keys)
+    levels = sounds.levels(protocol)
+    measured = sounds.measure(protocol, levels, weights)
+    floors = _floors(found.own, rows, keys, tuple(controls), protocol, weights)
+    summary = counted(truth.test_set, keys, run) | {
+        "task": "listening",
+        "protocol": protocol.as_json(),
+        "seed": seed,
+        "threshold": {"from": protocol.threshold_from, "lowest": float(levels.min()), "highest": float(levels.max())},
+        "controls": {name: sounds.counts(name) for name in CONTROLS},
+        "scores": {AUDIO_VISUAL: _scores(measured)},
+        "floors": {name: _scores(each) for name, each in floors.items()},
+        "ceiling": _ceiling(weights),
+        "n_empty_truth": int(sum((~each.any(axis=(1, 2))).sum() for each in weights)),
+    }
+    labels, boxes = ([getattr(one, name) for one in annotations] for name in ("label", "boxes"))
+    return Result(_table(keys, labels, [len(each) for each in boxes], weights, measured), summary)
+
+
+def _scores(values: Values) -> dict[str, float | None]:
+    """The numbers of a map from its clips' values; None for what a control that no clip has would have to say."""
+    iou = values["iou"]
+    area = auc(iou)
+    found: dict[str, float | None] = {"vssl_ciou": float(iou.mean()), "vssl_auc": area}
+    kinds = [name for name in CONTROLS if not np.isnan(values.get(f"pia_{name}", np.array([np.nan]))).all()]
+    shares = {name: values[f"pia_{name}"][~np.isnan(values[f"pia_{name}"])] for name in kinds if name in NEGATIVES}
+    both = positive_negative_scores(iou, area, shares) if len(shares) == len(NEGATIVES) else {}
+    found |= {"f_loc": both.get("f_loc"), "f_auc": both.get("f_auc"), "hears": None}
+    for name in kinds:
+        found[f"overlap_{name}"] = float(np.nanmean(values[f"overlap_{name}"]))
+        found[f"correlation_{name}"] = float(np.nanmean(values[f"correlation_{name}"]))
+    for name, each in shares.items():
+        found |= {f"pia_{name}": float(each.mean()), f"auc_n_{name}": auc_of_silence(each)}
+    for name in (each for each in (OFF_SCREEN, SWAPPED) if each in kinds):
+        found[f"ciou_drop_{name}"] = float(np.nanmean(iou - values[f"iou_{name}"]))
+    if OFF_SCREEN in kinds:
+        found["hears"] = 1 - float(found[f"overlap_{OFF_SCREEN}"] or 0.0)
+    return found | {"outside_truth": float(values["outside_truth"].mean())}
+
+
+def _floors(
+    raw: RawMaps,
+    rows: Sequence[int],
+    keys: Sequence[str],
+    controls: Sequence[str],
+    protocol: ListeningProtocol,
+    weights: Sequence[np.ndarray],
+) -> dict[str, Values]:
+    """Answers that do not listen: the same mask under every sound."""
+    disc = [disc_masks(protocol, (each != 0).sum(axis=(1, 2))) for each in weights]
+    whole = [np.ones(each.shape, bool) for each in weights]
+    found = {
+        CENTRED_DISC: _deaf(disc, controls, weights),
+        WHOLE_IMAGE: _deaf(whole, controls, weights),
+        NOTHING: _deaf([~each for each in whole], controls, weights),
+    }
+    if raw.object_maps is not None:
+        prior = raw.finite(raw.object_maps, list(rows))
+        own = replace(
+            protocol, scaling="none", threshold_from="negatives", control_align_corners=protocol.align_corners
+        )
+        levels = Sounds(prior, dict.fromkeys(NEGATIVES, prior), keys).levels(
+            own
+        )  # whatever the controls are, it is the same map
+        found[OBJECT_PRIOR] = Sounds(prior, dict.fromkeys(controls, prior), keys).measure(own, levels, weights)
+    return found
+
+
+def _deaf(masks: Sequence[np.ndarray], controls: Sequence[str], weights: Sequence[np.ndarray]) -> Values:
+    parts = []
+    for each, truth in zip(masks, weights, strict=True):
+        values = own_values(each, truth)
+        for name in controls:
+            same = under_control(each, each, truth) | {"correlation": np.ones(len(each))}
+            values |= {f"{key}_{name}": value for key, value in same.items()}
+        parts.append(values)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _ceiling(weights: Sequence[np.ndarray]) -> dict[str, float]:
+    """The truth itself under the own sound, and nothing under any negative one."""
+    iou = np.concatenate([each.any(axis=(1, 2)) for each in weights]).astype(np.float64)
+    quiet = dict.fromkeys(NEGATIVES, np.zeros(len(iou)))
+    best = {"vssl_ciou": float(iou.mean()), "vssl_auc": auc(iou), "hears": float(iou.mean()), "outside_truth": 0.0}
+    return best | positive_negative_scores(iou, auc(iou), quiet)
+
+
+def _table(
+    keys: Sequence[str], labels: list[str | None], boxes: list[int], weights: Sequence[np.ndarray], values: Values
+) -> pa.Table:
+    areas = np.concatenate([each.sum(axis=(1, 2), dtype=np.float64) for each in weights]) / SIZE**2
+    own = {
+        "key": list(keys), "map": [AUDIO_VISUAL] * len(keys), "iou": values["iou"], "confidence": [None] * len(keys),
+        "area": areas, "boxes": boxes, "label": labels, "flags": [[] if area else ["empty_truth"] for area in areas],
+    }  # fmt: skip
+    return pa.table(own | {name: each for name, each in values.items() if name != "iou"})
