@@ -38,18 +38,22 @@ class Pool(StrEnum):
 @app.command()
 def run(
     config: Annotated[str, typer.Argument(help="a YAML file, or the name of a packaged config")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value ...")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="section.key=value ...; seeds=0..5 for six runs")
+    ] = None,
     runs: Annotated[Path, typer.Option(help="where run folders are made")] = Path("runs"),
     device: Device = "auto",
 ) -> None:
     """Train a run, or resume it; a finished one is left alone."""
     from training.config import load_config
     from training.loop.start import start
+    from training.seeds import per_seed
 
-    folder, trained = start(load_config(config, tuple(overrides or ())), runs, device)
-    summary(
-        "trained" if trained else "already finished", {"run": folder, "took": (folder / "DONE").read_text().strip()}
-    )
+    for described in [load_config(config, own) for own in per_seed(tuple(overrides or ()))]:
+        folder, trained = start(described, runs, device)
+        summary(
+            "trained" if trained else "already finished", {"run": folder, "took": (folder / "DONE").read_text().strip()}
+        )
 
 
 @app.command()
@@ -93,6 +97,7 @@ def evaluate(
     from training.evaluate import evaluate as score_run
     from training.evaluation.printing import table
     from training.runs import load_run
+    from training.seeds import every_seed
 
     request = EvaluationRequest(
         truth,
@@ -108,8 +113,9 @@ def evaluate(
         listen,
     )
     with ranks(device) as process:
-        for result in score_run(load_run(run, process.device, weights), request, process):
-            print(table(result.summary))
+        for one in every_seed(run):
+            for result in score_run(load_run(one, process.device, weights), request, process):
+                print(table(result.summary))
         process.barrier()
 
 
@@ -182,8 +188,9 @@ def compare(
     from training.report.comparison import as_text, chosen, comparisons
     from training.report.results import read_run, run_titles
     from training.runs import resolve_run
+    from training.seeds import every_seed
 
-    read = [read_run(resolve_run(path)) for path in runs]
+    read = [read_run(resolve_run(one)) for path in runs for one in every_seed(path)]
     for table in chosen(comparisons(read, run_titles(read)), read, test_set, protocol):
         print(as_text(table), end="\n\n")
 
@@ -199,8 +206,9 @@ def report(
     """Write one static page that opens offline: tables, learning curves, gallery with sound."""
     from training.report.page import size_in_words, write_report
     from training.runs import resolve_run
+    from training.seeds import every_seed
 
-    page, without = write_report([resolve_run(path) for path in runs], shards, out)
+    page, without = write_report([resolve_run(one) for path in runs for one in every_seed(path)], shards, out)
     facts = {"page": page.resolve(), "size": size_in_words(page.stat().st_size)}
     summary("report", facts | ({"gallery": without} if without else {}))
 

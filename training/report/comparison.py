@@ -13,6 +13,7 @@ from manifests.errors import InputError
 from training.evaluation.consistency import impossible
 from training.evaluation.printing import hears_in_words, missing_in_words
 from training.evaluation.scores import in_order, score_of, task_values, values_of
+from training.report.published import admitted, of_column
 from training.report.results import Evaluation, Run
 
 
@@ -86,10 +87,14 @@ def one_table(found: Sequence[Found]) -> Comparison:
     ]
     for seeds in _by_configuration(found):
         lines += _lines(*seeds[0]) if len(seeds) == 1 else _mean_lines(seeds)
-    lines.append(Line("ceiling", "best possible", task_values(first.facts["ceiling"]), {}))
+    ceiling = task_values(first.facts["ceiling"])
+    papers, refused = admitted(of_column(first.test_set, first.protocol) if first.is_what_it_says else (), ceiling)
+    lines += [Line(row.title, row.map, {}, row.scores) for row in papers]
+    lines.append(Line("ceiling", "best possible", ceiling, {}))
     scores = tuple(in_order(name for line in lines for name in (*line.values, *line.published)))
-    notes = tuple(note for run, title, evaluation in found for note in _notes(run, title, evaluation))
-    return Comparison(first.test_set, first.protocol, first.measured, scores, tuple(lines), notes)
+    notes = [note for run, title, evaluation in found for note in _notes(run, title, evaluation)]
+    notes += [*(row.note for row in papers), *refused]
+    return Comparison(first.test_set, first.protocol, first.measured, scores, tuple(lines), tuple(notes))
 
 
 def as_text(table: Comparison) -> str:

@@ -15,6 +15,7 @@ from training.overlay.colours import heat_palette
 from training.report import curves
 from training.report.comparison import Comparison, comparisons
 from training.report.gallery import galleries
+from training.report.listening import listening_plots
 from training.report.results import SCORES, Run, read_run, run_titles
 from training.report.sources import Clips
 from training.report.tables import Table, score_tables
@@ -57,6 +58,7 @@ def write_report(runs: list[Path], shards: Folders | None, out: Path) -> tuple[P
         not_comparable=_same_name(tables),
         others=(others := comparisons(read, titles, every=False)),
         explained=_explained(tables, others),
+        listening=listening_plots(read, titles),
         panels=[*curves.loss_panels(read, titles), *curves.validation_panels(read, titles)],
         galleries=galleries(read, titles, clips) if clips is not None else [],
         no_shards=clips is None,

@@ -1,0 +1,43 @@
+"""One line, several seeds."""
+
+from pathlib import Path
+
+import pytest
+
+from manifests.errors import InputError
+from training.seeds import every_seed, per_seed
+
+
+def test_a_range_has_both_ends_in_it() -> None:
+    assert per_seed(("optim.epochs=1", "seeds=0..5")) == [("optim.epochs=1", f"seed={seed}") for seed in range(6)]
+    assert per_seed(("seeds=4",)) == [("seed=4",)]
+    assert per_seed(("seeds=9,1",)) == [("seed=9",), ("seed=1",)]
+
+
+def test_without_seeds_there_is_one_run() -> None:
+    assert per_seed(("seed=3",)) == [("seed=3",)]
+    assert per_seed(()) == [()]
+
+
+@pytest.mark.parametrize("text", ["", "5..0", "0-5", "a", "1,1", "0..1000000", "-1..2", "1,"])
+def test_what_says_no_seeds_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="does not say which seeds"):
+        per_seed((f"seeds={text}",))
+
+
+def test_seeds_are_given_once() -> None:
+    for twice in (("seeds=0..1", "seed=3"), ("seeds=1", "seeds=2")):
+        with pytest.raises(InputError, match="more than once"):
+            per_seed(twice)
+
+
+def test_a_folder_stands_for_the_seeds_of_one_configuration(tmp_path: Path) -> None:
+    for name in ("ab-s10", "ab-s2", "ab-s0"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "DONE").touch()
+    (tmp_path / "ab-s3").mkdir()  # not finished
+    assert [folder.name for folder in every_seed(tmp_path)] == ["ab-s0", "ab-s2", "ab-s10"]
+    (tmp_path / "cd-s0").mkdir()
+    (tmp_path / "cd-s0" / "DONE").touch()
+    assert every_seed(tmp_path) == [tmp_path]  # which of the two is meant is asked
+    assert every_seed(tmp_path / "ab-s0") == [tmp_path / "ab-s0"]

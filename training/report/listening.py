@@ -1,0 +1,70 @@
+"""Localization against listening: every run and floor as a point, in a drawing that follows the page's colours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from training.evaluation.postprocess import AUDIO_VISUAL
+from training.report.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
+from training.report.results import Evaluation, Run
+
+ACROSS, UP = "vssl_ciou", "hears"
+TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A run (`run` numbers the runs of the page) or a floor (None): its place in the drawing, and the numbers there."""
+
+    title: str
+    run: int | None
+    x: float
+    y: float
+    located: float
+    hears: float
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One test set under one protocol."""
+
+    title: str
+    points: tuple[Point, ...]
+    x_ticks: tuple[tuple[float, str], ...]
+    y_ticks: tuple[tuple[float, str], ...]
+
+
+def listening_plots(runs: Sequence[Run], titles: Sequence[str]) -> list[Plot]:
+    """A drawing for each measurement of listening; runs that were not asked have no point."""
+    together: dict[tuple[str, str, str], list[tuple[int, str, Evaluation]]] = {}
+    for number, (run, title) in enumerate(zip(runs, titles, strict=True)):
+        for evaluation in run.every_evaluation:
+            if evaluation.facts.get("task") == "listening" and not evaluation.is_early_stopped:
+                together.setdefault(evaluation.comparable, []).append((number, title, evaluation))
+    return [_plot(found) for found in together.values()]
+
+
+def _plot(found: Sequence[tuple[int, str, Evaluation]]) -> Plot:
+    first = found[0][2]
+    answers = [(name.replace("_", " "), None, scores) for name, scores in first.facts["floors"].items()]
+    answers += [(title, number, one.facts["scores"][AUDIO_VISUAL]) for number, title, one in found]
+    points = tuple(
+        Point(title, number, across(scores[ACROSS]), up(scores[UP]), scores[ACROSS], scores[UP])
+        for title, number, scores in answers
+        if scores.get(UP) is not None
+    )
+    return Plot(
+        f"{first.test_set} under {first.measured}",
+        points,
+        tuple((across(value), f"{value:g}") for value in TICKS),
+        tuple((up(value), f"{value:g}") for value in TICKS),
+    )
+
+
+def across(value: float) -> float:
+    """Where a share lies from left to right."""
+    return LEFT + value * (WIDTH - LEFT - RIGHT)
+
+
+def up(value: float) -> float:
+    """Where a share lies from bottom to top."""
+    return HEIGHT - BOTTOM - value * (HEIGHT - TOP - BOTTOM)
