@@ -177,6 +177,8 @@ def test_which_number_runs_as_written(desk: Desk) -> None:
     desk.run("pipeline ingest --src vggsound/ --out shards/; index build-knn --k 10; training run ezvsl_semantic.yaml")
     run_page(desk, "docs/which-number.md")
     assert len(list(desk.folder.glob("runs/*/*/evaluation/vggss*.lvs.json"))) == 1
+    run_page(desk, "docs/does-it-listen.md")
+    assert len(list(desk.folder.glob("runs/*/*/evaluation/vggss*.vssl.json"))) == 1
 
 
 @pytest.mark.slow

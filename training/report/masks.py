@@ -19,9 +19,13 @@ from training.evaluation.protocols.boxes import BOXES
 
 def as_protocol(fields: Mapping[str, Any]) -> MapProtocol:
     """The record a result file holds, back as a record; how frames were shown is none of its fields."""
+    return MapProtocol(**fields_of(fields))
+
+
+def fields_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record is made from, of the fields a result file holds."""
     known = {name: value for name, value in fields.items() if name != "view"}
-    values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in known.items()}
-    return MapProtocol(**values)
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
 
 
 def drawn_heat(raw: np.ndarray, fields: Mapping[str, Any]) -> np.ndarray:

@@ -14,6 +14,7 @@ from training.evaluation.thresholds import rule_in_words
 from training.overlay.colours import heat_palette
 from training.report import curves
 from training.report.comparison import Comparison, comparisons
+from training.report.foreign_sounds import triples
 from training.report.gallery import galleries
 from training.report.listening import listening_plots
 from training.report.results import SCORES, Run, read_run, run_titles
@@ -59,6 +60,7 @@ def write_report(runs: list[Path], shards: Folders | None, out: Path) -> tuple[P
         others=(others := comparisons(read, titles, every=False)),
         explained=_explained(tables, others),
         listening=listening_plots(read, titles),
+        triples=triples(read, titles, clips) if clips is not None else [],
         panels=[*curves.loss_panels(read, titles), *curves.validation_panels(read, titles)],
         galleries=galleries(read, titles, clips) if clips is not None else [],
         no_shards=clips is None,

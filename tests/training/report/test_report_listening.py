@@ -1,0 +1,67 @@
+"""The page and the tables of runs that were asked whether they listen."""
+
+import numpy as np
+import pytest
+
+from manifests.truth import Truth
+from training.evaluate import save_controls
+from training.evaluation.control_maps import ControlMaps
+from training.evaluation.listening import CONTROLS, OFF_SCREEN, SWAPPED
+from training.evaluation.raw_maps import RawMaps
+from training.evaluation.tasks import score
+from training.report.comparison import as_text, comparisons
+from training.report.listening import listening_plots
+from training.report.page import write_report
+from training.report.results import read_run
+
+from .conftest import Invented, make_maps, make_run, truth_of
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory, scenes):
+    """A deaf run and one that is quiet under every foreign sound."""
+    root, found = tmp_path_factory.mktemp("asked"), []
+    truth, names = Truth("vggss", truth_of(scenes)), [scene.annotation.key for scene in scenes]
+    for name, loudness in (("deaf", 1.0), ("listens", 0.1)):
+        folder = make_run(root, scenes, Invented(name))
+        maps = make_maps(scenes, 1.0, seed=3)
+        controls = {control: maps if control == SWAPPED else loudness * maps for control in CONTROLS}
+        answers = ControlMaps(RawMaps(names, maps), controls)
+        score(answers, truth, "vssl").write(folder / "evaluation")
+        donors = {OFF_SCREEN: dict(zip(names, names[1:] + names[:1], strict=True))}
+        save_controls(folder / "evaluation" / "synth-vggss.controls.npz", answers, donors)
+        found.append(folder)
+    return found
+
+
+def test_one_line_says_how_much_depends_on_the_sound(asked):
+    runs = [read_run(path) for path in asked]
+    (table,) = [one for one in comparisons(runs, ["deaf", "listens"]) if one.protocol == "vssl"]
+    said = [note for note in table.notes if "depends on the sound" in note]
+    assert len(said) == 2
+    heard = {line.run: line.values["hears"] for line in table.lines if "hears" in line.values}
+    assert heard["deaf"] < 0.2 < heard["listens"]
+    assert f"listens hears: {heard['listens']:.2f} of what it shows depends on the sound." in as_text(table)
+
+
+def test_every_run_and_floor_has_its_place_in_the_plot(asked):
+    (plot,) = listening_plots([read_run(path) for path in asked], ["deaf", "listens"])
+    points = {point.title: point for point in plot.points}
+    assert {"deaf", "listens", "centred disc", "whole image", "nothing"} == points.keys()
+    assert points["listens"].y < points["deaf"].y <= points["centred disc"].y  # drawings count from the top
+    assert points["centred disc"].run is None
+
+
+def test_the_page_shows_one_image_under_three_sounds_with_players(asked, shards, tmp_path):
+    page, _ = write_report(asked, shards, tmp_path)
+    text = page.read_text()
+    assert "Does it listen?" in text
+    assert "The same image, three sounds" in text
+    assert text.count("Silence: there is nothing to play.") == 8
+    assert "a foreign sound, " in text
+
+
+def test_a_page_without_such_runs_says_nothing_of_listening(runs, shards, tmp_path):
+    page, _ = write_report(runs[:1], shards, tmp_path)
+    assert "Does it listen?" not in page.read_text()
+    assert np.isfinite(page.stat().st_size)
