@@ -99,18 +99,9 @@ def evaluate(
     from training.runs import load_run
     from training.seeds import every_seed
 
+    asked = tuple(protocol or ())
     request = EvaluationRequest(
-        truth,
-        format,
-        negatives,
-        tuple(clips or ()),
-        pairs,
-        references,
-        test_set,
-        tuple(protocol or ()),
-        shards,
-        view,
-        listen,
+        truth, format, negatives, tuple(clips or ()), pairs, references, test_set, asked, shards, view, listen
     )
     with ranks(device) as process:
         for one in every_seed(run):

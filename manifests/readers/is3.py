@@ -4,6 +4,7 @@ An IS3 name is `<object>_<object>_<id>_<target>`: one image appears once per tar
 The target need not equal an object literally (babylaughter -> baby).
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from manifests.annotations import TestSet
@@ -28,7 +29,8 @@ def _is3(path: Path, _wanted: IdList | None) -> Truth:
 
 
 def _vpo(path: Path, _wanted: IdList | None) -> Truth:
-    return Truth("vpo", read_vpo(path), protocols=("kaist", "adaptive"))
+    truth = Truth("vpo", read_vpo(path), protocols=("kaist", "adaptive"))
+    return replace(truth, tasks=truth.tasks | {INTERACTIVE})
 
 
 FORMATS = {

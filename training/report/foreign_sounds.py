@@ -21,6 +21,7 @@ from training.report.sources import Clips, PlayableAudio
 
 CARDS = 4
 NO_SOUND = "Silence: there is nothing to play."
+ABSENT = "The clip whose sound this is has no record in the shards given."
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,7 @@ def read_controls(path: Path) -> dict[str, np.ndarray]:
             arrays = {name: content[name] for name in content.files}
         _ = arrays["names"], arrays["maps"]
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path} is not a file of maps under controls: {error}. Evaluate with --listen again."
-        ) from error
+        raise InputError(f"{path} is no file of maps under controls: {error}. Evaluate with --listen again.") from error
     return arrays
 
 
@@ -75,7 +74,7 @@ def _of_run(run: Run, title: str, one: Evaluation, arrays: dict[str, np.ndarray]
     if not {f"maps_{SILENCE}", f"maps_{OFF_SCREEN}", f"{OFF_SCREEN}_of"} <= arrays.keys():
         return []
     columns = (one.rows[name].to_pylist() for name in ("key", f"overlap_{OFF_SCREEN}"))
-    overlaps = {key: value for key, value in zip(*columns, strict=True) if value == value and key in clips}
+    overlaps = {key: value for key, value in zip(*columns, strict=True) if np.isfinite(value) and key in clips}
     rows = {name: row for row, name in enumerate(arrays["names"].tolist())}
     saved = run.maps(one)
     ranked = [key for key in sorted(overlaps, key=lambda key: (overlaps[key], key)) if key in rows]
@@ -109,7 +108,7 @@ def _triple(
         ("silence", PlayableAudio(None, NO_SOUND)),
         (
             f"a foreign sound, {foreign}",
-            clips.audio(donor) if donor in clips else PlayableAudio(None, "not in the shards"),
+            clips.audio(donor) if donor in clips else PlayableAudio(None, ABSENT),
         ),
     )
     heard = tuple(Heard(name, heat_uri(each), audio) for (name, audio), each in zip(sounds, shown, strict=True))
