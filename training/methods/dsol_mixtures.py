@@ -60,6 +60,7 @@ class Method(CorrespondenceMethod):
     """What is seen to sound is what is heard."""
 
     config: Config
+    only_for_trunks = frozenset({"image"})  # two trunks hear a sound
     dictionary: Tensor
     begun: Tensor
 

@@ -69,9 +69,9 @@ class Eight:
         return found
 
 
-def build(name: str, options: dict, seed: int = 0):
+def build(name: str, options: dict, seed: int = 0, encoders: Encoders = TINY):
     torch.manual_seed(seed)
-    method = method_module(name).Method(method_config(name, options), TINY)
+    method = method_module(name).Method(method_config(name, options), encoders)
     if name in LATER_STAGES:
         method.dictionary.normal_()
     return method
@@ -113,9 +113,8 @@ def trained(request):
 def test_features_take_the_place_of_what_only_trunks_see(trained) -> None:
     """What `training.loop.kept_features` gives a method in place of images and sounds."""
     name, options = trained
-    torch.manual_seed(0)
     frozen = Encoders(**{kind: getattr(TINY, kind).model_copy(update={"frozen": True}) for kind in ("image", "audio")})
-    method = method_module(name).Method(method_config(name, options), frozen).train()
+    method = build(name, options, encoders=frozen).train()
     if "augmented" in method.needs:
         return
     method.before_epoch(3, Eight(method))
