@@ -118,6 +118,7 @@ class PseudoLabels(nn.Module):
             return torch.zeros_like(rows)
         return self.labels[torch.searchsorted(self.rows, rows)]
 
+    # pyrefly: ignore[bad-override]  # the rest of what torch gives passes through
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
         """As many labels as were stored."""
         for name in ("rows", "labels"):

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -54,9 +54,9 @@ class Predictions:
     def only(self, names: Collection[str]) -> "Predictions":
         """The samples of these names, in the order they are here."""
         kept = [row for row, name in enumerate(self.names) if name in names]
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        columns = {name: None if column is None else column[kept] for name, column in given.items() if name != "names"}
-        return Predictions([self.names[row] for row in kept], **columns)
+        columns = {name: getattr(self, name) for name in (field.name for field in fields(self)) if name != "names"}
+        chosen: dict[str, Any] = {name: None if each is None else each[kept] for name, each in columns.items()}
+        return Predictions([self.names[row] for row in kept], **chosen)
 
     def found_boxes(self) -> list[np.ndarray]:
         """The boxes (n, 5) of each sample, without those that are none."""
@@ -85,7 +85,7 @@ def predict(
     if process is not None and len(shares) > 1:
         counts = [share.stop - share.start for share in shares]
         columns = {name: process.gather(column, counts) for name, column in columns.items()}
-    whole = {name: columns.get(name) for name in OPTIONAL} | columns
+    whole: dict[str, Any] = {name: columns.get(name) for name in OPTIONAL} | columns
     return Predictions([pairing.name for pairing in pairings], shown=_shown(run, store, pairings), **whole)
 
 

@@ -19,6 +19,7 @@ def pyramid(features: Tensor, boxes: Tensor) -> Tensor:
     corners = boxes * size
     middle, half = (corners[..., :2] + corners[..., 2:]) / 2, (corners[..., 2:] - corners[..., :2]).clamp(min=1) / 2
     wide = list(torch.cat([middle - half, middle + half], dim=2).float())
+    # pyrefly: ignore[not-callable]  # torchvision exports a function and a module of this name
     finest = roi_align(features.float(), wide, output_size=SIDE, sampling_ratio=2, aligned=True)
     levels = [F.max_pool2d(finest, SIDE // cells).flatten(1) for cells in (1, 2, 4)]
     return torch.cat(levels, dim=1).unflatten(0, boxes.shape[:2])

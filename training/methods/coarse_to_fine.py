@@ -130,10 +130,12 @@ class Method(BaseMethod):
             "pairs": self._pairs_loss(seen.mean(dim=(2, 3)), heard.mean(dim=(2, 3)), batch["source"]),
         }
         if self.config.stage == 2:
-            there = [torch.sigmoid(logits.detach()) > self.config.heard_above for logits in (sound, image)]
+            heard_there, seen_there = (
+                torch.sigmoid(logits.detach()) > self.config.heard_above for logits in (sound, image)
+            )
             heard_parts = self._parts(heard, self.audio_classes, self.audio_parts)
             seen_parts = self._parts(seen, self.image_classes, self.image_parts)
-            terms["parts"] = parts_loss(heard_parts, seen_parts, *there, self.config.margin)
+            terms["parts"] = parts_loss(heard_parts, seen_parts, heard_there, seen_there, self.config.margin)
         return {"total": torch.stack(list(terms.values())).sum(), **terms}
 
     def _labels(self, batch: Batch) -> Tensor:
