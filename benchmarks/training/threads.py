@@ -5,7 +5,7 @@
 Torch's threads meet after every piece of a convolution. While one waits it can spin, which is quick where it has a
 core of its own and burns the core that the other one needs where it has not; or sleep, which is the reverse. Each
 contender is a process of its own, since the choice (OMP_WAIT_POLICY, GOMP_SPINCOUNT) is read once, when torch is
-loaded; they take turns in random order. A step is one of EZ-VSL on 32 made clips. Writes threads-cpu.json here.
+loaded; they take turns in random order. A step is one of EZ-VSL on 16 made clips. Writes threads-cpu.json here.
 """
 
 import argparse
@@ -99,10 +99,10 @@ def step_seconds(threads: int, steps: int) -> list[float]:
     from training.methods import method_config, method_module
 
     torch.set_num_threads(threads)
-    encoder = Encoder(blocks=(1, 1, 1), width=32, weights="none")
+    encoder = Encoder(blocks=(1, 1), width=32, weights="none")
     method = method_module("ezvsl").Method(method_config("ezvsl", {}), Encoders(image=encoder, audio=encoder))
     method = method.to(memory_format=torch.channels_last)  # pyrefly: ignore[no-matching-overload]
-    batch = {"image": torch.randn(32, 3, 96, 96), "audio": torch.randn(32, 1, 257, 300)}
+    batch = {"image": torch.randn(16, 3, 96, 96), "audio": torch.randn(16, 1, 129, 150)}
     seconds = []
     for _ in range(steps):
         began = time.monotonic()
