@@ -1,5 +1,6 @@
 """The `training` command and its subcommands, from `run` to `protocols`: options and help; the work is elsewhere."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -290,4 +291,7 @@ def protocols(
 def main() -> None:
     """Entry point of the console script."""
     end_with_launcher()
+    # read when torch is loaded: threads that wait for each other sleep, since one that spins takes the core which
+    # the other needs wherever anything else runs; benchmarks/training/threads.py compares
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     run_app(app, "training")

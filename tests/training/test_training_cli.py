@@ -196,3 +196,13 @@ def test_shards_of_another_front_end_are_refused(trained: Path, shards: Path, tm
     assert result.returncode == 2
     assert "log-power-11025-512-110-v1" in result.stderr
     assert "log-power-16000-512-159-v1" in result.stderr
+
+
+@pytest.mark.parametrize(("given", "used"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_threads_that_wait_sleep_unless_told_otherwise(given: dict[str, str], used: str) -> None:
+    """Said before torch is loaded, which reads it once."""
+    shown = "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    code = f"import os, sys; import training.cli as cli; cli.run_app = lambda *_: {shown}; cli.main()"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | given
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [used, "False"]
