@@ -63,9 +63,9 @@ def compile_trunks(method: nn.Module) -> None:
     """
     for trunk in trunks_of(method):
         if isinstance(trunk, Trunk):
-            trunk.features = torch.compile(trunk.features, mode="reduce-overhead")
+            trunk.features = torch.compile(trunk.features, mode="reduce-overhead", dynamic=False)
         else:
-            trunk.compile(mode="reduce-overhead")
+            trunk.compile(mode="reduce-overhead", dynamic=False)
 
 
 def trunks_of(method: nn.Module) -> list[nn.Module]:
