@@ -52,9 +52,8 @@ def run(
 
     for described in [load_config(config, own) for own in per_seed(tuple(overrides or ()))]:
         folder, trained = start(described, runs, device)
-        summary(
-            "trained" if trained else "already finished", {"run": folder, "took": (folder / "DONE").read_text().strip()}
-        )
+        took = (folder / "DONE").read_text().strip()
+        summary("trained" if trained else "already finished", {"run": folder, "took": took})
 
 
 @app.command()
@@ -85,9 +84,7 @@ def evaluate(
         list[str] | None, typer.Option(help="protocol name, retrieval, retrieval_max or onscreen; may be repeated")
     ] = None,
     shards: Shards = None,
-    listen: Annotated[
-        bool, typer.Option("--listen", help="also ask whether it follows the sound: silence, noise, foreign sounds")
-    ] = False,
+    listen: Annotated[bool, typer.Option("--listen", help="also ask whether it follows the sound")] = False,
     weights: Annotated[str, typer.Option(help="last, or best: of the best epoch on the validation clips")] = "last",
     view: View = None,
     device: Device = "auto",

@@ -91,7 +91,7 @@ class Sounds:
 
     def has(self, control: str) -> np.ndarray:
         """bool (N,): which clips have a pair."""
-        return ~np.isnan(self.controls[control]).any(axis=(1, 2))
+        return np.asarray(~np.isnan(self.controls[control]).any(axis=(1, 2)))
 
     def counts(self, control: str) -> dict[str, Any]:
         """How many clips have a pair, and which have none."""

@@ -55,7 +55,10 @@ def released_by_class(counts: ClassCounts) -> tuple[np.ndarray, np.ndarray]:
     frames = (counts.union > 0).sum(axis=0)
     iou = np.divide(counts.both, counts.union, out=np.zeros(counts.both.shape), where=counts.union > 0)
     f = _f(counts.both, counts.predicted, counts.true)
-    return tuple(np.divide(each.sum(axis=0), frames, out=np.zeros(len(frames)), where=frames > 0) for each in (iou, f))
+    mean_iou, mean_f = (
+        np.divide(each.sum(axis=0), frames, out=np.zeros(len(frames)), where=frames > 0) for each in (iou, f)
+    )
+    return mean_iou, mean_f
 
 
 def textbook_by_class(counts: ClassCounts) -> tuple[np.ndarray, np.ndarray]:
