@@ -15,6 +15,7 @@ import numpy as np
 from manifests.catalogue import read_clips
 from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.file_names import name_problem
 from manifests.parquet import read_table
 from manifests.published_sets import named_parts
 from manifests.truth import USUAL_FORMAT, Truth
@@ -177,8 +178,8 @@ def _test_sets(run: LoadedRun, request: EvaluationRequest) -> tuple[Truth, tuple
     format = request.format or (wanted.format if own else USUAL_FORMAT)
     negatives = request.negatives or (wanted.negatives if own else None)
     name = request.test_set or (wanted.test_set if own or format == wanted.format else None)
-    if name and Path(name).name != name:
-        raise InputError(f"--test-set {name} becomes a file's name in the run folder: give it without folders.")
+    if name and (problem := name_problem(name)):
+        raise InputError(f"--test-set becomes a file's name in the run folder, and {name!r} {problem}. Give another.")
     lists = [read_clips(clips) for clips in request.clips]
     return named_parts(path, format, lists, negatives=negatives, name=name)
 

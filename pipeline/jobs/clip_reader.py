@@ -6,10 +6,10 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from manifests.machine import check_still_there, is_machines_fault
 from pipeline.jobs.decoder_messages import ClipToDecode
 from pipeline.shards.record import Rejected
 from pipeline.sources.archives import BROKEN, ForwardReader, is_compressed, version_of
-from pipeline.storage.failures import check_still_there, is_machines_fault
 from pipeline.storage.remote import Place, RemotePath, place
 
 HELD_IN_MEMORY = 64 << 20  # bytes; larger files are decoded from disk instead

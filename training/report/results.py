@@ -201,7 +201,7 @@ def read_run(path: Path) -> Run:
     return Run(
         path=path,
         config=read_mapping(
-            path / "config.yaml", "the resolved config of a run", ". Copy the run again from where it was made."
+            path / "config.yaml", "the resolved config of a run", "Copy the run again from where it was made."
         ),
         environment=_read_json(environment) if environment.is_file() else {},
         log=_read_log(path / "metrics.jsonl"),
