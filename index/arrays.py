@@ -19,10 +19,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests.array_files import check_npy
 from manifests.errors import InputError, WorkFailed
+from manifests.given_files import read_bytes, understood
 from manifests.locks import held_from_beside
 from manifests.outputs import Given, check_output, json_with
 from manifests.parquet import read_table
+from manifests.plain_data import parse_json_object
 from manifests.whole_files import NO_ROOM, publish_folder
 
 MODALITIES = ("image", "audio")
@@ -109,15 +112,10 @@ def read_meta(folder: Path, made_by: str) -> dict[str, object]:
     """Read meta.json of a finished folder. InputError names the command (`made_by`) that makes such a folder."""
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; `{made_by}` makes it.")
-    try:
-        meta = json.loads((folder / META).read_bytes())
-    except FileNotFoundError as error:
-        raise InputError(f"{folder} is not finished: it has no {META}. Run `{made_by}` again.") from error
-    except (ValueError, OSError) as error:
-        raise InputError(f"{folder / META} cannot be read: {error}. Run `{made_by}` again.") from error
-    if not isinstance(meta, dict):
-        raise InputError(f"{folder / META} does not hold a JSON object. Run `{made_by}` again.")
-    return meta
+    if not (folder / META).exists():
+        raise InputError(f"{folder} is not finished: it has no {META}. Run `{made_by}` again.")
+    with understood(folder / META, remedy=f"Run `{made_by}` again."):
+        return parse_json_object(read_bytes(folder / META))
 
 
 def differences(folder: Path, wanted: Mapping[str, object], keys: Sequence[str] | None = None) -> list[str] | None:
@@ -126,10 +124,8 @@ def differences(folder: Path, wanted: Mapping[str, object], keys: Sequence[str] 
     `keys`: the clips it should be of. Which clips a split has is a rule, which may be another than when it was made.
     """
     try:
-        meta = json.loads((folder / META).read_bytes())
+        meta = parse_json_object(read_bytes(folder / META))
     except (OSError, ValueError):
-        return None
-    if not isinstance(meta, dict):
         return None
     found = [
         f"{name} {_short(meta.get(name))} -> {_short(value)}"
@@ -164,10 +160,8 @@ def require(meta: Mapping[str, object], names: Iterable[str], folder: Path, made
 
 def read_keys(folder: Path, made_by: str) -> pa.Table:
     """Read keys.parquet; InputError when it is missing, damaged or repeats a key."""
-    try:
+    with understood(folder / KEYS, remedy=f"Run `{made_by}` again."):
         table = read_table(folder / KEYS, KEYS_SCHEMA)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{folder / KEYS} cannot be read: {error}. Run `{made_by}` again.") from error
     if (repeated := repeated_key(table)) is not None:
         raise InputError(f"{folder / KEYS} holds the key {repeated!r} more than once; keys must be unique.")
     return table
@@ -181,10 +175,9 @@ def repeated_key(table: pa.Table) -> str | None:
 
 def open_array(path: Path, dtype: type, rows: int, made_by: str) -> np.ndarray:
     """Map an .npy file of shape (rows, any) into memory, read only. InputError when it is anything else."""
-    try:
+    with understood(path, "cannot be read as an array", f"Run `{made_by}` again."):
+        check_npy(path)
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as an array: {error}. Run `{made_by}` again.") from error
     if array.dtype != dtype or array.ndim != 2 or len(array) != rows:
         raise InputError(
             f"{path} holds {array.dtype} of shape {array.shape}, where {np.dtype(dtype)} with {rows} rows was "

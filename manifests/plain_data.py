@@ -45,6 +45,14 @@ def parse_json_object(text: str | bytes) -> dict[str, Any]:
     return value
 
 
+def object_with(text: str | bytes, *names: str) -> dict[str, Any]:
+    """The same of an object that must have these names. Raises NotPlain."""
+    value = parse_json_object(text)
+    if absent := [name for name in names if name not in value]:
+        raise NotPlain(f"lacks {', '.join(absent)}")
+    return value
+
+
 def parse_yaml(text: str) -> Any:
     """The value that a YAML text stands for, None for an empty one. Raises NotPlain."""
     import yaml

@@ -9,14 +9,17 @@ not UTF-8 pass unharmed; links out of the tree are refused.
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from manifests.clip_rows import SPLIT_WORDS
 from manifests.errors import InputError
+from manifests.given_files import reason
 from manifests.keys import file_clip, parse_clip_name, safe_key, stem_of
+from manifests.machine import is_machines_fault
 from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MEDIA_SUFFIXES, is_litter
 from pipeline.sources.apart import Apart
 from pipeline.sources.archives import is_archive, is_compressed, list_members
@@ -97,7 +100,8 @@ def list_sources(roots: Sequence[Place], exclude: Place | None = None, memory: P
         apart = Apart()
         tree = tree_of(root, exclude, listing.refusals, listing.others)
         for relative in tree.files:
-            _add_file(listing, number, tree, relative, apart)
+            with _or_refused(listing, relative):
+                _add_file(listing, number, tree, relative, apart)
         _add_pairs(listing, number, tree, apart)
         if len(listing.clips) + len(listing.refusals) == before:
             raise InputError(_nothing_found(root, listing))
@@ -112,6 +116,8 @@ def _check_folder(root: Place) -> None:
             f"The source {error}. Credentials and endpoint come from the environment: AWS_ACCESS_KEY_ID, "
             "AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL for a storage that is not Amazon's."
         ) from error
+    except OSError as error:
+        raise InputError(f"The source folder {root} cannot be looked at ({reason(error)}).") from error
     if not exists:
         raise InputError(f"The source folder {root} does not exist. Give the folder that holds your videos to --src.")
     if not root.is_dir():
@@ -168,6 +174,18 @@ def tally(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{readable(name)} {count}" for name, count in ordered[:MOST_KINDS]) + rest
 
 
+@contextmanager
+def _or_refused(listing: Listing, relative: str) -> Iterator[None]:
+    """A file that cannot be looked at (it is gone, or its folder may not be searched) becomes a refusal."""
+    try:
+        yield
+    except OSError as error:
+        if is_machines_fault(error):
+            raise
+        problem = f"it cannot be looked at: {error.strerror or reason(error)}"
+        listing.refusals.append(Refusal(readable(relative), "unreadable", problem))
+
+
 # --- files become clips ----------------------------------------------------------------------------------------------
 
 
@@ -218,8 +236,9 @@ def _add_pairs(listing: Listing, number: int, tree: Tree, apart: Apart) -> None:
     videos = (clip.member or clip.path for clip in listing.clips if clip.root == number and not clip.audio)
     found = pair_up(apart.audio_files, apart.folders, videos)
     for pair in found.pairs:
-        size = sum(map(tree.size_of, (pair.image, pair.audio)))
-        listing.clips.append(_clip_of_pair(pair, number, size))
+        with _or_refused(listing, pair.image):
+            size = sum(map(tree.size_of, (pair.image, pair.audio)))
+            listing.clips.append(_clip_of_pair(pair, number, size))
     for path in found.lonely_images:
         listing.refusals.append(Refusal(readable(path), "no_audio", "no sound has the name of this image"))
     for path in found.lonely_audio:
