@@ -14,7 +14,7 @@ from typing import Any
 
 from manifests.errors import InputError
 from manifests.given_files import MOST_BYTES, opened, read_bytes, understood
-from manifests.plain_data import NotPlain, parse_json, parse_yaml
+from manifests.plain_data import NotPlain, object_with, parse_json, parse_yaml
 
 MOST_UNPACKED = 1 << 28  # bytes a gzipped list may unpack to; released ones have up to 8 million
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -76,6 +76,12 @@ class Content:
             return parse_yaml(self.text())
         except NotPlain as error:
             raise InputError(f"{self.path} {error}. {remedy}") from error
+
+
+def read_object(path: Path, *names: str, remedy: str = "") -> dict[str, Any]:
+    """The JSON object that this project wrote to a file, with these names in it. InputError when it is damaged."""
+    with understood(path, "is damaged", remedy):
+        return object_with(read_bytes(path), *names)
 
 
 def read_content(path: Path | str, most: int = MOST_BYTES) -> Content:

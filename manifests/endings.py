@@ -9,6 +9,7 @@ import io
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -27,6 +28,7 @@ def run_to_its_end(command: Callable[[], object]) -> None:
     Raises SystemExit, always; anything unforeseen as it is.
     """
     _check_streams()
+    threading.excepthook = _of_thread
     try:
         code = _exit_code(command)
         sys.stdout.flush()
@@ -39,6 +41,12 @@ def run_to_its_end(command: Callable[[], object]) -> None:
             raise
         _fail("failed", said, WORK_FAILED)
     sys.exit(code)
+
+
+def _of_thread(ended: threading.ExceptHookArgs) -> None:
+    """A library's thread that cannot write any more says nothing of it: whoever waits for what it writes will."""
+    if not isinstance(ended.exc_value, OSError | MemoryError):
+        threading.__excepthook__(ended)
 
 
 def _exit_code(command: Callable[[], object]) -> int | str | None:

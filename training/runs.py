@@ -11,13 +11,15 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
-import yaml
 from torch import nn
 
 from manifests.checksums import file_sha256
+from manifests.content import read_object
 from manifests.errors import InputError
+from manifests.given_files import opened, understood
 from manifests.near_names import did_you_mean
 from manifests.views import VIEWS
 from manifests.whole_files import whole_path, write_text
@@ -25,6 +27,7 @@ from pipeline.shards.joined import Folders, folders_of, named, open_shards
 from pipeline.shards.store import ShardStore
 from pipeline.storage.remote import Place, place
 from training.config import RunConfig, load_config
+from training.config_files import read_mapping
 from training.identity import Contents, differences, digest
 from training.leakage import TRAINING_CLIPS
 from training.methods import method_module
@@ -33,6 +36,7 @@ from training.methods.contract import BaseMethod
 BEST_WEIGHTS = "weights.best.safetensors"
 CONFIG, DONE, WEIGHTS, FACTS = "config.yaml", "DONE", "weights.safetensors", "data.json"
 LOCK = "lock"  # there as long as somebody trains
+COPY_AGAIN = "Copy the run again from where it was made, or delete its folder and train it again."
 CARRIED, IMAGENET = "carried.json", "imagenet"
 
 
@@ -62,7 +66,7 @@ def stored_config(folder: Path) -> RunConfig:
     """
     path = folder / CONFIG
     config = load_config(path)
-    given = yaml.safe_load(path.read_text(encoding="utf-8"))["method"]
+    given = read_mapping(path)["method"]
     earlier = getattr(method_module(given["name"]), "EARLIER", {})
     missing = tuple(f"method.{key}={value}" for key, value in earlier.items() if key not in given)
     return load_config(path, missing) if missing else config
@@ -78,11 +82,17 @@ def _differences(folder: Path, config: RunConfig, contents: Contents) -> list[st
 
 def known_contents(folder: Path) -> dict[str, str]:
     """What a run has stored of the contents it was made from; before they were stored, what follows from its files."""
-    facts = json.loads((folder / FACTS).read_text()) if (folder / FACTS).is_file() else {}
+    facts = read_facts(folder)
     known = {"shards": facts["manifest_sha256"]} if "manifest_sha256" in facts else {}
     if (folder / TRAINING_CLIPS).is_file():
         known["training_clips"] = file_sha256(folder / TRAINING_CLIPS)
     return known | facts.get("contents", {})
+
+
+def read_facts(folder: Path, *names: str) -> dict[str, Any]:
+    """What a run has stored of its data, with these names; nothing before it is begun. InputError when damaged."""
+    path = folder / FACTS
+    return read_object(path, *names, remedy=COPY_AGAIN) if names or path.is_file() else {}
 
 
 def renew(folder: Path, config: RunConfig) -> list[str]:
@@ -114,7 +124,7 @@ def carry(folder: Path, config: RunConfig) -> None:
 def _with_carried(folder: Path, config: RunConfig) -> RunConfig:
     """The config with the run's own copy of its object prior's weights in place of the file it was given."""
     prior = config.evaluation.object_prior
-    facts = json.loads((folder / CARRIED).read_text()) if (folder / CARRIED).is_file() else {}
+    facts = read_object(folder / CARRIED, remedy=COPY_AGAIN) if (folder / CARRIED).is_file() else {}
     if prior is None or facts.get("given") != prior.weights:
         return config
     copied = prior.model_copy(update={"weights": str(folder / facts["file"])})
@@ -203,9 +213,10 @@ def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: st
     if not file.is_file():
         raise InputError(f"run {folder} has no {file.name}; best weights need a `validation:` section in its config.")
     config = _with_carried(folder, stored_config(folder))
-    facts = json.loads((folder / FACTS).read_text())
+    facts = read_facts(folder, "front_end", "manifest_sha256")
     method = build_empty(config)
-    method.load_state_dict(_read_weights(file))
+    with understood(file, f"is not of the run that {folder / CONFIG} describes", COPY_AGAIN):
+        method.load_state_dict(_read_weights(file))
     device = torch.device(device)
     return LoadedRun(
         folder, config, method.to(device).eval(), facts["front_end"], facts["manifest_sha256"], device, weights
@@ -251,13 +262,10 @@ def write_weights(path: Path, method: nn.Module) -> None:
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    try:
+    with understood(path, "is damaged", "Delete the run's DONE file and run it again."), opened(path):
         return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is damaged ({error}); delete the run's DONE file and run it again.") from error
 
 
 def resolve_run(path: Path) -> Path:

@@ -123,14 +123,14 @@ def run(package: str, *words: object, at: Path) -> Ended:
     out, err = io.StringIO(), io.StringIO()
     code, crash, started = 0, None, time.monotonic()
     line = [package, *(os.fsdecode(os.fspath(word)) if isinstance(word, os.PathLike) else str(word) for word in words)]
-    with mock.patch.object(sys, "argv", line), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        with contextlib.chdir(at):
-            try:
-                main()
-            except SystemExit as end:
-                code = end.code
-            except BaseException:
-                crash = traceback.format_exc()
+    caught = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
+    with mock.patch.object(sys, "argv", line), contextlib.chdir(at), caught[0], caught[1]:
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        except BaseException:
+            crash = traceback.format_exc()
     return Ended(code, out.getvalue(), err.getvalue(), time.monotonic() - started, crash)
 
 
