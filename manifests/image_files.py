@@ -26,7 +26,7 @@ def open_image(handle: BinaryIO, formats: tuple[str, ...] = FORMATS) -> "Image.I
     except UnidentifiedImageError as error:
         raise ValueError("it is no image") from error
     except Image.DecompressionBombError as error:
-        raise TooLarge(str(error)) from error
+        raise TooLarge(f"it has more than twice the {MOST_PIXELS:,} pixels that are read of an image") from error
     check_size(*image.size)
     return image
 

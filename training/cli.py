@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from manifests.content import read_content
 from manifests.truth import USUAL_FORMAT, format_help
 from manifests.views import VIEWS
 from pipeline.console import run_app, summary
@@ -47,9 +48,8 @@ def run(
     from training.loop.start import start
 
     folder, trained = start(load_config(config, tuple(overrides or ())), runs, device)
-    summary(
-        "trained" if trained else "already finished", {"run": folder, "took": (folder / "DONE").read_text().strip()}
-    )
+    took = read_content(folder / "DONE").text().strip()
+    summary("trained" if trained else "already finished", {"run": folder, "took": took})
 
 
 @app.command()

@@ -5,7 +5,6 @@ Writes `evaluation/<set>.maps.npz` (raw maps, as another program could score the
 samples, none of them twice, and the first scores and writes.
 """
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from manifests.catalogue import read_clips
-from manifests.content import read_content
+from manifests.content import read_content, read_object
 from manifests.errors import InputError
 from manifests.file_names import name_problem
+from manifests.given_files import understood
 from manifests.parquet import read_table
 from manifests.published_sets import named_parts
 from manifests.truth import USUAL_FORMAT, Truth
@@ -147,9 +147,16 @@ def _finished(run: LoadedRun, part: Truth, protocol: str, lists: dict[str, dict[
     path = _folder(run) / f"{_file_name(run, part)}.{protocol}.json"
     if not path.is_file():
         return None
-    facts = json.loads(path.read_text())
-    same = all(facts["lists"].get(name, {}).get("sha256") == lists.get(name, {}).get("sha256") for name in DEPENDS_ON)
-    return Result(read_table(path.with_suffix(".parquet")), facts) if same else None
+    try:
+        with understood(path, "is damaged"):
+            facts = read_object(path, "lists")
+            before, now = (
+                [each.get(name, {}).get("sha256") for name in DEPENDS_ON] for each in (facts["lists"], lists)
+            )
+            return Result(read_table(path.with_suffix(".parquet")), facts) if before == now else None
+    except InputError as damage:
+        print(f"{damage} It is made again.", flush=True)
+        return None
 
 
 def _references(request: EvaluationRequest, protocols: tuple[Protocol, ...]) -> References | None:

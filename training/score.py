@@ -8,6 +8,7 @@ from typing import Any
 
 from manifests.catalogue import read_clips
 from manifests.errors import InputError
+from manifests.given_files import opened
 from manifests.outputs import check_output, json_with
 from manifests.published_sets import named_by_content, named_parts
 from manifests.readers.extended import read_extended
@@ -74,7 +75,7 @@ def score_file(
     seen = as_shown(annotated, arrays)
     found = document(score(answers, seen, protocol, temperature=temperature, seed=seed))
     found["unused_arrays"] = sorted(arrays.keys() - {*task.ARRAYS, *task.OPTIONAL, *SAY_WHAT_IS_SHOWN, *WRITTEN_BESIDE})
-    with maps.open("rb") as file:
+    with opened(maps) as file:
         found["lists"]["maps"] = {"name": maps.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
     if wanted is not None:
         found["lists"]["clips"] = {"name": wanted.name, "sha256": wanted.sha256}

@@ -19,7 +19,7 @@ from pathlib import PurePosixPath
 from tarfile import InvalidHeaderError, ReadError, TarFile, TruncatedHeaderError  # pyrefly: ignore[missing-module-attribute]
 from typing import IO, Any, Self, cast
 
-from manifests.given_files import reason
+from manifests.given_files import opened, reason
 from pipeline.storage.files import write_whole
 from pipeline.storage.remote import Place, RemotePath, Status, StorageLost
 
@@ -149,9 +149,11 @@ def _open(path: Place) -> TarFile:
         return tarfile.open(
             fileobj=cast(IO[bytes], _Unpacked(path)), mode="r|", bufsize=STEP, tarinfo=_StrictHeader, errorlevel=1
         )
-    if isinstance(path, RemotePath):
-        return tarfile.open(fileobj=path.open("rb"), mode="r:", tarinfo=_StrictHeader, errorlevel=1)
-    return tarfile.open(path, "r:", tarinfo=_StrictHeader, errorlevel=1)
+    return tarfile.open(fileobj=_handle(path), mode="r:", tarinfo=_StrictHeader, errorlevel=1)
+
+
+def _handle(path: Place) -> IO[bytes]:
+    return path.open("rb") if isinstance(path, RemotePath) else opened(path)
 
 
 class _Unpacked:
@@ -166,7 +168,7 @@ class _Unpacked:
 
 
 def _unpack(path: Place) -> Iterator[bytes]:
-    with path.open("rb") as handle:
+    with _handle(path) as handle:
         packed = handle.read(STEP)
         begin = next((begin for magic, begin in UNPACKERS if packed.startswith(magic)), None)
         if begin is None:  # not compressed, whatever its name says

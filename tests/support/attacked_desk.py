@@ -19,7 +19,9 @@ from unittest import mock
 
 import numpy as np
 import pyarrow as pa
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 from shard_maker import MadeClip, write_shards
 
 from index import arrays
@@ -53,6 +55,7 @@ def lay_out(desk: Path) -> Path:
     (desk / "vggsound.csv").write_text("".join(f"{key[:11]},{int(key[-6:])},dog,train\n" for key in KEYS))
     rng = np.random.default_rng(0)
     np.savez(desk / "maps.npz", names=np.array(TESTED), maps=rng.random((4, 7, 7), np.float32))
+    save_file({"conv1.weight": torch.zeros(4, 3, 7, 7)}, desk / "weights.safetensors", {"blocks": "[1, 1]"})
     (desk / "pairs.csv").write_text("video,audio,label\n" + f"{KEYS[0]},{KEYS[1]},non-sounding\n")
     return desk
 
