@@ -104,7 +104,8 @@ def write_array(path: Path, shape: tuple[int, int], dtype: np.dtype, blocks: Ite
 
 def write_keys_and_meta(folder: Path, keys: pa.Table, meta: Mapping[str, object]) -> None:
     """Finish a folder: keys, then meta.json, whose presence says that everything else is there."""
-    pq.write_table(keys, folder / KEYS)
+    with (folder / KEYS).open("wb") as handle:  # the library takes no name that is not UTF-8
+        pq.write_table(keys, handle)
     (folder / META).write_text(json.dumps(meta, indent=2) + "\n")
 
 

@@ -5,7 +5,6 @@ exactly as read, garbage included: what a dirty box means is decided, counted an
 """
 
 import math
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -17,6 +16,7 @@ from manifests.given_files import shortened
 
 Box = tuple[float, float, float, float]
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+LARGEST = 1e18  # of a box's numbers; VGG-SS as released has uninitialised ones of 3e16
 MOST_SHOWN = 200  # characters of a value in a message
 
 
@@ -74,7 +74,7 @@ def make_test_set(name: str, annotations: Iterable[Annotation], content: Content
 def read_box(values: Any, where: str) -> Box:
     """Four finite numbers as a box; `where` names file and entry for the error."""
     numbers = isinstance(values, Sequence) and all(isinstance(value, int | float) for value in values)
-    if not numbers or len(values) != 4 or not all(abs(value) <= sys.float_info.max for value in values):
+    if not numbers or len(values) != 4 or not all(abs(value) <= LARGEST for value in values):
         shown = shortened(repr(values), MOST_SHOWN)
         raise InputError(f"{where} has the box {shown}. A box is four finite numbers; correct or remove it.")
     x1, y1, x2, y2 = (float(value) for value in values)

@@ -36,6 +36,9 @@ def run_to_its_end(command: Callable[[], object]) -> None:
         _fail("bad input", str(error), BAD_INPUT)
     except Interrupted as error:
         _fail("stopped", str(error), INTERRUPTED)
+    except UnicodeEncodeError as error:
+        where = error.object[max(0, error.start - 40) : error.end + 40]
+        _fail("bad input", f"A name is not UTF-8, near {printable(where)!r}. Give it another.", BAD_INPUT)
     except (WorkFailed, OSError, MemoryError, RuntimeError) as error:
         if (said := _in_words(error)) is None:
             raise

@@ -17,6 +17,7 @@ DEEPEST = 64  # brackets within one another
 MOST_VALUES = 100_000  # of a YAML file, each counted as often as it is meant
 LARGEST_WHOLE = 2**63 - 1  # and its negative; no number of a corpus or a config comes near
 HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
+NO_NAME = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")  # the others are how python writes bytes of names
 MERGE = "<<"  # YAML's key for "all of that mapping", which may stand twice
 _ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -25,21 +26,21 @@ class NotPlain(ValueError):
     """The text is no JSON or YAML, or stands for what no program can use."""
 
 
-def parse_json(text: str | bytes) -> Any:
-    """The value that a JSON text stands for. Raises NotPlain."""
+def parse_json(text: str | bytes, refused: re.Pattern[str] = HALF_CHARACTER) -> Any:
+    """The value that a JSON text stands for, if none of its texts holds what is `refused`. Raises NotPlain."""
     try:
         value = json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise NotPlain(f"is not valid JSON: {reason(error)}") from error
     written = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    if _ESCAPED_HALF.search(written) and HALF_CHARACTER.search(json.dumps(value, ensure_ascii=False)):
+    if _ESCAPED_HALF.search(written) and refused.search(json.dumps(value, ensure_ascii=False)):
         raise NotPlain("holds half of a character (a lone surrogate such as \\ud800)")
     return value
 
 
 def parse_json_object(text: str | bytes) -> dict[str, Any]:
-    """The same of a text that must be a JSON object."""
-    value = parse_json(text)
+    """The same of an object that this project wrote: names of files in it may hold any byte."""
+    value = parse_json(text, NO_NAME)
     if not isinstance(value, dict):
         raise NotPlain(f"holds {type(value).__name__}, not an object of named values")
     return value

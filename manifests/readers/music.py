@@ -22,6 +22,8 @@ CATEGORIES = {
     1: "cello", 3: "acoustic_guitar", 8: "saxophone", 10: "trumpet", 11: "violin", 12: "flute", 13: "accordion",
 }  # fmt: skip
 
+LARGEST_FRACTION = 1000.0  # of a frame; a box in it has none above 1
+
 
 def read_music(path: Path | str, name: str) -> MusicSet:
     """Read `solotest.json` or `duettest.json` (also gzipped). InputError names the frame that cannot be understood."""
@@ -61,7 +63,10 @@ def _grouped(rows: Any, where: str) -> dict[str, tuple[Box, ...]]:
         if not isinstance(row, list) or len(row) != 5 or CATEGORIES.get(_number(row[4])) is None:
             shown = shortened(repr(row), MOST_SHOWN)
             raise InputError(f"{where} has the row {shown}. A row is x, y, width, height and one of {CATEGORIES}.")
-        box = corners(*read_box(row[:4], where))
+        box = read_box(row[:4], where)
+        if max(map(abs, box)) > LARGEST_FRACTION:
+            raise InputError(f"{where} has the box {box}. Its numbers are fractions of the frame; correct the file.")
+        box = corners(*box)
         grouped[CATEGORIES[row[4]]] = (*grouped.get(CATEGORIES[row[4]], ()), box)
     return grouped
 
