@@ -8,6 +8,7 @@ from manifests.given_files import TooLarge
 if TYPE_CHECKING:
     from PIL import Image
 
+FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of a JPEG that say how large it is
 LONGEST_SIDE, MOST_PIXELS = 8192, 50_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # others are programs (EPS) or ask for one
 
@@ -37,3 +38,14 @@ def check_size(width: int, height: int) -> None:
         raise TooLarge(
             f"it has {width} x {height} pixels; {LONGEST_SIDE:,} a side and {MOST_PIXELS:,} in all are the most"
         )
+
+
+def check_jpeg(content: bytes) -> None:
+    """`check_size` by a JPEG's header, for decoders that ask for memory first; what is no JPEG is theirs to refuse."""
+    at = 2
+    while at + 9 <= len(content) and content[at] == 0xFF:
+        kind, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4])
+        if kind in FRAME_HEADERS:
+            check_size(int.from_bytes(content[at + 7 : at + 9]), int.from_bytes(content[at + 5 : at + 7]))
+            return
+        at += 2 + length

@@ -8,15 +8,18 @@ import io
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from attacked_desk import TESTED, lay_out, run, state_of
 from PIL import Image
@@ -26,6 +29,7 @@ from manifests import array_files
 from manifests.errors import InputError
 from manifests.masks import load_mask
 from pipeline.sources.listing import list_sources
+from training.data.views import decode_image
 
 pytestmark = pytest.mark.timeout(600)
 SCORE = ("training", "score", "--maps", "maps.npz", "--truth", "vggss.json")
@@ -191,6 +195,38 @@ def test_a_mask_of_a_billion_pixels_is_refused(tmp_path: Path) -> None:
     Image.new("1", (30000, 30000)).save(tmp_path / "mask.png")
     with pytest.raises(InputError, match=r"more than twice the 50,000,000 pixels|50,000,000 in all are the most"):
         load_mask(tmp_path / "mask.png")
+
+
+def test_a_frame_of_a_billion_pixels_in_a_shard_is_refused() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(buffer, "JPEG")
+    content = bytearray(buffer.getvalue())
+    at = content.index(b"\xff\xc0") + 5
+    assert decode_image(bytes(content)).shape == (3, 48, 64)
+    content[at : at + 4] = b"\xff\xf0\xff\xf0"
+    with pytest.raises(ValueError, match=r"65520 x 65520 pixels"):
+        decode_image(bytes(content))
+
+
+@pytest.mark.slow
+def test_a_reader_that_is_killed_ends_a_run_in_words(desk: Path) -> None:
+    """By the kernel, when memory is short; the run goes on when it is started again."""
+    words = ("run", "tiny.yaml", "name=killed", "data.workers=2", "optim.epochs=3000", "--device", "cpu")
+    line = [sys.executable, "-c", "from training.cli import main; main()", *words]
+    environment = os.environ | {"PYTHONPATH": PYTHONPATH}
+    with subprocess.Popen(
+        line, cwd=desk, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as run:
+        readers: list[psutil.Process] = []
+        while not readers and run.poll() is None:
+            readers = psutil.Process(run.pid).children()
+            time.sleep(0.05)
+        time.sleep(1)
+        os.kill(psutil.Process(run.pid).children()[0].pid, signal.SIGKILL)
+        _, said = run.communicate(timeout=300)
+    assert run.returncode == 1, said
+    assert "A process that reads the shards was killed" in said
+    assert "Traceback" not in said
 
 
 def test_a_tree_deeper_than_the_stack_is_listed(tmp_path: Path) -> None:

@@ -261,6 +261,12 @@ def test_what_json_can_say_and_no_list_means_is_refused(text: str, said: str) ->
         parse_json(text)
 
 
+def test_a_config_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "large.yaml").write_text("#" * (1 << 20) + "\nname: a")
+    with pytest.raises(InputError, match="more than the 1 MiB"):
+        load_config(tmp_path / "large.yaml")
+
+
 def test_keys_of_the_desk_are_read_back(desk: Path) -> None:
     """The sound files are sound: without that every refusal above would be worth nothing."""
     for relative, reader in READERS.values():

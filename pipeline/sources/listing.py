@@ -9,8 +9,7 @@ not UTF-8 pass unharmed; links out of the tree are refused.
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,12 +18,11 @@ from manifests.clip_rows import SPLIT_WORDS
 from manifests.errors import InputError
 from manifests.given_files import reason
 from manifests.keys import file_clip, parse_clip_name, safe_key, stem_of
-from manifests.machine import is_machines_fault
 from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MEDIA_SUFFIXES, is_litter
 from pipeline.sources.apart import Apart
 from pipeline.sources.archives import is_archive, is_compressed, list_members
 from pipeline.sources.frames_and_audio import Pair, pair_up
-from pipeline.sources.walk import Refusal, Tree, readable, tree_of
+from pipeline.sources.walk import Refusal, Tree, or_refused, readable, tree_of
 from pipeline.storage.remote import Place, StorageLost
 
 MOST_KINDS = 12
@@ -100,7 +98,7 @@ def list_sources(roots: Sequence[Place], exclude: Place | None = None, memory: P
         apart = Apart()
         tree = tree_of(root, exclude, listing.refusals, listing.others)
         for relative in tree.files:
-            with _or_refused(listing, relative):
+            with or_refused(listing.refusals, relative):
                 _add_file(listing, number, tree, relative, apart)
         _add_pairs(listing, number, tree, apart)
         if len(listing.clips) + len(listing.refusals) == before:
@@ -174,18 +172,6 @@ def tally(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{readable(name)} {count}" for name, count in ordered[:MOST_KINDS]) + rest
 
 
-@contextmanager
-def _or_refused(listing: Listing, relative: str) -> Iterator[None]:
-    """A file that cannot be looked at (it is gone, or its folder may not be searched) becomes a refusal."""
-    try:
-        yield
-    except OSError as error:
-        if is_machines_fault(error):
-            raise
-        problem = f"it cannot be looked at: {error.strerror or reason(error)}"
-        listing.refusals.append(Refusal(readable(relative), "unreadable", problem))
-
-
 # --- files become clips ----------------------------------------------------------------------------------------------
 
 
@@ -236,7 +222,7 @@ def _add_pairs(listing: Listing, number: int, tree: Tree, apart: Apart) -> None:
     videos = (clip.member or clip.path for clip in listing.clips if clip.root == number and not clip.audio)
     found = pair_up(apart.audio_files, apart.folders, videos)
     for pair in found.pairs:
-        with _or_refused(listing, pair.image):
+        with or_refused(listing.refusals, pair.image):
             size = sum(map(tree.size_of, (pair.image, pair.audio)))
             listing.clips.append(_clip_of_pair(pair, number, size))
     for path in found.lonely_images:

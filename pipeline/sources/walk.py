@@ -7,9 +7,11 @@ names are data and pass unharmed, whatever bytes they hold.
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from manifests.given_files import reason
 from manifests.machine import is_machines_fault
 from pipeline.storage.remote import Place, RemotePath
 
@@ -31,6 +33,18 @@ def readable(path: str) -> str:
     """A path as printable UTF-8: bad bytes and control characters are shown as backslash escapes."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+@contextmanager
+def or_refused(refusals: list[Refusal], relative: str) -> Iterator[None]:
+    """A file that cannot be looked at (it is gone, or its folder may not be searched) becomes a refusal."""
+    try:
+        yield
+    except OSError as error:
+        if is_machines_fault(error):
+            raise
+        problem = f"it cannot be looked at: {error.strerror or reason(error)}"
+        refusals.append(Refusal(readable(relative), "unreadable", problem))
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,43 @@ def test_a_worker_with_other_code_is_refused_at_once(tmp_path: Path) -> None:
             assert time.monotonic() - started < 60
 
 
+@pytest.mark.slow
+def test_a_scheduler_with_certificates_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As docs/clusters.md sets it up, here with one key for all; without its certificate nobody is let in."""
+    from distributed.security import Security
+
+    made = Security.temporary()
+    (tmp_path / "ca.pem").write_text(made.tls_ca_file)
+    (tmp_path / "own.key").write_text(made.tls_client_key)
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION", "True")
+    settings = {"CA_FILE": "ca.pem"}
+    for role in ("SCHEDULER", "WORKER", "CLIENT"):
+        settings |= {f"{role}__CERT": "ca.pem", f"{role}__KEY": "own.key"}
+    for name, file in settings.items():
+        monkeypatch.setenv(f"DASK_DISTRIBUTED__COMM__TLS__{name}", str(tmp_path / file))
+    scheduler = ("--protocol", "tls", "--port", "0", "--no-dashboard", "--scheduler-file", tmp_path / "s.json")
+    with dask(tmp_path, "scheduler", *scheduler):
+        while not (tmp_path / "s.json").exists():
+            time.sleep(0.1)
+        worker = ("worker", "--scheduler-file", tmp_path / "s.json", "--nthreads", "1", "--no-dashboard")
+        with dask(tmp_path, *worker):
+            address = f"tls://{(tmp_path / 's.json').read_text().split('tls://')[1].split(chr(34))[0]}"
+            code = USE.format(address=address)
+            used = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=False)
+            assert used.stdout == "[0, 1, 4]\n", used.stderr
+            for name in settings:
+                monkeypatch.delenv(f"DASK_DISTRIBUTED__COMM__TLS__{name}")
+            with pytest.raises(InputError, match="A tls:// scheduler needs certificates"):
+                check_scheduler(address, 5)
+
+
+USE = """
+from pipeline.jobs.cluster import connected, run_all
+with connected({address!r}, 1) as client:
+    print(sorted(run_all(client, pow, [(base, 2) for base in range(3)])))
+"""
+
+
 @contextmanager
 def dask(folder: Path, *arguments: object, path: Path = ROOT) -> Iterator[None]:
     environment = os.environ | {"PYTHONPATH": str(path)}
