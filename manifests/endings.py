@@ -29,6 +29,7 @@ def run_to_its_end(command: Callable[[], object]) -> None:
     """
     _check_streams()
     threading.excepthook = _of_thread
+    code: int | str | None = WORK_FAILED
     try:
         code = _exit_code(command)
         sys.stdout.flush()

@@ -10,8 +10,8 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from manifests.errors import InputError, WorkFailed
 from manifests.machine import is_machines_fault
@@ -37,7 +37,7 @@ class TooLarge(ValueError):
     """More bytes than are read of such a file."""
 
 
-def opened(path: Path | str) -> BinaryIO:
+def opened(path: Path | str) -> BufferedReader:
     """A regular file's content, from its start. Raises OSError: NotAFile for anything that is no regular file."""
     _check_regular(os.stat(path))
     handle = open(path, "rb", opener=_at_once)  # noqa: SIM115  # the caller closes it

@@ -99,11 +99,13 @@ def _measure(node: "Node", known: dict[int, tuple[int, int]], above: tuple[int, 
 
 
 def _children(node: "Node") -> "list[Node]":
-    if node.id == "scalar":
+    from yaml import ScalarNode, SequenceNode
+
+    if isinstance(node, ScalarNode):
         return []
-    if node.id == "sequence":
+    if isinstance(node, SequenceNode):
         return node.value
-    keys = [(key.tag, key.value) for key, _ in node.value if key.id == "scalar" and key.value != MERGE]
+    keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, ScalarNode) and key.value != MERGE]
     twice = next((value for number, (tag, value) in enumerate(keys) if (tag, value) in keys[:number]), None)
     if twice is not None:
         raise NotPlain(f"has the key {shortened(twice, 80)!r} twice in one mapping")

@@ -19,6 +19,7 @@ from damage import DAMAGE, spoiled
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+from index.encoders.pretrained import read_weight_file
 from index.encoders.torch_file import read_content as read_torch
 from index.neighbours import Neighbours
 from manifests.errors import InputError
@@ -31,7 +32,6 @@ from pipeline.shards.store import ShardStore
 from pipeline.sources.archives import list_members
 from training.config import load_config
 from training.data.evaluation_pairs import read_pairs
-from training.encoders.weights import read_weight_file
 from training.evaluation.raw_maps import RawMaps, load_arrays
 from training.reference_sounds import read_references
 

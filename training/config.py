@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -27,30 +26,14 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from manifests.errors import InputError
-from manifests.file_names import name_problem
 from manifests.truth import USUAL_FORMAT
 from manifests.views import ViewName
 from training.config_files import find_config, read_content
+from training.limits import LARGEST_IMAGE, LARGEST_SEED, MOST_PARAMETERS, MOST_READERS, Name, Pool
 from training.mistakes import carrying, lines_of
 
 ImagePolicyName = Literal["none", "crop_flip", "simclr", "moco"]
 AudioPolicyName = Literal["none", "time_shift", "masks", "stripes_released", "stripes_corrected"]
-LARGEST_IMAGE = 4096  # pixels of a side that a model sees
-MOST_READERS = 1024  # processes
-MOST_PARAMETERS = 2**31  # of a trunk; ResNet-152 has 6 * 10**7
-LARGEST_SEED = 2**63 - 1  # that torch takes
-
-
-def _name(given: str) -> str:
-    """Of the run's folder below `--runs`: folders within one another at most."""
-    for part in given.split("/"):
-        if problem := name_problem(part):
-            raise PydanticCustomError("name", "a name, or a part of one, {problem}", {"problem": problem})
-    return given
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Pool = Annotated[int, Field(gt=0, le=64)]  # cells of a spectrogram; each has more of them
 
 
 def _folders(given: Any) -> Path | tuple[Path, ...]:

@@ -27,9 +27,10 @@ from manifests.image_files import open_image
 from manifests.outputs import check_output
 from manifests.whole_files import whole_path
 from pipeline.console import progress
-from training.config import LARGEST_IMAGE, LARGEST_SEED, Encoder, Section
+from training.config import Encoder, Section
 from training.encoders.resnet import ImageTrunk, initialise
 from training.encoders.weights import read_weight_file
+from training.limits import LARGEST_IMAGE, LARGEST_SEED
 from training.mistakes import lines_of
 
 HELD_OUT = 0.1

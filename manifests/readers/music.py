@@ -60,7 +60,7 @@ def _boxes(entry: Any, where: str) -> dict[str, tuple[Box, ...]]:
 def _grouped(rows: Any, where: str) -> dict[str, tuple[Box, ...]]:
     grouped: dict[str, tuple[Box, ...]] = {}
     for row in rows if isinstance(rows, list) else [rows]:
-        if not isinstance(row, list) or len(row) != 5 or CATEGORIES.get(_number(row[4])) is None:
+        if not isinstance(row, list) or len(row) != 5 or _category(row[4]) is None:
             shown = shortened(repr(row), MOST_SHOWN)
             raise InputError(f"{where} has the row {shown}. A row is x, y, width, height and one of {CATEGORIES}.")
         box = read_box(row[:4], where)
@@ -71,8 +71,8 @@ def _grouped(rows: Any, where: str) -> dict[str, tuple[Box, ...]]:
     return grouped
 
 
-def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) else None
+def _category(value: Any) -> str | None:
+    return CATEGORIES.get(int(value)) if isinstance(value, int | float) and value in CATEGORIES else None
 
 
 def _truth(path: Path, _wanted: IdList | None) -> Truth:
