@@ -19,11 +19,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests.array_files import check_npy
 from manifests.checksums import Damaged, check_file, check_sealed, file_sha256, sealed
 from manifests.errors import InputError, WorkFailed
+from manifests.given_files import read_bytes, understood
 from manifests.locks import held_from_beside
 from manifests.outputs import Given, check_output, json_with
 from manifests.parquet import read_table
+from manifests.plain_data import parse_json_object
 from manifests.whole_files import NO_ROOM, publish_folder
 
 MODALITIES = ("image", "audio")
@@ -102,7 +105,8 @@ def write_array(path: Path, shape: tuple[int, int], dtype: np.dtype, blocks: Ite
 
 def write_keys_and_meta(folder: Path, keys: pa.Table, meta: Mapping[str, object]) -> None:
     """Finish a folder: keys, then meta.json, whose presence says that everything else is there."""
-    pq.write_table(keys, folder / KEYS)
+    with (folder / KEYS).open("wb") as handle:  # the library takes no name that is not UTF-8
+        pq.write_table(keys, handle)
     digests = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
     (folder / META).write_text(json.dumps(sealed(meta, digests), indent=2) + "\n")
 
@@ -111,14 +115,10 @@ def read_meta(folder: Path, made_by: str) -> dict[str, object]:
     """Read meta.json of a finished folder. InputError names the command (`made_by`) that makes such a folder."""
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; `{made_by}` makes it.")
-    try:
-        meta = json.loads((folder / META).read_bytes())
-    except FileNotFoundError as error:
-        raise InputError(f"{folder} is not finished: it has no {META}. Run `{made_by}` again.") from error
-    except (ValueError, OSError) as error:
-        raise InputError(f"{folder / META} cannot be read: {error}. Run `{made_by}` again.") from error
-    if not isinstance(meta, dict):
-        raise InputError(f"{folder / META} does not hold a JSON object. Run `{made_by}` again.")
+    if not (folder / META).exists():
+        raise InputError(f"{folder} is not finished: it has no {META}. Run `{made_by}` again.")
+    with understood(folder / META, remedy=f"Run `{made_by}` again."):
+        meta = parse_json_object(read_bytes(folder / META))
     if (damage := _damage(folder, meta)) is not None:
         raise InputError(f"{folder / damage} is damaged: it is not what was written. Run `{made_by}` again.")
     return meta
@@ -142,10 +142,8 @@ def differences(folder: Path, wanted: Mapping[str, object], keys: Sequence[str] 
     `keys`: the clips it should be of. Which clips a split has is a rule, which may be another than when it was made.
     """
     try:
-        meta = json.loads((folder / META).read_bytes())
+        meta = parse_json_object(read_bytes(folder / META))
     except (OSError, ValueError):
-        return None
-    if not isinstance(meta, dict):
         return None
     if (damage := _damage(folder, meta)) is not None:
         return [f"{damage} is damaged"]
@@ -182,10 +180,8 @@ def require(meta: Mapping[str, object], names: Iterable[str], folder: Path, made
 
 def read_keys(folder: Path, made_by: str) -> pa.Table:
     """Read keys.parquet; InputError when it is missing, damaged or repeats a key."""
-    try:
+    with understood(folder / KEYS, remedy=f"Run `{made_by}` again."):
         table = read_table(folder / KEYS, KEYS_SCHEMA)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{folder / KEYS} cannot be read: {error}. Run `{made_by}` again.") from error
     if (repeated := repeated_key(table)) is not None:
         raise InputError(f"{folder / KEYS} holds the key {repeated!r} more than once; keys must be unique.")
     return table
@@ -199,10 +195,9 @@ def repeated_key(table: pa.Table) -> str | None:
 
 def open_array(path: Path, dtype: type, rows: int, made_by: str) -> np.ndarray:
     """Map an .npy file of shape (rows, any) into memory, read only. InputError when it is anything else."""
-    try:
+    with understood(path, "cannot be read as an array", f"Run `{made_by}` again."):
+        check_npy(path)
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as an array: {error}. Run `{made_by}` again.") from error
     if array.dtype != dtype or array.ndim != 2 or len(array) != rows:
         raise InputError(
             f"{path} holds {array.dtype} of shape {array.shape}, where {np.dtype(dtype)} with {rows} rows was "

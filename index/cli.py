@@ -27,7 +27,10 @@ SHARDS, EMBEDDINGS, NEIGHBOURS, RANDOM = Path("shards"), Path("embeddings"), Pat
 IMAGE_ENCODERS, AUDIO_ENCODERS = (", ".join(MODULES[modality]) for modality in ("image", "audio"))
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Stage 2: shards to embeddings to exact nearest neighbours."
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Stage 2: shards to embeddings to exact nearest neighbours.",
 )
 
 

@@ -7,13 +7,17 @@ exactly as read, garbage included: what a dirty box means is decided, counted an
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from manifests.content import Content
 from manifests.errors import InputError
+from manifests.given_files import shortened
 
 Box = tuple[float, float, float, float]
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+LARGEST = 1e18  # of a box's numbers; VGG-SS as released has uninitialised ones of 3e16
+MOST_SHOWN = 200  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -70,10 +74,26 @@ def make_test_set(name: str, annotations: Iterable[Annotation], content: Content
 def read_box(values: Any, where: str) -> Box:
     """Four finite numbers as a box; `where` names file and entry for the error."""
     numbers = isinstance(values, Sequence) and all(isinstance(value, int | float) for value in values)
-    if not numbers or len(values) != 4 or not all(math.isfinite(value) for value in values):
-        raise InputError(f"{where} has the box {values!r}. A box is four finite numbers; correct or remove it.")
+    if not numbers or len(values) != 4 or not all(abs(value) <= LARGEST for value in values):
+        shown = shortened(repr(values), MOST_SHOWN)
+        raise InputError(f"{where} has the box {shown}. A box is four finite numbers; correct or remove it.")
     x1, y1, x2, y2 = (float(value) for value in values)
     return x1, y1, x2, y2
+
+
+def read_name(value: Any, where: str) -> str:
+    """The name of a clip or an image: text that is not empty. InputError names its place."""
+    if not isinstance(value, str) or not PurePosixPath(value.strip()).name:
+        raise InputError(f"{where} is {shortened(repr(value), MOST_SHOWN)}, which names no clip. Correct or remove it.")
+    return value
+
+
+def read_label(value: Any, where: str) -> str | None:
+    """A class, None where none is said: text, or a number that stands for one. InputError names its place."""
+    if value is not None and type(value) not in (str, int):
+        shown = shortened(repr(value), MOST_SHOWN)
+        raise InputError(f"{where} has the class {shown}. A class is one text or number; correct or remove it.")
+    return None if value is None else str(value)
 
 
 def corners(x: float, y: float, width: float, height: float, size: int = 224) -> Box:

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.near_names import did_you_mean
@@ -42,7 +40,7 @@ def catalogue() -> dict[str, Manifest]:
     """Every packaged manifest by name."""
     found = {}
     for path in sorted(LISTS.glob("*.yaml")):
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_content(path).yaml()
         found[path.stem] = Manifest(**content | {"files": tuple(content["files"])})
     return found
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from manifests.given_files import opened
 from manifests.whole_files import whole_file
 
 KEY = "sha256"
@@ -31,7 +32,7 @@ class Damaged(Exception):
 
 def file_sha256(path: Path) -> str:
     """Digest of a file's bytes."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

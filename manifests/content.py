@@ -8,13 +8,13 @@ import csv
 import gzip
 import hashlib
 import io
-import json
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from manifests.errors import InputError
+from manifests.given_files import MOST_BYTES, opened, read_bytes, understood
+from manifests.plain_data import NotPlain, object_with, parse_json, parse_yaml
 
 MOST_UNPACKED = 1 << 28  # bytes a gzipped list may unpack to; released ones have up to 8 million
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -64,25 +64,34 @@ class Content:
     def json(self) -> Any:
         """The content as JSON; of a `.jsonl` file the list of its lines."""
         lines = self.path.name.removesuffix(".gz").lower().endswith(".jsonl")
+        text = self.text()
         try:
-            return (
-                [json.loads(line) for line in self.text().splitlines() if line.strip()]
-                if lines
-                else json.loads(self.text())
-            )
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise InputError(
-                f"{self.path} is not valid JSON ({error}). Download the file again or check its format."
-            ) from error
+            return [parse_json(line) for line in text.splitlines() if line.strip()] if lines else parse_json(text)
+        except NotPlain as error:
+            raise InputError(f"{self.path} {error}. Download the file again or check its format.") from error
+
+    def yaml(self, remedy: str = "Correct the file.") -> Any:
+        """The content as YAML."""
+        try:
+            return parse_yaml(self.text())
+        except NotPlain as error:
+            raise InputError(f"{self.path} {error}. {remedy}") from error
 
 
-def read_content(path: Path | str) -> Content:
-    """Read a whole file; `.gz` files are unpacked, up to MOST_UNPACKED bytes. InputError when it cannot be read."""
+def read_object(path: Path, *names: str, remedy: str = "") -> dict[str, Any]:
+    """The JSON object that this project wrote to a file, with these names in it. InputError when it is damaged."""
+    with understood(path, "is damaged", remedy):
+        return object_with(read_bytes(path), *names)
+
+
+def read_content(path: Path | str, most: int = MOST_BYTES) -> Content:
+    """Read a whole file of at most `most` bytes; `.gz` files are unpacked, up to MOST_UNPACKED bytes.
+
+    InputError when it cannot be read.
+    """
     path = Path(path)
-    try:
-        content = _unpacked(path) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read ({error}). Check the path and that the file is complete.") from error
+    with understood(path, remedy="Check the path and that the file is complete."):
+        content = _unpacked(path) if path.suffix == ".gz" else read_bytes(path, most)
     if path.suffix == ".gz" and len(content) > MOST_UNPACKED:
         raise InputError(
             f"{path} unpacks to more than {MOST_UNPACKED >> 20} MiB, which no list of clips does. Check where it comes "
@@ -92,5 +101,5 @@ def read_content(path: Path | str) -> Content:
 
 
 def _unpacked(path: Path) -> bytes:
-    with gzip.open(path) as handle:
+    with opened(path) as packed, gzip.open(packed) as handle:
         return handle.read(MOST_UNPACKED + 1)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from manifests.annotations import WHOLE, Box
 from manifests.errors import InputError
+from manifests.given_files import opened, understood
+from manifests.image_files import open_image
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,14 +30,12 @@ def load_mask(path: Path, size: int | None = 224, shown: Box = WHOLE) -> "np.nda
     `manifests.views`). InputError when it cannot be read, or means two things.
     """
     import numpy as np
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
-    try:
-        with Image.open(path) as file:
-            file.load()
-            mask = _mask(file, path)
-    except (OSError, SyntaxError, UnidentifiedImageError) as error:
-        raise InputError(f"The mask {path} cannot be read ({error}). Unpack the masks again.") from error
+    remedy = "Unpack the masks again."
+    with understood(f"The mask {path}", remedy=remedy), opened(path) as handle, open_image(handle) as file:
+        file.load()
+        mask = _mask(file, path)
     if size is None or (mask.shape == (size, size) and shown == WHOLE):
         return mask
     (height, width), (x1, y1, x2, y2) = mask.shape, shown

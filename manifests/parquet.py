@@ -5,8 +5,11 @@ ends right after it aborts in that thread's end now and then (exit 134). `Parque
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+from manifests.given_files import opened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,7 +22,8 @@ def read_table(source: Path | BinaryIO, schema: "pa.Schema | None" = None) -> "p
     """
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(source, pre_buffer=False) as file:
+    content = opened(source) if isinstance(source, Path) else nullcontext(source)
+    with content as handle, pq.ParquetFile(handle, pre_buffer=False) as file:
         table = file.read(use_threads=False)
     return table if schema is None else _in_form(table, schema)
 

@@ -71,8 +71,8 @@ def write_bytes(target: Path, content: bytes) -> None:
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write a file in one piece, as UTF-8. Raises as `whole_path`."""
-    write_bytes(target, text.encode())
+    """Write a file in one piece, as UTF-8; a file's name in it keeps its bytes, whatever they are. As `whole_path`."""
+    write_bytes(target, text.encode("utf-8", "surrogateescape"))
 
 
 def publish_folder(filled: Path, target: Path) -> None:

@@ -3,7 +3,6 @@
 On a terminal progress is a bar; elsewhere it is one plain line every few seconds, so that logs stay readable.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,29 +12,16 @@ from typing import Annotated
 
 import typer
 
-from manifests.errors import InputError, Interrupted, WorkFailed
+from manifests.endings import run_to_its_end
 
-EXIT_WORK_FAILED = 1
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 75
 PLAIN_LINE_SECONDS = 5.0
 DISTRIBUTION = "sound-source-localization"
 
 
 def run_app(app: typer.Typer, name: str) -> None:
-    """Run the command line `name`, turning the expected failures into a paragraph on stderr and their exit code."""
+    """Run the command line `name` to its end (`manifests.endings`)."""
     _offer_version(app, name)
-    try:
-        app()
-    except InputError as error:
-        _fail("bad input", error, EXIT_BAD_INPUT)
-    except WorkFailed as error:
-        _fail("failed", error, EXIT_WORK_FAILED)
-    except Interrupted as error:
-        _fail("stopped", error, EXIT_INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output (`| head`) left; python would complain again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    run_to_its_end(app)
 
 
 def _offer_version(app: typer.Typer, name: str) -> None:
@@ -68,11 +54,6 @@ def _described(description: Path) -> dict[str, object]:
     import tomllib
 
     return tomllib.loads(description.read_text(encoding="utf-8")).get("project", {}) if description.is_file() else {}
-
-
-def _fail(kind: str, message: object, code: int) -> None:
-    print(f"{kind}: {message}", file=sys.stderr)
-    sys.exit(code)
 
 
 @contextmanager

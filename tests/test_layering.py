@@ -21,7 +21,7 @@ FLOORS = {
         {"cli"},
     ),
     "training": (
-        {"mistakes", "config_files", "liveness", "rendezvous", "seeds"},
+        {"mistakes", "config_files", "limits", "liveness", "rendezvous", "seeds"},
         {"config", "losses", "pair_losses", "regions", "similarity", "teacher", "distributed"},
         {"clustering", "evaluation", "encoders", "data", "leakage", "identity"},
         {"methods", "object_prior", "pretrain"},

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from manifests.content import read_content
 from manifests.truth import USUAL_FORMAT, format_help
 from manifests.views import VIEWS
 from pipeline.console import run_app, summary
@@ -52,7 +53,7 @@ def run(
 
     for described in [load_config(config, own) for own in per_seed(tuple(overrides or ()))]:
         folder, trained = start(described, runs, device)
-        took = (folder / "DONE").read_text().strip()
+        took = read_content(folder / "DONE").text().strip()
         summary("trained" if trained else "already finished", {"run": folder, "took": took})
 
 
@@ -232,16 +233,16 @@ def pretrain(
     seed: int = 0,
 ) -> None:
     """Train an image trunk to classify labelled images: the stand-in where ImageNet weights cannot be had."""
-    from training.config import Encoder
-    from training.pretrain import Options, check_place
+    from training.pretrain import check_place, checked_options
     from training.pretrain import pretrain as fit
 
     check_place(src, out)
     if out.is_file():
         summary("already finished", {"weights": out})
         return
-    encoder = Encoder(blocks=[part.strip() for part in blocks.split(",")], width=width)
-    options = Options(encoder, image_size, epochs, batch_size, learning_rate, seed)
+    encoder = {"blocks": [part.strip() for part in blocks.split(",")], "width": width}
+    shape = {"encoder": encoder, "image_size": image_size, "batch_size": batch_size}
+    options = checked_options(**shape, epochs=epochs, learning_rate=learning_rate, seed=seed)
     summary("pretrained", {"weights": out, **fit(src, out, options)})
 
 

@@ -29,6 +29,7 @@ from manifests.errors import InputError
 from manifests.truth import USUAL_FORMAT
 from manifests.views import ViewName
 from training.config_files import find_config, read_content
+from training.limits import LARGEST_IMAGE, LARGEST_SEED, MOST_PARAMETERS, MOST_READERS, Name, Pool
 from training.mistakes import carrying, lines_of
 
 ImagePolicyName = Literal["none", "crop_flip", "simclr", "moco"]
@@ -45,7 +46,7 @@ def _folders(given: Any) -> Path | tuple[Path, ...]:
 class Section(BaseModel):
     """A part of a run's description: immutable, and an unknown key is an error, not silence."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Data(Section):
@@ -58,7 +59,9 @@ class Data(Section):
     k: PositiveInt | None = Field(None, description="a conceptual positive is one of the k nearest; default: of all")
     lists: Path = Field(Path("lists"), description="folder of released lists and annotations, searched by name")
     exclude_test: tuple[str, ...] = Field(("vggss",), description="test sets never trained on: files, or known names")
-    image_size: PositiveInt = Field(224, description="side of the square image the model sees, pixels")
+    image_size: PositiveInt = Field(
+        224, le=LARGEST_IMAGE, description="side of the square image the model sees, pixels"
+    )
     squash: bool = Field(False, description="make the frame square before the crop; papers do not")
     crop_scale: float = Field(1.1, ge=1.0, description="short side before the random crop, times image_size")
     flip: bool = True
@@ -67,7 +70,9 @@ class Data(Section):
     colour_jitter: float = Field(0.0, ge=0.0, le=1.0, description="brightness, contrast, saturation strength")
     audio_mean: float = Field(0.0, description="subtracted from the log power; 0 is the LVS family's")
     audio_deviation: PositiveFloat = Field(12.0, description="then divided by; 12 is the LVS family's")
-    workers: int = Field(0, ge=0, description="reader processes per rank; part of the order of samples")
+    workers: int = Field(
+        0, ge=0, le=MOST_READERS, description="reader processes per rank; part of the order of samples"
+    )
     shuffle: PositiveInt = Field(1000, description="samples in the shuffle buffer of each stream")
     drop_flagged: tuple[str, ...] = Field(("silent",), description="flags whose clips are left out of training")
     label_groups: Path | None = Field(None, description="csv label,group: groups to learn in place of labels")
@@ -83,7 +88,7 @@ class Encoder(Section):
     blocks: tuple[PositiveInt, ...] = Field((2, 2, 2, 2), min_length=2, max_length=4, description="blocks per stage")
     width: PositiveInt = Field(64, description="channels of the first stage; each further stage doubles them")
     last_stride: Literal[1, 2] = Field(2, description="1 keeps stage 4 at stride 16 (LVS family), 2 at 32 (EZ-VSL)")
-    input_pool: tuple[PositiveInt, PositiveInt] = Field((1, 1), description="average pooling before the trunk")
+    input_pool: tuple[Pool, Pool] = Field((1, 1), description="average pooling before the trunk")
     weights: str = Field("none", description="imagenet, none, or a file; resnet: as `training pretrain` writes it")
     frozen: bool = False
     projection: PositiveInt | None = Field(
@@ -96,6 +101,13 @@ class Encoder(Section):
         strided = self.last_stride != 2 and self.layout != "efficientnet_lite0"
         if self.layout != "resnet" and (shaped or strided):
             raise ValueError(f"layout {self.layout} is fixed; blocks, last_stride and input_pool belong to resnet")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_into_memory(self) -> "Encoder":
+        stages = (count * 18 * (self.width << number) ** 2 for number, count in enumerate(self.blocks))
+        if (parameters := sum(stages)) > MOST_PARAMETERS:  # two convolutions of 3 x 3 a block
+            raise ValueError(f"blocks and width make {parameters:.1e} parameters; {MOST_PARAMETERS:.1e} are the most")
         return self
 
 
@@ -217,7 +229,7 @@ def _method_section(given: Any) -> MethodSection:
 class RunConfig(Section):
     """A whole run. `paper` holds published numbers: test set -> protocol -> map -> score name -> fraction."""
 
-    name: str
+    name: Name
     method: Annotated[MethodSection, PlainValidator(_method_section), PlainSerializer(MethodSection.as_json)]
     data: Data = Data()
     encoders: Encoders = Encoders()
@@ -226,7 +238,7 @@ class RunConfig(Section):
     compute: Compute = Compute()
     evaluation: Evaluation = Evaluation()
     validation: Validation | None = None
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     checkpoint_minutes: PositiveFloat = 5.0
     log_every: PositiveInt = 10
     paper: dict[str, dict[str, dict[str, dict[str, float]]]] = {}

@@ -3,23 +3,28 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from manifests import content as given
 from manifests.errors import InputError
+from manifests.given_files import shortened
 from manifests.near_names import did_you_mean
+from manifests.plain_data import NotPlain, parse_yaml
 
 PACKAGED = Path(__file__).parent / "configs"
+MOST_BYTES = 1 << 20  # of a config file; the packaged ones have a few thousand
 
 
 def find_config(source: str | Path) -> Path:
     """The file a user means: the path as given, else a packaged config of that name."""
-    given = Path(source)
-    for candidate in (given, PACKAGED / given.name, PACKAGED / f"{given.name}.yaml"):
+    path = Path(source)
+    if path.exists() and not path.is_dir():  # a pipe or a device is refused by its reader
+        return path
+    packaged = (PACKAGED / path.name, PACKAGED / f"{path.name}.yaml") if path.name else ()
+    for candidate in packaged:
         if candidate.is_file():
             return candidate
     known = sorted(path.name for path in PACKAGED.glob("*.yaml"))
     raise InputError(
-        f"no config {str(source)!r}: neither a file here nor a packaged one.{did_you_mean(given.name, known)} The "
+        f"no config {str(source)!r}: neither a file here nor a packaged one.{did_you_mean(path.name, known)} The "
         f"packaged ones are {', '.join(known)}."
     )
 
@@ -38,6 +43,8 @@ def _with_parent(path: Path) -> dict[str, Any]:
     parent_name = content.pop("extends", None)
     if parent_name is None:
         return content
+    if not isinstance(parent_name, str) or not parent_name:
+        raise InputError(f"{path} extends {parent_name!r}. Give the name of a file beside it, or of a packaged config.")
     parent_path = next((p for p in (path.parent / parent_name, PACKAGED / parent_name) if p.is_file()), None)
     if parent_path is None:
         raise InputError(f"{path} extends {parent_name!r}, which is neither beside it nor a packaged config.")
@@ -48,12 +55,9 @@ def _with_parent(path: Path) -> dict[str, Any]:
     return _merged(parent, content)
 
 
-def read_mapping(path: Path, expected: str = "`section: {...}` lines", remedy: str = "") -> dict[str, Any]:
+def read_mapping(path: Path, expected: str = "`section: {...}` lines", remedy: str = "Correct it.") -> dict[str, Any]:
     """A YAML file that holds a mapping. InputError when it holds anything else, with what may be done about it."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a YAML file: {error}{remedy}") from error
+    content = given.read_content(path, MOST_BYTES).yaml(remedy)
     if not isinstance(content, dict):
         raise InputError(f"{path} holds {type(content).__name__}, expected {expected}.")
     return content
@@ -76,4 +80,9 @@ def _apply(content: dict[str, Any], override: str) -> None:
         content = content.setdefault(section, {})
         if not isinstance(content, dict):
             raise InputError(f"override {override!r}: {section!r} is a value, not a section.")
-    content[last] = yaml.safe_load(text)
+    try:
+        content[last] = parse_yaml(text)
+    except NotPlain as error:
+        raise InputError(
+            f"override {shortened(override, 80)!r}: its value {error}. Write it as in a config."
+        ) from error

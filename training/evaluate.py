@@ -5,7 +5,6 @@ Writes `evaluation/<set>.maps.npz` (raw maps, as another program could score the
 samples, none of them twice, and the first scores and writes.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from manifests.catalogue import read_clips
-from manifests.checksums import Damaged, check_file, check_sealed
-from manifests.content import read_content
+from manifests.checksums import check_file, check_sealed
+from manifests.content import read_content, read_object
 from manifests.errors import InputError
+from manifests.file_names import name_problem
+from manifests.given_files import understood
 from manifests.parquet import read_table
 from manifests.published_sets import named_parts
 from manifests.truth import USUAL_FORMAT, Truth
@@ -161,15 +162,18 @@ def _finished(run: LoadedRun, part: Truth, protocol: str, lists: dict[str, dict[
     if not path.is_file():
         return None
     try:
-        facts = json.loads(path.read_bytes())
-        digests = check_sealed(facts)
-        known = [facts["lists"].get(name, {}).get("sha256") for name in DEPENDS_ON]
-        if known != [lists.get(name, {}).get("sha256") for name in DEPENDS_ON]:
-            return None
-        check_file(path.with_suffix(".parquet"), digests)
-        return Result(read_table(path.with_suffix(".parquet")), facts)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, Damaged) as error:
-        print(f"{path} or its table is damaged ({str(error).splitlines()[0]}): it is made again")
+        with understood(path, "or its table is damaged"):
+            facts = read_object(path, "lists")
+            digests = check_sealed(facts)
+            before, now = (
+                [each.get(name, {}).get("sha256") for name in DEPENDS_ON] for each in (facts["lists"], lists)
+            )
+            if before != now:
+                return None
+            check_file(path.with_suffix(".parquet"), digests)
+            return Result(read_table(path.with_suffix(".parquet")), facts)
+    except InputError as damage:
+        print(f"{damage} It is made again.", flush=True)
         return None
 
 
@@ -211,8 +215,8 @@ def _test_sets(run: LoadedRun, request: EvaluationRequest) -> tuple[Truth, tuple
     format = request.format or (wanted.format if own else USUAL_FORMAT)
     negatives = request.negatives or (wanted.negatives if own else None)
     name = request.test_set or (wanted.test_set if own or format == wanted.format else None)
-    if name and Path(name).name != name:
-        raise InputError(f"--test-set {name} becomes a file's name in the run folder: give it without folders.")
+    if name and (problem := name_problem(name)):
+        raise InputError(f"--test-set becomes a file's name in the run folder, and {name!r} {problem}. Give another.")
     lists = [read_clips(clips) for clips in request.clips]
     return named_parts(path, format, lists, negatives=negatives, name=name)
 

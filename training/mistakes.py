@@ -6,10 +6,12 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
+from manifests.given_files import shortened
 from manifests.near_names import did_you_mean
 
 INNER = "lines_of_a_section"  # the type of an error that carries the lines of a section validated by itself
 WITHOUT_VALUE = {"missing", "unnamed"}
+MOST_SHOWN = 200  # characters of what was given
 
 
 def lines_of(error: ValidationError, model: type[BaseModel], prefix: tuple[str, ...] = ()) -> list[str]:
@@ -32,7 +34,9 @@ def carrying(lines: list[str]) -> PydanticCustomError:
 def _reason(mistake: Any, model: type[BaseModel], path: tuple[str, ...]) -> str:
     if mistake["type"] == "extra_forbidden":
         return f"unknown key{'.' if (near := did_you_mean(path[-1], _keys(model, path[:-1]))) else ''}{near}"
-    return mistake["msg"] + ("" if mistake["type"] in WITHOUT_VALUE else f" (given: {mistake['input']!r})")
+    return mistake["msg"] + (
+        "" if mistake["type"] in WITHOUT_VALUE else f" (given: {shortened(repr(mistake['input']), MOST_SHOWN)})"
+    )
 
 
 def _keys(model: type[BaseModel], path: Iterable[str]) -> Iterable[str]:

@@ -7,11 +7,13 @@ included, architecture and labels in the metadata.
 """
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from PIL.Image import Image
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import ImageFolder
@@ -21,10 +23,14 @@ from index.encoders.imagenet import DEVIATION, MEAN
 from index.encoders.pretrained import read_weight_file
 from index.encoders.tensor_file import write_tensors
 from manifests.errors import InputError
+from manifests.given_files import opened, understood
+from manifests.image_files import open_image
 from manifests.outputs import check_output
 from pipeline.console import progress
-from training.config import Encoder
+from training.config import Encoder, Section
 from training.encoders.resnet import ImageTrunk, initialise
+from training.limits import LARGEST_IMAGE, LARGEST_SEED
+from training.mistakes import lines_of
 
 HELD_OUT = 0.1
 
@@ -49,16 +55,23 @@ class Classifier(nn.Module):
         return {**self.trunk.state_dict(), "fc.weight": self.fc.weight.detach(), "fc.bias": self.fc.bias.detach()}
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(Section):
     """How to pretrain."""
 
-    encoder: Encoder = field(default_factory=Encoder)
-    image_size: int = 224
-    epochs: int = 10
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    seed: int = 0
+    encoder: Encoder = Encoder()
+    image_size: PositiveInt = Field(224, le=LARGEST_IMAGE)
+    epochs: PositiveInt = 10
+    batch_size: PositiveInt = 64
+    learning_rate: PositiveFloat = 1e-3
+    seed: int = Field(0, ge=-LARGEST_SEED, le=LARGEST_SEED)
+
+
+def checked_options(**given: Any) -> Options:
+    """Options as the command line gives them. InputError with a line for each mistake."""
+    try:
+        return Options.model_validate(given)
+    except ValidationError as error:
+        raise InputError("These options cannot be used:\n" + "\n".join(lines_of(error, Options))) from error
 
 
 def check_place(images: Path, out: Path) -> None:
@@ -105,13 +118,23 @@ def _datasets(images: Path, options: Options) -> tuple[Subset, Subset, list[str]
         ]
     )
     plain = transforms.Compose([transforms.ToImage(), transforms.Resize([size, size], antialias=True), *normal])
-    try:
-        views = ImageFolder(str(images), augmented), ImageFolder(str(images), plain)
-    except (FileNotFoundError, OSError) as error:
-        raise InputError(f"{images} is not a folder of labelled images (<label>/<image>.jpg): {error}") from error
+    with understood(images, "is not a folder of labelled images (<label>/<image>.jpg)"):
+        views = [ImageFolder(str(images), made_of, loader=_read) for made_of in (augmented, plain)]
     order = torch.randperm(len(views[0]), generator=torch.Generator().manual_seed(options.seed)).tolist()
     kept = max(1, round(HELD_OUT * len(order)))
+    if len(order) - kept < options.batch_size:
+        raise InputError(
+            f"{images} holds {len(order)} images; {kept} of them are held out, and the rest fill no batch of "
+            f"{options.batch_size}. Lower --batch-size, or give more images."
+        )
     return Subset(views[0], order[kept:]), Subset(views[1], order[:kept]), views[0].classes
+
+
+def _read(path: str) -> Image:
+    """An image in RGB. InputError where it is none, or too large."""
+    remedy = "Remove it, or put a sound image in its place."
+    with understood(path, remedy=remedy), opened(path) as handle, open_image(handle) as image:
+        return image.convert("RGB")
 
 
 def _fit(model: Classifier, train: Subset, options: Options, device: torch.device) -> float:

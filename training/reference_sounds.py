@@ -6,8 +6,6 @@ clips of the shards in which one instrument is heard alone, any number for each,
 every one of these sounds. What the frame itself sounds like is not used: its annotated instruments say which sound.
 """
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +61,7 @@ class References:
 
 def read_references(path: Path) -> References:
     """Read a csv `category,clip`. InputError for another header or a row that is not two fields."""
-    rows = [row for row in csv.reader(io.StringIO(read_content(path).text())) if row]
+    rows = read_content(path).rows()
     if len(rows) < 2 or rows[0] != HEADER or any(len(row) != 2 for row in rows):
         raise InputError(
             f"{path} is no list of reference sounds. Give a csv with the header {','.join(HEADER)}: an instrument as "

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import nn
 
-from index.encoders.tensor_file import UNREADABLE, read_tensors, write_tensors
+from index.encoders.tensor_file import read_tensors, write_tensors
 from manifests.checksums import file_sha256
+from manifests.content import read_object
 from manifests.errors import InputError
+from manifests.given_files import opened, understood
 from manifests.near_names import did_you_mean
 from manifests.views import VIEWS
 from manifests.whole_files import whole_path, write_text
@@ -27,6 +28,7 @@ from pipeline.shards.joined import Folders, folders_of, named, open_shards
 from pipeline.shards.store import ShardStore
 from pipeline.storage.remote import Place, place
 from training.config import RunConfig, load_config
+from training.config_files import read_mapping
 from training.identity import Contents, differences, digest
 from training.leakage import TRAINING_CLIPS
 from training.methods import method_module
@@ -38,6 +40,7 @@ COPY_AGAIN = (
     "Copy the run again from where it was made; where it was made here, delete the file and start the run again."
 )
 LOCK = "lock"  # there as long as somebody trains
+WEIGHTS_AGAIN = f"Copy the run again from where it was made, or delete its {DONE} file and start it again."
 CARRIED, IMAGENET = "carried.json", "imagenet"
 
 
@@ -67,7 +70,7 @@ def stored_config(folder: Path) -> RunConfig:
     """
     path = folder / CONFIG
     config = load_config(path)
-    given = yaml.safe_load(path.read_text(encoding="utf-8"))["method"]
+    given = read_mapping(path)["method"]
     earlier = getattr(method_module(given["name"]), "EARLIER", {})
     missing = tuple(f"method.{key}={value}" for key, value in earlier.items() if key not in given)
     return load_config(path, missing) if missing else config
@@ -83,11 +86,17 @@ def _differences(folder: Path, config: RunConfig, contents: Contents) -> list[st
 
 def known_contents(folder: Path) -> dict[str, str]:
     """What a run has stored of the contents it was made from; before they were stored, what follows from its files."""
-    facts = read_facts(folder / FACTS, COPY_AGAIN) if (folder / FACTS).is_file() else {}
+    facts = read_facts(folder)
     known = {"shards": facts["manifest_sha256"]} if "manifest_sha256" in facts else {}
     if (folder / TRAINING_CLIPS).is_file():
         known["training_clips"] = file_sha256(folder / TRAINING_CLIPS)
     return known | facts.get("contents", {})
+
+
+def read_facts(folder: Path, *names: str) -> dict[str, Any]:
+    """What a run has stored of its data, with these names; nothing before it is begun. InputError when damaged."""
+    path = folder / FACTS
+    return read_object(path, *names, remedy=COPY_AGAIN) if names or path.is_file() else {}
 
 
 def renew(folder: Path, config: RunConfig) -> list[str]:
@@ -119,7 +128,7 @@ def carry(folder: Path, config: RunConfig) -> None:
 def _with_carried(folder: Path, config: RunConfig) -> RunConfig:
     """The config with the run's own copy of its object prior's weights in place of the file it was given."""
     prior = config.evaluation.object_prior
-    facts = read_facts(folder / CARRIED, COPY_AGAIN) if (folder / CARRIED).is_file() else {}
+    facts = read_object(folder / CARRIED, remedy=COPY_AGAIN) if (folder / CARRIED).is_file() else {}
     if prior is None or facts.get("given") != prior.weights:
         return config
     copied = prior.model_copy(update={"weights": str(folder / facts["file"])})
@@ -208,9 +217,10 @@ def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: st
     if not file.is_file():
         raise InputError(f"run {folder} has no {file.name}; best weights need a `validation:` section in its config.")
     config = _with_carried(folder, stored_config(folder))
-    facts = read_facts(folder / FACTS, COPY_AGAIN)
+    facts = read_facts(folder, "front_end", "manifest_sha256")
     method = build_empty(config)
-    _load_weights(method, file)
+    with understood(file, "is damaged, or not of this run", WEIGHTS_AGAIN), opened(file):
+        method.load_state_dict(read_tensors(file)[0])
     device = torch.device(device)
     return LoadedRun(
         folder, config, method.to(device).eval(), facts["front_end"], facts["manifest_sha256"], device, weights
@@ -250,27 +260,6 @@ def build_empty(config: RunConfig) -> BaseMethod:
 def write_weights(path: Path, method: nn.Module) -> None:
     """Every tensor of a method as one safetensors file, whole or not at all."""
     write_tensors(path, method.state_dict())
-
-
-def _load_weights(method: nn.Module, path: Path) -> None:
-    try:
-        method.load_state_dict(read_tensors(path)[0])
-    except (*UNREADABLE, RuntimeError) as error:  # RuntimeError: other names or shapes
-        raise InputError(
-            f"{path} is damaged, or not of this run ({str(error).splitlines()[0]}); delete the run's {DONE} file and "
-            "run it again."
-        ) from error
-
-
-def read_facts(path: Path, remedy: str) -> dict[str, Any]:
-    """A JSON file of a run's folder. InputError, with the remedy, when it is damaged."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}). {remedy}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is damaged: it holds {type(content).__name__}, no names with values. {remedy}")
-    return content
 
 
 def resolve_run(path: Path) -> Path:

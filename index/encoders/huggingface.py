@@ -5,7 +5,6 @@ preprocessor_config.json; nothing is fetched and no code of a folder runs. Vecto
 CLIP and CLAP compare with text. Needs the extra `mining` (transformers).
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,9 @@ from torch import nn
 
 from index.clips import image, waveform
 from index.encoders.network import Network, fingerprint, needed, pick_device
+from manifests.content import read_object
 from manifests.errors import InputError
+from manifests.given_files import understood
 from pipeline.shards.store import ShardStore
 
 CONFIG, WEIGHTS, PREPROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"
@@ -65,11 +66,8 @@ def _check_folder(folder: Path, name: str) -> None:
             f"{folder} is not a Hugging Face folder of a {name} model: it has no {', '.join(missing)}. Copy the whole "
             "folder; weights must be safetensors (pickled ones are not read)."
         )
-    try:
-        kind = json.loads((folder / CONFIG).read_bytes()).get("model_type")
-    except (ValueError, AttributeError) as error:
-        raise InputError(f"{folder / CONFIG} is damaged ({error}). Copy the folder again.") from error
-    if kind is None or kind.split("_")[0] != name:
+    kind = read_object(folder / CONFIG, remedy="Copy the folder again.").get("model_type")
+    if not isinstance(kind, str) or kind.split("_")[0] != name:
         raise InputError(f"{folder} holds a model of type {kind!r}, not {name}. Name the encoder it is.")
 
 
@@ -89,10 +87,8 @@ def _transformers(name: str) -> Any:
 def _loaded(model: Any, folder: Path, name: str) -> nn.Module:
     """The side of the model we need, complete. InputError names missing and unexpected tensors."""
     options = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
-    try:
+    with understood(folder, f"cannot be loaded as a {name} model"):
         network, found = model.from_pretrained(folder, **options)
-    except (RuntimeError, ValueError, OSError) as error:
-        raise InputError(f"{folder} cannot be loaded as a {name} model: {error}") from error
     unexpected = [key for key in found["unexpected_keys"] if not key.startswith(TEXT_SIDE)]
     if found["missing_keys"] or unexpected:
         raise InputError(

@@ -4,7 +4,6 @@ A file holds tensors under torchvision's names, and as metadata its architecture
 was trained on. Whole frames are shown at that side, as in its training.
 """
 
-import json
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -12,10 +11,11 @@ from torch import Tensor, nn
 from index.encoders.imagenet import whole_frame
 from index.encoders.network import Network, fingerprint, needed, pick_device
 from index.encoders.residual import Trunk
-from index.encoders.tensor_file import UNREADABLE
 from index.encoders.tensor_file import read_tensors as read_sealed
 from index.encoders.weight_file import Layout, fitted, read_tensors, renamed
 from manifests.errors import InputError
+from manifests.given_files import opened, understood
+from manifests.plain_data import parse_json
 
 USUAL_SIDE = 224  # of files that do not say
 LAYOUT = Layout(
@@ -48,12 +48,10 @@ def _trunk(tensors: dict[str, Tensor], facts: dict[str, object], path: Path) -> 
 
 def read_weight_file(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     """Tensors and metadata of a safetensors file, or the tensors of a torch state dict (metadata empty)."""
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"no weights at {path}. Give a file, `imagenet` or `none`.")
     if path.suffix != ".safetensors":
         return read_tensors(path), {}
-    try:
+    with understood(path, "is not a readable safetensors file", "Make it again."), opened(path):  # no pipe, no device
         tensors, metadata = read_sealed(path)
-    except UNREADABLE as error:
-        raise InputError(f"{path} is not a readable safetensors file ({error}); make it again.") from error
-    return tensors, {name: json.loads(value) for name, value in metadata.items()}
+        return tensors, {name: parse_json(value) for name, value in metadata.items()}

@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from index.encoders.tensor_file import read_tensors
 from manifests.checksums import Damaged
 from manifests.errors import InputError
+from manifests.given_files import opened, understood
 
 # EZ-VSL, SLAVC and FNAC save their best scores, which are numpy scalars, beside the weights: plain numbers, but not to
 # torch unless said so. numpy 2 calls the function that makes them otherwise than the numpy that wrote the files.
@@ -39,8 +40,6 @@ _CODE = re.compile(r"unsupported GLOBAL (\S+) whose module")
 _CUT = re.compile(r"unexpected EOF|truncated|Ran out of input|buffer|bytes")
 _TERMINAL = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x1f\x7f]")
 _SHORTENED = "is cut short or damaged. Download it again."
-_READING = (SafetensorError, RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError, AttributeError,
-            IndexError, pickle.UnpicklingError)  # fmt: skip
 
 
 class Stranger:
@@ -85,13 +84,15 @@ class Content:
 
 def read_content(path: Path) -> Content:
     """What torch saved in a file, or a safetensors file's tensors by name. InputError for a file that is neither."""
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"there is no file of weights at {path}.")
+    with understood(path):
+        opened(path).close()  # no pipe, no device
     try:
         return Content(read_tensors(path)[0]) if _is_safetensors(path) else _load(path)
     except Damaged as error:
         raise InputError(f"{path} is damaged: {error}. Copy or make it again.") from error
-    except _READING as error:
+    except Exception as error:  # of whatever bytes these are: torch, pickle and zipfile raise any kind
         raise InputError(f"{path} {_why_unreadable(path, error)}") from error
 
 

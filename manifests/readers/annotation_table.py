@@ -6,12 +6,13 @@ form and read back unchanged.
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from manifests import parquet
-from manifests.annotations import Annotation, TestSet, make_test_set, read_box
+from manifests.annotations import Annotation, TestSet, make_test_set, read_box, read_label, read_name
 from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.given_files import understood
 from manifests.keys import clip_key
 from manifests.splits import IdList
 from manifests.test_sets import Format, Truth
@@ -44,26 +45,22 @@ def write_table(test_set: TestSet, path: Path | str) -> None:
 
 def read_table(path: Path | str, name: str | None = None) -> TestSet:
     """Read an annotation table; `name` defaults to the file's stem, a missing consensus column means 1."""
-    import pyarrow as pa
-
     content = read_content(path)
-    try:
+    with understood(path, "is not a parquet file", "Write it with key, label and boxes."):
         table = parquet.read_table(io.BytesIO(content.content))
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{path} is not a parquet file ({error}). Write it with key, label and boxes.") from error
     absent = {"key", "label", "boxes"} - set(table.column_names)
     if absent:
         raise InputError(f"{path} lacks the columns {', '.join(sorted(absent))}. An annotation table has them all.")
-    annotations = (
-        Annotation(
-            clip_key(row["key"]),
-            row["label"],
-            tuple(read_box(box, f"{path}, {row['key']},") for box in row["boxes"] or []),
-            row.get("consensus") or 1,
-        )
-        for row in table.to_pylist()
-    )
+    annotations = (_annotation(row, f"{path}, row {number},") for number, row in enumerate(table.to_pylist()))
     return make_test_set(name or Path(path).stem, annotations, content)
+
+
+def _annotation(row: dict[str, Any], where: str) -> Annotation:
+    boxes, consensus = row["boxes"] or [], row.get("consensus") or 1
+    if not isinstance(boxes, list) or type(consensus) is not int or consensus < 1:
+        raise InputError(f"{where} has the boxes {boxes!r} and the consensus {consensus!r}. Correct it.")
+    key, label = read_name(row["key"], f"{where} the key"), read_label(row["label"], where)
+    return Annotation(clip_key(key), label, tuple(read_box(box, f"{where} {key},") for box in boxes), consensus)
 
 
 def _truth(path: Path, _wanted: IdList | None) -> Truth:

@@ -7,6 +7,7 @@ The split orders (`test_order.h5`: zero-based row numbers) are HDF5, which nothi
 are refused with the one line that turns them into rows of this very format, which every reader of lists takes.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from manifests.errors import InputError
 from manifests.keys import clip_key
 from manifests.splits import IdList
 from manifests.test_sets import RETRIEVAL, Format, Truth
+
+_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def _events(content: Content) -> tuple[Event, ...]:
     events = []
     for number, line in enumerate(content.text().splitlines(), start=1):
         fields = line.strip().split("&")
-        if len(fields) == 5 and fields[3].isdigit() and fields[4].isdigit():
+        if len(fields) == 5 and all(map(_SECONDS.fullmatch, fields[3:])):
             events.append(Event(fields[1], fields[0], fields[2], int(fields[3]), int(fields[4])))
         elif line.strip() and number > 1:
             raise InputError(f"{content.path}, line {number}, is {line!r}, not category&video&quality&start&end.")

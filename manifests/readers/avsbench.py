@@ -9,12 +9,14 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from manifests.annotations import Annotation, TestSet
+from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.keys import safe_key
 from manifests.readers.sslalignment_boxes import read_boxes224
 from manifests.splits import IdList
 from manifests.test_sets import RETRIEVAL, SEGMENTATION, Format, MaskSet, Truth
 
+MOST_DIGITS = 9  # of a frame's number
 SUBSETS = {"s4": 3, "ms3": 2}  # how many path components name a frame
 MEASURED = ("avsbench",)  # of boxes, too: their union stands in for the mask
 
@@ -26,7 +28,7 @@ def read_avsbench_boxes(path: Path | str, subset: str) -> TestSet:
         path,
         f"avsbench_{subset}",
         lambda image: _key(image, depth),
-        lambda image: image.parts[-3] if depth == 3 else None,
+        lambda image: image.parts[-3] if depth == 3 and len(image.parts) > 2 else None,
     )
 
 
@@ -41,7 +43,7 @@ def read_avsbench_masks(folder: Path | str, subset: str, split: str = "test") ->
     masks = {}
     for file in files:
         masks[key := _key(PurePosixPath(file.with_suffix("").as_posix()), depth)] = file
-        digest.update(f"{key}\n".encode() + file.read_bytes())
+        digest.update(f"{key}\n".encode("utf-8", "surrogateescape") + read_content(file).content)
     return MaskSet(f"avsbench_{subset}", masks, str(root), digest.hexdigest())
 
 
@@ -57,7 +59,7 @@ def _key(image: PurePosixPath, depth: int) -> str:
 
 def _frame_number(file: Path) -> int:
     number = file.stem.rpartition("_")[2]
-    if not number.isdigit():
+    if not (number.isascii() and number.isdecimal()) or len(number) > MOST_DIGITS:
         raise InputError(f"The mask {file} is not named <video>_<number>.png as AVSBench names its masks.")
     return int(number)
 

@@ -7,6 +7,7 @@ whoever drew them.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +16,14 @@ from xml.etree import ElementTree
 from manifests.annotations import Annotation, Box, TestSet
 from manifests.content import Content, read_content
 from manifests.errors import InputError
+from manifests.given_files import understood
 from manifests.keys import clip_key
 from manifests.splits import IdList
 from manifests.test_sets import Format, Truth
 
 FRAME = 256
 CONSENSUS = 2
+_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,9}\s*")
 
 
 def read_flickr(folder: Path | str, ids: Sequence[str] | None = None, name: str = "flickr") -> TestSet:
@@ -48,21 +51,18 @@ def read_flickr(folder: Path | str, ids: Sequence[str] | None = None, name: str 
 
 
 def _boxes(content: Content) -> tuple[Box, ...]:
-    try:
+    with understood(content.path, "is not valid XML", "Unpack the annotations again."):
         root = ElementTree.fromstring(content.text())
-    except ElementTree.ParseError as error:
-        raise InputError(f"{content.path} is not valid XML ({error}). Unpack the annotations again.") from error
     return tuple(_box(node, content) for annotator in root for node in annotator if node.tag == "bbox")
 
 
 def _box(node: ElementTree.Element, content: Content) -> Box:
     texts = [child.text or "" for child in node][1:5]
-    try:
-        x1, y1, x2, y2 = (int(text) / FRAME for text in texts)
-    except ValueError as error:
+    if len(texts) != 4 or not all(map(_WHOLE.fullmatch, texts)):
         raise InputError(
             f"{content.path} has the box {texts}. After its first child a bbox holds four integers from 0 to {FRAME}."
-        ) from error
+        )
+    x1, y1, x2, y2 = (int(text) / FRAME for text in texts)
     return x1, y1, x2, y2
 
 

@@ -10,15 +10,19 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from manifests.annotations import Box, corners
-from manifests.content import Content, read_content
+from manifests.annotations import MOST_SHOWN, Box, corners, read_box
+from manifests.array_files import array_of
+from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.given_files import shortened, understood
 from manifests.splits import IdList
 from manifests.test_sets import LOCALIZATION, MULTI_SOURCE, RETRIEVAL, Format, MusicFrame, MusicSet, Truth
 
 CATEGORIES = {
     1: "cello", 3: "acoustic_guitar", 8: "saxophone", 10: "trumpet", 11: "violin", 12: "flute", 13: "accordion",
 }  # fmt: skip
+
+LARGEST_FRACTION = 1000.0  # of a frame; a box in it has none above 1
 
 
 def read_music(path: Path | str, name: str) -> MusicSet:
@@ -33,8 +37,6 @@ def read_music(path: Path | str, name: str) -> MusicSet:
 
 def read_music_synthetic(folder: Path | str, name: str = "music_synthetic") -> MusicSet:
     """Read the synthetic set's folder of `<k>.npy` box files, in numeric order."""
-    import numpy as np
-
     files = sorted(Path(folder).glob("*.npy"), key=lambda file: (len(file.stem), file.stem))
     if not files:
         raise InputError(f"{folder} holds no box file (<k>.npy). Give the box folder of MUSIC-Synthetic.")
@@ -43,36 +45,34 @@ def read_music_synthetic(folder: Path | str, name: str = "music_synthetic") -> M
     for file in files:
         content = read_content(file)
         digest.update(f"{file.stem}\n".encode() + content.content)
-        try:
-            rows = np.load(file, allow_pickle=False)
-        except ValueError as error:
-            raise InputError(f"{file} is not a plain array ({error}). Export it without Python objects.") from error
-        frames.append(MusicFrame(file.stem, _grouped(rows.tolist(), content)))
+        with understood(file, "is not a plain array", "Export it without Python objects."):
+            rows = array_of(content.content)
+        frames.append(MusicFrame(file.stem, _grouped(rows.tolist(), str(file))))
     return MusicSet(name, tuple(frames), str(folder), digest.hexdigest())
 
 
 def _boxes(entry: Any, where: str) -> dict[str, tuple[Box, ...]]:
-    try:
+    with understood(where, 'lacks "bbox", "normbox" or "category_id"', "Use the released file."):
         rows = [[*each["normbox"], each["category_id"]] for each in entry["bbox"]]
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f'{where} lacks "bbox", "normbox" or "category_id" ({error}). Use the released file.'
-        ) from error
-    return _grouped_rows(rows, where)
+    return _grouped(rows, where)
 
 
-def _grouped(rows: list[Any], content: Content) -> dict[str, tuple[Box, ...]]:
-    return _grouped_rows(rows, str(content.path))
-
-
-def _grouped_rows(rows: list[Any], where: str) -> dict[str, tuple[Box, ...]]:
+def _grouped(rows: Any, where: str) -> dict[str, tuple[Box, ...]]:
     grouped: dict[str, tuple[Box, ...]] = {}
-    for row in rows:
-        if not isinstance(row, list) or len(row) != 5 or int(row[4]) not in CATEGORIES:
-            raise InputError(f"{where} has the row {row!r}. A row is x, y, width, height and one of {CATEGORIES}.")
-        category = CATEGORIES[int(row[4])]
-        grouped[category] = (*grouped.get(category, ()), corners(*row[:4]))
+    for row in rows if isinstance(rows, list) else [rows]:
+        if not isinstance(row, list) or len(row) != 5 or _category(row[4]) is None:
+            shown = shortened(repr(row), MOST_SHOWN)
+            raise InputError(f"{where} has the row {shown}. A row is x, y, width, height and one of {CATEGORIES}.")
+        box = read_box(row[:4], where)
+        if max(map(abs, box)) > LARGEST_FRACTION:
+            raise InputError(f"{where} has the box {box}. Its numbers are fractions of the frame; correct the file.")
+        box = corners(*box)
+        grouped[CATEGORIES[row[4]]] = (*grouped.get(CATEGORIES[row[4]], ()), box)
     return grouped
+
+
+def _category(value: Any) -> str | None:
+    return CATEGORIES.get(int(value)) if isinstance(value, int | float) and value in CATEGORIES else None
 
 
 def _truth(path: Path, _wanted: IdList | None) -> Truth:

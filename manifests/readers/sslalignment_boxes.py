@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from manifests.annotations import Annotation, TestSet, make_test_set, pixel_fraction, read_box
+from manifests.annotations import Annotation, TestSet, make_test_set, pixel_fraction, read_box, read_name
 from manifests.content import Content, read_content
 from manifests.errors import InputError
 
@@ -36,7 +36,7 @@ def image_path(entry: Any, content: Content) -> PurePosixPath:
     """The entry's image path without its suffix; InputError when there is none."""
     if not isinstance(entry, dict) or not isinstance(entry.get("image"), str) or "gt_box" not in entry:
         raise InputError(f'{content.path} has the entry {str(entry)[:80]} without "image" or "gt_box".')
-    return PurePosixPath(entry["image"]).with_suffix("")
+    return PurePosixPath(read_name(entry["image"], f'{content.path}, "image"')).with_suffix("")
 
 
 def _annotation(

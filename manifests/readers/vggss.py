@@ -7,7 +7,7 @@ file has 5,158 clips and 5,941 boxes, 12 of them with an uninitialised corner (-
 from pathlib import Path
 from typing import Any
 
-from manifests.annotations import Annotation, TestSet, make_test_set, read_box
+from manifests.annotations import Annotation, TestSet, make_test_set, read_box, read_label, read_name
 from manifests.content import Content, read_content
 from manifests.errors import InputError
 from manifests.keys import clip_key
@@ -28,8 +28,9 @@ def _annotation(entry: Any, number: int, content: Content) -> Annotation:
     where = f"{content.path}, entry {number},"
     if not isinstance(entry, dict) or not isinstance(entry.get("file"), str) or not isinstance(entry.get("bbox"), list):
         raise InputError(f'{where} lacks "file" or "bbox". Give vggss.json as released with VGG-SS.')
-    boxes = tuple(read_box(box, f"{where} {entry['file']},") for box in entry["bbox"])
-    return Annotation(clip_key(entry["file"]), entry.get("class"), boxes)
+    name = read_name(entry["file"], f'{where} "file"')
+    boxes = tuple(read_box(box, f"{where} {name},") for box in entry["bbox"])
+    return Annotation(clip_key(name), read_label(entry.get("class"), where), boxes)
 
 
 def _truth(path: Path, _wanted: IdList | None) -> Truth:

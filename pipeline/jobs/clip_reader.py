@@ -6,10 +6,11 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from manifests.given_files import opened, read_bytes
+from manifests.machine import check_still_there, is_machines_fault
 from pipeline.jobs.decoder_messages import ClipToDecode
 from pipeline.shards.record import Rejected
-from pipeline.sources.archives import BROKEN, ForwardReader, is_compressed, version_of
-from pipeline.storage.failures import check_still_there, is_machines_fault
+from pipeline.sources.archives import ForwardReader, is_compressed, version_of
 from pipeline.storage.remote import Place, RemotePath, place
 
 HELD_IN_MEMORY = 64 << 20  # bytes; larger files are decoded from disk instead
@@ -47,9 +48,9 @@ class ClipReader:
             content = self._content(clip)
             if isinstance(content, bytes):
                 return content, hashlib.sha256(content).hexdigest()
-            with open(content, "rb") as handle:
+            with opened(content) as handle:
                 return content, hashlib.file_digest(handle, "sha256").hexdigest()
-        except BROKEN as error:
+        except Exception as error:  # of a file, or an archive around it, that is not what it was when it was listed
             if isinstance(error, OSError) and is_machines_fault(error):
                 raise
             if isinstance(error, FileNotFoundError) and isinstance(path := place(clip.file), Path):
@@ -59,7 +60,7 @@ class ClipReader:
     def _content(self, clip: ClipToDecode) -> bytes | Path:
         path = place(clip.file)
         if clip.member is None:
-            return self._local(path) if clip.size > HELD_IN_MEMORY else path.read_bytes()
+            return self._local(path) if clip.size > HELD_IN_MEMORY else _whole(path)
         return self._forward(path, clip.position) if is_compressed(path.name) else _slice(path, clip)
 
     def _local(self, path: Place) -> Path:
@@ -81,13 +82,18 @@ class ClipReader:
         return self._archive.read(position)
 
 
+def _whole(path: Place) -> bytes:
+    """A loose file small enough to hold, as it was listed; TooLarge when it has grown beyond that."""
+    return path.read_bytes() if isinstance(path, RemotePath) else read_bytes(path, HELD_IN_MEMORY)
+
+
 def _slice(path: Place, clip: ClipToDecode) -> bytes:
     """A member of a plain tar."""
     assert clip.offset is not None
     if isinstance(path, RemotePath):
         content = path.read_range(clip.offset, clip.size)
     else:
-        with open(path, "rb") as handle:
+        with opened(path) as handle:
             content = os.pread(handle.fileno(), clip.size, clip.offset)
     if len(content) < clip.size:
         raise EOFError(f"the archive ends after {len(content)} of the member's {clip.size} bytes")

@@ -2,23 +2,31 @@
 
 The plan knows nothing of Dask and Dask nothing of clips: a task is a function and a few numbers, its result a few
 counts. Only a window of tasks is handed out at a time, so memory and scheduler load do not grow with the corpus.
+
+Whoever may connect to a scheduler may run code as its user. The processes of a local cluster speak TLS with a key that
+is made for this run and leaves no process of it; what a remote one asks for is the user's to set up (docs/clusters.md).
 """
 
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from manifests.errors import InputError, WorkFailed
+from manifests.given_files import reason, understood
+from pipeline.jobs.code_version import code_version, other_code, run_as
+from pipeline.jobs.scheduler_check import REMEDY, check_scheduler
 
 if TYPE_CHECKING:
     from distributed import Client, Future, Scheduler
 
 Result = TypeVar("Result")
-WAIT_FOR_SCHEDULER, WAIT_FOR_WORKERS = 20, 60  # seconds
+WAIT_FOR_SCHEDULER, WAIT_FOR_WORKERS = 15, 60  # seconds
 WAIT_FOR_NEW_WORKERS = 300.0  # seconds that a scheduler may be without any, in the middle, before the command gives up
 ASK_EVERY = 30.0  # seconds without a result after which the scheduler is asked whether it still has workers
 ALLOWED_FAILURES = 50  # worker deaths a task survives; three, Dask's default, would let one bad node end a shard
@@ -33,12 +41,16 @@ def available_cores() -> int:
 def connected(scheduler: str | None, workers: int) -> Iterator["Client"]:
     """A client of the cluster at `scheduler` ("tcp://host:port"), or of `workers` local processes of one thread."""
     with _remote(scheduler) if scheduler else _local(workers) as client:
-        client.run_on_scheduler(_tolerate_worker_deaths)
+        with understood(f"The Dask scheduler at {scheduler or 'this machine'}", "does not run this program"):
+            client.run_on_scheduler(_tolerate_worker_deaths)
         yield client
 
 
 # Dask samples its workers' stacks 100 times a second and watches their memory and locks: all of it for its dashboard.
+# Nor is there a page to look at: it would be open to everybody on this machine.
 QUIET = {
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.scheduler.active-memory-manager.start": False,
@@ -49,18 +61,24 @@ QUIET = {
 def _local(workers: int) -> Iterator["Client"]:
     import dask
     from distributed import Client, LocalCluster
+    from distributed.security import Security
 
     dask.config.set(QUIET)  # worker processes take it over from here
-    cluster = LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        memory_limit=None,
-        dashboard_address="127.0.0.1:0",  # any free port: the usual one may be taken by another cluster
-        silence_logs=logging.CRITICAL,
-    )
-    with cluster, Client(cluster) as client:
-        yield client
+    with tempfile.TemporaryDirectory(prefix="ingest-") as own:  # not one that others may have made
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=None,
+            dashboard_address="127.0.0.1:0",  # any free port: the usual one may be taken by another cluster
+            silence_logs=logging.CRITICAL,
+            protocol="tls://",
+            scheduler_kwargs={"dashboard": False},
+            security=Security.temporary(),
+            local_directory=own,
+        )
+        with cluster, Client(cluster) as client:
+            yield client
 
 
 @contextmanager
@@ -68,13 +86,9 @@ def _remote(scheduler: str) -> Iterator["Client"]:
     from distributed import Client
 
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost scheduler is told in our words
-    try:
+    check_scheduler(scheduler, WAIT_FOR_SCHEDULER)
+    with understood(f"The Dask scheduler at {scheduler}", "cannot be used", REMEDY):
         client = Client(scheduler, timeout=WAIT_FOR_SCHEDULER)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"No Dask scheduler answers at {scheduler} ({error}). Start one with `dask scheduler` and workers with "
-            "`dask worker ADDRESS --nthreads 1`, or leave --scheduler out to use this machine."
-        ) from error
     with client:
         try:
             client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS)
@@ -83,7 +97,16 @@ def _remote(scheduler: str) -> Iterator["Client"]:
                 f"The Dask scheduler at {scheduler} has no worker after {WAIT_FOR_WORKERS} s. Start some with "
                 f"`dask worker {scheduler} --nthreads 1` in an environment that has this project installed."
             ) from error
+        _check_workers(client)
         yield client
+
+
+def _check_workers(client: "Client") -> None:
+    """InputError where a worker has not the code that runs here."""
+    here = code_version()
+    for worker, there in client.run(code_version, on_error="return").items():
+        if there != here:
+            raise InputError(other_code(f"The worker {worker}", there, here))
 
 
 def _tolerate_worker_deaths(dask_scheduler: "Scheduler") -> None:
@@ -102,16 +125,19 @@ def run_all(client: "Client", work: Callable[..., Result], jobs: Sequence[tuple[
 
     waiting = iter(jobs)
     window = 2 * max(1, sum(client.nthreads().values()))
-    running = {client.submit(work, *job, pure=False) for job in islice(waiting, window)}
+    submit = partial(client.submit, run_as, code_version(), work, pure=False)
+    running = {submit(*job) for job in islice(waiting, window)}
     try:
         while running:
             done = _finished(client, running)
             running -= done
             for future in done:
                 yield future.result()
-                running |= {client.submit(work, *job, pure=False) for job in islice(waiting, 1)}
+                running |= {submit(*job) for job in islice(waiting, 1)}
     except KilledWorker as error:
         raise WorkFailed(f"A shard lost its worker {ALLOWED_FAILURES} times and was given up ({error}).") from error
+    except ImportError as error:
+        raise InputError(other_code("A worker", reason(error), code_version())) from error
     except (CancelledError, CommClosedError) as error:
         raise WorkFailed(
             "The Dask cluster was lost: its scheduler is gone or has dropped this command's work. Finished shards are "

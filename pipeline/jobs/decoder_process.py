@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from manifests.machine import is_machines_fault
 from pipeline.jobs.clip_reader import ClipContent, ClipReader
 from pipeline.jobs.decoder_messages import ClipToDecode, DecodedMembers
 from pipeline.jobs.options import IngestOptions, decoder_function
@@ -28,7 +29,6 @@ from pipeline.media.spectra import FrontEnd
 from pipeline.media.still import decode_pair
 from pipeline.shards.codecs import encode_jpeg, encode_npy
 from pipeline.shards.record import FRAME, SPECTROGRAM, Rejected
-from pipeline.storage.failures import is_machines_fault
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 

@@ -16,12 +16,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests.given_files import understood
 from manifests.parquet import read_row_group, row_groups
 from pipeline.jobs.options import IngestOptions, automatic_shard_clips
 from pipeline.jobs.unique_keys import place_of, unique_keys
 from pipeline.sources.listing import Clip, Refusal
-from pipeline.storage.files import read_table, replacing, write_whole
+from pipeline.storage.files import read_json_object, read_table, replacing, write_whole
 from pipeline.storage.remote import Place, place
+
+BEGIN_AGAIN = "Give a new folder to --out, or delete this one and begin again."
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -151,17 +154,19 @@ def _clip(row: dict[str, Any]) -> Clip:
 
 def load_head(folder: Place) -> tuple[IngestOptions, tuple[Place, ...]]:
     """Options and source folders of a saved plan."""
-    head = json.loads((folder / "options.json").read_bytes())
-    roots = (place(os.fsdecode(bytes.fromhex(root))) for root in head["roots"])
-    return IngestOptions.from_stored(head["options"]), tuple(roots)
+    with understood(folder / "options.json", "is damaged", BEGIN_AGAIN):
+        head = read_json_object(folder / "options.json")
+        roots = tuple(place(os.fsdecode(bytes.fromhex(root))) for root in head["roots"])
+        return IngestOptions.from_stored(head["options"]), roots
 
 
 def load_plan(folder: Place) -> Plan:
     """All of a saved plan."""
     options, roots = load_head(folder)
-    with (folder / "clips.parquet").open("rb") as handle:
-        shards = tuple(tuple(map(_clip, group.to_pylist())) for group in row_groups(handle))
-    refusals = tuple(Refusal(**row) for row in read_table(folder / "refusals.parquet").to_pylist())
+    with understood(folder, "holds a damaged plan", BEGIN_AGAIN):
+        with (folder / "clips.parquet").open("rb") as handle:
+            shards = tuple(tuple(map(_clip, group.to_pylist())) for group in row_groups(handle))
+        refusals = tuple(Refusal(**row) for row in read_table(folder / "refusals.parquet").to_pylist())
     return Plan(options, roots, shards, refusals)
 
 

@@ -17,6 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests.given_files import understood
+from manifests.plain_data import object_with
 from pipeline.jobs.attempt_log import Journal, forget
 from pipeline.jobs.decoder_client import Decoder, shared_decoder
 from pipeline.jobs.decoder_messages import ClipToDecode, DecodedMembers
@@ -76,9 +78,16 @@ def rows_path(out: Place, shard: int, companion: str | None = None) -> Place:
     return out / DONE / (f"{shard:06d}.{companion}.parquet" if companion else f"{shard:06d}.parquet")
 
 
+def marker_of(out: Place, shard: int) -> dict[str, Any]:
+    """What a finished shard's marker says. InputError when it is damaged."""
+    path = marker_path(out, shard)
+    with understood(path, "is damaged", "Delete it and repeat the command: its shard is made again."):
+        return object_with(path.read_bytes(), "clips", "records", "rejects", "bytes_read", "flags", "tar")
+
+
 def read_marker(out: Place, shard: int) -> ShardSummary:
     """A finished shard's counts."""
-    marker = json.loads(marker_path(out, shard).read_bytes())
+    marker = marker_of(out, shard)
     reasons = Counter(reject["reason"] for reject in marker["rejects"])
     size = marker["tar"]["size"] if marker["tar"] else 0
     return ShardSummary(
@@ -99,7 +108,7 @@ def is_whole(out: Place, shard: int) -> bool:
     A worker that was thought lost may go on beside the one that took over. Both write the same bytes, unless one of
     them met a timeout: then a tar of one and rows of the other would put images under wrong keys.
     """
-    marker = json.loads(marker_path(out, shard).read_bytes())
+    marker = marker_of(out, shard)
     tar = marker["tar"]
     files = marker.get("files", {tar["name"]: tar["size"]} if tar else {})  # the first folders knew their tar's alone
     return all((out / name).exists() and (out / name).stat().st_size == size for name, size in files.items())

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.errors import WorkFailed
+from manifests.plain_data import NotPlain, object_with
 from pipeline.console import summary
 from pipeline.jobs.plan import Plan
-from pipeline.jobs.shard_job import ShardSummary, marker_path, read_marker, reject_row, rows_path, stored_keys
+from pipeline.jobs.shard_job import ShardSummary, marker_of, read_marker, reject_row, rows_path, stored_keys
 from pipeline.shards.companion import COMPANION_SCHEMA, companion_manifest
 from pipeline.shards.record import MANIFEST_SCHEMA, REASONS, REJECT_SCHEMA, SCHEMA_VERSION
 from pipeline.shards.store import INDEX, MANIFEST, REJECTS
@@ -54,7 +55,7 @@ def _reject_tables(out: Place, plan: Plan) -> Iterator[pa.Table]:
 
 def _rejects(out: Place, plan: Plan, shard: int) -> Iterator[tuple[dict[str, str], bool]]:
     """A finished shard's rejects, and whether they count: not those of clips that a later shard has once more."""
-    rows = json.loads(marker_path(out, shard).read_bytes())["rejects"]
+    rows = marker_of(out, shard)["rejects"]
     again = {key for number, key in plan.tried_again if number == shard}
     if not again:
         return ((row, True) for row in rows)
@@ -99,10 +100,9 @@ def accept(out: Place, plan: Plan, counts: ShardSummary, max_reject_fraction: fl
 def is_finished(out: Place, plan: Plan) -> bool:
     """Whether the folder was marked finished with all shards of the plan."""
     try:
-        index = json.loads((out / INDEX).read_bytes())
-    except (FileNotFoundError, json.JSONDecodeError):
+        return bool(object_with((out / INDEX).read_bytes(), "shards")["shards"] == len(plan.shards))
+    except (FileNotFoundError, NotPlain):
         return False
-    return bool(index["shards"] == len(plan.shards))
 
 
 def _index(out: Place, plan: Plan, records: int, rejects: int) -> dict[str, object]:

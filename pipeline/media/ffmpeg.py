@@ -19,8 +19,8 @@ import ffmpeg
 import numpy as np
 
 from manifests.errors import InputError
+from manifests.machine import MachineFailed
 from manifests.whole_files import whole_path
-from pipeline.storage.failures import MachineFailed
 
 GLOBAL_OPTIONS = ("-nostdin", "-hide_banner", "-filter_threads", "1", "-filter_complex_threads", "1")
 ERROR_LINES = 5

@@ -15,13 +15,13 @@ from typing import Self, cast
 
 import av
 
+from manifests.machine import is_machines_fault
 from pipeline.media.audio import AudioCollector, AudioSpan
 from pipeline.media.facts import Facts
 from pipeline.media.opening import nameless, open_container
 from pipeline.media.streams import decode_audio, padding_of, read_packets, seconds_of
 from pipeline.media.times import CLOCK_SLACK, unguessed
 from pipeline.shards.record import Rejected
-from pipeline.storage.failures import is_machines_fault
 
 SEEK_LEADS = (0.0, 2.0, 10.0)  # how many seconds early to look for a keyframe before starting at the beginning
 AUDIO_PREROLL = 0.25  # seconds decoded before a span and thrown away: codecs carry state from packet to packet

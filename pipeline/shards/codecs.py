@@ -7,6 +7,8 @@ import io
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from manifests import image_files
+
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
@@ -34,13 +36,8 @@ def decode_image(content: bytes) -> "np.ndarray":
 
 
 def open_image(content: bytes) -> "Image.Image":
-    """An image, not decoded yet. ValueError when the bytes are none."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        return Image.open(io.BytesIO(content))
-    except UnidentifiedImageError as error:
-        raise ValueError("it is no image") from error
+    """An image, not decoded yet. ValueError when the bytes are none, or claim more pixels than a record has."""
+    return image_files.open_image(io.BytesIO(content))
 
 
 def encode_npy(array: "np.ndarray") -> bytes:

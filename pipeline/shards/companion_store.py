@@ -4,14 +4,15 @@ Reached as `store.companions`; `pipeline.shards.companion` says what there is an
 one that was not made learns which flag of `pipeline ingest` makes it.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from manifests.annotations import Annotation
 from manifests.errors import InputError
+from manifests.given_files import understood
+from manifests.plain_data import object_with
 from pipeline.shards.codecs import decode_flac, decode_image, decode_npy
 from pipeline.shards.companion import (
     BOXES,
@@ -48,6 +49,11 @@ class Waveform:
     start: float
 
 
+def _with(*names: str) -> Callable[[bytes], dict[str, Any]]:
+    """What makes facts of a member, which must have these names."""
+    return lambda content: object_with(content, *names)
+
+
 class _Kind:
     """One companion of a folder: its tars, and where every member of it lies in them."""
 
@@ -55,7 +61,8 @@ class _Kind:
         manifest = folder / companion_manifest(kind)
         if not manifest.exists():
             raise InputError(f"The shards in {folder} hold no {kind} companion. To have it, {MADE_BY[kind]}.")
-        keys, tars, members, offsets, sizes = read_table(manifest, COMPANION_SCHEMA).to_pydict().values()
+        with understood(manifest, "is damaged", f"To have it again, {MADE_BY[kind]}."):
+            keys, tars, members, offsets, sizes = read_table(manifest, COMPANION_SCHEMA).to_pydict().values()
         places = zip(tars, map(Member, offsets, sizes), strict=True)
         self.places = dict(zip(zip(keys, members, strict=True), places, strict=True))
         ends: dict[str, int] = {}
@@ -75,12 +82,12 @@ class Companions:
 
     def waveform(self, row: int) -> Waveform:
         """The sound around the moment, as far as the recording goes (`--audio context`)."""
-        facts = self._decoded(CONTEXT, row, WAVEFORM_FACTS, json.loads)
+        facts = self._decoded(CONTEXT, row, WAVEFORM_FACTS, _with("rate", "start"))
         return Waveform(self._decoded(CONTEXT, row, WAVEFORM, decode_flac), facts["rate"], facts["start"])
 
     def frames(self, row: int) -> list[tuple[float, "np.ndarray"]]:
         """Images spread over the clip, uint8 (H, W, 3) RGB, each with its presentation time (`--frames N`)."""
-        seconds = self._decoded(FRAMES, row, FRAME_FACTS, json.loads)["seconds"]
+        seconds = self._decoded(FRAMES, row, FRAME_FACTS, _with("seconds"))["seconds"]
         names = [f"frames.{number:03d}.jpg" for number in range(len(seconds))]
         images = (self._decoded(FRAMES, row, name, decode_image) for name in names)
         return list(zip(seconds, images, strict=True))
@@ -93,7 +100,7 @@ class Companions:
         """Boxes, label and consensus of an annotated clip, None of another (`pipeline annotate`)."""
         if self._stored_as(TRUTH, row, TRUTH_FACTS) is None:
             return None
-        facts = self._decoded(TRUTH, row, TRUTH_FACTS, json.loads)
+        facts = self._decoded(TRUTH, row, TRUTH_FACTS, _with("boxes", "label", "consensus"))
         boxes = tuple(tuple(box) for box in facts["boxes"])
         return Annotation(self._keys[row], facts["label"], boxes, facts["consensus"])
 

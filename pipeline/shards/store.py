@@ -8,7 +8,6 @@ records must say of themselves what the manifest says of them.
 
 import hashlib
 import io
-import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import groupby
@@ -17,12 +16,15 @@ from typing import TYPE_CHECKING, cast
 import pyarrow as pa
 
 from manifests.errors import InputError
+from manifests.given_files import understood
 from manifests.keys import normal_key, normal_keys
 from manifests.parquet import read_table
+from manifests.plain_data import parse_json_object
 from pipeline.shards.codecs import decode_image, decode_npy
 from pipeline.shards.companion_store import Companions
 from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM, Member
 from pipeline.shards.tars import Decoded, Tars, after_padding
+from pipeline.storage.files import read_json_object, read_whole
 from pipeline.storage.remote import Place, place
 
 if TYPE_CHECKING:
@@ -42,22 +44,20 @@ def read_index(folder: Place | str) -> dict[str, object]:
         raise InputError(
             f"There is no shard folder {folder}. Make it with `pipeline ingest --src VIDEOS --out {folder}`."
         )
-    try:
-        index = json.loads((folder / INDEX).read_bytes())
-    except FileNotFoundError as error:
+    if not (folder / INDEX).exists():
         began = (folder / "plan").is_dir()
         state = (
             "is unfinished: repeat its `pipeline ingest` command" if began else "holds no shards: give another folder"
         )
-        raise InputError(f"The folder {folder} has no {INDEX}, so it {state}.") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{folder / INDEX} is damaged ({error}). Repeat the `pipeline ingest` command.") from error
+        raise InputError(f"The folder {folder} has no {INDEX}, so it {state}.")
+    with understood(folder / INDEX, "is damaged", "Repeat the `pipeline ingest` command."):
+        index = read_json_object(folder / INDEX)
     if index.get("schema_version") != SCHEMA_VERSION:
         raise InputError(
             f"The shards in {folder} have schema version {index.get('schema_version')}, this program reads "
             f"{SCHEMA_VERSION}. Ingest the videos again into a new folder."
         )
-    return cast(dict[str, object], index)
+    return index
 
 
 def check_manifest(folder: Place, index: Mapping[str, object], content: bytes, table: pa.Table) -> None:
@@ -102,15 +102,13 @@ class ShardStore:
         """Open a folder `pipeline ingest` has finished. InputError when missing, unfinished or of another version."""
         folder = place(folder)
         index = read_index(folder)
-        try:
-            content = (folder / MANIFEST).read_bytes()
+        remedy = "Repeat the `pipeline ingest` command into a new folder."
+        with understood(folder / MANIFEST, remedy=remedy):
+            content = read_whole(folder / MANIFEST)
             table = read_table(io.BytesIO(content), MANIFEST_SCHEMA)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise InputError(
-                f"{folder / MANIFEST} cannot be read ({error}). Repeat the `pipeline ingest` command into a new folder."
-            ) from error
-        check_manifest(folder, index, content, table)
-        return cls(folder, index, table)
+        with understood(folder, "is damaged", remedy):  # columns and facts that no ingest wrote
+            check_manifest(folder, index, content, table)
+            return cls(folder, index, table)
 
     def __len__(self) -> int:
         return self.table.num_rows
@@ -164,7 +162,7 @@ class ShardStore:
 
     def facts(self, row: int) -> dict[str, object]:
         """The json member: source, times, sizes, label, flags."""
-        return cast(dict[str, object], self.decoded(row, FACTS, json.loads))
+        return cast(dict[str, object], self.decoded(row, FACTS, parse_json_object))
 
     @cached_property
     def companions(self) -> Companions:
@@ -217,7 +215,7 @@ class ShardStore:
             self._compared.add(shard)
 
     def _check_record(self, row: int) -> None:
-        facts = self.decoded(row, FACTS, json.loads, self._tars.read(*self._where(row, FACTS)))
+        facts = self.decoded(row, FACTS, parse_json_object, self._tars.read(*self._where(row, FACTS)))
         told = {name: self.table.column(name)[row].as_py() for name in MEASURED} | {"front_end": self.front_end}
         for name, value in told.items():  # a manifest of an earlier version may lack a column
             if value is not None and facts.get(name, value) != value:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from manifests.errors import InputError
+from manifests.given_files import opened, reason
 from pipeline.shards.record import Member
 from pipeline.storage.cache import CachedObject
 from pipeline.storage.remote import Place, RemotePath, StorageLost
@@ -58,11 +59,11 @@ class Tars:
         return content
 
     def decoded(self, tar: str, name: str, content: bytes, decode: Callable[[bytes], Decoded]) -> Decoded:
-        """What `decode` makes of a member's content. InputError when it raises OSError or ValueError."""
+        """What `decode` makes of a member's content. InputError when it raises anything: that is of damaged bytes."""
         try:
             return decode(content)
-        except (OSError, ValueError) as error:  # PIL's own errors are OSErrors
-            raise self.damaged(tar, name, error) from error
+        except Exception as error:
+            raise self.damaged(tar, name, reason(error)) from error
 
     def path(self, tar: str) -> Place:
         """Where a tar lies. InputError when it is missing or of another size."""
@@ -125,7 +126,8 @@ class _LocalTar:
     """An open file, closed with its last reference: never in the middle of a read, whichever thread forgets it."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY)
+        with opened(path) as handle:
+            self._descriptor = os.dup(handle.fileno())
         self.size = os.fstat(self._descriptor).st_size
 
     def read(self, member: Member, header_size: int) -> tuple[bytes, bytes]:

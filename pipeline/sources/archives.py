@@ -19,6 +19,7 @@ from pathlib import PurePosixPath
 from tarfile import InvalidHeaderError, ReadError, TarFile, TruncatedHeaderError  # pyrefly: ignore[missing-module-attribute]
 from typing import IO, Any, Self, cast
 
+from manifests.given_files import opened, reason
 from pipeline.storage.files import write_whole
 from pipeline.storage.remote import Place, RemotePath, Status, StorageLost
 
@@ -71,12 +72,21 @@ def list_members(path: Place, memory: Place | None = None) -> tuple[list[Archive
         return _list(path)
     identity = f"{path.resolve()} {version_of(path)}".encode("utf-8", "surrogateescape")
     kept = memory / f"{hashlib.sha256(identity).hexdigest()}.json"
-    if not kept.exists():
-        members, broken = _list(path)
-        memory.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, json.dumps([[astuple(member) for member in members], broken]).encode())
-    rows, broken = json.loads(kept.read_bytes())
-    return [ArchiveMember(*row) for row in rows], broken
+    if kept.exists() and (remembered := _remembered(kept)) is not None:
+        return remembered
+    members, broken = _list(path)
+    memory.mkdir(parents=True, exist_ok=True)
+    write_whole(kept, json.dumps([[astuple(member) for member in members], broken]).encode())
+    return members, broken
+
+
+def _remembered(kept: Place) -> tuple[list[ArchiveMember], str | None] | None:
+    """What was kept of an archive; None of a file that is damaged: the archive says it again."""
+    try:
+        rows, broken = json.loads(kept.read_bytes())
+        return [ArchiveMember(*row) for row in rows], broken
+    except (ValueError, TypeError):
+        return None
 
 
 def version_of(path: Place) -> str:
@@ -139,9 +149,11 @@ def _open(path: Place) -> TarFile:
         return tarfile.open(
             fileobj=cast(IO[bytes], _Unpacked(path)), mode="r|", bufsize=STEP, tarinfo=_StrictHeader, errorlevel=1
         )
-    if isinstance(path, RemotePath):
-        return tarfile.open(fileobj=path.open("rb"), mode="r:", tarinfo=_StrictHeader, errorlevel=1)
-    return tarfile.open(path, "r:", tarinfo=_StrictHeader, errorlevel=1)
+    return tarfile.open(fileobj=_handle(path), mode="r:", tarinfo=_StrictHeader, errorlevel=1)
+
+
+def _handle(path: Place) -> IO[bytes]:
+    return path.open("rb") if isinstance(path, RemotePath) else opened(path)
 
 
 class _Unpacked:
@@ -156,7 +168,7 @@ class _Unpacked:
 
 
 def _unpack(path: Place) -> Iterator[bytes]:
-    with path.open("rb") as handle:
+    with _handle(path) as handle:
         packed = handle.read(STEP)
         begin = next((begin for magic, begin in UNPACKERS if packed.startswith(magic)), None)
         if begin is None:  # not compressed, whatever its name says
@@ -184,13 +196,26 @@ def _unpack_piece(unpacker: Any, packed: bytes) -> Iterator[bytes]:
 
 def _headers(archive: TarFile, path: Place) -> Iterator[tarfile.TarInfo]:
     most = MOST_UNPACKED + MOST_UNPACKED_RATIO * path.stat().st_size if is_compressed(path.name) else math.inf
-    while (info := archive.next()) is not None:
+    while (info := _next(archive)) is not None:
         # pyrefly: ignore[missing-attribute]
         archive.members = []  # the library keeps every header it met; those of 200,000 clips are not small
+        if info.size < 0:
+            raise ReadError(f"the member {info.name[:80]} claims a negative size")
         if info.offset_data + info.size > most:
             raise ReadError(f"it unpacks to more than {most} bytes, as no archive of videos does")
         yield info
     _check_end(archive, most)
+
+
+def _next(archive: TarFile) -> tarfile.TarInfo | None:
+    """The next member's header. The library believes what extended headers and maps of holes say, and fails on numbers
+    that are none, or too large for a file, in whatever way its arithmetic does."""
+    try:
+        return archive.next()
+    except BROKEN:
+        raise
+    except Exception as error:
+        raise ReadError(f"no member header at byte {archive.offset} ({reason(error)})") from error
 
 
 def _check_end(archive: TarFile, most: float) -> None:

@@ -16,12 +16,13 @@ from typing import Any
 
 from manifests.clip_rows import SPLIT_WORDS
 from manifests.errors import InputError
+from manifests.given_files import reason
 from manifests.keys import file_clip, parse_clip_name, safe_key, stem_of
 from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MEDIA_SUFFIXES, is_litter
 from pipeline.sources.apart import Apart
 from pipeline.sources.archives import is_archive, is_compressed, list_members
 from pipeline.sources.frames_and_audio import Pair, pair_up
-from pipeline.sources.walk import Refusal, Tree, readable, tree_of
+from pipeline.sources.walk import Refusal, Tree, or_refused, readable, tree_of
 from pipeline.storage.remote import Place, StorageLost
 
 MOST_KINDS = 12
@@ -97,7 +98,8 @@ def list_sources(roots: Sequence[Place], exclude: Place | None = None, memory: P
         apart = Apart()
         tree = tree_of(root, exclude, listing.refusals, listing.others)
         for relative in tree.files:
-            _add_file(listing, number, tree, relative, apart)
+            with or_refused(listing.refusals, relative):
+                _add_file(listing, number, tree, relative, apart)
         _add_pairs(listing, number, tree, apart)
         if len(listing.clips) + len(listing.refusals) == before:
             raise InputError(_nothing_found(root, listing))
@@ -112,6 +114,8 @@ def _check_folder(root: Place) -> None:
             f"The source {error}. Credentials and endpoint come from the environment: AWS_ACCESS_KEY_ID, "
             "AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL for a storage that is not Amazon's."
         ) from error
+    except OSError as error:
+        raise InputError(f"The source folder {root} cannot be looked at ({reason(error)}).") from error
     if not exists:
         raise InputError(f"The source folder {root} does not exist. Give the folder that holds your videos to --src.")
     if not root.is_dir():
@@ -218,8 +222,9 @@ def _add_pairs(listing: Listing, number: int, tree: Tree, apart: Apart) -> None:
     videos = (clip.member or clip.path for clip in listing.clips if clip.root == number and not clip.audio)
     found = pair_up(apart.audio_files, apart.folders, videos)
     for pair in found.pairs:
-        size = sum(map(tree.size_of, (pair.image, pair.audio)))
-        listing.clips.append(_clip_of_pair(pair, number, size))
+        with or_refused(listing.refusals, pair.image):
+            size = sum(map(tree.size_of, (pair.image, pair.audio)))
+            listing.clips.append(_clip_of_pair(pair, number, size))
     for path in found.lonely_images:
         listing.refusals.append(Refusal(readable(path), "no_audio", "no sound has the name of this image"))
     for path in found.lonely_audio:

@@ -7,10 +7,15 @@ names are data and pass unharmed, whatever bytes they hold.
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from manifests.given_files import reason
+from manifests.machine import is_machines_fault
 from pipeline.storage.remote import Place, RemotePath
+
+FOLDER, FILE = "folder", "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,18 @@ def readable(path: str) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
+@contextmanager
+def or_refused(refusals: list[Refusal], relative: str) -> Iterator[None]:
+    """A file that cannot be looked at (it is gone, or its folder may not be searched) becomes a refusal."""
+    try:
+        yield
+    except OSError as error:
+        if is_machines_fault(error):
+            raise
+        problem = f"it cannot be looked at: {error.strerror or reason(error)}"
+        refusals.append(Refusal(readable(relative), "unreadable", problem))
+
+
 @dataclass(frozen=True)
 class Tree:
     """A source's files, by path relative to `root`, and how to learn a file's size."""
@@ -47,32 +64,65 @@ def tree_of(root: Place, exclude: Place | None, refusals: list[Refusal], others:
         return Tree(
             root, [name for name in sizes if not inside or not f"{root / name}".startswith(inside)], sizes.__getitem__
         )
-    left_out = exclude.resolve() if isinstance(exclude, Path) else None
-    paths = _walk(root, root.resolve(), left_out, refusals, others)
-    return Tree(root, (str(path.relative_to(root)) for path in paths), lambda name: (root / name).stat().st_size)
+    left_out = _same(exclude) if isinstance(exclude, Path) else None
+    paths = _walk(root, left_out, refusals, others)
+    return Tree(root, (os.path.relpath(path, root) for path in paths), lambda name: (root / name).stat().st_size)
 
 
-def _walk(
-    folder: Path, tree: Path, exclude: Path | None, refusals: list[Refusal], others: Counter[str]
-) -> Iterator[Path]:
-    """Files below `folder` in name order; links that leave `tree` become refusals."""
+def _same(folder: Path) -> tuple[int, int] | None:
+    """What tells a folder from all others, whatever path leads there; None of one that is not there."""
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except PermissionError as error:
-        problem = f"the folder cannot be listed: {error.strerror}"
-        refusals.append(Refusal(readable(str(folder)), "unreadable", problem))
-        return
-    for entry in entries:
-        path = Path(entry.path)
-        if entry.is_symlink() and (problem := _link_problem(path, tree)):
-            refusals.append(Refusal(readable(entry.path), "refused", problem))
-        elif entry.is_dir(follow_symlinks=False):
-            if exclude is None or path.resolve() != exclude:
-                yield from _walk(path, tree, exclude, refusals, others)
-        elif entry.is_file():
-            yield path
-        else:
-            others["(link to a folder of the tree)" if entry.is_dir() else "(special file)"] += 1
+        facts = folder.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def _walk(root: Path, exclude: tuple[int, int] | None, refusals: list[Refusal], others: Counter[str]) -> Iterator[str]:
+    """Files below `root` in name order; links that leave it, and what cannot be looked at, become refusals.
+
+    The folders entered are held in a list, not in calls within calls: a tree may be deeper than python's stack.
+    """
+    tree, entered = root.resolve(), [_listed(str(root), refusals)]
+    while entered:
+        if (entry := next(entered[-1], None)) is None:
+            entered.pop()
+            continue
+        kind, problem = _looked_at(entry, tree)
+        if problem is not None:
+            refusals.append(Refusal(readable(entry.path), kind, problem))
+        elif kind == FOLDER and (exclude is None or exclude != _same(Path(entry.path))):
+            entered.append(_listed(str(Path(entry.path)), refusals))
+        elif kind == FILE:
+            yield entry.path
+        elif kind != FOLDER:
+            others[kind] += 1
+
+
+def _looked_at(entry: "os.DirEntry[str]", tree: Path) -> tuple[str, str | None]:
+    """FOLDER, FILE or what else an entry is; with a problem, the reason code of its refusal."""
+    try:
+        if entry.is_symlink() and (problem := _link_problem(Path(entry.path), tree)):
+            return "refused", problem
+        if entry.is_dir(follow_symlinks=False):
+            return FOLDER, None
+        if entry.is_file():
+            return FILE, None
+        return "(link to a folder of the tree)" if entry.is_dir() else "(special file)", None
+    except OSError as error:
+        return "unreadable", f"it cannot be looked at: {error.strerror}"
+
+
+def _listed(folder: str, refusals: list[Refusal]) -> Iterator["os.DirEntry[str]"]:
+    """What is in a folder, in name order; nothing, and a refusal, where that cannot be seen."""
+    try:
+        with os.scandir(folder) as found:
+            return iter(sorted(found, key=lambda entry: entry.name))
+    except OSError as error:
+        if is_machines_fault(error):
+            raise
+        refusals.append(Refusal(readable(folder), "unreadable", f"the folder cannot be listed: {error.strerror}"))
+        return iter(())
 
 
 def _link_problem(path: Path, tree: Path) -> str | None:

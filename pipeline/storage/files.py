@@ -3,9 +3,11 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from manifests import parquet, whole_files
+from manifests.given_files import opened, read_bytes
+from manifests.plain_data import parse_json_object
 from pipeline.storage.remote import Place, RemotePath
 
 if TYPE_CHECKING:
@@ -33,8 +35,18 @@ def write_whole(path: Place, content: bytes) -> None:
 
 def read_table(path: Place, schema: "pa.Schema | None" = None) -> "pa.Table":
     """A parquet file, here or on object storage."""
-    with path.open("rb") as handle:
+    with path.open("rb") if isinstance(path, RemotePath) else opened(path) as handle:
         return parquet.read_table(handle, schema)
+
+
+def read_json_object(path: Place) -> dict[str, Any]:
+    """A JSON object, here or on object storage. Raises OSError and ValueError."""
+    return parse_json_object(read_whole(path))
+
+
+def read_whole(path: Place) -> bytes:
+    """All of a file, here or on object storage. Raises OSError and ValueError."""
+    return path.read_bytes() if isinstance(path, RemotePath) else read_bytes(path)
 
 
 def remove_leftovers(folder: Place) -> None:

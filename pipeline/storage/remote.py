@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, ParamSpec, TypeVar, Union, cast
 
 from manifests.errors import InputError
-from pipeline.storage.failures import MachineFailed
+from manifests.machine import MachineFailed
 
 _URL = re.compile(r"(?P<protocol>s3)://?(?P<path>.*)|[a-z][a-z0-9+.-]+://.*", re.DOTALL)  # a Path eats a slash
 _CREDENTIALS = re.compile(r"[^/]*[@:]")  # before the first slash; no bucket's name has either

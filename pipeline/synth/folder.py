@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from manifests.content import read_object
 from manifests.errors import InputError, WorkFailed
 from manifests.locks import held_from_beside
 from pipeline.console import progress
@@ -65,12 +66,7 @@ def claim(out: Path, options: Mapping[str, object], kind: str) -> Counts | None:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(
-            f"{path} is not what this command writes: {error}. Delete its folder and start again"
-        ) from error
+    return read_object(path, remedy="Delete its folder and start again.")
 
 
 def remove_unfinished(*folders: Path) -> None:

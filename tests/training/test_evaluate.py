@@ -245,7 +245,7 @@ def test_wrong_requests_are_refused(run, vggss, tmp_path: Path) -> None:
         evaluate(run, EvaluationRequest())
     with pytest.raises(InputError, match="no protocol 'best'"):
         evaluate(run, EvaluationRequest(truth=vggss, protocols=("best",)))
-    with pytest.raises(InputError, match="give it without folders"):
+    with pytest.raises(InputError, match="holds a slash"):
         evaluate(run, EvaluationRequest(truth=vggss, test_set="a/b"))
     with pytest.raises(InputError, match="needs boxes by instrument"):
         evaluate(run, EvaluationRequest(truth=vggss, protocols=("music_duet",)))

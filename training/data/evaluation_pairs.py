@@ -5,8 +5,6 @@ samples otherwise than its clips (frames of a video, one image under several sou
 which clips to take. What the shards lack is left out here and named in the result.
 """
 
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +24,7 @@ _MISMATCH = 211  # last word of the seed that draws foreign sounds
 
 def read_pairs(path: Path) -> dict[str, tuple[str, str]]:
     """Name -> (clip of the image, clip of the sound). InputError for another header or a bad row."""
-    rows = [row for row in csv.reader(io.StringIO(read_content(path).text())) if row]
+    rows = read_content(path).rows()
     if not rows or rows[0] != HEADER or any(len(row) != 3 for row in rows):
         raise InputError(
             f"{path} is no list of pairs. Give a csv with the header {','.join(HEADER)} and three columns."

@@ -62,7 +62,7 @@ class Positives:
 
     def _drawn(self, near: np.ndarray, key: str, source: random.Random) -> int:
         """Manifest row of one of the clip's neighbours, of those that may be trained on."""
-        found = near[self.neighbours.position_of(key)]
+        found = self.neighbours.checked(near[self.neighbours.position_of(key)], key)
         kept = found[self.allowed[found]]
         if not len(kept):
             raise InputError(

@@ -3,18 +3,22 @@
 Raised in the reader, torch would raise one of the same kind with the reader's traceback for words.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from torch.utils.data import IterableDataset
 
-from manifests.errors import InputError
+from manifests.errors import InputError, WorkFailed
+from manifests.given_files import reason
 
 Item = TypeVar("Item")
+FAILURES = (InputError, WorkFailed, OSError, MemoryError)
+READER_DIED = re.compile(r"DataLoader worker .*(exited|killed)")
 
 
 class Refusing(IterableDataset):
-    """The items of a stream; a refusal is the last one."""
+    """The items of a stream; a refusal, or a failure of the machine, is the last one."""
 
     def __init__(self, stream: IterableDataset) -> None:
         self.stream = stream
@@ -22,7 +26,7 @@ class Refusing(IterableDataset):
     def __iter__(self) -> Iterator[object]:
         try:
             yield from self.stream
-        except InputError as error:
+        except FAILURES as error:
             yield error
 
 
@@ -34,9 +38,17 @@ def or_refusal(read: Callable[[], Item]) -> Item | InputError:
         return error
 
 
-def raised(items: Iterable[Item | InputError]) -> Iterator[Item]:
-    """The items up to the first refusal, which is raised."""
-    for item in items:
-        if isinstance(item, InputError):
-            raise item
-        yield item
+def raised(items: Iterable[Item | Exception]) -> Iterator[Item]:
+    """The items up to the first refusal, which is raised. WorkFailed when a reader process is killed."""
+    try:
+        for item in items:
+            if isinstance(item, FAILURES):
+                raise item
+            yield cast(Item, item)
+    except RuntimeError as error:
+        if READER_DIED.search(str(error)) is None:
+            raise
+        raise WorkFailed(
+            f"A process that reads the shards was killed ({reason(error)}). Is there memory for data.workers of them? "
+            "The same command goes on from the last checkpoint."
+        ) from error

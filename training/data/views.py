@@ -17,6 +17,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from index.encoders.imagenet import DEVIATION, MEAN
 from manifests.annotations import Box
+from manifests.image_files import check_jpeg
 from manifests.views import ViewName, window
 from training.config import Data
 
@@ -36,6 +37,7 @@ def normalise_audio(spectrogram: Tensor, data: Data) -> Tensor:
 
 def decode_image(content: bytes) -> Tensor:
     """JPEG bytes -> (3, H, W) uint8 RGB. ValueError for anything else."""
+    check_jpeg(content)
     packed = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     try:
         return cast(Tensor, decode_jpeg(packed, mode=ImageReadMode.RGB))  # a list only for a list

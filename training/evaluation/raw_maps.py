@@ -5,8 +5,6 @@ optionally `object_maps` (N, h', w') and `confidence` (N,). A negative pair is n
 whole frame unless the file says otherwise: `view` is how frames were shown, `shown` (N, 4) the part of each that was.
 """
 
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,9 @@ from typing import cast
 import numpy as np
 
 from manifests.annotations import Box, TestSet
+from manifests.array_files import read_npz
 from manifests.errors import InputError
+from manifests.given_files import understood
 from manifests.keys import clip_key
 from manifests.readers.extended import ExtendedSet, pair_key
 from manifests.test_sets import Truth
@@ -44,12 +44,14 @@ class RawMaps:
         named = {"maps": self.maps, "object maps": self.object_maps, "confidences": self.confidence}
         shapes = dict.fromkeys(named, "(clips, height, width)") | {"confidences": "(clips,)"}
         for what, values in named.items():
-            if values is not None and len(values) != len(self.names):
+            if values is not None and len(np.atleast_1d(values)) != len(self.names):
                 raise InputError(
                     f"There are {len(self.names)} names but {len(values)} {what}. Give one per name, in one order."
                 )
             if values is not None and np.ndim(values) != len(shapes[what].split(", ")):
                 raise InputError(f"The {what} have shape {np.shape(values)}. Give {shapes[what]}.")
+            if values is not None and 0 in np.shape(values)[1:]:
+                raise InputError(f"The {what} have shape {np.shape(values)}: they are empty. Export them again.")
             if values is not None and np.asarray(values).dtype.kind not in "fiu":
                 raise InputError(f"The {what} are of type {np.asarray(values).dtype}. Give numbers.")
         if self.confidence is not None and not np.isfinite(self.confidence).all():
@@ -58,8 +60,7 @@ class RawMaps:
     @classmethod
     def of(cls, arrays: dict[str, np.ndarray], alpha: float = 0.4) -> "RawMaps":
         """The arrays of a `maps.npz` with one map per clip. InputError when lengths or shapes do not fit."""
-        names = [str(name) for name in arrays["names"]]
-        return cls(names, arrays["maps"], arrays.get("object_maps"), arrays.get("confidence"), alpha)
+        return cls(names_of(arrays), arrays["maps"], arrays.get("object_maps"), arrays.get("confidence"), alpha)
 
     def prepare(self, positions: list[int], protocol: MapProtocol) -> dict[str, Prepared]:
         """The maps at `positions` as the protocol compares them, by map name. InputError names a non-finite map."""
@@ -104,19 +105,22 @@ def read_single_maps(arrays: dict[str, np.ndarray], alpha: float, protocol: Prot
 
 def load_arrays(path: Path | str, needed: Sequence[str] = ("names", "maps")) -> dict[str, np.ndarray]:
     """Every array of a `maps.npz`. InputError when it is no archive, holds Python objects, or lacks a needed one."""
-    try:
-        with zipfile.ZipFile(path):  # np.load would also take a lone .npy
-            pass
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(
-            f"{path} cannot be read as maps ({error}). Write it with numpy.savez, plain arrays."
-        ) from error
+    with understood(path, "cannot be read as maps", "Write it with numpy.savez, plain arrays."):
+        arrays = read_npz(Path(path))
     if not set(needed) <= set(arrays):
         held, wanted = ", ".join(arrays) or "nothing", f"{', '.join(needed[:-1])} and {needed[-1]}"
         raise InputError(f"{path} holds {held}; scoring needs the arrays {wanted}.")
     return arrays
+
+
+def names_of(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """What the maps, or embeddings, of a file are of. InputError when `names` is no row of names."""
+    names = np.asarray(arrays["names"])
+    if names.ndim != 1 or names.dtype.kind not in "USiu":
+        raise InputError(
+            f"The names are {names.dtype} of shape {names.shape}. Give one text for each map, in one row (N,)."
+        )
+    return [str(name) for name in names]
 
 
 def load_maps(path: Path | str, alpha: float = 0.4) -> RawMaps:
@@ -134,8 +138,8 @@ def as_shown(truth: Truth, arrays: Mapping[str, np.ndarray]) -> Truth:
         raise InputError(f"The maps' file says view {view!r}. The known ones are {', '.join(VIEWS)}.")
     if view == VIEWS[0]:
         return truth
-    names, parts = [str(name) for name in arrays["names"]], np.asarray(arrays.get("shown", ()))
-    if parts.shape != (len(names), 4) or not (parts[:, :2] < parts[:, 2:]).all():
+    names, parts = names_of(arrays), np.asarray(arrays.get("shown", ()))
+    if parts.shape != (len(names), 4) or parts.dtype.kind not in "fiu" or not (parts[:, :2] < parts[:, 2:]).all():
         raise InputError(
             f"The maps' file says view {view}, and its array shown has the shape {parts.shape}. Give for each of the "
             f"{len(names)} names the part of the frame that its map covers: x1, y1, x2, y2 as fractions."

@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 from manifests.annotations import TestSet
 from manifests.checksums import file_sha256, sealed
 from manifests.errors import InputError
+from manifests.given_files import read_bytes
+from manifests.plain_data import object_with
 from manifests.test_sets import ExtendedSet
 from manifests.views import VIEWS
 from manifests.whole_files import whole_file, write_text
@@ -85,8 +87,8 @@ def file_name(folder: Path, test_set: str, content: str, view: str = VIEWS[0]) -
 def _content_in(path: Path) -> str:
     """The content a result was scored on; "" where a damaged file does not say."""
     try:
-        return _content_of(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError):
+        return _content_of(object_with(read_bytes(path)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
 
 

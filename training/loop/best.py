@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from manifests.annotations import TestSet
+from manifests.content import read_object
 from manifests.errors import InputError
 from manifests.truth import Truth, read_truth
 from manifests.whole_files import write_text
@@ -22,7 +23,7 @@ from training.evaluation.tasks import score
 from training.leakage import TestLists
 from training.methods.contract import BaseMethod
 from training.predict import predict
-from training.runs import BEST_WEIGHTS, COPY_AGAIN, LoadedRun, read_facts, write_weights
+from training.runs import BEST_WEIGHTS, LoadedRun, write_weights
 
 HISTORY = "validation.json"
 
@@ -36,7 +37,7 @@ class BestKeeper:
         self.protocol = config.validation.protocol
         self.truth, self.pairings = truth, found_pairings(store, truth)
         path = folder / HISTORY
-        self.history: dict[str, float] = read_facts(path, COPY_AGAIN) if path.is_file() else {}
+        self.history: dict[str, float] = read_object(path) if path.is_file() else {}
 
     def __call__(self, method: BaseMethod, step: int) -> None:
         """Score the method as it is after `step` steps; keep its weights when no earlier epoch was as good."""

@@ -22,7 +22,7 @@ from training.loop.out_of_memory import explained
 from training.loop.repeated import finished_without_inputs, take_over
 from training.loop.stopping import StopRequest, stop_on_signals
 from training.loop.trainer import Trainer, check_replicas
-from training.runs import COPY_AGAIN, DONE, FACTS, LOCK, carry, find_run, prepare, read_facts, renew
+from training.runs import DONE, FACTS, LOCK, carry, find_run, prepare, read_facts, renew
 
 BUSY = "Wait for it to end, or end it; the same command then goes on from its last checkpoint."
 
@@ -130,8 +130,9 @@ def _same_threads(folder: Path, process: Ranks) -> None:
     rounds them otherwise (1e-5), and twenty steps later the losses differ in the second digit. With the same number
     one process and several report the same losses.
     """
-    if (folder / FACTS).is_file():
-        torch.set_num_threads(read_facts(folder / FACTS, COPY_AGAIN).get("threads", torch.get_num_threads()))
+    threads = read_facts(folder).get("threads")
+    if isinstance(threads, int) and threads > 0:
+        torch.set_num_threads(threads)
     process.barrier()  # every process has looked before the first one makes the folder
 
 

@@ -12,9 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from manifests.checksums import Damaged, check_file, check_sealed
+from manifests.checksums import check_file, check_sealed
+from manifests.content import read_content, read_object
 from manifests.errors import InputError
+from manifests.given_files import understood
 from manifests.parquet import read_table
+from manifests.plain_data import NotPlain, object_with
 from manifests.published_sets import fits_name
 from manifests.views import VIEWS
 from training.config_files import read_mapping
@@ -101,13 +104,9 @@ class Evaluation:
     def rows(self) -> pa.Table:
         """One row per sample and map: key, map, iou, confidence, area, boxes, label, flags."""
         path = self.path.with_suffix(".parquet")
-        try:
+        with understood(path, remedy=f"It belongs to {self.path.name}. Evaluate the run again."):
             check_file(path, check_sealed(self.facts))
             return read_table(path)
-        except (OSError, pa.ArrowException, Damaged) as error:
-            raise InputError(
-                f"{path} cannot be read ({error}); it belongs to {self.path.name}. Evaluate the run again."
-            ) from error
 
     @cached_property
     def ious(self) -> dict[str, dict[str, float]]:
@@ -203,7 +202,7 @@ def read_run(path: Path) -> Run:
     return Run(
         path=path,
         config=read_mapping(
-            path / "config.yaml", "the resolved config of a run", ". Copy the run again from where it was made."
+            path / "config.yaml", "the resolved config of a run", "Copy the run again from where it was made."
         ),
         environment=_read_json(environment) if environment.is_file() else {},
         log=_read_log(path / "metrics.jsonl"),
@@ -222,13 +221,7 @@ def run_titles(runs: list[Run]) -> list[str]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON: {error}. Make it again with `training evaluate`.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds {type(content).__name__}, expected an object of named values.")
-    return content
+    return read_object(path, remedy="Make it again with `training evaluate`.")
 
 
 def _read_evaluation(path: Path) -> Evaluation:
@@ -236,22 +229,20 @@ def _read_evaluation(path: Path) -> Evaluation:
     needed = ("test_set", "protocol", "n_expected", "n_scored", "scores", "floors", "ceiling")
     if absent := [name for name in needed if name not in facts]:
         raise InputError(f"{path} is not an evaluation result: it has no {', '.join(absent)}. Evaluate the run again.")
-    try:
+    with understood(path, "is damaged", "Evaluate the run again."):
         check_sealed(facts)
-    except Damaged as error:
-        raise InputError(f"{path} is damaged ({error}). Evaluate the run again.") from error
     return Evaluation(path, facts)
 
 
 def _read_log(path: Path) -> tuple[dict[str, Any], ...]:
     """The logged steps in order; a last line cut short by a kill is left out, any other damage is an error."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    lines = read_content(path).text().splitlines() if path.is_file() else []
     entries = []
     for number, line in enumerate(lines, start=1):
         try:
-            entries.append(json.loads(line))
-        except json.JSONDecodeError as error:
+            entries.append(object_with(line, "step", "loss"))
+        except NotPlain as error:
             if number == len(lines):
                 break
-            raise InputError(f"{path}, line {number}: not valid JSON ({error}).") from error
+            raise InputError(f"{path}, line {number}, {error}. Copy the run again from where it was made.") from error
     return tuple(entries)

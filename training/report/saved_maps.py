@@ -1,7 +1,5 @@
 """The maps that `training evaluate` leaves beside its scores, with what is drawn over them."""
 
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from manifests.annotations import WHOLE, Box
-from manifests.errors import InputError
+from manifests.array_files import read_npz
+from manifests.given_files import understood
 from training.evaluation.boxes import boxes_by_name
 
 
@@ -51,16 +50,13 @@ class Maps:
 
 def read_maps(path: Path) -> Maps:
     """Read `maps.npz`. InputError when it is no such file."""
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
+    with understood(path, "is not a file of maps (arrays `names` and `maps`)"):
+        arrays = read_npz(path)
         names = tuple(arrays["names"].tolist())
         shown = dict(zip(names, map(tuple, arrays["shown"].tolist()), strict=True)) if "shown" in arrays else {}
+        if arrays["maps"].shape[:1] != (len(names),):
+            raise ValueError(f"{len(names)} names and maps of shape {arrays['maps'].shape}")
         return Maps(names, arrays["maps"], _boxes(arrays), shown, _predicted(arrays))
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(
-            f"{path} is not a file of maps (arrays `names` and `maps`): {error}. Evaluate the run again."
-        ) from error
 
 
 def _predicted(arrays: dict[str, np.ndarray]) -> dict[str, tuple[FoundBox, ...]]:

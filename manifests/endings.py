@@ -1,0 +1,120 @@
+"""How a command ends: its exit code, and on standard error one paragraph for a person where it failed.
+
+0: done. 1: the work could not be finished: a full disk, a closed output, too little memory. 2: what was given cannot be
+used. 75: a run was asked to stop and is saved. Whatever else escapes is a defect of this project, with its traceback.
+"""
+
+import errno
+import io
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from manifests.errors import InputError, Interrupted, WorkFailed
+from manifests.given_files import printable, reason, shortened
+
+WORK_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 75
+LONGEST_PARAGRAPH = 4000  # characters
+READER_LEFT = "What reads the output of this command ended before all of it was written."
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|bad_alloc", re.IGNORECASE)  # of torch
+
+
+def run_to_its_end(command: Callable[[], object]) -> None:
+    """Call a command and leave the process as it ends: with what is left to print written, or a sentence and its code.
+
+    Raises SystemExit, always; anything unforeseen as it is.
+    """
+    _check_streams()
+    threading.excepthook = _of_thread
+    code: int | str | None = WORK_FAILED
+    try:
+        code = _exit_code(command)
+        sys.stdout.flush()
+    except InputError as error:
+        _fail("bad input", str(error), BAD_INPUT)
+    except Interrupted as error:
+        _fail("stopped", str(error), INTERRUPTED)
+    except UnicodeEncodeError as error:
+        where = error.object[max(0, error.start - 40) : error.end + 40]
+        _fail("bad input", f"A name is not UTF-8, near {printable(where)!r}. Give it another.", BAD_INPUT)
+    except (WorkFailed, OSError, MemoryError, RuntimeError) as error:
+        if (said := _in_words(error)) is None:
+            raise
+        _fail("failed", said, WORK_FAILED)
+    sys.exit(code)
+
+
+def _of_thread(ended: threading.ExceptHookArgs) -> None:
+    """A library's thread that cannot write any more says nothing of it: whoever waits for what it writes will."""
+    if not isinstance(ended.exc_value, OSError | MemoryError):
+        threading.__excepthook__(ended)
+
+
+def _exit_code(command: Callable[[], object]) -> int | str | None:
+    """How the command says that it ended. typer exits without a word when the reader of its output left."""
+    try:
+        command()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            raise end.__context__ from end
+        return end.code
+    return 0
+
+
+def _in_words(error: Exception) -> str | None:
+    """A failure that is no defect, as a sentence; None for one that may be."""
+    if isinstance(error, WorkFailed):
+        return str(error)
+    if isinstance(error, BrokenPipeError):
+        return READER_LEFT
+    if isinstance(error, OSError):
+        what = f"{error.filename!s}: {error.strerror}" if error.filename and error.strerror else reason(error)
+        return f"{what}. {_remedy(error.errno)}"
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+        return f"There is not enough memory ({reason(error)}). Ask for less at once, such as a smaller batch."
+    return None
+
+
+def _remedy(code: int | None) -> str:
+    if code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "To go on, free space (or lift the limit on file sizes) and repeat the command."
+    return "When that is put right, repeat the command."
+
+
+def _check_streams() -> None:
+    """Standard output can be written, in any characters; no file that is opened takes the place of a closed stream."""
+    missing = [number for number in range(3) if not _is_open(number)]
+    for _ in missing:
+        os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is the missing one
+    if 1 in missing or sys.stdout is None:
+        _fail("failed", "Standard output is closed. Give it a place, /dev/null for none.", WORK_FAILED)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def _fail(kind: str, message: str, code: int) -> None:
+    lines = [printable(line) for line in message.splitlines() if line.strip()]
+    with suppress(OSError, AttributeError):  # nobody can be told
+        print(f"{kind}: {shortened(chr(10).join(lines), LONGEST_PARAGRAPH)}", file=sys.stderr, flush=True)
+    _drop_output()
+    sys.exit(code)
+
+
+def _drop_output() -> None:
+    """Python writes what is left of the output at its end, and would complain of it once more."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        with suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,111 @@
+"""Files that others made: the one opener of them, how much of one is read, and the one way to say what is wrong.
+
+Only regular files are opened: what never ends or never answers (a pipe, a socket, a device) is refused before a byte is
+read. What a library raises over bytes that it did not expect is of no foreseeable kind, so `understood` takes all of it
+for what it is: a file that cannot be used.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+
+from manifests.errors import InputError, WorkFailed
+from manifests.machine import is_machines_fault
+
+MIB = 1 << 20
+MOST_BYTES = 1 << 30  # that are read of one list, annotation file or table; released ones have up to 100 million
+LONGEST_REASON = 300  # characters of what a library said
+SPECIAL = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISDIR, "a folder"),
+)
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class NotAFile(OSError):
+    """What is there is no file whose content can be read: a pipe, a socket, a device, a folder."""
+
+
+class TooLarge(ValueError):
+    """More bytes than are read of such a file."""
+
+
+def opened(path: Path | str) -> BufferedReader:
+    """A regular file's content, from its start. Raises OSError: NotAFile for anything that is no regular file."""
+    _check_regular(os.stat(path))
+    handle = open(path, "rb", opener=_at_once)  # noqa: SIM115  # the caller closes it
+    try:
+        _check_regular(os.fstat(handle.fileno()))  # of what was opened, should it have been exchanged
+    except NotAFile:
+        handle.close()
+        raise
+    return handle
+
+
+def read_bytes(path: Path | str, most: int = MOST_BYTES) -> bytes:
+    """All of a regular file. Raises OSError as `opened`, TooLarge for more than `most` bytes."""
+    with opened(path) as handle:
+        size = os.fstat(handle.fileno()).st_size
+        content = b"" if size > most else handle.read(most + 1)
+    if size > most or len(content) > most:
+        raise TooLarge(f"it has more than the {in_words(most)} that are read of such a file")
+    return content
+
+
+@contextmanager
+def understood(path: object, problem: str = "cannot be read", remedy: str = "") -> Iterator[None]:
+    """InputError `<path> <problem> (<what was raised>). <remedy>` for whatever the block raises.
+
+    A failure of this machine stays what it is, and so does a failure that has its words already.
+    """
+    try:
+        yield
+    except (InputError, WorkFailed):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and is_machines_fault(error):
+            raise
+        raise InputError(f"{path} {problem} ({reason(error)}). {remedy}".rstrip()) from error
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, as part of a sentence: one line, printable, not long."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    said = str(error) if not isinstance(error, KeyError) else f"there is no {error.args[0] if error.args else 'key'}"
+    return shortened(printable(" ".join(said.split())).rstrip("."), LONGEST_REASON) or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """The text with control characters, and halves of characters, written out."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many characters of a text."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def in_words(size: int) -> str:
+    """Bytes as whole MiB."""
+    return f"{size // MIB:,} MiB"
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting for the other end of a pipe, should one have come in the file's place."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def _check_regular(facts: os.stat_result) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        kind = next((name for is_kind, name in SPECIAL if is_kind(facts.st_mode)), "no regular file")
+        raise NotAFile(f"it is {kind}, not a file")

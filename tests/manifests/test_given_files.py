@@ -1,0 +1,72 @@
+"""The one opener of files that others made, and the sentences of what is wrong with them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from manifests.errors import InputError, WorkFailed
+from manifests.file_names import name_problem
+from manifests.given_files import NotAFile, TooLarge, opened, read_bytes, understood
+
+
+def test_a_regular_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(b"abc")
+    (tmp_path / "link").symlink_to("list")
+    with opened(tmp_path / "link") as handle:
+        assert handle.read() == b"abc"
+    assert read_bytes(tmp_path / "list", 3) == b"abc"
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, kind in ((tmp_path / "pipe", "a named pipe"), (tmp_path, "a folder"), (Path("/dev/null"), "a device")):
+        with pytest.raises(NotAFile, match=f"it is {kind}, not a file"):
+            opened(path)
+    with pytest.raises(FileNotFoundError):
+        opened(tmp_path / "absent")
+
+
+def test_no_more_is_read_than_may_be(tmp_path: Path) -> None:
+    """Told by the size, before a byte is read: the file has holes and takes no room."""
+    (tmp_path / "huge").touch()
+    os.truncate(tmp_path / "huge", 1 << 40)
+    with pytest.raises(TooLarge, match="more than the 1,024 MiB"):
+        read_bytes(tmp_path / "huge")
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (ValueError("two\n lines"), r"^list cannot be read \(two lines\)\. Do it again\.$"),
+        (KeyError("boxes"), "there is no boxes"),
+        (RecursionError("maximum"), "nested too deeply"),
+        (MemoryError(), "needs more memory"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+        (ValueError("a\x1b[2J\ud800"), r"a\\x1b\[2J\\ud800"),
+        (ValueError("x" * 5000), r"x{300}\.\.\."),
+        (FileNotFoundError(2, "No such file or directory"), "No such file"),
+    ],
+)
+def test_whatever_is_raised_becomes_one_sentence(raised: Exception, said: str) -> None:
+    with pytest.raises(InputError, match=said) as told, understood("list", remedy="Do it again."):
+        raise raised
+    assert told.value.__cause__ is raised
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("raised", [InputError("own words"), WorkFailed("own words"), OSError(28, "No space left")])
+def test_what_has_its_words_or_is_the_machines_stays(raised: Exception) -> None:
+    with pytest.raises(type(raised)) as told, understood("list"):
+        raise raised
+    assert told.value is raised
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "a\0", "a\n", "é" * 101, "\ud800"])
+def test_a_name_that_leads_elsewhere_has_a_problem(name: str) -> None:
+    assert name_problem(name)
+
+
+@pytest.mark.parametrize("name", ["a", "...", "-x", "ключ ☃", "a" * 200, "synth-vggss"])
+def test_other_names_have_none(name: str) -> None:
+    assert name_problem(name) is None
