@@ -13,7 +13,7 @@ from manifests.catalogue import catalogue, known_tests, resolve
 from manifests.errors import InputError
 from manifests.outputs import Given, check_output, json_with
 from manifests.splits import TRAIN, IdList, coverage, overlap, split_of
-from pipeline.shards.joined import Folders, folders_of, named, open_shards
+from pipeline.shards.joined import folders_of, named, open_shards
 from pipeline.shards.store import ShardStore
 from pipeline.storage.files import write_whole
 
@@ -21,7 +21,11 @@ NAMED = 5  # missing clips shown on the screen; the file names all
 
 
 def split_report(
-    lists: Sequence[str], shards: Folders | None, tests: Sequence[str], folder: Path, out: Path | None = None
+    lists: Sequence[str],
+    shards: Path | Sequence[Path] | None,
+    tests: Sequence[str],
+    folder: Path,
+    out: Path | None = None,
 ) -> dict[str, Any]:
     """Print and return the report; `out` receives it as JSON with every missing and leaked clip.
 
@@ -29,11 +33,8 @@ def split_report(
     """
     folders = (folder,) if folder.is_dir() else ()
     if out is not None:
-        given: dict[str, Given] = {
-            "LISTS": lists,
-            "--test": tests,
-            "--shards": shards and [str(one) for one in folders_of(shards)],
-        }
+        places = [str(one) for one in folders_of(shards)] if shards else None
+        given: dict[str, Given] = {"LISTS": lists, "--test": tests, "--shards": places}
         check_output(out, given, json_with("shards", "lists"), "pipeline splits")
     against = [_found(name, folders) for name in tests] or known_tests(folders)
     if not against:
