@@ -121,7 +121,7 @@ def another_user(desk: Path) -> Iterator[None]:
         yield
         return
     for each in (desk, *desk.parents):
-        if each.name.startswith(("pytest-", "test_", "desk")):  # folders of pytest are for their owner alone
+        if each.name.startswith(("pytest-", "popen-", "test_", "desk")):  # folders of pytest are for their owner alone
             each.chmod(0o755)
     os.seteuid(65534)
     try:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from manifests.errors import InputError
+from manifests.whole_files import whole_path
 from pipeline.storage.remote import Place, RangeReader, RemotePath, StorageLost
 
 FOLDER, GIGABYTES = "SHARD_CACHE", "SHARD_CACHE_GB"
@@ -60,9 +61,8 @@ class BlockCache:
             self._write(name, content)
 
     def _write(self, name: str, content: bytes) -> None:
-        hidden = self.folder / f".{name}"
-        hidden.write_bytes(content)
-        hidden.rename(self.folder / name)
+        with whole_path(self.folder / name, durable=False) as hidden, open(hidden, "wb") as handle:
+            handle.write(content)
 
     def _make_room(self, allowed: int) -> int:
         """Remove the blocks used longest ago until the rest has no more than the allowed bytes; returns what it has."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from earlier_versions import without_checksum
 
 from index.arrays import EMBEDDINGS, NEIGHBOURS, replaced_folder
 from index.embeddings import Embeddings, unit_rows
@@ -36,6 +37,7 @@ def test_damaged_folders_are_refused(make_embeddings: Callable[..., Path], tmp_p
     with pytest.raises(InputError, match="there is no folder"):
         Embeddings.open(tmp_path / "absent")
     folder = make_embeddings()
+    without_checksum(folder / "meta.json")
     (folder / "audio.npy").write_bytes((folder / "audio.npy").read_bytes()[:-10])
     with pytest.raises(InputError, match=r"audio.npy cannot be read"):
         Embeddings.open(folder)
@@ -49,6 +51,7 @@ def test_damaged_folders_are_refused(make_embeddings: Callable[..., Path], tmp_p
 
 def test_pickled_arrays_are_refused(make_embeddings: Callable[..., Path]) -> None:
     folder = make_embeddings()
+    without_checksum(folder / "meta.json")
     np.save(folder / "image.npy", np.array([{"any": "object"}] * 60), allow_pickle=True)
     with pytest.raises(InputError, match=r"image.npy cannot be read"):
         Embeddings.open(folder)

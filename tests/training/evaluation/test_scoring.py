@@ -39,7 +39,7 @@ def maps():
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_rows_are_the_chain_applied(maps, name):
     protocol = PROTOCOLS[name]
-    maps = maps.repeat(32, axis=1).repeat(32, axis=2) if name == "acl" else maps
+    maps = maps.repeat(32, axis=1).repeat(32, axis=2) if name in ("acl", "boxes") else maps
     objects = np.abs(maps[::-1]) + 0.1
     result = score(RawMaps(SCORED, maps, objects, alpha=0.3), TRUTH, protocol, batch=2)
     weights = weight_maps(CLIPS.annotations[: len(SCORED)])

@@ -111,7 +111,7 @@ def test_another_error_of_the_runtime_keeps_its_traceback(config, tmp_path: Path
 
 def write_steps(log: MetricsLog, count: int) -> None:
     for step in range(count):
-        log.write(Progress(step), 0, {"total": 1.0}, 0.1)
+        log.write(Progress(step), 0, {"total": 1.0}, 0.1, {})
 
 
 def test_a_log_that_the_disk_has_no_room_for_is_a_sentence(tmp_path: Path) -> None:
