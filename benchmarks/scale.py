@@ -41,14 +41,14 @@ def figures() -> dict[str, float]:
     """What one clip costs, or a pair of clips."""
     ingest, decode = (_read(f"ingest/{name}.json") for name in ("shards", "decode"))
     search, gpu = _read("index/knn-144000.json"), _read("gpu/h200-1.json")["parts"]["neighbours"]
-    rates = _read("gpu/h200-2.json")["parts"]["speed"]["rates"]
+    rates = _read("gpu/h100-2.json")["parts"]["speed"]["rates"]
     bits = sum(decode["kbit_per_second"].values()) / len(decode["kbit_per_second"])
     return {
         "ingest_core_seconds_a_clip": ingest["cpu"]["2 workers"]["ms_per_clip"] / 1000,
         "video_megabytes_a_clip": bits * 10 / 8 / 1000,
         "exact_search_core_seconds_a_pair": search["results"]["faiss-cpu"]["cpu_s"] / search["clips"] ** 2,
         "exact_search_gpu_seconds_a_pair": gpu["torch_gpu"]["seconds"] / gpu["vectors"] ** 2,
-        "training_samples_a_gpu_second": rates["compiled, resident"]["samples_per_second"],
+        "training_samples_a_gpu_second": rates["resident"]["samples_per_second"],
         **manifest_costs(),
     }
 

@@ -158,7 +158,8 @@ class Compute(Section):
     )
     features: Path | None = Field(None, description="folder where runs leave the features of frozen trunks for others")
     compile: Literal["auto", "never", "always"] = Field(
-        "auto", description="compile the trunks, a minute at the start; auto: on a GPU, for runs of 5,000 steps or more"
+        "auto",
+        description="compile the trunks, two minutes at the start; auto: no, as it was not seen to pay",
     )
     recompute: Literal["auto", "never", "always"] = Field(
         "auto",

@@ -7,7 +7,7 @@ shapes, so all pixels lie in one row after another, and a batch of crops is one 
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -142,13 +142,13 @@ class ResidentStream:
         draws = [clip_random(stream.seed, stream.epoch, key) for key in keys]
         named = stream.named(keys)
         rows = named["row"].tolist()
-        numbers = {name: value.to(self.resident.device) for name, value in named.items() if name != "key"}
+        numbers = self._sent({name: value for name, value in named.items() if name != "key"})
         crops = self._crops(rows, draws)
         batch: dict[str, Any] = {"key": keys, **numbers, **self._views(rows, rows, crops)}
         if stream.beside.kinds:
             clips = zip(keys, crops, rows, strict=True)
             found = collated([stream.beside_of(key, crop, *self._frame(row)) for key, crop, row in clips])
-            batch |= {name: value.to(self.resident.device) for name, value in found.items()}
+            batch |= self._sent(found)
         if company is not None:
             batch["company"] = company
         if positives is not None and positives.fetched:
@@ -156,9 +156,11 @@ class ResidentStream:
             images = [image for image, _ in near]
             batch["neighbours"] = self._views(images, [audio for _, audio in near], self._crops(images, draws))
         if positives is not None and positives.excluded:
-            masks = positives.exclusions(keys, company)
-            batch["exclusions"] = {name: mask.to(self.resident.device) for name, mask in masks.items()}
+            batch["exclusions"] = self._sent(positives.exclusions(keys, company))
         return batch
+
+    def _sent(self, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: sent(value.numpy(), self.resident.device) for name, value in named.items()}
 
     def _frame(self, row: int) -> tuple[int, int]:
         """Height and width of a clip's frame as it is stored."""

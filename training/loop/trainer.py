@@ -41,7 +41,6 @@ from training.methods.contract import BaseMethod, Batch
 from training.runs import WEIGHTS, write_weights
 
 CHECKPOINTS = "checkpoints"
-COMPILED_FROM = 5_000  # steps: compiling takes some 45 s on an H200 and saves about 12 ms a step
 
 
 class LossOf(nn.Module):
@@ -83,7 +82,7 @@ class Trainer:
         self.done = self.checkpoints.load(self.method, self.optimiser, self.total_steps)
         self._tars = TarHashes(self.stream.store, self.stream.selected.nonzero()[0])
         self._skipping, self._saved = Skipping(optim.not_finite, self.folder, self.ranks.rank), self.done.step
-        self._compiled = self._compiles()
+        self._compiled = self.config.compute.compile == "always"
         if self._compiled:
             compile_trunks(self.method)
         self.method_batch = DeviceBatches(self.config.data, self.method, self.stream.store.front_end)
@@ -92,12 +91,6 @@ class Trainer:
         self.clips = TrainingPass(self.stream, self.method, self.config.data, self.ranks)
         self.readings, self._log, self.resident_bytes = Readings(), None, 0
         self._pace = Pace(optim.batch_size, self.ranks.device, self.done)
-
-    def _compiles(self) -> bool:
-        wanted = self.config.compute.compile
-        pays = self.ranks.device.type == "cuda" and self.total_steps >= COMPILED_FROM
-        pays = pays and self.config.optim.negatives == "local"  # never tried on trunks that meet other processes
-        return wanted == "always" or (wanted == "auto" and pays)
 
     def _over_all_replicas(self) -> WholeBatch:
         """Let the trunks share a whole batch between the processes; what makes that batch."""
