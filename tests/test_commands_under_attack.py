@@ -22,6 +22,10 @@ WITH_NEIGHBOURS = (*TRAIN, "method={name: ezvsl, positives: [own, image], dimens
 EVALUATE = ("training", "evaluate", "runs/tiny", "--device", "cpu")
 REPORT = ("training", "report", "runs/tiny", "--shards", "shards", "--out", "made")
 COMPARE = ("training", "compare", "runs/tiny")
+COMPOSE = ("pipeline", "compose", "--pictures", "cutouts", "--sounds", "sounds", "--out", "made/composed",
+           "--clips", "4", "--workers", "1")  # fmt: skip
+STATUS = ("training", "status", "runs/tiny")
+EMBED = ("training", "embed", "runs/tiny", "--out", "made/embeddings", "--device", "cpu")
 INSPECT, SPLITS = ("pipeline", "inspect", "shards"), ("pipeline", "splits")
 
 
@@ -55,11 +59,13 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "knn/keys.parquet": (WITH_NEIGHBOURS,),
     "knn/meta.json": (WITH_NEIGHBOURS,),
     "objects/a/0.jpg": (PRETRAIN,),
+    "cutouts/a/0.png": (COMPOSE,),
+    "sounds/a/0.wav": (COMPOSE,),
     "runs/config.yaml": (EVALUATE, REPORT, COMPARE),
-    "runs/data.json": (EVALUATE, REPORT, TRAIN),
-    "runs/weights.safetensors": (EVALUATE,),
+    "runs/data.json": (EVALUATE, REPORT, TRAIN, STATUS),
+    "runs/weights.safetensors": (EVALUATE, EMBED),
     "runs/environment.json": (REPORT,),
-    "runs/metrics.jsonl": (REPORT, COMPARE),
+    "runs/metrics.jsonl": (REPORT, COMPARE, STATUS),
     "runs/evaluation/boxes.ezvsl.json": (EVALUATE, REPORT, COMPARE),
     "runs/evaluation/boxes.ezvsl.parquet": (EVALUATE, REPORT),
     "runs/evaluation/boxes.maps.npz": (REPORT,),

@@ -3,13 +3,15 @@
 Neither the run nor its shards are touched, so it can be asked of any machine that sees the folder.
 """
 
-import json
 import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from manifests.content import read_content, read_object
 from manifests.errors import InputError
+from manifests.given_files import understood
+from manifests.plain_data import object_with
 from training.config_files import read_mapping
 
 RECENT = 200  # logged steps that the time left is told from
@@ -18,9 +20,14 @@ RECENT = 200  # logged steps that the time left is told from
 def status(path: Path, now: float | None = None) -> dict[str, object]:
     """What to say of a run's folder, or of `runs/<name>` that holds one; `now` in seconds since 1970.
 
-    InputError for a folder that holds no run, or several.
+    InputError for a folder that holds no run, or several, or whose files are damaged.
     """
-    folder, now = _run_in(path), time.time() if now is None else now
+    folder = _run_in(path)
+    with understood(folder, "cannot be told of", "Copy the run again from where it was made, or start it again."):
+        return _said(folder, time.time() if now is None else now)
+
+
+def _said(folder: Path, now: float) -> dict[str, object]:
     rows = _rows(folder / "metrics.jsonl")
     done = (folder / "DONE").is_file()
     said: dict[str, object] = {"run": folder, "state": _state(folder, rows, done, now)}
@@ -44,20 +51,20 @@ def _run_in(path: Path) -> Path:
 
 def _rows(log: Path) -> list[dict[str, Any]]:
     """What a run has logged; a last line that is being written is left out."""
-    text = log.read_text(encoding="utf-8") if log.is_file() else ""
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+    text = read_content(log).text() if log.exists() else ""
+    return [object_with(line, "step", "epoch", "loss", "seconds") for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def _state(folder: Path, rows: list[dict[str, Any]], done: bool, now: float) -> str:
     if done:
-        return f"finished: {(folder / 'DONE').read_text().strip()}"
+        return f"finished: {read_content(folder / 'DONE').text().strip()}"
     log = folder / "metrics.jsonl"
     return f"not finished; its last step was logged {_ago(log, now)}" if rows else "begun; no step is logged yet"
 
 
 def _lengths(folder: Path) -> tuple[int, int]:
     """Steps of the whole run, and of an epoch."""
-    facts = json.loads((folder / "data.json").read_text()) if (folder / "data.json").is_file() else {}
+    facts = read_object(folder / "data.json") if (folder / "data.json").exists() else {}
     steps = int(facts.get("steps_per_epoch", 1))
     optim = read_mapping(folder / "config.yaml").get("optim", {})
     return int(optim.get("epochs", 1)) * steps, steps

@@ -24,6 +24,7 @@ import pyarrow as pa
 from PIL import Image
 
 from manifests.errors import InputError
+from manifests.given_files import read_bytes, understood
 from manifests.whole_files import write_if_other
 from pipeline.compose.corpus import encode_wav
 from pipeline.console import summary
@@ -156,7 +157,9 @@ def read_clip(src: Path, row: Row) -> tuple[np.ndarray, np.ndarray]:
     if video.is_file():
         with MediaFile(video) as media:
             return media.frame_at(row["moment"]).pixels, media.audio_between(0.0, SAMPLE_RATE, SAMPLES).samples
-    frame = decode_image((src / "frames" / f"{row['key']}.jpg").read_bytes())
+    image = src / "frames" / f"{row['key']}.jpg"
+    with understood(image, remedy="Make the corpus of solos again."):
+        frame = decode_image(read_bytes(image))
     with AudioFile(src / "audio" / f"{row['key']}.wav") as media:
         return frame, media.audio_between(0.0, SAMPLE_RATE, SAMPLES).samples
 

@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
 from manifests.errors import InputError
+from manifests.given_files import TooLarge, opened, read_bytes
+from manifests.image_files import open_image
 from manifests.masks import load_mask
 from manifests.whole_files import whole_path
 from pipeline.compose.files import Unusable
@@ -93,11 +95,13 @@ def _spectrum(sound: np.ndarray) -> tuple[float, ...]:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except FileNotFoundError as error:
         raise Unusable("not_found", "it is not there") from error
     except OSError as error:
-        raise Unusable("unreadable", f"it cannot be read: {error.strerror}") from error
+        raise Unusable("unreadable", f"it cannot be read: {error.strerror or error}") from error
+    except TooLarge as error:
+        raise Unusable("unreadable", str(error)) from error
 
 
 def _keep(target: Path, array: np.ndarray) -> None:
@@ -147,9 +151,9 @@ def _of_mask(path: Path, index: int | None, size: tuple[int, int]) -> np.ndarray
         if index is None:
             mask = load_mask(path, None)
         else:
-            with Image.open(path) as image:
+            with opened(path) as file, open_image(file) as image:
                 mask = np.asarray(image) == index
-    except (InputError, OSError, SyntaxError) as error:
+    except (InputError, OSError, SyntaxError, ValueError) as error:
         raise Unusable("unreadable", f"its mask {path} cannot be read: {error}") from error
     if mask.shape != (size[1], size[0]):
         raise Unusable("unreadable", f"its mask {path} is of another size than the image")

@@ -3,6 +3,7 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
+from manifests.given_files import read_bytes
 from pipeline.compose.files import Rejection, files_below
 from pipeline.compose.object_images import ObjectImage, Outline
 
@@ -25,7 +26,7 @@ def find_voc(root: Path) -> tuple[list[ObjectImage], list[Rejection]] | None:
 
 def _objects(path: Path, root: Path) -> list[ObjectImage]:
     """The objects of one annotation. ValueError when something that is needed is missing."""
-    tree, home = ElementTree.parse(path).getroot(), path.parents[1]
+    tree, home = ElementTree.fromstring(read_bytes(path)), path.parents[1]
     image = home / IMAGES / (tree.findtext("filename") or f"{path.stem}.jpg").strip()
     mask = home / OBJECTS / f"{path.stem}.png"
     objects = []

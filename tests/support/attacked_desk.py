@@ -22,6 +22,7 @@ import pyarrow as pa
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from scipy.io import wavfile
 from shard_maker import MadeClip, write_shards
 
 from index import arrays
@@ -104,6 +105,21 @@ def _truths(desk: Path) -> None:
         (desk / "objects" / label).mkdir(parents=True)
         for number in range(4):
             Image.fromarray(np.full((16, 16, 3), 9 * number, np.uint8)).save(desk / "objects" / label / f"{number}.jpg")
+    _material(desk)
+
+
+def _material(desk: Path) -> None:
+    """Cut-outs and recordings of two classes, for scenes."""
+    random = np.random.default_rng(1)
+    for label in ("a", "b"):
+        for kind in ("cutouts", "sounds"):
+            (desk / kind / label).mkdir(parents=True)
+        for number in range(4):
+            cutout = random.integers(0, 255, (32, 32, 4), np.uint8)
+            cutout[..., 3] = 255 * (np.hypot(*np.mgrid[-16:16, -16:16]) < 14)
+            Image.fromarray(cutout).save(desk / "cutouts" / label / f"{number}.png")
+            noise = (8000 * random.standard_normal(16000)).astype(np.int16)
+            wavfile.write(desk / "sounds" / label / f"{number}.wav", 16000, noise)
 
 
 # --- commands --------------------------------------------------------------------------------------------------------

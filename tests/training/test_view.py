@@ -241,7 +241,8 @@ def test_epochs_are_chosen_on_clips_seen_in_the_same_view(shards: Path, vggss: P
     (tmp_path / "tiny.yaml").write_text(CONFIG.format(shards=shards))
     validation = f"validation={{truth: {vggss}, protocol: textbook}}"
     folder, _ = start(load_config(tmp_path / "tiny.yaml", (validation, "optim.epochs=2")), tmp_path / "runs", "cpu")
-    history = list(json.loads((folder / "validation.json").read_text()).values())
+    history = list(json.loads((folder / "validation.centre_crop.json").read_text()).values())
+    assert not (folder / "validation.json").exists()  # where scores of another view would stand
     (last,) = evaluate(load_run(folder), request(vggss, "textbook"))
     (best,) = evaluate(load_run(folder, weights="best"), request(vggss, "textbook"))
     assert history[-1] == last.summary["scores"]["audio_visual"]["ciou50"]

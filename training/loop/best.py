@@ -25,7 +25,10 @@ from training.methods.contract import BaseMethod
 from training.predict import predict
 from training.runs import BEST_WEIGHTS, LoadedRun, write_weights
 
-HISTORY = "validation.json"
+
+def history_file(view: str) -> str:
+    """Where the scores of epochs stand: frames that are shown in another way are another validation set."""
+    return "validation.json" if view == "squash" else f"validation.{view}.json"
 
 
 class BestKeeper:
@@ -36,8 +39,8 @@ class BestKeeper:
         self.config, self.folder, self.store, self.process = config, folder, store, process
         self.protocol = config.validation.protocol
         self.truth, self.pairings = truth, found_pairings(store, truth)
-        path = folder / HISTORY
-        self.history: dict[str, float] = read_object(path) if path.is_file() else {}
+        self.path = folder / history_file(config.evaluation.view)
+        self.history: dict[str, float] = read_object(self.path) if self.path.is_file() else {}
 
     def __call__(self, method: BaseMethod, step: int) -> None:
         """Score the method as it is after `step` steps; keep its weights when no earlier epoch was as good."""
@@ -49,7 +52,7 @@ class BestKeeper:
         if value > max(self.history.values(), default=-1.0):
             write_weights(self.folder / BEST_WEIGHTS, method)
         self.history[str(step)] = value
-        write_text(self.folder / HISTORY, json.dumps(self.history, indent=1))
+        write_text(self.path, json.dumps(self.history, indent=1))
 
     def _score(self, method: BaseMethod) -> float:
         store, device = self.store, self.process.device
