@@ -170,24 +170,35 @@ def _why_other(path: Path, start: bytes) -> str | None:
         return "is a web page, not a file of weights (a download that asked for a confirmation?). Download it again."
     if start.startswith(b"version https://git-lfs"):
         return "only points at a file that Git LFS keeps. Fetch that with `git lfs pull`, or download it again."
-    if start[:2] == b"\x1f\x8b" or tarfile.is_tarfile(path):
+    if start[:2] == b"\x1f\x8b" or _is_tar(path):
         return "is a packed archive, not a file of weights. Unpack it and give the file inside."
     return None
 
 
+def _is_tar(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except Exception:  # a header that tarfile begins to believe and cannot follow
+        return True
+
+
 def _why_zip(path: Path, error: Exception) -> str:
     """The same of an archive, which is what torch writes."""
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _why_archive(archive) or _why_not_plain(error)
+    except Exception:  # of whatever bytes these are: zipfile and zlib raise any kind
         return _SHORTENED
-    with zipfile.ZipFile(path) as archive:
-        names = [name.partition("/")[2] for name in archive.namelist()]
-        if "constants.pkl" in names:
-            return "is a TorchScript program. Load it where it was made and save its `state_dict()` with torch.save."
-        if "data.pkl" not in names:
-            return "is an archive of other files, not one that torch.save wrote. Unpack it and give the file inside."
-        if archive.testzip() is not None:
-            return _SHORTENED
-    return _why_not_plain(error)
+
+
+def _why_archive(archive: zipfile.ZipFile) -> str | None:
+    """The same of one that can be opened; None where nothing is wrong with it."""
+    names = [name.partition("/")[2] for name in archive.namelist()]
+    if "constants.pkl" in names:
+        return "is a TorchScript program. Load it where it was made and save its `state_dict()` with torch.save."
+    if "data.pkl" not in names:
+        return "is an archive of other files, not one that torch.save wrote. Unpack it and give the file inside."
+    return _SHORTENED if archive.testzip() is not None else None
 
 
 def _why_not_plain(error: Exception) -> str:
