@@ -129,12 +129,17 @@ def head(options: argparse.Namespace) -> dict[str, object]:
     """What the figures depend on."""
     packages = ("torch", "torchvision", "numpy", "webdataset", "pyarrow", "triton")
     return {
-        "command": " ".join(["python", "-m", "benchmarks.gpu.check", *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", "benchmarks.gpu.check", *map(_without_folders, sys.argv[1:])]),
         "device": options.device,
         "hardware": hardware(),
         "versions": {"python": sys.version.split()[0]} | {name: _version(name) for name in packages},
         "limits": LIMITS,
     }
+
+
+def _without_folders(word: str) -> str:
+    """A word of the command line; of a path its last name, since the folders are this machine's."""
+    return Path(word).name if "/" in word else word
 
 
 def _version(name: str) -> str | None:
