@@ -1,5 +1,6 @@
 # Two commands for a newcomer: `make demo` runs everything end to end, `make test` checks everything.
-# The environment lives in .venv and is made from requirements.lock (plain name==version pins).
+# The environment lives in .venv and is made from requirements.lock (plain name==version pins); what only tests need is
+# pinned in tests/requirements.lock.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -32,11 +33,16 @@ demo: setup
 	$(BIN)/training evaluate demo/runs/demo_semantic
 	$(BIN)/training report demo/runs/demo demo/runs/demo_semantic --shards demo/shards --out demo/report
 
+# what the tests and the checks of style need besides
+.venv/tests: .venv/ready tests/requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/requirements.lock
+	@touch $@
+
 # two processes on two cores: more threads in each would wait for one another
-test: setup lint
+test: .venv/tests lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-all: setup lint validators
+test-all: .venv/tests lint validators
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 # the schemas that the specs of manifests/cluster are held to
@@ -46,7 +52,7 @@ validators: .venv/validators
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/manifests/cluster/validators.lock
 	@touch $@
 
-lint: setup
+lint: .venv/tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyrefly check

@@ -1,4 +1,4 @@
-"""What the packages import is what pyproject.toml declares, and requirements.lock pins it."""
+"""What the packages import is what pyproject.toml declares, and the locks pin it: one for users, one for tests."""
 
 import ast
 import re
@@ -63,6 +63,16 @@ def providers(module: str) -> set[str]:
     return {distribution_name(each) for each in packages_distributions().get(module, [module])}
 
 
+def pins(lock: str) -> dict[str, str]:
+    """Version by distribution."""
+    pinned = (line.split("==") for line in (ROOT / lock).read_text().split() if "==" in line)
+    return {distribution_name(name): version for name, version in pinned}
+
+
+def test_no_package_is_pinned_twice() -> None:
+    assert pins("requirements.lock").keys() & pins("tests/requirements.lock").keys() == set()
+
+
 def test_every_import_is_declared() -> None:
     assert {module for module in imported() if not providers(module) & set(declared())} == set()
 
@@ -76,7 +86,6 @@ def test_every_declared_package_is_used() -> None:
 def test_the_lock_pins_what_is_declared(name: str) -> None:
     from packaging.requirements import Requirement
 
-    pins = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split() if "==" in line)
-    pinned = {distribution_name(each): version for each, version in pins.items()}
+    pinned = pins("requirements.lock") | pins("tests/requirements.lock")
     assert name in pinned
     assert Requirement(declared()[name]).specifier.contains(pinned[name].partition("+")[0])
