@@ -13,7 +13,7 @@ import argparse
 import json
 import multiprocessing
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from training.runs import environment
 
 PACKAGES = ("torch", "torchvision", "webdataset", "faiss-gpu", "numpy")
 RANDOM = "random"
+BACKEND = "torch" if DEVICE == "cuda" else "faiss"  # both find the same; a GPU may be one that FAISS cannot use
 Line = dict[str, Any]
 
 
@@ -38,12 +39,18 @@ class Comparison:
     """A plan being carried out in the current folder, `jobs` runs at a time.
 
     only: names of the methods to measure (with their ablations); the others' `chosen` temperatures must be given.
+    save: called with the comparison whenever a run is scored, so that an interrupted one is of use.
     """
 
     def __init__(
-        self, plan: Plan, jobs: int, only: Collection[str] = (), chosen: Mapping[str, float | None] | None = None
+        self,
+        plan: Plan,
+        jobs: int,
+        only: Collection[str] = (),
+        chosen: Mapping[str, float | None] | None = None,
+        save: Callable[["Comparison"], None] = lambda comparison: None,
     ) -> None:
-        self.plan = plan
+        self.plan, self.save = plan, save
         self.methods = [entry for entry in plan.methods if not only or entry.name in only]
         self.ablations = [entry for entry in plan.ablations if not only or entry.temperature_of in only]
         self.pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=one_thread)
@@ -60,7 +67,7 @@ class Comparison:
         self._mine(entry for entry in self.ablations if entry.neighbours is not None)
         for entry in self.ablations:
             self.chosen[entry.name] = self.chosen[entry.temperature_of]
-        self.lines += self._train((entry, seed) for entry in self.ablations for seed in entry.seeds or self.plan.seeds)
+        self._train((entry, seed) for entry in self.ablations for seed in entry.seeds or self.plan.seeds)
         self.pool.shutdown()
 
     def _entries(self, entries: Iterable[Entry]) -> None:
@@ -68,12 +75,11 @@ class Comparison:
         entries, first = list(entries), self.plan.seeds[0]
         tried = [(entry, first, value) for entry in entries for value in self._temperatures(entry)]
         found = self._train_at(tried)
-        self.lines += found
         for entry in entries:
             own = [at for at, (other, _, _) in enumerate(tried) if other.name == entry.name]
             best = max(own, key=lambda at: found[at]["validation"][-1])
             self.chosen[entry.name] = tried[best][2]
-        self.lines += self._train((entry, seed) for seed in self.plan.seeds[1:] for entry in entries)
+        self._train((entry, seed) for seed in self.plan.seeds[1:] for entry in entries)
 
     def _temperatures(self, entry: Entry) -> tuple[float | None, ...]:
         if entry.temperature_of is not None:
@@ -91,6 +97,8 @@ class Comparison:
             line = done.result()
             entry, _, temperature = wanted[places[done]]
             line |= {"entry": entry.name, "temperature": temperature}
+            self.lines.append(line)
+            self.save(self)
             print(f"{line['name']} seed {line['seed']}: {_brief(line)}", flush=True)
         return [future.result() for future in futures]
 
@@ -119,8 +127,8 @@ class Comparison:
             return
         entry = next(one for one in self.plan.methods if one.name == miner)
         embeddings = f"embeddings-{miner}-s{seed}"
-        command("training", "embed", self.folder(entry, seed), "--out", embeddings)
-        command("index", "build-knn", "--embeddings", embeddings, *common)
+        command("training", "embed", self.folder(entry, seed), "--pool", self.plan.neighbours_pool, "--out", embeddings)
+        command("index", "build-knn", "--embeddings", embeddings, "--backend", BACKEND, *common)
 
     def folder(self, entry: Entry, seed: int) -> Path:
         """The folder of an entry's finished run at its chosen temperature."""
@@ -128,7 +136,7 @@ class Comparison:
 
 
 def _brief(line: Line) -> str:
-    heard = line["scores"]["synth-vggss-heard"]
+    heard = next(scores for name, scores in line["scores"].items() if name.endswith("-vggss-heard"))
     return f"{line['seconds']:.0f} s, " + ", ".join(
         f"{protocol} {100 * heard[protocol]['audio_visual']['ciou50']:.1f}" for protocol in ("ezvsl", "adaptive")
     )
@@ -153,7 +161,7 @@ def references(comparison: Comparison) -> dict[str, Any]:
     folders = {seed: comparison.folder(ezvsl, seed) for seed in plan.seeds}
     return {
         "context": context(folders[plan.seeds[0]]),
-        "alpha": {str(seed): alpha_sweep(path, plan.alphas) for seed, path in folders.items()},
+        "alpha": {str(seed): alpha_sweep(path, f"{plan.bed}-vggss", plan.alphas) for seed, path in folders.items()},
     }
 
 
@@ -162,6 +170,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--plan", type=Path, default=Path(__file__).with_name("cpu.yaml"))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--material", type=Path, help="images and recordings of the real bed")
     parser.add_argument("--out", type=Path, help="JSON file to write; default: beside the plan")
     parser.add_argument("--only", nargs="+", default=(), metavar="METHOD", help="measure these again, keep the rest")
     return parser.parse_args()
@@ -171,14 +180,19 @@ def main() -> None:
     options = arguments()
     plan, out = read_plan(options.plan), (options.out or options.plan.with_suffix(".json")).resolve()
     before = earlier(out, plan, options.only) if options.only else {}
+    material = None if options.material is None else options.material.resolve()
     options.work.mkdir(parents=True, exist_ok=True)
     os.chdir(options.work)  # everything made lies here, under relative names
-    prepare(plan)
-    comparison = Comparison(plan, options.jobs, options.only, before.get("chosen_temperatures"))
+    prepare(plan, material)
+
+    def save(comparison: Comparison, further: Mapping[str, Any] | None = None) -> None:
+        found = measurement(comparison)
+        before = json.loads(out.read_text()) if options.only else None  # another may have written it
+        write(out, merged_figures(before, found) if before else found | (further or {}))
+
+    comparison = Comparison(plan, options.jobs, options.only, before.get("chosen_temperatures"), save)
     comparison.run()
-    found = measurement(comparison)
-    again = merged_figures(json.loads(out.read_text()), found) if options.only else None  # another may have written it
-    write(out, again or found | references(comparison))
+    save(comparison, references(comparison))
     print(write_report([Path(line["run"]) for line in comparison.lines], Path("shards"), Path("report"))[0])
 
 

@@ -21,10 +21,9 @@ from training.runs import load_run
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 RUNS = Path("runs")
-HEARD, UNHEARD, NEGATIVES = Path("heard.txt"), Path("unheard.txt"), Path("synth/vggss_test_plus_silent.csv")
-TRUTH = Path("synth/vggss.json")
+HEARD, UNHEARD, NEGATIVES = Path("heard.txt"), Path("unheard.txt"), Path("corpus/vggss_test_plus_silent.csv")
+TRUTH = Path("corpus/vggss.json")
 LOCALIZATION = ("ezvsl", "adaptive", "textbook")
-SET = "synth-vggss"
 
 
 def one_thread() -> None:
@@ -42,9 +41,10 @@ def train_and_score(config: RunConfig) -> dict[str, Any]:
     folder = train(config)
     steps, seconds = (float(part.split()[0]) for part in (folder / "DONE").read_text().split(","))
     parts = (HEARD, UNHEARD)
+    extended = f"{config.evaluation.test_set.removesuffix('-vggss')}-extended"
     requests = [
-        EvaluationRequest(clips=parts, protocols=(*LOCALIZATION, "retrieval")),
-        EvaluationRequest(negatives=NEGATIVES, test_set="synth-extended", protocols=("slavc_relative",)),
+        EvaluationRequest(clips=parts, protocols=(*LOCALIZATION, "retrieval"), listen=True),
+        EvaluationRequest(negatives=NEGATIVES, test_set=extended, protocols=("slavc_relative",)),
     ]
     last = load_run(folder, DEVICE)
     results = [result for request in requests for result in evaluate(last, request)]
@@ -83,10 +83,10 @@ def context(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def alpha_sweep(folder: Path, alphas: Iterable[float]) -> dict[str, dict[str, float]]:
+def alpha_sweep(folder: Path, test_set: str, alphas: Iterable[float]) -> dict[str, dict[str, float]]:
     """cIoU@0.5 with the object prior mixed in: alpha -> protocol -> score, on the heard test clips."""
     heard = read_truth(TRUTH, "vggss", wanted=read_ids(HEARD))
-    with np.load(folder / "evaluation" / f"{SET}-heard.maps.npz") as arrays:
+    with np.load(folder / "evaluation" / f"{test_set}-heard.maps.npz") as arrays:
         stored = {name: arrays[name] for name in ("names", "maps", "object_maps")}
     return {
         str(alpha): {

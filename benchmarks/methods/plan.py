@@ -8,7 +8,7 @@ import yaml
 
 from training.config import RunConfig, load_config
 
-TRUTH = "synth/vggss.json"
+TRUTH = "corpus/vggss.json"
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,14 @@ class Entry:
 class Plan:
     """A plan file."""
 
-    corpus: dict[str, int]
-    pretraining: dict[str, Any]
+    bed: str  # names the test sets: <bed>-vggss-heard, <bed>-vggss-unheard, <bed>-extended
+    corpus: dict[str, Any]  # options of `pipeline synth`, or of `pipeline compose` where the bed is real
+    pretraining: dict[str, Any] | None  # options of `training pretrain`; None: the trunks are pretrained already
+    front_end: str | None
     heard_classes: int
     validation_clips: int
     neighbours_k: int
+    neighbours_pool: str
     seeds: tuple[int, ...]
     alphas: tuple[float, ...]
     common: dict[str, Any]
@@ -40,24 +43,36 @@ class Plan:
     content: dict[str, Any] = field(repr=False)
 
 
+DEFAULTS = {"bed": "synth", "pretraining": None, "front_end": None, "neighbours_pool": "mean", "ablations": {}}
+
+
 def read_plan(path: Path) -> Plan:
-    """The plan; an ablation's sections lie on top of those of the entry it is `like`, whose temperature it takes."""
-    content = yaml.safe_load(path.read_text())
+    """The plan; an ablation's sections lie on top of those of the entry it is `like`, whose temperature it takes.
+
+    A plan that `extends` another is laid over it.
+    """
+    content = _content(path)
     methods = {name: _entry(name, given) for name, given in content["methods"].items()}
     ablations = []
     for name, given in content["ablations"].items():
         base = {k: v for k, v in content["methods"][given["like"]].items() if k != "temperatures"}
         changes = {k: v for k, v in given.items() if k != "like"}
         ablations.append(_entry(name, merged(base, changes) | {"temperature_of": given["like"]}))
-    scalars = ("corpus", "pretraining", "heard_classes", "validation_clips", "neighbours_k", "common")
+    lists = ("seeds", "alphas", "methods", "ablations")
     return Plan(
-        **{name: content[name] for name in scalars},
+        **{name: value for name, value in content.items() if name not in lists},
         seeds=tuple(content["seeds"]),
         alphas=tuple(content["alphas"]),
         methods=tuple(methods.values()),
         ablations=tuple(ablations),
         content=content,
     )
+
+
+def _content(path: Path) -> dict[str, Any]:
+    own = yaml.safe_load(path.read_text())
+    below = own.pop("extends", None)
+    return merged(_content(path.with_name(below)) if below else DEFAULTS, own)
 
 
 def _entry(name: str, given: dict[str, Any]) -> Entry:
@@ -78,7 +93,7 @@ def describe(plan: Plan, entry: Entry, seed: int, temperature: float | None) -> 
     """The run of an entry: `common`, the entry's sections, the temperature, and where the prepared files lie."""
     prepared = {
         "data": {"shards": "shards", "train_list": "train.txt", "exclude_test": [TRUTH]},
-        "evaluation": {"truth": TRUTH, "test_set": "synth-vggss"},
+        "evaluation": {"truth": TRUTH, "test_set": f"{plan.bed}-vggss"},
         "validation": {"truth": "validation.json", "protocol": "ezvsl"},
         "seed": seed,
     }

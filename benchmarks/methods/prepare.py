@@ -8,35 +8,47 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from benchmarks.methods.plan import Plan
 from manifests.parquet import read_table
 
-BIN = Path(sys.prefix) / "bin"
 
+def prepare(plan: Plan, material: Path | None) -> None:
+    """Make what is missing in the current folder; every command leaves alone what it finds finished.
 
-def prepare(plan: Plan) -> None:
-    """Make what is missing in the current folder; every command leaves alone what it finds finished."""
-    command("pipeline", "synth", "--out", "synth", *flags(plan.corpus))
-    command("pipeline", "ingest", "--src", "synth", "--out", "shards")
-    command(
-        "training", "pretrain", "--src", "synth/objects", "--out", "pretrained.safetensors", *flags(plan.pretraining)
-    )
+    material: real images and recordings as docs/corpora.md lays them out, for a plan whose corpus is composed of them.
+    """
+    if plan.bed == "real":
+        if material is None:
+            raise SystemExit("This plan's corpus is composed of real images and sounds: name them with --material.")
+        given = ("--pictures", material, "--sounds", material, "--backgrounds", material / "backgrounds")
+        command("pipeline", "compose", *given, "--out", "corpus", *flags(plan.corpus))
+        if not Path("yamnet.pth").exists():
+            Path("yamnet.pth").symlink_to(material / "weights" / "yamnet_torch.pth")
+    else:
+        command("pipeline", "synth", "--out", "corpus", *flags(plan.corpus))
+    front_end = ("--front-end", plan.front_end) if plan.front_end else ()
+    command("pipeline", "ingest", "--src", "corpus", "--out", "shards", *front_end)
+    if plan.pretraining is not None:
+        made = ("--src", "corpus/objects", "--out", "pretrained.safetensors")
+        command("training", "pretrain", *made, *flags(plan.pretraining))
     _write_lists(plan)
 
 
 def command(program: str, *arguments: object) -> None:
-    """Run one of the project's commands, its output on the screen."""
-    subprocess.run([str(BIN / program), *map(str, arguments)], check=True)
+    """Run one of the project's commands as this checkout has it, installed or not; its output on the screen."""
+    started = [sys.executable, "-c", f"from {program}.cli import main; main()"]
+    subprocess.run([*started, *map(str, arguments)], check=True)
 
 
-def flags(options: dict[str, object]) -> list[str]:
+def flags(options: dict[str, Any]) -> list[str]:
     """Options as a command line: {"image_size": 112} -> --image-size 112."""
     return [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def _write_lists(plan: Plan) -> None:
-    rows = read_table(Path("synth/truth.parquet")).to_pylist()
+    rows = read_table(Path("corpus/truth.parquet")).to_pylist()
     clips = {row["key"]: row for row in rows}
     heard = set(sorted({row["label"] for row in clips.values()})[: plan.heard_classes])
     seen: dict[str, list[list[float]]] = {}

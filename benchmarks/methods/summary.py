@@ -10,7 +10,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-HEARD, UNHEARD, EXTENDED = "synth-vggss-heard", "synth-vggss-unheard", "extended_synth-extended"
+# test sets, after the name of the bed
+HEARD, UNHEARD, EXTENDED = "{}-vggss-heard", "{}-vggss-unheard", "extended_{}-extended"
 # column -> test set, protocol, map or direction, score
 MAIN = {
     "heard, `ezvsl`": (HEARD, "ezvsl", "audio_visual", "ciou50"),
@@ -23,12 +24,22 @@ MAIN = {
     "R@10 instance": (HEARD, "retrieval", "audio_to_image", "R@10"),
 }
 ABLATED = ("heard, `ezvsl`", "heard, `adaptive`", "unheard, `adaptive`", "AP textbook", "R@1 class, sound to image")
+LISTENING = {
+    "AUC_N": "auc_n",
+    "F_LOC": "f_loc",
+    "correlation of maps": "correlation",
+}  # column -> score of `vssl_textbook`
 Line = Mapping[str, Any]
+
+
+def on_bed(result: Mapping[str, Any], test_set: str) -> str:
+    """A test set's name on the bed of a file of figures."""
+    return test_set.format(result["plan"].get("bed", "synth"))
 
 
 def methods_table(result: Mapping[str, Any]) -> list[str]:
     """Every method at its chosen temperature, best first by the first column; floors and ceiling below."""
-    entries = {name: _runs_of(result, name) for name in result["plan"]["methods"]}
+    entries = _measured(result)
     columns = list(MAIN)
     ordered = sorted(entries, key=lambda name: -fmean(_values(entries[name], columns[0])))
     chosen = result["chosen_temperatures"]
@@ -36,7 +47,7 @@ def methods_table(result: Mapping[str, Any]) -> list[str]:
         [f"{name} ({chosen[name]})" if chosen[name] else name, *(_spread(_values(entries[name], c)) for c in columns)]
         for name in ordered
     ]
-    floors = result["context"][HEARD]["ezvsl"]["floors"]
+    floors = result["context"][on_bed(result, HEARD)]["ezvsl"]["floors"]
     rows += [[f"floor: {floor.replace('_', ' ')}", *(_floor(result, floor, c) for c in columns)] for floor in floors]
     rows.append(["floor: chance", *(_floor(result, "chance", c) for c in columns)])
     rows.append(["ceiling", *(_ceiling(result, c) for c in columns)])
@@ -77,11 +88,12 @@ def temperatures_table(result: Mapping[str, Any]) -> list[str]:
 def stopping_table(result: Mapping[str, Any]) -> list[str]:
     """The last epoch against the one that was best on the validation clips, heard test clips."""
     rows = []
-    for name in result["plan"]["methods"]:
-        lines, cells = _runs_of(result, name), []
+    heard = on_bed(result, HEARD)
+    for name, lines in _measured(result).items():
+        cells: list[str] = []
         for protocol in ("ezvsl", "adaptive"):
-            last = [line["scores"][HEARD][protocol]["audio_visual"]["ciou50"] for line in lines]
-            best = [line["best_epoch"][HEARD][protocol]["audio_visual"]["ciou50"] for line in lines]
+            last = [line["scores"][heard][protocol]["audio_visual"]["ciou50"] for line in lines]
+            best = [line["best_epoch"][heard][protocol]["audio_visual"]["ciou50"] for line in lines]
             cells += [_percent(fmean(last)), _percent(fmean(best))]
         rows.append([name, *cells])
     return _markdown(["method", "`ezvsl` last", "`ezvsl` best", "`adaptive` last", "`adaptive` best"], rows)
@@ -97,25 +109,37 @@ def alpha_table(result: Mapping[str, Any]) -> list[str]:
     return _markdown(["alpha", "`ezvsl`", "`adaptive`"], rows)
 
 
+def _measured(result: Mapping[str, Any]) -> dict[str, list[Line]]:
+    """Method -> its runs at the chosen temperature, of those that have any."""
+    entries = {name: _runs_of(result, name) for name in result["plan"]["methods"]}
+    return {name: lines for name, lines in entries.items() if lines}
+
+
 def _runs_of(result: Mapping[str, Any], name: str) -> list[Line]:
-    chosen = result["chosen_temperatures"][name]
+    chosen = result["chosen_temperatures"].get(name)
     return [line for line in result["runs"] if line["entry"] == name and line["temperature"] == chosen]
 
 
 def _values(lines: Iterable[Line], column: str) -> list[float]:
-    test_set, protocol, row, score = MAIN[column]
-    return [line["scores"][test_set][protocol][row][score] for line in lines]
+    part, protocol, row, score = MAIN[column]
+    return [scores[protocol][row][score] for line in lines for scores in _of_part(line["scores"], part)]
+
+
+def _of_part(scores: Mapping[str, Any], part: str) -> list[Any]:
+    """Those of the set that is called so on whichever bed."""
+    before, after = part.split("{}")
+    return [found for name, found in scores.items() if name.startswith(before) and name.endswith(after)]
 
 
 def _floor(result: Mapping[str, Any], floor: str, column: str) -> str:
     test_set, protocol, row, score = MAIN[column]
-    value = result["context"][test_set][protocol]["floors"].get(floor, {}).get(score)
+    value = result["context"][on_bed(result, test_set)][protocol]["floors"].get(floor, {}).get(score)
     return "" if value is None or row.endswith("_class") else _percent(value)  # chance is that of single clips
 
 
 def _ceiling(result: Mapping[str, Any], column: str) -> str:
     test_set, protocol, _, score = MAIN[column]
-    value = result["context"][test_set][protocol]["ceiling"].get(score)
+    value = result["context"][on_bed(result, test_set)][protocol]["ceiling"].get(score)
     return "" if value is None else _percent(value)
 
 

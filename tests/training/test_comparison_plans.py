@@ -8,7 +8,7 @@ from places import ROOT
 METHODS = ROOT / "benchmarks" / "methods"
 
 
-@pytest.mark.parametrize("name", ["cpu", "gpu"])
+@pytest.mark.parametrize("name", ["cpu", "gpu", "real", "surroundings"])
 def test_every_entry_of_a_plan_describes_a_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT)
@@ -24,7 +24,7 @@ def test_every_entry_of_a_plan_describes_a_run(name: str, tmp_path: Path, monkey
         assert entry.neighbours in {None, "random"} | entries.keys()
 
 
-@pytest.mark.parametrize("name", ["cpu", "gpu"])
+@pytest.mark.parametrize("name", ["cpu", "gpu", "real", "surroundings"])
 def test_fnacs_weights_scale_with_the_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT)
     from benchmarks.methods.plan import read_plan
