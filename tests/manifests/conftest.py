@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from places import LISTS
 
+FORMS = [pytest.param(name, marks=pytest.mark.slow) if name == "released" else name for name in LISTS]  # long lists
 
-@pytest.fixture(scope="session", params=LISTS)
+
+@pytest.fixture(scope="session", params=FORMS)
 def source(request: pytest.FixtureRequest) -> str:
     """ "made" or "released"."""
     return request.param

@@ -25,6 +25,7 @@ def test_every_yaml_is_named_after_its_list() -> None:
         assert len(manifest.sha256) == 64
 
 
+@pytest.mark.slow
 def test_counts_and_hashes_are_those_of_the_released_files(released) -> None:
     paths = {name: locate(manifest, released) for name, manifest in catalogue().items()}
     read = {name: read_ids(path) for name, path in paths.items()}
