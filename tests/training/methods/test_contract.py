@@ -33,6 +33,7 @@ VARIANTS = [(name, {}) for name in method_names()] + [
     ("coarse_to_fine", {"stage": 2}),
     ("coarse_to_fine", {"labels": "clusters", "classes": 3}),
     ("attention10k", {"variant": "dsol", "mismatches": "all"}),
+    ("avel", {"attention": "cells", "cells": 16}),
     ("dmc", {"objective": "ranking", "image_clusters": 3, "audio_clusters": 3, "margin": 1.0}),
 ]
 CONSTANT = {"centred_disc", "whole_image"}  # the same map whatever the seed

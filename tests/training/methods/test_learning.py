@@ -24,6 +24,7 @@ TRAINED = {
     "attention10k": ({"mismatches": "all"}, 16, 3e-3),
     "proposal": ({"dimension": 64, "selection": "all", "mismatches": "all"}, 30, 1e-3),
     "coarse_to_fine": ({"classes": CLASSES}, 12, 3e-3),
+    "avel": ({"classes": CLASSES, "dimension": 64, "hidden": 32}, 20, 3e-3),
     "dmc": ({"dimension": 32, "image_clusters": 3}, 30, 3e-3),
 }
 
