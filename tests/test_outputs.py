@@ -24,10 +24,10 @@ from pipeline.coverage import split_report
 from pipeline.shards.store import ShardStore
 from pipeline.synth.folder import claim
 from training.cli import app as training_app
-from training.overlay.localize import localize
+from training.localize.command import localize
 from training.pretrain import check_place
 from training.report.page import write_report
-from training.score import score_file
+from training.score_file import score_file
 
 # Every command that is told where to write, and the test (here or elsewhere) of what it does with what is there.
 WRITING = {

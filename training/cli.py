@@ -141,7 +141,7 @@ def score(
 ) -> None:
     """Score heat maps that any program wrote, exactly as this one's own."""
     from training.evaluation.printing import table
-    from training.score import asked, outputs, score_file
+    from training.score_file import asked, outputs, score_file
 
     options = {"negatives": negatives, "clips": clips, "test_set": test_set, "alpha": alpha, "seed": seed}
     for name, path in outputs(asked(protocol, boxes), out).items():
@@ -213,10 +213,9 @@ def localize(
     device: Device = "auto",
 ) -> None:
     """Put a run's heat map over a video, with its sound, and write peaks and confidences as JSON beside it."""
-    from training.distributed import pick_device
-    from training.overlay.localize import localize as draw
+    from training.localize.command import localize as draw
 
-    facts = draw(run, video, out, maps_per_second=maps_per_second, view=view, device=pick_device(device))
+    facts = draw(run, video, out, maps_per_second=maps_per_second, view=view, device=device)
     summary("localized", facts)
 
 

@@ -164,29 +164,54 @@ def check_size(width: int, height: int) -> None:
         raise Rejected("too_large", f"an image of {width}x{height} is above {MAX_SIDE} a side or {MAX_PIXELS} pixels")
 
 
-def upright(frame: av.VideoFrame, aspect: Fraction | None, short_side: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """(H, W, 3) uint8 RGB as a player shows it, and its (width, height) before it was reduced.
+@dataclass(frozen=True)
+class Placement:
+    """How a decoded frame becomes upright: scaled to (width, height), then its axes swapped, then mirrored left-right,
+    then flipped upside down. `source` is its upright (width, height) before it was reduced."""
 
-    aspect: width of a stored pixel over its height. short_side: see `MediaFile.frame_at`.
-    """
+    width: int
+    height: int
+    swapped: bool
+    mirrored: bool
+    flipped: bool
+    source: tuple[int, int]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height when it is upright."""
+        return (self.height, self.width) if self.swapped else (self.width, self.height)
+
+
+def placement(frame: av.VideoFrame, aspect: Fraction | None, short_side: int) -> Placement:
+    """Where a player puts a frame. aspect: width of a stored pixel over its height. short_side: see
+    `MediaFile.frame_at`. Raises Rejected for one too large."""
     check_size(frame.width, frame.height)
     swapped, mirrored, flipped = _orientation(frame)
     width, height = frame.width * float(aspect or 1), float(frame.height)
     scale = min(1.0, short_side / min(width, height)) if short_side else 1.0
     check_size(whole_pixels(width), whole_pixels(height))
+    source = (whole_pixels(height), whole_pixels(width)) if swapped else (whole_pixels(width), whole_pixels(height))
+    return Placement(whole_pixels(width * scale), whole_pixels(height * scale), swapped, mirrored, flipped, source)
+
+
+def upright(frame: av.VideoFrame, aspect: Fraction | None, short_side: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """(H, W, 3) uint8 RGB as a player shows it, and its (width, height) before it was reduced.
+
+    aspect: width of a stored pixel over its height. short_side: see `MediaFile.frame_at`.
+    """
+    placed = placement(frame, aspect, short_side)
     transfer = TRANSFERS.get(int(frame.color_trc))
     samples = frame.to_ndarray(
         format=samples_needed(frame.format.name, transfer),
-        width=whole_pixels(width * scale),
-        height=whole_pixels(height * scale),
+        width=placed.width,
+        height=placed.height,
         interpolation=SCALING,
         threads=1,
     )
     pixels = seen(samples, transfer)
-    pixels = pixels.transpose(1, 0, 2) if swapped else pixels
-    pixels = pixels[:: -1 if flipped else 1, :: -1 if mirrored else 1]
-    source = (whole_pixels(height), whole_pixels(width)) if swapped else (whole_pixels(width), whole_pixels(height))
-    return np.ascontiguousarray(pixels), source
+    pixels = pixels.transpose(1, 0, 2) if placed.swapped else pixels
+    pixels = pixels[:: -1 if placed.flipped else 1, :: -1 if placed.mirrored else 1]
+    return np.ascontiguousarray(pixels), placed.source
 
 
 def whole_pixels(length: float) -> int:

@@ -17,11 +17,13 @@ from pipeline.media.audio import check_rate
 from pipeline.media.facts import Facts
 from pipeline.media.image import (
     MAX_PIXELS,
+    Placement,
     Run,
     ShownFrame,
     check_size,
     decode_all,
     decode_packet,
+    placement,
     read_run,
     refuse,
     upright,
@@ -167,8 +169,15 @@ class MediaFile(Recording):
 
     def pixels(self, frame: av.VideoFrame, short_side: int) -> tuple[np.ndarray, tuple[int, int]]:
         """A frame as a player shows it, and its width and height before it was reduced; see `upright`."""
-        aspect = self._video.sample_aspect_ratio or self._video.codec_context.sample_aspect_ratio
-        return upright(frame, aspect, short_side)
+        return upright(frame, self._aspect, short_side)
+
+    def placement(self, frame: av.VideoFrame, short_side: int) -> Placement:
+        """How a player puts a frame; see `image.placement`."""
+        return placement(frame, self._aspect, short_side)
+
+    @property
+    def _aspect(self) -> Fraction | None:
+        return self._video.sample_aspect_ratio or self._video.codec_context.sample_aspect_ratio
 
     def _image(
         self, frame: av.VideoFrame, start: float, short_side: int, calm: bool, data_end: float | None

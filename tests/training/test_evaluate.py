@@ -26,7 +26,7 @@ from training.evaluation.tasks import score
 from training.loop.start import start
 from training.report.results import read_run
 from training.runs import LoadedRun, load_run
-from training.score import score_file
+from training.score_file import score_file
 
 CONFIG = """
 name: tiny

@@ -15,7 +15,7 @@ from training.evaluation import detection
 from training.evaluation.maps import minmax
 from training.evaluation.printing import table
 from training.evaluation.tasks.segmentation import avsbench_summary
-from training.score import outputs, score_file
+from training.score_file import outputs, score_file
 
 CHAIN = 3e-4
 TAU = np.float32(0.03)

@@ -30,7 +30,7 @@ from training.report.page import write_report
 from training.report.results import read_run, run_titles
 from training.report.tables import score_tables
 from training.runs import LoadedRun, load_run
-from training.score import score_file
+from training.score_file import score_file
 
 CONFIG = """
 name: tiny

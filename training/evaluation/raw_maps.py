@@ -107,10 +107,15 @@ def load_arrays(path: Path | str, needed: Sequence[str] = ("names", "maps")) -> 
     """Every array of a `maps.npz`. InputError when it is no archive, holds Python objects, or lacks a needed one."""
     with understood(path, "cannot be read as maps", "Write it with numpy.savez, plain arrays."):
         arrays = read_npz(Path(path))
+    check_arrays(arrays, str(path), needed)
+    return arrays
+
+
+def check_arrays(arrays: Mapping[str, np.ndarray], source: str, needed: Sequence[str]) -> None:
+    """InputError when what a source holds lacks a needed array."""
     if not set(needed) <= set(arrays):
         held, wanted = ", ".join(arrays) or "nothing", f"{', '.join(needed[:-1])} and {needed[-1]}"
-        raise InputError(f"{path} holds {held}; scoring needs the arrays {wanted}.")
-    return arrays
+        raise InputError(f"{source} holds {held}; scoring needs the arrays {wanted}.")
 
 
 def names_of(arrays: Mapping[str, np.ndarray]) -> list[str]:

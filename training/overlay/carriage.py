@@ -6,11 +6,13 @@ Answered before any work by trying: a container's header is written into memory.
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import av
 
 from manifests.errors import InputError
 from pipeline.media.layouts import channel_names, channels_first, mixed
+from pipeline.media.reader import MediaFile
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 PLAIN = ("mono", "stereo")
@@ -29,6 +31,14 @@ class Carriage:
         if self.rate is None:
             return result.add_stream_from_template(audio)
         return result.add_stream("aac", rate=self.rate, layout=self.layout)
+
+
+def carried(video: Path, out: Path) -> Carriage:
+    """How the sound of a video is carried to `out`. InputError when it cannot be, Rejected for no readable video."""
+    if out.suffix.lower() not in FORMATS:
+        raise InputError(f"the overlay cannot be written as {out.name}: give --out a name in {', '.join(FORMATS)}.")
+    with MediaFile(video) as media:
+        return carriage(media.audio, out.suffix.lower())
 
 
 def carriage(audio: av.AudioStream, suffix: str) -> Carriage:

@@ -23,7 +23,7 @@ from pipeline.compose.corpus import Place, write_composed
 from pipeline.compose.settings import Settings
 from pipeline.ingest import IngestRequest, run_ingest
 from pipeline.shards.store import ShardStore
-from training.score import score_file
+from training.score_file import score_file
 
 Rows = dict[str, list[dict]]
 READABLE = (

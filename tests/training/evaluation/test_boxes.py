@@ -10,7 +10,7 @@ from manifests.errors import InputError
 from training.cli import main
 from training.evaluation.boxes import as_arrays, box_maps, boxes_by_name
 from training.evaluation.metrics.predicted_boxes import matched_iou, pairwise_iou
-from training.score import asked
+from training.score_file import asked
 
 TRUTH = [
     {"file": "a", "class": "dog", "bbox": [[0.0, 0.0, 0.5, 0.5]]},

@@ -1,0 +1,155 @@
+"""What a user gives, a path or an array, becomes what models are shown: frames and spans of sound as ingest makes them.
+
+Refusals of the readers (`Rejected`) become one sentence for whoever gave the file.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from manifests.errors import InputError
+from pipeline.media.audio import AudioCollector
+from pipeline.media.decode import SILENCE_PEAK, DecodeOptions, choose_moment, fill_span
+from pipeline.media.image import upright
+from pipeline.media.reader import MediaFile
+from pipeline.media.spectra import FrontEnd
+from pipeline.media.still import AudioFile, read_image
+from pipeline.media.times import CLOCK_SLACK
+from pipeline.shards.record import Rejected
+
+SEEN_SHORT_SIDE = 256  # what ingest keeps of a frame, and what training saw
+FULL_SCALE = {"i": lambda kind: float(np.iinfo(kind).max) + 1, "f": lambda kind: 1.0}
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[MediaFile]:
+    """A video, opened. InputError where it is absent, cannot be read, or lacks image or sound."""
+    with refusing(path), MediaFile(path) as media:
+        yield media
+
+
+@contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """InputError in place of what readers refuse, and for a file that is not there."""
+    if not path.is_file():
+        raise InputError(f"there is no file {path}. Give the path of a video, an image or a sound.")
+    try:
+        yield
+    except Rejected as refusal:
+        raise InputError(
+            f"{path} cannot be localized: {refusal.message} ({refusal.reason}). It needs a readable image and audio."
+        ) from refusal
+
+
+def frames_at(path: Path, moments: Sequence[float], short_side: int = SEEN_SHORT_SIDE) -> Iterator[np.ndarray]:
+    """For every moment (ascending, seconds) the image shown then: the last that began, else the first of all.
+
+    uint8 (H, W, 3), upright, the short side at most `short_side`. One pass over the video. Raises InputError when no
+    image can be decoded.
+    """
+    waiting = list(moments)
+    with MediaFile(path) as media:
+        shown = None
+        for seconds, frame in media.frames(lambda failure: None):
+            while waiting and shown is not None and seconds > waiting[0] + CLOCK_SLACK:
+                waiting.pop(0)
+                yield media.pixels(shown, short_side)[0]
+            if not waiting:
+                return
+            shown = frame
+        if shown is None:
+            raise InputError(f"{path} holds no image that can be decoded. Give another video.")
+        for _ in waiting:
+            yield media.pixels(shown, short_side)[0]
+
+
+def heard_at(media: MediaFile, moments: Sequence[float], front_end: FrontEnd) -> Iterator[np.ndarray]:
+    """float32 (samples,) of the sound around each moment; where the recording ends, filled as in ingest."""
+    for moment in moments:
+        span = media.audio_between(moment - front_end.seconds / 2, front_end.sample_rate, front_end.samples)
+        yield fill_span(span, front_end)[0]
+
+
+def is_silent(waveform: np.ndarray) -> bool:
+    """Whether nothing is heard: no sample (of [-1, 1]) reaches one step of 16-bit sound, as in ingest."""
+    return bool(np.abs(waveform).max() < SILENCE_PEAK)
+
+
+def still_image(image: Path | str | np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) as training saw frames, of a file or of uint8 (H, W, 3), (H, W, 4) or (H, W).
+
+    InputError for anything else.
+    """
+    if isinstance(image, Path | str):
+        with refusing(Path(image)):
+            return read_image(Path(image), 0.0, SEEN_SHORT_SIDE).pixels
+    pixels = _rgb(np.asarray(image))
+    return upright(av.VideoFrame.from_ndarray(pixels, format="rgb24"), None, SEEN_SHORT_SIDE)[0]
+
+
+def _rgb(pixels: np.ndarray) -> np.ndarray:
+    grey = pixels.ndim == 2
+    fits = grey or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
+    if pixels.dtype != np.uint8 or not fits or not pixels.size:
+        raise InputError(
+            f"the image is an array of {pixels.dtype}, shape {pixels.shape}. Give uint8 of (height, width, 3), red "
+            "green blue from 0 to 255, or the path of an image file."
+        )
+    return np.ascontiguousarray(np.repeat(pixels[..., None], 3, axis=2) if grey else pixels[..., :3])
+
+
+def still_audio(
+    audio: Path | str | np.ndarray, sampling_rate: int | None, moment: float | None, front_end: FrontEnd
+) -> np.ndarray:
+    """float32 (samples,) around a moment of a file or of an array, filled as in ingest.
+
+    moment: seconds; None takes the moment that ingest takes. Arrays are (samples,) or (samples, channels), in [-1, 1]
+    or integers, and need `sampling_rate` in Hz. InputError for what cannot be used.
+    """
+    if isinstance(audio, Path | str):
+        with refusing(Path(audio)), AudioFile(Path(audio)) as media:
+            begin = _begin(media.facts.duration, moment, front_end)
+            return fill_span(media.audio_between(begin, front_end.sample_rate, front_end.samples), front_end)[0]
+    samples = _mono(np.asarray(audio))
+    if sampling_rate is None or sampling_rate <= 0:
+        raise InputError("an array of sound does not say how fast it is. Give sampling_rate=, in samples a second.")
+    begin = _begin(len(samples) / sampling_rate, moment, front_end)
+    collected = AudioCollector(begin, front_end.seconds)
+    collected.lay(samples[None], sampling_rate, ("FC",), 0.0)
+    return fill_span(collected.resampled(front_end.sample_rate, front_end.samples), front_end)[0]
+
+
+def _begin(duration: float, moment: float | None, front_end: FrontEnd) -> float:
+    """Where the span around a moment begins, in seconds."""
+    options = DecodeOptions(front_end=front_end, minimum_seconds=0.0)
+    centre = choose_moment(duration, options) if moment is None else checked_moments([moment], duration)[0]
+    return centre - front_end.seconds / 2
+
+
+def _mono(samples: np.ndarray) -> np.ndarray:
+    """float32 (samples,) in [-1, 1]; of several channels, the shorter axis, their mean."""
+    if samples.dtype.kind not in FULL_SCALE or samples.ndim not in (1, 2) or not samples.size:
+        raise InputError(
+            f"the sound is an array of {samples.dtype}, shape {samples.shape}. Give floats in [-1, 1] or signed "
+            "integers of (samples,) or (samples, channels), or the path of a file."
+        )
+    scaled = samples.astype(np.float64) / FULL_SCALE[samples.dtype.kind](samples.dtype)
+    if not np.isfinite(scaled).all():
+        raise InputError("the sound holds values that are no numbers (NaN or infinity). Give finite samples.")
+    return (scaled if samples.ndim == 1 else scaled.mean(axis=int(np.argmin(samples.shape)))).astype(np.float32)
+
+
+def checked_moments(moments: Sequence[float], duration: float) -> list[float]:
+    """The moments as seconds. InputError for none, and for those outside of the recording."""
+    seconds: list[Any] = np.asarray(moments, np.float64).reshape(-1).tolist()
+    wrong = [moment for moment in seconds if not 0 <= moment <= duration]  # also what is no number
+    if not seconds or wrong:
+        raise InputError(
+            f"{f'the moment {wrong[0]:g} s' if wrong else 'no moment'} was asked for; the recording goes from 0 to "
+            f"{duration:.2f} s. Give moments within."
+        )
+    return seconds

@@ -1,0 +1,156 @@
+"""`Localizer`: a trained model in three lines of Python.
+
+model = Localizer.load("runs/demo")
+result = model.localize("clip.mp4")
+result.overlay("overlay.mp4")
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from manifests.errors import InputError
+from pipeline.media.front_ends import find_front_end
+from pipeline.media.spectra import FrontEnd
+from training.distributed import pick_device
+from training.localizer.asking import ask
+from training.localizer.localization import Localization, Source
+from training.localizer.media import checked_moments, frames_at, heard_at, readable, refusing, still_audio, still_image
+from training.localizer.opening import open_model
+from training.runs import LoadedRun
+
+Given = Path | str | np.ndarray
+Pair = tuple[Given, Given] | tuple[Given, Given, int]
+Advance = Callable[[int], object]
+Read = Callable[[Sequence[float]], np.ndarray]
+EVERY = 0.25  # seconds
+MOST_PER_SECOND = 60.0
+
+
+class Localizer:
+    """A trained model on a device, ready for videos, or for images with sounds.
+
+    `model` holds its config, method and front end.
+    """
+
+    def __init__(self, model: LoadedRun) -> None:
+        self.model = model
+
+    @classmethod
+    def load(cls, source: Path | str, device: str = "auto", view: str | None = None) -> "Localizer":
+        """Open a finished run's folder (or `runs/<name>`); nothing beside the folder is read.
+
+        device: auto, cpu, cuda or cuda:N. view: how frames are shown, squash or centre_crop; None as it was trained.
+        InputError when there is no finished model, or no such device.
+        """
+        return cls(open_model(source, pick_device(device)).viewing(view))
+
+    @property
+    def name(self) -> str:
+        """Config and run, as `training localize` writes it: demo/100f88cc-s0."""
+        return f"{self.model.folder.absolute().parent.name}/{self.model.folder.absolute().name}"
+
+    @property
+    def front_end(self) -> FrontEnd:
+        """How it hears: rate, seconds around a moment, spectrogram."""
+        return find_front_end(self.model.front_end)
+
+    def localize(
+        self,
+        video: Path | str,
+        every: float | None = None,
+        moments: Sequence[float] | None = None,
+        advance: Advance = lambda done: None,
+    ) -> Localization:
+        """A video's maps at `moments` (seconds), or `every` so many seconds from 0 on; 0.25 when neither is given.
+
+        For each moment the model sees the frame shown then and hears the sound around it, as it was trained to. Only a
+        batch of frames is held. `advance` is told of every batch how many moments it had. InputError where the file
+        cannot be read, lacks image or sound, or does not have such moments.
+        """
+        path = Path(video)
+        with readable(path) as media:
+            duration = media.facts.duration
+            rate, times = _moments(duration, every, moments)
+            order = np.argsort(times, kind="stable")
+            ascending = [times[place] for place in order]
+            pairs = zip(frames_at(path, ascending), heard_at(media, ascending, self.front_end), strict=True)
+            answers = ask(self.model, pairs, len(times), advance).taken(np.argsort(order, kind="stable").tolist())
+        return Localization.of(answers, times, self._source(path.name, path, _reader(path), duration, rate))
+
+    def moment_count(self, video: Path | str, every: float = EVERY) -> int:
+        """How many moments `localize` looks at. InputError as there."""
+        with readable(Path(video)) as media:
+            return len(_moments(media.facts.duration, every, None)[1])
+
+    def localize_pair(
+        self, image: Given, audio: Given, sampling_rate: int | None = None, moment: float | None = None
+    ) -> Localization:
+        """One image and one sound: T is 1.
+
+        image: a file, or uint8 (H, W, 3). audio: a file with sound, or an array (samples,) or (samples, channels) in
+        [-1, 1] with its `sampling_rate` in Hz. moment: where in the sound, in seconds; None as ingest chooses it:
+        5 s, or the middle of what is shorter. InputError for what cannot be used.
+        """
+        return self._localize_pairs([(image, audio, sampling_rate)], moment)[0]
+
+    def localize_many(self, items: Sequence[Path | str | Pair], every: float | None = None) -> list[Localization]:
+        """Several videos, or pairs (image, audio) or (image, audio, sampling_rate), in their order; pairs go through
+        the model in batches. InputError as `localize` and `localize_pair`."""
+        pairs = [(*item, None)[:3] for item in items if isinstance(item, tuple)]
+        of_pairs = iter(self._localize_pairs(pairs, None))
+        return [next(of_pairs) if isinstance(item, tuple) else self.localize(item, every) for item in items]
+
+    def _localize_pairs(
+        self, pairs: Sequence[tuple[Given, Given, int | None]], moment: float | None
+    ) -> list[Localization]:
+        if not pairs:
+            return []
+        images = [still_image(image) for image, _, _ in pairs]
+        waveforms = [still_audio(audio, rate, moment, self.front_end) for _, audio, rate in pairs]
+        answers = ask(self.model, zip(images, waveforms, strict=True), len(pairs), together=False)
+        return [
+            Localization.of(
+                answers.taken([number]), [moment or 0.0], self._source(_name(pair[0]), None, _still(pixels))
+            )
+            for number, (pair, pixels) in enumerate(zip(pairs, images, strict=True))
+        ]
+
+    def _source(
+        self, name: str, video: Path | None, read: Read, duration: float = 0.0, rate: float | None = None
+    ) -> Source:
+        return Source(name, video, read, duration, rate, self.name, self.model.config.evaluation.view)
+
+
+def _moments(duration: float, every: float | None, moments: Sequence[float] | None) -> tuple[float | None, list[float]]:
+    """Moments a second, None of those that were named, and the moments in seconds."""
+    if moments is not None:
+        if every is not None:
+            raise InputError("every= and moments= both say which moments are looked at. Give one of the two.")
+        return None, checked_moments(moments, duration)
+    every = EVERY if every is None else every
+    if not 0.999 / MOST_PER_SECOND <= every < float("inf"):
+        raise InputError(f"every is {every:g} s; give at least 1/{MOST_PER_SECOND:g}.")
+    rate = round(1 / every, 9)
+    return rate, [number / rate for number in range(int(duration * rate) + 1)]
+
+
+def _reader(video: Path) -> Read:
+    """Gives the frames of a video at moments, in any order."""
+
+    def read(moments: Sequence[float]) -> np.ndarray:
+        order = np.argsort(moments, kind="stable")
+        with refusing(video):
+            ascending = list(frames_at(video, [moments[place] for place in order]))
+        return np.stack([ascending[place] for place in np.argsort(order, kind="stable")])
+
+    return read
+
+
+def _still(pixels: np.ndarray) -> Read:
+    return lambda moments: pixels[None]
+
+
+def _name(image: Given) -> str:
+    return "array" if isinstance(image, np.ndarray) else Path(image).name

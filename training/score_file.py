@@ -1,0 +1,66 @@
+"""`training score`: maps that any program wrote against any truth, under one named protocol, into one JSON file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from manifests.errors import InputError
+from manifests.outputs import check_output, json_with
+from manifests.whole_files import write_text
+from training.evaluation.protocols.boxes import BOXES
+from training.scoring import score
+
+OF_BOXES, OF_MAPS = BOXES, "ezvsl"  # the protocols of what nobody named one for
+
+
+def asked(protocols: list[str] | None, boxes: bool) -> list[str]:
+    """The protocols to score under. InputError when boxes are to be scored under one for maps."""
+    named = protocols or [OF_BOXES if boxes else OF_MAPS]
+    if boxes and set(named) != {OF_BOXES}:
+        raise InputError(
+            f"--boxes scores the file's predicted boxes as they are, which is the protocol {OF_BOXES}; --protocol "
+            f"{' '.join(named)} scores its maps. Give one of the two."
+        )
+    return named
+
+
+def outputs(protocols: list[str], out: Path) -> dict[str, Path]:
+    """The file of each protocol: `out`, or where there are several `<out>.<protocol>.json`."""
+    named = list(dict.fromkeys(protocols))
+    return {name: out if len(named) == 1 else out.with_name(f"{out.stem}.{name}.json") for name in named}
+
+
+def score_file(
+    maps: Path,
+    truth: Path,
+    format: str,
+    protocol: str,
+    out: Path,
+    *,
+    negatives: Path | None = None,
+    clips: Path | None = None,
+    test_set: str | None = None,
+    alpha: float = 0.4,
+    temperature: float = 1.0,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Score `maps` and write `out`; returns the document. InputError when anything given cannot be used.
+
+    Under the protocol retrieval `maps` holds `image_embeddings` and `audio_embeddings` (N, D) instead of maps.
+    """
+    _check_place(out)
+    given = {"MAPS": maps, "--truth": truth, "--negatives": negatives, "--list": clips}
+    check_output(out, given, json_with("protocol", "n_expected", "unused_arrays"), "training score")
+    found = score(
+        maps, truth, protocol, format=format, negatives=negatives, clips=clips, test_set=test_set, alpha=alpha,
+        temperature=temperature, seed=seed,
+    )  # fmt: skip
+    write_text(out, json.dumps(found, indent=1, allow_nan=False))
+    return found
+
+
+def _check_place(out: Path) -> None:
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder. Name the JSON file to write.")
+    if not out.parent.is_dir():
+        raise InputError(f"--out {out} lies in a folder that does not exist. Make {out.parent} first.")
