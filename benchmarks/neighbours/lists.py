@@ -69,8 +69,8 @@ def _build(store: ShardStore, rows: np.ndarray, name: str, image: np.ndarray, au
         split="train",
     )
     options = ["--k", K, "--embeddings", f"embeddings-{name}", "--shards", store.folder, "--out", f"knn-{name}"]
-    command = [sys.executable, "-c", "from index.cli import main; main()", "build-knn", *map(str, options)]
-    subprocess.run(command, check=True)  # its own process: FAISS and torch do not share one
+    command = [sys.executable, "-c", "from index.cli import main; main()", "build-knn", "--backend", "torch"]
+    subprocess.run([*command, *map(str, options)], check=True)
 
 
 def agreement(store: ShardStore, name: str, depths: tuple[int, ...]) -> dict[str, dict[str, float]]:
