@@ -6,29 +6,19 @@ where the corpus has masks, `truth.png` (1 bit, the annotators' size). Annotatio
 
 import io
 import json
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from manifests.annotations import Annotation
 from manifests.errors import InputError
 from manifests.outputs import check_output
 from manifests.parquet import read_table
 from manifests.truth import Truth, read_truth
-from pipeline.shards.companion import (
-    COMPANION_SCHEMA,
-    TRUTH,
-    TRUTH_FACTS,
-    TRUTH_MASK,
-    companion_manifest,
-    companion_name,
-)
+from pipeline.shards.companion import COMPANION_SCHEMA, TRUTH, TRUTH_FACTS, TRUTH_MASK, companion_manifest
+from pipeline.shards.companion_writer import write_companion
 from pipeline.shards.store import ShardStore
-from pipeline.shards.writer import writing_shard
-from pipeline.storage.files import replacing
 from pipeline.storage.remote import Place
 
 NAMED = 5  # missing clips shown on the screen
@@ -41,12 +31,8 @@ def annotate(folder: Place, source: Path, format: str) -> dict[str, object]:
     """
     truth, store = read_truth(source, format), ShardStore.open(folder)
     wanted = {annotation.key: annotation for annotation in truth.test_set.annotations}
-    rows_of: dict[str, list[int]] = defaultdict(list)
-    for row, (key, shard) in enumerate(zip(store.keys, store.table["shard"].to_pylist(), strict=True)):
-        if key in wanted:
-            rows_of[shard].append(row)
-    found = sum(map(len, rows_of.values()))
-    if not found:
+    rows = [row for row, key in enumerate(store.keys) if key in wanted]
+    if not rows:
         raise InputError(
             f"none of the {len(wanted)} clips annotated in {source} is in {folder} (the first annotated one is "
             f"{next(iter(wanted))!r}, the first in the shards {store.keys[0]!r}). Give the shards of that corpus."
@@ -54,17 +40,14 @@ def annotate(folder: Place, source: Path, format: str) -> dict[str, object]:
     manifest = companion_manifest(TRUTH)
     if isinstance(folder, Path):
         check_output(folder / manifest, {"--truth": source}, _is_companion, "pipeline annotate", "the file")
-    (folder / manifest).unlink(missing_ok=True)  # without it there is no companion: readers never meet half of one
-    places = [place for shard, rows in rows_of.items() for place in _write(folder, shard, rows, store, truth, wanted)]
-    with replacing(folder / manifest) as handle:
-        pq.write_table(pa.Table.from_pylist(places, COMPANION_SCHEMA), handle)
+    places = write_companion(folder, TRUTH, store, rows, lambda row: _members(wanted[store.keys[row]], truth))
     masks = f", {sum(place['member'] == TRUTH_MASK for place in places)} masks" if truth.masks is not None else ""
-    boxes = sum(len(wanted[store.keys[row]].boxes) for rows in rows_of.values() for row in rows)
+    boxes = sum(len(wanted[store.keys[row]].boxes) for row in rows)
     held = set(store.keys)
     missing = [key for key in wanted if key not in held]
     return {
         "annotations": f"{source} ({truth.test_set.name})",
-        "clips": f"{found} of the {len(wanted)} annotated ones are in the shards",
+        "clips": f"{len(rows)} of the {len(wanted)} annotated ones are in the shards",
         **({"missing": named(missing)} if missing else {}),
         "stored": f"{boxes} boxes{masks}",
     }
@@ -81,18 +64,6 @@ def named(keys: Sequence[str]) -> str:
     """How many there are, and the first of them."""
     rest = f" and {len(keys) - NAMED:,} more" if len(keys) > NAMED else ""
     return f"{len(keys):,}: {', '.join(keys[:NAMED])}{rest}"
-
-
-def _write(
-    folder: Place, shard: str, rows: list[int], store: ShardStore, truth: Truth, wanted: dict[str, Annotation]
-) -> list[dict[str, object]]:
-    """One shard's companion tar; a manifest row per member."""
-    name, places = companion_name(TRUTH, int(shard.removeprefix("shard-").removesuffix(".tar"))), []
-    with writing_shard(folder / name) as writer:
-        for key in (store.keys[row] for row in rows):
-            for member, place in writer.add(key, _members(wanted[key], truth)).items():
-                places.append({"key": key, "shard": name, "member": member, "offset": place.offset, "size": place.size})
-    return places
 
 
 def _members(annotation: Annotation, truth: Truth) -> dict[str, bytes]:

@@ -60,6 +60,10 @@ def ingest(
     proposals: Annotated[
         bool, typer.Option("--proposals", help="Also store Selective Search boxes of the image (needs OpenCV).")
     ] = False,
+    burst: Annotated[
+        int, typer.Option(min=0, help="Also store so many consecutive images around the moment; 2 give optical flow.")
+    ] = 0,
+    burst_rate: Annotated[float, typer.Option(min=0.1, help="Of these, so many a second.")] = 25.0,
     workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Running Dask scheduler, tcp://host:port, instead of local.")
@@ -86,7 +90,9 @@ def ingest(
         front_end=known("--front-end", front_end, front_end_names()),
         decoder=known("--decoder", decoder, DECODERS),
         shard_clips=shard_clips,
-        companions=Wanted(*checked_audio(audio, audio_rate, audio_seconds), frames, proposals),
+        companions=Wanted(
+            *checked_audio(audio, audio_rate, audio_seconds), frames, proposals, burst, burst_rate if burst else 0.0
+        ),
     )
     sources, lists = tuple(map(place, src)), tuple(meta or ())
     run_ingest(
@@ -137,16 +143,25 @@ def inspect(
 
 @app.command()
 def annotate(
-    truth: Annotated[Path, typer.Option(help="Annotations: a file, or a folder of them.")],
+    truth: Annotated[Path | None, typer.Option(help="Annotations: a file, or a folder of them.")] = None,
     format: Annotated[str, typer.Option(help=f"{format_help()}.")] = USUAL_FORMAT,
     shards: Annotated[str, typer.Option(help="Shard folder that gets the annotations of its clips.")] = "shards",
+    flow: Annotated[
+        bool, typer.Option("--flow", help="Store the optical flow of shards with --burst (needs OpenCV).")
+    ] = False,
 ) -> None:
-    """Store a corpus's boxes and pixel masks beside its shards."""
+    """Store a corpus's boxes and pixel masks beside its shards, or how what they show moves."""
     from pipeline.annotate import annotate as store_truth
     from pipeline.console import summary
+    from pipeline.flow import store_flow
     from pipeline.storage.remote import place
 
-    summary(f"annotations beside {shards}", store_truth(place(shards), truth, format))
+    if truth is None and not flow:
+        raise InputError("Name annotations with --truth, or give --flow.")
+    if truth is not None:
+        summary(f"annotations beside {shards}", store_truth(place(shards), truth, format))
+    if flow:
+        summary(f"optical flow beside {shards}", store_flow(place(shards)))
 
 
 @app.command()

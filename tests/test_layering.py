@@ -17,7 +17,7 @@ FLOORS = {
         {"sources", "media"},
         {"jobs", "synth"},
         {"compose"},
-        {"ingest", "inspection", "annotate", "coverage"},
+        {"ingest", "inspection", "annotate", "flow", "coverage"},
         {"cli"},
     ),
     "training": (

@@ -15,7 +15,7 @@ from manifests.views import window
 from pipeline.console import progress
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig
-from training.data.beside import Beside, collated
+from training.data.beside import Beside, Heard, collated
 from training.data.stream import EvaluationPair, paired_batches
 from training.data.views import normalise_audio, normalise_image
 from training.distributed import Ranks
@@ -112,7 +112,7 @@ def _columns(
         for chunk, pixels, spectrograms in _batches(run, store, pairings):
             image = normalise_image(pixels.to(run.device))
             audio = normalise_audio(spectrograms.to(run.device), config.data)
-            more = _beside(beside, run, [pairing.image_row for pairing in chunk])
+            more = _beside(beside, run, chunk)
             prediction = run.method.predict(cast(Batch, {"image": image, "audio": audio, **more}))
             found = dict(zip(COLUMNS, prediction, strict=True))
             found["object_maps"] = object_prior(image) if object_prior is not None else None
@@ -123,10 +123,11 @@ def _columns(
     return {name: np.concatenate(column) for name, column in columns.items()}
 
 
-def _beside(beside: Beside, run: LoadedRun, rows: list[int]) -> dict[str, Tensor]:
-    """What else the method needs of the clips in these rows, on its device."""
-    config = run.config
-    found = collated([beside.shown(row, config.evaluation.view, config.data.image_size) for row in rows])
+def _beside(beside: Beside, run: LoadedRun, pairs: list[EvaluationPair]) -> dict[str, Tensor]:
+    """What else the method needs of these samples, on its device."""
+    view, size = run.config.evaluation.view, run.config.data.image_size
+    heard = [Heard(pair.audio_row, pair.made, pair.name) for pair in pairs]
+    found = collated([beside.shown(p.image_row, view, size, own) for p, own in zip(pairs, heard, strict=True)])
     return {name: value.to(run.device) for name, value in found.items()}
 
 

@@ -16,7 +16,7 @@ from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.plan import Found, Plan, cut_shards
 from pipeline.jobs.shard_job import stored_keys
 from pipeline.jobs.unique_keys import place_of, unique_keys
-from pipeline.shards.companion import TRUTH, companion_manifest
+from pipeline.shards.companion import FLOW, TRUTH, companion_manifest
 from pipeline.sources.archives import list_members
 from pipeline.sources.listing import Clip, Refusal
 from pipeline.sources.walk import readable
@@ -67,6 +67,8 @@ def describe(saved: Plan, plan: Plan, found: Found, out: Place) -> Iterator[str]
     )
     if new and (out / companion_manifest(TRUTH)).exists():
         yield "the annotations beside the shards know the clips before only: repeat `pipeline annotate` afterwards"
+    if new and (out / companion_manifest(FLOW)).exists():
+        yield "the flow beside the shards is of the clips before only: repeat `pipeline annotate --flow` afterwards"
     if plan.refusals != saved.refusals:
         yield f"inputs refused undecoded: {len(saved.refusals)} before, {len(plan.refusals)} now"
 
@@ -106,9 +108,9 @@ def _other_options(before: IngestOptions, now: IngestOptions) -> Iterator[str]:
     was, wanted = before.stored(), now.stored()
     if now.shard_clips is None:  # left to the program: the folder's own
         wanted["shard_clips"] = was["shard_clips"]
-    for name in was:
-        if was[name] != wanted[name]:
-            yield f"{name} was {was[name]}, now {wanted[name]}"
+    for name in was | wanted:
+        if was.get(name, 0) != wanted.get(name, 0):  # what is not stored was not chosen
+            yield f"{name} was {was.get(name, 0)}, now {wanted.get(name, 0)}"
 
 
 @dataclass

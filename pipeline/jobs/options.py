@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DECODERS = {"pyav": "pipeline.media.decode:decode_clip", "ffmpeg": "pipeline.media.ffmpeg_decoder:decode_clip_ffmpeg"}
 # How the first folders spelled them. The hash in index.json still does, so that those of all folders can be compared.
 FIRST_SPELLINGS = {"pyav": "pipeline.media:decode_clip", "ffmpeg": "pipeline.media_ffmpeg:decode_clip_ffmpeg"}
+LATER = ("burst", "burst_rate")  # companions' options that the first folders do not know: stored where they are chosen
 FEWEST_CLIPS, MOST_CLIPS, SHARDS_WANTED = 64, 1000, 128
 
 
@@ -44,7 +45,7 @@ class IngestOptions:
         """Every option by name, those of the companions beside the others: the form on disk."""
         own = asdict(self)
         companions = own.pop("companions")
-        return own | companions
+        return own | {name: value for name, value in companions.items() if value or name not in LATER}
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any]) -> "IngestOptions":

@@ -18,10 +18,15 @@ def check_proposals() -> None:
 
         segmentation.createSelectiveSearchSegmentation  # noqa: B018  # absent from OpenCV without its contrib modules
     except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"--proposals needs OpenCV with its contrib modules ({error}). Install this project with its extra: "
-            "pip install 'sound-source-localization[proposals]'."
-        ) from error
+        raise without_opencv("--proposals", error) from error
+
+
+def without_opencv(option: str, error: Exception) -> InputError:
+    """What to say of an option where the library is not there."""
+    return InputError(
+        f"{option} needs OpenCV with its contrib modules ({error}). Install this project with its extra: "
+        "pip install 'sound-source-localization[proposals]'."
+    )
 
 
 def selective_search(image: "np.ndarray") -> "np.ndarray":

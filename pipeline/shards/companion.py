@@ -1,5 +1,6 @@
-"""What only some methods need, kept beside the shards: the waveform with its context, more images, box proposals,
-and where a corpus has them, its boxes and masks (`pipeline.annotate`).
+"""What only some methods need, kept beside the shards: the waveform with its context, more images, consecutive images,
+box proposals, and what is made of shards that are there: boxes and masks of a corpus (`pipeline.annotate`), optical
+flow (`pipeline.flow`).
 
 Each kind goes to tars of its own, in the order of the shards (`context-000000.tar` beside `shard-000000.tar`), and to a
 manifest of its own (`context.parquet`, a row per member with its place). `pipeline.media.companion_members` makes the
@@ -11,15 +12,19 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-CONTEXT, FRAMES, PROPOSALS, TRUTH = "context", "frames", "proposals", "truth"
-MADE_BY = {  # the last one is made of shards that are there, so it is no part of `Wanted`
+CONTEXT, FRAMES, PROPOSALS, BURST, TRUTH, FLOW = "context", "frames", "proposals", "burst", "truth", "flow"
+MADE_BY = {  # the last two are made of shards that are there, so they are no part of `Wanted`
     CONTEXT: "ingest the videos again with `--audio context` into a new folder",
     FRAMES: "ingest the videos again with `--frames N` into a new folder",
     PROPOSALS: "ingest the videos again with `--proposals` into a new folder",
+    BURST: "ingest the videos again with `--burst N` into a new folder",
     TRUTH: "add it with `pipeline annotate`",
+    FLOW: "add it with `pipeline annotate --flow` to shards that were ingested with `--burst 2`",
 }
+AFTERWARDS = (TRUTH, FLOW)
 WAVEFORM, WAVEFORM_FACTS = "context.flac", "context.json"
 FRAME_FACTS, BOXES = "frames.json", "proposals.npy"
+BURST_FACTS, FLOW_FIELD = "burst.json", "flow.npy"
 TRUTH_FACTS, TRUTH_MASK = "truth.json", "truth.png"
 
 COMPANION_SCHEMA = pa.schema(
@@ -36,17 +41,21 @@ COMPANION_SCHEMA = pa.schema(
 @dataclass(frozen=True)
 class Wanted:
     """Which companions are made. Waveform: Hz, and at most so many seconds around the moment (rate 0: none); images
-    spread over the clip (0: none); whether box proposals are searched for in the stored image."""
+    spread over the clip (0: none); whether box proposals are searched for in the stored image; images around the moment
+    (0: none), so many a second."""
 
     audio_rate: int = 0
     audio_seconds: float = 0.0
     frames: int = 0
     proposals: bool = False
+    burst: int = 0
+    burst_rate: float = 0.0
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """The companions that are made, in fixed order."""
         chosen = {CONTEXT: self.audio_rate > 0, FRAMES: self.frames > 0, PROPOSALS: self.proposals}
+        chosen[BURST] = self.burst > 0
         return tuple(kind for kind, made in chosen.items() if made)
 
 

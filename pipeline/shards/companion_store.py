@@ -1,4 +1,4 @@
-"""Reading what lies beside the shards: waveforms, further images, proposals, annotations, by manifest row.
+"""Reading what lies beside the shards: waveforms, further images, proposals, annotations, flow, by manifest row.
 
 Reached as `store.companions`; `pipeline.shards.companion` says what there is and how it is made. A method that needs
 one that was not made learns which flag of `pipeline ingest` makes it.
@@ -15,9 +15,14 @@ from manifests.given_files import understood
 from manifests.plain_data import object_with
 from pipeline.shards.codecs import decode_flac, decode_image, decode_npy
 from pipeline.shards.companion import (
+    AFTERWARDS,
     BOXES,
+    BURST,
+    BURST_FACTS,
     COMPANION_SCHEMA,
     CONTEXT,
+    FLOW,
+    FLOW_FIELD,
     FRAME_FACTS,
     FRAMES,
     MADE_BY,
@@ -49,6 +54,15 @@ class Waveform:
     start: float
 
 
+@dataclass(frozen=True)
+class Burst:
+    """Consecutive `images`, uint8 (H, W, 3) RGB, shown since `seconds`; `moment` is the number of the clip's own."""
+
+    images: "list[np.ndarray]"
+    seconds: list[float]
+    moment: int
+
+
 def _with(*names: str) -> Callable[[bytes], dict[str, Any]]:
     """What makes facts of a member, which must have these names."""
     return lambda content: object_with(content, *names)
@@ -68,7 +82,7 @@ class _Kind:
         ends: dict[str, int] = {}
         for tar, member in self.places.values():
             ends[tar] = max(ends.get(tar, 0), member.offset + member.size)
-        self.tars = Tars(folder, manifest.name, ends, MAKE_ANNOTATION_AGAIN if kind == TRUTH else MAKE_AGAIN)
+        self.tars = Tars(folder, manifest.name, ends, MAKE_ANNOTATION_AGAIN if kind in AFTERWARDS else MAKE_AGAIN)
 
 
 class Companions:
@@ -91,6 +105,19 @@ class Companions:
         names = [f"frames.{number:03d}.jpg" for number in range(len(seconds))]
         images = (self._decoded(FRAMES, row, name, decode_image) for name in names)
         return list(zip(seconds, images, strict=True))
+
+    def burst(self, row: int) -> Burst:
+        """Consecutive images around the moment (`--burst N`)."""
+        facts = self._decoded(BURST, row, BURST_FACTS, _with("seconds", "moment"))
+        names = [f"burst.{number:03d}.jpg" for number in range(len(facts["seconds"]))]
+        return Burst(
+            [self._decoded(BURST, row, name, decode_image) for name in names], facts["seconds"], facts["moment"]
+        )
+
+    def flow(self, row: int) -> "np.ndarray":
+        """float16 (2, h, w): how fast what a cell shows moves right and down, in widths and heights a second
+        of the image (`pipeline annotate --flow`)."""
+        return self._decoded(FLOW, row, FLOW_FIELD, decode_npy)
 
     def proposals(self, row: int) -> "np.ndarray":
         """float32 (n, 4): x1, y1, x2, y2 as fractions of the image, best first (`--proposals`)."""

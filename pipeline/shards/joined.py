@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from manifests.annotations import Annotation
 from manifests.errors import InputError
-from pipeline.shards.companion_store import Companions, Waveform
+from pipeline.shards.companion_store import Burst, Companions, Waveform
 from pipeline.shards.store import ShardStore
 from pipeline.shards.tars import Decoded
 from pipeline.storage.remote import Place, RemotePath
@@ -143,6 +143,14 @@ class _JoinedCompanions(Companions):
     def frames(self, row: int) -> "list[tuple[float, np.ndarray]]":
         companions, own = self._own(row)
         return companions.frames(own)
+
+    def burst(self, row: int) -> Burst:
+        companions, own = self._own(row)
+        return companions.burst(own)
+
+    def flow(self, row: int) -> "np.ndarray":
+        companions, own = self._own(row)
+        return companions.flow(own)
 
     def proposals(self, row: int) -> "np.ndarray":
         companions, own = self._own(row)

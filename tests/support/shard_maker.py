@@ -21,8 +21,12 @@ from pipeline.media.front_ends import DEFAULT
 from pipeline.shards.codecs import encode_flac, encode_jpeg, encode_npy
 from pipeline.shards.companion import (
     BOXES,
+    BURST,
+    BURST_FACTS,
     COMPANION_SCHEMA,
     CONTEXT,
+    FLOW,
+    FLOW_FIELD,
     PROPOSALS,
     WAVEFORM,
     WAVEFORM_FACTS,
@@ -103,6 +107,23 @@ def write_proposals(folder: Path, boxes: Mapping[str, np.ndarray]) -> None:
     """The `proposals` companion of a folder with one tar: (n, 4) per key, fractions of the frame."""
     members = {key: {BOXES: encode_npy(np.asarray(own, np.float32))} for key, own in boxes.items()}
     _write_companion(folder, PROPOSALS, members)
+
+
+def write_flow(folder: Path, fields: Mapping[str, np.ndarray]) -> None:
+    """The `flow` companion of a folder with one tar: (2, h, w) per key, sides of the frame a second."""
+    members = {key: {FLOW_FIELD: encode_npy(np.asarray(own, np.float16))} for key, own in fields.items()}
+    _write_companion(folder, FLOW, members)
+
+
+def write_bursts(folder: Path, bursts: Mapping[str, np.ndarray], rate: float, moment: int = 0) -> None:
+    """The `burst` companion of a folder with one tar: uint8 (N, H, W, 3) per key, so many images a second."""
+
+    def members(images: np.ndarray) -> dict[str, bytes]:
+        facts = {"seconds": [number / rate for number in range(len(images))], "moment": moment}
+        named = {f"burst.{number:03d}.jpg": encode_jpeg(image) for number, image in enumerate(images)}
+        return {**named, BURST_FACTS: json.dumps(facts).encode()}
+
+    _write_companion(folder, BURST, {key: members(images) for key, images in bursts.items()})
 
 
 def _write_companion(folder: Path, kind: str, members: Mapping[str, Mapping[str, bytes]]) -> None:

@@ -1,22 +1,37 @@
 """What a method needs of a clip beside image and audio, read from the companion tars and brought to the image's view.
 
 A method names it in `needs`; what was not ingested is refused before the first step, with the flag that makes it.
+`training.methods.contract.Batch` says what each is to a method.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from torchvision.ops import roi_align
 
 from manifests.annotations import Box
 from manifests.views import ViewName, window
+from pipeline.shards.companion_store import Waveform
 from pipeline.shards.store import ShardStore
+from training.data.made_sounds import made_waveform
 from training.data.regions import in_view, usable
 
-KINDS = frozenset({"proposals"})
+KINDS = frozenset({"proposals", "flow", "waveform"})
+FLOW_SIDE = 56  # cells of a view's flow
+WAVEFORM_RATE, WAVEFORM_SECONDS = 11025, 3.0
+WAVEFORM_SAMPLES = round(WAVEFORM_RATE * WAVEFORM_SECONDS)
+
+
+class Heard(NamedTuple):
+    """Whose sound goes with an image: that of the clip in a row, or a `made` one of this `name`."""
+
+    row: int
+    made: str | None = None
+    name: str = ""
 
 
 class Beside:
@@ -27,20 +42,61 @@ class Beside:
 
     def check(self, row: int) -> None:
         """InputError where a companion that is needed was not made."""
-        for kind in self.kinds:
+        for kind in sorted(self.kinds):
             getattr(self.store.companions, kind)(row)
 
     def cut(self, row: int, part: Box, flipped: bool) -> dict[str, Tensor]:
         """Of the clip in a row, whose image shows `part` of the frame (fractions), perhaps mirrored."""
-        if "proposals" not in self.kinds:
-            return {}
-        boxes = in_view(np.asarray(self.store.companions.proposals(row), np.float64), part, flipped)
-        return {"proposals": torch.from_numpy(usable(boxes).astype(np.float32))}
+        return self._seen(row, part, flipped) | self._heard(Heard(row))
 
-    def shown(self, row: int, view: ViewName, size: int) -> dict[str, Tensor]:
-        """Of the clip in a row as a test shows it to a model of this image size."""
+    def shown(self, row: int, view: ViewName, size: int, heard: Heard | None = None) -> dict[str, Tensor]:
+        """Of the clip in a row as a test shows it to a model of this image size, with its own sound or another."""
         height, width = (self.store.table[side][row].as_py() for side in ("height", "width"))
-        return self.cut(row, window(view, height, width, size).part, False)
+        part = window(view, height, width, size).part
+        return self._seen(row, part, False) | self._heard(heard or Heard(row))
+
+    def _seen(self, row: int, part: Box, flipped: bool) -> dict[str, Tensor]:
+        found, companions = dict[str, Tensor](), self.store.companions
+        if "proposals" in self.kinds:
+            boxes = in_view(np.asarray(companions.proposals(row), np.float64), part, flipped)
+            found["proposals"] = torch.from_numpy(usable(boxes).astype(np.float32))
+        if "flow" in self.kinds:
+            found["flow"] = flow_in_view(companions.flow(row), part, flipped)
+        return found
+
+    def _heard(self, heard: Heard) -> dict[str, Tensor]:
+        if "waveform" not in self.kinds:
+            return {}
+        if heard.made is not None:
+            return {"waveform": torch.from_numpy(made_waveform(heard.made, heard.name, WAVEFORM_SAMPLES))}
+        moment = self.store.table["moment"][heard.row].as_py()
+        return {"waveform": torch.from_numpy(around(self.store.companions.waveform(heard.row), moment))}
+
+
+def flow_in_view(field: np.ndarray, part: Box, flipped: bool) -> Tensor:
+    """A frame's flow (2, h, w) as a part of it shows it: float32 (2, 56, 56), in sides of the view a second."""
+    left, top, right, bottom = part
+    height, width = field.shape[1:]
+    corners = torch.tensor([[left * width, top * height, right * width, bottom * height]], dtype=torch.float32)
+    whole = torch.from_numpy(field.astype(np.float32))[None]
+    # pyrefly: ignore[not-callable]  # torchvision exports a function and a module of this name
+    cut = roi_align(whole, [corners], FLOW_SIDE, sampling_ratio=2, aligned=True)[0]
+    cut = cut / torch.tensor([right - left, bottom - top]).view(2, 1, 1)
+    return cut.flip(-1) * torch.tensor([-1.0, 1.0]).view(2, 1, 1) if flipped else cut
+
+
+def around(waveform: Waveform, moment: float) -> np.ndarray:
+    """float32 (33075,): the 3 s around a moment of the clip at 11025 Hz, silent where the recording has nothing."""
+    from scipy.signal import resample_poly
+
+    length = round(WAVEFORM_SECONDS * waveform.rate)
+    first = round((moment - waveform.start - WAVEFORM_SECONDS / 2) * waveform.rate)
+    own = waveform.samples[max(first, 0) : max(first + length, 0)]
+    covered = np.zeros(length, np.float32)
+    covered[max(-first, 0) : max(-first, 0) + len(own)] = own
+    if waveform.rate == WAVEFORM_RATE:
+        return covered
+    return resample_poly(covered, WAVEFORM_RATE, waveform.rate).astype(np.float32)[:WAVEFORM_SAMPLES]
 
 
 def collated(clips: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Sounds that are in no clip: silence and noise, through the very front end that made the shards' spectrograms."""
+"""Sounds that are in no clip: silence and noise, also through the very front end that made the shards' spectrograms."""
 
 from functools import lru_cache
 from zlib import crc32
@@ -12,15 +12,22 @@ LOUDNESS = 0.1  # root mean square of the noise, about that of speech in a recor
 
 
 def made_sound(front_end: str, kind: str, name: str) -> np.ndarray:
-    """float16 (F, T) of a front end by name: `silence`, all zeros, or `noise`, Gaussian and of `name` alone."""
+    """float16 (F, T) of a front end by name, of the waveform of that kind and name."""
     if kind == SILENCE:
         return _silence(front_end)
     maker = find_front_end(front_end)
-    waveform = np.random.default_rng(crc32(name.encode())).normal(0, LOUDNESS, maker.samples)
-    return maker.spectrogram(np.clip(waveform, -1, 1).astype(np.float32))
+    return maker.spectrogram(made_waveform(kind, name, maker.samples))
+
+
+def made_waveform(kind: str, name: str, samples: int) -> np.ndarray:
+    """float32 (samples,) in [-1, 1]: `silence`, all zeros, or `noise`, Gaussian and of `name` alone."""
+    if kind == SILENCE:
+        return np.zeros(samples, np.float32)
+    waveform = np.random.default_rng(crc32(name.encode())).normal(0, LOUDNESS, samples)
+    return np.clip(waveform, -1, 1).astype(np.float32)
 
 
 @lru_cache(4)
 def _silence(front_end: str) -> np.ndarray:
     maker = find_front_end(front_end)
-    return maker.spectrogram(np.zeros(maker.samples, np.float32))
+    return maker.spectrogram(made_waveform(SILENCE, "", maker.samples))

@@ -37,6 +37,8 @@ class Batch(TypedDict, total=False):
     neighbours: dict[str, Tensor]  # "image": images near in appearance, "audio": sounds near; shapes as above
     augmented: dict[str, Tensor]  # "image": a SimCLR view of the own image, "audio": the own sound shifted in time
     proposals: Tensor  # (B, P, 4) x1, y1, x2, y2 of regions, fractions of the image; 0 throughout where there are fewer
+    flow: Tensor  # (B, 2, 56, 56) how fast what is seen moves right and down, in sides of the image a second
+    waveform: Tensor  # (B, 33075) the 3 s around the moment at 11025 Hz, in [-1, 1]
     exclusions: dict[str, Tensor]  # "image", "audio", "source" (B, B) bool: [i, j] is no true negative of clip i
 
 

@@ -41,10 +41,9 @@ from torch import Tensor
 
 from training.config import Section
 from training.data.augment.geometry import Geometry
-from training.losses import contrast, without_diagonal
 from training.methods.contract import Batch
-from training.methods.headless import HeadlessMethod
-from training.similarity import cosine_maps, own_maps, soft_masked_response, tri_map_responses, unit
+from training.methods.headless import HeadlessMethod, TriMap, tri_map_contrast
+from training.similarity import cosine_maps, own_maps, unit
 
 
 class Config(Section):
@@ -93,8 +92,5 @@ class Method(HeadlessMethod):
     def _contrast(self, maps: Tensor) -> Tensor:
         """CE: every image's sounding cells against other clips' sounds and its own background: (B, B, h, w)."""
         config = self.config
-        foreground, background = tri_map_responses(
-            own_maps(maps), config.positive_threshold, config.negative_threshold, config.mask_temperature
-        )
-        others = without_diagonal(soft_masked_response(maps, config.positive_threshold, config.mask_temperature))
-        return contrast(*(group / config.temperature for group in (foreground, others, background)))
+        thresholds = (config.positive_threshold, config.negative_threshold)
+        return tri_map_contrast(maps, TriMap(*thresholds, config.mask_temperature, config.temperature))

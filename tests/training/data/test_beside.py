@@ -9,9 +9,19 @@ import torch
 from shard_maker import MadeClip, write_proposals, write_shards
 
 from manifests.errors import InputError
+from pipeline.shards.companion_store import Waveform
 from pipeline.shards.store import ShardStore
 from training.config import Data
-from training.data.beside import Beside, collated
+from training.data.beside import (
+    FLOW_SIDE,
+    WAVEFORM_RATE,
+    WAVEFORM_SAMPLES,
+    Beside,
+    Heard,
+    around,
+    collated,
+    flow_in_view,
+)
 from training.data.order import Streams
 from training.data.regions import in_view
 from training.data.stream import TrainingStream
@@ -72,3 +82,38 @@ def test_shards_without_them_are_refused_with_the_flag_that_makes_them(store: Sh
     with pytest.raises(InputError, match="--proposals"):
         Beside(store, NEEDS).check(0)
     Beside(store, frozenset({"neighbours"})).check(0)
+
+
+def test_flow_follows_the_crop_and_the_flip() -> None:
+    field = np.zeros((2, 24, 32), np.float16)
+    field[:, :, 16:] = np.array([0.25, -0.5])[:, None, None]  # the right half moves right and up
+    right = flow_in_view(field, (0.5, 0.0, 1.0, 1.0), False)
+    assert right.shape == (2, FLOW_SIDE, FLOW_SIDE)
+    assert torch.allclose(right[0, :, 4:], torch.tensor(0.5), atol=1e-3)  # half the frame is the view: twice as fast
+    assert torch.allclose(right[1, :, 4:], torch.tensor(-0.5), atol=1e-3)
+    whole, mirrored = (flow_in_view(field, (0.0, 0.0, 1.0, 1.0), flipped) for flipped in (False, True))
+    assert torch.allclose(mirrored[0], -whole[0].flip(-1))
+    assert torch.allclose(mirrored[1], whole[1].flip(-1))
+
+
+@pytest.mark.parametrize("rate", [11025, 16000])
+def test_a_waveform_is_cut_around_the_moment_and_silent_where_there_is_none(rate: int) -> None:
+    seconds = np.arange(4 * rate) / rate
+    heard = Waveform(np.sin(2 * np.pi * 440 * seconds).astype(np.float32), rate, start=2.0)  # 2 s to 6 s of the clip
+    inside = around(heard, 4.0)
+    assert inside.shape == (WAVEFORM_SAMPLES,)
+    spectrum = np.abs(np.fft.rfft(inside))
+    assert spectrum.argmax() == pytest.approx(440 * 3, abs=1)
+    early = around(heard, 2.5)  # from 1 s to 4 s: its first second is not there
+    assert not early[: WAVEFORM_RATE - 100].any()
+    assert np.abs(early[WAVEFORM_RATE + 100 :]).max() > 0.9
+    assert not around(heard, 20.0).any()
+
+
+def test_a_made_sound_has_a_waveform_as_well(folder: Path) -> None:
+    beside = Beside(ShardStore.open(folder), frozenset({"waveform"}))
+    silent, noisy = (beside.shown(0, "squash", 64, Heard(0, made, "a"))["waveform"] for made in ("silence", "noise"))
+    assert not silent.any()
+    assert noisy.std() == pytest.approx(0.1, rel=0.1)
+    with pytest.raises(InputError, match="--audio context"):
+        beside.check(0)

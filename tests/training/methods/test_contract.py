@@ -34,6 +34,7 @@ VARIANTS = [(name, {}) for name in method_names()] + [
     ("coarse_to_fine", {"labels": "clusters", "classes": 3}),
     ("attention10k", {"variant": "dsol", "mismatches": "all"}),
     ("avel", {"attention": "cells", "cells": 16}),
+    ("heartheflow", {"flow": "maxpool"}),
     ("dmc", {"objective": "ranking", "image_clusters": 3, "audio_clusters": 3, "margin": 1.0}),
 ]
 CONSTANT = {"centred_disc", "whole_image"}  # the same map whatever the seed
@@ -96,6 +97,7 @@ def make_batch(seed: int = 0) -> dict:
         "audio": audio,
         "neighbours": neighbours,
         "proposals": torch.tensor([[[0.1 * k, 0.05 * k, 0.1 * k + 0.4, 0.05 * k + 0.5] for k in range(6)]] * BATCH),
+        "flow": torch.randn(BATCH, 2, 14, 14, generator=generator),
         "augmented": {"image": image.flip(-1), "audio": audio.roll(7, dims=-1)},
         "exclusions": {"image": nothing, "audio": nothing, "source": nothing},
     }
