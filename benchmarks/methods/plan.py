@@ -30,7 +30,8 @@ class Plan:
     bed: str  # names the test sets: <bed>-vggss-heard, <bed>-vggss-unheard, <bed>-extended
     corpus: dict[str, Any]  # options of `pipeline synth`, or of `pipeline compose` where the bed is real
     pretraining: dict[str, Any] | None  # options of `training pretrain`; None: the trunks are pretrained already
-    front_end: str | None
+    ingest: dict[str, Any]  # options of `pipeline ingest`
+    annotate: list[str]  # what `pipeline annotate` computes beside the shards
     heard_classes: int
     validation_clips: int
     neighbours_k: int
@@ -43,7 +44,14 @@ class Plan:
     content: dict[str, Any] = field(repr=False)
 
 
-DEFAULTS = {"bed": "synth", "pretraining": None, "front_end": None, "neighbours_pool": "mean", "ablations": {}}
+DEFAULTS = {
+    "bed": "synth",
+    "pretraining": None,
+    "ingest": {},
+    "annotate": [],
+    "neighbours_pool": "mean",
+    "ablations": {},
+}
 
 
 def read_plan(path: Path) -> Plan:

@@ -28,8 +28,9 @@ def prepare(plan: Plan, material: Path | None) -> None:
             Path("yamnet.pth").symlink_to(material / "weights" / "yamnet_torch.pth")
     else:
         command("pipeline", "synth", "--out", "corpus", *flags(plan.corpus))
-    front_end = ("--front-end", plan.front_end) if plan.front_end else ()
-    command("pipeline", "ingest", "--src", "corpus", "--out", "shards", *front_end)
+    command("pipeline", "ingest", "--src", "corpus", "--out", "shards", *flags(plan.ingest))
+    for kind in plan.annotate:
+        command("pipeline", "annotate", f"--{kind}", "--shards", "shards")
     if plan.pretraining is not None:
         made = ("--src", "corpus/objects", "--out", "pretrained.safetensors")
         command("training", "pretrain", *made, *flags(plan.pretraining))
