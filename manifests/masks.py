@@ -38,10 +38,29 @@ def load_mask(path: Path, size: int | None = 224, shown: Box = WHOLE) -> "np.nda
         mask = _mask(file, path)
     if size is None or (mask.shape == (size, size) and shown == WHOLE):
         return mask
-    (height, width), (x1, y1, x2, y2) = mask.shape, shown
-    cut = (x1 * width, y1 * height, x2 * width, y2 * height)
-    resized = Image.fromarray(mask.astype(np.uint8)).resize((size, size), Image.Resampling.NEAREST, box=cut)
-    return np.asarray(resized).astype(bool)
+    image = Image.fromarray(mask.astype(np.uint8))
+    return np.asarray(image.resize((size, size), Image.Resampling.NEAREST, box=cut_out(image, shown))).astype(bool)
+
+
+def load_grey_mask(path: Path, light_from: int, size: int = 224, shown: Box = WHOLE) -> "np.ndarray":
+    """bool (size, size): pixels at least as light as `light_from` after resizing, for masks that were stored as jpg,
+    where hardly any pixel stays black. Else as `load_mask`.
+    """
+    import numpy as np
+    from PIL import Image
+
+    remedy = "Unpack the masks again."
+    with understood(f"The mask {path}", remedy=remedy), opened(path) as handle, open_image(handle) as file:
+        grey = file.convert("L")
+    if grey.size != (size, size) or shown != WHOLE:
+        grey = grey.resize((size, size), Image.Resampling.BILINEAR, box=cut_out(grey, shown))
+    return np.asarray(grey) >= light_from
+
+
+def cut_out(image: "Image.Image", shown: Box) -> tuple[float, float, float, float]:
+    """The part of an image that is shown (fractions), in its pixels."""
+    x1, y1, x2, y2 = shown
+    return x1 * image.width, y1 * image.height, x2 * image.width, y2 * image.height
 
 
 def _mask(image: "Image.Image", path: Path) -> "np.ndarray":

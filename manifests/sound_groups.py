@@ -45,6 +45,14 @@ def donors_s4(category: str) -> tuple[str, ...]:
     return tuple(name for group in allowed for name in S4[group])
 
 
+def standing_in(label: str, labels: Iterable[str]) -> tuple[str, ...]:
+    """Which of these labels' sounds may stand in for one of `label`, of S4 or MS3; none for a label of neither."""
+    there = list(dict.fromkeys(labels))
+    if group_of(label) is not None:
+        return tuple(name for name in donors_s4(label) if name in there)
+    return donors_ms3(label, there)
+
+
 def groups_of(label: str) -> frozenset[str]:
     """The groups of an MS3 label, by the names in it that are known."""
     known = {name: group for group, names in MS3.items() for name in names}

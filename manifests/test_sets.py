@@ -1,7 +1,7 @@
 """A test set as it was read, with what some tasks need beside boxes: negative pairs, pixel masks, instruments."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,9 +10,11 @@ from manifests.splits import IdList, restrict
 from manifests.views import ViewName
 
 PAIR_SEPARATOR = "+"  # never part of a YouTube or Flickr id
-LOCALIZATION, SEGMENTATION, MULTI_SOURCE, INTERACTIVE, RETRIEVAL = TASKS = (
+LOCALIZATION, SEGMENTATION, SEMANTIC, PROMPTED, MULTI_SOURCE, INTERACTIVE, RETRIEVAL = TASKS = (
     "localization",  # boxes
     "segmentation",  # pixel masks
+    "semantic",  # a class for every pixel
+    "prompted",  # a class for every pixel, and the one that is asked for
     "multi_source",  # boxes by instrument
     "interactive",  # one image under several sounds
     "retrieval",  # clips that are both seen and heard
@@ -53,7 +55,8 @@ class ExtendedSet:
 class MaskSet:
     """Frames with pixel masks, in video order: `masks` maps key to file; `sha256` covers keys and file contents.
 
-    `shown` maps key to the part of the frame that a model was shown, where that is not the whole.
+    `shown` maps key to the part of the frame that a model was shown, where that is not the whole. `light_from`: the
+    grey value from which a pixel is of the object, where masks were stored as jpg; None: whatever is drawn is.
     """
 
     name: str
@@ -61,15 +64,41 @@ class MaskSet:
     source: str
     sha256: str
     shown: Mapping[str, Box] = field(default_factory=dict)
+    light_from: int | None = None
+
+    def only(self, keys: Collection[str]) -> "MaskSet":
+        """The frames of these keys, in the order they are here."""
+        return replace(self, masks={key: file for key, file in self.masks.items() if key in keys})
+
+
+@dataclass(frozen=True)
+class ClassSet:
+    """Frames with a class for every pixel: `files` maps key to file, `coding` says how classes are written in it (see
+    `manifests.class_maps`), `prompts` which class a sound asks for, where one does; `shown` as in `MaskSet`.
+    """
+
+    files: dict[str, Path]
+    coding: str
+    prompts: Mapping[str, int] = field(default_factory=dict)
+    shown: Mapping[str, Box] = field(default_factory=dict)
+
+    def only(self, keys: Collection[str]) -> "ClassSet":
+        """The frames of these keys, in the order they are here."""
+        return replace(self, files={key: file for key, file in self.files.items() if key in keys})
 
 
 @dataclass(frozen=True)
 class MusicFrame:
-    """One frame: its boxes by instrument name, and the part of it that a model was shown."""
+    """One frame: its boxes by instrument name, and the part of it that a model was shown.
+
+    `as_read` are the boxes of all instruments as the file has them, x, y, width, height: released evaluators make
+    pixels of these in ways of their own.
+    """
 
     key: str
     boxes: dict[str, tuple[Box, ...]]
     shown: Box = WHOLE
+    as_read: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,10 +126,10 @@ class MusicSet:
 
 @dataclass(frozen=True)
 class Truth:
-    """A test set of a format. `extended` holds it again with negative pairs; `masks` and `music` stand beside it where
-    the corpus has pixel masks or names the instrument of every box; `tasks` (of TASKS) is what it can be scored for,
-    `protocols` names what its authors measure, where its tasks alone do not say that. `view` is how frames were shown
-    to the model whose answers are scored.
+    """A test set of a format. `extended` holds it again with negative pairs; `masks`, `classes` and `music` stand
+    beside it where the corpus has pixel masks, a class for every pixel, or names the instrument of every box; `tasks`
+    (of TASKS) is what it can be scored for, `protocols` names what its authors measure, where its tasks alone do not
+    say that. `view` is how frames were shown to the model whose answers are scored.
     """
 
     format: str
@@ -111,6 +140,7 @@ class Truth:
     tasks: frozenset[str] = field(default=frozenset({LOCALIZATION, RETRIEVAL}))
     protocols: tuple[str, ...] = ()
     view: ViewName = "squash"
+    classes: ClassSet | None = None
 
     @property
     def name(self) -> str:
@@ -131,25 +161,26 @@ class Truth:
         if view == "squash":
             return self
         seen = (replace(one, shown=parts.get(one.key, WHOLE)) for one in self.test_set.annotations)
-        masks, music = self.masks, self.music
+        masks, classes, music = self.masks, self.classes, self.music
         if masks is not None:
             masks = replace(masks, shown=parts)
+        if classes is not None:
+            classes = replace(classes, shown=parts)
         if music is not None:
             frames = (replace(frame, shown=parts.get(frame.key, WHOLE)) for frame in music.frames)
             music = replace(music, frames=tuple(frames))
         test_set = replace(self.test_set, annotations=tuple(seen))
-        return replace(self, view=view, test_set=test_set, masks=masks, music=music)
+        return replace(self, view=view, test_set=test_set, masks=masks, classes=classes, music=music)
 
     def narrowed(self, wanted: IdList) -> "Truth":
         """The clips of a list. InputError names those that are not annotated."""
         test_set = restrict(self.test_set, wanted)
         kept = set(test_set.keys)
-        masks, music = self.masks, self.music
-        if masks is not None:
-            masks = replace(masks, masks={key: file for key, file in masks.masks.items() if key in kept})
+        masks, classes, music = self.masks, self.classes, self.music
         if music is not None:
             music = replace(music, frames=tuple(frame for frame in music.frames if frame.key in kept))
-        return replace(self, test_set=test_set, masks=masks, music=music)
+        masks, classes = masks and masks.only(kept), classes and classes.only(kept)
+        return replace(self, test_set=test_set, masks=masks, classes=classes, music=music)
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from manifests.errors import InputError
 from manifests.readers.extended import ExtendedSet
 from manifests.truth import Truth
 from pipeline.shards.store import ShardStore
-from training.data.control_pairs import control_name
+from training.data.control_pairs import OTHER_GROUP, control_name
 from training.data.stream import EvaluationPair
 from training.evaluation.boxes import BoxMaps, box_maps
 from training.evaluation.control_maps import ControlMaps
-from training.evaluation.listening import CONTROLS
+from training.evaluation.listening import CONTROLS, NOISE, OFF_SCREEN, SILENCE
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks.onscreen import BothPairs, Pairs
 from training.evaluation.tasks.retrieval import Similarity
@@ -67,10 +67,26 @@ def _boxes(made: Answered, truth: Truth) -> BoxMaps:
 
 
 def _controls(made: Answered, truth: Truth) -> ControlMaps:
+    return _under(made, truth, {control: (control,) for control in CONTROLS})
+
+
+def _controls_by_group(made: Answered, truth: Truth) -> ControlMaps:
+    """AVSBench-Robust's: off-screen sounds of another group, of another class where a clip's group is not known."""
+    return _under(made, truth, {SILENCE: (SILENCE,), NOISE: (NOISE,), OFF_SCREEN: (OTHER_GROUP, OFF_SCREEN)})
+
+
+def _under(made: Answered, truth: Truth, wanted: Mapping[str, tuple[str, ...]]) -> ControlMaps:
+    """Maps under each control: of the first pair of those named that a clip has."""
     own = _maps(made, truth)
     row_of = {name: row for row, name in enumerate(made.predictions.names)}
     absent = np.full(own.maps.shape[1:], np.nan, np.float32)
-    under = {control: [row_of.get(control_name(name, control)) for name in own.names] for control in CONTROLS}
+    under = {
+        control: [
+            next((row_of[each] for each in (control_name(name, kind) for kind in kinds) if each in row_of), None)
+            for name in own.names
+        ]
+        for control, kinds in wanted.items()
+    }
     maps = {
         control: np.stack([absent if row is None else made.predictions.maps[row] for row in rows])
         for control, rows in under.items()
@@ -116,6 +132,7 @@ ANSWERS: dict[str, Callable[[Answered, Truth], Any]] = {
     "boxes": _boxes,
     "cluster_maps": _cluster_maps,
     "controls": _controls,
+    "controls_by_group": _controls_by_group,
     "similarity": _similarity,
     "similarity_over_positions": _similarity_over_positions,
     "pairs": _pairs,

@@ -25,8 +25,9 @@ from manifests.whole_files import whole_file
 from pipeline.shards.joined import Folders
 from pipeline.shards.store import ShardStore
 from training.answers import Answered
-from training.data.control_pairs import control_pairs
+from training.data.control_pairs import control_pairs, group_pairs
 from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
+from training.data.stream import EvaluationPair
 from training.distributed import Ranks
 from training.evaluation.boxes import as_arrays
 from training.evaluation.control_maps import ControlMaps
@@ -41,6 +42,7 @@ from training.predict import Predictions, object_prior_of, predict
 from training.reference_sounds import References, read_references
 from training.runs import LoadedRun, open_run_shards
 
+CONTROLLED = {"controls", "controls_by_group"}  # what protocols ask for that show an image under other sounds
 DEPENDS_ON = ("truth", "shards", "negatives", "pairs", "references")  # the lists that make an earlier result stand
 
 
@@ -119,10 +121,23 @@ def _answered(
     )
     references = _references(request, protocols)
     several = references.pairings(store, pairings) if references else []
-    controls, donors = control_pairs(pairings, classes_of(truth)) if "controls" in asked else ([], None)
+    controls, donors = _controls(pairings, truth, asked)
     wanted = pairings + several + controls
     predictions = predict(run, store, wanted, object_prior_of(run.config, run.device), process)
     return Answered(run, store, pairings, predictions, foreign, references, donors)
+
+
+def _controls(
+    pairings: list[EvaluationPair], truth: Truth, asked: set[str]
+) -> tuple[list[EvaluationPair], dict[str, dict[str, str]] | None]:
+    """The controls that protocols ask for, and whose sounds they are; None where none asks."""
+    if not asked & CONTROLLED:
+        return [], None
+    controls, donors = control_pairs(pairings, classes_of(truth))
+    if "controls_by_group" in asked:
+        more, chosen = group_pairs(pairings, truth.test_set.labels)
+        controls, donors = controls + more, donors | chosen
+    return controls, donors
 
 
 def _name(run: LoadedRun) -> str:

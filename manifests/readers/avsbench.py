@@ -5,6 +5,7 @@ Keys are `<category>/<video>/<video>_<n>` for S4 and `<video>/<video>_<n>` for M
 """
 
 import hashlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +14,7 @@ from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.keys import safe_key
 from manifests.readers.sslalignment_boxes import read_boxes224
+from manifests.readers.sslalignment_masks import holds_masks, read_masks224
 from manifests.splits import IdList
 from manifests.test_sets import RETRIEVAL, SEGMENTATION, Format, MaskSet, Truth
 
@@ -24,12 +26,7 @@ MEASURED = ("avsbench",)  # of boxes, too: their union stands in for the mask
 def read_avsbench_boxes(path: Path | str, subset: str) -> TestSet:
     """Read `s4_box.json` or `ms3_box.json` as `subset` "s4" or "ms3"; S4 frames carry their category as label."""
     depth = _depth(subset)
-    return read_boxes224(
-        path,
-        f"avsbench_{subset}",
-        lambda image: _key(image, depth),
-        lambda image: image.parts[-3] if depth == 3 and len(image.parts) > 2 else None,
-    )
+    return read_boxes224(path, f"avsbench_{subset}", *_names(depth))
 
 
 def read_avsbench_masks(folder: Path | str, subset: str, split: str = "test") -> MaskSet:
@@ -57,6 +54,15 @@ def _key(image: PurePosixPath, depth: int) -> str:
     return "/".join(map(safe_key, "/".join(image.parts[-depth:]).replace(".mp4_", "_").split("/")))
 
 
+def _names(depth: int) -> tuple[Callable[[PurePosixPath], str], Callable[[PurePosixPath], str | None]]:
+    """How an image's path names its frame, and its category."""
+    return partial(_key, depth=depth), partial(_category, depth=depth)
+
+
+def _category(image: PurePosixPath, depth: int) -> str | None:
+    return image.parts[-3] if depth == 3 and len(image.parts) > 2 else None
+
+
 def _frame_number(file: Path) -> int:
     number = file.stem.rpartition("_")[2]
     if not (number.isascii() and number.isdecimal()) or len(number) > MOST_DIGITS:
@@ -65,14 +71,17 @@ def _frame_number(file: Path) -> int:
 
 
 def _truth(path: Path, _wanted: IdList | None, subset: str | None = None) -> Truth:
-    """A box file, or the folder that holds gt_masks/; the subset is read off the path where it is not given."""
+    """A box file, a list of masks, or the folder of gt_masks/; the subset is read off the path where it is not given."""
     subset = subset or _subset_named(path)
-    if not path.is_dir():
+    if path.is_dir():
+        masks = read_avsbench_masks(path, subset)
+        labels = {key: key.split("/")[0] if subset == "s4" else None for key in masks.masks}
+        annotations = tuple(Annotation(key, label, ()) for key, label in labels.items())
+        test_set = TestSet(masks.name, annotations, masks.source, masks.sha256)
+    elif holds_masks(path):
+        test_set, masks = read_masks224(path, f"avsbench_{subset}", *_names(_depth(subset)), light_from=None)
+    else:
         return Truth("avsbench", read_avsbench_boxes(path, subset), protocols=MEASURED)
-    masks = read_avsbench_masks(path, subset)
-    labels = {key: key.split("/")[0] if subset == "s4" else None for key in masks.masks}
-    annotations = tuple(Annotation(key, label, ()) for key, label in labels.items())
-    test_set = TestSet(masks.name, annotations, masks.source, masks.sha256)
     return Truth("avsbench", test_set, masks=masks, tasks=frozenset({SEGMENTATION, RETRIEVAL}), protocols=MEASURED)
 
 

@@ -1,39 +1,63 @@
-"""IS3 and VPO: composite images with one box per sounding object (SSLalignment, interactive localization).
+"""IS3 and VPO: composite images with one box or mask per sounding object (SSLalignment, interactive localization).
 
 An IS3 name is `<object>_<object>_<id>_<target>`: one image appears once per target, 6,480 entries for 3,240 images.
 The target need not equal an object literally (babylaughter -> baby).
 """
 
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from manifests.annotations import TestSet
 from manifests.keys import clip_key
 from manifests.readers.sslalignment_boxes import read_boxes224
+from manifests.readers.sslalignment_masks import holds_masks, read_masks224
 from manifests.splits import IdList
-from manifests.test_sets import INTERACTIVE, LOCALIZATION, RETRIEVAL, Format, Truth
+from manifests.test_sets import INTERACTIVE, LOCALIZATION, RETRIEVAL, SEGMENTATION, Format, Truth
+
+MEASURED_ON_MASKS = ("adaptive_masks",)
 
 
 def read_is3(path: Path | str, name: str = "is3") -> TestSet:
     """Read `synthetic3240_bbox.json`; keys are file stems, the label is the target (the last `_` token)."""
-    return read_boxes224(path, name, lambda image: clip_key(image.name), lambda image: image.name.rpartition("_")[2])
+    return read_boxes224(path, name, _key, _target)
 
 
 def read_vpo(path: Path | str, name: str = "vpo") -> TestSet:
     """Read `vpo_ss_bbox.json` or `vpo_ms_bbox.json`; keys are file stems, classes are not given."""
-    return read_boxes224(path, name, lambda image: clip_key(image.name), lambda image: None)
+    return read_boxes224(path, name, _key, lambda image: None)
+
+
+def _key(image: PurePosixPath) -> str:
+    return clip_key(image.name)
+
+
+def _target(image: PurePosixPath) -> str:
+    return image.name.rpartition("_")[2]
 
 
 def _is3(path: Path, _wanted: IdList | None) -> Truth:
+    if holds_masks(path):
+        return _of_masks(path, "is3", _target)
     return Truth("is3", read_is3(path), tasks=frozenset({LOCALIZATION, INTERACTIVE, RETRIEVAL}))
 
 
 def _vpo(path: Path, _wanted: IdList | None) -> Truth:
+    if holds_masks(path):
+        return _of_masks(path, "vpo", lambda image: None)
     truth = Truth("vpo", read_vpo(path), protocols=("kaist", "adaptive"))
     return replace(truth, tasks=truth.tasks | {INTERACTIVE})
 
 
+def _of_masks(path: Path, name: str, label_of: Callable[[PurePosixPath], str | None]) -> Truth:
+    test_set, masks = read_masks224(path, name, _key, label_of)
+    tasks = frozenset({SEGMENTATION, INTERACTIVE, RETRIEVAL})
+    return Truth(name, test_set, masks=masks, tasks=tasks, protocols=MEASURED_ON_MASKS)
+
+
 FORMATS = {
-    "is3": Format("IS3: synthetic3240_bbox.json, images under several sounds", _is3),
-    "vpo": Format("VPO: vpo_ss_bbox.json or vpo_ms_bbox.json", _vpo),
+    "is3": Format(
+        "IS3: synthetic3240_bbox.json or _seg.json or the folder of masks, images under several sounds", _is3
+    ),
+    "vpo": Format("VPO: vpo_ss_bbox.json or vpo_ms_bbox.json, or their _seg.json or folder of masks", _vpo),
 }

@@ -31,7 +31,7 @@ def read_music(path: Path | str, name: str) -> MusicSet:
     entries = content.json()
     if not isinstance(entries, dict) or not entries:
         raise InputError(f"{path} is JSON but not an object of frames. Give solotest.json or duettest.json of DSOL.")
-    frames = tuple(MusicFrame(key, _boxes(entry, f"{path}, {key}")) for key, entry in entries.items())
+    frames = tuple(_frame(key, _rows(entry, f"{path}, {key}"), f"{path}, {key}") for key, entry in entries.items())
     return MusicSet(name, frames, str(path), content.sha256)
 
 
@@ -47,18 +47,19 @@ def read_music_synthetic(folder: Path | str, name: str = "music_synthetic") -> M
         digest.update(f"{file.stem}\n".encode() + content.content)
         with understood(file, "is not a plain array", "Export it without Python objects."):
             rows = array_of(content.content)
-        frames.append(MusicFrame(file.stem, _grouped(rows.tolist(), str(file))))
+        frames.append(_frame(file.stem, rows.tolist(), str(file)))
     return MusicSet(name, tuple(frames), str(folder), digest.hexdigest())
 
 
-def _boxes(entry: Any, where: str) -> dict[str, tuple[Box, ...]]:
+def _rows(entry: Any, where: str) -> list[list[Any]]:
     with understood(where, 'lacks "bbox", "normbox" or "category_id"', "Use the released file."):
-        rows = [[*each["normbox"], each["category_id"]] for each in entry["bbox"]]
-    return _grouped(rows, where)
+        return [[*each["normbox"], each["category_id"]] for each in entry["bbox"]]
 
 
-def _grouped(rows: Any, where: str) -> dict[str, tuple[Box, ...]]:
+def _frame(key: str, rows: Any, where: str) -> MusicFrame:
+    """A frame of rows x, y, width, height, category."""
     grouped: dict[str, tuple[Box, ...]] = {}
+    as_read = []
     for row in rows if isinstance(rows, list) else [rows]:
         if not isinstance(row, list) or len(row) != 5 or _category(row[4]) is None:
             shown = shortened(repr(row), MOST_SHOWN)
@@ -66,9 +67,9 @@ def _grouped(rows: Any, where: str) -> dict[str, tuple[Box, ...]]:
         box = read_box(row[:4], where)
         if max(map(abs, box)) > LARGEST_FRACTION:
             raise InputError(f"{where} has the box {box}. Its numbers are fractions of the frame; correct the file.")
-        box = corners(*box)
-        grouped[CATEGORIES[row[4]]] = (*grouped.get(CATEGORIES[row[4]], ()), box)
-    return grouped
+        as_read.append(box)
+        grouped[CATEGORIES[row[4]]] = (*grouped.get(CATEGORIES[row[4]], ()), corners(*box))
+    return MusicFrame(key, grouped, as_read=tuple(as_read))
 
 
 def _category(value: Any) -> str | None:

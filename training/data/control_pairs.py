@@ -2,7 +2,8 @@
 
 Silence and noise are made; an off-screen sound is one of another class, a swapped one another clip's of the same class.
 Both are drawn by the seed and the clip's own name alone, so a pair does not change with the order or number of
-processes. A clip without a partner has no such pair; whoever asks can see which are missing.
+processes. A clip without a partner has no such pair; whoever asks can see which are missing. AVSBench-Robust draws its
+off-screen sounds otherwise: of another broad group of classes (`manifests.sound_groups`), each class as often.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +11,11 @@ from zlib import crc32
 
 import numpy as np
 
+from manifests.sound_groups import standing_in
 from training.data.made_sounds import NOISE, SILENCE
 from training.data.stream import EvaluationPair
 
-OFF_SCREEN, SWAPPED = "offscreen", "swapped"
+OFF_SCREEN, SWAPPED, OTHER_GROUP = "offscreen", "swapped", "othergroup"
 _SEPARATOR = "\t"  # never part of a clip's name
 
 
@@ -62,6 +64,30 @@ def _partners(
     }
 
 
+def group_pairs(
+    pairings: Sequence[EvaluationPair], labels: Mapping[str, str | None], seed: int = 0
+) -> tuple[list[EvaluationPair], dict[str, dict[str, str]]]:
+    """Off-screen pairs as AVSBench-Robust has them, where the labels are AVSBench's; and whose sounds they are."""
+    by_label: dict[str, list[EvaluationPair]] = {}
+    for pairing in sorted(pairings, key=lambda one: one.name):
+        if label := labels.get(pairing.name):
+            by_label.setdefault(label, []).append(pairing)
+    found, donors = [], dict[str, str]()
+    for own in pairings:
+        allowed = standing_in(labels.get(own.name) or "", by_label)
+        if allowed:
+            partners = by_label[_drawn(allowed, own.name, OTHER_GROUP, seed)]
+            chosen = partners[_number(len(partners), own.name, f"{OTHER_GROUP}/of", seed)]
+            donors[own.name] = chosen.name
+            found.append(EvaluationPair(control_name(own.name, OTHER_GROUP), own.image_row, chosen.audio_row))
+    return found, {OTHER_GROUP: donors}
+
+
 def _drawn(partners: Sequence[str], name: str, control: str, seed: int) -> str:
+    return partners[_number(len(partners), name, control, seed)]
+
+
+def _number(count: int, name: str, control: str, seed: int) -> int:
+    """One of 0 to `count` - 1."""
     random = np.random.default_rng([seed, crc32(f"{control}/{name}".encode())])
-    return partners[int(random.integers(len(partners)))]
+    return int(random.integers(count))

@@ -25,11 +25,14 @@ def adaptive_mask(high: np.ndarray, pixels: int) -> np.ndarray:
     return high > np.partition(flat, rank)[rank]
 
 
-def adaptive_masks(high: np.ndarray, truth: np.ndarray, batch: int = BATCH) -> np.ndarray:
-    """bool (F, H, W) of maps (F, H, W) at the area of their truths (F, H, W), in batches of the released loader."""
+def adaptive_masks(high: np.ndarray, truth: np.ndarray, batch: int = BATCH, least: int = 0) -> np.ndarray:
+    """bool (F, H, W) of maps (F, H, W) at the area of their truths (F, H, W), in batches of the released loader.
+
+    `least`: pixels that an empty frame is given at least. ValueError where it is given none.
+    """
     areas = truth.reshape(len(truth), -1).sum(axis=1)
     sizes = [min(batch, len(truth) - start) for start in range(0, len(truth), batch)]
-    empty = np.repeat([size // 2 for size in sizes], sizes)
+    empty = np.repeat([max(size // 2, least) for size in sizes], sizes)
     return np.stack([adaptive_mask(one, int(n or half)) for one, n, half in zip(high, areas, empty, strict=True)])
 
 

@@ -1,7 +1,7 @@
 """Maps of each image under its own sound and under controls, and what of them is measured clip by clip."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 from zlib import crc32
 
@@ -18,10 +18,9 @@ from training.evaluation.listening import (
     threshold_from_negatives,
 )
 from training.evaluation.localization import ciou
-from training.evaluation.maps import rescale
-from training.evaluation.postprocess import AUDIO_VISUAL, prepare
+from training.evaluation.maps import mix, rescale, resized, upsample
 from training.evaluation.protocol import MapProtocol
-from training.evaluation.raw_maps import RawMaps
+from training.evaluation.raw_maps import RawMaps, read_single_maps
 
 BATCH = 32
 UNDER = ("pia", "overlap", "iou", "correlation")
@@ -66,6 +65,18 @@ class ControlMaps:
                 )
 
 
+def read_controls(arrays: dict[str, np.ndarray], alpha: float, protocol: MapProtocol) -> ControlMaps:
+    """The arrays of a `maps.npz`. InputError when no control is among them."""
+    controls = {name: arrays[f"maps_{name}"] for name in CONTROLS if f"maps_{name}" in arrays}
+    return ControlMaps(read_single_maps(arrays, alpha, protocol), controls)
+
+
+def counted_control(keys: Sequence[str], has: np.ndarray | None) -> dict[str, Any]:
+    """How many clips have a pair, and which have none; None: no clip has."""
+    there = np.zeros(len(keys), bool) if has is None else has
+    return {"n": int(there.sum()), "without": [key for key, own in zip(keys, there, strict=True) if not own]}
+
+
 def taken(maps: np.ndarray, keys: Sequence[str], control: str) -> np.ndarray:
     """The maps of a control. InputError names one that is NaN or infinite in part."""
     finite = np.isfinite(maps).reshape(len(maps), -1)
@@ -82,12 +93,27 @@ Values = dict[str, np.ndarray]  # per clip (N,), NaN where a control has no pair
 
 
 @dataclass(frozen=True)
+class Guide:
+    """Object-prior maps (N, h', w'), raw, and the weight of the audio-visual map beside them, under every sound."""
+
+    maps: np.ndarray
+    alpha: float
+
+    def mixed(self, maps: np.ndarray, guide: np.ndarray) -> np.ndarray:
+        return mix(maps, guide, self.alpha)
+
+
+@dataclass(frozen=True)
 class Sounds:
-    """Raw maps (N, h, w) under the own sound and under each control, in the order of `keys`."""
+    """Raw maps (N, h, w) under the own sound and under each control, in the order of `keys`.
+
+    With a guide what is measured is the mixture of both, as the released code mixes: the prior as it comes, unscaled.
+    """
 
     own: np.ndarray
     controls: Mapping[str, np.ndarray]
     keys: Sequence[str]
+    guide: Guide | None = None
 
     def has(self, control: str) -> np.ndarray:
         """bool (N,): which clips have a pair."""
@@ -95,8 +121,7 @@ class Sounds:
 
     def counts(self, control: str) -> dict[str, Any]:
         """How many clips have a pair, and which have none."""
-        has = self.has(control) if control in self.controls else np.zeros(len(self.keys), bool)
-        return {"n": int(has.sum()), "without": [key for key, there in zip(self.keys, has, strict=True) if not there]}
+        return counted_control(self.keys, self.has(control) if control in self.controls else None)
 
     def levels(self, protocol: ListeningProtocol) -> np.ndarray:
         """float32 (N,): the threshold of each clip."""
@@ -116,11 +141,14 @@ class Sounds:
         return levels
 
     def _maxima(self, protocol: ListeningProtocol) -> list[np.ndarray]:
-        scale = protocol.map_range if protocol.scaling == "fixed" else (0.0, 1.0)
-        found = [rescale(self.controls[name], *scale).max(axis=(1, 2)) for name in NEGATIVES if name in self.controls]
+        """Of maps before they are enlarged; a guide is brought to their size."""
+        found = [_scaled(self.controls[name], protocol) for name in NEGATIVES if name in self.controls]
         if not found:
             raise InputError(_NO_NEGATIVES)
-        return found
+        if self.guide is not None:
+            fitted = resized(self.guide.maps, self.own.shape[1:])
+            found = [self.guide.mixed(each, fitted) for each in found]
+        return [each.max(axis=(1, 2)) for each in found]
 
     def measure(self, protocol: ListeningProtocol, levels: np.ndarray, weights: Sequence[np.ndarray]) -> Values:
         """Everything that is measured of a clip, by name."""
@@ -132,20 +160,28 @@ class Sounds:
 
     def _measure(self, protocol: ListeningProtocol, levels: np.ndarray, truth: np.ndarray, chosen: slice) -> Values:
         level = levels[chosen]
-        masks = _masks(self.own[chosen], protocol, level)
+        mixed = self._mixing(protocol, chosen)
+        masks = mixed(_enlarged(self.own[chosen], protocol, protocol.align_corners)) > level[:, None, None]
         found = own_values(masks, truth)
         for name, maps in self.controls.items():
             has = self.has(name)[chosen]
-            corners = replace(protocol, align_corners=protocol.control_align_corners)
             if not has.any():
                 found |= {f"{key}_{name}": np.full(len(has), np.nan) for key in UNDER}
                 continue
-            under = _masks(maps[chosen][has], corners, level[has])
-            values = under_control(masks[has], under, truth[has]) | {
-                "correlation": map_correlation(self.own[chosen][has], maps[chosen][has])
+            other = np.where(has[:, None, None], maps[chosen], np.float32(0))
+            high = mixed(_enlarged(other, protocol, protocol.control_align_corners))
+            values = under_control(masks, high > level[:, None, None], truth) | {
+                "correlation": map_correlation(self.own[chosen], other)
             }
-            found |= {f"{key}_{name}": _spread(each, has) for key, each in values.items()}
+            found |= {f"{key}_{name}": np.where(has, each, np.nan) for key, each in values.items()}
         return found
+
+    def _mixing(self, protocol: ListeningProtocol, chosen: slice) -> Callable[[np.ndarray], np.ndarray]:
+        """What becomes of enlarged maps: the prior is enlarged as maps of own sounds are, under every sound."""
+        if (guide := self.guide) is None:
+            return lambda maps: maps
+        prior = upsample(guide.maps[chosen], protocol.interpolation, protocol.align_corners)
+        return lambda maps: guide.mixed(maps, prior)
 
 
 _NO_NEGATIVES = (
@@ -154,10 +190,14 @@ _NO_NEGATIVES = (
 )
 
 
-def _masks(raw: np.ndarray, protocol: MapProtocol, levels: np.ndarray) -> np.ndarray:
-    """bool (N, 224, 224): enlarged, scaled, above each clip's threshold."""
-    high = prepare(raw, protocol)[AUDIO_VISUAL].maps
-    return high > levels[:, None, None]
+def _enlarged(raw: np.ndarray, protocol: ListeningProtocol, align_corners: bool) -> np.ndarray:
+    """float32 (N, 224, 224)."""
+    return _scaled(upsample(raw, protocol.interpolation, align_corners), protocol)
+
+
+def _scaled(maps: np.ndarray, protocol: ListeningProtocol) -> np.ndarray:
+    """Maps on the scale that thresholds are on; no map is stretched by its own values."""
+    return rescale(maps, *protocol.map_range) if protocol.scaling == "fixed" else maps
 
 
 def own_values(masks: np.ndarray, truth: np.ndarray) -> Values:
@@ -170,9 +210,3 @@ def own_values(masks: np.ndarray, truth: np.ndarray) -> Values:
 
 def under_control(masks: np.ndarray, other: np.ndarray, truth: np.ndarray) -> Values:
     return {"pia": active_share(other), "overlap": mask_agreement(masks, other), "iou": ciou(other, truth)}
-
-
-def _spread(values: np.ndarray, has: np.ndarray) -> np.ndarray:
-    found = np.full(len(has), np.nan)
-    found[has] = values
-    return found

@@ -25,6 +25,16 @@ def upsample(maps: np.ndarray, interpolation: str, align_corners: bool, size: in
     return high[:, 0].numpy()
 
 
+def resized(maps: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Maps (N, h, w) at `size` (height, width), bilinear without aligned corners, averaged where they shrink."""
+    if maps.shape[1:] == size:
+        return maps
+    import torch
+
+    low = torch.from_numpy(np.ascontiguousarray(maps, np.float32))[:, None]
+    return torch.nn.functional.interpolate(low, size, mode="bilinear", antialias=True)[:, 0].numpy()
+
+
 def minmax(maps: np.ndarray) -> np.ndarray:
     """Stretch each map to [0, 1]; a constant map is returned unchanged (EZ-VSL `normalize_img`)."""
     low = maps.min(axis=(1, 2), keepdims=True)

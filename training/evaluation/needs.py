@@ -1,7 +1,7 @@
 """What a task needs of a truth: refused in one sentence each when it is not there."""
 
 from manifests.errors import InputError
-from manifests.test_sets import LOCALIZATION, MULTI_SOURCE, SEGMENTATION, Truth
+from manifests.test_sets import LOCALIZATION, MULTI_SOURCE, SEGMENTATION, SEMANTIC, Truth
 from training.evaluation.protocol import Protocol
 
 SAY_WHERE = frozenset({LOCALIZATION, SEGMENTATION, MULTI_SOURCE})  # tasks of a set that knows where the sound is
@@ -16,8 +16,18 @@ def require_boxes(truth: Truth, protocol: Protocol, *, or_masks: bool = False) -
         )
     if truth.masks is not None and not or_masks:
         raise InputError(
-            f"{truth.test_set.source} holds pixel masks, which the protocol avsbench measures; {protocol.name} needs "
-            "boxes, for example s4_box.json."
+            f"{truth.test_set.source} holds pixel masks, which protocols such as avsbench measure; {protocol.name} "
+            "needs boxes, for example s4_box.json."
+        )
+
+
+def require_classes(truth: Truth, protocol: Protocol, task: str) -> None:
+    """InputError when the pixels of frames have no class, or (task "prompted") none is asked for."""
+    if task not in truth.tasks:
+        known = "AVSBench-semantic, --format avss" if task == SEMANTIC else "DenseAV's prompts, --format ade20k_sound"
+        raise InputError(
+            f"The protocol {protocol.name} needs a class for every pixel: give {known}. {truth.test_set.source} has no "
+            "such thing."
         )
 
 

@@ -38,13 +38,17 @@ def _iou(truth: np.ndarray, mask: np.ndarray) -> float:
     return int((truth & mask).sum()) / union if union else 1.0
 
 
+def enlarged(maps: np.ndarray, size: int) -> np.ndarray:
+    """float32 (N, size, size): stretched over the whole set, then enlarged."""
+    return upsample(stretched(np.asarray(maps, np.float32)), "bilinear", align_corners=False, size=size)
+
+
 def prompted_scores(maps: np.ndarray, labels: np.ndarray, classes: Sequence[int]) -> dict[str, dict[str, float]]:
     """Scores of maps (N, h, w), prompted with `classes` (N,), against label maps (N, S, S): by way, by score.
 
     `by_class` has AP and best IoU of each class, in the order of class ids.
     """
-    size = labels.shape[-1]
-    high = upsample(stretched(np.asarray(maps, np.float32)), "bilinear", align_corners=False, size=size)
+    high = enlarged(maps, labels.shape[-1])
     asked = np.asarray(classes)
     truth = labels == asked[:, None, None]
     ids = [int(each) for each in np.unique(asked)]

@@ -1,9 +1,9 @@
 """vssl_eval's evaluator of negative sounds: a threshold for all clips, a mean cIoU, and quiet under negatives.
 
 `vssl` takes the threshold by the rule Q3 from the run's own negatives; `vssl_<model>` has the constant that the code
-ships for a model, on that model's scale. The code enlarges maps of own sounds by aligned corners for models of 7 x 7
-(and those of LVS and SSL-Align off VGG-SS: `_aligned`), and maps of negatives never. `vssl_textbook` has one grid, and
-a threshold in which a clip has no say.
+ships for a model, on that model's scale: Q3, and as `_max`, `_max10` and `_fixed` the other three. The code enlarges
+maps of own sounds by aligned corners for models of 7 x 7 (and those of LVS and SSL-Align off VGG-SS: `_aligned`), and
+maps of negatives never. `vssl_textbook` has one grid, and a threshold in which a clip has no say.
 """
 
 from dataclasses import replace
@@ -12,35 +12,34 @@ from training.evaluation.control_maps import ListeningProtocol
 from training.evaluation.released_thresholds import RELEASED
 
 _CODE = "vssl_eval e8ebbc9 eval.py"
+RULES = {"": "q3", "_max": "max", "_max10": "max10", "_fixed": "fixed"}  # end of a name -> which of the constants
+WORDS = {"": "its Q3 for this model", "_max": "its max for this model", "_max10": "its max10 for this model",
+         "_fixed": "0.5 for all models"}  # fmt: skip
+ON_HALVED_COSINES = ("ezvsl", "slavc", "fnac")  # maps are (cosine + 1) / 2
+WITH_ALIGNED = ("lvs", "sslalign")  # off VGG-SS their maps of own sounds are enlarged otherwise
 VSSL = ListeningProtocol(
     "vssl", f"{_CODE}, threshold by rule Q3 from the negatives that are scored", align_corners=True, scaling="none",
     stretch=False, rule="fixed", level=0.0, comparator=">", threshold_from="negatives",
 )  # fmt: skip
+
+
+def _released(model: str, rule: str, aligned: bool = False) -> ListeningProtocol:
+    """A model's protocol by one of its constants."""
+    halved = model in ON_HALVED_COSINES
+    where = f"{_CODE} eval" if halved else f"{_CODE} eval_lvs off VGG-SS" if aligned else _CODE
+    return replace(
+        VSSL, name=f"vssl_{model}{'_aligned' if aligned else ''}{rule}", source=f"{where}, {WORDS[rule]}",
+        scaling="fixed" if halved else "none", align_corners=halved or aligned,
+        level=getattr(RELEASED[model], RULES[rule]), threshold_from="level",
+    )  # fmt: skip
+
+
 PROTOCOLS = (
     VSSL,
     replace(
         VSSL, name="vssl_textbook", source="this project: one grid, threshold from the other half of the clips",
         align_corners=False, threshold_from="other_half",
     ),
-    *(
-        replace(
-            VSSL, name=f"vssl_{model}", source=f"{_CODE} eval, its Q3 for this model", scaling="fixed",
-            level=RELEASED[model].q3, threshold_from="level",
-        )
-        for model in ("ezvsl", "slavc", "fnac")
-    ),
-    *(
-        replace(
-            VSSL, name=f"vssl_{model}", source=f"{_CODE}, its Q3 for this model", align_corners=False,
-            level=RELEASED[model].q3, threshold_from="level",
-        )
-        for model in ("lvs", "sslalign", "ssltie")
-    ),
-    *(
-        replace(
-            VSSL, name=f"vssl_{model}_aligned", source=f"{_CODE} eval_lvs off VGG-SS, its Q3 for this model",
-            level=RELEASED[model].q3, threshold_from="level",
-        )
-        for model in ("lvs", "sslalign")
-    ),
+    *(_released(model, rule) for rule in RULES for model in RELEASED),
+    *(_released(model, rule, aligned=True) for rule in RULES for model in WITH_ALIGNED),
 )  # fmt: skip

@@ -15,14 +15,17 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from manifests.annotations import Annotation
 from manifests.truth import Truth
 from training.evaluation.control_maps import (
     BATCH,
     ControlMaps,
+    Guide,
     ListeningProtocol,
     Sounds,
     Values,
     own_values,
+    read_controls,
     taken,
     under_control,
 )
@@ -37,12 +40,12 @@ from training.evaluation.listening import (
 )
 from training.evaluation.localization import auc
 from training.evaluation.needs import refuse_negatives, require_boxes
-from training.evaluation.postprocess import AUDIO_VISUAL, OBJECT_PRIOR
-from training.evaluation.protocol import Protocol
-from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
+from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED, OBJECT_PRIOR
+from training.evaluation.raw_maps import RawMaps, match_names
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
-from training.evaluation.truth import SIZE, weight_maps
+from training.evaluation.true_masks import truth_from, weights_of
+from training.evaluation.truth import SIZE
 
 SCORES = (
     Score("hears", "hears", "of the pixels shown under the own or an off-screen sound, how many under one only."),
@@ -64,17 +67,12 @@ NOTHING = "nothing"
 
 
 ANSWERS, TAKES = ControlMaps, "one map a frame under each of several sounds"
-
-
-def read(arrays: dict[str, np.ndarray], alpha: float, protocol: Protocol) -> ControlMaps:
-    """The arrays of a `maps.npz`. InputError when no control is among them."""
-    controls = {name: arrays[f"maps_{name}"] for name in CONTROLS if f"maps_{name}" in arrays}
-    return ControlMaps(read_single_maps(arrays, alpha, protocol), controls)
+read = read_controls
 
 
 def check(truth: Truth, protocol: ListeningProtocol) -> None:
-    """InputError for a truth without boxes, or with silent pairs: the controls are drawn here."""
-    require_boxes(truth, protocol)
+    """InputError for a truth without boxes or masks, or with silent pairs: the controls are drawn here."""
+    require_boxes(truth, protocol, or_masks=True)
     refuse_negatives(truth, protocol)
 
 
@@ -85,26 +83,36 @@ def score(
     positions = match_names(found.own.names, truth.test_set)
     annotations = [one for one in truth.test_set.annotations if one.key in positions]
     keys, rows = [one.key for one in annotations], [positions[one.key] for one in annotations]
-    own = found.own.finite(found.own.maps, rows)
-    controls = {name: taken(np.asarray(maps, np.float32)[rows], keys, name) for name, maps in found.controls.items()}
-    weights = [weight_maps(annotations[start : start + BATCH]) for start in range(0, len(keys), BATCH)]
-    sounds = Sounds(own, controls, keys)
-    levels = sounds.levels(protocol)
-    measured = sounds.measure(protocol, levels, weights)
-    floors = _floors(found.own, rows, keys, tuple(controls), protocol, weights)
+    sounds = _by_map(found, rows, keys)
+    weights = [weights_of(truth, keys[start : start + BATCH]) for start in range(0, len(keys), BATCH)]
+    levels = {name: each.levels(protocol) for name, each in sounds.items()}
+    measured = {name: each.measure(protocol, levels[name], weights) for name, each in sounds.items()}
+    floors = _floors(found.own, rows, keys, tuple(found.controls), protocol, weights)
+    own = levels[AUDIO_VISUAL]
     summary = counted(truth.test_set, keys, run) | {
         "task": "listening",
         "protocol": protocol.as_json(),
         "seed": seed,
-        "threshold": {"from": protocol.threshold_from, "lowest": float(levels.min()), "highest": float(levels.max())},
-        "controls": {name: sounds.counts(name) for name in CONTROLS},
-        "scores": {AUDIO_VISUAL: _scores(measured)},
+        "truth_from": truth_from(truth),
+        "threshold": {"from": protocol.threshold_from, "lowest": float(own.min()), "highest": float(own.max())},
+        "controls": {name: sounds[AUDIO_VISUAL].counts(name) for name in CONTROLS},
+        "scores": {name: _scores(each) for name, each in measured.items()},
         "floors": {name: _scores(each) for name, each in floors.items()},
         "ceiling": _ceiling(weights),
         "n_empty_truth": int(sum((~each.any(axis=(1, 2))).sum() for each in weights)),
     }
-    labels, boxes = ([getattr(one, name) for one in annotations] for name in ("label", "boxes"))
-    return Result(_table(keys, labels, [len(each) for each in boxes], weights, measured), summary)
+    return Result(_table(annotations, weights, measured), summary)
+
+
+def _by_map(found: ControlMaps, rows: Sequence[int], keys: Sequence[str]) -> dict[str, Sounds]:
+    """The clips' maps under every sound: those of the method, and mixed with the object prior where there is one."""
+    own = found.own.finite(found.own.maps, list(rows))
+    controls = {name: taken(np.asarray(maps, np.float32)[rows], keys, name) for name, maps in found.controls.items()}
+    sounds = Sounds(own, controls, keys)
+    if found.own.object_maps is None:
+        return {AUDIO_VISUAL: sounds}
+    guide = Guide(found.own.finite(found.own.object_maps, list(rows)), found.own.alpha)
+    return {AUDIO_VISUAL: sounds, COMBINED: replace(sounds, guide=guide)}
 
 
 def _scores(values: Values) -> dict[str, float | None]:
@@ -175,12 +183,13 @@ def _ceiling(weights: Sequence[np.ndarray]) -> dict[str, float]:
     return best | positive_negative_scores(iou, auc(iou), quiet)
 
 
-def _table(
-    keys: Sequence[str], labels: list[str | None], boxes: list[int], weights: Sequence[np.ndarray], values: Values
-) -> pa.Table:
+def _table(annotations: Sequence[Annotation], weights: Sequence[np.ndarray], measured: dict[str, Values]) -> pa.Table:
     areas = np.concatenate([each.sum(axis=(1, 2), dtype=np.float64) for each in weights]) / SIZE**2
-    own = {
-        "key": list(keys), "map": [AUDIO_VISUAL] * len(keys), "iou": values["iou"], "confidence": [None] * len(keys),
-        "area": areas, "boxes": boxes, "label": labels, "flags": [[] if area else ["empty_truth"] for area in areas],
+    about = {
+        "key": [one.key for one in annotations], "confidence": [None] * len(areas), "area": areas,
+        "boxes": [len(one.boxes) for one in annotations], "label": [one.label for one in annotations],
+        "flags": [[] if area else ["empty_truth"] for area in areas],
     }  # fmt: skip
-    return pa.table(own | {name: each for name, each in values.items() if name != "iou"})
+    return pa.concat_tables(
+        [pa.table(about | {"map": [name] * len(areas)} | values) for name, values in measured.items()]
+    )

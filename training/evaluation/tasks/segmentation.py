@@ -17,8 +17,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from manifests.annotations import WHOLE
-from manifests.masks import load_mask
 from manifests.truth import Truth
 from training.evaluation.bootstrap import mean_intervals
 from training.evaluation.floors import floor_masks
@@ -30,7 +28,8 @@ from training.evaluation.protocols.textbook import TEXTBOOK
 from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
 from training.evaluation.results import ROW_SCHEMA, Result
 from training.evaluation.scores import Score
-from training.evaluation.truth import SIZE, weight_maps
+from training.evaluation.true_masks import true_masks, truth_from
+from training.evaluation.truth import SIZE
 
 BETA_SQUARED = 0.3
 FRAMES_PER_VIDEO = 5
@@ -160,7 +159,7 @@ def score(raw: RawMaps, truth: Truth, protocol: MaskProtocol, *, seed: int = 0, 
     areas: list[float] = []
     for start in range(0, len(keys), _BATCH):
         chunk = keys[start : start + _BATCH]
-        masks = _masks(truth, chunk)
+        masks = true_masks(truth, chunk)
         areas += (masks.sum(axis=(1, 2)) / SIZE**2).tolist()
         prepared = raw.prepare([positions[key] for key in chunk], protocol)
         for name, values in prepared.items():
@@ -183,21 +182,12 @@ def score(raw: RawMaps, truth: Truth, protocol: MaskProtocol, *, seed: int = 0, 
         "n_scored": len(keys),
         "missing": sorted(set(truth.test_set.keys) - positions.keys()),
         "n_empty_truth": int((~has_truth).sum()),
-        "truth_from": "masks" if truth.masks else "boxes",
+        "truth_from": truth_from(truth),
         "scores": {name: scores[name] for name in maps},
         "floors": {name.removeprefix("floor:"): scores[name] for name in scores if name.startswith("floor:")},
         "ceiling": scores["ceiling"],
     }
     return Result(_table(truth, keys, areas, {name: joined[name] for name in maps}), summary)
-
-
-def _masks(truth: Truth, keys: Sequence[str]) -> np.ndarray:
-    """bool (F, 224, 224) of the frames `keys`."""
-    if truth.masks is not None:
-        parts = truth.masks.shown
-        return np.stack([load_mask(truth.masks.masks[key], shown=parts.get(key, WHOLE)) for key in keys])
-    by_key = {annotation.key: annotation for annotation in truth.test_set.annotations}
-    return weight_maps([by_key[key] for key in keys]) > 0
 
 
 def _frames(probabilities: np.ndarray, masks: np.ndarray, confidence: np.ndarray) -> _Frames:

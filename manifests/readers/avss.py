@@ -1,0 +1,79 @@
+"""AVSBench-semantic (AVSS): videos with one of 71 classes for every pixel, one frame a second.
+
+The folder holds `metadata.csv` (columns `uid`, `label`, `split` and others; `label` is the part: v1s, v1m or v2) and
+for each video `<label>/<uid>/labels_rgb/<n>.png`, n from 0: 5 frames of v1s and v1m, 10 of v2. Keys are
+`<label>/<uid>_<n + 1>`. What is not black is sounding, so the frames serve as pixel masks, too.
+"""
+
+import hashlib
+from pathlib import Path
+
+from manifests.annotations import Annotation, TestSet
+from manifests.content import Content, read_content
+from manifests.errors import InputError
+from manifests.keys import safe_key
+from manifests.splits import IdList
+from manifests.test_sets import RETRIEVAL, SEGMENTATION, SEMANTIC, ClassSet, Format, MaskSet, Truth
+
+COLUMNS = ("uid", "label", "split")
+PARTS = {"v1s": 5, "v1m": 5, "v2": 10}  # frames of a video
+SPLIT = "test"
+
+
+def read_avss(folder: Path | str, split: str = SPLIT) -> Truth:
+    """The frames of a split. InputError names a video whose frames are not all there."""
+    folder = Path(folder)
+    content = read_content(folder / "metadata.csv")
+    digest, files = hashlib.sha256(content.content), dict[str, Path]()
+    for part, video in _videos(content, split):
+        for number in range(PARTS[part]):
+            file = folder / part / video / "labels_rgb" / f"{number}.png"
+            files[key := f"{part}/{safe_key(video)}_{number + 1}"] = file
+            digest.update(f"{key}\n".encode("utf-8", "surrogateescape") + read_content(file).content)
+    name, source = f"avss_{split}", str(folder)
+    test_set = TestSet(name, tuple(Annotation(key, None, ()) for key in files), source, digest.hexdigest())
+    return Truth(
+        "avss",
+        test_set,
+        masks=MaskSet(name, files, source, digest.hexdigest()),
+        tasks=frozenset({SEGMENTATION, SEMANTIC, RETRIEVAL}),
+        protocols=("avsbench",),
+        classes=ClassSet(files, "avss"),
+    )
+
+
+def _videos(content: Content, split: str) -> list[tuple[str, str]]:
+    """Part and name of each video of a split. InputError for other columns, parts or names, or no video."""
+    rows = content.rows()
+    if not rows or not set(COLUMNS) <= set(rows[0]):
+        raise InputError(
+            f"{content.path} lacks the columns {', '.join(COLUMNS)}. Give AVSBench-semantic's metadata.csv."
+        )
+    where = [rows[0].index(name) for name in COLUMNS]
+    found = []
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(rows[0]):
+            raise InputError(f"{content.path}, row {number}, has {len(row)} of {len(rows[0])} fields. Correct it.")
+        video, part, its_split = (row[column].strip() for column in where)
+        if part not in PARTS or not video or Path(video).name != video:
+            raise InputError(
+                f"{content.path}, row {number}, says the video {video[:80]!r} of the part {part[:80]!r}. Parts are "
+                f"{', '.join(PARTS)}, and a video is the name of a folder in one of them."
+            )
+        if its_split == split:
+            found.append((part, video))
+    if not found or len(set(found)) < len(found):
+        what = "a video twice" if found else "no video"
+        raise InputError(f"{content.path} has {what} in the split {split}. Give the file as released.")
+    return found
+
+
+def _truth(path: Path, _wanted: IdList | None) -> Truth:
+    return read_avss(path)
+
+
+def _video(key: str) -> str:
+    return key.rpartition("/")[2].rpartition("_")[0]
+
+
+FORMATS = {"avss": Format("AVSBench-semantic: the folder of metadata.csv, v1s, v1m and v2", _truth, video_of=_video)}

@@ -1,0 +1,116 @@
+"""IS3, VPO and other pixel masks at the truth's own area, or the top half: mIoU and F as SSLalignment released them.
+
+The quirks are named in `training.evaluation.adaptive_masks`; textbook values stand beside, and F of predicting
+everything, which the released F never falls below. A batch of a single frame without truth, where the released code
+stops, is given one pixel.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from manifests.truth import Truth
+from training.evaluation.adaptive_masks import BATCH, adaptive_masks, mask_scores
+from training.evaluation.floors import floor_masks
+from training.evaluation.needs import refuse_negatives, require_boxes
+from training.evaluation.postprocess import AUDIO_VISUAL, binarise
+from training.evaluation.protocol import MapProtocol
+from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
+from training.evaluation.results import ROW_SCHEMA, Result, counted
+from training.evaluation.scores import Score
+from training.evaluation.tasks.segmentation import mask_iou
+from training.evaluation.true_masks import true_masks, truth_from
+
+SCORES = (
+    Score("mask_miou", "mIoU of masks", "mean over batches of the IoU with the pixel mask, as released."),
+    Score("mask_miou_textbook", "mIoU of masks, textbook", "the same as a mean over frames."),
+    Score("mask_f", "F of masks as released", "F-score, beta squared 0.3; never below that of predicting everything."),
+    Score("mask_f_textbook", "F of masks", "F-score of the masks themselves."),
+    Score("mask_f_everything", "F of everything", "F-score of predicting the whole image, below which F as released "
+          "never falls."),
+)  # fmt: skip
+ANSWERS, TAKES = RawMaps, "one map a frame"
+ARRAYS, OPTIONAL = ("names", "maps"), ("object_maps", "confidence")
+read = read_single_maps
+
+
+@dataclass(frozen=True)
+class AreaProtocol(MapProtocol):
+    """As `MapProtocol`; `frames_per_batch` is what means are taken over first, and the area given to empty frames."""
+
+    task: ClassVar[str] = "adaptive_masks"
+    frames_per_batch: int = BATCH
+
+
+def check(truth: Truth, protocol: AreaProtocol) -> None:
+    """Masks, or boxes whose union stands in for them. InputError for neither, or for silent pairs."""
+    require_boxes(truth, protocol, or_masks=True)
+    refuse_negatives(truth, protocol)
+
+
+def score(raw: RawMaps, truth: Truth, protocol: AreaProtocol, *, seed: int = 0, run: str | None = None) -> Result:
+    """Score maps against pixel masks, batch by batch in the set's order. InputError as `RawMaps.prepare`."""
+    positions = match_names(raw.names, truth.test_set)
+    keys = [key for key in truth.test_set.keys if key in positions]
+    size, found = protocol.frames_per_batch, dict[str, list[tuple[np.ndarray, np.ndarray]]]()
+    for start in range(0, len(keys), size):
+        chunk = keys[start : start + size]
+        masks = true_masks(truth, chunk)
+        for name, values in raw.prepare([positions[key] for key in chunk], protocol).items():
+            found.setdefault(name, []).append((_cut(values.maps, masks, protocol), masks))
+        for name, floor in floor_masks(chunk, protocol, masks.sum(axis=(1, 2)), seed).items():
+            found.setdefault(f"floor:{name}", []).append((floor, masks))
+        found.setdefault("ceiling", []).append((_best(masks, protocol), masks))
+    scores = {name: _scores(parts, size) for name, parts in found.items()}
+    maps = {name: parts for name, parts in found.items() if name != "ceiling" and not name.startswith("floor:")}
+    areas = np.concatenate([masks.mean(axis=(1, 2)) for _, masks in found["ceiling"]])
+    summary = counted(truth.test_set, keys, run) | {
+        "task": "adaptive_masks",
+        "protocol": protocol.as_json(),
+        "seed": seed,
+        "truth_from": truth_from(truth),
+        "n_empty_truth": int((areas == 0).sum()),
+        "scores": {name: scores[name] for name in maps},
+        "floors": {name.removeprefix("floor:"): scores[name] for name in scores if name.startswith("floor:")},
+        "ceiling": scores["ceiling"],
+    }
+    return Result(_table(truth, keys, areas, maps), summary)
+
+
+def _cut(high: np.ndarray, truth: np.ndarray, protocol: AreaProtocol) -> np.ndarray:
+    """bool (F, H, W): enlarged maps at the protocol's area; empty frames as the released loop cuts them."""
+    if protocol.rule == "adaptive":
+        return adaptive_masks(high, truth, protocol.frames_per_batch, least=1)
+    return binarise(high, protocol, truth.sum(axis=(1, 2))).masks
+
+
+def _best(truth: np.ndarray, protocol: AreaProtocol) -> np.ndarray:
+    """The masks of maps that rank the pixels of the truth first, row by row."""
+    height, width = truth.shape[1:]
+    order = np.arange(height * width, 0, -1, dtype=np.float32).reshape(height, width)
+    return _cut(truth * np.float32(height * width) + order, truth, protocol)
+
+
+def _scores(parts: Sequence[tuple[np.ndarray, np.ndarray]], batch: int) -> dict[str, float]:
+    masks, truth = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return {f"mask_{name}": value for name, value in mask_scores(masks, truth, batch).items()}
+
+
+def _table(
+    truth: Truth, keys: Sequence[str], areas: np.ndarray, maps: dict[str, list[tuple[np.ndarray, np.ndarray]]]
+) -> pa.Table:
+    labels = truth.test_set.labels
+    boxes = {annotation.key: len(annotation.boxes) for annotation in truth.test_set.annotations}
+    tables = []
+    for name in sorted(maps, key=lambda each: each != AUDIO_VISUAL):
+        columns: dict[str, Any] = {
+            "key": list(keys), "map": [name] * len(keys),
+            "iou": np.concatenate([mask_iou(*part) for part in maps[name]]), "confidence": [None] * len(keys),
+            "area": areas, "boxes": [boxes[key] for key in keys], "label": [labels[key] for key in keys],
+            "flags": [[] if area else ["empty_truth"] for area in areas],
+        }  # fmt: skip
+        tables.append(pa.table(columns, schema=ROW_SCHEMA))
+    return pa.concat_tables(tables)
