@@ -71,7 +71,7 @@ def _frame_number(file: Path) -> int:
 
 
 def _truth(path: Path, _wanted: IdList | None, subset: str | None = None) -> Truth:
-    """A box file, a list of masks, or the folder of gt_masks/; the subset is read off the path where it is not given."""
+    """A box file, a list of masks, or the folder of gt_masks; the subset is read off the path if it is not given."""
     subset = subset or _subset_named(path)
     if path.is_dir():
         masks = read_avsbench_masks(path, subset)

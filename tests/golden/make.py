@@ -15,6 +15,7 @@ from typing import Any
 import golden_enlarging
 import golden_evaluators as evaluators
 import golden_inputs as inputs
+import golden_listening
 import golden_music
 import golden_reference as reference
 import golden_tasks as tasks
@@ -240,6 +241,7 @@ FILES: dict[str, Callable[[], dict]] = {
     "golden_music.json": music,
     "golden_interp.json": interpolation,
     "golden_vggss_real.json": vggss_real,
+    "golden_listening.json": golden_listening.listening,
 }
 
 

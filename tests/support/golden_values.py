@@ -14,6 +14,7 @@ import golden_enlarging
 import golden_inputs as inputs
 import golden_reference as reference
 import golden_tasks as tasks
+import listening_inputs
 import numpy as np
 import pytest
 from places import GOLDEN, ROOT, needed
@@ -75,4 +76,5 @@ ARRAYS: dict[str, Callable[[], dict[str, np.ndarray]]] = {
     "golden_avsbench_masks.npz": lambda: {"masks": inputs.frame_masks()},
     "golden_music.npz": inputs.music_mixtures,
     "golden_interp.npz": _enlarged,
+    "golden_listening.npz": listening_inputs.arrays,
 }

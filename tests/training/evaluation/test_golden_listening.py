@@ -1,28 +1,30 @@
-"""The released evaluator of negative sounds (vssl_eval), run by its authors' code, against our arithmetic."""
-
-import json
+"""The evaluator of negative sounds (vssl_eval), as the plain reference and the original code give it, against ours."""
 
 import numpy as np
 import pytest
-from places import GOLDEN, needed
 
+from manifests.annotations import Annotation, TestSet, pixel_fraction
+from manifests.truth import Truth
 from training.evaluation import listening
+from training.evaluation.control_maps import ControlMaps
 from training.evaluation.localization import auc, ciou
 from training.evaluation.maps import upsample
+from training.evaluation.raw_maps import RawMaps
 from training.evaluation.released_thresholds import RELEASED
+from training.evaluation.tasks import score
 
 CHAIN = 3e-4
 SIZE = 224
 
 
 @pytest.fixture(scope="module")
-def values():
-    return json.loads(needed(GOLDEN / "golden_listening.json").read_text())["negatives"]
+def values(golden):
+    return golden("golden_listening.json")["negatives"]
 
 
 @pytest.fixture(scope="module")
-def arrays():
-    return np.load(needed(GOLDEN / "golden_listening.npz"))
+def arrays(golden):
+    return golden("golden_listening.npz")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,42 @@ def test_every_number_of_the_released_evaluator(values, enlarged, weights, case,
             both = listening.positive_negative_scores(iou, auc(iou), shares)
             assert 100 * both["f_loc"] == pytest.approx(scalars["f_pos_neg"], abs=0.02)
             assert 100 * both["f_auc"] == pytest.approx(scalars["f_auc_aoc_pos_neg"], abs=0.3)
+
+
+@pytest.fixture(scope="module")
+def truth(values):
+    annotations = tuple(
+        Annotation(f"c{number}", None, tuple(tuple(pixel_fraction(side, SIZE) for side in box) for box in boxes))
+        for number, boxes in enumerate(values["boxes"])
+    )
+    return Truth("vggss", TestSet("made", annotations, "made", "0" * 64))
+
+
+PROTOCOLS = {"lvs_is3": "vssl_lvs_aligned", "sslalign_is3": "vssl_sslalign_aligned", "fnac_is3": "vssl_fnac"}
+ENDS = {"": "_maxq3", "_max": "_max", "_max10": "_max10", "_fixed": ""}
+MAPS = {"audio_visual": "wogl", "combined": "ogl"}
+
+
+@pytest.mark.parametrize(("case", "side", "corners"), CASES)
+def test_every_rule_by_its_protocol_with_the_object_prior_and_without(values, arrays, truth, case, side, corners):
+    model = case.partition("_")[0]
+    sounds = {name: arrays[f"negatives_low{side}_{name}"] for name in ("positive", *listening.NEGATIVES)}
+    if model in ("ezvsl", "slavc", "fnac"):  # stored as (cosine + 1) / 2
+        sounds = {name: 2 * maps - 1 for name, maps in sounds.items()}
+    controls = {name: sounds[name] for name in listening.NEGATIVES}
+    answers = ControlMaps(RawMaps(truth.test_set.keys, sounds["positive"], arrays["negatives_object7"]), controls)
+    scalars = values["results"][case]["scalars"]
+    for end, spelled in ENDS.items():
+        found = score(answers, truth, PROTOCOLS.get(case, f"vssl_{model}") + end).summary["scores"]
+        for name, kind in MAPS.items():
+            own = found[name]
+            assert 100 * own["vssl_ciou"] == pytest.approx(scalars[f"ciou{spelled or '_05'}_mean_{kind}"], abs=0.01)
+            assert 100 * own["vssl_auc"] == pytest.approx(scalars[f"auc{spelled or '_05'}_{kind}"], abs=0.3)
+            for sound in listening.NEGATIVES:
+                assert 100 * own[f"pia_{sound}"] == pytest.approx(
+                    scalars[f"pia_metric_{sound}{spelled}_{kind}"], abs=0.01
+                )
+                assert 100 * own[f"auc_n_{sound}"] == pytest.approx(scalars[f"auc_{sound}{spelled}_{kind}"], abs=0.3)
 
 
 def test_the_released_thresholds_are_those_of_the_code(values):

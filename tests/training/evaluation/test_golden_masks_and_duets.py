@@ -1,10 +1,7 @@
 """Masks, classes, duets and prompted segmentation: the released evaluators' numbers against ours, quirk by quirk."""
 
-import json
-
 import numpy as np
 import pytest
-from places import GOLDEN, needed
 
 from training.evaluation import adaptive_masks, duets, false_positives, prompted, semantic
 from training.evaluation.localization import ciou
@@ -15,13 +12,13 @@ SIDE = 224
 
 
 @pytest.fixture(scope="module")
-def values():
-    return json.loads(needed(GOLDEN / "golden_listening.json").read_text())
+def values(golden):
+    return golden("golden_listening.json")
 
 
 @pytest.fixture(scope="module")
-def arrays():
-    return np.load(needed(GOLDEN / "golden_listening.npz"))
+def arrays(golden):
+    return golden("golden_listening.npz")
 
 
 def filled(boxes):

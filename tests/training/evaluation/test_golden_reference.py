@@ -5,6 +5,8 @@ import json
 import golden_enlarging
 import golden_evaluators as evaluators
 import golden_inputs as inputs
+import golden_listening
+import golden_mixtures
 import golden_music
 import golden_reference as reference
 import golden_tasks as tasks
@@ -191,3 +193,70 @@ def test_the_shipped_files_are_what_the_reference_says():
     entries = json.loads((MINIATURES / "vggss" / "vggss.json").read_text())
     boxes = {entry["file"]: entry["bbox"] for entry in entries}
     assert_near(load("made", "golden_vggss_real.json"), golden_vggss.floors_and_ceilings(boxes))
+
+
+LISTENING = {
+    "negatives": lambda arrays, theirs: golden_listening.negatives(arrays, theirs["boxes"]),
+    "robust_segmentation": lambda arrays, theirs: golden_listening.robust(arrays),
+    "avss": lambda arrays, theirs: golden_listening.avss(arrays),
+    "kaist": lambda arrays, theirs: golden_listening.kaist(
+        arrays, {name: own["names"] for name, own in theirs["sets"].items()}
+    ),
+}
+RATES = ("auc", "f_auc")  # per cent of areas under steps: one clip over a step moves them by 0.1
+
+
+def assert_listens(ours, theirs, path=""):
+    """As `assert_near`, with per cent means to 0.01 and areas in per cent to 0.3."""
+    if isinstance(theirs, dict):
+        for name in theirs.keys() & ours.keys() - {"boxes"}:
+            assert_listens(ours[name], theirs[name], f"{path}/{name}")
+    elif isinstance(theirs, float) and ("/scalars/" in path or "percent" in path):
+        wide = 0.3 if path.rpartition("/")[2].startswith(RATES) else 0.02
+        assert ours == pytest.approx(theirs, abs=wide), path
+    elif isinstance(theirs, float) and "/helpers/" in path:
+        assert ours == pytest.approx(theirs, abs=1e-9) or ours == pytest.approx(theirs / 100, abs=1e-9), path
+    elif "iou_pos" in path:
+        np.testing.assert_allclose(ours, theirs, atol=2e-3, err_msg=path)
+    else:
+        assert_near(ours, theirs, path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", LISTENING)
+def test_what_tests_listening_equals_the_original_code(released, part):
+    theirs = released("golden_listening.json")[part]
+    arrays = dict(released("golden_listening.npz"))
+    for name in (each for each in arrays if each.endswith("_masks")):
+        arrays[name] = arrays[name] * np.uint8(255 // arrays[name].max())  # some are stored as 0 and 1
+    assert_listens(LISTENING[part](arrays, theirs), theirs, part)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("images", [2, 3])
+def test_mixtures_equal_the_original_code(released, images):
+    theirs, arrays = released("golden_listening.json")["duet"], released("golden_listening.npz")
+    boxes = theirs["ground_truth"]["vggss_boxes_fraction"]
+    for case, expected in enumerate(theirs[f"noprior_K{images}"]["per_case"]):
+        maps = [arrays[f"duet_K{images}_case{case:02d}_map{each}"] for each in range(expected["n_maps"])]
+        ours = golden_mixtures.mixture(maps, [golden_mixtures.filled(boxes[name]) for name in expected["pictures"]])
+        np.testing.assert_allclose(ours["iou"], expected["iou"], atol=PIXELS)
+        for name in ("cap", "piap"):
+            np.testing.assert_allclose(ours[name], expected[name], atol=1e-3)
+
+
+@pytest.mark.slow
+def test_average_precisions_of_avgn_equal_the_original_code(released):
+    theirs = released("golden_listening.json")
+    ours = golden_mixtures.avgn(
+        released("golden_listening.npz"), theirs["duet"]["ground_truth"]["vggss_boxes_fraction"]
+    )
+    for way, block in ours.items():
+        np.testing.assert_allclose(block["av"]["ciou"], theirs["avgn"][way]["av"]["ciou"], atol=PIXELS)
+        np.testing.assert_allclose(block["av"]["piap"], theirs["avgn"][way]["av"]["piap"], atol=1e-3)
+
+
+def test_the_shipped_values_of_listening_are_those_of_the_reference():
+    stored, arrays = load("made", "golden_listening.json"), load("made", "golden_listening.npz")
+    assert_listens(golden_listening.avss(arrays), stored["avss"])
+    assert_listens(golden_mixtures.denseav(arrays), stored["denseav"])

@@ -1,0 +1,158 @@
+"""Mixtures, AVGN's pixels and prompts from files, under the protocols' names, against the evaluators' numbers."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from class_frames import write_prompts
+
+from manifests.errors import InputError
+from manifests.truth import read_truth
+from training.evaluation.printing import table
+from training.evaluation.protocols import find_protocol
+from training.evaluation.raw_maps import RawMaps
+from training.evaluation.tasks import prompted
+from training.score import score_file
+
+
+@pytest.fixture(scope="module")
+def values(golden):
+    return golden("golden_listening.json")
+
+
+@pytest.fixture(scope="module")
+def arrays(golden):
+    return golden("golden_listening.npz")
+
+
+def scores_of(folder, truth, format, protocol, **options):
+    """Scores of `folder`/maps.npz, the document, and what the screen says."""
+    found = score_file(folder / "maps.npz", truth, format, protocol, folder / "scores.json", **options)
+    return found["scores"]["audio_visual"], found, table(found)
+
+
+def mixtures(arrays, cases, pattern):
+    """The arrays of a maps.npz of cases, with the number of maps of each."""
+    maps, owner = [], []
+    for row in range(len(cases)):
+        each = 0
+        while pattern.format(row, each) in arrays:
+            maps.append(arrays[pattern.format(row, each)])
+            owner.append(row)
+            each += 1
+    return {"names": cases, "maps": np.stack(maps), "owner": owner}
+
+
+def write_vggss(path, boxes):
+    path.write_text(json.dumps([{"file": key, "class": "dog", "bbox": own} for key, own in boxes.items()]))
+    return path
+
+
+@pytest.mark.parametrize(("images", "protocol"), [(2, "noprior_duet"), (3, "noprior_trio")])
+def test_duets_and_trios_of_noprior(values, arrays, images, protocol, tmp_path):
+    boxes = values["duet"]["ground_truth"]["vggss_boxes_fraction"]
+    truth, found = write_vggss(tmp_path / "vggss.json", boxes), values["duet"][f"noprior_K{images}"]
+    cases = ["+".join(case["pictures"]) for case in found["per_case"]]
+    given = mixtures(arrays, cases, f"duet_K{images}_case{{:02d}}_map{{}}")
+    np.savez(tmp_path / "maps.npz", **given)
+    scores, facts, said = scores_of(tmp_path, truth, "vggss", protocol)
+    logged = found["logged"]
+    for own, theirs in (("duet_ciou50", "cIoU"), ("duet_ciou30", "cIoU0.3"), ("duet_auc", "AUC"), ("cap", "CAP"),
+                        ("piap", "PIAP")):  # fmt: skip
+        assert scores[own] == pytest.approx(logged[f"test/{theirs}"], abs=1e-3), own
+    assert scores["duet_ciou10"] == pytest.approx(found["ciou_at_0_1_from_the_original_list"])
+    assert facts["n_without_maps"] == sum(case["n_maps"] == 0 for case in found["per_case"]) > 0
+    assert facts["n_expected"] == len(boxes) // images
+    assert facts["n_of_another_pairing"] == len(cases)  # neighbours in the list; the released rule takes i and i + L/K
+    assert facts["floors"]["no_maps"]["duet_ciou50"] is None  # as released, a model that finds nothing is not punished
+    assert facts["floors"]["no_maps"]["duet_ciou50_textbook"] == 0
+    assert facts["ceiling"]["piap_textbook"] > 0.9
+    assert "cIoU@0.3 as coded" in said
+
+
+def test_music_duets_of_noprior(values, arrays, tmp_path):
+    found, made = values["duet"]["noprior_music_duet_concat1"], values["duet"]["ground_truth"]["music_duet_made"]
+    frames = {
+        frame["file"]: {"bbox": [{"normbox": frame[f"bbox_src{n}"], "category_id": c} for n, c in ((1, 1), (2, 12))]}
+        for frame in made
+    }
+    (tmp_path / "duettest.json").write_text(json.dumps(frames))
+    cases = [case["file"] for case in found["per_case"]]
+    np.savez(tmp_path / "maps.npz", **mixtures(arrays, cases, "duet_music_case{:02d}_map{}"))
+    scores, facts, _ = scores_of(tmp_path, tmp_path / "duettest.json", "music", "noprior_music")
+    for own, theirs in (("duet_ciou50", "cIoU"), ("duet_ciou30", "cIoU0.3"), ("duet_auc", "AUC"), ("cap", "CAP"),
+                        ("piap", "PIAP")):  # fmt: skip
+        assert scores[own] == pytest.approx(found["logged"][f"test/{theirs}"], abs=1e-3), own
+    assert facts["n_of_another_pairing"] == 0
+
+
+def test_mixtures_that_fit_nothing_are_refused(tmp_path):
+    truth = write_vggss(tmp_path / "vggss.json", {f"clip{at:03d}": [[0, 0, 0.5, 0.5]] for at in range(4)})
+    maps = np.zeros((1, 14, 7), np.float32)
+    for given, message in (
+        ({"names": ["clip000+clip002"], "maps": maps, "owner": [1]}, "whole numbers from 0 to 0"),
+        ({"names": ["clip000"], "maps": maps, "owner": [0]}, "is of 1 images"),
+        ({"names": ["clip000+other"], "maps": maps, "owner": [0]}, "None of the 1 cases"),
+        ({"names": ["clip000+clip002"] * 2, "maps": maps, "owner": [0]}, "there twice"),
+        ({"names": ["clip000+clip002"], "maps": maps[:, :7], "owner": [0]}, "not 2 images below one another"),
+        ({"names": ["clip000+clip002"], "maps": maps * np.nan, "owner": [0]}, "clip000\\+clip002 holds NaN"),
+        ({"names": ["clip000+clip002"], "maps": maps[0], "owner": [0]}, "Give maps"),
+    ):
+        np.savez(tmp_path / "maps.npz", **given)
+        with pytest.raises(InputError, match=message):
+            scores_of(tmp_path, truth, "vggss", "noprior_duet")
+    np.savez(tmp_path / "maps.npz", names=["clip000+clip002"], maps=maps, owner=[0])
+    _, facts, said = scores_of(tmp_path, truth, "vggss", "noprior_duet")
+    assert facts["missing"] == ["clip001+clip003"]
+    assert "clip001+clip003" in said
+
+
+@pytest.mark.parametrize("way", ["relative", "absolute"])
+def test_avgn_one_map_an_image(values, arrays, way, tmp_path):
+    boxes = dict(list(values["duet"]["ground_truth"]["vggss_boxes_fraction"].items())[:24])
+    truth, found = write_vggss(tmp_path / "vggss.json", boxes), values["avgn"][f"avgn_single_{way}"]["av"]
+    np.savez(tmp_path / "maps.npz", names=list(boxes), maps=arrays["avgn_low7"] / np.float32(0.03))
+    _, facts, said = scores_of(tmp_path, truth, "vggss", f"avgn_{way}", temperature=0.03)
+    own = facts["average_precision_of_pixels"]["audio_visual"]
+    assert own["piap_swapped"] == pytest.approx(found["piap_average"], abs=1e-3)
+    np.testing.assert_allclose([row["iou"] for row in facts["rows"]], found["ciou"], atol=3e-4)
+    assert own["ciou30"] == pytest.approx(np.mean(np.array(found["ciou"]) >= 0.3))
+    assert "PIAP as coded by AVGN" in said
+
+
+def test_avgn_reads_boxes_of_music_as_corners(tmp_path):
+    frames = {f"m{at}": {"bbox": [{"normbox": [0.1 + 0.2 * at, 0.1, 0.4, 0.5], "category_id": 1}]} for at in range(3)}
+    (tmp_path / "duettest.json").write_text(json.dumps(frames))
+    np.savez(tmp_path / "maps.npz", names=list(frames), maps=np.random.default_rng(0).normal(size=(3, 7, 7)))
+    _, facts, said = scores_of(tmp_path, tmp_path / "duettest.json", "music", "avgn_relative")
+    assert facts["average_precision_of_pixels"]["corners"] == {"boxes": 3, "empty": 1}
+    assert "1 of 3 corners empty" in said
+
+
+def test_prompts_of_denseav(values, arrays, tmp_path):
+    labels, asked = arrays["denseav_semseg"].astype(np.int64), arrays["denseav_prompt_classes"].tolist()
+    truth = read_truth(write_prompts(tmp_path / "ade", labels, asked), "ade20k_sound")
+    assert truth.keys[0] == f"validation%2FADE_000_{asked[0]}"
+    image, sound, mask = (arrays[f"denseav_{name}"] for name in ("image_features", "audio_features", "audio_mask"))
+    similar = np.einsum("nchw,ncft->nhwft", image, sound).mean(axis=3)
+    heat = (similar * mask[:, None, None, :]).sum(axis=-1) / mask.sum(axis=-1)[:, None, None]
+    protocol = replace(find_protocol("denseav"), size=labels.shape[1])
+    found = prompted.score(RawMaps(truth.keys, heat), truth, protocol).summary
+    expected = values["denseav"]["results"]["sound_heads1"]["logged_mean"]
+    assert found["scores"]["audio_visual"]["prompted_ap"] == pytest.approx(expected["basic_ap"], abs=2e-4)
+    assert found["scores"]["audio_visual"]["prompted_iou"] == pytest.approx(expected["basic_iou"], abs=2e-3)
+    assert found["classes_never_visible"] == [20]
+    assert found["ceiling"]["prompted_ap_textbook"] == pytest.approx(1)
+    assert found["floors"]["whole_image"]["prompted_iou"] == 0
+
+
+def test_a_prompt_twice_and_a_row_that_is_none(tmp_path):
+    folder = write_prompts(tmp_path, np.full((2, 4, 4), 300), [300, 7])
+    text = (folder / "prompted_segmentation.csv").read_text()
+    (folder / "prompted_segmentation.csv").write_text(text + "validation/ADE_000.jpg,,again.wav,300\n")
+    assert read_truth(folder, "ade20k_sound").keys[-1] == "validation%2FADE_000_300_2"
+    for row, message in (("../x.jpg,,a.wav,3", "no path inside"), ("x.jpg,,a.wav,dog", "no number of ADE20K")):
+        (folder / "prompted_segmentation.csv").write_text(f"{text}{row}\n")
+        with pytest.raises(InputError, match=message):
+            read_truth(folder, "ade20k_sound")

@@ -1,0 +1,186 @@
+"""Masks, classes, mixtures and prompts from files, under the protocols' names, against the evaluators' numbers."""
+
+import json
+
+import numpy as np
+import pytest
+from class_frames import write_avss, write_grey_masks, write_image
+
+from manifests.errors import InputError
+from manifests.truth import read_truth
+from training.evaluation.listening import NEGATIVES
+from training.evaluation.localization import ciou
+from training.evaluation.metrics.interactive import interactive_summary
+from training.evaluation.postprocess import binarise, prepare
+from training.evaluation.printing import table
+from training.evaluation.protocols import find_protocol
+from training.score import score_file
+
+SIDE = 224
+
+
+@pytest.fixture(scope="module")
+def values(golden):
+    return golden("golden_listening.json")
+
+
+@pytest.fixture(scope="module")
+def arrays(golden):
+    return golden("golden_listening.npz")
+
+
+def scores_of(folder, truth, format, protocol, **options):
+    """Scores of `folder`/maps.npz, the document, and what the screen says."""
+    found = score_file(folder / "maps.npz", truth, format, protocol, folder / "scores.json", **options)
+    return found["scores"]["audio_visual"], found, table(found)
+
+
+def test_avsbench_robust(values, arrays, tmp_path):
+    masks = arrays["robust_masks"]
+    keys = [f"dog/clip{number // 5}/clip{number // 5}_{number % 5 + 1}" for number in range(20)]
+    for key, mask in zip(keys, masks, strict=True):
+        write_image(tmp_path / "s4_data" / "gt_masks" / "test" / f"{key}.png", _padded(mask, 0))
+    controls = {f"maps_{name}": _padded_maps(arrays[f"robust_logits_{name}"]) for name in NEGATIVES}
+    own = _padded_maps(arrays["robust_logits_positive"])
+    np.savez(tmp_path / "maps.npz", names=keys, maps=own, **controls)
+    scores, found, _ = scores_of(tmp_path, tmp_path / "s4_data", "avsbench_s4", "avsbench_robust")
+    share = (masks.shape[1] * (SIDE // masks.shape[1]) / SIDE) ** 2  # of the frame that is not padding
+    expected = values["robust_segmentation"]["test_main"]
+    assert scores["fpr_own"] == pytest.approx(share * expected["positive"]["batch_1_videos"]["FPR"], abs=1e-5)
+    for name in NEGATIVES:
+        fpr = share * expected[name]["batch_1_videos"]["FPR"]
+        assert scores[f"fpr_{name}"] == pytest.approx(fpr, abs=1e-5)
+        assert scores[f"quiet_miou_{name}"] == pytest.approx(1 - fpr, abs=1e-5)
+        assert scores[f"robust_f_{name}"] == pytest.approx(expected[name]["batch_1_videos"]["F_score"], abs=5e-4)
+    assert scores["robust_f"] == pytest.approx(expected["positive"]["batch_1_videos"]["F_score"], abs=5e-4)
+    assert found["floors"]["nothing"]["fpr_silence"] == 0
+    assert found["floors"]["whole_image"]["fpr_silence"] == pytest.approx(1)
+    assert found["ceiling"]["fpr_noise"] == 0
+    assert found["ceiling"]["robust_miou"] == pytest.approx(1, abs=1e-5)
+    assert found["n_empty_truth"] == int((~masks.any(axis=(1, 2))).sum())
+
+
+def _padded(mask, value):
+    """(224, 224): each pixel repeated, with `value` around."""
+    times = SIDE // mask.shape[0]
+    whole = np.full((SIDE, SIDE), value, mask.dtype)
+    whole[: times * mask.shape[0], : times * mask.shape[1]] = mask.repeat(times, 0).repeat(times, 1)
+    return whole
+
+
+def _padded_maps(logits):
+    return np.stack([_padded(one, np.float32(-30)) for one in logits])
+
+
+def test_frames_without_a_sound_are_counted_by_the_robust_protocol(tmp_path):
+    (tmp_path / "vggss.json").write_text(json.dumps(
+        [{"file": f"clip{at}_{at:06d}", "class": "dog", "bbox": [[0, 0, 0.5, 0.5]]} for at in range(3)]
+    ))  # fmt: skip
+    maps = np.ones((3, 7, 7), np.float32)
+    silent = maps.copy()
+    silent[1] = np.nan
+    np.savez(tmp_path / "maps.npz", names=[f"clip{at}_{at:06d}" for at in range(3)], maps=maps, maps_silence=silent)
+    scores, found, said = scores_of(tmp_path, tmp_path / "vggss.json", "vggss", "avsbench_robust")
+    assert found["controls"]["silence"] == {"n": 2, "without": ["clip1_000001"]}
+    assert found["controls"]["noise"]["n"] == 0
+    assert scores["fpr_silence"] == pytest.approx(1)
+    assert scores["fpr_noise"] is None
+    assert "1 clips have no map under silence: clip1_000001" in said
+
+
+@pytest.fixture
+def semantic(arrays, tmp_path):
+    """Twelve frames as a video of ten, and two of another; padding frames of both."""
+    true = arrays["avss_labels_true"]
+    five = np.concatenate([true[10:], np.zeros((3, *true.shape[1:]), true.dtype)])
+    return write_avss(tmp_path / "avss", {("v2", "one"): true[:10], ("v1s", "two"): five})
+
+
+def test_classes_of_avss(values, arrays, semantic, tmp_path):
+    predicted = arrays["avss_labels_predicted"]
+    names = [f"v2/one_{number + 1}" for number in range(10)] + [f"v1s/two_{number + 1}" for number in range(2)]
+    np.savez(tmp_path / "maps.npz", names=names, labels=predicted)
+    scores, found, said = scores_of(tmp_path, semantic, "avss", "avss")
+    means = values["avss"]["means_recomputed_by_driver_from_sums"]
+    assert scores["miou_classes"] == pytest.approx(means["miou"], abs=1e-5)
+    assert scores["f_classes"] == pytest.approx(means["f"], abs=1e-5)
+    no_background = means["miou_noBg_as_printed_drops_class_70"]
+    assert scores["miou_classes_no_background"] == pytest.approx(no_background, abs=1e-5)
+    assert scores["miou_seen_classes"] == pytest.approx(means["miou_over_seen_classes"], abs=1e-5)
+    assert found["classes_seen"] == means["classes_seen"]
+    assert scores["miou_classes_textbook"] > scores["miou_classes"]
+    assert found["missing"] == ["v1s/two_3", "v1s/two_4", "v1s/two_5"]
+    assert found["ceiling"]["j_and_f_textbook"] == 1
+    assert "3 clips missing" in said
+
+
+def test_padding_is_scored_as_released_and_left_out_of_the_textbook(arrays, semantic, tmp_path):
+    true = arrays["avss_labels_true"]
+    names = [f"v1s/two_{number}" for number in (1, 2, 3, 4, 5, 6, 10, 11)]
+    labels = np.concatenate([true[10:], np.zeros((3, *true.shape[1:]), true.dtype), np.full((3, *true.shape[1:]), 9)])
+    np.savez(tmp_path / "maps.npz", names=names, labels=labels)
+    scores, found, _ = scores_of(tmp_path, semantic, "avss", "avss")
+    assert found["n_padding"] == 2  # frame 11 is past the loader's end
+    assert scores["miou_classes_textbook"] == 1
+    assert scores["miou_seen_classes"] < 1
+
+
+def test_labels_that_are_none_are_refused(semantic, tmp_path):
+    for labels, message in (
+        (np.zeros((1, 4, 4)), "whole numbers"),
+        (np.full((1, 4, 4), 71), "classes are 0 to 70"),
+        (np.zeros((2, 4, 4), int), "for 1 names"),
+    ):
+        np.savez(tmp_path / "maps.npz", names=["v2/one_1"], labels=labels)
+        with pytest.raises(InputError, match=message):
+            scores_of(tmp_path, semantic, "avss", "avss")
+    np.savez(tmp_path / "maps.npz", names=["v2/one_1"], maps=np.zeros((1, 4, 4)))
+    with pytest.raises(InputError, match="scoring needs the arrays names and labels"):
+        scores_of(tmp_path, semantic, "avss", "avss")
+
+
+@pytest.mark.parametrize(("name", "format"), [("vpoms", "vpo"), ("is3", "is3")])
+def test_masks_of_sslalignment_at_their_own_area(values, arrays, name, format, tmp_path):
+    names, masks = values["kaist"]["sets"][name]["names"], arrays[f"kaist_{name}_masks"]
+    masks = masks if masks.max() > 1 else 255 * masks
+    folder = write_grey_masks(tmp_path / format, dict(zip(names, masks, strict=True)))
+    seg = [{"image": f"/mnt/x/{each}.jpg", "audio": "x", "gt_box": f"/mnt/y/gt_masks/{each}.png", "offset": 1}
+           for each in names]  # fmt: skip
+    listed = folder / f"{format}_seg.json"
+    listed.write_text(json.dumps(seg))
+    release = values["kaist"]["release_2024_with_mask_scores"]
+    for side, key in ((7, "ez"), (14, "lvs")):
+        np.savez(tmp_path / "maps.npz", names=names, maps=arrays[f"kaist_{name}_low{side}"])
+        for protocol, spelled in (("adaptive_masks", "adaptive"), ("top_half_masks", "tophalf")):
+            expected = release[f"{name}_{key}_{spelled}_batch64"]["mask"]
+            scores, found, _ = scores_of(tmp_path, listed, format, protocol)  # in the released order
+            assert 100 * scores["mask_miou"] == pytest.approx(expected["mIoU_percent"], abs=0.02)
+            assert 100 * scores["mask_f"] == pytest.approx(expected["F_percent"], abs=0.02)
+            assert scores["mask_f_everything"] == pytest.approx(expected["mean_F_threshold_0"], abs=2e-4)
+            assert found["floors"]["whole_image"]["mask_f"] == pytest.approx(scores["mask_f_everything"])
+            assert found["ceiling"]["mask_miou_textbook"] >= scores["mask_miou_textbook"]
+    assert set(read_truth(folder, format).keys) == set(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "key"), [(n, s, k) for n in ("vpoms", "is3") for s, k in ((7, "ez"), (14, "lvs"))]
+)
+def test_groups_of_one_apart(values, arrays, name, side, key):
+    """IIoU of the boxes' evaluator on masks: over all groups, and over those of two or more."""
+    names, masks = values["kaist"]["sets"][name]["names"], arrays[f"kaist_{name}_masks"] >= 128
+    masks = masks if masks.any() else arrays[f"kaist_{name}_masks"] > 0
+    release = values["kaist"]["release_2024_with_mask_scores"]
+    expected, several = (
+        release[f"{name}_{key}_{which}"] for which in ("adaptive_batch64", "only_groups_of_two_or_more")
+    )
+    for protocol, end in (("kaist", ""), ("adaptive", "_adap")):
+        found = find_protocol(protocol)
+        maps = prepare(arrays[f"kaist_{name}_low{side}"], found)["audio_visual"].maps
+        iou = ciou(binarise(maps, found, masks.sum(axis=(1, 2))).masks, masks.astype(np.float32))
+        np.testing.assert_allclose(iou, expected[f"ciou{end}"], atol=3e-4)
+        summary = interactive_summary(names, iou)
+        assert summary["iiou"] == pytest.approx(expected[f"iiou{end}"])
+        assert summary["iauc"] == pytest.approx(expected[f"iauc{end}"])
+        assert summary["iiou_of_several"] == pytest.approx(several[f"iiou{end}"])
+        assert summary["iauc_of_several"] == pytest.approx(several[f"iauc{end}"])
+        assert summary["n_single"] == summary["group_sizes"].get("1", 0)
