@@ -5,14 +5,15 @@ exactly as read, garbage included: what a dirty box means is decided, counted an
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from manifests.content import Content
 from manifests.errors import InputError
 from manifests.given_files import shortened
+from manifests.namesakes import Names, Place, place_of
 
 Box = tuple[float, float, float, float]
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
@@ -26,7 +27,8 @@ class Annotation:
 
     `consensus` is how many boxes must cover a pixel for it to count fully: 1 for a union of boxes (VGG-SS), 2 for
     Flickr-SoundNet, where a pixel that only one box covers weighs one half. `shown` is the part of the frame that a
-    model was shown (`manifests.views`): what is scored is the truth within it.
+    model was shown (`manifests.views`): what is scored is the truth within it. `folders` are those the file names the
+    clip in.
     """
 
     key: str
@@ -34,11 +36,21 @@ class Annotation:
     boxes: tuple[Box, ...]
     consensus: int = 1
     shown: Box = WHOLE
+    folders: tuple[str, ...] = field(default=(), compare=False)
+
+    @classmethod
+    def named(cls, text: str, label: str | None, boxes: tuple[Box, ...], consensus: int = 1) -> "Annotation":
+        """Of the clip that `text` names: a file with or without its folders and suffix, or a key."""
+        *folders, key = place_of(text)
+        return cls(key, label, boxes, consensus, folders=tuple(folders))
 
 
 @dataclass(frozen=True)
 class TestSet:
-    """A named list of annotated clips; `sha256` identifies the file it was read from, `source` says where it was."""
+    """A named list of annotated clips; `sha256` identifies the file it was read from, `source` says where it was.
+
+    `places` has the folders of clips that the file names in folders (`manifests.namesakes`).
+    """
 
     __test__ = False  # not a pytest class
 
@@ -46,11 +58,22 @@ class TestSet:
     annotations: tuple[Annotation, ...]
     source: str
     sha256: str
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
     @property
     def keys(self) -> tuple[str, ...]:
         """Clip keys in file order."""
         return tuple(annotation.key for annotation in self.annotations)
+
+    @property
+    def names(self) -> Names:
+        """The keys with their folders."""
+        return Names(self.keys, self.places, self.source)
+
+    def called(self, names: Mapping[str, str]) -> "TestSet":
+        """With other keys, by the present ones, for the clips of which there are any."""
+        renamed = (replace(one, key=names.get(one.key, one.key)) for one in self.annotations)
+        return replace(self, annotations=tuple(renamed), places={}) if names else self
 
     @property
     def labels(self) -> dict[str, str | None]:
@@ -63,12 +86,14 @@ def make_test_set(name: str, annotations: Iterable[Annotation], content: Content
     annotations = tuple(annotations)
     if not annotations:
         raise InputError(f"{content.path} holds no annotated clip. Check that it is a {name} annotation file.")
+    names = Names.of([(*annotation.folders, annotation.key) for annotation in annotations], str(content.path))
     seen: set[str] = set()
-    for annotation in annotations:
-        if annotation.key in seen:
-            raise InputError(f"{content.path} annotates {annotation.key} twice. Remove one of the two entries.")
-        seen.add(annotation.key)
-    return TestSet(name, annotations, str(content.path), content.sha256)
+    for key in names.keys:
+        if key in seen:
+            raise InputError(f"{content.path} annotates {key} twice. Remove one of the two entries.")
+        seen.add(key)
+    annotations = tuple(replace(one, key=key) for one, key in zip(annotations, names.keys, strict=True))
+    return TestSet(name, annotations, str(content.path), content.sha256, names.places)
 
 
 def read_box(values: Any, where: str) -> Box:

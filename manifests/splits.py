@@ -6,7 +6,6 @@ of the 5,158 test clips" is one intersection.
 """
 
 import hashlib
-from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -16,7 +15,8 @@ from manifests.clip_lists import read_clip_list
 from manifests.clip_rows import ClipLabel, ClipList
 from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.keys import FOLDER_MARK, key_in_folders, named_clip
+from manifests.keys import named_clip
+from manifests.namesakes import Names, Place
 
 TRAIN = "train"
 
@@ -29,26 +29,26 @@ def split_of(named: str | None) -> str:
 @dataclass(frozen=True)
 class IdList:
     """A named list of distinct clip keys in file order; `repeated` rows named a clip that was already there. `places`
-    has folders and name of the keys that the list names in folders (see `known_as`)."""
+    has folders and name of the keys that the list names in folders (`manifests.namesakes`)."""
 
     name: str
     ids: tuple[str, ...]
     source: str
     sha256: str
     repeated: int = 0
-    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+
+    @property
+    def names(self) -> Names:
+        """The ids with their folders."""
+        return Names(self.ids, self.places, self.source)
 
     def known_as(self, present: Collection[str]) -> "IdList":
-        """The list in the names that `present` clips have: ingest puts folders before a name that several files share,
-        and a list may name the file in its folders, or in some of them."""
-        if not self.places:
+        """The list in the names that `present` clips have (`manifests.namesakes`). InputError for a name that several
+        of them could have."""
+        found = self.names.among(present)
+        if not found and not self.places:
             return self
-        known, ends = set(present), _by_their_ends(key for key in present if FOLDER_MARK in key)
-        found = {key: _found_as(parts, known, ends) for key, parts in self.places.items()}
-        alone = Counter(self.places[key][-1] for key, name in found.items() if name is None)
-        for key, name in found.items():
-            bare = self.places[key][-1]  # the first of several files of a name, where the others came later
-            found[key] = name or (bare if bare in known and alone[bare] == 1 else key)
         return replace(self, ids=tuple(dict.fromkeys(found.get(key, key) for key in self.ids)), places={})
 
 
@@ -84,21 +84,17 @@ def read_ids(path: Path | str, name: str | None = None, split: str | None = None
     """
     content = read_content(path)
     rows = _rows(content.path, read_clip_list(content), split)
-    stems: dict[str, set[tuple[str, ...]]] = defaultdict(set)
-    for row in rows:
-        stems[row.key].add(row.folders)
-    named = [(key_in_folders(row.folders, row.key) if len(stems[row.key]) > 1 else row.key, row) for row in rows]
-    ids = tuple(dict.fromkeys(key for key, _ in named))
+    names = Names.of([(*row.folders, row.key) for row in rows], str(path))
+    ids = tuple(dict.fromkeys(names.keys))
     if not ids:
         raise InputError(f"{path} names no clip{f' of split {split}' if split else ''}. Give a list of clip ids.")
     stem = PurePosixPath(content.path.name.removesuffix(".gz")).stem
-    places = {key: (*row.folders, row.key) for key, row in named if row.folders}
-    return IdList(name or stem, ids, str(path), content.sha256, len(rows) - len(ids), places)
+    return IdList(name or stem, ids, str(path), content.sha256, len(rows) - len(ids), names.places)
 
 
 def ids_of(test_set: TestSet) -> IdList:
     """The clips of an annotated set as a list."""
-    return IdList(test_set.name, test_set.keys, test_set.source, test_set.sha256)
+    return IdList(test_set.name, test_set.keys, test_set.source, test_set.sha256, places=test_set.places)
 
 
 def overlap(train: IdList, test: IdList) -> Overlap:
@@ -131,16 +127,17 @@ def restrict(test_set: TestSet, wanted: IdList) -> TestSet:
     InputError names clips that have no annotation.
     """
     by_key = {annotation.key: annotation for annotation in test_set.annotations}
-    wanted = wanted.known_as(by_key)
-    absent = [key for key in wanted.ids if key not in by_key]
+    ids = tuple(dict.fromkeys(wanted.names.as_in(test_set.names)))
+    absent = [key for key in ids if key not in by_key]
     if absent:
         raise InputError(
-            f"{len(absent)} of the {len(wanted.ids)} clips of {wanted.source} are not annotated in {test_set.source}, "
+            f"{len(absent)} of the {len(ids)} clips of {wanted.source} are not annotated in {test_set.source}, "
             f"first {absent[0]}. Give the annotations this list was made for."
         )
-    chosen = tuple(by_key[key] for key in wanted.ids)
+    chosen, name = tuple(by_key[key] for key in ids), f"{test_set.name}-{wanted.name}"
+    places = {key: test_set.places[key] for key in ids if key in test_set.places}
     digest = _hash((test_set.sha256, wanted.sha256))
-    return TestSet(f"{test_set.name}-{wanted.name}", chosen, f"{test_set.source} + {wanted.source}", digest)
+    return TestSet(name, chosen, f"{test_set.source} + {wanted.source}", digest, places)
 
 
 def _rows(path: Path, listed: ClipList, split: str | None) -> list[ClipLabel]:
@@ -149,24 +146,6 @@ def _rows(path: Path, listed: ClipList, split: str | None) -> list[ClipLabel]:
     if not listed.splits:
         raise InputError(f"{path} has no split column ({listed.layout}), so split {split} cannot be chosen.")
     return [row for row in listed.rows if row.split == split]
-
-
-def _by_their_ends(keys: Iterable[str]) -> dict[str, str | None]:
-    """Keys with folders by every end of them that still has a folder; None for an end of several keys."""
-    found: dict[str, str | None] = {}
-    for key in keys:
-        parts = key.split(FOLDER_MARK)
-        for first in range(1, len(parts) - 1):
-            end = FOLDER_MARK.join(parts[first:])
-            found[end] = None if end in found else key
-    return found
-
-
-def _found_as(parts: tuple[str, ...], known: Collection[str], ends: Mapping[str, str | None]) -> str | None:
-    """The key of the clip that a list names by folders and name, `parts`: with all of these, or with the inner ones, or
-    with further outer ones; None when there is none, or there are several."""
-    names = [FOLDER_MARK.join(parts[first:]) for first in range(len(parts) - 1)]
-    return next((name for name in names if name in known), None) or ends.get(names[0])
 
 
 def _video(key: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from manifests.annotations import WHOLE, Annotation, Box, TestSet
+from manifests.namesakes import Names, Place
 from manifests.splits import IdList, restrict
 from manifests.views import ViewName
 
@@ -37,13 +38,32 @@ class Negative:
 
 @dataclass(frozen=True)
 class ExtendedSet:
-    """Positives and negatives that are scored together; `source` and `sha256` are those of the negatives' file."""
+    """Positives and negatives that are scored together; `source` and `sha256` are those of the negatives' file.
+
+    `places` has the folders of clips that this file names in folders.
+    """
 
     name: str
     positives: TestSet
     negatives: tuple[Negative, ...]
     source: str
     sha256: str
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+
+    @property
+    def clips(self) -> Names:
+        """The clips of all pairs, image and sound in turn, with their folders."""
+        keys = tuple(key for pair in self.negatives for key in (pair.video, pair.audio))
+        return Names(keys, {**self.positives.places, **self.places}, self.source)
+
+    def known_as(self, present: Collection[str], positives: TestSet) -> "ExtendedSet":
+        """With the clips of the pairs in the names that `present` clips have. InputError as `Names.among`."""
+        names = self.clips.among(present)
+        pairs = tuple(
+            replace(pair, video=names.get(pair.video, pair.video), audio=names.get(pair.audio, pair.audio))
+            for pair in self.negatives
+        )
+        return replace(self, positives=positives, negatives=pairs, places={})
 
     @property
     def kinds(self) -> dict[str, int]:
@@ -155,6 +175,17 @@ class Truth:
     def called(self, name: str) -> "Truth":
         """The same under another name."""
         return replace(self, test_set=replace(self.test_set, name=name))
+
+    def known_as(self, present: Collection[str]) -> "Truth":
+        """The same in the names that `present` clips have (`manifests.namesakes`). InputError for a name that several
+        of them could have."""
+        names = self.test_set.names.among(present)
+        test_set, masks, extended = self.test_set.called(names), self.masks, self.extended
+        if masks is not None:
+            masks = replace(masks, masks={names.get(key, key): file for key, file in masks.masks.items()})
+        if extended is not None:
+            extended = extended.known_as(present, test_set)
+        return replace(self, test_set=test_set, masks=masks, extended=extended)
 
     def seen_as(self, view: ViewName, parts: Mapping[str, Box]) -> "Truth":
         """The truth of answers to a view: `parts` says by key which part of a frame was shown."""

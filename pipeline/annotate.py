@@ -30,6 +30,7 @@ def annotate(folder: Place, source: Path, format: str) -> dict[str, object]:
     InputError when the annotations cannot be read, or none is of a clip of the shards.
     """
     truth, store = read_truth(source, format), ShardStore.open(folder)
+    truth = truth.known_as(store.keys)
     wanted = {annotation.key: annotation for annotation in truth.test_set.annotations}
     rows = [row for row, key in enumerate(store.keys) if key in wanted]
     if not rows:

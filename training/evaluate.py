@@ -78,6 +78,8 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     truth, parts = _test_sets(run, request)
     protocols = _protocols(run, request, truth)
     store = open_run_shards(run, request.shards)
+    if request.pairs is None:  # which say of every sample what clips it is made of
+        truth, parts = truth.known_as(store.keys), tuple(part.known_as(store.keys) for part in parts)
     asked = [(part, protocol, as_measured(part, protocol)) for part in parts for protocol in protocols]
     made = [_finished(run, own, protocol.name, _lists(own, request, store)) for _, protocol, own in asked]
     if None not in made and all(_maps_are_whole(run, part) for part in parts):
@@ -116,10 +118,9 @@ def _answered(
     """The run applied to every clip that any of the protocols needs."""
     asked = {protocol.asks for protocol in protocols}
     foreign = with_mismatches(truth) if "pairs" in asked else truth.extended
-    pairings = found_pairings(
-        store, replace(truth, extended=foreign), read_pairs(request.pairs) if request.pairs else None
-    )
-    references = _references(request, protocols)
+    pairs = read_pairs(request.pairs, store.keys) if request.pairs else None
+    pairings = found_pairings(store, replace(truth, extended=foreign), pairs)
+    references = _references(request, protocols, store)
     several = references.pairings(store, pairings) if references else []
     controls, donors = _controls(pairings, truth, asked)
     wanted = pairings + several + controls
@@ -204,7 +205,7 @@ def _maps_are_whole(run: LoadedRun, part: Truth) -> bool:
     return True
 
 
-def _references(request: EvaluationRequest, protocols: tuple[Protocol, ...]) -> References | None:
+def _references(request: EvaluationRequest, protocols: tuple[Protocol, ...], store: ShardStore) -> References | None:
     """The sounds frames are asked with; None when no protocol wants several maps a frame."""
     asking = [protocol.name for protocol in protocols if protocol.asks == "cluster_maps"]
     if not asking:
@@ -214,7 +215,7 @@ def _references(request: EvaluationRequest, protocols: tuple[Protocol, ...]) -> 
             f"The protocol {asking[0]} compares several maps of a frame: give --references, a csv category,clip with a "
             "sound of every instrument."
         )
-    return read_references(request.references)
+    return read_references(request.references, store.keys)
 
 
 def _annotations(run: LoadedRun, request: EvaluationRequest) -> Path:

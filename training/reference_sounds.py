@@ -6,7 +6,7 @@ clips of the shards in which one instrument is heard alone, any number for each,
 every one of these sounds. What the frame itself sounds like is not used: its annotated instruments say which sound.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.keys import clip_key
+from manifests.namesakes import clips_named
 from pipeline.shards.store import ShardStore
 from training.data.stream import EvaluationPair
 from training.evaluation.tasks.several_sources import ClusterMaps
@@ -59,8 +59,9 @@ class References:
         return ClusterMaps(frames, predictions.maps[rows], owned, categories)
 
 
-def read_references(path: Path) -> References:
-    """Read a csv `category,clip`. InputError for another header or a row that is not two fields."""
+def read_references(path: Path, present: Collection[str] = ()) -> References:
+    """Read a csv `category,clip`, clips in the names that `present` ones have. InputError for another header, a row
+    that is not two fields, or a name that several present clips could have."""
     rows = read_content(path).rows()
     if len(rows) < 2 or rows[0] != HEADER or any(len(row) != 2 for row in rows):
         raise InputError(
@@ -68,4 +69,6 @@ def read_references(path: Path) -> References:
             "MUSIC's annotations name it, and a clip in which it is heard alone."
         )
     categories, clips = zip(*rows[1:], strict=True)
-    return References(categories, tuple(map(clip_key, clips)))
+    names = clips_named(clips, str(path))
+    called = names.among(present)
+    return References(categories, tuple(called.get(key, key) for key in names.keys))

@@ -13,7 +13,6 @@ from manifests.annotations import Annotation, TestSet, make_test_set, read_box, 
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.given_files import understood
-from manifests.keys import clip_key
 from manifests.splits import IdList
 from manifests.test_sets import Format, Truth
 from manifests.whole_files import whole_file
@@ -60,7 +59,7 @@ def _annotation(row: dict[str, Any], where: str) -> Annotation:
     if not isinstance(boxes, list) or type(consensus) is not int or consensus < 1:
         raise InputError(f"{where} has the boxes {boxes!r} and the consensus {consensus!r}. Correct it.")
     key, label = read_name(row["key"], f"{where} the key"), read_label(row["label"], where)
-    return Annotation(clip_key(key), label, tuple(read_box(box, f"{where} {key},") for box in boxes), consensus)
+    return Annotation.named(key, label, tuple(read_box(box, f"{where} {key},") for box in boxes), consensus)
 
 
 def _truth(path: Path, _wanted: IdList | None) -> Truth:

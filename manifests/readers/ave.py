@@ -14,7 +14,6 @@ from pathlib import Path
 from manifests.annotations import Annotation, TestSet, make_test_set
 from manifests.content import Content, read_content
 from manifests.errors import InputError
-from manifests.keys import clip_key
 from manifests.splits import IdList
 from manifests.test_sets import RETRIEVAL, Format, Truth
 
@@ -43,7 +42,7 @@ def read_ave_videos(path: Path | str, name: str = "ave") -> TestSet:
     labels: dict[str, str] = {}
     for event in _events(content):
         labels.setdefault(event.video, event.category)
-    return make_test_set(name, (Annotation(clip_key(video), label, ()) for video, label in labels.items()), content)
+    return make_test_set(name, (Annotation.named(video, label, ()) for video, label in labels.items()), content)
 
 
 def _events(content: Content) -> tuple[Event, ...]:

@@ -7,24 +7,19 @@ the classes of the positives: same id twice is "real" (a silent moment of that v
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from manifests.annotations import TestSet
 from manifests.content import Content, read_content
 from manifests.errors import InputError
-from manifests.keys import clip_key
+from manifests.namesakes import clips_named
 from manifests.readers.vggss import read_vggss
 from manifests.splits import IdList
-from manifests.test_sets import PAIR_SEPARATOR, ExtendedSet, Format, Negative, Truth
+from manifests.test_sets import ExtendedSet, Format, Negative, Truth
 
 HEADER = ["video", "audio", "label"]
 KINDS = ("real", "hard", "easy", "unknown")
-
-
-def pair_key(name: str) -> str:
-    """Canonical key of a pair's name in any spelling of its two clips; names that are no pair stay as they are."""
-    video, separator, audio = name.partition(PAIR_SEPARATOR)
-    return f"{clip_key(video)}{separator}{clip_key(audio)}" if separator else name
 
 
 def read_extended(path: Path | str, positives: TestSet) -> ExtendedSet:
@@ -36,23 +31,29 @@ def read_extended(path: Path | str, positives: TestSet) -> ExtendedSet:
             f"{path} does not start with the header video,audio,label. Give vggss_test_plus_silent.csv or "
             "flickr_test_plus_silent.csv as released with SLAVC."
         )
-    labels = positives.labels
-    negatives = tuple(_negative(row, number, content, labels) for number, row in enumerate(rows[1:], start=2))
+    for number, row in enumerate(rows[1:], start=2):
+        _check(row, number, content)
+    names, labels = clips_named((text for row in rows[1:] for text in row[:2]), str(path)), positives.labels
+    called = names.as_in(positives.names)
+    negatives = tuple(_negative(*pair, labels) for pair in zip(called[::2], called[1::2], strict=True))
+    places = {now: names.places[key] for key, now in zip(names.keys, called, strict=True) if key in names.places}
     repeated = [key for key, count in Counter(negative.key for negative in negatives).items() if count > 1]
     if repeated or not negatives:
         what = f"the pair {repeated[0]} twice" if repeated else "no pair"
         raise InputError(f"{path} holds {what}. Every negative pair is listed once; correct the file.")
-    return ExtendedSet(f"extended_{positives.name}", positives, negatives, str(path), content.sha256)
+    return ExtendedSet(f"extended_{positives.name}", positives, negatives, str(path), content.sha256, places)
 
 
-def _negative(row: list[str], number: int, content: Content, labels: dict[str, str | None]) -> Negative:
+def _check(row: list[str], number: int, content: Content) -> None:
     if len(row) != 3 or row[2] != "non-sounding":
         raise InputError(f"{content.path}, line {number}, is {','.join(row)!r}, not video,audio,non-sounding.")
-    video, audio = map(clip_key, row[:2])
+
+
+def _negative(video: str, audio: str, labels: Mapping[str, str | None]) -> Negative:
     return Negative(video, audio, _kind(video, audio, labels))
 
 
-def _kind(video: str, audio: str, labels: dict[str, str | None]) -> str:
+def _kind(video: str, audio: str, labels: Mapping[str, str | None]) -> str:
     if video == audio:
         return "real"
     classes = labels.get(video), labels.get(audio)

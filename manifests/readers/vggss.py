@@ -10,7 +10,6 @@ from typing import Any
 from manifests.annotations import Annotation, TestSet, make_test_set, read_box, read_label, read_name
 from manifests.content import Content, read_content
 from manifests.errors import InputError
-from manifests.keys import clip_key
 from manifests.splits import IdList
 from manifests.test_sets import Format, Truth
 
@@ -30,7 +29,7 @@ def _annotation(entry: Any, number: int, content: Content) -> Annotation:
         raise InputError(f'{where} lacks "file" or "bbox". Give vggss.json as released with VGG-SS.')
     name = read_name(entry["file"], f'{where} "file"')
     boxes = tuple(read_box(box, f"{where} {name},") for box in entry["bbox"])
-    return Annotation(clip_key(name), read_label(entry.get("class"), where), boxes)
+    return Annotation.named(name, read_label(entry.get("class"), where), boxes)
 
 
 def _truth(path: Path, _wanted: IdList | None) -> Truth:

@@ -188,9 +188,7 @@ KNOWN = (
         (["cow/001.mp4"], ["videos__cow__001"]),  # the list does not say all folders
         (["dog__001", "cat__001"], ["dog__001", "cat__001"]),
         (["dog/002.mp4"], ["002"]),  # nothing else is called so
-        (["hen/001.mp4"], ["001"]),  # two could be meant, and 001 is neither
         (["ox/001.mp4", "dog/001.mp4"], ["ox__001", "dog__001"]),
-        (["001.mp4"], ["001"]),
         (["x/y.mp4"], ["kept__x__y"]),
         (["train/AbCdEfGh_-1_30_40.mp4", "test/AbCdEfGh_-1_000030.mkv"], ["AbCdEfGh_-1_000030"]),
         (["a/002.mp4", "b/002.mp4"], ["a__002", "b__002"]),  # which of them is 002 nobody says

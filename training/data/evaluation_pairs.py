@@ -5,6 +5,7 @@ samples otherwise than its clips (frames of a video, one image under several sou
 which clips to take. What the shards lack is left out here and named in the result.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from manifests.annotations import TestSet
 from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.keys import clip_key
+from manifests.namesakes import clips_named
 from manifests.test_sets import ExtendedSet, Negative
 from manifests.truth import Truth
 from pipeline.shards.store import ShardStore
@@ -22,22 +23,29 @@ HEADER = ["name", "video", "audio"]
 _MISMATCH = 211  # last word of the seed that draws foreign sounds
 
 
-def read_pairs(path: Path) -> dict[str, tuple[str, str]]:
-    """Name -> (clip of the image, clip of the sound). InputError for another header or a bad row."""
+def read_pairs(path: Path, present: Collection[str] = ()) -> dict[str, tuple[str, str]]:
+    """Name -> (clip of the image, clip of the sound), in the names that `present` clips have.
+
+    InputError for another header, a bad row, or a name that several present clips could have.
+    """
     rows = read_content(path).rows()
     if not rows or rows[0] != HEADER or any(len(row) != 3 for row in rows):
         raise InputError(
             f"{path} is no list of pairs. Give a csv with the header {','.join(HEADER)} and three columns."
         )
-    return {name: (clip_key(video), clip_key(audio)) for name, video, audio in rows[1:]}
+    names = clips_named((text for row in rows[1:] for text in row[1:]), str(path))
+    called = names.among(present)
+    clips = [called.get(key, key) for key in names.keys]
+    return {row[0]: pair for row, pair in zip(rows[1:], zip(clips[::2], clips[1::2], strict=True), strict=True)}
 
 
 def found_pairings(
     store: ShardStore, truth: Truth, pairs: dict[str, tuple[str, str]] | None = None
 ) -> list[EvaluationPair]:
     """Image and sound of everything in `truth` that the shards hold; InputError when they hold no test clip."""
-    row_of = {key: row for row, key in enumerate(store.keys)}
-    wanted = {key: (pairs or {}).get(key, (key, key)) for key in truth.test_set.keys}
+    row_of, own = {key: row for row, key in enumerate(store.keys)}, truth.test_set.names
+    samples = dict(zip(clips_named(pairs or {}, "--pairs").as_in(own), (pairs or {}).values(), strict=True))
+    wanted = {key: samples.get(key, (key, key)) for key in own.keys}
     found = _held(wanted, row_of)
     if not found:
         raise InputError(

@@ -16,14 +16,14 @@ from manifests.annotations import Box, TestSet
 from manifests.array_files import read_npz
 from manifests.errors import InputError
 from manifests.given_files import understood
-from manifests.keys import clip_key
-from manifests.readers.extended import ExtendedSet, pair_key
-from manifests.test_sets import Truth
+from manifests.namesakes import clips_named
+from manifests.test_sets import PAIR_SEPARATOR, ExtendedSet, Truth
 from manifests.views import VIEWS, ViewName
 from training.evaluation.postprocess import Prepared, prepare
 from training.evaluation.protocol import MapProtocol, Protocol
 
 SAY_WHAT_IS_SHOWN = ("view", "shown")
+OF_MAPS = "The file of maps"
 
 
 @dataclass(frozen=True)
@@ -156,13 +156,15 @@ def as_shown(truth: Truth, arrays: Mapping[str, np.ndarray]) -> Truth:
 def match_names(names: Sequence[str], test_set: TestSet, extended: ExtendedSet | None = None) -> dict[str, int]:
     """Position in `names` of every test clip (and negative pair) that is there.
 
-    A name matches as it is or by its canonical key. InputError for two maps of one clip, or none of any positive clip.
+    A name matches as it is or by the clip it names. InputError for two maps of one clip, none of any positive clip, or
+    a name that several clips could have.
     """
     positives = set(test_set.keys)
     wanted = positives | ({negative.key for negative in extended.negatives} if extended else set())
+    called = _called([name for name in map(str, names) if name not in wanted], test_set, extended)
     positions: dict[str, int] = {}
     for position, name in enumerate(map(str, names)):
-        key = name if name in wanted else _canonical(name)
+        key = called.get(name, name)
         if key in positions:
             raise InputError(f"There are two maps for {key} (positions {positions[key]} and {position}). Keep one.")
         if key in wanted:
@@ -175,6 +177,13 @@ def match_names(names: Sequence[str], test_set: TestSet, extended: ExtendedSet |
     return positions
 
 
-def _canonical(name: str) -> str:
-    key = pair_key(name)
-    return clip_key(name) if key == name else key
+def _called(names: Sequence[str], test_set: TestSet, extended: ExtendedSet | None) -> dict[str, str]:
+    """What names in a spelling of their own are called by the truth: those of clips, and of pairs where it has any."""
+    pairs = {name: name.partition(PAIR_SEPARATOR)[::2] for name in names if extended and PAIR_SEPARATOR in name}
+    own, clips = test_set.names, [name for name in names if name not in pairs]
+    found = dict(zip(clips, clips_named(clips, OF_MAPS).as_in(own), strict=True))
+    if extended is not None:
+        halves = clips_named((half for pair in pairs.values() for half in pair), OF_MAPS).as_in(extended.clips)
+        joined = map(PAIR_SEPARATOR.join, zip(halves[::2], halves[1::2], strict=True))
+        found |= dict(zip(pairs, joined, strict=True))
+    return found

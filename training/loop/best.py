@@ -63,10 +63,10 @@ class BestKeeper:
         return float(result.summary["scores"]["audio_visual"]["ciou50"])
 
 
-def validation_truth(wanted: Validation, tests: TestLists) -> Truth:
-    """The clips epochs are chosen on. InputError when any of them is a test clip."""
-    truth = read_truth(wanted.truth, wanted.format, name="validation")
-    _refuse_test_clips(truth.test_set, tests)
+def validation_truth(wanted: Validation, tests: TestLists, store: ShardStore) -> Truth:
+    """The clips epochs are chosen on, in the shards' names. InputError when any of them is a test clip."""
+    truth = read_truth(wanted.truth, wanted.format, name="validation").known_as(store.keys)
+    _refuse_test_clips(truth.test_set, tests.known_as(store.keys))
     return truth
 
 

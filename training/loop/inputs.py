@@ -97,7 +97,7 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
     positives = attempt("data.k", _positives, config, store, method, selection, neighbours)
     stream = attempt("optim.batch_size", partial(_stream, config, process, positives), store, selection, method)
     _check_evaluation(config, truth, mistakes)
-    validation = attempt("validation", validation_truth, config.validation, tests)
+    validation = attempt("validation", validation_truth, config.validation, tests, store)
     if config.validation is not None:
         attempt("validation.protocol", partial(_check_protocol, config.validation.protocol, validation))
     earlier = attempt("init_from", take_over_weights, method, config.init_from, store) if config.init_from else ()

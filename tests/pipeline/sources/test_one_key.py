@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import string
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from manifests.annotations import Annotation, TestSet
 from manifests.keys import file_clip
 from manifests.readers.annotation_table import read_table, write_table
-from manifests.readers.extended import pair_key, read_extended
+from manifests.readers.extended import read_extended
 from manifests.readers.label_lists import read_labels
 from manifests.readers.vggss import read_vggss
 from manifests.splits import read_ids
@@ -22,6 +23,7 @@ from manifests.suffixes import AUDIO_SUFFIXES, EVERY_SUFFIX, IMAGE_SUFFIXES, MED
 from pipeline.sources.labels import find_labels
 from pipeline.sources.listing import list_sources
 from training.data.evaluation_pairs import read_pairs
+from training.evaluation.raw_maps import match_names
 from training.reference_sounds import read_references
 
 CASES = Path(__file__).resolve().parents[3].parent / "shared" / "cases"
@@ -81,7 +83,9 @@ def everything_that_names(folder: Path, name: str) -> dict[str, str]:
         "pairs, sound": audio,
     }
     if "+" not in name:
-        found["pair"] = pair_key(f"{name}+x").partition("+")[0]
+        read = read_extended(pair, truth)
+        names = match_names([video, f"{name}+{name}"], replace(truth, annotations=(Annotation(video, None, ()),)), read)
+        found["pair"] = max(names, key=len).partition("+")[0]
     return found
 
 
