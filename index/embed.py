@@ -42,7 +42,7 @@ def rows_of_split(table: pa.Table, split: str) -> np.ndarray:
     InputError when the split is empty; names the splits there are.
     """
     splits = list(map(split_of, table["split"].to_pylist()))
-    rows = np.flatnonzero(np.array([name == split for name in splits], dtype=bool))
+    rows = np.flatnonzero(np.array([name == split_of(split) for name in splits], dtype=bool))
     if not len(rows):
         there = ", ".join(sorted(set(splits)))
         raise InputError(
@@ -81,11 +81,12 @@ def not_embedded(store: "ShardStore", vectors: "Embeddings") -> int:
     Embeddings of a list, or by a trained run, which leaves test clips out, have no split to be compared with.
     """
     splits = list(map(split_of, store.table["split"].to_pylist()))
-    if str(vectors.meta["encoder"]).startswith("run ") or vectors.meta["split"] not in splits:
+    wanted = split_of(str(vectors.meta["split"]))
+    if str(vectors.meta["encoder"]).startswith("run ") or wanted not in splits:
         return 0
     there = set(vectors.keys["key"].to_pylist())
     found = zip(store.keys, splits, strict=True)
-    return sum(split == vectors.meta["split"] and key not in there for key, split in found)
+    return sum(split == wanted and key not in there for key, split in found)
 
 
 def embed(

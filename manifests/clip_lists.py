@@ -27,6 +27,7 @@ from manifests.suffixes import AUDIO_SUFFIXES, EVERY_SUFFIX
 _KNOWN = frozenset({*VIDEO_IDS, *NAME_FIELDS, *LABEL_FIELDS, *SPLIT_FIELDS, *START_FIELDS, *END_FIELDS, "audio"})
 _TIME = re.compile(r"\d+(\.\d+)?")
 _YTID = re.compile(r"[A-Za-z0-9_-]{11}")
+_PYTHON = re.compile(r"\s*[\[({]\s*[\[({]?\s*'")
 _JSON = re.compile(r"\s*(\[\s*[\[{\"\]]|\{\s*[\"}])")
 _ALTERNATIVES = "|".join(re.escape(suffix) for suffix in sorted(EVERY_SUFFIX, key=len, reverse=True))
 _ENDS_IN_SUFFIX = re.compile(rf".*({_ALTERNATIVES})", re.IGNORECASE | re.DOTALL)
@@ -43,9 +44,15 @@ def read_clip_list(content: Content) -> ClipList:
         return ClipList("AVE annotations", tuple(_ave_rows(content, lines)))
     if _holds_whole_names(lines):
         return ClipList("list of ids", tuple(ClipLabel.named(_file_of_line(line)) for line in lines))
-    rows = [row for row in content.rows(_delimiter(lines)) if not _is_comment(row)]
+    delimiter = _delimiter(lines)
+    rows = [row for row in content.rows(delimiter, _quote(lines, delimiter)) if not _is_comment(row)]
     if not rows:
         return ClipList("empty", ())
+    if _PYTHON.match(rows[0][0]):
+        raise InputError(
+            f"The list {content.path} begins with {_shown(rows[0])}, as Python prints a list; that is neither JSON nor "
+            "one clip a line. Write it with json.dump."
+        )
     header = _header(rows)
     return _bare(content, rows) if header is None else _with_header(content, header, rows[1:])
 
@@ -58,6 +65,13 @@ def _delimiter(lines: Sequence[str]) -> str:
         return "\t"
     others = (mark for mark in ";|" if mark in first and all(mark in line for line in lines))
     return "," if "," in first else next(others, ",")
+
+
+def _quote(lines: Sequence[str], delimiter: str) -> str:
+    """The mark around fields: a single one where it stands around the first field of every line, but for a header's."""
+    begins = re.compile(rf"'([^']|'')*'\s*({re.escape(delimiter)}|$)")
+    quoted = [begins.match(line.strip()) is not None for line in lines]
+    return "'" if all(quoted[1:]) and any(quoted) and (quoted[0] or _is_header(lines[0].split(delimiter))) else '"'
 
 
 def _holds_whole_names(lines: Sequence[str]) -> bool:
@@ -84,10 +98,14 @@ def _shown(row: Sequence[str]) -> str:
 
 def _header(rows: list[list[str]]) -> list[str] | None:
     names = [field.strip().lower() for field in rows[0]]
-    if len(names) == 1:
-        return names if names[0] in (*NAME_FIELDS, *VIDEO_IDS) else None
-    first_alone = names[0] in (*NAME_FIELDS, *VIDEO_IDS) and len(rows) > 1
-    return names if first_alone or len(_KNOWN.intersection(names)) >= 2 else None
+    first_alone = len(names) > 1 and names[0] in (*NAME_FIELDS, *VIDEO_IDS) and len(rows) > 1
+    return names if first_alone or _is_header(names) else None
+
+
+def _is_header(fields: Sequence[str]) -> bool:
+    """Whether so many columns are called as usual that a line can be nothing else."""
+    names = [field.strip().lower() for field in fields]
+    return names[0] in (*NAME_FIELDS, *VIDEO_IDS) if len(names) == 1 else len(_KNOWN.intersection(names)) >= 2
 
 
 def _with_header(content: Content, header: list[str], rows: list[list[str]]) -> ClipList:
@@ -134,7 +152,7 @@ def _with_start(name: str, start: str | None, label: str | None, split: str | No
 def _bare(content: Content, rows: list[list[str]]) -> ClipList:
     width = min(map(len, rows))
     if max(map(len, rows)) == 1:
-        return ClipList("list of ids", tuple(ClipLabel.named(_file_of_line(row[0])) for row in rows))
+        return _lines(content, [row[0].strip() for row in rows])
     if _is_mixed(rows):
         return ClipList("rows of several kinds", tuple(map(_label_of_mixed, rows)))
     if width >= 2 and _YTID.fullmatch(rows[0][0].strip()) and _TIME.fullmatch(rows[0][1].strip()):
@@ -143,6 +161,23 @@ def _bare(content: Content, rows: list[list[str]]) -> ClipList:
     elif width >= 4 and _TIME.fullmatch(rows[0][1].strip()):
         raise _ambiguous(content, rows[0], "the first column is no YouTube id, so a start in seconds names no clip")
     return _named(content, rows)
+
+
+def _lines(content: Content, lines: list[str]) -> ClipList:
+    """One field a line: a clip, or where every line goes on behind its name, a clip and its label."""
+    files = list(map(_file_of_line, lines))
+    rest = [line.removeprefix(file).strip() for file, line in zip(files, lines, strict=True)]
+    said = [
+        "" if _ENDS_IN_SUFFIX.fullmatch(more) or named_clip(more).start_seconds is not None else more for more in rest
+    ]
+    doubt = None
+    if any(said) and not all(said):
+        doubt = f"some lines say more than a clip's name and others do not, such as {lines[said.index('')][:200]!r}"
+    elif any(said) and all(more.split()[-1].lower() in SPLIT_WORDS for more in said):
+        doubt = f"the last word of each line may be a split, such as in {lines[0][:200]!r}"
+    elif any(said):
+        return _named(content, [[file, more] for file, more in zip(files, said, strict=True)])
+    return ClipList("list of ids", tuple(map(ClipLabel.named, files)), doubt=doubt)
 
 
 def _is_segment(row: list[str]) -> bool:

@@ -4,7 +4,13 @@ from dataclasses import dataclass, field
 
 from manifests.keys import clip_key, folders_of
 
-SPLIT_WORDS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+SPELLINGS = {
+    "train": ("train", "training", "trn"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing", "tst", "eval", "evaluation"),
+}
+SPLIT_OF_WORD = {word: split for split, words in SPELLINGS.items() for word in words}
+SPLIT_WORDS = frozenset(SPLIT_OF_WORD)
 VIDEO_IDS = ("ytid", "youtube_id", "video_id", "id")
 NAME_FIELDS = ("file", "file_name", "filename", "video", "key", "name", "video_id", "image", "path", "clip")
 LABEL_FIELDS = ("class", "label", "category", "labels", "positive_labels")

@@ -49,10 +49,10 @@ class Content:
                 f"{self.path} is not text in UTF-8 ({error}). Give the list or annotation file."
             ) from error
 
-    def rows(self, delimiter: str = ",") -> list[list[str]]:
+    def rows(self, delimiter: str = ",", quote: str = '"') -> list[list[str]]:
         """The content as csv rows, empty lines left out. A quote that is not closed would swallow rows: InputError."""
         text = io.StringIO(self.text(), newline="")
-        reader = csv.reader(text, strict=True, delimiter=delimiter, skipinitialspace=True)
+        reader = csv.reader(text, strict=True, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
         try:
             return [row for row in reader if any(field.strip() for field in row)]
         except csv.Error as error:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from manifests.annotations import TestSet
 from manifests.clip_lists import read_clip_list
-from manifests.clip_rows import ClipLabel, ClipList
+from manifests.clip_rows import SPLIT_OF_WORD, ClipLabel, ClipList
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.keys import named_clip
@@ -22,8 +22,9 @@ TRAIN = "train"
 
 
 def split_of(named: str | None) -> str:
-    """The split of a clip by what its list or folder names: one that names none is a training clip, for all stages."""
-    return named or TRAIN
+    """The split of a clip by what its list or folder names, `training` being `train`: one that names none is a training
+    clip, for all stages."""
+    return SPLIT_OF_WORD.get(named.lower(), named) if named else TRAIN
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _rows(path: Path, listed: ClipList, split: str | None) -> list[ClipLabel]:
         return list(listed.rows)
     if not listed.splits:
         raise InputError(f"{path} has no split column ({listed.layout}), so split {split} cannot be chosen.")
-    return [row for row in listed.rows if row.split == split]
+    return [row for row in listed.rows if row.split and split_of(row.split) == split_of(split)]
 
 
 def _video(key: str) -> str:

@@ -20,20 +20,37 @@ AUDIO_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus", ".
 # Lists also name a clip by what others made of it: features, annotations, images and sounds that ingest does not read.
 MADE_OF_CLIPS = frozenset({".mat", ".pkl", ".npy", ".npz", ".pt", ".h5", ".xml", ".gif", ".tif", ".tiff", ".aiff"})
 # What systems and downloads leave beside files: never an input, whatever its suffix says.
-LITTER_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", ".ds_store", "icon\r"})
+LITTER_NAMES = frozenset(
+    {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", ".ds_store", "icon\r", ".localized", ".nomedia",
+     ".directory", ".picasa.ini", "picasa.ini", ".volumeicon.icns"}
+)  # fmt: skip
+LITTER_BEGINNINGS = (
+    "._", ".~lock.", "~lock.", "~$", "~wrl", ".nfs0", ".fuse_hidden", ".goutputstream-", ".trashed-", ".pending-",
+    ".com.google.chrome.", ".com.apple.timemachine.", ".syncthing.", "~syncthing~",
+)  # fmt: skip
 LITTER_FOLDERS = frozenset(
-    {"@eadir", "__macosx", ".appledouble", ".appledb", ".appledesktop", "#recycle", "$recycle.bin", ".trash",
-     ".trashes", "lost+found", ".spotlight-v100", ".fseventsd", ".ipynb_checkpoints", "system volume information",
-     ".thumbnails", ".rsync-partial", ".~tmp~"}
+    {"@eadir", "@tmp", "@recycle", "@recently-snapshot", ".@__thumb", "__macosx", ".appledouble", ".appledb",
+     ".appledesktop", "#recycle", "#snapshot", "$recycle.bin", "recycler", ".trash", ".trashes", ".trashbox",
+     "lost+found", ".spotlight-v100", ".fseventsd", ".documentrevisions-v100", ".temporaryitems",
+     ".mobilebackups", ".ipynb_checkpoints", "system volume information", ".thumbnails", ".thumbs",
+     ".rsync-partial", ".~tmp~", ".stfolder", ".stversions", ".dropbox.cache", ".tmp.drivedownload",
+     ".tmp.driveupload", ".snapshot", ".snapshots", ".zfs", ".git", ".svn", ".hg", ".bzr", ".dvc", ".cache",
+     "__pycache__"}
 )  # fmt: skip
 PARTIAL_SUFFIXES = frozenset({
     ".part", ".partial", ".crdownload", ".ytdl", ".tmp", ".temp", ".download", ".opdownload", ".aria2", ".!qb", ".!ut",
-    ".filepart", ".incomplete", ".unconfirmed",
+    ".filepart", ".incomplete", ".unconfirmed", ".bc!", ".jc!", ".dtapart", ".fdmdownload", ".td", ".xltd", ".icloud",
+    ".!bt", ".!sync", ".bts", ".dctmp", ".lftp-pget-status", ".swp", ".swo",
 })  # fmt: skip
 EVERY_SUFFIX = MEDIA_SUFFIXES | IMAGE_SUFFIXES | AUDIO_SUFFIXES | MADE_OF_CLIPS
 
-# yt-dlp's unfinished files keep the video's suffix last: `clip.f137.mp4.part`, `clip.temp.mp4`, `clip.mp4.part-Frag7`.
-_UNFINISHED = re.compile(r".+\.(temp\.[A-Za-z0-9]{2,5}|(mp4|mkv|webm|m4a|part)\.part-frag\d+(\.part)?)", re.IGNORECASE)
+# yt-dlp's unfinished files keep the video's suffix: `clip.temp.mp4`, `clip.mp4.part-Frag7`; so do rsync's
+# (`.clip.mp4.Ab3xYz`), the copies that editors keep (`clip.mp4~`), and what Windows notes of a download.
+_UNFINISHED = re.compile(
+    r".+\.(temp\.[a-z0-9]{2,5}|(mp4|mkv|webm|m4a|part)\.part-frag\d+(\.part)?)"
+    r"|\..+\.[a-z][a-z0-9]{1,4}\.[a-z0-9]{6}|.+\.[a-z0-9]{2,5}~|#.+#|.*[:_.]zone\.identifier",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def is_litter(relative: str) -> bool:
@@ -42,7 +59,7 @@ def is_litter(relative: str) -> bool:
     name = path.name.lower()
     unfinished = path.suffix.lower() in PARTIAL_SUFFIXES or _UNFINISHED.fullmatch(path.name)
     inside = any(_is_litter_folder(part.lower()) for part in path.parts[:-1])
-    return bool(name.startswith(("._", ".~lock.", "~$")) or name in LITTER_NAMES or unfinished or inside)
+    return bool(name.startswith(LITTER_BEGINNINGS) or name in LITTER_NAMES or unfinished or inside)
 
 
 def _is_litter_folder(name: str) -> bool:

@@ -32,7 +32,8 @@ from pipeline.jobs.totals import accept, is_finished, report, total, write_table
 from pipeline.media.proposals import check_proposals
 from pipeline.shards.store import INDEX, MANIFEST, REJECTS
 from pipeline.sources.labels import Labels, find_labels
-from pipeline.sources.listing import Listing, left_alone, list_sources, litter_left_alone
+from pipeline.sources.listing import Listing, left_alone, list_sources
+from pipeline.sources.litter import litter_left_alone
 from pipeline.storage.files import remove_leftovers
 from pipeline.storage.remote import Place, RemotePath, StorageLost
 
@@ -174,7 +175,7 @@ def announce(listing: Listing, labels: Labels) -> None:
     )
     if line := left_alone(listing, (table.path for table in labels.tables)):
         print(line)
-    if line := litter_left_alone(listing):
+    if line := litter_left_alone(listing.litter):
         print(line)
     for line in labels.describe(listing.clips):
         print(line)

@@ -16,7 +16,8 @@ from pipeline.jobs.unique_keys import unique_keys
 from pipeline.shards.record import FLAGS, REASONS
 from pipeline.shards.store import INDEX, REJECTS, ShardStore
 from pipeline.sources.labels import Labels, find_labels
-from pipeline.sources.listing import Clip, Listing, list_sources, litter_left_alone, readable, tally
+from pipeline.sources.listing import Clip, Listing, list_sources, readable, tally
+from pipeline.sources.litter import litter_left_alone
 from pipeline.storage.files import read_table
 from pipeline.storage.remote import Place
 
@@ -56,7 +57,7 @@ def inspect_source(root: Place, meta: Sequence[Place]) -> None:
             "duplicates": _examples(len(duplicates), (f"{double.path}: {double.message}" for double in duplicates)),
             "refused": _examples(len(listing.refusals), (f"{item.path}: {item.message}" for item in listing.refusals)),
             "other files": tally(listing.others) or "none",
-            "left behind": litter_left_alone(listing) or "none",
+            "left behind": litter_left_alone(listing.litter) or "none",
         },
     )
     _print_names(clips)

@@ -22,6 +22,7 @@ from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MEDIA_SUFFIXES, i
 from pipeline.sources.apart import Apart
 from pipeline.sources.archives import is_archive, is_compressed, list_members
 from pipeline.sources.frames_and_audio import Pair, pair_up
+from pipeline.sources.litter import litter_left_alone, unfinished
 from pipeline.sources.walk import Refusal, Tree, or_refused, readable, tree_of
 from pipeline.storage.remote import Place, StorageLost
 
@@ -94,12 +95,13 @@ def list_sources(roots: Sequence[Place], exclude: Place | None = None, memory: P
     listing = Listing(roots=tuple(roots), memory=memory)
     for number, root in enumerate(roots):
         _check_folder(root)
-        before = len(listing.clips) + len(listing.refusals)
+        before, litter = len(listing.clips) + len(listing.refusals), len(listing.litter)
         apart = Apart()
         tree = tree_of(root, exclude, listing.refusals, listing.others)
         for relative in tree.files:
             with or_refused(listing.refusals, relative):
                 _add_file(listing, number, tree, relative, apart)
+        _leave_unfinished(listing, number, apart, litter)
         _add_pairs(listing, number, tree, apart)
         if len(listing.clips) + len(listing.refusals) == before:
             raise InputError(_nothing_found(root, listing))
@@ -124,7 +126,8 @@ def _check_folder(root: Place) -> None:
 
 def _nothing_found(root: Place, listing: Listing) -> str:
     if listing.litter and not listing.others:
-        return f"The source folder {root} holds no clip: {litter_left_alone(listing)}. Give the folder of your videos."
+        left = litter_left_alone(listing.litter)
+        return f"The source folder {root} holds no clip: {left}. Give the folder of your videos."
     if not listing.others:
         return f"The source folder {root} is empty. Give the folder that holds your videos (or tar files) to --src."
     met = ", ".join(f"{count} {suffix}" for suffix, count in listing.others.most_common(8))
@@ -150,19 +153,6 @@ def left_alone(listing: Listing, lists_used: Iterable[str]) -> str | None:
         return None
     verb = "file is no clip and was" if others.total() == 1 else "files are no clips and were"
     return f"{others.total()} {verb} left alone: {tally(others)}"
-
-
-def litter_left_alone(listing: Listing) -> str | None:
-    """One line on what systems and downloads left among the files. None when there is nothing."""
-    if not listing.litter:
-        return None
-    count = len(listing.litter)
-    what = (
-        "file of the system or of an unfinished download was"
-        if count == 1
-        else ("files of the system or of unfinished downloads were")
-    )
-    return f"{count} {what} left alone, such as {readable(min(listing.litter))}"
 
 
 def tally(counts: Mapping[str, int]) -> str:
@@ -214,6 +204,15 @@ def _add_archive(listing: Listing, number: int, path: Place, relative: str) -> N
         listing.refusals.append(
             Refusal(readable(relative), "unreadable", f"the archive breaks after {len(members)} members: {broken}")
         )
+
+
+def _leave_unfinished(listing: Listing, number: int, apart: Apart, litter: int) -> None:
+    """Take away what its neighbours show to be part of a download; the litter of this source begins at `litter`."""
+    places = [clip.display for clip in listing.clips if clip.root == number]
+    if parts := unfinished([*places, *apart.audio_files], listing.litter[litter:]):
+        listing.litter += sorted(parts)
+        listing.clips = [clip for clip in listing.clips if clip.root != number or clip.display not in parts]
+        apart.audio_files = [path for path in apart.audio_files if path not in parts]
 
 
 def _add_pairs(listing: Listing, number: int, tree: Tree, apart: Apart) -> None:

@@ -63,7 +63,7 @@ def train_list(data: Data) -> IdList | None:
 
 
 def _of_split(store: ShardStore, data: Data) -> np.ndarray:
-    return np.array([split_of(value) == data.split for value in store.table["split"].to_pylist()], dtype=bool)
+    return np.array([split_of(value) == split_of(data.split) for value in store.table["split"].to_pylist()], dtype=bool)
 
 
 def _among(store: ShardStore, keys: Collection[str]) -> np.ndarray:

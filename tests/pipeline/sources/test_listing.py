@@ -154,6 +154,33 @@ def test_names_that_only_resemble_litter_are_clips(tmp_path: Path) -> None:
     assert len(list_sources([files(tmp_path, *names)]).clips) == len(names)
 
 
+@pytest.mark.parametrize(
+    ("names", "clips"),
+    [
+        (["a.f137.mp4", "a.f140.webm", "a.mp4"], ["a"]),
+        (["a.f137.mp4", "a.f251-drc.webm"], []),
+        (["a.f137.mp4", "b.f137.mp4", "a.f2.mp4"], ["b%2Ef137"]),
+        (["a.f137.mp4", "x/a.mp4"], ["a", "a%2Ef137"]),
+        (["a.mp4", "a.mp4.aria2", "b.mp4", "x/b.mp4.aria2"], ["b"]),
+        (["a.final.mp4", "a.mp4", "a.f.mp4"], ["a", "a%2Ef", "a%2Efinal"]),
+    ],
+)
+def test_parts_of_downloads_are_known_by_what_lies_beside_them(
+    tmp_path: Path, names: list[str], clips: list[str]
+) -> None:
+    files(tmp_path / "loose", *names, "whole.mp4")
+    tar(tmp_path / "packed" / "more.tar", *((name, b"x") for name in [*names, "whole.mp4"]))
+    for folder in ("loose", "packed"):
+        listing = list_sources([tmp_path / folder])
+        assert keys(listing) == sorted([*clips, "whole"])
+        assert len(listing.litter) == len(names) - len(clips)
+
+
+def test_a_sound_that_was_to_be_joined_is_no_lost_sound(tmp_path: Path) -> None:
+    listing = list_sources([files(tmp_path, "a.f137.mp4", "a.f140.m4a", "b.jpg", "b.wav")])
+    assert (keys(listing), listing.refusals, listing.litter) == (["b"], [], ["a.f137.mp4", "a.f140.m4a"])
+
+
 def test_a_folder_of_litter_alone_is_explained(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no clip: 1 file of the system .* such as \._a\.mp4"):
         list_sources([files(tmp_path, "._a.mp4")])
