@@ -9,7 +9,7 @@ AUTO = "auto"
 
 def device_number(given: str) -> int | None:
     """N of `cuda:N`, 0 for `cuda`, None for `auto` and `cpu`. InputError for anything else."""
-    found = re.fullmatch(r"auto|cpu|cuda(?::(\d+))?", given)
+    found = re.fullmatch(r"auto|cpu|cuda(?::(0|[1-9][0-9]*))?", given)
     if found is None:
         raise InputError(f"--device {given!r} is no device. Give auto, cpu, cuda or cuda:N with the number of a GPU.")
     return int(found[1] or 0) if given.startswith("cuda") else None

@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 
 from manifests.errors import InputError
+from manifests.near_names import did_you_mean
 from manifests.truth import USUAL_FORMAT, format_help
 from pipeline.console import run_app
 from pipeline.media.front_ends import DEFAULT, front_end_names
+
+MOMENTS = ("annotated", "centre")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -103,7 +106,7 @@ def ingest(
 def known(option: str, name: str, table: Collection[str]) -> str:
     """The name, when the table has it. InputError lists the names there are."""
     if name not in table:
-        raise InputError(f"{option} {name!r} is not known; there are: {', '.join(table)}.")
+        raise InputError(f"{option} {name!r} is not known.{did_you_mean(name, table)} There are: {', '.join(table)}.")
     return name
 
 
@@ -116,14 +119,15 @@ def checked_audio(audio: str | None, rate: int, seconds: float) -> tuple[int, fl
 
 def parse_moment(text: str) -> float | str:
     """`annotated`, `centre` or a number of seconds >= 0."""
-    if text in ("annotated", "centre"):
+    if text in MOMENTS:
         return text
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
     if not 0.0 <= seconds < float("inf"):
-        raise InputError(f"--moment {text!r} is neither annotated nor centre nor a number of seconds from 0 on.")
+        meant = did_you_mean(text, MOMENTS)
+        raise InputError(f"--moment {text!r} is neither annotated nor centre nor a number of seconds from 0 on.{meant}")
     return seconds
 
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from manifests.endings import run_to_its_end
+from pipeline.given_once import OnceEach
 
 PLAIN_LINE_SECONDS = 5.0
 DISTRIBUTION = "sound-source-localization"
@@ -20,6 +21,8 @@ DISTRIBUTION = "sound-source-localization"
 
 def run_app(app: typer.Typer, name: str) -> None:
     """Run the command line `name` to its end (`manifests.endings`)."""
+    for command in app.registered_commands:
+        command.cls = OnceEach
     _offer_version(app, name)
     run_to_its_end(app)
 

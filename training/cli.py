@@ -48,10 +48,11 @@ def run(
 ) -> None:
     """Train a run, or resume it; a finished one is left alone."""
     from training.config import load_config
+    from training.config_files import once_each
     from training.loop.start import start
     from training.seeds import per_seed
 
-    for described in [load_config(config, own) for own in per_seed(tuple(overrides or ()))]:
+    for described in [load_config(config, own) for own in per_seed(once_each(overrides or ()))]:
         folder, trained = start(described, runs, device)
         took = read_content(folder / "DONE").text().strip()
         summary("trained" if trained else "already finished", {"run": folder, "took": took})
@@ -256,9 +257,10 @@ def import_checkpoint(
     front_end: Annotated[str | None, typer.Option(help="spectrogram of your shards, if not the authors'")] = None,
 ) -> None:
     """Turn a released checkpoint into a run that `training evaluate` takes."""
+    from training.config_files import once_each
     from training.import_checkpoint import import_checkpoint as make
 
-    summary("imported", {"run": make(release, file, runs, tuple(overrides or ()), front_end)})
+    summary("imported", {"run": make(release, file, runs, once_each(overrides or ()), front_end)})
 
 
 @app.command()

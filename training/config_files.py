@@ -1,5 +1,6 @@
 """A run's YAML as one mapping, before anybody validates it: the file, its parent, the overrides of the command line."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,18 @@ def find_config(source: str | Path) -> Path:
         f"no config {str(source)!r}: neither a file here nor a packaged one.{did_you_mean(path.name, known)} The "
         f"packaged ones are {', '.join(known)}."
     )
+
+
+def once_each(overrides: Sequence[str]) -> tuple[str, ...]:
+    """The overrides of a command line. InputError where a later one would undo an earlier one: a key given twice, or a
+    section behind a key in it."""
+    keys = [override.partition("=")[0] for override in overrides]
+    for place, key in enumerate(keys):
+        if undone := [early for early in keys[:place] if early == key or early.startswith(f"{key}.")]:
+            raise InputError(
+                f"{undone[0]}= is given, and {key}= behind it, of which only the last would count. Give one."
+            )
+    return tuple(overrides)
 
 
 def read_content(path: Path, overrides: tuple[str, ...]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from index.encoders.weight_file import Layout, fitted, read_tensors, renamed
 from manifests.checksums import file_sha256
 from manifests.errors import InputError
+from manifests.near_names import did_you_mean
 from manifests.whole_files import write_text
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
@@ -131,7 +132,8 @@ def import_checkpoint(
     file is not one of this release.
     """
     if kind not in RELEASES:
-        raise InputError(f"There is no release {kind!r}. The known ones are {', '.join(RELEASES)}.")
+        meant = did_you_mean(kind, RELEASES)
+        raise InputError(f"There is no release {kind!r}.{meant} The known ones are {', '.join(RELEASES)}.")
     release = RELEASES[kind]
     layout = Layout(f"a checkpoint of {kind}", ADVICE, release.inside, release.names, release.unused)
     state = renamed(_tensors(kind, file), file, layout)

@@ -1,5 +1,6 @@
 """The mistakes of a config as lines a person reads: where, what, what was given, what was probably meant."""
 
+import re
 from collections.abc import Iterable
 from typing import Any, get_args
 
@@ -11,6 +12,7 @@ from manifests.near_names import did_you_mean
 
 INNER = "lines_of_a_section"  # the type of an error that carries the lines of a section validated by itself
 WITHOUT_VALUE = {"missing", "unnamed"}
+_QUOTED = re.compile(r"'([^']*)'")
 MOST_SHOWN = 200  # characters of what was given
 
 
@@ -34,7 +36,10 @@ def carrying(lines: list[str]) -> PydanticCustomError:
 def _reason(mistake: Any, model: type[BaseModel], path: tuple[str, ...]) -> str:
     if mistake["type"] == "extra_forbidden":
         return f"unknown key{'.' if (near := did_you_mean(path[-1], _keys(model, path[:-1]))) else ''}{near}"
-    return mistake["msg"] + (
+    meant = ""
+    if mistake["type"] == "literal_error":
+        meant = f".{did_you_mean(str(mistake['input']), _QUOTED.findall(mistake['ctx']['expected']))}".rstrip(".")
+    return f"{mistake['msg']}{meant}" + (
         "" if mistake["type"] in WITHOUT_VALUE else f" (given: {shortened(repr(mistake['input']), MOST_SHOWN)})"
     )
 

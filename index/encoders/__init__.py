@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from manifests.errors import InputError
+from manifests.near_names import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,5 +59,6 @@ def open_encoder(modality: str, name: str, weights: Path | None = None, device: 
     """
     known = MODULES[modality]
     if name not in known:
-        raise InputError(f"there is no {modality} encoder {name!r}; known ones: {', '.join(known)}.")
+        meant = did_you_mean(name, known)
+        raise InputError(f"there is no {modality} encoder {name!r}.{meant} The known ones are {', '.join(known)}.")
     return import_module(known[name]).open_encoder(modality, name, weights, device)

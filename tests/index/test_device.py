@@ -7,7 +7,25 @@ from index.device import chosen_device, device_number
 from manifests.errors import InputError
 
 
-@pytest.mark.parametrize("given", ["gpu", "CPU", "cuda:", "cuda:x", "cuda1", "cuda:-1", "", "mps", "cuda:0 "])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "gpu",
+        "CPU",
+        "cuda:",
+        "cuda:x",
+        "cuda1",
+        "cuda:-1",
+        "",
+        "mps",
+        "cuda:0 ",
+        "CUDA:0",
+        "cuda:01",
+        "cuda:1,2",
+        "cuda:٣",
+        "auto\n",
+    ],
+)
 def test_what_is_no_device_is_refused(given: str) -> None:
     with pytest.raises(InputError, match="Give auto, cpu, cuda or cuda:N"):
         device_number(given)

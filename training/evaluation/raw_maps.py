@@ -17,6 +17,7 @@ from manifests.array_files import read_npz
 from manifests.errors import InputError
 from manifests.given_files import understood
 from manifests.namesakes import clips_named
+from manifests.near_names import did_you_mean
 from manifests.test_sets import PAIR_SEPARATOR, ExtendedSet, Truth
 from manifests.views import VIEWS, ViewName
 from training.evaluation.postprocess import Prepared, prepare
@@ -140,7 +141,8 @@ def as_shown(truth: Truth, arrays: Mapping[str, np.ndarray]) -> Truth:
     """
     view = cast(ViewName, str(arrays.get("view", VIEWS[0])))
     if view not in VIEWS:
-        raise InputError(f"The maps' file says view {view!r}. The known ones are {', '.join(VIEWS)}.")
+        meant = did_you_mean(view, VIEWS)
+        raise InputError(f"The maps' file says view {view!r}.{meant} The known ones are {', '.join(VIEWS)}.")
     if view == VIEWS[0]:
         return truth
     names, parts = names_of(arrays), np.asarray(arrays.get("shown", ()))

@@ -11,6 +11,7 @@ import pkgutil
 from typing import TYPE_CHECKING, cast
 
 from manifests.errors import InputError
+from manifests.near_names import did_you_mean
 
 if TYPE_CHECKING:
     from pipeline.media.spectra import FrontEnd
@@ -27,6 +28,7 @@ def front_end_names() -> list[str]:
 def find_front_end(name: str = DEFAULT) -> "FrontEnd":
     """The front end of this name. InputError lists the known ones."""
     if name not in front_end_names():
-        raise InputError(f"The front end {name!r} is not known; there are: {', '.join(front_end_names())}.")
+        meant = did_you_mean(name, front_end_names())
+        raise InputError(f"The front end {name!r} is not known.{meant} There are: {', '.join(front_end_names())}.")
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     return cast("FrontEnd", module.FRONT_END)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from manifests.errors import InputError
+from manifests.near_names import did_you_mean
 from training.data.augment.audio import draw_masks, draw_stripes, mask_axis, time_shift
 from training.data.augment.images import (
     brightness,
@@ -125,7 +126,8 @@ def audio_view(spectrogram: Tensor, policy: str, silence: float) -> Tensor:
 
 def _named(name: str, policies: Mapping[str, _Policy], kind: str) -> _Policy:
     if name not in policies:
-        raise InputError(f"unknown {kind} policy {name!r}; the known ones are {', '.join(policies)}.")
+        meant = did_you_mean(name, policies)
+        raise InputError(f"unknown {kind} policy {name!r}.{meant} The known ones are {', '.join(policies)}.")
     return policies[name]
 
 

@@ -30,8 +30,11 @@ def find_protocol(name: str) -> Protocol:
     if base not in known:
         meant = did_you_mean(base, known)
         raise InputError(f"There is no protocol {name!r}.{meant} The known ones are {', '.join(known)}.")
-    if not set(variants) <= set(VARIANTS):
-        raise InputError(f"The protocol {name!r} has an unknown variant. The known ones are {', '.join(VARIANTS)}.")
+    if unknown := [variant for variant in variants if variant not in VARIANTS]:
+        meant = did_you_mean(unknown[0], VARIANTS)
+        raise InputError(
+            f"The protocol {name!r} has an unknown variant.{meant} The known ones are {', '.join(VARIANTS)}."
+        )
     changes = {field: value for variant in variants for field, value in VARIANTS[variant].items()}
     if changes and not isinstance(known[base], MapProtocol):
         raise InputError(f"There is no protocol {name!r}: {base} compares no single maps, so it has no variants.")
