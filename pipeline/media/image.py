@@ -120,14 +120,14 @@ def decode_packet(codec: av.VideoCodecContext, run: Run, wanted: av.Packet) -> a
     for packet in run.packets:
         if packet is wanted:
             codec.skip_frame = "DEFAULT"
-        for frame in _decode(codec, packet):
+        for frame in decoded(codec, packet):
             if frame.pts == run.packets[0].pts and frame.pict_type not in STANDS_ALONE:
                 return None
             if frame.pts == wanted.pts:
                 return frame
         if packet is wanted:
             break
-    return next((frame for frame in _decode(codec, None) if frame.pts == wanted.pts), None)
+    return next((frame for frame in decoded(codec, None) if frame.pts == wanted.pts), None)
 
 
 def refuse(failure: Rejected) -> None:
@@ -142,14 +142,15 @@ def decode_all(
     codec.skip_frame = "DEFAULT"
     for packet in chain((packet for packet in packets if packet.size), [None]):
         try:
-            frames = _decode(codec, packet)
+            frames = decoded(codec, packet)
         except Rejected as failure:
             failed(failure)
         else:
             yield from frames
 
 
-def _decode(codec: av.VideoCodecContext, packet: av.Packet | None) -> list[av.VideoFrame]:
+def decoded(codec: av.VideoCodecContext, packet: av.Packet | None) -> list[av.VideoFrame]:
+    """The frames that a packet, or at its end the decoder, gives out. Raises Rejected when it cannot be decoded."""
     try:
         return codec.decode(packet)
     except av.error.EOFError:  # a decoder that was drained before it had been given anything

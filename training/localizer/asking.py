@@ -43,9 +43,10 @@ class Answers:
     def taken(self, rows: Sequence[int]) -> "Answers":
         """Those in these rows, in this order."""
         places = list(rows)
-        arrays = (each[places] for each in (self.maps, self.scores, self.parts))
         boxes = [self.boxes[place] for place in places] if self.boxes else []
-        return Answers(*arrays, boxes, self.silent[places], self.unsure[places])
+        return Answers(
+            self.maps[places], self.scores[places], self.parts[places], boxes, self.silent[places], self.unsure[places]
+        )
 
 
 @torch.no_grad()
@@ -74,9 +75,10 @@ def ask(
         advance(len(batch))
     maps, scores, parts, boxes = zip(*found, strict=True)
     in_silence = _scores_in_silence(run, kept, front_end)
-    unsure = np.concatenate(scores) <= (np.median(in_silence) if together else in_silence)
+    whole = np.concatenate(scores)
+    unsure = (whole <= (np.median(in_silence) if together else in_silence)) & ~np.array(silent)
     listed = [one for some in boxes for one in some]
-    return Answers(*map(np.concatenate, (maps, scores, parts)), listed, np.array(silent), unsure & ~np.array(silent))
+    return Answers(np.concatenate(maps), whole, np.concatenate(parts), listed, np.array(silent), unsure)
 
 
 def _spread(count: int, most: int) -> set[int]:

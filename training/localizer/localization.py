@@ -20,7 +20,7 @@ from training.localizer.asking import Answers
 from training.localizer.boxes import boxes_above
 from training.localizer.media import refusing
 from training.overlay.carriage import carried
-from training.overlay.panels import Panel
+from training.overlay.panels import Panel, drawn_still
 from training.overlay.timeline import SILENT, UNSURE, Timeline
 from training.overlay.video import Written, draw_over
 
@@ -129,19 +129,28 @@ class Localization:
         scaled = [(*row[:4], min((row[4] - low) / (high - low), 1.0)) for row in self.given_boxes[number].tolist()]
         return [box for box in scaled if box[4] >= threshold]
 
-    @property
+    @cached_property
     def warnings(self) -> list[str]:
         """For every moment what a viewer should know of it: that it is silent, or the confidence low; else nothing."""
         flags = zip(self.silent, self.unsure, strict=True)
         return [SILENT if silent else UNSURE if unsure else "" for silent, unsure in flags]
 
+    def drawn(self, number: int = 0, threshold: float | None = None, image: np.ndarray | None = None) -> np.ndarray:
+        """uint8 (H, W, 3): a moment's frame as the overlay shows it, heat and marks over it.
+
+        number: which moment. threshold: draw boxes, as `boxes` gives them. image: drawn over in place of the frame, for
+        more pixels of it.
+        """
+        boxes, part = self._drawn_boxes(threshold)[number], self.part(number)
+        pixels = self.frames[number] if image is None else image
+        return drawn_still(pixels, self.heat[number], part, boxes, self.warnings[number])
+
     def timeline(self, threshold: float | None = None) -> Timeline:
         """What is drawn over the video, in the order of time; boxes of maps where a threshold is given."""
         order = np.argsort(self.times, kind="stable")
         boxes = self._drawn_boxes(threshold)
-        ordered = (each[order] for each in (self.times, self.heat, self.shown))
-        warnings = self.warnings
-        return Timeline(*ordered, [boxes[each] for each in order], [warnings[each] for each in order])
+        ordered = [boxes[each] for each in order], [self.warnings[each] for each in order]
+        return Timeline(self.times[order], self.heat[order], self.shown[order], *ordered)
 
     def _drawn_boxes(self, threshold: float | None) -> Sequence[np.ndarray]:
         if threshold is not None:

@@ -15,10 +15,10 @@ from manifests.errors import InputError
 from pipeline.media.audio import AudioCollector
 from pipeline.media.decode import SILENCE_PEAK, DecodeOptions, choose_moment, fill_span
 from pipeline.media.image import upright
+from pipeline.media.one_pass import OnePass
 from pipeline.media.reader import MediaFile
 from pipeline.media.spectra import FrontEnd
 from pipeline.media.still import AudioFile, read_image
-from pipeline.media.times import CLOCK_SLACK
 from pipeline.shards.record import Rejected
 
 SEEN_SHORT_SIDE = 256  # what ingest keeps of a frame, and what training saw
@@ -51,27 +51,21 @@ def frames_at(path: Path, moments: Sequence[float], short_side: int = SEEN_SHORT
     uint8 (H, W, 3), upright, the short side at most `short_side`. One pass over the video. Raises InputError when no
     image can be decoded.
     """
-    waiting = list(moments)
-    with MediaFile(path) as media:
-        shown = None
-        for seconds, frame in media.frames(lambda failure: None):
-            while waiting and shown is not None and seconds > waiting[0] + CLOCK_SLACK:
-                waiting.pop(0)
-                yield media.pixels(shown, short_side)[0]
-            if not waiting:
-                return
-            shown = frame
-        if shown is None:
-            raise InputError(f"{path} holds no image that can be decoded. Give another video.")
-        for _ in waiting:
-            yield media.pixels(shown, short_side)[0]
+    is_empty = True
+    with OnePass(path) as media:
+        for frame in media.shown_at(moments):
+            is_empty = False
+            yield media.pixels(frame, short_side)[0]
+    if is_empty:
+        raise InputError(f"{path} holds no image that can be decoded. Give another video.")
 
 
-def heard_at(media: MediaFile, moments: Sequence[float], front_end: FrontEnd) -> Iterator[np.ndarray]:
-    """float32 (samples,) of the sound around each moment; where the recording ends, filled as in ingest."""
-    for moment in moments:
-        span = media.audio_between(moment - front_end.seconds / 2, front_end.sample_rate, front_end.samples)
-        yield fill_span(span, front_end)[0]
+def heard_at(path: Path, moments: Sequence[float], front_end: FrontEnd) -> Iterator[np.ndarray]:
+    """float32 (samples,) of the sound around each moment (ascending); where the recording ends, filled as in ingest."""
+    starts = [moment - front_end.seconds / 2 for moment in moments]
+    with OnePass(path) as media:
+        for span in media.audio_spans(starts, front_end.sample_rate, front_end.samples):
+            yield fill_span(span, front_end)[0]
 
 
 def is_silent(waveform: np.ndarray) -> bool:

@@ -75,7 +75,7 @@ class Localizer:
             rate, times = _moments(duration, every, moments)
             order = np.argsort(times, kind="stable")
             ascending = [times[place] for place in order]
-            pairs = zip(frames_at(path, ascending), heard_at(media, ascending, self.front_end), strict=True)
+            pairs = zip(frames_at(path, ascending), heard_at(path, ascending, self.front_end), strict=True)
             answers = ask(self.model, pairs, len(times), advance).taken(np.argsort(order, kind="stable").tolist())
         return Localization.of(answers, times, self._source(path.name, path, _reader(path), duration, rate))
 
@@ -98,7 +98,7 @@ class Localizer:
     def localize_many(self, items: Sequence[Path | str | Pair], every: float | None = None) -> list[Localization]:
         """Several videos, or pairs (image, audio) or (image, audio, sampling_rate), in their order; pairs go through
         the model in batches. InputError as `localize` and `localize_pair`."""
-        pairs = [(*item, None)[:3] for item in items if isinstance(item, tuple)]
+        pairs = [(item[0], item[1], item[2] if len(item) > 2 else None) for item in items if isinstance(item, tuple)]
         of_pairs = iter(self._localize_pairs(pairs, None))
         return [next(of_pairs) if isinstance(item, tuple) else self.localize(item, every) for item in items]
 

@@ -66,6 +66,12 @@ class Canvas:
         size = (frame.width, frame.height)
         return self._drawn(frame, Placement(*size, False, False, False, size), heat, part)
 
+    @property
+    def colours_drawn(self) -> Colours:
+        """Those of what was drawn."""
+        assert self.colours is not None, "nothing was drawn"
+        return self.colours
+
     def box(self, part: Box) -> tuple[int, int, int, int]:
         """A part of the frame in whole pixels that chroma has as well: left, top, right, bottom."""
         size = cast(tuple[int, int], self.size)

@@ -79,8 +79,7 @@ class Marks:
 
     @property
     def _colours(self) -> Colours:
-        assert self.canvas.colours is not None, "marks are drawn on frames that were drawn"
-        return self.canvas.colours
+        return self.canvas.colours_drawn
 
 
 def highest(heat: np.ndarray, part: Box) -> tuple[float, float]:

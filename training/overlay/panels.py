@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import av
 import numpy as np
 from PIL import Image
 
+from manifests.annotations import Box
 from pipeline.media.reader import MediaFile
 from training.overlay.canvas import COLOURED_SIDE, Canvas
 from training.overlay.marks import Marks
@@ -35,7 +35,7 @@ class Panels:
     @property
     def colours(self) -> Colours:
         """Of what was drawn."""
-        return cast(Colours, self._drawers[0].canvas.colours)
+        return self._drawers[0].canvas.colours_drawn
 
     def draw(self, media: MediaFile, frame: av.VideoFrame, seconds: float) -> av.VideoFrame:
         """yuv420p, the panels from left to right."""
@@ -59,6 +59,15 @@ class _Drawer:
         if title:
             self.marks.title(drawn, title)
         return drawn
+
+
+def drawn_still(pixels: np.ndarray, heat: np.ndarray, part: Box, boxes: np.ndarray, warning: str) -> np.ndarray:
+    """A single image uint8 (H, W, 3) with the heat (h, w) of a moment over a part of it, boxes (n, 5) and a warning."""
+    canvas = Canvas(0, fine=1)
+    large = enlarged(heat)
+    frame = canvas.draw_pixels(pixels, large, part)
+    Marks(canvas).draw(frame, large, part, boxes, warning)
+    return frame.to_ndarray(format="rgb24", src_colorspace=canvas.colours_drawn.number)
 
 
 def enlarged(heat: np.ndarray, side: int = COLOURED_SIDE) -> np.ndarray:
