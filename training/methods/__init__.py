@@ -1,7 +1,8 @@
 """One file per published method, found by its module name: no registry, no list to edit.
 
 A method module exposes `Config` (frozen options with the paper's defaults) and `Method` (an nn.Module, see
-`contract.py`). Listing the methods imports none of them.
+`contract.py`). Listing the methods imports none of them. A name with dots is that of a module elsewhere
+(`my_package.my_method`), installed or in the current folder; `training.outside_methods` finds it.
 """
 
 import ast
@@ -14,6 +15,7 @@ from typing import Any
 
 from manifests.errors import InputError
 from manifests.near_names import did_you_mean
+from training.outside_methods import find_outside, import_outside, is_outside
 
 NOT_METHODS = {"contract", "headless", "projected", "correspondence"}
 
@@ -24,7 +26,9 @@ def method_names() -> list[str]:
 
 
 def method_module(name: str) -> ModuleType:
-    """The module of a method; raises InputError listing the known ones."""
+    """The module of a method; raises InputError listing the known ones, or as `import_outside`."""
+    if is_outside(name):
+        return import_outside(name)
     _check_known(name)
     return importlib.import_module(f"{__name__}.{name}")
 
@@ -34,7 +38,8 @@ def method_page(name: str) -> str:
 
     InputError for an unknown method, and for one without a docstring or its source.
     """
-    _check_known(name)
+    if not is_outside(name):
+        _check_known(name)
     page = _docstring(name)
     if not page:
         raise InputError(f"the method {name} has no page: its module has no docstring at its top, or no source.")
@@ -47,7 +52,8 @@ def method_headline(name: str) -> str:
 
 
 def _docstring(name: str) -> str:
-    spec = find_spec(f"{__name__}.{name}")  # wherever it lies: folders beside the packaged one count as well
+    # wherever it lies: folders beside the packaged one count as well
+    spec = find_outside(name) if is_outside(name) else find_spec(f"{__name__}.{name}")
     source = spec.loader.get_source(spec.name) if spec and isinstance(spec.loader, InspectLoader) else None
     return ast.get_docstring(ast.parse(source or "")) or ""
 

@@ -36,5 +36,5 @@ class Method(BaseMethod):
         offset = torch.arange(SIDE, device=image.device) - (SIDE - 1) / 2
         distance = (offset[:, None] ** 2 + offset[None, :] ** 2) / (2 * (SIDE / 2) ** 2)
         disc = 1 - 2 * distance ** (math.log(2) / math.log(math.pi))
-        same = torch.ones(len(image), 1, device=image.device)
-        return Prediction(disc.expand(len(image), -1, -1), same[:, 0], same, same)
+        same = torch.ones(image.shape[0], 1, device=image.device)
+        return Prediction(disc.expand(image.shape[0], -1, -1), same[:, 0], same, same)

@@ -100,7 +100,7 @@ class Method(BaseMethod):
         visual, heard = self.visual(image), self.audio_cells(audio)
         seen, sounds = self.clustered(visual, self.config.image_clusters), self._sounds(heard)
         chosen, score = self._chosen(seen.centres, sounds)
-        rows = torch.arange(len(chosen), device=chosen.device).unsqueeze(1)
+        rows = torch.arange(chosen.shape[0], device=chosen.device).unsqueeze(1)
         maps = seen.assignments[rows, chosen].amax(dim=1).unflatten(1, visual.shape[2:])
         pooled = (cells.mean(dim=(2, 3)) for cells in (visual, heard))
         return Prediction(maps, score, *(unit(vectors) for vectors in pooled))

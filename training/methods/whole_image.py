@@ -29,5 +29,5 @@ class Method(BaseMethod):
     config: Config
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
-        same = torch.ones(len(image), 1, device=image.device)
+        same = torch.ones(image.shape[0], 1, device=image.device)
         return Prediction(same.view(-1, 1, 1).expand(-1, SIDE, SIDE), same[:, 0], same, same)
