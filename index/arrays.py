@@ -8,7 +8,6 @@ A folder is built beside its final place and renamed, so readers meet the old on
 """
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial as with_given
@@ -21,13 +20,12 @@ import pyarrow.parquet as pq
 
 from manifests.array_files import check_npy
 from manifests.checksums import Damaged, check_file, check_sealed, file_sha256, sealed
-from manifests.errors import InputError, WorkFailed
+from manifests.errors import InputError
 from manifests.given_files import read_bytes, understood
-from manifests.locks import held_from_beside
 from manifests.outputs import Given, check_output, json_with
 from manifests.parquet import read_table
 from manifests.plain_data import parse_json_object
-from manifests.whole_files import NO_ROOM, publish_folder
+from manifests.whole_folders import whole_folder
 
 MODALITIES = ("image", "audio")
 KEYS, META = "keys.parquet", "meta.json"
@@ -47,20 +45,8 @@ def replaced_folder(target: Path, kind: str) -> Iterator[Path]:
     is being written by another command; WorkFailed when the disk fills up.
     """
     check_replaceable(target, kind)
-    partial = target.absolute().with_name(f".{target.absolute().name}.partial")
-    with held_from_beside(target):
-        _empty(partial)
-        try:
-            yield partial
-            publish_folder(partial, target)
-        except OSError as error:
-            if error.errno in NO_ROOM:
-                raise WorkFailed(
-                    f"{target} cannot be written: {error.strerror}. Free some space, run again."
-                ) from error
-            raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    with whole_folder(target) as partial:
+        yield partial
 
 
 def check_replaceable(target: Path, kind: str, inputs: Mapping[str, Given] = MappingProxyType({})) -> None:
@@ -82,13 +68,6 @@ def _is_own(folder: Path, kind: str) -> bool:
         return read_table(folder / KEYS).schema.names == KEYS_SCHEMA.names
     except (OSError, pa.ArrowException):
         return False
-
-
-def _empty(partial: Path) -> None:
-    """Make the folder to fill, without what a killed command left in it."""
-    partial.mkdir(parents=True, exist_ok=True)
-    for leftover in partial.iterdir():
-        leftover.unlink()
 
 
 def write_array(path: Path, shape: tuple[int, int], dtype: np.dtype, blocks: Iterable[np.ndarray]) -> None:

@@ -34,9 +34,11 @@ def whole_path(target: Path, keep: Path | None = None, *, durable: bool = True) 
     can be written, WorkFailed when the disk is full.
     """
     hidden = _hidden(target)
+    mode = hidden.stat().st_mode
     try:
         with told(target):
             yield hidden
+            hidden.chmod(mode)  # safetensors leaves files that only their owner can read
             if durable:
                 _sync(hidden)
             if keep is not None and target.exists():
@@ -79,8 +81,9 @@ def publish_folder(filled: Path, target: Path) -> None:
     """Rename a folder that was filled beside `target`, in place of an older one."""
     replaced = target.with_name(f".{target.name}.replaced")
     shutil.rmtree(replaced, ignore_errors=True)
-    for path in filled.iterdir():
-        _sync(path)
+    for path in filled.rglob("*"):
+        if path.is_file():
+            _sync(path)
     if target.exists():
         os.rename(target, replaced)
     os.rename(filled, target)

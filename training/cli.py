@@ -11,6 +11,7 @@ from manifests.content import read_content
 from manifests.truth import USUAL_FORMAT, format_help
 from manifests.views import VIEWS
 from pipeline.console import run_app, summary
+from training.export.command import export
 from training.liveness import end_with_launcher
 
 app = typer.Typer(
@@ -218,6 +219,9 @@ def localize(
 
     facts = draw(run, video, out, maps_per_second=maps_per_second, view=view, device=device)
     summary("localized", facts)
+
+
+app.command()(export)
 
 
 @app.command()

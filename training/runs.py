@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,17 +64,20 @@ def find_run(root: Path, config: RunConfig, contents: Contents) -> tuple[Path, l
 
 
 def stored_config(folder: Path) -> RunConfig:
-    """The config in a run's folder. InputError as `load_config`.
-
-    An option of a method that is younger than the run is not in it; it then means what the method did before
-    (`EARLIER` of the method's module), which need not be today's default.
-    """
+    """The config in a run's folder. InputError as `load_config`."""
     path = folder / CONFIG
     config = load_config(path)
     given = read_mapping(path)["method"]
-    earlier = getattr(method_module(given["name"]), "EARLIER", {})
-    missing = tuple(f"method.{key}={value}" for key, value in earlier.items() if key not in given)
+    missing = tuple(f"method.{key}={value}" for key, value in options_of_its_time(given).items() if key not in given)
     return load_config(path, missing) if missing else config
+
+
+def options_of_its_time(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored `method:` section of a model, with the options that are younger than it.
+
+    They then mean what the method did before (`EARLIER` of the method's module), which need not be today's default.
+    """
+    return {**getattr(method_module(given["name"]), "EARLIER", {}), **given}
 
 
 def _differences(folder: Path, config: RunConfig, contents: Contents) -> list[str]:

@@ -4,6 +4,7 @@ The checksum is over names, types, shapes and bytes. Files without one, of earli
 as they are.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torch import Tensor
 from manifests.checksums import KEY, Damaged, digest_of
 from manifests.whole_files import whole_path
 
+LENGTH = 8  # bytes of a file that say how long its header is
 UNREADABLE = (Damaged, SafetensorError, OSError)
 
 
@@ -23,6 +25,19 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     own = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
     with whole_path(path) as hidden:
         save_file(own, hidden, metadata={**(metadata or {}), KEY: _digest(own)})
+        _order_metadata(hidden)
+
+
+def _order_metadata(path: Path) -> None:
+    """Sort a file's metadata by name, in place: the library leaves them in another order each time."""
+    with open(path, "r+b") as file:
+        length = int.from_bytes(file.read(LENGTH), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(ordered) <= length:  # blanks fill what the library wrote longer
+            file.seek(LENGTH)
+            file.write(ordered.ljust(length))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -7,6 +7,7 @@ logarithm over a floor; its members differ in rate, hop, span and padding.
 from dataclasses import dataclass
 from functools import cache
 from math import log
+from typing import Any
 
 import numpy as np
 
@@ -43,6 +44,9 @@ class LogPower(FrontEnd):
 
     def rows_of(self, hertz: np.ndarray) -> np.ndarray:
         return hertz / (self.sample_rate / 2) * self.shape[0]
+
+    def facts(self) -> dict[str, Any]:
+        return {**super().facts(), "window": "periodic Tukey", "taper": TUKEY_TAPER}
 
     def compute(self, waveform: np.ndarray) -> np.ndarray:
         from scipy.fft import rfft

@@ -1,7 +1,9 @@
 """What every front end promises: waveform in, spectrogram out, and what training must know of its values."""
 
+import inspect
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +44,11 @@ class FrontEnd(ABC):
     def samples(self) -> int:
         """Length of the waveform it takes."""
         return round(self.seconds * self.sample_rate)
+
+    def facts(self) -> dict[str, Any]:
+        """Its constants as plain values, for programs that compute the same without this one."""
+        told = {"is": inspect.getdoc(type(self)), "samples": self.samples, "shape": list(self.shape)}
+        return {**asdict(self), **told, "silence": self.silence}
 
     def spectrogram(self, waveform: np.ndarray) -> np.ndarray:
         """float32 (samples,) in [-1, 1] -> float16 `shape`, C-contiguous.

@@ -1,0 +1,19 @@
+"""Libraries that only some commands need: the one sentence of one that is not installed, which names its extra."""
+
+from importlib import import_module
+from types import ModuleType
+
+from manifests.errors import InputError
+
+DISTRIBUTION = "sound-source-localization"
+
+
+def needed(module: str, extra: str, what: str) -> ModuleType:
+    """The library, imported. InputError `<what> needs <module>, ...` where it is not installed."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise InputError(
+            f"{what} needs {module}, which is not installed here ({error}). Install this project with its extra: "
+            f"pip install '{DISTRIBUTION}[{extra}]'."
+        ) from error

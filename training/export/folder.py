@@ -1,0 +1,133 @@
+"""`training export`: a finished run as a folder to pass on, which holds all that is needed and names no place here.
+
+`training.exported` says what lies in it and opens it; `training.hub` sends it to the Hub and fetches it from there.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from index.encoders.efficientnet_lite import read_classifier
+from index.encoders.tensor_file import read_tensors, write_tensors
+from manifests.checksums import KEY, file_sha256, sealed
+from manifests.errors import InputError
+from manifests.outputs import check_output
+from manifests.whole_files import write_text
+from manifests.whole_folders import whole_folder
+from training.config import RunConfig
+from training.encoders.weights import read_weights
+from training.export.card import card
+from training.export.document import document_of
+from training.export.programs import FORMS, check_form, write_program
+from training.exported import CARD, CONFIG, PRIOR, WEIGHTS, is_exported, open_exported, read_document
+from training.object_prior import LITE, OTHERWISE, architecture_of
+from training.runs import BEST_WEIGHTS, LoadedRun
+from training.runs import WEIGHTS as RUN_WEIGHTS
+
+FILES = frozenset({WEIGHTS, CONFIG, PRIOR, CARD, *(form.file for form in FORMS.values())})
+IN_METADATA = ("name", "method", "weights", "front_end", "training", "evaluations")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Where a model is exported to, which programs are made of it, its licence, and its name on the Hub."""
+
+    out: Path
+    forms: tuple[str, ...] = ()
+    licence: str | None = None
+    repository: str | None = None
+
+
+def export(run: LoadedRun, wanted: Wanted) -> dict[str, object]:
+    """Write a run's folder to pass on, unless it is there; facts for a summary.
+
+    InputError when `out` is the run or holds anything but an exported model, WorkFailed when the disk is full, and as
+    `write_program` for the programs asked for.
+    """
+    for form in wanted.forms:
+        check_form(form)
+    check_output(wanted.out, {"RUN": [run.folder, *run.folder.parents]}, _is_own, "training export")
+    document = document_of(run)
+    request = _request(run, wanted, document)
+    if _is_there(wanted.out, request):
+        return {"already there": wanted.out, **_facts(wanted)}
+    with whole_folder(wanted.out) as partial:
+        without = _fill(partial, run, wanted, document | {"request": request})
+    return {"model": wanted.out, **_facts(wanted), **without}
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether a folder is empty, or an exported model with nothing beside it."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else {"a file"}
+    return not names or (names <= FILES and is_exported(folder))
+
+
+def _request(run: LoadedRun, wanted: Wanted, document: Mapping[str, Any]) -> str:
+    """Digest of all that decides what is written."""
+    asked = [wanted.forms, wanted.licence, wanted.repository, file_sha256(_weights_of(run))]
+    return hashlib.sha256(json.dumps([document, *asked], sort_keys=True).encode()).hexdigest()
+
+
+def _weights_of(run: LoadedRun) -> Path:
+    return run.folder / (RUN_WEIGHTS if run.weights == "last" else BEST_WEIGHTS)
+
+
+def _is_there(folder: Path, request: str) -> bool:
+    """Whether the folder holds this model already, whole."""
+    if not is_exported(folder):
+        return False
+    try:
+        there = read_document(folder)
+        digests = {name: digest for name, digest in there[KEY].items() if name != "document"}
+        whole = all(file_sha256(folder / name) == digest for name, digest in digests.items())
+    except (InputError, OSError):
+        return False
+    return whole and there.get("request") == request and not there["left_out"]
+
+
+def _fill(folder: Path, run: LoadedRun, wanted: Wanted, document: dict[str, Any]) -> dict[str, object]:
+    """Write every file; what could not be had, and why."""
+    told = {name: json.dumps(document[name]) for name in IN_METADATA}
+    write_tensors(folder / WEIGHTS, read_tensors(_weights_of(run))[0], told)
+    without = _write_prior(folder, run.config)
+    if without:
+        document["run"]["evaluation"]["object_prior"] = None
+    document["left_out"] = list(without)
+    document["programs"] = {form: write_program(run, form, folder) for form in wanted.forms}
+    names = sorted([CONFIG, *(path.name for path in folder.iterdir())])
+    write_text(folder / CARD, card(document, wanted.licence, wanted.repository, names))
+    digests = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
+    write_text(folder / CONFIG, json.dumps(sealed(document, digests), indent=1, allow_nan=False))
+    open_exported(folder)  # what was written is what will be read
+    return {f"without {name}": why for name, why in without.items()}
+
+
+def _write_prior(folder: Path, config: RunConfig) -> dict[str, str]:
+    """Write the object prior's weights into the folder; its file and the reason where they cannot be had."""
+    prior = config.evaluation.object_prior
+    if prior is None:
+        return {}
+    try:
+        if prior.layout == LITE:
+            write_tensors(folder / PRIOR, read_classifier(prior.weights))
+        else:
+            shape = architecture_of(prior)
+            stated = {"blocks": json.dumps(list(shape.blocks)), "width": json.dumps(shape.width)}
+            write_tensors(folder / PRIOR, read_weights(prior.weights, shape.blocks, OTHERWISE), stated)
+    except InputError as error:
+        return {PRIOR: str(error)}
+    return {}
+
+
+def _facts(wanted: Wanted) -> dict[str, object]:
+    document = read_document(wanted.out)
+    facts: dict[str, object] = {
+        "files": ", ".join(sorted(path.name for path in wanted.out.iterdir())),
+        "licence": wanted.licence or "not stated; --licence says it",
+    }
+    for program in document["programs"].values():
+        facts[program["file"]] = f"differs from the model by {program['greatest_difference']:.1e} at most"
+    return facts
