@@ -25,6 +25,7 @@ from training.report.images import audio_uri
 
 ABSENT = "The source video is no longer where it was ingested from, so there is no sound to play."
 ARCHIVED = "The source video lies inside a compressed archive, which is not unpacked for this page."
+LARGE = "The source video is larger than what is taken here."
 CHANGED = "The source video has changed since it was ingested, so its sound is not played."
 
 
@@ -65,36 +66,43 @@ class Clips:
 
     def audio(self, key: str) -> PlayableAudio:
         """The sound that became the spectrogram, cut again from the source video."""
+        content = self.source(key)
+        return PlayableAudio(None, content) if isinstance(content, str) else self._cut(key, content)
+
+    def source(self, key: str, most: int | None = None) -> bytes | str:
+        """The file that was ingested, of at most so many bytes; or a sentence that says why it is not there."""
         store, row = self._store.alone(self._store.row_of(key))
         plan, tar = store.folder / PLAN, store.table["shard"][row].as_py()
         clip = self._planned(plan, int(Path(tar).stem.rpartition("-")[2])).get(normal_key(key))
         source = None if clip is None else self._roots(plan)[clip.root] / clip.path
         if clip is None or not isinstance(source, Path) or not source.is_file():  # one in object storage is not fetched
-            return PlayableAudio(None, ABSENT)
+            return ABSENT
         if clip.stream is not None:
-            return PlayableAudio(None, ARCHIVED)
+            return ARCHIVED
+        if most is not None and clip.size > most:
+            return LARGE
         try:
-            return self._cut(clip, source)
-        except Rejected as refusal:
-            return PlayableAudio(None, f"The sound could not be decoded again: {refusal.message}.")
+            content = _read(clip, source)
         except OSError as error:
-            return PlayableAudio(
-                None, f"The source video cannot be read ({error.strerror}), so there is no sound to play."
-            )
+            return f"The source video cannot be read ({error.strerror}), so there is no sound to play."
+        return content if hashlib.sha256(content).hexdigest() == self.facts(key)["source_sha256"] else CHANGED
 
-    def _cut(self, clip: Clip, source: Path) -> PlayableAudio:
+    def _cut(self, key: str, content: bytes) -> PlayableAudio:
         from pipeline.media.decode import DecodeOptions, decode_clip
         from pipeline.media.front_ends import find_front_end
 
-        facts = self.facts(clip.key)
-        with open(source, "rb") as file:
-            file.seek(clip.offset or 0)  # members of a plain tar are read in place
-            content = file.read(clip.size)
-        if hashlib.sha256(content).hexdigest() != facts["source_sha256"]:
-            return PlayableAudio(None, CHANGED)
         front_end = find_front_end(self._store.front_end)
-        decoded = decode_clip(content, DecodeOptions(moment=facts["moment"], front_end=front_end))
+        try:
+            decoded = decode_clip(content, DecodeOptions(moment=self.facts(key)["moment"], front_end=front_end))
+        except Rejected as refusal:
+            return PlayableAudio(None, f"The sound could not be decoded again: {refusal.message}.")
         return PlayableAudio(audio_uri(decoded.waveform, front_end.sample_rate))
+
+
+def _read(clip: Clip, source: Path) -> bytes:
+    with open(source, "rb") as file:
+        file.seek(clip.offset or 0)  # members of a plain tar are read in place
+        return file.read(clip.size)
 
 
 def _roots_of(plan: Place) -> tuple[Place, ...]:
