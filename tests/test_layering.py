@@ -32,7 +32,7 @@ FLOORS = {
         {"localizer", "scoring", "loop", "embed", "import_checkpoint", "reference_sounds"},
         {"answers"},
         {"evaluate", "score_file", "localize", "report", "status"},
-        {"export"},
+        {"export", "serve"},
         {"cli"},
         {"__main__"},
     ),

@@ -1,0 +1,66 @@
+"""The process that holds the models and works on one job at a time, apart from the server.
+
+Files of strangers are decoded here: one that crashes a decoder, or keeps it busy for ever, ends this process and not the
+page. The server talks to it through a pipe (`worker`).
+"""
+
+import signal
+import traceback
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from manifests.errors import InputError, WorkFailed
+from training.serve.jobs import ImageJob, VideoJob
+from training.serve.limits import Limits, refusing
+
+READY, WORKING, DONE, REFUSED, FAILED = "ready", "working", "done", "refused", "failed"
+Message = tuple[str, Any]
+
+
+def attend(pipe: Connection, sources: Sequence[str], device: str, limits: Limits) -> None:
+    """Load the models, say so, and answer jobs until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server as well, which ends this process
+    from training.localizer.model import Localizer
+
+    try:
+        models = [Localizer.load(source, device) for source in sources]
+    except (InputError, WorkFailed) as error:
+        pipe.send((REFUSED, str(error)))
+        return
+    pipe.send((READY, [{"name": model.name, "shards": _shards(model)} for model in models]))
+    try:
+        while True:
+            pipe.send(_outcome(models, pipe.recv(), limits, pipe))
+    except (EOFError, BrokenPipeError):
+        return  # the server is gone
+
+
+def _shards(model: Any) -> list[str]:
+    """Where the shards lie that a model was trained on; none of a model that came without its run."""
+    shards = model.model.config.data.shards
+    return [str(shards)] if isinstance(shards, str | Path) else [str(folder) for folder in shards]
+
+
+def _outcome(models: Sequence[Any], job: VideoJob | ImageJob, limits: Limits, pipe: Connection) -> Message:
+    try:
+        return DONE, _answer(models, job, limits, pipe)
+    except (InputError, WorkFailed) as error:
+        return REFUSED, str(error)
+    except Exception:
+        return FAILED, traceback.format_exc()
+
+
+def _answer(models: Sequence[Any], job: VideoJob | ImageJob, limits: Limits, pipe: Connection) -> dict[str, Any]:
+    from training.serve.answers import image_answer, video_answer
+
+    if isinstance(job, VideoJob):
+        limits.check_video(job.video)
+        with refusing(job.video):
+            return video_answer(models, job, lambda said, share: pipe.send((WORKING, (said, share))))
+    limits.check_image(job.image)
+    for audio in job.audios:
+        limits.check_audio(audio)
+    with refusing(job.image):
+        return image_answer(models, job)

@@ -1,0 +1,137 @@
+"""What stands between the network and gradio: how much may be sent, and that the page speaks with this server only.
+
+Gradio would fetch files from other hosts for whoever asks, and mounted as it is here it would copy any file of this
+machine that a request names: only what visitors sent, and the examples, gets through. The policy that goes with every
+answer makes a browser refuse whatever is not of this server.
+"""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from typing import Any
+from urllib.parse import unquote
+
+from training.serve.limits import MEGABYTE, Limits
+from training.serve.workplace import Workplace
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+LARGEST_QUESTION = 1 * MEGABYTE  # of a request that is no upload
+WRAPPING = 1 * MEGABYTE  # around the file of an upload
+FULL = 20  # files of the largest size that lie here at once
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
+    "worker-src 'self' blob:; form-action 'self'; base-uri 'self'"
+)
+HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+ADDRESS = re.compile(r"(proxy|file|stream)[=/]+[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+ELSEWHERE = "Only files that were sent to this page are taken."
+
+
+class Gate:
+    """ASGI: what is refused here never reaches the app behind."""
+
+    def __init__(self, app: App, limits: Limits, place: Workplace) -> None:
+        self.app, self.limits, self.place = app, limits, place
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        answer = _with_headers(send)
+        is_upload = scope["path"].rstrip("/").endswith("/upload")
+        if (refusal := self._refusal(scope, is_upload)) is not None:
+            await _refuse(answer, *refusal)
+        elif is_upload or scope["method"] != "POST":
+            await self.app(scope, _counted(receive, self.limits.bytes + WRAPPING), answer)
+        else:
+            await self._question(scope, receive, answer)
+
+    def _refusal(self, scope: MutableMapping[str, Any], is_upload: bool) -> tuple[int, str] | None:
+        if ADDRESS.search(unquote(scope["path"])):
+            return 403, ELSEWHERE
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        most = self.limits.bytes + WRAPPING if is_upload else LARGEST_QUESTION
+        if not length.isdigit() or int(length) > most:
+            return 413, f"At most {self.limits.megabytes:,} MB are taken."
+        if is_upload and self.place.size > FULL * self.limits.bytes:
+            return 507, "Too many files of other visitors lie here at the moment. Try again in some minutes."
+        return None
+
+    async def _question(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """A request that is read before it is passed on: the files that it names lie where visitors' files lie."""
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > LARGEST_QUESTION:
+                await _refuse(send, 413, "The request is too large.")
+                return
+        if not all(map(self.place.holds, _paths(body))):
+            await _refuse(send, 403, ELSEWHERE)
+            return
+        await self.app(scope, _replayed(body, receive), send)
+
+
+def _paths(body: bytes) -> Iterator[str]:
+    """Every `path` in a JSON document: gradio takes each for a file that it may copy, or fetch."""
+    try:
+        left = [json.loads(body)]
+    except (ValueError, RecursionError):
+        return  # gradio refuses it
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            if isinstance(path := one.get("path"), str):
+                yield path
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replay
+
+
+def _counted(receive: Receive, most: int) -> Receive:
+    """What sends more than it may, whatever it announced, is taken for gone."""
+    taken = 0
+
+    async def count() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        return message if taken <= most else {"type": "http.disconnect"}
+
+    return count
+
+
+def _with_headers(send: Send) -> Send:
+    async def add(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *HEADERS]
+        await send(message)
+
+    return add
+
+
+async def _refuse(send: Send, status: int, said: str) -> None:
+    content = said.encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
