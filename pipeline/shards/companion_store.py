@@ -94,6 +94,10 @@ class Companions:
         self._folder, self._keys, self._stored = folder, keys, stored
         self._of_kind = lru_cache(None)(partial(_Kind, folder))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As of `Tars`: another process reads the manifests anew, when it needs them."""
+        return type(self), (self._folder, self._keys, self._stored)
+
     def waveform(self, row: int) -> Waveform:
         """The sound around the moment, as far as the recording goes (`--audio context`)."""
         facts = self._decoded(CONTEXT, row, WAVEFORM_FACTS, _with("rate", "start"))

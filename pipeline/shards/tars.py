@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from manifests.errors import InputError
 from manifests.given_files import opened, reason
@@ -46,6 +46,10 @@ class Tars:
         for tar in ends:
             self._check_name(tar)
         self._opened = lru_cache(OPEN_TARS)(self._open)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the tars anew: readers may be started without a copy of this one's memory."""
+        return type(self), (self.folder, self._manifest, self._ends, self._remedy)
 
     def read(self, tar: str, name: str, member: Member) -> bytes:
         """The content of the member `name`. InputError when it is not there, or the tar is of another size."""

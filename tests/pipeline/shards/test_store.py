@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,6 +42,18 @@ def test_every_member_of_every_clip(tmp_path: Path) -> None:
         assert abs(int(store.frame(row).mean()) - 10 * number) <= 1
         assert store.facts(row)["key"] == f"k{number}"
         assert store.table["label"][row].as_py() == "dog barking"
+
+
+def test_a_process_without_a_copy_of_this_ones_memory_reads_the_same(tmp_path: Path) -> None:
+    """Readers are started so on macOS, inside process pools, and by later Pythons everywhere."""
+    store = ShardStore.open(folder_of(tmp_path / "shards", 4, 2))
+    store.spectrogram(0)
+    again = pickle.loads(pickle.dumps(store))
+    assert again.keys == store.keys
+    for row in (3, 0):
+        np.testing.assert_array_equal(again.spectrogram(row), store.spectrogram(row))
+    with pytest.raises(InputError, match="--audio context"):
+        again.companions.waveform(0)
 
 
 def test_a_forked_reader_and_its_parent_do_not_disturb_each_other(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The training stream over real shards: each clip once, the same batches however many processes read them."""
 
+import pickle
 import random
 from itertools import pairwise
 from pathlib import Path
@@ -71,6 +72,11 @@ def test_two_processes_read_what_one_reads(store: ShardStore, readers: int) -> N
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on machines with fewer cores
+def test_a_reader_that_is_sent_the_stream_reads_what_one_with_a_copy_reads(store: ShardStore) -> None:
+    stream = make_stream(store, Streams(8, 1, 1))
+    assert keys_of(pickle.loads(pickle.dumps(stream))) == keys_of(stream)
+
+
 def test_readers_without_a_step_of_their_own_end_quietly(store: ShardStore) -> None:
     """One step for four readers: three have nothing to read, and nobody waits for them."""
     stream = make_stream(store, Streams(32, 2, 4))
