@@ -1,8 +1,9 @@
 """Pixel masks from image files: which pixels belong to an object, whatever form the file says it in.
 
-A mask is drawn in light or colour on black, in indices other than 0 of a palette, or in what is not transparent. A file
-that could mean two things (a white background under coloured objects, a palette whose order contradicts its colours) is
-refused: read wrongly it would count the whole image as sounding.
+A mask is drawn in light or colour on black, in indices other than 0 of a palette (VOC's void is none of them), or in
+what is not transparent. A file that could mean two things (a background that is not black, a palette whose order
+contradicts its colours, shades as a map of probabilities has them) is refused: read wrongly it would count the whole
+image as sounding. One that was stored with loss is never quite black: it must be black and white.
 """
 
 from collections.abc import Collection
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 Colour = tuple[int, ...]
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 OPAQUE = 255
+VOID = (224, 224, 192)  # the colour of index 255 of PASCAL VOC: the rim of an object, that is neither in nor out
+WITHOUT_LOSS, SCANNED = b"VP8L", 4096  # how a WebP's image is marked, in so many of its first bytes
+MOST_SHADES, MAIN_SHARE = 64, 0.5  # of a mask: its objects have few values, and only their edges others
+NEARLY_BLACK, DARK, LIGHT = 8, 32, 191
+CLEAR_SHARE = 0.9  # of a mask with loss: so much of it is dark or light
 
 
 def load_mask(path: Path, size: int | None = 224, shown: Box = WHOLE) -> "np.ndarray":
@@ -30,12 +36,16 @@ def load_mask(path: Path, size: int | None = 224, shown: Box = WHOLE) -> "np.nda
     `manifests.views`). InputError when it cannot be read, or means two things.
     """
     import numpy as np
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     remedy = "Unpack the masks again."
     with understood(f"The mask {path}", remedy=remedy), opened(path) as handle, open_image(handle) as file:
         file.load()
-        mask = _mask(file, path)
+        if getattr(file, "n_frames", 1) > 1 and file.format != "MPO":
+            raise _two_meanings(path, f"it holds {file.n_frames} images")  # pyrefly: ignore[missing-attribute]
+        handle.seek(0)
+        lossy = _has_loss(file, handle.read(SCANNED))
+        mask = _with_loss(file, path) if lossy else _mask(ImageOps.exif_transpose(file), path)
     if size is None or (mask.shape == (size, size) and shown == WHOLE):
         return mask
     image = Image.fromarray(mask.astype(np.uint8))
@@ -75,20 +85,39 @@ def _mask(image: "Image.Image", path: Path) -> "np.ndarray":
     return _of_colours(np.asarray(image.convert("RGB")), path)
 
 
+def _has_loss(image: "Image.Image", beginning: bytes) -> bool:
+    """Whether colours are only about those that were drawn."""
+    if image.format == "WEBP":
+        return WITHOUT_LOSS not in beginning
+    return image.format in ("JPEG", "MPO") or image.info.get("compression") == "jpeg"
+
+
+def _with_loss(image: "Image.Image", path: Path) -> "np.ndarray":
+    import numpy as np
+    from PIL import ImageOps
+
+    values = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    brightest, light = values.max(axis=2), values.min(axis=2) > LIGHT
+    if np.mean((brightest < DARK) | light) < CLEAR_SHARE or (not light.any() and brightest.max() > NEARLY_BLACK):
+        raise _two_meanings(path, f"a {image.format} changes what was drawn, and this one is not black and white")
+    return brightest > (DARK + LIGHT) // 2
+
+
 def _of_colours(values: "np.ndarray", path: Path) -> "np.ndarray":
-    """(H, W, channels): anything but black; refused where nothing is black but something white, and not everything."""
+    """(H, W, channels): anything but black; refused where nothing is black and not everything is one object, and where
+    values do not tell objects apart."""
     import numpy as np
 
     mask = np.any(values, axis=2)
-    white = np.all(values == _white(values), axis=2)
-    if mask.all() and white.any() and not (values == values[0, 0]).all():
-        raise _two_meanings(path, "no pixel is black, and white may be the background")
+    if mask.all() and not (values == values[0, 0]).all():
+        raise _two_meanings(path, "no pixel is black, and which of its colours is the background nothing says")
+    if values.dtype.kind in "if" and not (np.isfinite(values).all() and (values >= 0).all()):
+        raise _two_meanings(path, "some of its values are negative or no numbers")
+    _, times = np.unique(values[mask], axis=0, return_counts=True)
+    are_shades = len(times) > MOST_SHADES and times.max() < MAIN_SHARE * times.sum()
+    if are_shades or (values.dtype.kind == "f" and len(times) > 1 and (values != np.round(values)).any()):
+        raise _two_meanings(path, f"it has {len(times)} different values, as a map of probabilities has")
     return mask
-
-
-def _white(values: "np.ndarray") -> int:
-    """The brightest value: that of 8 or 16 bits, or of what was stored in more."""
-    return OPAQUE if values.dtype.itemsize == 1 else max(65535, int(values.max()))
 
 
 def _of_alpha(values: "np.ndarray", path: Path) -> "np.ndarray":
@@ -122,9 +151,11 @@ def _of_palette(image: "Image.Image", path: Path) -> "np.ndarray":
         if 0 in used - clear and len(used - clear) > 1:
             raise _two_meanings(path, f"index 0 of its palette is opaque, and {sorted(clear)} transparent")
         return ~np.isin(indices, list(clear))
-    if reason := _doubt(_colours(image, used)):
+    colours = _colours(image, used)
+    void = {index for index in used if index == OPAQUE and colours[index] == VOID}
+    if reason := _doubt({index: colour for index, colour in colours.items() if index not in void}):
         raise _two_meanings(path, reason)
-    return indices != 0
+    return (indices != 0) & ~np.isin(indices, list(void))
 
 
 def _transparent(image: "Image.Image", used: Collection[int]) -> set[int]:
@@ -150,6 +181,8 @@ def _doubt(colours: dict[int, Colour]) -> str | None:
     background = colours.get(0)
     if WHITE in others and background != BLACK:
         return "white is not index 0 of its palette, and no black is used, so white may be the background"
+    if background is None and len(others) > 1:
+        return "index 0 of its palette, the usual background, is not used"
     return None
 
 

@@ -87,6 +87,61 @@ def test_several_objects_are_one_mask(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_mask(tmp_path / "mask.png", None), BOTH > 0)
 
 
+GREY, INVERSE = grey(255), Image.fromarray(np.where(OBJECT, 0, 255).astype(np.uint8))
+SHADES = np.where(OBJECT, np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 199 + 1, 0)
+OTHER_FILES = {  # image, format, options
+    "TIFF": (GREY, "TIFF", {}), "TIFF, tiled or packed": (GREY, "TIFF", {"compression": "tiff_lzw"}),
+    "TIFF, one bit": (Image.fromarray(OBJECT), "TIFF", {"compression": "group4"}),
+    "TIFF, 32 bits": (grey(7, np.int32), "TIFF", {}), "TIFF, fractions": (grey(1, np.float32), "TIFF", {}),
+    "TIFF, grey and alpha": (Image.merge("LA", (GREY, GREY)), "TIFF", {}), "BMP": (GREY, "BMP", {}),
+    "TIFF, CMYK": (FORMS["RGB on black"].convert("CMYK"), "TIFF", {}), "GIF": (GREY, "GIF", {}),
+    "PPM": (GREY, "PPM", {}),
+    "WebP without loss": (FORMS["RGB on black"], "WEBP", {"lossless": True}),
+    "VOC with its void": (palette(np.where(SECOND, 255, OBJECT), BLACK, *[RED] * 254, (224, 224, 192)), "PNG", {}),
+    "edges": (Image.fromarray((OBJECT * np.where(np.roll(OBJECT, 1, 1), 255, 90)).astype(np.uint8)), "PNG", {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", OTHER_FILES)
+def test_every_other_kind_of_file(tmp_path: Path, form: str) -> None:
+    image, kind, options = OTHER_FILES[form]
+    image.save(tmp_path / "mask.png", kind, **options)
+    np.testing.assert_array_equal(load_mask(tmp_path / "mask.png", None), OBJECT)
+
+
+@pytest.mark.parametrize(("kind", "quality"), [("JPEG", 95), ("JPEG", 50), ("WEBP", 80), ("WEBP", 40), ("MPO", 75)])
+def test_with_loss_only_black_and_white_are_told_apart(tmp_path: Path, kind: str, quality: int) -> None:
+    large = np.kron(OBJECT, np.ones((8, 8), bool))
+    Image.fromarray(np.where(large, 255, 0).astype(np.uint8)).convert("RGB").save(
+        tmp_path / "m.png", kind, quality=quality
+    )
+    assert np.mean(load_mask(tmp_path / "m.png", None) != large) < 0.002
+    for colour in ((0, 0, 160), (200, 0, 0), (20, 20, 20), (90, 90, 90)):
+        Image.fromarray((large[..., None] * colour).astype(np.uint8)).save(tmp_path / "m.png", kind, quality=quality)
+        with pytest.raises(InputError, match="changes what was drawn"):
+            load_mask(tmp_path / "m.png")
+
+
+def test_a_mask_is_turned_as_its_frame_is(tmp_path: Path) -> None:
+    orientation = Image.Exif()
+    orientation[0x0112] = 6
+    GREY.save(tmp_path / "mask.png", exif=orientation)
+    np.testing.assert_array_equal(load_mask(tmp_path / "mask.png", None), np.rot90(OBJECT, -1))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "PNG", "WEBP"])
+def test_several_images_in_a_file_are_refused(tmp_path: Path, kind: str) -> None:
+    GREY.save(
+        tmp_path / "mask.png",
+        kind,
+        save_all=True,
+        append_images=[INVERSE],
+        **{"lossless": True} if kind == "WEBP" else {},
+    )
+    with pytest.raises(InputError, match="it holds 2 images"):
+        load_mask(tmp_path / "mask.png")
+
+
 @pytest.mark.parametrize("value", [0, 255])
 def test_nothing_and_everything_are_masks_too(tmp_path: Path, value: int) -> None:
     Image.fromarray(np.full((HEIGHT, WIDTH), value, np.uint8)).save(tmp_path / "mask.png")
@@ -106,6 +161,18 @@ def test_nothing_and_everything_are_masks_too(tmp_path: Path, value: int) -> Non
         (with_alpha(np.where(SECOND[..., None], RED, 0), np.where(BOTH > 0, 255, 0)), {}, "some black"),
         (with_alpha(np.where(OBJECT[..., None], RED, 0), np.zeros((HEIGHT, WIDTH))), {}, "transparent everywhere"),
         (with_alpha(np.array([[WHITE]]), np.where(OBJECT, 255, 90)), {}, "its transparency varies"),
+        (palette(OBJECT + 1, BLACK, RED, GREEN), {}, "is not used"),
+        (Image.fromarray(np.where(OBJECT[..., None], RED, GREEN).astype(np.uint8)), {}, "no pixel is black"),
+        (Image.fromarray(np.where(OBJECT, 200, 10).astype(np.uint8)), {}, "no pixel is black"),
+        (Image.fromarray((OBJECT + 1).astype(np.uint16)), {}, "no pixel is black"),
+        (Image.fromarray(SHADES.astype(np.uint8)), {}, "as a map of probabilities has"),
+        (
+            Image.fromarray(np.where(OBJECT, 0.7, np.where(SECOND, 0.2, 0)).astype(np.float32)),
+            {"format": "TIFF"},
+            "2 diff",
+        ),
+        (Image.fromarray(np.where(OBJECT, np.nan, 0).astype(np.float32)), {"format": "TIFF"}, "no numbers"),
+        (Image.fromarray(np.where(OBJECT, -1, 0).astype(np.int32)), {"format": "TIFF"}, "negative"),
     ],
 )
 def test_what_means_two_things_is_refused(tmp_path: Path, image: Image.Image, options: dict, why: str) -> None:
