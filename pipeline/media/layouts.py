@@ -2,7 +2,8 @@
 
 Averaging is right for loudspeakers only. The channels of an ambisonic recording are not such: W alone hears all
 directions, and what lies to the right or behind has the opposite sign in X or Y. Channels of opposite phase (a wrongly
-wired microphone, a balanced line recorded as stereo) cancel as well: there the loudest channel is taken as it is.
+wired microphone, a balanced line recorded as stereo) cancel as well: there the loudest channel is taken as it is, and
+so it is where several channels have no names and some oppose others, as in an ambisonic recording without its mark.
 """
 
 import re
@@ -20,7 +21,15 @@ _HEAD_LOCKED = ("FL", "FR")  # narration and music that goes with an ambisonic r
 _CANCELLED = 0.1  # of the level that the channels would have if they had nothing in common
 FEWEST_AMBISONIC = 4
 SCANNED = 64 << 20  # bytes looked through at once
+WAVE_HEADER = 256  # bytes of a wave file that say what its samples are
+_OPPOSED = -0.3  # correlation of two channels that no loudspeakers have
+_UNNAMED = "NONE"
+_B_FORMAT = bytes.fromhex(
+    "21 07 D3 11 86 44 C8 C1 CA 00 00 00"
+)  # a wave file's: channels W, X, Y, Z of Furse and Malham
 _SA3D = re.compile(rb"SA3D\0[\0\x80].{4}\0\0(.{4})((?:\0\0\0.)*)", re.DOTALL)
+_MISCOUNTED = 8  # of so many planes PyAV reads one that is not there
+_SAMPLE = {"u8p": "u1", "s16p": "i2", "s32p": "i4", "s64p": "i8", "fltp": "f4", "dblp": "f8"}
 _INTEGER_SCALE = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31, "i8": 2.0**63}
 
 
@@ -30,16 +39,21 @@ def channel_names(layout: av.AudioLayout) -> tuple[str, ...]:
 
 
 def stream_channels(audio: av.AudioStream, content: BinaryIO) -> tuple[str, ...]:
-    """The channels of a stream, by a mark of spatial audio (SA3D) where an mp4 has one: decoders of AAC overlook it.
+    """The channels of a stream, by a mark of spatial audio where there is one that decoders overlook: SA3D in an mp4,
+    B-format in a wave file.
 
     `content`: the opened file; it stands afterwards where it stood.
     """
-    names = channel_names(audio.codec_context.layout)
-    if len(names) < FEWEST_AMBISONIC or not audio.container.format.name.startswith("mov"):
-        return names
+    names, kind = channel_names(audio.codec_context.layout), audio.container.format.name
     place = content.tell()
     content.seek(0)
-    mark = next((found for part in iter(partial(content.read, SCANNED), b"") if (found := _SA3D.search(part))), None)
+    if kind == "wav" and _B_FORMAT in content.read(WAVE_HEADER):
+        names = tuple(f"AMBI{number}" for number in range(len(names)))
+    mark = None
+    if kind.startswith("mov") and len(names) >= FEWEST_AMBISONIC:
+        mark = next(
+            (found for part in iter(partial(content.read, SCANNED), b"") if (found := _SA3D.search(part))), None
+        )
     content.seek(place)
     order = _channel_map(mark, len(names)) if mark else None
     return (
@@ -73,14 +87,31 @@ def mixed(samples: np.ndarray, channels: Sequence[str]) -> np.ndarray:
     mix = np.einsum("c,cn->n", weights, samples)  # `@` would start BLAS threads
     power = np.einsum("cn,cn->c", samples, samples, dtype=np.float64)
     apart = float(np.sum(weights.astype(np.float64) ** 2 * power))
-    if len(channels) > 1 and float(np.sum(mix.astype(np.float64) ** 2)) <= _CANCELLED**2 * apart and power.any():
-        return np.ascontiguousarray(samples[int(power.argmax())])
+    if len(channels) == 1 or not power.any():
+        return mix
+    if float(np.sum(mix.astype(np.float64) ** 2)) <= _CANCELLED**2 * apart or _oppose(samples, channels, power):
+        counted = np.where(weights > 0, power, 0.0)  # of low frequencies only where there is nothing else
+        return np.ascontiguousarray(samples[int((counted if counted.any() else power).argmax())])
     return mix
+
+
+def _oppose(samples: np.ndarray, channels: Sequence[str], power: np.ndarray) -> bool:
+    """Whether some of several channels without names are so unlike that they are no loudspeakers."""
+    if len(channels) < FEWEST_AMBISONIC or set(channels) != {_UNNAMED}:
+        return False
+    alike = np.einsum("cn,dn->cd", samples, samples, dtype=np.float64)
+    level = np.sqrt(np.maximum(power, np.finfo(np.float64).tiny))
+    return bool((alike / np.outer(level, level)).min() < _OPPOSED)
 
 
 def channels_first(frame: av.AudioFrame) -> np.ndarray:
     """float32 (channels, samples), full scale 1, of a frame of any layout and sample type."""
-    samples, channels = frame.to_ndarray(), frame.layout.nb_channels
+    channels = frame.layout.nb_channels
+    if frame.format.is_planar and channels >= _MISCOUNTED:
+        kind = _SAMPLE[frame.format.name]
+        samples = np.stack([np.frombuffer(frame.planes[place], kind, frame.samples) for place in range(channels)])
+    else:
+        samples = frame.to_ndarray()
     if samples.shape[0] != channels:  # interleaved frames come as one row
         samples = samples.reshape(-1, channels).T
     kind = samples.dtype.str[1:]

@@ -63,7 +63,7 @@ def read_image(content: bytes | Path, moment: float, short_side: int) -> ShownFr
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Rejected("too_large", str(error)) from error
     except UnidentifiedImageError as error:
-        raise Rejected("unreadable", "it is no image") from error
+        raise Rejected("unreadable", f"it is no image of the forms {', '.join(FORMATS)}") from error
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged JPEG and PNG data
         raise Rejected("corrupt", f"the image cannot be decoded: {error}") from error
     reduced, (width, height) = upright(av.VideoFrame.from_ndarray(pixels, format="rgb24"), None, short_side)
@@ -78,6 +78,7 @@ def _rgb(image: Image.Image) -> np.ndarray:
         if samples.min() < 0 or samples.max() > DEEPEST_GREY:
             raise ValueError("its samples have more than 16 bits, and nothing says which is white")
         grey = np.round(samples * (255 / DEEPEST_GREY)).astype(np.uint8)
+        grey[samples == image.info.get("transparency")] = 255
         return np.repeat(grey[..., None], 3, axis=-1)
     if image.mode == "F":
         raise ValueError("its samples are fractions, and nothing says which is white")

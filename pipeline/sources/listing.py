@@ -138,8 +138,8 @@ def _nothing_found(root: Place, listing: Listing) -> str:
         )
     return (
         f"The source folder {root} holds no video and no tar file, only: {met}. ingest reads "
-        f"{' '.join(sorted(MEDIA_SUFFIXES))} in any folder depth, loose or inside tar archives, and images that have "
-        "a sound of the same name."
+        f"{' '.join(sorted(MEDIA_SUFFIXES))} in any folder depth, loose or inside tar archives, and images "
+        f"({' '.join(sorted(IMAGE_SUFFIXES))}) that have a sound ({' '.join(sorted(AUDIO_SUFFIXES))}) of the same name."
     )
 
 
