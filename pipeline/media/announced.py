@@ -1,4 +1,5 @@
-"""How long a file of sound says that it is, in the forms whose demuxers take what is there for the whole.
+"""How long a file of sound says that it is, in the forms whose demuxers take what is there for the whole; and whether
+another recording lies behind the first one of a Matroska file, of which its header says nothing.
 
 One rule holds for every form: what a file states is what should be there. Where it was cut off, and what is missing was
 needed, the clip is refused (`still`). A size that stands for "until the end", as writers leave it that cannot go back,
@@ -11,6 +12,7 @@ from typing import BinaryIO
 UNTIL_THE_END_32, UNTIL_THE_END_64 = 0x7FFF0000, 1 << 40  # bytes; what stands for "unknown" is at least this
 MP3_SCANNED = 4096  # bytes of the first frame and of an ID3 tag before it
 MOST_CHUNKS = 64
+EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _SIZES: dict[bytes, Callable[[bytes], tuple[int, int]]] = {  # by the first four bytes: the size, and what is none
     b"RIFF": lambda head: (int.from_bytes(head[4:8], "little") + 8, UNTIL_THE_END_32),
     b"RF64": lambda head: (int.from_bytes(head[20:28], "little") + 8, UNTIL_THE_END_64),
@@ -44,6 +46,37 @@ def _caf_chunks(content: BinaryIO) -> Iterator[int]:
             return
         place += 12 + size
         yield place
+
+
+def is_followed_by_another(content: BinaryIO) -> bool:
+    """Whether a Matroska or WebM file was put before another one: its segment ends where an EBML header begins. The
+    handle stands afterwards where it stood."""
+    stood = content.tell()
+    content.seek(0)
+    try:
+        header, size = content.read(4), _ebml_size(content)
+        if header != EBML or size is None:
+            return False
+        content.seek(size, 1)
+        segment, size = content.read(4), _ebml_size(content)
+        if segment != SEGMENT or size is None:
+            return False
+        content.seek(size, 1)
+        return content.read(4) == EBML
+    finally:
+        content.seek(stood)
+
+
+def _ebml_size(content: BinaryIO) -> int | None:
+    """The size of an element, which stands behind its name; None where it goes on until the end."""
+    first = content.read(1)
+    width = 9 - first[0].bit_length() if first and first[0] else 0
+    rest = content.read(width - 1) if width else b""
+    if not width or len(rest) < width - 1:
+        return None
+    bits = 7 * width
+    size = int.from_bytes(first + rest) & ((1 << bits) - 1)
+    return None if size == (1 << bits) - 1 else size
 
 
 def stated_frames(content: BinaryIO) -> int | None:

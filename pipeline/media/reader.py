@@ -35,9 +35,7 @@ from pipeline.media.times import (
     CLOCK_SLACK,
     Shown,
     clock_of,
-    is_true_after_seek,
     kind_of,
-    may_begin_anew,
     presented,
     rate_of,
 )
@@ -66,7 +64,7 @@ class MediaFile(Recording):
             stream.codec_context.thread_count = 1
         self._video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         self._zero = (self._container.start_time or 0) / av.time_base
-        self._seekable = is_true_after_seek(self._container, self._video)
+        self._seekable = self._is_seekable(self._video)
 
     @cached_property
     def facts(self) -> Facts:
@@ -97,7 +95,7 @@ class MediaFile(Recording):
         alone = bool(stated) and not has_others(self._container, *used)
         indexed = [end for end in map(self._stated_end, used) if end is not None]
         is_indexed = kind_of(self._container) == "mov" and len(indexed) == len(used)
-        if not may_begin_anew(self._container) and (alone or is_indexed):
+        if not self._may_begin_anew and (alone or is_indexed):
             return stated if alone else min(stated, max(indexed))
         numbers = [stream.index for stream in used]  # measuring opens anew
         ends = self._ends(*self._container.streams)
@@ -105,7 +103,7 @@ class MediaFile(Recording):
         if self._joined and kind_of(self._container) == "ogg":
             raise Rejected("corrupt", "several Ogg recordings lie end to end in it, which no decoder goes on through")
         found = max(ends.get(number, 0.0) for number in numbers)
-        if self._joined or not stated or (may_begin_anew(self._container) and found > stated + LOST_SECONDS):
+        if self._joined or not stated or (self._may_begin_anew and found > stated + LOST_SECONDS):
             return found
         is_whole = max(ends.values(), default=0.0) > stated - LOST_SECONDS
         return min(stated, found) if is_whole and not alone else stated

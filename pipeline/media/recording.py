@@ -16,11 +16,12 @@ from typing import Self, cast
 import av
 
 from manifests.machine import is_machines_fault
+from pipeline.media.announced import is_followed_by_another
 from pipeline.media.audio import AudioCollector, AudioSpan
 from pipeline.media.facts import Facts
 from pipeline.media.opening import nameless, open_container
 from pipeline.media.streams import decode_audio, padding_of, read_packets, seconds_of
-from pipeline.media.times import CLOCK_SLACK, unguessed
+from pipeline.media.times import CLOCK_SLACK, is_true_after_seek, may_begin_anew, unguessed
 from pipeline.shards.record import Rejected
 
 SEEK_LEADS = (0.0, 2.0, 10.0)  # how many seconds early to look for a keyframe before starting at the beginning
@@ -38,6 +39,7 @@ class Recording(ABC):
     _audio: av.AudioStream
     _zero: float  # where the presented timeline starts on the container's clock
     _seekable: bool
+    _may_begin_anew = False  # whether another recording may lie behind the first
     _counts_audio = False  # whether a frame of sound follows the one before, whatever its time says
 
     def __init__(self, content: bytes | Path) -> None:
@@ -66,6 +68,7 @@ class Recording(ABC):
             self._bytes.close()
             message = error.strerror if isinstance(error, av.FFmpegError) else str(error)
             raise Rejected("unreadable", f"no decoder opens it: {message}") from error
+        self._may_begin_anew = may_begin_anew(self._container) or is_followed_by_another(self._bytes)
         try:
             self._choose_streams()
         except Rejected:
@@ -122,7 +125,12 @@ class Recording(ABC):
         """Packets of these streams until the data end, with no time that is only a guess."""
         videos = [one for one in streams if isinstance(one, av.VideoStream)]
         self._shifts = {}
-        return unguessed(self._container, read_packets(self._container, *streams), videos, self._shifts)
+        shifts = self._shifts if self._may_begin_anew else None
+        return unguessed(self._container, read_packets(self._container, *streams), videos, shifts)
+
+    def _is_seekable(self, *videos: av.VideoStream) -> bool:
+        """Whether packets have the same times after a seek: an index knows one recording only."""
+        return is_true_after_seek(self._container, *videos) and not self._may_begin_anew
 
     def _rewind(self, stream: av.stream.Stream | None, seconds: float | None) -> None:
         """Stand at or before `seconds` of a stream; for None, or where the format cannot seek, at the beginning."""

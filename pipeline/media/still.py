@@ -23,7 +23,7 @@ from pipeline.media.layouts import stream_channels
 from pipeline.media.reader import LOST_SECONDS
 from pipeline.media.recording import Recording
 from pipeline.media.streams import decode_audio, first_decodable
-from pipeline.media.times import is_true_after_seek, kind_of
+from pipeline.media.times import kind_of
 from pipeline.shards.record import Rejected
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
@@ -123,7 +123,7 @@ class AudioFile(Recording):
         self._audio = first_decodable(list(self._container.streams.audio), "no_audio", "sound")
         self._audio.codec_context.thread_count = 1
         self._zero = (self._container.start_time or 0) / av.time_base
-        self._seekable = is_true_after_seek(self._container)
+        self._seekable = self._is_seekable()
         self._counts_audio = kind_of(self._container) in GUESSING_FORMATS
         if self._counts_audio:  # a header's count that is too small would have samples in the middle cut as padding
             self._audio.codec_context.options = {"flags2": "skip_manual"}

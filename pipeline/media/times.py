@@ -51,14 +51,15 @@ def unguessed(
     container: av.container.InputContainer,
     packets: Iterable[av.Packet],
     videos: Iterable[av.VideoStream],
-    shifts: dict[int, int],
+    shifts: dict[int, int] | None,
 ) -> Iterator[av.Packet]:
     """Packets of a container without the times that its demuxer guessed; some are of these streams of images.
 
     shifts: by number of a stream, how many ticks later than its clock says its packets come by now; filled in here.
+    None where no clock begins anew.
     """
     guessing = [video for video in videos if tells_decoding_order_only(container, video)]
-    packets = _end_to_end(packets, shifts) if may_begin_anew(container) else packets
+    packets = packets if shifts is None else _end_to_end(packets, shifts)
     for packet in _once_each(packets) if kind_of(container) in SHARED_TIMES else packets:
         if packet.stream in guessing:
             packet.pts = None if packet.stream.codec_context.has_b_frames else packet.dts
@@ -73,16 +74,20 @@ def may_begin_anew(container: av.container.InputContainer) -> bool:
 def _end_to_end(packets: Iterable[av.Packet], shifts: dict[int, int]) -> Iterator[av.Packet]:
     """Recordings put end to end whose clocks begin anew each time: the next goes on where the one before ended."""
     ends: dict[int, int] = {}
+    shown: dict[int, int] = {}  # where presentation ends; a clock of decoding may be a guess
     for packet in packets:
         number, shift = packet.stream_index, shifts.get(packet.stream_index, 0)
         if packet.dts is not None:
             end = ends.get(number, packet.dts + shift)
             if float((end - shift - packet.dts) * packet.time_base) > ANEW_SECONDS:
-                shift = shifts[number] = end - packet.dts
+                shift = end - packet.dts
+                shift = max(shift, shown[number] - packet.pts) if number in shown and packet.pts is not None else shift
+                shifts[number] = shift
             packet.dts += shift
             ends[number] = packet.dts + (packet.duration or 0)
         if packet.pts is not None:
             packet.pts += shift
+            shown[number] = max(packet.pts + (packet.duration or 0), shown.get(number, packet.pts))
         yield packet
 
 

@@ -1,6 +1,7 @@
 """Recordings that were joined, cut or begun in the middle: frames and sound of a full decode, in both decoders."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +16,7 @@ from pipeline.media.reader import MediaFile
 from pipeline.shards.record import Rejected
 
 DECODERS = pytest.mark.parametrize("decode", [decode_clip, decode_clip_ffmpeg])
+JOINED = [Form("matroska", "libx264", 2, True), Form("webm", "libvpx")]
 STREAMS = [Form("mpegts", "libx264", 2, True), Form("mpegts", "mpeg2video", 2), Form("mpeg", "mpeg2video", 2, True)]
 LENGTH, RATE = 130, 11025
 ALREADY = LENGTH / moving.FPS  # seconds of the first of two parts
@@ -85,8 +87,9 @@ def test_a_stream_from_the_middle_of_a_group_of_images(written, clip_maker, form
     _check_moments(content, frames, clip_maker)
 
 
-@pytest.mark.parametrize("form", STREAMS, ids=str)
-@pytest.mark.parametrize("begin", [0.0, ALREADY - 0.5])
+@pytest.mark.parametrize(
+    ("form", "begin"), [*product(STREAMS, [0.0, ALREADY - 0.5]), *((form, 0.0) for form in JOINED)], ids=str
+)
 def test_the_second_of_two_joined_has_a_clock_of_its_own(written, clip_maker, form: Form, begin: float) -> None:
     content = written(form, Part(), Part(first=LENGTH - 10, begin=begin, hertz=880.0))
     frames = _shown(content, clip_maker)
@@ -119,6 +122,26 @@ def test_both_decoders_hear_the_same_samples(tmp_path: Path, clips, kind: str, c
         one, other = (decode(content, DecodeOptions(moment=moment)) for decode in (decode_clip, decode_clip_ffmpeg))
         assert np.abs(one.waveform - other.waveform).max() < 1e-3
         assert (one.flags, one.duration, one.frame_pts) == (other.flags, other.duration, pytest.approx(other.frame_pts))
+
+
+COARSE = {  # seconds of one step of the container's clock
+    Form("matroska", "mjpeg"): 1e-3, Form("webm", "libvpx"): 1e-3, Form("flv", "flv"): 1e-3, Form("asf", "wmv2"): 1e-3,
+    Form("mpegts", "mpeg2video"): 1 / 90_000, Form("mp4", "mjpeg"): 1 / 44_100,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", COARSE, ids=str)
+def test_sound_lies_where_it_belongs_to_a_step_of_the_clock(tmp_path: Path, clip_maker, form: Form) -> None:
+    """Matroska, WebM, FLV and ASF round the time of every frame to a millisecond, and a decode is laid down from the
+    frame it begins with: two that begin elsewhere may differ by a step, and by no more."""
+    moving.write(tmp_path / "video", form, clip_maker)
+    late = []
+    for moment in (1.7, 2.2501, 2.7):
+        for decode in (decode_clip, decode_clip_ffmpeg):
+            heard = decode(tmp_path / "video", DecodeOptions(moment=moment)).waveform[8000:24000]
+            times = moment - 1.5 + np.arange(8000, 24000) / RATE
+            late.append(-float(np.angle(1j * np.sum(heard * np.exp(-2j * np.pi * 440 * times)))) / (2 * np.pi * 440))
+    assert max(late) - min(late) <= COARSE[form] + 5e-5
 
 
 def test_an_image_that_is_shown_at_both_moments_stands_still(tmp_path: Path, clip_maker) -> None:
