@@ -6,7 +6,9 @@ with its own seek: one for the image and one for the sound. The header's facts (
 orientation and its shape are ffmpeg's own answer, and so is every sample. One rule decides for both decoders what is
 shown and heard when: the frames of the sound are laid down as `media.audio` does it; where the container's times are
 partly guesses the number of the image is taken from the reader, and where clocks begin anew, or the form of the sound
-changes on the way, its sound: one output of ffmpeg cannot follow.
+changes on the way, its sound: one output of ffmpeg cannot follow. So it is where the clock of the sound counts images
+(GXF). One that counts milliseconds (Matroska, WebM, FLV, ASF) rounds the time of each frame, and a decode is laid down
+from the frame it begins with: the sound of two decodes then differs by a millisecond at most.
 """
 
 import re
@@ -39,6 +41,7 @@ from pipeline.media.times import CLOCK_SLACK, Place, places
 from pipeline.shards.record import Rejected
 
 CONTENT = "content"  # the clip's name inside the scratch folder: its own may hold what no command line can
+SOUND_BY_IMAGES = ("gxf",)  # containers whose clock of the sound counts images
 LOOK_BACK = 0.2  # seconds before a moment in which its image is first looked for
 _SCALING = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # as image.SCALING
 _TIME_BASE = r"\[showinfo@{name} .*config in time_base: (\d+)/(\d+)"
@@ -239,7 +242,7 @@ class _Call:
         span.skip(self.audio_from, self.audio_from)
         frames = [(int(pts), layout, int(rate), int(count)) for pts, layout, rate, count in _AUDIO.findall(log)]
         forms = {(layout, rate) for _, layout, rate, _ in frames}
-        if self.facts.joined or len(forms) > 1:
+        if self.facts.joined or len(forms) > 1 or self.facts.format in SOUND_BY_IMAGES:
             return None
         for layout, rate in forms:
             names = channel_names(av.AudioLayout(layout))

@@ -144,6 +144,15 @@ def test_sound_lies_where_it_belongs_to_a_step_of_the_clock(tmp_path: Path, clip
     assert max(late) - min(late) <= COARSE[form] + 5e-5
 
 
+def test_a_clock_that_counts_images_moves_no_sound(clips) -> None:
+    options = {"c:v": "mpeg2video", "c:a": "pcm_s16le", "ar": 48000, "ac": 1, "s": "720x576", "r": 25, "g": 12}
+    content = clips.remux(clips.once("plain.mp4"), "fields.gxf", **options, format="gxf")
+    for moment in (2.003, 4.1):
+        one, other = (decode(content, DecodeOptions(moment=moment)) for decode in (decode_clip, decode_clip_ffmpeg))
+        assert np.abs(one.waveform - other.waveform).max() < 1e-4
+        assert one.frame_pts == pytest.approx(other.frame_pts, abs=1e-6)
+
+
 def test_an_image_that_is_shown_at_both_moments_stands_still(tmp_path: Path, clip_maker) -> None:
     path = tmp_path / "hole.mkv"
     moving.write(path, Form("matroska", "libx264", 2, gap=True), clip_maker)
