@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import string
+import unicodedata
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -128,6 +129,38 @@ def test_plain_lines_with_any_letters_are_whole_names(tmp_path, names) -> None:
 @pytest.mark.parametrize(("file", "key"), [("my.video.mp4", "my%2Evideo"), ("holiday.mov", "holiday")])
 def test_stored_keys_stay_as_they_are(tmp_path: Path, file: str, key: str) -> None:
     assert key_of_ingest(tmp_path / "src", file) == key
+
+
+HAD = [  # names that people's files have
+    "café übung", "a%20b", "100%", "a%2Fb", "a+b", "a#b", "#1", "emoji 😀🎻", "👩‍👩‍👧", "two..dots", "v1.2.3", "-dash",
+    "--x", "a  b", "tail ", "a'b", 'a"b', "a&b", "[a]", "{a}", "~a", "$HOME", "日本語", "한국어", "ﬁne", "İx", "ß",
+    "001", "1e5", "NaN", "null", "true", "a__b", "__", "file", "label", "x.mp4", "x.tar", "http:a", "a\u00a0b", "train",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_that_people_have_are_found_in_every_file_of_labels(tmp_path: Path, form: str) -> None:
+    """The files in one form of Unicode, the list in the other."""
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    for name in HAD:
+        (tmp_path / f"{unicodedata.normalize(form, name)}.mp4").write_bytes(b"x")
+    rows = [(f"{unicodedata.normalize(other, name)}.mp4", f"class {number}") for number, name in enumerate(HAD)]
+    table = io.StringIO()
+    csv.writer(table).writerows([("file_name", "label"), *rows])
+    lists = {
+        "metadata.csv": table.getvalue(),
+        "metadata.jsonl": "\n".join(json.dumps({"file_name": file, "label": label}) for file, label in rows),
+        "mine.csv": "\n".join(table.getvalue().splitlines()[1:]),
+        "mine.json": json.dumps(dict(rows)),
+    }
+    for file, text in lists.items():
+        place = (tmp_path if file.startswith("metadata") else tmp_path.parent) / file
+        place.write_text(text, "utf-8", newline="")
+        listing = list_sources([tmp_path])
+        found = find_labels(() if place.parent == tmp_path else (place,), listing).join(listing.clips)
+        named = {unicodedata.normalize("NFC", clip.path.removesuffix(".mp4")): clip.label for clip in found}
+        assert named == {unicodedata.normalize("NFC", name): f"class {number}" for number, name in enumerate(HAD)}
+        place.unlink()
 
 
 def test_a_decomposed_file_finds_its_composed_label() -> None:
