@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from manifests.annotations import WHOLE, Annotation, Box, TestSet
 from manifests.namesakes import Names, Place
 from manifests.splits import IdList, restrict
 from manifests.views import ViewName
 
+Value = TypeVar("Value")
 PAIR_SEPARATOR = "+"  # never part of a YouTube or Flickr id
 LOCALIZATION, SEGMENTATION, SEMANTIC, PROMPTED, MULTI_SOURCE, INTERACTIVE, RETRIEVAL = TASKS = (
     "localization",  # boxes
@@ -180,12 +182,14 @@ class Truth:
         """The same in the names that `present` clips have (`manifests.namesakes`). InputError for a name that several
         of them could have."""
         names = self.test_set.names.among(present)
-        test_set, masks, extended = self.test_set.called(names), self.masks, self.extended
+        test_set, masks, classes, extended = self.test_set.called(names), self.masks, self.classes, self.extended
         if masks is not None:
-            masks = replace(masks, masks={names.get(key, key): file for key, file in masks.masks.items()})
+            masks = replace(masks, masks=_called(masks.masks, names))
+        if classes is not None:
+            classes = replace(classes, files=_called(classes.files, names), prompts=_called(classes.prompts, names))
         if extended is not None:
             extended = extended.known_as(present, test_set)
-        return replace(self, test_set=test_set, masks=masks, extended=extended)
+        return replace(self, test_set=test_set, masks=masks, classes=classes, extended=extended)
 
     def seen_as(self, view: ViewName, parts: Mapping[str, Box]) -> "Truth":
         """The truth of answers to a view: `parts` says by key which part of a frame was shown."""
@@ -212,6 +216,10 @@ class Truth:
             music = replace(music, frames=tuple(frame for frame in music.frames if frame.key in kept))
         masks, classes = masks and masks.only(kept), classes and classes.only(kept)
         return replace(self, test_set=test_set, masks=masks, classes=classes, music=music)
+
+
+def _called(by_key: Mapping[str, Value], names: Mapping[str, str]) -> dict[str, Value]:
+    return {names.get(key, key): value for key, value in by_key.items()}
 
 
 @dataclass(frozen=True)
