@@ -26,8 +26,8 @@ REMEDY = (
 
 
 def is_hub_name(text: str) -> bool:
-    """Whether a text is ORG/NAME and no folder here."""
-    return NAME.fullmatch(text) is not None and not Path(text).exists()
+    """Whether a text is ORG/NAME, and ORG no folder here: what lies in one is not asked for elsewhere."""
+    return NAME.fullmatch(text) is not None and not Path(text).parent.exists()
 
 
 def fetched(name: str) -> Path:
@@ -37,8 +37,9 @@ def fetched(name: str) -> Path:
     """
     hub = needed("huggingface_hub", "hub", f"fetching {name} from the Hugging Face Hub")
     with understood(name, "is no folder here, and cannot be fetched from the Hugging Face Hub", REMEDY):
-        revision = None if hub.constants.HF_HUB_OFFLINE else _checked(hub, name)
-        folder = Path(hub.snapshot_download(name, revision=revision, allow_patterns=list(FETCHED), token=_token()))
+        if not needed("huggingface_hub.constants", "hub", name).HF_HUB_OFFLINE:
+            _check_size(hub, name)
+        folder = Path(hub.snapshot_download(name, allow_patterns=list(FETCHED), token=_token()))
     if not is_exported(folder):
         raise InputError(
             f"{name} on the Hugging Face Hub is no model that `training export` made: its {CONFIG} is missing, or says "
@@ -71,13 +72,12 @@ def push(folder: Path, repository: str) -> dict[str, object]:
     return {"pushed to": f"{address} (private where it is new; open it on its page)"}
 
 
-def _checked(hub: ModuleType, name: str) -> str:
-    """The newest revision of a model, whose files are not too large."""
+def _check_size(hub: ModuleType, name: str) -> None:
+    """InputError for a model whose files are too large."""
     info = hub.HfApi(token=_token()).model_info(name, files_metadata=True)
     size = sum(each.size or 0 for each in info.siblings or () if each.rfilename in FETCHED)
     if size > MOST_BYTES:
         raise InputError(f"{name} holds {in_words(size)}, more than the {in_words(MOST_BYTES)} that a model may have.")
-    return str(info.sha)
 
 
 def _token() -> str | bool:

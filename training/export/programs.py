@@ -141,8 +141,31 @@ def _check_onnx() -> None:
         needed(library, "export", "--format onnx")
 
 
+def _distances(one: Any, other: Any, norm: float, mode: int | None = None) -> Any:
+    """torch.cdist of Euclidean distances in ONNX, which lacks it: (..., N, C), (..., M, C) -> (..., N, M)."""
+    if norm != 2:
+        raise InputError(f"distances of the norm {norm} cannot be written as ONNX.")
+    from onnxscript import opset20
+
+    apart = opset20.Sub(
+        opset20.Unsqueeze(one, opset20.Constant(value_ints=[-2])),
+        opset20.Unsqueeze(other, opset20.Constant(value_ints=[-3])),
+    )
+    squares = opset20.ReduceSum(opset20.Mul(apart, apart), opset20.Constant(value_ints=[-1]), keepdims=0)
+    return opset20.Sqrt(squares)
+
+
 def _write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
-    made: Any = torch.onnx.export(program, (), input_names=INPUTS, output_names=(OUTPUT,), dynamo=True, verbose=False)
+    made: Any = torch.onnx.export(
+        program,
+        (),
+        input_names=INPUTS,
+        output_names=(OUTPUT,),
+        dynamo=True,
+        verbose=False,
+        opset_version=20,
+        custom_translation_table={torch.ops.aten._cdist_forward.default: _distances},
+    )
     for graph in (made.model.graph, *(each.graph for each in made.model.functions.values())):
         graph.metadata_props.clear()
         for node in graph:

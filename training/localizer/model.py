@@ -39,12 +39,18 @@ class Localizer:
 
     @classmethod
     def load(cls, source: Path | str, device: str = "auto", view: str | None = None) -> "Localizer":
-        """Open a finished run's folder (or `runs/<name>`); nothing beside the folder is read.
+        """Open a finished run's folder (or `runs/<name>`), one of `training export`, or ORG/NAME on the Hugging Face
+        Hub; nothing beside the folder is read.
 
         device: auto, cpu, cuda or cuda:N. view: how frames are shown, squash or centre_crop; None as it was trained.
         InputError when there is no finished model, or no such device.
         """
         return cls(open_model(source, pick_device(device)).viewing(view))
+
+    @classmethod
+    def from_pretrained(cls, source: Path | str, device: str = "auto", view: str | None = None) -> "Localizer":
+        """What other libraries call `load`."""
+        return cls.load(source, device, view)
 
     @property
     def name(self) -> str:

@@ -1,22 +1,25 @@
 """From a folder, or a name, to a model that is ready to predict: the one seam for every form in which models are kept.
 
-A form is a function that says whether a folder is of it, and one that opens it as a `LoadedRun`: config, method in eval
-mode on its device, front end. Nothing beside the folder is read.
+A finished run, a folder of `training export`, or the name ORG/NAME of such a folder on the Hugging Face Hub. Each opens
+as a `LoadedRun`: config, method in eval mode on its device, front end. Nothing beside the folder is read.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from training.exported import is_exported, open_exported
+from training.hub import fetched, is_hub_name
 from training.runs import LoadedRun, load_run
-
-Opener = Callable[[Path, torch.device], LoadedRun]
 
 
 def open_model(source: Path | str, device: torch.device) -> LoadedRun:
-    """The model in a folder: of a finished run, or `runs/<name>` when that holds exactly one.
+    """The model of a finished run's folder (or `runs/<name>` when that holds exactly one), of an exported folder, or of
+    a name on the Hub.
 
     Raises InputError when there is none, or it is unfinished or damaged.
     """
-    return load_run(Path(source), device)
+    if is_hub_name(str(source)):
+        return open_exported(fetched(str(source)), device)
+    folder = Path(source)
+    return open_exported(folder, device) if is_exported(folder) else load_run(folder, device)
