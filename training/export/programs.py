@@ -56,6 +56,7 @@ def write_program(run: LoadedRun, form: str, folder: Path) -> dict[str, Any]:
     InputError when its map is no function of image and audio that can be written down, WorkFailed when what was written
     computes something else.
     """
+    _check_method(run, form)
     chosen = FORMS[form]
     chosen.check()
     model = MapOf(run.method).eval()
@@ -76,6 +77,16 @@ def check_form(form: str) -> None:
     if form not in FORMS:
         raise InputError(f"--format {form!r} is not known; there are: {', '.join(FORMS)}.")
     FORMS[form].check()
+
+
+def _check_method(run: LoadedRun, form: str) -> None:
+    """InputError for a method that answers by more than image and audio."""
+    if type(run.method).predict is not BaseMethod.predict:
+        more = " and ".join(sorted(run.method.needs)) or "something"
+        raise InputError(
+            f"{run.config.method.name} cannot be exported as {form}: it answers by {more} beside image and audio. A "
+            "program takes these two alone. Export it without --format: Localizer.load opens it all the same."
+        )
 
 
 def _pair(run: LoadedRun, size: int) -> Pair:

@@ -18,7 +18,9 @@ from training.exported import CONFIG
 from training.methods import method_names
 from training.runs import LoadedRun, load_run
 
-NO_FUNCTION = {"random_map"}  # draws by the bytes of what it is given
+# One draws by the bytes of what it is given, the others answer by more than image and audio.
+NO_FUNCTION = {"random_map", "proposal", "heartheflow"}
+SMALL = {"avel": ("method.cells=16",)}  # maps of the tiny trunks
 TINY = (
     "data.image_size=32", "data.train_list=null", "evaluation.object_prior=null",
     "encoders.image={blocks: [1, 1], width: 8, weights: none}",
@@ -34,7 +36,7 @@ def libraries() -> None:
 
 def run_of(method: str, folder: Path) -> LoadedRun:
     """A method with tiny trunks and small images."""
-    return load_run(make_run(folder, load_config(method, TINY)))
+    return load_run(make_run(folder, load_config(method, (*TINY, *SMALL.get(method, ())))))
 
 
 @pytest.mark.slow
@@ -79,9 +81,17 @@ def test_config_says_what_goes_in_and_how_far_it_is_off(exported: tuple[LoadedRu
     assert told["torch-export"]["file"] == "model.pt2"
 
 
-def test_a_map_that_is_no_function_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="random_map cannot be exported as torch-export: its map is no function"):
-        export(run_of("random_map", tmp_path / "run"), Wanted(tmp_path / "model", ("torch-export",)))
+@pytest.mark.parametrize(
+    ("method", "why"),
+    [
+        ("random_map", "its map is no function of image and audio"),
+        ("proposal", "it answers by proposals beside"),
+        ("heartheflow", "it answers by flow beside"),
+    ],
+)
+def test_a_map_that_is_no_function_is_refused(method: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"{method} cannot be exported as torch-export: {why}"):
+        export(run_of(method, tmp_path / "run"), Wanted(tmp_path / "model", ("torch-export",)))
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
