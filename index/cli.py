@@ -198,6 +198,17 @@ def random_knn(
     summary(f"random lists written to {out}", facts | _agreement(meta))
 
 
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Folder of embeddings or of neighbours.")],
+    out: Annotated[Path | None, typer.Option(help="Parquet file to write. Default: the folder's name.parquet.")] = None,
+) -> None:
+    """Write embeddings or neighbours as one Parquet file, for other programs."""
+    from index.exchange import export as write
+
+    summary("exported", write(folder, out or Path(f"{folder.absolute().name}.parquet")))
+
+
 def _matching_embeddings(folder: Path | None, shards: list[Path] | None) -> "tuple[Embeddings, str]":
     """Open the embeddings, made first when they are the default ones and missing; says how they were checked.
 

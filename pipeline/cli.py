@@ -169,6 +169,25 @@ def annotate(
 
 
 @app.command()
+def export(
+    format: Annotated[
+        str, typer.Option(help="parquet (image and audio columns for datasets) or energon (tars with .nv-meta).")
+    ],
+    shards: Annotated[list[str] | None, typer.Option(help="Shard folder, repeatable; shards if none.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write; the same command continues an unfinished one.")] = Path(
+        "exported"
+    ),
+    clips: Annotated[int, typer.Option(min=1, help="Clips per file at most.")] = 1000,
+) -> None:
+    """Write shards in the forms that other programs read, by split."""
+    from pipeline.console import summary
+    from pipeline.exchange.export import run_export
+    from pipeline.storage.remote import place
+
+    summary("exported", run_export(format, [place(each) for each in shards or ["shards"]], out, clips))
+
+
+@app.command()
 def splits(
     lists: Annotated[list[str] | None, typer.Argument(help="Clip lists: files, or names such as vggss_144k.")] = None,
     shards: Annotated[

@@ -32,6 +32,9 @@ from training.score_file import score_file
 # Every command that is told where to write, and the test (here or elsewhere) of what it does with what is there.
 WRITING = {
     "pipeline ingest": "tests/pipeline/test_ingest.py",
+    "pipeline export": "tests/pipeline/exchange/test_export.py",
+    "index export": "tests/index/test_exchange.py",
+    "training export": "tests/training/export/test_folder.py",
     "pipeline splits": "test_splits_keeps_its_lists",
     "pipeline synth": "test_made_corpora_take_new_or_empty_folders",
     "pipeline collage": "test_made_corpora_take_new_or_empty_folders",

@@ -55,6 +55,15 @@ class Waveform:
 
 
 @dataclass(frozen=True)
+class Recording:
+    """The same as it is stored: a FLAC file's `content`."""
+
+    content: bytes
+    rate: int
+    start: float
+
+
+@dataclass(frozen=True)
 class Burst:
     """Consecutive `images`, uint8 (H, W, 3) RGB, shown since `seconds`; `moment` is the number of the clip's own."""
 
@@ -97,6 +106,15 @@ class Companions:
     def __reduce__(self) -> tuple[Any, ...]:
         """As of `Tars`: another process reads the manifests anew, when it needs them."""
         return type(self), (self._folder, self._keys, self._stored)
+
+    def has(self, kind: str) -> bool:
+        """Whether ingest, or `pipeline annotate`, was asked to make the companion of this kind."""
+        return (self._folder / companion_manifest(kind)).exists()
+
+    def recording(self, row: int) -> Recording:
+        """The file that `waveform` decodes (`--audio context`)."""
+        facts = self._decoded(CONTEXT, row, WAVEFORM_FACTS, _with("rate", "start"))
+        return Recording(self._decoded(CONTEXT, row, WAVEFORM, bytes), facts["rate"], facts["start"])
 
     def waveform(self, row: int) -> Waveform:
         """The sound around the moment, as far as the recording goes (`--audio context`)."""

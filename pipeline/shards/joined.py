@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from manifests.annotations import Annotation
 from manifests.errors import InputError
-from pipeline.shards.companion_store import Burst, Companions, Waveform
+from pipeline.shards.companion_store import Burst, Companions, Recording, Waveform
 from pipeline.shards.store import ShardStore
 from pipeline.shards.tars import Decoded
 from pipeline.storage.remote import Place, RemotePath
@@ -53,32 +53,32 @@ class JoinedShards(ShardStore):
     """
 
     def __init__(self, stores: Sequence[ShardStore]) -> None:
-        self._stores = sorted(stores, key=lambda store: store.manifest_sha256)
-        self._first = [0, *accumulate(map(len, self._stores))]
+        self.stores = sorted(stores, key=lambda store: store.manifest_sha256)
+        self._first = [0, *accumulate(map(len, self.stores))]
         _check(stores)
-        self.keys = [key for store in self._stores for key in store.keys]
-        self.stored_keys = [key for store in self._stores for key in store.stored_keys]
+        self.keys = [key for store in self.stores for key in store.keys]
+        self.stored_keys = [key for store in self.stores for key in store.stored_keys]
         self.folder = Path(named([store.folder for store in stores]))
-        self.table = pa.concat_tables(map(_with_own_tars, self._stores))
+        self.table = pa.concat_tables(map(_with_own_tars, self.stores))
         self.front_end = stores[0].front_end
         self.short_side = max(store.short_side for store in stores)
-        hashes = "\n".join(store.manifest_sha256 for store in self._stores)
+        hashes = "\n".join(store.manifest_sha256 for store in self.stores)
         self.manifest_sha256 = hashlib.sha256(hashes.encode()).hexdigest()
 
     def alone(self, row: int) -> tuple[ShardStore, int]:
         """The store that holds a row, and the row's number there."""
         number = bisect_right(self._first, row) - 1
-        return self._stores[number], row - self._first[number]
+        return self.stores[number], row - self._first[number]
 
     def row_of(self, key: str) -> int:
         """The row of a key. InputError names key and folders when it is in none of them."""
-        for store, first in zip(self._stores, self._first, strict=False):
+        for store, first in zip(self.stores, self._first, strict=False):
             if key in store:
                 return first + store.row_of(key)
         raise InputError(f"The clip {key} is not among the {len(self)} clips of {self.folder}.")
 
     def __contains__(self, key: str) -> bool:
-        return any(key in store for store in self._stores)
+        return any(key in store for store in self.stores)
 
     def read(self, row: int, member: str) -> bytes:
         """One member's content, as `ShardStore.read`."""
@@ -135,6 +135,13 @@ class _JoinedCompanions(Companions):
     def _own(self, row: int) -> tuple[Companions, int]:
         store, own = self._joined.alone(row)
         return store.companions, own
+
+    def has(self, kind: str) -> bool:
+        return all(store.companions.has(kind) for store in self._joined.stores)
+
+    def recording(self, row: int) -> Recording:
+        companions, own = self._own(row)
+        return companions.recording(own)
 
     def waveform(self, row: int) -> Waveform:
         companions, own = self._own(row)
