@@ -18,7 +18,7 @@ FLOORS = {
         {"sources", "media"},
         {"jobs", "synth"},
         {"compose"},
-        {"ingest", "inspection", "annotate", "flow", "coverage"},
+        {"ingest", "inspection", "annotate", "flow", "coverage", "exchange"},
         {"cli"},
     ),
     "training": (
