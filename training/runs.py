@@ -40,6 +40,7 @@ CONFIG, DONE, WEIGHTS, FACTS = "config.yaml", "DONE", "weights.safetensors", "da
 COPY_AGAIN = (
     "Copy the run again from where it was made; where it was made here, delete the file and start the run again."
 )
+COPY_WHOLE = "Copy the whole folder, or the one that `training export` makes of it there."
 LOCK = "lock"  # there as long as somebody trains
 WEIGHTS_AGAIN = f"Copy the run again from where it was made, or delete its {DONE} file and start it again."
 CARRIED, IMAGENET = "carried.json", "imagenet"
@@ -73,10 +74,7 @@ def stored_config(folder: Path) -> RunConfig:
 
 
 def options_of_its_time(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The stored `method:` section of a model, with the options that are younger than it.
-
-    They then mean what the method did before (`EARLIER` of the method's module), which need not be today's default.
-    """
+    """The stored `method:` section of a model; options younger than it mean what the method did then (`EARLIER`)."""
     return {**getattr(method_module(given["name"]), "EARLIER", {}), **given}
 
 
@@ -220,6 +218,7 @@ def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: st
     file = folder / (WEIGHTS if weights == "last" else BEST_WEIGHTS)
     if not file.is_file():
         raise InputError(f"run {folder} has no {file.name}; best weights need a `validation:` section in its config.")
+    _check_whole(folder)
     config = _with_carried(folder, stored_config(folder))
     facts = read_facts(folder, "front_end", "manifest_sha256")
     method = build_empty(config)
@@ -229,6 +228,12 @@ def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: st
     return LoadedRun(
         folder, config, method.to(device).eval(), facts["front_end"], facts["manifest_sha256"], device, weights
     )
+
+
+def _check_whole(folder: Path) -> None:
+    """InputError for a finished run without what describes it."""
+    if absent := [name for name in (CONFIG, FACTS) if not (folder / name).is_file()]:
+        raise InputError(f"run {folder} has no {' and no '.join(absent)}, so it was copied in part. {COPY_WHOLE}")
 
 
 def open_run_shards(run: LoadedRun, given: Folders | None) -> ShardStore:
@@ -271,7 +276,11 @@ def resolve_run(path: Path) -> Path:
     if (path / DONE).is_file():
         return path
     if (path / CONFIG).is_file():
-        raise InputError(f"run {path} is not finished (no DONE file); continue it with `training run {path / CONFIG}`.")
+        finished_elsewhere = f" If it was finished elsewhere: {COPY_WHOLE}" if (path / WEIGHTS).is_file() else ""
+        raise InputError(
+            f"run {path} is not finished (no DONE file); continue it with `training run {path / CONFIG}`."
+            f"{finished_elsewhere}"
+        )
     finished = sorted(marker.parent for marker in path.glob(f"*/{DONE}")) if path.is_dir() else []
     if len(finished) == 1:
         return finished[0]

@@ -10,6 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from manifests.errors import InputError
 from pipeline.media.ffmpeg import encode_video
 from training.cli import app
 from training.config import Encoder, load_config
@@ -67,3 +68,16 @@ def test_evaluate_and_report_take_the_shards_of_now(moved: Path, shards: Path, s
     said = told("report", moved, "--shards", shards, "--out", tmp_path / "page")
     assert "none:" not in said
     assert "<article" in (tmp_path / "page" / "index.html").read_text()
+
+
+@pytest.mark.parametrize("command", ["export", "localize", "embed", "evaluate"])
+@pytest.mark.parametrize("absent", ["data.json", "DONE", "config.yaml"])
+def test_a_run_that_was_copied_in_part_is_said(moved: Path, tmp_path: Path, command: str, absent: str) -> None:
+    part = tmp_path / "runs" / "part" / "of-s0"
+    shutil.copytree(moved, part, ignore=shutil.ignore_patterns(absent, "checkpoints"))
+    (tmp_path / "clip.mp4").write_bytes(b"no video")
+    words = {"localize": ["localize", part, tmp_path / "clip.mp4"]}.get(command, [command, part])
+    result = CliRunner().invoke(app, [*map(str, words), *([] if command == "evaluate" else ["--out", "made.mp4"])])
+    assert isinstance(result.exception, InputError), result.exception
+    if command != "localize":  # which may find the video unreadable first
+        assert "training export" in str(result.exception)
