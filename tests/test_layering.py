@@ -22,7 +22,7 @@ FLOORS = {
         {"cli"},
     ),
     "training": (
-        {"mistakes", "config_files", "limits", "liveness", "outside_methods", "rendezvous", "seeds"},
+        {"mistakes", "config_files", "limits", "liveness", "outside_methods", "rendezvous", "seeds", "shared_options"},
         {"config", "losses", "pair_losses", "regions", "similarity", "teacher", "distributed"},
         {"clustering", "evaluation", "encoders", "data", "leakage", "identity", "overlay"},
         {"methods", "object_prior", "pretrain"},

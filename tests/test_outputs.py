@@ -24,7 +24,8 @@ from pipeline.coverage import split_report
 from pipeline.shards.store import ShardStore
 from pipeline.synth.folder import claim
 from training.cli import app as training_app
-from training.localize.command import localize
+from training.localize import command as localize_command
+from training.localize.options import Options
 from training.pretrain import check_place
 from training.report.page import write_report
 from training.score_file import score_file
@@ -137,6 +138,10 @@ def test_localize_keeps_what_lies_beside_its_output(tmp_path: Path, untouched) -
     write_maps_and_truth(tmp_path)
     for name in ("video.mp4", "other.mp4"):
         (tmp_path / name).write_bytes(b"a video")
+
+    def localize(run: Path, video: Path, out: Path) -> None:
+        localize_command.localize(Options(run, (video,), out))
+
     said = untouched(lambda: localize(tmp_path, tmp_path / "video.mp4", tmp_path / "vggss.mp4"))
     assert "vggss.json is there already and was not written by `training localize`" in said
     assert "is what VIDEO names" in untouched(

@@ -9,10 +9,11 @@ import typer
 
 from manifests.content import read_content
 from manifests.truth import USUAL_FORMAT, format_help
-from manifests.views import VIEWS
 from pipeline.console import run_app, summary
 from training.export.command import export
 from training.liveness import end_with_launcher
+from training.localize.cli import localize
+from training.shared_options import Device, Shards, View
 
 app = typer.Typer(
     help="Train sound source localizers on shards, score them, show them.",
@@ -22,13 +23,6 @@ app = typer.Typer(
 )
 
 FORMATS = format_help()
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
-View = Annotated[
-    str | None, typer.Option(help=f"how frames are shown: {' or '.join(VIEWS)}; default: as the run's config says")
-]
-Shards = Annotated[
-    list[Path] | None, typer.Option(help="shard folder, repeatable; default: those the run was trained on")
-]
 
 
 class Pool(StrEnum):
@@ -205,20 +199,7 @@ def report(
     summary("report", facts | ({"gallery": without} if without else {}))
 
 
-@app.command()
-def localize(
-    run: Annotated[Path, typer.Argument(help="a finished run folder, or runs/<name> when it holds one")],
-    video: Annotated[Path, typer.Argument(help="any video with sound")],
-    out: Annotated[Path, typer.Option(help="the video with the heat map over it")] = Path("overlay.mp4"),
-    maps_per_second: Annotated[float, typer.Option(help="moments a second")] = 4.0,
-    view: View = None,
-    device: Device = "auto",
-) -> None:
-    """Put a run's heat map over a video, with its sound, and write peaks and confidences as JSON beside it."""
-    from training.localize.command import localize as draw
-
-    facts = draw(run, video, out, maps_per_second=maps_per_second, view=view, device=device)
-    summary("localized", facts)
+app.command()(localize)
 
 
 app.command()(export)

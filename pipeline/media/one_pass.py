@@ -15,6 +15,7 @@ import av
 import numpy as np
 
 from pipeline.media.audio import MARGIN, AudioCollector, AudioSpan
+from pipeline.media.decode import SILENCE_PEAK
 from pipeline.media.image import decoded
 from pipeline.media.layouts import channel_names, channels_first
 from pipeline.media.reader import MediaFile
@@ -116,6 +117,10 @@ class OnePass(MediaFile):
             while held and held[0].end < start - 2 * MARGIN:
                 held.popleft()
             yield self._laid(held, start, seconds, last.end).resampled(rate, count)
+
+    def is_heard(self) -> bool:
+        """Whether any sample reaches one step of 16-bit sound; the sound is read up to the first that does."""
+        return any(bool((np.abs(heard.samples) >= SILENCE_PEAK).any()) for heard in self._heard([0.0]))
 
     def _laid(self, held: Sequence[_Heard], start: float, seconds: float, reached: float) -> AudioCollector:
         """A span out of decoded frames, of which the last one ends where it was `reached`."""

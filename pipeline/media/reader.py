@@ -145,6 +145,11 @@ class MediaFile(Recording):
         return run is None or run.is_calm(1 / float(base), codec.width * codec.height)
 
     @property
+    def stored_size(self) -> tuple[int, int]:
+        """Width and height of its images as they are stored."""
+        return self._video.codec_context.width, self._video.codec_context.height
+
+    @property
     def average_rate(self) -> Fraction:
         return rate_of(self._video)
 

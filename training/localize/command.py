@@ -1,74 +1,216 @@
-"""`training localize`: a model's heat map over a video, several moments a second, with the original sound.
+"""`training localize`: heat maps over videos, several moments a second, with the original sound.
 
 For each moment the model sees the frame shown then and hears the sound around it, exactly as in its shards. Peaks and
-confidences go to a JSON file.
+confidences go to a JSON file beside each overlay. All that can be refused is refused before any work. A finished
+overlay is left alone, so that the same command goes on where it was stopped.
 """
 
-import json
 import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from manifests.checksums import file_sha256
 from manifests.errors import InputError
-from manifests.outputs import check_output, json_with
+from manifests.outputs import check_output
 from manifests.views import IN_WORDS
-from manifests.whole_files import write_text
 from pipeline.console import progress
-from training.localizer.media import refusing
-from training.localizer.model import MOST_PER_SECOND, Localizer
-from training.overlay.carriage import FORMATS, carried
+from training.localize import documents
+from training.localize.cost import minutes, say_cost
+from training.localize.options import Options
+from training.localize.videos import Found, Video, find_videos, is_one_file, look_at, outputs
+from training.localizer.localization import Localization
+from training.localizer.model import Localizer
+from training.overlay.carriage import FORMATS
+from training.overlay.panels import Panel
+from training.overlay.video import Written
 
-_is_document = json_with("moments_per_second", "moments", "undecodable_packets")  # lies beside every overlay
+SILENT = "is silent from beginning to end: its overlay shows no heat and says so"
+UNIT = "moments and frames"
+Advance = Callable[[int], object]
 
 
-def localize(
-    run: Path,
-    video: Path,
-    out: Path,
-    *,
-    maps_per_second: float = 4.0,
-    json_out: Path | None = None,
-    view: str | None = None,
-    device: str = "cpu",
-) -> dict[str, object]:
-    """Draw a model's maps over a video; returns facts for a summary.
+@dataclass(frozen=True)
+class Task:
+    """A video, its overlay, and what that is made of."""
 
-    `json_out` defaults to `out` with the suffix .json; `view` replaces the run's way to show frames. Raises InputError
-    when the run is not finished or the video is unreadable or lacks sound or image, WorkFailed when the result cannot
-    be written.
+    found: Found
+    video: Video
+    overlay: Path
+    made_of: Mapping[str, object]
+
+    @property
+    def is_finished(self) -> bool:
+        return documents.is_finished(self.overlay, self.made_of)
+
+    def size(self, options: Options) -> int:
+        """Moments and frames, about."""
+        return round(self.video.seconds * (options.maps_per_second + self.video.rate)) + 1
+
+
+def localize(options: Options) -> dict[str, object]:
+    """Do what was asked; returns facts for a summary.
+
+    Raises InputError when a run is not finished, or no video can be localized: unreadable, without sound or image, or
+    with a sound that the container cannot hold. Of several videos those are said and left out. Raises WorkFailed when a
+    result cannot be written.
     """
-    _check(video, out, maps_per_second)
-    json_out = json_out or out.with_suffix(".json")
-    check_output(json_out, {"VIDEO": video}, _is_document, "training localize", "the file of peaks beside --out,")
-    check_output(out, {"VIDEO": video}, lambda _: _is_document(json_out), "training localize")
-    with refusing(video):
-        carried(video, out)  # asked first, as a refusal after all the work would be a loss
-    model = Localizer.load(run, device, view)
-    every = 1 / maps_per_second
-    with progress("localizing", model.moment_count(video, every), "moments") as advance:
-        result = model.localize(video, every, advance=advance)
-    with progress("drawing", max(1, int(result.source.duration)), "seconds") as advance:
-        written = result.overlay(out, advance=advance)
-    facts = {"frames": written.frames, "undecodable_packets": written.undecodable, "sound": written.audio}
-    write_text(json_out, json.dumps(result.document(**facts), indent=1))
-    return {
-        "overlay": out,
-        "peaks": json_out,
+    options.check()
+    one = is_one_file(options.videos)
+    place = options.place(one)
+    found = [Found(options.videos[0], options.videos[0].name)] if one else find_videos(options.videos, place)
+    overlays = outputs(found, place, ".mp4") if place.suffix.lower() not in FORMATS else [place]
+    _check_places(overlays, [each.path for each in found], one)
+    documents.check_peaks(options.peaks, [each.path for each in found])
+    videos, refused = _looked_at(found, overlays)
+    if one and refused:
+        raise InputError(refused[0])
+    if not videos:
+        raise InputError(f"none of the {len(found)} videos can be localized. The first: {refused[0]}")
+    models = _models(options)
+    tasks = _tasks(options, found, overlays, videos, models)
+    written = _work(options, [task for task in tasks if not task.is_finished], models)
+    documents.write_peaks(options.peaks, {task.found.name: task.overlay for task in tasks})
+    if one:
+        return _facts_of_one(tasks[0], written)
+    return _facts(options, tasks, written, len(refused), place)
+
+
+def _looked_at(found: Sequence[Found], overlays: Sequence[Path]) -> tuple[dict[Path, Video], list[str]]:
+    """The videos that can be localized, by their overlay, and why the others cannot; what a user should know of them is
+    said."""
+    videos, refused = dict[Path, Video](), list[str]()
+    for each, overlay in zip(found, overlays, strict=True):
+        try:
+            videos[overlay] = video = look_at(each.path, overlay)
+        except InputError as error:
+            refused.append(str(error))
+            _say(f"left out: {error}", len(found) > 1)
+        else:
+            _say(f"{each.path} {SILENT}", video.is_silent)
+    return videos, refused
+
+
+def _say(line: str, wanted: bool = True) -> None:
+    if wanted:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _check_places(overlays: Sequence[Path], videos: Sequence[Path], one: bool) -> None:
+    """InputError where an output cannot be made, or is somebody else's; folders of several are made later."""
+    given, beside = {"VIDEO": videos}, "the file of peaks beside --out,"
+    for overlay in overlays:
+        folder = overlay.absolute().parent
+        folder = folder if one else next(each for each in (folder, *folder.parents) if each.exists())
+        if not folder.is_dir():
+            raise InputError(f"the folder of {overlay} does not exist. Make it, or choose another place with --out.")
+        if not os.access(folder, os.W_OK):
+            raise InputError(f"no file can be made in the folder of {overlay}. Choose another place with --out.")
+        document = documents.document_of(overlay)
+        is_ours = documents.is_document(document)
+        check_output(document, given, documents.is_document, "training localize", beside)
+        check_output(overlay, given, lambda _, ours=is_ours: ours, "training localize")
+
+
+def _models(options: Options) -> list[Localizer]:
+    runs = [options.run, *([options.other_run] if options.other_run else [])]
+    return [Localizer.load(run, options.device, options.view) for run in runs]
+
+
+def _tasks(
+    options: Options,
+    found: Sequence[Found],
+    overlays: Sequence[Path],
+    videos: Mapping[Path, Video],
+    models: Sequence[Localizer],
+) -> list[Task]:
+    drawn = options.drawn(dict(zip(("run", "other_run"), (model.digest for model in models), strict=False)))
+    return [
+        Task(each, videos[overlay], overlay, drawn | {"video_sha256": file_sha256(each.path)})
+        for each, overlay in zip(found, overlays, strict=True)
+        if overlay in videos
+    ]
+
+
+# --- the work --------------------------------------------------------------------------------------------------------
+
+
+def _work(
+    options: Options, tasks: Sequence[Task], models: Sequence[Localizer]
+) -> dict[Path, tuple[Localization, Written]]:
+    """Localize and draw; returns what became of each overlay."""
+    if not tasks:
+        return {}
+    say_cost([task.video for task in tasks], models, options.maps_per_second, 1 + options.beside)
+    made = {}
+    with progress("localizing", sum(task.size(options) for task in tasks), UNIT) as advance:
+        for task in tasks:
+            made[task.overlay] = _draw(options, task, models, advance)
+    return made
+
+
+def _draw(options: Options, task: Task, models: Sequence[Localizer], advance: Advance) -> tuple[Localization, Written]:
+    left = task.size(options)
+
+    def done(amount: int) -> None:
+        nonlocal left
+        advance(min(amount, left))
+        left -= min(amount, left)
+
+    task.overlay.parent.mkdir(parents=True, exist_ok=True)
+    every = 1 / options.maps_per_second
+    results = [model.localize(task.video.path, every, advance=done) for model in models]
+    document = documents.document_of(task.overlay)
+    documents.write_document(document, results[0], task.made_of, options.threshold, None)
+    panels = _panels(options, results)
+    rate = task.video.rate
+    written = results[0].overlay_of(task.overlay, panels, advance=lambda seconds: done(round(seconds * rate)))
+    documents.write_document(document, results[0], task.made_of, options.threshold, written)
+    done(left)
+    return results[0], written
+
+
+def _panels(options: Options, results: Sequence[Localization]) -> list[Panel]:
+    """The overlay alone, or beside it the video as it is, or another model's."""
+    if not options.beside:
+        return [Panel(results[0].timeline(options.threshold))]
+    named = [Panel(each.timeline(options.threshold), each.source.run) for each in results]
+    return named if options.other_run else [Panel(None, "the video"), *named]
+
+
+# --- what is said at the end -----------------------------------------------------------------------------------------
+
+
+def _facts_of_one(task: Task, written: Mapping[Path, tuple[Localization, Written]]) -> dict[str, object]:
+    places: dict[str, object] = {"overlay": task.overlay, "peaks": documents.document_of(task.overlay)}
+    if task.overlay not in written:
+        return places | {"state": "already finished"}
+    result, made = written[task.overlay]
+    return places | {
         "moments": len(result),
+        "silent moments": int(result.silent.sum()),
+        "of low confidence": int(result.unsure.sum()),
         "view": f"{(seen := result.source.view)}, {IN_WORDS[seen]}",
-        "frames": written.frames,
-        "sound": written.audio,
-        "undecodable packets": written.undecodable,
+        "frames": made.frames,
+        "sound": made.audio,
+        "undecodable packets": made.undecodable,
     }
 
 
-def _check(video: Path, out: Path, maps_per_second: float) -> None:
-    if not video.is_file():
-        raise InputError(f"there is no video {video}. Give the path of a video file.")
-    if out.suffix.lower() not in FORMATS:
-        raise InputError(f"the overlay cannot be written as {out.name}: give --out a name in {', '.join(FORMATS)}.")
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"the folder of {out} does not exist. Make it, or choose another place with --out.")
-    if not os.access(out.absolute().parent, os.W_OK):
-        raise InputError(f"no file can be made in the folder of {out}. Choose another place with --out.")
-    if not 0 < maps_per_second <= MOST_PER_SECOND:
-        raise InputError(f"maps per second is {maps_per_second:g}; give more than 0 and at most {MOST_PER_SECOND:g}.")
+def _facts(
+    options: Options,
+    tasks: Sequence[Task],
+    written: Mapping[Path, tuple[Localization, Written]],
+    refused: int,
+    place: Path,
+) -> dict[str, object]:
+    return {
+        "overlays": place,
+        "videos": f"{len(tasks)}, {minutes(sum(task.video.seconds for task in tasks))}",
+        "already finished": len(tasks) - len(written),
+        "left out": refused,
+        "silent": sum(task.video.is_silent for task in tasks),
+        "undecodable packets": sum(made.undecodable for _, made in written.values()),
+        **({"peaks": ", ".join(map(str, options.peaks))} if options.peaks else {}),
+    }

@@ -169,18 +169,25 @@ class Localization:
         `advance` is told of every second that is drawn. InputError for an image and a sound, and where the sound cannot
         be carried; WorkFailed when the file cannot be written.
         """
-        video, out = self.source.video, Path(out)
+        return self.overlay_of(Path(out), [Panel(self.timeline(threshold))], advance)
+
+    def overlay_of(self, out: Path, panels: Sequence[Panel], advance: Callable[[int], object]) -> Written:
+        """As `overlay`, with these panels side by side."""
+        video = self.source.video
         if video is None:
             raise InputError(f"{self.source.name} is an image, and an overlay is a video. Show `drawn()` of it.")
         with refusing(video):
             way = carried(video, out)
-            return draw_over(video, out, [Panel(self.timeline(threshold))], way, advance)
+            return draw_over(video, out, panels, way, advance)
 
-    def to_json(self) -> str:
-        """The document that `training localize` writes, as text; nothing in it tells where files lie."""
-        return json.dumps(self.document(), indent=1)
+    def to_json(self, threshold: float | None = None) -> str:
+        """The document that `training localize` writes, as text; nothing in it tells where files lie.
 
-    def document(self, **written: object) -> dict[str, Any]:
+        threshold: with boxes, as `boxes` gives them.
+        """
+        return json.dumps(self.document(threshold), indent=1)
+
+    def document(self, threshold: float | None = None, **written: object) -> dict[str, Any]:
         """The content of `to_json`; `written` are facts of an overlay."""
         low, high = self.scale
         rows, columns = self.responses.shape[1:]
@@ -193,7 +200,7 @@ class Localization:
             "map": {"rows": rows, "columns": columns, "x and y": X_AND_Y},
             "scale": {"transparent": low, "brightest": high, "rule": SCALE_RULE},
             **written,
-            "moments": [self.moment(number) for number in range(len(self))],
+            "moments": [self.moment(number) | listed for number, listed in enumerate(self._listed(threshold))],
         }
 
     def moment(self, number: int) -> dict[str, Any]:
@@ -210,11 +217,14 @@ class Localization:
             "unsure": bool(self.unsure[number]),
         }
         cut = {} if part == WHOLE else {"shown": [round(border, 6) for border in part]}
-        return facts | cut | self._listed(number)
+        return facts | cut
 
-    def _listed(self, number: int) -> dict[str, Any]:
-        """The boxes of a moment, where the method gives any."""
-        if not self.given_boxes:
-            return {}
-        rows = self.given_boxes[number].tolist()
-        return {"boxes": [{"box": [round(side, 6) for side in row[:4]], "score": row[4]} for row in rows]}
+    def _listed(self, threshold: float | None) -> list[dict[str, Any]]:
+        """The boxes of every moment: those the method gives, else those of the maps where a threshold is given."""
+        if not self.given_boxes and threshold is None:
+            return [{}] * len(self)
+        found = [each.tolist() for each in self.given_boxes] or self.boxes(threshold or 1.0)
+        return [
+            {"boxes": [{"box": [round(side, 6) for side in row[:4]], "score": row[4]} for row in rows]}
+            for rows in found
+        ]

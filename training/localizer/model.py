@@ -6,10 +6,14 @@ result.overlay("overlay.mp4")
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from manifests.checksums import digest_of
 from manifests.errors import InputError
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
@@ -56,6 +60,14 @@ class Localizer:
     def name(self) -> str:
         """Config and run, as `training localize` writes it: demo/100f88cc-s0."""
         return f"{self.model.folder.absolute().parent.name}/{self.model.folder.absolute().name}"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of its weights and of how it is shown frames: equal models give equal maps."""
+        state = self.model.method.state_dict()
+        flat = {name: each.detach().cpu().contiguous().reshape(-1).view(torch.uint8) for name, each in state.items()}
+        digest = digest_of((name, memoryview(each.numpy())) for name, each in flat.items())
+        return sha256(f"{digest} {self.model.config.evaluation.view}".encode()).hexdigest()
 
     @property
     def front_end(self) -> FrontEnd:

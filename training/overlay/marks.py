@@ -33,11 +33,11 @@ class Marks:
         planes = planes_of(frame)
         for number, box in enumerate(boxes.tolist()):
             self._frame(planes, (box[0], box[1], box[2], box[3]), bold=number == 0)
-        if heat.max() >= FAINTEST_PEAK:
-            self._put(planes, "ring", "", highest(heat, part))
         self._put(planes, "bar", "", (1.0, 1.0))
         if warning:
             self._put(planes, "warning", warning, (0.0, 0.0))
+        if heat.max() >= FAINTEST_PEAK:
+            self._put(planes, "ring", "", highest(heat, part))
 
     def title(self, frame: av.VideoFrame, text: str) -> None:
         """A line at the lower left edge."""
@@ -124,11 +124,13 @@ def _bar(text: str, wide: int, tall: int) -> np.ndarray:
 
 
 def _line(text: str, wide: int, tall: int, colour: tuple[int, int, int, int]) -> np.ndarray:
-    """Words on a dark ground, as large as the frame allows; as many of them as fit where it is tiny."""
+    """Words on a dark ground, as large as the frame allows; where it is tiny those before a colon, or what fits."""
     size = _letters(min(wide, tall))
     while size > SMALLEST_LETTERS and _font(size).getlength(text) > 0.92 * wide:
         size -= 1
     font, margin = _font(size), max(2, size // 3)
+    if font.getlength(text) > wide - 2 * margin:
+        text = text.partition(":")[0]
     while text and font.getlength(text) > wide - 2 * margin:
         text = text[:-1].rstrip()
     left, top, right, bottom = (round(side) for side in font.getbbox(text))

@@ -5,9 +5,11 @@ takes them, and become AAC where it does not. Decoding, drawing, encoding and mu
 """
 
 import errno
+import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -56,6 +58,28 @@ def draw_over(
         raise WorkFailed(f"{out} cannot be written: {error}. {_advice(error)}") from error
 
 
+def draw_some(path: Path, panels: Sequence[Panel], count: int) -> int:
+    """Draw and encode the first frames of a video for nothing, to learn how long that takes; returns how many."""
+    drawing, number = Panels(panels), -1
+    with MediaFile(path) as images, av.open(io.BytesIO(), "w", format="matroska") as result:
+        video = _add_video(result, images)
+        for number, (_, frame) in enumerate(islice(images.frames(lambda bad: None), count)):
+            drawn = drawing.draw(images, frame, 0.0)
+            if not number:
+                video.width, video.height = drawn.width, drawn.height
+            drawn.pts, drawn.time_base = number, CLOCK
+            result.mux(video.encode(drawn))
+        result.mux(video.encode(None))
+    return number + 1
+
+
+def _add_video(result: av.container.OutputContainer, images: MediaFile) -> av.VideoStream:
+    video = result.add_stream("libx264", rate=images.average_rate, options=QUALITY)
+    video.pix_fmt = "yuv420p"
+    video.codec_context.time_base = CLOCK
+    return video
+
+
 def _advice(error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -79,9 +103,7 @@ class _Writer:
     ) -> None:
         self.images, self.source, self.result, self.panels, self.way = images, audio, result, panels, way
         self.zero = Fraction(audio.facts.zero)  # asked before anything is read: measuring opens the file anew
-        self.video = result.add_stream("libx264", rate=images.average_rate, options=QUALITY)
-        self.video.pix_fmt = "yuv420p"
-        self.video.codec_context.time_base = CLOCK
+        self.video = _add_video(result, images)
         self.audio = way.stream(result, audio.audio)
         self.converter = Converter(way)
         self.frames, self.last, self.undecodable = 0, -1, 0

@@ -14,7 +14,8 @@ from manifests.errors import InputError
 from pipeline.media.ffmpeg import encode_video
 from pipeline.media.front_ends import DEFAULT
 from training.config import Encoders, load_config
-from training.localize.command import localize
+from training.localize import command
+from training.localize.options import Options
 from training.localizer import opening as module
 from training.methods.contract import BaseMethod, Batch, Prediction
 from training.overlay import carriage
@@ -23,6 +24,11 @@ from training.runs import LoadedRun
 
 FPS, SECONDS, HEIGHT, WIDTH = 10, 6, 96, 128
 RATE = 22050
+
+
+def localize(run: Path, video: Path, out: Path, **options: Any) -> dict[str, object]:
+    """The command for one video."""
+    return command.localize(Options(run, (video,), out, **options))
 
 
 class BrightAndLoud(BaseMethod):
