@@ -1,4 +1,6 @@
-"""What a second of video costs `training localize`, before and now: python -m benchmarks.localize.speed --run RUN --video CLIP
+"""What a second of video costs `training localize`, before and now.
+
+    python -m benchmarks.localize.speed --run RUN --video CLIP
 
 Before: commit 2dc894f, checked out beside, which sought the sound anew for every moment, blended in red, green and blue
 and encoded with the preset veryfast. Both see the same clip in turns, each time in a process of its own whose imports
@@ -100,8 +102,10 @@ def main() -> None:
         taken = in_turns(contenders, [given.video], given.repeats, measured=lambda work: work())  # type: ignore[arg-type]
     clip = facts_of(given.video)
     seconds = float(str(clip["seconds"]))
-    per_second = {name: {"cpu": round(median(cases[0]) / seconds, 3), "wall": round(median(walls[name][1:]) / seconds, 3)}
-                  for name, cases in taken.items()}  # fmt: skip
+    per_second = {
+        name: {"cpu": round(median(cases[0]) / seconds, 3), "wall": round(median(walls[name][1:]) / seconds, 3)}
+        for name, cases in taken.items()
+    }
     ratios = {kind: round(per_second["before"][kind] / per_second["now"][kind], 2) for kind in ("cpu", "wall")}
     report = record("benchmarks/localize/speed.py", ("av", "torch", "numpy", "Pillow"), given.machine)
     report["command"] = "python -m benchmarks.localize.speed --run RUN --video CLIP"
