@@ -46,7 +46,8 @@ class Marks:
     def _frame(self, planes: list[np.ndarray], box: Box, bold: bool) -> None:
         fine, colour = self.canvas.fine, self._colours.of(np.array([BOX_COLOUR], np.uint8))[0]
         left, top, right, bottom = self.canvas.box(box)
-        wide = max(fine, round(self._short / LINES_A_SIDE) * (2 if bold else 1) * fine // 2 * 2 // fine)
+        thin = -(-max(1, round(self._short / LINES_A_SIDE)) // fine) * fine
+        wide = 2 * thin if bold else thin
         for side in (
             (left, top, right, top + wide),
             (left, bottom - wide, right, bottom),

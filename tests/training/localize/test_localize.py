@@ -8,22 +8,17 @@ import av
 import numpy as np
 import pytest
 import torch
+from bright_localizer import FPS, HEIGHT, RATE, SECONDS, WIDTH, BrightAndLoud, square_video, stand_in
 from places import SHARED
 
 from manifests.errors import InputError
-from pipeline.media.ffmpeg import encode_video
 from pipeline.media.front_ends import DEFAULT
-from training.config import Encoders, load_config
 from training.localize import command
 from training.localize.options import Options
 from training.localizer import opening as module
-from training.methods.contract import BaseMethod, Batch, Prediction
+from training.methods.contract import Batch, Prediction
 from training.overlay import carriage
 from training.regions import apart, responses
-from training.runs import LoadedRun
-
-FPS, SECONDS, HEIGHT, WIDTH = 10, 6, 96, 128
-RATE = 22050
 
 
 def localize(run: Path, video: Path, out: Path, **options: Any) -> dict[str, object]:
@@ -31,43 +26,16 @@ def localize(run: Path, video: Path, out: Path, **options: Any) -> dict[str, obj
     return command.localize(Options(run, (video,), out, **options))
 
 
-class BrightAndLoud(BaseMethod):
-    """map: mean brightness of each cell; score: mean log power, so silence scores lowest."""
-
-    def __init__(self) -> None:
-        super().__init__(None, Encoders())
-
-    def forward(self, image: torch.Tensor, audio: torch.Tensor) -> Prediction:
-        cells = torch.nn.functional.adaptive_avg_pool2d(image.mean(1, keepdim=True), 8)[:, 0]
-        empty = torch.zeros(len(image), 2)
-        return Prediction(cells, audio.mean((1, 2, 3)), empty, empty)
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """A run folder whose loading gives the stand-in; a parameter is its front end."""
-    front_end = getattr(request, "param", DEFAULT)
-
-    def load(folder: Path, device: str = "cpu") -> LoadedRun:
-        config = load_config("ezvsl", ("data.image_size=64",))
-        return LoadedRun(folder, config, BrightAndLoud(), front_end, "", torch.device(device))
-
-    monkeypatch.setattr(module, "load_run", load)
+    stand_in(monkeypatch, front_end=getattr(request, "param", DEFAULT))
     return tmp_path / "bright" / "0123abcd-s0"
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bright square wanders from left to right in the lower half; the sound ends after three seconds."""
-    frames = np.full((FPS * SECONDS, HEIGHT, WIDTH, 3), 30, np.uint8)
-    for number, frame in enumerate(frames):
-        left = round((WIDTH - 20) * number / (len(frames) - 1))
-        frame[60:80, left : left + 20] = (250, 240, 230)
-    seconds = np.arange(RATE * SECONDS) / RATE
-    waveform = (0.4 * np.sin(2 * np.pi * 440 * seconds) * (seconds < 3)).astype(np.float32)
-    path = tmp_path_factory.mktemp("video") / "clip.mp4"
-    encode_video(path, frames, FPS, waveform, RATE)
-    return path
+    return square_video(tmp_path_factory.mktemp("video") / "clip.mp4")
 
 
 def decoded(path: Path) -> tuple[list[float], list[np.ndarray]]:
@@ -295,11 +263,7 @@ class BrightBoxes(BrightAndLoud):
 def test_boxes_are_drawn_and_listed_for_every_moment(run, video, tmp_path: Path, monkeypatch) -> None:
     pytest.importorskip("cv2.ximgproc", reason="OpenCV without its contrib modules finds no proposals")
 
-    def load(folder: Path, device: str = "cpu") -> LoadedRun:
-        config = load_config("ezvsl", ("data.image_size=64",))
-        return LoadedRun(folder, config, BrightBoxes(), DEFAULT, "", torch.device(device))
-
-    monkeypatch.setattr(module, "load_run", load)
+    stand_in(monkeypatch, BrightBoxes())
     localize(run, video, tmp_path / "boxes.mp4", maps_per_second=1)
     moments = json.loads((tmp_path / "boxes.json").read_text())["moments"]
     assert all(moment["boxes"] for moment in moments)

@@ -1,0 +1,211 @@
+"""`training localize` over folders and patterns: what is refused first, names, resuming, boxes, panels, peaks."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from bright_localizer import FPS, HEIGHT, SECONDS, WIDTH, BrightAndLoud, Deaf, square_at, square_video, stand_in
+
+from manifests.errors import InputError
+from pipeline.media.ffmpeg import encode_video
+from training.localize import command, cost, documents
+from training.localize.options import Options
+from training.localize.videos import find_videos
+from training.localizer.localization import Localization
+
+RUN = Path("bright/0123abcd-s0")
+
+
+@pytest.fixture(autouse=True)
+def _model(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, BrightAndLoud())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Videos with a sound, without any stream of it, and one that is silent."""
+    folder = tmp_path_factory.mktemp("made")
+    square_video(folder / "clip.mp4")
+    square_video(folder / "silent.mp4", loud_until=0.0)
+    encode_video(folder / "mute.mp4", np.zeros((5, 32, 32, 3), np.uint8), 5, None)
+    return folder
+
+
+@pytest.fixture
+def corpus(made: Path, tmp_path: Path) -> Path:
+    """A folder as people have them."""
+    folder = tmp_path / "corpus"
+    (folder / "more").mkdir(parents=True)
+    for name, source in (
+        ("a.mp4", "clip.mp4"),
+        ("more/a.mp4", "clip.mp4"),
+        ("more/b.mp4", "silent.mp4"),
+        ("mute.mp4", "mute.mp4"),
+    ):
+        shutil.copy(made / source, folder / name)
+    (folder / "broken.mov").write_bytes(b"no video")
+    (folder / "notes.txt").write_text("no video either")
+    (folder / "._a.mp4").write_bytes(b"litter")
+    return folder
+
+
+def localize(*videos: Path, **options: Any) -> dict[str, object]:
+    return command.localize(Options(RUN, videos, **({"maps_per_second": 1.0} | options)))
+
+
+def test_a_folder_becomes_a_folder(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = localize(corpus, out=tmp_path / "out")
+    made = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*"))
+    assert made == ["a.json", "a.mp4", "more/a.json", "more/a.mp4", "more/b.json", "more/b.mp4"]
+    assert (facts["videos"], facts["left out"], facts["silent"], facts["already finished"]) == ("3, 18 s", 2, 1, 0)
+    said = capsys.readouterr().err
+    assert said.index("left out:") < said.index("localizing:")  # before any work
+    assert said.index("is silent from beginning to end") < said.index("localizing:")
+    assert "no_audio" in said
+    assert "broken.mov" in said
+    assert "notes.txt" not in said
+
+
+def test_finished_overlays_are_left_alone(corpus: Path, tmp_path: Path) -> None:
+    localize(corpus, out=tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.mp4")}
+    assert localize(corpus, out=tmp_path / "out")["already finished"] == 3
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    (tmp_path / "out" / "a.mp4").unlink()
+    assert localize(corpus, out=tmp_path / "out")["already finished"] == 2
+    changed = [path for path in before if path.stat().st_mtime_ns != before[path]]
+    assert changed == [tmp_path / "out" / "a.mp4"]
+
+
+def test_what_was_asked_for_otherwise_is_made_again(made: Path, tmp_path: Path, monkeypatch) -> None:
+    out = tmp_path / "overlay.mp4"
+    assert "moments" in localize(made / "clip.mp4", out=out)
+    assert localize(made / "clip.mp4", out=out)["state"] == "already finished"
+    assert "moments" in localize(made / "clip.mp4", out=out, threshold=0.5)
+    assert "moments" in localize(made / "silent.mp4", out=out, threshold=0.5)
+    stand_in(monkeypatch, Deaf())  # without weights, as the other: told apart by nothing, so left alone
+    assert localize(made / "silent.mp4", out=out, threshold=0.5)["state"] == "already finished"
+    assert "moments" in localize(made / "silent.mp4", out=out, threshold=0.5, view="centre_crop")
+
+
+def test_a_command_that_was_ended_while_drawing_goes_on(made: Path, tmp_path: Path, monkeypatch) -> None:
+    out = tmp_path / "overlay.mp4"
+    with monkeypatch.context() as patch:
+        patch.setattr(documents, "write_document", _ended_after(documents.write_document, 1))
+        with pytest.raises(KeyboardInterrupt):
+            localize(made / "clip.mp4", out=out)
+    assert out.is_file()
+    assert json.loads((tmp_path / "overlay.json").read_text())["frames"] is None
+    assert localize(made / "clip.mp4", out=out)["frames"] == FPS * SECONDS
+    assert json.loads((tmp_path / "overlay.json").read_text())["frames"] == FPS * SECONDS
+
+
+def _ended_after(write: Any, count: int) -> Any:
+    calls: list[int] = []
+
+    def ended(*given: Any) -> None:
+        calls.append(1)
+        if len(calls) > count:
+            raise KeyboardInterrupt
+        write(*given)
+
+    return ended
+
+
+def test_boxes_are_listed_and_follow_the_object(made: Path, tmp_path: Path) -> None:
+    localize(made / "clip.mp4", out=tmp_path / "overlay.mp4", threshold=0.3)
+    moments = json.loads((tmp_path / "overlay.json").read_text())["moments"]
+    for moment in moments[:5]:
+        x1, y1, x2, y2 = moment["boxes"][0]["box"]
+        x, y = square_at(moment["seconds"])
+        assert x1 <= x <= x2
+        assert y1 <= y <= y2
+    assert moments[-1]["silent"]
+    assert not moments[-1]["boxes"]
+
+
+@pytest.mark.parametrize(("options", "pages"), [({"side_by_side": True}, 2), ({"other_run": Path("other")}, 2)])
+def test_two_images_lie_side_by_side(made: Path, tmp_path: Path, options: dict[str, Any], pages: int) -> None:
+    localize(made / "clip.mp4", out=tmp_path / "overlay.mp4", **options)
+    with av.open(str(tmp_path / "overlay.mp4")) as container:
+        frame = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+    assert frame.shape == (HEIGHT, pages * WIDTH, 3)
+    original, beside = frame[60:80, :30], frame[60:80, WIDTH : WIDTH + 30]
+    assert (np.abs(original - beside).max() > 60) == ("side_by_side" in options)
+
+
+def test_peaks_of_all_videos_are_rows(corpus: Path, tmp_path: Path) -> None:
+    lines, table = tmp_path / "peaks.jsonl", tmp_path / "peaks.parquet"
+    for _ in range(2):  # the second time from what is finished
+        localize(corpus, out=tmp_path / "out", threshold=0.5, peaks=(lines, table))
+        rows = [json.loads(line) for line in lines.read_text().splitlines()]
+        assert rows == pq.read_table(table).to_pylist()
+        assert [row["video"] for row in rows] == ["a.mp4"] * 7 + ["more/a.mp4"] * 7 + ["more/b.mp4"] * 7
+        assert {row["silent"] for row in rows[14:]} == {True}
+    (tmp_path / "mine.jsonl").write_text('{"mine": 1}\n')
+    for path, said in (
+        (tmp_path / "mine.jsonl", "not overwritten"),
+        (tmp_path / "peaks.csv", "another ending"),
+        (tmp_path / "absent" / "peaks.jsonl", "does not exist"),
+    ):
+        with pytest.raises(InputError, match=said):
+            localize(corpus, out=tmp_path / "out", peaks=(path,))
+
+
+def test_patterns_and_names(corpus: Path, tmp_path: Path) -> None:
+    shutil.copy(corpus / "a.mp4", corpus / "a.mov")
+    found = find_videos((corpus / "**" / "a.*", corpus / "a.mp4"), tmp_path)
+    assert [each.name for each in found] == ["a.mov", "a.mp4", "more/a.mp4"]
+    facts = localize(corpus / "a.*", out=tmp_path / "out")
+    assert facts["videos"] == "2, 12 s"
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.mp4")) == ["a.mov.mp4", "a.mp4.mp4"]
+    with pytest.raises(InputError, match="leads to no video"):
+        localize(corpus / "*.webm", out=tmp_path / "out")
+
+
+def test_the_outputs_are_no_inputs(corpus: Path) -> None:
+    localize(corpus, out=corpus / "overlays")
+    assert localize(corpus, out=corpus / "overlays")["already finished"] == 3
+
+
+@pytest.mark.parametrize(
+    ("videos", "options", "said"),
+    [
+        (("corpus",), {"out": Path("overlay.mp4")}, "Name a folder"),
+        (("corpus/mute.mp4", "corpus/broken.mov"), {"out": Path("out")}, "none of the 2 videos"),
+        (("corpus/mute.mp4",), {"out": Path("overlay.mp4")}, "no_audio"),
+        (("corpus/absent.mp4",), {}, "there is no video"),
+        (("corpus/a.mp4",), {"threshold": 2.0}, "--threshold is 2"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, videos: tuple[str, ...], options: dict[str, Any], said: str
+) -> None:
+    monkeypatch.chdir(corpus.parent)
+    monkeypatch.setattr(command, "_models", lambda options: pytest.fail("work was begun"))
+    with pytest.raises(InputError, match=said):
+        localize(*map(Path, videos), **options)
+    assert sorted(path.name for path in corpus.parent.iterdir()) == ["corpus"]
+
+
+def test_long_work_says_its_cost_first(made: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    video = command.look_at(made / "clip.mp4", Path("overlay.mp4"))
+    models = command._models(Options(RUN, (made,)))
+    cost.say_cost([video], models, 4.0, 1)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(cost, "WORTH_SAYING", 0.0)
+    cost.say_cost([video] * 600, models, 4.0, 2)
+    said = capsys.readouterr().err
+    assert said.startswith("600 videos of 60 min will take about ")
+    assert cost.minutes(7200) == "2.0 h"
+
+
+def test_a_long_video_holds_no_frames(made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its frames are read when they are asked for; nothing of the command asks."""
+    monkeypatch.setattr(Localization, "frames", property(lambda own: pytest.fail("frames were read")))
+    localize(made / "clip.mp4", out=tmp_path / "overlay.mp4")

@@ -1,0 +1,198 @@
+"""`Localizer` and what it gives back, with a stand-in that finds what is bright and hears what is loud."""
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from bright_localizer import (
+    FPS,
+    HEIGHT,
+    RATE,
+    SECONDS,
+    WIDTH,
+    BrightAndLoud,
+    Deaf,
+    square_at,
+    square_video,
+    stand_in,
+    tone,
+)
+from PIL import Image
+
+from manifests.errors import InputError
+from training import Localization, Localizer
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return square_video(tmp_path_factory.mktemp("video") / "clip.mp4")
+
+
+@pytest.fixture(scope="module")
+def model() -> Localizer:
+    with pytest.MonkeyPatch.context() as patch:
+        stand_in(patch, BrightAndLoud())
+        return Localizer.load("bright/0123abcd-s0", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def result(model: Localizer, video: Path) -> Localization:
+    return model.localize(video, every=1)
+
+
+def test_a_video_gives_arrays_of_the_documented_shapes(result: Localization) -> None:
+    assert result.times.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert (result.frames.shape, result.frames.dtype) == ((7, HEIGHT, WIDTH, 3), np.uint8)
+    assert (result.maps.shape, result.maps.dtype) == ((7, 8, 8), np.float32)
+    assert result.responses.shape == result.maps.shape
+    assert result.confidences.shape == result.silent.shape == result.unsure.shape == (7,)
+    assert result.maps.min() == 0
+    assert result.maps.max() == pytest.approx(1, abs=0.01)
+
+
+def test_frames_are_those_shown_at_the_moments(result: Localization, video: Path) -> None:
+    with av.open(str(video)) as container:
+        images = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    for number in range(SECONDS):
+        assert np.abs(result.frames[number].astype(int) - images[number * FPS]).mean() < 3
+
+
+def test_where_nothing_is_heard_nothing_is_shown(result: Localization) -> None:
+    assert result.silent.tolist() == [False] * 5 + [True] * 2  # the model hears 1.5 s on either side
+    assert not result.maps[result.silent].any()
+    assert result.responses[result.silent].any()
+    assert [bool(boxes) for boxes in result.boxes()] == [True] * 5 + [False] * 2
+    assert ["silent" in warning for warning in result.warnings] == result.silent.tolist()
+    assert not result.unsure.any()
+
+
+def test_peaks_and_boxes_follow_the_object(result: Localization) -> None:
+    for number, boxes in enumerate(result.boxes(threshold=0.3)[:5]):
+        x, y = square_at(result.times[number])
+        x1, y1, x2, y2, score = boxes[0]
+        assert x1 <= x <= x2
+        assert y1 <= y <= y2
+        assert 0.3 <= score <= 1
+        assert np.abs(result.peaks[number] - (x, y)).max() < 0.11
+    with pytest.raises(InputError, match="threshold"):
+        result.boxes(threshold=0)
+
+
+def test_moments_come_back_in_the_order_asked_for(model: Localizer, video: Path, result: Localization) -> None:
+    own = model.localize(video, moments=[4.0, 1.0])
+    assert own.times.tolist() == [4, 1]
+    assert np.array_equal(own.responses, result.responses[[4, 1]])
+    assert np.array_equal(own.frames, result.frames[[4, 1]])
+    assert own.confidences == pytest.approx(result.confidences[[4, 1]])
+    assert own.timeline().times.tolist() == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"moments": [99]}, "the moment 99 s was asked for"),
+        ({"moments": [float("nan")]}, "nan"),
+        ({"moments": []}, "no moment"),
+        ({"every": 0}, "every is 0"),
+        ({"every": 1, "moments": [1]}, "one of the two"),
+    ],
+)
+def test_moments_that_are_none_are_refused(model: Localizer, video: Path, given: dict, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        model.localize(video, **given)
+
+
+def test_an_image_and_a_sound_are_a_moment_of_their_video(
+    model: Localizer, video: Path, result: Localization, tmp_path: Path
+) -> None:
+    Image.fromarray(result.frames[2]).save(tmp_path / "frame.png")
+    pair = model.localize_pair(tmp_path / "frame.png", video, moment=2.0)
+    assert np.array_equal(pair.frames, result.frames[2:3])
+    assert pair.responses == pytest.approx(result.responses[2:3])
+    assert pair.confidences == pytest.approx(result.confidences[2:3], abs=1e-4)
+    assert (len(pair), pair.source.name) == (1, "frame.png")
+
+
+def test_sounds_are_heard_alike_in_every_form_of_array(model: Localizer, result: Localization) -> None:
+    image, sound = result.frames[0], tone(6.0)
+    forms = (
+        sound,
+        np.round(sound * 2**15).astype(np.int16),
+        np.stack([sound, sound]),
+        np.stack([sound, sound], axis=1),
+    )
+    heard = [model.localize_pair(image, form, RATE).confidences[0] for form in forms]
+    assert heard == pytest.approx([heard[0]] * 4, abs=0.02)
+    assert heard[0] > model.localize_pair(image, 0.01 * sound, RATE).confidences[0]
+    short = model.localize_pair(image, sound[: RATE // 2], RATE)  # repeated to the seconds that the model hears
+    assert short.confidences[0] == pytest.approx(heard[0], abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("image", "audio", "rate", "said"),
+    [
+        (np.zeros((8, 8, 3)), np.ones(100, np.float32), 100, "Give uint8"),
+        (np.zeros((8, 8, 5), np.uint8), np.ones(100, np.float32), 100, "Give uint8"),
+        (np.zeros((8, 8), np.uint8), np.ones(100, np.float32), None, "sampling_rate"),
+        (np.zeros((8, 8), np.uint8), np.full(100, np.nan, np.float32), 100, "no numbers"),
+        (np.zeros((8, 8), np.uint8), np.ones((2, 2, 2), np.float32), 100, "Give floats"),
+        (np.zeros((8, 8), np.uint8), Path("absent.wav"), None, "there is no file absent.wav"),
+        (Path("absent.png"), np.ones(100, np.float32), 100, "there is no file absent.png"),
+    ],
+)
+def test_arrays_that_are_none_are_refused(model: Localizer, image, audio, rate: int | None, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        model.localize_pair(image, audio, rate)
+
+
+def test_many_come_back_in_their_order(model: Localizer, video: Path, result: Localization) -> None:
+    image, sound = result.frames[0], tone(6.0)
+    found = model.localize_many([(image, sound, RATE), video, (image, 0 * sound, RATE)], every=2)
+    assert [len(each) for each in found] == [1, 4, 1]
+    assert [each.silent[0] for each in found] == [False, False, True]
+    assert not found[2].maps.any()
+
+
+def test_a_model_that_does_not_listen_is_never_sure(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, Deaf())
+    result = Localizer.load("deaf").localize(video, every=1)
+    assert result.unsure.tolist() == [True] * 5 + [False] * 2
+    assert "low confidence" in result.warnings[0]
+
+
+def test_the_document_says_what_was_found_and_no_place(result: Localization, video: Path) -> None:
+    told = json.loads(result.to_json(threshold=0.5))
+    assert (told["run"], told["video"], told["moments_per_second"]) == ("bright/0123abcd-s0", "clip.mp4", 1)
+    assert [moment["silent"] for moment in told["moments"]] == result.silent.tolist()
+    assert told["moments"][2]["boxes"][0]["box"] == pytest.approx(result.boxes()[2][0][:4], abs=1e-6)
+    assert str(video.parent) not in result.to_json()
+    assert "boxes" not in json.loads(result.to_json())["moments"][0]
+
+
+def test_a_moment_is_drawn_as_an_image(result: Localization) -> None:
+    drawn = result.drawn(2, threshold=0.5)
+    assert (drawn.shape, drawn.dtype) == ((HEIGHT, WIDTH, 3), np.uint8)
+    x, y = (round(share * side) for share, side in zip(square_at(2.0), (WIDTH, HEIGHT), strict=True))
+    warmth = drawn.astype(int)[..., 0] - drawn[..., 2]
+    assert warmth[y - 6 : y + 6, x - 6 : x + 6].mean() > 60
+    assert abs(warmth[:20, :40].mean()) < 8
+
+
+def test_an_overlay_is_a_video_of_as_many_frames(result: Localization, model: Localizer, tmp_path: Path) -> None:
+    assert result.overlay(tmp_path / "overlay.mkv", threshold=0.5).frames == FPS * SECONDS
+    with pytest.raises(InputError, match="is an image"):
+        model.localize_pair(result.frames[0], tone(6.0), RATE).overlay(tmp_path / "image.mp4")
+    with pytest.raises(InputError, match=r"\.mp4, \.mov, \.mkv"):
+        result.overlay(tmp_path / "overlay.gif")
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no finished run"):
+        Localizer.load(tmp_path / "absent")
+
+
+def test_equal_models_have_equal_digests(model: Localizer) -> None:
+    assert model.digest == Localizer(model.model).digest
+    assert model.digest != Localizer(model.model.viewing("centre_crop")).digest
