@@ -23,7 +23,7 @@ from training.methods.contract import Batch, Prediction
 from training.runs import LoadedRun
 
 BATCH = 16
-COMPARED_WITH_SILENCE = 16  # frames of a video that are shown once more, without any sound
+COMPARED_WITH_SILENCE = 8  # frames of a video that are shown once more, without any sound
 Moment = tuple[np.ndarray, np.ndarray]  # uint8 (H, W, 3) and the waveform around it
 
 

@@ -71,7 +71,6 @@ class Marks:
 
     @property
     def _size(self) -> tuple[int, int]:
-        assert self.canvas.size is not None, "marks are drawn on frames that were drawn"
         return self.canvas.size
 
     @property
@@ -80,7 +79,7 @@ class Marks:
 
     @property
     def _colours(self) -> Colours:
-        return self.canvas.colours_drawn
+        return self.canvas.colours
 
 
 def highest(heat: np.ndarray, part: Box) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from training.overlay.marks import Marks
 from training.overlay.planes import Colours, planes_of
 from training.overlay.timeline import Timeline
 
+REDRAWN = 15  # times a second that heat moves at most: more often is not seen
 SHORT_SIDE, SHORT_SIDE_OF_SEVERAL = 720, 480  # a heat map has no detail that more pixels would show
 
 
@@ -30,12 +31,12 @@ class Panels:
 
     def __init__(self, panels: Sequence[Panel]) -> None:
         short = SHORT_SIDE if len(panels) == 1 else SHORT_SIDE_OF_SEVERAL
-        self._drawers = [_Drawer(panel, Canvas(short, plain=panel.timeline is None)) for panel in panels]
+        self._drawers = [_Drawer(panel, Canvas(short)) for panel in panels]
 
     @property
     def colours(self) -> Colours:
         """Of what was drawn."""
-        return self._drawers[0].canvas.colours_drawn
+        return self._drawers[0].canvas.colours
 
     def draw(self, media: MediaFile, frame: av.VideoFrame, seconds: float) -> av.VideoFrame:
         """yuv420p, the panels from left to right."""
@@ -46,28 +47,33 @@ class Panels:
 class _Drawer:
     def __init__(self, panel: Panel, canvas: Canvas) -> None:
         self.panel, self.canvas, self.marks = panel, canvas, Marks(canvas)
+        self._step: int | None = None
 
     def draw(self, media: MediaFile, frame: av.VideoFrame, seconds: float) -> av.VideoFrame:
-        timeline, title = self.panel.timeline, self.panel.title
-        if timeline is None:
-            drawn = self.canvas.draw(media, frame, np.zeros((COLOURED_SIDE,) * 2, np.float32))
-        else:
-            heat, part = enlarged(timeline.at(seconds)), timeline.part(seconds)
-            drawn = self.canvas.draw(media, frame, heat, part)
-            moment = timeline.before(seconds)
-            self.marks.draw(drawn, heat, part, timeline.boxes[moment], timeline.warnings[moment])
-        if title:
-            self.marks.title(drawn, title)
+        taken, timeline = self.canvas.take(media, frame), self.panel.timeline
+        drawn = self.canvas.copy(taken) if timeline is None else self._under_heat(taken, timeline, seconds)
+        if self.panel.title:
+            self.marks.title(drawn, self.panel.title)
+        return drawn
+
+    def _under_heat(self, taken: av.VideoFrame, timeline: Timeline, seconds: float) -> av.VideoFrame:
+        moment, step = timeline.before(seconds), int(seconds * REDRAWN)
+        if step != self._step:
+            self._step, self._heat = step, enlarged(timeline.at(seconds))
+            self._layer = self.canvas.layer(self._heat, timeline.part(seconds))
+        drawn = self.canvas.draw(taken, self._layer)
+        part = timeline.part(seconds)
+        self.marks.draw(drawn, self._heat, part, timeline.boxes[moment], timeline.warnings[moment])
         return drawn
 
 
 def drawn_still(pixels: np.ndarray, heat: np.ndarray, part: Box, boxes: np.ndarray, warning: str) -> np.ndarray:
     """A single image uint8 (H, W, 3) with the heat (h, w) of a moment over a part of it, boxes (n, 5) and a warning."""
     canvas = Canvas(0, fine=1)
-    large = enlarged(heat)
-    frame = canvas.draw_pixels(pixels, large, part)
-    Marks(canvas).draw(frame, large, part, boxes, warning)
-    return frame.to_ndarray(format="rgb24", src_colorspace=canvas.colours_drawn.number)
+    large, taken = enlarged(heat), canvas.take_pixels(pixels)
+    drawn = canvas.draw(taken, canvas.layer(large, part))
+    Marks(canvas).draw(drawn, large, part, boxes, warning)
+    return drawn.to_ndarray(format="rgb24", src_colorspace=canvas.colours.number)
 
 
 def enlarged(heat: np.ndarray, side: int = COLOURED_SIDE) -> np.ndarray:

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from PIL import Image
 
-NEUTRAL = 128  # chroma of grey
+BLACK, NEUTRAL = 16, 128  # luma of black, chroma of grey
 BT601, BT709 = "bt601", "bt709"
 _NUMBERS = {BT601: 6, BT709: 1}  # of ISO/IEC 23091-2
 _NAMES = {1: BT709, 5: BT601, 6: BT601}
@@ -41,7 +41,7 @@ class Colours:
         chroma = (
             NEUTRAL + 112 * (colour - luma) / (1 - weight) for colour, weight in ((blue, weights[2]), (red, weights[0]))
         )
-        stacked = np.stack([16 + 219 * luma, *chroma, rgba[..., 3]], axis=-1)
+        stacked = np.stack([BLACK + 219 * luma, *chroma, rgba[..., 3]], axis=-1)
         return np.round(stacked).clip(0, 255).astype(np.uint8)
 
 
@@ -65,6 +65,36 @@ def planes_of(frame: av.VideoFrame) -> list[np.ndarray]:
     return views
 
 
+@dataclass(frozen=True)
+class Mix:
+    """What becomes of a plane: each value times (`keep` + 1) / 256, plus `added`; both uint8 (H, W)."""
+
+    keep: np.ndarray
+    added: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray, opacity: np.ndarray) -> "Mix":
+        """These values, uint8, over what is there, with an opacity of 255 at most."""
+        share = opacity / 255.0
+        return cls(kept(1 - share), np.round(values * share).astype(np.uint8))
+
+    def part(self, rows: slice, columns: slice) -> "Mix":
+        return Mix(self.keep[rows, columns], self.added[rows, columns])
+
+    def into(self, plane: np.ndarray, result: np.ndarray) -> None:
+        """Write what becomes of a plane (H, W) into another one, or itself."""
+        mixed = np.multiply(plane, self.keep, dtype=np.uint16)
+        mixed += plane
+        mixed >>= 8
+        mixed += self.added
+        np.minimum(mixed, 255, out=result, casting="unsafe")
+
+
+def kept(share: np.ndarray) -> np.ndarray:
+    """uint8 `Mix.keep` of shares in 0..1."""
+    return (np.round(256 * share) - 1).clip(0, 255).astype(np.uint8)
+
+
 class Stamp:
     """A small image, uint8 (h, w, 4) RGBA, ready to be put on planes of these colours."""
 
@@ -76,17 +106,16 @@ class Stamp:
         made = colours.of(padded)
         half = np.asarray(Image.fromarray(made, "RGBA").reduce(fine)) if fine > 1 else made
         self.fine, self.size = fine, (wide, tall)
-        self._layers = [(made[..., 0], made[..., 3]), (half[..., 1], half[..., 3]), (half[..., 2], half[..., 3])]
+        self._mixes = [Mix.of(made[..., 0], made[..., 3]), *(Mix.of(half[..., each], half[..., 3]) for each in (1, 2))]
 
     def put(self, planes: list[np.ndarray], left: int, top: int) -> None:
         """Draw it with its corner there, in pixels of the luma; what lies outside of the frame is cut off."""
         left, top = left - left % self.fine, top - top % self.fine
-        for plane, (values, opacity), scale in zip(planes, self._layers, (1, self.fine, self.fine), strict=False):
+        for plane, mix, scale in zip(planes, self._mixes, (1, self.fine, self.fine), strict=False):
             x, y = left // scale, top // scale
-            rows, columns = _within(y, values.shape[0], plane.shape[0]), _within(x, values.shape[1], plane.shape[1])
-            own = (slice(rows.start - y, rows.stop - y), slice(columns.start - x, columns.stop - x))
-            below, above = plane[rows, columns].astype(np.int32), values[own].astype(np.int32)
-            plane[rows, columns] = below + ((above - below) * opacity[own] + 127) // 255
+            rows, columns = _within(y, mix.keep.shape[0], plane.shape[0]), _within(x, mix.keep.shape[1], plane.shape[1])
+            own = mix.part(slice(rows.start - y, rows.stop - y), slice(columns.start - x, columns.stop - x))
+            own.into(plane[rows, columns], plane[rows, columns])
 
 
 def _within(begin: int, length: int, limit: int) -> slice:
@@ -99,11 +128,3 @@ def fill(planes: list[np.ndarray], box: tuple[int, int, int, int], colour: np.nd
     for plane, value, scale in zip(planes, colour, (1, fine, fine), strict=False):
         left, top, right, bottom = (side // scale for side in box)
         plane[max(top, 0) : max(bottom, top + 1), max(left, 0) : max(right, left + 1)] = value
-
-
-def darken(planes: list[np.ndarray], box: tuple[int, int, int, int], brightness: float, fine: int) -> None:
-    """Make left, top, right, bottom (pixels) grey and darker."""
-    for plane, floor, scale in zip(planes, (16, NEUTRAL, NEUTRAL), (1, fine, fine), strict=False):
-        left, top, right, bottom = (side // scale for side in box)
-        part = plane[top:bottom, left:right].astype(np.float32)
-        plane[top:bottom, left:right] = floor + brightness * (part - floor) if floor == 16 else NEUTRAL

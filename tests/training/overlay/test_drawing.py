@@ -8,7 +8,7 @@ import pytest
 from numbered_clips import ClipFactory
 from places import VIDEOS, needed
 
-from manifests.annotations import WHOLE
+from manifests.annotations import WHOLE, Box
 from pipeline.media.ffmpeg import encode_video
 from pipeline.media.reader import MediaFile
 from training.overlay.canvas import COLOURED_SIDE, Canvas
@@ -23,18 +23,24 @@ GREY = np.full((96, 128, 3), 100, np.uint8)
 NO_BOXES = np.zeros((0, 5))
 
 
+def over(canvas: Canvas, pixels: np.ndarray, heat: np.ndarray, part: Box = WHOLE) -> av.VideoFrame:
+    """Pixels under heat."""
+    taken = canvas.take_pixels(pixels)
+    return canvas.draw(taken, canvas.layer(heat, part))
+
+
 def pixels_of(canvas: Canvas, frame: av.VideoFrame) -> np.ndarray:
-    return frame.to_ndarray(format="rgb24", src_colorspace=canvas.colours_drawn.number).astype(int)
+    return frame.to_ndarray(format="rgb24", src_colorspace=canvas.colours.number).astype(int)
 
 
 @pytest.mark.parametrize("size", [(96, 128), (720, 960)])  # players take other colours for high definition
 def test_heat_has_the_colours_of_its_palette(size: tuple[int, int]) -> None:
     canvas = Canvas(0)
-    drawn = pixels_of(canvas, canvas.draw_pixels(np.full((*size, 3), 100, np.uint8), ALL))
+    drawn = pixels_of(canvas, over(canvas, np.full((*size, 3), 100, np.uint8), ALL))
     *colour, opacity = heat_palette(256)[-1].astype(float)
     expected = 100 + (np.array(colour) - 100) * opacity / 255
     assert np.abs(drawn[20, 20] - expected).max() <= 5
-    assert np.abs(pixels_of(canvas, canvas.draw_pixels(np.full((*size, 3), 100, np.uint8), NOTHING)) - 100).max() <= 1
+    assert np.abs(pixels_of(canvas, over(canvas, np.full((*size, 3), 100, np.uint8), NOTHING)) - 100).max() <= 1
 
 
 def test_colour_numbers_are_those_of_the_standards() -> None:
@@ -47,7 +53,7 @@ def test_colour_numbers_are_those_of_the_standards() -> None:
 def test_what_a_view_leaves_out_is_dark_and_grey() -> None:
     canvas = Canvas(0)
     red = np.full((96, 128, 3), (200, 40, 40), np.uint8)
-    drawn = pixels_of(canvas, canvas.draw_pixels(red, NOTHING, (0.25, 0.0, 0.75, 1.0)))
+    drawn = pixels_of(canvas, over(canvas, red, NOTHING, (0.25, 0.0, 0.75, 1.0)))
     outside, inside = drawn[40, 10], drawn[40, 60]
     assert outside.mean() < 0.5 * inside.mean()
     assert np.ptp(outside) < 8 < np.ptp(inside)
@@ -63,8 +69,8 @@ def test_frames_stand_as_a_player_shows_them(tmp_path: Path, degrees: int, more:
     turned = clips.turned(tmp_path / "clip.mp4", "turned.mp4", display_rotation=degrees, **more)
     with MediaFile(turned) as media:
         _, frame = next(media.frames())
-        canvas = Canvas(0, plain=True)
-        drawn, wanted = canvas.draw(media, frame, NOTHING), media.pixels(frame, 0)[0]
+        canvas = Canvas(0)
+        drawn, wanted = canvas.take(media, frame), media.pixels(frame, 0)[0]
     own = pixels_of(canvas, drawn)
     assert own.shape == wanted.shape == ((96, 128, 3) if degrees in (0, 180) else (128, 96, 3))
     assert np.abs(own - wanted).max() < 8
@@ -76,8 +82,8 @@ def test_frames_stand_as_a_player_shows_them(tmp_path: Path, degrees: int, more:
 def test_real_frames_stand_as_a_player_shows_them(name: str) -> None:
     with MediaFile(needed(VIDEOS / name)) as media:
         _, frame = next(media.frames(lambda bad: None))
-        canvas = Canvas(180, plain=True)
-        drawn, wanted = canvas.draw(media, frame, NOTHING), media.pixels(frame, 180)[0]
+        canvas = Canvas(180)
+        drawn, wanted = canvas.take(media, frame), media.pixels(frame, 180)[0]
     tall, wide = (side - side % 2 for side in wanted.shape[:2])
     own = pixels_of(canvas, drawn)
     assert own.shape == (tall, wide, 3)
@@ -93,7 +99,7 @@ def test_a_single_image_keeps_its_odd_size() -> None:
 def marked(heat: np.ndarray, boxes: np.ndarray = NO_BOXES, warning: str = "", size: int = 240) -> np.ndarray:
     """What marks change of a grey image, per pixel."""
     canvas = Canvas(0)
-    frame = canvas.draw_pixels(np.full((size, size, 3), 100, np.uint8), NOTHING)
+    frame = over(canvas, np.full((size, size, 3), 100, np.uint8), NOTHING)
     before = pixels_of(canvas, frame)
     Marks(canvas).draw(frame, heat, WHOLE, boxes, warning)
     return np.abs(pixels_of(canvas, frame) - before).max(axis=2)
@@ -133,8 +139,8 @@ def test_a_warning_fits_into_every_frame(size: int, warning: str) -> None:
 
 def test_a_stamp_reaches_over_every_edge() -> None:
     canvas = Canvas(0)
-    frame = canvas.draw_pixels(GREY, NOTHING)
-    stamp = Stamp(np.full((9, 9, 4), 255, np.uint8), canvas.colours_drawn, 2)
+    frame = over(canvas, GREY, NOTHING)
+    stamp = Stamp(np.full((9, 9, 4), 255, np.uint8), canvas.colours, 2)
     for place in ((-4, -4), (124, 92), (400, 400), (-40, 3)):
         stamp.put(planes_of(frame), *place)
     drawn = pixels_of(canvas, frame)
