@@ -14,9 +14,7 @@ from manifests.whole_files import write_text
 from pipeline.media.still import read_image
 from training.localizer.localization import Localization
 from training.localizer.model import Localizer
-from training.overlay.canvas import Canvas
-from training.overlay.marks import Marks
-from training.overlay.panels import enlarged
+from training.overlay.panels import drawn_still
 from training.serve.jobs import THRESHOLDS, ImageJob, VideoJob
 
 IMAGE_SIDE, QUALITY = 720, 88  # pixels of the shorter side, of JPEG
@@ -97,10 +95,7 @@ def image_answer(models: Sequence[Localizer], job: ImageJob) -> dict[str, Any]:
 
 def _drawn(pixels: np.ndarray, found: Localization, number: int) -> Image.Image:
     """An image (H, W, 3) under the heat of one of its sounds, as frames of an overlay are drawn."""
-    canvas, heat, part = Canvas(IMAGE_SIDE, fine=1), enlarged(found.maps[number]), found.part(number)
-    drawn = canvas.draw_pixels(pixels, heat, part)
-    Marks(canvas).draw(drawn, heat, part, np.zeros((0, 5)), "")
-    return drawn.to_image()
+    return Image.fromarray(drawn_still(pixels, found.maps[number], found.part(number), np.zeros((0, 5)), ""))
 
 
 def together(found: Sequence[Localization]) -> Localization:
