@@ -2,14 +2,20 @@
 
 0: done. 1: the work could not be finished: a full disk, a closed output, too little memory. 2: what was given cannot be
 used. 75: a run was asked to stop and is saved. Whatever else escapes is a defect of this project, with its traceback.
+
+Of several processes that torchrun started, the first one says it; what the others would say stands in the summary that
+torchrun prints of those that failed.
 """
 
 import errno
 import io
+import json
 import os
 import re
 import sys
 import threading
+import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -18,6 +24,7 @@ from manifests.given_files import printable, reason, shortened
 
 WORK_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 75
 LONGEST_PARAGRAPH = 4000  # characters
+LAUNCHERS_FILE = "TORCHELASTIC_ERROR_FILE"  # set by torchrun: what is written there, it prints when all have ended
 READER_LEFT = "What reads the output of this command ended before all of it was written."
 _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|bad_alloc", re.IGNORECASE)  # of torch
 
@@ -42,9 +49,19 @@ def run_to_its_end(command: Callable[[], object]) -> None:
         _fail("bad input", f"A name is not UTF-8, near {printable(where)!r}. Give it another.", BAD_INPUT)
     except (WorkFailed, OSError, MemoryError, RuntimeError) as error:
         if (said := _in_words(error)) is None:
+            _defect()
             raise
         _fail("failed", said, WORK_FAILED)
+    except Exception:
+        _defect()
+        raise
     sys.exit(code)
+
+
+def _defect() -> None:
+    """Leave a traceback to the launcher, where another process prints its own."""
+    if _tell_launcher(traceback.format_exc()):
+        sys.exit(WORK_FAILED)
 
 
 def _of_thread(ended: threading.ExceptHookArgs) -> None:
@@ -105,10 +122,26 @@ def _is_open(number: int) -> bool:
 
 def _fail(kind: str, message: str, code: int) -> None:
     lines = [printable(line) for line in message.splitlines() if line.strip()]
+    said = f"{kind}: {shortened(chr(10).join(lines), LONGEST_PARAGRAPH)}"
     with suppress(OSError, AttributeError):  # nobody can be told
-        print(f"{kind}: {shortened(chr(10).join(lines), LONGEST_PARAGRAPH)}", file=sys.stderr, flush=True)
+        if not _tell_launcher(said):
+            print(said, file=sys.stderr, flush=True)
     _drop_output()
     sys.exit(code)
+
+
+def _tell_launcher(said: str) -> bool:
+    """Give torchrun what it says of this process that failed; whether that is enough, as the first process prints."""
+    path = os.environ.get(LAUNCHERS_FILE)
+    if not path or "RANK" not in os.environ:
+        return False
+    facts = {"extraInfo": {"py_callstack": said, "timestamp": str(int(time.time()))}, "message": said}
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            json.dump({"message": facts}, file)
+    except OSError:
+        return False
+    return os.environ["RANK"] != "0"
 
 
 def _drop_output() -> None:

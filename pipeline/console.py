@@ -1,21 +1,24 @@
 """What every command of the three stages shows a person: progress, a summary at the end, one paragraph on failure.
 
-On a terminal progress is a bar; elsewhere it is one plain line every few seconds, so that logs stay readable.
+On a terminal progress is a bar; elsewhere it is one plain line every few seconds, so that logs stay readable. Both say
+how much time is left.
 """
 
+import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 
 from manifests.endings import run_to_its_end
 from pipeline.given_once import OnceEach
+from pipeline.remaining import Remaining, in_words
 
 PLAIN_LINE_SECONDS = 5.0
+LONGEST_PAUSE = 30.0
 DISTRIBUTION = "sound-source-localization"
 
 
@@ -59,25 +62,32 @@ def _described(description: Path) -> dict[str, object]:
     return tomllib.loads(description.read_text(encoding="utf-8")).get("project", {}) if description.is_file() else {}
 
 
+class Advance(Protocol):
+    """Counts work as done, and takes what else to say of it now, such as a loss."""
+
+    def __call__(self, amount: int = 1, said: str = "") -> None: ...
+
+
 @contextmanager
-def progress(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """Show work being done; yields `advance(n)`. `total` counts `unit`s ("clips", "steps")."""
-    shown = _bar(title, total, unit) if sys.stderr.isatty() else _plain_lines(title, total, unit)
-    with shown as advance:
+def progress(title: str, total: int, unit: str, done: int = 0) -> Iterator[Advance]:
+    """Show work being done; yields `advance(n)`. `total` counts `unit`s ("clips", "steps"), `done` those from before.
+
+    Work of more than a minute says how long it takes as soon as its pace is known.
+    """
+    work = Remaining(total, done)
+    shown = _bar if sys.stderr.isatty() else _plain_lines
+    with shown(work, title, unit) if os.environ.get("RANK", "0") == "0" else nullcontext(_silent) as advance:
         yield advance
 
 
+def _silent(amount: int = 1, said: str = "") -> None:
+    """Of several processes that torchrun has started, the first one shows what all of them do."""
+
+
 @contextmanager
-def _bar(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+def _bar(work: Remaining, title: str, unit: str) -> Iterator[Advance]:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
         TextColumn("{task.description}"),
@@ -85,27 +95,46 @@ def _bar(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         MofNCompleteColumn(),
         TextColumn(unit),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[said]}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda amount=1: bar.advance(task, amount)
+        task = bar.add_task(title, total=work.total, completed=work.done, left="", said="")
+
+        def advance(amount: int = 1, said: str = "") -> None:
+            work.advance(amount)
+            if cost := work.cost():
+                bar.console.print(f"{title}: {cost}", highlight=False, markup=False)
+            bar.update(task, completed=work.done, left=_left(work), said=said)
+
+        yield advance
 
 
 @contextmanager
-def _plain_lines(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    start = last = time.monotonic()
-    done = 0
+def _plain_lines(work: Remaining, title: str, unit: str) -> Iterator[Advance]:
+    last = 0.0
 
-    def advance(amount: int = 1) -> None:
-        nonlocal done, last
-        done += amount
-        now = time.monotonic()
-        if now - last >= PLAIN_LINE_SECONDS or done >= total > 0:
-            last = now
-            print(f"{title}: {done}/{total} {unit}, {now - start:.0f} s", file=sys.stderr, flush=True)
+    def advance(amount: int = 1, said: str = "") -> None:
+        nonlocal last
+        work.advance(amount)
+        cost, elapsed = work.cost(), work.elapsed
+        if not (cost or elapsed - last >= _pause(elapsed) or work.done >= work.total > 0):
+            return
+        last = elapsed
+        facts = [f"{work.done}/{work.total} {unit}", f"{elapsed:.0f} s", cost or _left(work), said]
+        print(f"{title}: {', '.join(filter(None, facts))}", file=sys.stderr, flush=True)
 
     yield advance
+
+
+def _pause(elapsed: float) -> float:
+    """Seconds between two plain lines: longer work says less often how it goes."""
+    return min(LONGEST_PAUSE, max(PLAIN_LINE_SECONDS, elapsed / 20))
+
+
+def _left(work: Remaining) -> str:
+    left = work.seconds()
+    return f"{in_words(left)} left" if left and work.done < work.total else ""
 
 
 def summary(title: str, facts: Mapping[str, object]) -> None:

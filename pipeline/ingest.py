@@ -205,8 +205,7 @@ def _make_missing(request: IngestRequest, plan: Plan) -> ShardSummary:
     out, made = request.out.resolve(), ShardSummary()
     tasks = [task for task in plan.tasks if not all(marker_path(out, shard).exists() for shard in task)]
     missing = sum(len(plan.shards[shard]) for task in tasks for shard in task)
-    with progress("ingest", plan.clips, "clips") as advance:
-        advance(plan.clips - missing)
+    with progress("ingest", plan.clips, "clips", plan.clips - missing) as advance:
         if tasks:
             workers = min(request.workers or available_cores(), len(tasks))
             with connected(request.scheduler, workers) as client:

@@ -12,7 +12,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 # From the ground upward. A room is a folder or a module of the package; it imports from floors below its own.
 FLOORS = {
     "pipeline": (
-        {"given_once"},
+        {"given_once", "remaining"},
         {"storage", "console"},
         {"shards"},
         {"sources", "media"},
@@ -31,8 +31,8 @@ FLOORS = {
         {"hub"},
         {"localizer", "scoring", "loop", "embed", "import_checkpoint", "reference_sounds"},
         {"answers"},
-        {"evaluate", "score_file", "localize", "report", "status"},
-        {"export", "serve"},
+        {"evaluate", "score_file", "localize", "report", "status", "config_pages"},
+        {"export", "serve", "listings"},
         {"cli"},
         {"__main__"},
     ),

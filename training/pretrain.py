@@ -152,7 +152,7 @@ def _fit(model: Classifier, train: Subset, options: Options, device: torch.devic
                 loss.backward()
                 optimiser.step()
                 schedule.step()
-                advance(1)
+                advance(1, f"loss {loss.item():.4g}")
     return loss.item()
 
 

@@ -89,7 +89,7 @@ class Trainer:
         self._whole = self._over_all_replicas() if optim.negatives == "global" else None
         self.model = self._wrapped()
         self.clips = TrainingPass(self.stream, self.method, self.config.data, self.ranks)
-        self.readings, self._log, self.resident_bytes = Readings(), None, 0
+        self.readings, self._log, self.resident_bytes, self._said = Readings(), None, 0, ""
         self._pace = Pace(optim.batch_size, self.ranks.device, self.done)
 
     def _over_all_replicas(self) -> WholeBatch:
@@ -120,8 +120,7 @@ class Trainer:
         self.stop.training = True
         self._end_epoch()  # of the epoch a resumed run had just ended
         self._saved_at = last_step_end = time.monotonic()
-        with progress(f"training {self.config.name}", self.total_steps, "steps") as advance:
-            advance(self.done.step)
+        with progress(f"training {self.config.name}", self.total_steps, "steps", self.done.step) as advance:
             for parts in self._pace.over(self.batches()):
                 rate, names, losses = self._learning_rate(self.done.step), *self.step(parts)
                 now = time.monotonic()
@@ -134,7 +133,7 @@ class Trainer:
                 last_step_end += time.monotonic() - now  # validation and saving are no training time
                 if now - self._saved_at > 60 * self.config.checkpoint_minutes:
                     self.save()
-                advance(1)
+                advance(1, self._said)
         self.save()
         if self._log is not None:
             self._log.close()
@@ -144,6 +143,7 @@ class Trainer:
     def _record(self, read: Iterable[tuple[Step, dict[str, float]]]) -> None:
         """Log the steps whose losses are known now. WorkFailed at one that is no number."""
         for step, losses in read:
+            self._said = f"loss {losses['total']:.4g}"
             self.stop.told(losses.pop(ASKED, 0.0), step.done.step, self.ranks.device.type == "cuda")
             if step.skipped:
                 self._skipping.note(step.done.step, losses["total"], step.keys)

@@ -1,0 +1,66 @@
+"""How long the rest of some work takes, told from the pace of its latest part, and lengths of time in words."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+LATEST = 60.0  # seconds whose pace counts: the beginning of much work is slower than the rest
+MEASURED = 3.0  # seconds, before which a pace says little
+LONG = 60.0  # seconds of work from which on its cost is said at its beginning
+
+
+class Remaining:
+    """Counts `total` units of work, `done` of which were there before."""
+
+    def __init__(self, total: int, done: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total, self.done, self._clock = total, done, clock
+        self.began = clock()
+        self._marks = deque([(self.began, done)])
+        self._announced = False
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the work began."""
+        return self._clock() - self.began
+
+    def advance(self, amount: int) -> None:
+        """Count work as done now."""
+        self.done += amount
+        now = self._clock()
+        if now - self._marks[-1][0] >= 1:
+            self._marks.append((now, self.done))
+        while len(self._marks) > 2 and now - self._marks[1][0] >= LATEST:
+            self._marks.popleft()
+
+    def seconds(self) -> float | None:
+        """Seconds left; None as long as nothing is known of the pace."""
+        at, before = self._marks[0]
+        gained, took = self.done - before, self._clock() - at
+        return None if gained <= 0 or took < MEASURED else (self.total - self.done) * took / gained
+
+    def cost(self) -> str | None:
+        """Once, as soon as it is known: how long the whole takes, where that is more than a minute."""
+        left = None if self._announced else self.seconds()
+        if left is None:
+            return None
+        self._announced = True
+        return f"takes about {in_words(self.elapsed + left)} in all" if self.elapsed + left > LONG else None
+
+
+def in_words(seconds: float) -> str:
+    """A length of time as a person says it: 40 s, 3 min 20 s, 2 h 5 min, 3 days 4 h."""
+    whole = max(0, round(seconds))
+    if whole < 100:
+        return f"{whole} s"
+    if whole < 600:
+        return _two(whole, 60, "min", 1, "s", 10)
+    if whole < 86_400:
+        return _two(whole, 3600, "h", 60, "min", 1) if whole >= 3600 else f"{round(whole / 60)} min"
+    return _two(whole, 86_400, "days", 3600, "h", 1).replace("1 days", "1 day", 1 if whole < 172_800 else 0)
+
+
+def _two(seconds: int, large: int, name: str, small: int, smaller: str, step: int) -> str:
+    """Two units, the smaller one rounded to `step` of it."""
+    units = round(seconds / small / step) * step
+    first, rest = divmod(units, large // small)
+    return f"{first} {name}" + (f" {rest} {smaller}" if rest else "")

@@ -1,0 +1,75 @@
+"""Time left, the cost said at the beginning of long work, and lengths of time in words."""
+
+import sys
+
+import pytest
+
+from pipeline.console import progress
+from pipeline.remaining import LATEST, Remaining, in_words
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def worked(work: Remaining, clock: Clock, steps: int, seconds: float) -> None:
+    """`steps` units of work, each of so many seconds."""
+    for _ in range(steps):
+        clock.now += seconds
+        work.advance(1)
+
+
+def test_time_left_follows_the_latest_pace() -> None:
+    work = Remaining(1000, clock=(clock := Clock()))
+    assert work.seconds() is None
+    worked(work, clock, 10, 2.0)
+    assert work.seconds() == pytest.approx(990 * 2.0)
+    worked(work, clock, 400, 0.5)  # longer than what counts: the slow beginning is forgotten
+    assert LATEST < 400 * 0.5
+    assert work.seconds() == pytest.approx(590 * 0.5, rel=0.02)
+
+
+def test_what_was_done_before_says_nothing_of_the_pace() -> None:
+    work = Remaining(1000, 900, clock=(clock := Clock()))
+    worked(work, clock, 5, 1.0)
+    assert work.seconds() == pytest.approx(95.0)
+
+
+@pytest.mark.parametrize(("step", "said"), [(0.5, None), (2.0, "takes about 3 min 20 s in all")])
+def test_the_cost_is_said_once_and_only_of_long_work(step: float, said: str | None) -> None:
+    work = Remaining(100, clock=(clock := Clock()))
+    assert work.cost() is None  # nothing is known yet
+    worked(work, clock, 8, step)
+    assert work.cost() == said
+    worked(work, clock, 8, step)
+    assert work.cost() is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (59.6, "60 s"), (125, "2 min"), (128, "2 min 10 s"), (599, "10 min"), (1500, "25 min"),
+     (3600, "1 h"), (7500, "2 h 5 min"), (90_000, "1 day 1 h"), (260_000, "3 days")],
+)  # fmt: skip
+def test_lengths_of_time_are_said_as_a_person_says_them(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words
+
+
+def test_a_log_holds_plain_lines_with_the_loss(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    with progress("training x", 3, "steps", 1) as advance:
+        advance(1, "loss 2.5")
+        advance(1, "loss 1.5")
+    assert capsys.readouterr().err == "training x: 3/3 steps, 0 s, loss 1.5\n"
+
+
+def test_of_several_processes_the_first_one_shows_progress(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    with progress("training x", 1, "steps") as advance:
+        advance()
+    assert capsys.readouterr().err == ""
