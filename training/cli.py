@@ -11,6 +11,7 @@ from manifests.content import read_content
 from manifests.truth import USUAL_FORMAT, format_help
 from pipeline.console import run_app, summary
 from training.export.command import export
+from training.listings import configs, methods, protocols
 from training.liveness import end_with_launcher
 from training.localize.cli import localize
 from training.shared_options import Device, Shards, View
@@ -274,28 +275,8 @@ def import_checkpoint(
     summary("imported", {"run": make(release, file, runs, once_each(overrides or ()), front_end)})
 
 
-@app.command()
-def methods(
-    name: Annotated[str | None, typer.Argument(help="print this method's page")] = None,
-) -> None:
-    """List the methods with their citation, or print one's mathematics, citation and deviations."""
-    from training.methods import method_headline, method_names, method_page
-
-    if name:
-        print(method_page(name))
-        return
-    for known in method_names():
-        print(f"{known:<16} {method_headline(known)}".rstrip())
-
-
-@app.command()
-def protocols(
-    name: Annotated[str | None, typer.Argument(help="print every field of this protocol")] = None,
-) -> None:
-    """List the evaluation protocols, and what they answer to degenerate input; or print one in full."""
-    from training.evaluation.printing import protocol_page, protocols_page
-
-    print(protocol_page(name) if name else protocols_page())
+for listing in (methods, configs, protocols):
+    app.command()(listing)
 
 
 def main() -> None:

@@ -25,8 +25,8 @@ def find_config(source: str | Path) -> Path:
             return candidate
     known = sorted(path.name for path in PACKAGED.glob("*.yaml"))
     raise InputError(
-        f"no config {str(source)!r}: neither a file here nor a packaged one.{did_you_mean(path.name, known)} The "
-        f"packaged ones are {', '.join(known)}."
+        f"no config {str(source)!r}: neither a file here nor a packaged one.{did_you_mean(path.name, known)} "
+        "`training configs` lists the packaged ones."
     )
 
 
