@@ -1,4 +1,4 @@
-"""Which clips the gallery shows: where runs differ most, best, worst, and a spread of typical cases.
+"""Which clips the gallery shows: the best, where runs differ most, a spread of typical cases, and the worst.
 
 The choice rests on the audio-visual IoU of each run under one protocol. It is deterministic, no clip appears twice, and
 a section prefers clips of different labels so that it does not show one easy class six times.
@@ -38,13 +38,14 @@ def choose(ious: Sequence[Mapping[str, float]], labels: Mapping[str, str | None]
         taken.update(kept)
         return kept
 
+    best = pick(ascending[::-1])
     differ = pick(sorted((key for key in shared if spread[key] > 0), key=lambda key: (-spread[key], key)))
-    best, worst = pick(ascending[::-1]), pick(ascending)
-    typical = pick(_quantiles([key for key in ascending if key not in taken], each))
+    worst = pick(ascending)
+    typical = pick(_quantiles([key for key in ascending if key not in taken], each)[::-1])
     sections = (
-        Choice("Typical", "Evenly spaced through the ranking by IoU, from the lower to the upper end.", typical),
-        Choice("Where runs differ most", "Largest gap in IoU between two runs.", differ),
         Choice("Best", "Highest IoU, mean over the runs; at most one clip of a label where there are enough.", best),
+        Choice("Where runs differ most", "Largest gap in IoU between two runs.", differ),
+        Choice("Typical", "Evenly spaced through the ranking by IoU, from the upper to the lower end.", typical),
         Choice("Worst", "Lowest IoU, mean over the runs.", worst),
     )
     return [section for section in sections if section.keys]

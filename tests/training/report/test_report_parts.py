@@ -74,10 +74,11 @@ def test_selection_is_varied_disjoint_and_ranked() -> None:
     assert chosen["Where runs differ most"][0] == "k07"
     assert chosen["Best"] == ("k39", "k38", "k37", "k36")
     assert chosen["Worst"][0] == "k00"
-    assert chosen["Typical"] == tuple(sorted(chosen["Typical"]))
+    assert chosen["Typical"] == tuple(sorted(chosen["Typical"], reverse=True))
+    assert list(chosen) == ["Best", "Where runs differ most", "Typical", "Worst"]
     everything = [key for found in chosen.values() for key in found]
     assert len(everything) == len(set(everything)) == 16
-    assert [choice.title for choice in choose([first], labels, 9)] == ["Typical", "Best", "Worst"]
+    assert [choice.title for choice in choose([first], labels, 9)] == ["Best", "Typical", "Worst"]
 
 
 def test_selection_of_few_clips_shows_each_once() -> None:
