@@ -17,9 +17,9 @@ IMAGENET = "imagenet"
 LONGEST_HEADLINE = 160
 SENTENCE_END = re.compile(r"\.\s+(?=[A-Z0-9])")
 MADE = {"augmented"}  # while clips are read
+LISTS = "neighbours of every clip in {neighbours}: `index embed`, then `index build-knn`"
 NEEDS = {
-    "neighbours": "neighbours of every clip in {neighbours}: `index embed`, then `index build-knn`",
-    "exclusions": "neighbours of every clip in {neighbours}: `index embed`, then `index build-knn`",
+    **dict.fromkeys(("neighbours", "near_image", "near_audio", "exclusions"), LISTS),
     "labels": "labels of the training clips, as `pipeline ingest` finds them in lists or folders",
     "proposals": "boxes of objects beside the shards: `pipeline ingest --proposals`",
 }

@@ -26,7 +26,8 @@ LITTLE = 0.5  # of the way from chance to perfect agreement: images below it bro
 class Positives:
     """The neighbours of a shard folder's training clips.
 
-    `fetched`: a neighbour's image and audio are wanted; `excluded`: masks of clips that are no true negatives are.
+    `fetched`: what is wanted of a neighbour, "image" or "audio" or both; `excluded`: masks of clips that are no true
+    negatives are wanted.
     Only clips among `trained`, the keys the run trains on, are drawn. Only the `k` nearest count where k is given;
     InputError when the lists are shorter.
     """
@@ -47,16 +48,22 @@ class Positives:
         self.k = k
         self.store, self.neighbours = store, neighbours
         self.allowed = np.array([key in trained for key in neighbours.keys], dtype=bool)
-        self.fetched, self.excluded = "neighbours" in needs, "exclusions" in needs
+        self.fetched = tuple(name for name in MODALITIES if needs & {"neighbours", f"near_{name}"})
+        self.excluded = "exclusions" in needs
 
-    def draw(self, key: str, source: random.Random) -> tuple[Tensor, np.ndarray]:
-        """Image uint8 (3, H, W) of a clip near in appearance and spectrogram float16 (F, T) of one near in sound; all
-        neighbours are equally likely."""
+    def draw(self, key: str, source: random.Random) -> dict[str, Tensor | np.ndarray]:
+        """What is wanted of these: "image" uint8 (3, H, W) of a clip near in appearance, "audio" float16 (F, T) of one
+        near in sound. All neighbours are equally likely."""
         near_image, near_audio = self.draw_rows(key, source)
-        return self.store.decoded(near_image, FRAME, decode_image), self.store.spectrogram(near_audio)
+        found: dict[str, Tensor | np.ndarray] = {}
+        if "image" in self.fetched:
+            found["image"] = self.store.decoded(near_image, FRAME, decode_image)
+        if "audio" in self.fetched:
+            found["audio"] = self.store.spectrogram(near_audio)
+        return found
 
     def draw_rows(self, key: str, source: random.Random) -> tuple[int, int]:
-        """The rows of the two clips `draw` reads."""
+        """The rows of the clips near in appearance and near in sound, whether both are wanted or one."""
         near_image, near_audio = (self._drawn(near, key, source) for near in self._lists())
         return near_image, near_audio
 
@@ -91,7 +98,7 @@ class Positives:
             f"from have the label of their clip ({expected:.0%} would by chance): such positives may do harm. Fewer of "
             f"them (data.k) or another encoder's (`index embed`, `{MADE_BY}`) may agree better."
             for name, share in shares.items()
-            if share is not None and expected is not None and share - expected < LITTLE * (1 - expected)
+            if name in self.fetched and _is_doubtful(share, expected)
         ]
 
     def exclusions(self, keys: list[str], company: list[str] | None = None) -> dict[str, Tensor]:
@@ -107,3 +114,8 @@ class Positives:
     def _sources(self, keys: list[str]) -> np.ndarray:
         column = self.store.table["source_id"]
         return np.array([column[self.store.row_of(key)].as_py() for key in keys])
+
+
+def _is_doubtful(share: float | None, expected: float | None) -> bool:
+    """Whether neighbours agree little better than by chance; what is not known is not doubted."""
+    return share is not None and expected is not None and share - expected < LITTLE * (1 - expected)

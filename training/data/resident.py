@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from index.arrays import MODALITIES
 from manifests.errors import InputError
 from pipeline.console import progress
 from pipeline.shards.record import FRAME
@@ -154,7 +155,9 @@ class ResidentStream:
         if positives is not None and positives.fetched:
             near = [positives.draw_rows(key, draw) for key, draw in zip(keys, draws, strict=True)]
             images = [image for image, _ in near]
-            batch["neighbours"] = self._views(images, [audio for _, audio in near], self._crops(images, draws))
+            crops = self._crops(images, draws) if "image" in positives.fetched else []
+            found = self._views(images, [audio for _, audio in near], crops, positives.fetched)
+            batch["neighbours"] = found
         if positives is not None and positives.excluded:
             batch["exclusions"] = self._sent(positives.exclusions(keys, company))
         return batch
@@ -171,9 +174,15 @@ class ResidentStream:
         sizes = (self.resident.size(row) for row in rows)
         return [random_crop(*size, self.stream.data, draw) for size, draw in zip(sizes, draws, strict=True)]
 
-    def _views(self, image_rows: list[int], audio_rows: list[int], crops: list[Crop]) -> dict[str, Tensor]:
-        resident = self.resident
-        return {"image": resident.images(image_rows, crops, self.stream.side), "audio": resident.audio(audio_rows)}
+    def _views(
+        self, image_rows: list[int], audio_rows: list[int], crops: list[Crop], wanted: tuple[str, ...] = MODALITIES
+    ) -> dict[str, Tensor]:
+        made = {}
+        if "image" in wanted:
+            made["image"] = self.resident.images(image_rows, crops, self.stream.side)
+        if "audio" in wanted:
+            made["audio"] = self.resident.audio(audio_rows)
+        return made
 
 
 def sizes_of_frames(store: ShardStore, data: Data, rows: np.ndarray) -> np.ndarray:

@@ -172,7 +172,7 @@ class TrainingStream(IterableDataset):
         if self.beside.kinds:
             item["beside"] = self.beside_of(key, crop, image.shape[1], image.shape[2])
         if self.positives is not None and self.positives.fetched:
-            item["neighbours"] = self._view(*self.positives.draw(key, draw), draw)
+            item["neighbours"] = self._near(self.positives.draw(key, draw), draw)
         return item
 
     def beside_of(self, key: str, crop: Crop, height: int, width: int) -> dict[str, Tensor]:
@@ -192,8 +192,10 @@ class TrainingStream(IterableDataset):
         if found != wanted and None not in wanted:  # a manifest of an earlier version may lack a column
             raise self.store.damaged(row, member, f"its shape is {found}, where {wanted} is expected")
 
-    def _view(self, image: Tensor, audio: np.ndarray, draw: random.Random) -> dict[str, Any]:
-        return {"image": random_view(image, self.side, self.data, draw), "audio": audio}
+    def _near(self, found: dict[str, Any], draw: random.Random) -> dict[str, Any]:
+        """What is wanted of a clip's neighbours, the image as it is shown."""
+        shown = {"image": random_view(found["image"], self.side, self.data, draw)} if "image" in found else {}
+        return found | shown
 
     def named(self, keys: list[str]) -> dict[str, Any]:
         """What a batch says of clips beside what it shows of them: key, and by number row, video and perhaps class."""
@@ -222,14 +224,17 @@ def numbered_sources(store: ShardStore) -> np.ndarray:
 
 
 def _stacked(views: list[dict[str, Any]]) -> dict[str, Tensor]:
-    """Views of single clips as one batch: "image" (B, 3, S, S) uint8, "audio" (B, F, T) float16.
+    """Views of single clips as one batch: "image" (B, 3, S, S) uint8, "audio" (B, F, T) float16, or one of them.
 
     Images keep the memory format the JPEG decoder gives and convolutions like, channels last: other strides would
     cost a transposition here and one in training.
     """
-    images = torch.stack([view["image"].permute(1, 2, 0) for view in views])
-    audio = torch.from_numpy(np.stack([view["audio"] for view in views]))
-    return {"image": images.permute(0, 3, 1, 2), "audio": audio}
+    made = {}
+    if "image" in views[0]:
+        made["image"] = torch.stack([view["image"].permute(1, 2, 0) for view in views]).permute(0, 3, 1, 2)
+    if "audio" in views[0]:
+        made["audio"] = torch.from_numpy(np.stack([view["audio"] for view in views]))
+    return made
 
 
 def training_loader(stream: TrainingStream) -> Iterator[list[dict[str, Any]]]:

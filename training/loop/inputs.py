@@ -36,7 +36,7 @@ from training.methods.contract import BaseMethod
 from training.predict import object_prior_of
 from training.runs import WEIGHTS, build_method, resolve_run
 
-OF_POSITIVES = {"neighbours", "exclusions"}  # what a method needs that neighbour lists give
+OF_POSITIVES = {"neighbours", "near_image", "near_audio", "exclusions"}  # what a method needs that neighbour lists give
 Made = TypeVar("Made")
 
 

@@ -34,7 +34,8 @@ class Batch(TypedDict, total=False):
     image: Tensor  # (B, 3, S, S) normalised
     audio: Tensor  # (B, 1, F, T) normalised
     label: Tensor  # (B,) int64: numbers of the clips' classes; `needs` calls it labels
-    neighbours: dict[str, Tensor]  # "image": images near in appearance, "audio": sounds near; shapes as above
+    neighbours: dict[str, Tensor]  # "image": images near in appearance, "audio": sounds near; shapes as above. `needs`
+    # calls one of them alone near_image or near_audio
     augmented: dict[str, Tensor]  # "image": a SimCLR view of the own image, "audio": the own sound shifted in time
     proposals: Tensor  # (B, P, 4) x1, y1, x2, y2 of regions, fractions of the image; 0 throughout where there are fewer
     flow: Tensor  # (B, 2, 56, 56) how fast what is seen moves right and down, in sides of the image a second

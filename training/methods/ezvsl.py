@@ -64,14 +64,16 @@ class Method(ProjectedMethod):
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
         super().__init__(config, encoders, config.dimension)
-        wanted = {"neighbours": set(config.positives) != {"own"}, "exclusions": bool(config.exclude)}
-        self.needs = frozenset(name for name, used in wanted.items() if used)
+        near = {name for name in ("image", "audio") if {name, "both"} & set(config.positives)}
+        fetched = {"neighbours"} if len(near) > 1 else {f"near_{name}" for name in near}
+        self.needs = frozenset(fetched | ({"exclusions"} if config.exclude else set()))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         visual = {"own": self.visual(batch["image"])}
         auditory = {"own": self.auditory(batch["audio"])}
-        if "neighbours" in self.needs:
+        if self.needs & {"neighbours", "near_image"}:
             visual["near"] = self.visual(batch["neighbours"]["image"])
+        if self.needs & {"neighbours", "near_audio"}:
             auditory["near"] = self.auditory(batch["neighbours"]["audio"])
         pairs = {"own": ("own", "own"), "image": ("near", "own"), "audio": ("own", "near"), "both": ("near", "near")}
         near = excluded(batch, self.config.exclude)

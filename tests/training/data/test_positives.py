@@ -53,8 +53,13 @@ def test_clips_that_are_not_trained_on_are_never_drawn(store: ShardStore, neighb
     image = decode_image(store.read(store.row_of(near[0]), FRAME))
     near_audio = {store.spectrogram(store.row_of(other)).tobytes() for other in listed_by_sound}
     drawn = [positives.draw(key, random.Random(seed)) for seed in range(40)]
-    assert all(torch.equal(drawn_image, image) for drawn_image, _ in drawn)
-    assert {audio.tobytes() for _, audio in drawn} == near_audio
+    assert all(torch.equal(found["image"], image) for found in drawn)
+    assert {found["audio"].tobytes() for found in drawn} == near_audio
+    alone = Positives(store, neighbours, frozenset({"near_audio"}), trained)
+    for seed, both in enumerate(drawn):  # the same draw, of which one half is read
+        found = alone.draw(key, random.Random(seed))
+        assert found.keys() == {"audio"}
+        assert found["audio"].tobytes() == both["audio"].tobytes()
     with pytest.raises(InputError, match=r"none of the 5 neighbours of .* is a clip this run trains on"):
         Positives(store, neighbours, frozenset({"neighbours"}), trained - set(near)).draw(key, random.Random(0))
 

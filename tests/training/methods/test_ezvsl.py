@@ -73,6 +73,22 @@ def test_each_term_uses_the_views_it_names() -> None:
         assert float(losses[name]) == pytest.approx(plain_loss(v, a, 0.5), rel=1e-5), name
 
 
+@pytest.mark.parametrize(
+    ("positives", "needs"),
+    [(("own",), set()), (("own", "image"), {"near_image"}), (("own", "audio"), {"near_audio"}),
+     (("own", "both"), {"neighbours"}), (("image", "audio"), {"neighbours"})],
+)  # fmt: skip
+def test_of_a_neighbour_only_what_the_terms_use_is_asked_for(positives, needs: set[str]) -> None:
+    visual, audio = features(0)
+    near_visual, near_audio = features(1)
+    near = {"image": near_visual, "audio": near_audio}
+    method = Fixed(Config(positives=positives, temperature=0.5), TINY)
+    assert method.needs == needs
+    given = {name: near[name] for name in near if needs & {"neighbours", f"near_{name}"}}
+    losses = method.loss({"image": visual, "audio": audio, "neighbours": given})
+    assert set(losses) == {"total", *positives}
+
+
 def test_excluded_clips_are_no_negatives_in_either_direction() -> None:
     visual, audio = features()
     same = {"image": visual[:1].expand(6, -1, -1, -1), "audio": audio[:1].expand(6, -1)}
