@@ -22,7 +22,8 @@ FLOORS = {
         {"cli"},
     ),
     "training": (
-        {"mistakes", "config_files", "limits", "liveness", "outside_methods", "rendezvous", "seeds", "shared_options"},
+        {"mistakes", "config_files", "limits", "liveness", "outside_methods", "rendezvous", "run_names", "shared_options"},
+        {"seeds"},
         {"config", "losses", "pair_losses", "regions", "similarity", "teacher", "distributed"},
         {"clustering", "evaluation", "encoders", "data", "leakage", "identity", "overlay"},
         {"methods", "object_prior", "pretrain"},

@@ -48,8 +48,9 @@ def run(
     from training.loop.start import start
     from training.seeds import per_seed
 
-    for described in [load_config(config, own) for own in per_seed(once_each(overrides or ()))]:
-        folder, trained = start(described, runs, device)
+    several = per_seed(once_each(overrides or ()))
+    for own, described in [(own, load_config(config, own)) for own in several]:
+        folder, trained = start(described, runs, device, own)
         took = read_content(folder / "DONE").text().strip()
         summary("trained" if trained else "already finished", {"run": folder, "took": took})
 

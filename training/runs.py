@@ -1,4 +1,4 @@
-"""The run directory, owned by one file: `runs/<config name>/<digest>-s<seed>/`.
+"""The run directory, owned by one file: `runs/<config name>/<overrides>-<digest>-s<seed>/`.
 
 Same run and seed, same folder: running again resumes, and a finished run is marked by `DONE`, written last.
 """
@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from training.identity import Contents, differences, digest
 from training.leakage import TRAINING_CLIPS
 from training.methods import method_module
 from training.methods.contract import BaseMethod
+from training.run_names import folder_of
 
 BEST_WEIGHTS = "weights.best.safetensors"
 CONFIG, DONE, WEIGHTS, FACTS = "config.yaml", "DONE", "weights.safetensors", "data.json"
@@ -46,13 +47,15 @@ WEIGHTS_AGAIN = f"Copy the run again from where it was made, or delete its {DONE
 CARRIED, IMAGENET = "carried.json", "imagenet"
 
 
-def find_run(root: Path, config: RunConfig, contents: Contents) -> tuple[Path, list[str]]:
+def find_run(
+    root: Path, config: RunConfig, contents: Contents, overrides: Sequence[str] = ()
+) -> tuple[Path, list[str]]:
     """The folder of the run a config describes, there or to be made, and what a person should know about it.
 
-    It is named by the run's digest. A run that another version named otherwise, or whose shards, lists or weights have
-    moved since, is found by what is stored in it.
+    It is named by what was overridden and by the run's digest. A run that another version named otherwise, or whose
+    shards, lists or weights have moved since, is found by what is stored in it.
     """
-    own = root / config.name / f"{digest(config, contents)}-s{config.seed}"
+    own = folder_of(root / config.name, overrides, digest(config, contents), config.seed)
     others = [] if own.is_dir() else sorted((root / config.name).glob(f"*-s{config.seed}/{CONFIG}"))
     differing = [(_differences(path.parent, config, contents), path.parent) for path in others]
     for found, folder in differing:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from manifests.errors import InputError
+from training.run_names import configuration_of
 
 _OPTION = "seeds="
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -43,7 +44,7 @@ def _numbers(text: str) -> list[int]:
 def every_seed(path: Path) -> list[Path]:
     """The finished runs of a folder `runs/<name>` that differ by their seed alone; else the path as it was given."""
     finished = sorted(marker.parent for marker in path.glob("*-s*/DONE")) if path.is_dir() else []
-    configurations = {folder.name.rpartition("-s")[0] for folder in finished}
+    configurations = {configuration_of(folder.name) for folder in finished}
     numbered = all(folder.name.rpartition("-s")[2].isdigit() for folder in finished)
     if len(configurations) != 1 or not numbered:
         return [path]

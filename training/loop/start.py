@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,10 @@ from training.runs import DONE, FACTS, LOCK, carry, find_run, prepare, read_fact
 BUSY = "Wait for it to end, or end it; the same command then goes on from its last checkpoint."
 
 
-def start(config: RunConfig, runs: Path, device: str = "auto") -> tuple[Path, bool]:
+def start(config: RunConfig, runs: Path, device: str = "auto", overrides: Sequence[str] = ()) -> tuple[Path, bool]:
     """Train the run this config describes, or resume it; returns its folder and whether there was anything to do.
+
+    A new folder's name says what was overridden (`run_names`).
 
     A finished run is left alone, except that it takes over the config's evaluation settings. What it was made from need
     not be there.
@@ -41,7 +43,7 @@ def start(config: RunConfig, runs: Path, device: str = "auto") -> tuple[Path, bo
         check_replicas(config, process.world)
         _one_thread_pool_per_process(process)
         inputs = open_inputs(config, process)
-        folder, said = find_run(runs, config, inputs.contents)
+        folder, said = find_run(runs, config, inputs.contents, overrides)
         with _alone(folder, process):
             _same_threads(folder, process)
             finished = (folder / DONE).is_file()

@@ -23,6 +23,7 @@ from manifests.views import VIEWS
 from training.config_files import read_mapping
 from training.evaluation.found import found_modules
 from training.report.saved_maps import Maps, read_maps
+from training.run_names import configuration_of, said_of
 
 AUDIO_VISUAL, OBJECT_PRIOR, COMBINED = "audio_visual", "object_prior", "combined"
 MAPS = (AUDIO_VISUAL, OBJECT_PRIOR, COMBINED)
@@ -152,8 +153,8 @@ class Run:
 
     @property
     def digest(self) -> str:
-        """The configuration's hash, as the folder `<hash>-s<seed>` spells it."""
-        return self.path.name.rpartition("-s")[0] or self.path.name
+        """The configuration's hash, as the folder's name spells it."""
+        return configuration_of(self.path.name)
 
     @property
     def seed(self) -> int | None:
@@ -212,12 +213,12 @@ def read_run(path: Path) -> Run:
 
 
 def run_titles(runs: list[Run]) -> list[str]:
-    """A short, distinct name for each run: `name`, with hash and seed only where they tell runs apart."""
+    """A short, distinct name for each run: `name`, with seed, overrides and hash only where they tell runs apart."""
     by_name = [run.name for run in runs]
     by_seed = [run.name if by_name.count(run.name) == 1 else f"{run.name} · seed {run.seed}" for run in runs]
-    return [
-        text if by_seed.count(text) == 1 else f"{text} · {run.digest}" for text, run in zip(by_seed, runs, strict=True)
-    ]
+    named = zip(by_seed, runs, strict=True)
+    told = [text if by_seed.count(text) == 1 else f"{text} · {said_of(run.path.name)}" for text, run in named]
+    return [f"{text}, {run.digest}" if told.count(text) > 1 else text for text, run in zip(told, runs, strict=True)]
 
 
 def _read_json(path: Path) -> dict[str, Any]:
