@@ -120,7 +120,7 @@ class Desk:
 
 def lay_out(folder: Path, clips: int) -> None:
     """Stand-ins for what the pages name: `clips` videos under VGGSound's names, lists, truth, a small config."""
-    looks = [_video(folder / f"look{number}.mp4", number) for number in range(LOOKS)]
+    looks = [write_look(folder / f"look{number}.mp4", number) for number in range(LOOKS)]
     keys = [f"clip{number:07d}_000030" for number in range(clips)]
     _vggsound(folder / "vggsound", keys, looks)
     _holiday(folder / "holiday", looks)
@@ -131,7 +131,7 @@ def lay_out(folder: Path, clips: int) -> None:
     write_material(folder / "instruments", ("flute", "guitar", "trumpet", "violin"), files=3)
 
 
-def _video(path: Path, look: int) -> Path:
+def write_look(path: Path, look: int) -> Path:
     """Six seconds of a bright square at a place of its own, with a tone of its own."""
     frames = np.full((30, 96, 96, 3), 40, np.uint8)
     frames[:, 30:60, 10 + 15 * look : 40 + 15 * look, look % 3] = 220
