@@ -68,9 +68,9 @@ def kind_of(member: str) -> str | None:
     return kind if kind in MADE_BY and member != "frame.jpg" else None
 
 
-def companion_name(kind: str, shard: int) -> str:
-    """File name of the companion of a shard."""
-    return f"{kind}-{shard:06d}.tar"
+def companion_name(kind: str, shard: int, generation: str = "") -> str:
+    """File name of the companion of a shard. Two generations take turns where one is made beside an earlier one."""
+    return f"{kind}-{shard:06d}{generation}.tar"
 
 
 def companion_manifest(kind: str) -> str:

@@ -1,16 +1,24 @@
-"""Writing a companion of shards that are there already: a tar beside each of them, and its manifest last."""
+"""Writing a companion of shards that are there already: a tar beside each of them, and its manifest last.
 
+A companion of the kind that is there already stays until the new one is whole: this gets tars of other names, and the
+manifest, which is exchanged in one step, says which are meant. Whatever ends the command before, the old one is left.
+"""
+
+import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from itertools import chain, count
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests.locks import held
 from pipeline.shards.companion import COMPANION_SCHEMA, companion_manifest, companion_name
 from pipeline.shards.store import ShardStore
 from pipeline.shards.writer import writing_shard
-from pipeline.storage.files import replacing
-from pipeline.storage.remote import Place
+from pipeline.storage.files import read_table, replacing
+from pipeline.storage.remote import Place, RemotePath
 
 Members = Callable[[int], Mapping[str, bytes]]
 
@@ -18,24 +26,67 @@ Members = Callable[[int], Mapping[str, bytes]]
 def write_companion(
     folder: Place, kind: str, store: ShardStore, rows: Sequence[int], members: Members
 ) -> list[dict[str, object]]:
-    """Write what `members` gives of each of these rows, in place of an earlier companion; the rows of its manifest."""
+    """Write what `members` gives of each of these rows, in place of an earlier companion; the rows of its manifest.
+
+    InputError when another command writes there, or nobody may; WorkFailed when the disk is full.
+    """
     rows_of: dict[str, list[int]] = defaultdict(list)
     shards = store.table["shard"].to_pylist()
     for row in rows:
         rows_of[shards[row]].append(row)
-    manifest = folder / companion_manifest(kind)
-    manifest.unlink(missing_ok=True)  # without it there is no companion: readers never meet half of one
-    places = [place for shard, own in rows_of.items() for place in _write(folder, kind, shard, own, store, members)]
-    with replacing(manifest) as handle:
-        pq.write_table(pa.Table.from_pylist(places, COMPANION_SCHEMA), handle)
+    with _alone(folder), _swept(folder, kind) as before:
+        tars = _free_tars(kind, rows_of, before)
+        places = [place for shard, own in rows_of.items() for place in _write(folder, tars[shard], own, store, members)]
+        with replacing(folder / companion_manifest(kind)) as handle:
+            pq.write_table(pa.Table.from_pylist(places, COMPANION_SCHEMA), handle)
     return places
 
 
+def _alone(folder: Place) -> AbstractContextManager[None]:
+    """One command at a time, by the lock of an ingest into the folder; a storage has none."""
+    if isinstance(folder, RemotePath):
+        return nullcontext()
+    return held(folder / "plan" / "lock", folder, "command", "Wait for it to end, and repeat this one.")
+
+
+@contextmanager
+def _swept(folder: Place, kind: str) -> Iterator[set[str]]:
+    """Give the tars that the manifest names at first; at the end those go that it does not name then.
+
+    So after a failure the earlier ones are left, and after a success the new ones.
+    """
+    own = re.compile(rf"{kind}-\d{{6}}(\.\d+)?\.tar")
+    try:
+        yield _named_tars(folder, kind)
+    finally:
+        with suppress(OSError, pa.ArrowException):  # of a manifest that cannot be read nothing is known
+            named = _named_tars(folder, kind)
+            for path in folder.glob(f"{kind}-*.tar"):
+                if own.fullmatch(path.name) and path.name not in named:
+                    path.unlink(missing_ok=True)
+
+
+def _named_tars(folder: Place, kind: str) -> set[str]:
+    """The tars of the companion that is there; none where there is none. Raises OSError and ArrowException."""
+    manifest = folder / companion_manifest(kind)
+    return set(read_table(manifest, COMPANION_SCHEMA)["shard"].to_pylist()) if manifest.exists() else set()
+
+
+def _free_tars(kind: str, shards: Iterable[str], taken: set[str]) -> dict[str, str]:
+    """A name for each shard's tar, none of those that are taken."""
+    numbers = {shard: int(shard.removeprefix("shard-").removesuffix(".tar")) for shard in shards}
+    for generation in chain([""], map(".{}".format, count(1))):
+        names = {shard: companion_name(kind, number, generation) for shard, number in numbers.items()}
+        if taken.isdisjoint(names.values()):
+            break
+    return names
+
+
 def _write(
-    folder: Place, kind: str, shard: str, rows: Sequence[int], store: ShardStore, members: Members
+    folder: Place, name: str, rows: Sequence[int], store: ShardStore, members: Members
 ) -> list[dict[str, object]]:
     """One shard's companion tar; a manifest row per member."""
-    name, places = companion_name(kind, int(shard.removeprefix("shard-").removesuffix(".tar"))), []
+    places = []
     with writing_shard(folder / name) as writer:
         for row in rows:
             key = store.keys[row]

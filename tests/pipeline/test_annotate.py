@@ -2,17 +2,27 @@
 
 import hashlib
 import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from places import PYTHONPATH
 
+from manifests.annotations import Annotation
 from manifests.errors import InputError
+from manifests.locks import held
 from pipeline.annotate import annotate
 from pipeline.ingest import IngestRequest, run_ingest
 from pipeline.jobs.options import IngestOptions
+from pipeline.jobs.shard_job import PLAN
+from pipeline.shards.companion import TRUTH_FACTS
 from pipeline.shards.store import ShardStore
 
 CLIPS = ("aaaaaaaaaaa_000010", "bbbbbbbbbbb_000020", "ccccccccccc_000030")
@@ -73,6 +83,70 @@ def test_masks_keep_their_size_and_replace_what_was_there(clip_maker, tmp_path: 
     mask = store.companions.mask(store.row_of("dog/x/x_2"))
     assert mask.dtype == bool
     assert np.array_equal(mask, drawn.any(axis=2))
+
+
+def not_annotated(shards: Path, folder: Path) -> Path:
+    """A copy of its own."""
+    return Path(shutil.copytree(shards, folder / "shards", ignore=shutil.ignore_patterns("truth*")))
+
+
+def limited(line: list[str], at: Path) -> subprocess.CompletedProcess[str]:
+    """The command where no file may be larger than a block of a tar: a disk that is nearly full."""
+    bound = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, 15_000))  # noqa: E731
+    environment = os.environ | {"PYTHONPATH": PYTHONPATH}
+    code = "from pipeline.cli import main; main()"
+    line = [sys.executable, "-c", code, *line]
+    return subprocess.run(line, cwd=at, env=environment, preexec_fn=bound, capture_output=True, text=True, check=False)
+
+
+def test_a_full_disk_leaves_the_annotations_that_were_there(shards: Path, tmp_path: Path) -> None:
+    """The second tar of the new ones does not fit: they come with a label of 20,000 letters."""
+    copied = not_annotated(shards, tmp_path)
+    truth = boxes_of(tmp_path, CLIPS)
+    annotate(copied, truth, "vggss")
+    before = {path.name: path.read_bytes() for path in copied.iterdir() if path.is_file()}
+    entries = json.loads(truth.read_text())
+    entries[2]["class"] = "d" * 20_000
+    truth.write_text(json.dumps(entries))
+    ended = limited(["annotate", "--truth", "vggss.json", "--shards", "shards"], tmp_path)
+    assert (ended.returncode, "File too large" in ended.stderr) == (1, True), ended.stderr
+    assert {path.name: path.read_bytes() for path in copied.iterdir() if path.is_file()} == before
+    annotate(copied, truth, "vggss")
+    store = ShardStore.open(copied)
+    assert store.companions.truth(store.row_of(CLIPS[2])).label == "d" * 20_000
+    tars = {path.name for path in copied.glob("truth-*.tar")}
+    assert tars == {"truth-000000.1.tar", "truth-000001.1.tar"}
+    annotate(copied, boxes_of(tmp_path, CLIPS[:2]), "vggss")
+    assert {path.name for path in copied.glob("truth-*.tar")} == {"truth-000000.tar"}
+
+
+def test_a_mask_that_is_none_leaves_the_annotations_that_were_there(shards: Path, tmp_path: Path, monkeypatch) -> None:
+    copied = not_annotated(shards, tmp_path)
+    annotate(copied, boxes_of(tmp_path, CLIPS), "vggss")
+    before = sorted(path.name for path in copied.iterdir())
+    written = []
+
+    def members(annotation: Annotation, truth: object) -> dict[str, bytes]:
+        written.append(annotation.key)
+        if len(written) == 3:
+            raise InputError("this mask is none")
+        return {TRUTH_FACTS: b"{}"}
+
+    monkeypatch.setattr("pipeline.annotate._members", members)
+    with pytest.raises(InputError, match="is none"):
+        annotate(copied, boxes_of(tmp_path, CLIPS), "vggss")
+    assert sorted(path.name for path in copied.iterdir()) == before
+    assert ShardStore.open(copied).companions.truth(0).label == "dog"
+
+
+def test_two_annotate_at_once(shards: Path, tmp_path: Path) -> None:
+    copied = not_annotated(shards, tmp_path)
+    with (
+        held(copied / PLAN / "lock", copied, "command", "Wait."),
+        pytest.raises(InputError, match="Another command is writing"),
+    ):
+        annotate(copied, boxes_of(tmp_path, CLIPS), "vggss")
+    assert not list(copied.glob("truth*"))
 
 
 def test_annotations_of_other_clips_are_refused_and_absent_ones_named(shards: Path, tmp_path: Path) -> None:
