@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import platform
+import stat
 import threading
 import time
 import uuid
@@ -20,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import InputError
+from manifests.given_files import read_bytes
 
 BEAT = 4.0  # seconds between two signs of life
 WATCHED = 3 * BEAT  # seconds without one after which another machine's holder counts as gone
+LONGEST_NOTE, BEGINS = 10_000, b'{"host"'  # bytes of a note, which may be written at this moment
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL, errno.EBADF}  # of some network disks
 _open: set[int] = set()
 
@@ -37,6 +40,7 @@ def held(lock: Path, folder: Path, who: str, remedy: str) -> Iterator[None]:
     note["since"] = datetime.now().astimezone().isoformat(timespec="seconds")
     descriptor = _opened(lock, folder)
     try:
+        _check_lock(descriptor, lock)
         if not _taken(descriptor, lock, note):
             raise InputError(f"Another {who} is writing to {folder}{_holder(lock)}. {remedy}")
         with _showing_life(lock, descriptor, note):
@@ -53,14 +57,28 @@ def held_from_beside(folder: Path) -> AbstractContextManager[None]:
 
 
 def _opened(lock: Path, folder: Path) -> int:
-    """The lock's file, for writing: of one that is only read, network disks give no lock."""
+    """The lock's file, for writing: of one that is only read, network disks give no lock. No link is followed."""
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            raise _no_lock(lock) from error
         raise InputError(f"{folder} cannot be written: {error.strerror}. Name a folder that can be written.") from error
     _open.add(descriptor)
     return descriptor
+
+
+def _check_lock(descriptor: int, lock: Path) -> None:
+    """InputError for what somebody else has put there: it would be written over."""
+    facts = os.fstat(descriptor)
+    own = stat.S_ISREG(facts.st_mode) and facts.st_nlink < 2
+    if not own or os.pread(descriptor, len(BEGINS), 0) not in (b"", BEGINS):
+        raise _no_lock(lock)
+
+
+def _no_lock(lock: Path) -> InputError:
+    return InputError(f"{lock} is no lock of this program, which keeps one under this name. Move it away.")
 
 
 def _close(descriptor: int) -> None:
@@ -141,8 +159,8 @@ def _write(descriptor: int, note: dict[str, Any]) -> None:
 def _note(lock: Path) -> dict[str, Any]:
     """What the holder wrote; nothing where it cannot be read. Opened anew, so that no network disk's cache answers."""
     try:
-        content = json.loads(lock.read_bytes())
-    except (OSError, ValueError):
+        content = json.loads(read_bytes(lock, LONGEST_NOTE))
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

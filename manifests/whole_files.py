@@ -78,17 +78,32 @@ def write_text(target: Path, text: str) -> None:
 
 
 def publish_folder(filled: Path, target: Path) -> None:
-    """Rename a folder that was filled beside `target`, in place of an older one."""
+    """Rename a folder that was filled beside `target`, in place of an older one, which comes back if that fails."""
     replaced = target.with_name(f".{target.name}.replaced")
-    shutil.rmtree(replaced, ignore_errors=True)
+    remove(replaced)
     for path in filled.rglob("*"):
         if path.is_file():
             _sync(path)
-    if target.exists():
+    there = target.exists()
+    if there:
         os.rename(target, replaced)
-    os.rename(filled, target)
+    try:
+        os.rename(filled, target)
+    except BaseException:
+        if there:
+            os.rename(replaced, target)
+        raise
     _sync_folder(target.parent)
-    shutil.rmtree(replaced, ignore_errors=True)
+    remove(replaced)
+
+
+def remove(path: Path) -> None:
+    """A folder with all in it, or a file, or a link and not what it leads to; where that cannot be, it stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:

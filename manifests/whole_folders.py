@@ -1,17 +1,18 @@
 """Folders that a command writes whole: a reader meets the old one or the new one, never half of one."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from manifests.locks import held_from_beside
-from manifests.whole_files import publish_folder, told
+from manifests.whole_files import publish_folder, remove, told
 
 
 @contextmanager
 def whole_folder(target: Path, *, resumed: bool = False) -> Iterator[Path]:
     """A folder to fill, beside `target`; when the block ends well it becomes `target`, in place of an older one.
+
+    Nothing is written through a link that somebody has put in its place.
 
     It is empty, unless `resumed`: then what an interrupted command left in it is still there, and what this one has
     written stays when it fails. InputError when `target` cannot be written, or is being written by another command;
@@ -19,13 +20,13 @@ def whole_folder(target: Path, *, resumed: bool = False) -> Iterator[Path]:
     """
     partial = target.absolute().with_name(f".{target.absolute().name}.partial")
     with held_from_beside(target):
-        if not resumed:
-            shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True, exist_ok=True)
+        if not resumed or partial.is_symlink():
+            remove(partial)
+        partial.mkdir(parents=True, exist_ok=resumed)
         try:
             with told(target):
                 yield partial
                 publish_folder(partial, target)
         finally:
             if not resumed:
-                shutil.rmtree(partial, ignore_errors=True)
+                remove(partial)

@@ -51,25 +51,19 @@ def _alone(folder: Place) -> AbstractContextManager[None]:
 
 @contextmanager
 def _swept(folder: Place, kind: str) -> Iterator[set[str]]:
-    """Give the tars that the manifest names at first; at the end those go that it does not name then.
+    """Give the names that are taken at first; at the end those tars go that the manifest does not name then.
 
     So after a failure the earlier ones are left, and after a success the new ones.
     """
-    own = re.compile(rf"{kind}-\d{{6}}(\.\d+)?\.tar")
     try:
-        yield _named_tars(folder, kind)
+        yield {path.name for path in folder.glob(f"{kind}-*")}
     finally:
         with suppress(OSError, pa.ArrowException):  # of a manifest that cannot be read nothing is known
-            named = _named_tars(folder, kind)
+            manifest, own = folder / companion_manifest(kind), re.compile(rf"{kind}-\d{{6}}(\.\d+)?\.tar")
+            named = set(read_table(manifest)["shard"].to_pylist()) if manifest.exists() else set()
             for path in folder.glob(f"{kind}-*.tar"):
                 if own.fullmatch(path.name) and path.name not in named:
                     path.unlink(missing_ok=True)
-
-
-def _named_tars(folder: Place, kind: str) -> set[str]:
-    """The tars of the companion that is there; none where there is none. Raises OSError and ArrowException."""
-    manifest = folder / companion_manifest(kind)
-    return set(read_table(manifest, COMPANION_SCHEMA)["shard"].to_pylist()) if manifest.exists() else set()
 
 
 def _free_tars(kind: str, shards: Iterable[str], taken: set[str]) -> dict[str, str]:

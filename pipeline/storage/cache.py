@@ -27,6 +27,7 @@ FOLDER, GIGABYTES = "SHARD_CACHE", "SHARD_CACHE_GB"
 DEFAULT_GIGABYTES = 20.0
 BLOCK = 4 << 20  # bytes: about twenty clips
 TOTAL = "total"  # the file with the bytes of all blocks
+DIGITS = 20  # of that number
 KEPT = 0.9  # of the bound, after blocks have made room
 PAUSES = (0.2, 0.4, 0.8, 1.6)  # seconds, between five requests for one piece
 READ_AHEAD = 1 << 20  # bytes
@@ -51,13 +52,16 @@ class BlockCache:
         if len(content) > self.limit:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        with open(os.open(self.folder / TOTAL, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0) as file:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        with open(os.open(self.folder / TOTAL, flags, 0o600), "r+b", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            known = file.read()
-            total = (int(known) if known else self._make_room(self.limit)) + len(content)
+            known = file.read(DIGITS + 1)
+            written = len(known) == DIGITS and known.isdigit()  # else it is new, or no total
+            total = (int(known) if written else self._make_room(self.limit)) + len(content)
             if total > self.limit:
                 total = len(content) + self._make_room(int(KEPT * self.limit) - len(content))
-            os.pwrite(file.fileno(), b"%020d" % total, 0)  # before the block: a kill leaves it too high, not too low
+            os.pwrite(file.fileno(), b"%0*d" % (DIGITS, total), 0)
+            os.ftruncate(file.fileno(), DIGITS)  # before the block: a kill leaves it too high, not too low
             self._write(name, content)
 
     def _write(self, name: str, content: bytes) -> None:
@@ -81,7 +85,7 @@ class BlockCache:
 def _of_environment(folder: str | None, gigabytes: str | None) -> BlockCache:
     try:
         limit = int(1e9 * float(gigabytes or DEFAULT_GIGABYTES))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InputError(f"{GIGABYTES} is {gigabytes!r}, which is no number of gigabytes.") from error
     return BlockCache(Path(folder).expanduser() if folder else Path.home() / ".cache/sound-source-localization", limit)
 

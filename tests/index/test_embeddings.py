@@ -79,6 +79,19 @@ def test_leftovers_of_a_killed_writer_do_not_matter(make_embeddings: Callable[..
     assert [path.name for path in tmp_path.iterdir()] == ["embeddings"]
 
 
+def test_no_link_is_entered_where_a_killed_writer_would_have_left_a_folder(
+    make_embeddings: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
+    for _ in range(2):
+        for name in (".embeddings.partial", ".embeddings.replaced"):
+            (tmp_path / name).symlink_to("mine")
+        make_embeddings()
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "years of work"
+    assert {path.name for path in tmp_path.iterdir()} == {"embeddings", "mine"}
+
+
 def test_folders_of_others_are_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,38 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"), held(tmp_path / "file/x/lock", tmp_path, "run", ""):
         pass
+
+
+def link_to_work(lock: Path) -> None:
+    (lock.parent / "work.txt").write_text("years of work")
+    lock.symlink_to("work.txt")
+
+
+def second_name_of_work(lock: Path) -> None:
+    (lock.parent / "work.txt").write_text("years of work")
+    lock.hardlink_to(lock.parent / "work.txt")
+
+
+STRANGE = [
+    link_to_work, second_name_of_work, os.mkfifo, Path.mkdir, lambda lock: lock.write_text("years of work"),
+    lambda lock: lock.symlink_to(lock), lambda lock: lock.symlink_to("/dev/zero"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", STRANGE)
+def test_what_is_no_lock_is_never_written_to(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "lock")
+    with pytest.raises(InputError, match="is no lock of this program"), held_by_us(tmp_path):
+        pass
+    others = [path for path in tmp_path.iterdir() if path.is_file()]
+    assert all(path.read_text() == "years of work" for path in others)
+
+
+def test_a_note_that_a_full_disk_cut_off_holds_nothing(tmp_path: Path) -> None:
+    for content in (b"", b'{"host": "node', b'{"host": ' + b"[" * 9_000, b'{"host"' + bytes(99_999)):
+        (tmp_path / "lock").write_bytes(content)
+        with held_by_us(tmp_path):
+            pass
 
 
 def no_locks(*given: object) -> None:

@@ -197,7 +197,7 @@ def test_what_a_killed_process_left_is_counted_again(tmp_path: Path) -> None:
     for number in range(3):
         blocks.keep(f"own-{number}", bytes(BLOCK))
     (tmp_path / ".half").write_bytes(bytes(BLOCK // 2))
-    for known in (b"%020d" % (99 * BLOCK), b""):
+    for known in (b"%020d" % (99 * BLOCK), b"", b"many", b"-1", b"9" * 5000):
         (tmp_path / "total").write_bytes(known)
         blocks.keep("another", bytes(BLOCK))
         assert int((tmp_path / "total").read_bytes()) >= kept_bytes(tmp_path)
