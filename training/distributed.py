@@ -12,8 +12,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from index.device import chosen_device
-from manifests.errors import WorkFailed
-from training.liveness import living_together
+from manifests.errors import InputError, WorkFailed
+from training.liveness import living_together, of_launcher
 from training.rendezvous import start_of_all
 
 LOST_CONNECTION = ("Connection closed by peer", "Connection reset", "Broken pipe", "gloo/transport", "NCCL")
@@ -143,8 +143,9 @@ def repeatable_arithmetic() -> None:
 @contextmanager
 def ranks(device: str = "auto") -> Iterator[Ranks]:
     """Join the processes torchrun started (NCCL on GPUs, gloo on CPUs), or run alone without a launcher."""
-    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
+    world, rank, local = of_launcher("WORLD_SIZE", 1), of_launcher("RANK", 0), of_launcher("LOCAL_RANK", 0)
+    if rank >= world:
+        raise InputError(f"The environment names process {rank} of {world} (RANK, WORLD_SIZE). Start it with torchrun.")
     chosen = pick_device(device)
     use_cuda = chosen.type == "cuda"
     if use_cuda and world > 1:  # each process its own, whichever was named
@@ -155,7 +156,7 @@ def ranks(device: str = "auto") -> Iterator[Ranks]:
     if world == 1:
         yield Ranks(rank, world, chosen)
         return
-    if world == int(os.environ.get("LOCAL_WORLD_SIZE", "0")):  # all on this machine: nothing listens beyond it
+    if world == of_launcher("LOCAL_WORLD_SIZE", 0):  # all on this machine: nothing listens beyond it
         for library in ("GLOO", "NCCL"):
             os.environ.setdefault(f"{library}_SOCKET_IFNAME", "lo")
     name, store = start_of_all(rank, world)

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from manifests.errors import InputError
+
 LAUNCHED = "TORCHELASTIC_RUN_ID"  # torchrun sets it for the processes that it starts
 LOOK = 1.0  # seconds
 BEAT = 5.0
@@ -29,6 +31,17 @@ def end_with_launcher() -> None:
     """Watch the parent where it is a launcher: call this first, before anything that takes time."""
     if LAUNCHED in os.environ:
         threading.Thread(target=_watch_parent, args=(os.getppid(),), name="launcher", daemon=True).start()
+
+
+def of_launcher(name: str, otherwise: int) -> int:
+    """A whole number from 0 on that the launcher put into the environment. InputError for anything else there."""
+    given = os.environ.get(name, str(otherwise))
+    if not (given.isascii() and given.isdigit() and len(given) < 10):
+        raise InputError(
+            f"The environment's {name} is {given!r}, where torchrun puts a whole number. Start the command with "
+            f"torchrun, or unset {name}."
+        )
+    return int(given)
 
 
 def is_saving() -> None:
@@ -82,7 +95,7 @@ class _Peers:
     def _connected(self) -> Any:
         import torch.distributed as dist
 
-        host, port = os.environ.get("MASTER_ADDR", "localhost"), int(os.environ.get("MASTER_PORT", "0"))
+        host, port = os.environ.get("MASTER_ADDR", "localhost"), of_launcher("MASTER_PORT", 0)
         with suppress(RuntimeError):
             return dist.TCPStore(host, port, is_master=False, wait_for_workers=False)
         return None

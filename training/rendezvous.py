@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from manifests.errors import WorkFailed
+from manifests.given_files import understood
 
 WAIT = 600.0  # seconds that processes wait for each other before the first step
 ASK_EVERY = 0.02
@@ -21,7 +22,8 @@ def start_of_all(rank: int, world: int) -> tuple[str, dist.Store]:
 
     WorkFailed when processes are missing.
     """
-    store = next(rendezvous("env://"))[0]
+    with understood("What torchrun says in the environment", "cannot be used", "Start the command with torchrun."):
+        store = next(rendezvous("env://"))[0]
     start, deadline = (_First if rank == 0 else _Other)(store, rank, world), time.monotonic() + WAIT
     while not start.is_met():
         if time.monotonic() > deadline:

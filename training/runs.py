@@ -32,6 +32,7 @@ from training.config import RunConfig, load_config
 from training.config_files import read_mapping
 from training.identity import Contents, differences, digest
 from training.leakage import TRAINING_CLIPS
+from training.liveness import of_launcher
 from training.methods import method_module
 from training.methods.contract import BaseMethod
 from training.run_names import folder_of
@@ -166,7 +167,7 @@ def environment() -> dict[str, object]:
         "processor": platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
-        "world_size": int(os.environ.get("WORLD_SIZE", "1")),
+        "world_size": of_launcher("WORLD_SIZE", 1),
         "commit": _commit(),
     }
 

@@ -55,6 +55,7 @@ QUIET = {
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.scheduler.active-memory-manager.start": False,
 }
+SETTINGS = "See to Dask's settings: DASK_... in the environment, and files in ~/.config/dask and /etc/dask."
 
 
 @contextmanager
@@ -65,18 +66,19 @@ def _local(workers: int) -> Iterator["Client"]:
 
     dask.config.set(QUIET)  # worker processes take it over from here
     with tempfile.TemporaryDirectory(prefix="ingest-") as own:  # not one that others may have made
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=None,
-            dashboard_address="127.0.0.1:0",  # any free port: the usual one may be taken by another cluster
-            silence_logs=logging.CRITICAL,
-            protocol="tls://",
-            scheduler_kwargs={"dashboard": False},
-            security=Security.temporary(),
-            local_directory=own,
-        )
+        with understood("The processes of this command", "cannot be started", SETTINGS):
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=None,
+                dashboard_address="127.0.0.1:0",  # any free port: the usual one may be taken by another cluster
+                silence_logs=logging.CRITICAL,
+                protocol="tls://",
+                scheduler_kwargs={"dashboard": False},
+                security=Security.temporary(),
+                local_directory=own,
+            )
         with cluster, Client(cluster) as client:
             yield client
 

@@ -16,6 +16,7 @@ from manifests.whole_files import remove_leftovers, write_text
 from training.config import RunConfig
 from training.distributed import Ranks, ranks
 from training.leakage import OVERLAPS, TRAINING_CLIPS, as_text, report_overlaps, training_list
+from training.liveness import of_launcher
 from training.loop.best import BestKeeper
 from training.loop.inputs import Inputs, open_inputs
 from training.loop.out_of_memory import explained
@@ -140,6 +141,6 @@ def _same_threads(folder: Path, process: Ranks) -> None:
 
 def _one_thread_pool_per_process(process: Ranks) -> None:
     """A new run's processes on one machine share its cores, else they wait for each other."""
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    local = of_launcher("LOCAL_WORLD_SIZE", 1)
     if local > 1 and process.device.type == "cpu":
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local))
