@@ -1,7 +1,8 @@
 """How a command ends: its exit code, and on standard error one paragraph for a person where it failed.
 
 0: done. 1: the work could not be finished: a full disk, a closed output, too little memory. 2: what was given cannot be
-used. 75: a run was asked to stop and is saved. Whatever else escapes is a defect of this project, with its traceback.
+used. 75: it was asked to stop, the same command goes on. Whatever else escapes is a defect of this project, with its
+traceback.
 
 Of several processes that torchrun started, the first one says it; what the others would say stands in the summary that
 torchrun prints of those that failed.
@@ -12,12 +13,14 @@ import io
 import json
 import os
 import re
+import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 
 from manifests.errors import InputError, Interrupted, WorkFailed
 from manifests.given_files import printable, reason, shortened
@@ -25,6 +28,7 @@ from manifests.given_files import printable, reason, shortened
 WORK_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 75
 LONGEST_PARAGRAPH = 4000  # characters
 LAUNCHERS_FILE = "TORCHELASTIC_ERROR_FILE"  # set by torchrun: what is written there, it prints when all have ended
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 READER_LEFT = "What reads the output of this command ended before all of it was written."
 _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|bad_alloc", re.IGNORECASE)  # of torch
 
@@ -38,8 +42,9 @@ def run_to_its_end(command: Callable[[], object]) -> None:
     threading.excepthook = _of_thread
     code: int | str | None = WORK_FAILED
     try:
-        code = _exit_code(command)
-        sys.stdout.flush()
+        with _ended_by_signals():
+            code = _exit_code(command)
+            sys.stdout.flush()
     except InputError as error:
         _fail("bad input", str(error), BAD_INPUT)
     except Interrupted as error:
@@ -62,6 +67,35 @@ def _defect() -> None:
     """Leave a traceback to the launcher, where another process prints its own."""
     if _tell_launcher(traceback.format_exc()):
         sys.exit(WORK_FAILED)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Have a signal end the command as an error would, with its temporary files removed and its processes ended.
+
+    One that is ignored stays so (`nohup` ignores SIGHUP). A second signal waits for nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """A signal's handler."""
+    for each in ENDING_SIGNALS:
+        if signal.getsignal(each) is _end:
+            signal.signal(each, signal.SIG_DFL)
+    name = signal.Signals(number).name
+    raise Interrupted(f"{name} asked the command to end. Repeat it: it goes on from there, or begins anew.")
 
 
 def _of_thread(ended: threading.ExceptHookArgs) -> None:

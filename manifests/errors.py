@@ -13,7 +13,7 @@ class WorkFailed(Exception):
     """The input was fine but the work could not be finished: disk full, every clip rejected. Exit code 1."""
 
 
-class Interrupted(Exception):
+class Interrupted(BaseException):  # no error: what takes care of any error lets it pass
     """The work was asked to stop and has saved what it had: the same command goes on from there. Exit code 75.
 
     That is EX_TEMPFAIL of sysexits.h, "try again later": no shell, Python or signal gives it by itself.

@@ -7,8 +7,10 @@ depends on the options and its own number alone, so that a run that was stopped 
 import errno
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -80,13 +82,27 @@ def remove_unfinished(*folders: Path) -> None:
 @contextmanager
 def processes(workers: int) -> Iterator[Executor]:
     """Worker processes, or a thread where one is asked for; what waits for them is dropped when the block fails."""
-    spawn = multiprocessing.get_context("spawn")
-    with ThreadPoolExecutor(1) if workers == 1 else ProcessPoolExecutor(workers, spawn) as pool:
+    with ThreadPoolExecutor(1) if workers == 1 else _processes(workers) as pool:
         try:
             yield pool
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _processes(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Have this process end when the one that started it does, which may be killed and tell nobody."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_wait_for_end, args=(parent.sentinel,), name="parent", daemon=True).start()
+
+
+def _wait_for_end(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 def shown(pool: Executor, title: str, make: Callable[[int], Made], total: int, unit: str) -> Iterator[Made]:
