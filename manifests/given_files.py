@@ -24,9 +24,9 @@ SPECIAL = (
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
-    (stat.S_ISDIR, "a folder"),
 )
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# control characters, ends of lines and turns of direction that only Unicode knows, halves of characters
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class NotAFile(OSError):
@@ -87,7 +87,12 @@ def reason(error: BaseException) -> str:
 
 def printable(text: str) -> str:
     """The text with control characters, and halves of characters, written out."""
-    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return UNPRINTABLE.sub(written_out, text)
+
+
+def written_out(found: re.Match[str]) -> str:
+    """A character that cannot be printed as python writes it."""
+    return found[0].encode("unicode_escape").decode()
 
 
 def shortened(text: str, most: int) -> str:
@@ -105,7 +110,12 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
+def kind_of_special(facts: os.stat_result) -> str | None:
+    """What is neither file nor folder, in words; None for files and folders."""
+    return next((name for is_kind, name in SPECIAL if is_kind(facts.st_mode)), None)
+
+
 def _check_regular(facts: os.stat_result) -> None:
     if not stat.S_ISREG(facts.st_mode):
-        kind = next((name for is_kind, name in SPECIAL if is_kind(facts.st_mode)), "no regular file")
+        kind = "a folder" if stat.S_ISDIR(facts.st_mode) else kind_of_special(facts) or "no regular file"
         raise NotAFile(f"it is {kind}, not a file")

@@ -14,8 +14,9 @@ from typing import Annotated, Protocol
 import typer
 
 from manifests.endings import run_to_its_end
-from pipeline.given_once import OnceEach
+from manifests.screen import terminal
 from pipeline.remaining import Remaining, in_words
+from pipeline.subcommand import Subcommand
 
 PLAIN_LINE_SECONDS = 5.0
 LONGEST_PAUSE = 30.0
@@ -24,9 +25,9 @@ DISTRIBUTION = "sound-source-localization"
 
 def run_app(app: typer.Typer, name: str) -> None:
     """Run the command line `name` to its end (`manifests.endings`)."""
-    for command in app.registered_commands:
-        command.cls = OnceEach
     _offer_version(app, name)
+    for command in app.registered_commands:
+        command.cls = Subcommand
     run_to_its_end(app)
 
 
@@ -98,7 +99,7 @@ def _bar(work: Remaining, title: str, unit: str) -> Iterator[Advance]:
         TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[said]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(file=terminal(sys.stderr))) as bar:
         task = bar.add_task(title, total=work.total, completed=work.done, left="", said="")
 
         def advance(amount: int = 1, said: str = "") -> None:

@@ -12,8 +12,9 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 # From the ground upward. A room is a folder or a module of the package; it imports from floors below its own.
 FLOORS = {
     "pipeline": (
-        {"given_once", "remaining"},
-        {"storage", "console"},
+        {"given_once", "remaining", "storage"},
+        {"subcommand"},
+        {"console"},
         {"shards"},
         {"sources", "media"},
         {"jobs", "synth"},

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from manifests.errors import InputError
-from manifests.outputs import check_output
+from manifests.outputs import check_not_read, check_output
 from manifests.whole_files import write_text
 from pipeline.shards.joined import Folders, folders_of, named
 from training.evaluation.scores import Score, in_order, score_of
@@ -52,6 +52,7 @@ def write_report(runs: list[Path], shards: Folders | None, out: Path) -> tuple[P
     read = [read_run(path) for path in runs]
     titles = run_titles(read)
     shards = shards or _shards_of(read[0])
+    check_not_read(out, {"RUNS": runs, "--shards": map(str, folders_of(shards))})
     clips = Clips.open(shards) if shards else None
     page = _render(
         runs=[_facts(run, title) for run, title in zip(read, titles, strict=True)],
