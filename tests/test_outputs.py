@@ -6,11 +6,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
 import typer
+from attacked_desk import another_user, run
 from damaged_tars import equal_shards
 
 from index import arrays
@@ -22,6 +26,7 @@ from pipeline.annotate import annotate
 from pipeline.cli import app as pipeline_app
 from pipeline.coverage import split_report
 from pipeline.shards.store import ShardStore
+from pipeline.subcommand import is_place, typed_name
 from pipeline.synth.folder import claim
 from training.cli import app as training_app
 from training.localize import command as localize_command
@@ -47,24 +52,127 @@ WRITING = {
     "training embed": "test_folders_of_arrays_replace_their_own_kind_alone",
     "training report": "test_report_keeps_another_page",
     "training localize": "test_localize_keeps_what_lies_beside_its_output",
+    "training export": "tests/training/export/test_folder.py",
     "training pretrain": "test_pretrain_takes_no_other_file_for_its_own",
 }
 
 
-def commands(name: str, app: typer.Typer) -> Iterator[tuple[str, list[str]]]:
-    """Every subcommand with its options."""
-    group = typer.main.get_command(app)
-    for each, command in group.commands.items():  # type: ignore[attr-defined]
-        yield f"{name} {each}", [parameter.name for parameter in command.params]
+# Options of text in these commands that are words, never the name of a file or a folder.
+WORDS = {
+    "moment", "audio", "scheduler", "decoder", "front_end", "image_encoder", "audio_encoder", "split", "device",
+    "test_set", "protocol", "view", "blocks", "format", "weights", "licence", "push",
+}  # fmt: skip
+APPS = {"pipeline": pipeline_app, "index": index_app, "training": training_app}
+
+
+@dataclass(frozen=True)
+class Written:
+    """A command with an output: how its parameters are typed, which must be given, what they hold."""
+
+    name: str
+    typed: dict[str, str]
+    needed: list[str]
+    arguments: list[str]
+    kinds: dict[str, set[type]]
+
+    @property
+    def read(self) -> list[str]:
+        """The parameters that name what is read."""
+        return [name for name, kinds in self.kinds.items() if any(is_place(name, kind("x")) for kind in kinds)]
+
+    def line(self, parameter: str | None, place: Path, out: Path) -> list[str]:
+        """The command where one parameter names a place; the others that it needs name another file."""
+        words = [*self.name.split(), "--out", str(out)]
+        given = {each: str(out.with_name("given")) for each in self.needed}
+        given |= {parameter: str(place)} if parameter else {}
+        for name, value in given.items():
+            words += [] if name in self.arguments else [self.typed[name], value]
+        return words + [given[name] for name in self.arguments if name in given]
+
+
+def written() -> Iterator[Written]:
+    """Every command with an output."""
+    for name, app in APPS.items():
+        group = typer.main.get_command(app)
+        callbacks = {each.name or each.callback.__name__: each.callback for each in app.registered_commands}
+        for each, command in group.commands.items():  # type: ignore[attr-defined]
+            parameters = {parameter.name: parameter for parameter in command.params}
+            if "out" in parameters:
+                hints = get_type_hints(callbacks[each])
+                kinds = {key: {Path, str} & set(_inside(hints[key])) for key in parameters}
+                needed = [key for key, parameter in parameters.items() if parameter.required]
+                arguments = [key for key in parameters if parameters[key].param_type_name == "argument"]
+                typed = {key: typed_name(parameter) for key, parameter in parameters.items()}
+                yield Written(f"{name} {each}", typed, needed, arguments, kinds)
+
+
+def _inside(hint: Any) -> Iterator[Any]:
+    """The types that make up a type."""
+    yield hint
+    for each in get_args(hint):
+        yield from _inside(each)
 
 
 def test_every_command_with_an_output_has_its_test() -> None:
-    apps = {"pipeline": pipeline_app, "index": index_app, "training": training_app}
-    every = [one for name, app in apps.items() for one in commands(name, app)]
-    assert {name for name, options in every if "out" in options} == WRITING.keys()
+    assert {command.name for command in written()} == WRITING.keys()
     root = Path(__file__).parents[1]
     for test in WRITING.values():
         assert test in globals() or (root / test).exists()
+
+
+def test_an_option_of_text_is_a_place_or_a_word() -> None:
+    """Whoever adds one to a command with an output says here, or in pipeline/subcommand.py, which of the two it is."""
+    unknown = {
+        f"{command.name} {name}"
+        for command in written()
+        for name, kinds in command.kinds.items()
+        if str in kinds and Path not in kinds and name not in command.read and name not in WORDS | {"out"}
+    }
+    assert not unknown
+
+
+EVERY_INPUT = [(command, name) for command in written() for name in command.read]
+WAYS: dict[str, Callable[[Path, Path], object]] = {
+    "the name itself": lambda out, place: None,
+    "a link": lambda out, place: out.symlink_to(place),
+    "a second name": lambda out, place: out.hardlink_to(place),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("command", "parameter"), EVERY_INPUT, ids=lambda each: getattr(each, "name", each))
+def test_no_command_s_output_is_what_it_reads(command: Written, parameter: str, way: str, tmp_path: Path) -> None:
+    place, out = tmp_path / "place", tmp_path / "out"
+    place.write_text("years of work")
+    (tmp_path / "given").write_text("years of work")
+    WAYS[way](out, place)
+    before = contents(tmp_path)
+    ended = run(*command.line(parameter, place, out if out.exists() else place), at=tmp_path)
+    assert ended.code == 2, ended
+    assert f"is what {command.typed[parameter]} names" in ended.err
+    assert contents(tmp_path) == before
+
+
+SPECIAL: dict[str, Callable[[Path], object]] = {
+    "a named pipe": os.mkfifo,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a name that cannot be used": lambda path: path.symlink_to(path.name),
+    "cannot be written": lambda path: path.parent.chmod(0o555),
+}
+
+
+@pytest.mark.parametrize("said", SPECIAL)
+@pytest.mark.parametrize("command", list(written()), ids=lambda each: each.name)
+def test_no_command_begins_where_nothing_can_be_written(command: Written, said: str, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "given").write_text("x")
+    SPECIAL[said](folder / "out")
+    with another_user(folder) if said == "cannot be written" else nullcontext():
+        ended = run(*command.line(None, folder, folder / "out"), at=tmp_path)
+    folder.chmod(0o755)
+    assert ended.code == 2, ended
+    assert said in ended.err
 
 
 def contents(folder: Path) -> dict[str, str]:

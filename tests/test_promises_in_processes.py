@@ -14,14 +14,13 @@ import sys
 import tarfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
-from attacked_desk import TESTED, lay_out, run, state_of
+from attacked_desk import TESTED, another_user, lay_out, run, state_of
 from PIL import Image
 from places import PYTHONPATH
 
@@ -112,22 +111,6 @@ def test_an_output_that_is_full_closed_or_left_is_said(desk: Path) -> None:
     closed = lambda: os.close(1)  # noqa: E731
     ended = started("training", "methods", at=desk, capture_output=False, stderr=subprocess.PIPE, preexec_fn=closed)
     assert "Standard output is closed" in in_words(ended, 1)
-
-
-@contextmanager
-def another_user(desk: Path) -> Iterator[None]:
-    """Of no rights: root may read and write everywhere. What a command imports must have been imported before."""
-    if os.getuid() != 0:
-        yield
-        return
-    for each in (desk, *desk.parents):
-        if each.name.startswith(("pytest-", "popen-", "test_", "desk")):  # folders of pytest are for their owner alone
-            each.chmod(0o755)
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.mark.parametrize("line", [SCORE, (*WRITERS["splits"][:3], "--out", "splits.json")], ids=["score", "splits"])
