@@ -10,6 +10,7 @@ import importlib
 import io
 import json
 import os
+import subprocess
 import sys
 import time
 import traceback
@@ -21,7 +22,9 @@ from unittest import mock
 import numpy as np
 import pyarrow as pa
 import torch
+from attacked_corpora import write_release, write_solos, write_video
 from PIL import Image
+from places import PYTHONPATH
 from safetensors.torch import save_file
 from scipy.io import wavfile
 from shard_maker import MadeClip, write_shards
@@ -35,7 +38,7 @@ TESTED = KEYS[12:]
 CONFIG = """
 name: tiny
 method: {name: ezvsl, dimension: 8}
-data: {shards: shards, neighbours: knn, lists: ., exclude_test: [], image_size: 32}
+data: {shards: shards, neighbours: knn, lists: lists, exclude_test: [], image_size: 32}
 encoders:
   image: {blocks: [1, 1], width: 4, weights: none}
   audio: {blocks: [1, 1], width: 4, input_pool: [8, 6]}
@@ -107,6 +110,10 @@ def _truths(desk: Path) -> None:
         for number in range(4):
             Image.fromarray(np.full((16, 16, 3), 9 * number, np.uint8)).save(desk / "objects" / label / f"{number}.jpg")
     _material(desk)
+    write_solos(desk / "solos")
+    (desk / "src").mkdir()
+    write_video(desk / "src" / f"{TESTED[0]}.mp4")
+    write_release(desk / "release.pth")
 
 
 def _material(desk: Path) -> None:
@@ -152,6 +159,16 @@ def run(package: str, *words: object, at: Path) -> Ended:
         except BaseException:
             crash = traceback.format_exc()
     return Ended(code, out.getvalue(), err.getvalue(), time.monotonic() - started, crash)
+
+
+def run_apart(package: str, *words: object, at: Path, seconds: float = 120.0) -> Ended:
+    """The same in a process of its own, for what shares none: FAISS with torch, or starts others."""
+    line = [sys.executable, "-c", f"from {package}.cli import main; main()", *map(str, words)]
+    started, environment = time.monotonic(), os.environ | {"PYTHONPATH": PYTHONPATH}
+    done = subprocess.run(
+        line, cwd=at, env=environment, capture_output=True, text=True, errors="replace", check=False, timeout=seconds
+    )
+    return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
 
 
 @contextlib.contextmanager
