@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 from manifests.errors import InputError, WorkFailed
 from manifests.machine import is_machines_fault
 
 MIB = 1 << 20
+PIECE = 1 << 24  # bytes read at a time
 MOST_BYTES = 1 << 30  # that are read of one list, annotation file or table; released ones have up to 100 million
 LONGEST_REASON = 300  # characters of what a library said
 SPECIAL = (
@@ -53,10 +55,17 @@ def read_bytes(path: Path | str, most: int = MOST_BYTES) -> bytes:
     """All of a regular file. Raises OSError as `opened`, TooLarge for more than `most` bytes."""
     with opened(path) as handle:
         size = os.fstat(handle.fileno()).st_size
-        content = b"" if size > most else handle.read(most + 1)
+        content = b"" if size > most else b"".join(_pieces(handle, most + 1))
     if size > most or len(content) > most:
         raise TooLarge(f"it has more than the {in_words(most)} that are read of such a file")
     return content
+
+
+def _pieces(handle: BinaryIO, most: int) -> Iterator[bytes]:
+    """What follows, up to so many bytes: python takes the memory for all that it is asked for at once."""
+    while most > 0 and (piece := handle.read(min(most, PIECE))):
+        yield piece
+        most -= len(piece)
 
 
 @contextmanager

@@ -2,29 +2,37 @@
 
 `pyarrow.parquet.read_table` goes through its data sets, which start a thread even when told not to, and a command that
 ends right after it aborts in that thread's end now and then (exit 134). `ParquetFile` starts none.
+
+A few kB can stand for billions of rows, so a table is read in pieces, and no further than it may be large.
 """
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from manifests.given_files import opened
+from manifests.given_files import TooLarge, in_words, opened
+
+# Bytes that a table may take in memory: that of a corpus of 200,000 clips takes 120 million
+MOST_UNPACKED, MOST_UNPACKED_RATIO = 1 << 30, 100
+ROWS = 1 << 16  # of a piece
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 
 def read_table(source: Path | BinaryIO, schema: "pa.Schema | None" = None) -> "pa.Table":
     """A whole table; with `schema` its columns in that form and order, those that the file lacks as nulls.
 
-    Raises OSError and pyarrow's ArrowInvalid.
+    Raises OSError, pyarrow's ArrowInvalid, and TooLarge for one that takes too much memory.
     """
     import pyarrow.parquet as pq
 
     content = opened(source) if isinstance(source, Path) else nullcontext(source)
     with content as handle, pq.ParquetFile(handle, pre_buffer=False) as file:
-        table = file.read(use_threads=False)
+        table = _read(file, handle, range(file.num_row_groups))
     return table if schema is None else _in_form(table, schema)
 
 
@@ -33,7 +41,7 @@ def read_row_group(source: Path | BinaryIO, number: int) -> "pa.Table":
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(source, pre_buffer=False) as file:
-        return file.read_row_group(number, use_threads=False)
+        return _read(file, source, [number])
 
 
 def row_groups(source: Path | BinaryIO) -> Iterator["pa.Table"]:
@@ -42,7 +50,32 @@ def row_groups(source: Path | BinaryIO) -> Iterator["pa.Table"]:
 
     with pq.ParquetFile(source, pre_buffer=False) as file:
         for number in range(file.num_row_groups):
-            yield file.read_row_group(number, use_threads=False)
+            yield _read(file, source, [number])
+
+
+def _read(file: "pq.ParquetFile", source: Path | BinaryIO, numbers: Sequence[int]) -> "pa.Table":
+    """The rows of these row groups, in one piece a column."""
+    import pyarrow as pa
+
+    most = MOST_UNPACKED + MOST_UNPACKED_RATIO * _size(source)
+    if sum(file.metadata.row_group(number).total_byte_size for number in numbers) > most:
+        raise TooLarge(f"it unpacks to more than {in_words(most)}")
+    pieces, taken = [], 0
+    for batch in file.iter_batches(ROWS, numbers, use_threads=False):
+        pieces.append(batch)
+        if (taken := taken + batch.nbytes) > most:
+            raise TooLarge(f"it unpacks to more than {in_words(most)}")
+    return pa.Table.from_batches(pieces, file.schema_arrow).combine_chunks()
+
+
+def _size(source: Path | BinaryIO) -> int:
+    """Bytes of a file."""
+    if isinstance(source, Path):
+        return source.stat().st_size
+    at = source.tell()
+    size = source.seek(0, io.SEEK_END)
+    source.seek(at)
+    return size
 
 
 def _in_form(table: "pa.Table", schema: "pa.Schema") -> "pa.Table":

@@ -14,17 +14,21 @@ import sys
 import tarfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from attacked_desk import TESTED, another_user, lay_out, run, state_of
 from PIL import Image
 from places import PYTHONPATH
+from waiting import wait_until
 
-from manifests import array_files
+from manifests import array_files, parquet
 from manifests.errors import InputError
 from manifests.masks import load_mask
 from pipeline.sources.listing import list_sources
@@ -174,6 +178,16 @@ def test_maps_that_unpack_to_gigabytes_are_refused_in_little_memory(desk: Path) 
     assert max(after - before, 0) < 1 << 20  # KiB
 
 
+def test_a_table_that_unpacks_to_more_than_it_may_is_refused(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small numbers stand for large ones: a text, said once in the file and meant 200,000 times."""
+    monkeypatch.setattr(parquet, "MOST_UNPACKED", 1 << 20)
+    column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(200_000, np.int32)), pa.array(["x" * 500]))
+    pq.write_table(pa.table({"key": column.cast(pa.string())}), desk / "own.parquet", compression="zstd")
+    assert (desk / "own.parquet").stat().st_size < 20_000
+    ended = run(*SCORE[:5], "own.parquet", "--format", "parquet", at=desk)
+    assert (ended.code, "unpacks to more than" in ended.err) == (2, True), ended
+
+
 def test_a_mask_of_a_billion_pixels_is_refused(tmp_path: Path) -> None:
     Image.new("1", (30000, 30000)).save(tmp_path / "mask.png")
     with pytest.raises(InputError, match=r"more than twice the 50,000,000 pixels|50,000,000 in all are the most"):
@@ -210,6 +224,63 @@ def test_a_reader_that_is_killed_ends_a_run_in_words(desk: Path) -> None:
     assert run.returncode == 1, said
     assert "A process that reads the shards was killed" in said
     assert "Traceback" not in said
+
+
+LONG = {  # commands that take minutes
+    "synth": ("pipeline", "synth", "--out", "long", "--clips", "2000", "--workers", "2"),
+    "compose": ("pipeline", "compose", "--pictures", "cutouts", "--sounds", "sounds", "--out", "long", "--clips",
+                "2000", "--workers", "2"),
+    "ingest": ("pipeline", "ingest", "--src", "many", "--out", "long", "--workers", "1"),
+    "pretrain": (*PRETRAIN[:-4], "--epochs", "90000", "--batch-size", "2", "--out", "long.safetensors"),
+}  # fmt: skip
+
+
+@contextmanager
+def working(name: str, desk: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
+    """A long command in the middle of its work, and the processes that it has started."""
+    (desk / "many").mkdir()
+    for number in range(3000):
+        (desk / "many" / f"{number:011d}_000000.mp4").hardlink_to(next((desk / "src").iterdir()))
+    package, *words = LONG[name]
+    line = [sys.executable, "-c", f"from {package}.cli import main; main()", *words]
+    environment = os.environ | {"PYTHONPATH": PYTHONPATH}
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(line, cwd=desk, env=environment, start_new_session=True, **piped) as command:
+        signs = {"ingest": "long/plan/options.json", "synth": "long/options.json", "compose": "long/options.json"}
+        if name in signs:
+            wait_until((desk / signs[name]).exists, 200)
+        time.sleep(4)
+        yield command, psutil.Process(command.pid).children(recursive=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda sent: sent.name)
+@pytest.mark.parametrize("name", LONG)
+def test_a_signal_ends_a_command_in_words_and_leaves_no_pieces(name: str, sent: signal.Signals, desk: Path) -> None:
+    with working(name, desk) as (command, children):
+        os.kill(command.pid, sent)
+        _, said = command.communicate(timeout=100)
+        assert command.returncode == 75, said
+        assert f"stopped: {sent.name} asked the command to end" in said
+        assert "Traceback" not in said
+        _, alive = psutil.wait_procs(children, 20)
+    assert not alive
+    left = [
+        path for path in state_of(desk) if ".tmp" in path or ".partial" in path or path.endswith((".lock", "/lock"))
+    ]
+    assert not left
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONG)
+def test_the_processes_of_a_killed_command_end_with_it(name: str, desk: Path) -> None:
+    with working(name, desk) as (command, children):
+        os.kill(command.pid, signal.SIGKILL)
+        command.wait()
+        _, alive = psutil.wait_procs(children, 30)
+        for process in alive:
+            process.kill()
+    assert not alive
 
 
 def test_a_tree_deeper_than_the_stack_is_listed(tmp_path: Path) -> None:

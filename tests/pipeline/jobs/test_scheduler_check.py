@@ -114,6 +114,56 @@ def test_no_other_process_can_talk_to_a_local_cluster() -> None:
                 assert answer(connection)[:12] in (b"", b"HTTP/1.1 404")
 
 
+ANOTHER_USER = """
+import os, sys, tempfile
+from pathlib import Path
+from distributed import Client
+from distributed.security import Security
+
+keys = None, Security.temporary()
+
+def attempt(what, do):
+    try:
+        print("LET IN", what, do())
+    except (OSError, TimeoutError) as error:
+        print("kept out:", what, type(error).__name__)
+
+def ask(port, key):
+    protocol = "tcp" if key is None else "tls"
+    return Client(f"{protocol}://127.0.0.1:{port}", timeout=2, security=key).run_on_scheduler(os.getuid)
+
+for key in keys:
+    attempt("nobody's port", lambda: ask(1, key))  # what is imported late is imported by root
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+print("is", os.getuid())
+ports, processes = (map(int, words.split(",")) for words in sys.argv[1:])
+for port in ports:
+    for key in keys:
+        attempt(port, lambda: ask(port, key))
+for process in processes:
+    for name in ("environ", "maps", "mem", "fd/0"):
+        attempt(f"{process}'s {name}", lambda: open(f"/proc/{process}/{name}", "rb").read(1))
+for folder in Path(tempfile.gettempdir()).glob("ingest-*"):
+    attempt(folder, lambda: list(folder.iterdir()))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_another_user_of_this_machine_is_kept_out() -> None:
+    """For real: at every port of every process, in the clear and with a key; and where a key might be read."""
+    with connected(None, 1) as client:
+        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        ports = {each.laddr.port for one in processes for each in one.net_connections() if each.status == "LISTEN"}
+        given = [",".join(map(str, ports)), ",".join(str(one.pid) for one in processes)]
+        asked = subprocess.run([sys.executable, "-c", ANOTHER_USER, *given], capture_output=True, text=True, check=True)
+        assert "is 65534" in asked.stdout
+        assert "LET IN" not in asked.stdout, asked.stdout
+        assert asked.stdout.count("kept out") >= 2 + 2 * len(ports) + 4 * len(processes) + 1, asked.stdout
+        assert client.submit(pow, 2, 3).result() == 8
+
+
 def answer(connection: socket.socket) -> bytes:
     try:
         return connection.recv(100)
