@@ -25,7 +25,7 @@ FLOORS = {
     "training": (
         {"mistakes", "config_files", "limits", "liveness", "outside_methods", "rendezvous", "run_names", "shared_options"},
         {"seeds"},
-        {"config", "losses", "pair_losses", "regions", "similarity", "teacher", "distributed"},
+        {"config", "losses", "pair_losses", "regions", "separation", "similarity", "teacher", "distributed"},
         {"clustering", "evaluation", "encoders", "data", "leakage", "identity", "overlay"},
         {"methods", "object_prior", "pretrain"},
         {"runs"},

@@ -111,5 +111,13 @@ class BaseMethod(nn.Module):
         """Trained parameters as optimiser groups; `rate` scales the run's learning rate, `weight_decay` replaces it."""
         return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
 
+    def others_at(self, rate: float, *parts: nn.Module) -> list[dict[str, Any]]:
+        """Groups for `parameter_groups`: these parts at the run's rate, all else at `rate` times it."""
+        slow = [parameter for part in parts for parameter in part.parameters()]
+        inside = {id(parameter) for parameter in slow}
+        fast = [parameter for parameter in self.parameters() if id(parameter) not in inside]
+        trained = [parameter for parameter in slow if parameter.requires_grad]
+        return [{"params": trained, "rate": 1.0}, {"params": fast, "rate": rate}]
+
     def after_step(self, step: int) -> None:
         """Called after each optimiser step (momentum teachers)."""

@@ -94,11 +94,7 @@ class Method(BaseMethod):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What stands above the trunks may move faster."""
-        trunks = [*self.image_trunk.parameters(), *self.audio_trunk.parameters()]
-        inside = {id(parameter) for parameter in trunks}
-        heads = [parameter for parameter in self.parameters() if id(parameter) not in inside]
-        trained = [parameter for parameter in trunks if parameter.requires_grad]
-        return [{"params": trained, "rate": 1.0}, {"params": heads, "rate": self.config.head_rate}]
+        return self.others_at(self.config.head_rate, self.image_trunk, self.audio_trunk)
 
     def visual(self, image: Tensor) -> Tensor:
         """(B, 3, S, S) -> cells (B, C, h, w), before any head."""

@@ -35,6 +35,7 @@ VARIANTS = [(name, {}) for name in method_names()] + [
     ("attention10k", {"variant": "dsol", "mismatches": "all"}),
     ("avel", {"attention": "cells", "cells": 16}),
     ("heartheflow", {"flow": "maxpool"}),
+    ("lcbm", {"shared": False}),
     ("dmc", {"objective": "ranking", "image_clusters": 3, "audio_clusters": 3, "margin": 1.0}),
 ]
 CONSTANT = {"centred_disc", "whole_image"}  # the same map whatever the seed
@@ -47,6 +48,8 @@ MASKING = [  # those that know masked negatives
 ]
 PHASES = {"dsol": 3}  # epochs until every part has been trained; the others train all in each
 LATER_STAGES = {"dsol_mixtures"}  # which begin with the dictionary of an earlier one
+LATE = {"pixelplayer"}  # images say nothing before parts of sounds do: tried on mixtures in test_learning.py
+SMALLER = {"pixelplayer": {"components": 8, "width": 8, "levels": 4}}  # a U-Net of 64 channels is slow on a CPU
 EASIER = {  # 25 steps are few against a dropout of 0.9, and slow through a projector of 2048 channels
     "slavc": {"image_dropout": 0.0},
     "fnac": {"image_dropout": 0.0},
@@ -73,7 +76,7 @@ class Eight:
 
 def build(name: str, options: dict, seed: int = 0, encoders: Encoders = TINY):
     torch.manual_seed(seed)
-    method = method_module(name).Method(method_config(name, options), encoders)
+    method = method_module(name).Method(method_config(name, SMALLER.get(name, {}) | options), encoders)
     if name in LATER_STAGES:
         method.dictionary.normal_()
     return method
@@ -98,6 +101,7 @@ def make_batch(seed: int = 0) -> dict:
         "neighbours": neighbours,
         "proposals": torch.tensor([[[0.1 * k, 0.05 * k, 0.1 * k + 0.4, 0.05 * k + 0.5] for k in range(6)]] * BATCH),
         "flow": torch.randn(BATCH, 2, 14, 14, generator=generator),
+        "waveform": 0.5 * torch.sin(0.1 * 1.5 ** torch.arange(BATCH)[:, None] * torch.arange(4200)),
         "augmented": {"image": image.flip(-1), "audio": audio.roll(7, dims=-1)},
         "exclusions": {"image": nothing, "audio": nothing, "source": nothing},
     }
@@ -163,7 +167,7 @@ def test_loss_is_finite_and_reaches_every_trained_parameter(trained) -> None:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [pytest.param(*one, marks=[pytest.mark.slow] if one[1] else []) for one in TRAINED],
+    [pytest.param(*one, marks=[pytest.mark.slow] if one[1] else []) for one in TRAINED if one[0] not in LATE],
 )
 def test_overfits_eight_samples(name: str, options: dict) -> None:
     method, batch = build(name, EASIER.get(name, {}) | options).train(), make_batch()

@@ -1,0 +1,59 @@
+"""The LCBM-style stand-in: its losses read plainly, and the map between what one class layer has made comparable."""
+
+import math
+
+import pytest
+import torch
+
+from training.config import Encoder, Encoders
+from training.methods.lcbm import Config, Method
+
+TINY = Encoders(image=Encoder(blocks=(1, 1), weights="none"), audio=Encoder(blocks=(1, 1), input_pool=(4, 3)))
+BATCH, SIDE = 3, 64
+
+
+def build(shared: bool = True) -> Method:
+    torch.manual_seed(0)
+    return Method(Config(classes=5, dimension=12, shared=shared), TINY).eval()
+
+
+def make_batch() -> dict:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(BATCH, 3, SIDE, SIDE, generator=generator)
+    return {"image": image, "audio": torch.randn(BATCH, 1, 65, 90, generator=generator), "label": torch.arange(BATCH)}
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_loss_is_that_of_a_plain_reading(shared: bool) -> None:
+    method, batch = build(shared), make_batch()
+    with torch.no_grad():
+        losses = method.loss(batch)
+        seen = method.visual(batch["image"]).flatten(2).mean(dim=2)
+        heard = method.auditory(batch["audio"])
+        image = [method.image_classes(s) for s in seen]
+        audio = [(method.image_classes if shared else method.audio_classes)(h) for h in heard]
+        pairs = list(zip(seen, heard, strict=True))
+        both = [
+            method.image_classes((s + h) / 2) if shared else method.both_classes(torch.cat([s, h])) for s, h in pairs
+        ]
+    for name, logits in (("image", image), ("audio", audio), ("both", both)):
+        costs = [-float(each.log_softmax(dim=0)[label]) for each, label in zip(logits, batch["label"], strict=True)]
+        assert losses[name].item() == pytest.approx(sum(costs) / BATCH, rel=1e-4)
+    assert losses["total"].item() == pytest.approx(sum(losses[name].item() for name in ("image", "audio", "both")))
+
+
+def test_features_of_nothing_cost_the_logarithm_of_the_classes() -> None:
+    method = build()
+    torch.nn.init.zeros_(method.image_classes.weight)
+    torch.nn.init.zeros_(method.image_classes.bias)
+    with torch.no_grad():
+        assert method.loss(make_batch())["total"].item() == pytest.approx(3 * math.log(5), rel=1e-5)
+
+
+def test_the_map_is_the_cosine_of_features_that_are_not_negative() -> None:
+    method, batch = build(), make_batch()
+    with torch.no_grad():
+        found = method(batch["image"], batch["audio"])
+        cell, heard = method.visual(batch["image"])[1, :, 2, 3], method.auditory(batch["audio"])[1]
+    assert found.map[1, 2, 3].item() == pytest.approx(torch.cosine_similarity(cell, heard, dim=0).item(), abs=1e-5)
+    assert (found.map >= 0).all()

@@ -1,0 +1,106 @@
+"""PixelPlayer: its loss read plainly, maps that are shares of energy, and what stands in for a waveform."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from training.config import Encoder, Encoders
+from training.methods.pixelplayer import Config, Method
+from training.separation import FREQUENCIES, spectrum, warped, warped_energy
+
+TINY = Encoders(image=Encoder(blocks=(1, 1), width=16, weights="none"), audio=Encoder(blocks=(1, 1), width=16))
+BATCH, SIDE, SAMPLES = 3, 64, 9000
+
+
+def build(**options: object) -> Method:
+    torch.manual_seed(0)
+    method = Method(Config(**{"components": 5, "width": 8, "levels": 4} | options), TINY).eval()
+    with torch.no_grad():  # first weights make nearly equal parts: larger ones show more
+        for part in (method.image_components, *method.sound_components.modules()):
+            if isinstance(part, torch.nn.Conv2d):
+                part.weight.mul_(50)
+    return method
+
+
+def make_batch() -> dict:
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "image": torch.randn(BATCH, 3, SIDE, SIDE, generator=generator),
+        "audio": torch.randn(BATCH, 1, 65, 90, generator=generator),
+        "waveform": 0.3 * torch.randn(BATCH, SAMPLES, generator=generator),
+        "source": torch.arange(BATCH),
+    }
+
+
+def test_loss_is_that_of_a_plain_reading_of_the_code() -> None:
+    method, batch = build(), make_batch()
+    with torch.no_grad():
+        torch.manual_seed(1)
+        total = method.loss(batch)["total"].item()
+        torch.manual_seed(1)
+        order = torch.rand(BATCH, BATCH).masked_fill(torch.eye(BATCH, dtype=torch.bool), -1.0).argmax(dim=1)
+        gains = 0.5 + torch.rand(2, BATCH, 1)
+        costs = []
+        for n in range(BATCH):
+            one, other = (0.5 * (g * batch["waveform"][m]).clamp(-1, 1) for g, m in
+                          ((gains[0, n], n), (gains[1, n], order[n])))  # fmt: skip
+            mixed, *alone = (warped(spectrum(x[None]).abs()[..., :32])[0] for x in (one + other, one, other))
+            parts = method.sound_components((mixed + 1e-10).log()[None, None])[0]
+            weight = torch.log(1 + mixed).clamp(1e-3, 10)
+            for m, own in zip((n, int(order[n])), alone, strict=True):
+                cells = method.image_components(method.image_trunk(batch["image"][m : m + 1]))[0]
+                gate = torch.sigmoid(cells.flatten(1).max(dim=1).values)
+                logits = sum(w * i * s for w, i, s in zip(method.strength, gate, parts, strict=True)) + method.offset
+                target = (own > 0.5 * mixed).float()
+                costs.append(F.binary_cross_entropy(torch.sigmoid(logits), target, weight).item())
+    assert total == pytest.approx(sum(costs) / len(costs), rel=1e-3)
+
+
+def test_a_map_is_the_share_of_energy_that_a_cell_s_mask_lets_pass() -> None:
+    method, batch = build(), make_batch()
+    with torch.no_grad():
+        found = method.predict(batch)
+        magnitudes = spectrum(batch["waveform"]).abs()[..., :32]
+        parts = method.sound_components((warped(magnitudes) + 1e-10).log().unsqueeze(1))
+        gates = torch.sigmoid(method.image_components(method.image_trunk(batch["image"])))
+        energies = warped_energy(magnitudes)
+    for row, column in ((0, 0), (3, 5)):
+        mask = torch.sigmoid((method.strength * gates[1, :, row, column]) @ parts[1].flatten(1) + method.offset)
+        share = (mask.square() * energies[1].flatten()).sum() / energies[1].sum()
+        assert found.map[1, row, column].item() == pytest.approx(share.item(), rel=1e-4)
+    assert (found.map > 0).all()
+    assert (found.map < 1).all()
+    assert torch.equal(found.score, found.map.amax(dim=(1, 2)))
+
+
+def test_loudness_changes_no_energy_share_but_silence_has_none() -> None:
+    method, batch = build(), make_batch()
+    with torch.no_grad():
+        assert not method.predict(batch | {"waveform": torch.zeros(BATCH, SAMPLES)}).map.any()
+        method.strength.zero_()
+        method.offset.fill_(30.0)  # everything passes
+        assert torch.allclose(method.predict(batch).map, torch.ones(BATCH, 8, 8), atol=1e-4)
+
+
+def test_without_a_waveform_the_scale_of_the_spectrogram_does_not_matter() -> None:
+    method, batch = build(), make_batch()
+    with torch.no_grad():
+        one, other = (method(batch["image"], sound).map for sound in (batch["audio"], 3 * batch["audio"] - 7))
+    assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_a_batch_of_one_video_has_no_mixture_to_learn_from() -> None:
+    method, batch = build().train(), make_batch()
+    assert method.loss(batch | {"source": torch.zeros(BATCH, dtype=torch.long)})["total"].item() == 0.0
+
+
+def test_sounds_are_as_long_as_the_u_net_can_halve() -> None:
+    assert build(levels=4).heard(torch.randn(1, SAMPLES)).shape == (1, FREQUENCIES, 32)
+    assert build(levels=5).heard(torch.randn(1, SAMPLES)).shape == (1, FREQUENCIES, 32)
+    assert build(levels=7).heard(torch.randn(1, 33075)).shape == (1, FREQUENCIES, 128)
+
+
+def test_the_image_trunk_moves_slower() -> None:
+    slow, fast = build(head_rate=10.0).parameter_groups()
+    assert (slow["rate"], fast["rate"]) == (1.0, 10.0)
+    assert len(slow["params"]) + len(fast["params"]) == len(list(build().parameters()))

@@ -1,0 +1,91 @@
+r"""LCBM-style: less can be more, sound source localization with a classification model (Senocak et al., WACV 2022).
+
+doi:10.1109/WACV51458.2022.00065. Neither code nor the full text was at hand: this is a stand-in built on what the
+abstract and later papers say, and its numbers are not those of the paper's method.
+
+Known of it: a network learns the classes of clips from images and sounds together, with no term that localizes; the map
+is a plain attention between the features it has learned.
+
+Mathematics. With cells V(x) of an image, the vector a of its sound, and one layer for each modality, v(x) = [P V(x)]_+,
+h = [Q a]_+, and K classes with a layer W for the image, the sound and both,
+
+    loss = CE( W v ) + CE( W h ) + CE( W (v + h) / 2 )        v: the mean of v(x) over cells
+    map(x) = cos( v(x), h )
+
+Prediction: the map; confidence: its largest cell. Embeddings: v and h.
+
+Deviations, all of them choices, since the source leaves it open:
+- backbones, depth and width of the layers, clip length, fusion and optimiser are unknown.
+- one layer W for both modalities (`shared`). With a layer for each, and one for both side by side, nothing makes image
+  and sound features comparable, and the map is a cosine between strangers; `shared: false` is that.
+- frames: the paper takes videos and ranks their most informative images; here a clip has its one image.
+- semi-supervised training with the model's own boxes is left out.
+- labels: VGGSound's classes there; the shards' own here (`classes`), or groups of them.
+"""
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from training.config import Encoders, Section
+from training.encoders.weights import build_audio_trunk, build_image_trunk
+from training.methods.contract import BaseMethod, Batch, Prediction
+from training.similarity import max_response, paired_maps, unit
+
+
+class Config(Section):
+    """Options of the stand-in."""
+
+    classes: int = Field(309, gt=1, description="at least as many as the training clips have")
+    dimension: int = Field(512, gt=0, description="of the features before the classes")
+    shared: bool = Field(True, description="one class layer for image, sound and both; see the page")
+
+
+class Method(BaseMethod):
+    """Name what sounds; look where image and sound were named alike."""
+
+    config: Config
+    needs = frozenset({"labels"})
+
+    def __init__(self, config: Config, encoders: Encoders) -> None:
+        super().__init__(config, encoders)
+        self.classes = config.classes
+        self.image_trunk = build_image_trunk(encoders.image)
+        self.audio_trunk = build_audio_trunk(encoders.audio)
+        self.image_head = nn.Conv2d(self.image_trunk.dimension, config.dimension, 1)
+        self.audio_head = nn.Linear(self.audio_trunk.dimension, config.dimension)
+        self.image_classes = nn.Linear(config.dimension, config.classes)
+        if not config.shared:
+            self.audio_classes = nn.Linear(config.dimension, config.classes)
+            self.both_classes = nn.Linear(2 * config.dimension, config.classes)
+
+    def visual(self, image: Tensor) -> Tensor:
+        """v: (B, 3, S, S) -> (B, D, h, w), not negative and not normalised."""
+        return torch.relu(self.image_head(self.image_trunk(image)))
+
+    def auditory(self, audio: Tensor) -> Tensor:
+        """h: (B, 1, F, T) -> (B, D), likewise."""
+        return torch.relu(self.audio_head(self.audio_trunk(audio)))
+
+    def logits(self, seen: Tensor, heard: Tensor) -> dict[str, Tensor]:
+        """Of the classes, by what they are told from: two of (B, D) -> (B, K) each, float32."""
+        if self.config.shared:
+            given = {"image": seen, "audio": heard, "both": (seen + heard) / 2}
+            return {name: self.image_classes(each).float() for name, each in given.items()}
+        both = self.both_classes(torch.cat([seen, heard], dim=1))
+        return {
+            "image": self.image_classes(seen).float(),
+            "audio": self.audio_classes(heard).float(),
+            "both": both.float(),
+        }
+
+    def forward(self, image: Tensor, audio: Tensor) -> Prediction:
+        visual, auditory = self.visual(image), unit(self.auditory(audio))
+        maps = paired_maps(unit(visual), auditory)
+        return Prediction(maps, max_response(maps), unit(visual.mean(dim=(2, 3))), auditory)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        logits = self.logits(self.visual(batch["image"]).mean(dim=(2, 3)), self.auditory(batch["audio"]))
+        terms = {name: F.cross_entropy(each, batch["label"]) for name, each in logits.items()}
+        return {"total": torch.stack(list(terms.values())).sum(), **terms}

@@ -1,0 +1,85 @@
+"""Spectra of mixed sounds, the masks that take them apart, and the way back to waveforms. Pure functions, in float32.
+
+Letters: B sounds, N samples, F = 512 frequencies and T times of a short-time Fourier transform, R = 256 rows of a
+logarithmic frequency axis, as PixelPlayer's released code has them.
+"""
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SIZE, HOP = 1022, 256  # samples of a window, and between two
+FREQUENCIES, ROWS = SIZE // 2 + 1, 256
+BASE = 21.0  # of the logarithmic axis
+WEIGHTS = 1e-3, 10.0  # least and greatest of a bin
+
+
+def spectrum(waveform: Tensor) -> Tensor:
+    """(B, N) -> complex (B, F, T)."""
+    window = torch.hann_window(SIZE, device=waveform.device)
+    return torch.stft(waveform.float(), SIZE, HOP, window=window, return_complex=True)
+
+
+def sound_of(spectra: Tensor, samples: int) -> Tensor:
+    """(B, F, T) -> (B, N): the inverse of `spectrum`."""
+    window = torch.hann_window(SIZE, device=spectra.device)
+    return torch.istft(spectra, SIZE, HOP, window=window, length=samples)
+
+
+def warped(magnitudes: Tensor) -> Tensor:
+    """Linear to logarithmic frequencies: (B, F, T) -> (B, R, T)."""
+    low, share = _places(FREQUENCIES, ROWS, False)
+    below, above = (magnitudes.float()[..., each.to(magnitudes.device), :] for each in (low, low + 1))
+    return below + (above - below) * share.float().to(magnitudes.device).unsqueeze(1)
+
+
+def unwarped(masks: Tensor) -> Tensor:
+    """Logarithmic to linear frequencies: (..., R, T) -> (..., F, T)."""
+    return torch.einsum("fr,...rt->...ft", _back().to(masks.device), masks.float())
+
+
+def warped_energy(magnitudes: Tensor) -> Tensor:
+    """What a mask of logarithmic rows stands for: the energies of the frequencies that `unwarped` takes from each row,
+    (B, F, T) -> (B, R, T). Their sum is that of all energies."""
+    return torch.einsum("fr,bft->brt", _back().to(magnitudes.device), magnitudes.float().square())
+
+
+def louder_than_half(own: Tensor, mixture: Tensor) -> Tensor:
+    """The mask a source should have: where it has more than half of the mixture's magnitude, 0 or 1."""
+    return (own > 0.5 * mixture).float()
+
+
+def bin_weights(mixture: Tensor) -> Tensor:
+    """How much a bin of the mixture counts: the logarithm of 1 and its magnitude, bounded."""
+    return torch.log1p(mixture).clamp(*WEIGHTS)
+
+
+def mask_loss(logits: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy of masks, a weight for each bin, mean over bins: three of (B, R, T) -> (B,)."""
+    return F.binary_cross_entropy_with_logits(logits.float(), wanted, weights, reduction="none").mean(dim=(1, 2))
+
+
+@lru_cache(1)
+def _back() -> Tensor:
+    """(F, R): linear interpolation from logarithmic rows to linear frequencies."""
+    low, share = _places(ROWS, FREQUENCIES, True)
+    weights = torch.zeros(FREQUENCIES, ROWS, dtype=torch.float64)
+    weights.scatter_(1, low[:, None], (1 - share)[:, None])
+    weights.scatter_(1, low[:, None] + 1, share[:, None])
+    return weights.float()
+
+
+@lru_cache(2)
+def _places(source: int, target: int, back: bool) -> tuple[Tensor, Tensor]:
+    """Where each row of one axis lies on the other, (target,): the row below it, and how far it is to the next one.
+
+    Row y of the logarithmic axis, in [-1, 1], lies at (21^((y + 1) / 2) - 11) / 10 of the linear one.
+    """
+    y = torch.linspace(-1, 1, target, dtype=torch.float64)
+    log_base = torch.log(torch.tensor(BASE, dtype=torch.float64))
+    place = 2 * torch.log(10 * y + 11) / log_base - 1 if back else (BASE ** ((y + 1) / 2) - 11) / 10
+    position = ((place + 1) / 2 * (source - 1)).clamp(0, source - 1)
+    low = position.floor().clamp(max=source - 2).long()
+    return low, position - low
