@@ -4,7 +4,7 @@ Letters: B sounds, N samples, F = 512 frequencies and T times of a short-time Fo
 logarithmic frequency axis, as PixelPlayer's released code has them.
 """
 
-from functools import lru_cache
+from math import log
 
 import torch
 import torch.nn.functional as F
@@ -30,20 +30,20 @@ def sound_of(spectra: Tensor, samples: int) -> Tensor:
 
 def warped(magnitudes: Tensor) -> Tensor:
     """Linear to logarithmic frequencies: (B, F, T) -> (B, R, T)."""
-    low, share = _places(FREQUENCIES, ROWS, False)
-    below, above = (magnitudes.float()[..., each.to(magnitudes.device), :] for each in (low, low + 1))
-    return below + (above - below) * share.float().to(magnitudes.device).unsqueeze(1)
+    low, share = _places(FREQUENCIES, ROWS, False, magnitudes.device)
+    below, above = (magnitudes.float()[..., each, :] for each in (low, low + 1))
+    return below + (above - below) * share.unsqueeze(1)
 
 
 def unwarped(masks: Tensor) -> Tensor:
     """Logarithmic to linear frequencies: (..., R, T) -> (..., F, T)."""
-    return torch.einsum("fr,...rt->...ft", _back().to(masks.device), masks.float())
+    return torch.einsum("fr,...rt->...ft", _back(masks.device), masks.float())
 
 
 def warped_energy(magnitudes: Tensor) -> Tensor:
     """What a mask of logarithmic rows stands for: the energies of the frequencies that `unwarped` takes from each row,
     (B, F, T) -> (B, R, T). Their sum is that of all energies."""
-    return torch.einsum("fr,bft->brt", _back().to(magnitudes.device), magnitudes.float().square())
+    return torch.einsum("fr,bft->brt", _back(magnitudes.device), magnitudes.float().square())
 
 
 def louder_than_half(own: Tensor, mixture: Tensor) -> Tensor:
@@ -61,25 +61,21 @@ def mask_loss(logits: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits.float(), wanted, weights, reduction="none").mean(dim=(1, 2))
 
 
-@lru_cache(1)
-def _back() -> Tensor:
+def _back(device: torch.device) -> Tensor:
     """(F, R): linear interpolation from logarithmic rows to linear frequencies."""
-    low, share = _places(ROWS, FREQUENCIES, True)
-    weights = torch.zeros(FREQUENCIES, ROWS, dtype=torch.float64)
+    low, share = _places(ROWS, FREQUENCIES, True, device)
+    weights = torch.zeros(FREQUENCIES, ROWS, device=device)
     weights.scatter_(1, low[:, None], (1 - share)[:, None])
-    weights.scatter_(1, low[:, None] + 1, share[:, None])
-    return weights.float()
+    return weights.scatter_(1, low[:, None] + 1, share[:, None])
 
 
-@lru_cache(2)
-def _places(source: int, target: int, back: bool) -> tuple[Tensor, Tensor]:
+def _places(source: int, target: int, back: bool, device: torch.device) -> tuple[Tensor, Tensor]:
     """Where each row of one axis lies on the other, (target,): the row below it, and how far it is to the next one.
 
     Row y of the logarithmic axis, in [-1, 1], lies at (21^((y + 1) / 2) - 11) / 10 of the linear one.
     """
-    y = torch.linspace(-1, 1, target, dtype=torch.float64)
-    log_base = torch.log(torch.tensor(BASE, dtype=torch.float64))
-    place = 2 * torch.log(10 * y + 11) / log_base - 1 if back else (BASE ** ((y + 1) / 2) - 11) / 10
+    y = torch.linspace(-1, 1, target, dtype=torch.float64, device=device)
+    place = 2 * torch.log(10 * y + 11) / log(BASE) - 1 if back else (BASE ** ((y + 1) / 2) - 11) / 10
     position = ((place + 1) / 2 * (source - 1)).clamp(0, source - 1)
     low = position.floor().clamp(max=source - 2).long()
-    return low, position - low
+    return low, (position - low).float()

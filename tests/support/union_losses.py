@@ -22,6 +22,7 @@ TINY = Encoders(
     image=Encoder(blocks=(1, 1), width=8, weights="none"), audio=Encoder(blocks=(1, 1), width=8, input_pool=(4, 3))
 )
 BATCH, REPLICAS, SIZE = 8, 4, 32
+SMALLER = {"pixelplayer": {"components": 4, "width": 4, "levels": 3}}
 VARIANTS: list[tuple[str, dict]] = [
     ("ezvsl", {"positives": ["own", "image", "audio", "both"], "exclude": ["image", "audio", "source"]}),
     ("ezvsl", {"matching": "mean"}),
@@ -36,7 +37,7 @@ VARIANTS: list[tuple[str, dict]] = [
 
 def build(name: str, options: dict) -> nn.Module:
     torch.manual_seed(0)
-    return method_module(name).Method(method_config(name, options), TINY).train()
+    return method_module(name).Method(method_config(name, SMALLER.get(name, {}) | options), TINY).train()
 
 
 def variants() -> Iterator[tuple[str, dict]]:
@@ -68,6 +69,8 @@ def make_batch() -> dict:
         "neighbours": fields(),
         "augmented": fields(),
         "exclusions": exclusions,
+        "flow": torch.randn(BATCH, 2, 14, 14, generator=generator),
+        "waveform": 0.1 * torch.randn(BATCH, 2600, generator=generator),
     }
 
 

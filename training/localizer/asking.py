@@ -11,11 +11,13 @@ import numpy as np
 import torch
 
 from manifests.annotations import Box
+from manifests.errors import InputError
 from manifests.views import of_frame, window
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.proposals import check_proposals, selective_search
 from pipeline.media.spectra import FrontEnd
-from training.data.beside import collated
+from pipeline.shards.companion_store import Waveform
+from training.data.beside import around, collated
 from training.data.regions import in_view, usable
 from training.data.views import normalise_audio, normalise_image, shown
 from training.localizer.media import is_silent
@@ -62,15 +64,14 @@ def ask(
     together: moments of one recording are unsure below the median of some of its frames in silence, others each below
     their own.
     """
-    if "proposals" in run.method.needs:
-        check_proposals()
+    _check_needs(run)
     front_end = find_front_end(run.front_end)
     chosen = _spread(count, COMPARED_WITH_SILENCE if together else count)
     kept, found, silent, done = [], [], [], 0
     for batch in _batches(moments):
         kept += [pixels for number, (pixels, _) in enumerate(batch, done) if number in chosen]
         silent += [is_silent(waveform) for _, waveform in batch]
-        found.append(_answer(run, [(pixels, front_end.spectrogram(waveform)) for pixels, waveform in batch]))
+        found.append(_answer(run, batch))
         done += len(batch)
         advance(len(batch))
     maps, scores, parts, boxes = zip(*found, strict=True)
@@ -81,13 +82,24 @@ def ask(
     return Answers(np.concatenate(maps), whole, np.concatenate(parts), listed, np.array(silent), unsure)
 
 
+def _check_needs(run: LoadedRun) -> None:
+    """InputError where a method needs what a moment alone does not have, or what finds it is not there."""
+    if "proposals" in run.method.needs:
+        check_proposals()
+    if "flow" in run.method.needs:
+        raise InputError(
+            f"{run.config.method.name} needs to know how what it sees moves, which single moments do not tell. Ingest "
+            "the videos with `--burst 2`, add `pipeline annotate --flow`, and use `training evaluate` or `report`."
+        )
+
+
 def _spread(count: int, most: int) -> set[int]:
     """At most so many of the numbers below `count`, evenly spread."""
     return set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist())
 
 
 def _scores_in_silence(run: LoadedRun, frames: Sequence[np.ndarray], front_end: FrontEnd) -> np.ndarray:
-    nothing = front_end.spectrogram(np.zeros(front_end.samples, np.float32))
+    nothing = np.zeros(front_end.samples, np.float32)
     return np.concatenate([_answer(run, batch)[1] for batch in _batches((pixels, nothing) for pixels in frames)])
 
 
@@ -98,10 +110,11 @@ def _batches(moments: Iterable[Moment]) -> Iterator[list[Moment]]:
 
 
 def _answer(run: LoadedRun, pairs: Sequence[Moment]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Maps, scores, parts and boxes of frames (H, W, 3) with their spectrograms (F, T)."""
+    """Maps, scores, parts and boxes of moments."""
+    front_end = find_front_end(run.front_end)
     size, view = run.config.data.image_size, run.config.evaluation.view
     image = torch.stack([shown(torch.from_numpy(pixels).permute(2, 0, 1), size, view) for pixels, _ in pairs])
-    audio = torch.from_numpy(np.stack([spectrum for _, spectrum in pairs]))
+    audio = torch.from_numpy(np.stack([front_end.spectrogram(waveform) for _, waveform in pairs]))
     parts = [window(view, pixels.shape[0], pixels.shape[1], size).part for pixels, _ in pairs]
     given: Batch = {
         "image": normalise_image(image.to(run.device)),
@@ -109,6 +122,10 @@ def _answer(run: LoadedRun, pairs: Sequence[Moment]) -> tuple[np.ndarray, np.nda
     }
     if "proposals" in run.method.needs:
         given["proposals"] = _regions([pixels for pixels, _ in pairs], parts).to(run.device)
+    if "waveform" in run.method.needs:
+        heard = [Waveform(waveform, front_end.sample_rate, start=0.0) for _, waveform in pairs]
+        cut = np.stack([around(each, front_end.seconds / 2) for each in heard])
+        given["waveform"] = torch.from_numpy(cut).to(run.device)
     made = run.method.predict(given)
     maps, scores = (each.float().cpu().numpy() for each in (made.map, made.score))
     return maps, scores, np.array(parts, np.float64), _boxes_of_frames(made, parts)

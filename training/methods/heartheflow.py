@@ -96,7 +96,7 @@ class Method(HeadlessMethod):
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
         """Of images that stand still."""
-        return self._predicted(image, audio, image.new_zeros(len(image), 2, 1, 1))
+        return self._predicted(image, audio, torch.zeros_like(image[:, :2, :1, :1]))
 
     def predict(self, batch: Batch) -> Prediction:
         return self._predicted(batch["image"], batch["audio"], batch["flow"])

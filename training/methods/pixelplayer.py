@@ -58,6 +58,7 @@ from training.similarity import in_float32, max_response, unit
 
 FLOOR, SMALLEST = 1e-10, 1e-12
 GAINS = 0.5, 1.5
+ROWS_AT_ONCE = 32
 
 
 class Config(Section):
@@ -128,17 +129,23 @@ class Method(BaseMethod):
     def _predicted(self, image: Tensor, magnitudes: Tensor, energies: Tensor) -> Prediction:
         cells, parts = self.cells(image), self.parts(magnitudes)
         shares = energies / energies.sum(dim=(1, 2), keepdim=True).clamp(min=SMALLEST)
-        maps = torch.stack([self._passed(*one) for one in zip(torch.sigmoid(cells), parts, shares, strict=True)])
+        maps = self._passed(torch.sigmoid(cells), parts, shares)
         loud = torch.einsum("brt,bkrt->bk", shares, torch.sigmoid(parts))
         seen = torch.sigmoid(max_response(cells))
         return Prediction(maps, max_response(maps), unit(seen), unit(loud + SMALLEST))
 
     def _passed(self, gates: Tensor, parts: Tensor, shares: Tensor) -> Tensor:
-        """map of one clip, of its cells' gates (K, h, w), parts (K, R, T) and energies (R, T): (h, w)."""
+        """map of cells' gates (B, K, h, w), parts (B, K, R, T) and shares of energy (B, R, T): (B, h, w).
+
+        Some rows at a time: the masks of all cells over all rows are 25 MB a clip.
+        """
+        weighed = (gates * self.strength.view(-1, 1, 1)).flatten(2).transpose(1, 2)
+        passed = torch.zeros_like(weighed[..., 0])
         with in_float32(parts):
-            weighed = (gates * self.strength.view(-1, 1, 1)).flatten(1)
-            masks = torch.sigmoid(weighed.T @ parts.flatten(1) + self.offset)
-            return (masks.square() @ shares.flatten()).view(gates.shape[1:])
+            for some, energy in zip(parts.split(ROWS_AT_ONCE, 2), shares.split(ROWS_AT_ONCE, 1), strict=True):
+                masks = torch.sigmoid(weighed @ some.flatten(2) + self.offset)
+                passed = passed + (masks.square() @ energy.flatten(1).unsqueeze(2)).squeeze(2)
+        return passed.unflatten(1, gates.shape[2:])
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         gates = torch.sigmoid(max_response(self.cells(batch["image"])))
