@@ -31,7 +31,7 @@ FLOORS = {
         {"runs"},
         {"exported", "predict"},
         {"hub"},
-        {"localizer", "scoring", "loop", "embed", "import_checkpoint", "reference_sounds"},
+        {"localizer", "scoring", "loop", "embed", "import_checkpoint", "reference_sounds", "separate"},
         {"answers"},
         {"evaluate", "score_file", "localize", "report", "status", "config_pages"},
         {"export", "serve", "listings"},

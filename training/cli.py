@@ -234,6 +234,24 @@ def serve(
 
 
 @app.command()
+def separate(
+    run: Annotated[Path, typer.Argument(help="a finished run of pixelplayer, or runs/<name> when it holds one")],
+    clip: Annotated[list[str], typer.Option(help="key of a clip; give two or more, whose sounds are mixed")],
+    out: Annotated[Path, typer.Option(help="folder for the WAV files")] = Path("separated"),
+    shards: Shards = None,
+    device: Device = "auto",
+) -> None:
+    """Mix the sounds of clips, and write what each clip's image takes out of the mixture."""
+    from training.distributed import pick_device
+    from training.runs import load_run, open_run_shards
+    from training.separate import separate as write
+
+    loaded = load_run(run, pick_device(device))
+    gained = write(loaded, open_run_shards(loaded, shards), clip, out)
+    summary("separated", {key: f"{decibels:+.1f} dB" for key, decibels in gained.items()} | {"sounds": out})
+
+
+@app.command()
 def pretrain(
     src: Annotated[Path, typer.Option(help="images as <label>/<name>.jpg")],
     out: Annotated[Path, typer.Option(help="weight file to write")] = Path("pretrained.safetensors"),

@@ -13,6 +13,7 @@ from torch import Tensor
 SIZE, HOP = 1022, 256  # samples of a window, and between two
 FREQUENCIES, ROWS = SIZE // 2 + 1, 256
 BASE = 21.0  # of the logarithmic axis
+SMALLEST = 1e-12
 WEIGHTS = 1e-3, 10.0  # least and greatest of a bin
 
 
@@ -23,9 +24,10 @@ def spectrum(waveform: Tensor) -> Tensor:
 
 
 def sound_of(spectra: Tensor, samples: int) -> Tensor:
-    """(B, F, T) -> (B, N): the inverse of `spectrum`."""
-    window = torch.hann_window(SIZE, device=spectra.device)
-    return torch.istft(spectra, SIZE, HOP, window=window, length=samples)
+    """(B, F, T) -> (B, N): the inverse of `spectrum`, silent where the times end before."""
+    window, length = torch.hann_window(SIZE, device=spectra.device), (spectra.shape[-1] - 1) * HOP
+    sound = torch.istft(spectra, SIZE, HOP, window=window, length=min(samples, length))
+    return F.pad(sound, (0, samples - sound.shape[1]))
 
 
 def warped(magnitudes: Tensor) -> Tensor:
@@ -59,6 +61,15 @@ def bin_weights(mixture: Tensor) -> Tensor:
 def mask_loss(logits: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
     """Cross-entropy of masks, a weight for each bin, mean over bins: three of (B, R, T) -> (B,)."""
     return F.binary_cross_entropy_with_logits(logits.float(), wanted, weights, reduction="none").mean(dim=(1, 2))
+
+
+def distortion_ratio(found: Tensor, wanted: Tensor) -> Tensor:
+    """Scale-invariant signal to distortion ratio in decibels, from -80 to 80, of sounds (B, N): -> (B,)."""
+    wanted, found = wanted - wanted.mean(dim=1, keepdim=True), found - found.mean(dim=1, keepdim=True)
+    power = wanted.square().sum(dim=1, keepdim=True).clamp(min=SMALLEST)
+    projected = (found * wanted).sum(dim=1, keepdim=True) / power * wanted
+    noise = (found - projected).square().sum(dim=1)
+    return (10 * torch.log10((projected.square().sum(dim=1) + SMALLEST) / (noise + SMALLEST))).clamp(-80, 80)
 
 
 def _back(device: torch.device) -> Tensor:

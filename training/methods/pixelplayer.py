@@ -50,7 +50,9 @@ from training.separation import (
     bin_weights,
     louder_than_half,
     mask_loss,
+    sound_of,
     spectrum,
+    unwarped,
     warped,
     warped_energy,
 )
@@ -125,6 +127,13 @@ class Method(BaseMethod):
     def predict(self, batch: Batch) -> Prediction:
         magnitudes = self.heard(batch["waveform"])
         return self._predicted(batch["image"], warped(magnitudes), warped_energy(magnitudes))
+
+    def separated(self, image: Tensor, waveform: Tensor) -> Tensor:
+        """What of mixtures (B, N) belongs to images (B, 3, S, S): (B, N), silent behind the last time that is heard."""
+        spectra = self.cut(spectrum(waveform))
+        gates = torch.sigmoid(max_response(self.cells(image)))
+        masks = torch.sigmoid(self.mask_logits(gates, self.parts(warped(spectra.abs()))))
+        return sound_of(spectra * unwarped(masks), waveform.shape[1])
 
     def _predicted(self, image: Tensor, magnitudes: Tensor, energies: Tensor) -> Prediction:
         cells, parts = self.cells(image), self.parts(magnitudes)

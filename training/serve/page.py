@@ -60,7 +60,9 @@ class Desk:
             audios = [heard, *(Path(each) for each in tried.get("audios", ()) if same and each != str(heard))]
             audios = [each for each in audios if each.is_file()][:SOUNDS_AT_ONCE]
             tried = {"image": str(seen), "audios": [str(each) for each in audios]}
-            for answer in self._asked(ImageJob(*self._models(model), seen, tuple(audios), self.place.new_result(visit))):
+            for answer in self._asked(
+                ImageJob(*self._models(model), seen, tuple(audios), self.place.new_result(visit))
+            ):
                 yield answer, tried
         except Refused as refusal:
             yield refused(refusal), before or {}

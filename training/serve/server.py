@@ -162,7 +162,9 @@ def _listening(host: str, port: int) -> socket.socket:
         listener.listen()
     except OSError as error:
         listener.close()
-        raise InputError(f"No page can be opened at {host}, port {port}: {error.strerror}. Give another --port.") from error
+        raise InputError(
+            f"No page can be opened at {host}, port {port}: {error.strerror}. Give another --port."
+        ) from error
     return listener
 
 

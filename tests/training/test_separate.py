@@ -1,0 +1,81 @@
+"""`training separate`: WAV files of what images take out of a mixture, and by how much they are nearer to the truth."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from made_run import make_run
+from scipy.io import wavfile
+from shard_maker import MadeClip, write_shards, write_waveforms
+
+from manifests.errors import InputError
+from pipeline.shards.store import ShardStore
+from training.config import load_config
+from training.runs import load_run
+from training.separate import separate
+from training.separation import distortion_ratio, sound_of, spectrum
+
+RATE = 11025
+TINY = (
+    "data.image_size=32", "data.train_list=null", "encoders.image={blocks: [1, 1], width: 8, weights: none}",
+    "method.components=4", "method.width=4", "method.levels=3",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ShardStore:
+    folder, frame = tmp_path_factory.mktemp("separate") / "shards", np.zeros((64, 64, 3), np.uint8)
+    write_shards(folder, [MadeClip(key, frame, np.zeros((257, 300), np.float16)) for key in ("low", "high")])
+    time = np.arange(3 * RATE) / RATE
+    sounds = {
+        key: (0.5 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+        for key, hertz in (("low", 300), ("high", 2000))
+    }
+    write_waveforms(folder, sounds, RATE, start=3.5)
+    return ShardStore.open(folder)
+
+
+def test_the_mixture_and_each_share_of_it_are_written(store: ShardStore, tmp_path: Path) -> None:
+    run = load_run(make_run(tmp_path / "run", load_config("pixelplayer", TINY)))
+    gained = separate(run, store, ["low", "high"], tmp_path / "out")
+    rate, mixture = wavfile.read(tmp_path / "out" / "mixture.wav")
+    assert (rate, mixture.shape, mixture.dtype) == (RATE, (3 * RATE,), np.int16)
+    assert np.abs(mixture).max() == pytest.approx(0.5 * 32767, rel=0.02)  # two tones of 0.5, halved each
+    shares = [wavfile.read(tmp_path / "out" / f"{key}.wav")[1] for key in ("low", "high")]
+    assert all(share.shape == (3 * RATE,) and share.any() for share in shares)
+    assert json.loads((tmp_path / "out" / "separation.json").read_text()) == {"decibels_gained": gained}
+
+
+def test_a_mask_of_the_right_frequencies_takes_a_tone_out(store: ShardStore, tmp_path: Path) -> None:
+    run = load_run(make_run(tmp_path / "run", load_config("pixelplayer", TINY)))
+
+    def below_a_kilohertz(image: torch.Tensor, waveform: torch.Tensor) -> torch.Tensor:
+        spectra = spectrum(waveform)
+        spectra[0, 100:] = 0  # of the first clip what is high, of the second what is low
+        spectra[1, :100] = 0
+        return sound_of(spectra, waveform.shape[1])
+
+    run.method.separated = below_a_kilohertz
+    assert min(separate(run, store, ["low", "high"], tmp_path / "out").values()) > 20
+
+
+def test_what_cannot_be_separated_is_said(store: ShardStore, tmp_path: Path) -> None:
+    run = load_run(make_run(tmp_path / "run", load_config("pixelplayer", TINY)))
+    with pytest.raises(InputError, match="two clips or more"):
+        separate(run, store, ["low"], tmp_path / "out")
+    with pytest.raises(InputError, match="nowhere"):
+        separate(run, store, ["low", "nowhere"], tmp_path / "out")
+    other = load_run(
+        make_run(tmp_path / "other", load_config("avol", (*TINY[:3], "encoders.audio={blocks: [1, 1], width: 8}")))
+    )
+    with pytest.raises(InputError, match="avol separates no sounds"):
+        separate(other, store, ["low", "high"], tmp_path / "out")
+
+
+def test_distortion_knows_no_scale() -> None:
+    wanted, noise = (torch.randn(1, 9000, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    assert distortion_ratio(3 * wanted, wanted).item() == pytest.approx(80)
+    assert distortion_ratio(wanted + noise, wanted).item() == pytest.approx(0, abs=0.3)
+    assert distortion_ratio(wanted + 0.1 * noise, wanted).item() == pytest.approx(20, abs=0.3)
