@@ -23,7 +23,16 @@ FLOORS = {
         {"cli"},
     ),
     "training": (
-        {"mistakes", "config_files", "limits", "liveness", "outside_methods", "rendezvous", "run_names", "shared_options"},
+        {
+            "mistakes",
+            "config_files",
+            "limits",
+            "liveness",
+            "outside_methods",
+            "rendezvous",
+            "run_names",
+            "shared_options",
+        },
         {"seeds"},
         {"config", "losses", "pair_losses", "regions", "separation", "similarity", "teacher", "distributed"},
         {"clustering", "evaluation", "encoders", "data", "leakage", "identity", "overlay"},

@@ -52,7 +52,6 @@ WRITING = {
     "training embed": "test_folders_of_arrays_replace_their_own_kind_alone",
     "training report": "test_report_keeps_another_page",
     "training localize": "test_localize_keeps_what_lies_beside_its_output",
-    "training export": "tests/training/export/test_folder.py",
     "training pretrain": "test_pretrain_takes_no_other_file_for_its_own",
 }
 

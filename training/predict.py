@@ -1,13 +1,13 @@
 """A finished run applied to clips of a shard folder: raw maps, scores and embeddings, in the order asked for."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from manifests.annotations import Box
 from manifests.errors import InputError
@@ -19,7 +19,8 @@ from training.data.beside import Beside, Heard, collated
 from training.data.stream import EvaluationPair, paired_batches
 from training.data.views import normalise_audio, normalise_image
 from training.distributed import Ranks
-from training.methods.contract import Batch, HasCellFeatures
+from training.encoders.projection import ProjectedTrunk
+from training.methods.contract import BaseMethod, Batch, HasCellFeatures
 from training.object_prior import ObjectPrior, architecture_of
 from training.runs import LoadedRun
 from training.similarity import pooled_by_map, unit
@@ -107,20 +108,43 @@ def _columns(
 ) -> dict[str, np.ndarray]:
     """Columns of `Predictions`, each (samples, ...): those that the method has, and object maps if asked."""
     config, columns = run.config, dict[str, list[np.ndarray]]()
-    beside = Beside(store, run.method.needs)
+    beside, trunks = Beside(store, run.method.needs), [_trunk(run.method, kind) for kind in ("image", "audio")]
     with progress(f"predicting with {config.name}", len(pairings), "clips") as advance:
         for chunk, pixels, spectrograms in _batches(run, store, pairings):
             image = normalise_image(pixels.to(run.device))
             audio = normalise_audio(spectrograms.to(run.device), config.data)
-            more = _beside(beside, run, chunk)
-            prediction = run.method.predict(cast(Batch, {"image": image, "audio": audio, **more}))
+            rows, sounds = [pairing.image_row for pairing in chunk], [pairing.heard for pairing in chunk]
+            shown = {"image": _once(trunks[0], image, rows), "audio": _once(trunks[1], audio, sounds)}
+            prediction = run.method.predict(cast(Batch, shown | _beside(beside, run, chunk)))
             found = dict(zip(COLUMNS, prediction, strict=True))
-            found["object_maps"] = object_prior(image) if object_prior is not None else None
+            found["object_maps"] = None if object_prior is None else _once(object_prior, image, rows, always=True)
             for name, value in found.items():
                 if value is not None:
                     columns.setdefault(name, []).append(value.float().cpu().numpy())
             advance(len(chunk))
     return {name: np.concatenate(column) for name, column in columns.items()}
+
+
+def _once(part: nn.Module | None, values: Tensor, names: Sequence[Hashable], *, always: bool = False) -> Tensor:
+    """What a part of a network makes of values (B, ...), asked once for each that several `names` share.
+
+    The values themselves where none is shared, unless `always`: then the method asks its trunk as ever. A trunk hands
+    on what it made before (`training.encoders.kept`), so its method gets features in place of them.
+    """
+    number = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    if part is None or (len(number) == len(names) and not always):
+        return values
+    first = [names.index(name) for name in number]
+    return part(values[first])[[number[name] for name in names]]
+
+
+def _trunk(method: BaseMethod, modality: str) -> nn.Module | None:
+    """The one trunk that all images (or sounds) go into, whole; None where there are several, or none."""
+    if modality not in method.only_for_trunks:
+        return None
+    named = [getattr(part, f"{modality}_trunk", None) for part in method.modules()]
+    trunks = {part.trunk if isinstance(part, ProjectedTrunk) else part for part in named if isinstance(part, nn.Module)}
+    return trunks.pop() if len(trunks) == 1 else None
 
 
 def _beside(beside: Beside, run: LoadedRun, pairs: list[EvaluationPair]) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ from pipeline.shards.tars import MAKE_AGAIN
 from training.config import Data
 from training.data.beside import Beside, collate_into
 from training.data.classes import Classes
-from training.data.made_sounds import made_sound
+from training.data.made_sounds import SILENCE, made_sound
 from training.data.order import Streams, epoch_sequence, segments, stream_rows
 from training.data.positives import Positives
 from training.data.reader_signals import obey_parent_alone
@@ -259,6 +259,11 @@ class EvaluationPair:
     audio_row: int
     made: str | None = None
 
+    @property
+    def heard(self) -> tuple[str | None, int | str]:
+        """Equal for pairs with the same sound: every silence is one, every noise another."""
+        return self.made, (self.audio_row if self.made is None else "" if self.made == SILENCE else self.name)
+
 
 def paired_batches(
     store: ShardStore, pairings: list[EvaluationPair], image_size: int, batch_size: int, view: ViewName = "squash"
@@ -266,9 +271,10 @@ def paired_batches(
     """Samples in the given order: images (B, 3, S, S) uint8 as the view shows them, sounds (B, F, T) float16."""
     for start in range(0, len(pairings), batch_size):
         chunk = pairings[start : start + batch_size]
-        images = [shown(store.decoded(p.image_row, FRAME, decode_image), image_size, view) for p in chunk]
+        rows = dict.fromkeys(pair.image_row for pair in chunk)  # an image under several sounds is decoded once
+        seen = {row: shown(store.decoded(row, FRAME, decode_image), image_size, view) for row in rows}
         audio = [torch.from_numpy(_sound(store, p).copy()) for p in chunk]
-        yield chunk, torch.stack(images), torch.stack(audio)
+        yield chunk, torch.stack([seen[pair.image_row] for pair in chunk]), torch.stack(audio)
 
 
 def _sound(store: ShardStore, pair: EvaluationPair) -> np.ndarray:

@@ -141,14 +141,19 @@ class Sounds:
         return levels
 
     def _maxima(self, protocol: ListeningProtocol) -> list[np.ndarray]:
-        """Of maps before they are enlarged; a guide is brought to their size."""
-        found = [_scaled(self.controls[name], protocol) for name in NEGATIVES if name in self.controls]
+        """Of maps before they are enlarged."""
+        everyone = slice(None)
+        found = [self._low(self.controls[name], protocol, everyone) for name in NEGATIVES if name in self.controls]
         if not found:
             raise InputError(_NO_NEGATIVES)
-        if self.guide is not None:
-            fitted = resized(self.guide.maps, self.own.shape[1:])
-            found = [self.guide.mixed(each, fitted) for each in found]
         return [each.max(axis=(1, 2)) for each in found]
+
+    def _low(self, maps: np.ndarray, protocol: ListeningProtocol, chosen: slice) -> np.ndarray:
+        """Maps before they are enlarged, with the guide brought to their size."""
+        scaled = _scaled(maps, protocol)
+        if self.guide is None:
+            return scaled
+        return self.guide.mixed(scaled, resized(self.guide.maps[chosen], maps.shape[1:]))
 
     def measure(self, protocol: ListeningProtocol, levels: np.ndarray, weights: Sequence[np.ndarray]) -> Values:
         """Everything that is measured of a clip, by name."""
@@ -171,7 +176,9 @@ class Sounds:
             other = np.where(has[:, None, None], maps[chosen], np.float32(0))
             high = mixed(_enlarged(other, protocol, protocol.control_align_corners))
             values = under_control(masks, high > level[:, None, None], truth) | {
-                "correlation": map_correlation(self.own[chosen], other)
+                "correlation": map_correlation(
+                    *(self._low(each, protocol, chosen) for each in (self.own[chosen], other))
+                )
             }
             found |= {f"{key}_{name}": np.where(has, each, np.nan) for key, each in values.items()}
         return found

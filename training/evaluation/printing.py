@@ -10,6 +10,11 @@ from training.evaluation.scores import added, heading, in_order, score_of, task_
 from training.evaluation.truth import FLAGS
 
 NAMED_MISSING = 12
+CUT = {  # where a threshold of listening comes from
+    "level": "a constant of the protocol",
+    "negatives": "below which three quarters of the maps' maxima under negative sounds lie",
+    "other_half": "below which three quarters of those maxima lie, of the other half of the clips each",
+}
 
 
 def table(facts: Mapping[str, Any]) -> str:
@@ -81,11 +86,24 @@ def _controls(facts: Mapping[str, Any]) -> list[str]:
     """How much is heard, and which clips a control could not be made for."""
     heard = [f"  {name.replace('_', ' ')} {said}" for name, scores in facts["scores"].items()
              if (said := hears_in_words(scores))]  # fmt: skip
-    return heard + [
-        f"  {len(found['without'])} clips have no map under {name}: {names_of_missing(found['without'])}"
-        for name, found in facts.get("controls", {}).items()
-        if found["without"]
-    ]
+    return (
+        heard
+        + _threshold(facts)
+        + [
+            f"  {len(found['without'])} clips have no map under {name}: {names_of_missing(found['without'])}"
+            for name, found in facts.get("controls", {}).items()
+            if found["without"]
+        ]
+    )
+
+
+def _threshold(facts: Mapping[str, Any]) -> list[str]:
+    """At which value maps were cut, where one was taken for all of them."""
+    found = facts.get("threshold")
+    if found is None:
+        return []
+    low, high = (f"{found[end]:.4f}" for end in ("lowest", "highest"))
+    return [f"  cut at {low if low == high else f'{low} to {high}'}, {CUT[found['from']]}"]
 
 
 def _dirt(flags: Mapping[str, int]) -> list[str]:

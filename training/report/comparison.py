@@ -7,7 +7,7 @@ protocol in every field. Published numbers come from the runs' configs and stand
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
+from statistics import fmean, stdev
 
 from manifests.errors import InputError
 from training.evaluation.consistency import impossible
@@ -21,7 +21,8 @@ from training.report.results import Evaluation, Run
 class Line:
     """One map (or direction, or rule) of a run, a floor or the ceiling: values by score name, and the published.
 
-    Of a configuration trained with several seeds the values are means, `ranges` their lowest and highest.
+    Of a configuration trained with several seeds the values are means, `ranges` their lowest and highest, `deviations`
+    the standard deviation over seeds (of the sample: divided by one less than there are seeds).
     """
 
     run: str
@@ -29,6 +30,7 @@ class Line:
     values: Mapping[str, float]
     published: Mapping[str, float]
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    deviations: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,10 @@ def one_table(found: Sequence[Found]) -> Comparison:
 
 
 def as_text(table: Comparison) -> str:
-    """The table for a terminal, in per cent; after a published number stands what ours is above it."""
+    """The table for a terminal, in per cent; after a published number stands what ours is above it.
+
+    After a mean over seeds stands their standard deviation, then the lowest and the highest.
+    """
     heads = [score_of(score).heading for score in table.scores]
     rows = [("", "", heads)]
     for line in table.lines:
@@ -122,7 +127,8 @@ def _cell(line: Line, score: str) -> str:
     shown = score_of(score).shown
     own = shown(value)
     if score in line.ranges:
-        own += " ({} .. {})".format(*map(shown, line.ranges[score]))
+        low, high = map(shown, line.ranges[score])
+        own += f" ± {shown(line.deviations[score])} ({low} .. {high})"
     if paper is None:
         return own
     return f"{own} [{shown(paper)}" + ("]" if value is None else f", {shown(value - paper, sign='+')}]")
@@ -142,10 +148,13 @@ def _mean_lines(seeds: Sequence[Found]) -> list[Line]:
     every = [_lines(run, run.name, evaluation) for run, _, evaluation in seeds]
     lines = []
     for same in zip(*every, strict=True):
-        values = {name: [line.values[name] for line in same] for name in same[0].values}
+        shared = [name for name in same[0].values if all(name in line.values for line in same)]
+        values = {name: [line.values[name] for line in same] for name in shared}
         means = {name: fmean(own) for name, own in values.items()}
         ranges = {name: (min(own), max(own)) for name, own in values.items()}
-        lines.append(Line(f"{same[0].run}, {len(seeds)} seeds", same[0].map, means, same[0].published, ranges))
+        deviations = {name: stdev(own) for name, own in values.items()}
+        title = f"{same[0].run}, {len(seeds)} seeds"
+        lines.append(Line(title, same[0].map, means, same[0].published, ranges, deviations))
     return lines
 
 

@@ -81,7 +81,9 @@ def test_seeds_of_one_configuration_share_a_line(tmp_path: Path) -> None:
     ]
     (table,) = comparisons([read_run(folder) for folder in seeds], ["same, seed 0", "same, seed 1"])
     assert [line.run for line in table.lines] == ["floor", "same, 2 seeds", "ceiling"]
-    assert "32.00 (30.00 .. 34.00) [34.00, -2.00]" in as_text(table)
+    assert "32.00 ± 2.83 (30.00 .. 34.00) [34.00, -2.00]" in as_text(table)
+    (line,) = [one for one in table.lines if "seeds" in one.run]
+    assert line.deviations["ciou50"] == pytest.approx(0.02 * 2**0.5)
 
 
 def test_nothing_to_compare_is_said(runs, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from training.evaluation.listening import (
     CONTROLS,
     NEGATIVES,
     OFF_SCREEN,
+    SILENCE,
     SWAPPED,
     auc_of_silence,
     positive_negative_scores,
@@ -157,22 +158,25 @@ def _floors(
         own = replace(
             protocol, scaling="none", threshold_from="negatives", control_align_corners=protocol.align_corners
         )
-        levels = Sounds(prior, dict.fromkeys(NEGATIVES, prior), keys).levels(
-            own
-        )  # whatever the controls are, it is the same map
-        found[OBJECT_PRIOR] = Sounds(prior, dict.fromkeys(controls, prior), keys).measure(own, levels, weights)
+        levels = Sounds(prior, dict.fromkeys(NEGATIVES, prior), keys).levels(own)
+        deaf = Sounds(prior, {SILENCE: prior}, keys)  # whatever the control is, it is the same map
+        found[OBJECT_PRIOR] = _same_under(deaf.measure(own, levels, weights), SILENCE, controls)
     return found
 
 
 def _deaf(masks: Sequence[np.ndarray], controls: Sequence[str], weights: Sequence[np.ndarray]) -> Values:
     parts = []
     for each, truth in zip(masks, weights, strict=True):
-        values = own_values(each, truth)
-        for name in controls:
-            same = under_control(each, each, truth) | {"correlation": np.ones(len(each))}
-            values |= {f"{key}_{name}": value for key, value in same.items()}
-        parts.append(values)
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        same = under_control(each, each, truth) | {"correlation": np.ones(len(each))}
+        parts.append(own_values(each, truth) | {f"{key}_{SILENCE}": value for key, value in same.items()})
+    return _same_under({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, SILENCE, controls)
+
+
+def _same_under(values: Values, control: str, controls: Sequence[str]) -> Values:
+    """What was measured under one control, as that of all of them."""
+    own = {name: each for name, each in values.items() if not name.endswith(f"_{control}")}
+    under = {name.removesuffix(control): each for name, each in values.items() if name.endswith(f"_{control}")}
+    return own | {f"{name}{each}": value for each in controls for name, value in under.items()}
 
 
 def _ceiling(weights: Sequence[np.ndarray]) -> dict[str, float]:
