@@ -90,7 +90,8 @@ def one_table(found: Sequence[Found]) -> Comparison:
     for seeds in _by_configuration(found):
         lines += _lines(*seeds[0]) if len(seeds) == 1 else _mean_lines(seeds)
     ceiling = task_values(first.facts["ceiling"])
-    papers, refused = admitted(of_column(first.test_set, first.protocol) if first.is_what_it_says else (), ceiling)
+    column = of_column(first.test_set, first.protocol, first.facts["n_expected"])
+    papers, refused = admitted(column if first.is_what_it_says else (), ceiling)
     lines += [Line(row.title, row.map, {}, row.scores) for row in papers]
     lines.append(Line("ceiling", "best possible", ceiling, {}))
     scores = tuple(in_order(name for line in lines for name in (*line.values, *line.published)))

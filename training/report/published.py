@@ -18,7 +18,10 @@ FILE = Path(__file__).parent / "published.yaml"
 
 @dataclass(frozen=True)
 class Published:
-    """A row of a paper's table: scores as fractions, and what has to be known before one compares with them."""
+    """A row of a paper's table: scores as fractions, and what has to be known before one compares with them.
+
+    `clips`: how many the set must have, where no list of it is packaged that could tell it from another of its name.
+    """
 
     method: str
     venue: str
@@ -29,6 +32,7 @@ class Published:
     list: str
     rule: str
     doubt: str
+    clips: int | None = None
 
     @property
     def title(self) -> str:
@@ -45,9 +49,10 @@ def published() -> tuple[Published, ...]:
     return tuple(Published(**row) for row in yaml.safe_load(FILE.read_text(encoding="utf-8")))
 
 
-def of_column(test_set: str, protocol: str) -> list[Published]:
-    """The rows that were measured on this set under this protocol."""
-    return [row for row in published() if (row.test_set, row.protocol) == (test_set, protocol)]
+def of_column(test_set: str, protocol: str, clips: int | None = None) -> list[Published]:
+    """The rows that were measured on this set, of so many clips, under this protocol."""
+    rows = (row for row in published() if (row.test_set, row.protocol) == (test_set, protocol))
+    return [row for row in rows if row.clips in (None, clips)]
 
 
 def admitted(rows: Sequence[Published], ceiling: Mapping[str, float]) -> tuple[list[Published], list[str]]:
