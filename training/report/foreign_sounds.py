@@ -8,29 +8,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 
 from manifests.annotations import WHOLE, Box
 from manifests.errors import InputError
 from training.evaluation.control_maps import ListeningProtocol
 from training.evaluation.listening import OFF_SCREEN, SILENCE
 from training.evaluation.maps import upsample
+from training.evaluation.postprocess import AUDIO_VISUAL
 from training.report.images import frame_uri, heat_uri
 from training.report.masks import fields_of
 from training.report.results import Evaluation, Run
 from training.report.sources import Clips, PlayableAudio
 
 CARDS = 4
+OVERLAP = f"overlap_{OFF_SCREEN}"
+MEASURED = (OVERLAP, "active", f"pia_{SILENCE}", f"pia_{OFF_SCREEN}")  # the last three in the order of a card's images
 NO_SOUND = "Silence: there is nothing to play."
 ABSENT = "The clip whose sound this is has no record in the shards given."
 
 
 @dataclass(frozen=True)
 class Heard:
-    """One map of a card, what was heard, and the player of it."""
+    """One map of a card, what was heard, the player of it, and which share of the image passes the threshold."""
 
     title: str
     heat: str
     audio: PlayableAudio
+    shown: float
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,14 @@ class Triple:
     place: Box
     overlap: float
     heard: tuple[Heard, ...]
+
+    @property
+    def agreement(self) -> str:
+        """What the masks under the own and the foreign sound have in common, for whoever has not met IoU."""
+        own, _, foreign = (heard.shown for heard in self.heard)
+        if not own and not foreign:
+            return "nothing passes the threshold under either sound, so the two masks agree"
+        return f"masks under the own and the foreign sound share {self.overlap:.2f} of their pixels"
 
 
 def triples(runs: Sequence[Run], titles: Sequence[str], clips: Clips) -> list[Triple]:
@@ -73,23 +86,34 @@ def read_controls(path: Path) -> dict[str, np.ndarray]:
 def _of_run(run: Run, title: str, one: Evaluation, arrays: dict[str, np.ndarray], clips: Clips) -> list[Triple]:
     if not {f"maps_{SILENCE}", f"maps_{OFF_SCREEN}", f"{OFF_SCREEN}_of"} <= arrays.keys():
         return []
-    columns = (one.rows[name].to_pylist() for name in ("key", f"overlap_{OFF_SCREEN}"))
-    overlaps = {key: value for key, value in zip(*columns, strict=True) if np.isfinite(value) and key in clips}
+    measured = _measured(one, clips)
     rows = {name: row for row, name in enumerate(arrays["names"].tolist())}
     saved = run.maps(one)
-    ranked = [key for key in sorted(overlaps, key=lambda key: (overlaps[key], key)) if key in rows]
+    ranked = _ranked({key: values for key, values in measured.items() if key in rows})
     chosen = dict.fromkeys(ranked[round(at)] for at in np.linspace(0, len(ranked) - 1, CARDS)) if ranked else {}
     return [
-        _triple(title, key, one, overlaps[key], rows[key], arrays, saved.part(key) if saved else WHOLE, clips)
+        _triple(title, key, one, measured[key], rows[key], arrays, saved.part(key) if saved else WHOLE, clips)
         for key in chosen
     ]
+
+
+def _measured(one: Evaluation, clips: Clips) -> dict[str, dict[str, float]]:
+    """Of every clip with a foreign sound and an image at hand: the masks' agreement, and how much each shows."""
+    own = one.rows.filter(pc.equal(one.rows["map"], AUDIO_VISUAL)).select(["key", *MEASURED]).to_pylist()
+    return {row.pop("key"): row for row in own if np.isfinite(row[OVERLAP]) and row["key"] in clips}
+
+
+def _ranked(measured: dict[str, dict[str, float]]) -> list[str]:
+    """Clips from the one whose mask changes most; those that show nothing under either sound only where all do."""
+    seen = {key: own for key, own in measured.items() if own["active"] or own[f"pia_{OFF_SCREEN}"]} or measured
+    return sorted(seen, key=lambda key: (seen[key][OVERLAP], key))
 
 
 def _triple(
     title: str,
     key: str,
     one: Evaluation,
-    overlap: float,
+    measured: dict[str, float],
     row: int,
     arrays: dict[str, np.ndarray],
     part: Box,
@@ -111,8 +135,12 @@ def _triple(
             clips.audio(donor) if donor in clips else PlayableAudio(None, ABSENT),
         ),
     )
-    heard = tuple(Heard(name, heat_uri(each), audio) for (name, audio), each in zip(sounds, shown, strict=True))
+    shares = [measured[name] for name in MEASURED[1:]]
+    heard = tuple(
+        Heard(name, heat_uri(each), audio, share)
+        for (name, audio), each, share in zip(sounds, shown, shares, strict=True)
+    )
     height, width = frame.shape[:2]
     x1, y1, x2, y2 = part
     place = (x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height)
-    return Triple(title, key, label, frame_uri(frame), width, height, place, overlap, heard)
+    return Triple(title, key, label, frame_uri(frame), width, height, place, measured[OVERLAP], heard)

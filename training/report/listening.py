@@ -1,19 +1,25 @@
 """Localization against listening: every run and floor as a point, in a drawing that follows the page's colours."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from string import ascii_lowercase
 
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.report.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 from training.report.results import Evaluation, Run
 
 ACROSS, UP = "vssl_ciou", "hears"
+LINE = 13  # of a letter in the drawing
 TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 @dataclass(frozen=True)
 class Point:
-    """A run (`run` numbers the runs of the page) or a floor (None): its place in the drawing, and the numbers there."""
+    """A run (`run` numbers the runs of the page) or a floor (None): its place in the drawing, and the numbers there.
+
+    `letter` names a floor in the drawing, `above` says how far over its place the letter stands, so that the letters of
+    floors beside one another do not cover each other.
+    """
 
     title: str
     run: int | None
@@ -21,6 +27,8 @@ class Point:
     y: float
     located: float
     hears: float
+    letter: str = ""
+    above: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,17 +55,28 @@ def _plot(found: Sequence[tuple[int, str, Evaluation]]) -> Plot:
     first = found[0][2]
     answers = [(name.replace("_", " "), None, scores) for name, scores in first.facts["floors"].items()]
     answers += [(title, number, one.facts["scores"][AUDIO_VISUAL]) for number, title, one in found]
-    points = tuple(
+    points = [
         Point(title, number, across(scores[ACROSS]), up(scores[UP]), scores[ACROSS], scores[UP])
         for title, number, scores in answers
         if scores.get(UP) is not None
-    )
+    ]
     return Plot(
         f"{first.test_set} under {first.measured}",
-        points,
+        tuple(_lettered(points)),
         tuple((across(value), f"{value:g}") for value in TICKS),
         tuple((up(value), f"{value:g}") for value in TICKS),
     )
+
+
+def _lettered(points: Sequence[Point]) -> Iterator[Point]:
+    """Floors with a letter each, one line higher for each floor that lies close by to the left."""
+    letters = iter(ascii_lowercase)
+    for number, point in enumerate(points):
+        if point.run is not None:
+            yield point
+            continue
+        close = [each for each in points[:number] if each.run is None and abs(each.x - point.x) < LINE]
+        yield replace(point, letter=next(letters), above=LINE * (1 + len(close)))
 
 
 def across(value: float) -> float:

@@ -1,5 +1,7 @@
 """The page and the tables of runs that were asked whether they listen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,9 +12,11 @@ from training.evaluation.listening import CONTROLS, OFF_SCREEN, SWAPPED
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import score
 from training.report.comparison import as_text, comparisons
+from training.report.foreign_sounds import Heard, Triple
 from training.report.listening import listening_plots
 from training.report.page import write_report
 from training.report.results import read_run
+from training.report.sources import PlayableAudio
 
 from .conftest import Invented, make_maps, make_run, truth_of
 
@@ -50,6 +54,9 @@ def test_every_run_and_floor_has_its_place_in_the_plot(asked):
     assert {"deaf", "listens", "centred disc", "whole image", "nothing"} == points.keys()
     assert points["listens"].y < points["deaf"].y <= points["centred disc"].y  # drawings count from the top
     assert points["centred disc"].run is None
+    floors = [point for point in plot.points if point.run is None]
+    assert [point.letter for point in floors] == list("abc")
+    assert len({(round(point.x / 13), point.above) for point in floors}) == len(floors)  # no letter covers another
 
 
 def test_the_page_shows_one_image_under_three_sounds_with_players(asked, shards, tmp_path):
@@ -59,9 +66,21 @@ def test_the_page_shows_one_image_under_three_sounds_with_players(asked, shards,
     assert "The same image, three sounds" in text
     assert text.count("Silence: there is nothing to play.") == 8
     assert "a foreign sound, " in text
+    assert "masks under the own and the foreign sound share " in text
+    assert text.count(" shown</span>") == 24  # two runs, four clips, three sounds
 
 
 def test_a_page_without_such_runs_says_nothing_of_listening(runs, shards, tmp_path):
     page, _ = write_report(runs[:1], shards, tmp_path)
     assert "Does it listen?" not in page.read_text()
     assert np.isfinite(page.stat().st_size)
+
+
+def test_a_card_says_when_nothing_passes_the_threshold():
+    heard = tuple(
+        Heard(name, "", PlayableAudio(None, ""), share) for name, share in zip("abc", (0, 0.5, 0), strict=True)
+    )
+    card = Triple("run", "key", "label", "", 1, 1, (0, 0, 1, 1), 1.0, heard)
+    assert "nothing passes the threshold under either sound" in card.agreement
+    again = replace(card, heard=(replace(heard[0], shown=0.1), *heard[1:]))
+    assert "share 1.00" in again.agreement
