@@ -58,6 +58,8 @@ class ControlMaps:
                 f"called {', '.join(f'maps_{name}' for name in CONTROLS)}, one map for each name; any of them will do."
             )
         for name, maps in self.controls.items():
+            if np.asarray(maps).dtype.kind not in "fiu":
+                raise InputError(f"maps_{name} are of type {np.asarray(maps).dtype}. Give numbers.")
             if np.shape(maps) != np.shape(self.own.maps):
                 raise InputError(
                     f"maps_{name} has the shape {np.shape(maps)}, the maps under the own sounds "

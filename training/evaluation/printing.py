@@ -84,17 +84,20 @@ def hears_in_words(scores: Mapping[str, Any]) -> str:
 
 def _controls(facts: Mapping[str, Any]) -> list[str]:
     """How much is heard, and which clips a control could not be made for."""
-    heard = [f"  {name.replace('_', ' ')} {said}" for name, scores in facts["scores"].items()
-             if (said := hears_in_words(scores))]  # fmt: skip
-    return (
-        heard
-        + _threshold(facts)
-        + [
-            f"  {len(found['without'])} clips have no map under {name}: {names_of_missing(found['without'])}"
-            for name, found in facts.get("controls", {}).items()
-            if found["without"]
-        ]
-    )
+    without = [
+        f"  {len(found['without'])} clips have no map under {name}: {names_of_missing(found['without'])}"
+        for name, found in facts.get("controls", {}).items()
+        if found["without"]
+    ]
+    return [*_heard(facts["scores"]), *_threshold(facts), *without]
+
+
+def _heard(scores: Mapping[str, Any]) -> list[str]:
+    """What each map's score of listening says; that it is not known, where it was asked and no clip could say."""
+    heard = [f"  {name.replace('_', ' ')} {said}" for name, own in scores.items() if (said := hears_in_words(own))]
+    if heard or not any("hears" in own for own in scores.values()):
+        return heard
+    return ["  how much it hears is not known: no clip was shown with a sound of another class"]
 
 
 def _threshold(facts: Mapping[str, Any]) -> list[str]:

@@ -79,6 +79,7 @@ def test_clips_without_a_pair_are_counted_and_named(truth):
     own = found["scores"]["audio_visual"]
     assert own["f_loc"] is own["hears"] is None
     assert "1 clips have no map under swapped: clip2_000001" in table(found)
+    assert "how much it hears is not known" in table(found)
     assert result.table.num_rows == COUNT
 
 
@@ -93,5 +94,7 @@ def test_what_cannot_be_scored_is_refused(truth):
     swapped_alone = ControlMaps(RawMaps(truth.test_set.keys, maps), {"swapped": maps})
     with pytest.raises(InputError, match="no clip with a negative sound"):
         score(swapped_alone, truth, "vssl")
+    with pytest.raises(InputError, match="maps_noise are of type <U"):
+        ControlMaps(RawMaps(truth.test_set.keys, maps), {"noise": maps.astype(str)})
     with pytest.raises(InputError, match="for each name"):
         ControlMaps(RawMaps(truth.test_set.keys, maps), {"noise": maps[:2]})
