@@ -7,9 +7,12 @@ from collections.abc import Iterable
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """ " Did you mean X?", with its leading blank; nothing when no known name is near. Cases and what stands between
     words do not count: `EZ-VSL` is near to `ezvsl`."""
-    spelled = {_bare(one): one for one in known}
-    near = difflib.get_close_matches(_bare(name), list(spelled), 1)
-    return f" Did you mean {spelled[near[0]]}?" if near else ""
+    bare, known = _bare(name), list(known)
+    whole, begun = {_bare(one): one for one in known}, {_bare(one)[: len(bare)]: one for one in reversed(known)}
+    for spelled, cutoff in ((whole, 0.6), (begun, 0.75)):  # as a whole, or as the beginning of a longer name
+        if near := difflib.get_close_matches(bare, list(spelled), 1, cutoff):
+            return f" Did you mean {spelled[near[0]]}?"
+    return ""
 
 
 def _bare(name: str) -> str:

@@ -56,6 +56,7 @@ def test_no_override_undoes_another(given: tuple[str, ...]) -> None:
 NEAR = [
     ("ezvsl", lambda: find_protocol("EZ-VSL")),
     ("ezvsl", lambda: find_protocol("ezvls")),
+    ("slavc_relative", lambda: find_protocol("slavk")),
     ("exact", lambda: find_protocol("ezvsl+exakt")),
     ("vggss", lambda: find_format("VGG-SS")),
     ("avsbench_s4", lambda: find_format("avsbench-s4")),

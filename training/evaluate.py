@@ -222,6 +222,11 @@ def _annotations(run: LoadedRun, request: EvaluationRequest) -> Path:
     path = request.truth or run.config.evaluation.truth
     if path is None:
         raise InputError(f"run {run.folder} names no test set; give its annotations: --truth vggss.json.")
+    if request.truth is None and not path.exists():
+        raise InputError(
+            f"run {run.folder} names the test set {path}, seen from the folder it was started in. {path} is not there. "
+            "Say where it is now with --truth FILE."
+        )
     return path
 
 

@@ -32,6 +32,10 @@ def made(name: str, clips: int) -> TestSet:
         ("vggss-vggss_heard_test", 60, False),
         ("vggss-mine", 60, True),
         ("synth-vggss", 437, True),
+        ("music_synthetic", 455, False),
+        ("music_solo", 12, False),
+        ("avsbench_s4", 30, False),
+        ("vpo_ms", 7, False),
         ("anything", 1, True),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 import shutil
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from pipeline.media.ffmpeg import encode_video
 from training.cli import app
 from training.config import Encoder, load_config
 from training.encoders.resnet import ImageTrunk
+from training.evaluate import EvaluationRequest, evaluate
 from training.loop.start import start
+from training.runs import load_run
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,14 @@ def test_localize_needs_nothing_but_the_run(moved: Path, tmp_path: Path) -> None
     told("localize", moved, tmp_path / "clip.mp4", "--out", tmp_path / "overlay.mp4", "--device", "cpu")
     assert (tmp_path / "overlay.mp4").stat().st_size > 1000
     assert len(json.loads((tmp_path / "overlay.json").read_text())["moments"]) > 4
+
+
+def test_a_test_set_that_was_left_behind_is_asked_for(moved: Path) -> None:
+    run = load_run(moved)
+    wanted = run.config.evaluation.model_copy(update={"truth": Path("synth/vggss.json")})
+    run = replace(run, config=run.config.model_copy(update={"evaluation": wanted}))
+    with pytest.raises(InputError, match=r"names the test set synth/vggss\.json.*is not there.*--truth FILE"):
+        evaluate(run, EvaluationRequest())
 
 
 def test_evaluate_and_report_take_the_shards_of_now(moved: Path, shards: Path, store, tmp_path: Path) -> None:
