@@ -157,8 +157,8 @@ def test_help_loads_nothing_heavy(name: str) -> None:
 
 
 SURFACE = {
-    "pipeline": {"synth", "compose", "collage", "ingest", "inspect", "annotate", "splits"},
-    "index": {"embed", "build-knn", "random-knn"},
+    "pipeline": {"synth", "compose", "collage", "ingest", "inspect", "annotate", "export", "splits"},
+    "index": {"embed", "build-knn", "random-knn", "export"},
     "training": {
         "run",
         "evaluate",
@@ -169,9 +169,11 @@ SURFACE = {
         "protocols",
         "report",
         "localize",
+        "export",
         "pretrain",
         "import-checkpoint",
         "methods",
+        "serve",
     },
 }
 
