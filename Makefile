@@ -24,13 +24,13 @@ setup: .venv/ready
 # synthetic videos -> shards -> EZ-VSL -> a page -> its neighbours -> EZ-VSL with conceptual positives -> the whole page;
 # every line can be repeated: what is finished is left alone
 demo: announced setup
-	@echo; echo "1 of 8: make 1,800 videos with known answers (2 minutes)"
-	$(BIN)/pipeline synth --out demo/synth --clips 1800 --seed $(SEED)
+	@echo; echo "1 of 8: make 1,600 videos with known answers (100 seconds)"
+	$(BIN)/pipeline synth --out demo/synth --clips 1600 --seed $(SEED)
 	@echo; echo "2 of 8: decode them once, into shards (15 seconds)"
 	$(BIN)/pipeline ingest --src demo/synth --out demo/shards
-	@echo; echo "3 of 8: teach a small image trunk to see, in place of ImageNet weights (40 seconds)"
+	@echo; echo "3 of 8: teach a small image trunk to see, in place of ImageNet weights (50 seconds)"
 	$(BIN)/training pretrain --src demo/synth/objects --out demo/pretrained.safetensors --seed $(SEED) \
-	  --blocks 1,1,1 --width 32 --image-size 112 --epochs 8 --batch-size 32 --learning-rate 4e-3
+	  --blocks 1,1,1 --width 32 --image-size 112 --epochs 10 --batch-size 32 --learning-rate 4e-3
 	@echo; echo "4 of 8: train EZ-VSL, which has images and sounds and no labels (1 minute)"
 	$(BIN)/training run demo.yaml seed=$(SEED) --runs demo/runs
 	@echo; echo "5 of 8: score it, and write a first page (15 seconds)"
