@@ -87,6 +87,7 @@ def image_answer(models: Sequence[Localizer], job: ImageJob) -> dict[str, Any]:
             "image": str(image),
             "audio": audio.stem,
             "confidence": float(found.confidences[number]),
+            "place": None if found.silent[number] else found.peaks[number].round(4).tolist(),
             "boxes": boxes[number],
             "warnings": _warnings_of(bool(found.silent[number]), bool(found.unsure[number])),
         })  # fmt: skip

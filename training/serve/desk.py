@@ -1,7 +1,7 @@
 """The process that holds the models and works on one job at a time, apart from the server.
 
-Files of strangers are decoded here: one that crashes a decoder, or keeps it busy for ever, ends this process and not the
-page. The server talks to it through a pipe (`worker`).
+Files of strangers are decoded here: one that crashes a decoder, or keeps it busy for ever, ends this process and not
+the page. The server talks to it through a pipe (`worker`).
 """
 
 import signal
@@ -57,10 +57,10 @@ def _answer(models: Sequence[Any], job: VideoJob | ImageJob, limits: Limits, pip
 
     if isinstance(job, VideoJob):
         limits.check_video(job.video)
-        with refusing(job.video):
+        with refusing(job.video, "video"):
             return video_answer(models, job, lambda said, share: pipe.send((WORKING, (said, share))))
     limits.check_image(job.image)
     for audio in job.audios:
         limits.check_audio(audio)
-    with refusing(job.image):
+    with refusing(job.image, "image"):
         return image_answer(models, job)

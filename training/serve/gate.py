@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
+from starlette.requests import ClientDisconnect
+
 from training.serve.limits import MEGABYTE, Limits
 from training.serve.workplace import Workplace
 
@@ -51,7 +53,10 @@ class Gate:
         if (refusal := self._refusal(scope, is_upload)) is not None:
             await _refuse(answer, *refusal)
         elif is_upload or scope["method"] != "POST":
-            await self.app(scope, _counted(receive, self.limits.bytes + WRAPPING), answer)
+            try:
+                await self.app(scope, _counted(receive, self.limits.bytes + WRAPPING), answer)
+            except ClientDisconnect:
+                await _refuse(answer, 413, self._too_much)
         else:
             await self._question(scope, receive, answer)
 
@@ -61,10 +66,14 @@ class Gate:
         length = dict(scope["headers"]).get(b"content-length", b"0")
         most = self.limits.bytes + WRAPPING if is_upload else LARGEST_QUESTION
         if not length.isdigit() or int(length) > most:
-            return 413, f"At most {self.limits.megabytes:,} MB are taken."
+            return 413, self._too_much
         if is_upload and self.place.size > FULL * self.limits.bytes:
             return 507, "Too many files of other visitors lie here at the moment. Try again in some minutes."
         return None
+
+    @property
+    def _too_much(self) -> str:
+        return f"At most {self.limits.megabytes:,} MB are taken."
 
     async def _question(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """A request that is read before it is passed on: the files that it names lie where visitors' files lie."""

@@ -18,15 +18,15 @@ from pipeline.media.still import AudioFile, read_image
 from pipeline.media.streams import first_decodable, is_cover_art
 from pipeline.shards.record import Rejected
 
-MEGABYTE = 1_000_000
+MEGABYTE = 1 << 20  # as gradio counts them
 MOST_FRAMES_A_SECOND = 120  # a camera's; of more, drawing would take longer than a person waits
 SHORTEST = 0.1  # seconds
 SLACK = 0.5  # seconds that a video cut to the limit may be longer
 MOST_SOUND = 600.0  # seconds of a sound beside an image, of which a few are heard
 WORDS = {
-    "unreadable": "is no file of this kind, or is damaged: {message}",
+    "unreadable": "is no {kind}, or it is damaged",
     "no_video": "has no moving image, only sound",
-    "no_audio": "has no sound, so there is nothing to look for",
+    "no_audio": "has no sound",
     "too_large": "has too large an image: {message}",
 }
 
@@ -49,7 +49,7 @@ class Limits:
     def check_video(self, path: Path) -> None:
         """Raises Refused for what is no video with sound, or more of it than is taken."""
         self._check_size(path)
-        with refusing(path), MediaFile(path) as media:
+        with refusing(path, "video"), MediaFile(path) as media:
             duration = media.facts.duration
         self._check_length(path, duration, self.seconds, "Cut out the part that matters.")
         most = int((self.seconds + SLACK) * MOST_FRAMES_A_SECOND)
@@ -59,13 +59,13 @@ class Limits:
     def check_image(self, path: Path) -> None:
         """Raises Refused for what is no image, or too large a one."""
         self._check_size(path)
-        with refusing(path):
+        with refusing(path, "image"):
             read_image(path, 0.0, 1)
 
     def check_audio(self, path: Path) -> None:
         """Raises Refused for what holds no sound, or one that is too long."""
         self._check_size(path)
-        with refusing(path), AudioFile(path) as media:
+        with refusing(path, "sound"), AudioFile(path) as media:
             duration = media.facts.duration
         self._check_length(path, duration, MOST_SOUND, "A few seconds are enough.")
 
@@ -82,12 +82,12 @@ class Limits:
 
 
 @contextmanager
-def refusing(path: Path) -> Iterator[None]:
-    """A reader's verdict on a file, and the sentence of a command, in words for the page: by name, without its place."""
+def refusing(path: Path, kind: str) -> Iterator[None]:
+    """A reader's verdict on a file, or a command's sentence, in words for the page: by name, without its place."""
     try:
         yield
     except Rejected as verdict:
-        said = WORDS.get(verdict.reason, "cannot be used: {message}").format(message=verdict.message)
+        said = WORDS.get(verdict.reason, "cannot be used: {message}").format(kind=kind, message=verdict.message)
         raise Refused(f"{path.name} {said}.") from verdict
     except InputError as error:
         raise Refused(str(error).replace(str(path), path.name)) from error

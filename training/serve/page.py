@@ -60,9 +60,8 @@ class Desk:
             audios = [heard, *(Path(each) for each in tried.get("audios", ()) if same and each != str(heard))]
             audios = [each for each in audios if each.is_file()][:SOUNDS_AT_ONCE]
             tried = {"image": str(seen), "audios": [str(each) for each in audios]}
-            for answer in self._asked(
-                ImageJob(*self._models(model), seen, tuple(audios), self.place.new_result(visit))
-            ):
+            job = ImageJob(*self._models(model), seen, tuple(audios), self.place.new_result(visit))
+            for answer in self._asked(job):
                 yield answer, tried
         except Refused as refusal:
             yield refused(refusal), before or {}
@@ -139,38 +138,39 @@ def build_page(desk: Desk) -> gr.Blocks:
 def _video_tab(desk: Desk) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            video = gr.Video(label="Video", sources=["upload"], include_audio=True, elem_id="video", height=240)
+            video = gr.File(label="Video", file_types=["video"], elem_id="video", height=200)
             model, other = _models(desk), _other_model(desk)
             go = gr.Button("Find the sound", variant="primary", elem_id="go")
-            chosen = _shelf(desk, [(each.name, each.image) for each in desk.examples], "Or try a clip")
+            chosen = _shelf([(each.name, each.image) for each in desk.examples], "Or try a clip")
             gr.Markdown(_taken(desk.limits), elem_classes="note")
         with gr.Column(scale=3, min_width=320):
             player = _player(EMPTY_VIDEO, "result")
-    inputs = [video, model, other]
-    asked = {"fn": desk.video, "inputs": inputs, "outputs": player, **_asking(desk)}
-    gr.on([video.upload, go.click], **asked)
+    asked = {"fn": desk.video, "inputs": [video, model, other], "outputs": player, **_asking(desk)}
+    gr.on([video.upload, go.click], _wait, None, player, **_aside()).then(**asked)
     if chosen is not None:
-        chosen.click(_pick([str(each.video) for each in desk.examples]), None, video, **_aside()).then(**asked)
+        picked = chosen.click(_pick([str(each.video) for each in desk.examples]), None, video, **_aside())
+        picked.then(_wait, None, player, **_aside()).then(**asked)
 
 
 def _image_tab(desk: Desk) -> None:
     tried = gr.State(None)
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            image = gr.Image(label="Image", type="filepath", sources=["upload", "clipboard"], height=220)
-            images = _shelf(desk, [(each.name, each.image) for each in desk.examples], "Or take this one")
-            audio = gr.Audio(label="Sound", type="filepath", sources=["upload", "microphone"], elem_id="sound")
-            sounds = _shelf(desk, [(each.name, None) for each in desk.examples], "What if it made this sound?")
+            image = gr.Image(label="Image", sources=["upload", "clipboard"], elem_id="image", height=220)
+            images = _shelf([(each.name, each.image) for each in desk.examples], "Or take this one")
+            audio = gr.Audio(label="Sound", sources=["upload", "microphone"], elem_id="sound")
+            sounds = _shelf([(each.name, None) for each in desk.examples], "What if it made this sound?", "sounds")
             model = _models(desk)
             go = gr.Button("Find the sound", variant="primary", elem_id="go-image")
             gr.Markdown(_taken_beside(desk.limits), elem_classes="note")
         with gr.Column(scale=3, min_width=320):
             player = _player(EMPTY_IMAGE, "result-image")
     asked = {"fn": desk.image, "inputs": [image, audio, model, tried], "outputs": [player, tried], **_asking(desk)}
-    go.click(**asked)
+    go.click(_wait, None, player, **_aside()).then(**asked)
     if images is not None and sounds is not None:
         images.click(_pick([str(each.image) for each in desk.examples]), None, image, **_aside())
-        sounds.click(_pick([str(each.sound) for each in desk.examples]), None, audio, **_aside()).then(**asked)
+        picked = sounds.click(_pick([str(each.sound) for each in desk.examples]), None, audio, **_aside())
+        picked.then(_wait, None, player, **_aside()).then(**asked)
 
 
 def _asking(desk: Desk) -> dict[str, Any]:
@@ -189,6 +189,11 @@ def _aside() -> dict[str, Any]:
     return {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
+def _wait() -> Answer:
+    """Shown at once, also when others are before this visitor."""
+    return working("Waiting for its turn", None)
+
+
 def _models(desk: Desk) -> gr.Dropdown:
     choices = [(name, number) for number, name in enumerate(desk.models)]
     return gr.Dropdown(choices, value=0, label="Model", visible=len(choices) > 1, filterable=False)
@@ -200,14 +205,15 @@ def _other_model(desk: Desk) -> gr.Dropdown:
     return gr.Dropdown(choices, value=NOTHING, label=label, visible=len(desk.models) > 1, filterable=False)
 
 
-def _shelf(desk: Desk, choices: Sequence[tuple[str, Path | None]], title: str) -> gr.HTML | None:
+def _shelf(choices: Sequence[tuple[str, Path | None]], title: str, name: str | None = None) -> gr.HTML | None:
     """Buttons of examples; None without any."""
     if not choices:
         return None
     gr.Markdown(title, elem_classes="shelf-title")
     value = [{"name": name, "image": link(image) if image else None} for name, image in choices]
     script = (HERE / "choices.js").read_text(encoding="utf-8")
-    return gr.HTML(value, html_template='<div class="choices"></div>', js_on_load=script, apply_default_css=False)
+    template = '<div class="choices"></div>'
+    return gr.HTML(value, html_template=template, js_on_load=script, apply_default_css=False, elem_id=name)
 
 
 def _pick(files: Sequence[str]) -> Any:

@@ -4,6 +4,7 @@
 const room = element.querySelector(".player");
 const SVG = "http://www.w3.org/2000/svg";
 const DECIMALS = 2;
+const TALLEST = 62; // per cent of the window's height that a video takes
 let threshold = props.threshold;
 
 function make(tag, attributes = {}, ...children) {
@@ -109,7 +110,11 @@ function stage(run, number, titled) {
   const player = make("video", { src: run.video, controls: "", playsinline: "", preload: "auto" });
   player.muted = number > 0; // both have the same sound
   const layer = overlay();
-  const figure = make("figure", { class: `run-${number}` }, make("div", { class: "stage" }, player, layer));
+  const place = make("div", { class: "stage" }, player, layer);
+  player.addEventListener("loadedmetadata", () => { // as wide as there is room, but never higher than the window
+    place.style.width = `min(100%, ${TALLEST * player.videoWidth / player.videoHeight}vh)`;
+  });
+  const figure = make("figure", { class: `run-${number}` }, place);
   if (titled) figure.prepend(make("figcaption", {}, run.name));
   return { run, player, layer, figure };
 }
@@ -213,10 +218,15 @@ function images(value) {
 function card(answer) {
   const layer = overlay();
   const stage = make("div", { class: "stage" }, make("img", { src: answer.image, alt: `the map with ${answer.audio}` }), layer);
+  if (answer.place) stage.append(ring(answer.place));
   const sure = `confidence ${answer.confidence.toPrecision(2)}`;
   const caption = make("figcaption", {}, make("strong", {}, answer.audio), make("span", {}, sure));
   const said = answer.warnings.map((each) => make("p", { class: "warning" }, each));
   return { answer, layer, figure: make("figure", { class: "card" }, stage, caption, ...said) };
+}
+
+function ring([x, y]) {
+  return make("span", { class: "ring", style: `left: ${100 * x}%; top: ${100 * y}%` });
 }
 
 watch("value", show);

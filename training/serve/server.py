@@ -2,13 +2,14 @@
 
 import hmac
 import ipaddress
+import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ class Request:
     runs: Sequence[str]
     host: str = "127.0.0.1"
     port: int = 7860
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     shards: Sequence[Path] | None = None
     examples: int = 6
     jobs: int = 1
@@ -79,6 +80,7 @@ def _run(
     app: Any = Gate(_mounted(build_page(desk), request, place, password), request.limits, place)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=FAREWELL)
     stop.server = server = uvicorn.Server(config)
+    logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)  # what is cut off then is no error
     _announce(request, listener, names, len(examples), without, password)
     server.run([listener])
     print("stopped; the files of visitors are deleted", flush=True)
@@ -162,9 +164,8 @@ def _listening(host: str, port: int) -> socket.socket:
         listener.listen()
     except OSError as error:
         listener.close()
-        raise InputError(
-            f"No page can be opened at {host}, port {port}: {error.strerror}. Give another --port."
-        ) from error
+        said = f"No page can be opened at {host}, port {port}: {error.strerror}. Give another --port."
+        raise InputError(said) from error
     return listener
 
 
@@ -191,7 +192,8 @@ def _announce(
         "page": f"http://{shown}:{port}/",
         "models": ", ".join(names),
         "examples": examples or f"none: {without}",
-        "takes": f"videos of up to {request.limits.seconds:g} s and {request.limits.megabytes:,} MB, {request.jobs} at once",
+        "takes": f"videos of up to {request.limits.seconds:g} s and {request.limits.megabytes:,} MB",
+        "at once": request.jobs,
         "files": f"deleted when a page is closed, at the latest after {KEPT / 60:g} minutes",
         "stop": "Ctrl-C",
     })  # fmt: skip

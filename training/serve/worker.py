@@ -1,4 +1,4 @@
-"""The server's side of a desk: start it, give it a job, hear how far it is, end it when it takes too long or crashes."""
+"""The server's side of a desk: start it, give it a job, hear how far it is, end it when it fails or takes too long."""
 
 import multiprocessing
 import queue

@@ -1,8 +1,8 @@
 """Where the files of visitors lie while the page is open: one private folder, emptied as time passes, gone at the end.
 
-Uploads lie by their content's hash, as gradio puts them; results in a folder for each visit, with a name that nobody can
-guess. What a visit left goes when its page is closed, everything else after KEPT, and what a server that was killed
-left behind when the next one starts.
+Uploads lie by their content's hash, as gradio puts them; results in folders of visits, by names nobody can guess.
+What a visit left goes when its page is closed, everything else after KEPT, and what a server that was killed left
+behind when the next one starts.
 """
 
 import fcntl

@@ -1,0 +1,92 @@
+"""The desk apart from the server: answers come through, a crash and endless work end it and nothing else."""
+
+import os
+import time
+from multiprocessing.connection import Connection
+
+import pytest
+
+from manifests.errors import InputError, WorkFailed
+from training.serve.limits import Refused
+from training.serve.worker import CRASHED, DEFECT, Pool, Worker, Working
+
+
+def attend(pipe: Connection, behaviour: str) -> None:
+    """A desk without models, in a process of its own: a job is what it shall do."""
+    if behaviour == "refuse":
+        pipe.send(("refused", "no run there"))
+        return
+    if behaviour == "crash":
+        os.abort()
+    pipe.send(("ready", os.getpid()))
+    while True:
+        try:
+            job = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(("working", (f"at {job}", 0.5)))
+        if job == "crash":
+            os.abort()
+        if job == "endless":
+            time.sleep(60)
+        pipe.send(
+            {"refuse": ("refused", "too long."), "fail": ("failed", "Traceback")}.get(
+                job, ("done", {"pid": os.getpid()})
+            )
+        )
+
+
+@pytest.fixture
+def worker():
+    made = Worker(("work",), longest=1.5, attend=attend)
+    made.start()
+    yield made
+    made.end()
+
+
+def test_a_job_tells_how_far_it_is_and_then_its_answer(worker: Worker) -> None:
+    said, answer = worker.ask("this")
+    assert said == Working("at this", 0.5)
+    (_, again) = worker.ask("that")
+    assert answer == again  # by the same process
+
+
+def test_refusals_and_defects_leave_the_desk_alive(worker: Worker, capsys: pytest.CaptureFixture) -> None:
+    (_, before) = worker.ask("this")
+    with pytest.raises(Refused, match=r"^too long\.$"):
+        list(worker.ask("refuse"))
+    with pytest.raises(Refused, match=DEFECT):
+        list(worker.ask("fail"))
+    assert "Traceback" in capsys.readouterr().err
+    assert list(worker.ask("this"))[-1] == before
+
+
+@pytest.mark.parametrize(("job", "sentence"), [("crash", CRASHED), ("endless", "more than 2 s")])
+def test_a_crash_or_endless_work_costs_its_own_job(worker: Worker, job: str, sentence: str) -> None:
+    (_, before) = worker.ask("this")
+    began = time.monotonic()
+    with pytest.raises(Refused, match=sentence):
+        list(worker.ask(job))
+    assert time.monotonic() - began < 20
+    said = list(worker.ask("this"))
+    assert said[0] == Working("Loading the model again", 0.0)
+    assert said[-1] != before
+
+
+def test_who_leaves_ends_the_work_and_frees_the_place(worker: Worker) -> None:
+    pool = Pool([worker])
+    pool.start()
+    asked = pool.ask("endless")
+    assert next(asked) == Working("at endless", 0.5)
+    asked.close()
+    assert list(pool.ask("this"))[-1]["pid"]
+    pool.end()
+    with pytest.raises(Refused, match="stopped"):
+        list(pool.ask("this"))
+
+
+def test_runs_that_cannot_be_opened_are_said_before_anything_is_served() -> None:
+    with pytest.raises(InputError, match="no run there"):
+        Worker(("refuse",), 1, attend).start()
+    with pytest.raises(WorkFailed, match="before they were loaded"):
+        Worker(("crash",), 1, attend).start()
