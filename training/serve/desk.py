@@ -29,7 +29,8 @@ def attend(pipe: Connection, sources: Sequence[str], device: str, limits: Limits
     except (InputError, WorkFailed) as error:
         pipe.send((REFUSED, str(error)))
         return
-    pipe.send((READY, [{"name": model.name, "shards": _shards(model)} for model in models]))
+    told = [{"name": model.name, "config": model.model.config.name, "shards": _shards(model)} for model in models]
+    pipe.send((READY, told))
     try:
         while True:
             pipe.send(_outcome(models, pipe.recv(), limits, pipe))

@@ -1,6 +1,6 @@
 """The page: two tabs, a video, and an image with another sound. Gradio lays it out, player.js draws the results."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,10 +112,10 @@ def link(path: str | Path) -> str:
     return f"gradio_api/file={quote(str(path))}"
 
 
-def short_names(names: Sequence[str]) -> list[str]:
-    """Config names where they tell the runs apart, else with the run: demo, or demo/100f88cc-s0."""
-    configs = [name.rpartition("/")[0] or name for name in names]
-    return [config if configs.count(config) == 1 else name for config, name in zip(configs, names, strict=True)]
+def short_names(models: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The models' configs where they tell them apart, else their folders: demo, or demo/100f88cc-s0."""
+    configs = [model["config"] for model in models]
+    return [model["config"] if configs.count(model["config"]) == 1 else model["name"] for model in models]
 
 
 # --- layout ----------------------------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def _run(
 
     models = pool.start()
     examples, without = _examples(request, models, place)
-    names = short_names([model["name"] for model in models])
+    names = short_names(models)
     desk = Desk(pool, place, request.limits, names, examples)
     app: Any = Gate(_mounted(build_page(desk), request, place, password), request.limits, place)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=FAREWELL)
