@@ -69,7 +69,7 @@ def _example(clips: Clips, store: ShardStore, row: int, into: Path, most: int) -
     heard = clips.audio(key).uri if isinstance(content, bytes) else None
     if not isinstance(content, bytes) or heard is None:
         return None
-    name = UNSAFE.sub(" ", str(store.table["label"][row].as_py() or key)).strip() or "clip"
+    name = " ".join(UNSAFE.sub(" ", str(store.table["label"][row].as_py() or key)).split()) or "clip"
     folder = into / str(row)
     folder.mkdir()
     example = Example(name, folder / f"{name}.mp4", folder / f"{name}.jpg", folder / f"{name}.wav")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from training.serve.worker import Pool
 
 PASSWORD = "TRAINING_SERVE_PASSWORD"
+ASKING = "Any name, and the password of this page."
 WITHOUT_GRADIO = (
     "`training serve` needs gradio, which is not installed. Install it with: pip install "
     "'sound-source-localization[demo]'"
@@ -51,8 +52,8 @@ def serve(request: Request) -> None:
 
     InputError for runs that cannot be opened, a port that is taken, a password that is not set, and without gradio.
     """
-    password, stop = _password(request), _Stop()
-    with _listening(request.host, request.port) as listener, workplace() as place:
+    password, stop = password_of(request), _Stop()
+    with listening(request.host, request.port) as listener, workplace() as place:
         _prepare_gradio(place)
         from training.serve.worker import Pool, Worker
 
@@ -116,8 +117,8 @@ def _mounted(page: Any, request: Request, place: Workplace, password: str | None
     ).set(body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_400")
     return gr.mount_gradio_app(
         fastapi.FastAPI(openapi_url=None), page, "/", server_name=request.host, server_port=request.port,
-        footer_links=[], run_history=False, auth=_checking(password) if password else None,
-        auth_message="Any name, and the password of this page." if password else None,
+        app_kwargs={"openapi_url": None}, footer_links=[], run_history=False,
+        auth=_checking(password) if password else None, auth_message=ASKING,
         allowed_paths=[str(place.results), str(place.examples)], show_error=False,
         max_file_size=request.limits.bytes, ssr_mode=False, enable_monitoring=False, pwa=False, mcp_server=False,
         theme=theme, css_paths=[HERE / "page.css"],
@@ -140,7 +141,7 @@ def _prepare_gradio(place: Workplace) -> None:
         raise InputError(WITHOUT_GRADIO) from error
 
 
-def _password(request: Request) -> str | None:
+def password_of(request: Request) -> str | None:
     if not request.password:
         return None
     if not (password := os.environ.get(PASSWORD)):
@@ -151,7 +152,7 @@ def _password(request: Request) -> str | None:
 # --- network and signals ---------------------------------------------------------------------------------------------
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
     """A socket at this address. InputError where there can be none."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

@@ -137,4 +137,4 @@ def a_signal_ends_it_in_order(server: Server) -> None:
     assert server.end() == 0
     assert "files of visitors are deleted" in server.said
     assert not server.errors
-    assert not list(server.work.iterdir())
+    assert not list(server.work.glob("training-serve-*"))

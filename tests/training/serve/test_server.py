@@ -1,0 +1,71 @@
+"""What is said before a page is opened: addresses, ports, passwords, models, and gradio that is absent."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from places import ROOT
+
+from manifests.errors import InputError
+from training.serve.page import short_names
+from training.serve.server import PASSWORD, Request, is_loopback, listening, password_of
+
+
+def test_addresses_that_only_this_machine_reaches() -> None:
+    assert all(map(is_loopback, ("127.0.0.1", "127.1.2.3", "::1", "localhost")))
+    assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.0.7", "gpu-server", "")))
+
+
+def test_a_port_that_is_taken_and_an_address_of_another_machine() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(InputError, match="Give another --port"):
+            listening("127.0.0.1", taken.getsockname()[1])
+    with pytest.raises(InputError, match=r"--port|no address of this machine"):
+        listening("192.0.2.1", 0)
+    with pytest.raises(InputError, match="no address of this machine"):
+        listening("no such host", 0)
+    with listening("127.0.0.1", 0) as free:
+        assert free.getsockname()[1] > 0
+
+
+def test_a_password_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PASSWORD, "sesame")
+    assert password_of(Request([], password=True)) == "sesame"
+    assert password_of(Request([])) is None
+    monkeypatch.delenv(PASSWORD)
+    with pytest.raises(InputError, match=PASSWORD):
+        password_of(Request([], password=True))
+
+
+def test_models_are_called_by_what_tells_them_apart() -> None:
+    models = [{"config": "demo", "name": "demo/1-s0"}, {"config": "demo", "name": "demo/2-s1"}]
+    assert short_names(models) == ["demo/1-s0", "demo/2-s1"]
+    assert short_names([models[0], {"config": "ezvsl", "name": "out/model"}]) == ["demo", "ezvsl"]
+
+
+WITHOUT_MODEL = pytest.param("nothing", "no finished run at", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence"), [("gradio", "pip install 'sound-source-localization[demo]'"), WITHOUT_MODEL]
+)
+def test_what_is_absent_is_said_in_one_paragraph(tmp_path: Path, missing: str, sentence: str) -> None:
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['training', 'serve', 'runs/none', '--port', '0'];"
+        "from training.cli import main\nif __name__ == '__main__': main()"
+    )
+    (tmp_path / "program.py").write_text(program)
+    (tmp_path / "tmp").mkdir()
+    environment = {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "tmp"), "PATH": "/usr/bin:/bin"}
+    ended = subprocess.run(
+        [sys.executable, tmp_path / "program.py"], cwd=tmp_path, env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2, ended.stderr
+    assert sentence in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not list((tmp_path / "tmp").glob("training-serve-*"))
