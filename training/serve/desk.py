@@ -50,6 +50,8 @@ def _outcome(models: Sequence[Any], job: VideoJob | ImageJob, limits: Limits, pi
     except (InputError, WorkFailed) as error:
         return REFUSED, str(error)
     except Exception:
+        if not job.out.is_dir():
+            return REFUSED, "The visit has ended."  # and its files are gone
         return FAILED, traceback.format_exc()
 
 

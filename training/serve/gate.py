@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
-from starlette.requests import ClientDisconnect
+from fastapi import HTTPException
 
 from training.serve.limits import MEGABYTE, Limits
 from training.serve.workplace import Workplace
@@ -53,10 +53,7 @@ class Gate:
         if (refusal := self._refusal(scope, is_upload)) is not None:
             await _refuse(answer, *refusal)
         elif is_upload or scope["method"] != "POST":
-            try:
-                await self.app(scope, _counted(receive, self.limits.bytes + WRAPPING), answer)
-            except ClientDisconnect:
-                await _refuse(answer, 413, self._too_much)
+            await self.app(scope, self._counted(receive), answer)
         else:
             await self._question(scope, receive, answer)
 
@@ -74,6 +71,20 @@ class Gate:
     @property
     def _too_much(self) -> str:
         return f"At most {self.limits.megabytes:,} MB are taken."
+
+    def _counted(self, receive: Receive) -> Receive:
+        """What sends more than it may is refused there, whatever it announced."""
+        taken = 0
+
+        async def count() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self.limits.bytes + WRAPPING:
+                raise HTTPException(413, self._too_much)
+            return message
+
+        return count
 
     async def _question(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """A request that is read before it is passed on: the files that it names lie where visitors' files lie."""
@@ -115,19 +126,6 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return waiting.pop() if waiting else await receive()
 
     return replay
-
-
-def _counted(receive: Receive, most: int) -> Receive:
-    """What sends more than it may, whatever it announced, is taken for gone."""
-    taken = 0
-
-    async def count() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        return message if taken <= most else {"type": "http.disconnect"}
-
-    return count
 
 
 def _with_headers(send: Send) -> Send:

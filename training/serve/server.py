@@ -72,13 +72,14 @@ def _run(
     import uvicorn
 
     from training.serve.gate import Gate
-    from training.serve.page import Desk, build_page, short_names
+    from training.serve.page import build_page
+    from training.serve.visits import Visits, short_names
 
     models = pool.start()
     examples, without = _examples(request, models, place)
     names = short_names(models)
-    desk = Desk(pool, place, request.limits, names, examples)
-    app: Any = Gate(_mounted(build_page(desk), request, place, password), request.limits, place)
+    visits = Visits(pool, place, request.limits, names, examples)
+    app: Any = Gate(_mounted(build_page(visits), request, place, password), request.limits, place)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=FAREWELL)
     stop.server = server = uvicorn.Server(config)
     logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)  # what is cut off then is no error

@@ -9,8 +9,8 @@ import pytest
 from places import ROOT
 
 from manifests.errors import InputError
-from training.serve.page import short_names
 from training.serve.server import PASSWORD, Request, is_loopback, listening, password_of
+from training.serve.visits import short_names
 
 
 def test_addresses_that_only_this_machine_reaches() -> None:

@@ -1,0 +1,116 @@
+"""What visitors ask, and what they are answered: files are found, a desk is asked, its words become the page's."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+
+from training.serve.examples import Example
+from training.serve.jobs import ImageJob, VideoJob
+from training.serve.limits import Limits, Refused
+from training.serve.worker import Pool, Working
+from training.serve.workplace import Workplace
+
+SOUNDS_AT_ONCE = 4  # that an image was tried with last
+NOTHING = -1  # beside a model
+LINKS = ("video", "peaks", "image")  # files in an answer
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Answers whoever asks: by the pool of desks, with files of the workplace, models by these names."""
+
+    pool: Pool
+    place: Workplace
+    limits: Limits
+    models: Sequence[str]
+    examples: Sequence[Example]
+
+    def video(self, given: Any, model: int, other: int, request: gr.Request) -> Iterator[Answer]:
+        """What player.js shows, again and again, while a video is worked on."""
+        visit = str(request.session_hash)
+        try:
+            video = self._file(visit, given, "Drop a video first, or choose an example.")
+            chosen = self._models(model) if other in (NOTHING, model) else self._models(model, other)
+            yield from self._asked(VideoJob(chosen, video, self.place.new_result(visit)))
+        except Refused as refusal:
+            yield refused(refusal)
+
+    def image(
+        self, image: Any, audio: Any, model: int, before: Answer | None, request: gr.Request
+    ) -> Iterator[tuple[Answer, Answer]]:
+        """The same of an image with a sound; and what it was tried with so far, the last first."""
+        visit, tried = str(request.session_hash), before or {}
+        try:
+            seen = self._file(visit, image, "Give an image first.")
+            heard = self._file(visit, audio, "Give a sound as well.")
+            same = tried.get("image") == str(seen)
+            audios = [heard, *(Path(each) for each in tried.get("audios", ()) if same and each != str(heard))]
+            audios = [each for each in audios if each.is_file()][:SOUNDS_AT_ONCE]
+            tried = {"image": str(seen), "audios": [str(each) for each in audios]}
+            (chosen,) = self._models(model)
+            job = ImageJob(chosen, seen, tuple(audios), self.place.new_result(visit))
+            for answer in self._asked(job):
+                yield answer, tried
+        except Refused as refusal:
+            yield refused(refusal), before or {}
+
+    def _models(self, *numbers: Any) -> tuple[int, ...]:
+        if not all(isinstance(number, int) and 0 <= number < len(self.models) for number in numbers):
+            raise Refused("There is no such model. Choose one of the list.")
+        return numbers
+
+    def _asked(self, job: VideoJob | ImageJob) -> Iterator[Answer]:
+        yield working("Opening the file", None)
+        for said in self.pool.ask(job):
+            yield working(said.said, said.share) if isinstance(said, Working) else self._linked(said)
+
+    def _file(self, visit: str, given: Any, otherwise: str) -> Path:
+        path = given.get("path") if isinstance(given, dict) else getattr(given, "path", None)
+        if not isinstance(path, str):
+            raise Refused(otherwise)
+        try:
+            return self.place.use(visit, path)
+        except ValueError as error:
+            raise Refused("This file is no longer here. Drop it again.") from error
+
+    def _linked(self, answer: Any) -> Any:
+        """An answer with addresses in place of paths, and models by the names that the page uses."""
+        if isinstance(answer, list):
+            return [self._linked(each) for each in answer]
+        if not isinstance(answer, dict):
+            return answer
+        linked = {key: self._linked(value) for key, value in answer.items()}
+        linked |= {key: link(answer[key]) for key in LINKS if isinstance(answer.get(key), str)}
+        return linked | ({"name": self.models[answer["model"]]} if "model" in answer else {})
+
+    def leave(self, request: gr.Request) -> None:
+        self.place.leave(str(request.session_hash))
+
+
+def refused(refusal: Refused) -> Answer:
+    return {"state": "refused", "said": str(refusal)}
+
+
+def working(said: str, share: float | None) -> Answer:
+    return {"state": "working", "said": said, "share": share}
+
+
+def link(path: str | Path) -> str:
+    """Where a browser finds a file, seen from the page, also behind a proxy that gives it a path of its own."""
+    return f"gradio_api/file={quote(str(path))}"
+
+
+def short_names(models: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The models' configs where they tell them apart, else their folders: demo, or demo/100f88cc-s0."""
+    configs = [model["config"] for model in models]
+    return [model["config"] if configs.count(model["config"]) == 1 else model["name"] for model in models]
+
+
+def waiting() -> Answer:
+    """Shown at once, also when others are before this visitor."""
+    return working("Waiting for its turn", None)
