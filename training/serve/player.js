@@ -101,8 +101,9 @@ function video(value) {
 }
 
 function warnings(runs) {
-  const named = runs.length > 1;
-  const all = runs.flatMap((run) => run.warnings.map((said) => (named ? `${run.name}: ${said}` : said)));
+  const [first] = runs;
+  const common = runs.every((run) => run.warnings.join() === first.warnings.join()); // of the video, not of a model
+  const all = common ? first.warnings : runs.flatMap((run) => run.warnings.map((said) => `${run.name}: ${said}`));
   return all.map((said) => make("p", { class: "warning" }, said));
 }
 
@@ -201,9 +202,10 @@ function plot(value, title, [top, bottom], lines, legend) {
 
 function silences(run, duration) {
   const step = run.times.length > 1 ? run.times[1] - run.times[0] : duration;
-  return run.times.filter((_, at) => run.silent[at]).map((seconds) => draw("rect", {
-    class: "silence", x: Math.max(0, (seconds - step / 2) / duration), y: 0, width: step / duration, height: 1,
-  }));
+  return run.times.filter((_, at) => run.silent[at]).map((seconds) => {
+    const [begin, end] = [Math.max(0, seconds - step / 2), Math.min(duration, seconds + step / 2)];
+    return draw("rect", { class: "silence", x: begin / duration, y: 0, width: (end - begin) / duration, height: 1 });
+  });
 }
 
 // --- images ---------------------------------------------------------------------------------------------------------
