@@ -24,8 +24,8 @@ from places import ROOT
 from typed_commands import calls, check_call
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
-REASONS = {"takes minutes", "runs until it is stopped", "needs Docker", "needs several hosts", "needs pretrained weights",
-           "needs a released file", "needs a token"}  # fmt: skip
+REASONS = {"takes minutes", "runs until it is stopped", "needs Docker", "needs several hosts", "needs a released file",
+           "needs pretrained weights", "needs a token"}  # fmt: skip
 INLINE = re.compile(r"`((?:pipeline|index|training) [^`]+)`")
 MODULE = re.compile(r"python -m (benchmarks[.\w]+)")
 PORT = re.compile(r"--port (\d+)")

@@ -17,7 +17,7 @@ from training.localizer.model import Localizer
 from training.overlay.panels import drawn_still
 from training.serve.jobs import THRESHOLDS, ImageJob, VideoJob
 
-IMAGE_SIDE, QUALITY = 720, 88  # pixels of the shorter side, of JPEG
+SMALLEST_SIDE, LARGEST_SIDE, QUALITY = 480, 720, 88  # pixels of an image's shorter side, of JPEG
 SILENT_THROUGHOUT = "Nothing is heard, so the map shows nothing."
 UNSURE_THROUGHOUT = "The model is no surer than without any sound, so its map says little."
 Told = Callable[[str, float], None]
@@ -77,7 +77,7 @@ def _counting(total: int, tell: Callable[[int], None]) -> Callable[[int], None]:
 def image_answer(models: Sequence[Localizer], job: ImageJob) -> dict[str, Any]:
     """What player.js shows of an image: it with the map of every sound, all on one scale."""
     found = together(models[job.model].localize_many([(job.image, audio) for audio in job.audios]))
-    pixels = read_image(job.image, 0.0, IMAGE_SIDE).pixels
+    pixels = _large_enough(read_image(job.image, 0.0, LARGEST_SIDE).pixels)
     boxes = _boxes_by_moment(found)
     answers = []
     for number, audio in enumerate(job.audios):
@@ -87,7 +87,6 @@ def image_answer(models: Sequence[Localizer], job: ImageJob) -> dict[str, Any]:
             "image": str(image),
             "audio": audio.stem,
             "confidence": float(found.confidences[number]),
-            "place": None if found.silent[number] else found.peaks[number].round(4).tolist(),
             "boxes": boxes[number],
             "warnings": _warnings_of(bool(found.silent[number]), bool(found.unsure[number])),
         })  # fmt: skip
@@ -97,6 +96,13 @@ def image_answer(models: Sequence[Localizer], job: ImageJob) -> dict[str, Any]:
 def _drawn(pixels: np.ndarray, found: Localization, number: int) -> Image.Image:
     """An image (H, W, 3) under the heat of one of its sounds, as frames of an overlay are drawn."""
     return Image.fromarray(drawn_still(pixels, found.maps[number], found.part(number), np.zeros((0, 5)), ""))
+
+
+def _large_enough(pixels: np.ndarray) -> np.ndarray:
+    """An image (H, W, 3), enlarged where it is small."""
+    image = Image.fromarray(pixels)
+    scale = max(1.0, SMALLEST_SIDE / min(image.size))
+    return np.asarray(image.resize((round(scale * image.width), round(scale * image.height)), Image.Resampling.BICUBIC))
 
 
 def together(found: Sequence[Localization]) -> Localization:

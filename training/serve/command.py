@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from training.shared_options import Device
+
 
 def serve(
     runs: Annotated[list[str], typer.Argument(help="finished run folders (or runs/<name>); all can be chosen")],
@@ -20,7 +22,7 @@ def serve(
     max_seconds: Annotated[float, typer.Option(min=1, max=3600, help="longest video that is taken")] = 60.0,
     max_megabytes: Annotated[int, typer.Option(min=1, max=100_000, help="largest file that is taken")] = 200,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="videos worked on at once, each with models of its own")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Open a page to drop videos on: heat map, boxes, plots, two runs side by side, an image with another sound."""
     from training.serve.limits import Limits

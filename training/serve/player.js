@@ -220,15 +220,10 @@ function images(value) {
 function card(answer) {
   const layer = overlay();
   const stage = make("div", { class: "stage" }, make("img", { src: answer.image, alt: `the map with ${answer.audio}` }), layer);
-  if (answer.place) stage.append(ring(answer.place));
   const sure = `confidence ${answer.confidence.toPrecision(2)}`;
   const caption = make("figcaption", {}, make("strong", {}, answer.audio), make("span", {}, sure));
   const said = answer.warnings.map((each) => make("p", { class: "warning" }, each));
   return { answer, layer, figure: make("figure", { class: "card" }, stage, caption, ...said) };
-}
-
-function ring([x, y]) {
-  return make("span", { class: "ring", style: `left: ${100 * x}%; top: ${100 * y}%` });
 }
 
 watch("value", show);

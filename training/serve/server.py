@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manifests.endings import ENDING_SIGNALS
 from manifests.errors import InputError
 from pipeline.console import summary
 from training.serve.limits import Limits
@@ -52,7 +53,7 @@ def serve(request: Request) -> None:
 
     InputError for runs that cannot be opened, a port that is taken, a password that is not set, and without gradio.
     """
-    password, stop = password_of(request), _Stop()
+    password = password_of(request)
     with listening(request.host, request.port) as listener, workplace() as place:
         _prepare_gradio(place)
         from training.serve.worker import Pool, Worker
@@ -61,14 +62,12 @@ def serve(request: Request) -> None:
         longest = LONGEST + LONGEST_PER_SECOND * request.limits.seconds
         pool = Pool([Worker(arguments, longest) for _ in range(request.jobs)])
         try:
-            _run(request, listener, pool, place, password, stop)
+            _run(request, listener, pool, place, password)
         finally:
             pool.end()
 
 
-def _run(
-    request: Request, listener: socket.socket, pool: "Pool", place: Workplace, password: str | None, stop: "_Stop"
-) -> None:
+def _run(request: Request, listener: socket.socket, pool: "Pool", place: Workplace, password: str | None) -> None:
     import uvicorn
 
     from training.serve.gate import Gate
@@ -81,7 +80,8 @@ def _run(
     visits = Visits(pool, place, request.limits, names, examples)
     app: Any = Gate(_mounted(build_page(visits), request, place, password), request.limits, place)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=FAREWELL)
-    stop.server = server = uvicorn.Server(config)
+    server = uvicorn.Server(config)
+    _stop_by_signal(server)
     logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)  # what is cut off then is no error
     _announce(request, listener, names, len(examples), without, password)
     server.run([listener])
@@ -201,18 +201,15 @@ def _announce(
     })  # fmt: skip
 
 
-class _Stop:
-    """A signal ends the server when it runs, and the command before that, so that files are deleted either way.
+def _stop_by_signal(server: Any) -> None:
+    """A signal ends the server once it is there, as an order that was carried out; before that, it ends the command.
 
     uvicorn ends at SIGINT and SIGTERM by itself, and raises them once more when it has.
     """
 
-    def __init__(self) -> None:
-        self.server: Any = None
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self)
+    def stop(*_: object) -> None:
+        server.should_exit = True
 
-    def __call__(self, *_: object) -> None:
-        if self.server is None:
-            raise SystemExit(0)
-        self.server.should_exit = True
+    for number in ENDING_SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)

@@ -70,7 +70,7 @@ def test_sounds_of_an_image_share_a_scale(models: list[Localizer], media: Path, 
     json.dumps(answer)
     assert [each["audio"] for each in answer["answers"]] == ["sound", "clip"]
     for each in answer["answers"]:
-        assert Image.open(each["image"]).size == (64, 48)
+        assert Image.open(each["image"]).size == (640, 480)
     (found,) = models[1].localize_many([(image, sounds[0])])
     loud, faint = (replace(found, responses=scale * found.responses) for scale in (1, 0.3))
     joined = together([loud, faint])

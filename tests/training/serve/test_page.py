@@ -106,7 +106,7 @@ def an_image_with_one_sound_and_then_another(page: Any, media: Path) -> None:
         page.locator("#sounds").get_by_role("button", name=name).click()
         page.wait_for_function(f"document.querySelectorAll('#result-image .card img').length === {number}")
     assert page.locator("#result-image figcaption strong").all_inner_texts() == ["violin viola", "dog barking"]
-    page.wait_for_function("document.querySelector('#result-image .card img').naturalWidth === 64")
+    page.wait_for_function("document.querySelector('#result-image .card img').naturalWidth === 640")
 
 
 def nothing_but_this_server_was_asked_and_nothing_went_wrong(visit: Watched, server: Server) -> None:
