@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from manifests.given_files import TooLarge, in_words, opened
+from manifests.given_files import in_words, opened
 
 # Bytes that a table may take in memory: that of a corpus of 200,000 clips takes 120 million
 MOST_UNPACKED, MOST_UNPACKED_RATIO = 1 << 30, 100
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def read_table(source: Path | BinaryIO, schema: "pa.Schema | None" = None) -> "pa.Table":
     """A whole table; with `schema` its columns in that form and order, those that the file lacks as nulls.
 
-    Raises OSError, pyarrow's ArrowInvalid, and TooLarge for one that takes too much memory.
+    Raises OSError and pyarrow's ArrowInvalid, as for a table that takes too much memory.
     """
     import pyarrow.parquet as pq
 
@@ -59,13 +59,19 @@ def _read(file: "pq.ParquetFile", source: Path | BinaryIO, numbers: Sequence[int
 
     most = MOST_UNPACKED + MOST_UNPACKED_RATIO * _size(source)
     if sum(file.metadata.row_group(number).total_byte_size for number in numbers) > most:
-        raise TooLarge(f"it unpacks to more than {in_words(most)}")
+        raise _too_large(most)
     pieces, taken = [], 0
     for batch in file.iter_batches(ROWS, numbers, use_threads=False):
         pieces.append(batch)
         if (taken := taken + batch.nbytes) > most:
-            raise TooLarge(f"it unpacks to more than {in_words(most)}")
+            raise _too_large(most)
     return pa.Table.from_batches(pieces, file.schema_arrow).combine_chunks()
+
+
+def _too_large(most: int) -> "pa.ArrowInvalid":
+    import pyarrow as pa
+
+    return pa.ArrowInvalid(f"it unpacks to more than {in_words(most)}")
 
 
 def _size(source: Path | BinaryIO) -> int:

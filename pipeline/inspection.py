@@ -160,6 +160,8 @@ def _kinds(column: pa.ChunkedArray) -> int:
 
 def _range(column: pa.ChunkedArray) -> str:
     values = column.to_numpy()
+    if not len(values):
+        return "none"
     return f"{values.min():.2f} to {values.max():.2f}, mean {values.mean():.2f}"
 
 

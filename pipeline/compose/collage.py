@@ -108,8 +108,10 @@ def find_solos(src: Path) -> dict[str, dict[str, list[Row]]]:
     table = src / "truth.parquet"
     if not table.is_file():
         raise InputError(f"--src {src} holds no truth.parquet. Give a folder that pipeline synth or compose made.")
+    with understood(table, "is damaged", "Make the corpus of solos again."):
+        rows = read_table(table, TRUTH_SCHEMA).to_pylist()
     clips: dict[str, list[Row]] = defaultdict(list)
-    for row in read_table(table, TRUTH_SCHEMA).to_pylist():
+    for row in rows:
         clips[row["key"]].append(row)
     alone = [rows[0] for rows in clips.values() if len(rows) == 1 and rows[0]["sounding"] and rows[0]["on_screen"]]
     instruments = World(sorted({row["object_label"] for row in alone})).instruments

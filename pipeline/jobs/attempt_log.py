@@ -16,8 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from manifests.given_files import understood
+from manifests.plain_data import object_with
 from pipeline.shards.record import Rejected
-from pipeline.storage.files import write_whole
+from pipeline.storage.files import read_whole, write_whole
 from pipeline.storage.remote import Place, RemotePath
 
 DEATHS_BEFORE_BLAME = 3
@@ -120,8 +122,10 @@ def end_attempts(folder: Place) -> None:
 
 
 def _entries(path: Place) -> list[dict[str, str]]:
-    """A journal's entries; the last line of a killed writer may be half there."""
-    return [json.loads(line) for line in path.read_bytes().decode().splitlines(keepends=True) if line.endswith("\n")]
+    """A journal's entries; the last line of a killed writer may be half there. InputError when it is damaged."""
+    with understood(path, "is damaged", "Delete it and repeat the command."):
+        lines = read_whole(path).decode().splitlines(keepends=True)
+        return [object_with(line) for line in lines if line.endswith("\n")]
 
 
 def forget(folder: Place, shard: int | None = None) -> None:

@@ -21,7 +21,7 @@ from manifests.parquet import read_row_group, row_groups
 from pipeline.jobs.options import IngestOptions, automatic_shard_clips
 from pipeline.jobs.unique_keys import place_of, unique_keys
 from pipeline.sources.listing import Clip, Refusal
-from pipeline.storage.files import read_json_object, read_table, replacing, write_whole
+from pipeline.storage.files import open_whole, read_json_object, read_table, replacing, write_whole
 from pipeline.storage.remote import Place, place
 
 BEGIN_AGAIN = "Give a new folder to --out, or delete this one and begin again."
@@ -164,13 +164,13 @@ def load_plan(folder: Place) -> Plan:
     """All of a saved plan."""
     options, roots = load_head(folder)
     with understood(folder, "holds a damaged plan", BEGIN_AGAIN):
-        with (folder / "clips.parquet").open("rb") as handle:
+        with open_whole(folder / "clips.parquet") as handle:
             shards = tuple(tuple(map(_clip, group.to_pylist())) for group in row_groups(handle))
         refusals = tuple(Refusal(**row) for row in read_table(folder / "refusals.parquet").to_pylist())
     return Plan(options, roots, shards, refusals)
 
 
 def load_shard(folder: Place, shard: int) -> list[Clip]:
-    """One shard's clips of a saved plan."""
-    with (folder / "clips.parquet").open("rb") as handle:
+    """One shard's clips of a saved plan. InputError when it is damaged."""
+    with understood(folder, "holds a damaged plan", BEGIN_AGAIN), open_whole(folder / "clips.parquet") as handle:
         return [_clip(row) for row in read_row_group(handle, shard).to_pylist()]

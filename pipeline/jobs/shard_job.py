@@ -28,10 +28,11 @@ from pipeline.shards.companion import COMPANION_SCHEMA, companion_name, kind_of
 from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SPECTROGRAM, Member, Rejected
 from pipeline.shards.writer import ShardWriter, shard_name, writing_shard
 from pipeline.sources.listing import Clip
-from pipeline.storage.files import read_table, write_whole
+from pipeline.storage.files import read_table, read_whole, write_whole
 from pipeline.storage.remote import Place
 
 PLAN, DONE, JOURNAL = "plan", "done", "journal"
+MADE_AGAIN = "its shard is made again."
 FROM_FACTS = ("duration", "moment", "width", "height", "flags", "source_path", "source_sha256")
 
 
@@ -78,11 +79,18 @@ def rows_path(out: Place, shard: int, companion: str | None = None) -> Place:
     return out / DONE / (f"{shard:06d}.{companion}.parquet" if companion else f"{shard:06d}.parquet")
 
 
+def rows_of(out: Place, shard: int, companion: str | None = None) -> pa.Table:
+    """A finished shard's rows. InputError when they are damaged."""
+    path = rows_path(out, shard, companion)
+    with understood(path, "is damaged", f"Delete {marker_path(out, shard)} and repeat the command: {MADE_AGAIN}"):
+        return read_table(path)
+
+
 def marker_of(out: Place, shard: int) -> dict[str, Any]:
     """What a finished shard's marker says. InputError when it is damaged."""
     path = marker_path(out, shard)
-    with understood(path, "is damaged", "Delete it and repeat the command: its shard is made again."):
-        return object_with(path.read_bytes(), "clips", "records", "rejects", "bytes_read", "flags", "tar")
+    with understood(path, "is damaged", f"Delete it and repeat the command: {MADE_AGAIN}"):
+        return object_with(read_whole(path), "clips", "records", "rejects", "bytes_read", "flags", "tar")
 
 
 def read_marker(out: Place, shard: int) -> ShardSummary:
@@ -99,7 +107,7 @@ def stored_keys(out: Place, shard: int) -> frozenset[str] | None:
     """The keys of a finished shard's records; None of a shard that is not finished."""
     if not marker_path(out, shard).exists():
         return None
-    return frozenset(read_table(rows_path(out, shard))["key"].to_pylist())
+    return frozenset(rows_of(out, shard)["key"].to_pylist())
 
 
 def is_whole(out: Place, shard: int) -> bool:

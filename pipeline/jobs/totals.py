@@ -17,20 +17,20 @@ from manifests.errors import WorkFailed
 from manifests.plain_data import NotPlain, object_with
 from pipeline.console import summary
 from pipeline.jobs.plan import Plan
-from pipeline.jobs.shard_job import ShardSummary, marker_of, read_marker, reject_row, rows_path, stored_keys
+from pipeline.jobs.shard_job import ShardSummary, marker_of, read_marker, reject_row, rows_of, stored_keys
 from pipeline.shards.companion import COMPANION_SCHEMA, companion_manifest
 from pipeline.shards.record import MANIFEST_SCHEMA, REASONS, REJECT_SCHEMA, SCHEMA_VERSION
 from pipeline.shards.store import INDEX, MANIFEST, REJECTS
-from pipeline.storage.files import read_table, replacing, write_whole
+from pipeline.storage.files import replacing, write_whole
 from pipeline.storage.remote import Place
 
 
 def write_tables(out: Place, plan: Plan) -> None:
     """Join the shards' rows to manifest and rejects. WorkFailed when an input is in neither."""
     shards = range(len(plan.shards))
-    _write_table(out / MANIFEST, MANIFEST_SCHEMA, (read_table(rows_path(out, shard)) for shard in shards))
+    _write_table(out / MANIFEST, MANIFEST_SCHEMA, (rows_of(out, shard) for shard in shards))
     for kind in plan.options.companions.kinds:
-        tables = (read_table(rows_path(out, shard, kind)) for shard in shards)
+        tables = (rows_of(out, shard, kind) for shard in shards)
         _write_table(out / companion_manifest(kind), COMPANION_SCHEMA, tables)
     _write_table(out / REJECTS, REJECT_SCHEMA, _reject_tables(out, plan))
     records, rejects = (_rows(out / name) for name in (MANIFEST, REJECTS))

@@ -58,9 +58,9 @@ def _swept(folder: Place, kind: str) -> Iterator[set[str]]:
     try:
         yield {path.name for path in folder.glob(f"{kind}-*")}
     finally:
-        with suppress(OSError, pa.ArrowException):  # of a manifest that cannot be read nothing is known
+        with suppress(OSError, ValueError, pa.ArrowException):  # of a manifest that cannot be read nothing is known
             manifest, own = folder / companion_manifest(kind), re.compile(rf"{kind}-\d{{6}}(\.\d+)?\.tar")
-            named = set(read_table(manifest)["shard"].to_pylist()) if manifest.exists() else set()
+            named = set(read_table(manifest, COMPANION_SCHEMA)["shard"].to_pylist()) if manifest.exists() else set()
             for path in folder.glob(f"{kind}-*.tar"):
                 if own.fullmatch(path.name) and path.name not in named:
                     path.unlink(missing_ok=True)

@@ -35,8 +35,13 @@ def write_whole(path: Place, content: bytes) -> None:
 
 def read_table(path: Place, schema: "pa.Schema | None" = None) -> "pa.Table":
     """A parquet file, here or on object storage."""
-    with path.open("rb") if isinstance(path, RemotePath) else opened(path) as handle:
+    with open_whole(path) as handle:
         return parquet.read_table(handle, schema)
+
+
+def open_whole(path: Place) -> BinaryIO:
+    """A file for reading, here or on object storage. Raises OSError, as for a pipe in its place."""
+    return path.open("rb") if isinstance(path, RemotePath) else opened(path)
 
 
 def read_json_object(path: Place) -> dict[str, Any]:

@@ -12,7 +12,24 @@ import pytest
 import torch
 from runs_in_processes import launched, losses, steps_logged, wait_for, write_small
 
+from manifests.errors import InputError
+from training.distributed import ranks
+
 EPOCHS = 60
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("WORLD_SIZE", "abc"), ("WORLD_SIZE", "-1"), ("WORLD_SIZE", "9" * 30), ("RANK", "7"), ("RANK", ""),
+     ("LOCAL_RANK", "1e3"), ("LOCAL_RANK", "٣"), ("WORLD_SIZE", "2")],
+)  # fmt: skip
+def test_an_environment_that_no_launcher_made_is_told(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last one is a number of processes, and nobody says where they meet."""
+    for each in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match="torchrun"), ranks("cpu"):
+        pass
 
 
 def children(pid: int) -> list[int]:

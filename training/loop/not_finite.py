@@ -6,6 +6,7 @@ statistics, which the step's forward pass has already spoilt, are put back.
 
 import json
 import math
+import os
 from pathlib import Path
 
 import torch
@@ -60,7 +61,7 @@ class Skipping:
     def note(self, step: int, loss: float, keys: list[str]) -> None:
         """Write a skipped step down. WorkFailed when too many follow one another."""
         path = self._folder / f"skipped_rank{self._rank}.jsonl"
-        with told(path), path.open("a", encoding="utf-8") as file:
+        with told(path), open(path, "a", encoding="utf-8", opener=_following_no_link) as file:
             file.write(json.dumps({"step": step, "loss": str(loss), "keys": keys}) + "\n")
         if self._in_a_row >= MOST_IN_A_ROW:
             raise WorkFailed(
@@ -68,3 +69,8 @@ class Skipping:
                 f"their clips are listed in {path}. Lower optim.learning_rate or train in float32. The last "
                 "checkpoint is from before."
             )
+
+
+def _following_no_link(path: str, flags: int) -> int:
+    """Open a file of the run's folder, which somebody else may have filled. Raises OSError for a link."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
