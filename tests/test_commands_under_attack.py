@@ -103,6 +103,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
 NOT_HERE = {
     "training methods": "prints its own pages",
     "training protocols": "prints its own pages",
+    "training separate": "reads runs and shards as `training embed` does",
     "training serve": "opens runs as `training localize` does, and serves until it is stopped",
     "pipeline ingest": "test_ingest_keeps_its_promise_over_every_damage",
 }

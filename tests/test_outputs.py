@@ -52,6 +52,7 @@ WRITING = {
     "training embed": "test_folders_of_arrays_replace_their_own_kind_alone",
     "training report": "test_report_keeps_another_page",
     "training localize": "test_localize_keeps_what_lies_beside_its_output",
+    "training separate": "tests/training/test_separate.py",
     "training pretrain": "test_pretrain_takes_no_other_file_for_its_own",
 }
 
@@ -59,7 +60,7 @@ WRITING = {
 # Options of text in these commands that are words, never the name of a file or a folder.
 WORDS = {
     "moment", "audio", "scheduler", "decoder", "front_end", "image_encoder", "audio_encoder", "split", "device",
-    "test_set", "protocol", "view", "blocks", "format", "weights", "licence", "push",
+    "test_set", "protocol", "view", "blocks", "format", "weights", "licence", "push", "clip",
 }  # fmt: skip
 APPS = {"pipeline": pipeline_app, "index": index_app, "training": training_app}
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from manifests.errors import InputError
+from manifests.outputs import check_output
 from manifests.whole_files import write_text
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
@@ -44,6 +45,7 @@ def separate(run: LoadedRun, store: ShardStore, keys: Sequence[str], out: Path) 
         raise InputError(f"{run.config.method.name} separates no sounds; pixelplayer does.")
     if len(set(keys)) < 2 or len(set(keys)) < len(keys):
         raise InputError("Name two clips or more, each once: with --clip KEY --clip KEY.")
+    check_output(out, {"RUN": run.folder}, _is_own, "training separate")
     rows = [store.row_of(key) for key in keys]
     own = torch.stack([_waveform(run, store, row) for row in rows]).to(run.device) / len(rows)
     mixture = own.sum(dim=0, keepdim=True).clamp(-1, 1)
@@ -53,6 +55,11 @@ def separate(run: LoadedRun, store: ShardStore, keys: Sequence[str], out: Path) 
     gained = dict(zip(keys, (after - before).tolist(), strict=True))
     _write(out, {MIXTURE: mixture[0], **{f"{key}.wav": each for key, each in zip(keys, found, strict=True)}}, gained)
     return gained
+
+
+def _is_own(out: Path) -> bool:
+    """Whether a folder is empty, or one that this command wrote."""
+    return out.is_dir() and ((out / REPORT).is_file() or not any(out.iterdir()))
 
 
 def _waveform(run: LoadedRun, store: ShardStore, row: int) -> Tensor:

@@ -74,6 +74,17 @@ def test_what_cannot_be_separated_is_said(store: ShardStore, tmp_path: Path) -> 
         separate(other, store, ["low", "high"], tmp_path / "out")
 
 
+def test_a_folder_of_somebody_else_is_left_alone(store: ShardStore, tmp_path: Path) -> None:
+    run = load_run(make_run(tmp_path / "run", load_config("pixelplayer", TINY)))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mixture.wav").write_bytes(b"mine")
+    with pytest.raises(InputError, match="not written by `training separate`"):
+        separate(run, store, ["low", "high"], tmp_path / "out")
+    assert (tmp_path / "out" / "mixture.wav").read_bytes() == b"mine"
+    for _ in range(2):  # over its own it writes again
+        separate(run, store, ["low", "high"], tmp_path / "other")
+
+
 def test_distortion_knows_no_scale() -> None:
     wanted, noise = (torch.randn(1, 9000, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
     assert distortion_ratio(3 * wanted, wanted).item() == pytest.approx(80)
