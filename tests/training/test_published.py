@@ -26,6 +26,7 @@ NO_NUMBERS = {
     "coarse_to_fine",
     "dsol_mixtures",
     "proposal_plain_sum",
+    "proposal_by_similarity",
     "real_alignment",
     "real_ezvsl",
     "real_ezvsl_semantic",

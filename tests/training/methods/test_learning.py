@@ -26,7 +26,7 @@ TRAINED = {
     "avol": ({}, 30, 3e-3),
     "dsol": ({"clusters": CLASSES, "passes": 1}, 13, 3e-3),
     "attention10k": ({"mismatches": "all"}, 16, 3e-3),
-    "proposal": ({"dimension": 64, "selection": "all", "mismatches": "all"}, 30, 1e-3),
+    "proposal": ({"dimension": 64, "mismatches": "all"}, 20, 1e-3),
     "coarse_to_fine": ({"classes": CLASSES}, 12, 3e-3),
     "avel": ({"classes": CLASSES, "dimension": 64, "hidden": 32}, 20, 3e-3),
     "lcbm": ({"classes": CLASSES, "dimension": 64}, 12, 3e-3),

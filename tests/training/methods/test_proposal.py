@@ -113,7 +113,7 @@ def test_selection_passes_no_gradient_and_l_euc_alone_trains_the_attention() -> 
 
 
 def test_boxes_are_of_the_best_regions_and_carry_the_confidence() -> None:
-    method, batch = build(sources=2), make_batch()
+    method, batch = build(sources=2, answer="similarity"), make_batch()
     with torch.no_grad():
         found = method.predict(batch)
         features = method.visual(batch["image"])
@@ -125,6 +125,27 @@ def test_boxes_are_of_the_best_regions_and_carry_the_confidence() -> None:
         assert found.score[n].item() == pytest.approx(fits[n, best].item())
     assert found.distance.shape == (BATCH,)
     assert (found.distance <= 2).all()
+
+
+def test_of_regions_that_fit_equally_the_one_with_most_response_is_the_answer() -> None:
+    method, maps = build(), torch.zeros(1, 8, 8)
+    maps[0, 2:4, 2:4] = 1.0
+    boxes = torch.tensor([[[0.25, 0.25, 0.5, 0.5], [0.25, 0.25, 1.0, 1.0], [0.3, 0.3, 0.4, 0.4], [0.7, 0.7, 1.0, 1.0]]])
+    fits = torch.tensor([[0.9, 0.91, 0.9, 0.92]])
+    assert method.ranked(fits, boxes, maps, SIDE).argmax().item() == 0
+    assert method.ranked(fits, boxes, maps, SIDE)[0, 3].item() < 1e-5  # nothing responds there
+    assert method.ranked(fits, boxes, torch.zeros_like(maps), SIDE).argmax().item() == 3
+    assert build(answer="similarity").ranked(fits, boxes, maps, SIDE).argmax().item() == 3
+
+
+def test_normalised_heads_do_not_begin_at_one_vector() -> None:
+    """Else all cosines of regions with sounds are near one value, whose sign is the seed's luck."""
+    batch, spread = make_batch(), {}
+    for normalised in (True, False):
+        method = build(normalised_heads=normalised).train()
+        vectors = torch.nn.functional.normalize(method.audio_head(method.audio_trunk(batch["audio"])), dim=1)
+        spread[normalised] = (1 - vectors.mean(dim=0).norm()).item()
+    assert spread[True] > 3 * spread[False]
 
 
 def test_an_image_without_proposals_has_no_box_and_no_confidence() -> None:
