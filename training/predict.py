@@ -108,16 +108,16 @@ def _columns(
 ) -> dict[str, np.ndarray]:
     """Columns of `Predictions`, each (samples, ...): those that the method has, and object maps if asked."""
     config, columns = run.config, dict[str, list[np.ndarray]]()
-    beside, trunks = Beside(store, run.method.needs), [_trunk(run.method, kind) for kind in ("image", "audio")]
+    beside, trunks = Beside(store, run.method.needs), [shared_trunk(run.method, kind) for kind in ("image", "audio")]
     with progress(f"predicting with {config.name}", len(pairings), "clips") as advance:
         for chunk, pixels, spectrograms in _batches(run, store, pairings):
             image = normalise_image(pixels.to(run.device))
             audio = normalise_audio(spectrograms.to(run.device), config.data)
             rows, sounds = [pairing.image_row for pairing in chunk], [pairing.heard for pairing in chunk]
-            shown = {"image": _once(trunks[0], image, rows), "audio": _once(trunks[1], audio, sounds)}
+            shown = {"image": once(trunks[0], image, rows), "audio": once(trunks[1], audio, sounds)}
             prediction = run.method.predict(cast(Batch, shown | _beside(beside, run, chunk)))
             found = dict(zip(COLUMNS, prediction, strict=True))
-            found["object_maps"] = None if object_prior is None else _once(object_prior, image, rows, always=True)
+            found["object_maps"] = None if object_prior is None else once(object_prior, image, rows, always=True)
             for name, value in found.items():
                 if value is not None:
                     columns.setdefault(name, []).append(value.float().cpu().numpy())
@@ -125,7 +125,7 @@ def _columns(
     return {name: np.concatenate(column) for name, column in columns.items()}
 
 
-def _once(part: nn.Module | None, values: Tensor, names: Sequence[Hashable], *, always: bool = False) -> Tensor:
+def once(part: nn.Module | None, values: Tensor, names: Sequence[Hashable], *, always: bool = False) -> Tensor:
     """What a part of a network makes of values (B, ...), asked once for each that several `names` share.
 
     The values themselves where none is shared, unless `always`: then the method asks its trunk as ever. A trunk hands
@@ -138,7 +138,7 @@ def _once(part: nn.Module | None, values: Tensor, names: Sequence[Hashable], *, 
     return part(values[first])[[number[name] for name in names]]
 
 
-def _trunk(method: BaseMethod, modality: str) -> nn.Module | None:
+def shared_trunk(method: BaseMethod, modality: str) -> nn.Module | None:
     """The one trunk that all images (or sounds) go into, whole; None where there are several, or none."""
     if modality not in method.only_for_trunks:
         return None

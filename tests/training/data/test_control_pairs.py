@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.media.front_ends import DEFAULT, find_front_end
-from training.data.control_pairs import OFF_SCREEN, SWAPPED, control_name, control_pairs
+from training.data.control_pairs import OFF_SCREEN, OTHER_GROUP, SWAPPED, control_name, control_pairs, group_pairs
 from training.data.made_sounds import NOISE, SILENCE, made_sound
 from training.data.stream import EvaluationPair
 
@@ -49,3 +49,18 @@ def test_made_sounds_come_from_the_front_end(kind):
         assert np.allclose(made, np.float16(maker.silence))
     else:
         assert not (made == made_sound(DEFAULT, kind, "clip1")).all()
+
+
+def test_off_screen_sounds_of_avsbench_robust_are_of_another_group():
+    names = ("playing_piano", "male_speech", "dog_barking", "helicopter")
+    labels = {f"clip{number}": names[number % 4] for number in range(12)} | {"clip11": "no such class", "clip10": None}
+    pairs, donors = group_pairs(PAIRINGS, labels)
+    chosen = donors[OTHER_GROUP]
+    assert chosen.keys() == {name for name, label in labels.items() if label in names}
+    allowed = {"playing_piano": {"dog_barking", "helicopter"}, "male_speech": {"dog_barking", "helicopter"},
+               "dog_barking": {"playing_piano", "helicopter"}, "helicopter": set(names) - {"helicopter"}}  # fmt: skip
+    for own, other in chosen.items():
+        assert labels[other] in allowed[labels[own]]
+    assert {pair.name for pair in pairs} == {control_name(own, OTHER_GROUP) for own in chosen}
+    assert group_pairs(PAIRINGS[::-1], labels)[1] == donors
+    assert group_pairs(PAIRINGS, dict.fromkeys(labels, "kettle")) == ([], {OTHER_GROUP: {}})
