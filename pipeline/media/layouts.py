@@ -109,7 +109,8 @@ def channels_first(frame: av.AudioFrame) -> np.ndarray:
     channels = frame.layout.nb_channels
     if frame.format.is_planar and channels >= _MISCOUNTED:
         kind = _SAMPLE[frame.format.name]
-        samples = np.stack([np.frombuffer(frame.planes[place], kind, frame.samples) for place in range(channels)])
+        planes = (bytes(frame.planes[place]) for place in range(channels))
+        samples = np.stack([np.frombuffer(plane, kind, frame.samples) for plane in planes])
     else:
         samples = frame.to_ndarray()
     if samples.shape[0] != channels:  # interleaved frames come as one row
