@@ -10,7 +10,7 @@ from pipeline.shards.joined import Folders, open_shards
 from pipeline.shards.record import FACTS, FRAME, SPECTROGRAM
 
 TEXT: dict[str, Any] = {"dtype": "string", "_type": "Value"}
-_OF_TYPE = {int: "int64", float: "float64", bool: "bool"}
+_OF_TYPE: dict[type, str] = {int: "int64", float: "float64", bool: "bool"}
 
 
 def shard_features(shards: Folders) -> dict[str, Any]:

@@ -156,14 +156,10 @@ def _distances(one: Any, other: Any, norm: float, mode: int | None = None) -> An
     """torch.cdist of Euclidean distances in ONNX, which lacks it: (..., N, C), (..., M, C) -> (..., N, M)."""
     if norm != 2:
         raise InputError(f"distances of the norm {norm} cannot be written as ONNX.")
-    from onnxscript import opset20
-
-    apart = opset20.Sub(
-        opset20.Unsqueeze(one, opset20.Constant(value_ints=[-2])),
-        opset20.Unsqueeze(other, opset20.Constant(value_ints=[-3])),
-    )
-    squares = opset20.ReduceSum(opset20.Mul(apart, apart), opset20.Constant(value_ints=[-1]), keepdims=0)
-    return opset20.Sqrt(squares)
+    opset: Any = needed("onnxscript", "export", "--format onnx").opset20
+    axes = [opset.Constant(value_ints=[axis]) for axis in (-2, -3, -1)]
+    apart = opset.Sub(opset.Unsqueeze(one, axes[0]), opset.Unsqueeze(other, axes[1]))
+    return opset.Sqrt(opset.ReduceSum(opset.Mul(apart, apart), axes[2], keepdims=0))
 
 
 def _write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
