@@ -18,6 +18,7 @@ from manifests.errors import InputError
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
 from training.distributed import pick_device
+from training.exported import is_exported
 from training.localizer.asking import ask
 from training.localizer.localization import Localization, Source
 from training.localizer.media import checked_moments, frames_at, heard_at, readable, refusing, still_audio, still_image
@@ -58,7 +59,9 @@ class Localizer:
 
     @property
     def name(self) -> str:
-        """Config and run, as `training localize` writes it: demo/100f88cc-s0."""
+        """Config and run, as `training localize` writes it: demo/100f88cc-s0; of an exported model its own name."""
+        if is_exported(self.model.folder):
+            return self.model.config.name
         return f"{self.model.folder.absolute().parent.name}/{self.model.folder.absolute().name}"
 
     @cached_property

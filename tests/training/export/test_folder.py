@@ -14,6 +14,7 @@ from made_run import make_run, small_config
 from safetensors import safe_open
 from typer.testing import CliRunner
 
+from index.encoders.tensor_file import write_tensors
 from manifests.errors import InputError
 from training.cli import app
 from training.config import Encoder
@@ -142,6 +143,19 @@ def test_again_changes_nothing_and_another_wish_does(run: Path, exported: Path, 
     told("export", run, "--out", out, "--licence", "cc-by-4.0")
     assert head(out)["license"] == "cc-by-4.0"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_the_best_epoch_is_another_model(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    state = {name: value + 1 for name, value in load_run(run).method.state_dict().items()}
+    write_tensors(copy / "weights.best.safetensors", state)
+    told("export", copy, "--out", tmp_path / "model", "--weights", "best")
+    opened = open_exported(tmp_path / "model")
+    assert opened.weights == "best"
+    assert all(torch.equal(value, state[name]) for name, value in opened.method.state_dict().items())
+    assert "Nothing is known of how well it does" in (tmp_path / "model" / CARD).read_text()
+    assert "weights.best.safetensors" in refused("export", run, "--out", tmp_path / "none", "--weights", "best")
 
 
 def test_it_writes_over_nothing_else(run: Path, tmp_path: Path) -> None:

@@ -15,11 +15,16 @@ from training.export import programs
 from training.export.folder import Wanted, export
 from training.export.programs import FORMS, Form, check_form, write_program
 from training.exported import CONFIG
-from training.methods import method_names
+from training.methods import method_module, method_names
+from training.methods.contract import BaseMethod
 from training.runs import LoadedRun, load_run
 
-# One draws by the bytes of what it is given, the others answer by more than image and audio.
-NO_FUNCTION = {"random_map", "proposal", "heartheflow"}
+
+def is_function(name: str) -> bool:
+    """Whether a method's map is one of image and audio: one draws by their bytes, some answer by more."""
+    return name != "random_map" and method_module(name).Method.predict is BaseMethod.predict
+
+
 SMALL = {"avel": ("method.cells=16",)}  # maps of the tiny trunks
 TINY = (
     "data.image_size=32", "data.train_list=null", "evaluation.object_prior=null",
@@ -40,7 +45,7 @@ def run_of(method: str, folder: Path) -> LoadedRun:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [name for name in method_names() if name not in NO_FUNCTION])
+@pytest.mark.parametrize("method", filter(is_function, method_names()))
 def test_every_method_becomes_a_program(method: str, tmp_path: Path) -> None:
     run = run_of(method, tmp_path / "run")
     for form in FORMS:
@@ -87,6 +92,7 @@ def test_config_says_what_goes_in_and_how_far_it_is_off(exported: tuple[LoadedRu
         ("random_map", "its map is no function of image and audio"),
         ("proposal", "it answers by proposals beside"),
         ("heartheflow", "it answers by flow beside"),
+        ("pixelplayer", "it answers by waveform beside"),
     ],
 )
 def test_a_map_that_is_no_function_is_refused(method: str, why: str, tmp_path: Path) -> None:
