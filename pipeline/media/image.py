@@ -14,7 +14,7 @@ import av
 import numpy as np
 from av.sidedata.sidedata import Type as SideData
 from av.video.frame import PictureType
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from pipeline.media.colours import TRANSFERS, samples_needed, seen
 from pipeline.shards.record import Rejected
@@ -195,20 +195,25 @@ def placement(frame: av.VideoFrame, aspect: Fraction | None, short_side: int) ->
     return Placement(whole_pixels(width * scale), whole_pixels(height * scale), swapped, mirrored, flipped, source)
 
 
-def upright(frame: av.VideoFrame, aspect: Fraction | None, short_side: int) -> tuple[np.ndarray, tuple[int, int]]:
+def upright(
+    frame: av.VideoFrame, aspect: Fraction | None, short_side: int, scaler: VideoReformatter | None = None
+) -> tuple[np.ndarray, tuple[int, int]]:
     """(H, W, 3) uint8 RGB as a player shows it, and its (width, height) before it was reduced.
 
-    aspect: width of a stored pixel over its height. short_side: see `MediaFile.frame_at`.
+    aspect: width of a stored pixel over its height. short_side: see `MediaFile.frame_at`. scaler: one for many frames,
+    as a new one takes as long as to scale.
     """
     placed = placement(frame, aspect, short_side)
     transfer = TRANSFERS.get(int(frame.color_trc))
-    samples = frame.to_ndarray(
-        format=samples_needed(frame.format.name, transfer),
-        width=placed.width,
-        height=placed.height,
+    scaled = (scaler or VideoReformatter()).reformat(
+        frame,
+        placed.width,
+        placed.height,
+        samples_needed(frame.format.name, transfer),
         interpolation=SCALING,
         threads=1,
     )
+    samples = scaled.to_ndarray()
     pixels = seen(samples, transfer)
     pixels = pixels.transpose(1, 0, 2) if placed.swapped else pixels
     pixels = pixels[:: -1 if placed.flipped else 1, :: -1 if placed.mirrored else 1]

@@ -12,6 +12,7 @@ from typing import cast
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from pipeline.media.audio import check_rate
 from pipeline.media.facts import Facts
@@ -172,11 +173,15 @@ class MediaFile(Recording):
 
     def pixels(self, frame: av.VideoFrame, short_side: int) -> tuple[np.ndarray, tuple[int, int]]:
         """A frame as a player shows it, and its width and height before it was reduced; see `upright`."""
-        return upright(frame, self._aspect, short_side)
+        return upright(frame, self._aspect, short_side, self._scaler)
 
     def placement(self, frame: av.VideoFrame, short_side: int) -> Placement:
         """How a player puts a frame; see `image.placement`."""
         return placement(frame, self._aspect, short_side)
+
+    @cached_property
+    def _scaler(self) -> VideoReformatter:
+        return VideoReformatter()
 
     @property
     def _aspect(self) -> Fraction | None:

@@ -4,7 +4,10 @@ Upright and of one size it becomes by a graph of libavfilter's filters, where it
 small size and enlarged, as it has no detail that more pixels would show.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import cycle
 from typing import cast
 
 import av
@@ -24,6 +27,7 @@ SATURATION = 0.45
 UNSEEN_BRIGHTNESS = 0.35
 FORMS = {2: ("yuv420p", "yuva420p"), 1: ("yuv444p", "yuva444p")}  # by what the sides of chroma are divided by
 CLOCK = "1/90000"
+HELD = 16  # frames that were drawn and are not yet encoded, at most
 LIMITED = (0, 1)  # a frame's range where black is 16; players take it for this where it does not say
 
 
@@ -57,6 +61,7 @@ class Canvas:
         self._size: tuple[int, int] | None = None
         self._colours: Colours | None = None
         self._graph: tuple[Kind, _Graph] | None = None
+        self._enlarging: dict[tuple[str, int, int], _Graph] = {}
 
     @property
     def size(self) -> tuple[int, int]:
@@ -95,32 +100,41 @@ class Canvas:
         if kind.is_ready(self.form, self.size):
             return frame
         if self._graph is None or self._graph[0] != kind:
-            self._graph = kind, _Graph(kind, self.size, self.form, self.fine)
+            source = _frames(size, kind.form, kind.space, kind.range)
+            self._graph = kind, _Graph(source, _steps(kind, self.size, self.form, self.fine))
         return self._graph[1].through(frame)
 
     def layer(self, heat: np.ndarray, part: Box = WHOLE) -> list[Mix]:
         """Values (COLOURED_SIDE, COLOURED_SIDE) in 0..1 over a part of the frame, ready to be drawn over frames: what
-        becomes of each plane. Around the part it is dark and grey."""
+        becomes of each plane. Around the part it is dark and grey. It holds until the next one is made."""
         left, top, right, bottom = self.box(part)
-        added, keep = self._enlarged(heat, right - left, bottom - top)
-        paler = kept(SATURATION * (keep[:: self.fine, :: self.fine].astype(np.float32) + 1) / 256)
+        wide, tall = right - left, bottom - top
+        values = self._table[np.round(np.clip(heat, 0, 1) * (LEVELS - 1)).astype(np.uint8)]
+        *added, keep = self._enlarged(values[..., :4], self._layer_form, wide, tall)
+        (paler,) = self._enlarged(values[..., 4:], "gray", wide // self.fine, tall // self.fine)
         mixes = [Mix(keep, added[0]), Mix(paler, added[1]), Mix(paler, added[2])]
         return mixes if part == WHOLE else [self._surrounded(mix, each, left, top) for each, mix in enumerate(mixes)]
 
-    def _enlarged(self, heat: np.ndarray, wide: int, tall: int) -> tuple[list[np.ndarray], np.ndarray]:
-        """What is added to luma and chromas, and what is kept of luma, at the size of a part."""
-        palette = self.colours.of(heat_palette(LEVELS))
-        values = palette[np.round(np.clip(heat, 0, 1) * (LEVELS - 1)).astype(np.intp)].astype(np.float32)
-        opacity = values[..., 3] / 255
+    def _enlarged(self, values: np.ndarray, form: str, wide: int, tall: int) -> list[np.ndarray]:
+        """Planes (tall, wide) of values uint8 (COLOURED_SIDE, COLOURED_SIDE, planes); chroma's smaller."""
+        small = av.VideoFrame(COLOURED_SIDE, COLOURED_SIDE, form)
+        for number, plane in enumerate(planes_of(small)):
+            step = COLOURED_SIDE // plane.shape[0]
+            plane[:] = values[::step, ::step, number]
+        if (form, wide, tall) not in self._enlarging:
+            shape = _frames((COLOURED_SIDE,) * 2, form, self.colours.number, 1)
+            self._enlarging[form, wide, tall] = _Graph(shape, [("scale", f"{wide}:{tall}:flags=bilinear")])
+        return planes_of(self._enlarging[form, wide, tall].through(small))
+
+    @cached_property
+    def _table(self) -> np.ndarray:
+        """uint8 (LEVELS, 5): what each level of heat adds to luma and chromas, what it keeps of luma and of chroma."""
+        values = self.colours.of(heat_palette(LEVELS)).astype(np.float64)
+        opacity = values[:, 3] / 255
         grey = NEUTRAL * (1 - SATURATION * (1 - opacity)) + 0.5  # of what is kept the fraction is cut off
-        chroma = [grey + opacity * (values[..., each] - NEUTRAL) for each in (1, 2)]
-        small = av.VideoFrame(COLOURED_SIDE, COLOURED_SIDE, self._layer_form)
-        luma = opacity * values[..., 0]
-        for number, (plane, whole) in enumerate(zip(planes_of(small), [luma, *chroma, kept(1 - opacity)], strict=True)):
-            step = self.fine if number in (1, 2) else 1
-            plane[:] = np.round(whole[::step, ::step])
-        *added, keep = planes_of(small.reformat(wide, tall, interpolation="BILINEAR"))
-        return added, keep
+        added = [opacity * values[:, 0], *(grey + opacity * (values[:, each] - NEUTRAL) for each in (1, 2))]
+        keeps = [kept(1 - opacity), kept(SATURATION * (1 - opacity))]
+        return np.stack([*(np.round(each) for each in added), *keeps], axis=1).astype(np.uint8)
 
     def _surrounded(self, mix: Mix, number: int, left: int, top: int) -> Mix:
         """A part's mix of a plane within that of the whole."""
@@ -134,18 +148,30 @@ class Canvas:
         return around
 
     def draw(self, frame: av.VideoFrame, layer: list[Mix]) -> av.VideoFrame:
-        """A frame that was taken, under a layer."""
-        drawn = av.VideoFrame(*self.size, self.form)
-        for mix, plane, result in zip(layer, planes_of(frame), planes_of(drawn), strict=True):
-            mix.into(plane, result)
+        """A frame that was taken, under a layer. It holds until HELD more were drawn."""
+        drawn = next(self._drawn)
+        planes = zip(layer, planes_of(frame), planes_of(drawn), self._scratch, strict=True)
+        for mix, plane, result, scratch in planes:
+            mix.into(plane, result, scratch)
         return drawn
 
     def copy(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """A frame that was taken, for writing."""
-        drawn = av.VideoFrame(*self.size, self.form)
+        """A frame that was taken, for writing; as `draw`."""
+        drawn = next(self._drawn)
         for plane, result in zip(planes_of(frame), planes_of(drawn), strict=True):
             result[:] = plane
         return drawn
+
+    @cached_property
+    def _drawn(self) -> Iterator[av.VideoFrame]:
+        """The same frames again and again: memory that is new each time costs more than the drawing."""
+        return cycle([av.VideoFrame(*self.size, self.form) for _ in range(HELD)])
+
+    @cached_property
+    def _scratch(self) -> list[np.ndarray]:
+        wide, tall = self.size
+        luma, chroma = np.empty((tall, wide), np.uint16), np.empty((tall // self.fine, wide // self.fine), np.uint16)
+        return [luma, chroma, chroma]
 
     def box(self, part: Box) -> tuple[int, int, int, int]:
         """A part of the frame in whole pixels that chroma has as well: left, top, right, bottom."""
@@ -156,21 +182,23 @@ class Canvas:
 
 
 class _Graph:
-    """The filters for one kind of frame."""
+    """A chain of filters, by name and options, that gives one frame for each."""
 
-    def __init__(self, kind: Kind, size: tuple[int, int], form: str, fine: int) -> None:
+    def __init__(self, source: str, steps: list[tuple[str, str]]) -> None:
         graph = self._kept = Graph()  # its filters do not keep it
         graph.threads = 1
-        wide, tall = kind.size
-        shape = f"video_size={wide}x{tall}:pix_fmt={kind.form}:colorspace={kind.space}:range={kind.range}"
-        self._source = graph.add("buffer", f"{shape}:time_base={CLOCK}:pixel_aspect=1/1")
-        steps = [graph.add(name, options) for name, options in _steps(kind, size, form, fine)]
-        self._result = graph.add("buffersink")
-        graph.link_nodes(self._source, *steps, self._result).configure()
+        self._source, self._result = graph.add("buffer", source), graph.add("buffersink")
+        graph.link_nodes(self._source, *(graph.add(name, options) for name, options in steps), self._result).configure()
 
     def through(self, frame: av.VideoFrame) -> av.VideoFrame:
         self._source.push(frame)
         return cast(av.VideoFrame, self._result.pull())
+
+
+def _frames(size: tuple[int, int], form: str, space: int, range: int) -> str:
+    """Options of a graph's source."""
+    shape = f"video_size={size[0]}x{size[1]}:pix_fmt={form}:colorspace={space}:range={range}"
+    return f"{shape}:time_base={CLOCK}:pixel_aspect=1/1"
 
 
 def _steps(kind: Kind, size: tuple[int, int], form: str, fine: int) -> list[tuple[str, str]]:

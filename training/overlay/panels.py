@@ -14,7 +14,7 @@ from training.overlay.marks import Marks
 from training.overlay.planes import Colours, planes_of
 from training.overlay.timeline import Timeline
 
-REDRAWN = 15  # times a second that heat moves at most: more often is not seen
+REDRAWN = 12  # times a second that heat moves at most: more often is not seen
 SHORT_SIDE, SHORT_SIDE_OF_SEVERAL = 720, 480  # a heat map has no detail that more pixels would show
 
 

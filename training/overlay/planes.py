@@ -81,9 +81,12 @@ class Mix:
     def part(self, rows: slice, columns: slice) -> "Mix":
         return Mix(self.keep[rows, columns], self.added[rows, columns])
 
-    def into(self, plane: np.ndarray, result: np.ndarray) -> None:
-        """Write what becomes of a plane (H, W) into another one, or itself."""
-        mixed = np.multiply(plane, self.keep, dtype=np.uint16)
+    def into(self, plane: np.ndarray, result: np.ndarray, scratch: np.ndarray | None = None) -> None:
+        """Write what becomes of a plane (H, W) into another one, or itself.
+
+        scratch: uint16 (H, W) to work in, as memory that is new each time costs more than the work.
+        """
+        mixed = np.multiply(plane, self.keep, out=scratch, dtype=np.uint16)
         mixed += plane
         mixed >>= 8
         mixed += self.added
