@@ -132,7 +132,8 @@ class Canvas:
         values = self.colours.of(heat_palette(LEVELS)).astype(np.float64)
         opacity = values[:, 3] / 255
         grey = NEUTRAL * (1 - SATURATION * (1 - opacity)) + 0.5  # of what is kept the fraction is cut off
-        added = [opacity * values[:, 0], *(grey + opacity * (values[:, each] - NEUTRAL) for each in (1, 2))]
+        luma = (opacity * values[:, 0] - 1).clip(0)  # by one less, so that white does not run over between two levels
+        added = [luma, *(grey + opacity * (values[:, each] - NEUTRAL) for each in (1, 2))]
         keeps = [kept(1 - opacity), kept(SATURATION * (1 - opacity))]
         return np.stack([*(np.round(each) for each in added), *keeps], axis=1).astype(np.uint8)
 

@@ -67,7 +67,7 @@ def planes_of(frame: av.VideoFrame) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class Mix:
-    """What becomes of a plane: each value times (`keep` + 1) / 256, plus `added`; both uint8 (H, W)."""
+    """What becomes of a plane: each value times `keep` / 128, plus `added`, in all 255 at most; both uint8 (H, W)."""
 
     keep: np.ndarray
     added: np.ndarray
@@ -76,7 +76,7 @@ class Mix:
     def of(cls, values: np.ndarray, opacity: np.ndarray) -> "Mix":
         """These values, uint8, over what is there, with an opacity of 255 at most."""
         share = opacity / 255.0
-        return cls(kept(1 - share), np.round(values * share).astype(np.uint8))
+        return cls(kept(1 - share), (values * share).astype(np.uint8))
 
     def part(self, rows: slice, columns: slice) -> "Mix":
         return Mix(self.keep[rows, columns], self.added[rows, columns])
@@ -87,15 +87,13 @@ class Mix:
         scratch: uint16 (H, W) to work in, as memory that is new each time costs more than the work.
         """
         mixed = np.multiply(plane, self.keep, out=scratch, dtype=np.uint16)
-        mixed += plane
-        mixed >>= 8
-        mixed += self.added
-        np.minimum(mixed, 255, out=result, casting="unsafe")
+        mixed >>= 7
+        np.add(mixed, self.added, out=result, casting="unsafe")
 
 
 def kept(share: np.ndarray) -> np.ndarray:
     """uint8 `Mix.keep` of shares in 0..1."""
-    return (np.round(256 * share) - 1).clip(0, 255).astype(np.uint8)
+    return np.floor(128 * share + 1e-6).astype(np.uint8)
 
 
 class Stamp:

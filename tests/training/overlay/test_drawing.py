@@ -50,6 +50,15 @@ def test_colour_numbers_are_those_of_the_standards() -> None:
     assert bt709[2, :3].tolist() == [63, 102, 240]
 
 
+def test_white_that_is_whiter_than_white_stays_white() -> None:
+    """Faint heat over the highest luma: no value runs over into black."""
+    canvas = Canvas(0)
+    frame = canvas.take_pixels(np.full((480, 640, 3), 255, np.uint8))
+    planes_of(frame)[0][:] = 255
+    heat = 0.1 * np.random.default_rng(0).random((COLOURED_SIDE,) * 2).astype(np.float32)
+    assert planes_of(canvas.draw(frame, canvas.layer(heat)))[0].min() > 200
+
+
 def test_what_a_view_leaves_out_is_dark_and_grey() -> None:
     canvas = Canvas(0)
     red = np.full((96, 128, 3), (200, 40, 40), np.uint8)
