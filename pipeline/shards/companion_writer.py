@@ -80,7 +80,7 @@ def _write(
     folder: Place, name: str, rows: Sequence[int], store: ShardStore, members: Members
 ) -> list[dict[str, object]]:
     """One shard's companion tar; a manifest row per member."""
-    places = []
+    places: list[dict[str, object]] = []
     with writing_shard(folder / name) as writer:
         for row in rows:
             key = store.keys[row]

@@ -142,7 +142,7 @@ class Canvas:
         scale = self.fine if number else 1
         wide, tall = (side // scale for side in self.size)
         share, rest = (0.0, NEUTRAL) if number else (UNSEEN_BRIGHTNESS, BLACK * (1 - UNSEEN_BRIGHTNESS))
-        around = Mix(np.full((tall, wide), kept(np.float64(share))), np.full((tall, wide), round(rest), np.uint8))
+        around = Mix(np.full((tall, wide), kept(np.array(share))), np.full((tall, wide), round(rest), np.uint8))
         high, across = mix.keep.shape
         rows, columns = slice(top // scale, top // scale + high), slice(left // scale, left // scale + across)
         around.keep[rows, columns], around.added[rows, columns] = mix.keep, mix.added

@@ -89,7 +89,7 @@ def score(
     sounds = {OWN: found.own.finite(found.own.maps, rows)}
     given = {name: maps for name, maps in found.controls.items() if name in NEGATIVES}
     sounds |= {name: taken(np.asarray(maps, np.float32)[rows], keys, name) for name, maps in given.items()}
-    has = {name: ~np.isnan(maps).any(axis=(1, 2)) for name, maps in sounds.items()}
+    has = {name: np.asarray(~np.isnan(maps).any(axis=(1, 2))) for name, maps in sounds.items()}
     parts = [_measure(sounds, truth, protocol, keys, slice(at, at + _BATCH)) for at in range(0, len(keys), _BATCH)]
     measured = {name: {sound: _joined([part[name][sound] for part in parts]) for sound in each}
                 for name, each in parts[0].items()}  # fmt: skip
@@ -135,7 +135,7 @@ def _logits(masks: np.ndarray) -> np.ndarray:
 def _frames(logits: np.ndarray, truth: np.ndarray) -> _Frames:
     shown = logits_above_half(logits)
     probabilities = (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
-    seen = truth.any(axis=(1, 2))
+    seen = np.asarray(truth.any(axis=(1, 2)))
     background = false_positive_rate(shown, truth)
     return _Frames(released_fpr(shown), background, mask_iou(shown, truth), f_curves(probabilities, truth), seen)
 
@@ -156,7 +156,10 @@ def _scores(
         if not len(rows):
             found |= dict.fromkeys((f"robust_miou{end}", f"robust_f{end}", f"fpr_{sound}"))
             continue
-        own, batches = frames[sound].only(rows), video_batches([keys[row] for row in rows], protocol.videos_per_batch)
+        own, batches = (
+            frames[sound].only(rows),
+            video_batches([keys[row] for row in rows.tolist()], protocol.videos_per_batch),
+        )
         found |= {
             f"robust_miou{end}": _mean_of_batches(own.iou, batches),
             f"robust_f{end}": float(np.mean([f_score(own.curves[b], own.seen[b, None]) for b in batches])),
