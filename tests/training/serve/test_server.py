@@ -55,7 +55,8 @@ WITHOUT_MODEL = pytest.param("nothing", "no finished run at", marks=pytest.mark.
 )
 def test_what_is_absent_is_said_in_one_paragraph(tmp_path: Path, missing: str, sentence: str) -> None:
     program = (
-        f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['training', 'serve', 'runs/none/at/all', '--port', '0'];"
+        f"import sys; sys.modules[{missing!r}] = None;"
+        "sys.argv = ['training', 'serve', 'runs/none/at/all', '--port', '0'];"
         "from training.cli import main\nif __name__ == '__main__': main()"
     )
     (tmp_path / "program.py").write_text(program)

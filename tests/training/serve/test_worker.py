@@ -85,6 +85,16 @@ def test_who_leaves_ends_the_work_and_frees_the_place(worker: Worker) -> None:
         list(pool.ask("this"))
 
 
+def test_two_desks_work_at_once() -> None:
+    pool = Pool([Worker(("work",), longest=20, attend=attend) for _ in range(2)])
+    pool.start()
+    busy = pool.ask("endless")
+    assert next(busy) == Working("at endless", 0.5)
+    assert list(pool.ask("this"))[-1]["pid"]
+    busy.close()
+    pool.end()
+
+
 def test_runs_that_cannot_be_opened_are_said_before_anything_is_served() -> None:
     with pytest.raises(InputError, match="no run there"):
         Worker(("refuse",), 1, attend).start()
