@@ -49,6 +49,7 @@ from pipeline.synth.scene import SECONDS, TEST_EVERY, draw_source_id
 from pipeline.synth.truth import TRUTH_SCHEMA, Row
 
 VERSION = 1
+REMEDY = "Make the corpus of solos again."
 QUARTER = (112, 112)  # pixels, width and height
 PARTS, HEARD = 4, 2
 QUIETER = (0.5, 1.0)  # of the second sound, beside the first
@@ -108,7 +109,7 @@ def find_solos(src: Path) -> dict[str, dict[str, list[Row]]]:
     table = src / "truth.parquet"
     if not table.is_file():
         raise InputError(f"--src {src} holds no truth.parquet. Give a folder that pipeline synth or compose made.")
-    with understood(table, "is damaged", "Make the corpus of solos again."):
+    with understood(table, "is damaged", REMEDY):
         rows = read_table(table, TRUTH_SCHEMA).to_pylist()
     clips: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -157,12 +158,13 @@ def read_clip(src: Path, row: Row) -> tuple[np.ndarray, np.ndarray]:
     """The frame at a clip's moment, uint8 (H, W, 3), and its sound, float32 (SAMPLES,)."""
     video = src / "video" / f"{row['key']}.mp4"
     if video.is_file():
-        with MediaFile(video) as media:
+        with understood(video, remedy=REMEDY), MediaFile(video) as media:
             return media.frame_at(row["moment"]).pixels, media.audio_between(0.0, SAMPLE_RATE, SAMPLES).samples
     image = src / "frames" / f"{row['key']}.jpg"
-    with understood(image, remedy="Make the corpus of solos again."):
+    with understood(image, remedy=REMEDY):
         frame = decode_image(read_bytes(image))
-    with AudioFile(src / "audio" / f"{row['key']}.wav") as media:
+    audio = src / "audio" / f"{row['key']}.wav"
+    with understood(audio, remedy=REMEDY), AudioFile(audio) as media:
         return frame, media.audio_between(0.0, SAMPLE_RATE, SAMPLES).samples
 
 

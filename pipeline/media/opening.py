@@ -11,16 +11,21 @@ from typing import BinaryIO, cast
 import av
 from av.container import InputContainer
 
+from manifests.given_files import opened
 from pipeline.media.image import MAX_PIXELS
 
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 
 
 def nameless(content: bytes | Path) -> BinaryIO:
-    """The content as a file without a name, so that neither its suffix nor its spelling can matter."""
+    """The content as a file without a name, so that neither its suffix nor its spelling can matter.
+
+    Raises OSError, as for what is no regular file.
+    """
     if isinstance(content, bytes):
         return io.BytesIO(content)
-    return open(os.open(content, os.O_RDONLY), "rb")
+    with opened(content) as named:
+        return open(os.dup(named.fileno()), "rb")
 
 
 def open_container(content: BinaryIO) -> InputContainer:

@@ -61,7 +61,7 @@ class Recording(ABC):
         except OSError as error:
             if is_machines_fault(error):
                 raise
-            raise Rejected("unreadable", f"it cannot be read: {error.strerror}") from error
+            raise Rejected("unreadable", f"it cannot be read: {error.strerror or error}") from error
         try:
             self._container = open_container(self._bytes)
         except (av.FFmpegError, ValueError) as error:
