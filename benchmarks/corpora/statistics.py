@@ -14,11 +14,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.measure import cpu_seconds, record, write
 from pipeline.compose.corpus import Place, write_composed
 from pipeline.compose.settings import Settings as Composed
 from pipeline.synth.corpus import impression, waveform
 from pipeline.synth.folder import processes
+from pipeline.synth.render import central_frame
 from pipeline.synth.scene import draw_scene
 from pipeline.synth.settings import Settings as Drawn
 from pipeline.synth.statistics import Impression, measure
@@ -38,7 +41,7 @@ DRAWN_CLIPS, COMPOSED_CLIPS, WORKERS = 2400, 3600, 2
 def describe(settings: Drawn, index: int) -> tuple[list[Row], Impression]:
     """Truth and impression of one drawn clip of seed 0."""
     scene = draw_scene(0, index, settings)
-    return truth_rows(scene), impression(scene, waveform(scene))
+    return truth_rows(scene), impression(scene, np.asarray(central_frame(scene)), waveform(scene))
 
 
 def drawn(settings: Drawn) -> dict[str, object]:

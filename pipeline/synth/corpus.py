@@ -38,7 +38,7 @@ from pipeline.synth.folder import (
 )
 from pipeline.synth.formats import DRAWN
 from pipeline.synth.render import central_frame, frames
-from pipeline.synth.scene import FPS, HOMES, SECONDS, Scene, draw_image, draw_scene
+from pipeline.synth.scene import FPS, HOMES, MOMENT_FRAME, SECONDS, Scene, draw_image, draw_scene
 from pipeline.synth.settings import Settings
 from pipeline.synth.statistics import Impression, measure
 from pipeline.synth.truth import Row, truth_rows
@@ -100,14 +100,18 @@ def make_clip(folder: Path, seed: int, settings: Settings, index: int) -> tuple[
     """Write one clip unless it is there, and return its truth rows and what it is like."""
     scene = draw_scene(seed, index, settings)
     path, audio = folder / f"{scene.key}.mp4", waveform(scene)
-    if not path.exists():
-        encode_video(path, frames(scene), FPS, audio, SAMPLE_RATE, **ENCODING)
-    return truth_rows(scene), impression(scene, audio)
+    if path.exists():
+        image = np.asarray(central_frame(scene))
+    else:
+        painted = frames(scene)
+        encode_video(path, painted, FPS, audio, SAMPLE_RATE, **ENCODING)
+        image = painted[MOMENT_FRAME]  # the central frame, not painted a second time
+    return truth_rows(scene), impression(scene, image, audio)
 
 
-def impression(scene: Scene, audio: np.ndarray) -> Impression:
+def impression(scene: Scene, image: np.ndarray, audio: np.ndarray) -> Impression:
     """What a clip is like, of its central frame, of that frame without its objects, and of its sound."""
-    image, empty = (np.asarray(central_frame(each)) for each in (scene, replace(scene, things=())))
+    empty = np.asarray(central_frame(replace(scene, things=())))
     return Impression(image_descriptor(image), image_descriptor(empty), audio_descriptor(audio), scene.place)
 
 
