@@ -24,8 +24,8 @@ setup: .venv/ready
 # synthetic videos -> shards -> EZ-VSL -> a page -> its neighbours -> EZ-VSL with conceptual positives -> the whole page;
 # every line can be repeated: what is finished is left alone
 demo: announced setup
-	@echo; echo "1 of 8: make 1,600 videos with known answers (100 seconds)"
-	$(BIN)/pipeline synth --out demo/synth --clips 1600 --seed $(SEED)
+	@echo; echo "1 of 8: make 2,000 videos with known answers (2 minutes)"
+	$(BIN)/pipeline synth --out demo/synth --clips 2000 --seed $(SEED)
 	@echo; echo "2 of 8: decode them once, into shards (15 seconds)"
 	$(BIN)/pipeline ingest --src demo/synth --out demo/shards
 	@echo; echo "3 of 8: teach a small image trunk to see, in place of ImageNet weights (50 seconds)"
@@ -57,7 +57,7 @@ OPEN := if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] && command -v xdg-open > /dev/nul
 announced:
 	@echo "The demo makes videos with known answers, trains two localizers on them, scores them and writes a page,"
 	@echo "demo/report/index.html. On two quiet cores it takes about seven minutes, one of them to install what it needs;"
-	@echo "a first page is there after five. It writes into .venv and demo. Ctrl-C stops it, and the same command goes on."
+	@echo "a first page is there after five and a half. It writes into .venv and demo. Ctrl-C stops it, and the same command goes on."
 
 # what the tests and the checks of style need besides
 .venv/tests: .venv/ready tests/requirements.lock

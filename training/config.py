@@ -151,10 +151,10 @@ class Optim(Section):
 class Compute(Section):
     """How the same numbers are computed: for speed, no part of a run's identity. Rounding may differ."""
 
-    resident: Literal["auto", "never"] = Field(
+    resident: Literal["auto", "never", "always"] = Field(
         "auto",
         description="auto: decoded training clips stay in GPU memory, and features of frozen trunks in memory, where "
-        "they fit; never: readers decode anew",
+        "they fit; always: decoded clips in the memory of a CPU, too, where they fit; never: readers decode anew",
     )
     features: Path | None = Field(None, description="folder where runs leave the features of frozen trunks for others")
     compile: Literal["auto", "never", "always"] = Field(

@@ -1,7 +1,8 @@
 """Where a run's micro-batches come from, epoch after epoch, always on the training device.
 
 On a CPU and with little GPU memory the readers decode every epoch anew, and the next step's batch is copied to the
-device while this one is computed. On a GPU that can hold them, all training clips stay in its memory after one pass.
+device while this one is computed. On a GPU that can hold them, and on a CPU where `compute.resident` asks for it, all
+training clips stay in memory after one pass.
 Where a frozen image trunk sees the same images in every epoch, its features are kept in place of them, on any device.
 The batches are the same every way.
 """
@@ -37,9 +38,10 @@ class Feed:
         self.remark: str | None = None
         self.resident_bytes = 0
         self._resident: Resident | None = None
-        if compute.resident == "auto":
+        if compute.resident != "never":
             self._resident = self._features(batches, autocast, compute.features)
-        if compute.resident == "auto" and self._resident is None and device.type == "cuda":
+        kept = compute.resident == "always" or (compute.resident == "auto" and device.type == "cuda")
+        if kept and self._resident is None:
             self._resident = self._pixels()
 
     def _features(self, batches: DeviceBatches, autocast: Autocast, folder: Path | None) -> KeptFeatures | None:

@@ -74,6 +74,17 @@ def test_a_trained_audio_trunk_beside_a_frozen_image_trunk(config, tmp_path: Pat
     assert losses(kept) == losses(anew)
 
 
+def test_decoded_clips_that_stay_in_memory_change_no_loss(config, tmp_path: Path) -> None:
+    def trained(resident: str) -> RunConfig:
+        given = config(METHODS["positives"], resident, crop_scale=1.2, flip=True, squash=True).model_dump(mode="json")
+        for trunk in given["encoders"].values():
+            trunk["frozen"] = False
+        return RunConfig.model_validate(given)
+
+    kept, anew = (start(trained(how), tmp_path / how, "cpu")[0] for how in ("always", "never"))
+    assert losses(kept) == losses(anew)
+
+
 def test_a_run_is_resumed_as_if_it_had_not_stopped(config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, _ = start(config(METHODS["positives"]), tmp_path / "whole", "cpu")
     step = Trainer.step
