@@ -15,6 +15,12 @@ energy that a cell's mask lets pass,
 
 in [0, 1]; a silent clip has a map of 0. Confidence: the largest share. `training separate` writes the sounds.
 
+What follows from it: a mixture asks an image as a whole, by its strongest cells. Nothing is learned of cells without a
+source, whose masks may let everything pass. On made clips of one sounding and one silent object, 320 steps of 16 took
+mixtures apart (the loss fell from 0.215 to 0.147, and rose again for wrong images), while the highest cell lay on the
+sounding object in 7 of 40 clips, as often as its area lets chance. Training begins with a plateau of 120 steps, on
+which gates and parts are too small to tell anything.
+
 Deviations and choices where paper and released code differ:
 - the paper compares no map with boxes, and neither does the code: the map is this project's, read from its figures.
 - K is 16 in the paper and 32 in the released script (the default).
