@@ -13,6 +13,7 @@ from manifests.errors import InputError
 from training.evaluation.consistency import impossible
 from training.evaluation.printing import hears_in_words, missing_in_words
 from training.evaluation.scores import in_order, score_of, task_values, values_of
+from training.report.doubts import doubts
 from training.report.published import admitted, of_column
 from training.report.results import Evaluation, Run
 
@@ -186,6 +187,8 @@ def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
         ciou50, auc, max_f1, located = (paper.get(key) for key in ("ciou50", "auc", "max_f1", "locacc"))
         for fault in impossible(ciou50, auc, max_f1, located):
             yield f"{title}, published: {fault}"
+        for doubt in doubts(run.method, evaluation.test_set, paper):
+            yield f"{title}, published: {doubt}"
 
 
 def _named(evaluation: Evaluation) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from manifests.views import IN_WORDS
 from training.evaluation.consistency import impossible
 from training.evaluation.printing import missing_in_words
+from training.report.doubts import doubts
 from training.report.results import MAPS, OBJECT_PRIOR, SCORES, Evaluation, Run
 
 MAP_TITLES = {"audio_visual": "audio-visual", "object_prior": "object prior", "combined": "combined"}
@@ -227,8 +228,11 @@ def _warnings(found: list[Scored], fullest: Evaluation) -> Iterable[str]:
 
 
 def _impossible(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
-    """Published pairs that no set of clips can produce: the curve behind AUC passes through cIoU@0.5."""
+    """Published pairs that no set of clips can produce (the curve behind AUC passes through cIoU@0.5), and others that
+    are known not to fit together."""
     for name in MAPS:
         paper = run.published(evaluation, name)
         for fault in impossible(paper.get("ciou50"), paper.get("auc")):
             yield f"{title}, published: {fault}"
+        for doubt in doubts(run.method, evaluation.test_set, paper):
+            yield f"{title}, published: {doubt}"
