@@ -43,7 +43,8 @@ def avss_colours() -> "np.ndarray":
 
     number = np.arange(AVSS_CLASSES)[:, None]
     bits = [(number >> np.array([3 * place, 3 * place + 1, 3 * place + 2])) & 1 for place in range(3)]
-    return np.sum([bit << (7 - place) for place, bit in enumerate(bits)], axis=0).astype(np.uint8)
+    shifted = [bit << (7 - place) for place, bit in enumerate(bits)]
+    return np.bitwise_or.reduce(shifted).astype(np.uint8)
 
 
 @cache

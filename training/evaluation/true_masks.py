@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from manifests.annotations import WHOLE
+from manifests.class_maps import load_classes
 from manifests.masks import load_grey_mask, load_mask
 from manifests.test_sets import MaskSet
 from manifests.truth import Truth
-from training.evaluation.truth import weight_maps
+from training.evaluation.truth import SIZE, weight_maps
 
 
 def true_masks(truth: Truth, keys: Sequence[str]) -> np.ndarray:
@@ -19,7 +20,7 @@ def true_masks(truth: Truth, keys: Sequence[str]) -> np.ndarray:
 def weights_of(truth: Truth, keys: Sequence[str]) -> np.ndarray:
     """float32 (F, 224, 224) in [0, 1]: masks as 0 and 1, boxes as `weight_maps` gives them."""
     if truth.masks is not None:
-        return np.stack([_mask(truth.masks, key) for key in keys]).astype(np.float32)
+        return np.stack([_mask(truth, truth.masks, key) for key in keys]).astype(np.float32)
     by_key = {annotation.key: annotation for annotation in truth.test_set.annotations}
     return weight_maps([by_key[key] for key in keys])
 
@@ -29,8 +30,11 @@ def truth_from(truth: Truth) -> str:
     return "boxes" if truth.masks is None else "masks"
 
 
-def _mask(found: MaskSet, key: str) -> np.ndarray:
+def _mask(truth: Truth, found: MaskSet, key: str) -> np.ndarray:
+    """Where pixels have classes, what has one: no colour of a file has to be guessed at then."""
     shown = found.shown.get(key, WHOLE)
+    if truth.classes is not None:
+        return load_classes(truth.classes.files[key], truth.classes.coding, (SIZE, SIZE), shown) > 0
     if found.light_from is None:
         return load_mask(found.masks[key], shown=shown)
     return load_grey_mask(found.masks[key], found.light_from, shown=shown)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
+import pyarrow as pa
 
 from manifests.annotations import WHOLE, Box
 from manifests.errors import InputError
@@ -99,7 +99,7 @@ def _of_run(run: Run, title: str, one: Evaluation, arrays: dict[str, np.ndarray]
 
 def _measured(one: Evaluation, clips: Clips) -> dict[str, dict[str, float]]:
     """Of every clip with a foreign sound and an image at hand: the masks' agreement, and how much each shows."""
-    own = one.rows.filter(pc.field("map") == AUDIO_VISUAL).select(["key", *MEASURED]).to_pylist()
+    own = one.rows.filter(pa.array(one.rows["map"].to_numpy() == AUDIO_VISUAL)).select(["key", *MEASURED]).to_pylist()
     return {row.pop("key"): row for row in own if np.isfinite(row[OVERLAP]) and row["key"] in clips}
 
 

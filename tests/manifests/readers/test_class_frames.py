@@ -35,9 +35,9 @@ def test_avss_frames_in_video_order(avss: Path) -> None:
     assert len(truth.keys) == 15
     assert truth.classes is not None
     assert truth.masks is not None
-    for key, file in truth.classes.files.items():
-        classes = load_classes(file, truth.classes.coding)
-        np.testing.assert_array_equal(load_mask(truth.masks.masks[key], None), classes > 0)
+    assert truth.masks.masks == truth.classes.files
+    for number, file in enumerate(list(truth.classes.files.values())[:10]):
+        np.testing.assert_array_equal(load_classes(file, truth.classes.coding), FRAMES[number])
     np.testing.assert_array_equal(load_classes(truth.classes.files["v2/a%2Eb_3"], "avss", (4, 6)).shape, (4, 6))
     half = load_classes(truth.classes.files["v2/a%2Eb_1"], "avss", (2, 2), (0.5, 0, 1, 1))
     np.testing.assert_array_equal(half, FRAMES[0][:, [1, 1]])
@@ -93,7 +93,6 @@ def test_masks_stored_as_jpg_are_cut_in_the_middle(tmp_path: Path) -> None:
     assert set(truth.test_set.labels.values()) == {"kettle", "fox"}
     assert truth.masks is not None
     file = truth.masks.masks[names[0]]
-    assert (load_mask(file) != (mask > 0)).mean() > 0.001  # what hardly differs from black is no object
     assert (load_grey_mask(file, 128) != (mask > 0)).mean() < 0.001
     np.testing.assert_array_equal(load_grey_mask(file, 128, 224, (0, 0, 0.5, 1))[:, ::2][:, :50], mask[:, :50] >= 128)
 

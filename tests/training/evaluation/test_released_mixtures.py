@@ -13,7 +13,7 @@ from training.evaluation.printing import table
 from training.evaluation.protocols import find_protocol
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import prompted
-from training.score import score_file
+from training.score_file import score_file
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from training.evaluation.metrics.interactive import interactive_summary
 from training.evaluation.postprocess import binarise, prepare
 from training.evaluation.printing import table
 from training.evaluation.protocols import find_protocol
-from training.score import score_file
+from training.evaluation.true_masks import true_masks
+from training.score_file import score_file
 
 SIDE = 224
 
@@ -112,6 +113,18 @@ def test_classes_of_avss(values, arrays, semantic, tmp_path):
     assert found["missing"] == ["v1s/two_3", "v1s/two_4", "v1s/two_5"]
     assert found["ceiling"]["j_and_f_textbook"] == 1
     assert "3 clips missing" in said
+
+
+def test_what_has_a_class_is_a_mask(arrays, semantic, tmp_path):
+    """Any class but the background sounds, also in a frame without background."""
+    true = arrays["avss_labels_true"]
+    truth = read_truth(semantic, "avss")
+    masks = true_masks(truth, truth.keys[:10])
+    rows = (np.arange(SIDE) + 0.5) * true.shape[1] // SIDE
+    np.testing.assert_array_equal(masks, true[:10][:, rows.astype(int)][:, :, rows.astype(int)] > 0)
+    np.savez(tmp_path / "maps.npz", names=truth.keys[:10], maps=masks.astype(np.float32))
+    scores, _, _ = scores_of(tmp_path, semantic, "avss", "avsbench")
+    assert scores["miou"] == pytest.approx(1, abs=1e-5)
 
 
 def test_padding_is_scored_as_released_and_left_out_of_the_textbook(arrays, semantic, tmp_path):

@@ -69,7 +69,7 @@ class _Frames:
     curves: np.ndarray
     seen: np.ndarray
 
-    def only(self, rows: np.ndarray) -> "_Frames":
+    def only(self, rows: list[int]) -> "_Frames":
         return _Frames(self.area[rows], self.background[rows], self.iou[rows], self.curves[rows], self.seen[rows])
 
 
@@ -151,9 +151,9 @@ def _scores(
     """The numbers of a map under all sounds; None of a sound that no frame has."""
     found: dict[str, float | None] = {}
     for sound in (OWN, *NEGATIVES):
-        rows = np.flatnonzero(has[sound]) if sound in has else np.zeros(0, int)
+        rows = np.flatnonzero(has[sound]).tolist() if sound in has else []
         end = "" if sound == OWN else f"_{sound}"
-        if not len(rows):
+        if not rows:
             found |= dict.fromkeys((f"robust_miou{end}", f"robust_f{end}", f"fpr_{sound}"))
             continue
         own, batches = (
