@@ -11,6 +11,7 @@ from statistics import fmean, stdev
 
 from manifests.errors import InputError
 from training.evaluation.consistency import impossible
+from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.printing import hears_in_words, missing_in_words
 from training.evaluation.scores import in_order, score_of, task_values, values_of
 from training.report.doubts import doubts
@@ -170,8 +171,9 @@ def _lines(run: Run, title: str, evaluation: Evaluation) -> list[Line]:
 
 def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
     facts = evaluation.facts
-    for heard in filter(None, map(hears_in_words, facts["scores"].values())):
-        yield f"{title} {heard}."
+    for name, scores in facts["scores"].items():
+        if heard := hears_in_words(scores):
+            yield f"{title}{'' if name == AUDIO_VISUAL else f', {name}'} {heard}."
     for control, pairs in facts.get("controls", {}).items():
         if pairs["without"]:
             yield f"{title}: {len(pairs['without'])} clips have no pair under {control} and are not in its numbers."

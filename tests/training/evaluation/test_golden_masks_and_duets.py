@@ -215,6 +215,25 @@ def test_words_widen_to_whole_frames(values):
         assert window.stop <= 10
 
 
+def test_denseav_s_words_by_their_time(released):
+    found, arrays = released("golden_listening.json")["denseav"], released("golden_listening.npz")
+    image, sound, heard = (arrays[f"denseav_{name}"] for name in ("image_features", "audio_features", "audio_mask"))
+    similar = np.einsum("nchw,ncft->nhwft", image, sound).mean(axis=3)
+    windows = [prompted.word_window(*times, found["total_seconds"], 10) for times in found["timing_seconds"]]
+    heat = np.stack([prompted.map_of_word(*each) for each in zip(similar, heard, windows, strict=True)])
+    scores = prompted.prompted_scores(heat, arrays["denseav_semseg"], arrays["denseav_prompt_classes"].tolist())
+    expected = found["results"]["speech_timing_heads1"]["per_class"]
+    np.testing.assert_allclose(list(scores["ap_by_class"].values()), expected["advanced_ap"], atol=2e-4)
+    np.testing.assert_allclose(list(scores["iou_by_class"].values()), expected["advanced_iou"], atol=2e-3)
+
+
+def test_a_word_s_map_divides_by_its_whole_window():
+    similarity, heard = np.arange(4.0).reshape(1, 1, 4), np.array([1.0, 1, 0, 1])
+    assert prompted.map_of_word(similarity, heard, slice(1, 4)) == pytest.approx((1 + 3) / 3)
+    assert prompted.word_window(0.89, 2.2, 6, 10) == slice(1, 4)
+    assert prompted.word_window(0.0, 6.0, 6, 10) == slice(0, 10)
+
+
 def test_average_precision_does_not_depend_on_the_order_of_ties():
     truth, score = np.array([True, False, True, False]), np.array([0.5, 0.5, 0.5, 0.1])
     assert prompted.average_precision(truth, score) == pytest.approx(2 / 3)
