@@ -42,7 +42,8 @@ def table(facts: Mapping[str, Any]) -> str:
 
 def protocols_page() -> str:
     """Every protocol with its source, how variants are named, and the answers to degenerate input."""
-    lines = [f"{name:<22} {protocol.source}" for name, protocol in known_protocols().items()]
+    width = max(map(len, known_protocols()))
+    lines = [f"{name:<{width}} {protocol.source}" for name, protocol in known_protocols().items()]
     lines += [
         "",
         "Variants: NAME+exact breaks ties so that exactly the asked pixels are predicted, NAME+maximum takes the",

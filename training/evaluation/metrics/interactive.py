@@ -42,7 +42,9 @@ def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
 
 
 def heading(block: dict[str, Any], map_name: str) -> str:
-    return f"over {block[map_name]['n_groups']} images, every sound right"
+    found = block[map_name]
+    alone = f" ({found['n_single']} with one sound, which test nothing interactive)" if found.get("n_single") else ""
+    return f"over {found['n_groups']} images, every sound right{alone}"
 
 
 def group_key(name: str) -> str:
