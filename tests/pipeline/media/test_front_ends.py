@@ -76,7 +76,7 @@ def test_names_are_those_of_the_files_and_the_default_comes_first() -> None:
     assert set(front_end_names()) == set(SHAPES)
     assert front_end_names()[0] == DEFAULT == find_front_end().name
     assert [find_front_end(name).name for name in front_end_names()] == front_end_names()
-    with pytest.raises(InputError, match=f"'mfcc' is not known; there are: {DEFAULT}, "):
+    with pytest.raises(InputError, match=rf"'mfcc' is not known\. There are: {DEFAULT}, "):
         find_front_end("mfcc")
 
 
