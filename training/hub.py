@@ -35,7 +35,7 @@ def fetched(name: str) -> Path:
 
     InputError when it cannot be had, is no exported model, or is larger than any.
     """
-    hub = needed("huggingface_hub", "hub", f"fetching {name} from the Hugging Face Hub")
+    hub = needed("huggingface_hub", "hub", f"{name} is no folder here; fetching it from the Hugging Face Hub")
     with understood(name, "is no folder here, and cannot be fetched from the Hugging Face Hub", REMEDY):
         if not needed("huggingface_hub.constants", "hub", name).HF_HUB_OFFLINE:
             _check_size(hub, name)

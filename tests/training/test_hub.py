@@ -130,6 +130,14 @@ def test_a_token_comes_from_the_environment_alone(run: Path, hub: Hub, tmp_path:
     assert not hub.asked
 
 
+def test_a_missing_library_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(
+        InputError, match=r"someone/tiny is no folder here.* pip install 'sound-source-localization\[hub\]'"
+    ):
+        Localizer.load("someone/tiny")
+
+
 @pytest.mark.slow
 def test_a_process_finds_the_hub_by_its_environment(run: Path, tmp_path: Path) -> None:
     with running_hub() as hub:

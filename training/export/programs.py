@@ -61,6 +61,7 @@ def write_program(run: LoadedRun, form: str, folder: Path) -> dict[str, Any]:
     chosen.check()
     model = MapOf(run.method).eval()
     with _quiet(), torch.no_grad():
+        model(*_pair(run, 1))  # what is computed once and kept must be numbers, not what tracing has in their place
         program = _traced(run, model, form)
         chosen.write(program, folder / chosen.file)
         difference = _greatest_difference(run, model, chosen.read(folder / chosen.file))

@@ -56,6 +56,24 @@ def test_every_method_becomes_a_program(method: str, tmp_path: Path) -> None:
         assert not [place for place in places if place in content]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("image", "audio", "front_end"),
+    [
+        ("vgg16", "vggish", "log-power-16000-512-159-v1"),
+        ("efficientnet_lite0", "yamnet", "log-mel-16000-400-160-v1"),
+    ],
+)
+def test_every_trunk_becomes_a_program(image: str, audio: str, front_end: str, tmp_path: Path) -> None:
+    trunks = (
+        f"encoders.image={{layout: {image}, weights: none}}",
+        f"encoders.audio={{layout: {audio}, weights: none}}",
+    )
+    config = load_config("ezvsl", (*TINY[:3], *trunks, "data.image_size=64", "method.dimension=8"))
+    run = load_run(make_run(tmp_path / "run", config, front_end=front_end))
+    assert write_program(run, "onnx", tmp_path)["greatest_difference"] < 1e-5
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[LoadedRun, Path]:
     folder = tmp_path_factory.mktemp("programs")
