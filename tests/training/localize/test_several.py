@@ -18,7 +18,7 @@ from training.localize.options import Options
 from training.localize.videos import find_videos
 from training.localizer.localization import Localization
 
-RUN = Path("bright/0123abcd-s0")
+RUN = Path("runs/bright/0123abcd-s0")
 
 
 @pytest.fixture(autouse=True)

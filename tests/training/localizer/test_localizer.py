@@ -34,7 +34,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model() -> Localizer:
     with pytest.MonkeyPatch.context() as patch:
         stand_in(patch, BrightAndLoud())
-        return Localizer.load("bright/0123abcd-s0", device="cpu")
+        return Localizer.load("runs/bright/0123abcd-s0", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def test_the_document_says_what_was_found_and_no_place(result: Localization, vid
 
 
 def test_a_moment_is_drawn_as_an_image(result: Localization) -> None:
-    drawn = result.drawn(2, threshold=0.5)
+    drawn = result.drawn(2)
     assert (drawn.shape, drawn.dtype) == ((HEIGHT, WIDTH, 3), np.uint8)
     x, y = (round(share * side) for share, side in zip(square_at(2.0), (WIDTH, HEIGHT), strict=True))
     warmth = drawn.astype(int)[..., 0] - drawn[..., 2]

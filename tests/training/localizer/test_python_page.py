@@ -1,4 +1,4 @@
-"""The Python of docs/python.md and README runs as it stands, in a folder with what it names."""
+"""The Python of docs/python.md runs as it stands, in a folder with what it names."""
 
 import json
 import re
@@ -13,7 +13,6 @@ from places import ROOT
 from untrained_run import write_run
 
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
-OURS = re.compile(r"^from (training|pipeline|index) import", re.MULTILINE)
 
 
 def blocks(page: str) -> list[str]:
@@ -49,10 +48,3 @@ def test_the_page_runs_from_top_to_bottom(desk: Path, monkeypatch: pytest.Monkey
     assert len(names["clips"]) == 3  # type: ignore[arg-type]
     assert 0 <= names["result"]["ciou50"] <= 1  # type: ignore[index]
     assert names["nearest"]
-
-
-def test_what_readme_says_of_python_runs(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(desk)
-    for block in blocks("README.md"):
-        if OURS.search(block):
-            exec(compile(block, "README.md", "exec"), {})
