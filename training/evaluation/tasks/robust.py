@@ -158,7 +158,7 @@ def _scores(
             continue
         own, batches = (
             frames[sound].only(rows),
-            video_batches([keys[row] for row in rows.tolist()], protocol.videos_per_batch),
+            video_batches([keys[row] for row in map(int, rows)], protocol.videos_per_batch),
         )
         found |= {
             f"robust_miou{end}": _mean_of_batches(own.iou, batches),
