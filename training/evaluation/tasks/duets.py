@@ -164,21 +164,21 @@ def _rows(found: MixtureMaps, images: dict[str, np.ndarray], protocol: MixturePr
 
 
 def _truths(truth: Truth, protocol: MixtureProtocol) -> dict[str, np.ndarray]:
-    """float32 (224, 224) in {0, 1} of every clip or frame."""
+    """bool (224, 224) of every clip or frame: a large set is held whole."""
     if protocol.instruments:
         assert truth.music is not None, "`check` comes before"
         return {frame.key: _of_instruments(frame) for frame in truth.music.scorable}
-    return {one.key: (weight_map(one) > 0).astype(np.float32) for one in truth.test_set.annotations}
+    return {one.key: weight_map(one) > 0 for one in truth.test_set.annotations}
 
 
 def _of_instruments(frame: MusicFrame) -> np.ndarray:
     """The union of the boxes, each side truncated before it is added, as released; cut where a part was shown."""
     if frame.shown != WHOLE or not frame.as_read:
         boxes = tuple(box for own in frame.boxes.values() for box in own)
-        return (weight_map(Annotation(frame.key, None, boxes, shown=frame.shown)) > 0).astype(np.float32)
-    own = np.zeros((SIZE, SIZE), np.float32)
+        return weight_map(Annotation(frame.key, None, boxes, shown=frame.shown)) > 0
+    own = np.zeros((SIZE, SIZE), bool)
     for top, bottom, left, right in map(music_pixels, frame.as_read):
-        own[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = 1
+        own[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = True
     return own
 
 
