@@ -156,10 +156,7 @@ def _scores(
         if not rows:
             found |= dict.fromkeys((f"robust_miou{end}", f"robust_f{end}", f"fpr_{sound}"))
             continue
-        own, batches = (
-            frames[sound].only(rows),
-            video_batches([keys[row] for row in map(int, rows)], protocol.videos_per_batch),
-        )
+        own, batches = frames[sound].only(rows), video_batches([keys[row] for row in rows], protocol.videos_per_batch)
         found |= {
             f"robust_miou{end}": _mean_of_batches(own.iou, batches),
             f"robust_f{end}": float(np.mean([f_score(own.curves[b], own.seen[b, None]) for b in batches])),
