@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 import string
 import unicodedata
@@ -38,10 +39,13 @@ folders = st.sampled_from(["", "videos/", "train/dog barking/", "./a.b/", "/data
 settled = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+ESCAPE = re.compile("%[0-9A-F]{2}")
+
+
 def usable(stem: str) -> bool:
     """Not a name whose end looks like a suffix, or that is a key with its escapes, or blank at an end."""
     looks_like_a_file = PurePosixPath(f"x{stem}").suffix.lower() in EVERY_SUFFIX
-    return not looks_like_a_file and stem == stem.strip() and stem.strip(".") != "" and "%2" not in stem
+    return not looks_like_a_file and stem == stem.strip() and stem.strip(".") != "" and not ESCAPE.search(stem)
 
 
 def key_of_ingest(folder: Path, *names: str) -> str:
