@@ -13,7 +13,7 @@ from pipeline.jobs.options import automatic_shard_clips
 from pipeline.jobs.plan import cut_shards, load_head
 from pipeline.jobs.shard_job import DONE, PLAN
 from pipeline.jobs.unique_keys import unique_keys
-from pipeline.shards.record import FLAGS, REASONS
+from pipeline.shards.record import FLAGS, REASONS, REJECT_SCHEMA
 from pipeline.shards.store import INDEX, REJECTS, ShardStore
 from pipeline.sources.labels import Labels, find_labels
 from pipeline.sources.listing import Clip, Listing, list_sources, readable, tally
@@ -122,7 +122,7 @@ def inspect_shards(out: Place) -> None:
     store = ShardStore.open(out)
     table = store.table
     try:
-        rejects = read_table(out / REJECTS)
+        rejects = read_table(out / REJECTS, REJECT_SCHEMA)
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"{out / REJECTS} cannot be read ({error}). Repeat the `pipeline ingest` command.") from error
     summary(
@@ -141,9 +141,10 @@ def inspect_shards(out: Place) -> None:
             "rejects": len(rejects),
         },
     )
-    _print_counts("flags", Counter(flag for flags in table["flags"].to_pylist() for flag in flags), FLAGS)
+    _print_counts("flags", Counter(flag for flags in table["flags"].to_pylist() for flag in flags or ()), FLAGS)
     _print_counts("rejects by reason", Counter(rejects["reason"].to_pylist()), REASONS)
-    summary(f"one sample, {store.keys[0]}", {**store.facts(0), "spectrogram": store.spectrogram(0).shape})
+    if len(store):
+        summary(f"one sample, {store.keys[0]}", {**store.facts(0), "spectrogram": store.spectrogram(0).shape})
 
 
 def _columns(table: pa.Table, *names: str) -> tuple[list[object], ...]:

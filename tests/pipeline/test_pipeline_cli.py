@@ -9,9 +9,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from places import METADATA, VIDEOS
+from shard_maker import write_shards
 
 from manifests.errors import InputError
 from pipeline.cli import parse_moment
+from pipeline.inspection import inspect_shards
 from pipeline.shards.store import ShardStore
 
 REAL = VIDEOS / "vggsound_real"
@@ -54,6 +56,11 @@ def test_the_five_genuine_clips_under_their_canonical_keys(real_shards: Path) ->
         assert min(store.frame(row).shape[:2]) == 256
         assert store.frame(row).std() > 10
     assert pq.read_metadata(real_shards / "rejects.parquet").num_rows == 0
+
+
+def test_inspect_shows_a_folder_without_a_clip(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    inspect_shards(write_shards(tmp_path / "shards", [], []))
+    assert "seconds" in capsys.readouterr().out
 
 
 def test_inspect_before_and_after(real_shards: Path) -> None:
