@@ -20,7 +20,8 @@ from pipeline.shards.store import ShardStore
 from training.data.made_sounds import made_waveform
 from training.data.regions import in_view, usable
 
-KINDS = frozenset({"proposals", "flow", "waveform"})
+OF_IMAGES = frozenset({"proposals", "flow"})  # which a view of the image cuts and mirrors with it
+KINDS = OF_IMAGES | {"waveform"}
 FLOW_SIDE = 56  # cells of a view's flow
 WAVEFORM_RATE, WAVEFORM_SECONDS = 11025, 3.0
 WAVEFORM_SAMPLES = round(WAVEFORM_RATE * WAVEFORM_SECONDS)

@@ -19,7 +19,7 @@ from manifests.truth import Truth, find_format
 from pipeline.shards.joined import open_shards
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig
-from training.data.beside import Beside
+from training.data.beside import OF_IMAGES, Beside
 from training.data.classes import Classes, classes_of
 from training.data.order import Streams
 from training.data.positives import Positives
@@ -166,9 +166,9 @@ def _classes(config: RunConfig, store: ShardStore, selection: Selection, method:
 def _check_beside(config: RunConfig, store: ShardStore, selection: Selection, method: BaseMethod) -> None:
     """InputError where what the method needs of a clip was not ingested, or would not follow the image."""
     beside = Beside(store, method.needs)
-    if beside.kinds and config.data.image_policy != "none":
+    if (seen := beside.kinds & OF_IMAGES) and config.data.image_policy != "none":
         raise InputError(
-            f"{config.method.name} needs {', '.join(sorted(beside.kinds))}, which do not follow data.image_policy "
+            f"{config.method.name} needs {', '.join(sorted(seen))}, which do not follow data.image_policy "
             f"{config.data.image_policy}; set it to none (crops, flips and data.colour_jitter are followed)."
         )
     beside.check(int(np.flatnonzero(selection.mask)[0]))
