@@ -33,7 +33,7 @@ FLOORS = {
             "run_names",
             "shared_options",
         },
-        {"seeds"},
+        {"environment", "seeds"},
         {"config", "losses", "pair_losses", "regions", "separation", "similarity", "teacher", "distributed"},
         {"clustering", "evaluation", "encoders", "data", "leakage", "identity", "overlay"},
         {"methods", "object_prior", "pretrain"},

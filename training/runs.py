@@ -4,10 +4,7 @@ Same run and seed, same folder: running again resumes, and a finished run is mar
 """
 
 import json
-import os
-import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,9 +27,9 @@ from pipeline.shards.store import ShardStore
 from pipeline.storage.remote import Place, place
 from training.config import RunConfig, load_config
 from training.config_files import read_mapping
+from training.environment import environment
 from training.identity import Contents, differences, digest
 from training.leakage import TRAINING_CLIPS
-from training.liveness import of_launcher
 from training.methods import method_module
 from training.methods.contract import BaseMethod
 from training.run_names import folder_of
@@ -152,33 +149,6 @@ def prepare(folder: Path, config: RunConfig) -> None:
     write_text(folder / CONFIG, config.to_yaml())
     write_text(folder / "environment.json", json.dumps(environment(), indent=1))
     write_text(folder / "command.txt", " ".join(sys.argv) + "\n")
-
-
-def environment() -> dict[str, object]:
-    """Versions and hardware a result depends on."""
-    import torchvision
-
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
-        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-        "processor": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "threads": torch.get_num_threads(),
-        "world_size": of_launcher("WORLD_SIZE", 1),
-        "commit": _commit(),
-    }
-
-
-def _commit() -> str | None:
-    """The project's commit when it runs from a checkout; None from an installed copy."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 @dataclass(frozen=True)

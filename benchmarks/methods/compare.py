@@ -25,9 +25,9 @@ from benchmarks.methods.measure_run import DEVICE, RUNS, alpha_sweep, context, o
 from benchmarks.methods.merge import earlier, merged_figures
 from benchmarks.methods.plan import Entry, Plan, describe, neighbours_folder, read_plan
 from benchmarks.methods.prepare import command, prepare
+from training.environment import environment
 from training.loop.start import start
 from training.report.page import write_report
-from training.runs import environment
 
 PACKAGES = ("torch", "torchvision", "webdataset", "faiss-gpu", "numpy")
 RANDOM = "random"
