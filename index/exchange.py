@@ -17,8 +17,8 @@ from index import arrays
 from index.embeddings import Embeddings
 from index.neighbours import Neighbours
 from manifests.errors import InputError
-from manifests.given_files import opened
 from manifests.outputs import check_output
+from manifests.parquet import read_metadata
 from manifests.whole_files import whole_file
 
 COMMAND = "index export"
@@ -86,8 +86,7 @@ def _told_of(meta: Mapping[str, object]) -> bytes:
 def _told(path: Path) -> bytes | None:
     """meta.json as a file's metadata has it; None of a file that this command did not write."""
     try:
-        with opened(path) as handle, pq.ParquetFile(handle, pre_buffer=False) as file:
-            return (file.schema_arrow.metadata or {}).get(TOLD)
+        return read_metadata(path).get(TOLD)
     except (OSError, pa.ArrowException):
         return None
 

@@ -36,6 +36,14 @@ def read_table(source: Path | BinaryIO, schema: "pa.Schema | None" = None) -> "p
     return table if schema is None else _in_form(table, schema)
 
 
+def read_metadata(path: Path) -> dict[bytes, bytes]:
+    """What a file's own metadata says, without its rows. Raises as `read_table`."""
+    import pyarrow.parquet as pq
+
+    with opened(path) as handle, pq.ParquetFile(handle, pre_buffer=False) as file:
+        return file.schema_arrow.metadata or {}
+
+
 def read_row_group(source: Path | BinaryIO, number: int) -> "pa.Table":
     """One row group of a table. Raises as `read_table`."""
     import pyarrow.parquet as pq

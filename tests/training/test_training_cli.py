@@ -90,7 +90,7 @@ def test_embeddings_of_the_run_feed_the_index(trained: Path, shards: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "nowhere.yaml"], ["nowhere.yaml", "ezvsl_semantic.yaml"]),
+        (["run", "nowhere.yaml"], ["nowhere.yaml", "training configs"]),
         (["run", "ezvsl.yaml"], ["shard", "pipeline ingest"]),
         (["run", "ezvsl.yaml", "method.name=ezvls"], ["unknown method 'ezvls'", "slavc"]),
         (["evaluate", "runs/absent"], ["no finished run at runs/absent"]),
@@ -141,7 +141,7 @@ def test_methods_that_lie_elsewhere_have_a_page_or_say_why_not(tmp_path: Path) -
         for name in ("", "told", "untold")
     }
     assert {"told             Told: a method of one's own.", "untold"} <= set(shown[""].stdout.splitlines())
-    assert shown["told"].stdout == "Told: a method of one's own.\n\nIt has two lines.\n"
+    assert shown["told"].stdout.startswith("Told: a method of one's own.\n\nIt has two lines.\n\nConfigs")
     assert shown["untold"].returncode == 2
     assert "the method untold has no page" in shown["untold"].stderr
     assert "Traceback" not in shown["untold"].stderr
@@ -173,6 +173,8 @@ SURFACE = {
         "pretrain",
         "import-checkpoint",
         "methods",
+        "configs",
+        "separate",
         "serve",
     },
 }

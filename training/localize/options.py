@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from index.device import device_number
 from manifests.errors import InputError
 from training.localizer.model import MOST_PER_SECOND
 from training.overlay.carriage import FORMATS
@@ -29,6 +30,7 @@ class Options:
 
     def check(self) -> None:
         """InputError for values that cannot be."""
+        device_number(self.device)
         rate = self.maps_per_second
         if not 0 < rate <= MOST_PER_SECOND:
             raise InputError(f"maps per second is {rate:g}; give more than 0 and at most {MOST_PER_SECOND:g}.")
