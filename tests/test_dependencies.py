@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -60,11 +61,17 @@ def declared() -> dict[str, str]:
     return {distribution_name(each): each for part in parts for each in part}
 
 
+@cache
+def installed() -> Mapping[str, list[str]]:
+    """Distributions by the modules they bring."""
+    return packages_distributions()
+
+
 def providers(module: str) -> set[str]:
     """Distributions that bring a module; a fixed answer for those that need not be installed."""
     if module in PROVIDERS:
         return {PROVIDERS[module]}
-    return {distribution_name(each) for each in packages_distributions().get(module, [module])}
+    return {distribution_name(each) for each in installed().get(module, [module])}
 
 
 def pins(lock: str) -> dict[str, str]:

@@ -124,6 +124,7 @@ def starts_servers(block: Block) -> bool:
     return bool(ports)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # 20 s on two idle cores
 def test_readme_runs_as_written(desk: Desk) -> None:
     lay_out(desk.folder, 1030)

@@ -79,6 +79,7 @@ def test_a_decoder_that_cannot_start_is_no_clips_fault(tmp_path: Path) -> None:
         run_ingest(request)
 
 
+@pytest.mark.slow
 def test_a_decoder_without_room_costs_no_clip_and_the_same_command_continues(tmp_path: Path) -> None:
     request = request_for(corpus(tmp_path / "src", "ok 1", "full", "ok 2"), tmp_path / "out")
     for _ in range(3):  # as often as deaths of workers would blame a clip

@@ -185,6 +185,7 @@ def test_two_ingests_into_one_folder(tmp_path: Path) -> None:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_a_sentence_and_the_same_command_continues(tmp_path: Path) -> None:
     """The limit on file sizes stands for a disk that is full: the tar of 8 clips does not fit."""
     import resource

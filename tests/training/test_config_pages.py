@@ -23,6 +23,7 @@ def test_every_packaged_config_says_in_a_sentence_what_it_repeats() -> None:
     assert config_headline("ezvsl_vggss_full_mean") == mean
 
 
+@pytest.mark.slow
 def test_every_method_has_its_configs() -> None:
     by_method = {method: config_names(method) for method in method_names()}
     assert sorted(name for names in by_method.values() for name in names) == NAMES

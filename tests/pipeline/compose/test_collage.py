@@ -41,6 +41,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+@pytest.mark.slow
 def test_four_different_classes_two_of_them_heard_all_of_one_side(source: Path, collages: Path) -> None:
     splits = {row["key"]: row["split"] for row in pq.read_table(source / "truth.parquet").to_pylist()}
     rows = pq.read_table(collages / "collages.parquet").to_pylist()

@@ -282,6 +282,7 @@ def test_a_new_front_end_is_one_file(ingest: Callable[..., ShardStore], extended
     assert all(name in unwrapped for name in ("octaves-8000-v1", *front_end_names()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [LONG, MEL])
 @pytest.mark.parametrize("decoder", ["pyav", "ffmpeg"])
 def test_ten_seconds_are_heard_whole(ingest: Callable[..., ShardStore], name: str, decoder: str) -> None:

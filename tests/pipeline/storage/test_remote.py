@@ -125,6 +125,7 @@ def test_the_same_shards_from_and_to_the_storage_as_on_disk(
     assert "fly, housefly buzzing 1" in shown
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_leaves_whole_shards_only_and_continues(
     bucket: RemotePath, tmp_path: Path, wait_until: Callable[..., None]
 ) -> None:
@@ -156,6 +157,7 @@ def test_killed_in_the_middle_leaves_whole_shards_only_and_continues(
     assert not (out / "journal").iterdir()
 
 
+@pytest.mark.slow
 def test_shards_on_the_storage_grow_with_their_source(bucket: RemotePath) -> None:
     for number in range(3):
         (bucket / "src" / f"c{number}.mp4").write_bytes(f"ok {number}".encode())

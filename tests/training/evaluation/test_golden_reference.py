@@ -52,6 +52,7 @@ def assert_near(ours, theirs, path=""):
         assert ours == pytest.approx(theirs, abs=PIXELS, nan_ok=True), path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["vggss", "flickr"])
 def test_chains_equal_the_original_code(released, truths, style):
     theirs, (truth, boxes) = released("golden_localisation.json")["chain"][style], truths[style]
@@ -160,6 +161,7 @@ def test_maps_are_enlarged_as_by_the_original_code(released):
         np.testing.assert_allclose(ours["bicubic_overshoot"], theirs["bicubic_overshoot"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_boxes_of_vggss_have_the_original_code_s_floors(released):
     entries = json.loads(needed(METADATA / "vggss" / "vggss.json").read_text())
     ours = golden_vggss.floors_and_ceilings({entry["file"]: entry["bbox"] for entry in entries})

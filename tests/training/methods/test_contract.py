@@ -165,6 +165,7 @@ def test_loss_is_finite_and_reaches_every_trained_parameter(trained) -> None:
     assert not untouched
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [pytest.param(*one, marks=[pytest.mark.slow] if one[1] else []) for one in TRAINED if one[0] not in LATE],
