@@ -40,8 +40,9 @@ class Server:
         return self.log.read_text()
 
     def files(self, folder: str) -> list[Path]:
-        """What visitors have in `uploads` or `results`."""
-        return [path for path in self.work.glob(f"training-serve-*/{folder}/**/*") if path.is_file()]
+        """What visitors have in `uploads` or `results`; folders may go while they are looked into."""
+        walked = (found for root in self.work.glob("training-serve-*") for found in os.walk(root / folder))
+        return [Path(place, name) for place, _, names in walked for name in names]
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal, as a terminal sends Ctrl-C: to the process alone. Returns the exit code."""
