@@ -79,3 +79,35 @@ def test_the_check_sees_what_is_forbidden(source: str) -> None:
 def test_the_check_lets_safe_calls_pass() -> None:
     source = "torch.load(p, weights_only=True)\nnp.load(p, allow_pickle=False)\nyaml.safe_load(t)\nmodel.eval()"
     assert unsafe(source) == []
+
+
+# Whole files read by pathlib itself, which waits at a pipe and never ends at a device: what nobody gives.
+OWN_FILES = {
+    "manifests/whole_files.py": "a file compared with what would be written in its place",
+    "pipeline/jobs/code_version.py": "the code's own files",
+    "pipeline/jobs/clip_reader.py": "of object storage",
+    "pipeline/jobs/totals.py": "a table written a moment before",
+    "pipeline/console.py": "the checkout's own pyproject.toml",
+    "pipeline/media/ffmpeg_decoder.py": "scratch of one call",
+    "pipeline/storage/files.py": "of object storage",
+    "training/report/published.py": "packaged",
+    "training/report/doubts.py": "packaged",
+    "training/data/resident.py": "of the system",
+    "training/serve/page.py": "the page's own style and script",
+}
+
+
+def test_given_files_are_read_through_the_one_opener() -> None:
+    """`manifests.given_files`, which refuses what is no regular file and reads no more than it says."""
+    found = {
+        str(path.relative_to(ROOT))
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _reads_whole(node)
+    }
+    assert found == set(OWN_FILES)
+
+
+def _reads_whole(node: ast.Call) -> bool:
+    method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    return method == "read_text" or (method == "read_bytes" and not node.args)

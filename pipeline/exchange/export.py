@@ -13,8 +13,9 @@ from typing import Any
 
 from manifests.checksums import KEY, Damaged, check_sealed, file_sha256, sealed
 from manifests.errors import InputError
+from manifests.given_files import read_bytes
 from manifests.outputs import check_output
-from manifests.plain_data import NotPlain, parse_json_object
+from manifests.plain_data import parse_json_object
 from manifests.whole_files import LEFTOVERS, write_text
 from manifests.whole_folders import whole_folder
 from pipeline.console import progress
@@ -97,8 +98,8 @@ def _name(path: Path, folder: Path) -> str:
 def _read_about(folder: Path) -> dict[str, Any]:
     """What export.json says; nothing where it is missing or damaged."""
     try:
-        return parse_json_object((folder / ABOUT).read_bytes())
-    except (OSError, NotPlain):
+        return parse_json_object(read_bytes(folder / ABOUT))
+    except (OSError, ValueError):
         return {}
 
 

@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.errors import WorkFailed
-from manifests.plain_data import NotPlain, object_with
+from manifests.plain_data import object_with
 from pipeline.console import summary
 from pipeline.jobs.plan import Plan
 from pipeline.jobs.shard_job import ShardSummary, marker_of, read_marker, reject_row, rows_of, stored_keys
 from pipeline.shards.companion import COMPANION_SCHEMA, companion_manifest
 from pipeline.shards.record import MANIFEST_SCHEMA, REASONS, REJECT_SCHEMA, SCHEMA_VERSION
 from pipeline.shards.store import INDEX, MANIFEST, REJECTS
-from pipeline.storage.files import replacing, write_whole
+from pipeline.storage.files import read_whole, replacing, write_whole
 from pipeline.storage.remote import Place
 
 
@@ -100,8 +100,8 @@ def accept(out: Place, plan: Plan, counts: ShardSummary, max_reject_fraction: fl
 def is_finished(out: Place, plan: Plan) -> bool:
     """Whether the folder was marked finished with all shards of the plan."""
     try:
-        return bool(object_with((out / INDEX).read_bytes(), "shards")["shards"] == len(plan.shards))
-    except (FileNotFoundError, NotPlain):
+        return bool(object_with(read_whole(out / INDEX), "shards")["shards"] == len(plan.shards))
+    except (FileNotFoundError, ValueError):
         return False
 
 

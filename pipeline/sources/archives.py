@@ -20,7 +20,7 @@ from tarfile import InvalidHeaderError, ReadError, TarFile, TruncatedHeaderError
 from typing import IO, Any, Self, cast
 
 from manifests.given_files import opened, reason
-from pipeline.storage.files import write_whole
+from pipeline.storage.files import read_whole, write_whole
 from pipeline.storage.remote import Place, RemotePath, Status, StorageLost
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -83,7 +83,7 @@ def list_members(path: Place, memory: Place | None = None) -> tuple[list[Archive
 def _remembered(kept: Place) -> tuple[list[ArchiveMember], str | None] | None:
     """What was kept of an archive; None of a file that is damaged: the archive says it again."""
     try:
-        rows, broken = json.loads(kept.read_bytes())
+        rows, broken = json.loads(read_whole(kept))
         return [ArchiveMember(*row) for row in rows], broken
     except (ValueError, TypeError):
         return None

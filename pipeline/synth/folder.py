@@ -59,9 +59,9 @@ def claim(out: Path, options: Mapping[str, object], kind: str) -> Counts | None:
         out.mkdir(parents=True, exist_ok=True)
         write_whole(asked, json.dumps(options).encode())
         return None
-    if _read_json(asked) != options:
+    if (held := _read_json(asked)) != options:
         raise InputError(
-            f"--out {out} holds a corpus of other options ({asked.read_text()}), asked for now: {json.dumps(options)}. "
+            f"--out {out} holds a corpus of other options ({json.dumps(held)}), asked for now: {json.dumps(options)}. "
             "Give another folder, or delete that one"
         )
     return _read_json(out / CORPUS)["counts"] if (out / CORPUS).exists() else None

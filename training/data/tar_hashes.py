@@ -17,6 +17,7 @@ from manifests.errors import InputError
 from pipeline.jobs.shard_job import marker_path
 from pipeline.shards.store import ShardStore
 from pipeline.shards.tars import MAKE_AGAIN
+from pipeline.storage.files import read_whole
 
 WAITED = 3.0  # seconds before the first step
 POLITE = 15  # the thread's nice value
@@ -79,6 +80,6 @@ def _with_digests(store: ShardStore, rows: Iterable[int]) -> Iterator[tuple[Path
 
 def _noted(folder: Path, tar: str) -> str | None:
     with suppress(OSError, ValueError, KeyError, TypeError):
-        noted = json.loads(marker_path(folder, int(Path(tar).stem.rpartition("-")[2])).read_bytes())["tar"]
+        noted = json.loads(read_whole(marker_path(folder, int(Path(tar).stem.rpartition("-")[2]))))["tar"]
         return str(noted["sha256"]) if noted["name"] == tar else None
     return None

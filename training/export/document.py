@@ -11,6 +11,7 @@ import torch
 import torchvision
 
 from index.encoders.imagenet import DEVIATION, MEAN
+from manifests.given_files import read_bytes
 from manifests.views import IN_WORDS
 from pipeline.console import version
 from pipeline.media.front_ends import find_front_end
@@ -88,7 +89,7 @@ def _training(run: LoadedRun, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The training list: its name, how many clips it has, and the hash of their names."""
     known = known_contents(run.folder)
     clips = run.folder / TRAINING_CLIPS
-    count = facts.get("training_clips") or (len(clips.read_text().splitlines()) if clips.is_file() else None)
+    count = facts.get("training_clips") or (len(read_bytes(clips).splitlines()) if clips.is_file() else None)
     named = run.config.data.train_list
     return {
         "list": without_places(named) if named else None,

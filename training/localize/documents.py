@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import InputError
+from manifests.given_files import read_bytes
 from manifests.outputs import check_output, json_with
 from manifests.parquet import read_table
 from manifests.whole_files import whole_path, write_text
@@ -42,7 +43,7 @@ def is_finished(overlay: Path, made_of: Mapping[str, object]) -> bool:
     path = document_of(overlay)
     if not overlay.is_file() or not is_document(path):
         return False
-    content = json.loads(path.read_bytes())
+    content = json.loads(read_bytes(path))
     return content.get(MADE_OF) == json.loads(json.dumps(made_of)) and content.get("frames") is not None
 
 
@@ -77,7 +78,7 @@ def write_peaks(paths: Iterable[Path], overlays: Mapping[str, Path]) -> None:
 
 
 def _rows(video: str, overlay: Path) -> Iterator[dict[str, Any]]:
-    for moment in json.loads(document_of(overlay).read_bytes())["moments"]:
+    for moment in json.loads(read_bytes(document_of(overlay)))["moments"]:
         given = {"video": video, "boxes": None} | moment
         yield {name: given[name] for name in COLUMNS}
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from manifests.errors import InputError
+from manifests.given_files import read_bytes
 from pipeline.shards.store import ShardStore
 from training.leakage import TRAINING_CLIPS
 from training.methods.contract import BaseMethod
@@ -33,4 +34,4 @@ def take_over_weights(method: BaseMethod, run: Path, store: ShardStore) -> tuple
             "of that run."
         ) from error
     clips = earlier.folder / TRAINING_CLIPS
-    return tuple(clips.read_text(encoding="utf-8").split()) if clips.is_file() else ()
+    return tuple(read_bytes(clips).decode(errors="replace").split()) if clips.is_file() else ()

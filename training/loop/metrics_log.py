@@ -5,6 +5,7 @@ import math
 import threading
 from pathlib import Path
 
+from manifests.given_files import opened
 from manifests.whole_files import NO_ROOM, told, write_text
 from training.loop.checkpoint import Progress
 from training.loop.pace import PACE
@@ -56,7 +57,8 @@ def _lines(path: Path) -> list[str]:
     """Whole lines of a log; a last line cut by a kill is dropped (its step will be run again)."""
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8", errors="replace")
+    with opened(path) as handle:
+        text = handle.read().decode(errors="replace")
     lines = text[: text.rfind("\n") + 1].splitlines()
     if lost := sum(_step_of(line) == math.inf for line in lines):
         print(f"{lost} lines of {path} are damaged: the steps that they told of are no longer in it")
