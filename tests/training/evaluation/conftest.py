@@ -68,3 +68,15 @@ def scenes(golden: Callable) -> dict[str, list[Annotation]]:
 def weights(scenes: dict[str, list[Annotation]]) -> dict[str, np.ndarray]:
     """Truth maps (64, 224, 224) of the reference scenes by annotation style."""
     return {style: weight_maps(annotations) for style, annotations in scenes.items()}
+
+
+@pytest.fixture(scope="session")
+def values(golden: Callable[[str], Any]) -> Any:
+    """What the evaluators of 2023 to 2025 say; a file of tests about others has its own."""
+    return golden("golden_listening.json")
+
+
+@pytest.fixture(scope="session")
+def arrays(golden: Callable[[str], Any]) -> Any:
+    """What they were given."""
+    return golden("golden_listening.npz")

@@ -11,16 +11,6 @@ from training.evaluation.tasks import segmentation
 SIDE = 224
 
 
-@pytest.fixture(scope="module")
-def values(golden):
-    return golden("golden_listening.json")
-
-
-@pytest.fixture(scope="module")
-def arrays(golden):
-    return golden("golden_listening.npz")
-
-
 def filled(boxes):
     """Union of boxes x1, y1, x2, y2 (fractions), truncated."""
     truth = np.zeros((SIDE, SIDE), np.float32)

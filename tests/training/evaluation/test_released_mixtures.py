@@ -6,30 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from class_frames import write_prompts
+from scored_files import scores_of
 
 from manifests.errors import InputError
 from manifests.truth import read_truth
-from training.evaluation.printing import table
 from training.evaluation.protocols import find_protocol
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import prompted
-from training.score_file import score_file
-
-
-@pytest.fixture(scope="module")
-def values(golden):
-    return golden("golden_listening.json")
-
-
-@pytest.fixture(scope="module")
-def arrays(golden):
-    return golden("golden_listening.npz")
-
-
-def scores_of(folder, truth, format, protocol, **options):
-    """Scores of `folder`/maps.npz, the document, and what the screen says."""
-    found = score_file(folder / "maps.npz", truth, format, protocol, folder / "scores.json", **options)
-    return found["scores"]["audio_visual"], found, table(found)
 
 
 def mixtures(arrays, cases, pattern):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from class_frames import write_avss, write_grey_masks, write_image
+from scored_files import scores_of
 
 from manifests.errors import InputError
 from manifests.truth import read_truth
@@ -12,28 +13,10 @@ from training.evaluation.listening import NEGATIVES
 from training.evaluation.localization import ciou
 from training.evaluation.metrics.interactive import interactive_summary
 from training.evaluation.postprocess import binarise, prepare
-from training.evaluation.printing import table
 from training.evaluation.protocols import find_protocol
 from training.evaluation.true_masks import true_masks
-from training.score_file import score_file
 
 SIDE = 224
-
-
-@pytest.fixture(scope="module")
-def values(golden):
-    return golden("golden_listening.json")
-
-
-@pytest.fixture(scope="module")
-def arrays(golden):
-    return golden("golden_listening.npz")
-
-
-def scores_of(folder, truth, format, protocol, **options):
-    """Scores of `folder`/maps.npz, the document, and what the screen says."""
-    found = score_file(folder / "maps.npz", truth, format, protocol, folder / "scores.json", **options)
-    return found["scores"]["audio_visual"], found, table(found)
 
 
 def test_avsbench_robust(values, arrays, tmp_path):

@@ -1,0 +1,13 @@
+"""Maps in a folder through `training score`'s own function, and what the screen then says."""
+
+from pathlib import Path
+from typing import Any
+
+from training.evaluation.printing import table
+from training.score_file import score_file
+
+
+def scores_of(folder: Path, truth: Any, format: Any, protocol: str, **options: Any) -> tuple[Any, Any, Any]:
+    """Scores of `folder`/maps.npz, the document, and what the screen says."""
+    found = score_file(folder / "maps.npz", truth, format, protocol, folder / "scores.json", **options)
+    return found["scores"]["audio_visual"], found, table(found)
