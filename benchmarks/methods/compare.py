@@ -67,7 +67,7 @@ class Comparison:
         self._mine(entry for entry in self.ablations if entry.neighbours is not None)
         for entry in self.ablations:
             self.chosen[entry.name] = self.chosen[entry.temperature_of]
-        self._train((entry, seed) for entry in self.ablations for seed in entry.seeds or self.plan.seeds)
+        self._train((entry, seed) for entry in self.ablations for seed in self._seeds(entry))
         self.pool.shutdown()
 
     def _entries(self, entries: Iterable[Entry]) -> None:
@@ -79,7 +79,10 @@ class Comparison:
             own = [at for at, (other, _, _) in enumerate(tried) if other.name == entry.name]
             best = max(own, key=lambda at: found[at]["validation"][-1])
             self.chosen[entry.name] = tried[best][2]
-        self._train((entry, seed) for seed in self.plan.seeds[1:] for entry in entries)
+        self._train((entry, seed) for seed in self.plan.seeds[1:] for entry in entries if seed in self._seeds(entry))
+
+    def _seeds(self, entry: Entry) -> tuple[int, ...]:
+        return entry.seeds or self.plan.seeds
 
     def _temperatures(self, entry: Entry) -> tuple[float | None, ...]:
         if entry.temperature_of is not None:
