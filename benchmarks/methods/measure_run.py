@@ -16,13 +16,15 @@ from training.evaluation.raw_maps import RawMaps
 from training.evaluation.results import Result
 from training.evaluation.scores import values_of
 from training.evaluation.tasks import score
+from training.loop.remembered import Memory, remembering
 from training.loop.start import start
-from training.runs import load_run
+from training.runs import LoadedRun, load_run
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 RUNS = Path("runs")
 HEARD, UNHEARD, NEGATIVES = Path("heard.txt"), Path("unheard.txt"), Path("corpus/vggss_test_plus_silent.csv")
 TRUTH = Path("corpus/vggss.json")
+SEEN: Memory = {}  # what frozen trunks made of the test clips, for all runs that a process scores
 LOCALIZATION = ("ezvsl", "adaptive", "textbook")
 
 
@@ -46,9 +48,8 @@ def train_and_score(config: RunConfig) -> dict[str, Any]:
         EvaluationRequest(clips=parts, protocols=(*LOCALIZATION, "retrieval"), listen=True),
         EvaluationRequest(negatives=NEGATIVES, test_set=extended, protocols=("slavc_relative",)),
     ]
-    last = load_run(folder, DEVICE)
-    results = [result for request in requests for result in evaluate(last, request)]
-    early = evaluate(load_run(folder, DEVICE, "best"), EvaluationRequest(clips=parts[:1], protocols=LOCALIZATION[:2]))
+    results = _evaluated(load_run(folder, DEVICE), requests)
+    early = EvaluationRequest(clips=parts[:1], protocols=LOCALIZATION[:2])
     history = json.loads((folder / "validation.json").read_text())
     return {
         "name": config.name,
@@ -59,8 +60,13 @@ def train_and_score(config: RunConfig) -> dict[str, Any]:
         "seconds": seconds,
         "validation": list(history.values()),
         "scores": _scores(results),
-        "best_epoch": _scores(early),
+        "best_epoch": _scores(_evaluated(load_run(folder, DEVICE, "best"), [early])),
     }
+
+
+def _evaluated(run: LoadedRun, requests: Iterable[EvaluationRequest]) -> list[Result]:
+    with remembering(run.method, SEEN):
+        return [result for request in requests for result in evaluate(run, request)]
 
 
 def _scores(results: Iterable[Result]) -> dict[str, dict[str, Any]]:

@@ -1,7 +1,7 @@
 """What every run of the comparison shares: corpus, shards, pretrained image trunk, lists of clips.
 
-The first `heard_classes` classes in alphabetical order are heard: their training clips, less the validation ones, are
-the training list. Test clips of the other classes are the open set.
+The first `heard_classes` classes in alphabetical order, of those that are seen sounding at all, are heard: their
+training clips, less the validation ones, are the training list. Test clips of the other classes are the open set.
 """
 
 import json
@@ -51,11 +51,11 @@ def flags(options: dict[str, Any]) -> list[str]:
 def _write_lists(plan: Plan) -> None:
     rows = read_table(Path("corpus/truth.parquet")).to_pylist()
     clips = {row["key"]: row for row in rows}
-    heard = set(sorted({row["label"] for row in clips.values()})[: plan.heard_classes])
     seen: dict[str, list[list[float]]] = {}
     for row in rows:
         if row["sounding"] and row["on_screen"]:
             seen.setdefault(row["key"], []).append([row[side] for side in ("x1", "y1", "x2", "y2")])
+    heard = set(sorted({clips[key]["label"] for key in seen})[: plan.heard_classes])  # others sound off-screen only
     trained = [key for key, row in clips.items() if row["split"] == "train" and row["label"] in heard]
     validation = [key for key in trained if key in seen][: plan.validation_clips]
     test = [key for key, row in clips.items() if row["split"] == "test" and key in seen]

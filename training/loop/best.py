@@ -21,6 +21,7 @@ from training.distributed import Ranks
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import score
 from training.leakage import TestLists
+from training.loop.remembered import Memory, remembering
 from training.methods.contract import BaseMethod
 from training.predict import predict
 from training.runs import BEST_WEIGHTS, LoadedRun, write_weights
@@ -40,6 +41,7 @@ class BestKeeper:
         self.protocol = config.validation.protocol
         self.truth, self.pairings = truth, found_pairings(store, truth)
         self.path = folder / history_file(config.evaluation.view)
+        self._seen: Memory = {}  # frozen trunks make the same of these clips in every epoch
         self.history: dict[str, float] = read_object(self.path) if self.path.is_file() else {}
 
     def __call__(self, method: BaseMethod, step: int) -> None:
@@ -57,7 +59,8 @@ class BestKeeper:
     def _score(self, method: BaseMethod) -> float:
         store, device = self.store, self.process.device
         run = LoadedRun(self.folder, self.config, method, store.front_end, store.manifest_sha256, device)
-        found = predict(run, store, self.pairings)
+        with remembering(method, self._seen):
+            found = predict(run, store, self.pairings)
         truth = self.truth.seen_as(self.config.evaluation.view, found.parts)
         result = score(RawMaps(found.names, found.maps), truth, self.protocol)
         return float(result.summary["scores"]["audio_visual"]["ciou50"])

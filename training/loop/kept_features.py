@@ -39,16 +39,23 @@ class Trunks:
     @classmethod
     def of(cls, method: BaseMethod, data: Data) -> "Trunks":
         """None also for the audio trunk of a run that augments its sounds or needs more of them than one vector."""
-        image, audio = (_frozen(method, f"{modality}_trunk") for modality in ("image", "audio"))
+        image, audio = (next(iter(frozen_trunks(method, f"{name}_trunk")), None) for name in ("image", "audio"))
         return cls(image, audio if data.audio_policy == "none" and "audio" in method.only_for_trunks else None)
 
 
-def _frozen(method: nn.Module, name: str) -> nn.Module | None:
-    """The trunk of that name without what is trained behind it; None unless it, and every copy of it, is frozen."""
+def frozen_trunks(method: nn.Module, name: str) -> list[nn.Module]:
+    """The trunk of that name without what is trained behind it, and its copies; none unless every one is frozen."""
     named = (getattr(part, name, None) for part in method.modules())
-    trunks = [part.trunk if isinstance(part, ProjectedTrunk) else part for part in named if isinstance(part, nn.Module)]
+    found = [part.trunk if isinstance(part, ProjectedTrunk) else part for part in named if isinstance(part, nn.Module)]
+    trunks = list(dict.fromkeys(found))
     trained = any(parameter.requires_grad for trunk in trunks for parameter in trunk.parameters())
-    return None if trained or not trunks else trunks[0]
+    return [] if trained else trunks
+
+
+def add_weights(digest: "hashlib._Hash", trunk: nn.Module) -> None:
+    """Names and values of a trunk's weights into a digest."""
+    for name, value in trunk.state_dict().items():
+        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
 
 
 def why_not(method: BaseMethod, data: Data, sizes: np.ndarray) -> str | None:
@@ -115,8 +122,8 @@ class KeptFeatures:
         keys = [stream.store.keys[row] for row in self._place]
         digest.update(repr((stream.store.manifest_sha256, keys, shown, precision)).encode())
         for trunk in (self._trunks.image, self._trunks.audio):
-            for name, value in trunk.state_dict().items() if trunk is not None else ():
-                digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+            if trunk is not None:
+                add_weights(digest, trunk)
         return digest.hexdigest()[:16]
 
     def _read(self, file: Path) -> None:
