@@ -1,7 +1,8 @@
 """IS3 and VPO: composite images with one box or mask per sounding object (SSLalignment, interactive localization).
 
 An IS3 name is `<object>_<object>_<id>_<target>`: one image appears once per target, 6,480 entries for 3,240 images.
-The target need not equal an object literally (babylaughter -> baby).
+The target need not equal an object literally (babylaughter -> baby). IS3_annotation.json, which comes with the images,
+is read as `synthetic3240_bbox.json` with a category in each entry: so its loaders use it; the file was not at hand.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,8 @@ MEASURED_ON_MASKS = ("adaptive_masks",)
 
 
 def read_is3(path: Path | str, name: str = "is3") -> TestSet:
-    """Read `synthetic3240_bbox.json`; keys are file stems, the label is the target (the last `_` token)."""
+    """Read `synthetic3240_bbox.json` or `IS3_annotation.json`; keys are file stems, the label is the entry's category,
+    or the target (the last `_` token) where it has none."""
     return read_boxes224(path, name, _key, _target)
 
 
@@ -56,8 +58,6 @@ def _of_masks(path: Path, name: str, label_of: Callable[[PurePosixPath], str | N
 
 
 FORMATS = {
-    "is3": Format(
-        "IS3: synthetic3240_bbox.json or _seg.json or the folder of masks, images under several sounds", _is3
-    ),
+    "is3": Format("IS3: synthetic3240_bbox.json, its _seg.json, IS3_annotation.json or the folder of masks", _is3),
     "vpo": Format("VPO: vpo_ss_bbox.json or vpo_ms_bbox.json, or their _seg.json or folder of masks", _vpo),
 }

@@ -3,7 +3,8 @@
 Entries are {"image": path, "audio": path, "gt_box": [x1, y1, x2, y2]}; the paths are absolute on the authors' machines,
 so only their tails identify a frame. The box [0, 0, 0, 0] says that nothing visible sounds and is read as no box: such
 frames cannot be won by any map, and evaluation counts them. S4 and MS3 files give the last pixel (at most 223) where
-IS3 and VPO give the end (at most 224); the released evaluator treats them alike, and so does this reader.
+IS3 and VPO give the end (at most 224); the released evaluator treats them alike, and so does this reader. An entry that
+says its "category", as those of IS3_annotation.json do, is of that class.
 """
 
 from collections.abc import Callable
@@ -48,4 +49,11 @@ def _annotation(
     image = image_path(entry, content)
     pixels = read_box(entry["gt_box"], f"{content.path}, {image},")
     x1, y1, x2, y2 = (pixel_fraction(value, CANVAS) for value in pixels)
-    return Annotation(key_of(image), label_of(image), () if pixels == NOTHING else ((x1, y1, x2, y2),))
+    label = _category(entry["category"], content) if "category" in entry else label_of(image)
+    return Annotation(key_of(image), label, () if pixels == NOTHING else ((x1, y1, x2, y2),))
+
+
+def _category(given: Any, content: Content) -> str:
+    if not isinstance(given, str) or not given.strip():
+        raise InputError(f'{content.path} has the "category" {str(given)[:80]!r}. Give a name, or leave the entry out.')
+    return given.strip()

@@ -73,6 +73,18 @@ def test_is3(lists, source):
     assert all(key.endswith(f"_{label}") for key, label in test_set.labels.items())
 
 
+def test_an_entry_of_is3_may_say_its_category(tmp_path):
+    path = tmp_path / "IS3_annotation.json"
+    own = {"image": "images/dog_baby_7_babylaughter.jpg", "audio": "a.wav", "gt_box": [0, 0, 112, 224]}
+    other = {"image": "images/dog_baby_7_dog.jpg", "audio": "b.wav", "gt_box": [112, 0, 224, 224]}
+    path.write_text(json.dumps([own | {"category": " baby "}, other]))
+    assert read_is3(path).labels == {"dog_baby_7_babylaughter": "baby", "dog_baby_7_dog": "dog"}
+    for wrong in (3, "", None):
+        path.write_text(json.dumps([own | {"category": wrong}]))
+        with pytest.raises(InputError, match='has the "category"'):
+            read_is3(path)
+
+
 @pytest.mark.parametrize("subset", ["ss", "ms"])
 def test_vpo(lists, source, subset):
     path = lists / "kaist" / f"vpo_{subset}_bbox.json.gz"
