@@ -96,13 +96,15 @@ class MaskSet:
 @dataclass(frozen=True)
 class ClassSet:
     """Frames with a class for every pixel: `files` maps key to file, `coding` says how classes are written in it (see
-    `manifests.class_maps`), `prompts` which class a sound asks for, where one does; `shown` as in `MaskSet`.
+    `manifests.class_maps`), `prompts` which class a sound asks for, where one does; `shown` as in `MaskSet`; `numbers`
+    what the classes are called, where the set says it: name to number.
     """
 
     files: dict[str, Path]
     coding: str
     prompts: Mapping[str, int] = field(default_factory=dict)
     shown: Mapping[str, Box] = field(default_factory=dict)
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
     def only(self, keys: Collection[str]) -> "ClassSet":
         """The frames of these keys, in the order they are here."""

@@ -40,7 +40,7 @@ FLOORS = {
         {"runs"},
         {"exported", "predict"},
         {"hub"},
-        {"localizer", "scoring", "loop", "embed", "import_checkpoint", "reference_sounds", "separate"},
+        {"localizer", "scoring", "loop", "embed", "import_checkpoint", "reference_sounds", "separate", "class_labels"},
         {"answers"},
         {"evaluate", "score_file", "localize", "report", "status", "config_pages"},
         {"export", "serve", "listings"},

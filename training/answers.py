@@ -8,16 +8,22 @@ import numpy as np
 
 from manifests.errors import InputError
 from manifests.readers.extended import ExtendedSet
+from manifests.test_sets import PAIR_SEPARATOR
 from manifests.truth import Truth
 from pipeline.shards.store import ShardStore
+from training.class_labels import labels_of, own_classes, under_references
 from training.data.control_pairs import OTHER_GROUP, control_name
+from training.data.mixtures import mixture_names
 from training.data.stream import EvaluationPair
 from training.evaluation.boxes import BoxMaps, box_maps
 from training.evaluation.control_maps import ControlMaps
 from training.evaluation.listening import CONTROLS, NOISE, OFF_SCREEN, SILENCE
+from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import RawMaps
+from training.evaluation.tasks.duets import MixtureMaps, MixtureProtocol, cases_of
 from training.evaluation.tasks.onscreen import BothPairs, Pairs
 from training.evaluation.tasks.retrieval import Similarity
+from training.evaluation.tasks.semantic import LabelMaps
 from training.evaluation.tasks.several_sources import ClusterMaps
 from training.predict import Predictions, similarity_over_positions
 from training.reference_sounds import References
@@ -47,11 +53,14 @@ class Answered:
         """The truth within what the run was shown of each frame."""
         return truth.seen_as(self.run.config.evaluation.view, self.predictions.parts)
 
-    def answers(self, asks: str, truth: Truth) -> Any:
-        """The record a task scores; `asks` is a protocol's. InputError for what no run can answer."""
-        if asks not in ANSWERS:
-            raise InputError(f"No run answers with {asks}. What runs can be asked for is {', '.join(ANSWERS)}.")
-        return ANSWERS[asks](self, truth)
+    def answers(self, protocol: Protocol, truth: Truth) -> Any:
+        """The record that the protocol's task scores. InputError for what no run can answer, or this one cannot."""
+        if isinstance(protocol, MixtureProtocol):
+            return _mixtures(self, truth, protocol)
+        if protocol.asks not in ANSWERS:
+            known = ", ".join((*ANSWERS, "mixtures"))
+            raise InputError(f"No run answers with {protocol.asks}. What runs can be asked for is {known}.")
+        return ANSWERS[protocol.asks](self, truth)
 
 
 def _maps(made: Answered, truth: Truth) -> RawMaps:
@@ -66,7 +75,8 @@ def _boxes(made: Answered, truth: Truth) -> BoxMaps:
     return box_maps(own.names, own.found_boxes())
 
 
-def _controls(made: Answered, truth: Truth) -> ControlMaps:
+def under_controls(made: Answered, truth: Truth) -> ControlMaps:
+    """Maps under the own sounds and under every control."""
     return _under(made, truth, {control: (control,) for control in CONTROLS})
 
 
@@ -97,6 +107,34 @@ def _under(made: Answered, truth: Truth, wanted: Mapping[str, tuple[str, ...]]) 
 def _cluster_maps(made: Answered, truth: Truth) -> ClusterMaps:
     assert made.references is not None, "asked for without reference sounds"
     return made.references.maps(made.predictions, made.about(truth).names)
+
+
+def _labels(made: Answered, truth: Truth) -> LabelMaps:
+    """A class for every pixel: by reference sounds where they are given, else by the method's own classes."""
+    assert truth.classes is not None, "`check` comes before"
+    own, unknown = made.about(truth), list[str]()
+    if made.references is not None:
+        responses, numbers = under_references(_cluster_maps(made, truth), truth.classes.numbers)
+    else:
+        asked = [pairing for pairing in made.pairings if pairing.name in set(own.names)]
+        responses, numbers, unknown = own_classes(made.run, made.store, asked, truth.classes.numbers)
+    return LabelMaps(own.names, labels_of(own.maps, responses, numbers), unknown)
+
+
+def _mixtures(made: Answered, truth: Truth, protocol: MixtureProtocol) -> MixtureMaps:
+    """One map a case, over its images below one another: a method with a map for each sound has one for a mixture."""
+    row_of = {name: row for row, name in enumerate(made.predictions.names)}
+    cases = cases_of(truth, protocol)
+    found = [case for case in cases if row_of.keys() >= set(mixture_names(case))]
+    if not found:
+        first = PAIR_SEPARATOR.join(cases[0]) if cases else "none"
+        raise InputError(
+            f"{protocol.name} mixes the sounds of {protocol.images} clips, and {made.store.folder} holds all clips of "
+            f"none of the {len(cases)} cases of {truth.test_set.name}; the first is {first}. Ingest the whole set, or "
+            "narrow it to the clips at hand with --clips."
+        )
+    maps = [np.concatenate([made.predictions.maps[row_of[name]] for name in mixture_names(case)]) for case in found]
+    return MixtureMaps([PAIR_SEPARATOR.join(case) for case in found], np.stack(maps), np.arange(len(found)))
 
 
 def _similarity(made: Answered, truth: Truth) -> Similarity:
@@ -131,7 +169,8 @@ ANSWERS: dict[str, Callable[[Answered, Truth], Any]] = {
     "maps": _maps,
     "boxes": _boxes,
     "cluster_maps": _cluster_maps,
-    "controls": _controls,
+    "labels": _labels,
+    "controls": under_controls,
     "controls_by_group": _controls_by_group,
     "similarity": _similarity,
     "similarity_over_positions": _similarity_over_positions,

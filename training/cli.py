@@ -77,7 +77,8 @@ def evaluate(
     ] = None,
     pairs: Annotated[Path | None, typer.Option(help="csv name,video,audio: the clips that make each sample")] = None,
     references: Annotated[
-        Path | None, typer.Option(help="csv category,clip: sounds of single instruments (music_duet, music_synthetic)")
+        Path | None,
+        typer.Option(help="csv category,clip: sounds of single instruments (music_*) or of classes (avss)"),
     ] = None,
     test_set: Annotated[str | None, typer.Option(help="name of the test set in results")] = None,
     protocol: Annotated[

@@ -5,7 +5,7 @@ Writes `evaluation/<set>.maps.npz` (raw maps, as another program could score the
 samples, none of them twice, and the first scores and writes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,11 @@ from manifests.truth import USUAL_FORMAT, Truth
 from manifests.whole_files import whole_file
 from pipeline.shards.joined import Folders
 from pipeline.shards.store import ShardStore
-from training.answers import Answered
+from training.answers import Answered, under_controls
+from training.class_labels import trained_classes
 from training.data.control_pairs import control_pairs, group_pairs
 from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
+from training.data.mixtures import mixture_pairs
 from training.data.stream import EvaluationPair
 from training.distributed import Ranks
 from training.evaluation.boxes import as_arrays
@@ -37,11 +39,13 @@ from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import load_arrays
 from training.evaluation.results import Result, content_id, file_name
 from training.evaluation.tasks import as_measured, check_protocol, default_protocols, score
+from training.evaluation.tasks.duets import cases_of
 from training.leakage import training_overlap
 from training.predict import Predictions, object_prior_of, predict
 from training.reference_sounds import References, read_references
 from training.runs import LoadedRun, open_run_shards
 
+BY_REFERENCES = {"cluster_maps", "labels"}  # what reference sounds are for; the second may do without
 CONTROLLED = {"controls", "controls_by_group"}  # what protocols ask for that show an image under other sounds
 DEPENDS_ON = ("truth", "shards", "negatives", "pairs", "references")  # the lists that make an earlier result stand
 
@@ -84,7 +88,8 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     made = [_finished(run, own, protocol.name, _lists(own, request, store)) for _, protocol, own in asked]
     if None not in made and all(_maps_are_whole(run, part) for part in parts):
         return [result for result in made if result is not None]
-    answered = _answered(run, request, store, truth, protocols, process)
+    mixed = [case for part, protocol, _ in asked for case in cases_of(part, protocol)]
+    answered = _answered(run, request, store, truth, protocols, mixed, process)
     if process is not None and not process.first:
         return []
     folder = _folder(run)
@@ -93,11 +98,11 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
         own = answered.predictions.only(set(part.keys))
         save_maps(folder / f"{_file_name(run, part)}.maps.npz", own, answered.as_shown(part))
         if answered.donors is not None:
-            controls = answered.answers("controls", part)
+            controls = under_controls(answered, part)
             save_controls(folder / f"{_file_name(run, part)}.controls.npz", controls, answered.donors)
     results = []
     for part, protocol, own in asked:
-        answers = answered.answers(protocol.asks, part)
+        answers = answered.answers(protocol, part)
         result = score(answers, answered.as_shown(own), protocol.name, run=_name(run))
         result.summary["lists"] |= _lists(own, request, store)
         result.summary["lists"]["training"] = training_overlap(run.folder, part.test_set)
@@ -113,17 +118,20 @@ def _answered(
     store: ShardStore,
     truth: Truth,
     protocols: tuple[Protocol, ...],
+    mixed: Sequence[tuple[str, ...]],
     process: Ranks | None,
 ) -> Answered:
-    """The run applied to every clip that any of the protocols needs."""
+    """The run applied to every clip that any of the protocols needs, and to the mixtures of `mixed` ones."""
     asked = {protocol.asks for protocol in protocols}
     foreign = with_mismatches(truth) if "pairs" in asked else truth.extended
     pairs = read_pairs(request.pairs, store.keys) if request.pairs else None
     pairings = found_pairings(store, replace(truth, extended=foreign), pairs)
     references = _references(request, protocols, store)
+    if "labels" in asked and references is None and truth.classes is not None:
+        trained_classes(run, truth.classes.numbers)
     several = references.pairings(store, pairings) if references else []
     controls, donors = _controls(pairings, truth, asked)
-    wanted = pairings + several + controls
+    wanted = pairings + several + controls + mixture_pairs(mixed, pairings)
     predictions = predict(run, store, wanted, object_prior_of(run.config, run.device), process)
     return Answered(run, store, pairings, predictions, foreign, references, donors)
 
@@ -206,14 +214,14 @@ def _maps_are_whole(run: LoadedRun, part: Truth) -> bool:
 
 
 def _references(request: EvaluationRequest, protocols: tuple[Protocol, ...], store: ShardStore) -> References | None:
-    """The sounds frames are asked with; None when no protocol wants several maps a frame."""
-    asking = [protocol.name for protocol in protocols if protocol.asks == "cluster_maps"]
-    if not asking:
+    """The sounds frames are asked with; None when no protocol wants several maps a frame, or none are given."""
+    asking = {protocol.asks: protocol.name for protocol in protocols if protocol.asks in BY_REFERENCES}
+    if not asking or (request.references is None and "cluster_maps" not in asking):
         return None
     if request.references is None:
         raise InputError(
-            f"The protocol {asking[0]} compares several maps of a frame: give --references, a csv category,clip with a "
-            "sound of every instrument."
+            f"The protocol {asking['cluster_maps']} compares several maps of a frame: give --references, a csv "
+            "category,clip with a sound of every instrument."
         )
     return read_references(request.references, store.keys)
 

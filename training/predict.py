@@ -20,7 +20,7 @@ from training.data.stream import EvaluationPair, paired_batches
 from training.data.views import normalise_audio, normalise_image
 from training.distributed import Ranks
 from training.encoders.projection import ProjectedTrunk
-from training.methods.contract import BaseMethod, Batch, HasCellFeatures
+from training.methods.contract import BaseMethod, Batch, HasCellFeatures, HasClassResponses
 from training.object_prior import ObjectPrior, architecture_of
 from training.runs import LoadedRun
 from training.similarity import pooled_by_map, unit
@@ -150,7 +150,7 @@ def shared_trunk(method: BaseMethod, modality: str) -> nn.Module | None:
 def _beside(beside: Beside, run: LoadedRun, pairs: list[EvaluationPair]) -> dict[str, Tensor]:
     """What else the method needs of these samples, on its device."""
     view, size = run.config.evaluation.view, run.config.data.image_size
-    heard = [Heard(pair.audio_row, pair.made, pair.name) for pair in pairs]
+    heard = [Heard(pair.audio_row, pair.made, pair.name, pair.mixed) for pair in pairs]
     found = collated([beside.shown(p.image_row, view, size, own) for p, own in zip(pairs, heard, strict=True)])
     return {name: value.to(run.device) for name, value in found.items()}
 
@@ -208,6 +208,25 @@ def pooled_under_maps(
             sounds.append(heard.cpu().numpy())
             advance(len(chunk))
     return np.concatenate(images), np.concatenate(sounds)
+
+
+@torch.no_grad()
+def responses_by_class(run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair]) -> np.ndarray:
+    """float32 (N, K, h, w): how much every cell shows of each class of what is heard.
+
+    InputError for a method that gives no such responses.
+    """
+    same_front_end(run, store)
+    method: object = run.method
+    if not isinstance(method, HasClassResponses):
+        raise InputError(f"{run.config.method.name} has no responses of single classes.")
+    found = []
+    with progress(f"classes by {run.config.name}", len(pairings), "clips") as advance:
+        for chunk, pixels, spectrograms in _batches(run, store, pairings):
+            audio = normalise_audio(spectrograms.to(run.device), run.config.data)
+            found.append(method.class_responses(normalise_image(pixels.to(run.device)), audio).float().cpu().numpy())
+            advance(len(chunk))
+    return np.concatenate(found)
 
 
 def cell_features_of(run: LoadedRun) -> HasCellFeatures:

@@ -2,14 +2,16 @@
 
 The folder holds `metadata.csv` (columns `uid`, `label`, `split` and others; `label` is the part: v1s, v1m or v2) and
 for each video `<label>/<uid>/labels_rgb/<n>.png`, n from 0: 5 frames of v1s and v1m, 10 of v2. Keys are
-`<label>/<uid>_<n + 1>`. What is not black is sounding, so the frames serve as pixel masks, too.
+`<label>/<uid>_<n + 1>`. What is not black is sounding, so the frames serve as pixel masks, too. `label2idx.json`
+beside it, where it is there, says what the classes are called.
 """
 
 import hashlib
 from pathlib import Path
 
 from manifests.annotations import Annotation, TestSet
-from manifests.content import Content, read_content
+from manifests.class_maps import AVSS_CLASSES
+from manifests.content import Content, read_content, read_object
 from manifests.errors import InputError
 from manifests.keys import safe_key
 from manifests.splits import IdList
@@ -18,6 +20,7 @@ from manifests.test_sets import RETRIEVAL, SEGMENTATION, SEMANTIC, ClassSet, For
 COLUMNS = ("uid", "label", "split")
 PARTS = {"v1s": 5, "v1m": 5, "v2": 10}  # frames of a video
 SPLIT = "test"
+NAMES = "label2idx.json"
 
 
 def read_avss(folder: Path | str, split: str = SPLIT) -> Truth:
@@ -38,8 +41,21 @@ def read_avss(folder: Path | str, split: str = SPLIT) -> Truth:
         masks=MaskSet(name, files, source, digest.hexdigest()),
         tasks=frozenset({SEGMENTATION, SEMANTIC, RETRIEVAL}),
         protocols=("avsbench",),
-        classes=ClassSet(files, "avss"),
+        classes=ClassSet(files, "avss", numbers=_numbers(folder / NAMES)),
     )
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """Class numbers by name; none where the file is not there. InputError for what are no classes of the set."""
+    if not path.is_file():
+        return {}
+    found = read_object(path)
+    if wrong := [name for name, number in found.items() if number not in range(AVSS_CLASSES) or number is True]:
+        raise InputError(
+            f"{path} gives the class {wrong[0][:80]!r} the number {str(found[wrong[0]])[:80]}; classes are 0 to "
+            f"{AVSS_CLASSES - 1}. Give the file as released."
+        )
+    return found
 
 
 def _videos(content: Content, split: str) -> list[tuple[str, str]]:

@@ -28,11 +28,15 @@ WAVEFORM_SAMPLES = round(WAVEFORM_RATE * WAVEFORM_SECONDS)
 
 
 class Heard(NamedTuple):
-    """Whose sound goes with an image: that of the clip in a row, or a `made` one of this `name`."""
+    """Whose sound goes with an image: that of the clip in a row, or a `made` one of this `name`.
+
+    mixed: rows of further clips, for the mean of their sounds.
+    """
 
     row: int
     made: str | None = None
     name: str = ""
+    mixed: tuple[int, ...] = ()
 
 
 class Beside:
@@ -70,8 +74,17 @@ class Beside:
             return {}
         if heard.made is not None:
             return {"waveform": torch.from_numpy(made_waveform(heard.made, heard.name, WAVEFORM_SAMPLES))}
-        moment = self.store.table["moment"][heard.row].as_py()
-        return {"waveform": torch.from_numpy(around(self.store.companions.waveform(heard.row), moment))}
+        return {"waveform": torch.from_numpy(mean_of([self._waveform(row) for row in (heard.row, *heard.mixed)]))}
+
+    def _waveform(self, row: int) -> np.ndarray:
+        return around(self.store.companions.waveform(row), self.store.table["moment"][row].as_py())
+
+
+def mean_of(sounds: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean of sounds of one shape, in their own type; a single one as it is."""
+    if len(sounds) == 1:
+        return sounds[0]
+    return np.mean(sounds, axis=0, dtype=np.float32).astype(sounds[0].dtype)
 
 
 def flow_in_view(field: np.ndarray, part: Box, flipped: bool) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 from manifests.annotations import TestSet
 from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.namesakes import clips_named
+from manifests.namesakes import Names, clips_named
 from manifests.test_sets import ExtendedSet, Negative
 from manifests.truth import Truth
 from pipeline.shards.store import ShardStore
@@ -44,7 +44,7 @@ def found_pairings(
 ) -> list[EvaluationPair]:
     """Image and sound of everything in `truth` that the shards hold; InputError when they hold no test clip."""
     row_of, own = {key: row for row, key in enumerate(store.keys)}, truth.test_set.names
-    samples = dict(zip(clips_named(pairs or {}, "--pairs").as_in(own), (pairs or {}).values(), strict=True))
+    samples = _of_samples(pairs or {}, own)
     wanted = {key: samples.get(key, (key, key)) for key in own.keys}
     found = _held(wanted, row_of)
     if not found:
@@ -55,6 +55,14 @@ def found_pairings(
         )
     negatives = truth.extended.negatives if truth.extended else ()
     return found + _held({pair.key: (pair.video, pair.audio) for pair in negatives}, row_of)
+
+
+def _of_samples(pairs: dict[str, tuple[str, str]], own: Names) -> dict[str, tuple[str, str]]:
+    """Pairs by the key of the sample: a name is a sample's as it is (frames have folders in theirs), or by its clip."""
+    known = set(own.keys)
+    exact = {name: pair for name, pair in pairs.items() if name in known}
+    others = {name: pair for name, pair in pairs.items() if name not in exact}
+    return dict(zip(clips_named(others, "--pairs").as_in(own), others.values(), strict=True)) | exact
 
 
 def with_mismatches(truth: Truth, seed: int = 0) -> ExtendedSet:

@@ -28,7 +28,7 @@ from pipeline.shards.record import FRAME, SPECTROGRAM
 from pipeline.shards.store import ShardStore
 from pipeline.shards.tars import MAKE_AGAIN
 from training.config import Data
-from training.data.beside import Beside, collate_into
+from training.data.beside import Beside, collate_into, mean_of
 from training.data.classes import Classes
 from training.data.made_sounds import SILENCE, made_sound
 from training.data.order import Streams, epoch_sequence, segments, stream_rows
@@ -252,17 +252,23 @@ def training_loader(stream: TrainingStream) -> Iterator[list[dict[str, Any]]]:
 
 @dataclass(frozen=True)
 class EvaluationPair:
-    """One evaluated sample: the image of one clip with the sound of another (usually the same), or a `made` one."""
+    """One evaluated sample: the image of one clip with the sound of another (usually the same), or a `made` one.
+
+    mixed: rows of further clips, for a sound that is the mean of theirs and that of `audio_row`.
+    """
 
     name: str
     image_row: int
     audio_row: int
     made: str | None = None
+    mixed: tuple[int, ...] = ()
 
     @property
-    def heard(self) -> tuple[str | None, int | str]:
+    def heard(self) -> tuple[str | None, tuple[int, ...] | str]:
         """Equal for pairs with the same sound: every silence is one, every noise another."""
-        return self.made, (self.audio_row if self.made is None else "" if self.made == SILENCE else self.name)
+        if self.made is None:
+            return None, (self.audio_row, *self.mixed)
+        return self.made, "" if self.made == SILENCE else self.name
 
 
 def paired_batches(
@@ -279,4 +285,6 @@ def paired_batches(
 
 def _sound(store: ShardStore, pair: EvaluationPair) -> np.ndarray:
     """float16 (F, T)."""
-    return store.spectrogram(pair.audio_row) if pair.made is None else made_sound(store.front_end, pair.made, pair.name)
+    if pair.made is not None:
+        return made_sound(store.front_end, pair.made, pair.name)
+    return mean_of([store.spectrogram(row) for row in (pair.audio_row, *pair.mixed)])

@@ -17,6 +17,17 @@ CUT = {  # where a threshold of listening comes from
 }
 
 
+COUNTED = {  # what only some tasks count
+    "n_padding": "frames past the end of their video: scored as released, left out of the textbook's numbers",
+    "n_of_another_pairing": "cases of another pairing than the released one",
+    "n_without_maps": "cases without a map: no entry as released, a miss for every image in the textbook's numbers",
+}
+NAMED = {
+    "unknown_classes": "classes that the run was trained on and the set does not have; no pixel is called so",
+    "classes_never_visible": "classes are visible in no image: as released they count 0",
+}
+
+
 def table(facts: Mapping[str, Any]) -> str:
     """The document of a result as aligned lines: its counts, then floors, maps and ceiling."""
     view = facts["protocol"].get("view", VIEWS[0])
@@ -29,6 +40,7 @@ def table(facts: Mapping[str, Any]) -> str:
         f"  view: {view}, {IN_WORDS[view]}",
         *_missing(facts),
         *(f"  the array {name} of the maps' file is not used" for name in facts.get("unused_arrays", ())),
+        *_counted(facts),
         *_controls(facts),
         *_dirt(facts.get("flags", {})),
         _line("", {name: score_of(name).heading for name in names}, "95 %"),
@@ -75,6 +87,13 @@ def _missing(facts: Mapping[str, Any]) -> list[str]:
     """Clips, and negative pairs, that were expected and have no map: named."""
     of = {"clips": facts.get("missing", []), "negative pairs": facts.get("negatives", {}).get("missing", [])}
     return [f"  {len(keys)} {what} missing: {names_of_missing(keys)}" for what, keys in of.items() if keys]
+
+
+def _counted(facts: Mapping[str, Any]) -> list[str]:
+    """What is special to a task: how many, or which."""
+    numbers = [f"  {facts[name]} {meaning}" for name, meaning in COUNTED.items() if facts.get(name)]
+    lists = [(list(map(str, facts.get(name) or ())), meaning) for name, meaning in NAMED.items()]
+    return numbers + [f"  {len(found)} {meaning}: {names_of_missing(found)}" for found, meaning in lists if found]
 
 
 def hears_in_words(scores: Mapping[str, Any]) -> str:

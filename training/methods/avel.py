@@ -113,6 +113,12 @@ class Method(BaseMethod):
         seen, heard = self.matched(features, sound)
         return Prediction(maps, certainty, unit(seen), unit(heard))
 
+    def class_responses(self, image: Tensor, audio: Tensor) -> Tensor:
+        """The map, shared out to the classes by their probabilities: (B, K, h, w)."""
+        features, sound = self.image_trunk(image), self.audio_trunk(audio)
+        maps = self.attention(features, sound)
+        return self.logits(features, sound, maps).softmax(dim=1)[..., None, None] * maps.unsqueeze(1)
+
     def matched(self, features: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
         """Images and sounds as the matching network has them, (B, 64) each, float32; no gradient leaves it."""
         seen, heard = features.detach().mean(dim=(2, 3)), sound.detach()

@@ -92,11 +92,19 @@ class Method(BaseMethod):
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
         seen, heard = self.image_trunk(image), self.audio_trunk.cells(audio)
+        maps = torch.einsum("nk,nkhw->nhw", self._weights(heard), self.class_maps(seen, heard))
+        return Prediction(maps, max_response(maps), *self._embeddings(seen, heard))
+
+    def class_responses(self, image: Tensor, audio: Tensor) -> Tensor:
+        """What of each class the map is made of, (B, K, h, w); they add up to it."""
+        seen, heard = self.image_trunk(image), self.audio_trunk.cells(audio)
+        return self._weights(heard)[..., None, None] * self.class_maps(seen, heard)
+
+    def _weights(self, heard: Tensor) -> Tensor:
+        """How much of what is heard each class is, of cells (B, A, f, t): (B, K), of sum 1, float32."""
         probability = torch.sigmoid(self.audio_classes(heard).mean(dim=(2, 3)).float())
         there = (probability > self.config.heard_above) | (probability == probability.amax(dim=1, keepdim=True))
-        weights = probability * there / (probability * there).sum(dim=1, keepdim=True)
-        maps = torch.einsum("nk,nkhw->nhw", weights, self.class_maps(seen, heard))
-        return Prediction(maps, max_response(maps), *self._embeddings(seen, heard))
+        return probability * there / (probability * there).sum(dim=1, keepdim=True)
 
     def class_maps(self, seen: Tensor, heard: Tensor) -> Tensor:
         """One map for each class, of cells (B, C, h, w) and (B, A, f, t): (B, K, h, w), not negative."""

@@ -62,6 +62,15 @@ class HasCellFeatures(Protocol):
         ...
 
 
+@runtime_checkable
+class HasClassResponses(Protocol):
+    """A method with labels that says how much of each class every cell shows of the sound that is heard."""
+
+    def class_responses(self, image: Tensor, audio: Tensor) -> Tensor:
+        """(B, 3, S, S), (B, 1, F, T) -> (B, K, h, w), in the order of the classes' numbers; larger is more."""
+        ...
+
+
 class TrainingClips(Protocol):
     """The clips a run trains on, for what is done with all of them before an epoch."""
 

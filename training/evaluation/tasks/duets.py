@@ -108,7 +108,7 @@ def score(
 ) -> Result:
     """Score maps of mixtures. InputError for a case named twice or not of K images, or none of the set's."""
     images = _truths(truth, protocol)
-    expected = pairing(sorted(images), protocol.images)
+    expected = cases_of(truth, protocol)
     rows = _rows(found, images, protocol)
     if found.maps.shape[1] % protocol.images:
         raise InputError(f"Maps of {found.maps.shape[1]} rows are not {protocol.images} images below one another.")
@@ -135,6 +135,11 @@ def score(
         "ceiling": _textbook(perfect.values()),
     }
     return Result(_table(truth, truths, coded, book), summary)
+
+
+def cases_of(truth: Truth, protocol: Protocol) -> list[tuple[str, ...]]:
+    """The released cases of a set, each by the names of its images; none of a protocol that mixes nothing."""
+    return pairing(sorted(truth.test_set.keys), protocol.images) if isinstance(protocol, MixtureProtocol) else []
 
 
 def pairing(keys: Sequence[str], images: int) -> list[tuple[str, ...]]:

@@ -46,10 +46,11 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class LabelMaps:
-    """names (N,), labels int (N, H, W)."""
+    """names (N,), labels int (N, H, W); `unknown` are classes that a model tells apart and the set does not have."""
 
     names: Sequence[str]
     labels: np.ndarray
+    unknown: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         labels, whole = self.labels, self.labels.dtype.kind in "iu"
@@ -106,6 +107,7 @@ def score(
         "protocol": protocol.as_json(),
         "seed": seed,
         "n_padding": len(padding),
+        "unknown_classes": sorted(found.unknown),
         "classes_seen": int((counts.union.sum(axis=0) > 0).sum()),
         "scores": {AUDIO_VISUAL: _both(whole, counts)},
         "floors": {"background": _both(*[_same(counts, BACKGROUND)] * 2), "largest_class": _both(

@@ -1,0 +1,169 @@
+"""What runs answer to protocols that ask for more than a map a clip: a class for every pixel, maps of mixtures."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from class_frames import write_avss
+from shard_maker import MadeClip, write_shards, write_waveforms
+
+from manifests.errors import InputError
+from pipeline.shards.store import ShardStore
+from training.class_labels import labels_of
+from training.config import load_config
+from training.data.beside import Beside, Heard
+from training.data.mixtures import mixture_names, mixture_pairs
+from training.data.stream import EvaluationPair, paired_batches
+from training.evaluate import EvaluationRequest, evaluate
+from training.loop.start import start
+from training.predict import predict, responses_by_class
+from training.runs import LoadedRun, load_run
+
+CONFIG = """
+name: tiny
+method: {method}
+data: {{shards: {shards}, image_size: 32}}
+encoders: {{image: {{blocks: [1, 1], weights: none}}, audio: {{blocks: [1, 1], input_pool: [4, 3]}}}}
+optim: {{epochs: 1, batch_size: 16}}
+evaluation: {{batch_size: 4}}
+"""
+EZVSL = "{name: ezvsl, temperature: 0.1, dimension: 16}"
+AVEL = "{name: avel, classes: 4, dimension: 8, hidden: 4, fused: 8}"
+COARSE_TO_FINE = "{name: coarse_to_fine, classes: 4, dimension: 8, hidden: 8}"
+
+
+def trained(shards: Path, folder: Path, method: str) -> LoadedRun:
+    (folder / "tiny.yaml").write_text(CONFIG.format(shards=shards, method=method))
+    return load_run(start(load_config(folder / "tiny.yaml"), folder / "runs", "cpu")[0])
+
+
+@pytest.fixture(scope="module")
+def ezvsl(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
+    return trained(shards, tmp_path_factory.mktemp("ezvsl"), EZVSL)
+
+
+@pytest.fixture(scope="module")
+def keys(store: ShardStore) -> list[str]:
+    columns = zip(store.keys, store.table["split"].to_pylist(), strict=True)
+    return sorted(key for key, split in columns if split == "test")
+
+
+@pytest.fixture
+def vggss(keys: list[str], tmp_path: Path) -> Path:
+    path = tmp_path / "vggss.json"
+    path.write_text(json.dumps([{"file": key, "class": "x", "bbox": [[0.2, 0.25, 0.6, 0.75]]} for key in keys]))
+    return path
+
+
+@pytest.fixture
+def avss(keys: list[str], tmp_path: Path) -> EvaluationRequest:
+    """A video of five frames, which are clips of the shards, with the classes 3 and 9."""
+    true = np.zeros((5, 32, 32), np.int64)
+    true[:, 8:24, 8:24], true[:, :4, :4] = 3, 9
+    folder = write_avss(tmp_path / "avss", {("v1s", "one"): true})
+    with (tmp_path / "pairs.csv").open("w", newline="") as file:
+        rows = [[f"v1s/one_{number + 1}", key, key] for number, key in enumerate(keys[:5])]
+        csv.writer(file).writerows([["name", "video", "audio"], *rows])
+    return EvaluationRequest(truth=folder, format="avss", pairs=tmp_path / "pairs.csv", protocols=("avss",))
+
+
+def asked_with(request: EvaluationRequest, lines: list[str], path: Path) -> EvaluationRequest:
+    path.write_text("\n".join(["category,clip", *lines]))
+    return EvaluationRequest(request.truth, request.format, pairs=request.pairs, references=path, protocols=("avss",))
+
+
+def test_a_class_for_every_pixel_by_sounds_of_each_class(ezvsl, avss, keys, tmp_path: Path) -> None:
+    lines = [f"3,{keys[5]}", f"9,{keys[6]}", f"9,{keys[7]}"]
+    (result,) = evaluate(ezvsl, asked_with(avss, lines, tmp_path / "sounds.csv"))
+    assert (result.summary["n_scored"], result.summary["n_expected"]) == (5, 5)
+    assert result.summary["unknown_classes"] == []
+    assert 0 < result.summary["scores"]["audio_visual"]["miou_classes_textbook"] < 1
+    assert result.summary["lists"]["references"]["name"] == "sounds.csv"
+    for wrong, message in (("dog", "no label2idx.json"), ("71", "1 to 70"), ("0", "none of the set's classes")):
+        with pytest.raises(InputError, match=message):
+            evaluate(ezvsl, asked_with(avss, [f"{wrong},{keys[5]}"], tmp_path / f"{wrong}.csv"))
+
+
+def test_a_method_that_knows_no_classes_says_what_to_do(ezvsl, avss) -> None:
+    with pytest.raises(InputError, match=r"ezvsl says where .* Give --references"):
+        evaluate(ezvsl, avss)
+
+
+@pytest.mark.parametrize("method", [AVEL, COARSE_TO_FINE])
+def test_classes_that_a_run_was_trained_on(shards: Path, store, keys, avss, method: str, tmp_path: Path) -> None:
+    run = trained(shards, tmp_path, method)
+    with pytest.raises(InputError, match=r"None of the 4 classes .* no label2idx.json"):
+        evaluate(run, avss)
+    (Path(avss.truth) / "label2idx.json").write_text(json.dumps({"background": 0, "class0": 3, "class2": 9}))
+    (result,) = evaluate(run, avss)
+    assert result.summary["unknown_classes"] == ["class1", "class3"]
+    assert result.summary["n_scored"] == 5
+    pairings = [EvaluationPair(key, store.row_of(key), store.row_of(key)) for key in keys]
+    responses = responses_by_class(run, store, pairings)
+    assert responses.shape[:2] == (16, 4)
+    np.testing.assert_allclose(responses.sum(axis=1), predict(run, store, pairings).maps, atol=1e-5)
+    (Path(avss.truth) / "label2idx.json").write_text(json.dumps({"class0": 71}))
+    with pytest.raises(InputError, match="'class0' the number 71"):
+        evaluate(run, avss)
+
+
+def test_where_it_sounds_is_the_own_map_and_what_it_is_the_largest_response() -> None:
+    maps = np.zeros((1, 2, 2), np.float32)
+    maps[0, 0] = 1  # the upper half sounds
+    responses = np.zeros((1, 3, 2, 2), np.float32)
+    responses[0, 1, :, 0] = responses[0, 2, :, 1] = 1
+    labels = labels_of(maps, responses, [4, 7, 70])[0]
+    assert labels.shape == (224, 224)
+    assert (labels[0, 0], labels[0, -1]) == (7, 70)
+    assert set(np.unique(labels)) == {0, 7, 70}
+    assert not labels[-1].any()
+
+
+@pytest.mark.parametrize(("protocol", "images", "cases"), [("noprior_duet", 2, 8), ("noprior_trio", 3, 5)])
+def test_a_run_hears_a_mixture_over_several_images(ezvsl, vggss, keys, protocol, images, cases) -> None:
+    (result,) = evaluate(ezvsl, EvaluationRequest(truth=vggss, protocols=(protocol,)))
+    assert (result.summary["n_scored"], result.summary["n_expected"]) == (cases, cases)
+    assert result.summary["n_without_maps"] == 0
+    assert 0 < result.summary["scores"]["audio_visual"]["piap"] < 1
+    own = result.table["key"].to_pylist()
+    assert own[0] == "+".join(keys[at * cases] for at in range(images))
+
+
+def test_cases_whose_clips_are_absent_are_named_and_none_at_all_is_refused(ezvsl, keys, tmp_path: Path) -> None:
+    def of(names: list[str]) -> EvaluationRequest:
+        path = tmp_path / f"{len(names)}.json"
+        path.write_text(json.dumps([{"file": key, "class": "x", "bbox": [[0, 0, 0.5, 0.5]]} for key in names]))
+        return EvaluationRequest(truth=path, protocols=("noprior_duet",))
+
+    absent = [f"zzz{number:08d}_000001" for number in range(4)]
+    (result,) = evaluate(ezvsl, of([*keys[:6], *absent]))  # c0 goes with c5, c1 to c4 with the four that are absent
+    assert result.summary["n_scored"] == 1
+    assert result.summary["missing"] == [f"{key}+{other}" for key, other in zip(keys[1:5], absent, strict=True)]
+    with pytest.raises(InputError, match=r"all clips of none of the 4 cases .* the first is"):
+        evaluate(ezvsl, of([*keys[:4], *absent]))
+
+
+def test_a_mixture_is_the_mean_of_its_spectrograms(store: ShardStore, ezvsl, vggss, keys) -> None:
+    pairings = [EvaluationPair(key, store.row_of(key), store.row_of(key)) for key in keys[:4]]
+    case = (keys[0], keys[3])
+    pairs = mixture_pairs([case, case, (keys[0], "absent")], pairings)
+    assert [pair.name for pair in pairs] == mixture_names(case)
+    assert pairs[0].heard == pairs[1].heard != pairings[0].heard
+    ((_, images, sounds),) = paired_batches(store, pairs, 32, 4)
+    rows = [store.row_of(key) for key in case]
+    expected = np.mean([store.spectrogram(row).astype(np.float32) for row in rows], axis=0)
+    for sound in sounds:
+        np.testing.assert_allclose(sound.float(), expected, atol=0.01)
+    assert not np.array_equal(images[0], images[1])
+
+
+def test_a_mixture_of_waveforms(tmp_path: Path) -> None:
+    nothing = np.zeros((64, 64, 3), np.uint8), np.zeros((257, 300), np.float16)
+    folder = write_shards(tmp_path / "shards", [MadeClip(name, *nothing) for name in "ab"], short_side=64)
+    levels = {"a": 0.5, "b": -0.25}
+    write_waveforms(folder, {name: np.full(33075, own, np.float32) for name, own in levels.items()}, 11025, 3.5)
+    beside = Beside(ShardStore.open(folder), frozenset({"waveform"}))
+    mixed = beside.shown(0, "squash", 64, Heard(0, mixed=(1,)))["waveform"]
+    np.testing.assert_allclose(mixed, 0.125, atol=1e-3)
