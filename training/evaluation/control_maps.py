@@ -19,6 +19,7 @@ from training.evaluation.listening import (
 )
 from training.evaluation.localization import ciou
 from training.evaluation.maps import mix, rescale, resized, upsample
+from training.evaluation.printed import mixed_list, own_cuts, under_own_cuts
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.raw_maps import RawMaps, read_single_maps
 
@@ -32,12 +33,14 @@ class ListeningProtocol(MapProtocol):
     maxima, pooled), or those of the `other_half` of the clips, so that none helps to choose its own.
 
     control_align_corners: how maps of controls are enlarged; released code enlarges them otherwise than the own ones.
+    printed_levels: the further levels of the list that the released code mixes (`training.evaluation.printed`).
     """
 
     task: ClassVar[str] = "listening"
     threshold_from: Literal["level", "negatives", "other_half"] = "level"
     quantile: float = 0.75
     control_align_corners: bool = False
+    printed_levels: tuple[float, ...] = ()
 
     @property
     def asks(self) -> str:
@@ -168,20 +171,23 @@ class Sounds:
     def _measure(self, protocol: ListeningProtocol, levels: np.ndarray, truth: np.ndarray, chosen: slice) -> Values:
         level = levels[chosen]
         mixed = self._mixing(protocol, chosen)
-        masks = mixed(_enlarged(self.own[chosen], protocol, protocol.align_corners)) > level[:, None, None]
+        own = mixed(_enlarged(self.own[chosen], protocol, protocol.align_corners))
+        masks, cuts = own > level[:, None, None], own_cuts(own, truth) if protocol.printed_levels else {}
         found = own_values(masks, truth)
+        if cuts:
+            found |= mixed_list(own, truth, cuts, protocol.printed_levels)
         for name, maps in self.controls.items():
             has = self.has(name)[chosen]
             if not has.any():
-                found |= {f"{key}_{name}": np.full(len(has), np.nan) for key in UNDER}
+                under = (*UNDER, *(f"{cut}_pia" for cut in cuts))
+                found |= {f"{key}_{name}": np.full(len(has), np.nan) for key in under}
                 continue
             other = np.where(has[:, None, None], maps[chosen], np.float32(0))
             high = mixed(_enlarged(other, protocol, protocol.control_align_corners))
-            values = under_control(masks, high > level[:, None, None], truth) | {
-                "correlation": map_correlation(
-                    *(self._low(each, protocol, chosen) for each in (self.own[chosen], other))
-                )
-            }
+            values = under_control(masks, high > level[:, None, None], truth) | under_own_cuts(high, cuts)
+            values["correlation"] = map_correlation(
+                *(self._low(each, protocol, chosen) for each in (self.own[chosen], other))
+            )
             found |= {f"{key}_{name}": np.where(has, each, np.nan) for key, each in values.items()}
         return found
 

@@ -1,5 +1,7 @@
 """The evaluator of negative sounds (vssl_eval), as the plain reference and the original code give it, against ours."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -103,14 +105,17 @@ ENDS = {"": "_maxq3", "_max": "_max", "_max10": "_max10", "_fixed": ""}
 MAPS = {"audio_visual": "wogl", "combined": "ogl"}
 
 
-@pytest.mark.parametrize(("case", "side", "corners"), CASES)
-def test_every_rule_by_its_protocol_with_the_object_prior_and_without(values, arrays, truth, case, side, corners):
-    model = case.partition("_")[0]
+def answers_of(case, side, arrays, truth):
     sounds = {name: arrays[f"negatives_low{side}_{name}"] for name in ("positive", *listening.NEGATIVES)}
-    if model in ("ezvsl", "slavc", "fnac"):  # stored as (cosine + 1) / 2
+    if case.partition("_")[0] in ("ezvsl", "slavc", "fnac"):  # stored as (cosine + 1) / 2
         sounds = {name: 2 * maps - 1 for name, maps in sounds.items()}
     controls = {name: sounds[name] for name in listening.NEGATIVES}
-    answers = ControlMaps(RawMaps(truth.test_set.keys, sounds["positive"], arrays["negatives_object7"]), controls)
+    return ControlMaps(RawMaps(truth.test_set.keys, sounds["positive"], arrays["negatives_object7"]), controls)
+
+
+@pytest.mark.parametrize(("case", "side", "corners"), CASES)
+def test_every_rule_by_its_protocol_with_the_object_prior_and_without(values, arrays, truth, case, side, corners):
+    model, answers = case.partition("_")[0], answers_of(case, side, arrays, truth)
     scalars = values["results"][case]["scalars"]
     for end, spelled in ENDS.items():
         found = score(answers, truth, PROTOCOLS.get(case, f"vssl_{model}") + end).summary["scores"]
@@ -155,3 +160,22 @@ def test_edge_values_of_the_helpers(values):
     }
     for name, each in shares.items():
         assert listening.auc_of_silence(each) == pytest.approx(helpers["compute_AUC_pIA"][name], abs=1e-12)
+
+
+@pytest.mark.parametrize(("case", "side", "corners"), CASES[::2])
+def test_what_the_released_code_prints_of_five_rules_at_once(released, case, side, corners):
+    values, arrays = released("golden_listening.json")["negatives"], released("golden_listening.npz")
+    boxes = [tuple(tuple(pixel_fraction(edge, SIZE) for edge in box) for box in own) for own in values["boxes"]]
+    annotations = tuple(Annotation(f"c{number}", None, own) for number, own in enumerate(boxes))
+    truth = Truth("vggss", TestSet("made", annotations, "made", "0" * 64))
+    scalars = values["results"][case]["scalars"]
+    protocol = PROTOCOLS.get(case, f"vssl_{case.partition('_')[0]}")
+    found = score(answers_of(case, side, arrays, truth), truth, protocol).summary["scores"]
+    for (name, kind), printed in zip(MAPS.items(), ("", "_ogl"), strict=True):
+        own = found[name]
+        assert 100 * own["mixed_ciou50"] == pytest.approx(scalars[f"ciou{printed}"], abs=0.01)
+        assert 100 * own["mixed_auc"] == pytest.approx(scalars[f"auc{printed}"], abs=0.3)
+        for control, (cut, theirs) in product(listening.NEGATIVES, (("half", "ciou"), ("adaptive", "ciouadap"))):
+            shown, area = (scalars[f"{what}_{control}_{theirs}_{kind}"] for what in ("pia_metric", "auc"))
+            assert 100 * own[f"{cut}_pia_{control}"] == pytest.approx(shown, abs=0.02)
+            assert 100 * own[f"{cut}_auc_n_{control}"] == pytest.approx(area, abs=0.3)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.evaluation import listening
+from training.evaluation import listening, printed
 
 RANDOM = np.random.default_rng(0)
 
@@ -46,3 +46,20 @@ def test_no_sample_or_a_share_that_is_no_number_is_refused():
     for shares in (np.array([]), np.array([0.1, np.nan])):
         with pytest.raises(ValueError, match="at least one sample"):
             listening.auc_of_silence(shares)
+
+
+def test_own_cuts_and_the_list_of_five_rules():
+    high = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
+    truth = np.zeros((1, 4, 4), np.float32)
+    truth[0, 3] = 1  # the four largest values
+    cuts = printed.own_cuts(high, truth)
+    assert (cuts["half"][0], cuts["adaptive"][0]) == (8, 12)
+    assert printed.own_cuts(high, truth * 0)["adaptive"][0] == 8
+    mixed = printed.mixed_list(high, truth, cuts, (3.0, 20.0))
+    assert [each[0] for each in mixed.values()] == pytest.approx([4 / 7, 4 / 12, 0])
+    under = {f"{name}_silence": value for name, value in printed.under_own_cuts(high, cuts).items()}
+    found = printed.printed_scores(mixed | under)
+    assert found["mixed_ciou50"] == pytest.approx(1 / 3)
+    assert (found["half_pia_silence"], found["adaptive_pia_silence"]) == (7 / 16, 3 / 16)
+    assert "half_pia_noise" not in found
+    assert printed.printed_scores({"iou": np.ones(1)}) == {}

@@ -13,6 +13,7 @@ from training.evaluation.released_thresholds import RELEASED
 
 _CODE = "vssl_eval e8ebbc9 eval.py"
 RULES = {"": "q3", "_max": "max", "_max10": "max10", "_fixed": "fixed"}  # end of a name -> which of the constants
+PRINTED = ("fixed", "max", "max10", "q3")  # in the order in which the code appends them, after the top half
 WORDS = {"": "its Q3 for this model", "_max": "its max for this model", "_max10": "its max10 for this model",
          "_fixed": "0.5 for all models"}  # fmt: skip
 ON_HALVED_COSINES = ("ezvsl", "slavc", "fnac")  # maps are (cosine + 1) / 2
@@ -31,6 +32,7 @@ def _released(model: str, rule: str, aligned: bool = False) -> ListeningProtocol
         VSSL, name=f"vssl_{model}{'_aligned' if aligned else ''}{rule}", source=f"{where}, {WORDS[rule]}",
         scaling="fixed" if halved else "none", align_corners=halved or aligned,
         level=getattr(RELEASED[model], RULES[rule]), threshold_from="level",
+        printed_levels=tuple(getattr(RELEASED[model], each) for each in PRINTED),
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from manifests.annotations import Annotation
 from manifests.truth import Truth
+from training.evaluation import printed
 from training.evaluation.control_maps import (
     BATCH,
     ControlMaps,
@@ -42,6 +43,7 @@ from training.evaluation.listening import (
 from training.evaluation.localization import auc
 from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED, OBJECT_PRIOR
+from training.evaluation.printed import printed_scores
 from training.evaluation.raw_maps import RawMaps, match_names
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
@@ -61,6 +63,7 @@ SCORES = (
           "nothing.", higher_is_better=False, scale=1.0, unit="r"),
     Score("ciou_drop_*", "cIoU lost *", "mean cIoU under the own sound minus that under *."),
     Score("outside_truth", "FPR", "share of the pixels outside the truth that are shown.", higher_is_better=False),
+    *printed.SCORES,
 )  # fmt: skip
 ARRAYS = ("names", "maps")
 OPTIONAL = ("object_maps", "confidence", *(f"maps_{control}" for control in CONTROLS))
@@ -134,7 +137,7 @@ def _scores(values: Values) -> dict[str, float | None]:
         found[f"ciou_drop_{name}"] = float(np.nanmean(iou - values[f"iou_{name}"]))
     if OFF_SCREEN in kinds:
         found["hears"] = 1 - float(found[f"overlap_{OFF_SCREEN}"] or 0.0)
-    return found | {"outside_truth": float(values["outside_truth"].mean())}
+    return found | {"outside_truth": float(values["outside_truth"].mean())} | printed_scores(values)
 
 
 def _floors(
@@ -156,7 +159,11 @@ def _floors(
     if raw.object_maps is not None:
         prior = raw.finite(raw.object_maps, list(rows))
         own = replace(
-            protocol, scaling="none", threshold_from="negatives", control_align_corners=protocol.align_corners
+            protocol,
+            scaling="none",
+            threshold_from="negatives",
+            control_align_corners=protocol.align_corners,
+            printed_levels=(),
         )
         levels = Sounds(prior, dict.fromkeys(NEGATIVES, prior), keys).levels(own)
         deaf = Sounds(prior, {SILENCE: prior}, keys)  # whatever the control is, it is the same map

@@ -1,0 +1,64 @@
+"""What vssl_eval prints beside the numbers of one rule, for whoever has its output before them.
+
+Its CIoU and AUC without a suffix are over one list in which every clip stands five times: under the top half, 0.5, max,
+max10 and Q3. At "ThrCIoU" and "ThrCIoU_Adap" maps under negative sounds are cut at the own map's threshold: that of the
+top half, or the one that leaves it as many pixels as the truth has (of a clip without truth, half of the image).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from training.evaluation.listening import NEGATIVES, active_share, auc_of_silence
+from training.evaluation.localization import auc, ciou, success_rate
+from training.evaluation.scores import Score
+
+HALF, ADAPTIVE = CUTS = ("half", "adaptive")
+SCORES = (
+    Score("mixed_ciou50", "CIoU as printed", "share of IoUs of at least 0.5, each clip five times: under the top half, "
+          "0.5, max, max10 and Q3."),
+    Score("mixed_auc", "AUC as printed", "area under the share of these IoUs that reach t."),
+    Score("half_pia_*", "pIA * at ThrCIoU", "share of the image shown under *, cut at the own map's top half.",
+          higher_is_better=False),
+    Score("half_auc_n_*", "AUC_N * at ThrCIoU", "area under the share of clips that so show at most t."),
+    Score("adaptive_pia_*", "pIA * at ThrCIoU_Adap", "share of the image shown under *, cut where the own map has the "
+          "truth's area.", higher_is_better=False),
+    Score("adaptive_auc_n_*", "AUC_N * at ThrCIoU_Adap", "area under the share of clips that so show at most t."),
+)  # fmt: skip
+
+
+def own_cuts(high: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+    """float32 (N,) of maps and truths (N, H, W): at half the ranks, and where as many pixels lie as the truth has."""
+    ordered = np.sort(high.reshape(len(high), -1), axis=1)
+    total, pixels = ordered.shape[1], (truth != 0).sum(axis=(1, 2))
+    asked = np.where(pixels > 0, pixels, total // 2)
+    return {HALF: ordered[:, total // 2], ADAPTIVE: ordered[np.arange(len(ordered)), total - asked]}
+
+
+def mixed_list(
+    high: np.ndarray, truth: np.ndarray, cuts: Mapping[str, np.ndarray], levels: Sequence[float]
+) -> dict[str, np.ndarray]:
+    """IoU of each clip, float64 (N,), under the top half and above each of the levels."""
+    rules: Iterable[np.ndarray] = [cuts[HALF], *(np.full(len(high), level, np.float32) for level in levels)]
+    return {f"mixed_{at}": ciou(high > cut[:, None, None], truth) for at, cut in enumerate(rules)}
+
+
+def under_own_cuts(other: np.ndarray, cuts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Share of the image shown under another sound, float64 (N,), at each of the own map's cuts."""
+    return {f"{name}_pia": active_share(other > cut[:, None, None]) for name, cut in cuts.items()}
+
+
+def printed_scores(values: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """What is printed of a map, from its clips' values; nothing where these were not measured."""
+    mixed = [each for name, each in values.items() if name.startswith("mixed_")]
+    if not mixed:
+        return {}
+    every = np.concatenate(mixed)
+    found = {"mixed_ciou50": success_rate(every), "mixed_auc": auc(every)}
+    for cut in CUTS:
+        for kind in NEGATIVES:
+            shares = values.get(f"{cut}_pia_{kind}", np.array([np.nan]))
+            shares = shares[~np.isnan(shares)]
+            if len(shares):
+                found |= {f"{cut}_pia_{kind}": float(shares.mean()), f"{cut}_auc_n_{kind}": auc_of_silence(shares)}
+    return found
