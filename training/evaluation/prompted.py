@@ -1,17 +1,21 @@
 """Prompted segmentation (DenseAV 2221b8c `eval_utils.py`): one sound or word per image, one mask to find.
 
-Released: maps are stretched over the whole set of prompts, AP of a class is over all pixels of all its images in one
-list, and its IoU is the best of 20 thresholds, chosen on the evaluated images: an oracle. A class that is visible in
-none of its images counts 0. Textbook: AP of each image, and classes that are never visible left out.
+Released: similarities of several heads are taken together cell by cell, by their largest or their sum, before means are
+taken over frequencies and over the times that are heard, or in which a word is spoken. Maps are stretched over the
+whole set of prompts, AP of a class is over all pixels of all its images in one list, and its IoU is the best of 20
+thresholds, chosen on the evaluated images: an oracle. A class that is visible in none of its images counts 0.
+Textbook: AP of each image, and classes that are never visible left out.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from training.evaluation.average_precision import average_precision
 from training.evaluation.maps import upsample
 
+Heads = Literal["max", "sum"]
 THRESHOLDS = 20
 LEAD = 0.2  # seconds around a spoken word
 
@@ -78,6 +82,20 @@ def word_window(start: float, end: float, seconds: float, frames: int) -> slice:
     first = int(np.floor(max(begin - lead, np.float32(0)) / whole * np.float32(frames)))
     last = int(np.ceil(min(finish + lead, whole) / whole * np.float32(frames)))
     return slice(first, last)
+
+
+def over_heads(similarities: np.ndarray, heads: Heads, nonnegative: bool = False) -> np.ndarray:
+    """(N, h, w, T) of similarities (N, K, h, w, F, T): one of K heads in every cell, then the mean over frequencies.
+
+    nonnegative: what is below 0 counts as 0, head by head.
+    """
+    found = np.maximum(similarities, 0) if nonnegative else similarities
+    return (found.max(axis=1) if heads == "max" else found.sum(axis=1)).mean(axis=3)
+
+
+def map_of_sound(similarity: np.ndarray, heard: np.ndarray) -> np.ndarray:
+    """(h, w) of similarities (h, w, T): their mean over the frames that are heard (T,)."""
+    return (similarity * heard).sum(axis=-1) / heard.sum()
 
 
 def map_of_word(similarity: np.ndarray, heard: np.ndarray, window: slice) -> np.ndarray:

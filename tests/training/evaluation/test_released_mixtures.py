@@ -130,6 +130,59 @@ def test_prompts_of_denseav(values, arrays, tmp_path):
     assert found["floors"]["whole_image"]["prompted_iou"] == 0
 
 
+def similarities(arrays, heads):
+    """(N, heads, h, w, F, T) of DenseAV's features, whose channels are shared out to the heads."""
+    image, sound = (arrays[f"denseav_{name}"].astype(np.float64) for name in ("image_features", "audio_features"))
+    image, sound = (each.reshape(len(each), heads, -1, *each.shape[2:]) for each in (image, sound))
+    return np.einsum("nkchw,nkcft->nkhwft", image, sound)
+
+
+RUNS = {  # protocol, heads, which numbers
+    "sound_heads2_max_elementwise_nonneg": ("denseav_nonnegative", 2, "basic"),
+    "sound_heads1": ("denseav", 1, "basic"),
+    "speech_timing_heads1": ("denseav", 1, "advanced"),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_denseav_s_heads_and_words(released, name, tmp_path):
+    arrays, values = released("golden_listening.npz"), released("golden_listening.json")["denseav"]
+    (protocol, heads, kind), expected = RUNS[name], values["results"][name]
+    labels, asked = arrays["denseav_semseg"].astype(np.int64), arrays["denseav_prompt_classes"].tolist()
+    truth = read_truth(write_prompts(tmp_path / "ade", labels, asked), "ade20k_sound")
+    given = {"names": np.array(truth.keys), "maps": similarities(arrays, heads), "heard": arrays["denseav_audio_mask"]}
+    if kind == "advanced":
+        given |= {"words": np.array(values["timing_seconds"]), "seconds": np.full(len(asked), values["total_seconds"])}
+    sized = replace(find_protocol(protocol), size=labels.shape[1])
+    found = prompted.score(prompted.read(given, 0.4, sized), truth, sized).summary["by_class"]
+    np.testing.assert_allclose(list(found["ap"].values()), expected["per_class"][f"{kind}_ap"], atol=2e-4)
+    np.testing.assert_allclose(list(found["iou"].values()), expected["per_class"][f"{kind}_iou"], atol=2e-3)
+
+
+def test_heads_are_taken_together_cell_by_cell():
+    similar = np.zeros((1, 2, 1, 2, 1, 2), np.float32)
+    similar[0, 0, 0, 0], similar[0, 1, 0, 0] = [[1, -4]], [[-1, 3]]
+    given = {"names": np.array(["a"]), "maps": similar}
+    for protocol, expected in (("denseav", 2), ("denseav_sum", -0.5), ("denseav_nonnegative", 2)):
+        assert prompted.read(given, 0.4, find_protocol(protocol)).maps[0].tolist() == [[expected, 0]]
+    (heard,) = prompted.read(given | {"heard": np.array([[0, 1]])}, 0.4, find_protocol("denseav_sum")).maps.tolist()
+    assert heard == [[-1, 0]]
+
+
+def test_heads_that_do_not_fit_are_refused():
+    given, protocol = {"names": np.array(["a"]), "maps": np.zeros((1, 2, 1, 2, 1, 4))}, find_protocol("denseav")
+    for more, message in (
+        ({"heard": np.ones((1, 3))}, "give numbers of shape \\(1, 4\\)"),
+        ({"heard": np.zeros((1, 4))}, "no frame that is heard, first a"),
+        ({"words": np.zeros((1, 2))}, "needs both arrays"),
+        ({"words": np.array([[2, 1]]), "seconds": np.array([3])}, "from 2 to 1 s of 3 s"),
+        ({"words": np.array([[4, 5]]), "seconds": np.array([3])}, "the start within the sound"),
+        ({"maps": np.zeros((1, 2, 2)), "heard": np.ones((1, 4))}, "heard go with similarities"),
+    ):
+        with pytest.raises(InputError, match=message):
+            prompted.read(given | more, 0.4, protocol)
+
+
 def test_a_prompt_twice_and_a_row_that_is_none(tmp_path):
     folder = write_prompts(tmp_path, np.full((2, 4, 4), 300), [300, 7])
     text = (folder / "prompted_segmentation.csv").read_text()

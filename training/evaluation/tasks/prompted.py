@@ -1,5 +1,9 @@
 """Prompted segmentation (DenseAV): a sound or a spoken word asks for a class, one map an image, label maps as truth.
 
+`maps` of a `maps.npz` are (N, h, w), or similarities (N, heads, h, w, frequencies, times) as DenseAV has them before it
+takes heads together; then `heard` (N, times) may say which frames are no silence, and `words` (N, 2) in which seconds
+of the `seconds` (N,) of a sound the word is spoken.
+
 Maps are stretched over the whole set of prompts, then enlarged. Released: AP of a class over all pixels of its images
 in one list, its best IoU of 20 thresholds chosen on these images (an oracle), and classes that are visible in none of
 their images count 0. Textbook: AP of each image. `training.evaluation.prompted` has the arithmetic.
@@ -14,6 +18,7 @@ import pyarrow as pa
 
 from manifests.annotations import WHOLE
 from manifests.class_maps import load_classes
+from manifests.errors import InputError
 from manifests.pixels import disc_map
 from manifests.test_sets import PROMPTED
 from manifests.truth import Truth
@@ -21,9 +26,17 @@ from training.evaluation.average_precision import average_precision
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, noise_map
 from training.evaluation.needs import refuse_negatives, require_classes
 from training.evaluation.postprocess import AUDIO_VISUAL
-from training.evaluation.prompted import enlarged, prompted_scores
+from training.evaluation.prompted import (
+    Heads,
+    enlarged,
+    map_of_sound,
+    map_of_word,
+    over_heads,
+    prompted_scores,
+    word_window,
+)
 from training.evaluation.protocol import Protocol
-from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
+from training.evaluation.raw_maps import RawMaps, match_names, names_of, read_single_maps
 from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE
@@ -35,16 +48,69 @@ SCORES = (
     Score("prompted_ap_textbook", "mAP of images", "mean over images of the average precision of each."),
 )  # fmt: skip
 ANSWERS, TAKES = RawMaps, "one map a prompt"
-ARRAYS, OPTIONAL = ("names", "maps"), ()
-read = read_single_maps
+ARRAYS, OPTIONAL = ("names", "maps"), ("heard", "words", "seconds")
+OF_WORDS = OPTIONAL[1:]
+SIMILARITY_AXES = 6
 
 
 @dataclass(frozen=True)
 class PromptProtocol(Protocol):
-    """`size`: the side at which maps and classes are compared."""
+    """`size`: the side at which maps and classes are compared. `heads`: what becomes of the similarities of several,
+    the largest or their sum; `nonnegative`: with 0 in place of what is below it."""
 
     task: ClassVar[str] = "prompted"
     size: int = SIZE
+    heads: Heads = "max"
+    nonnegative: bool = False
+
+
+def read(arrays: dict[str, np.ndarray], alpha: float, protocol: PromptProtocol) -> RawMaps:
+    """The arrays of a file: maps, or what maps are made of. InputError where they do not fit one another."""
+    if np.ndim(arrays["maps"]) != SIMILARITY_AXES:
+        if given := [name for name in OPTIONAL if name in arrays]:
+            raise InputError(
+                f"{', '.join(given)} go with similarities (prompts, heads, height, width, frequencies, times); these "
+                f"maps have the shape {np.shape(arrays['maps'])}. Leave {', '.join(given)} out, or give similarities."
+            )
+        return read_single_maps(arrays, alpha, protocol)
+    return RawMaps(names_of(arrays), maps_of(arrays, protocol))
+
+
+def maps_of(arrays: dict[str, np.ndarray], protocol: PromptProtocol) -> np.ndarray:
+    """float32 (N, h, w) of similarities (N, heads, h, w, F, T). InputError as `read`."""
+    count, frames = np.shape(arrays["maps"])[0], np.shape(arrays["maps"])[-1]
+    heard = np.asarray(arrays.get("heard", np.ones((count, frames))))
+    _check_shape("heard", heard, (count, frames))
+    if silent := np.flatnonzero(~heard.any(axis=1)).tolist():
+        raise InputError(f"{len(silent)} prompts have no frame that is heard, first {names_of(arrays)[silent[0]]}.")
+    together = over_heads(np.asarray(arrays["maps"], np.float32), protocol.heads, protocol.nonnegative)
+    if arrays.keys().isdisjoint(OF_WORDS):
+        maps = [map_of_sound(*each) for each in zip(together, heard, strict=True)]
+    else:
+        maps = [map_of_word(*each) for each in zip(together, heard, _windows(arrays, count, frames), strict=True)]
+    return np.stack(maps).astype(np.float32)
+
+
+def _windows(arrays: dict[str, np.ndarray], count: int, frames: int) -> list[slice]:
+    """The frames in which each word is spoken. InputError for times that are none of its sound."""
+    if not set(OF_WORDS) <= arrays.keys():
+        raise InputError(f"The time of a word needs both arrays, {' (prompts, 2) and '.join(OF_WORDS)} (prompts,).")
+    words, seconds = (np.asarray(arrays[name]) for name in OF_WORDS)
+    _check_shape("words", words, (count, 2))
+    _check_shape("seconds", seconds, (count,))
+    good = (words[:, 0] >= 0) & (words[:, 0] < words[:, 1]) & (words[:, 0] < seconds)
+    if not good.all():
+        at = int(good.argmin())
+        raise InputError(
+            f"The word of {names_of(arrays)[at]} is spoken from {words[at, 0]} to {words[at, 1]} s of {seconds[at]} s. "
+            "Give start and end in seconds, the start within the sound."
+        )
+    return [word_window(*word, total, frames) for word, total in zip(words, seconds, strict=True)]
+
+
+def _check_shape(name: str, values: np.ndarray, wanted: tuple[int, ...]) -> None:
+    if values.shape != wanted or values.dtype.kind not in "fiub":
+        raise InputError(f"{name} is {values.dtype} of shape {values.shape}; give numbers of shape {wanted}.")
 
 
 def check(truth: Truth, protocol: PromptProtocol) -> None:
