@@ -24,11 +24,6 @@ MAIN = {
     "R@10 instance": (HEARD, "retrieval", "audio_to_image", "R@10"),
 }
 ABLATED = ("heard, `ezvsl`", "heard, `adaptive`", "unheard, `adaptive`", "AP textbook", "R@1 class, sound to image")
-LISTENING = {
-    "AUC_N": "auc_n",
-    "F_LOC": "f_loc",
-    "correlation of maps": "correlation",
-}  # column -> score of `vssl_textbook`
 Line = Mapping[str, Any]
 
 
@@ -51,7 +46,7 @@ def methods_table(result: Mapping[str, Any]) -> list[str]:
     rows += [[f"floor: {floor.replace('_', ' ')}", *(_floor(result, floor, c) for c in columns)] for floor in floors]
     rows.append(["floor: chance", *(_floor(result, "chance", c) for c in columns)])
     rows.append(["ceiling", *(_ceiling(result, c) for c in columns)])
-    return _markdown(["method (temperature)", *columns], rows)
+    return markdown(["method (temperature)", *columns], rows)
 
 
 def ablations_table(result: Mapping[str, Any]) -> list[str]:
@@ -65,7 +60,7 @@ def ablations_table(result: Mapping[str, Any]) -> list[str]:
         base = [line for line in _runs_of(result, given["like"]) if line["seed"] in seeds]
         cells = [f"{_mean(own, column)} ({_gap(own, base, column)})" for column in ABLATED]
         rows.append([name, given["like"], str(len(seeds)), *cells])
-    return _markdown(["ablation", "of", "seeds", *ABLATED], rows)
+    return markdown(["ablation", "of", "seeds", *ABLATED], rows)
 
 
 def temperatures_table(result: Mapping[str, Any]) -> list[str]:
@@ -82,7 +77,7 @@ def temperatures_table(result: Mapping[str, Any]) -> list[str]:
         ]
         for line in tried
     ]
-    return _markdown(["method", "temperature", "validation", *ABLATED], rows)
+    return markdown(["method", "temperature", "validation", *ABLATED], rows)
 
 
 def stopping_table(result: Mapping[str, Any]) -> list[str]:
@@ -96,7 +91,7 @@ def stopping_table(result: Mapping[str, Any]) -> list[str]:
             best = [line["best_epoch"][heard][protocol]["audio_visual"]["ciou50"] for line in lines]
             cells += [_percent(fmean(last)), _percent(fmean(best))]
         rows.append([name, *cells])
-    return _markdown(["method", "`ezvsl` last", "`ezvsl` best", "`adaptive` last", "`adaptive` best"], rows)
+    return markdown(["method", "`ezvsl` last", "`ezvsl` best", "`adaptive` last", "`adaptive` best"], rows)
 
 
 def alpha_table(result: Mapping[str, Any]) -> list[str]:
@@ -106,7 +101,7 @@ def alpha_table(result: Mapping[str, Any]) -> list[str]:
         [alpha, *(_spread([seed[alpha][protocol] for seed in seeds]) for protocol in ("ezvsl", "adaptive"))]
         for alpha in seeds[0]
     ]
-    return _markdown(["alpha", "`ezvsl`", "`adaptive`"], rows)
+    return markdown(["alpha", "`ezvsl`", "`adaptive`"], rows)
 
 
 def _measured(result: Mapping[str, Any]) -> dict[str, list[Line]]:
@@ -164,7 +159,8 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def _markdown(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+def markdown(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """The lines of a table."""
     heads = list(heads)
     return [f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows)]
 
