@@ -109,6 +109,7 @@ def _columns(
     """Columns of `Predictions`, each (samples, ...): those that the method has, and object maps if asked."""
     config, columns = run.config, dict[str, list[np.ndarray]]()
     beside, trunks = Beside(store, run.method.needs), [shared_trunk(run.method, kind) for kind in ("image", "audio")]
+    objects: dict[int, Tensor] = {}  # an image's object map is the same whatever is heard beside it
     with progress(f"predicting with {config.name}", len(pairings), "clips") as advance:
         for chunk, pixels, spectrograms in _batches(run, store, pairings):
             image = normalise_image(pixels.to(run.device))
@@ -117,7 +118,7 @@ def _columns(
             shown = {"image": once(trunks[0], image, rows), "audio": once(trunks[1], audio, sounds)}
             prediction = run.method.predict(cast(Batch, shown | _beside(beside, run, chunk)))
             found = dict(zip(COLUMNS, prediction, strict=True))
-            found["object_maps"] = None if object_prior is None else once(object_prior, image, rows, always=True)
+            found["object_maps"] = None if object_prior is None else object_maps_of(object_prior, image, rows, objects)
             for name, value in found.items():
                 if value is not None:
                     columns.setdefault(name, []).append(value.float().cpu().numpy())
@@ -125,17 +126,25 @@ def _columns(
     return {name: np.concatenate(column) for name, column in columns.items()}
 
 
-def once(part: nn.Module | None, values: Tensor, names: Sequence[Hashable], *, always: bool = False) -> Tensor:
+def once(part: nn.Module | None, values: Tensor, names: Sequence[Hashable]) -> Tensor:
     """What a part of a network makes of values (B, ...), asked once for each that several `names` share.
 
-    The values themselves where none is shared, unless `always`: then the method asks its trunk as ever. A trunk hands
-    on what it made before (`training.encoders.kept`), so its method gets features in place of them.
+    The values themselves where none is shared: then the method asks its trunk as ever. A trunk hands on what it made
+    before (`training.encoders.kept`), so its method gets features in place of them.
     """
     number = {name: place for place, name in enumerate(dict.fromkeys(names))}
-    if part is None or (len(number) == len(names) and not always):
+    if part is None or len(number) == len(names):
         return values
     first = [names.index(name) for name in number]
     return part(values[first])[[number[name] for name in names]]
+
+
+def object_maps_of(prior: nn.Module, images: Tensor, rows: Sequence[int], known: dict[int, Tensor]) -> Tensor:
+    """Object maps of images (B, 3, H, W), asked once for each row; `known` grows by those that are new."""
+    new = {row: place for place, row in enumerate(rows) if row not in known}
+    if new:
+        known.update(zip(new, prior(images[list(new.values())]), strict=True))
+    return torch.stack([known[row] for row in rows])
 
 
 def shared_trunk(method: BaseMethod, modality: str) -> nn.Module | None:

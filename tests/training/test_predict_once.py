@@ -7,7 +7,7 @@ from training.config import Encoder, Encoders
 from training.data.stream import EvaluationPair
 from training.methods import method_config, method_module, method_names
 from training.methods.contract import BaseMethod
-from training.predict import once, shared_trunk
+from training.predict import object_maps_of, once, shared_trunk
 
 TINY = Encoders(image=Encoder(blocks=(1, 1, 1), weights="none"), audio=Encoder(blocks=(1, 1, 1), input_pool=(4, 3)))
 IMAGES, SOUNDS = [5, 5, 9, 9, 5], ["a", "silence", "silence", "b", "c"]
@@ -51,7 +51,24 @@ def test_a_part_sees_each_value_once_and_only_where_some_are_shared() -> None:
     assert seen == [[1, 2]]
     assert once(part, values, ["x", "y", "z"]) is values
     assert once(None, values, ["x", "x", "y"]) is values
-    assert once(part, values, ["x", "y", "z"], always=True).flatten().tolist() == [10, 10, 20]
+
+
+def test_an_image_has_one_object_map_over_all_batches() -> None:
+    seen = []
+
+    def prior(images: torch.Tensor) -> torch.Tensor:
+        seen.append(images.flatten().tolist())
+        return 10 * images
+
+    known = {}
+    assert object_maps_of(prior, torch.tensor([[1.0], [1.0], [2.0]]), [5, 5, 6], known).flatten().tolist() == [
+        10,
+        10,
+        20,
+    ]
+    assert object_maps_of(prior, torch.tensor([[2.0], [3.0]]), [6, 7], known).flatten().tolist() == [20, 30]
+    assert object_maps_of(prior, torch.tensor([[2.0]]), [6], known).flatten().tolist() == [20]
+    assert seen == [[1, 2], [3]]
 
 
 def test_pairs_hear_the_same_silence_but_noise_of_their_own() -> None:
