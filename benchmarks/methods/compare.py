@@ -6,7 +6,8 @@ Resumes where it was stopped, and ends with a page of all runs in the work folde
     python -m benchmarks.methods.compare --work /tmp/methods
 
 With `--only hardpos fnac` these methods and their ablations are measured again and replace their lines in the file of
-figures; the rest of it stays, and so do the temperatures it chose for the others.
+figures; the rest of it stays, and so do the temperatures it chose for the others. With `--without sspl ssltie` these are
+left for later: they look at new views of a clip in every step, so that a frozen trunk saves them nothing.
 """
 
 import argparse
@@ -176,12 +177,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--material", type=Path, help="images and recordings of the real bed")
     parser.add_argument("--out", type=Path, help="JSON file to write; default: beside the plan")
     parser.add_argument("--only", nargs="+", default=(), metavar="METHOD", help="measure these again, keep the rest")
+    parser.add_argument("--without", nargs="+", default=(), metavar="METHOD", help="leave these for later")
     return parser.parse_args()
 
 
 def main() -> None:
     options = arguments()
-    plan, out = read_plan(options.plan), (options.out or options.plan.with_suffix(".json")).resolve()
+    plan = read_plan(options.plan, options.without)
+    out = (options.out or options.plan.with_suffix(".json")).resolve()
     before = earlier(out, plan, options.only) if options.only else {}
     material = None if options.material is None else options.material.resolve()
     options.work.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """What the comparison runs: a plan file read into entries, each of which gives the description of a training run."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,15 @@ DEFAULTS = {
 }
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path, without: Collection[str] = ()) -> Plan:
     """The plan; an ablation's sections lie on top of those of the entry it is `like`, whose temperature it takes.
 
-    A plan that `extends` another is laid over it.
+    A plan that `extends` another is laid over it. without: methods left out, and their ablations with them.
     """
     content = _content(path)
+    for name in without:
+        del content["methods"][name]
+    content["ablations"] = {k: v for k, v in content["ablations"].items() if v["like"] not in without}
     methods = {name: _entry(name, given) for name, given in content["methods"].items()}
     ablations = []
     for name, given in content["ablations"].items():
