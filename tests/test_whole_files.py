@@ -24,7 +24,6 @@ ALLOWED = {
     ("index/arrays.py", "write_keys_and_meta"): "a folder that is published when all of it is there",
     ("pipeline/jobs/attempt_log.py", "__init__"): "a journal, appended to",
     ("pipeline/jobs/attempt_log.py", "add"): "a journal on object storage",
-    ("pipeline/media/ffmpeg.py", "_raw_audio_input"): "scratch of one call",
     ("pipeline/media/ffmpeg_decoder.py", "decode_clip_ffmpeg"): "scratch of one call",
     ("pipeline/storage/cache.py", "keep"): "a number that is changed in place, under a lock",
     ("training/loop/metrics_log.py", "__init__"): "a log, appended to",

@@ -39,7 +39,7 @@ from pipeline.compose.scene import draw_image, draw_scene
 from pipeline.compose.settings import Settings
 from pipeline.compose.soundtrack import passages, soundtrack
 from pipeline.console import summary
-from pipeline.media.ffmpeg import encode_video
+from pipeline.media.encode import encode_video
 from pipeline.shards.codecs import FULL_SCALE, encode_jpeg
 from pipeline.shards.record import REJECT_SCHEMA
 from pipeline.storage.files import replacing

@@ -20,7 +20,7 @@ import numpy as np
 
 from manifests.errors import InputError
 from pipeline.console import summary
-from pipeline.media.ffmpeg import encode_video
+from pipeline.media.encode import encode_video
 from pipeline.storage.files import replacing
 from pipeline.synth.annotations import write_annotations
 from pipeline.synth.audio import SAMPLE_RATE, mix
@@ -48,7 +48,7 @@ MOST_IMAGES_PER_CLASS, CLIPS_PER_IMAGE = 60, 10
 IMAGE_SIDE = 128
 Options = dict[str, Any]
 USUAL: Options = asdict(Settings())
-ENCODING = {"preset": "superfast", "crf": 23, "audio_bitrate": "64k"}
+ENCODING = {"preset": "superfast", "crf": 23, "audio_bitrate": "64k", "audio_coder": "fast"}
 
 
 def write_corpus(

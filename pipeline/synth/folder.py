@@ -22,7 +22,7 @@ from manifests.content import read_object
 from manifests.errors import InputError, WorkFailed
 from manifests.locks import held_from_beside
 from pipeline.console import progress
-from pipeline.media.ffmpeg import FfmpegFailed
+from pipeline.media.encode import EncodingFailed
 from pipeline.storage.files import remove_leftovers, write_whole
 
 OPTIONS, CORPUS = "options.json", "corpus.json"
@@ -40,7 +40,7 @@ def writing(out: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise WorkFailed(f"{out} is full: {error.strerror}. Free some space; the same command goes on") from error
         raise InputError(f"--out {out} cannot be written: {error}. Choose a folder that you may write to") from error
-    except (FfmpegFailed, BrokenProcessPool) as error:
+    except (EncodingFailed, BrokenProcessPool) as error:
         raise WorkFailed(f"making the clips of {out} stopped: {error}. The same command goes on from there") from error
 
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from scipy.io import wavfile
 
-from pipeline.media.ffmpeg import encode_video
+from pipeline.media.encode import encode_video
 from pipeline.synth.truth import TRUTH_SCHEMA
 from training.config import load_config
 from training.import_checkpoint import RELEASES

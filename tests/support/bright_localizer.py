@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.media.ffmpeg import encode_video
+from pipeline.media.encode import encode_video
 from pipeline.media.front_ends import DEFAULT
 from training.config import Encoders, load_config
 from training.localizer import opening

@@ -10,7 +10,8 @@ import ffmpeg
 import numpy as np
 from imageio_ffmpeg import get_ffmpeg_exe
 
-from pipeline.media.ffmpeg import encode_video, file_input, run
+from pipeline.media.encode import encode_video
+from pipeline.media.ffmpeg import file_input, run
 
 WIDTH, HEIGHT, RATE = 192, 128, 44100
 BITS = 8

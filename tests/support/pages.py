@@ -16,7 +16,7 @@ import numpy as np
 from material import write_material
 from places import ROOT
 
-from pipeline.media.ffmpeg import encode_video
+from pipeline.media.encode import encode_video
 
 FENCED = re.compile(
     r"(?:^<!-- not run: (?P<reason>[^>]+) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE

@@ -12,7 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 from manifests.errors import InputError
-from pipeline.media.ffmpeg import encode_video
+from pipeline.media.encode import encode_video
 from training.cli import app
 from training.config import Encoder, load_config
 from training.encoders.resnet import ImageTrunk

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from pipeline.media.decode import DecodeOptions, decode_clip
-from pipeline.media.ffmpeg import encode_video, file_input
+from pipeline.media.encode import encode_video
+from pipeline.media.ffmpeg import file_input
 from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
 from pipeline.media.layouts import mixed, mixing_weights
 from pipeline.media.reader import MediaFile

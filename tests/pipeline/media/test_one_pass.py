@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from places import VIDEOS, needed
 
-from pipeline.media.ffmpeg import encode_video
+from pipeline.media.encode import encode_video
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.one_pass import OnePass
 from pipeline.media.reader import MediaFile

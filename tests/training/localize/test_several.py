@@ -12,7 +12,7 @@ import pytest
 from bright_localizer import FPS, HEIGHT, SECONDS, WIDTH, BrightAndLoud, Deaf, square_at, square_video, stand_in
 
 from manifests.errors import InputError
-from pipeline.media.ffmpeg import encode_video
+from pipeline.media.encode import encode_video
 from training.localize import command, cost, documents
 from training.localize.options import Options
 from training.localize.videos import find_videos

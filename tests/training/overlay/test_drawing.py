@@ -9,7 +9,7 @@ from numbered_clips import ClipFactory
 from places import VIDEOS, needed
 
 from manifests.annotations import WHOLE, Box
-from pipeline.media.ffmpeg import encode_video
+from pipeline.media.encode import encode_video
 from pipeline.media.reader import MediaFile
 from training.overlay.canvas import COLOURED_SIDE, Canvas
 from training.overlay.colours import heat_palette

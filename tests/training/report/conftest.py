@@ -16,7 +16,7 @@ from manifests.annotations import Annotation, TestSet
 from manifests.truth import Truth
 from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.plan import Plan, save
-from pipeline.media.ffmpeg import encode_video
+from pipeline.media.encode import encode_video
 from pipeline.media.front_ends import find_front_end
 from pipeline.sources.listing import Clip
 from training.evaluation.raw_maps import RawMaps

@@ -14,7 +14,7 @@ from shard_maker import MadeClip, write_shards
 
 from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.plan import Plan, save
-from pipeline.media.ffmpeg import encode_video
+from pipeline.media.encode import encode_video
 from pipeline.media.front_ends import DEFAULT, find_front_end
 from pipeline.sources.listing import Clip
 from training.config import load_config
