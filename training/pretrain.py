@@ -7,6 +7,8 @@ included, architecture and labels in the metadata.
 """
 
 import json
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +147,7 @@ def _fit(model: Classifier, train: Subset, options: Options, device: torch.devic
     loss = torch.zeros(())
     with progress("pretraining the image trunk", steps, "steps") as advance:
         for _ in range(options.epochs):
-            for image, label in loader:
+            for image, label in _made_ahead(loader):
                 scores = model(image.to(device, memory_format=torch.channels_last))
                 loss = F.cross_entropy(scores, label.to(device))
                 optimiser.zero_grad(set_to_none=True)
@@ -154,6 +156,16 @@ def _fit(model: Classifier, train: Subset, options: Options, device: torch.devic
                 schedule.step()
                 advance(1, f"loss {loss.item():.4g}")
     return loss.item()
+
+
+def _made_ahead(batches: Iterable[list[Tensor]]) -> Iterator[list[Tensor]]:
+    """The same batches, each made beside the step before it. One thread makes all: random numbers keep their order."""
+    remaining = iter(batches)
+    with ThreadPoolExecutor(1) as maker:
+        coming = maker.submit(next, remaining, None)
+        while (batch := coming.result()) is not None:
+            coming = maker.submit(next, remaining, None)
+            yield batch
 
 
 @torch.no_grad()

@@ -71,13 +71,15 @@ def main() -> None:
     parser.add_argument("--without", help="leave out the lines with this word, for instance demo_semantic")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     options = parser.parse_args()
-    result = {
+    result: dict[str, object] = {
         "command": shlex.join(["python", "benchmarks/demo/seeds.py", *sys.argv[1:]]),
         "hardware": {"cores": len(os.sched_getaffinity(0)), "machine": platform.machine(), "gpu": None},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        "seeds": [run_seed(options.work, seed, options.without) for seed in options.seeds],
     }
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    done = []
+    for seed in options.seeds:
+        done.append(run_seed(options.work, seed, options.without))
+        options.out.write_text(json.dumps(result | {"seeds": done}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
