@@ -13,8 +13,7 @@ from manifests.errors import InputError
 from manifests.given_files import understood
 from manifests.plain_data import object_with
 from training.config_files import read_mapping
-
-RECENT = 200  # logged steps that the time left is told from
+from training.loop.time_left import TimeLeft
 
 
 def status(path: Path, now: float | None = None) -> dict[str, object]:
@@ -36,7 +35,10 @@ def _said(folder: Path, now: float) -> dict[str, object]:
         last = rows[-1]
         said["epoch"] = f"{last['epoch'] + 1} of {-(-total // steps)}, step {last['step']:,} of {total:,}"
         said["loss"] = f"{last['loss']['total']:.4g}"
-        said |= _pace(rows, folder) | ({} if done else {"time left": _time_left(rows, total)})
+        left = TimeLeft(total)
+        for row in rows:
+            left.note(row["step"], row["seconds"])
+        said |= _pace(rows[-1], folder, left.seconds_a_step) | ({} if done else {"time left": _told(left.seconds)})
     return said | {"last checkpoint": _checkpoint(folder, now)}
 
 
@@ -70,26 +72,18 @@ def _lengths(folder: Path) -> tuple[int, int]:
     return int(optim.get("epochs", 1)) * steps, steps
 
 
-def _pace(rows: list[dict[str, Any]], folder: Path) -> dict[str, object]:
-    """The last measured pace; runs of earlier versions have none but that of their steps."""
-    pace = rows[-1].get("pace") or {}
+def _pace(last: dict[str, Any], folder: Path, rate: float | None) -> dict[str, object]:
+    """The last measured pace; runs of earlier versions have none but the seconds that their steps took."""
+    pace = last.get("pace") or {}
     batch = int(read_mapping(folder / "config.yaml").get("optim", {}).get("batch_size", 0))
-    rate = _seconds_a_step(rows)
     said: dict[str, object] = {"samples/s": f"{batch / rate:,.0f}"} if rate and batch else {}
     if "samples_per_second" in pace:
         said = {"samples/s": f"{pace['samples_per_second']:,.0f}", "stall": f"{pace['stall']:.1%} of the time"}
     return said | ({"GPU memory": f"{pace['gpu_gigabytes']:.1f} GB"} if "gpu_gigabytes" in pace else {})
 
 
-def _seconds_a_step(rows: list[dict[str, Any]]) -> float | None:
-    first, last = rows[-min(len(rows), RECENT)], rows[-1]
-    steps = last["step"] - first["step"]
-    return (last["seconds"] - first["seconds"]) / steps if steps else None
-
-
-def _time_left(rows: list[dict[str, Any]], total: int) -> str:
-    rate = _seconds_a_step(rows)
-    return "not known yet" if rate is None else f"{timedelta(seconds=round(rate * (total - rows[-1]['step'])))}"
+def _told(seconds: float | None) -> str:
+    return "not known yet" if seconds is None else f"{timedelta(seconds=round(seconds))}"
 
 
 def _checkpoint(folder: Path, now: float) -> str:

@@ -172,7 +172,7 @@ def test_a_run_s_description_that_is_damaged_is_a_sentence(run: Path, name: str,
 def test_a_damaged_line_of_the_log_does_not_end_a_run(tmp_path: Path, capsys) -> None:
     lines = [json.dumps({"step": step, "loss": {"total": 1.0}}) for step in range(1, 6)]
     (tmp_path / "metrics.jsonl").write_bytes("\n".join([lines[0], lines[1][:9], *lines[2:]]).encode() + b"\n\xff\n")
-    MetricsLog(tmp_path, 4).close()
+    MetricsLog(tmp_path, 4, 10).close()
     assert "2 lines of" in capsys.readouterr().out
     assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1, 3, 4]
 

@@ -9,16 +9,23 @@ from manifests.given_files import opened
 from manifests.whole_files import NO_ROOM, told, write_text
 from training.loop.checkpoint import Progress
 from training.loop.pace import PACE
+from training.loop.time_left import TimeLeft
 
 
 class MetricsLog:
-    """Appends one JSON object per logged step; steps after the resumed one are forgotten first."""
+    """Appends one JSON object per logged step; steps after the resumed one are forgotten first.
 
-    def __init__(self, folder: Path, resumed_step: int) -> None:
+    The viewer gets what `training status` says of a run of `total_steps`.
+    """
+
+    def __init__(self, folder: Path, resumed_step: int, total_steps: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._path = folder / "metrics.jsonl"
+        self._path, self._left = folder / "metrics.jsonl", TimeLeft(total_steps)
         kept = [line for line in _lines(self._path) if _step_of(line) <= resumed_step]
+        for row in map(json.loads, kept):
+            if "seconds" in row:
+                self._left.note(row["step"], row["seconds"])
         write_text(self._path, "".join(f"{line}\n" for line in kept))
         self._file = self._path.open("a", encoding="utf-8", buffering=1)
         self._events = SummaryWriter(str(folder / "events"), purge_step=resumed_step + 1)
@@ -35,10 +42,18 @@ class MetricsLog:
         row |= ({PACE: pace} if pace else {}) | ({"skipped": done.skipped} if done.skipped else {})
         scalars = {f"loss/{name}": value for name, value in losses.items()}
         scalars |= {f"{PACE}/{name}": value for name, value in pace.items()} | {"learning_rate": learning_rate}
+        self._left.note(done.step, seconds)
+        left = self._left.seconds
+        scalars |= {"progress/epoch": epoch + 1} | ({} if left is None else {"progress/minutes_left": left / 60})
         with told(self._path):
             self._file.write(json.dumps(row) + "\n")
             for name, value in scalars.items():
                 self._events.add_scalar(name, value, done.step)
+
+    def saved(self, step: int) -> None:
+        """Tell the viewer of a checkpoint. WorkFailed when the disk is full."""
+        with told(self._path):
+            self._events.add_scalar("progress/checkpoint", step, step)
 
     def close(self) -> None:
         """Flush and close both files. WorkFailed when the disk is full."""

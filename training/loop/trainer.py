@@ -115,7 +115,7 @@ class Trainer:
         Interrupted when a signal came: then all is saved.
         """
         self.ranks.agree(self.done.step, "checkpoint")
-        self._log = MetricsLog(self.folder, self.done.step) if self.ranks.first else None
+        self._log = MetricsLog(self.folder, self.done.step, self.total_steps) if self.ranks.first else None
         self.method.train()
         self.stop.training = True
         self._end_epoch()  # of the epoch a resumed run had just ended
@@ -179,6 +179,8 @@ class Trainer:
         self._record(self.readings.rest())  # no weights are kept that a loss without a number has spoilt
         if self.ranks.first and self._saved != self.done.step:
             self.checkpoints.save(self.method, self.optimiser, self.done)
+            if self._log is not None:
+                self._log.saved(self.done.step)
         self._saved, self._saved_at = self.done.step, time.monotonic()
 
     def batches(self) -> Iterator[list[dict[str, Any]]]:

@@ -115,7 +115,7 @@ def write_steps(log: MetricsLog, count: int) -> None:
 
 
 def test_a_log_that_the_disk_has_no_room_for_is_a_sentence(tmp_path: Path) -> None:
-    log, before = MetricsLog(tmp_path, 0), resource.getrlimit(resource.RLIMIT_FSIZE)
+    log, before = MetricsLog(tmp_path, 0, 100), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))
     try:
         with pytest.raises(WorkFailed, match=r"metrics\.jsonl cannot be written: File too large"):
