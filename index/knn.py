@@ -20,26 +20,43 @@ from index.ranking import Ranking, check_k, source_numbers, source_sizes
 from index.search import Search, open_search
 from manifests.errors import InputError, WorkFailed
 
-CHECKED_ROWS = 32  # rows compared with exact arithmetic after each build
+CHECKED_ROWS = 32  # rows compared with exact arithmetic after each build, and at once
+MEASURED_ROWS = 256  # rows on which the recall of an approximate search is measured
+BELOW = 0.05  # what is measured may lie under the recall asked for, which was reached on other rows
 CORPUS_ROWS = 8192  # corpus rows held in float64 at once by that comparison
 SAME_SCORE = 1e-12  # float64 sums of the same products in another order
 
 
 @dataclass(frozen=True)
 class KnnRequest:
-    """What neighbours are wanted of which embeddings: all that decides the result (how it is computed does not)."""
+    """What neighbours are wanted of which embeddings: all that decides the result (how it is computed does not).
+
+    `recall_asked`: the share of the true neighbours that must be found, None for all of them (exact search).
+    """
 
     k: int
     encoder: str
     manifest_sha256: str
     embeddings_sha256: str
+    recall_asked: float | None = None
 
     @classmethod
-    def of(cls, embeddings: Embeddings, k: int) -> "KnnRequest":
+    def of(cls, embeddings: Embeddings, k: int, recall: float = 1.0) -> "KnnRequest":
         """InputError when the corpus is too small for k."""
         check_k(k, source_sizes(source_numbers(embeddings.keys["source_id"].to_pylist())))
         meta = embeddings.meta
-        return cls(k, str(meta["encoder"]), str(meta["manifest_sha256"]), embeddings.fingerprint())
+        made_from = str(meta["encoder"]), str(meta["manifest_sha256"]), embeddings.fingerprint()
+        return cls(k, *made_from, recall if recall < 1 else None)
+
+    @property
+    def least_recall(self) -> float:
+        """What a finished build must be measured to have found."""
+        return 1.0 if self.recall_asked is None else self.recall_asked - BELOW
+
+    @property
+    def checked_rows(self) -> int:
+        """Rows on which it is measured."""
+        return CHECKED_ROWS if self.recall_asked is None else MEASURED_ROWS
 
     def as_meta(self) -> dict[str, object]:
         return dict(vars(self))
@@ -78,12 +95,14 @@ def build(
     with arrays.replaced_folder(out, arrays.NEIGHBOURS) as partial:
         for modality in arrays.MODALITIES:
             vectors = np.asarray(getattr(embeddings, modality))  # off np.memmap: its indexing is slower
-            search = open_search(vectors, means.backend, means.device, means.threads)
+            search = _opened(vectors, sources, request, means)
             ranking = Ranking(vectors, sources, request.k, search.rounding)
-            found[modality] = _write_neighbours(partial / f"{modality}.npy", ranking, search, labels, advance)
+            path = partial / f"{modality}.npy"
+            agreement = _write_neighbours(path, ranking, search, labels, advance)
+            found[modality] = _Found(search.name, _checked_recall(path, ranking, request, search.name), agreement)
         meta = (
             request.as_meta()
-            | _facts(embeddings, found)
+            | _facts(embeddings, found, request)
             | {
                 "device": means.device,
                 "largest_source": int(source_sizes(sources).max()),
@@ -95,9 +114,20 @@ def build(
     return meta
 
 
+def _opened(vectors: np.ndarray, sources: np.ndarray, request: KnnRequest, means: Means) -> Search:
+    """The search that a request needs: exact by any means, or approximate."""
+    if request.recall_asked is None:
+        return open_search(vectors, means.backend, means.device, means.threads)
+    from index.approximate import ApproximateSearch
+
+    count = Ranking(vectors, sources, request.k, ApproximateSearch.rounding).hits_needed
+    return ApproximateSearch(vectors, request.recall_asked, count, means.threads)
+
+
 def _write_neighbours(
     path: Path, ranking: Ranking, search: Search, labels: list[str | None], advance: Callable[[int], None]
-) -> _Found:
+) -> dict[str, float]:
+    """Write all neighbours; how often they carry their clip's label, by depth."""
     _check_count(ranking, search)
     agreement = LabelAgreement(labels, ranking.k)
 
@@ -108,13 +138,19 @@ def _write_neighbours(
             yield neighbours
 
     arrays.write_array(path, (len(ranking.vectors), ranking.k), np.dtype(np.int32), counted())
-    recall = sampled_recall(ranking, np.load(path, mmap_mode="r", allow_pickle=False))
-    if recall < 1:
+    return agreement.shares()
+
+
+def _checked_recall(path: Path, ranking: Ranking, request: KnnRequest, name: str) -> float:
+    """The recall of what was written. WorkFailed when it is not what was promised."""
+    recall = sampled_recall(ranking, np.load(path, mmap_mode="r", allow_pickle=False), request.checked_rows)
+    if recall < request.least_recall:
+        promised = request.recall_asked or 1
         raise WorkFailed(
-            f"the neighbours found by {search.name} reach a recall of only {recall:.6f} against exact arithmetic, "
-            "where 1 is promised. Nothing was written; try another --device or --backend, and report this."
+            f"the neighbours found by {name} reach a recall of only {recall:.6f} against exact arithmetic, "
+            f"where {promised:g} is promised. Nothing was written; try another --device or --backend, and report this."
         )
-    return _Found(search.name, recall, agreement.shares())
+    return recall
 
 
 def neighbour_blocks(ranking: Ranking, search: Search) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -146,12 +182,12 @@ def _check_count(ranking: Ranking, search: Search) -> None:
         )
 
 
-def _facts(embeddings: Embeddings, found: dict[str, _Found]) -> dict[str, object]:
+def _facts(embeddings: Embeddings, found: dict[str, _Found], request: KnnRequest) -> dict[str, object]:
     return {
         "metric": "cosine",
         "index": found["image"].index,
         "recall_against_exact": min(one.recall for one in found.values()),
-        "recall_rows": min(CHECKED_ROWS, len(embeddings)),
+        "recall_rows": min(request.checked_rows, len(embeddings)),
         "count": len(embeddings),
         "front_end": embeddings.meta["front_end"],
         "split": embeddings.meta["split"],
@@ -159,13 +195,19 @@ def _facts(embeddings: Embeddings, found: dict[str, _Found]) -> dict[str, object
     }
 
 
-def sampled_recall(ranking: Ranking, neighbours: np.ndarray) -> float:
-    """Share of the true k nearest clips found, over rows spread evenly through the corpus; 1 is perfect.
+def sampled_recall(ranking: Ranking, neighbours: np.ndarray, count: int = CHECKED_ROWS) -> float:
+    """Share of the true k nearest clips found, over `count` rows spread evenly through the corpus; 1 is perfect.
 
     Truth is a float64 matrix product, independent of how `neighbours` (N, k) were found; clips that tie with the k-th
     are as true as it is. Excluded clips count as wrong.
     """
-    rows = np.unique(np.linspace(0, len(neighbours) - 1, min(CHECKED_ROWS, len(neighbours))).astype(int))
+    rows = np.unique(np.linspace(0, len(neighbours) - 1, min(count, len(neighbours))).astype(int))
+    parts = np.array_split(rows, -(-len(rows) // CHECKED_ROWS))
+    return float(np.concatenate([_right(ranking, np.array(neighbours[part]), part) for part in parts]).mean())
+
+
+def _right(ranking: Ranking, neighbours: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Which neighbours (R, k) of the clips at `rows` (R,) are among the true k nearest: bool (R, k)."""
     queries = ranking.vectors[rows].astype(np.float64)
     truth = np.empty((len(rows), len(ranking.vectors)))
     for start in range(0, len(ranking.vectors), CORPUS_ROWS):
@@ -173,7 +215,6 @@ def sampled_recall(ranking: Ranking, neighbours: np.ndarray) -> float:
         truth[:, start : start + CORPUS_ROWS] = queries @ block.T
     truth[ranking.sources[rows][:, None] == ranking.sources] = -np.inf
     last = np.partition(truth, -ranking.k, axis=1)[:, -ranking.k]
-    found = np.sort(np.array(neighbours[rows]), axis=1)
+    found = np.sort(neighbours, axis=1)
     new = np.diff(found, axis=1, prepend=-1) > 0  # a position listed twice counts once
-    right = (np.take_along_axis(truth, found.astype(np.int64), axis=1) >= last[:, None] - SAME_SCORE) & new
-    return float(right.mean())
+    return (np.take_along_axis(truth, found.astype(np.int64), axis=1) >= last[:, None] - SAME_SCORE) & new

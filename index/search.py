@@ -3,7 +3,7 @@
 A search returns more hits than neighbours are wanted; `index.ranking` turns them into neighbours that are the same
 whatever ran the search. Backends: FAISS on the CPU, FAISS on a GPU, and torch (`index.search_torch`, imported only when
 asked for, so that FAISS and torch never share a process: two OpenMP runtimes in one process is the classic crash).
-Approximate indexes are absent on purpose: up to 200k vectors and k = 1000 they are slower at any useful recall.
+`index.approximate` is one more, for corpora of millions.
 """
 
 from typing import Protocol
