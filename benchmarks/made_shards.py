@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,15 +18,19 @@ SHORT_SIDE = 256
 
 
 def write_shard(
-    folder: Path, number: int, clips: Iterable[tuple[str, int, int, bytes, bytes]]
+    folder: Path,
+    number: int,
+    clips: Iterable[tuple[str, int, int, bytes, bytes]],
+    labels: Mapping[str, str] | None = None,
 ) -> list[dict[str, object]]:
     """One tar of (key, width, height, JPEG, spectrogram as npy), all of split train; its rows of the manifest."""
-    rows = []
+    rows, labels = [], labels or {}
     with writing_shard(folder / shard_name(number)) as shard:
         for key, width, height, frame, spectrogram in clips:
             facts = {
-                "key": key, "source_id": key[:-7], "label": None, "split": "train", "duration": 10.0, "moment": 5.0,
-                "width": width, "height": height, "flags": [], "source_path": f"{key}.mp4", "source_sha256": "0" * 64,
+                "key": key, "source_id": key[:-7], "label": labels.get(key), "split": "train",
+                "duration": 10.0, "moment": 5.0, "width": width, "height": height,
+                "flags": [], "source_path": f"{key}.mp4", "source_sha256": "0" * 64,
             }  # fmt: skip
             members = {FRAME: frame, FACTS: json.dumps(facts).encode(), SPECTROGRAM: spectrogram}
             rows.append(manifest_row(shard_name(number), facts, shard.add(key, members)))

@@ -49,14 +49,10 @@ def write_loose(folder: Path, sizes: Sizes) -> int:
 
 def _write(folder: Path, encoded: list[Encoded], clips: int, number: int) -> list[dict[str, object]]:
     first = number * SHARD_CLIPS
-    return write_shard(
-        folder,
-        number,
-        (
-            (f"clip{clip:06d}_000000", *encoded[clip % len(encoded)])
-            for clip in range(first, min(first + SHARD_CLIPS, clips))
-        ),
-    )
+    numbers = range(first, min(first + SHARD_CLIPS, clips))
+    labels = {f"clip{clip:06d}_000000": f"class{clip % len(encoded) % CLASSES}" for clip in numbers}
+    members = ((key, *encoded[clip % len(encoded)]) for key, clip in zip(labels, numbers, strict=True))
+    return write_shard(folder, number, members, labels)
 
 
 def _drawn(count: int) -> list[tuple[Image.Image, np.ndarray]]:

@@ -1,57 +1,97 @@
-"""Training steps of every method in both precisions and compiled: losses that are numbers, gradients for what learns.
+"""Training steps of every method in both precisions, then compiled: losses that are numbers, gradients for what learns.
 
-Methods are tried beside one another, each in a process of its own, as compiling keeps a processor busy and a GPU idle.
-The first goes ahead alone: what the compiler made for its trunks serves the others.
+Methods are tried beside one another, each in a process of its own. Both precisions of all methods come first, since
+they take seconds; compiling keeps a processor busy for many more and a GPU idle, and takes what time is left. Its first
+method goes ahead alone: what the compiler made for its trunks serves the others. The parts beside this one go before it
+where they want a core.
 """
 
 import math
 import multiprocessing
+import os
+import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.corpus import write_shards
+from benchmarks.gpu.companions import add_companions
+from benchmarks.gpu.corpus import CLASSES, write_shards
 from benchmarks.gpu.runs import described, trainer_of
 from benchmarks.gpu.sizes import Sizes
 from index import random_neighbours
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
+from training.loop.start import start
 from training.loop.trainer import Trainer
 from training.methods import method_names
 
-FULLEST: dict[str, dict[str, Any]] = {"alignment": {"semantic": True}, "ezvsl": {"positives": ["own", "both"]}}
+FULLEST: dict[str, dict[str, Any]] = {
+    "alignment": {"semantic": True},
+    "coarse_to_fine": {"classes": CLASSES},
+    "ezvsl": {"positives": ["own", "both"]},
+}
 BATCH, K = 16, 8
-WAYS = (("float32",), ("bfloat16",), ("bfloat16", "compiled"))
+PRECISIONS, COMPILED = (("float32",), ("bfloat16",)), (("bfloat16", "compiled"),)
+COMPILING = 100.0  # seconds of this part after which no method is compiled any more: one takes up to 40 of its 150
+LATER_STAGES = {"dsol_mixtures": {"name": "dsol", "passes": 1}}  # and what they go on from, in three epochs
+FIRST = "ezvsl"
+Ways = tuple[tuple[str, ...], ...]
 
 
 def measure(sizes: Sizes, device: str, folder: Path, note: Callable[..., None]) -> None:
+    os.nice(10)
+    until = time.time() + COMPILING
     batch = min(BATCH, sizes.batch)
-    shards = write_shards(folder / "shards", replace(sizes, clips=3 * batch))
-    store = ShardStore.open(shards)
-    wanted = random_neighbours.request(K, 0, "train", store.manifest_sha256)
-    random_neighbours.build(store.table, wanted, folder / "knn", lambda count: None)
+    _write_corpus(folder, replace(sizes, clips=3 * batch))
     found: dict[str, dict[str, object]] = {}
     with ProcessPoolExecutor(max(1, sizes.workers // 3), multiprocessing.get_context("spawn")) as processes:
         submit = partial(processes.submit, every_way, sizes, folder, device=device, batch=batch)
-        first, *others = ["ezvsl", *(name for name in method_names() if name != "ezvsl")]
-        found[first] = submit(first).result()
+        names = [FIRST, *(name for name in method_names() if name != FIRST)]
+        _gather([submit(name, PRECISIONS) for name in names], found, note)
+        if device == "cuda":
+            _gather([submit(FIRST, COMPILED, until)], found, note)
+            _gather([submit(name, COMPILED, until) for name in names[1:]], found, note)
+
+
+def _write_corpus(folder: Path, sizes: Sizes) -> None:
+    """Shards with all that any method needs, and neighbours."""
+    store = ShardStore.open(write_shards(folder / "shards", sizes))
+    add_companions(folder / "shards")
+    wanted = random_neighbours.request(K, 0, "train", store.manifest_sha256)
+    random_neighbours.build(store.table, wanted, folder / "knn", lambda count: None)
+
+
+def _gather(
+    waited_for: list[Future[tuple[str, dict[str, object]]]],
+    found: dict[str, dict[str, object]],
+    note: Callable[..., None],
+) -> None:
+    """Note what each method gives when it is known, beside what it gave before."""
+    for done in as_completed(waited_for):
+        name, figures = done.result()
+        found[name] = found.get(name, {}) | figures
         note(**found)
-        waited_for = {submit(name): name for name in others}
-        for done in as_completed(waited_for):
-            found[waited_for[done]] = done.result()
-            note(**found)
 
 
-def every_way(sizes: Sizes, folder: Path, name: str, device: str, batch: int) -> dict[str, object]:
-    """A method's steps in float32, in bfloat16, and on a GPU with compiled trunks; or what these shards lack for it."""
-    ways = WAYS if device == "cuda" else WAYS[:2]
+def every_way(
+    sizes: Sizes, folder: Path, name: str, ways: Ways, until: float = math.inf, *, device: str, batch: int
+) -> tuple[str, dict[str, object]]:
+    """A method's name, and its steps in each way, or why there are none: what shards lack, or the time (since 1970)."""
+    if time.time() > until:
+        return name, {" ".join(way): {"left_out": "no time was left"} for way in ways}
     try:
-        return {" ".join(way): stepped(sizes, folder, name, way, device, batch) for way in ways}
+        return name, {" ".join(way): stepped(sizes, folder, name, way, device, batch) for way in ways}
     except InputError as lacking:
-        return {"left_out": str(lacking)}
+        return name, {"left_out": str(lacking)}
+
+
+def _earlier_stage(sizes: Sizes, folder: Path, name: str, device: str, batch: int) -> Path:
+    """A finished run that a method goes on from; made when it is asked for first."""
+    config = described(sizes, folder / "shards", LATER_STAGES[name], optim={"batch_size": batch, "epochs": 3})
+    return start(config, folder / "earlier", device)[0]
 
 
 def stepped(sizes: Sizes, folder: Path, name: str, way: tuple[str, ...], device: str, batch: int) -> dict[str, object]:
@@ -61,6 +101,8 @@ def stepped(sizes: Sizes, folder: Path, name: str, way: tuple[str, ...], device:
         optim={"batch_size": batch, "precision": way[0]},
         compute={"compile": "always" if "compiled" in way else "never"},
     )  # fmt: skip
+    if name in LATER_STAGES:
+        config = config.model_copy(update={"init_from": _earlier_stage(sizes, folder, name, device, batch)})
     trainer = trainer_of(config, device, folder / f"run-{name}")
     if not trainer.total_steps:
         return {"learns": False}

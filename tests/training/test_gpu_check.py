@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
+from training.methods import method_names
+
 PARTS = ("machine", "speed", "evaluation", "neighbours", "steps", "losses")
 
 
@@ -35,7 +37,10 @@ def test_a_dry_run_of_the_gpu_check(tmp_path: Path) -> None:
     assert parts["losses"]["float32"]["largest_relative_difference"]["out of GPU memory"] == 0
     assert parts["losses"]["bfloat16"]["seeds"] == 3
     assert parts["evaluation"]["within"]
-    assert parts["steps"]["lvs"]["bfloat16"]["fine"]
+    for name in method_names():  # none is left out
+        of_method = parts["steps"][name]
+        assert set(of_method) == {"float32", "bfloat16"}, of_method
+        assert all(each.get("fine") or each == {"learns": False} for each in of_method.values()), of_method
     assert all(rate["samples_per_second"] > 0 for rate in parts["speed"]["rates"].values())
     assert parts["neighbours"]["torch_cpu"]["recall"] == 1
 
