@@ -64,18 +64,20 @@ def _described(description: Path) -> dict[str, object]:
 
 
 class Advance(Protocol):
-    """Counts work as done, and takes what else to say of it now, such as a loss."""
+    """Counts work as done, and takes what else to say of it now, such as a loss. Nothing counted says that the work
+    begins now: what went before, such as starting processes, tells nothing of its pace."""
 
     def __call__(self, amount: int = 1, said: str = "") -> None: ...
 
 
 @contextmanager
-def progress(title: str, total: int, unit: str, done: int = 0) -> Iterator[Advance]:
-    """Show work being done; yields `advance(n)`. `total` counts `unit`s ("clips", "steps"), `done` those from before.
+def progress(title: str, total: int, unit: str, done: int = 0, at_once: int = 1) -> Iterator[Advance]:
+    """Show work being done; yields `advance(n)`. `total` counts `unit`s ("clips", "steps"), `done` those from before,
+    `at_once` the calls whose work goes on at the same time, one per worker.
 
-    Work of more than a minute says how long it takes as soon as its pace is known.
+    Work of more than a minute says how long it takes when its first unit is done, or after a second of short ones.
     """
-    work = Remaining(total, done)
+    work = Remaining(total, done, at_once)
     shown = _bar if sys.stderr.isatty() else _plain_lines
     with shown(work, title, unit) if os.environ.get("RANK", "0") == "0" else nullcontext(_silent) as advance:
         yield advance
@@ -103,7 +105,7 @@ def _bar(work: Remaining, title: str, unit: str) -> Iterator[Advance]:
         task = bar.add_task(title, total=work.total, completed=work.done, left="", said="")
 
         def advance(amount: int = 1, said: str = "") -> None:
-            work.advance(amount)
+            _count(work, amount)
             if cost := work.cost():
                 bar.console.print(f"{title}: {cost}", highlight=False, markup=False)
             bar.update(task, completed=work.done, left=_left(work), said=said)
@@ -117,15 +119,19 @@ def _plain_lines(work: Remaining, title: str, unit: str) -> Iterator[Advance]:
 
     def advance(amount: int = 1, said: str = "") -> None:
         nonlocal last
-        work.advance(amount)
+        _count(work, amount)
         cost, elapsed = work.cost(), work.elapsed
-        if not (cost or elapsed - last >= _pause(elapsed) or work.done >= work.total > 0):
+        if not amount or not (cost or elapsed - last >= _pause(elapsed) or work.done >= work.total > 0):
             return
         last = elapsed
         facts = [f"{work.done}/{work.total} {unit}", f"{elapsed:.0f} s", cost or _left(work), said]
         print(f"{title}: {', '.join(filter(None, facts))}", file=sys.stderr, flush=True)
 
     yield advance
+
+
+def _count(work: Remaining, amount: int) -> None:
+    work.advance(amount) if amount else work.begin()
 
 
 def _pause(elapsed: float) -> float:

@@ -14,7 +14,7 @@ from manifests.errors import InputError, WorkFailed
 from manifests.locks import held
 from pipeline.console import progress
 from pipeline.jobs.attempt_log import end_attempts, forget
-from pipeline.jobs.cluster import available_cores, connected, run_all
+from pipeline.jobs.cluster import available_cores, connected, run_all, threads
 from pipeline.jobs.growth import describe, grown
 from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.plan import Found, Plan, first_plan, load_plan, save, save_head
@@ -205,12 +205,13 @@ def _make_missing(request: IngestRequest, plan: Plan) -> ShardSummary:
     out, made = request.out.resolve(), ShardSummary()
     tasks = [task for task in plan.tasks if not all(marker_path(out, shard).exists() for shard in task)]
     missing = sum(len(plan.shards[shard]) for task in tasks for shard in task)
-    with progress("ingest", plan.clips, "clips", plan.clips - missing) as advance:
-        if tasks:
-            workers = min(request.workers or available_cores(), len(tasks))
-            with connected(request.scheduler, workers) as client:
-                jobs = [(out, task.start, task.stop, request.timeout) for task in tasks]
-                for done in run_all(client, ingest_shards, jobs):
-                    advance(done.clips)
-                    made += done
+    if not tasks:
+        return made
+    jobs = [(out, task.start, task.stop, request.timeout) for task in tasks]
+    with connected(request.scheduler, min(request.workers or available_cores(), len(tasks))) as client:
+        at_once = min(threads(client), len(tasks))
+        with progress("ingest", plan.clips, "clips", plan.clips - missing, at_once) as advance:
+            for done in run_all(client, ingest_shards, jobs):
+                advance(done.clips)
+                made += done
     return made

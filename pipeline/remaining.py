@@ -5,17 +5,22 @@ from collections import deque
 from collections.abc import Callable
 
 LATEST = 60.0  # seconds whose pace counts: the beginning of much work is slower than the rest
-MEASURED = 3.0  # seconds, before which a pace says little
+MEASURED = 1.0  # seconds, before which a pace says little
+FIRST_ALONE = 3.0  # seconds from which on a first unit tells the pace alone; a shorter one may be slow by warming up
 LONG = 60.0  # seconds of work from which on its cost is said at its beginning
 
 
 class Remaining:
-    """Counts `total` units of work, `done` of which were there before."""
+    """Counts `total` units of work, `done` of them from before; `at_once` results are in the making at a time."""
 
-    def __init__(self, total: int, done: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
-        self.total, self.done, self._clock = total, done, clock
+    def __init__(
+        self, total: int, done: int = 0, at_once: int = 1, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.total, self.done, self._at_once, self._clock = total, done, at_once, clock
         self.began = clock()
         self._marks = deque([(self.began, done)])
+        self._results = 0
+        self._warm = at_once > 1
         self._announced = False
 
     @property
@@ -23,20 +28,35 @@ class Remaining:
         """Seconds since the work began."""
         return self._clock() - self.began
 
+    def begin(self) -> None:
+        """Count from now on: what went before was getting ready."""
+        self._marks = deque([(self._clock(), self.done)])
+
     def advance(self, amount: int) -> None:
-        """Count work as done now."""
+        """Count a result as done now."""
         self.done += amount
+        self._results += 1
         now = self._clock()
-        if now - self._marks[-1][0] >= 1:
+        if self._results == 1 or now - self._marks[-1][0] >= 1:
             self._marks.append((now, self.done))
+        if not self._warm and self._is_second_pace_known(now):
+            self._warm = True
+            self._marks.popleft()
         while len(self._marks) > 2 and now - self._marks[1][0] >= LATEST:
             self._marks.popleft()
+
+    def _is_second_pace_known(self, now: float) -> bool:
+        """Whether the work after the first result tells a pace of its own."""
+        at, done = self._marks[1]
+        return self.done > done and now - at >= MEASURED
 
     def seconds(self) -> float | None:
         """Seconds left; None as long as nothing is known of the pace."""
         at, before = self._marks[0]
         gained, took = self.done - before, self._clock() - at
-        return None if gained <= 0 or took < MEASURED else (self.total - self.done) * took / gained
+        if gained <= 0 or took < (MEASURED if self._warm else FIRST_ALONE):
+            return None
+        return (self.total - self.done) * took / (gained * max(1.0, self._at_once / self._results))
 
     def cost(self) -> str | None:
         """Once, as soon as it is known: how long the whole takes, where that is more than a minute."""

@@ -40,7 +40,6 @@ from pipeline.synth.folder import (
     claim,
     processes,
     remove_unfinished,
-    shown,
     write_description,
     writing,
 )
@@ -96,8 +95,9 @@ def write_collages(src: Path, out: Path, clips: int, seed: int, workers: int | N
             folder.mkdir(exist_ok=True)
         remove_unfinished(out, *folders)
         collages = [draw_collage(solos, seed, index) for index in range(clips)]
-        with processes(min(workers or os.cpu_count() or 1, clips)) as pool:
-            truth = list(shown(pool, "collages", partial(make_collage, src, out, collages), clips, "clips"))
+        with processes(min(workers or os.cpu_count() or 1, clips)) as at_work:
+            make = partial(make_collage, src, out, collages)
+            truth = list(at_work.shown("collages", make, range(clips), "clips"))
         counts = _describe(out, options, collages, truth)
     summary(f"collages {out}", counts)
     return counts

@@ -3,7 +3,6 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from pipeline.compose.places import group_by_colours, related_order
 from pipeline.compose.recordings import Recording
 from pipeline.compose.settings import Settings
 from pipeline.compose.sides import SIDES, Divided, Member, Side, divide
-from pipeline.console import progress
+from pipeline.synth.folder import Workers
 from pipeline.synth.surroundings import homes, places_wanted
 
 FEWEST = 2  # files of each kind a class needs, one a side
@@ -52,11 +51,11 @@ class Collection:
 
 
 def collect(
-    images: Path, audio: Path, backgrounds: Path | None, settings: Settings, scratch: Path, pool: Executor
+    images: Path, audio: Path, backgrounds: Path | None, settings: Settings, scratch: Path, at_work: Workers
 ) -> Collection:
     """Find the material, keep it ready in `scratch`, and divide it. InputError when it makes no corpus."""
     items, rejected = find_material(images, audio, backgrounds)
-    ready, unusable = _made_ready(items, scratch, pool)
+    ready, unusable = _made_ready(items, scratch, at_work)
     items = [item for item in items if item.number in ready]
     items, small = _large_enough(items)
     rejected = sorted([*rejected, *unusable, *small], key=lambda each: (each.stage, each.path, each.reason))
@@ -64,16 +63,14 @@ def collect(
     return _arranged(items, ready, rejected, settings)
 
 
-def _made_ready(items: Sequence[Item], scratch: Path, pool: Executor) -> tuple[dict[int, Ready], list[Rejection]]:
+def _made_ready(items: Sequence[Item], scratch: Path, at_work: Workers) -> tuple[dict[int, Ready], list[Rejection]]:
     ready: dict[int, Ready] = {}
     rejected = []
-    with progress("material", len(items), "files") as advance:
-        for item, answer in zip(items, pool.map(partial(_ready, scratch), items, chunksize=8), strict=True):
-            advance(1)
-            if isinstance(answer, Ready):
-                ready[item.number] = answer
-            else:
-                rejected.append(answer)
+    for item, answer in zip(items, at_work.shown("material", partial(_ready, scratch), items, "files"), strict=True):
+        if isinstance(answer, Ready):
+            ready[item.number] = answer
+        else:
+            rejected.append(answer)
     return ready, rejected
 
 

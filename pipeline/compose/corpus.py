@@ -18,7 +18,6 @@ import tempfile
 import wave
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -49,11 +48,11 @@ from pipeline.synth.corpus import ENCODING
 from pipeline.synth.descriptors import audio_descriptor, image_descriptor
 from pipeline.synth.folder import (
     Counts,
+    Workers,
     check_workers,
     claim,
     processes,
     remove_unfinished,
-    shown,
     write_description,
     writing,
 )
@@ -106,8 +105,8 @@ def write_composed(out: Path | str, material: Place, settings: Settings, workers
     check_workers(workers)
     _check_apart(out, material)
     count = workers or os.cpu_count() or 1
-    with writing(out), tempfile.TemporaryDirectory(prefix="compose-") as scratch, processes(count) as pool:
-        found = collect(material.images, material.audio, material.backgrounds, settings, Path(scratch), pool)
+    with writing(out), tempfile.TemporaryDirectory(prefix="compose-") as scratch, processes(count) as at_work:
+        found = collect(material.images, material.audio, material.backgrounds, settings, Path(scratch), at_work)
         options = {**settings.described(), "material": found.digest}
         if finished := claim(out, options, "composed"):
             print(f"{out} already holds this corpus of {settings.clips} clips; nothing to do")
@@ -117,8 +116,8 @@ def write_composed(out: Path | str, material: Place, settings: Settings, workers
             folder.mkdir(exist_ok=True)
         remove_unfinished(out, *folders)
         make = partial(make_clip, out, Path(scratch), found.library, settings)
-        clips = list(shown(pool, "clips", make, settings.clips, "clips"))
-        images = _make_images(out, Path(scratch), found.library, settings, pool)
+        clips = list(at_work.shown("clips", make, range(settings.clips), "clips"))
+        images = _make_images(out, Path(scratch), found.library, settings, at_work)
         counts = _describe(out, options, found, clips, images)
     summary(f"composed corpus {out}", counts)
     return counts
@@ -148,11 +147,11 @@ def make_clip(out: Path, prepared: Path, library: Library, settings: Settings, i
     return Made(scene, rows_of(scene, painted.sights), _impression(scene, painted, sound), mask)
 
 
-def _make_images(out: Path, prepared: Path, library: Library, settings: Settings, pool: Executor) -> int:
+def _make_images(out: Path, prepared: Path, library: Library, settings: Settings, at_work: Workers) -> int:
     """Write an image of every training object; returns how many."""
     cut_outs = [(label, each) for label, found in sorted(library.shelves["train"].images.items()) for each in found]
     make = partial(make_image, out / "objects", prepared, library, settings, cut_outs)
-    return sum(shown(pool, "single-object images", make, len(cut_outs), "images"))
+    return sum(at_work.shown("single-object images", make, range(len(cut_outs)), "images"))
 
 
 def make_image(

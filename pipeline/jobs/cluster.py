@@ -115,6 +115,11 @@ def _tolerate_worker_deaths(dask_scheduler: "Scheduler") -> None:
     dask_scheduler.allowed_failures = ALLOWED_FAILURES
 
 
+def threads(client: "Client") -> int:
+    """How many tasks the cluster works on at the same time; one that is not known yet counts as one."""
+    return max(1, sum(client.nthreads().values()))
+
+
 def run_all(client: "Client", work: Callable[..., Result], jobs: Sequence[tuple[object, ...]]) -> Iterator[Result]:
     """Results of `work(*job)` in order of completion, never more than a few jobs per worker handed out at a time.
 
@@ -126,7 +131,7 @@ def run_all(client: "Client", work: Callable[..., Result], jobs: Sequence[tuple[
     from distributed.scheduler import KilledWorker
 
     waiting = iter(jobs)
-    window = 2 * max(1, sum(client.nthreads().values()))
+    window = 2 * threads(client)
     submit = partial(client.submit, run_as, code_version(), work, pure=False)
     running = {submit(*job) for job in islice(waiting, window)}
     try:

@@ -32,7 +32,6 @@ from pipeline.synth.folder import (
     claim,
     processes,
     remove_unfinished,
-    shown,
     write_description,
     writing,
 )
@@ -89,10 +88,11 @@ def _fill(out: Path, options: Options, settings: Settings, workers: int) -> Coun
     copies = min(MOST_IMAGES_PER_CLASS, max(2, clips // CLIPS_PER_IMAGE))
     (out / "video").mkdir(exist_ok=True)
     remove_unfinished(out, out / "video", *(out / "objects").glob("*"))
-    with processes(min(workers, clips)) as pool:
-        made = list(shown(pool, "clips", partial(make_clip, out / "video", seed, settings), clips, "clips"))
+    with processes(min(workers, clips)) as at_work:
+        make = partial(make_clip, out / "video", seed, settings)
+        made = list(at_work.shown("clips", make, range(clips), "clips"))
         draw = partial(make_images, out / "objects", seed, copies)
-        images = sum(shown(pool, "single-object images", draw, len(LABELS), "classes"))
+        images = sum(at_work.shown("single-object images", draw, range(len(LABELS)), "classes"))
     return _describe(out, options, made, images)
 
 

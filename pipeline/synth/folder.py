@@ -11,10 +11,11 @@ import multiprocessing.connection
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,7 +28,7 @@ from pipeline.storage.files import remove_leftovers, write_whole
 
 OPTIONS, CORPUS = "options.json", "corpus.json"
 Counts = dict[str, object]
-Made = TypeVar("Made")
+Item, Made = TypeVar("Item"), TypeVar("Made")
 
 
 @contextmanager
@@ -79,12 +80,34 @@ def remove_unfinished(*folders: Path) -> None:
             shutil.rmtree(scratch)
 
 
+@dataclass(frozen=True)
+class Workers:
+    """Processes that work at once, or one thread."""
+
+    pool: Executor
+    count: int
+
+    def shown(self, title: str, make: Callable[[Item], Made], items: Sequence[Item], unit: str) -> Iterator[Made]:
+        """Map `make` over the items in order, showing progress."""
+        chunk = 4 if len(items) > 100 else 1
+        with progress(title, len(items), unit, at_once=chunk * self.count) as advance:
+            wait([self.pool.submit(_got_ready, make) for _ in range(self.count)])
+            advance(0)
+            for made in self.pool.map(make, items, chunksize=chunk):
+                advance(1)
+                yield made
+
+
+def _got_ready(_make: Callable[..., Any]) -> None:
+    """Being given what it will call, a process has loaded the modules for it."""
+
+
 @contextmanager
-def processes(workers: int) -> Iterator[Executor]:
+def processes(workers: int) -> Iterator[Workers]:
     """Worker processes, or a thread where one is asked for; what waits for them is dropped when the block fails."""
     with ThreadPoolExecutor(1) if workers == 1 else _processes(workers) as pool:
         try:
-            yield pool
+            yield Workers(pool, workers)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -103,14 +126,6 @@ def _end_with_parent() -> None:
 def _wait_for_end(sentinel: int) -> None:
     multiprocessing.connection.wait([sentinel])
     os._exit(1)
-
-
-def shown(pool: Executor, title: str, make: Callable[[int], Made], total: int, unit: str) -> Iterator[Made]:
-    """Map `make` over 0 ... total - 1 in order, showing progress."""
-    with progress(title, total, unit) as advance:
-        for made in pool.map(make, range(total), chunksize=4 if total > 100 else 1):
-            advance(1)
-            yield made
 
 
 def write_description(out: Path, content: Mapping[str, object]) -> None:

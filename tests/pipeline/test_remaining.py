@@ -35,6 +35,39 @@ def test_time_left_follows_the_latest_pace() -> None:
     assert work.seconds() == pytest.approx(590 * 0.5, rel=0.02)
 
 
+def test_a_slow_first_unit_is_forgotten() -> None:
+    """It holds what is done once: compiling, filling caches, starting readers."""
+    work = Remaining(1000, clock=(clock := Clock()))
+    worked(work, clock, 1, 2.0)
+    assert work.seconds() is None
+    worked(work, clock, 15, 0.1)
+    assert work.seconds() == pytest.approx(984 * 0.1)
+
+
+def test_a_long_first_unit_tells_the_cost_when_it_is_done() -> None:
+    work = Remaining(100, clock=(clock := Clock()))
+    worked(work, clock, 1, 5.0)
+    assert work.cost() == "takes about 8 min 20 s in all"
+
+
+def test_many_at_once_are_not_taken_for_one() -> None:
+    """The first of eight results that are made at the same time is an eighth of what that time brings."""
+    work = Remaining(800, at_once=8, clock=(clock := Clock()))
+    clock.now += 10.0
+    for _ in range(8):
+        work.advance(1)
+        assert work.seconds() == pytest.approx((800 - work.done) * 10.0 / 8)
+
+
+def test_getting_ready_tells_nothing_of_the_pace() -> None:
+    work = Remaining(100, clock=(clock := Clock()))
+    clock.now += 30.0
+    work.begin()
+    worked(work, clock, 4, 1.0)
+    assert work.seconds() == pytest.approx(96.0)
+    assert work.elapsed == pytest.approx(34.0)
+
+
 def test_what_was_done_before_says_nothing_of_the_pace() -> None:
     work = Remaining(1000, 900, clock=(clock := Clock()))
     worked(work, clock, 5, 1.0)
