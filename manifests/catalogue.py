@@ -1,10 +1,12 @@
 """The corpora and lists this project knows by name: one small YAML in `lists/` for each.
 
 A YAML says what a list is for (`role`: train, test, a part of a test set, negatives, corpus), where it was released,
-under which file names it is found, its format, how many clips it names and the hash of its content. The lists
-themselves are the users' to download. Two different lists go by the name vggss_144k.txt, hence the hash.
+under which file names it is found, its format, how many clips it names and the hash of its content. A list that was
+released in several forms has the hash of its sorted keys as well. The lists themselves are the users' to download. Two
+different lists go by the name vggss_144k.txt, hence the hash.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -33,6 +35,15 @@ class Manifest:
     clips: int
     sha256: str
     note: str
+    keys_sha256: str = ""
+
+    def is_released(self, ids: IdList) -> bool:
+        """Whether a list has the released content, in whichever form."""
+        return (_keys_sha256(ids) == self.keys_sha256) if self.keys_sha256 else ids.sha256 == self.sha256
+
+
+def _keys_sha256(ids: IdList) -> str:
+    return hashlib.sha256("\n".join(sorted(ids.ids)).encode()).hexdigest()
 
 
 @cache
@@ -58,15 +69,13 @@ def read_listed(manifest: Manifest, path: Path) -> IdList:
     format = formats().get(manifest.format)  # of a bare list there is none
     video_of = format.video_of if format else None
     ids = _videos(path, manifest, video_of) if video_of else read_ids(path, name=manifest.name)
-    return (
-        ids if ids.sha256 == manifest.sha256 else replace(ids, name=f"{path.name} (not the released {manifest.name})")
-    )
+    return ids if manifest.is_released(ids) else replace(ids, name=f"{path.name} (not the released {manifest.name})")
 
 
 def read_clips(path: Path | str) -> IdList:
     """A list of any layout, called as the catalogue calls it where its content is a released list's."""
     ids = read_ids(path)
-    names = (manifest.name for manifest in catalogue().values() if manifest.sha256 == ids.sha256)
+    names = (manifest.name for manifest in catalogue().values() if manifest.is_released(ids))
     return replace(ids, name=next(names, ids.name))
 
 

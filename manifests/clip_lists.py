@@ -7,6 +7,7 @@ could mean two things is refused: the list where its clips are in doubt, only it
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from manifests.ave_orders import text_of
 from manifests.clip_rows import (
     END_FIELDS,
     LABEL_FIELDS,
@@ -36,7 +37,7 @@ _FILE_AND_MORE = re.compile(rf"(?P<file>\S.*?(?P<suffix>{_ALTERNATIVES}))\s+(?P<
 
 def read_clip_list(content: Content) -> ClipList:
     """Every row of a list. InputError where it is not certain which clips it names."""
-    text = content.text()
+    text = text_of(content)
     if content.path.name.removesuffix(".gz").lower().endswith((".json", ".jsonl")) or _JSON.match(text):
         return read_json(content)
     lines = [line for line in text.splitlines() if line.strip()]

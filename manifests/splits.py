@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from manifests.annotations import TestSet
 from manifests.clip_lists import read_clip_list
-from manifests.clip_rows import SPLIT_OF_WORD, ClipLabel, ClipList
+from manifests.clip_rows import SPLIT_OF_WORD, WHOLE_VIDEO, ClipLabel, ClipList
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.keys import named_clip
@@ -47,7 +47,7 @@ class IdList:
     def known_as(self, present: Collection[str]) -> "IdList":
         """The list in the names that `present` clips have (`manifests.namesakes`). InputError for a name that several
         of them could have."""
-        found = self.names.among(present)
+        found = self.names.among(present) | _cut_short(self.ids, set(present))
         if not found and not self.places:
             return self
         return replace(self, ids=tuple(dict.fromkeys(found.get(key, key) for key in self.ids)), places={})
@@ -85,6 +85,8 @@ def read_ids(path: Path | str, name: str | None = None, split: str | None = None
     """
     content = read_content(path)
     rows = _rows(content.path, read_clip_list(content), split)
+    keys = {row.key for row in rows}
+    rows = [row for row in rows if f"{row.key}{WHOLE_VIDEO}" not in keys]  # MUSIC's json has both names of a video
     names = Names.of([(*row.folders, row.key) for row in rows], str(path))
     ids = tuple(dict.fromkeys(names.keys))
     if not ids:
@@ -147,6 +149,12 @@ def _rows(path: Path, listed: ClipList, split: str | None) -> list[ClipLabel]:
     if not listed.splits:
         raise InputError(f"{path} has no split column ({listed.layout}), so split {split} cannot be chosen.")
     return [row for row in listed.rows if row.split and split_of(row.split) == split_of(split)]
+
+
+def _cut_short(ids: Iterable[str], present: Collection[str]) -> dict[str, str]:
+    """MUSIC's videos that are present without the constant end that its lists give every name, by listed name."""
+    bare = {key: key.removesuffix(WHOLE_VIDEO) for key in ids if key.endswith(WHOLE_VIDEO) and key not in present}
+    return {key: name for key, name in bare.items() if name in present}
 
 
 def _video(key: str) -> str:

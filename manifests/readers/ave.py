@@ -3,8 +3,8 @@
 `Annotations.txt` has lines `category&video&quality&start&end`, seconds 0..10 of the ten-second clip. Rows are (video,
 category) pairs: 4,143 rows of 4,097 videos in the released file, one of them with an empty span (line 27).
 
-The split orders (`test_order.h5`: zero-based row numbers) are HDF5, which nothing else here needs a library for: they
-are refused with the one line that turns them into rows of this very format, which every reader of lists takes.
+The released split orders are read as the rows that they number (`manifests.ave_orders`). Other HDF5 is refused with the
+one line that turns it into rows of this very format, which every reader of lists takes.
 """
 
 import re
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.annotations import Annotation, TestSet, make_test_set
+from manifests.ave_orders import text_of
 from manifests.content import Content, read_content
 from manifests.errors import InputError
 from manifests.splits import IdList
@@ -47,7 +48,7 @@ def read_ave_videos(path: Path | str, name: str = "ave") -> TestSet:
 
 def _events(content: Content) -> tuple[Event, ...]:
     events = []
-    for number, line in enumerate(content.text().splitlines(), start=1):
+    for number, line in enumerate(text_of(content).splitlines(), start=1):
         fields = line.strip().split("&")
         if len(fields) == 5 and all(map(_SECONDS.fullmatch, fields[3:])):
             events.append(Event(fields[1], fields[0], fields[2], int(fields[3]), int(fields[4])))
