@@ -4,7 +4,8 @@
 
 Before: commit 2dc894f, checked out beside, which sought the sound anew for every moment, blended in red, green and blue
 and encoded with the preset veryfast. Both see the same clip in turns, each time in a process of its own that has
-localized the clip's first second before, so that imports do not count.
+localized the clip's first second before, so that imports do not count. RUN is one whose settings the earlier code knows
+as well, for example of `training run demo.yaml compute.resident=auto`.
 """
 
 import argparse
@@ -67,7 +68,7 @@ def localized(tree: Path, script: str, run: Path, walls: list[float]) -> Callabl
             first = first_second(video, Path(folder))
             command = [sys.executable, "-c", script + MEASURED, run.resolve(), first, video.resolve(), folder]
             said = subprocess.run(command, cwd=tree, env={"PYTHONPATH": str(tree), "OMP_WAIT_POLICY": "PASSIVE"},
-                                  check=True, capture_output=True, text=True).stdout  # fmt: skip
+                                  check=True, stdout=subprocess.PIPE, text=True).stdout  # fmt: skip
         took = json.loads(said.splitlines()[-1])
         walls.append(took["wall"])
         return took["cpu"]

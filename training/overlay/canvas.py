@@ -1,33 +1,32 @@
 """A decoded frame becomes upright, paler, and lies under coloured heat, on planes of luma and chroma.
 
 Upright and of one size it becomes by a graph of libavfilter's filters, where it is not yet. The heat is coloured at a
-small size and enlarged, as it has no detail that more pixels would show.
+small size and enlarged, as it has no detail that more pixels would show. Filters draw it as well: they have the
+processor's wide instructions, which take a fifth of numpy's time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import cycle
-from typing import cast
+from itertools import count
 
 import av
 import numpy as np
-from av.filter import Graph
 
 from manifests.annotations import WHOLE, Box
 from pipeline.media.colours import RGB, TRANSFERS, samples_needed
 from pipeline.media.image import Placement
 from pipeline.media.reader import MediaFile
 from training.overlay.colours import heat_palette
-from training.overlay.planes import BLACK, NEUTRAL, Colours, Mix, colours_of, kept, planes_of
+from training.overlay.graphs import Chain, Step, frames
+from training.overlay.planes import BLACK, NEUTRAL, Colours, colours_of, planes_of
 
 COLOURED_SIDE = 128  # pixels a side at which a map is coloured
 LEVELS = 256
 SATURATION = 0.45
 UNSEEN_BRIGHTNESS = 0.35
-FORMS = {2: ("yuv420p", "yuva420p"), 1: ("yuv444p", "yuva444p")}  # by what the sides of chroma are divided by
-CLOCK = "1/90000"
-HELD = 16  # frames that were drawn and are not yet encoded, at most
+OPAQUE = 255  # drawn as it is, but for 1/256 of what is below
+FORMS = {2: "yuv420p", 1: "yuv444p"}  # by what the sides of chroma are divided by
 LIMITED = (0, 1)  # a frame's range where black is 16; players take it for this where it does not say
 
 
@@ -49,6 +48,14 @@ class Kind:
         return fits and not (turned or self.colours.changed)
 
 
+@dataclass(frozen=True)
+class Layer:
+    """What lies over frames, as frames of their size and form: colours, and how opaque each of their values is."""
+
+    colours: av.VideoFrame
+    opacity: av.VideoFrame
+
+
 class Canvas:
     """Draws heat over frames of one video; what it gives is of one size, whatever the frames'.
 
@@ -57,11 +64,12 @@ class Canvas:
 
     def __init__(self, short_side: int, fine: int = 2) -> None:
         self.short_side, self.fine = short_side, fine
-        self.form, self._layer_form = FORMS[fine]
+        self.form = FORMS[fine]
         self._size: tuple[int, int] | None = None
         self._colours: Colours | None = None
-        self._graph: tuple[Kind, _Graph] | None = None
-        self._enlarging: dict[tuple[str, int, int], _Graph] = {}
+        self._upright: tuple[Kind, Chain] | None = None
+        self._enlarging: dict[tuple[int, int], Chain] = {}
+        self._clock = count()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -99,80 +107,79 @@ class Canvas:
         kind = Kind(frame.format.name, size, int(frame.colorspace), int(frame.color_range), placed, colours)
         if kind.is_ready(self.form, self.size):
             return frame
-        if self._graph is None or self._graph[0] != kind:
-            source = _frames(size, kind.form, kind.space, kind.range)
-            self._graph = kind, _Graph(source, _steps(kind, self.size, self.form, self.fine))
-        return self._graph[1].through(frame)
+        if self._upright is None or self._upright[0] != kind:
+            source = frames(size, kind.form, kind.space, kind.range)
+            self._upright = kind, Chain([source], _steps(kind, self.size, self.form, self.fine))
+        return self._upright[1].through(frame)
 
-    def layer(self, heat: np.ndarray, part: Box = WHOLE) -> list[Mix]:
-        """Values (COLOURED_SIDE, COLOURED_SIDE) in 0..1 over a part of the frame, ready to be drawn over frames: what
-        becomes of each plane. Around the part it is dark and grey. It holds until the next one is made."""
+    def layer(self, heat: np.ndarray, part: Box = WHOLE) -> Layer:
+        """Values (COLOURED_SIDE, COLOURED_SIDE) in 0..1 over a part of the frame, ready to be drawn over frames. Around
+        the part it is dark and grey."""
         left, top, right, bottom = self.box(part)
-        wide, tall = right - left, bottom - top
-        values = self._table[np.round(np.clip(heat, 0, 1) * (LEVELS - 1)).astype(np.uint8)]
-        *added, keep = self._enlarged(values[..., :4], self._layer_form, wide, tall)
-        (paler,) = self._enlarged(values[..., 4:], "gray", wide // self.fine, tall // self.fine)
-        mixes = [Mix(keep, added[0]), Mix(paler, added[1]), Mix(paler, added[2])]
-        return mixes if part == WHOLE else [self._surrounded(mix, each, left, top) for each, mix in enumerate(mixes)]
+        levels = np.round(np.clip(heat, 0, 1) * (LEVELS - 1)).astype(np.uint8)
+        colours, opacity = (self._enlarged(values[levels], right - left, bottom - top) for values in self._table)
+        if part == WHOLE:
+            return Layer(colours, opacity)
+        unseen = (BLACK, NEUTRAL, NEUTRAL), (round(256 * (1 - UNSEEN_BRIGHTNESS)), OPAQUE, OPAQUE)
+        return Layer(self._amid(colours, unseen[0], left, top), self._amid(opacity, unseen[1], left, top))
 
-    def _enlarged(self, values: np.ndarray, form: str, wide: int, tall: int) -> list[np.ndarray]:
-        """Planes (tall, wide) of values uint8 (COLOURED_SIDE, COLOURED_SIDE, planes); chroma's smaller."""
-        small = av.VideoFrame(COLOURED_SIDE, COLOURED_SIDE, form)
+    def _enlarged(self, values: np.ndarray, wide: int, tall: int) -> av.VideoFrame:
+        """A frame of that size out of values uint8 (COLOURED_SIDE, COLOURED_SIDE, 3), one of each plane."""
+        small = av.VideoFrame(COLOURED_SIDE, COLOURED_SIDE, self.form)
         for number, plane in enumerate(planes_of(small)):
             step = COLOURED_SIDE // plane.shape[0]
             plane[:] = values[::step, ::step, number]
-        if (form, wide, tall) not in self._enlarging:
-            shape = _frames((COLOURED_SIDE,) * 2, form, self.colours.number, 1)
-            self._enlarging[form, wide, tall] = _Graph(shape, [("scale", f"{wide}:{tall}:flags=bilinear")])
-        return planes_of(self._enlarging[form, wide, tall].through(small))
+        if (wide, tall) not in self._enlarging:
+            source = frames((COLOURED_SIDE,) * 2, self.form, self.colours.number, 1)
+            self._enlarging[wide, tall] = Chain([source], [("scale", f"{wide}:{tall}:flags=bilinear")])
+        return self._enlarging[wide, tall].through(small)
 
     @cached_property
     def _table(self) -> np.ndarray:
-        """uint8 (LEVELS, 5): what each level of heat adds to luma and chromas, what it keeps of luma and of chroma."""
+        """uint8 (2, LEVELS, 3): for each level of heat the luma and chromas, and how opaque they are.
+
+        Chroma is more opaque than luma, and drawn towards grey by as much: so what lies below becomes paler.
+        """
         values = self.colours.of(heat_palette(LEVELS)).astype(np.float64)
-        opacity = values[:, 3] / 255
-        grey = NEUTRAL * (1 - SATURATION * (1 - opacity)) + 0.5  # of what is kept the fraction is cut off
-        luma = (opacity * values[:, 0] - 1).clip(0)  # by one less, so that white does not run over between two levels
-        added = [luma, *(grey + opacity * (values[:, each] - NEUTRAL) for each in (1, 2))]
-        keeps = [kept(1 - opacity), kept(SATURATION * (1 - opacity))]
-        return np.stack([*(np.round(each) for each in added), *keeps], axis=1).astype(np.uint8)
+        opacity = values[:, 3:] / 255
+        of_chroma = 1 - SATURATION * (1 - opacity)
+        colours = np.hstack([values[:, :1], NEUTRAL + (values[:, 1:3] - NEUTRAL) * opacity / of_chroma])
+        opacities = 256 * np.hstack([opacity, of_chroma, of_chroma])
+        return np.round(np.stack([colours, opacities])).clip(0, OPAQUE).astype(np.uint8)
 
-    def _surrounded(self, mix: Mix, number: int, left: int, top: int) -> Mix:
-        """A part's mix of a plane within that of the whole."""
-        scale = self.fine if number else 1
-        wide, tall = (side // scale for side in self.size)
-        share, rest = (0.0, NEUTRAL) if number else (UNSEEN_BRIGHTNESS, BLACK * (1 - UNSEEN_BRIGHTNESS))
-        around = Mix(np.full((tall, wide), kept(np.array(share))), np.full((tall, wide), round(rest), np.uint8))
-        high, across = mix.keep.shape
-        rows, columns = slice(top // scale, top // scale + high), slice(left // scale, left // scale + across)
-        around.keep[rows, columns], around.added[rows, columns] = mix.keep, mix.added
-        return around
+    def _amid(self, frame: av.VideoFrame, around: Sequence[int], left: int, top: int) -> av.VideoFrame:
+        """A frame of the canvas's size with another one in it at a place, and one value of each plane around that."""
+        whole = av.VideoFrame(*self.size, self.form)
+        for number, (plane, own) in enumerate(zip(planes_of(whole), planes_of(frame), strict=True)):
+            x, y = (side // self.fine if number else side for side in (left, top))
+            plane[:] = around[number]
+            plane[y : y + own.shape[0], x : x + own.shape[1]] = own
+        return whole
 
-    def draw(self, frame: av.VideoFrame, layer: list[Mix]) -> av.VideoFrame:
-        """A frame that was taken, under a layer. It holds until HELD more were drawn."""
-        drawn = next(self._drawn)
-        planes = zip(layer, planes_of(frame), planes_of(drawn), self._scratch, strict=True)
-        for mix, plane, result, scratch in planes:
-            mix.into(plane, result, scratch)
-        return drawn
+    def draw(self, frame: av.VideoFrame, layer: Layer) -> av.VideoFrame:
+        """A frame that was taken, under a layer; a new frame."""
+        together = frame, layer.colours, layer.opacity
+        now = next(self._clock)
+        for each in together:
+            each.pts = now
+        return self._drawing.through(*together)
+
+    @cached_property
+    def _drawing(self) -> Chain:
+        """What frames carry beside pixels, as how a player turns them, is not of the result."""
+        return Chain([self._own_frames] * 3, [("maskedmerge", ""), ("sidedata", "mode=delete")])
 
     def copy(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """A frame that was taken, for writing; as `draw`."""
-        drawn = next(self._drawn)
-        for plane, result in zip(planes_of(frame), planes_of(drawn), strict=True):
-            result[:] = plane
-        return drawn
+        """A frame that was taken, for writing."""
+        return self._copying.through(frame)
 
     @cached_property
-    def _drawn(self) -> Iterator[av.VideoFrame]:
-        """The same frames again and again: memory that is new each time costs more than the drawing."""
-        return cycle([av.VideoFrame(*self.size, self.form) for _ in range(HELD)])
+    def _copying(self) -> Chain:
+        return Chain([self._own_frames], [("copy", ""), ("sidedata", "mode=delete")])
 
-    @cached_property
-    def _scratch(self) -> list[np.ndarray]:
-        wide, tall = self.size
-        luma, chroma = np.empty((tall, wide), np.uint16), np.empty((tall // self.fine, wide // self.fine), np.uint16)
-        return [luma, chroma, chroma]
+    @property
+    def _own_frames(self) -> str:
+        return frames(self.size, self.form, self.colours.number, 1)
 
     def box(self, part: Box) -> tuple[int, int, int, int]:
         """A part of the frame in whole pixels that chroma has as well: left, top, right, bottom."""
@@ -182,28 +189,8 @@ class Canvas:
         return left, top, max(right, left + self.fine), max(bottom, top + self.fine)
 
 
-class _Graph:
-    """A chain of filters, by name and options, that gives one frame for each."""
-
-    def __init__(self, source: str, steps: list[tuple[str, str]]) -> None:
-        graph = self._kept = Graph()  # its filters do not keep it
-        graph.threads = 1
-        self._source, self._result = graph.add("buffer", source), graph.add("buffersink")
-        graph.link_nodes(self._source, *(graph.add(name, options) for name, options in steps), self._result).configure()
-
-    def through(self, frame: av.VideoFrame) -> av.VideoFrame:
-        self._source.push(frame)
-        return cast(av.VideoFrame, self._result.pull())
-
-
-def _frames(size: tuple[int, int], form: str, space: int, range: int) -> str:
-    """Options of a graph's source."""
-    shape = f"video_size={size[0]}x{size[1]}:pix_fmt={form}:colorspace={space}:range={range}"
-    return f"{shape}:time_base={CLOCK}:pixel_aspect=1/1"
-
-
-def _steps(kind: Kind, size: tuple[int, int], form: str, fine: int) -> list[tuple[str, str]]:
-    """Filters by name and options that bring a frame upright, to the size and form of the result."""
+def _steps(kind: Kind, size: tuple[int, int], form: str, fine: int) -> list[Step]:
+    """Filters that bring a frame upright, to the size and form of the result."""
     placed = kind.placed
     matrix = f":out_color_matrix={kind.colours.name}" if kind.colours.changed else ""
     steps = [("scale", f"{placed.width}:{placed.height}:flags=bicubic:out_range=limited{matrix}"), ("setsar", "1")]

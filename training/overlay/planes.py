@@ -76,24 +76,16 @@ class Mix:
     def of(cls, values: np.ndarray, opacity: np.ndarray) -> "Mix":
         """These values, uint8, over what is there, with an opacity of 255 at most."""
         share = opacity / 255.0
-        return cls(kept(1 - share), (values * share).astype(np.uint8))
+        return cls(np.floor(128 * (1 - share) + 1e-6).astype(np.uint8), (values * share).astype(np.uint8))
 
     def part(self, rows: slice, columns: slice) -> "Mix":
         return Mix(self.keep[rows, columns], self.added[rows, columns])
 
-    def into(self, plane: np.ndarray, result: np.ndarray, scratch: np.ndarray | None = None) -> None:
-        """Write what becomes of a plane (H, W) into another one, or itself.
-
-        scratch: uint16 (H, W) to work in, as memory that is new each time costs more than the work.
-        """
-        mixed = np.multiply(plane, self.keep, out=scratch, dtype=np.uint16)
+    def into(self, plane: np.ndarray) -> None:
+        """Change a plane (H, W) in its place."""
+        mixed = np.multiply(plane, self.keep, dtype=np.uint16)
         mixed >>= 7
-        np.add(mixed, self.added, out=result, casting="unsafe")
-
-
-def kept(share: np.ndarray) -> np.ndarray:
-    """uint8 `Mix.keep` of shares in 0..1."""
-    return np.floor(128 * share + 1e-6).astype(np.uint8)
+        np.add(mixed, self.added, out=plane, casting="unsafe")
 
 
 class Stamp:
@@ -116,7 +108,7 @@ class Stamp:
             x, y = left // scale, top // scale
             rows, columns = _within(y, mix.keep.shape[0], plane.shape[0]), _within(x, mix.keep.shape[1], plane.shape[1])
             own = mix.part(slice(rows.start - y, rows.stop - y), slice(columns.start - x, columns.stop - x))
-            own.into(plane[rows, columns], plane[rows, columns])
+            own.into(plane[rows, columns])
 
 
 def _within(begin: int, length: int, limit: int) -> slice:

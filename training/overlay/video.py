@@ -20,13 +20,12 @@ from manifests.whole_files import whole_path
 from pipeline.media.reader import MediaFile
 from pipeline.media.streams import decode_audio
 from pipeline.shards.record import Rejected
-from training.overlay.canvas import HELD
 from training.overlay.carriage import FORMATS, Carriage, Converter
 from training.overlay.in_turn import Later, in_turn
 from training.overlay.panels import Panel, Panels
 
 CLOCK = Fraction(1, 90_000)  # the frames' time base in the result; fine enough for any frame rate
-AHEAD = HELD - 4  # frames and packets of sound that wait for the encoder; others are on their way there
+AHEAD = 12  # frames and packets of sound that wait for the encoder
 # less than a quarter of the time of the preset veryfast at crf 20, for files a little smaller and 2 dB less (44 of 46)
 QUALITY = {"preset": "ultrafast", "qp": "24", "x264-params": "cabac=1:no-deblock=0:deblock=1,0"}
 
