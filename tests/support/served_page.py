@@ -44,6 +44,14 @@ class Server:
         walked = (found for root in self.work.glob("training-serve-*") for found in os.walk(root / folder))
         return [Path(place, name) for place, _, names in walked for name in names]
 
+    @property
+    def desks(self) -> list[int]:
+        """The processes that hold the models, by their numbers."""
+        own = self.process.pid
+        children = Path(f"/proc/{own}/task").glob("*/children")
+        numbers = [int(number) for each in children for number in each.read_text().split()]
+        return [number for number in numbers if b"spawn_main" in Path(f"/proc/{number}/cmdline").read_bytes()]
+
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal, as a terminal sends Ctrl-C: to the process alone. Returns the exit code."""
         self.process.send_signal(number)

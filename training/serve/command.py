@@ -9,7 +9,7 @@ from training.shared_options import Device
 
 
 def serve(
-    runs: Annotated[list[str], typer.Argument(help="finished run folders (or runs/<name>); all can be chosen")],
+    runs: Annotated[list[str], typer.Argument(help="runs, exported folders, names on the Hub; all can be chosen")],
     host: Annotated[str, typer.Option(help="address to listen at; 0.0.0.0 opens the page to others")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes one that is free")] = 7860,
     password: Annotated[

@@ -29,13 +29,22 @@ def attend(pipe: Connection, sources: Sequence[str], device: str, limits: Limits
     except (InputError, WorkFailed) as error:
         pipe.send((REFUSED, str(error)))
         return
-    told = [{"name": model.name, "config": model.model.config.name, "shards": _shards(model)} for model in models]
-    pipe.send((READY, told))
+    pipe.send((READY, [_told(source, model) for source, model in zip(sources, models, strict=True)]))
     try:
         while True:
             pipe.send(_outcome(models, pipe.recv(), limits, pipe))
     except (EOFError, BrokenPipeError):
         return  # the server is gone
+
+
+def _told(source: str, model: Any) -> dict[str, Any]:
+    """What the page calls a model, shortly and at length, and where its clips are."""
+    from training.exported import is_exported
+    from training.hub import is_hub_name
+
+    short = source if is_hub_name(source) else model.model.config.name
+    long = source if is_exported(model.model.folder) else model.name
+    return {"short": short, "long": long, "shards": _shards(model)}
 
 
 def _shards(model: Any) -> list[str]:

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from fastapi import HTTPException
 
+from training.serve.brake import Brake, TooMany, address_of
 from training.serve.limits import MEGABYTE, Limits
 from training.serve.workplace import Workplace
 
@@ -43,6 +44,7 @@ class Gate:
 
     def __init__(self, app: App, limits: Limits, place: Workplace) -> None:
         self.app, self.limits, self.place = app, limits, place
+        self.brake = Brake()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,10 +54,26 @@ class Gate:
         is_upload = scope["path"].rstrip("/").endswith("/upload")
         if (refusal := self._refusal(scope, is_upload)) is not None:
             await _refuse(answer, *refusal)
+        elif scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login"):
+            await self._login(scope, receive, answer)
         elif is_upload or scope["method"] != "POST":
             await self.app(scope, self._counted(receive), answer)
         else:
             await self._question(scope, receive, answer)
+
+    async def _login(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """A password, tried when its address may try one."""
+
+        async def look(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                tried.right = message["status"] < 400
+            await send(message)
+
+        try:
+            async with self.brake.one_try(address_of(scope)) as tried:
+                await self._question(scope, receive, look)
+        except TooMany:
+            await _refuse(send, 429, "Too many passwords were tried from here. Wait a minute.")
 
     def _refusal(self, scope: MutableMapping[str, Any], is_upload: bool) -> tuple[int, str] | None:
         if ADDRESS.search(unquote(scope["path"])):

@@ -45,10 +45,11 @@ def _video_tab(visits: Visits) -> None:
         with gr.Column(scale=3, min_width=320):
             player = _player(EMPTY_VIDEO, "result")
     asked: dict[str, Any] = {"fn": visits.video, "inputs": [video, model, other], "outputs": player, **_asking(visits)}
-    gr.on([video.upload, go.click], waiting, None, player, **_aside()).then(**asked)
+    begun = [gr.on([video.upload, go.click], waiting, None, player, **_aside()).then(**asked)]
     if chosen is not None:
         picked = chosen.click(_pick([str(each.video) for each in visits.examples]), None, video, **_aside())
-        picked.then(waiting, None, player, **_aside()).then(**asked)
+        begun.append(picked.then(waiting, None, player, **_aside()).then(**asked))
+    player.stop(visits.stop_video, None, player, cancels=begun, **_aside())
 
 
 def _image_tab(visits: Visits) -> None:
@@ -70,11 +71,12 @@ def _image_tab(visits: Visits) -> None:
         "outputs": [player, tried],
         **_asking(visits),
     }
-    go.click(waiting, None, player, **_aside()).then(**asked)
+    begun = [go.click(waiting, None, player, **_aside()).then(**asked)]
     if images is not None and sounds is not None:
         images.click(_pick([str(each.image) for each in visits.examples]), None, image, **_aside())
         picked = sounds.click(_pick([str(each.sound) for each in visits.examples]), None, audio, **_aside())
-        picked.then(waiting, None, player, **_aside()).then(**asked)
+        begun.append(picked.then(waiting, None, player, **_aside()).then(**asked))
+    player.stop(visits.stop_image, None, player, cancels=begun, **_aside())
 
 
 def _asking(visits: Visits) -> dict[str, Any]:

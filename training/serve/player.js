@@ -1,5 +1,5 @@
 // The result: an image or a video with its map, boxes above a threshold, what the model said over time.
-// Run by gradio's HTML component with `element`, `props` and `watch`. Text is only ever set as text, never as HTML.
+// Run by gradio's HTML component with `element`, `props`, `watch` and `trigger`. Text is only ever set as text, never as HTML.
 
 const room = element.querySelector(".player");
 const SVG = "http://www.w3.org/2000/svg";
@@ -38,15 +38,22 @@ function intoView() {
 
 const STATES = {
   empty: () => [make("p", { class: "empty" }, props.empty)],
+  stopped: (value) => [make("p", { class: "empty", role: "status" }, value.said)],
   refused: (value) => [make("p", { class: "refused", role: "alert" }, value.said)],
   working: (value) => {
     const bar = make("progress", { max: 1, "aria-label": "progress" });
     queueMicrotask(() => work(value));
-    return [make("div", { class: "working", role: "status" }, make("span", {}, ""), bar)];
+    return [make("div", { class: "working", role: "status" }, make("span", {}, ""), bar, stop())];
   },
   video: (value) => video(value),
   image: (value) => images(value),
 };
+
+function stop() {
+  const button = make("button", { type: "button", class: "stop" }, "Stop");
+  button.addEventListener("click", () => { button.disabled = true; trigger("stop"); });
+  return button;
+}
 
 function work(value) {
   const [said, bar] = room.querySelector(".working").children;

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from training.serve.worker import Pool
 
 PASSWORD = "TRAINING_SERVE_PASSWORD"
-ASKING = "Any name, and the password of this page."
+ASKING = "Any name, and the password of this page. After five wrong ones each answer takes longer."
 WITHOUT_GRADIO = (
     "`training serve` needs gradio, which is not installed. Install it with: pip install "
     "'sound-source-localization[demo]'"

@@ -1,7 +1,7 @@
 """What visitors ask, and what they are answered: files are found, a desk is asked, its words become the page's."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,11 +11,13 @@ import gradio as gr
 from training.serve.examples import Example
 from training.serve.jobs import ImageJob, VideoJob
 from training.serve.limits import Limits, Refused
-from training.serve.worker import Pool, Working
+from training.serve.stops import Stops
+from training.serve.worker import Pool, Stopped, Working
 from training.serve.workplace import Workplace
 
 SOUNDS_AT_ONCE = 4  # that an image was tried with last
 NOTHING = -1  # beside a model
+VIDEO, IMAGE = "video", "image"  # the tabs
 LINKS = ("video", "peaks", "image")  # files in an answer
 Answer = dict[str, Any]
 
@@ -29,6 +31,7 @@ class Visits:
     limits: Limits
     models: Sequence[str]
     examples: Sequence[Example]
+    stops: Stops = field(default_factory=Stops)
 
     def video(self, given: Any, model: int, other: int, request: gr.Request) -> Iterator[Answer]:
         """What player.js shows, again and again, while a video is worked on."""
@@ -36,7 +39,7 @@ class Visits:
         try:
             video = self._file(visit, given, "Drop a video first, or choose an example.")
             chosen = self._models(model) if other in (NOTHING, model) else self._models(model, other)
-            yield from self._asked(VideoJob(chosen, video, self.place.new_result(visit)))
+            yield from self._asked(VideoJob(chosen, video, self.place.new_result(visit)), visit, VIDEO)
         except Refused as refusal:
             yield refused(refusal)
 
@@ -54,7 +57,7 @@ class Visits:
             tried = {"image": str(seen), "audios": [str(each) for each in audios]}
             (chosen,) = self._models(model)
             job = ImageJob(chosen, seen, tuple(audios), self.place.new_result(visit))
-            for answer in self._asked(job):
+            for answer in self._asked(job, visit, IMAGE):
                 yield answer, tried
         except Refused as refusal:
             yield refused(refusal), before or {}
@@ -64,9 +67,10 @@ class Visits:
             raise Refused("There is no such model. Choose one of the list.")
         return numbers
 
-    def _asked(self, job: VideoJob | ImageJob) -> Iterator[Answer]:
+    def _asked(self, job: VideoJob | ImageJob, visit: str, tab: str) -> Iterator[Answer]:
+        stop = self.stops.begin(visit, tab)
         yield working("Opening the file", None)
-        for said in self.pool.ask(job):
+        for said in self.pool.ask(job, stop):
             yield working(said.said, said.share) if isinstance(said, Working) else self._linked(said)
 
     def _file(self, visit: str, given: Any, otherwise: str) -> Path:
@@ -88,12 +92,25 @@ class Visits:
         linked |= {key: link(answer[key]) for key in LINKS if isinstance(answer.get(key), str)}
         return linked | ({"name": self.models[answer["model"]]} if "model" in answer else {})
 
+    def stop_video(self, request: gr.Request) -> Answer:
+        """End what a visit asked of a video; what is then shown."""
+        self.stops.stop(str(request.session_hash), VIDEO)
+        return refused(Stopped())
+
+    def stop_image(self, request: gr.Request) -> Answer:
+        """The same of an image."""
+        self.stops.stop(str(request.session_hash), IMAGE)
+        return refused(Stopped())
+
     def leave(self, request: gr.Request) -> None:
+        """A page was closed: nobody waits for what it asked, and its files go."""
+        self.stop_video(request)
+        self.stop_image(request)
         self.place.leave(str(request.session_hash))
 
 
 def refused(refusal: Refused) -> Answer:
-    return {"state": "refused", "said": str(refusal)}
+    return {"state": "stopped" if isinstance(refusal, Stopped) else "refused", "said": str(refusal)}
 
 
 def working(said: str, share: float | None) -> Answer:
@@ -106,9 +123,19 @@ def link(path: str | Path) -> str:
 
 
 def short_names(models: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The models' configs where they tell them apart, else their folders: demo, or demo/100f88cc-s0."""
-    configs = [model["config"] for model in models]
-    return [model["config"] if configs.count(model["config"]) == 1 else model["name"] for model in models]
+    """The models' configs, or names on the Hub, where they tell them apart; else their folders (demo/100f88cc-s0, or an
+    export's as it was given), and a number where one was given twice."""
+
+    def name(number: int) -> str:
+        ways = (way for way in ("short", "long") if _is_unique(models, way, number))
+        chosen = next(ways, None)
+        return models[number][chosen] if chosen else f"{models[number]['long']}, number {number + 1}"
+
+    return [name(number) for number in range(len(models))]
+
+
+def _is_unique(models: Sequence[Mapping[str, Any]], way: str, number: int) -> bool:
+    return [model[way] for model in models].count(models[number][way]) == 1
 
 
 def waiting() -> Answer:

@@ -19,8 +19,16 @@ from training.serve.limits import Refused
 LOOK = 0.25  # seconds between two looks at the clock
 CRASHED = "The file made the decoder crash, so it cannot be shown. Try it in another format, such as mp4."
 TOO_LONG = "This took more than {limit:.0f} s and was given up. Try a shorter or smaller file."
+STOPPED = "Stopped. You can start it again, or try another."
 DEFECT = "Something in this program went wrong; what it was stands in the window of the server."
 Attend = Callable[..., None]
+
+
+class Stopped(Refused):
+    """A visitor wanted a job to end."""
+
+    def __init__(self) -> None:
+        super().__init__(STOPPED)
 
 
 @dataclass(frozen=True)
@@ -56,17 +64,17 @@ class Worker:
             raise InputError(said)
         return said
 
-    def ask(self, job: Any) -> Iterator[Working | dict[str, Any]]:
+    def ask(self, job: Any, stop: threading.Event | None = None) -> Iterator[Working | dict[str, Any]]:
         """Yield how far a job is, at last its answer. Raises Refused with the sentence for the page.
 
-        Who does not wait for the end ends the desk; the next job starts another.
+        Who does not wait for the end, or sets `stop`, ends the desk; the next job starts another.
         """
         finished = False
         try:
             if self._process is None or not self._process.is_alive():
                 yield Working("Loading the model again", 0.0)
                 self.start()
-            for kind, said in self._messages(job):
+            for kind, said in self._messages(job, stop or threading.Event()):
                 if kind == WORKING:
                     yield Working(*said)
                     continue
@@ -76,7 +84,7 @@ class Worker:
             if not finished:
                 self.end()
 
-    def _messages(self, job: Any) -> Iterator[Message]:
+    def _messages(self, job: Any, stop: threading.Event) -> Iterator[Message]:
         pipe, until = self._pipe, monotonic() + self.longest
         assert pipe is not None, "not started"
         kind = WORKING
@@ -86,6 +94,10 @@ class Worker:
                 while not pipe.poll(LOOK):
                     if monotonic() > until:
                         raise Refused(TOO_LONG.format(limit=self.longest))
+                    if stop.is_set():
+                        raise Stopped
+                if stop.is_set():  # also of a desk that has much to say
+                    raise Stopped
                 kind, said = pipe.recv()
                 yield kind, said
         except (EOFError, OSError) as error:
@@ -128,10 +140,10 @@ class Pool:
             self._free.put(worker)
         return said[0]
 
-    def ask(self, job: Any) -> Iterator[Working | dict[str, Any]]:
+    def ask(self, job: Any, stop: threading.Event | None = None) -> Iterator[Working | dict[str, Any]]:
         """As `Worker.ask`, of the next that is free."""
         with self._one() as worker:
-            yield from worker.ask(job)
+            yield from worker.ask(job, stop)
 
     @contextmanager
     def _one(self) -> Iterator[Worker]:

@@ -1,6 +1,8 @@
 """The page in a real browser, served by a real process: all that a visitor does."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +126,20 @@ def a_telephone_shows_it_all_in_its_width(opened: Any, server: Server, media: Pa
         dropped(seen.page, media / "clip.mp4")
         show_result(seen.page)
         assert not seen.is_too_wide
+        work_that_lasts_can_be_stopped(seen.page, server)
+        assert not seen.is_too_wide
         seen.page.get_by_role("tab", name="An image").click()
         assert not seen.is_too_wide
         assert not seen.complaints
+
+
+def work_that_lasts_can_be_stopped(page: Any, server: Server) -> None:
+    (desk,) = server.desks
+    os.kill(desk, signal.SIGSTOP)  # it works on this for ever
+    page.locator("#go").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.wait_for_function("document.querySelector('#result .empty')?.textContent.startsWith('Stopped')")
+    wait_until(lambda: not server.desks)
 
 
 def files_go_when_pages_are_closed(server: Server) -> None:

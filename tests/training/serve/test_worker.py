@@ -1,6 +1,7 @@
 """The desk apart from the server: answers come through, a crash and endless work end it and nothing else."""
 
 import os
+import threading
 import time
 from multiprocessing.connection import Connection
 
@@ -8,7 +9,7 @@ import pytest
 
 from manifests.errors import InputError, WorkFailed
 from training.serve.limits import Refused
-from training.serve.worker import CRASHED, DEFECT, Pool, Worker, Working
+from training.serve.worker import CRASHED, DEFECT, STOPPED, Pool, Stopped, Worker, Working
 
 
 def attend(pipe: Connection, behaviour: str) -> None:
@@ -29,6 +30,8 @@ def attend(pipe: Connection, behaviour: str) -> None:
             os.abort()
         if job == "endless":
             time.sleep(60)
+        while job == "talkative":
+            pipe.send(("working", ("at it", 0.5)))
         pipe.send(
             {"refuse": ("refused", "too long."), "fail": ("failed", "Traceback")}.get(
                 job, ("done", {"pid": os.getpid()})
@@ -83,6 +86,19 @@ def test_who_leaves_ends_the_work_and_frees_the_place(worker: Worker) -> None:
     pool.end()
     with pytest.raises(Refused, match="stopped"):
         list(pool.ask("this"))
+
+
+@pytest.mark.parametrize("job", ["endless", "talkative"])
+def test_a_visitor_can_stop_a_job_and_the_next_one_is_answered(worker: Worker, job: str) -> None:
+    stop = threading.Event()
+    asked = worker.ask(job, stop)
+    assert next(asked) == Working(f"at {job}", 0.5)
+    stop.set()
+    began = time.monotonic()
+    with pytest.raises(Stopped, match=STOPPED):
+        list(asked)
+    assert time.monotonic() - began < 1.2
+    assert "pid" in list(worker.ask("this", threading.Event()))[-1]
 
 
 def test_two_desks_work_at_once() -> None:
