@@ -21,6 +21,7 @@ LISTS = "neighbours of every clip in {neighbours}: `index embed`, then `index bu
 NEEDS = {
     **dict.fromkeys(("neighbours", "near_image", "near_audio", "exclusions"), LISTS),
     "labels": "labels of the training clips, as `pipeline ingest` finds them in lists or folders",
+    "burst": "consecutive images beside the shards: `pipeline ingest --burst N`, as many as method.images asks for",
     "proposals": "boxes of objects beside the shards: `pipeline ingest --proposals`",
 }
 

@@ -15,7 +15,7 @@ from manifests.views import window
 from pipeline.console import progress
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig
-from training.data.beside import Beside, Heard, collated
+from training.data.beside import Beside, Heard, collated, on_device
 from training.data.stream import EvaluationPair, paired_batches
 from training.data.views import normalise_audio, normalise_image
 from training.distributed import Ranks
@@ -108,7 +108,8 @@ def _columns(
 ) -> dict[str, np.ndarray]:
     """Columns of `Predictions`, each (samples, ...): those that the method has, and object maps if asked."""
     config, columns = run.config, dict[str, list[np.ndarray]]()
-    beside, trunks = Beside(store, run.method.needs), [shared_trunk(run.method, kind) for kind in ("image", "audio")]
+    beside = Beside(store, run.method.needs, run.method.burst)
+    trunks = [shared_trunk(run.method, kind) for kind in ("image", "audio")]
     objects: dict[int, Tensor] = {}  # an image's object map is the same whatever is heard beside it
     with progress(f"predicting with {config.name}", len(pairings), "clips") as advance:
         for chunk, pixels, spectrograms in _batches(run, store, pairings):
@@ -161,7 +162,7 @@ def _beside(beside: Beside, run: LoadedRun, pairs: list[EvaluationPair]) -> dict
     view, size = run.config.evaluation.view, run.config.data.image_size
     heard = [Heard(pair.audio_row, pair.made, pair.name, pair.mixed) for pair in pairs]
     found = collated([beside.shown(p.image_row, view, size, own) for p, own in zip(pairs, heard, strict=True)])
-    return {name: value.to(run.device) for name, value in found.items()}
+    return on_device(found, run.device, size)
 
 
 def _batches(

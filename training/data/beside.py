@@ -4,7 +4,7 @@ A method names it in `needs`; what was not ingested is refused before the first 
 `training.methods.contract.Batch` says what each is to a method.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,10 +17,12 @@ from manifests.annotations import Box
 from manifests.views import ViewName, window
 from pipeline.shards.companion_store import Waveform
 from pipeline.shards.store import ShardStore
+from training.data.bursts import burst_in_view, check_rate, consecutive
 from training.data.made_sounds import made_waveform
 from training.data.regions import in_view, usable
+from training.data.views import normalise_image, resized
 
-OF_IMAGES = frozenset({"proposals", "flow"})  # which a view of the image cuts and mirrors with it
+OF_IMAGES = frozenset({"proposals", "flow", "burst"})  # which a view of the image cuts and mirrors with it
 KINDS = OF_IMAGES | {"waveform"}
 FLOW_SIDE = 56  # cells of a view's flow
 WAVEFORM_RATE, WAVEFORM_SECONDS = 11025, 3.0
@@ -40,33 +42,38 @@ class Heard(NamedTuple):
 
 
 class Beside:
-    """Reads what of `needs` lies in companions."""
+    """Reads what of `needs` lies in companions; `burst`: how many consecutive images, and how many a second."""
 
-    def __init__(self, store: ShardStore, needs: frozenset[str]) -> None:
-        self.store, self.kinds = store, needs & KINDS
+    def __init__(self, store: ShardStore, needs: frozenset[str], burst: tuple[int, float] = (0, 0.0)) -> None:
+        self.store, self.kinds, self.burst = store, needs & KINDS, burst
 
     def check(self, row: int) -> None:
-        """InputError where a companion that is needed was not made."""
-        for kind in sorted(self.kinds):
+        """InputError where a companion that is needed was not made, or holds other images than those that are."""
+        for kind in sorted(self.kinds - {"burst"}):
             getattr(self.store.companions, kind)(row)
+        if "burst" in self.kinds:
+            check_rate(self.store, row, *self.burst)
 
-    def cut(self, row: int, part: Box, flipped: bool) -> dict[str, Tensor]:
-        """Of the clip in a row, whose image shows `part` of the frame (fractions), perhaps mirrored."""
-        return self._seen(row, part, flipped) | self._heard(Heard(row))
+    def cut(self, row: int, part: Box, flipped: bool, side: int) -> dict[str, Tensor]:
+        """Of the clip in a row, whose image shows `part` of the frame (fractions), perhaps mirrored, in a square of
+        `side` pixels."""
+        return self._seen(row, part, flipped, side) | self._heard(Heard(row))
 
     def shown(self, row: int, view: ViewName, size: int, heard: Heard | None = None) -> dict[str, Tensor]:
         """Of the clip in a row as a test shows it to a model of this image size, with its own sound or another."""
         height, width = (self.store.table[side][row].as_py() for side in ("height", "width"))
         part = window(view, height, width, size).part
-        return self._seen(row, part, False) | self._heard(heard or Heard(row))
+        return self._seen(row, part, False, size) | self._heard(heard or Heard(row))
 
-    def _seen(self, row: int, part: Box, flipped: bool) -> dict[str, Tensor]:
+    def _seen(self, row: int, part: Box, flipped: bool, side: int) -> dict[str, Tensor]:
         found, companions = dict[str, Tensor](), self.store.companions
         if "proposals" in self.kinds:
             boxes = in_view(np.asarray(companions.proposals(row), np.float64), part, flipped)
             found["proposals"] = torch.from_numpy(usable(boxes).astype(np.float32))
         if "flow" in self.kinds:
             found["flow"] = flow_in_view(companions.flow(row), part, flipped)
+        if "burst" in self.kinds:
+            found["burst"] = burst_in_view(consecutive(self.store, row, *self.burst), part, flipped, side)
         return found
 
     def _heard(self, heard: Heard) -> dict[str, Tensor]:
@@ -111,6 +118,14 @@ def around(waveform: Waveform, moment: float) -> np.ndarray:
     if waveform.rate == WAVEFORM_RATE:
         return covered
     return resample_poly(covered, WAVEFORM_RATE, waveform.rate).astype(np.float32)[:WAVEFORM_SAMPLES]
+
+
+def on_device(found: Mapping[str, Tensor], device: torch.device, size: int) -> dict[str, Tensor]:
+    """What lies beside a batch as methods are given it; consecutive images (B, N, 3, size, size) as any image is."""
+    sent = {name: value.to(device) for name, value in found.items()}
+    if "burst" in sent:
+        sent["burst"] = normalise_image(resized(sent["burst"], size))
+    return sent
 
 
 def collated(clips: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -68,9 +68,10 @@ class TrainingStream(IterableDataset):
         needs: frozenset[str] = frozenset(),
         classes: Classes | None = None,
         whole: bool = False,
+        burst: tuple[int, float] = (0, 0.0),
     ) -> None:
         self.store, self.data, self.streams, self.seed = store, data, streams, seed
-        self.replicas, self.positives, self.beside = replicas, positives, Beside(store, needs)
+        self.replicas, self.positives, self.beside = replicas, positives, Beside(store, needs, burst)
         self.classes, self.whole = classes, whole
         self.side = view_side(data, store.short_side)
         self.selected, self._heard = selected, find_front_end(store.front_end).shape
@@ -178,7 +179,7 @@ class TrainingStream(IterableDataset):
     def beside_of(self, key: str, crop: Crop, height: int, width: int) -> dict[str, Tensor]:
         """What lies beside a clip, as the crop of its frame of this size shows it."""
         part = crop.part(*croppable_size(height, width, self.data))
-        return self.beside.cut(self.store.row_of(key), part, crop.flipped)
+        return self.beside.cut(self.store.row_of(key), part, crop.flipped, self.side)
 
     def _own(self, sample: dict[str, Any]) -> tuple[Tensor, np.ndarray]:
         row, store = self.store.row_of(sample["__key__"]), self.store

@@ -26,6 +26,7 @@ from training.runs import LoadedRun
 
 BATCH = 16
 COMPARED_WITH_SILENCE = 8  # frames of a video that are shown once more, without any sound
+MOVING = {"flow": "`--burst 2`, add `pipeline annotate --flow`", "burst": "`--burst`"}
 Moment = tuple[np.ndarray, np.ndarray]  # uint8 (H, W, 3) and the waveform around it
 
 
@@ -86,10 +87,11 @@ def _check_needs(run: LoadedRun) -> None:
     """InputError where a method needs what a moment alone does not have, or what finds it is not there."""
     if "proposals" in run.method.needs:
         check_proposals()
-    if "flow" in run.method.needs:
+    made_by = [flag for need, flag in MOVING.items() if need in run.method.needs]
+    if made_by:
         raise InputError(
             f"{run.config.method.name} needs to know how what it sees moves, which single moments do not tell. Ingest "
-            "the videos with `--burst 2`, add `pipeline annotate --flow`, and use `training evaluate` or `report`."
+            f"the videos with {made_by[0]}, and use `training evaluate` or `report`."
         )
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from pipeline.media.front_ends import find_front_end
 from training.config import Data
 from training.data.augment import audio_view, colour_jitter, image_view
-from training.data.beside import KINDS
+from training.data.beside import KINDS, on_device
 from training.data.views import normalise_audio, normalise_image, resized
 from training.methods.contract import BaseMethod
 
@@ -35,7 +35,8 @@ class DeviceBatches:
         """Images (B, 3, S, S) uint8 and sounds (B, F, T) float16 -> a `Batch`; a frozen trunk's features stay."""
         named = {name: part[name] for name in ("key", "row", "source", "label") if name in part}
         batch = {**named, **self.views(part)}
-        batch |= {name: part[name] for name in KINDS & part.keys()}
+        beside = {name: part[name] for name in KINDS & part.keys()}
+        batch |= on_device(beside, part["row"].device, self.data.image_size)
         if "neighbours" in part:
             batch["neighbours"] = self.views(part["neighbours"])
         if "augmented" in self.method.needs:

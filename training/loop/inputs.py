@@ -149,7 +149,7 @@ def _stream(
     classes = _classes(config, store, selection, method) if "labels" in method.needs else None
     given = (store, config.data, selection.mask, streams, config.seed, replicas, positives)
     whole = optim.negatives == "global"
-    return TrainingStream(*given, needs=method.needs, classes=classes, whole=whole)
+    return TrainingStream(*given, needs=method.needs, classes=classes, whole=whole, burst=method.burst)
 
 
 def _classes(config: RunConfig, store: ShardStore, selection: Selection, method: BaseMethod) -> Classes:
@@ -165,11 +165,16 @@ def _classes(config: RunConfig, store: ShardStore, selection: Selection, method:
 
 def _check_beside(config: RunConfig, store: ShardStore, selection: Selection, method: BaseMethod) -> None:
     """InputError where what the method needs of a clip was not ingested, or would not follow the image."""
-    beside = Beside(store, method.needs)
+    beside = Beside(store, method.needs, method.burst)
     if (seen := beside.kinds & OF_IMAGES) and config.data.image_policy != "none":
         raise InputError(
             f"{config.method.name} needs {', '.join(sorted(seen))}, which do not follow data.image_policy "
             f"{config.data.image_policy}; set it to none (crops, flips and data.colour_jitter are followed)."
+        )
+    if "burst" in beside.kinds and config.data.colour_jitter:
+        raise InputError(
+            f"{config.method.name} needs consecutive images, whose colours data.colour_jitter does not change alike; "
+            "set it to 0."
         )
     beside.check(int(np.flatnonzero(selection.mask)[0]))
 

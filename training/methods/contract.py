@@ -40,6 +40,7 @@ class Batch(TypedDict, total=False):
     proposals: Tensor  # (B, P, 4) x1, y1, x2, y2 of regions, fractions of the image; 0 throughout where there are fewer
     flow: Tensor  # (B, 2, 56, 56) how fast what is seen moves right and down, in sides of the image a second
     waveform: Tensor  # (B, 33075) the 3 s around the moment at 11025 Hz, in [-1, 1]
+    burst: Tensor  # (B, N, 3, S, S) consecutive images around the clip's own, which is the middle one, as `image`
     exclusions: dict[str, Tensor]  # "image", "audio", "source" (B, B) bool: [i, j] is no true negative of clip i
 
 
@@ -95,6 +96,7 @@ class BaseMethod(nn.Module):
     # What goes nowhere but into its trunk, whole: features that a frozen trunk made of it before may take its place.
     only_for_trunks: frozenset[str] = frozenset({"image", "audio"})
     classes: int | None = None  # of a method that needs labels: how many it can tell apart
+    burst: tuple[int, float] = (0, 0.0)  # of one that needs consecutive images: how many, and how many a second
     augmented_policies: tuple[str, str] = ("simclr", "time_shift")  # of the "augmented" image and audio
 
     def __init__(self, config: object, encoders: Encoders) -> None:

@@ -110,6 +110,7 @@ def test_config_says_what_goes_in_and_how_far_it_is_off(exported: tuple[LoadedRu
         ("random_map", "its map is no function of image and audio"),
         ("proposal", "it answers by proposals beside"),
         ("heartheflow", "it answers by flow beside"),
+        ("avobject", "it answers by burst beside"),
         ("pixelplayer", "it answers by waveform beside"),
     ],
 )

@@ -36,6 +36,7 @@ VARIANTS = [(name, {}) for name in method_names()] + [
     ("avel", {"attention": "cells", "cells": 16}),
     ("heartheflow", {"flow": "maxpool"}),
     ("lcbm", {"shared": False}),
+    ("avobject", {"others": False, "synchronise": False, "smoothing": False}),
     ("dmc", {"objective": "ranking", "image_clusters": 3, "audio_clusters": 3, "margin": 1.0}),
 ]
 CONSTANT = {"centred_disc", "whole_image"}  # the same map whatever the seed
@@ -49,7 +50,10 @@ MASKING = [  # those that know masked negatives
 PHASES = {"dsol": 3}  # epochs until every part has been trained; the others train all in each
 LATER_STAGES = {"dsol_mixtures"}  # which begin with the dictionary of an earlier one
 LATE = {"pixelplayer"}  # images say nothing before parts of sounds do: tried on mixtures in test_learning.py
-SMALLER = {"pixelplayer": {"components": 8, "width": 8, "levels": 4}}  # a U-Net of 64 channels is slow on a CPU
+SMALLER = {  # slow on a CPU as they are
+    "pixelplayer": {"components": 8, "width": 8, "levels": 4},
+    "avobject": {"images": 5, "rate": 4.0, "shifts": 2, "dimension": 32, "scale": 10.0},
+}
 EASIER = {  # 25 steps are few against a dropout of 0.9, and slow through a projector of 2048 channels
     "slavc": {"image_dropout": 0.0},
     "fnac": {"image_dropout": 0.0},
@@ -101,6 +105,7 @@ def make_batch(seed: int = 0) -> dict:
         "neighbours": neighbours,
         "proposals": torch.tensor([[[0.1 * k, 0.05 * k, 0.1 * k + 0.4, 0.05 * k + 0.5] for k in range(6)]] * BATCH),
         "flow": torch.randn(BATCH, 2, 14, 14, generator=generator),
+        "burst": image[:, None] + 0.1 * torch.randn(BATCH, 5, 3, SIZE, SIZE, generator=generator),
         "waveform": 0.5 * torch.sin(0.1 * 1.5 ** torch.arange(BATCH)[:, None] * torch.arange(4200)),
         "augmented": {"image": image.flip(-1), "audio": audio.roll(7, dims=-1)},
         "exclusions": {"image": nothing, "audio": nothing, "source": nothing},

@@ -1,0 +1,174 @@
+r"""AVObject: self-supervised learning of audio-visual objects from video (Afouras et al., ECCV 2020, arXiv:2008.04237).
+
+Mathematics. Of n consecutive images each step t sees five, and the sound of the same time: v_t(p) are unit features of
+an image's cells, a_t unit vectors of the sound, both by two layers above a trunk. With a scale s that is learned, a
+clip agrees with a sound shifted by delta images as far as its best cells do:
+
+    l_t(p, delta) = s <v_t(p), a_{t + delta}>        S_i(delta) = mean_t max_p l_t(p, delta)
+
+and the own sound in time has to win against the own sound out of time and against those of other clips:
+
+    loss = -mean_i log softmax( [ S_i(0), S_i(delta) for delta != 0, S_ij for j != i ] )_1
+
+n images give n - 4 steps, as do the 4 n columns of sound that the released code has beside them. Prediction: l of the
+clip's own image, at the shift of the largest S (`synchronise`), and averaged over five steps and three cells side by
+side (`smoothing`), as in the released inference; smaller bursts are averaged over what there is. Confidence: the
+largest l.
+
+Deviations, and choices where the sources leave things open (released were inference and architecture, no training):
+- the objective: recalled from the paper, of true alignment against shifted sounds of the clip and sounds of others. The
+  30 shifts, -15 to 15 images, are a constant of the code. How many other clips: all of the batch, of other videos.
+- how it was trained on VGGSound, for the numbers that other papers print, is not documented.
+- trunks: a stack of its own in the code, of which the first convolution spans five images; here the run's ResNet with
+  its first convolution so widened. Sound: a stack of its own over 4 columns an image; here the run's trunk on the
+  columns of the same five images, each step by itself, which is a convolution without a border in time.
+- images: 25 a second (`pipeline ingest --burst 9`). `rate` is what the shards hold; fewer a second are less precise in
+  time, and shifts reach no further than the 3 s of sound.
+- left out: tracing cells along optical flow, and the suppression of neighbouring peaks that makes up to four objects
+  of a video's map (VGG-SS asks for one image); the heads for separation and for who speaks.
+- averaging logits ranks cells as averaging their log-softmax over cells does, and keeps the scale for confidence.
+- an image and a sound alone are an image that stands still.
+"""
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from training.config import Encoders, Section
+from training.encoders.burst import SPAN, build_burst_trunk
+from training.encoders.weights import build_audio_trunk
+from training.methods.contract import BaseMethod, Batch, Prediction
+from training.pair_losses import draw_mismatches
+from training.similarity import in_float32, max_response, unit
+
+HALF_SOUND = 1.5  # seconds of sound on either side of the moment
+SMOOTHED_STEPS, SMOOTHED_CELLS = 5, 3
+
+
+class Config(Section):
+    """Options of AVObject; the defaults are those of the released code."""
+
+    images: int = Field(9, ge=SPAN, description="consecutive images, an odd number; the middle one is the clip's")
+    rate: float = Field(25.0, gt=0, description="of these, so many a second: `pipeline ingest --burst-rate`")
+    shifts: int = Field(15, ge=0, description="images that sounds are shifted by at most, either way")
+    nearest: int = Field(1, ge=1, description="smallest shift that counts as out of time")
+    others: bool = Field(True, description="sounds of other clips are negatives, too")
+    dimension: int = Field(1024, gt=0, description="of the common space")
+    scale: float = Field(1.0, gt=0, description="first value of s")
+    synchronise: bool = Field(True, description="predict at the shift that agrees best")
+    smoothing: bool = Field(True, description="average the map over steps and cells")
+
+    @model_validator(mode="after")
+    def _the_sound_reaches_so_far(self) -> "Config":
+        if self.images % 2 == 0:
+            raise ValueError(f"images is {self.images}; an odd number has a middle one")
+        reach = (self.images / 2 + self.shifts) / self.rate
+        if reach > HALF_SOUND:
+            raise ValueError(
+                f"images, shifts and rate ask for the sound up to {reach:.2f} s from the moment, and clips hold "
+                f"{HALF_SOUND} s: lower images or shifts"
+            )
+        if not self.others and self.nearest > self.shifts:
+            raise ValueError("nothing is left to tell the own sound from: allow shifts, or others")
+        return self
+
+
+class Method(BaseMethod):
+    """Sounds that are out of time, or of others, agree less."""
+
+    config: Config
+    needs = frozenset({"burst"})
+    only_for_trunks = frozenset()  # several images and parts of sounds go into them
+
+    def __init__(self, config: Config, encoders: Encoders) -> None:
+        super().__init__(config, encoders)
+        self.burst = (config.images, config.rate)
+        self.image_trunk = build_burst_trunk(encoders.image)
+        self.audio_trunk = build_audio_trunk(encoders.audio)
+        seen, heard, wide = self.image_trunk.dimension, self.audio_trunk.dimension, config.dimension
+        layers = nn.Conv2d(seen, seen, 1, bias=False), nn.BatchNorm2d(seen), nn.ReLU(), nn.Conv2d(seen, wide, 1)
+        self.image_head = nn.Sequential(*layers)
+        self.audio_head = nn.Sequential(
+            nn.Linear(heard, heard, bias=False), nn.BatchNorm1d(heard), nn.ReLU(), nn.Linear(heard, wide)
+        )
+        self.scale = nn.Parameter(torch.tensor(config.scale))
+
+    def seen(self, burst: Tensor) -> Tensor:
+        """v of consecutive images (B, N, 3, S, S): unit features (B, N - 4, D, h, w)."""
+        features = self.image_trunk(burst)
+        return unit(self.image_head(features.flatten(0, 1))).float().unflatten(0, features.shape[:2])
+
+    def heard(self, audio: Tensor, steps: int, shifts: int) -> Tensor:
+        """a of `steps` steps in the middle of sounds (B, 1, F, T), and of `shifts` more on either side: unit vectors
+        (B, steps + 2 shifts, D)."""
+        reach = (steps - 1) // 2 + shifts
+        parts = torch.stack([self._sound_at(audio, step) for step in range(-reach, reach + 1)], dim=1)
+        vectors = unit(self.audio_head(self.audio_trunk(parts.flatten(0, 1)))).float()
+        return vectors.unflatten(0, parts.shape[:2])
+
+    def _sound_at(self, audio: Tensor, step: int) -> Tensor:
+        """The columns of the five images around a step, counted from the moment: (B, 1, F, columns)."""
+        columns = audio.shape[-1]
+        each = columns / (2 * HALF_SOUND * self.config.rate)  # of an image
+        width = min(max(1, round(SPAN * each)), columns)
+        first = round(columns / 2 + step * each - width / 2)
+        return audio[..., max(0, min(first, columns - width)) :][..., :width]
+
+    def forward(self, image: Tensor, audio: Tensor) -> Prediction:
+        """Of an image that stands still."""
+        return self._predicted(image.unsqueeze(1).expand(-1, SPAN, -1, -1, -1), audio)
+
+    def predict(self, batch: Batch) -> Prediction:
+        return self._predicted(batch["burst"], batch["audio"])
+
+    def _predicted(self, burst: Tensor, audio: Tensor) -> Prediction:
+        visual, config = self.seen(burst), self.config
+        steps, middle = visual.shape[1], visual.shape[1] // 2
+        auditory = self.heard(audio, steps, config.shifts if config.synchronise else 0)
+        agreement = self.shifted(visual, auditory)
+        best = agreement.argmax(dim=1)
+        chosen = (best[:, None] + torch.arange(steps, device=best.device))[..., None].expand(-1, -1, auditory.shape[2])
+        in_time = auditory.gather(1, chosen)
+        logits = self.logits(visual, in_time)
+        own = logits[:, middle]
+        maps = smoothed(logits) if config.smoothing else own
+        return Prediction(maps, max_response(own), unit(visual[:, middle].mean(dim=(2, 3))), in_time[:, middle])
+
+    def logits(self, visual: Tensor, auditory: Tensor) -> Tensor:
+        """l of steps (B, N, D, h, w) and as many sounds (B, N, D): (B, N, h, w)."""
+        with in_float32(visual):
+            return self.scale.float() * torch.einsum("btdhw,btd->bthw", visual, auditory)
+
+    def shifted(self, visual: Tensor, auditory: Tensor) -> Tensor:
+        """S of steps (B, N, D, h, w) at every shift of sounds (B, M, D): (B, M - N + 1)."""
+        steps = visual.shape[1]
+        every = [auditory[:, first : first + steps] for first in range(auditory.shape[1] - steps + 1)]
+        return torch.stack([max_response(self.logits(visual, one)).mean(dim=1) for one in every], dim=1)
+
+    def with_others(self, visual: Tensor, auditory: Tensor) -> Tensor:
+        """S of every clip's steps (B, N, D, h, w) with every clip's sound in time (B, N, D): (B, B)."""
+        with in_float32(visual):
+            every = [self.scale.float() * torch.einsum("itdhw,td->ithw", visual, sound) for sound in auditory]
+            return torch.stack([max_response(logits).mean(dim=1) for logits in every], dim=1)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        visual, shifts = self.seen(batch["burst"]), self.config.shifts
+        auditory = self.heard(batch["audio"], visual.shape[1], shifts)
+        agreement = self.shifted(visual, auditory)
+        away = (torch.arange(-shifts, shifts + 1, device=agreement.device)).abs() >= self.config.nearest
+        candidates = [agreement[:, shifts : shifts + 1], agreement[:, away]]
+        if self.config.others:
+            foreign = draw_mismatches(batch["source"], "all")
+            in_time = auditory[:, shifts : shifts + visual.shape[1]]
+            candidates.append(self.with_others(visual, in_time).masked_fill(~foreign, -torch.inf))
+        logits = torch.cat(candidates, dim=1)
+        return {"total": F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))}
+
+
+def smoothed(logits: Tensor) -> Tensor:
+    """Maps of steps (B, N, h, w), averaged over the five in the middle and three cells side by side: (B, h, w)."""
+    middle, around = logits.shape[1] // 2, SMOOTHED_STEPS // 2
+    mean = logits[:, max(0, middle - around) : middle + around + 1].mean(dim=1)
+    cells = (1, SMOOTHED_CELLS)
+    return F.avg_pool2d(mean, cells, stride=1, padding=(0, SMOOTHED_CELLS // 2), count_include_pad=False)
