@@ -26,6 +26,7 @@ from benchmarks.methods.measure_run import DEVICE, RUNS, alpha_sweep, context, o
 from benchmarks.methods.merge import earlier, merged_figures
 from benchmarks.methods.plan import Entry, Plan, describe, neighbours_folder, read_plan
 from benchmarks.methods.prepare import command, prepare
+from training.config import RunConfig
 from training.environment import environment
 from training.loop.start import start
 from training.report.page import write_report
@@ -60,8 +61,11 @@ class Comparison:
         self.lines: list[Line] = []
 
     def run(self) -> None:
-        """Methods that need no neighbours, the neighbours they mine, methods that need them, ablations."""
-        self._entries(entry for entry in self.methods if entry.neighbours is None)
+        """Methods that need no neighbours, their later stages, the neighbours they mine, methods that need them,
+        ablations."""
+        first = [entry for entry in self.methods if entry.neighbours is None]
+        self._entries(entry for entry in first if entry.begins_with is None)
+        self._entries(entry for entry in first if entry.begins_with is not None)
         neighbourly = [entry for entry in self.methods if entry.neighbours is not None]
         self._mine(neighbourly)
         self._entries(neighbourly)
@@ -94,7 +98,7 @@ class Comparison:
         return self._train_at([(entry, seed, self.chosen[entry.name]) for entry, seed in wanted])
 
     def _train_at(self, wanted: list[tuple[Entry, int, float | None]]) -> list[Line]:
-        configs = [describe(self.plan, *one) for one in wanted]
+        configs = [self._described(*one) for one in wanted]
         futures = [self.pool.submit(train_and_score, config) for config in configs]
         places = {future: at for at, future in enumerate(futures)}
         for done in as_completed(futures):
@@ -105,6 +109,10 @@ class Comparison:
             self.save(self)
             print(f"{line['name']} seed {line['seed']}: {_brief(line)}", flush=True)
         return [future.result() for future in futures]
+
+    def _described(self, entry: Entry, seed: int, temperature: float | None) -> RunConfig:
+        earlier = next((one for one in self.plan.methods if one.name == entry.begins_with), None)
+        return describe(self.plan, entry, seed, temperature, earlier and self.folder(earlier, seed))
 
     def _mine(self, entries: Iterable[Entry]) -> None:
         """The miners' embeddings of the training clips into neighbour lists, per seed."""

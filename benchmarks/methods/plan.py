@@ -22,6 +22,7 @@ class Entry:
     neighbours: str | None = None  # the entry whose run mines them, or "random"
     seeds: tuple[int, ...] | None = None  # fewer than the plan's
     temperature_of: str | None = None  # the entry whose temperature it takes, with each seed
+    begins_with: str | None = None  # the entry whose run of the same seed it goes on from
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Plan:
     pretraining: dict[str, Any] | None  # options of `training pretrain`; None: the trunks are pretrained already
     ingest: dict[str, Any]  # options of `pipeline ingest`
     annotate: list[str]  # what `pipeline annotate` computes beside the shards
+    collages: dict[str, Any]  # options of `pipeline collage`; none: no collages
     heard_classes: int
     validation_clips: int
     neighbours_k: int
@@ -50,6 +52,7 @@ DEFAULTS = {
     "pretraining": None,
     "ingest": {},
     "annotate": [],
+    "collages": {},
     "neighbours_pool": "mean",
     "ablations": {},
 }
@@ -88,10 +91,10 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def _entry(name: str, given: dict[str, Any]) -> Entry:
-    own = ("temperatures", "temperature_of", "neighbours", "seeds")
+    own = ("temperatures", "temperature_of", "neighbours", "seeds", "begins_with")
     sections = {key: value for key, value in given.items() if key not in own}
     lists = {key: tuple(given[key]) for key in ("temperatures", "seeds") if key in given}
-    named = {key: given.get(key) for key in ("temperature_of", "neighbours")}
+    named = {key: given.get(key) for key in ("temperature_of", "neighbours", "begins_with")}
     return Entry(name, sections, **lists, **named)
 
 
@@ -101,8 +104,9 @@ def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return {**below, **above, **{key: merged(below[key], value) for key, value in both.items()}}
 
 
-def describe(plan: Plan, entry: Entry, seed: int, temperature: float | None) -> RunConfig:
-    """The run of an entry: `common`, the entry's sections, the temperature, and where the prepared files lie."""
+def describe(plan: Plan, entry: Entry, seed: int, temperature: float | None, earlier: Path | None = None) -> RunConfig:
+    """The run of an entry: `common`, the entry's sections, the temperature, where the prepared files lie, and the run
+    that it goes on from, where it `begins_with` one."""
     prepared = {
         "data": {"shards": "shards", "train_list": "train.txt", "exclude_test": [TRUTH]},
         "evaluation": {"truth": TRUTH, "test_set": f"{plan.bed}-vggss"},
@@ -112,6 +116,8 @@ def describe(plan: Plan, entry: Entry, seed: int, temperature: float | None) -> 
     content = merged(merged(plan.common, prepared), entry.sections)
     if entry.neighbours:
         content["data"]["neighbours"] = str(neighbours_folder(entry.neighbours, seed))
+    if entry.begins_with:
+        content["init_from"] = str(earlier or Path("runs") / entry.begins_with)
     if temperature is not None:
         content["method"] = content["method"] | {"temperature": temperature}
     content["name"] = entry.name if temperature is None else f"{entry.name}_t{temperature}"

@@ -35,6 +35,17 @@ def prepare(plan: Plan, material: Path | None) -> None:
         made = ("--src", "corpus/objects", "--out", "pretrained.safetensors")
         command("training", "pretrain", *made, *flags(plan.pretraining))
     _write_lists(plan)
+    if plan.collages:
+        _make_collages(plan)
+
+
+def _make_collages(plan: Plan) -> None:
+    """Collages of the corpus's clips of one object in shards of their own, and a list of those to train on."""
+    command("pipeline", "collage", "--src", "corpus", "--out", "collages", *flags(plan.collages))
+    kept = {name: plan.ingest[name] for name in ("front_end",) if name in plan.ingest}
+    command("pipeline", "ingest", "--src", "collages", "--out", "collage-shards", *flags(kept))
+    rows = read_table(Path("collages/collages.parquet")).to_pylist()
+    _write_ids("collages.txt", list(dict.fromkeys(row["key"] for row in rows if row["split"] == "train")))
 
 
 def command(program: str, *arguments: object) -> None:
@@ -44,8 +55,9 @@ def command(program: str, *arguments: object) -> None:
 
 
 def flags(options: dict[str, Any]) -> list[str]:
-    """Options as a command line: {"image_size": 112} -> --image-size 112."""
-    return [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    """Options as a command line: {"image_size": 112, "proposals": True} -> --image-size 112 --proposals."""
+    named = ((f"--{name.replace('_', '-')}", value) for name, value in options.items())
+    return [word for name, value in named for word in ((name,) if value is True else (name, str(value)))]
 
 
 def _write_lists(plan: Plan) -> None:
