@@ -6,8 +6,8 @@ Resumes where it was stopped, and ends with a page of all runs in the work folde
     python -m benchmarks.methods.compare --work /tmp/methods
 
 With `--only hardpos fnac` these methods and their ablations are measured again and replace their lines in the file of
-figures; the rest of it stays, and so do the temperatures it chose for the others. With `--without sspl ssltie` these are
-left for later: they look at new views of a clip in every step, so that a frozen trunk saves them nothing.
+figures; the rest of it stays, and so do the temperatures it chose for the others. With `--without sspl ssltie` these
+are left for later: they look at new views of a clip in every step, so that a frozen trunk saves them nothing.
 """
 
 import argparse
