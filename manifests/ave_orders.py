@@ -5,7 +5,7 @@ these three files. Each is known by its hash and holds nothing but one array of 
 needed to read them.
 """
 
-import numpy as np
+import struct
 
 from manifests.content import HDF5, Content, read_content
 from manifests.errors import InputError
@@ -33,7 +33,7 @@ def text_of(content: Content) -> str:
             f"{content.path} numbers rows of AVE's {ANNOTATIONS}, which is not beside it. Put that file there, or give "
             "trainSet.txt, valSet.txt or testSet.txt of AVE's zip."
         )
-    numbers = np.frombuffer(content.content, "<i8", count, BEGIN).tolist()
+    numbers = struct.unpack_from(f"<{count}q", content.content, BEGIN)
     rows = [line for line in read_content(beside).text().splitlines() if _is_event(line)]
     if max(numbers) >= len(rows):
         raise InputError(

@@ -64,8 +64,8 @@ def _described(description: Path) -> dict[str, object]:
 
 
 class Advance(Protocol):
-    """Counts work as done, and takes what else to say of it now, such as a loss. Nothing counted says that the work
-    begins now: what went before, such as starting processes, tells nothing of its pace."""
+    """Counts work as done, and takes what else to say of it now, such as a loss. Nothing counted says, at first,
+    that the work begins now: what went before, such as starting processes, tells nothing of its pace."""
 
     def __call__(self, amount: int = 1, said: str = "") -> None: ...
 

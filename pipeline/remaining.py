@@ -29,8 +29,9 @@ class Remaining:
         return self._clock() - self.began
 
     def begin(self) -> None:
-        """Count from now on: what went before was getting ready."""
-        self._marks = deque([(self._clock(), self.done)])
+        """Count from now on, where nothing was done so far: what went before was getting ready."""
+        if not self._results:
+            self._marks = deque([(self._clock(), self.done)])
 
     def advance(self, amount: int) -> None:
         """Count a result as done now."""

@@ -23,11 +23,17 @@ def find_config(source: str | Path) -> Path:
     for candidate in packaged:
         if candidate.is_file():
             return candidate
-    known = sorted(path.name for path in PACKAGED.glob("*.yaml"))
     raise InputError(
-        f"no config {str(source)!r}: neither a file here nor a packaged one.{did_you_mean(path.name, known)} "
-        "`training configs` lists the packaged ones."
+        f"no config {str(source)!r}: neither a file here nor a packaged one.{_near(path)} `training configs` lists the "
+        "packaged ones."
     )
+
+
+def _near(path: Path) -> str:
+    """The file that is probably meant, in the same folder or packaged."""
+    here = [str(file) for file in sorted(path.parent.glob("*.yaml"))] if path.parent.is_dir() else []
+    known = [*here, *sorted(file.name for file in PACKAGED.glob("*.yaml"))]
+    return did_you_mean(str(path), known) or did_you_mean(path.name, known)
 
 
 def once_each(overrides: Sequence[str]) -> tuple[str, ...]:
@@ -63,7 +69,10 @@ def _with_parent(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} extends {parent_name!r}, which is neither beside it nor a packaged config.")
     parent = read_mapping(parent_path)
     if "extends" in parent:
-        raise InputError(f"{path} extends {parent_name}, which extends another file itself; one level is allowed.")
+        raise InputError(
+            f"{path} extends {parent_name}, which extends {parent['extends']} itself; one level is allowed. Copy what "
+            f"{parent_path} says into {path}, and extend {parent['extends']}."
+        )
     parent.pop("paper", None)  # numbers published for the parent say nothing about what differs from it
     return _merged(parent, content)
 

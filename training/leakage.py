@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests.annotations import TestSet
-from manifests.catalogue import known_tests, resolve
+from manifests.catalogue import catalogue, known_tests, resolve
 from manifests.splits import IdList, Overlap, ids_of, overlap, read_ids
 from manifests.truth import Truth, read_truth
 from training.config import RunConfig
@@ -80,7 +80,9 @@ def _said(left_out: int, found: Iterable[Overlap], tests: TestLists) -> list[str
     if tests.excluded:
         lines.insert(0, f"{left_out:,} clips of {names(tests.excluded)} left out of training")
     for name in tests.not_found:
-        lines.append(f"NOT CHECKED: {name} was not found, its clips may be among the training clips")
+        released = catalogue().get(name)
+        remedy = f". Put {' or '.join(released.files)} into the folder of data.lists" if released else ""
+        lines.append(f"NOT CHECKED: {name} was not found, its clips may be among the training clips{remedy}")
     return lines
 
 

@@ -35,13 +35,19 @@ def carrying(lines: list[str]) -> PydanticCustomError:
 
 def _reason(mistake: Any, model: type[BaseModel], path: tuple[str, ...]) -> str:
     if mistake["type"] == "extra_forbidden":
-        return f"unknown key{'.' if (near := did_you_mean(path[-1], _keys(model, path[:-1]))) else ''}{near}"
+        return f"unknown key{_meant(path[-1], list(_keys(model, path[:-1])))}"
     meant = ""
     if mistake["type"] == "literal_error":
         meant = f".{did_you_mean(str(mistake['input']), _QUOTED.findall(mistake['ctx']['expected']))}".rstrip(".")
     return f"{mistake['msg']}{meant}" + (
         "" if mistake["type"] in WITHOUT_VALUE else f" (given: {shortened(repr(mistake['input']), MOST_SHOWN)})"
     )
+
+
+def _meant(key: str, known: list[str]) -> str:
+    """The key that is probably meant, or else all there are; nothing where there is no section."""
+    near = did_you_mean(key, known) or (f" The keys here are {', '.join(known)}." if known else "")
+    return f".{near}" if near else ""
 
 
 def _keys(model: type[BaseModel], path: Iterable[str]) -> Iterable[str]:

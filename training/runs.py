@@ -261,4 +261,15 @@ def resolve_run(path: Path) -> Path:
     if finished:
         names = ", ".join(str(folder) for folder in finished)
         raise InputError(f"{path} holds {len(finished)} finished runs, name one: {names}.")
-    raise InputError(f"no finished run at {path}: expected a folder with {CONFIG} and {DONE}, as `training run` makes.")
+    raise InputError(
+        f"no finished run at {path}: expected a folder with {CONFIG} and {DONE}, as `training run` makes.{_near(path)}"
+    )
+
+
+def _near(path: Path) -> str:
+    """What to name instead: the runs below a folder, or the folder beside it of nearly that name."""
+    below = sorted({str(marker.parents[1]) for marker in path.glob(f"*/*/{DONE}")}) if path.is_dir() else []
+    if below:
+        return f" There are {', '.join(below)}."
+    beside = {str(marker.parents[1]) for marker in path.parent.glob(f"*/*/{DONE}")} if path.parent.is_dir() else set()
+    return did_you_mean(str(path), sorted(beside))

@@ -66,6 +66,9 @@ def test_getting_ready_tells_nothing_of_the_pace() -> None:
     worked(work, clock, 4, 1.0)
     assert work.seconds() == pytest.approx(96.0)
     assert work.elapsed == pytest.approx(34.0)
+    work.begin()  # too late: something was done
+    worked(work, clock, 1, 1.0)
+    assert work.seconds() == pytest.approx(95.0)
 
 
 def test_what_was_done_before_says_nothing_of_the_pace() -> None:

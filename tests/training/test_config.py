@@ -80,9 +80,21 @@ def test_what_was_probably_meant_is_said() -> None:
         load_config("ezvsl.yaml", mistyped)
     for meant in ("temperature?", "blocks?", "alpha?"):
         assert f"unknown key. Did you mean {meant}" in str(error.value)
-    assert "optim.zzz: unknown key\n" in f"{error.value}\n"
+    assert "optim.zzz: unknown key. The keys here are epochs, " in str(error.value)
     with pytest.raises(InputError, match=r"Did you mean ezvsl_semantic\.yaml\?"):
         load_config("ezvsl_semantics.yaml")
+
+
+def test_a_config_of_one_s_own_is_meant_where_it_is_near(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "tiny.yaml").write_text("extends: ezvsl_semantic.yaml\n")
+    monkeypatch.chdir(tmp_path)
+    for mistyped in ("mine/tiny", "mine/tinny.yaml"):
+        with pytest.raises(InputError, match=r"Did you mean mine/tiny\.yaml\?"):
+            load_config(mistyped)
+    (tmp_path / "second.yaml").write_text("extends: mine/tiny.yaml\n")
+    with pytest.raises(InputError, match=r"extends ezvsl_semantic\.yaml itself.*extend ezvsl_semantic\.yaml"):
+        load_config("second.yaml")
 
 
 def test_a_method_s_defaults_are_part_of_what_is_stored() -> None:

@@ -93,6 +93,8 @@ def test_embeddings_of_the_run_feed_the_index(trained: Path, shards: Path) -> No
         (["run", "nowhere.yaml"], ["nowhere.yaml", "training configs"]),
         (["run", "ezvsl.yaml"], ["shard", "pipeline ingest"]),
         (["run", "ezvsl.yaml", "method.name=ezvls"], ["unknown method 'ezvls'", "slavc"]),
+        (["run", "ezvsl.yaml", "--epochs", "3"], ["no option --epochs", "optim.epochs=3"]),
+        (["run", "ezvsl.yaml", "--divice", "cpu"], ["Did you mean --device?"]),
         (["evaluate", "runs/absent"], ["no finished run at runs/absent"]),
         (["embed", "runs/absent"], ["no finished run"]),
         (["report", "runs/absent"], ["no finished run"]),

@@ -7,6 +7,7 @@ float16; they become float on the training device (`normalise_image`, `normalise
 
 import os
 import random
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice, pairwise, repeat
@@ -240,14 +241,15 @@ def _stacked(views: list[dict[str, Any]]) -> dict[str, Tensor]:
 
 def training_loader(stream: TrainingStream) -> Iterator[list[dict[str, Any]]]:
     """The stream through `data.workers` reader processes (none: in this process). InputError as the stream's own."""
-    loader = DataLoader(
-        Refusing(stream),
-        batch_size=None,
-        num_workers=stream.data.workers,
-        worker_init_fn=obey_parent_alone,
-        pin_memory=torch.cuda.is_available(),
-        prefetch_factor=None if stream.data.workers == 0 else 4,
-    )
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of more readers than cores: they take turns
+        loader = DataLoader(
+            Refusing(stream),
+            batch_size=None,
+            num_workers=stream.data.workers,
+            worker_init_fn=obey_parent_alone,
+            pin_memory=torch.cuda.is_available(),
+            prefetch_factor=None if stream.data.workers == 0 else 4,
+        )
     return raised(loader)
 
 
