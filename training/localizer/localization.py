@@ -72,6 +72,11 @@ class Localization:
         own = answers.maps, answers.scores, answers.silent, answers.unsure, answers.parts
         return cls(np.asarray(times, np.float64), *own, source, answers.boxes)
 
+    def __repr__(self) -> str:
+        rows, columns = self.responses.shape[1:]
+        moments = f"{len(self)} moments, {self.times.min():g} to {self.times.max():g} s"
+        return f"Localization({self.source.name}: {moments}, maps {rows} x {columns}, by {self.source.run})"
+
     def __len__(self) -> int:
         return len(self.times)
 
@@ -166,8 +171,8 @@ class Localization:
         """Write the video with the heat over it and its own sound; returns what became of frames and sound.
 
         out: a name in .mp4, .mov or .mkv; a file there is replaced. threshold: draw boxes, as `boxes` gives them.
-        `advance` is told of every second that is drawn. InputError for an image and a sound, and where the sound cannot
-        be carried; WorkFailed when the file cannot be written.
+        `advance` is told of every second that is drawn. InputError for an image and a sound, for the video itself as
+        `out`, and where the sound cannot be carried; WorkFailed when the file cannot be written.
         """
         return self.overlay_of(Path(out), [Panel(self.timeline(threshold))], advance)
 
@@ -177,6 +182,8 @@ class Localization:
         if video is None:
             raise InputError(f"{self.source.name} is an image, and an overlay is a video. Show `drawn()` of it.")
         with refusing(video):
+            if out.exists() and out.samefile(video):
+                raise InputError(f"{out} is the video itself, which would be lost. Give the overlay another name.")
             way = carried(video, out)
             return draw_over(video, out, panels, way, advance)
 

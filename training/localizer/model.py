@@ -57,6 +57,9 @@ class Localizer:
         """What other libraries call `load`."""
         return cls.load(source, device, view)
 
+    def __repr__(self) -> str:
+        return f"Localizer({self.name}, {self.model.config.method.name}, on {self.model.device})"
+
     @property
     def name(self) -> str:
         """Config and run, as `training localize` writes it: demo/100f88cc-s0; of an exported model its own name."""
@@ -119,6 +122,8 @@ class Localizer:
     def localize_many(self, items: Sequence[Path | str | Pair], every: float | None = None) -> list[Localization]:
         """Several videos, or pairs (image, audio) or (image, audio, sampling_rate), in their order; pairs go through
         the model in batches. InputError as `localize` and `localize_pair`."""
+        if isinstance(items, str | Path) or any(isinstance(item, tuple) and len(item) not in (2, 3) for item in items):
+            raise InputError("Give a list of videos, and of pairs (image, audio) or (image, audio, sampling_rate).")
         pairs = [(item[0], item[1], item[2] if len(item) > 2 else None) for item in items if isinstance(item, tuple)]
         of_pairs = iter(self._localize_pairs(pairs, None))
         return [next(of_pairs) if isinstance(item, tuple) else self.localize(item, every) for item in items]

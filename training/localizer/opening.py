@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from training.exported import is_exported, open_exported
+from manifests.errors import InputError
+from training.exported import WEIGHTS, is_exported, open_exported
 from training.hub import fetched, is_hub_name
 from training.runs import LoadedRun, load_run
 
@@ -22,4 +23,11 @@ def open_model(source: Path | str, device: torch.device) -> LoadedRun:
     if is_hub_name(str(source)):
         return open_exported(fetched(str(source)), device)
     folder = Path(source)
-    return open_exported(folder, device) if is_exported(folder) else load_run(folder, device)
+    if is_exported(folder) or (folder / WEIGHTS).is_file():  # a damaged one is told as what it is
+        return open_exported(folder, device)
+    if not folder.is_dir():
+        raise InputError(
+            f"no finished run at {folder}, and no exported model. Give the folder of a run (or runs/<name>), one of "
+            "`training export`, or ORG/NAME on the Hugging Face Hub."
+        )
+    return load_run(folder, device)

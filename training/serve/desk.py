@@ -43,7 +43,7 @@ def _told(source: str, model: Any) -> dict[str, Any]:
     from training.hub import is_hub_name
 
     short = source if is_hub_name(source) else model.model.config.name
-    long = source if is_exported(model.model.folder) else model.name
+    long = Path(source).absolute().name if is_exported(model.model.folder) else model.name  # visitors see no paths
     return {"short": short, "long": long, "shards": _shards(model)}
 
 

@@ -124,7 +124,7 @@ def link(path: str | Path) -> str:
 
 def short_names(models: Sequence[Mapping[str, Any]]) -> list[str]:
     """The models' configs, or names on the Hub, where they tell them apart; else their folders (demo/100f88cc-s0, or an
-    export's as it was given), and a number where one was given twice."""
+    export's own name), and a number where these are equal, too."""
 
     def name(number: int) -> str:
         ways = (way for way in ("short", "long") if _is_unique(models, way, number))

@@ -153,6 +153,9 @@ def test_many_come_back_in_their_order(model: Localizer, video: Path, result: Lo
     assert [len(each) for each in found] == [1, 4, 1]
     assert [each.silent[0] for each in found] == [False, False, True]
     assert not found[2].maps.any()
+    for wrong in ("clip.mp4", [(image,)], [(image, sound, RATE, 1)]):
+        with pytest.raises(InputError, match="Give a list"):
+            model.localize_many(wrong)
 
 
 def test_a_model_that_does_not_listen_is_never_sure(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,17 +183,27 @@ def test_a_moment_is_drawn_as_an_image(result: Localization) -> None:
     assert abs(warmth[:20, :40].mean()) < 8
 
 
+def test_objects_say_in_a_line_what_they_are(result: Localization, model: Localizer) -> None:
+    assert repr(result).startswith("Localization(clip.mp4: 7 moments, 0 to 6 s, maps ")
+    assert repr(model).startswith("Localizer(bright/0123abcd-s0, ")
+
+
 def test_an_overlay_is_a_video_of_as_many_frames(result: Localization, model: Localizer, tmp_path: Path) -> None:
     assert result.overlay(tmp_path / "overlay.mkv", threshold=0.5).frames == FPS * SECONDS
     with pytest.raises(InputError, match="is an image"):
         model.localize_pair(result.frames[0], tone(6.0), RATE).overlay(tmp_path / "image.mp4")
     with pytest.raises(InputError, match=r"\.mp4, \.mov, \.mkv"):
         result.overlay(tmp_path / "overlay.gif")
+    with pytest.raises(InputError, match="is the video itself"):
+        result.overlay(result.source.video)
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no finished run"):
         Localizer.load(tmp_path / "absent")
+    (tmp_path / "model.safetensors").write_bytes(b"cut off")
+    with pytest.raises(InputError, match=r"config\.json is damaged"):
+        Localizer.load(tmp_path)
 
 
 def test_equal_models_have_equal_digests(model: Localizer) -> None:

@@ -44,8 +44,8 @@ def test_a_password_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
 def test_models_are_called_by_what_tells_them_apart() -> None:
     models = [{"short": "demo", "long": "demo/1-s0"}, {"short": "demo", "long": "demo/2-s1"}]
     assert short_names(models) == ["demo/1-s0", "demo/2-s1"]
-    assert short_names([models[0], {"short": "ezvsl", "long": "out/model"}]) == ["demo", "ezvsl"]
-    assert short_names([models[0], {"short": "demo", "long": "out/model"}]) == ["demo/1-s0", "out/model"]
+    assert short_names([models[0], {"short": "ezvsl", "long": "model"}]) == ["demo", "ezvsl"]
+    assert short_names([models[0], {"short": "demo", "long": "model"}]) == ["demo/1-s0", "model"]
     assert short_names([models[0], models[0]]) == ["demo/1-s0, number 1", "demo/1-s0, number 2"]
 
 
