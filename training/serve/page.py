@@ -8,7 +8,7 @@ import gradio as gr
 
 from training.serve.jobs import THRESHOLDS, USUAL_THRESHOLD
 from training.serve.limits import MOST_SOUND, Limits
-from training.serve.visits import NOTHING, Visits, link, waiting
+from training.serve.visits import NOTHING, Visits, link
 from training.serve.workplace import KEPT
 
 HERE = Path(__file__).parent
@@ -45,11 +45,11 @@ def _video_tab(visits: Visits) -> None:
         with gr.Column(scale=3, min_width=320):
             player = _player(EMPTY_VIDEO, "result")
     asked: dict[str, Any] = {"fn": visits.video, "inputs": [video, model, other], "outputs": player, **_asking(visits)}
-    begun = [gr.on([video.upload, go.click], waiting, None, player, **_aside()).then(**asked)]
+    gr.on([video.upload, go.click], visits.wait_video, None, player, **_aside()).then(**asked)
     if chosen is not None:
         picked = chosen.click(_pick([str(each.video) for each in visits.examples]), None, video, **_aside())
-        begun.append(picked.then(waiting, None, player, **_aside()).then(**asked))
-    player.stop(visits.stop_video, None, player, cancels=begun, **_aside())
+        picked.then(visits.wait_video, None, player, **_aside()).then(**asked)
+    player.stop(visits.stop_video, None, player, **_aside())
 
 
 def _image_tab(visits: Visits) -> None:
@@ -71,12 +71,12 @@ def _image_tab(visits: Visits) -> None:
         "outputs": [player, tried],
         **_asking(visits),
     }
-    begun = [go.click(waiting, None, player, **_aside()).then(**asked)]
+    go.click(visits.wait_image, None, player, **_aside()).then(**asked)
     if images is not None and sounds is not None:
         images.click(_pick([str(each.image) for each in visits.examples]), None, image, **_aside())
         picked = sounds.click(_pick([str(each.sound) for each in visits.examples]), None, audio, **_aside())
-        begun.append(picked.then(waiting, None, player, **_aside()).then(**asked))
-    player.stop(visits.stop_image, None, player, cancels=begun, **_aside())
+        picked.then(visits.wait_image, None, player, **_aside()).then(**asked)
+    player.stop(visits.stop_image, None, player, **_aside())
 
 
 def _asking(visits: Visits) -> dict[str, Any]:

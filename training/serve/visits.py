@@ -68,10 +68,10 @@ class Visits:
         return numbers
 
     def _asked(self, job: VideoJob | ImageJob, visit: str, tab: str) -> Iterator[Answer]:
-        stop = self.stops.begin(visit, tab)
-        yield working("Opening the file", None)
-        for said in self.pool.ask(job, stop):
-            yield working(said.said, said.share) if isinstance(said, Working) else self._linked(said)
+        with self.stops.at_work(visit, tab) as stop:
+            yield working("Opening the file", None)
+            for said in self.pool.ask(job, stop):
+                yield working(said.said, said.share) if isinstance(said, Working) else self._linked(said)
 
     def _file(self, visit: str, given: Any, otherwise: str) -> Path:
         path = given.get("path") if isinstance(given, dict) else getattr(given, "path", None)
@@ -92,6 +92,18 @@ class Visits:
         linked |= {key: link(answer[key]) for key in LINKS if isinstance(answer.get(key), str)}
         return linked | ({"name": self.models[answer["model"]]} if "model" in answer else {})
 
+    def wait_video(self, request: gr.Request) -> Answer:
+        """Shown at once, also when others are before this visitor."""
+        return self._wait(request, VIDEO)
+
+    def wait_image(self, request: gr.Request) -> Answer:
+        """The same of an image."""
+        return self._wait(request, IMAGE)
+
+    def _wait(self, request: gr.Request, tab: str) -> Answer:
+        self.stops.ask(str(request.session_hash), tab)
+        return working("Waiting for its turn", None)
+
     def stop_video(self, request: gr.Request) -> Answer:
         """End what a visit asked of a video; what is then shown."""
         self.stops.stop(str(request.session_hash), VIDEO)
@@ -104,9 +116,11 @@ class Visits:
 
     def leave(self, request: gr.Request) -> None:
         """A page was closed: nobody waits for what it asked, and its files go."""
-        self.stop_video(request)
-        self.stop_image(request)
-        self.place.leave(str(request.session_hash))
+        visit = str(request.session_hash)
+        for tab in (VIDEO, IMAGE):
+            self.stops.stop(visit, tab)
+            self.stops.forget(visit, tab)
+        self.place.leave(visit)
 
 
 def refused(refusal: Refused) -> Answer:
@@ -136,8 +150,3 @@ def short_names(models: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _is_unique(models: Sequence[Mapping[str, Any]], way: str, number: int) -> bool:
     return [model[way] for model in models].count(models[number][way]) == 1
-
-
-def waiting() -> Answer:
-    """Shown at once, also when others are before this visitor."""
-    return working("Waiting for its turn", None)

@@ -69,6 +69,8 @@ class Worker:
 
         Who does not wait for the end, or sets `stop`, ends the desk; the next job starts another.
         """
+        if stop is not None and stop.is_set():  # while it waited for its turn
+            raise Stopped
         finished = False
         try:
             if self._process is None or not self._process.is_alive():
