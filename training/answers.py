@@ -127,11 +127,15 @@ def _mixtures(made: Answered, truth: Truth, protocol: MixtureProtocol) -> Mixtur
     cases = cases_of(truth, protocol)
     found = [case for case in cases if row_of.keys() >= set(mixture_names(case))]
     if not found:
-        first = PAIR_SEPARATOR.join(cases[0]) if cases else "none"
+        wanting = (
+            f"the first of its {len(cases)} cases is {PAIR_SEPARATOR.join(cases[0])}, and {made.store.folder} holds "
+            "the clips of none. Ingest them into the same shards"
+            if cases
+            else "they make no case. Give a larger set"
+        )
         raise InputError(
-            f"{protocol.name} mixes the sounds of {protocol.images} clips, and {made.store.folder} holds all clips of "
-            f"none of the {len(cases)} cases of {truth.test_set.name}; the first is {first}. Ingest the whole set, or "
-            "narrow it to the clips at hand with --clips."
+            f"{protocol.name} mixes the sounds of {protocol.images} clips. {truth.test_set.name} has "
+            f"{len(truth.test_set.keys)}: {wanting}."
         )
     maps = [np.concatenate([made.predictions.maps[row_of[name]] for name in mixture_names(case)]) for case in found]
     return MixtureMaps([PAIR_SEPARATOR.join(case) for case in found], np.stack(maps), np.arange(len(found)))

@@ -141,8 +141,10 @@ def test_cases_whose_clips_are_absent_are_named_and_none_at_all_is_refused(ezvsl
     (result,) = evaluate(ezvsl, of([*keys[:6], *absent]))  # c0 goes with c5, c1 to c4 with the four that are absent
     assert result.summary["n_scored"] == 1
     assert result.summary["missing"] == [f"{key}+{other}" for key, other in zip(keys[1:5], absent, strict=True)]
-    with pytest.raises(InputError, match=r"all clips of none of the 4 cases .* the first is"):
+    with pytest.raises(InputError, match=r"has 8: the first of its 4 cases is clip.*\+zzz.* holds the clips of none"):
         evaluate(ezvsl, of([*keys[:4], *absent]))
+    with pytest.raises(InputError, match="has 1: they make no case"):
+        evaluate(ezvsl, of(keys[:1]))
 
 
 def test_a_mixture_is_the_mean_of_its_spectrograms(store: ShardStore, ezvsl, vggss, keys) -> None:

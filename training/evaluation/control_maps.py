@@ -132,18 +132,23 @@ class Sounds:
         """float32 (N,): the threshold of each clip."""
         if protocol.threshold_from == "level":
             return np.full(len(self.keys), protocol.level, np.float32)
-        maxima = self._maxima(protocol)
-        everyone = np.zeros(len(self.keys), int)
-        half = np.array([crc32(key.encode()) % 2 for key in self.keys])
-        folds = half if protocol.threshold_from == "other_half" and len(set(half.tolist())) == 2 else everyone
-        levels = np.empty(len(self.keys), np.float32)
-        for fold in np.unique(folds):
-            chosen = folds != fold if folds is half else folds == fold
-            pooled = [each[chosen & ~np.isnan(each)] for each in maxima]
-            if not sum(map(len, pooled)):
-                raise InputError(_NO_NEGATIVES)
-            levels[folds == fold] = threshold_from_negatives(pooled, protocol.quantile)
-        return levels
+        maxima, half = self._maxima(protocol), self._half
+        if self.threshold_from(protocol) != "other_half":
+            return np.full(len(half), _threshold(maxima, np.ones(len(half), bool), protocol), np.float32)
+        levels = [_threshold(maxima, half != own, protocol) for own in (0, 1)]
+        return np.array(levels, np.float32)[half]
+
+    def threshold_from(self, protocol: ListeningProtocol) -> str:
+        """Where the threshold comes from: from all clips alike where one half of them has no negative sound."""
+        if protocol.threshold_from != "other_half":
+            return protocol.threshold_from
+        there = np.any([self.has(name) for name in NEGATIVES if name in self.controls] or [self._half < 0], axis=0)
+        return "other_half" if len(set(self._half[there].tolist())) == 2 else "negatives"
+
+    @property
+    def _half(self) -> np.ndarray:
+        """int (N,), 0 or 1: the half of all clips that each is in, by its name alone."""
+        return np.array([crc32(key.encode()) % 2 for key in self.keys])
 
     def _maxima(self, protocol: ListeningProtocol) -> list[np.ndarray]:
         """Of maps before they are enlarged."""
@@ -203,6 +208,14 @@ _NO_NEGATIVES = (
     "There is no clip with a negative sound (silence, noise, off-screen) to take the threshold from. Add maps_silence "
     "or another of them, or score under a protocol with a released threshold, such as vssl_ezvsl."
 )
+
+
+def _threshold(maxima: Sequence[np.ndarray], chosen: np.ndarray, protocol: ListeningProtocol) -> float:
+    """By the rule, of the maps (N,) that are chosen and there. InputError where none is."""
+    pooled = [each[chosen & ~np.isnan(each)] for each in maxima]
+    if not sum(map(len, pooled)):
+        raise InputError(_NO_NEGATIVES)
+    return threshold_from_negatives(pooled, protocol.quantile)
 
 
 def _enlarged(raw: np.ndarray, protocol: ListeningProtocol, align_corners: bool) -> np.ndarray:

@@ -105,11 +105,16 @@ def hears_in_words(scores: Mapping[str, Any]) -> str:
 def _controls(facts: Mapping[str, Any]) -> list[str]:
     """How much is heard, and which clips a control could not be made for."""
     without = [
-        f"  {len(found['without'])} clips have no map under {name}: {names_of_missing(found['without'])}"
+        f"  {clips_have(len(found['without']))} no map under {name}: {names_of_missing(found['without'])}"
         for name, found in facts.get("controls", {}).items()
         if found["without"]
     ]
     return [*_heard(facts["scores"]), *_threshold(facts), *without]
+
+
+def clips_have(count: int) -> str:
+    """The beginning of a sentence about so many clips."""
+    return "1 clip has" if count == 1 else f"{count} clips have"
 
 
 def _heard(scores: Mapping[str, Any]) -> list[str]:

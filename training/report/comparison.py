@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 from manifests.errors import InputError
 from training.evaluation.consistency import impossible
 from training.evaluation.postprocess import AUDIO_VISUAL
-from training.evaluation.printing import hears_in_words, missing_in_words
+from training.evaluation.printing import clips_have, hears_in_words, missing_in_words, names_of_missing
 from training.evaluation.scores import in_order, score_of, task_values, values_of
 from training.report.doubts import doubts
 from training.report.published import admitted, of_column
@@ -175,8 +175,9 @@ def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
         if heard := hears_in_words(scores):
             yield f"{title}{'' if name == AUDIO_VISUAL else f', {name}'} {heard}."
     for control, pairs in facts.get("controls", {}).items():
-        if pairs["without"]:
-            yield f"{title}: {len(pairs['without'])} clips have no pair under {control} and are not in its numbers."
+        if without := pairs["without"]:
+            named = names_of_missing(without)
+            yield f"{title}: {clips_have(len(without))} no pair under {control} and no part in its numbers: {named}."
     if facts["n_scored"] < facts["n_expected"]:
         yield f"{title} scored {facts['n_scored']} of {facts['n_expected']}{missing_in_words(facts)}."
     if not evaluation.is_what_it_says:

@@ -33,10 +33,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Plot:
-    """One test set under one protocol."""
+    """One test set under one protocol. `unknown` names the runs that were shown no clip with a foreign sound."""
 
     title: str
     points: tuple[Point, ...]
+    unknown: tuple[str, ...]
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
 
@@ -63,6 +64,7 @@ def _plot(found: Sequence[tuple[int, str, Evaluation]]) -> Plot:
     return Plot(
         f"{first.test_set} under {first.measured}",
         tuple(_lettered(points)),
+        tuple(title for title, number, scores in answers if number is not None and scores.get(UP) is None),
         tuple((across(value), f"{value:g}") for value in TICKS),
         tuple((up(value), f"{value:g}") for value in TICKS),
     )

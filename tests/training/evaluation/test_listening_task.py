@@ -1,6 +1,7 @@
 """Maps under controls, from file or model, through the one path that scores them."""
 
 from dataclasses import replace
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -78,9 +79,27 @@ def test_clips_without_a_pair_are_counted_and_named(truth):
     assert found["controls"]["offscreen"]["n"] == 0
     own = found["scores"]["audio_visual"]
     assert own["f_loc"] is own["hears"] is None
-    assert "1 clips have no map under swapped: clip2_000001" in table(found)
+    assert "1 clip has no map under swapped: clip2_000001" in table(found)
     assert "how much it hears is not known" in table(found)
     assert result.table.num_rows == COUNT
+
+
+def test_where_one_half_has_no_negatives_all_clips_share_a_threshold_and_that_is_said(truth):
+    maps = np.random.default_rng(0).normal(size=(COUNT, 7, 7)).astype(np.float32)
+    halves = np.array([crc32(key.encode()) % 2 for key in truth.test_set.keys])
+    for half in (0, 1):
+        there = maps.copy()
+        there[halves == half] = np.nan
+        answer = ControlMaps(RawMaps(truth.test_set.keys, maps), {"silence": there})
+        found = score(answer, truth, "vssl_textbook").summary
+        cut = found["threshold"]
+        assert cut["from"] == "negatives"
+        assert (
+            cut["lowest"] == cut["highest"] == pytest.approx(np.quantile(maps[halves != half].max(axis=(1, 2)), 0.75))
+        )
+        assert "under negative sounds lie" in table(found)
+    both = ControlMaps(RawMaps(truth.test_set.keys, maps), {"silence": maps})
+    assert score(both, truth, "vssl_textbook").summary["threshold"]["from"] == "other_half"
 
 
 def test_what_cannot_be_scored_is_refused(truth):

@@ -69,7 +69,7 @@ def test_frames_without_a_sound_are_counted_by_the_robust_protocol(tmp_path):
     assert found["controls"]["noise"]["n"] == 0
     assert scores["fpr_silence"] == pytest.approx(1)
     assert scores["fpr_noise"] is None
-    assert "1 clips have no map under silence: clip1_000001" in said
+    assert "1 clip has no map under silence: clip1_000001" in said
 
 
 @pytest.fixture

@@ -59,6 +59,17 @@ def test_every_run_and_floor_has_its_place_in_the_plot(asked):
     assert len({(round(point.x / 13), point.above) for point in floors}) == len(floors)  # no letter covers another
 
 
+def test_a_run_that_was_shown_no_foreign_sound_is_named_and_floors_say_no_more_than_it(scenes, shards, tmp_path):
+    truth, names = Truth("vggss", truth_of(scenes)), [scene.annotation.key for scene in scenes]
+    folder, maps = make_run(tmp_path, scenes, Invented("lonely")), make_maps(scenes, 1.0, seed=3)
+    answers = ControlMaps(RawMaps(names, maps), {"silence": maps, OFF_SCREEN: np.full_like(maps, np.nan)})
+    score(answers, truth, "vssl").write(folder / "evaluation")
+    (plot,) = listening_plots([read_run(folder)], ["lonely"])
+    assert (plot.points, plot.unknown) == ((), ("lonely",))
+    index, _ = write_report([folder], shards, tmp_path / "page")
+    assert "Not known of lonely" in index.read_text()
+
+
 def test_the_page_shows_one_image_under_three_sounds_with_players(asked, shards, tmp_path):
     page, _ = write_report(asked, shards, tmp_path)
     text = page.read_text()
@@ -84,3 +95,11 @@ def test_a_card_says_when_nothing_passes_the_threshold():
     assert "nothing passes the threshold under either sound" in card.agreement
     again = replace(card, heard=(replace(heard[0], shown=0.1), *heard[1:]))
     assert "share 1.00" in again.agreement
+
+
+def test_a_set_on_which_no_map_can_win_has_a_page(scenes, shards, tmp_path):
+    """Small boxes under the top half of the image: every floor and the ceiling are 0."""
+    tiny = [replace(scene, annotation=replace(scene.annotation, boxes=((0.4, 0.4, 0.5, 0.5),))) for scene in scenes]
+    folder = make_run(tmp_path, tiny, Invented("lost"))
+    index, _ = write_report([folder], shards, tmp_path / "page")
+    assert "ceiling 0" in index.read_text()

@@ -91,14 +91,19 @@ def score(
     weights = [weights_of(truth, keys[start : start + BATCH]) for start in range(0, len(keys), BATCH)]
     levels = {name: each.levels(protocol) for name, each in sounds.items()}
     measured = {name: each.measure(protocol, levels[name], weights) for name, each in sounds.items()}
-    floors = _floors(found.own, rows, keys, tuple(found.controls), protocol, weights)
+    asked = tuple(name for name in found.controls if sounds[AUDIO_VISUAL].has(name).any())
+    floors = _floors(found.own, rows, keys, asked, protocol, weights)
     own = levels[AUDIO_VISUAL]
     summary = counted(truth.test_set, keys, run) | {
         "task": "listening",
         "protocol": protocol.as_json(),
         "seed": seed,
         "truth_from": truth_from(truth),
-        "threshold": {"from": protocol.threshold_from, "lowest": float(own.min()), "highest": float(own.max())},
+        "threshold": {
+            "from": sounds[AUDIO_VISUAL].threshold_from(protocol),
+            "lowest": float(own.min()),
+            "highest": float(own.max()),
+        },
         "controls": {name: sounds[AUDIO_VISUAL].counts(name) for name in CONTROLS},
         "scores": {name: _scores(each) for name, each in measured.items()},
         "floors": {name: _scores(each) for name, each in floors.items()},
