@@ -69,12 +69,13 @@ def trained_classes(run: LoadedRun, numbers: Mapping[str, int]) -> tuple[list[st
 
     InputError for a method that tells no classes apart, and where the set has none of them.
     """
+    method: object = run.method
     name, names = run.config.method.name, read_facts(run.folder).get("classes")
-    if not isinstance(run.method, HasClassResponses) or not names:
+    if not isinstance(method, HasClassResponses) or not names:
         raise InputError(
             f"{name} says where its sound comes from and not of which class it is, and the protocol needs a class for "
             "every pixel. Give --references, a csv category,clip with a sound of every class; or evaluate a run that "
-            "was trained with labels and tells classes apart, such as avel or coarse_to_fine."
+            "was trained with labels and tells classes apart, such as avel, coarse_to_fine or lcbm."
         )
     known = [at for at, own in enumerate(names) if numbers.get(own, BACKGROUND) > BACKGROUND]
     if not known:

@@ -46,8 +46,8 @@ class Answer:
 
     def values(self, names: Sequence[str]) -> list[float]:
         """Of each seed the mean of these scores; nothing where one was not measured."""
-        found = [[own.get(name) for name in names] for own in self.seeds]
-        return [fmean(each) for each in found if None not in each]
+        whole = [own for own in self.seeds if all(own.get(name) is not None for name in names)]
+        return [fmean(own[name] for name in names) for own in whole]
 
     @property
     def mark(self) -> Mark | None:

@@ -85,6 +85,12 @@ class Method(BaseMethod):
         maps = paired_maps(unit(visual), auditory)
         return Prediction(maps, max_response(maps), unit(visual.mean(dim=(2, 3))), auditory)
 
+    def class_responses(self, image: Tensor, audio: Tensor) -> Tensor:
+        """How sure every cell is of a class, times how sure the sound is of it: (B, K, h, w)."""
+        cells, heard = self.visual(image).movedim(1, 3), self.auditory(audio)
+        seen = self.image_classes(cells).float().softmax(dim=3).movedim(3, 1)
+        return seen * self.logits(heard, heard)["audio"].softmax(dim=1)[..., None, None]
+
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         logits = self.logits(self.visual(batch["image"]).mean(dim=(2, 3)), self.auditory(batch["audio"]))
         terms = {name: F.cross_entropy(each, batch["label"]) for name, each in logits.items()}

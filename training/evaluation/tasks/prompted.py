@@ -105,7 +105,7 @@ def _windows(arrays: dict[str, np.ndarray], count: int, frames: int) -> list[sli
             f"The word of {names_of(arrays)[at]} is spoken from {words[at, 0]} to {words[at, 1]} s of {seconds[at]} s. "
             "Give start and end in seconds, the start within the sound."
         )
-    return [word_window(*word, total, frames) for word, total in zip(words, seconds, strict=True)]
+    return [word_window(start, end, total, frames) for (start, end), total in zip(words, seconds, strict=True)]
 
 
 def _check_shape(name: str, values: np.ndarray, wanted: tuple[int, ...]) -> None:
