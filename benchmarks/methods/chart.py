@@ -48,7 +48,7 @@ def draw(marks: Sequence[Mark], path: Path, across: str, up: str) -> None:
         axes.margins(0.08)
         axes.grid(linewidth=0.3, color=FAINT)
         axes.spines[["top", "right"]].set_visible(False)
-        figure.subplots_adjust(left=0.08, bottom=0.1, right=0.74, top=0.97)
+        figure.subplots_adjust(left=0.1, bottom=0.1, right=0.74, top=0.97)
         _number(axes, marks)
         for row, mark in enumerate(marks):
             axes.text(KEY, 1 - row * KEY_ROW, f"{row + 1}  {mark.title}", transform=axes.transAxes, fontsize=8,
