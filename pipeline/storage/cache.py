@@ -1,11 +1,12 @@
 """Objects of a storage read through a cache on this machine: bounded, and shared by all processes that read them.
 
-Blocks of an object are files of one folder, found by its address and version. What is read in a row is fetched and kept
-in whole blocks; what is read here and there comes from a block that is there, else by a request for just these bytes.
-So an epoch's streams fill the cache for everybody, and random reads of a set larger than the cache waste no traffic.
+Pieces of an object are files of one folder, found by its address and version. What is read in a row is fetched and
+kept in whole blocks; what is read here and there comes from a block that is there, else by a request for just these
+bytes, which are kept as well. So an epoch's streams fill the cache for everybody, random reads of a set larger than the
+cache waste no traffic, and an evaluation that is repeated goes on from what had come.
 
 SHARD_CACHE names the folder (default: `~/.cache/sound-source-localization`), SHARD_CACHE_GB its size (default: 20; 0:
-nothing is kept). The least recently used blocks make room; the bound holds with any number of processes.
+nothing is kept). The least recently used pieces make room; the bound holds with any number of processes.
 """
 
 import fcntl
@@ -107,7 +108,7 @@ class CachedObject:
         self._next = last + 1
         pieces = [self._piece(number, start, end, in_a_row) for number in range(first, last + 1)] if end > start else []
         if None in pieces:
-            return _insisting(self.path.read_range, start, end - start)
+            return self._these_bytes(start, end - start)
         return b"".join(cast(list[bytes], pieces))
 
     def _piece(self, number: int, start: int, end: int, fetch: bool) -> bytes | None:
@@ -121,6 +122,15 @@ class CachedObject:
         block = _insisting(self.path.read_range, first, size)
         self._keep(name, block)
         return block[slice(*wanted)]
+
+    def _these_bytes(self, start: int, size: int) -> bytes:
+        """A piece that is no block, from the cache or fetched and kept."""
+        name = f"{self._name}-{start}-{size}"
+        content = self._blocks.read(name, size, 0, size)
+        if content is None:
+            content = _insisting(self.path.read_range, start, size)
+            self._keep(name, content)
+        return content
 
     def _keep(self, name: str, content: bytes) -> None:
         try:

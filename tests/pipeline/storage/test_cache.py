@@ -68,7 +68,7 @@ def test_what_is_streamed_is_fetched_once_and_kept(storage: tuple[RemotePath, Ga
 
 
 def test_here_and_there_asks_for_these_bytes_alone(storage: tuple[RemotePath, Gate], tmp_path: Path) -> None:
-    """And takes what a stream has left; what follows the last read is a stream."""
+    """Once, and takes what a stream has left; what follows the last read is a stream."""
     bucket, kept = storage
     (bucket / "a.tar").write_bytes(content := os.urandom(8 * BLOCK))
     opened = CachedObject(bucket / "a.tar")
@@ -76,7 +76,11 @@ def test_here_and_there_asks_for_these_bytes_alone(storage: tuple[RemotePath, Ga
     for start in (5100, 2900, 7000):
         assert opened.read(start, 150) == content[start : start + 150]
     assert kept.asked == ["bytes=5100-5249", "bytes=2900-3049", "bytes=7000-7149"]
-    assert kept_bytes(tmp_path / "cache") == 0
+    assert kept_bytes(tmp_path / "cache") == 450
+    again = CachedObject(bucket / "a.tar")
+    assert [again.read(start, 150) for start in (5100, 2900)] == [content[5100:5250], content[2900:3050]]
+    assert [each for each in kept.asked[3:] if each.startswith("bytes=")] == []
+    kept.asked[3:] = []
     assert opened.read(7150, 100) == content[7150:7250]
     assert kept.asked[3:] == ["bytes=7000-7999"]
     assert opened.read(7700, 900) == content[7700:]
