@@ -38,6 +38,26 @@ def test_the_local_workers_of_ingest_and_their_dashboard() -> None:
         assert listening(psutil.Process()) <= {"127.0.0.1", "::1"}
 
 
+NO_PAGES = ["--no-dashboard", "--dashboard-address", "localhost:0"]
+STARTED = {
+    "scheduler": ["dask", "scheduler", "--host", "localhost", "--port", "0", *NO_PAGES],
+    "viewer": ["tensorboard.main", "--logdir", ".", "--port", "0"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", STARTED.values(), ids=STARTED)
+def test_what_the_pages_have_users_start_on_one_machine(line: list[str], tmp_path: Path) -> None:
+    """As docs/clusters.md writes it, at a port that is free."""
+    process = subprocess.Popen([sys.executable, "-m", *line], cwd=tmp_path)
+    try:
+        wait_until(lambda: bool(listening(psutil.Process(process.pid))), 240)
+        assert listening(psutil.Process(process.pid)) <= {"127.0.0.1", "::1"}
+    finally:
+        process.kill()
+        process.wait(60)
+
+
 @pytest.mark.slow
 def test_the_processes_of_training_on_one_machine(tmp_path: Path) -> None:
     """The ranks; torchrun's own meeting point is not theirs to bind, docs/clusters.md says so."""

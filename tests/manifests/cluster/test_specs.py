@@ -4,6 +4,7 @@ import importlib.util
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,16 @@ def test_nothing_listens_beyond_its_box() -> None:
     assert all(port.startswith("127.0.0.1:") for port in ports)
     for path in KUBERNETES:
         assert {each["type"] for each in everything(read(path)) if "selector" in each} <= {"ClusterIP"}
-    for path in [*KUBERNETES, *SLURM]:
-        text = path.read_text()
-        assert text.count("scheduler, --port") + text.count("dask scheduler --host") <= text.count("--no-dashboard")
+    for words in [*(words for path in KUBERNETES for words in typed(read(path))), *slurm_lines()]:
+        if "dask" in words:
+            assert "--no-dashboard" in words
+            assert words[words.index("--dashboard-address") + 1] == "127.0.0.1:0"
+
+
+def slurm_lines() -> Iterator[list[str]]:
+    for path in SLURM:
+        text = path.read_text().replace("\\\n", " ")
+        yield from (shlex.split(line, comments=True) for line in text.splitlines() if "dask" in line)
 
 
 # --- against the published schemas -----------------------------------------------------------------------------------
