@@ -1,15 +1,19 @@
 """How the CPU threads of training wait for each other, alone and beside as many busy processes as there are cores.
 
-    python -m benchmarks.training.threads --repeats 3
+    python -m benchmarks.training.threads --machine quiet        two to three minutes on two quiet cores
 
 Torch's threads meet after every piece of a convolution. While one waits it can spin, which is quick where it has a
-core of its own and burns the core that the other one needs where it has not; or sleep, which is the reverse. Each
-contender is a process of its own, since the choice (OMP_WAIT_POLICY, GOMP_SPINCOUNT) is read once, when torch is
-loaded; they take turns in random order. A step is one of EZ-VSL on 16 made clips. Writes threads-cpu.json here.
+core of its own and burns the core that the other one needs where it has not; or sleep, which is the reverse.
+`training run` sleeps. Each contender is a process of its own, since the choice (OMP_WAIT_POLICY, GOMP_SPINCOUNT) is
+read once, when torch is loaded; they take turns in random order, each first alone and then beside the busy ones. A step
+is one of EZ-VSL on 16 made clips. Told of each are the seconds of a step and the CPU seconds that it used: what a step
+uses should not grow with what runs beside it, and what it takes should grow no more than its share of the cores falls,
+twofold. Writes threads-cpu.json here.
 """
 
 import argparse
 import contextlib
+import json
 import multiprocessing
 import os
 import random
@@ -17,8 +21,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measure import ROOT, record, write
 
@@ -28,49 +33,80 @@ POLICIES: dict[str, dict[str, str]] = {
     "spinning 1,000 times, then sleeping": {"GOMP_SPINCOUNT": "1000"},
 }
 
+Turn = dict[str, list[float]]  # seconds and CPU seconds of a step, alone and beside busy processes
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of steps, each time")
     parser.add_argument("--machine", choices=("shared", "quiet"), default="shared", help="said in the JSON")
-    parser.add_argument("--step-of", type=int, metavar="THREADS", help="take the steps here and print their seconds")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("threads-cpu.json"))
+    parser.add_argument("--steps-of", type=int, metavar="THREADS", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.step_of:
-        print(*step_seconds(options.step_of, options.steps))
+    if options.steps_of:
+        take_steps(options.steps_of, options.seconds)
         return
-    write(Path(__file__).with_name("threads-cpu.json"), report(options))
+    began = time.monotonic()
+    found = report(options)
+    write(options.out, found | {"seconds": round(time.monotonic() - began)})
+    for row in found["rows"]:
+        print(json.dumps(row))
 
 
-def report(options: argparse.Namespace) -> dict[str, object]:
+def report(options: argparse.Namespace) -> dict[str, Any]:
     cores = len(os.sched_getaffinity(0))
-    cases = [(name, threads, busy) for name in POLICIES for threads in (1, cores) for busy in (0, cores)]
-    taken: dict[tuple[str, int, int], list[float]] = {case: [] for case in cases}
+    cases = [(name, threads) for name in POLICIES for threads in sorted({1, cores})]
+    taken: dict[tuple[str, int], list[Turn]] = {case: [] for case in cases}
     for _ in range(options.repeats):
         for case in random.sample(cases, len(cases)):
-            taken[case].append(one(*case, options.steps))
-    rows = [
-        {
-            "threads wait": name,
-            "threads": threads,
-            "busy processes": busy,
-            "seconds a step": [round(each, 3) for each in seconds],
-            "median": round(statistics.median(seconds), 3),
-        }
-        for (name, threads, busy), seconds in taken.items()
+            taken[case].append(one(*case, cores, options.seconds))
+    rows = [row for case, turns in taken.items() for row in rows_of(*case, turns)]
+    return record("benchmarks/training/threads.py", ["torch"], options.machine) | {
+        "busy_processes": cores, "repeats": options.repeats, "rows": rows,
+    }  # fmt: skip
+
+
+def rows_of(policy: str, threads: int, turns: list[Turn]) -> Iterator[dict[str, Any]]:
+    """A row alone and one beside the busy processes, of medians over turns."""
+    alone = statistics.median(turn["alone"][0] for turn in turns)
+    for name in ("alone", "beside"):
+        seconds, used = (statistics.median(turn[name][what] for turn in turns) for what in (0, 1))
+        yield {
+            "threads wait": policy, "threads": threads, "beside busy processes": name == "beside",
+            "seconds a step": round(seconds, 3), "CPU seconds a step": round(used, 3),
+            "slower than alone": round(seconds / alone, 2),
+        }  # fmt: skip
+
+
+def one(policy: str, threads: int, busy: int, seconds: float) -> Turn:
+    """A process of its own that takes steps twice: alone, and beside busy processes."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.training.threads",
+        "--steps-of",
+        str(threads),
+        "--seconds",
+        str(seconds),
     ]
-    return record("benchmarks/training/threads.py", ["torch"], options.machine) | {"steps": options.steps, "rows": rows}
-
-
-def one(policy: str, threads: int, busy: int, steps: int) -> float:
-    """Median seconds of a step in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.training.threads", "--step-of", str(threads), "--steps", str(steps)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
-    with spinning(busy):
-        done = subprocess.run(
-            command, cwd=ROOT, env=clean | POLICIES[policy], capture_output=True, text=True, check=True
-        )
-    return statistics.median(map(float, done.stdout.split()[2:]))  # the first two warm up
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, env=clean | POLICIES[policy], **pipes) as child:
+        asked(child)  # warms up
+        alone = asked(child)
+        with spinning(busy):
+            beside = asked(child)
+        child.communicate()
+    return {"alone": alone, "beside": beside}
+
+
+def asked(child: subprocess.Popen[str]) -> list[float]:
+    """Median seconds and mean CPU seconds of the steps that a child takes when it is asked."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    print(file=child.stdin, flush=True)
+    return json.loads(child.stdout.readline())
 
 
 @contextlib.contextmanager
@@ -92,7 +128,20 @@ def _spin() -> None:
         pass
 
 
-def step_seconds(threads: int, steps: int) -> list[float]:
+def take_steps(threads: int, seconds: float) -> None:
+    """At every line of the input, steps for so many seconds, three at least; what they took as a line of the output."""
+    step = step_of(threads)
+    for _ in sys.stdin:
+        taken, used, began = [], time.process_time(), time.monotonic()
+        while len(taken) < 3 or time.monotonic() - began < seconds:
+            before = time.monotonic()
+            step()
+            taken.append(time.monotonic() - before)
+        print(json.dumps([statistics.median(taken), (time.process_time() - used) / len(taken)]), flush=True)
+
+
+def step_of(threads: int) -> Callable[[], None]:
+    """A step of EZ-VSL on this many threads."""
     import torch
 
     from training.config import Encoder, Encoders
@@ -103,13 +152,12 @@ def step_seconds(threads: int, steps: int) -> list[float]:
     method = method_module("ezvsl").Method(method_config("ezvsl", {}), Encoders(image=encoder, audio=encoder))
     method = method.to(memory_format=torch.channels_last)  # pyrefly: ignore[no-matching-overload]
     batch = {"image": torch.randn(16, 3, 96, 96), "audio": torch.randn(16, 1, 129, 150)}
-    seconds = []
-    for _ in range(steps):
-        began = time.monotonic()
+
+    def step() -> None:
         method.zero_grad()
         method.loss(batch)["total"].backward()
-        seconds.append(time.monotonic() - began)
-    return seconds
+
+    return step
 
 
 if __name__ == "__main__":
