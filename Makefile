@@ -28,9 +28,9 @@ demo: announced setup
 	$(BIN)/pipeline synth --out demo/synth --clips 2000 --seed $(SEED)
 	@echo; echo "2 of 8: decode them once, into shards (15 seconds)"
 	$(BIN)/pipeline ingest --src demo/synth --out demo/shards
-	@echo; echo "3 of 8: teach a small image trunk to see, in place of ImageNet weights (45 seconds)"
+	@echo; echo "3 of 8: teach a small image trunk to see, in place of ImageNet weights (55 seconds)"
 	$(BIN)/training pretrain --src demo/synth/objects --out demo/pretrained.safetensors --seed $(SEED) \
-	  --blocks 1,1,1 --width 32 --image-size 112 --epochs 8 --batch-size 32 --learning-rate 4e-3
+	  --blocks 1,1,1 --width 32 --image-size 112 --epochs 10 --batch-size 32 --learning-rate 4e-3
 	@echo; echo "4 of 8: train EZ-VSL, which has images and sounds and no labels (1 minute)"
 	$(BIN)/training run demo.yaml seed=$(SEED) --runs demo/runs
 	@echo; echo "5 of 8: score it, and write a first page (15 seconds)"
@@ -56,8 +56,8 @@ OPEN := if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] && command -v xdg-open > /dev/nul
 .PHONY: announced
 announced:
 	@echo "The demo makes videos with known answers, trains two localizers on them, scores them and writes a page,"
-	@echo "demo/report/index.html. On two quiet cores it takes about eight and a half minutes, one of them to install what it needs;"
-	@echo "a first page is there after six. It writes into .venv and demo. Ctrl-C stops it, and the same command goes on."
+	@echo "demo/report/index.html. On two quiet cores it takes seven to eight minutes, one of them to install what it needs;"
+	@echo "a first page is there after about five. It writes into .venv and demo. Ctrl-C stops it, and the same command goes on."
 
 # what the tests and the checks of style need besides
 .venv/tests: .venv/ready tests/requirements.lock
