@@ -25,9 +25,12 @@ def open_model(source: Path | str, device: torch.device) -> LoadedRun:
     folder = Path(source)
     if is_exported(folder) or (folder / WEIGHTS).is_file():  # a damaged one is told as what it is
         return open_exported(folder, device)
-    if not folder.is_dir():
+    try:
+        return load_run(folder, device)
+    except InputError as error:
+        if folder.is_dir():
+            raise
         raise InputError(
             f"no finished run at {folder}, and no exported model. Give the folder of a run (or runs/<name>), one of "
             "`training export`, or ORG/NAME on the Hugging Face Hub."
-        )
-    return load_run(folder, device)
+        ) from error

@@ -49,7 +49,7 @@ def _video_tab(visits: Visits) -> None:
     if chosen is not None:
         picked = chosen.click(_pick([str(each.video) for each in visits.examples]), None, video, **_aside())
         picked.then(visits.wait_video, None, player, **_aside()).then(**asked)
-    player.stop(visits.stop_video, None, player, **_aside())
+    player.stop(visits.stop_video, None, None, **_aside())
 
 
 def _image_tab(visits: Visits) -> None:
@@ -76,7 +76,7 @@ def _image_tab(visits: Visits) -> None:
         images.click(_pick([str(each.image) for each in visits.examples]), None, image, **_aside())
         picked = sounds.click(_pick([str(each.sound) for each in visits.examples]), None, audio, **_aside())
         picked.then(visits.wait_image, None, player, **_aside()).then(**asked)
-    player.stop(visits.stop_image, None, player, **_aside())
+    player.stop(visits.stop_image, None, None, **_aside())
 
 
 def _asking(visits: Visits) -> dict[str, Any]:

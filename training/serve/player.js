@@ -51,7 +51,11 @@ const STATES = {
 
 function stop() {
   const button = make("button", { type: "button", class: "stop" }, "Stop");
-  button.addEventListener("click", () => { button.disabled = true; trigger("stop"); });
+  button.addEventListener("click", () => {
+    button.disabled = true;
+    button.textContent = "Stopping";
+    trigger("stop");
+  });
   return button;
 }
 

@@ -104,15 +104,13 @@ class Visits:
         self.stops.ask(str(request.session_hash), tab)
         return working("Waiting for its turn", None)
 
-    def stop_video(self, request: gr.Request) -> Answer:
-        """End what a visit asked of a video; what is then shown."""
+    def stop_video(self, request: gr.Request) -> None:
+        """End what a visit asked of a video. That it has ended the work itself says: before, gradio takes no other."""
         self.stops.stop(str(request.session_hash), VIDEO)
-        return refused(Stopped())
 
-    def stop_image(self, request: gr.Request) -> Answer:
+    def stop_image(self, request: gr.Request) -> None:
         """The same of an image."""
         self.stops.stop(str(request.session_hash), IMAGE)
-        return refused(Stopped())
 
     def leave(self, request: gr.Request) -> None:
         """A page was closed: nobody waits for what it asked, and its files go."""

@@ -47,14 +47,18 @@ class Worker:
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
 
-    def start(self) -> Any:
-        """Start the desk and wait until it is ready; returns what it says of its models. InputError as they raise."""
+    def start(self, stop: threading.Event | None = None) -> Any:
+        """Start the desk and wait until it is ready; returns what it says of its models. InputError as they raise,
+        Stopped when `stop` is set meanwhile."""
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=self.attend, args=(theirs, *self.arguments), daemon=True)
         self._process.start()
         theirs.close()  # so that its end is seen here
         try:
+            while not self._pipe.poll(LOOK):
+                if stop is not None and stop.is_set():
+                    raise Stopped
             kind, said = self._pipe.recv()
         except (EOFError, ConnectionResetError) as error:
             self.end()
@@ -75,7 +79,7 @@ class Worker:
         try:
             if self._process is None or not self._process.is_alive():
                 yield Working("Loading the model again", 0.0)
-                self.start()
+                self.start(stop)
             for kind, said in self._messages(job, stop or threading.Event()):
                 if kind == WORKING:
                     yield Working(*said)

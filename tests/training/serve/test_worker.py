@@ -88,6 +88,17 @@ def test_who_leaves_ends_the_work_and_frees_the_place(worker: Worker) -> None:
         list(pool.ask("this"))
 
 
+def test_a_model_that_is_being_loaded_again_can_be_stopped_too(worker: Worker) -> None:
+    worker.end()
+    stop = threading.Event()
+    asked = worker.ask("this", stop)
+    assert next(asked) == Working("Loading the model again", 0.0)
+    stop.set()
+    with pytest.raises(Stopped):
+        next(asked)
+    assert "pid" in list(worker.ask("this"))[-1]
+
+
 @pytest.mark.parametrize("job", ["endless", "talkative"])
 def test_a_visitor_can_stop_a_job_and_the_next_one_is_answered(worker: Worker, job: str) -> None:
     stop = threading.Event()
