@@ -71,7 +71,7 @@ class ApproximateSearch:
     def _filled(self, vectors: np.ndarray) -> Any:
         """The index with all vectors in its lists."""
         kind = f"IVF{self.lists},PQ{vectors.shape[1] // PER_CODE}x4fs,RFlat"
-        index = self._faiss.index_factory(vectors.shape[1], kind, self._faiss.METRIC_INNER_PRODUCT)
+        index: Any = self._faiss.index_factory(vectors.shape[1], kind, self._faiss.METRIC_INNER_PRODUCT)
         means = self._faiss.extract_index_ivf(index.base_index).cp
         means.spherical, means.niter, means.max_points_per_centroid = True, ROUNDS, TRAINED_POINTS
         index.train(vectors)
