@@ -69,10 +69,16 @@ def parse_yaml(text: str) -> Any:
     except NotPlain:
         raise
     except Exception as error:  # of the library over what it did not expect: any kind
-        raise NotPlain(f"is not a YAML file: {reason(error)}") from error
+        raise NotPlain(f"is not a YAML file: {_told(reason(error))}") from error
     finally:
         if loader is not None:
             loader.dispose()
+
+
+def _told(complaint: str) -> str:
+    """The library's complaint without what it calls the text, and with what to do about a tab."""
+    remedy = ". YAML is indented with blanks, never with tabs" if "'\\t' that cannot start" in complaint else ""
+    return complaint.replace('in "<unicode string>", ', "at ") + remedy
 
 
 def _whole(digits: str) -> int:

@@ -217,7 +217,9 @@ def _method_section(given: Any) -> MethodSection:
     if isinstance(given, MethodSection):
         return given
     if not isinstance(given, dict) or not isinstance(given.get("name"), str):
-        raise PydanticCustomError("unnamed", "method needs a `name`")
+        raise PydanticCustomError(
+            "unnamed", "method needs a `name`, as in `{example}`", {"example": "method: {name: ezvsl}"}
+        )
     try:
         options = method_config(given["name"], {key: value for key, value in given.items() if key != "name"})
     except InputError as error:

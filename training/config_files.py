@@ -7,7 +7,7 @@ from typing import Any
 from manifests import content as given
 from manifests.errors import InputError
 from manifests.given_files import shortened
-from manifests.near_names import did_you_mean
+from manifests.near_names import nearest
 from manifests.plain_data import NotPlain, parse_yaml
 
 PACKAGED = Path(__file__).parent / "configs"
@@ -31,9 +31,11 @@ def find_config(source: str | Path) -> Path:
 
 def _near(path: Path) -> str:
     """The file that is probably meant, in the same folder or packaged."""
-    here = [str(file) for file in sorted(path.parent.glob("*.yaml"))] if path.parent.is_dir() else []
-    known = [*here, *sorted(file.name for file in PACKAGED.glob("*.yaml"))]
-    return did_you_mean(str(path), known) or did_you_mean(path.name, known)
+    known = {file.name: file.name for file in sorted(PACKAGED.glob("*.yaml"))}
+    if path.parent.is_dir():
+        known |= {file.name: str(file) for file in sorted(path.parent.glob("*.yaml"))}
+    near = nearest(path.name, known)
+    return "" if near is None else f" Did you mean {known[near]}?"
 
 
 def once_each(overrides: Sequence[str]) -> tuple[str, ...]:
@@ -66,7 +68,10 @@ def _with_parent(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} extends {parent_name!r}. Give the name of a file beside it, or of a packaged config.")
     parent_path = next((p for p in (path.parent / parent_name, PACKAGED / parent_name) if p.is_file()), None)
     if parent_path is None:
-        raise InputError(f"{path} extends {parent_name!r}, which is neither beside it nor a packaged config.")
+        near = _near(path.parent / parent_name)
+        raise InputError(f"{path} extends {parent_name!r}, which is neither beside it nor a packaged config.{near}")
+    if parent_path.resolve() == path.resolve():
+        raise InputError(f"{path} extends itself. Name another file, or leave `extends` out.")
     parent = read_mapping(parent_path)
     if "extends" in parent:
         raise InputError(
@@ -81,7 +86,8 @@ def read_mapping(path: Path, expected: str = "`section: {...}` lines", remedy: s
     """A YAML file that holds a mapping. InputError when it holds anything else, with what may be done about it."""
     content = given.read_content(path, MOST_BYTES).yaml(remedy)
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds {type(content).__name__}, expected {expected}.")
+        held = "nothing" if content is None else f"a {type(content).__name__}"
+        raise InputError(f"{path} holds {held}, expected {expected}.")
     return content
 
 

@@ -36,10 +36,11 @@ def carrying(lines: list[str]) -> PydanticCustomError:
 def _reason(mistake: Any, model: type[BaseModel], path: tuple[str, ...]) -> str:
     if mistake["type"] == "extra_forbidden":
         return f"unknown key{_meant(path[-1], list(_keys(model, path[:-1])))}"
-    meant = ""
+    section = mistake["type"] == "model_type"
+    said, meant = f"is a section, as in `{path[-1]}: {{key: value}}`" if section and path else mistake["msg"], ""
     if mistake["type"] == "literal_error":
         meant = f".{did_you_mean(str(mistake['input']), _QUOTED.findall(mistake['ctx']['expected']))}".rstrip(".")
-    return f"{mistake['msg']}{meant}" + (
+    return f"{said}{meant}" + (
         "" if mistake["type"] in WITHOUT_VALUE else f" (given: {shortened(repr(mistake['input']), MOST_SHOWN)})"
     )
 

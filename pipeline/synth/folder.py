@@ -28,7 +28,8 @@ from pipeline.storage.files import remove_leftovers, write_whole
 
 OPTIONS, CORPUS = "options.json", "corpus.json"
 Counts = dict[str, object]
-Item, Made = TypeVar("Item"), TypeVar("Made")
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 @contextmanager

@@ -85,6 +85,24 @@ def test_what_was_probably_meant_is_said() -> None:
         load_config("ezvsl_semantics.yaml")
 
 
+MISTAKES = {
+    "method:\n\tname: ezvsl\n": r"at line 2, column 1.*blanks, never with tabs",
+    "": r"odd\.yaml holds nothing, expected `section: \{\.\.\.\}` lines",
+    "- name: a\n": r"odd\.yaml holds a list",
+    "method: ezvsl\n": r"as in `method: \{name: ezvsl\}`",
+    "extends: ezvsl.yaml\noptim: 3\n": r"optim: is a section, as in `optim: \{key: value\}` \(given: 3\)",
+    "extends: ezvsl\n": r"neither beside it nor a packaged config\. Did you mean ezvsl\.yaml\?",
+    "extends: odd.yaml\n": r"odd\.yaml extends itself",
+}
+
+
+@pytest.mark.parametrize(("text", "said"), MISTAKES.items())
+def test_mistakes_of_a_beginner_are_answered(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "odd.yaml").write_text(text)
+    with pytest.raises(InputError, match=said):
+        load_config(tmp_path / "odd.yaml")
+
+
 def test_a_config_of_one_s_own_is_meant_where_it_is_near(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "tiny.yaml").write_text("extends: ezvsl_semantic.yaml\n")
