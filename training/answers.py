@@ -25,7 +25,8 @@ from training.evaluation.tasks.onscreen import BothPairs, Pairs
 from training.evaluation.tasks.retrieval import Similarity
 from training.evaluation.tasks.semantic import LabelMaps
 from training.evaluation.tasks.several_sources import ClusterMaps
-from training.predict import Predictions, similarity_over_positions
+from training.methods.contract import HasClassMaps
+from training.predict import Predictions, class_maps_of, heard_classes_of, similarity_over_positions
 from training.reference_sounds import References
 from training.runs import LoadedRun
 
@@ -106,7 +107,12 @@ def _under(made: Answered, truth: Truth, wanted: Mapping[str, tuple[str, ...]]) 
 
 def _cluster_maps(made: Answered, truth: Truth) -> ClusterMaps:
     assert made.references is not None, "asked for without reference sounds"
-    return made.references.maps(made.predictions, made.about(truth).names)
+    names = made.about(truth).names
+    if not isinstance(made.run.method, HasClassMaps):
+        return made.references.maps(made.predictions, names)
+    asked = [pairing for pairing in made.pairings if pairing.name in set(names)]
+    heard = heard_classes_of(made.run, made.store, made.references.rows(made.store))
+    return made.references.named(class_maps_of(made.run, made.store, asked), heard, names)
 
 
 def _labels(made: Answered, truth: Truth) -> LabelMaps:

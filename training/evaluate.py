@@ -41,6 +41,7 @@ from training.evaluation.results import Result, content_id, file_name
 from training.evaluation.tasks import as_measured, check_protocol, default_protocols, score
 from training.evaluation.tasks.duets import cases_of
 from training.leakage import training_overlap
+from training.methods.contract import HasClassMaps
 from training.predict import Predictions, object_prior_of, predict
 from training.reference_sounds import References, read_references
 from training.runs import LoadedRun, open_run_shards
@@ -129,7 +130,8 @@ def _answered(
     references = _references(request, protocols, store)
     if "labels" in asked and references is None and truth.classes is not None:
         trained_classes(run, truth.classes.numbers)
-    several = references.pairings(store, pairings) if references else []
+    own_classes = isinstance(run.method, HasClassMaps)
+    several = references.pairings(store, pairings) if references and not own_classes else []
     controls, donors = _controls(pairings, truth, asked)
     wanted = pairings + several + controls + mixture_pairs(mixed, pairings)
     predictions = predict(run, store, wanted, object_prior_of(run.config, run.device), process)

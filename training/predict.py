@@ -1,6 +1,6 @@
 """A finished run applied to clips of a shard folder: raw maps, scores and embeddings, in the order asked for."""
 
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, cast
@@ -20,7 +20,7 @@ from training.data.stream import EvaluationPair, paired_batches
 from training.data.views import normalise_audio, normalise_image
 from training.distributed import Ranks
 from training.encoders.projection import ProjectedTrunk
-from training.methods.contract import BaseMethod, Batch, HasCellFeatures, HasClassResponses
+from training.methods.contract import BaseMethod, Batch, HasCellFeatures, HasClassMaps, HasClassResponses
 from training.object_prior import ObjectPrior, architecture_of
 from training.runs import LoadedRun
 from training.similarity import pooled_by_map, unit
@@ -226,16 +226,38 @@ def responses_by_class(run: LoadedRun, store: ShardStore, pairings: list[Evaluat
 
     InputError for a method that gives no such responses.
     """
-    same_front_end(run, store)
     method: object = run.method
     if not isinstance(method, HasClassResponses):
         raise InputError(f"{run.config.method.name} has no responses of single classes.")
+    return _of_every_pair(run, store, pairings, method.class_responses)
+
+
+@torch.no_grad()
+def class_maps_of(run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair]) -> np.ndarray:
+    """float32 (N, K, h, w): maps of the classes that a method has found by itself."""
+    return _of_every_pair(run, store, pairings, cast(HasClassMaps, run.method).class_maps)
+
+
+def _of_every_pair(
+    run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair], of: Callable[[Tensor, Tensor], Tensor]
+) -> np.ndarray:
+    same_front_end(run, store)
     found = []
     with progress(f"classes by {run.config.name}", len(pairings), "clips") as advance:
         for chunk, pixels, spectrograms in _batches(run, store, pairings):
             audio = normalise_audio(spectrograms.to(run.device), run.config.data)
-            found.append(method.class_responses(normalise_image(pixels.to(run.device)), audio).float().cpu().numpy())
+            found.append(of(normalise_image(pixels.to(run.device)), audio).float().cpu().numpy())
             advance(len(chunk))
+    return np.concatenate(found)
+
+
+@torch.no_grad()
+def heard_classes_of(run: LoadedRun, store: ShardStore, rows: Sequence[int]) -> np.ndarray:
+    """float32 (N, K): which of these classes the sounds of some rows are of."""
+    method, found = cast(HasClassMaps, run.method), []
+    for row in rows:
+        sound = torch.from_numpy(store.spectrogram(row).copy())[None].to(run.device)
+        found.append(method.heard_classes(normalise_audio(sound, run.config.data)).float().cpu().numpy())
     return np.concatenate(found)
 
 

@@ -1,9 +1,12 @@
-"""Several maps of one frame from a method that gives one map per sound: each frame under reference sounds.
+"""Several maps of one frame, and which instrument each is of: each frame under reference sounds.
 
 MUSIC's duet and synthetic frames are scored by a map per cluster, and which clusters an instrument owns (DSOL clusters
 its features; see `evaluation/tasks/several_sources`). Here a cluster is a reference sound: a csv `category,clip` names
 clips of the shards in which one instrument is heard alone, any number for each, and every frame's image is paired with
 every one of these sounds. What the frame itself sounds like is not used: its annotated instruments say which sound.
+
+A method with maps of classes of its own (DSOL's second stage) is asked with the frame's sound instead; the reference
+sounds only say which class is which instrument.
 """
 
 from collections.abc import Collection, Sequence
@@ -31,8 +34,8 @@ class References:
     categories: tuple[str, ...]
     clips: tuple[str, ...]
 
-    def pairings(self, store: ShardStore, frames: Sequence[EvaluationPair]) -> list[EvaluationPair]:
-        """Every frame's image with every reference sound. InputError for a sound the shards lack."""
+    def rows(self, store: ShardStore) -> list[int]:
+        """Where the sounds lie in the shards. InputError for one that they lack."""
         row_of = {key: row for row, key in enumerate(store.keys)}
         absent = [clip for clip in self.clips if clip not in row_of]
         if absent:
@@ -40,10 +43,15 @@ class References:
                 f"{len(absent)} of {len(self.clips)} reference sounds are not in {store.folder}, first {absent[0]}. "
                 "Ingest these clips into the same shards, or name others in --references."
             )
+        return [row_of[clip] for clip in self.clips]
+
+    def pairings(self, store: ShardStore, frames: Sequence[EvaluationPair]) -> list[EvaluationPair]:
+        """Every frame's image with every reference sound. InputError as `rows`."""
+        rows = self.rows(store)
         return [
-            EvaluationPair(name, frame.image_row, row_of[clip])
+            EvaluationPair(name, frame.image_row, row)
             for frame in frames
-            for name, clip in zip(self.names(frame.name), self.clips, strict=True)
+            for name, row in zip(self.names(frame.name), rows, strict=True)
         ]
 
     def names(self, frame: str) -> list[str]:
@@ -57,6 +65,28 @@ class References:
         categories = list(dict.fromkeys(self.categories))
         owned = np.array([[own == category for own in self.categories] for category in categories], np.int64)
         return ClusterMaps(frames, predictions.maps[rows], owned, categories)
+
+    def named(self, maps: np.ndarray, heard: np.ndarray, frames: Sequence[str]) -> ClusterMaps:
+        """Maps (N, K, h, w) of a method's own classes, by what the reference sounds are heard as, (R, K)."""
+        categories = list(dict.fromkeys(self.categories))
+        each = [heard[[own == category for own in self.categories]].mean(axis=0) for category in categories]
+        return ClusterMaps(frames, maps, owned_classes(np.stack(each)), categories)
+
+
+def owned_classes(heard: np.ndarray) -> np.ndarray:
+    """Which classes (K) an instrument (C) owns, by how much it is heard as each, (C, K): 0 or 1, int64 (C, K).
+
+    Each instrument one class, as far as there are any, so that the sum is largest; a further class goes to the one that
+    is most heard as it.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    owned = np.zeros(heard.shape, np.int64)
+    rows, columns = linear_sum_assignment(heard, maximize=True)
+    owned[rows, columns] = 1
+    further = np.setdiff1d(np.arange(heard.shape[1]), columns)
+    owned[heard[:, further].argmax(axis=0), further] = 1
+    return owned
 
 
 def read_references(path: Path, present: Collection[str] = ()) -> References:

@@ -72,6 +72,19 @@ class HasClassResponses(Protocol):
         ...
 
 
+@runtime_checkable
+class HasClassMaps(Protocol):
+    """A method with a map for each of K classes of objects, which it has found by itself and which have no names."""
+
+    def class_maps(self, image: Tensor, audio: Tensor) -> Tensor:
+        """(B, 3, S, S), (B, 1, F, T) -> (B, K, h, w) in [0, 1]: where objects of each class sound."""
+        ...
+
+    def heard_classes(self, audio: Tensor) -> Tensor:
+        """(B, 1, F, T) -> (B, K), of sum 1: how much a sound is of each class."""
+        ...
+
+
 class TrainingClips(Protocol):
     """The clips a run trains on, for what is done with all of them before an epoch."""
 

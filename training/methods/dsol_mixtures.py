@@ -22,8 +22,10 @@ Deviations and choices where paper and released code differ:
 - first values of alpha and beta are not stated: 1 over the number of channels, and 0.
 - the dictionary is that of the first stage's last round, in place of its epoch 10.
 - mismatches: `one` other collage of the batch for each, in place of one further image for each sound.
-- evaluation by class maps (class-aware cIoU, NSA) is not made of this method's own maps: the protocols of MUSIC ask
-  every method with sounds of single instruments (`--references`).
+- evaluation by class maps (class-aware cIoU, NSA): under the protocols of MUSIC these are the maps that are scored.
+  Which class is which instrument the code finds by labels of its training clips, trying permutations; here by what the
+  frozen copy hears in the sounds of `--references`: one class for each instrument by the best assignment, each further
+  class to the instrument that is most heard as it.
 - confidence: the largest cell of l.
 """
 
@@ -99,12 +101,16 @@ class Method(CorrespondenceMethod):
         products = paired_maps(self.projected_image(features), self.auditory(audio))
         return (SHARPNESS * self.sounding(features, torch.sigmoid(self.logits(products)))).softmax(dim=1)
 
+    def heard_classes(self, audio: Tensor) -> Tensor:
+        """p_aud: (B, 1, F, T) -> (B, K)."""
+        return self.audio_classes(self.heard_trunk(audio)).float().softmax(dim=1)
+
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         features, auditory = self.image_trunk(batch["image"]), self.auditory(batch["audio"])
         logits = self.logits(cosine_maps(self.projected_image(features), auditory))
         own = torch.sigmoid(logits.diagonal().permute(2, 0, 1))
         with torch.no_grad():
-            heard = self.audio_classes(self.heard_trunk(batch["audio"])).float().softmax(dim=1)
+            heard = self.heard_classes(batch["audio"])
         seen = self.sounding(features, own).mean(dim=(2, 3)).log_softmax(dim=1)
         terms = {
             "categories": F.kl_div(seen, heard, reduction="none").mean(),

@@ -1,0 +1,108 @@
+"""A run with maps of classes of its own, on frames of several instruments: which class is which, and what is scored."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from manifests.errors import InputError
+from manifests.truth import read_truth
+from pipeline.shards.store import ShardStore
+from training.config import load_config
+from training.data.stream import EvaluationPair
+from training.evaluate import EvaluationRequest, evaluate
+from training.evaluation.protocols import find_protocol
+from training.evaluation.tasks.several_sources import score
+from training.loop.start import start
+from training.predict import class_maps_of
+from training.reference_sounds import References, owned_classes
+from training.runs import LoadedRun, load_run
+
+CLASSES = 4
+
+
+def test_each_instrument_owns_a_class_and_further_ones_go_where_they_are_heard() -> None:
+    heard = np.array([[0.5, 0.4, 0.1, 0.0], [0.9, 0.0, 0.0, 0.1]])
+    # the first instrument is heard as class 0 most, but the sum is larger when the second has it
+    assert owned_classes(heard).tolist() == [[0, 1, 1, 0], [1, 0, 0, 1]]
+    assert owned_classes(np.array([[0.2], [0.8]])).tolist() == [[0], [1]]  # fewer classes than instruments
+
+
+def test_reference_sounds_name_the_classes() -> None:
+    references = References(("cello", "flute", "cello"), ("a", "b", "c"))
+    heard = np.array([[0.1, 0.9], [0.6, 0.4], [0.5, 0.5]])
+    maps = np.random.default_rng(0).random((2, 2, 3, 3)).astype(np.float32)
+    found = references.named(maps, heard, ["x", "y"])
+    assert (found.categories, found.correspondence.tolist()) == (["cello", "flute"], [[0, 1], [1, 0]])
+    assert found.maps is maps
+
+
+@pytest.fixture(scope="module")
+def run(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
+    """A second stage after a first one; a few steps of each."""
+    folder = tmp_path_factory.mktemp("stages")
+    common = {
+        "data": {"shards": str(shards), "image_size": 32, "exclude_test": []},
+        "encoders": {"image": {"blocks": [1, 1], "width": 8, "weights": "none"},
+                     "audio": {"blocks": [1, 1], "width": 8, "input_pool": [8, 10]}},
+        "evaluation": {"batch_size": 4},
+    }  # fmt: skip
+    epochs = {"first": 3, "second": 1}
+    methods = {
+        "first": {"name": "dsol", "dimension": 8, "clusters": CLASSES, "passes": 1},
+        "second": {"name": "dsol_mixtures", "dimension": 8, "clusters": CLASSES},
+    }
+    for name, method in methods.items():
+        content = common | {"name": name, "method": method, "optim": {"epochs": epochs[name], "batch_size": 16}}
+        if name == "second":
+            content["init_from"] = str(folder / "runs" / "first")
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
+        trained, _ = start(load_config(folder / f"{name}.yaml"), folder / "runs", "cpu")
+    return load_run(trained)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", ["music_duet", "music_synthetic"])
+def test_a_second_stage_is_scored_by_its_own_class_maps(
+    run: LoadedRun, store: ShardStore, tmp_path: Path, protocol: str
+) -> None:
+    columns = (store.table[name].to_pylist() for name in ("key", "split"))
+    keys = [key for key, split in zip(*columns, strict=True) if split == "test"]
+    names = [f"{key}_0_1000/frame_013/00411.jpg" for key in keys]
+    boxes = [{"normbox": [0.0, 0.1, 0.3, 0.5], "category_id": 1}, {"normbox": [0.4, 0.1, 0.2, 0.5], "category_id": 8}]
+    (tmp_path / "duet.json").write_text(json.dumps({name: {"bbox": boxes} for name in names}))
+    lines = ["name,video,audio", *(f"{name},{key},{key}" for name, key in zip(names, keys, strict=True))]
+    (tmp_path / "music.csv").write_text("\n".join(lines))
+    truth = read_truth(tmp_path / "duet.json", "music")
+    assert truth.music is not None
+    instruments = list(truth.music.frames[0].boxes)
+    sounds = ["category,clip", *(f"{name},{keys[at]}" for at, name in enumerate(instruments))]
+    (tmp_path / "references.csv").write_text("\n".join(sounds))
+    asked = EvaluationRequest(
+        truth=tmp_path / "duet.json", format="music", pairs=tmp_path / "music.csv",
+        references=tmp_path / "references.csv", protocols=(protocol,),
+    )  # fmt: skip
+    (found,) = evaluate(run, asked)
+
+    rows = [store.row_of(key) for key in keys]
+    pairs = [EvaluationPair(name, row, row) for name, row in zip(names, rows, strict=True)]
+    maps = class_maps_of(run, store, pairs)
+    assert maps.shape[:2] == (len(keys), CLASSES)
+    np.testing.assert_allclose(maps.sum(axis=1), 1, atol=1e-5)
+    with torch.no_grad():
+        spectra = torch.from_numpy(np.stack([store.spectrogram(row) for row in rows[:2]])).float()[:, None] / 12
+        heard = run.method.heard_classes(spectra).numpy()
+    references = References(tuple(instruments), tuple(keys[:2]))
+    named = references.named(maps, heard, [one.key for one in truth.music.frames])
+    expected = score(named, truth, find_protocol(protocol))
+    assert found.summary["scores"]["audio_visual"]["nsa"] == expected.summary["scores"]["audio_visual"]["nsa"]
+    assert found.table["iou"].to_pylist() == pytest.approx(expected.table["iou"].to_pylist(), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_a_reference_sound_that_is_not_there_is_said(run: LoadedRun, store: ShardStore) -> None:
+    with pytest.raises(InputError, match="1 of 1 reference sounds are not in"):
+        References(("cello",), ("nobody_000000",)).rows(store)
