@@ -40,18 +40,19 @@ def responses(maps: Tensor, boxes: Tensor, kind: Literal["sum", "sum_centred", "
     return (total / ((x2 - x1) * (y2 - y1)).clamp(min=1) if kind == "mean" else total).float()
 
 
-def apart(boxes: Tensor, scores: Tensor, count: int, ranks: Tensor | None = None) -> Tensor:
+def apart(boxes: Tensor, scores: Tensor, count: int, ranks: Tensor | None = None, allowed: float = 0.0) -> Tensor:
     """The best regions that do not overlap: (B, P, 4), (B, P) with NaN for none -> (B, count, 5) with their scores.
 
-    Greedy by score, or by `ranks` (B, P) where they are given. Where every region left overlaps one that is taken, the
-    one that overlaps least is (by IoU, then by score). What is missing is NaN.
+    Greedy by score, or by `ranks` (B, P) where they are given; `allowed` is the IoU that is no overlap yet. Where every
+    region left overlaps one that is taken, the one that overlaps least is (by IoU, then by score). What is missing is
+    NaN.
     """
     overlap = overlaps(boxes)
     missing, rows = scores.isnan(), torch.arange(len(boxes), device=boxes.device)
     taken_overlap, taken, found = torch.zeros_like(scores), missing.clone(), []
     for _ in range(count):
         left = (scores if ranks is None else ranks).masked_fill(taken, -torch.inf)
-        free = left.masked_fill(taken_overlap > 0, -torch.inf)
+        free = left.masked_fill(taken_overlap > allowed, -torch.inf)
         least = taken_overlap.masked_fill(taken, torch.inf).amin(dim=1, keepdim=True)
         nearest_free = left.masked_fill(taken_overlap > least, -torch.inf)
         best = torch.where((free > -torch.inf).any(dim=1), free.argmax(dim=1), nearest_free.argmax(dim=1))

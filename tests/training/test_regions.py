@@ -85,3 +85,11 @@ def test_what_is_not_there_is_no_box() -> None:
     one = apart(BOXES, torch.tensor([[torch.nan, 0.4, torch.nan, torch.nan]]), 2)[0]
     assert float(one[0, 4]) == pytest.approx(0.4)
     assert one[1].isnan().all()
+
+
+def test_some_overlap_may_be_allowed() -> None:
+    boxes = torch.tensor([[[0.0, 0.0, 0.4, 0.4], [0.1, 0.0, 0.5, 0.4], [0.3, 0.0, 0.7, 0.4], [0.6, 0.6, 0.9, 0.9]]])
+    scores = torch.tensor([[0.9, 0.8, 0.7, 0.1]])
+    assert apart(boxes, scores, 2)[0, 1, 4].item() == pytest.approx(0.1)  # alone without any
+    assert apart(boxes, scores, 2, allowed=0.3)[0, 1, 4].item() == pytest.approx(0.7)  # 1/7
+    assert apart(boxes, scores, 2, allowed=0.7)[0, 1, 4].item() == pytest.approx(0.8)  # 3/5

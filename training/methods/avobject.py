@@ -41,8 +41,8 @@ from training.encoders.weights import build_audio_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction
 from training.pair_losses import draw_mismatches
 from training.similarity import in_float32, max_response, unit
+from training.spans import REACH, span
 
-HALF_SOUND = 1.5  # seconds of sound on either side of the moment
 SMOOTHED_STEPS, SMOOTHED_CELLS = 5, 3
 
 
@@ -64,10 +64,10 @@ class Config(Section):
         if self.images % 2 == 0:
             raise ValueError(f"images is {self.images}; an odd number has a middle one")
         reach = (self.images / 2 + self.shifts) / self.rate
-        if reach > HALF_SOUND:
+        if reach > REACH:
             raise ValueError(
                 f"images, shifts and rate ask for the sound up to {reach:.2f} s from the moment, and clips hold "
-                f"{HALF_SOUND} s: lower images or shifts"
+                f"{REACH} s: lower images or shifts"
             )
         if not self.others and self.nearest > self.shifts:
             raise ValueError("nothing is left to tell the own sound from: allow shifts, or others")
@@ -103,17 +103,10 @@ class Method(BaseMethod):
         """a of `steps` steps in the middle of sounds (B, 1, F, T), and of `shifts` more on either side: unit vectors
         (B, steps + 2 shifts, D)."""
         reach = (steps - 1) // 2 + shifts
-        parts = torch.stack([self._sound_at(audio, step) for step in range(-reach, reach + 1)], dim=1)
+        rate = self.config.rate
+        parts = torch.stack([span(audio, step / rate, SPAN / rate) for step in range(-reach, reach + 1)], dim=1)
         vectors = unit(self.audio_head(self.audio_trunk(parts.flatten(0, 1)))).float()
         return vectors.unflatten(0, parts.shape[:2])
-
-    def _sound_at(self, audio: Tensor, step: int) -> Tensor:
-        """The columns of the five images around a step, counted from the moment: (B, 1, F, columns)."""
-        columns = audio.shape[-1]
-        each = columns / (2 * HALF_SOUND * self.config.rate)  # of an image
-        width = min(max(1, round(SPAN * each)), columns)
-        first = round(columns / 2 + step * each - width / 2)
-        return audio[..., max(0, min(first, columns - width)) :][..., :width]
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
         """Of an image that stands still."""

@@ -42,19 +42,23 @@ Deviations, and choices where the paper leaves things open (no code is public):
 - regions: maxima over levels of 1, 2 and 4 cells a side of bilinear samples, in place of SPP on VGG-16 with a dilated
   fifth stage (28 x 28 cells). Trunks are the run's; with stage 4 at stride 16, maps have 14 x 14 cells.
 - sound: VGGish on 0.96 s there; `encoders.audio.layout: vggish`, or the run's trunk on what the shards hold.
-- LSTM: the paper passes the frames of a video, and their sounds, through one LSTM each. Here a clip has one frame with
-  proposals, as Flickr and the lists of 144k pairs have; over one step an LSTM is a gated layer, and it is left out.
+- LSTM: the paper passes the frames of a video, and their sounds, through one LSTM each before they meet. `frames: N`
+  does, with N images of the clip, `rate` a second (`pipeline ingest --burst N --burst-rate RATE`), the sound of
+  `sound_seconds` around each, and the same LSTM for every cell of an image. Proposals are stored for the clip's own
+  image, the middle one; only its losses are taken, and what comes after it is not seen. `frames: 1` (default) has no
+  LSTM, which over one step is a gated layer: Flickr and the lists of 144k pairs have one image. N is not stated.
 - Adam's rate is its default 1e-3 in the paper; here trunks may move slower than heads (`head_rate`).
 - mismatches: `one` other clip of the batch, as in the paper, or `all`.
 - non-overlapping: greedy by d; the second box is the best with no pixel in common, else the one that overlaps least.
+  `overlap` allows as much IoU, as the suppression of neighbours does with 0.3.
 - the ranges of scores: d_on is a rectified cosine. Embeddings for retrieval are of the frame pooled evenly, since f_v
   and f_att have heard the sound already; `onscreen` takes |f_v - f_s|.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from training.config import Encoders, Section
@@ -64,6 +68,7 @@ from training.methods.contract import BaseMethod, Batch, Prediction
 from training.pair_losses import distance_ratio_loss, draw_mismatches
 from training.regions import apart, responses, standard_range
 from training.similarity import distances, unit
+from training.spans import REACH, span
 
 SMALLEST_SUM = 1e-6
 EARLIER = {"normalised_heads": False, "answer": "similarity"}  # of runs from before these were options
@@ -82,8 +87,32 @@ class Config(Section):
     normalised_heads: bool = Field(True, description="batch norm between the two layers of a head")
     answer: Literal["agreement", "similarity"] = Field("agreement", description="which region is the answer")
     sources: Literal[1, 2] = Field(1, description="boxes that are given")
+    overlap: float = Field(0.0, ge=0, lt=1, description="IoU that the second box may have with the first")
+    frames: int = Field(1, ge=1, description="N, images of the clip, an odd number; LSTMs pass from one to the next")
+    rate: float = Field(1.0, gt=0, description="of these, so many a second")
+    sound_seconds: float = Field(0.96, gt=0, description="sound of each of several images")
     head_rate: float = Field(10.0, gt=0, description="learning rate of what stands above the trunks / of the trunks")
     mismatches: Literal["one", "all"] = Field("one", description="other clips of the batch that an image is shown with")
+
+    @model_validator(mode="after")
+    def _the_sound_reaches_so_far(self) -> "Config":
+        if self.frames % 2 == 0:
+            raise ValueError(f"frames is {self.frames}; an odd number has a middle one")
+        reach = (self.frames - 1) / 2 / self.rate + self.sound_seconds / 2
+        if self.frames > 1 and reach > REACH:
+            raise ValueError(
+                f"frames, rate and sound_seconds ask for the sound up to {reach:.2f} s from the moment, and clips hold "
+                f"{REACH} s: lower frames or raise rate"
+            )
+        return self
+
+
+class _Streams(NamedTuple):
+    """What is seen and heard of B clips, before attention."""
+
+    features: Tensor  # (B, C, h, w) of the clips' own images
+    cells: Tensor  # (B, h w, C) of these, perhaps after the images before
+    sound: Tensor  # (B, A)
 
 
 class Method(BaseMethod):
@@ -102,6 +131,10 @@ class Method(BaseMethod):
         standard = config.normalised_heads
         self.frame_head, self.audio_head = _head(seen, wide, standard), _head(heard, wide, standard)
         self.region_head = _head(PYRAMID_CELLS * self.image_trunk.dimension, wide, standard)
+        if config.frames > 1:
+            self.needs, self.only_for_trunks = self.needs | {"burst"}, frozenset()
+            self.burst = (config.frames, config.rate)
+            self.image_memory, self.audio_memory = (nn.LSTM(width, width, batch_first=True) for width in (seen, heard))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What stands above the trunks may move faster."""
@@ -110,6 +143,19 @@ class Method(BaseMethod):
     def visual(self, image: Tensor) -> Tensor:
         """(B, 3, S, S) -> cells (B, C, h, w), before any head."""
         return self.image_trunk(image)
+
+    def _streams(self, batch: Batch) -> _Streams:
+        if self.config.frames == 1:
+            features = self.visual(batch["image"])
+            return _Streams(features, _listed(features), self.audio_trunk(batch["audio"]))
+        middle, rate = self.config.frames // 2, self.config.rate
+        burst = batch["burst"][:, : middle + 1]  # an LSTM knows nothing of what comes later
+        seen = self.visual(burst.flatten(0, 1)).unflatten(0, burst.shape[:2])
+        after = self.image_memory(seen.flatten(3).permute(0, 3, 1, 2).flatten(0, 1))[0][:, -1]
+        times = [(number - middle) / rate for number in range(middle + 1)]
+        parts = torch.stack([span(batch["audio"], time, self.config.sound_seconds) for time in times], dim=1)
+        heard = self.audio_trunk(parts.flatten(0, 1)).unflatten(0, parts.shape[:2])
+        return _Streams(seen[:, -1], after.unflatten(0, (len(seen), -1)), self.audio_memory(heard)[0][:, -1])
 
     def attention(self, cells: Tensor, sound: Tensor) -> Tensor:
         """w of cells (B, P, C) and sounds (B, A): (B, P), float32, of sum 1."""
@@ -121,9 +167,15 @@ class Method(BaseMethod):
         return weights / weights.sum(dim=1, keepdim=True)
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
-        """Without proposals: the location map alone, and the frame's cosine with the sound for a score."""
-        features = self.visual(image)
-        cells, sound = _listed(features), self.audio_trunk(audio)
+        """Without proposals: the location map alone, and the frame's cosine with the sound for a score.
+
+        Where there should be several images, the one stands still.
+        """
+        still = image.unsqueeze(1).expand(-1, self.config.frames, -1, -1, -1)
+        return self._located(self._streams({"image": image, "audio": audio, "burst": still}))
+
+    def _located(self, streams: _Streams) -> Prediction:
+        features, cells, sound = streams
         weights = self.attention(cells, sound)
         heard, attended = unit(self.audio_head(sound)).float(), self._attended(cells, weights)
         even = self._attended(cells, torch.full_like(weights, 1 / weights.shape[1]))
@@ -132,14 +184,14 @@ class Method(BaseMethod):
 
     def predict(self, batch: Batch) -> Prediction:
         """Boxes beside the map: the region that the sound fits best, and the best beside it for two sources."""
-        prediction = self(batch["image"], batch["audio"])
-        features = self.visual(batch["image"])
+        streams = self._streams(batch)
+        prediction, features = self._located(streams), streams.features
         boxes, valid = self.selected(batch["proposals"], prediction.map, batch["image"].shape[-1])
         regions = self.described(features, boxes)
         fits, weights = self.weighed(regions, prediction.audio_embedding, valid)
         pooled = unit((weights.unsqueeze(2) * regions).sum(dim=1))
         ranks = self.ranked(fits, boxes, prediction.map, batch["image"].shape[-1])
-        chosen = apart(boxes, fits.masked_fill(~valid, torch.nan), self.config.sources, ranks)
+        chosen = apart(boxes, fits.masked_fill(~valid, torch.nan), self.config.sources, ranks, self.config.overlap)
         score = fits.amax(dim=1)
         distance = (pooled - prediction.audio_embedding).norm(dim=1)
         return prediction._replace(score=score, boxes=chosen, distance=distance)
@@ -181,8 +233,7 @@ class Method(BaseMethod):
         return fits, torch.where(total > 0, fits / (total + SMALLEST_SUM), even)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        features = self.visual(batch["image"])
-        cells, sound = _listed(features), self.audio_trunk(batch["audio"])
+        features, cells, sound = self._streams(batch)
         weights = self.attention(cells, sound)
         heard, attended = unit(self.audio_head(sound)).float(), self._attended(cells, weights).float()
         maps = weights.unflatten(1, features.shape[2:])

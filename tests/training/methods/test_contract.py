@@ -30,6 +30,7 @@ VARIANTS = [(name, {}) for name in method_names()] + [
     ("dsol", {"passes": 0}),
     ("proposal", {"selection": "all", "attention": "cosine", "weighting": "softmax"}),
     ("proposal", {"attention": "channels", "selection": "mean", "stop_gradient": True, "sources": 2}),
+    ("proposal", {"frames": 3, "rate": 4.0}),
     ("coarse_to_fine", {"stage": 2}),
     ("coarse_to_fine", {"labels": "clusters", "classes": 3}),
     ("attention10k", {"variant": "dsol", "mismatches": "all"}),

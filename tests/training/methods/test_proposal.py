@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from training.config import Encoder, Encoders
 from training.encoders.regions import PYRAMID_CELLS, pyramid
@@ -171,3 +172,36 @@ def test_the_pyramid_holds_the_maxima_of_its_finest_level() -> None:
     assert torch.isfinite(found).all()
     constant = pyramid(torch.full((1, 2, 8, 8), 0.7), boxes[:1])
     assert torch.allclose(constant, torch.full_like(constant, 0.7))
+
+
+def test_several_images_pass_through_lstms_up_to_the_clip_s_own() -> None:
+    """The plain way, a cell and a step at a time; what comes after the clip's own image changes nothing."""
+    torch.manual_seed(0)
+    small = Encoder(blocks=(1, 1), width=8, weights="none")
+    method = Method(Config(dimension=8, frames=5, rate=4.0), Encoders(image=small, audio=small)).eval()
+    assert method.needs == {"proposals", "burst"}
+    assert method.burst == (5, 4.0)
+    burst, audio = torch.randn(2, 5, 3, 32, 32), torch.randn(2, 1, 65, 300)
+    with torch.no_grad():
+        features, cells, sound = method._streams({"image": burst[:, 2], "audio": audio, "burst": burst})
+        seen = [method.visual(burst[:, step]) for step in range(3)]
+        heard = [method.audio_trunk(audio[..., first : first + 96]) for first in (52, 77, 102)]
+        assert torch.allclose(features, seen[2], atol=1e-6)
+        assert torch.allclose(sound, method.audio_memory(torch.stack(heard, dim=1))[0][:, 2], atol=1e-5)
+        one = torch.stack([each[1, :, 1, 2] for each in seen])[None]
+        assert torch.allclose(cells[1, 4 + 2], method.image_memory(one)[0][0, 2], atol=1e-5)
+        later = burst.clone()
+        later[:, 3:] = 0
+        again = method._streams({"image": burst[:, 2], "audio": audio, "burst": later})
+        assert torch.equal(again.cells, cells)
+        alone = method(burst[:, 2], audio)
+        still = burst[:, 2:3].expand(-1, 5, -1, -1, -1)
+        both = {"image": burst[:, 2], "audio": audio, "burst": still, "proposals": torch.zeros(2, 1, 4)}
+        assert torch.allclose(alone.map, method.predict(both).map, atol=1e-6)
+
+
+def test_images_without_a_middle_and_sounds_too_far_away_are_refused() -> None:
+    for wrong in ({"frames": 2}, {"frames": 5}, {"frames": 3, "sound_seconds": 1.2}):
+        with pytest.raises(ValidationError):
+            Config(**wrong)
+    Config(frames=3)
