@@ -15,7 +15,8 @@ from training.methods import method_names
 PROTOCOLS = known_protocols("localization")
 
 NAMES = sorted(path.stem for path in PACKAGED.glob("*.yaml"))
-SETS = {"vggss", "flickr", "extended_vggss", "extended_flickr", "avsbench_s4", "music_solo", "music_synthetic"}
+MUSIC = {"music_solo", "music_synthetic", "music_duet"}
+SETS = {"vggss", "flickr", "extended_vggss", "extended_flickr", "avsbench_s4", *MUSIC}
 MAPS = {"audio_visual", "object_prior", "combined"}
 LOCALIZATION = {"ciou50", "ciou50_last", "auc"}
 PAIRS = {"ap", "max_f1", "locacc", "max_f1_real", "max_f1_easy", "max_f1_hard"}
@@ -24,7 +25,7 @@ NO_NUMBERS = {
     "demo", "demo_semantic", "ezvsl_semantic", "ssltie_scale_once", "lvs_as_paper", "hardpos_as_printed",
     "slavc_symmetric", "fnac_corrected_stripes", "fnac_vggss_heard", "dsol_localization_only", "dmc_ranking",
     "coarse_to_fine",
-    "dsol_mixtures",
+    "proposal_frames",
     "proposal_plain_sum",
     "proposal_by_similarity",
     "real_alignment",
@@ -47,6 +48,8 @@ def allowed(test_set: str, protocol: str) -> tuple[set[str], set[str]]:
         return MAPS, {"miou", "miou_top_half", "f_per_video", "f_data_set"}
     if protocol == "onscreen":
         return {"m_on", "d_on", "either"}, {"accuracy"}
+    if protocol in ("music_synthetic", "music_duet"):
+        return {"audio_visual"}, {"ciou30", "auc", "nsa"}
     assert protocol in PROTOCOLS, protocol
     return MAPS, PAIRS if test_set.startswith("extended_") else LOCALIZATION
 
