@@ -108,7 +108,8 @@ def _under(made: Answered, truth: Truth, wanted: Mapping[str, tuple[str, ...]]) 
 def _cluster_maps(made: Answered, truth: Truth) -> ClusterMaps:
     assert made.references is not None, "asked for without reference sounds"
     names = made.about(truth).names
-    if not isinstance(made.run.method, HasClassMaps):
+    method: object = made.run.method
+    if not isinstance(method, HasClassMaps):
         return made.references.maps(made.predictions, names)
     asked = [pairing for pairing in made.pairings if pairing.name in set(names)]
     heard = heard_classes_of(made.run, made.store, made.references.rows(made.store))

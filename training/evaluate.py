@@ -130,8 +130,8 @@ def _answered(
     references = _references(request, protocols, store)
     if "labels" in asked and references is None and truth.classes is not None:
         trained_classes(run, truth.classes.numbers)
-    own_classes = isinstance(run.method, HasClassMaps)
-    several = references.pairings(store, pairings) if references and not own_classes else []
+    method: object = run.method
+    several = references.pairings(store, pairings) if references and not isinstance(method, HasClassMaps) else []
     controls, donors = _controls(pairings, truth, asked)
     wanted = pairings + several + controls + mixture_pairs(mixed, pairings)
     predictions = predict(run, store, wanted, object_prior_of(run.config, run.device), process)
