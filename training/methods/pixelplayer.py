@@ -22,6 +22,7 @@ clips of one sounding and one silent object, each 19 % of the image, by how much
                             steps   sounding object   silent object   elsewhere   highest cell on either
     a cell sees all           800              0.26            0.24        0.26                 9 %, 4 %
     a cell sees half          300              0.32            0.23        0.42                20 %, 2 %
+                              400              0.30            0.23        0.30                18 %, 3 %
 
 So cells do tell the classes apart, and the silent object is hardly ever chosen, while what is elsewhere is left to
 chance: the loss fell by a third (0.21 to 0.14 in 800 steps, and rose again for wrong images) with the highest cell on
