@@ -43,10 +43,9 @@ from training.evaluation.tasks.duets import cases_of
 from training.leakage import training_overlap
 from training.methods.contract import HasClassMaps
 from training.predict import Predictions, object_prior_of, predict
-from training.reference_sounds import References, read_references
+from training.reference_sounds import asked_references
 from training.runs import LoadedRun, open_run_shards
 
-BY_REFERENCES = {"cluster_maps", "labels"}  # what reference sounds are for; the second may do without
 CONTROLLED = {"controls", "controls_by_group"}  # what protocols ask for that show an image under other sounds
 DEPENDS_ON = ("truth", "shards", "negatives", "pairs", "references")  # the lists that make an earlier result stand
 
@@ -127,7 +126,7 @@ def _answered(
     foreign = with_mismatches(truth) if "pairs" in asked else truth.extended
     pairs = read_pairs(request.pairs, store.keys) if request.pairs else None
     pairings = found_pairings(store, replace(truth, extended=foreign), pairs)
-    references = _references(request, protocols, store)
+    references = asked_references(request.references, protocols, store.keys)
     if "labels" in asked and references is None and truth.classes is not None:
         trained_classes(run, truth.classes.numbers)
     method: object = run.method
@@ -213,19 +212,6 @@ def _maps_are_whole(run: LoadedRun, part: Truth) -> bool:
         print(f"{error} They are made again")
         return False
     return True
-
-
-def _references(request: EvaluationRequest, protocols: tuple[Protocol, ...], store: ShardStore) -> References | None:
-    """The sounds frames are asked with; None when no protocol wants several maps a frame, or none are given."""
-    asking = {protocol.asks: protocol.name for protocol in protocols if protocol.asks in BY_REFERENCES}
-    if not asking or (request.references is None and "cluster_maps" not in asking):
-        return None
-    if request.references is None:
-        raise InputError(
-            f"The protocol {asking['cluster_maps']} compares several maps of a frame: give --references, a csv "
-            "category,clip with a sound of every instrument."
-        )
-    return read_references(request.references, store.keys)
 
 
 def _annotations(run: LoadedRun, request: EvaluationRequest) -> Path:

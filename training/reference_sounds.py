@@ -20,10 +20,12 @@ from manifests.errors import InputError
 from manifests.namesakes import clips_named
 from pipeline.shards.store import ShardStore
 from training.data.stream import EvaluationPair
+from training.evaluation.protocol import Protocol
 from training.evaluation.tasks.several_sources import ClusterMaps
 from training.predict import Predictions
 
 HEADER = ["category", "clip"]
+BY_REFERENCES = {"cluster_maps", "labels"}  # what reference sounds are for; the second may do without
 _SEPARATOR = "\t"  # never part of a frame's name
 
 
@@ -87,6 +89,27 @@ def owned_classes(heard: np.ndarray) -> np.ndarray:
     further = np.setdiff1d(np.arange(heard.shape[1]), columns)
     owned[heard[:, further].argmax(axis=0), further] = 1
     return owned
+
+
+def asked_references(path: Path | None, protocols: Sequence[Protocol], present: Collection[str]) -> References | None:
+    """The sounds that frames are asked with, of clips in the names that `present` ones have; None without a file.
+
+    InputError where a protocol needs them, or none asks with any; or as `read_references`.
+    """
+    asking = {protocol.asks: protocol.name for protocol in protocols if protocol.asks in BY_REFERENCES}
+    if path is None:
+        if "cluster_maps" not in asking:
+            return None
+        raise InputError(
+            f"The protocol {asking['cluster_maps']} compares several maps of a frame: give --references, a csv "
+            "category,clip with a sound of every instrument."
+        )
+    if not asking:
+        raise InputError(
+            f"{', '.join(protocol.name for protocol in protocols)} asks with no reference sounds, as music_duet and "
+            "avss do. Leave --references out."
+        )
+    return read_references(path, present)
 
 
 def read_references(path: Path, present: Collection[str] = ()) -> References:

@@ -88,6 +88,12 @@ def test_a_class_for_every_pixel_by_sounds_of_each_class(ezvsl, avss, keys, tmp_
             evaluate(ezvsl, asked_with(avss, [f"{wrong},{keys[5]}"], tmp_path / f"{wrong}.csv"))
 
 
+def test_reference_sounds_that_no_protocol_asks_with_are_refused(ezvsl, vggss, keys, tmp_path: Path) -> None:
+    (tmp_path / "sounds.csv").write_text(f"category,clip\n3,{keys[5]}")
+    with pytest.raises(InputError, match="kaist asks with no reference sounds"):
+        evaluate(ezvsl, EvaluationRequest(truth=vggss, references=tmp_path / "sounds.csv", protocols=("kaist",)))
+
+
 def test_a_method_that_knows_no_classes_says_what_to_do(ezvsl, avss) -> None:
     with pytest.raises(InputError, match=r"ezvsl says where .* Give --references"):
         evaluate(ezvsl, avss)
