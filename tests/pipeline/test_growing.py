@@ -43,6 +43,7 @@ def here(decoded: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> I
         return decoders[-1]
 
     monkeypatch.setattr("pipeline.ingest.connected", lambda *_: nullcontext())
+    monkeypatch.setattr("pipeline.ingest.threads", lambda _: 1)
     monkeypatch.setattr("pipeline.ingest.run_all", lambda _, work, jobs: [work(*job) for job in jobs])
     monkeypatch.setattr("pipeline.jobs.shard_job.shared_decoder", cache(started))
     yield

@@ -70,6 +70,7 @@ def make_batch() -> dict:
         "augmented": fields(),
         "exclusions": exclusions,
         "flow": torch.randn(BATCH, 2, 14, 14, generator=generator),
+        "burst": torch.randn(BATCH, 9, 3, SIZE, SIZE, generator=generator),
         "waveform": 0.1 * torch.randn(BATCH, 2600, generator=generator),
     }
 
