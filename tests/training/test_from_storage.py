@@ -195,6 +195,7 @@ def test_a_run_from_afar_is_the_run_on_disk(
     assert scores[0] == scores[1]
 
 
+@pytest.mark.slow
 def test_no_secret_is_in_a_run_that_was_trained_from_afar(
     storage: tuple[RemotePath, Gate], knn: Path, tmp_path: Path, monkeypatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
