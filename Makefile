@@ -36,11 +36,11 @@ demo: announced setup
 	@echo; echo "5 of 8: score it, and write a first page (15 seconds)"
 	$(BIN)/training evaluate demo/runs/demo
 	$(BIN)/training report demo/runs/demo --shards demo/shards --out demo/report
-	@echo "You can look at this page now. It grows by the second run in about two minutes."
+	@echo "You can look at this page now. It grows by the second run in a minute and a half."
 	@echo; echo "6 of 8: find the neighbours of every clip, by its sound and by what is under the map (15 seconds)"
 	$(BIN)/training embed demo/runs/demo --pool map --out demo/embeddings
 	$(BIN)/index build-knn --k 100 --shards demo/shards --embeddings demo/embeddings --out demo/knn
-	@echo; echo "7 of 8: train once more, with sounds of neighbours as further positives (90 seconds)"
+	@echo; echo "7 of 8: go on training, with sounds of neighbours as further positives (30 seconds)"
 	$(BIN)/training run demo_semantic.yaml seed=$(SEED) --runs demo/runs
 	@echo; echo "8 of 8: score it, and write the whole page (15 seconds)"
 	$(BIN)/training evaluate demo/runs/demo_semantic
@@ -56,8 +56,8 @@ OPEN := if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] && command -v xdg-open > /dev/nul
 .PHONY: announced
 announced:
 	@echo "The demo makes videos with known answers, trains two localizers on them, scores them and writes a page,"
-	@echo "demo/report/index.html. On two quiet cores it takes seven to eight minutes, one of them to install what it needs;"
-	@echo "a first page is there after about five. It writes into .venv and demo. Ctrl-C stops it, and the same command goes on."
+	@echo "demo/report/index.html. On two quiet cores it takes about six minutes, one of them to install what it needs;"
+	@echo "a first page is there after four and a half. It writes into .venv and demo. Ctrl-C stops it, and the same command goes on."
 
 # what the tests and the checks of style need besides
 .venv/tests: .venv/ready tests/requirements.lock
