@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from training.loop.kept_features import add_weights, frozen_trunks
 
 Features = dict[bytes, Tensor]  # digest of an input -> what a trunk made of it
-Memory = dict[bytes, Features]  # by digest of a trunk's weights, so that trunks with the same weights share it
+Memory = dict[bytes, Features]  # by digest of a trunk and its weights, so that equal trunks share it
 
 
 @contextmanager
@@ -45,6 +45,6 @@ def _recalling(trunk: nn.Module, known: Features) -> Callable[[Tensor], Tensor]:
 
 
 def _digest(trunk: nn.Module) -> bytes:
-    digest = hashlib.sha256(type(trunk).__name__.encode())
+    digest = hashlib.sha256(repr(trunk).encode())  # the same weights at another stride make other features
     add_weights(digest, trunk)
     return digest.digest()
