@@ -1,15 +1,14 @@
 """A run with maps of classes of its own, on frames of several instruments: which class is which, and what is scored."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from made_duets import write_duets
 
 from manifests.errors import InputError
-from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore
 from training.config import load_config
 from training.data.stream import EvaluationPair
@@ -71,16 +70,10 @@ def test_a_second_stage_is_scored_by_its_own_class_maps(
 ) -> None:
     columns = (store.table[name].to_pylist() for name in ("key", "split"))
     keys = [key for key, split in zip(*columns, strict=True) if split == "test"]
-    names = [f"{key}_0_1000/frame_013/00411.jpg" for key in keys]
     boxes = [{"normbox": [0.0, 0.1, 0.3, 0.5], "category_id": 1}, {"normbox": [0.4, 0.1, 0.2, 0.5], "category_id": 8}]
-    (tmp_path / "duet.json").write_text(json.dumps({name: {"bbox": boxes} for name in names}))
-    lines = ["name,video,audio", *(f"{name},{key},{key}" for name, key in zip(names, keys, strict=True))]
-    (tmp_path / "music.csv").write_text("\n".join(lines))
-    truth = read_truth(tmp_path / "duet.json", "music")
+    names, truth = write_duets(tmp_path, keys, boxes)
     assert truth.music is not None
     instruments = list(truth.music.frames[0].boxes)
-    sounds = ["category,clip", *(f"{name},{keys[at]}" for at, name in enumerate(instruments))]
-    (tmp_path / "references.csv").write_text("\n".join(sounds))
     asked = EvaluationRequest(
         truth=tmp_path / "duet.json", format="music", pairs=tmp_path / "music.csv",
         references=tmp_path / "references.csv", protocols=(protocol,),

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from earlier_versions import without_checksum
+from made_duets import write_duets
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -167,16 +168,8 @@ def test_pixel_masks_and_several_sources_are_cut_too(run: LoadedRun, keys: list[
     areas = [row["area"] for row in masks.table.to_pylist()]
     assert areas == pytest.approx([(20 - 4) / 32] * len(areas), abs=0.01)
 
-    names = [f"{key}_0_1000/frame_013/00411.jpg" for key in keys]
     boxes = [{"normbox": [0.0, 0.1, 0.05, 0.5], "category_id": 1}, {"normbox": [0.4, 0.1, 0.2, 0.5], "category_id": 8}]
-    (tmp_path / "duet.json").write_text(json.dumps({name: {"bbox": boxes} for name in names}))
-    lines = ["name,video,audio", *(f"{name},{key},{key}" for name, key in zip(names, keys, strict=True))]
-    (tmp_path / "music.csv").write_text("\n".join(lines))
-    truth = read_truth(tmp_path / "duet.json", "music")
-    assert truth.music is not None
-    instruments = list(truth.music.frames[0].boxes)
-    sounds = ["category,clip", *(f"{name},{keys[at]}" for at, name in enumerate(instruments))]
-    (tmp_path / "references.csv").write_text("\n".join(sounds))
+    write_duets(tmp_path, keys, boxes)
     (several,) = evaluate(
         run,
         EvaluationRequest(
