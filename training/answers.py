@@ -14,7 +14,7 @@ from pipeline.shards.store import ShardStore
 from training.class_labels import labels_of, own_classes, under_references
 from training.data.control_pairs import OTHER_GROUP, control_name
 from training.data.mixtures import mixture_names
-from training.data.stream import EvaluationPair
+from training.data.pairs import EvaluationPair
 from training.evaluation.boxes import BoxMaps, box_maps
 from training.evaluation.control_maps import ControlMaps
 from training.evaluation.listening import CONTROLS, NOISE, OFF_SCREEN, SILENCE

@@ -13,7 +13,7 @@ from manifests.class_maps import AVSS_CLASSES
 from manifests.errors import InputError
 from manifests.readers.avss import NAMES
 from pipeline.shards.store import ShardStore
-from training.data.stream import EvaluationPair
+from training.data.pairs import EvaluationPair
 from training.evaluation.maps import upsample
 from training.evaluation.postprocess import AUDIO_VISUAL, binarise, prepare
 from training.evaluation.protocol import MapProtocol

@@ -9,8 +9,8 @@ from index.embeddings import write_embeddings
 from manifests.splits import read_ids
 from manifests.views import VIEWS
 from pipeline.shards.store import ShardStore
+from training.data.pairs import EvaluationPair
 from training.data.selection import select
-from training.data.stream import EvaluationPair
 from training.leakage import TRAINING_CLIPS, find_tests, own_truth
 from training.predict import pooled_under_maps, predict
 from training.runs import LoadedRun

@@ -29,7 +29,7 @@ from training.class_labels import trained_classes
 from training.data.control_pairs import control_pairs, group_pairs
 from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
 from training.data.mixtures import mixture_pairs
-from training.data.stream import EvaluationPair
+from training.data.pairs import EvaluationPair
 from training.distributed import Ranks
 from training.evaluation.boxes import as_arrays
 from training.evaluation.control_maps import ControlMaps

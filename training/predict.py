@@ -16,7 +16,7 @@ from pipeline.console import progress
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig
 from training.data.beside import Beside, Heard, collated, on_device
-from training.data.stream import EvaluationPair, paired_batches
+from training.data.pairs import EvaluationPair, paired_batches
 from training.data.views import normalise_audio, normalise_image
 from training.distributed import Ranks
 from training.encoders.projection import ProjectedTrunk

@@ -19,7 +19,7 @@ from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.namesakes import clips_named
 from pipeline.shards.store import ShardStore
-from training.data.stream import EvaluationPair
+from training.data.pairs import EvaluationPair
 from training.evaluation.protocol import Protocol
 from training.evaluation.tasks.several_sources import ClusterMaps
 from training.predict import Predictions

@@ -12,7 +12,7 @@ from benchmarks.gpu.runs import EZVSL, described
 from benchmarks.gpu.sizes import Sizes
 from benchmarks.gpu.timing import settled
 from pipeline.shards.store import ShardStore
-from training.data.stream import EvaluationPair
+from training.data.pairs import EvaluationPair
 from training.loop.start import start
 from training.predict import Predictions, predict
 from training.runs import load_run

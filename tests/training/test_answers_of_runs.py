@@ -15,7 +15,7 @@ from training.class_labels import labels_of
 from training.config import load_config
 from training.data.beside import Beside, Heard
 from training.data.mixtures import mixture_names, mixture_pairs
-from training.data.stream import EvaluationPair, paired_batches
+from training.data.pairs import EvaluationPair, paired_batches
 from training.evaluate import EvaluationRequest, evaluate
 from training.loop.start import start
 from training.methods import method_module, method_names

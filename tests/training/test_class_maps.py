@@ -11,7 +11,7 @@ from made_duets import write_duets
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
 from training.config import load_config
-from training.data.stream import EvaluationPair
+from training.data.pairs import EvaluationPair
 from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.protocols import find_protocol
 from training.evaluation.tasks.several_sources import score

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training.config import Encoder, Encoders
-from training.data.stream import EvaluationPair
+from training.data.pairs import EvaluationPair
 from training.methods import method_config, method_module, method_names
 from training.methods.contract import BaseMethod
 from training.predict import object_maps_of, once, shared_trunk

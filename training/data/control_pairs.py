@@ -13,7 +13,7 @@ import numpy as np
 
 from manifests.sound_groups import standing_in
 from training.data.made_sounds import NOISE, SILENCE
-from training.data.stream import EvaluationPair
+from training.data.pairs import EvaluationPair
 
 OFF_SCREEN, SWAPPED, OTHER_GROUP = "offscreen", "swapped", "othergroup"
 _SEPARATOR = "\t"  # never part of a clip's name

@@ -17,7 +17,7 @@ from manifests.namesakes import Names, clips_named
 from manifests.test_sets import ExtendedSet, Negative
 from manifests.truth import Truth
 from pipeline.shards.store import ShardStore
-from training.data.stream import EvaluationPair
+from training.data.pairs import EvaluationPair
 
 HEADER = ["name", "video", "audio"]
 _MISMATCH = 211  # last word of the seed that draws foreign sounds

@@ -7,7 +7,7 @@ another in one tall image, so that what it makes of one image's border depends o
 
 from collections.abc import Iterable, Sequence
 
-from training.data.stream import EvaluationPair
+from training.data.pairs import EvaluationPair
 
 _SEPARATOR = "\t"  # never part of a clip's name
 Case = tuple[str, ...]  # the names of its images

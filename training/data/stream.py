@@ -9,7 +9,6 @@ import os
 import random
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import chain, islice, pairwise, repeat
 from typing import Any
 
@@ -22,16 +21,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from manifests.errors import InputError
-from manifests.views import ViewName
 from pipeline.media.front_ends import find_front_end
 from pipeline.shards.codecs import decode_npy
 from pipeline.shards.record import FRAME, SPECTROGRAM
 from pipeline.shards.store import ShardStore
 from pipeline.shards.tars import MAKE_AGAIN
 from training.config import Data
-from training.data.beside import Beside, collate_into, mean_of
+from training.data.beside import Beside, collate_into
 from training.data.classes import Classes
-from training.data.made_sounds import SILENCE, made_sound
 from training.data.order import Streams, epoch_sequence, segments, stream_rows
 from training.data.positives import Positives
 from training.data.reader_signals import obey_parent_alone
@@ -45,7 +42,6 @@ from training.data.views import (
     decode_image,
     drawn_crop,
     random_view,
-    shown,
     view_side,
 )
 
@@ -251,43 +247,3 @@ def training_loader(stream: TrainingStream) -> Iterator[list[dict[str, Any]]]:
             prefetch_factor=None if stream.data.workers == 0 else 4,
         )
     return raised(loader)
-
-
-@dataclass(frozen=True)
-class EvaluationPair:
-    """One evaluated sample: the image of one clip with the sound of another (usually the same), or a `made` one.
-
-    mixed: rows of further clips, for a sound that is the mean of theirs and that of `audio_row`.
-    """
-
-    name: str
-    image_row: int
-    audio_row: int
-    made: str | None = None
-    mixed: tuple[int, ...] = ()
-
-    @property
-    def heard(self) -> tuple[str | None, tuple[int, ...] | str]:
-        """Equal for pairs with the same sound: every silence is one, every noise another."""
-        if self.made is None:
-            return None, (self.audio_row, *self.mixed)
-        return self.made, "" if self.made == SILENCE else self.name
-
-
-def paired_batches(
-    store: ShardStore, pairings: list[EvaluationPair], image_size: int, batch_size: int, view: ViewName = "squash"
-) -> Iterator[tuple[list[EvaluationPair], Tensor, Tensor]]:
-    """Samples in the given order: images (B, 3, S, S) uint8 as the view shows them, sounds (B, F, T) float16."""
-    for start in range(0, len(pairings), batch_size):
-        chunk = pairings[start : start + batch_size]
-        rows = dict.fromkeys(pair.image_row for pair in chunk)  # an image under several sounds is decoded once
-        seen = {row: shown(store.decoded(row, FRAME, decode_image), image_size, view) for row in rows}
-        audio = [torch.from_numpy(_sound(store, p).copy()) for p in chunk]
-        yield chunk, torch.stack([seen[pair.image_row] for pair in chunk]), torch.stack(audio)
-
-
-def _sound(store: ShardStore, pair: EvaluationPair) -> np.ndarray:
-    """float16 (F, T)."""
-    if pair.made is not None:
-        return made_sound(store.front_end, pair.made, pair.name)
-    return mean_of([store.spectrogram(row) for row in (pair.audio_row, *pair.mixed)])

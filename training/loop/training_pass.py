@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from training.config import Data
-from training.data.stream import EvaluationPair, TrainingStream, paired_batches
+from training.data.pairs import EvaluationPair, paired_batches
+from training.data.stream import TrainingStream
 from training.data.views import normalise_audio, normalise_image
 from training.distributed import Ranks
 from training.methods.contract import BaseMethod, Batch

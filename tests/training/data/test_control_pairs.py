@@ -6,7 +6,7 @@ import pytest
 from pipeline.media.front_ends import DEFAULT, find_front_end
 from training.data.control_pairs import OFF_SCREEN, OTHER_GROUP, SWAPPED, control_name, control_pairs, group_pairs
 from training.data.made_sounds import NOISE, SILENCE, made_sound
-from training.data.stream import EvaluationPair
+from training.data.pairs import EvaluationPair
 
 PAIRINGS = [EvaluationPair(f"clip{number}", number, number) for number in range(12)]
 CLASSES = {f"clip{number}": frozenset({"abc"[number % 3]}) for number in range(12)}
