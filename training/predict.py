@@ -19,6 +19,7 @@ from training.data.beside import Beside, Heard, collated, on_device
 from training.data.pairs import EvaluationPair, paired_batches
 from training.data.views import normalise_audio, normalise_image
 from training.distributed import Ranks
+from training.encoders.kept import asked
 from training.encoders.projection import ProjectedTrunk
 from training.methods.contract import BaseMethod, Batch, HasCellFeatures, HasClassMaps, HasClassResponses
 from training.object_prior import ObjectPrior, architecture_of
@@ -127,7 +128,7 @@ def _columns(
     return {name: np.concatenate(column) for name, column in columns.items()}
 
 
-def once(part: nn.Module | None, values: Tensor, names: Sequence[Hashable]) -> Tensor:
+def once(part: Callable[[Tensor], Tensor] | None, values: Tensor, names: Sequence[Hashable]) -> Tensor:
     """What a part of a network makes of values (B, ...), asked once for each that several `names` share.
 
     The values themselves where none is shared: then the method asks its trunk as ever. A trunk hands on what it made
@@ -148,13 +149,14 @@ def object_maps_of(prior: nn.Module, images: Tensor, rows: Sequence[int], known:
     return torch.stack([known[row] for row in rows])
 
 
-def shared_trunk(method: BaseMethod, modality: str) -> nn.Module | None:
-    """The one trunk that all images (or sounds) go into, whole; None where there are several, or none."""
+def shared_trunk(method: BaseMethod, modality: str) -> Callable[[Tensor], Tensor] | None:
+    """What is asked of the one trunk that all images (or sounds) go into, whole; None where there is not one."""
     if modality not in method.only_for_trunks:
         return None
     named = [getattr(part, f"{modality}_trunk", None) for part in method.modules()]
     trunks = {part.trunk if isinstance(part, ProjectedTrunk) else part for part in named if isinstance(part, nn.Module)}
-    return trunks.pop() if len(trunks) == 1 else None
+    entry = method.audio_entry if modality == "audio" else "forward"
+    return asked(trunks.pop(), entry) if len(trunks) == 1 else None
 
 
 def _beside(beside: Beside, run: LoadedRun, pairs: list[EvaluationPair]) -> dict[str, Tensor]:

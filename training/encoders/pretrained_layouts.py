@@ -27,6 +27,7 @@ class YamnetTrunk(Yamnet):
     def forward(self, audio: Tensor) -> Tensor:
         return super().forward(audio.squeeze(1) * LOG_POWER_SCALE)
 
+    @hands_on_features
     def cells(self, audio: Tensor) -> Tensor:
         """(B, 1, 64, T) -> (B, 1024, 1, P): the patches as the cells of a sound."""
         heard = patches(audio.squeeze(1) * LOG_POWER_SCALE)

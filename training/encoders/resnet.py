@@ -57,6 +57,7 @@ class AudioTrunk(Trunk):
     def forward(self, x: Tensor) -> Tensor:
         return torch.amax(self.cells(x), dim=(2, 3))
 
+    @hands_on_features
     def cells(self, x: Tensor) -> Tensor:
         """What is pooled: (B, 1, F, T) -> (B, dimension, f, t)."""
         return self.features(x)

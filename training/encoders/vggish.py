@@ -45,6 +45,7 @@ class Vggish(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         return self.per_patch(audio).mean(dim=1)
 
+    @hands_on_features
     def cells(self, audio: Tensor) -> Tensor:
         """(B, 1, F, T) -> (B, 128, 1, P): the patches as the cells of a sound."""
         return self.per_patch(audio).transpose(1, 2).unsqueeze(2)

@@ -22,6 +22,7 @@ from training.config import Data
 from training.data.resident import decoded, fits, free_memory, sent, sizes_of_frames
 from training.data.stream import TrainingStream
 from training.data.views import Crop, moving, resized
+from training.encoders.kept import asked
 from training.encoders.projection import ProjectedTrunk
 from training.loop.device_batches import DeviceBatches, moved
 from training.methods.contract import BaseMethod
@@ -35,12 +36,14 @@ class Trunks:
 
     image: nn.Module | None
     audio: nn.Module | None
+    audio_entry: str  # what the method calls of the latter
 
     @classmethod
     def of(cls, method: BaseMethod, data: Data) -> "Trunks":
-        """None also for the audio trunk of a run that augments its sounds or needs more of them than one vector."""
+        """None also for the audio trunk where sounds are augmented, or do not go into that trunk alone."""
         image, audio = (next(iter(frozen_trunks(method, f"{name}_trunk")), None) for name in ("image", "audio"))
-        return cls(image, audio if data.audio_policy == "none" and "audio" in method.only_for_trunks else None)
+        still = data.audio_policy == "none" and "audio" in method.only_for_trunks
+        return cls(image, audio if still else None, method.audio_entry)
 
 
 def frozen_trunks(method: nn.Module, name: str) -> list[nn.Module]:
@@ -73,7 +76,7 @@ def why_not(method: BaseMethod, data: Data, sizes: np.ndarray) -> str | None:
 
 
 class KeptFeatures:
-    """A `Resident` of features (B, C, h, w) in place of images, and (B, D) in place of spectrograms.
+    """A `Resident` of features (B, C, h, w) in place of images, and (B, D) or (B, D, f, t) in place of spectrograms.
 
     Spectrograms stay what they are for an audio trunk that is trained. In `folder` other runs find what one has
     computed. `refused`: why nothing was kept, if nothing was; `bytes`: what it takes, or would take.
@@ -124,6 +127,8 @@ class KeptFeatures:
         for trunk in (self._trunks.image, self._trunks.audio):
             if trunk is not None:
                 add_weights(digest, trunk)
+        if self._trunks.audio is not None and self._trunks.audio_entry != "forward":
+            digest.update(self._trunks.audio_entry.encode())
         return digest.hexdigest()[:16]
 
     def _read(self, file: Path) -> None:
@@ -172,7 +177,9 @@ class KeptFeatures:
         with self._autocast():
             batch = self._batches.views(part)
             image = self._trunks.image(batch["image"])
-            heard = part["audio"] if self._trunks.audio is None else self._trunks.audio(batch["audio"])
+            heard = part["audio"]
+            if self._trunks.audio is not None:
+                heard = asked(self._trunks.audio, self._trunks.audio_entry)(batch["audio"])
         return image, heard
 
     def size(self, row: int) -> tuple[int, int]:
@@ -185,7 +192,7 @@ class KeptFeatures:
         return self._images[self._places(rows)].permute(0, 3, 1, 2)
 
     def audio(self, rows: Sequence[int]) -> Tensor:
-        """Features (B, D), or spectrograms (B, F, T) float16."""
+        """Features (B, D), cells (B, D, f, t), or spectrograms (B, F, T) float16."""
         return self._audio[self._places(rows)]
 
     def _places(self, rows: Sequence[int]) -> Tensor:

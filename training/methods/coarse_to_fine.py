@@ -67,7 +67,7 @@ class Method(BaseMethod):
     """Classes first, then parts of a class."""
 
     config: Config
-    only_for_trunks = frozenset({"image"})
+    audio_entry = "cells"
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
         super().__init__(config, encoders)

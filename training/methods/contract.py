@@ -108,6 +108,7 @@ class BaseMethod(nn.Module):
     needs: frozenset[str] = frozenset()
     # What goes nowhere but into its trunk, whole: features that a frozen trunk made of it before may take its place.
     only_for_trunks: frozenset[str] = frozenset({"image", "audio"})
+    audio_entry: Literal["forward", "cells"] = "forward"  # what it calls of its audio trunk; `cells` are not pooled yet
     classes: int | None = None  # of a method that needs labels: how many it can tell apart
     burst: tuple[int, float] = (0, 0.0)  # of one that needs consecutive images: how many, and how many a second
     augmented_policies: tuple[str, str] = ("simclr", "time_shift")  # of the "augmented" image and audio

@@ -69,7 +69,7 @@ class Method(BaseMethod):
     """Clusters of an image meet clusters of a sound."""
 
     config: Config
-    only_for_trunks = frozenset({"image"})
+    audio_entry = "cells"
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
         super().__init__(config, encoders)

@@ -25,6 +25,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "teacher": {"name": "slavc", "dimension": 16, "image_dropout": 0.5},
     "no heads": {"name": "lvs"},
     "neighbours without heads": ALIGNMENT,
+    "cells of sounds": {"name": "dmc", "dimension": 8},
 }
 
 

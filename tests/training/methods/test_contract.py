@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from training.config import Encoder, Encoders
+from training.encoders.kept import asked
 from training.methods import method_config, method_module, method_names, method_page
 
 TINY = Encoders(image=Encoder(blocks=(1, 1, 1), weights="none"), audio=Encoder(blocks=(1, 1, 1), input_pool=(4, 3)))
@@ -134,7 +135,9 @@ def test_features_take_the_place_of_what_only_trunks_see(trained) -> None:
     trunks = next(part for part in method.modules() if hasattr(part, "image_trunk"))
 
     def kept(fields: dict) -> dict:
-        made = {kind: getattr(trunks, f"{kind}_trunk")(fields[kind]) for kind in sorted(method.only_for_trunks)}
+        entries = {"image": "forward", "audio": method.audio_entry}
+        of = {kind: asked(getattr(trunks, f"{kind}_trunk"), entries[kind]) for kind in sorted(method.only_for_trunks)}
+        made = {kind: trunk(fields[kind]) for kind, trunk in of.items()}
         return fields | made
 
     batch = make_batch()
