@@ -1,6 +1,18 @@
-"""Settings of every test process."""
+"""Settings of every test process, and what takes long to start and harms no test that shares it."""
 
 import os
+from collections.abc import Iterator
+
+import pytest
 
 # several test processes share the cores: one thread each, set before numpy or torch start their pools
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """Where an S3 server answers; each test makes a bucket of its own."""
+    from s3_server import s3_server
+
+    with s3_server() as address:
+        yield address

@@ -20,7 +20,7 @@ from index.cli import app as index_app
 from pipeline.cli import app as pipeline_app
 from training.cli import app as training_app
 
-SOME = 4  # damages tried with a file and a command by default
+SOME = 2  # damages tried with a file and a command by default
 PRETRAIN = ("training", "pretrain", "--src", "objects", "--blocks", "1,1", "--width", "4", "--image-size", "16",
             "--epochs", "1", "--batch-size", "2", "--out", "made/w.safetensors")  # fmt: skip
 TRAIN = ("training", "run", "tiny.yaml", "name=other", "--runs", "made", "--device", "cpu")

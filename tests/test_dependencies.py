@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import pytest
+from every import for_every
 from places import ROOT
 
 PACKAGES = ("manifests", "pipeline", "index", "training")
@@ -93,7 +93,7 @@ def test_every_declared_package_is_used() -> None:
     assert set(declared()) - used - USED_WITHOUT_IMPORT == set()
 
 
-@pytest.mark.parametrize("name", sorted(declared()))
+@for_every(sorted(declared()))
 def test_the_lock_pins_what_is_declared(name: str) -> None:
     from packaging.requirements import Requirement
 

@@ -1,10 +1,12 @@
 """Imports run downward only: between the packages, and between the rooms of the two large ones; nowhere in a circle."""
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from every import for_every
 from places import ROOT
 
 PACKAGES = ("manifests", "pipeline", "index", "training")
@@ -52,6 +54,7 @@ FLOORS = {
 ALLOWED_UPWARD = {("training.config", "training.methods")}
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Every module a file imports, at any depth of nesting, as dotted names."""
     found = set()
@@ -95,7 +98,7 @@ def circle(arrows: dict[str, set[str]]) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
+@for_every(FILES, module_name)
 def test_imports_run_downward_between_packages(path: Path) -> None:
     level = PACKAGES.index(path.relative_to(ROOT).parts[0])
     above = [name for name in imports(path) if name.split(".")[0] in PACKAGES[level + 1 :]]
@@ -109,7 +112,7 @@ def test_every_room_stands_on_one_floor(package: str) -> None:
     assert rooms == sorted({path.parts[0].removesuffix(".py") for path in paths} - {"__init__"})
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name.split(".")[0] in FLOORS and "." in name])
+@for_every([name for name in MODULES if name.split(".")[0] in FLOORS and "." in name])
 def test_imports_run_downward_between_rooms(module: str) -> None:
     own = floor_of(module)
     inside = {
@@ -132,7 +135,7 @@ def test_a_circle_is_found() -> None:
     assert not circle({"a": {"b", "c"}, "b": {"c"}, "c": set()})
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if p.relative_to(ROOT).parts[0] != "training"], ids=module_name)
+@for_every([path for path in FILES if path.relative_to(ROOT).parts[0] != "training"], module_name)
 def test_early_stages_import_no_torch(path: Path) -> None:
     libraries = {"torch", "torchvision", "torchaudio", "webdataset", "transformers"}
     heavy = {name for name in imports(path) if name.split(".")[0] in libraries}
@@ -141,7 +144,7 @@ def test_early_stages_import_no_torch(path: Path) -> None:
     assert allowed or not heavy, f"{module_name(path)} imports {heavy}"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "training/methods").glob("*.py")), ids=module_name)
+@for_every(sorted((ROOT / "training/methods").glob("*.py")), module_name)
 def test_methods_know_only_what_they_stand_on(path: Path) -> None:
     modules = ("config", "encoders", "similarity", "losses", "pair_losses", "regions", "separation", "clustering")
     modules = (*modules, "spans", "teacher", "data.augment", "outside_methods")
@@ -152,14 +155,14 @@ def test_methods_know_only_what_they_stand_on(path: Path) -> None:
     assert not wrong, f"{module_name(path)} imports {wrong}"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "training/evaluation").rglob("*.py")), ids=module_name)
+@for_every(sorted((ROOT / "training/evaluation").rglob("*.py")), module_name)
 def test_evaluation_never_sees_a_method(path: Path) -> None:
     names = [name for name in imports(path) if name.startswith(("pipeline", "index", "training"))]
     wrong = [name for name in names if not name.startswith("training.evaluation")]
     assert not wrong, f"{module_name(path)} imports {wrong}"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "training/report").glob("*.py")), ids=module_name)
+@for_every(sorted((ROOT / "training/report").glob("*.py")), module_name)
 def test_report_reads_result_files_only(path: Path) -> None:
     forbidden = ("training.methods", "training.loop", "training.encoders", "training.data", "torch")
     wrong = [name for name in imports(path) if name.startswith(forbidden)]

@@ -2,13 +2,14 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import Commands
+from ingest_here import ingest_here
 
 from index.neighbours import Neighbours
 from manifests.errors import InputError
@@ -30,9 +31,17 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def pipeline(*arguments: str) -> str:
-    command = [sys.executable, "-c", "from pipeline.cli import main; main()", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command in this process; what it printed."""
+
+    def run(*arguments: str) -> str:
+        with ingest_here():
+            ended = Commands(monkeypatch, capsys)("pipeline", *arguments, cwd=Path.cwd())
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    return run
 
 
 def tars(folder: Path) -> dict[str, bytes]:
@@ -44,7 +53,7 @@ def losses(folder: Path) -> dict[int, float]:
     return {row["step"]: row["loss"]["total"] for row in rows}
 
 
-def test_shards_open(folders: Path) -> None:
+def test_shards_open(folders: Path, pipeline: Callable[..., str]) -> None:
     store = ShardStore.open("shards")
     assert len(store) == 5
     for row in range(len(store)):
@@ -53,7 +62,7 @@ def test_shards_open(folders: Path) -> None:
     assert "5" in pipeline("inspect", "shards")
 
 
-def test_an_ingest_begun_is_continued_and_its_shard_stays(folders: Path) -> None:
+def test_an_ingest_begun_is_continued_and_its_shard_stays(folders: Path, pipeline: Callable[..., str]) -> None:
     before = tars(folders / "begun")
     assert len(before) == 1
     pipeline("ingest", "--src", "synth/video", "--meta", "synth/vggsound.csv", "--short-side", "64",

@@ -5,9 +5,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -15,7 +17,9 @@ import numpy as np
 import pytest
 import typer
 from attacked_desk import another_user, run
+from commands import Commands
 from damaged_tars import equal_shards
+from every import for_every
 
 from index import arrays
 from index.cli import app as index_app
@@ -139,18 +143,20 @@ WAYS: dict[str, Callable[[Path, Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("command", "parameter"), EVERY_INPUT, ids=lambda each: getattr(each, "name", each))
-def test_no_command_s_output_is_what_it_reads(command: Written, parameter: str, way: str, tmp_path: Path) -> None:
-    place, out = tmp_path / "place", tmp_path / "out"
+@for_every(
+    [(*given, way) for given in EVERY_INPUT for way in WAYS], lambda case: f"{case[0].name}, {case[1]} by {case[2]}"
+)
+def test_no_command_s_output_is_what_it_reads(case: tuple[Written, str, str], tmp_path: Path) -> None:
+    (command, parameter, way), desk = case, Path(tempfile.mkdtemp(dir=tmp_path))
+    place, out = desk / "place", desk / "out"
     place.write_text("years of work")
-    (tmp_path / "given").write_text("years of work")
+    (desk / "given").write_text("years of work")
     WAYS[way](out, place)
-    before = contents(tmp_path)
-    ended = run(*command.line(parameter, place, out if out.exists() else place), at=tmp_path)
+    before = contents(desk)
+    ended = run(*command.line(parameter, place, out if out.exists() else place), at=desk)
     assert ended.code == 2, ended
     assert f"is what {command.typed[parameter]} names" in ended.err
-    assert contents(tmp_path) == before
+    assert contents(desk) == before
 
 
 SPECIAL: dict[str, Callable[[Path], object]] = {
@@ -161,11 +167,9 @@ SPECIAL: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("said", SPECIAL)
-@pytest.mark.parametrize("command", list(written()), ids=lambda each: each.name)
-def test_no_command_begins_where_nothing_can_be_written(command: Written, said: str, tmp_path: Path) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
+@for_every(list(product(written(), SPECIAL)), lambda case: f"{case[0].name}, {case[1]}")
+def test_no_command_begins_where_nothing_can_be_written(case: tuple[Written, str], tmp_path: Path) -> None:
+    (command, said), folder = case, Path(tempfile.mkdtemp(dir=tmp_path))
     (folder / "given").write_text("x")
     SPECIAL[said](folder / "out")
     with another_user(folder) if said == "cannot be written" else nullcontext():
@@ -263,15 +267,16 @@ def test_report_keeps_another_page(tmp_path: Path, untouched) -> None:
     assert "index.html is there already" in untouched(lambda: write_report([tmp_path], None, tmp_path))
 
 
-def test_pretrain_takes_no_other_file_for_its_own(tmp_path: Path, untouched) -> None:
+def test_pretrain_takes_no_other_file_for_its_own(
+    tmp_path: Path, untouched, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "note.txt").write_text("years of work")
     (tmp_path / "half.safetensors").write_bytes(b"\x10")
     for name in ("note.txt", "half.safetensors"):
         untouched(lambda name=name: check_place(tmp_path / "objects", tmp_path / name))
-    line = [sys.executable, "-m", "training", "pretrain", "--src", "objects", "--out", "note.txt"]
-    command = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert command.returncode == 2
-    assert "note.txt is there already and was not written by `training pretrain`" in command.stderr
+    ended = Commands(monkeypatch, capsys)("training", "pretrain", "--src", "objects", "--out", "note.txt", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "note.txt is there already and was not written by `training pretrain`" in ended.stderr
 
 
 @pytest.mark.parametrize("kind", ["synthetic", "composed", "collage"])

@@ -1,13 +1,12 @@
 """Genuine VGGSound clips, end to end: five records under their canonical keys, two of them scored on VGG-SS."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from attacked_desk import run
+from ingest_here import ingest_here
 from places import METADATA, VIDEOS
 
 CLIPS, VGGSS = VIDEOS / "vggsound_real", METADATA / "vggss/vggss.json"
@@ -17,7 +16,9 @@ CONFIG = """
 name: real
 method: {name: ezvsl, temperature: 0.1, dimension: 16}
 data: {shards: shards, image_size: 64}
-encoders: {image: {blocks: [1, 1, 1], weights: none}, audio: {blocks: [1, 1], input_pool: [4, 3]}}
+encoders:
+  image: {blocks: [1, 1, 1], width: 8, weights: none}
+  audio: {blocks: [1, 1], width: 8, input_pool: [4, 3]}
 optim: {epochs: 2, batch_size: 4, learning_rate: 1.0e-3}
 """
 
@@ -25,17 +26,16 @@ pytestmark = pytest.mark.skipif(not CLIPS.is_dir(), reason=f"no genuine VGGSound
 
 
 def command(name: str, *arguments: object, cwd: Path) -> str:
-    line = [sys.executable, "-c", f"from {name}.cli import main; main()", *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(line, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    ended = run(name, *arguments, at=cwd)
+    assert ended.code == 0, ended
+    return ended.out
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("real")
-    command("pipeline", "ingest", "--src", CLIPS, "--out", "shards", "--workers", 1, cwd=folder)
+    with ingest_here():
+        command("pipeline", "ingest", "--src", CLIPS, "--out", "shards", "--workers", 1, cwd=folder)
     (folder / "real.yaml").write_text(CONFIG)
     command("training", "run", "real.yaml", cwd=folder)
     return folder

@@ -4,8 +4,9 @@ import ast
 from pathlib import Path
 
 import pytest
+from every import for_every
+from places import ROOT
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("manifests", "pipeline", "index", "training")
 HELPERS = {"manifests/whole_files.py", "manifests/parquet.py"}
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -74,7 +75,7 @@ def _writes(node: ast.Call, position: int) -> bool:
     return any(mode[:1] in WRITING_MODES or "+" in mode for mode in modes)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@for_every(FILES, lambda path: str(path.relative_to(ROOT)))
 def test_every_writer_and_reader_uses_the_helpers(path: Path) -> None:
     name = str(path.relative_to(ROOT))
     found = [] if name in HELPERS else bypasses(path.read_text())

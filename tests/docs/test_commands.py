@@ -19,6 +19,7 @@ import pages
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from every import for_every
 from pages import Block, Desk, lay_out, own_processes, read_blocks
 from places import ROOT
 from typed_commands import calls, check_call
@@ -30,12 +31,10 @@ INLINE = re.compile(r"`((?:pipeline|index|training) [^`]+)`")
 MODULE = re.compile(r"python -m (benchmarks[.\w]+)")
 PORT = re.compile(r"--port (\d+)")
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
-NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
 
-@pytest.fixture(params=PAGES, ids=NAMES)
-def page(request: pytest.FixtureRequest) -> Path:
-    return request.param
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 def in_words(text: str) -> list[str] | None:
@@ -43,6 +42,7 @@ def in_words(text: str) -> list[str] | None:
     return None if re.search(r"[|<>]|\.\.\.", text) else shlex.split(text)
 
 
+@for_every(PAGES, name_of)
 def test_every_fenced_block_says_what_it_is(page: Path) -> None:
     fences = page.read_text().count("\n```")
     found = read_blocks(page)
@@ -50,12 +50,14 @@ def test_every_fenced_block_says_what_it_is(page: Path) -> None:
     assert {block.language for block in found} <= {"sh", "text", "python", "yaml"}
 
 
+@for_every(PAGES, name_of)
 def test_commands_are_left_out_for_few_reasons_only(page: Path) -> None:
     found = read_blocks(page)
     assert {block.reason for block in found} - {None} <= REASONS
     assert page.read_text().count("<!-- not run") == sum(block.reason is not None for block in found)
 
 
+@for_every(PAGES, name_of)
 def test_every_fenced_command_exists(page: Path) -> None:
     for block in read_blocks(page):
         for words in block.commands if block.language == "sh" else []:
@@ -63,6 +65,7 @@ def test_every_fenced_command_exists(page: Path) -> None:
                 check_call(name, arguments, complete=True)
 
 
+@for_every(PAGES, name_of)
 def test_every_command_named_in_a_sentence_exists(page: Path) -> None:
     for text in INLINE.findall(page.read_text()):
         words = in_words(text)
@@ -92,6 +95,7 @@ def test_the_commands_of_make_exist() -> None:
         check_call(name, arguments, complete=True)
 
 
+@for_every(PAGES, name_of)
 def test_what_takes_minutes_is_a_target_of_make(page: Path) -> None:
     for block in read_blocks(page):
         for words in block.commands if block.reason == "takes minutes" else []:
@@ -99,6 +103,7 @@ def test_what_takes_minutes_is_a_target_of_make(page: Path) -> None:
                 subprocess.run([words[0], "-n", *words[1:]], cwd=ROOT, capture_output=True, check=True)
 
 
+@for_every(PAGES, name_of)
 def test_links_and_modules_lead_somewhere(page: Path) -> None:
     text = page.read_text()
     for target in LINK.findall(text):

@@ -3,7 +3,7 @@
 import ast
 import re
 
-import pytest
+from every import for_every
 from places import ROOT
 
 LINES = [line for line in (ROOT / "docs" / "promises.md").read_text().splitlines() if line.startswith("| ")]
@@ -11,7 +11,7 @@ PROMISES = [line for line in LINES if not line.endswith("| held by |")]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 
 
-@pytest.mark.parametrize("line", PROMISES, ids=[line[2:42] for line in PROMISES])
+@for_every(PROMISES, lambda line: line[2:42])
 def test_the_test_of_a_promise_is_there(line: str) -> None:
     named = NAMED.findall(line)
     assert named, "this promise names no test"

@@ -23,7 +23,7 @@ IMAGENET_MEAN, IMAGENET_STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor(
 
 @pytest.fixture
 def store(make_shards: Callable[..., Path]) -> ShardStore:
-    return ShardStore.open(make_shards(splits=["train"] * 3, audio_rate=16_000))
+    return ShardStore.open(make_shards(splits=["train"] * 2, audio_rate=16_000))
 
 
 def lively(build: Callable[..., torch.nn.Module]) -> torch.nn.Module:
@@ -61,7 +61,7 @@ def test_resnet_features_are_those_before_the_classifier(store: ShardStore, tmp_
     model, path = lively(resnet18), tmp_path / f"resnet18.{suffix}"
     (torch.save if suffix == "pth" else save_file)(model.state_dict(), path)
     found = vectors(open_encoder("image", "resnet18", path, "cpu"), store)
-    frames = torch.stack([torch.from_numpy(np.array(image(store, row))) for row in range(3)])  # 256 x 256
+    frames = torch.stack([torch.from_numpy(np.array(image(store, row))) for row in range(2)])  # 256 x 256
     middle = (frames[:, 16:240, 16:240].float() / 255 - IMAGENET_MEAN) / IMAGENET_STD
     trunk = torch.nn.Sequential(*list(model.children())[:-1])
     with torch.no_grad():
@@ -162,12 +162,13 @@ def vggsound_file(folder: Path, drop: str = "", prefix: str = "") -> Path:
     return folder / "H.pth.tar"
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
-def test_vggsound_classifier(store: ShardStore, tmp_path: Path, prefix: str) -> None:
-    encoder = open_encoder("audio", "vggsound", vggsound_file(tmp_path, prefix=prefix), "cpu")
+def test_vggsound_classifier(store: ShardStore, tmp_path: Path) -> None:
+    encoder = open_encoder("audio", "vggsound", vggsound_file(tmp_path), "cpu")
     assert encoder.version.startswith("vggsound-")
     found = vectors(encoder, store)
-    audio = np.stack([standardised_spectrogram(waveform(store, row, 16_000, 10.0)) for row in range(3)])
+    wrapped = open_encoder("audio", "vggsound", vggsound_file(tmp_path, prefix="module."), "cpu")
+    np.testing.assert_array_equal(wrapped.vectors(store, [1], lambda _: None)[0], found[1])
+    audio = np.stack([standardised_spectrogram(waveform(store, row, 16_000, 10.0)) for row in range(2)])
     model = lively(audio_resnet)
     with torch.no_grad():
         np.testing.assert_allclose(found, unit(model(torch.from_numpy(audio)[:, None])), atol=1e-4)
@@ -200,7 +201,7 @@ def test_wav2clip(store: ShardStore, tmp_path: Path) -> None:
     state |= {"audio_encoder.fc.bias": torch.zeros(1000), "audio_encoder.spectrogram.window": torch.hann_window(512)}
     torch.save(state, tmp_path / "Wav2CLIP.pt")
     found = vectors(open_encoder("audio", "wav2clip", tmp_path / "Wav2CLIP.pt", "cpu"), store)
-    for row in range(3):
+    for row in range(2):
         power = Spectrogram(n_fft=512, hop_length=353)(torch.from_numpy(waveform(store, row, 16_000, 10.0)))
         logarithm = torch.log(power + 1e-7)
         audio = ((logarithm - logarithm.mean()) / (logarithm.std() + 1e-9))[None, None]

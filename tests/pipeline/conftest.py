@@ -1,12 +1,13 @@
 """Fixtures of the pipeline tests."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import numbered_clips
 import pytest
+from ingest_here import ingest_here
 from places import PYTHONPATH, VIDEOS, needed
 
 
@@ -17,6 +18,13 @@ def decoded(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     monkeypatch.setenv("FAKE_DECODER_LOG", str(log))
     monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
     return lambda: log.read_text().splitlines() if log.exists() else []
+
+
+@pytest.fixture
+def here() -> Iterator[None]:
+    """Ingest makes shards in the test's own process."""
+    with ingest_here():
+        yield
 
 
 @pytest.fixture(scope="session")

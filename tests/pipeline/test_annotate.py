@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ingest_here import ingest_here
 from PIL import Image
 from places import PYTHONPATH
 
@@ -36,7 +37,8 @@ def shards(clips, clip_maker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for key in CLIPS:
         (source / f"{key}.mp4").write_bytes(made.read_bytes())
     out = tmp_path_factory.mktemp("annotate-out") / "shards"
-    run_ingest(IngestRequest((source,), out, IngestOptions(shard_clips=2), workers=1))
+    with ingest_here():
+        run_ingest(IngestRequest((source,), out, IngestOptions(shard_clips=2), workers=1))
     return out
 
 
@@ -61,6 +63,7 @@ def test_boxes_of_annotated_clips_are_read_back_and_the_shards_stay(shards: Path
     assert before == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in shards.glob("shard-*.tar")}
 
 
+@pytest.mark.usefixtures("here")
 def test_masks_keep_their_size_and_replace_what_was_there(clip_maker, tmp_path: Path) -> None:
     frames, audio = tmp_path / "s4_data/visual_frames/test/dog/x", tmp_path / "s4_data/audio_wav/test/dog"
     masks = tmp_path / "s4_data/gt_masks/test/dog/x"

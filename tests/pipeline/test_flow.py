@@ -40,6 +40,7 @@ def source(clips, clip_maker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("here")
 def test_a_burst_holds_the_images_around_the_moment(source: Path, clip_maker, tmp_path: Path) -> None:
     wanted = Wanted(burst=4, burst_rate=25.0)
     run_ingest(IngestRequest((source,), tmp_path / "shards", workers=1, options=IngestOptions(companions=wanted)))

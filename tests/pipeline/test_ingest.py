@@ -23,8 +23,6 @@ from pipeline.shards.store import ShardStore
 
 pytestmark = pytest.mark.usefixtures("decoded")
 
-pytestmark = pytest.mark.usefixtures("decoded")
-
 
 # --- the whole way ---------------------------------------------------------------------------------------------------
 
@@ -51,6 +49,7 @@ def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path: Path, capsys: py
     assert "no_audio" in shown
 
 
+@pytest.mark.usefixtures("here")
 def test_a_finished_folder_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str], decoded: Callable) -> None:
     request = request_for(corpus(tmp_path / "src", "ok 1", "no_audio"), tmp_path / "out")
     run_ingest(request)
@@ -78,6 +77,7 @@ def test_other_options_or_sources_are_named(tmp_path: Path) -> None:
     assert "clips with another size: 1 (such as c000.mp4)" in message
 
 
+@pytest.mark.usefixtures("here")
 def test_a_moved_source_folder_continues(tmp_path: Path) -> None:
     source, out = corpus(tmp_path / "src", "ok 1"), tmp_path / "out"
     planned(request := request_for(source, out))
@@ -89,6 +89,7 @@ def test_a_moved_source_folder_continues(tmp_path: Path) -> None:
 # --- losses ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("here")
 def test_nothing_usable_and_too_many_rejects_fail(tmp_path: Path) -> None:
     with pytest.raises(WorkFailed, match="None of the 2 inputs"):
         run_ingest(request_for(corpus(tmp_path / "bad", "no_audio", "no_audio"), tmp_path / "none"))
@@ -103,6 +104,7 @@ def test_nothing_usable_and_too_many_rejects_fail(tmp_path: Path) -> None:
     assert len(ShardStore.open(tmp_path / "out")) == 2
 
 
+@pytest.mark.usefixtures("here")
 def test_every_input_is_accounted_for(tmp_path: Path) -> None:
     """Loose files, a plain tar, a compressed one, duplicates, refusals, an empty file: all in one of the two tables."""
     import io

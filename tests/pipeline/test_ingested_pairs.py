@@ -18,6 +18,8 @@ from pipeline.sources.frames_and_audio import (
     SAME_NAME,
 )
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 def test_ingested_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = tmp_path / "src"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fake_ingest import FAKE, corpus, fingerprints, planned, request_for
+from ingest_here import ingest_here
 from places import PYTHONPATH
 
 from manifests.errors import InputError
@@ -23,8 +24,6 @@ from pipeline.jobs.plan import load_head, load_shard
 from pipeline.jobs.shard_job import ShardJob, is_whole, marker_path
 from pipeline.shards.record import Rejected
 from pipeline.shards.store import ShardStore
-
-pytestmark = pytest.mark.usefixtures("decoded")
 
 pytestmark = pytest.mark.usefixtures("decoded")
 
@@ -80,11 +79,12 @@ def test_kill_9_then_the_same_command_gives_the_same_bytes(tmp_path: Path, decod
         before = len(decoded())
         time.sleep(0.5)
     request = request_for(source, out, shard_clips=4)
-    run_ingest(request)
-    again = set(decoded()[before:])
+    with ingest_here():
+        run_ingest(request)
+        again = set(decoded()[before:])
+        run_ingest(replace(request, out=tmp_path / "undisturbed"))
     assert again == {f"sleep 0.1 {clip}" for clip in range(12) if clip // 4 not in finished}
     assert not list(out.glob(".*.tmp*"))
-    run_ingest(replace(request, out=tmp_path / "undisturbed"))
     assert fingerprints(out) == fingerprints(tmp_path / "undisturbed")
 
 
@@ -157,6 +157,7 @@ class OneTooSlow:
         return self._maker.make(clip)
 
 
+@pytest.mark.usefixtures("here")
 def test_two_workers_that_cross_in_one_shard_leave_none_of_it(tmp_path: Path) -> None:
     """One was thought lost and goes on: its tar comes last, the rows and the marker are the other's."""
     request = request_for(corpus(tmp_path / "src", "ok 1", "ok 2", "ok 3"), tmp_path / "out")

@@ -1,13 +1,17 @@
 """The `pipeline` command as a user meets it: words, exit codes, real clips."""
 
+import gzip
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from commands import Commands, Ended
 from places import METADATA, VIDEOS
 from shard_maker import write_shards
 
@@ -20,9 +24,10 @@ REAL = VIDEOS / "vggsound_real"
 LABELS = METADATA / "vggsound" / "vggsound_rebuilt_82781.csv.gz"
 
 
-def pipeline(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from pipeline.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: None) -> Callable[..., Ended]:
+    """Runs a command in this process, in a folder."""
+    return partial(Commands(monkeypatch, capsys), "pipeline")
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +36,24 @@ def real_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not REAL.exists() or not LABELS.exists():
         pytest.skip("the genuine VGGSound clips are not beside the repository")
     folder = tmp_path_factory.mktemp("real")
-    result = pipeline("ingest", "--src", REAL, "--meta", LABELS, "--workers", 1, cwd=folder)
+    command = [sys.executable, "-c", "from pipeline.cli import main; main()", "ingest", "--workers", "1"]
+    command += ["--src", str(REAL), "--meta", str(LABELS)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120, check=False)
     assert result.returncode == 0, result.stderr
     assert "records  5\n" in result.stdout
     assert "clips/s" in result.stdout
     assert "5/5 clips" in result.stderr
     return folder / "shards"
+
+
+@pytest.fixture(scope="module")
+def their_labels(real_shards: Path) -> Path:
+    """The rows of the list that name them."""
+    path = real_shards.parent / "labels.csv"
+    keys = ShardStore.open(real_shards).table["source_id"].to_pylist()
+    with gzip.open(LABELS, "rt") as rows:
+        path.write_text("".join(row for row in rows if row.startswith(tuple(keys))))
+    return path
 
 
 def test_the_five_genuine_clips_under_their_canonical_keys(real_shards: Path) -> None:
@@ -63,26 +80,30 @@ def test_inspect_shows_a_folder_without_a_clip(tmp_path: Path, capsys: pytest.Ca
     assert "seconds" in capsys.readouterr().out
 
 
-def test_inspect_before_and_after(real_shards: Path) -> None:
-    before = pipeline("inspect", REAL, "--meta", LABELS)
+def test_inspect_before_and_after(
+    real_shards: Path, their_labels: Path, pipeline: Callable[..., Ended], tmp_path: Path
+) -> None:
+    before = pipeline("inspect", REAL, "--meta", their_labels, cwd=tmp_path)
     assert before.returncode == 0, before.stderr
     assert "3qesirWAGt4_20000_30000.mp4 -> 3qesirWAGt4_000020" in before.stdout
     assert "no list names 1, such as ZYc410CE4Rg_0_10000.mp4" in before.stdout
-    after = pipeline("inspect", real_shards)
+    after = pipeline("inspect", real_shards, cwd=tmp_path)
     assert after.returncode == 0, after.stderr
     for fact in ("log-power-11025-512-110-v1", "donkey, ass braying 1", "test 4", "(257, 300)"):
         assert fact in after.stdout
 
 
-def test_a_second_run_says_so_quickly_and_other_options_are_refused(real_shards: Path) -> None:
-    again = pipeline("ingest", "--src", REAL, "--meta", LABELS, "--out", real_shards)
+def test_a_second_run_says_so_and_other_options_are_refused(
+    real_shards: Path, their_labels: Path, pipeline: Callable[..., Ended], tmp_path: Path
+) -> None:
+    again = pipeline("ingest", "--src", REAL, "--meta", their_labels, "--out", real_shards, cwd=tmp_path)
     assert (again.returncode, "already finished" in again.stdout) == (0, True)
-    other = pipeline("ingest", "--src", REAL, "--out", real_shards, "--short-side", 128)
+    other = pipeline("ingest", "--src", REAL, "--out", real_shards, "--short-side", 128, cwd=tmp_path)
     assert other.returncode == 2
     assert "short_side was 256, now 128" in other.stderr
 
 
-def test_bad_input_is_a_paragraph_and_exit_code_2(tmp_path: Path) -> None:
+def test_bad_input_is_a_paragraph_and_exit_code_2(tmp_path: Path, pipeline: Callable[..., Ended]) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("no video")
@@ -106,7 +127,7 @@ def test_bad_input_is_a_paragraph_and_exit_code_2(tmp_path: Path) -> None:
         assert "Traceback" not in result.stderr
 
 
-def test_nothing_usable_is_exit_code_1(tmp_path: Path) -> None:
+def test_nothing_usable_is_exit_code_1(tmp_path: Path, pipeline: Callable[..., Ended]) -> None:
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "a.mp4").write_text("not a video")
     result = pipeline("ingest", "--src", "videos", "--out", "out", cwd=tmp_path)
@@ -117,7 +138,7 @@ def test_nothing_usable_is_exit_code_1(tmp_path: Path) -> None:
     assert "unfinished shard folder" in unfinished.stdout
 
 
-def test_too_many_rejects_are_exit_code_1_until_allowed(tmp_path: Path, clips) -> None:
+def test_too_many_rejects_are_exit_code_1_until_allowed(tmp_path: Path, clips, pipeline: Callable[..., Ended]) -> None:
     (tmp_path / "videos").mkdir()
     shutil.copyfile(clips.once("rejects.mp4", seconds=1.0), tmp_path / "videos" / "good.mp4")
     (tmp_path / "videos" / "bad.mp4").write_text("not a video")

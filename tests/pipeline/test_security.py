@@ -8,11 +8,14 @@ import subprocess
 import sys
 import tarfile
 from collections import Counter
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from ingest_here import ingest_here
 
 from manifests import content as manifest_content
 from manifests.content import read_content
@@ -70,9 +73,9 @@ def plain(clips) -> bytes:
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("decoder", ["pyav", "ffmpeg"])
+@pytest.mark.parametrize(("decoder", "where"), [("pyav", nullcontext), ("ffmpeg", ingest_here)])
 def test_hostile_names_are_decoded_and_do_nothing(
-    tmp_path: Path, plain: bytes, decoder: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, plain: bytes, decoder: str, where: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Loose files and tar members, with both decoders: every name becomes a record under its own safe key."""
     monkeypatch.chdir(tmp_path)
@@ -81,7 +84,8 @@ def test_hostile_names_are_decoded_and_do_nothing(
     for name in HOSTILE:
         (source / os.fsdecode(name)).write_bytes(plain)
     tar(source / "-x.tar", *(member(f"in {os.fsdecode(name)}", plain) for name in HOSTILE if b"caf" not in name))
-    run_ingest(IngestRequest((Path("src"),), Path("out"), IngestOptions(decoder=decoder), workers=1))
+    with where():
+        run_ingest(IngestRequest((Path("src"),), Path("out"), IngestOptions(decoder=decoder), workers=1))
     store = ShardStore.open(tmp_path / "out")
     loose = [safe_key(os.fsdecode(name.removesuffix(b".mp4"))) for name in HOSTILE]
     inside = [safe_key(f"in {os.fsdecode(name.removesuffix(b'.mp4'))}") for name in HOSTILE if b"caf" not in name]
@@ -94,6 +98,7 @@ def test_hostile_names_are_decoded_and_do_nothing(
 # --- archives and links ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_hostile_members_are_refused_and_the_rest_is_read(tmp_path: Path, plain: bytes, mode: str) -> None:
     (tmp_path / "secret.mp4").write_bytes(plain)
@@ -238,6 +243,7 @@ def test_brackets_without_end_and_lost_quotes_are_explained(tmp_path: Path) -> N
 # --- shards ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("here")
 def test_shards_hold_no_pickle_and_are_read_without(tmp_path: Path, plain: bytes) -> None:
     """In a process of its own, under WDS_SECURE: its setting is read once, at import."""
     (tmp_path / "src").mkdir()
@@ -253,6 +259,7 @@ def test_shards_hold_no_pickle_and_are_read_without(tmp_path: Path, plain: bytes
     assert "'frame.jpg', 'json', 'spec.npy'] (257, 300)" in shown.stdout
 
 
+@pytest.mark.usefixtures("here")
 def test_a_shard_with_objects_instead_of_numbers_is_refused(tmp_path: Path, plain: bytes) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "a.mp4").write_bytes(plain)

@@ -20,7 +20,7 @@ from pipeline.sources.archives import ForwardReader
 
 if "FAKE_SLOW_SKIP" in os.environ:  # as a large compressed archive is, before a clip far behind
     _read = ForwardReader.read
-    ForwardReader.read = lambda self, position: time.sleep(2.0) or _read(self, position)
+    ForwardReader.read = lambda self, position: time.sleep(float(os.environ["FAKE_SLOW_SKIP"])) or _read(self, position)
 
 HEAVY = ("torch", "webdataset", "faiss")
 

@@ -26,7 +26,9 @@ CONFIG = """
 name: tiny
 method: {method}
 data: {{shards: {shards}, image_size: 32}}
-encoders: {{image: {{blocks: [1, 1], weights: none}}, audio: {{blocks: [1, 1], input_pool: [4, 3]}}}}
+encoders:
+  image: {{blocks: [1, 1], width: 8, weights: none}}
+  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
 optim: {{epochs: 1, batch_size: 16}}
 evaluation: {{batch_size: 4}}
 """

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from every import for_every
 
 from manifests.errors import InputError
 from training.config import load_config
@@ -13,7 +14,7 @@ from training.config_files import PACKAGED
 PACKAGED_CONFIGS = sorted(path.name for path in PACKAGED.glob("*.yaml"))
 
 
-@pytest.mark.parametrize("name", PACKAGED_CONFIGS)
+@for_every(PACKAGED_CONFIGS)
 def test_every_packaged_config_loads_and_survives_a_round_trip(name: str, tmp_path: Path) -> None:
     config = load_config(name)
     assert config.name == Path(name).stem

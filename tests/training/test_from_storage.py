@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from places import ROOT
-from s3_server import ENVIRONMENT, Gate, gate, s3_server
+from s3_server import ENVIRONMENT, Gate, gate
 
 from manifests.errors import InputError
 from pipeline.storage import cache, remote
@@ -26,8 +26,8 @@ name: afar
 method: {{name: ezvsl, temperature: 0.1, dimension: 16, positives: [own, both]}}
 data: {{shards: "{shards}", neighbours: {knn}, image_size: 32, shuffle: 8, workers: {workers}}}
 encoders:
-  image: {{blocks: [1, 1], weights: none}}
-  audio: {{blocks: [1, 1], input_pool: [4, 3]}}
+  image: {{blocks: [1, 1], width: 8, weights: none}}
+  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
 optim: {{epochs: 2, batch_size: 16, learning_rate: 1.0e-3}}
 log_every: 1
 """
@@ -35,18 +35,12 @@ SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HF_TOKEN", "SLURM_JWT"
 CACHE = 4_000_000  # bytes, of the twelve million that the shards have
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with s3_server() as address:
-        yield address
-
-
 @pytest.fixture
-def storage(server: str, tmp_path: Path, shards: Path, monkeypatch) -> Iterator[tuple[RemotePath, Gate]]:
+def storage(s3_address: str, tmp_path: Path, shards: Path, monkeypatch) -> Iterator[tuple[RemotePath, Gate]]:
     """The shards in a bucket behind a gate."""
     monkeypatch.setattr(cache, "BLOCK", 500_000)
     monkeypatch.setattr(cache, "PAUSES", (0.01,) * 4)
-    with gate(server) as (address, kept):
+    with gate(s3_address) as (address, kept):
         for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": address}).items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("SHARD_CACHE", str(tmp_path / "cache"))

@@ -4,6 +4,7 @@ from functools import cache
 
 import pytest
 import yaml
+from every import for_every
 
 from manifests.catalogue import catalogue
 from training.config import RunConfig, load_config
@@ -54,12 +55,9 @@ def allowed(test_set: str, protocol: str) -> tuple[set[str], set[str]]:
     return MAPS, PAIRS if test_set.startswith("extended_") else LOCALIZATION
 
 
-@pytest.fixture(params=NAMES)
-def config(request) -> RunConfig:
-    return packaged(request.param)
-
-
-def test_every_number_stands_where_an_evaluation_would_put_its_own(config) -> None:
+@for_every(NAMES)
+def test_every_number_stands_where_an_evaluation_would_put_its_own(name: str) -> None:
+    config = packaged(name)
     for test_set, protocols in config.paper.items():
         whole, _, part = test_set.partition("-")
         assert whole in SETS
@@ -72,8 +70,10 @@ def test_every_number_stands_where_an_evaluation_would_put_its_own(config) -> No
                 assert all(0 <= value <= 1 for value in scores.values())
 
 
-def test_published_rows_are_possible(config) -> None:
+@for_every(NAMES)
+def test_published_rows_are_possible(name: str) -> None:
     """A typing error in a cIoU or AUC mostly breaks an inequality that every measurement keeps."""
+    config = packaged(name)
     for protocols in config.paper.values():
         for maps in protocols.values():
             for scores in maps.values():
@@ -81,18 +81,24 @@ def test_published_rows_are_possible(config) -> None:
                 assert not impossible(**row, located=scores.get("locacc"))
 
 
-def test_published_settings_carry_numbers_and_others_none(config) -> None:
+@for_every(NAMES)
+def test_published_settings_carry_numbers_and_others_none(name: str) -> None:
+    config = packaged(name)
     assert bool(config.paper) == (config.name not in NO_NUMBERS)
 
 
-def test_who_repeats_a_publication_trains_on_silent_clips_too(config) -> None:
+@for_every(NAMES)
+def test_who_repeats_a_publication_trains_on_silent_clips_too(name: str) -> None:
     """No paper leaves them out; our own runs do unless told otherwise."""
+    config = packaged(name)
     if config.paper and "optim" in config.model_fields_set:
         assert config.data.drop_flagged == ()
     assert packaged("demo").data.drop_flagged == ("silent",)
 
 
-def test_training_lists_and_protocols_are_known(config) -> None:
+@for_every(NAMES)
+def test_training_lists_and_protocols_are_known(name: str) -> None:
+    config = packaged(name)
     assert set(config.evaluation.protocols) <= set(known_protocols())
     if config.data.train_list is not None:
         assert catalogue()[config.data.train_list].role == "train"

@@ -27,7 +27,9 @@ CONFIG = """
 name: both
 method: {{name: ezvsl, temperature: 0.1, dimension: 16, positives: [own, both]}}
 data: {{shards: [{first}, {second}], neighbours: {knn}, image_size: 32, exclude_test: [], lists: {lists}}}
-encoders: {{image: {{blocks: [1, 1], weights: none}}, audio: {{blocks: [1, 1], input_pool: [4, 3]}}}}
+encoders:
+  image: {{blocks: [1, 1], width: 8, weights: none}}
+  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
 optim: {{epochs: 1, batch_size: 16}}
 evaluation: {{batch_size: 8}}
 """

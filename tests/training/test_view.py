@@ -37,7 +37,9 @@ CONFIG = """
 name: tiny
 method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
 data: {{shards: {shards}, image_size: 32}}
-encoders: {{image: {{blocks: [1, 1], weights: none}}, audio: {{blocks: [1, 1], input_pool: [4, 3]}}}}
+encoders:
+  image: {{blocks: [1, 1], width: 8, weights: none}}
+  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
 optim: {{epochs: 1, batch_size: 16}}
 evaluation: {{batch_size: 4, view: centre_crop}}
 """

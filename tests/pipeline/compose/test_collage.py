@@ -17,14 +17,14 @@ from pipeline.compose.corpus import Place, write_composed
 from pipeline.compose.settings import Settings
 
 CLASSES = ("flute", "guitar", "trumpet", "violin", "cat")
-COLLAGES = 25
+COLLAGES = 10
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = write_material(tmp_path_factory.mktemp("instruments"), CLASSES, files=3)
     out = tmp_path_factory.mktemp("composed") / "corpus"
-    plain = Settings(clips=150, several=0, distractors=0, interactive=0, off_screen=0, silent=0)
+    plain = Settings(clips=80, several=0, distractors=0, interactive=0, off_screen=0, silent=0)
     write_composed(out, Place(root, root), plain, workers=2)
     return out
 
@@ -41,7 +41,6 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-@pytest.mark.slow
 def test_four_different_classes_two_of_them_heard_all_of_one_side(source: Path, collages: Path) -> None:
     splits = {row["key"]: row["split"] for row in pq.read_table(source / "truth.parquet").to_pylist()}
     rows = pq.read_table(collages / "collages.parquet").to_pylist()
@@ -66,10 +65,11 @@ def test_frames_are_in_their_quarters_and_boxes_with_them(source: Path, collages
         expected = [left + solo["x1"] / 2, top + solo["y1"] / 2, left + solo["x2"] / 2, top + solo["y2"] / 2]
         assert [row["x1"], row["y1"], row["x2"], row["y2"]] == pytest.approx(expected, abs=1e-5)
         assert (row["sounding"], row["object_label"]) == (part["gain"] > 0, solo["object_label"])
-        image = np.asarray(Image.open(collages / "frames" / f"{row['key']}.jpg"), float)
-        quarter = image[int(top * 224) :, int(left * 224) :][:112, :112]
-        frame = Image.fromarray(read_clip(source, solo)[0]).resize((112, 112))
-        assert np.abs(quarter - np.asarray(frame, float)).mean() < 6
+        if row["key"] in (placed[0]["key"], placed[-1]["key"]):  # one of the training side, one of the test side
+            image = np.asarray(Image.open(collages / "frames" / f"{row['key']}.jpg"), float)
+            quarter = image[int(top * 224) :, int(left * 224) :][:112, :112]
+            frame = Image.fromarray(read_clip(source, solo)[0]).resize((112, 112))
+            assert np.abs(quarter - np.asarray(frame, float)).mean() < 6
 
 
 def test_music_reads_every_test_collage(collages: Path) -> None:

@@ -104,6 +104,7 @@ def test_negatives_are_read(corpus: Path, truth: Rows) -> None:
         assert same_class or not seen & heard
 
 
+@pytest.mark.usefixtures("here")
 def test_all_clips_are_ingested(corpus: Path, truth: Rows, tmp_path: Path) -> None:
     run_ingest(IngestRequest((corpus,), tmp_path / "shards", workers=1))
     store = ShardStore.open(tmp_path / "shards")
@@ -235,6 +236,7 @@ def test_pairs_name_clips_that_are_there(corpus: Path, truth: Rows) -> None:
     assert set(images.values()) == {2}
 
 
+@pytest.mark.usefixtures("here")
 def test_videos_move_and_are_where_the_truth_says(material: Place, tmp_path: Path) -> None:
     import av
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.signal
-from places import ROOT
+from places import ROOT, SUPPORT
 
 from manifests.errors import InputError
 from pipeline.media.front_ends import DEFAULT, find_front_end, front_end_names
@@ -251,11 +251,12 @@ def ingest(clips, clip_maker, extended: Path, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("work")
     (folder / "videos").mkdir()
     shutil.copy(clips.plain("beep.mp4", seconds=12.0, waveform=clip_maker.burst(12.0, 9.5)), folder / "videos")
-    environment = os.environ | {"PYTHONPATH": str(extended)}
+    environment = os.environ | {"PYTHONPATH": f"{extended}:{SUPPORT}"}
+    code = "from ingest_here import ingest_here; from pipeline.cli import main\nwith ingest_here():\n    main()"
 
     def run(name: str, *options: str) -> ShardStore:
         out = folder / "-".join((name, *options))
-        command = [sys.executable, "-c", "from pipeline.cli import main; main()", "ingest", "--src", folder / "videos",
+        command = [sys.executable, "-c", code, "ingest", "--src", folder / "videos",
                    "--out", out, "--workers", "1", "--front-end", name, "--moment", "6", *options]  # fmt: skip
         subprocess.run([*map(str, command)], check=True, env=environment, cwd=folder, capture_output=True, timeout=120)
         return ShardStore.open(out)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ingest_here import ingest_here
 
 from manifests.errors import InputError
 from pipeline.cli import checked_audio
@@ -34,7 +35,8 @@ def folders(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     """Shards without companions, and with all but proposals."""
     out = tmp_path_factory.mktemp("companion-out")
     wanted = Wanted(audio_rate=RATE, audio_seconds=4.0, frames=3)
-    run_ingest(IngestRequest((source,), out / "plain", workers=1))
+    with ingest_here():
+        run_ingest(IngestRequest((source,), out / "plain", workers=1))
     run_ingest(IngestRequest((source,), out / "rich", workers=1, options=IngestOptions(companions=wanted)))
     return out / "plain", out / "rich"
 
@@ -68,6 +70,7 @@ def test_the_shards_themselves_are_the_same_bytes(folders: tuple[Path, Path]) ->
     ]
 
 
+@pytest.mark.usefixtures("here")
 def test_same_input_same_companions(folders: tuple[Path, Path], source: Path, tmp_path: Path) -> None:
     wanted = Wanted(audio_rate=RATE, audio_seconds=4.0, frames=3)
     run_ingest(IngestRequest((source,), tmp_path / "again", workers=1, options=IngestOptions(companions=wanted)))
@@ -147,6 +150,7 @@ def test_proposals_find_the_object_and_do_not_depend_on_what_came_before() -> No
     np.testing.assert_array_equal(boxes, selective_search(image()))
 
 
+@pytest.mark.usefixtures("here")
 def test_proposals_from_end_to_end(source: Path, tmp_path: Path) -> None:
     pytest.importorskip("cv2.ximgproc", reason="the proposals extra is not installed")
     options = IngestOptions(companions=Wanted(proposals=True), short_side=64)

@@ -80,7 +80,8 @@ def test_companions_are_held_to_their_manifest(tmp_path: Path) -> None:
         ShardStore.open(folder).companions.waveform(2)
 
 
-def test_ingest_again_makes_again_what_is_damaged(decoded, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("decoded", "here")
+def test_ingest_again_makes_again_what_is_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, out = corpus(tmp_path / "src", *(f"ok {number}" for number in range(6))), tmp_path / "out"
     run_ingest(request := request_for(source, out, shard_clips=2))
     finished = fingerprints(out)

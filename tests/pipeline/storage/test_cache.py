@@ -8,43 +8,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 from damaged_tars import equal_shards
-from s3_server import ENVIRONMENT, Gate, gate, s3_server
+from s3_server import ENVIRONMENT, Gate, gate
 
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
-from pipeline.storage import cache
+from pipeline.storage import cache, remote
 from pipeline.storage.cache import BlockCache, CachedObject, open_cached
 from pipeline.storage.remote import RemotePath, place
 
 BLOCK = 1000
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with s3_server() as address:
-        yield address
-
-
 @pytest.fixture
-def storage(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RemotePath, Gate]]:
+def storage(s3_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RemotePath, Gate]]:
     """An empty bucket behind a gate, and a cache of ten small blocks."""
     monkeypatch.setattr(cache, "BLOCK", BLOCK)
     monkeypatch.setattr(cache, "PAUSES", (0.01,) * 4)
-    monkeypatch.setattr("pipeline.storage.remote._file_system", _fresh_file_system)
-    with gate(server) as (address, kept):
+    with gate(s3_address) as (address, kept):
         for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": address}).items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("SHARD_CACHE", str(tmp_path / "cache"))
         monkeypatch.setenv("SHARD_CACHE_GB", str(10 * BLOCK / 1e9))
+        remote._file_system.cache_clear()  # its connections are to another test's gate
         bucket = place(f"s3://bucket-{os.urandom(6).hex()}")
         bucket._files.mkdir(bucket.path)
         yield bucket, kept
-
-
-def _fresh_file_system(protocol: str, process: int) -> object:
-    import fsspec
-
-    return fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False)
 
 
 def kept_bytes(folder: Path) -> int:

@@ -8,7 +8,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 from damaged_tars import DAMAGE, equal_shards
+from ingest_here import ingest_here, no_cluster
 from places import PYTHONPATH
-from s3_server import ENVIRONMENT, free_port, s3_server
+from s3_server import ENVIRONMENT, free_port
 
 from manifests.errors import InputError, WorkFailed
 from pipeline.ingest import IngestRequest, run_ingest
@@ -44,19 +45,14 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with s3_server() as address:
-        yield address
-
-
 @pytest.fixture
-def bucket(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemotePath:
+def bucket(s3_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemotePath:
     """An empty bucket, credentials in the environment, and decoders that obey."""
-    for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": server}).items():
+    for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": s3_address}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("FAKE_DECODER_LOG", str(tmp_path / "decoded.txt"))
     monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
+    remote._file_system.cache_clear()  # its connections are to another test's server
     name = f"bucket-{os.urandom(6).hex()}"
     place(f"s3://{name}")._files.mkdir(name)
     return place(f"s3://{name}")
@@ -103,7 +99,8 @@ def test_the_same_shards_from_and_to_the_storage_as_on_disk(
         (local / name).parent.mkdir(parents=True, exist_ok=True)
         (local / name).write_bytes(content)
         (bucket / "src" / name).write_bytes(content)
-    run_ingest(request_for(local, tmp_path / "out"))
+    with ingest_here():
+        run_ingest(request_for(local, tmp_path / "out"))
     run_ingest(request_for(bucket / "src", bucket / "out"))
     assert content_of(bucket / "out") == content_of(tmp_path / "out")
     assert len(content_of(tmp_path / "out")) == 3 + 2 + 2  # shards; tables; index
@@ -191,7 +188,8 @@ def test_the_journal_is_sent_only_when_it_matters(bucket: RemotePath) -> None:
 def test_deadly_clips_cost_themselves_there_too(bucket: RemotePath) -> None:
     for name, content in {"a": "ok a", "b": "segv", "c": "ok c"}.items():
         (bucket / f"src/{name}.mp4").write_bytes(content.encode())
-    run_ingest(request_for(bucket / "src", bucket / "out"))
+    with no_cluster():
+        run_ingest(request_for(bucket / "src", bucket / "out"))
     assert ShardStore.open(bucket / "out").keys == ["a", "c"]
 
 
@@ -203,19 +201,14 @@ def test_what_cannot_be_reached_is_a_sentence(bucket: RemotePath, monkeypatch: p
     (bucket / "src/a.mp4").write_bytes(b"ok")
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     lost = RemotePath("s3", f"{bucket.path}/other")
-    monkeypatch.setattr("pipeline.storage.remote._file_system", _fresh_file_system)
+    remote._file_system.cache_clear()
     with pytest.raises(StorageLost, match="cannot be reached"):
         lost.read_bytes()
     with pytest.raises(InputError, match="AWS_ENDPOINT_URL"):
         list_sources([lost])
     with pytest.raises((WorkFailed, InputError)):
         run_ingest(request_for(lost, bucket / "out"))
-
-
-def _fresh_file_system(protocol: str, process: int) -> object:
-    import fsspec
-
-    return fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False)
+    remote._file_system.cache_clear()
 
 
 def test_addresses() -> None:

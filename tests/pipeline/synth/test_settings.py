@@ -3,10 +3,12 @@
 import json
 from collections import defaultdict
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+from every import for_every
 from synth_seed import SEED
 
 from manifests.errors import InputError
@@ -27,10 +29,10 @@ def test_without_settings_nothing_changes() -> None:
 
 def test_a_class_appears_in_its_own_places_as_often_as_asked() -> None:
     for share in (0.5, 1.0):
-        scenes = [draw_scene(0, index, Settings(surroundings=share)) for index in range(800)]
+        scenes = [draw_scene(0, index, Settings(surroundings=share)) for index in range(400)]
         at_home = np.mean([scene.place in HOMES[scene.label] for scene in scenes])
         elsewhere = (1 - share) * 1.5 / len(PLACES)
-        assert at_home == pytest.approx(share + elsewhere, abs=0.05)
+        assert at_home == pytest.approx(share + elsewhere, abs=0.07)
 
 
 def test_places_are_shared_with_related_classes() -> None:
@@ -44,9 +46,9 @@ def test_places_are_shared_with_related_classes() -> None:
     assert set(HOMES) == set(LABELS)
 
 
-@pytest.mark.parametrize("classes", range(2, 30))
-@pytest.mark.parametrize("places", [1, 2, 5, 40])
-def test_every_class_has_a_home(classes: int, places: int) -> None:
+@for_every(list(product(range(2, 30), (1, 2, 5, 40))))
+def test_every_class_has_a_home(case: tuple[int, int]) -> None:
+    classes, places = case
     found = homes([str(number) for number in range(classes)], range(places))
     assert all(1 <= len(own) <= 2 for own in found.values())
 

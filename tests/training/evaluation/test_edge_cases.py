@@ -1,7 +1,10 @@
 """Degenerate maps: where released evaluators give an answer we give theirs, where they give NaN or luck we say so."""
 
+from itertools import product
+
 import numpy as np
 import pytest
+from every import for_every
 from golden_inputs import edge_cases
 
 from training.evaluation import localization
@@ -31,9 +34,9 @@ def answer(protocol: MapProtocol, values: np.ndarray, weights: np.ndarray):
     return mask, prepared.confidence[0]
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("evaluator", EVALUATORS)
-def test_released_answers(golden, case, evaluator):
+@for_every(list(product(CASES, EVALUATORS)), " by ".join)
+def test_released_answers(pair, golden):
+    case, evaluator = pair
     expected = golden("golden_edge.json")[case][evaluator]["result"]
     values, weights = CASES[case]
     is_slavc = evaluator.startswith("slavc")

@@ -19,7 +19,9 @@ CONFIG = """
 name: tiny
 method: {{name: ezvsl, temperature: 0.1, dimension: 16, positives: [own]}}
 data: {{shards: {shards}, image_size: 32, lists: {folder}, exclude_test: []}}
-encoders: {{image: {{blocks: [1, 1], weights: none}}, audio: {{blocks: [1, 1], input_pool: [4, 3]}}}}
+encoders:
+  image: {{blocks: [1, 1], width: 8, weights: none}}
+  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
 optim: {{epochs: 3, batch_size: 16, learning_rate: 1.0e-2}}
 evaluation: {{truth: {folder}/test.json, test_set: boxes, protocols: [ezvsl]}}
 {validation}

@@ -16,8 +16,8 @@ name: {name}
 method: {{name: coarse_to_fine, classes: 4, dimension: 8, hidden: 16{more}}}
 data: {{shards: {shards}, image_size: 32, shuffle: 8}}
 encoders:
-  image: {{blocks: [1, 1], weights: none}}
-  audio: {{blocks: [1, 1], input_pool: [4, 3]}}
+  image: {{blocks: [1, 1], width: 8, weights: none}}
+  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
 optim: {{epochs: 1, batch_size: 16, learning_rate: 1.0e-9}}
 """
 

@@ -20,7 +20,9 @@ CONFIG = """
 name: tiny
 method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
 data: {{shards: {folder}/shards, image_size: 32, lists: {folder}, exclude_test: [], train_list: {folder}/list.txt}}
-encoders: {{image: {{blocks: [1, 1], weights: none}}, audio: {{blocks: [1, 1], input_pool: [4, 3]}}}}
+encoders:
+  image: {{blocks: [1, 1], width: 8, weights: none}}
+  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
 optim: {{epochs: 1, batch_size: 16}}
 evaluation: {{truth: {folder}/test.json, test_set: boxes, protocols: [ezvsl]}}
 """

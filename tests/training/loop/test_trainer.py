@@ -27,8 +27,8 @@ name: small
 method: {{name: ezvsl, temperature: 0.1, dimension: 16{positives}}}
 data: {{shards: {shards}, neighbours: {knn}, image_size: 32, colour_jitter: 0.2, shuffle: 8, workers: {workers}}}
 encoders:
-  image: {{blocks: [1, 1], weights: none}}
-  audio: {{blocks: [1, 1], input_pool: [4, 3]}}
+  image: {{blocks: [1, 1], width: 8, weights: none}}
+  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
 optim: {{epochs: {epochs}, batch_size: 16, replicas: 2, learning_rate: 1.0e-3}}
 checkpoint_minutes: {minutes}
 log_every: 1

@@ -23,8 +23,8 @@ name: clustered
 method: {{name: dsol, dimension: 16, clusters: 4, passes: 1}}
 data: {{shards: {shards}, image_size: 32, shuffle: 8}}
 encoders:
-  image: {{blocks: [1, 1], weights: none}}
-  audio: {{blocks: [1, 1], input_pool: [4, 3]}}
+  image: {{blocks: [1, 1], width: 8, weights: none}}
+  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
 optim: {{epochs: 4, batch_size: 16, replicas: 2, learning_rate: 1.0e-3}}
 log_every: 1
 """

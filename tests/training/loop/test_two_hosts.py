@@ -15,8 +15,8 @@ name: hosts
 method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
 data: {{shards: {shards}, image_size: 32, shuffle: 8}}
 encoders:
-  image: {{blocks: [1, 1], weights: none}}
-  audio: {{blocks: [1, 1], input_pool: [4, 3]}}
+  image: {{blocks: [1, 1], width: 8, weights: none}}
+  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
 optim: {{epochs: 2, batch_size: 16, replicas: 2, negatives: global, batch_norm: synchronised}}
 log_every: 1
 """

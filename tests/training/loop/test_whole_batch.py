@@ -26,8 +26,8 @@ method:
   {{name: ezvsl, temperature: 0.1, dimension: 16, positives: [own, both], exclude: [image, audio, source]}}
 data: {{shards: {shards}, neighbours: {knn}, image_size: 32, colour_jitter: 0.2, shuffle: 8, workers: 1}}
 encoders:
-  image: {{blocks: [1, 1], weights: none}}
-  audio: {{blocks: [1, 1], input_pool: [4, 3]}}
+  image: {{blocks: [1, 1], width: 8, weights: none}}
+  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
 optim: {{epochs: {epochs}, batch_size: 16, replicas: 4, learning_rate: 1.0e-3, negatives: global, batch_norm: {norm}}}
 log_every: 1
 checkpoint_minutes: {minutes}
