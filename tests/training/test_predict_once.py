@@ -9,7 +9,10 @@ from training.methods import method_config, method_module, method_names
 from training.methods.contract import BaseMethod
 from training.predict import object_maps_of, once, shared_trunk
 
-TINY = Encoders(image=Encoder(blocks=(1, 1, 1), weights="none"), audio=Encoder(blocks=(1, 1, 1), input_pool=(4, 3)))
+TINY = Encoders(
+    image=Encoder(blocks=(1, 1, 1), width=16, weights="none"),
+    audio=Encoder(blocks=(1, 1, 1), width=16, input_pool=(4, 3)),
+)
 IMAGES, SOUNDS = [5, 5, 9, 9, 5], ["a", "silence", "silence", "b", "c"]
 
 

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from commands import Commands
+from commands import Commands, Ended
 
 COMMANDS = {"pipeline", "index", "training"}
 CONFIG = """
@@ -29,6 +31,12 @@ def command(name: str, *arguments: object, cwd: Path | None = None) -> subproces
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     line = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(line, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Run `training ...` in this process, which has loaded torch already."""
+    return partial(Commands(monkeypatch, capsys), "training")
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +65,14 @@ def trained(shards: Path, truth: Path, tmp_path_factory: pytest.TempPathFactory)
     return folder
 
 
-def test_a_finished_run_is_left_alone(trained: Path) -> None:
-    result = command("training", "run", "tiny.yaml", cwd=trained)
+def test_a_finished_run_is_left_alone(trained: Path, here: Callable[..., Ended]) -> None:
+    result = here("run", "tiny.yaml", cwd=trained)
     assert result.returncode == 0
     assert "already finished" in result.stdout
 
 
-def test_evaluate_writes_one_row_a_sample_and_names_the_missing_clip(trained: Path) -> None:
-    result = command("training", "evaluate", "runs/tiny", cwd=trained)
+def test_evaluate_writes_one_row_a_sample_and_names_the_missing_clip(trained: Path, here: Callable[..., Ended]) -> None:
+    result = here("evaluate", "runs/tiny", cwd=trained)
     assert result.returncode == 0, result.stderr
     assert "16 of 17 clips scored" in result.stdout
     for word in ("centred disc", "whole image", "random", "audio visual", "ceiling"):
@@ -79,8 +87,8 @@ def test_evaluate_writes_one_row_a_sample_and_names_the_missing_clip(trained: Pa
         assert facts["scores"]["audio_visual"]["mean_iou"] == pytest.approx(sum(own) / 16)
 
 
-def test_embeddings_of_the_run_feed_the_index(trained: Path, shards: Path) -> None:
-    assert command("training", "embed", "runs/tiny", cwd=trained).returncode == 0
+def test_embeddings_of_the_run_feed_the_index(trained: Path, shards: Path, here: Callable[..., Ended]) -> None:
+    assert here("embed", "runs/tiny", cwd=trained).returncode == 0
     result = command("index", "build-knn", "--k", 5, "--shards", shards, cwd=trained)
     assert result.returncode == 0, result.stderr
     too_many = command("index", "build-knn", "--k", 1000, "--shards", shards, cwd=trained)
@@ -107,9 +115,9 @@ def test_embeddings_of_the_run_feed_the_index(trained: Path, shards: Path) -> No
     ],
 )
 def test_bad_input_is_one_paragraph_and_exit_code_two(
-    arguments: list[str], words: list[str], tmp_path: Path, monkeypatch, capsys
+    arguments: list[str], words: list[str], tmp_path: Path, here: Callable[..., Ended]
 ) -> None:
-    result = Commands(monkeypatch, capsys)("training", *arguments, cwd=tmp_path)
+    result = here(*arguments, cwd=tmp_path)
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr
     for word in words:
@@ -117,11 +125,11 @@ def test_bad_input_is_one_paragraph_and_exit_code_two(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_methods_lists_every_method_and_prints_a_page() -> None:
-    listed = command("training", "methods").stdout
+def test_methods_lists_every_method_and_prints_a_page(tmp_path: Path, here: Callable[..., Ended]) -> None:
+    listed = here("methods", cwd=tmp_path).stdout
     assert "ezvsl" in listed
     assert "slavc" in listed
-    assert "Deviations" in command("training", "methods", "ezvsl").stdout
+    assert "Deviations" in here("methods", "ezvsl", cwd=tmp_path).stdout
 
 
 BESIDE = """
@@ -192,7 +200,9 @@ def test_the_commands_are_frozen(name: str) -> None:
     assert set(found) == SURFACE[name]
 
 
-def test_shards_of_another_front_end_are_refused(trained: Path, shards: Path, tmp_path: Path) -> None:
+def test_shards_of_another_front_end_are_refused(
+    trained: Path, shards: Path, tmp_path: Path, here: Callable[..., Ended]
+) -> None:
     other = tmp_path / "other"
     other.mkdir()
     for file in shards.iterdir():
@@ -200,7 +210,7 @@ def test_shards_of_another_front_end_are_refused(trained: Path, shards: Path, tm
     facts = json.loads((shards / "index.json").read_text()) | {"front_end": "log-power-16000-512-159-v1"}
     (other / "index.json").unlink()
     (other / "index.json").write_text(json.dumps(facts))
-    result = command("training", "evaluate", "runs/tiny", "--shards", other, "--test-set", "other", cwd=trained)
+    result = here("evaluate", "runs/tiny", "--shards", other, "--test-set", "other", cwd=trained)
     assert result.returncode == 2
     assert "log-power-11025-512-110-v1" in result.stderr
     assert "log-power-16000-512-159-v1" in result.stderr

@@ -2,12 +2,19 @@
 
 import pytest
 import torch
+from every import for_every
 
 from training.config import Encoder, Encoders
 from training.encoders.kept import asked
 from training.methods import method_config, method_module, method_names, method_page
 
-TINY = Encoders(image=Encoder(blocks=(1, 1, 1), weights="none"), audio=Encoder(blocks=(1, 1, 1), input_pool=(4, 3)))
+
+def encoders_of(width: int) -> Encoders:
+    image = Encoder(blocks=(1, 1, 1), width=width, weights="none")
+    return Encoders(image=image, audio=Encoder(blocks=(1, 1, 1), width=width, input_pool=(4, 3)))
+
+
+TINY, WIDE = encoders_of(16), encoders_of(64)  # wide enough to learn eight clips by heart
 BATCH, SIZE, BINS, FRAMES = 8, 64, 129, 150
 
 VARIANTS = [(name, {}) for name in method_names()] + [
@@ -180,7 +187,7 @@ def test_loss_is_finite_and_reaches_every_trained_parameter(trained) -> None:
     [pytest.param(*one, marks=[pytest.mark.slow] if one[1] else []) for one in TRAINED if one[0] not in LATE],
 )
 def test_overfits_eight_samples(name: str, options: dict) -> None:
-    method, batch = build(name, EASIER.get(name, {}) | options).train(), make_batch()
+    method, batch = build(name, EASIER.get(name, {}) | options, encoders=WIDE).train(), make_batch()
     optimiser = torch.optim.Adam(method.parameters(), lr=1e-3)
     first = float(method.loss(batch)["total"].detach())
     for step in range(25):
@@ -247,7 +254,7 @@ def test_baselines_have_nothing_to_train(name: str) -> None:
     assert not any(parameter.requires_grad for parameter in build(name, {}).parameters())
 
 
-@pytest.mark.parametrize("name", method_names())
+@for_every(method_names())
 def test_every_method_has_a_page_with_citation_and_deviations(name: str) -> None:
     page = method_page(name)
     assert "arXiv:" in page or "doi" in page.lower() or "no citation" in page.lower()
