@@ -20,6 +20,7 @@ from manifests.errors import InputError
 from manifests.outputs import check_output
 from manifests.parquet import read_metadata
 from manifests.whole_files import whole_file
+from pipeline.console import progress
 
 COMMAND = "index export"
 TOLD = b"sound-source-localization"  # the metadata's name of meta.json
@@ -39,9 +40,14 @@ def export(folder: Path, out: Path) -> dict[str, object]:
     facts = {"kind": kind, "clips": f"{len(keys):,}", "columns": ", ".join(schema.names)}
     if out.exists() and _told(out) == _told_of(meta):
         return {"already there": out, **facts}
-    with whole_file(out) as handle, pq.ParquetWriter(handle, schema, compression="zstd") as writer:
+    with (
+        progress("export", len(keys), "clips") as advance,
+        whole_file(out) as handle,
+        pq.ParquetWriter(handle, schema, compression="zstd") as writer,
+    ):
         for first in range(0, len(keys), GROUP):
-            writer.write_table(_rows(vectors, keys, slice(first, first + GROUP), schema))
+            writer.write_table(own := _rows(vectors, keys, slice(first, first + GROUP), schema))
+            advance(len(own))
     return {"written": out, **facts}
 
 

@@ -20,6 +20,7 @@ from index.ranking import Ranking, check_k, source_numbers, source_sizes
 from index.search import Search, open_search
 from manifests.errors import InputError, WorkFailed
 
+FIRST = 8  # of a block: the part of it that the first one is
 CHECKED_ROWS = 32  # rows compared with exact arithmetic after each build, and at once
 MEASURED_ROWS = 256  # rows on which the recall of an approximate search is measured
 BELOW = 0.05  # what is measured may lie under the recall asked for, which was reached on other rows
@@ -156,19 +157,26 @@ def _checked_recall(path: Path, ranking: Ranking, request: KnnRequest, name: str
 def neighbour_blocks(ranking: Ranking, search: Search) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Search and rank the whole corpus; yields (positions (Q,), neighbours int32 (Q, k)) in corpus order.
 
-    Blocks are ranked in threads beside the search of the next ones: numpy lets go of the interpreter for both.
+    Blocks are ranked in threads beside the search of the next ones: numpy lets go of the interpreter for both. The
+    first is small, and waited for: it tells how long all of them take.
     """
     ranked: deque[tuple[np.ndarray, Future[np.ndarray]]] = deque()
     with ThreadPoolExecutor(search.rankers) as pool:
-        for start in range(0, len(ranking.vectors), search.block):
-            clips = np.arange(start, min(start + search.block, len(ranking.vectors)))
-            scores, hits = search.hits(ranking.vectors[start : start + search.block], ranking.hits_needed)
+        for clips in _blocks(len(ranking.vectors), search.block):
+            scores, hits = search.hits(ranking.vectors[clips[0] : clips[-1] + 1], ranking.hits_needed)
             ranked.append((clips, pool.submit(ranking.neighbours, clips, scores, hits)))
-            if len(ranked) > search.rankers:
-                clips, neighbours = ranked.popleft()
-                yield clips, neighbours.result()
+            if len(ranked) > search.rankers or not clips[0]:
+                found, neighbours = ranked.popleft()
+                yield found, neighbours.result()
         for clips, neighbours in ranked:
             yield clips, neighbours.result()
+
+
+def _blocks(count: int, size: int) -> Iterator[np.ndarray]:
+    """Positions of `count` clips in blocks of `size`, the first one an eighth of that."""
+    first = max(1, size // FIRST)
+    for start in (0, *range(first, count, size)):
+        yield np.arange(start, min(start + (size if start else first), count))
 
 
 def _check_count(ranking: Ranking, search: Search) -> None:

@@ -2,12 +2,17 @@
 
 On a terminal progress is a bar; elsewhere it is one plain line every few seconds, so that logs stay readable. Both say
 how much time is left.
+
+What work costs is said here alone, by one rule: at its beginning how much of it there is, and within the first seconds
+how long that takes, where it is more than a minute. So whoever does long work does it within `progress`, in units of
+seconds at most (tests/test_costs.py).
 """
 
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -21,6 +26,7 @@ from pipeline.subcommand import Subcommand
 PLAIN_LINE_SECONDS = 5.0
 LONGEST_PAUSE = 30.0
 DISTRIBUTION = "sound-source-localization"
+_REPEATS: ContextVar[int] = ContextVar("repeats", default=1)
 
 
 def run_app(app: typer.Typer, name: str) -> None:
@@ -71,16 +77,29 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress(title: str, total: int, unit: str, done: int = 0, at_once: int = 1) -> Iterator[Advance]:
+def progress(
+    title: str, total: int, unit: str, done: int = 0, at_once: int = 1, expected: float | None = None
+) -> Iterator[Advance]:
     """Show work being done; yields `advance(n)`. `total` counts `unit`s ("clips", "steps"), `done` those from before,
     `at_once` the calls whose work goes on at the same time, one per worker.
 
-    Work of more than a minute says how long it takes when its first unit is done, or after a second of short ones.
+    Work of more than a minute says how long it takes at its beginning where that is known already, `expected` seconds;
+    else when its first unit is done, or after a second of short ones.
     """
-    work = Remaining(total, done, at_once)
+    work = Remaining(total, done, at_once, _REPEATS.get(), expected)
     shown = _bar if sys.stderr.isatty() else _plain_lines
     with shown(work, title, unit) if os.environ.get("RANK", "0") == "0" else nullcontext(_silent) as advance:
         yield advance
+
+
+@contextmanager
+def first_of(repeats: int) -> Iterator[None]:
+    """Work that is done `repeats` times in all, such as runs that differ by their seed: its cost says so."""
+    before = _REPEATS.set(repeats)
+    try:
+        yield
+    finally:
+        _REPEATS.reset(before)
 
 
 def _silent(amount: int = 1, said: str = "") -> None:
@@ -104,18 +123,26 @@ def _bar(work: Remaining, title: str, unit: str) -> Iterator[Advance]:
     with Progress(*columns, console=Console(file=terminal(sys.stderr))) as bar:
         task = bar.add_task(title, total=work.total, completed=work.done, left="", said="")
 
-        def advance(amount: int = 1, said: str = "") -> None:
-            _count(work, amount)
+        def say_cost() -> None:
             if cost := work.cost():
                 bar.console.print(f"{title}: {cost}", highlight=False, markup=False)
+
+        def advance(amount: int = 1, said: str = "") -> None:
+            _count(work, amount)
+            say_cost()
             bar.update(task, completed=work.done, left=_left(work), said=said)
 
+        say_cost()
         yield advance
 
 
 @contextmanager
 def _plain_lines(work: Remaining, title: str, unit: str) -> Iterator[Advance]:
+    """The bar shows from its beginning how much there is to do; here a first line says it."""
     last = 0.0
+    if work.done < work.total:
+        of = f" of {work.total:,}" if work.done else ""
+        _print(f"{title}: {work.total - work.done:,}{of} {unit} to do", work.cost())
 
     def advance(amount: int = 1, said: str = "") -> None:
         nonlocal last
@@ -124,10 +151,13 @@ def _plain_lines(work: Remaining, title: str, unit: str) -> Iterator[Advance]:
         if not amount or not (cost or elapsed - last >= _pause(elapsed) or work.done >= work.total > 0):
             return
         last = elapsed
-        facts = [f"{work.done}/{work.total} {unit}", f"{elapsed:.0f} s", cost or _left(work), said]
-        print(f"{title}: {', '.join(filter(None, facts))}", file=sys.stderr, flush=True)
+        _print(f"{title}: {work.done}/{work.total} {unit}", f"{elapsed:.0f} s", cost or _left(work), said)
 
     yield advance
+
+
+def _print(*facts: str | None) -> None:
+    print(", ".join(filter(None, facts)), file=sys.stderr, flush=True)
 
 
 def _count(work: Remaining, amount: int) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.console import progress
 from pipeline.media.optical_flow import CELL, check_optical_flow, optical_flow
 from pipeline.shards.codecs import encode_npy
 from pipeline.shards.companion import FLOW, FLOW_FIELD
@@ -26,16 +25,14 @@ def store_flow(folder: Place) -> dict[str, object]:
     """
     check_optical_flow()
     store, still = ShardStore.open(folder), 0
-    with progress("optical flow", len(store), "clips") as advance:
 
-        def members(row: int) -> dict[str, bytes]:
-            nonlocal still
-            field = flow_of(store.companions.burst(row))
-            still += not field.any()
-            advance(1)
-            return {FLOW_FIELD: encode_npy(field)}
+    def members(row: int) -> dict[str, bytes]:
+        nonlocal still
+        field = flow_of(store.companions.burst(row))
+        still += not field.any()
+        return {FLOW_FIELD: encode_npy(field)}
 
-        places = write_companion(folder, FLOW, store, range(len(store)), members)
+    places = write_companion(folder, FLOW, store, range(len(store)), members)
     size = sum(int(str(place["size"])) for place in places) / len(places)
     return {"clips": f"{len(places)}, {still} of which do not move", "size": f"{size / 1e3:.0f} kB a clip"}
 

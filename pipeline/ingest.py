@@ -28,6 +28,7 @@ from pipeline.jobs.shard_job import (
     is_whole,
     marker_path,
 )
+from pipeline.jobs.told import ClipsDone, heard_by
 from pipeline.jobs.totals import accept, is_finished, report, total, write_tables
 from pipeline.media.proposals import check_proposals
 from pipeline.shards.store import INDEX, MANIFEST, REJECTS
@@ -207,11 +208,12 @@ def _make_missing(request: IngestRequest, plan: Plan) -> ShardSummary:
     missing = sum(len(plan.shards[shard]) for task in tasks for shard in task)
     if not tasks:
         return made
-    jobs = [(out, task.start, task.stop, request.timeout) for task in tasks]
     with connected(request.scheduler, min(request.workers or available_cores(), len(tasks))) as client:
         at_once = min(threads(client), len(tasks))
         with progress("ingest", plan.clips, "clips", plan.clips - missing, at_once) as advance:
+            tell = heard_by(client, shown := ClipsDone(advance))
+            jobs = [(out, task.start, task.stop, request.timeout, tell) for task in tasks]
             for done in run_all(client, ingest_shards, jobs):
-                advance(done.clips)
+                shown.ended(done.clips)
                 made += done
     return made

@@ -11,12 +11,22 @@ LONG = 60.0  # seconds of work from which on its cost is said at its beginning
 
 
 class Remaining:
-    """Counts `total` units of work, `done` of them from before; `at_once` results are in the making at a time."""
+    """Counts `total` units of work, `done` of them from before; `at_once` results are in the making at a time.
+
+    The same work is done `repeats` times, this one included. `expected` are its seconds where they are known before.
+    """
 
     def __init__(
-        self, total: int, done: int = 0, at_once: int = 1, clock: Callable[[], float] = time.monotonic
+        self,
+        total: int,
+        done: int = 0,
+        at_once: int = 1,
+        repeats: int = 1,
+        expected: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.total, self.done, self._at_once, self._clock = total, done, at_once, clock
+        self._repeats, self._expected = repeats, expected
         self.began = clock()
         self._marks = deque([(self.began, done)])
         self._results = 0
@@ -60,12 +70,15 @@ class Remaining:
         return (self.total - self.done) * took / (gained * max(1.0, self._at_once / self._results))
 
     def cost(self) -> str | None:
-        """Once, as soon as it is known: how long the whole takes, where that is more than a minute."""
-        left = None if self._announced else self.seconds()
+        """Once, as soon as it is known: how long the whole takes, and all repeats, where that is more than a minute."""
+        left = None if self._announced else self.seconds() if self._expected is None else self._expected
         if left is None:
             return None
-        self._announced = True
-        return f"takes about {in_words(self.elapsed + left)} in all" if self.elapsed + left > LONG else None
+        self._announced, whole = True, self.elapsed + left
+        if self._repeats * whole <= LONG:
+            return None
+        repeats = f"; {self._repeats} of them about {in_words(self._repeats * whole)}" if self._repeats > 1 else ""
+        return f"takes about {in_words(whole)} in all{repeats}"
 
 
 def in_words(seconds: float) -> str:

@@ -14,6 +14,7 @@ import pytest
 import typer
 from attacked_corpora import TRUNKS
 from attacked_desk import TESTED, complaint, lay_out, run, run_apart, state_of
+from costs import LONG, unsaid
 from damage import DAMAGE
 
 from index.cli import app as index_app
@@ -116,6 +117,8 @@ APART = {BUILD_KNN[:2], INGEST[:2]}  # a process of their own: FAISS is never lo
 WRITTEN = {  # what a command may change besides its --out
     "training evaluate": ("runs/",), "pipeline annotate": ("shards/truth",), "index embed": ("embeddings/",),
 }  # fmt: skip
+IDLE = {EVALUATE, EXPORT}  # what they make is there, or takes no time
+COSTLY = {(*EVALUATE, "--test-set", "again"), (*EXPORT, "--format", "torch-export")}
 CASES = [(name, line) for name, lines in COMMANDS.items() for line in lines]
 
 
@@ -178,14 +181,21 @@ def test_a_command_keeps_its_promise_over_a_damaged_file(number: int, desk: Path
     hold(desk, *CASES[number], part_of(number)[: 1 if CASES[number][1][:2] in APART else SOME])
 
 
-@pytest.mark.parametrize("line", sorted({line for _, line in CASES}), ids=" ".join)
-def test_a_command_on_a_sound_desk_does_its_work(line: tuple[str, ...], desk: Path) -> None:
-    """Without that no refusal below would be worth anything. Annotations of other clips are read, and then refused."""
-    copy = Path(shutil.copytree(desk, desk.with_name("sound")))
-    ended = (run_apart if line[:2] in APART else run)(*line, at=copy)
+@pytest.mark.parametrize("line", sorted({line for _, line in CASES} | COSTLY), ids=" ".join)
+def test_a_command_on_a_sound_desk_does_its_work(line: tuple[str, ...], desk: Path, monkeypatch) -> None:
+    """Without that no refusal below would be worth anything. Annotations of other clips are read, and then refused.
+
+    No work is short here, so what each costs is said.
+    """
+    for name in ("LONG", "MEASURED", "FIRST_ALONE"):
+        monkeypatch.setattr(f"pipeline.remaining.{name}", 0.0)
+    copy, apart = Path(shutil.copytree(desk, desk.with_name("sound"))), line[:2] in APART
+    ended = (run_apart if apart else run)(*line, at=copy)
     shutil.rmtree(copy)
-    read_alone = line[:2] == ("training", "score") or "--pairs" in line
+    read_alone, command = line[:2] == ("training", "score") or "--pairs" in line, " ".join(line[:2])
     assert ended.code in ((0, 2) if read_alone else (0,)), ended
+    if ended.code == 0 and command in LONG and line not in IDLE:
+        assert unsaid(command, ended.err, told=not apart) is None, ended.err
 
 
 def test_every_command_is_attacked() -> None:

@@ -9,7 +9,7 @@ import typer
 
 from manifests.content import read_content
 from manifests.truth import USUAL_FORMAT, format_help
-from pipeline.console import run_app, summary
+from pipeline.console import first_of, progress, run_app, summary
 from training.export.command import export
 from training.listings import configs, methods, protocols
 from training.liveness import end_with_launcher
@@ -49,9 +49,10 @@ def run(
     from training.loop.start import start
     from training.seeds import per_seed
 
-    several = per_seed(once_each(overrides or ()))
-    for own, described in [(own, load_config(config, own)) for own in several]:
-        folder, trained = start(described, runs, device, own)
+    several = [(own, load_config(config, own)) for own in per_seed(once_each(overrides or ()))]
+    for number, (own, described) in enumerate(several):
+        with first_of(len(several) - number):
+            folder, trained = start(described, runs, device, own)
         took = read_content(folder / "DONE").text().strip()
         summary("trained" if trained else "already finished", {"run": folder, "took": took})
 
@@ -103,8 +104,10 @@ def evaluate(
         truth, format, negatives, tuple(clips or ()), pairs, references, test_set, asked, shards, view, listen
     )
     with ranks(device) as process:
-        for one in every_seed(run):
-            for result in score_run(load_run(one, process.device, weights), request, process):
+        for number, one in enumerate(found := every_seed(run)):
+            with first_of(len(found) - number):
+                results = score_run(load_run(one, process.device, weights), request, process)
+            for result in results:
                 print(table(result.summary))
         process.barrier()
 
@@ -144,8 +147,12 @@ def score(
     from training.score_file import asked, outputs, score_file
 
     options = {"negatives": negatives, "clips": clips, "test_set": test_set, "alpha": alpha, "seed": seed}
-    for name, path in outputs(asked(protocol, boxes), out).items():
-        print(table(score_file(maps, truth, format, name, path, temperature=temperature, **options)))
+    places = outputs(asked(protocol, boxes), out)
+    with progress("scoring", len(places), "protocols") as advance:
+        for name, path in places.items():
+            found = score_file(maps, truth, format, name, path, temperature=temperature, **options)
+            advance(1)
+            print(table(found))
 
 
 @app.command()

@@ -22,6 +22,7 @@ from manifests.parquet import read_table
 from manifests.published_sets import named_parts
 from manifests.truth import USUAL_FORMAT, Truth
 from manifests.whole_files import whole_file
+from pipeline.console import progress
 from pipeline.shards.joined import Folders
 from pipeline.shards.store import ShardStore
 from training.answers import Answered, under_controls
@@ -101,14 +102,16 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
             controls = under_controls(answered, part)
             save_controls(folder / f"{_file_name(run, part)}.controls.npz", controls, answered.donors)
     results = []
-    for part, protocol, own in asked:
-        answers = answered.answers(protocol, part)
-        result = score(answers, answered.as_shown(own), protocol.name, run=_name(run))
-        result.summary["lists"] |= _lists(own, request, store)
-        result.summary["lists"]["training"] = training_overlap(run.folder, part.test_set)
-        result.summary["weights"] = run.weights
-        result.write(folder)
-        results.append(result)
+    with progress(f"scoring {run.config.name}", len(asked), "results") as advance:
+        for part, protocol, own in asked:
+            answers = answered.answers(protocol, part)
+            result = score(answers, answered.as_shown(own), protocol.name, run=_name(run))
+            result.summary["lists"] |= _lists(own, request, store)
+            result.summary["lists"]["training"] = training_overlap(run.folder, part.test_set)
+            result.summary["weights"] = run.weights
+            result.write(folder)
+            results.append(result)
+            advance(1)
     return results
 
 

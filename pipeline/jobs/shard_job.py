@@ -9,9 +9,10 @@ import io
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +25,7 @@ from pipeline.jobs.decoder_client import Decoder, shared_decoder
 from pipeline.jobs.decoder_messages import ClipToDecode, DecodedMembers
 from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.plan import load_head, load_shard
+from pipeline.jobs.told import SomeTimes, Tell
 from pipeline.shards.companion import COMPANION_SCHEMA, companion_name, kind_of
 from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SPECTROGRAM, Member, Rejected
 from pipeline.shards.writer import ShardWriter, shard_name, writing_shard
@@ -57,14 +59,17 @@ class ShardSummary:
         return self
 
 
-def ingest_shards(out: Place, first: int, end: int, timeout: float) -> ShardSummary:
-    """Do the shards first..end-1 of the plan in `out`, those that have a marker excepted; their summary."""
+def ingest_shards(out: Place, first: int, end: int, timeout: float, tell: Tell | None = None) -> ShardSummary:
+    """Do the shards first..end-1 of the plan in `out`, those that have a marker excepted; their summary.
+
+    What task this is, `first`, and how many of its clips are done so far, is told now and then.
+    """
     options, roots = load_head(out / PLAN)
     decoder = shared_decoder(options)
-    total = ShardSummary()
+    total, told = ShardSummary(), SomeTimes(tell, first)
     for shard in range(first, end):
         if not marker_path(out, shard).exists():
-            ShardJob(out, shard, options, roots, decoder, timeout).run()
+            ShardJob(out, shard, options, roots, decoder, timeout, partial(told, total.clips)).run()
         total += read_marker(out, shard)
     return total
 
@@ -132,6 +137,7 @@ class ShardJob:
     roots: tuple[Place, ...]
     decoder: Decoder
     timeout: float
+    told: Callable[[int], None] = lambda clips: None  # how many are done
     rows: list[dict[str, Any]] = field(default_factory=list)
     companion_rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     rejects: list[dict[str, str]] = field(default_factory=list)
@@ -154,8 +160,9 @@ class ShardJob:
         with ExitStack() as stack:
             writer = stack.enter_context(writing_shard(path))
             beside = {kind: stack.enter_context(writing_shard(place)) for kind, place in companions.items()}
-            for clip in clips:
+            for number, clip in enumerate(clips, start=1):
                 self._add(clip, journal, writer, beside)
+                self.told(number)
         if not self.rows:  # a tar without a record would only stop a reader
             for each in (path, *companions.values()):
                 each.unlink()

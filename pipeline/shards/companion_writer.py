@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.locks import held
+from pipeline.console import progress
 from pipeline.shards.companion import COMPANION_SCHEMA, companion_manifest, companion_name
 from pipeline.shards.store import ShardStore
 from pipeline.shards.writer import writing_shard
@@ -28,15 +29,23 @@ def write_companion(
 ) -> list[dict[str, object]]:
     """Write what `members` gives of each of these rows, in place of an earlier companion; the rows of its manifest.
 
+    Shows how it goes.
+
     InputError when another command writes there, or nobody may; WorkFailed when the disk is full.
     """
     rows_of: dict[str, list[int]] = defaultdict(list)
     shards = store.table["shard"].to_pylist()
     for row in rows:
         rows_of[shards[row]].append(row)
-    with _alone(folder), _swept(folder, kind) as before:
+    with _alone(folder), _swept(folder, kind) as before, progress(f"storing {kind}", len(rows), "clips") as advance:
         tars = _free_tars(kind, rows_of, before)
-        places = [place for shard, own in rows_of.items() for place in _write(folder, tars[shard], own, store, members)]
+
+        def counted(row: int) -> Mapping[str, bytes]:
+            made = members(row)
+            advance(1)
+            return made
+
+        places = [place for shard, own in rows_of.items() for place in _write(folder, tars[shard], own, store, counted)]
         with replacing(folder / companion_manifest(kind)) as handle:
             pq.write_table(pa.Table.from_pylist(places, COMPANION_SCHEMA), handle)
     return places

@@ -1,11 +1,19 @@
 """Time left, the cost said at the beginning of long work, and lengths of time in words."""
 
+import io
 import sys
 
 import pytest
 
-from pipeline.console import progress
+from pipeline.console import first_of, progress
 from pipeline.remaining import LATEST, Remaining, in_words
+
+
+class Screen(io.StringIO):
+    """A terminal that is read afterwards."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 class Clock:
@@ -101,7 +109,30 @@ def test_a_log_holds_plain_lines_with_the_loss(capsys, monkeypatch) -> None:
     with progress("training x", 3, "steps", 1) as advance:
         advance(1, "loss 2.5")
         advance(1, "loss 1.5")
-    assert capsys.readouterr().err == "training x: 3/3 steps, 0 s, loss 1.5\n"
+    assert capsys.readouterr().err == "training x: 2 of 3 steps to do\ntraining x: 3/3 steps, 0 s, loss 1.5\n"
+
+
+def test_a_cost_that_is_known_before_is_said_before(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    with progress("localizing", 9000, "frames", expected=300.0) as advance:
+        assert capsys.readouterr().err == "localizing: 9,000 frames to do, takes about 5 min in all\n"
+        advance(1)
+    with progress("localizing", 9, "frames", expected=30.0):
+        assert capsys.readouterr().err == "localizing: 9 frames to do\n"
+
+
+def test_the_cost_of_several_runs_is_that_of_all(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    with first_of(6), progress("training x", 9, "steps", expected=30.0):
+        assert capsys.readouterr().err == "training x: 9 steps to do, takes about 30 s in all; 6 of them about 3 min\n"
+
+
+def test_a_bar_says_the_cost_above_it(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stderr", shown := Screen())
+    with progress("localizing", 9000, "frames", expected=300.0):
+        pass
+    assert "localizing: takes about 5 min in all" in shown.getvalue()
+    assert "0/9000" in shown.getvalue()
 
 
 def test_of_several_processes_the_first_one_shows_progress(capsys, monkeypatch) -> None:

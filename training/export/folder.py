@@ -17,6 +17,7 @@ from manifests.errors import InputError
 from manifests.outputs import check_output
 from manifests.whole_files import write_text
 from manifests.whole_folders import whole_folder
+from pipeline.console import progress
 from training.config import RunConfig
 from training.encoders.weights import read_weights
 from training.export.card import card
@@ -96,7 +97,11 @@ def _fill(folder: Path, run: LoadedRun, wanted: Wanted, document: dict[str, Any]
     if without:
         document["run"]["evaluation"]["object_prior"] = None
     document["left_out"] = list(without)
-    document["programs"] = {form: write_program(run, form, folder) for form in wanted.forms}
+    document["programs"] = {}
+    with progress(f"exporting {run.config.name}", len(wanted.forms), "programs") as advance:
+        for form in wanted.forms:
+            document["programs"][form] = write_program(run, form, folder)
+            advance(1)
     names = sorted([CONFIG, *(path.name for path in folder.iterdir())])
     write_text(folder / CARD, card(document, wanted.licence, wanted.repository, names))
     digests = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}

@@ -16,8 +16,9 @@ from manifests.errors import InputError
 from manifests.outputs import check_output
 from manifests.views import IN_WORDS
 from pipeline.console import progress
+from pipeline.remaining import in_words
 from training.localize import documents
-from training.localize.cost import minutes, say_cost
+from training.localize.cost import expected
 from training.localize.options import Options
 from training.localize.videos import Found, Video, find_videos, is_one_file, look_at, outputs
 from training.localizer.localization import Localization
@@ -142,9 +143,9 @@ def _work(
     """Localize and draw; returns what became of each overlay."""
     if not tasks:
         return {}
-    say_cost([task.video for task in tasks], models, options.maps_per_second, 1 + options.beside)
+    seconds = expected([task.video for task in tasks], models, options.maps_per_second, 1 + options.beside)
     made = {}
-    with progress("localizing", sum(task.size(options) for task in tasks), UNIT) as advance:
+    with progress("localizing", sum(task.size(options) for task in tasks), UNIT, expected=seconds) as advance:
         for task in tasks:
             made[task.overlay] = _draw(options, task, models, advance)
     return made
@@ -207,7 +208,7 @@ def _facts(
 ) -> dict[str, object]:
     return {
         "overlays": place,
-        "videos": f"{len(tasks)}, {minutes(sum(task.video.seconds for task in tasks))}",
+        "videos": f"{len(tasks)}, {in_words(sum(task.video.seconds for task in tasks))}",
         "already finished": len(tasks) - len(written),
         "left out": refused,
         "silent": sum(task.video.is_silent for task in tasks),

@@ -1,6 +1,5 @@
-"""How long the work will take, measured on a second of the first video and said before it starts when that is long."""
+"""How long the work will take, measured on a second of the first video before it begins."""
 
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from training.overlay.video import draw_some
 
 TOO_SHORT_TO_ASK = 20.0  # seconds of video: no machine takes a minute for them
 TRIED_MOMENTS, TRIED_FRAMES = 4, 24
-WORTH_SAYING = 60.0
 
 
 @dataclass(frozen=True)
@@ -30,20 +28,11 @@ class Cost:
         return of_frames + sum(each.seconds for each in videos) * maps_per_second * self.of_moment
 
 
-def say_cost(videos: Sequence[Video], models: Sequence[Localizer], maps_per_second: float, panels: int) -> None:
-    """Say on standard error how long the videos will take, when that is more than a minute."""
-    total = sum(each.seconds for each in videos)
-    if total < TOO_SHORT_TO_ASK:
-        return
-    seconds = _measured(videos[0], models, maps_per_second, panels).seconds(videos, maps_per_second)
-    if seconds > WORTH_SAYING:
-        count = f"{len(videos)} videos" if len(videos) > 1 else "a video"
-        print(
-            f"{count} of {minutes(total)} will take about {minutes(seconds)} here; stopped, the same command goes on "
-            "with the next one.",
-            file=sys.stderr,
-            flush=True,
-        )
+def expected(videos: Sequence[Video], models: Sequence[Localizer], maps_per_second: float, panels: int) -> float | None:
+    """Seconds that the videos will take; None where they are too short to ask."""
+    if sum(each.seconds for each in videos) < TOO_SHORT_TO_ASK:
+        return None
+    return _measured(videos[0], models, maps_per_second, panels).seconds(videos, maps_per_second)
 
 
 def _measured(video: Video, models: Sequence[Localizer], maps_per_second: float, panels: int) -> Cost:
@@ -56,10 +45,3 @@ def _measured(video: Video, models: Sequence[Localizer], maps_per_second: float,
     drawing = time.monotonic()
     frames = draw_some(video.path, [Panel(found[0].timeline())] * panels, TRIED_FRAMES)
     return Cost((drawing - begin) / len(within), (time.monotonic() - drawing) / max(frames, 1), video.pixels)
-
-
-def minutes(seconds: float) -> str:
-    """A length of time in words."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -12,6 +12,7 @@ import numpy as np
 
 from manifests.annotations import Box
 from manifests.views import VIEWS
+from pipeline.console import Advance, progress
 from training.report.images import border, frame_uri, heat_uri, spectrogram_uri
 from training.report.masks import drawn_heat, scored_mask
 from training.report.results import AUDIO_VISUAL, Evaluation, Run, TestClips
@@ -100,7 +101,11 @@ def galleries(runs: Sequence[Run], titles: Sequence[str], clips: Clips) -> list[
     sets = dict.fromkeys(evaluation.clips for run in runs for evaluation in run.evaluations)
     shown = {one: _taking_part(runs, titles, one) for one in sets}
     shown = {one: found for one, found in shown.items() if found}
-    return [_gallery(one, found, runs, titles, clips, CLIPS_ON_PAGE // len(shown)) for one, found in shown.items()]
+    chosen = {one: _chosen(found, clips, CLIPS_ON_PAGE // len(shown)) for one, found in shown.items()}
+    count = sum(len(choice.keys) for choices in chosen.values() for choice in choices)
+    with progress("drawing clips", count, "clips") as advance:
+        sections = {one: [_section(each, shown[one], clips, advance) for each in chosen[one]] for one in shown}
+    return [_gallery(one, found, runs, titles, clips, sections[one]) for one, found in shown.items()]
 
 
 def _taking_part(runs: Sequence[Run], titles: Sequence[str], scored_on: TestClips) -> list[_Shown]:
@@ -115,12 +120,19 @@ def _taking_part(runs: Sequence[Run], titles: Sequence[str], scored_on: TestClip
     return found
 
 
-def _gallery(
-    scored_on: TestClips, shown: list[_Shown], runs: Sequence[Run], titles: Sequence[str], clips: Clips, budget: int
-) -> Gallery:
+def _chosen(shown: list[_Shown], clips: Clips, budget: int) -> list[Choice]:
     first = shown[0].evaluations[0]
-    ious = [_eligible(one, first.protocol, clips) for one in shown]
-    sections = [_section(choice, shown, clips) for choice in choose(ious, first.labels, budget)]
+    return choose([_eligible(one, first.protocol, clips) for one in shown], first.labels, budget)
+
+
+def _gallery(
+    scored_on: TestClips,
+    shown: list[_Shown],
+    runs: Sequence[Run],
+    titles: Sequence[str],
+    clips: Clips,
+    sections: list[Section],
+) -> Gallery:
     scored = set().union(*(one.ious.get(AUDIO_VISUAL, {}) for run in shown for one in run.evaluations))
     absent = sorted(key for key in scored if key not in clips)
     drawn = {one.colour for one in shown}
@@ -132,7 +144,8 @@ def _gallery(
     if absent:
         notes.append(f"{len(absent)} scored clips have no record in the shards given and cannot be drawn.")
     oracles = [one.protocol for one in shown[0].evaluations if one.facts["protocol"].get("rule") == "adaptive"]
-    return Gallery(scored_on[0], first.protocol, next(iter(oracles), None), tuple(sections), tuple(notes))
+    chosen_by = shown[0].evaluations[0].protocol
+    return Gallery(scored_on[0], chosen_by, next(iter(oracles), None), tuple(sections), tuple(notes))
 
 
 def _eligible(run: _Shown, protocol: str, clips: Clips) -> dict[str, float]:
@@ -145,8 +158,12 @@ def _eligible(run: _Shown, protocol: str, clips: Clips) -> dict[str, float]:
     }
 
 
-def _section(choice: Choice, shown: list[_Shown], clips: Clips) -> Section:
-    return Section(choice.title, choice.explanation, tuple(_card(key, shown, clips) for key in choice.keys))
+def _section(choice: Choice, shown: list[_Shown], clips: Clips, advance: Advance) -> Section:
+    cards = []
+    for key in choice.keys:
+        cards.append(_card(key, shown, clips))
+        advance(1)
+    return Section(choice.title, choice.explanation, tuple(cards))
 
 
 def _card(key: str, shown: list[_Shown], clips: Clips) -> Card:

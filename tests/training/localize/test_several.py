@@ -193,16 +193,14 @@ def test_what_cannot_be_is_refused(
     assert sorted(path.name for path in corpus.parent.iterdir()) == ["corpus"]
 
 
-def test_long_work_says_its_cost_first(made: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+def test_the_cost_of_long_work_is_measured_first(made: Path) -> None:
     video = command.look_at(made / "clip.mp4", Path("overlay.mp4"))
     models = command._models(Options(RUN, (made,)))
-    cost.say_cost([video], models, 4.0, 1)
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr(cost, "WORTH_SAYING", 0.0)
-    cost.say_cost([video] * 600, models, 4.0, 2)
-    said = capsys.readouterr().err
-    assert said.startswith("600 videos of 60 min will take about ")
-    assert cost.minutes(7200) == "2.0 h"
+    assert cost.expected([video], models, 4.0, 1) is None
+    few, many = (cost.expected([video] * count, models, 4.0, 2) for count in (60, 6000))
+    assert few is not None
+    assert many is not None
+    assert 10 < many / few < 1000
 
 
 def test_a_long_video_holds_no_frames(made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
