@@ -47,7 +47,7 @@ FLOORS = {
         {"evaluate", "score_file", "localize", "report", "status", "config_pages"},
         {"export", "serve", "listings"},
         {"cli"},
-        {"__main__"},
+        {"__main__", "launch"},
     ),
 }
 # A run's description has a method's options in it, which only the method knows: asked for while a config is read.

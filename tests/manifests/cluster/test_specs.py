@@ -16,7 +16,7 @@ from typed_commands import calls, check_call
 
 SPECS = [*KUBERNETES, COMPOSE]
 QUEUE = "kueue.x-k8s.io/queue-name"
-KNOWN_WORDS = {"torchrun", "dask", "tensorboard", "pipeline", "index", "training", "cd"}
+KNOWN_WORDS = {"python", "dask", "tensorboard", "pipeline", "index", "training", "cd"}
 VALIDATORS = "the validators are not installed: `make validators` installs them"
 RELEASE = "1.34"  # of Kubernetes
 

@@ -1,0 +1,114 @@
+"""`python -m training.launch`: torchrun, of whose failures one line is left, and the exit code of the run."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from runs_in_processes import steps_logged, wait_for, write_small
+from torch.distributed import run as torchrun
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.elastic.rendezvous import RendezvousConnectionError
+
+from manifests.errors import InputError, WorkFailed
+from training.launch import launch
+
+LINE = ("--standalone", "--nproc-per-node", "2", "-m", "training", "run", "x.yaml")
+TOLD = '{"message": {"message": "%s", "extraInfo": {"py_callstack": "", "timestamp": "%d"}}}'
+
+
+def failed(folder: Path, **said: tuple[int, str]) -> ChildFailedError:
+    """What torchrun raises where processes ended with these codes, and left these words, in this order."""
+    failures = {}
+    for number, (name, (code, words)) in enumerate(said.items()):
+        path = folder / name
+        if words:
+            path.write_text(TOLD % (words, number))
+        rank = int(name.removeprefix("rank"))
+        failures[rank] = ProcessFailure(rank, 1000 + rank, code, str(path))
+    return ChildFailedError("training", failures)
+
+
+def end_of(error: Exception, monkeypatch: pytest.MonkeyPatch) -> object:
+    def fails(asked: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torchrun, "run", fails)
+    with pytest.raises(SystemExit) as end:
+        launch(LINE)
+    return end.value.code
+
+
+def test_what_the_first_process_has_said_is_not_said_again(tmp_path, monkeypatch, capsys) -> None:
+    error = failed(tmp_path, rank1=(2, "bad input: no"), rank0=(2, "bad input: no"))
+    assert end_of(error, monkeypatch) == 2
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("others", [{}, {"rank0": (1, "failed: another process has ended")}])
+def test_what_another_process_could_not_say_is_said(tmp_path, monkeypatch, capsys, others) -> None:
+    error = failed(tmp_path, rank9=(75, "stopped: it is saved"), **others)
+    assert end_of(error, monkeypatch) == 75
+    assert capsys.readouterr().err == "stopped: it is saved\n"
+
+
+def test_a_process_that_left_no_words_has_said_them(tmp_path, monkeypatch, capsys) -> None:
+    assert end_of(failed(tmp_path, rank1=(1, "")), monkeypatch) == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_a_signal_to_the_launcher_is_a_run_that_was_stopped(monkeypatch) -> None:
+    assert end_of(SignalException("told", signal.SIGTERM), monkeypatch) == 75
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [(RendezvousConnectionError("nobody answers"), WorkFailed, r"did not meet: .*nobody answers.*--rdzv-endpoint"),
+     (ValueError("nproc-per-node"), InputError, "make no run: nproc-per-node"),
+     (None, WorkFailed, r"process 1 of the run was ended by SIGKILL.*goes on")],
+)  # fmt: skip
+def test_what_no_process_can_say_is_a_sentence(error, kind, said, tmp_path, monkeypatch) -> None:
+    def fails(asked: object) -> None:
+        raise error or failed(tmp_path, rank1=(-9, ""))
+
+    monkeypatch.setattr(torchrun, "run", fails)
+    with pytest.raises(kind, match=said):
+        launch(LINE)
+
+
+# --- with processes --------------------------------------------------------------------------------------------------
+
+
+def started(config: str | Path, runs: Path) -> subprocess.Popen:
+    line = [*LINE[:-1], str(config), "--runs", str(runs), "--device", "cpu"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "training.launch", *line], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_bad_input_is_one_line_and_exit_code_two(tmp_path: Path) -> None:
+    process = started("nowhere.yaml", tmp_path)
+    said = process.communicate(timeout=240)[1]
+    assert (process.returncode, said.count("\n")) == (2, 1), said
+    assert said.startswith("bad input: no config 'nowhere.yaml'")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "whom", "code", "said"),
+    [(signal.SIGTERM, "launcher", 75, "is saved at step"), (signal.SIGKILL, "rank", 1, "was ended by SIGKILL")],
+)
+def test_a_run_that_is_signalled(number, whom, code, said, shards: Path, tmp_path: Path) -> None:
+    process = started(write_small(tmp_path / "small.yaml", shards, epochs=400), tmp_path / "runs")
+    wait_for(lambda: any(steps_logged(run) > 3 for run in tmp_path.glob("runs/small/*")), process, 240)
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout
+    os.kill(process.pid if whom == "launcher" else int(children.split()[-1]), number)
+    err = process.communicate(timeout=240)[1]
+    assert process.returncode == code, err
+    assert said in err
+    assert "Traceback" not in err

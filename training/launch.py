@@ -1,0 +1,75 @@
+"""`python -m training.launch ...`: torchrun, which ends as the command that it starts does.
+
+It takes what torchrun takes, and is torchrun. But where processes fail, torchrun prints a summary and a traceback of
+itself and exits with 1. Here the first process says why, in its one line, or its launcher does for one that could not;
+and the exit code is that of the process that failed first.
+"""
+
+import logging
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from manifests.endings import INTERRUPTED, run_to_its_end
+from manifests.errors import InputError, WorkFailed
+from manifests.given_files import reason
+
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
+
+GOES_ON = "The same command goes on from the last checkpoint."
+
+
+def launch(line: Sequence[str]) -> None:
+    """Start processes as torchrun does, and wait for them. SystemExit with the code of the first one that failed.
+
+    InputError for options that make no run, WorkFailed where hosts do not meet or a process was killed.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous import RendezvousError
+    from torch.distributed.run import parse_args, run
+
+    asked = parse_args(list(line))
+    logging.disable(logging.ERROR)  # torchrun's own words for what is said here
+    try:
+        run(asked)
+    except ChildFailedError as failed:
+        sys.exit(_told(failed.failures, failed.get_first_failure()[0]))
+    except SignalException:  # of this process; the others have ended by it, and the first one has said so
+        sys.exit(INTERRUPTED)
+    except ValueError as error:
+        raise InputError(f"torchrun's options make no run: {reason(error)}.") from error
+    except RendezvousError as error:
+        raise WorkFailed(
+            f"The hosts of the run did not meet: {reason(error)}. Start the command on all of them, and see whether "
+            "each reaches --rdzv-endpoint."
+        ) from error
+
+
+def _told(failures: Mapping[int, "ProcessFailure"], first: int) -> int:
+    """The exit code to end with, when all has been said of the processes that failed."""
+    failure = failures[first]
+    if failure.exitcode < 0:
+        name = signal.Signals(-failure.exitcode).name
+        raise WorkFailed(f"process {first} of the run was ended by {name}. {GOES_ON}")
+    said, by_first = _message(failure), _message(failures[0]) if 0 in failures else None
+    if first and said is not None and said != by_first:
+        print(said, file=sys.stderr, flush=True)
+    return failure.exitcode
+
+
+def _message(failure: "ProcessFailure") -> str | None:
+    """What a process has left for its launcher; None where it said all by itself."""
+    content = failure.error_file_data.get("message")
+    return content.get("message") if isinstance(content, dict) else None
+
+
+def main() -> None:
+    """Entry point of `python -m training.launch`."""
+    run_to_its_end(lambda: launch(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
