@@ -4,7 +4,8 @@ A format is found by module: whatever a module of `manifests.readers` declares a
 a released list (heard and unheard classes, 250 of 5,000 Flickr images), and the list's name stays in the set's name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -70,12 +71,22 @@ def _read(
     path: Path | str, format: str, negatives: Path | str | None, wanted: IdList | None, name: str | None
 ) -> Truth:
     known = find_format(format)
-    truth = known.read(Path(path), wanted if known.narrows else None)
+    with _said_as(format, known):
+        truth = known.read(Path(path), wanted if known.narrows else None)
     if wanted is not None and not known.narrows:
         truth = truth.narrowed(wanted)
     test_set = replace(truth.test_set, name=name) if name else truth.test_set
     extended = read_extended(negatives, test_set) if negatives is not None else None
     return replace(truth, format=format, test_set=test_set, extended=extended)
+
+
+@contextmanager
+def _said_as(name: str, known: Format) -> Iterator[None]:
+    """Say with what is wrong with annotations which form of them was expected."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{error} It was read as --format {name} ({known.help}).") from error
 
 
 def read_parts(

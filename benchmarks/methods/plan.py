@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from manifests.content import read_content
 from training.config import RunConfig, load_config
 
 TRUTH = "corpus/vggss.json"
@@ -85,7 +86,7 @@ def read_plan(path: Path, without: Collection[str] = ()) -> Plan:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    own = yaml.safe_load(path.read_text())
+    own = read_content(path).yaml()
     below = own.pop("extends", None)
     return merged(_content(path.with_name(below)) if below else DEFAULTS, own)
 

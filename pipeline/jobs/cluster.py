@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from manifests.errors import InputError, WorkFailed
 from manifests.given_files import reason, understood
 from pipeline.jobs.code_version import code_version, other_code, run_as
-from pipeline.jobs.scheduler_check import REMEDY, check_scheduler
+from pipeline.jobs.scheduler_check import NO_PAGES, REMEDY, check_scheduler
 
 if TYPE_CHECKING:
     from distributed import Client, Future, Scheduler
@@ -97,7 +97,7 @@ def _remote(scheduler: str) -> Iterator["Client"]:
         except TimeoutError as error:
             raise InputError(
                 f"The Dask scheduler at {scheduler} has no worker after {WAIT_FOR_WORKERS} s. Start some with "
-                f"`dask worker {scheduler} --nthreads 1` in an environment that has this project installed."
+                f"`dask worker {scheduler} --nthreads 1 {NO_PAGES}` in an environment that has this project installed."
             ) from error
         _check_workers(client)
         yield client

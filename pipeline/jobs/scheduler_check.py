@@ -17,9 +17,11 @@ from manifests.given_files import printable, reason
 ADDRESS = re.compile(r"(?:(?P<protocol>tcp|tls)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/]+):(?P<port>\d{1,5})")
 LONGEST_GREETING = 1 << 16  # bytes; it is about a hundred
 GREETS_WITH = b"compression"  # a word in every greeting of Dask
+NO_PAGES = "--no-dashboard --dashboard-address localhost:0"  # without both, anybody may look, at every address
 REMEDY = (
-    "Start one with `dask scheduler` and workers with `dask worker ADDRESS --nthreads 1`, or leave --scheduler out to "
-    "use this machine."
+    f"Leave --scheduler out to use this machine. Or start one with `dask scheduler --host localhost {NO_PAGES}`, and "
+    f"workers with `dask worker ADDRESS --host localhost --nthreads 1 {NO_PAGES}`; docs/clusters.md says how many "
+    "machines do so."
 )
 
 

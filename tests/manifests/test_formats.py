@@ -1,5 +1,6 @@
 """Formats are found by module: one file more is one format more, and nothing else changes."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -94,3 +95,12 @@ def test_one_list_of_flickr_is_the_set_itself(tmp_path: Path) -> None:
     assert (whole.name, whole.keys, parts) == ("mine", ("1",), (whole,))
     whole, parts = read_parts(tmp_path, "flickr", [one, two])
     assert (whole.keys, [part.name for part in parts]) == (("1", "2"), ["flickr-1", "flickr-2"])
+
+
+@pytest.mark.parametrize("name", format_names())
+def test_a_file_of_another_form_is_said_with_the_form_that_was_expected(name: str, tmp_path: Path) -> None:
+    (tmp_path / "vggsound.csv").write_text("---g-f_I2yQ,1,people marching,test\n")
+    with pytest.raises(
+        InputError, match=rf"vggsound\.csv.*read as --format {name} \({re.escape(find_format(name).help)}\)"
+    ):
+        read_truth(tmp_path / "vggsound.csv", name, negatives=tmp_path / "none.csv")

@@ -47,7 +47,8 @@ class ResidentSet:
         self._load(store, rows)
 
     def _load(self, store: ShardStore, rows: np.ndarray) -> None:
-        for clips, pixels, audio in decoded(store, self.data, rows, "decoding into GPU memory"):
+        doing = "decoding into GPU memory" if self.device.type == "cuda" else "decoding into memory"
+        for clips, pixels, audio in decoded(store, self.data, rows, doing):
             self._pixels[int(self._starts[clips.start]) : int(self._starts[clips.stop])] = pixels.to(self.device)
             self._audio[clips] = audio.to(self.device)
 

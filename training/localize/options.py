@@ -31,6 +31,8 @@ class Options:
     def check(self) -> None:
         """InputError for values that cannot be."""
         device_number(self.device)
+        if file := next((run for run in (self.run, self.other_run) if run is not None and run.is_file()), None):
+            raise InputError(f"{file} is a file, and no run. Give the run's folder first: training localize RUN VIDEO.")
         rate = self.maps_per_second
         if not 0 < rate <= MOST_PER_SECOND:
             raise InputError(f"maps per second is {rate:g}; give more than 0 and at most {MOST_PER_SECOND:g}.")

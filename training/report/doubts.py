@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from manifests.content import read_content
 
 FILE = Path(__file__).parent / "doubts.yaml"
 
@@ -16,7 +16,7 @@ FILE = Path(__file__).parent / "doubts.yaml"
 @cache
 def listed() -> tuple[Mapping[str, Any], ...]:
     """Every entry of the file: method, test_set, the scores (fractions) that are doubted, and the doubt."""
-    return tuple(yaml.safe_load(FILE.read_text(encoding="utf-8")))
+    return tuple(read_content(FILE).yaml())
 
 
 def doubts(method: str, test_set: str, published: Mapping[str, float]) -> Iterator[str]:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import yaml
-
+from manifests.content import read_content
 from training.evaluation.consistency import ROUNDING
 
 FILE = Path(__file__).parent / "published.yaml"
@@ -46,7 +45,7 @@ class Published:
 @cache
 def published() -> tuple[Published, ...]:
     """Every row of the file, in its order."""
-    return tuple(Published(**row) for row in yaml.safe_load(FILE.read_text(encoding="utf-8")))
+    return tuple(Published(**row) for row in read_content(FILE).yaml())
 
 
 def of_column(test_set: str, protocol: str, clips: int | None = None) -> list[Published]:

@@ -203,6 +203,11 @@ def test_the_cost_of_long_work_is_measured_first(made: Path) -> None:
     assert 10 < many / few < 1000
 
 
+def test_a_run_that_comes_second_is_told(made: Path) -> None:
+    with pytest.raises(InputError, match=r"clip\.mp4 is a file, and no run.*training localize RUN VIDEO"):
+        command.localize(Options(made / "clip.mp4", (RUN,)))
+
+
 def test_a_long_video_holds_no_frames(made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Its frames are read when they are asked for; nothing of the command asks."""
     monkeypatch.setattr(Localization, "frames", property(lambda own: pytest.fail("frames were read")))
