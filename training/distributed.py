@@ -1,7 +1,7 @@
 """One process or several: what torchrun's environment says, and the few collective operations the loop needs."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -100,6 +100,11 @@ class Ranks:
         Averaged over ranks, as DistributedDataParallel does it, the gradients are then those of that one loss.
         """
         return rows if self.world == 1 else _Shared.apply(rows, counts, self)
+
+    def take_from_first(self, tensors: Iterable[Tensor]) -> None:
+        """Overwrite each of these, which have the same shapes on every rank, with the first rank's."""
+        for tensor in tensors if self.world > 1 else ():
+            dist.broadcast(tensor, 0)
 
     def barrier(self) -> None:
         """Wait for every rank."""

@@ -1,7 +1,8 @@
 """One look at every training clip before an epoch, for methods that cluster them; the same for all processes.
 
-Batch norm takes its running statistics, which are those of the first process's replicas: what several processes cluster
-differs by that from what one process does.
+Batch norm takes the running statistics of the first process's replicas, in all processes: these alone are in checkpoints,
+so a run that goes on from the end of an epoch clusters what it would have. What several processes cluster differs by
+that from what one process does.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ class TrainingPass:
     def each(self, of: Callable[[Batch], Tensor]) -> Tensor:
         """Every process looks at its share, and all get all: (B, ...) of a batch -> (N, ...) float32 on the CPU."""
         shares = np.array_split(self.rows.numpy(), self.ranks.world)
+        self.ranks.take_from_first(buffer for buffer in self.method.buffers() if buffer.is_floating_point())
         self.method.eval()
         own = [of(batch).float().cpu() for batch in self._batches(shares[self.ranks.rank])]
         self.method.train()
