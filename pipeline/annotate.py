@@ -6,7 +6,6 @@ where the corpus has masks, `truth.png` (1 bit, the annotators' size). Annotatio
 
 import io
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,12 +15,11 @@ from manifests.errors import InputError
 from manifests.outputs import check_output
 from manifests.parquet import read_table
 from manifests.truth import Truth, read_truth
+from pipeline.console import named
 from pipeline.shards.companion import COMPANION_SCHEMA, TRUTH, TRUTH_FACTS, TRUTH_MASK, companion_manifest
 from pipeline.shards.companion_writer import write_companion
 from pipeline.shards.store import ShardStore
 from pipeline.storage.remote import Place
-
-NAMED = 5  # missing clips shown on the screen
 
 
 def annotate(folder: Place, source: Path, format: str) -> dict[str, object]:
@@ -59,12 +57,6 @@ def _is_companion(manifest: Path) -> bool:
         return read_table(manifest).schema.names == COMPANION_SCHEMA.names
     except (OSError, pa.ArrowInvalid):
         return False
-
-
-def named(keys: Sequence[str]) -> str:
-    """How many there are, and the first of them."""
-    rest = f" and {len(keys) - NAMED:,} more" if len(keys) > NAMED else ""
-    return f"{len(keys):,}: {', '.join(keys[:NAMED])}{rest}"
 
 
 def _members(annotation: Annotation, truth: Truth) -> dict[str, bytes]:

@@ -153,19 +153,25 @@ def annotate(
     flow: Annotated[
         bool, typer.Option("--flow", help="Store the optical flow of shards with --burst (needs OpenCV).")
     ] = False,
+    proposals: Annotated[
+        Path | None, typer.Option(help="Store region proposals that any program made, in a form of --format.")
+    ] = None,
 ) -> None:
-    """Store a corpus's boxes and pixel masks beside its shards, or how what they show moves."""
+    """Store a corpus's boxes and pixel masks beside its shards, how what they show moves, or region proposals."""
     from pipeline.annotate import annotate as store_truth
     from pipeline.console import summary
     from pipeline.flow import store_flow
+    from pipeline.given_proposals import store_proposals
     from pipeline.storage.remote import place
 
-    if truth is None and not flow:
-        raise InputError("Name annotations with --truth, or give --flow.")
+    if truth is None and proposals is None and not flow:
+        raise InputError("Name annotations with --truth, boxes with --proposals, or give --flow.")
     if truth is not None:
         summary(f"annotations beside {shards}", store_truth(place(shards), truth, format))
     if flow:
         summary(f"optical flow beside {shards}", store_flow(place(shards)))
+    if proposals is not None:
+        summary(f"proposals beside {shards}", store_proposals(place(shards), proposals, format))
 
 
 @app.command()

@@ -10,7 +10,7 @@ seconds at most (tests/test_costs.py).
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
@@ -27,6 +27,7 @@ PLAIN_LINE_SECONDS = 5.0
 LONGEST_PAUSE = 30.0
 DISTRIBUTION = "sound-source-localization"
 _REPEATS: ContextVar[int] = ContextVar("repeats", default=1)
+NAMED = 5  # clips of a list that are shown on the screen
 
 
 def run_app(app: typer.Typer, name: str) -> None:
@@ -181,3 +182,9 @@ def summary(title: str, facts: Mapping[str, object]) -> None:
     for name, value in facts.items():
         print(f"  {name:<{width}}  {value}")
     sys.stdout.flush()
+
+
+def named(keys: Sequence[str]) -> str:
+    """How many clips there are, and the first of them."""
+    rest = f" and {len(keys) - NAMED:,} more" if len(keys) > NAMED else ""
+    return f"{len(keys):,}: {', '.join(keys[:NAMED])}{rest}"

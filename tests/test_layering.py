@@ -21,7 +21,7 @@ FLOORS = {
         {"sources", "media"},
         {"jobs", "synth"},
         {"compose"},
-        {"ingest", "inspection", "annotate", "flow", "coverage", "exchange"},
+        {"ingest", "inspection", "annotate", "flow", "given_proposals", "coverage", "exchange"},
         {"cli"},
     ),
     "training": (

@@ -22,7 +22,7 @@ NEEDS = {
     **dict.fromkeys(("neighbours", "near_image", "near_audio", "exclusions"), LISTS),
     "labels": "labels of the training clips, as `pipeline ingest` finds them in lists or folders",
     "burst": "consecutive images beside the shards: `pipeline ingest --burst N`, as many as method.images asks for",
-    "proposals": "boxes of objects beside the shards: `pipeline ingest --proposals`",
+    "proposals": "boxes of objects beside the shards: `pipeline ingest --proposals` or `pipeline annotate --proposals`",
 }
 
 

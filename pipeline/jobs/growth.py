@@ -16,7 +16,7 @@ from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.plan import Found, Plan, cut_shards
 from pipeline.jobs.shard_job import stored_keys
 from pipeline.jobs.unique_keys import place_of, unique_keys
-from pipeline.shards.companion import FLOW, TRUTH, companion_manifest
+from pipeline.shards.companion import FLOW, PROPOSALS, TRUTH, companion_manifest
 from pipeline.sources.archives import list_members
 from pipeline.sources.listing import Clip, Refusal
 from pipeline.sources.walk import readable
@@ -69,6 +69,9 @@ def describe(saved: Plan, plan: Plan, found: Found, out: Place) -> Iterator[str]
         yield "the annotations beside the shards know the clips before only: repeat `pipeline annotate` afterwards"
     if new and (out / companion_manifest(FLOW)).exists():
         yield "the flow beside the shards is of the clips before only: repeat `pipeline annotate --flow` afterwards"
+    given = PROPOSALS not in plan.options.companions.kinds
+    if new and given and (out / companion_manifest(PROPOSALS)).exists():
+        yield "the given proposals are of the clips before only: repeat `pipeline annotate --proposals` afterwards"
     if plan.refusals != saved.refusals:
         yield f"inputs refused undecoded: {len(saved.refusals)} before, {len(plan.refusals)} now"
 

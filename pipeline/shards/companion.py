@@ -1,6 +1,6 @@
 """What only some methods need, kept beside the shards: the waveform with its context, more images, consecutive images,
 box proposals, and what is made of shards that are there: boxes and masks of a corpus (`pipeline.annotate`), optical
-flow (`pipeline.flow`).
+flow (`pipeline.flow`), proposals of another program (`pipeline.given_proposals`).
 
 Each kind goes to tars of its own, in the order of the shards (`context-000000.tar` beside `shard-000000.tar`), and to a
 manifest of its own (`context.parquet`, a row per member with its place). `pipeline.media.companion_members` makes the
@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 CONTEXT, FRAMES, PROPOSALS, BURST, TRUTH, FLOW = "context", "frames", "proposals", "burst", "truth", "flow"
-MADE_BY = {  # the last two are made of shards that are there, so they are no part of `Wanted`
+MADE_BY = {  # the last two are only made of shards that are there, so they are no part of `Wanted`
     CONTEXT: "ingest the videos again with `--audio context` into a new folder",
     FRAMES: "ingest the videos again with `--frames N` into a new folder",
-    PROPOSALS: "ingest the videos again with `--proposals` into a new folder",
+    PROPOSALS: "ingest the videos again with `--proposals` into a new folder, or give boxes of your own with "
+    "`pipeline annotate --proposals FILE`",
     BURST: "ingest the videos again with `--burst N` into a new folder",
     TRUTH: "add it with `pipeline annotate`",
     FLOW: "add it with `pipeline annotate --flow` to shards that were ingested with `--burst 2`",

@@ -1,6 +1,8 @@
 """Region proposals of a frame as a view of it shows them: shifted, cut and mirrored with the image, and sorted out."""
 
 import numpy as np
+import torch
+from torchvision.ops import nms
 
 from manifests.annotations import Box
 
@@ -36,15 +38,8 @@ def usable(boxes: np.ndarray) -> np.ndarray:
 
 def _distinct(boxes: np.ndarray) -> np.ndarray:
     """Without regions that nearly repeat an earlier, better one."""
-    low, high = np.maximum(boxes[:, None, :2], boxes[:, :2]), np.minimum(boxes[:, None, 2:], boxes[:, 2:])
-    shared = (high - low).clip(min=0).prod(axis=2)
-    area = _areas(boxes)
-    same = shared > SAME * (area[:, None] + area - shared)
-    kept = np.ones(len(boxes), bool)
-    for row in range(len(boxes)):
-        if kept[row]:
-            kept[row + 1 :] &= ~same[row, row + 1 :]
-    return boxes[kept]
+    ranked = torch.from_numpy(boxes)
+    return boxes[nms(ranked, torch.arange(len(ranked), 0, -1).to(ranked), SAME).numpy()]
 
 
 def _areas(boxes: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """One look at every training clip before an epoch, for methods that cluster them; the same for all processes.
 
-Batch norm takes the running statistics of the first process's replicas, in all processes: these alone are in checkpoints,
-so a run that goes on from the end of an epoch clusters what it would have. What several processes cluster differs by
-that from what one process does.
+Batch norm takes the running statistics of the first process's replicas, in all processes: these alone are in
+checkpoints, so a run that goes on from the end of an epoch clusters what it would have. What several processes cluster
+differs by that from what one process does.
 """
 
 from collections.abc import Callable, Iterator

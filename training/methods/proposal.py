@@ -22,6 +22,9 @@ Deviations, and choices where the paper leaves things open (no code is public):
   Flickr, whose boxes are huge. `sum_centred` (default) sums g minus its mean, which is 0 for the whole frame; `sum` is
   the printed one, `mean` the sum over the area, `all` keeps every region (the ablation without selection, which leaves
   L_euc out as well: `euclidean_weight: 0`).
+- regions: Selective Search, as in the paper, which does not say in what setting: OpenCV's fast one, on the stored
+  image (`pipeline ingest --proposals`). EdgeBoxes, the alternative that it names, needs a model of edges that no
+  package holds; boxes of any program are taken from a file (`pipeline annotate --proposals FILE`).
 - regions over 0.9 or under 0.01 of the image, narrower than 16 of 224 pixels, or nearly the same as a better one are
   not ranked (training/data/regions.py). A view's crop and flip move them; those under 30 % visible are dropped.
 - attention: the axis of its softmax phi is not stated. `locations` (default): over cells for the frame, over channels
@@ -39,8 +42,8 @@ Deviations, and choices where the paper leaves things open (no code is public):
   many epochs that lasts is the seed's luck. `normalised_heads` (default) has batch norm between the layers.
 - unit vectors in both losses; else L_euc, a sum over all dimensions, shrinks everything to 0.
 - L_euc pulls both ways, the only way to train the attention; `stop_gradient` holds f_v still.
-- regions: maxima over levels of 1, 2 and 4 cells a side of bilinear samples, in place of SPP on VGG-16 with a dilated
-  fifth stage (28 x 28 cells). Trunks are the run's; with stage 4 at stride 16, maps have 14 x 14 cells.
+- their description: maxima over levels of 1, 2 and 4 cells a side of bilinear samples, in place of SPP on VGG-16 with
+  a dilated fifth stage (28 x 28 cells). Trunks are the run's; with stage 4 at stride 16, maps have 14 x 14 cells.
 - sound: VGGish on 0.96 s there; `encoders.audio.layout: vggish`, or the run's trunk on what the shards hold.
 - LSTM: the paper passes the frames of a video, and their sounds, through one LSTM each before they meet. `frames: N`
   does, with N images of the clip, `rate` a second (`pipeline ingest --burst N --burst-rate RATE`), the sound of

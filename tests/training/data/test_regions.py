@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from manifests.annotations import WHOLE
-from training.data.regions import MOST, in_view, usable
+from training.data.regions import MOST, SAME, in_view, usable
 
 BOXES = np.array([[0.1, 0.2, 0.4, 0.6], [0.5, 0.0, 1.0, 0.5], [0.0, 0.0, 0.2, 0.2]])
 
@@ -44,3 +44,22 @@ def test_too_many_are_thinned_over_all_sizes() -> None:
     assert area[0] < 0.02
     assert area[-1] > 0.2
     assert usable(np.zeros((0, 4))).shape == (0, 4)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_of_regions_that_repeat_one_another_the_earlier_stays(kind: type) -> None:
+    rng = np.random.default_rng(1)
+    low = rng.uniform(0, 0.3, (40, 2))
+    seen = np.concatenate([low, low + rng.uniform(0.3, 0.6, (40, 2))], axis=1)
+    boxes = rng.permutation(np.concatenate([seen, seen + rng.uniform(-0.01, 0.01, seen.shape)])).clip(0, 1).astype(kind)
+    kept: list[np.ndarray] = []
+    for box in boxes:
+        if all(iou(box, other) <= SAME for other in kept):
+            kept.append(box)
+    assert len(kept) < len(boxes)
+    assert usable(boxes).tolist() == [box.tolist() for box in kept]
+
+
+def iou(one: np.ndarray, other: np.ndarray) -> float:
+    shared = (np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])).clip(min=0).prod()
+    return float(shared / ((one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod() - shared))

@@ -62,7 +62,7 @@ def trained(configs: list[Path], runs: Path, last: int = 0) -> int:
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [*launch, str(SCRIPT), str(runs), str(last), *map(str, configs)],
-        env=ENVIRONMENT, capture_output=True, text=True, timeout=900,
+        check=False, env=ENVIRONMENT, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     if not last:
         assert done.returncode == 0, done.stderr
