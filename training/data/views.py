@@ -62,9 +62,12 @@ def view_side(data: Data, short_side: int) -> int:
     """Side of a training view as the readers cut it, in pixels of frames stored with this short side.
 
     Readers cut, the training device resizes the whole batch to `data.image_size` (`resized`): that takes a third off a
-    reader's time. Squashed frames differ in shape and are resized by the reader.
+    reader's time. Squashed frames, and those that were stored in the sizes of their videos (a short side of 0), differ
+    and are resized by the reader.
     """
-    return data.image_size if data.squash else round(data.image_size * short_side / _scaled_side(data))
+    if data.squash or not short_side:
+        return data.image_size
+    return round(data.image_size * short_side / _scaled_side(data))
 
 
 def _scaled_side(data: Data) -> int:

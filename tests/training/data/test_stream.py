@@ -182,6 +182,7 @@ def test_views_are_cut_as_stored_and_resized_together() -> None:
     data = Data(image_size=32, crop_scale=1.25, flip=False)
     assert view_side(data, 100) == 80
     assert view_side(data.model_copy(update={"squash": True}), 100) == 32
+    assert view_side(data, 0) == 32  # frames of all sizes
     frames = torch.randint(0, 255, (2, 3, 100, 160), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     views = [random_view(frame, 80, data, random.Random(number)) for number, frame in enumerate(frames)]
     for number, (frame, view) in enumerate(zip(frames, views, strict=True)):
