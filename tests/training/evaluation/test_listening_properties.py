@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifests.annotations import Annotation, TestSet
+from manifests.errors import InputError
 from manifests.truth import Truth, read_truth
 from training.evaluation.control_maps import ControlMaps
 from training.evaluation.listening import CONTROLS, NEGATIVES
@@ -83,3 +84,29 @@ def test_a_box_and_its_mask_give_the_same_numbers(tmp_path):
     result = score(ControlMaps(RawMaps(masks.test_set.keys, own), controls), masks, "vssl").summary
     assert result["truth_from"] == "masks"
     assert result["ceiling"]["outside_truth"] == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["vssl", "vssl_textbook", "vssl_lvs"]))
+def test_whatever_pairs_are_missing_they_are_counted_and_named_and_no_number_is_nan(seed, protocol):
+    random = np.random.default_rng(seed)
+    own, *others = random.normal(size=(1 + len(CONTROLS), COUNT, 7, 7)).astype(np.float32)
+    there = random.random((len(CONTROLS), COUNT)) < random.choice([0, 0.5, 1], size=(len(CONTROLS), 1))
+    controls = {name: np.where(has[:, None, None], maps, np.float32(np.nan))
+                for name, has, maps in zip(CONTROLS, there, others, strict=True)}  # fmt: skip
+    truth = truth_of([(0.1, 0.1, 0.6, 0.7)] * COUNT)
+    answer = ControlMaps(RawMaps(truth.test_set.keys, own), controls)
+    has = dict(zip(CONTROLS, there, strict=True))
+    if protocol != "vssl_lvs" and not any(has[name].any() for name in NEGATIVES):
+        with pytest.raises(InputError, match="no clip with a negative sound"):
+            score(answer, truth, protocol)
+        return
+    result = score(answer, truth, protocol)
+    for name in CONTROLS:
+        absent = [key for key, own in zip(truth.test_set.keys, has[name], strict=True) if not own]
+        assert result.summary["controls"][name] == {"n": COUNT - len(absent), "without": absent}
+    found = result.summary["scores"]["audio_visual"]
+    assert all(value is None or np.isfinite(value) for value in found.values())
+    assert (found["hears"] is None) == (not has["offscreen"].any())
+    assert (found["f_loc"] is None) == (not all(has[name].any() for name in NEGATIVES))
+    assert result.table.num_rows == COUNT
