@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.annotations import Annotation, corners
-from training.evaluation import localization
+from training.evaluation import instruments, localization
 from training.evaluation.metrics.interactive import group_key, interactive_summary
 from training.evaluation.postprocess import binarise, prepare
 from training.evaluation.protocols import known_protocols
-from training.evaluation.tasks import onscreen, retrieval, segmentation, several_sources
+from training.evaluation.tasks import onscreen, retrieval, segmentation
 from training.evaluation.truth import weight_map, weight_maps
 
 PROTOCOLS = known_protocols("localization")
@@ -169,10 +169,10 @@ def test_music_mixtures(golden, clusters, kind, fraction, checked):
             boxes.setdefault(row_of[int(category)], []).append(corners(*box))
         truth = {row: weight_map(Annotation(key, None, tuple(found))) for row, found in boxes.items()}
         maps = arrays[f"maps_{clusters}"][int(key[1:])]
-        scored.append(several_sources.score_frame(maps, arrays[f"corr_{clusters}"], truth, fraction, checked))
+        scored.append(instruments.score_frame(maps, arrays[f"corr_{clusters}"], truth, fraction, checked))
     np.testing.assert_allclose([frame.ciou for frame in scored], expected["ciou"], atol=3e-4, rtol=0)
     np.testing.assert_allclose([frame.coded_area for frame in scored], expected["nosound"], atol=1e-4, rtol=0)
-    found = several_sources.music_summary(scored)
+    found = instruments.music_summary(scored)
     for ours, theirs in (("ciou30", "ciou_at_0_3"), ("ciou50", "ciou_at_0_5"), ("auc", "auc")):
         assert found[ours] == pytest.approx(expected[theirs], abs=EXACT)
     assert found["nsa"]["coded"] == pytest.approx(expected["nsa"], abs=1e-4)
@@ -181,10 +181,21 @@ def test_music_mixtures(golden, clusters, kind, fraction, checked):
 
 def test_music_frame_where_everything_sounds_has_no_silent_area():
     truth = {0: np.ones((224, 224), np.float32)}
-    frame = several_sources.score_frame(np.ones((1, 4, 4), np.float32), np.ones((1, 1)), truth, 0.5)
-    assert frame == several_sources.FrameScore(1.0, None, None)
-    assert several_sources.music_summary([frame])["nsa"] == {"coded": None, "textbook": None}
-    assert several_sources.music_summary([frame])["n_without_silent_cluster"] == 1
+    frame = instruments.score_frame(np.ones((1, 4, 4), np.float32), np.ones((1, 1)), truth, 0.5)
+    assert frame == instruments.FrameScore(1.0, None, None, cap=1.0, piap=1.0)
+    assert instruments.music_summary([frame])["nsa"] == {"coded": None, "textbook": None}
+    assert instruments.music_summary([frame])["n_without_silent_cluster"] == 1
+
+
+def test_instruments_that_are_exchanged_lose_cap_and_keep_piap():
+    """Two instruments, a half of the frame each; between the halves a map is bent, so not all of it counts."""
+    truth = {0: np.zeros((224, 224), np.float32), 1: np.zeros((224, 224), np.float32)}
+    truth[0][:, :112], truth[1][:, 112:] = 1, 1
+    maps = np.stack([truth[0], truth[1]])
+    right = instruments.score_frame(maps, np.eye(2), truth, 0.5)
+    wrong = instruments.score_frame(maps[::-1], np.eye(2), truth, 0.5)
+    assert (right.ciou, right.cap, right.piap) == (1, 1, 1)
+    assert (wrong.ciou, wrong.cap, wrong.piap) == (0, pytest.approx(0.5), 1)  # what is shown last is all of it
 
 
 def test_onscreen(golden):

@@ -7,8 +7,9 @@ scored as localization under the protocol "dsol".
 
 Reproduces DSOL 7f40207, `eval.py` (synthetic) and `eval_duet.py` (duet): the maps of a category's clusters are added,
 thresholded at a fraction of their maximum and compared with the category's boxes. CIoU of a frame is the mean over its
-sounding categories, NSA (no-sounding area) how quiet the maps of silent clusters are. DSOL reports CIoU@0.3; the
-"IoU@0.5" another paper lists with the same AUC cannot be that measurement, so both cuts are given by name.
+sounding categories, NSA (no-sounding area) how quiet the maps of silent clusters are; CAP and PIAP, which know no
+threshold, stand beside them (`training.evaluation.instruments`). DSOL reports CIoU@0.3; the "IoU@0.5" another paper
+lists with the same AUC cannot be that measurement, so both cuts are given by name.
 """
 
 from collections.abc import Sequence
@@ -25,8 +26,8 @@ from manifests.test_sets import MusicFrame, MusicSet
 from manifests.truth import Truth
 from training.evaluation.bootstrap import contributions, mean_intervals
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, noise_map
-from training.evaluation.localization import auc, ciou, mean_iou, success_rate
-from training.evaluation.maps import upsample
+from training.evaluation.instruments import AT_30, QUIET, FrameScore, music_summary, score_frame
+from training.evaluation.localization import auc, mean_iou, success_rate
 from training.evaluation.needs import refuse_negatives, require_boxes, require_instruments
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.protocol import Protocol
@@ -34,81 +35,15 @@ from training.evaluation.results import ROW_SCHEMA, Result
 from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE, weight_map
 
-QUIET = 0.2
-AT_30 = 0.05 * 6  # the value of the success curve DSOL prints: slightly more than 0.3
 OVERLAPS = ("ciou30", "ciou50", "auc", "mean_ciou")
 SCORES = (
     Score("ciou30", "cIoU@0.3", "share of clips (of MUSIC: of frames) whose IoU is at least 0.3."),
     Score("mean_ciou", "mean cIoU", "mean over frames of the mean IoU of a frame's sounding instruments."),
     Score("nsa", "NSA as coded", "no-sounding area: how quiet the maps of silent instruments are."),
     Score("nsa_textbook", "NSA textbook", "the same, leaving out every cluster of a sounding instrument."),
+    Score("cap_instruments", "CAP", "average precision of a sounding instrument's raw map for its boxes."),
+    Score("piap_instruments", "PIAP", "average precision of the sum of the sounding instruments' maps for all boxes."),
 )
-
-
-# --- the measures -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class FrameScore:
-    """One frame: CIoU over its sounding categories, and the no-sounding area; None when no cluster is silent.
-
-    `textbook_area` leaves out every cluster of a sounding category; `coded_area`, as the released scripts do, only the
-    first one each owns, which differs once a category owns several (K = 20).
-    """
-
-    ciou: float
-    coded_area: float | None
-    textbook_area: float | None
-
-
-def score_frame(
-    maps: np.ndarray,
-    correspondence: np.ndarray,
-    truth: dict[int, np.ndarray],
-    fraction: float,
-    clusters_checked: int | None = None,
-) -> FrameScore:
-    """Score one frame with at least one sounding category.
-
-    maps: float32 (K, h, w), one per cluster. correspondence: 0/1 (categories, K), which clusters a category owns.
-    truth: category row -> weight map (224, 224) of its boxes. clusters_checked: how many clusters the coded area looks
-    at; the released synthetic script stops at 11 whatever K.
-    """
-    high = upsample(maps, "bilinear", align_corners=False)
-    values = [_category_ciou(high, correspondence[row], weights, fraction) for row, weights in truth.items()]
-    quiet = (high <= QUIET).mean(axis=(1, 2))
-    owned = correspondence[list(truth)] > 0
-    first = np.isin(np.arange(len(maps)), owned.argmax(axis=1))
-    coded = _mean_or_none(quiet[:clusters_checked][~first[:clusters_checked]])
-    return FrameScore(float(np.mean(values)), coded, _mean_or_none(quiet[~owned.any(axis=0)]))
-
-
-def music_summary(frames: Sequence[FrameScore]) -> dict[str, Any]:
-    """CIoU@0.3 and @0.5, AUC, mean and NSA; frames in which every cluster sounds are counted and left out of NSA."""
-    values = np.array([frame.ciou for frame in frames])
-    coded = [frame.coded_area for frame in frames if frame.coded_area is not None]
-    textbook = [frame.textbook_area for frame in frames if frame.textbook_area is not None]
-    return {
-        "n_frames": len(frames),
-        "ciou30": success_rate(values, AT_30),
-        "ciou50": success_rate(values),
-        "auc": auc(values),
-        "mean_ciou": mean_iou(values),
-        "nsa": {"coded": _mean_or_none(np.array(coded)), "textbook": _mean_or_none(np.array(textbook))},
-        "n_without_silent_cluster": len(frames) - len(textbook),
-    }
-
-
-def _mean_or_none(values: np.ndarray) -> float | None:
-    return float(values.mean()) if len(values) else None
-
-
-def _category_ciou(high: np.ndarray, owned: np.ndarray, weights: np.ndarray, fraction: float) -> float:
-    combined = high[owned.astype(bool)].sum(axis=0)
-    return float(ciou((combined > fraction * combined.max())[None], weights[None])[0])
-
-
-# --- raw maps against boxes -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -253,7 +188,9 @@ def _ceiling(weights: Sequence[dict[int, np.ndarray]]) -> dict[str, float]:
     """What maps that equal the truth would score: an instrument whose boxes cover nothing is lost whatever the map."""
     best = np.array([np.mean([own.any() for own in each.values()]) for each in weights])
     values = success_rate(best, AT_30), success_rate(best), auc(best), mean_iou(best)
-    return dict(zip(OVERLAPS, values, strict=True))
+    seen = np.mean([any(own.any() for own in each.values()) for each in weights])
+    found = dict(zip(OVERLAPS, values, strict=True))
+    return found | {"cap_instruments": found["mean_ciou"], "piap_instruments": float(seen)}
 
 
 def _floors(frames: Sequence[MusicFrame], clusters: int, seed: int) -> dict[str, list[np.ndarray]]:
