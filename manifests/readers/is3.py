@@ -1,8 +1,10 @@
 """IS3 and VPO: composite images with one box or mask per sounding object (SSLalignment, interactive localization).
 
 An IS3 name is `<object>_<object>_<id>_<target>`: one image appears once per target, 6,480 entries for 3,240 images.
-The target need not equal an object literally (babylaughter -> baby). IS3_annotation.json, which comes with the images,
-is read as `synthetic3240_bbox.json` with a category in each entry: so its loaders use it; the file was not at hand.
+The target need not equal an object literally (babylaughter -> baby). IS3_annotation.json comes with the images and was
+not at hand. Its README says that it holds a box and a category for each sound; vssl_eval's loader reads a list with
+"image" and "audio" in every entry, but takes boxes from `synthetic3240_bbox.json` and classes from a file of its own.
+So it is read like that file, with the class in "category" where there is one; what it calls both is not confirmed.
 """
 
 from collections.abc import Callable
