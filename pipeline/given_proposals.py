@@ -26,7 +26,8 @@ def store_proposals(folder: Place, source: Path, format: str) -> dict[str, objec
 
     InputError when the boxes cannot be read, none is of a clip of the shards, or `pipeline ingest` made boxes there.
     """
-    if PROPOSALS in read_index(folder).get("companions", ()):
+    ingested = read_index(folder).get("companions")
+    if isinstance(ingested, list) and PROPOSALS in ingested:
         raise InputError(
             f"{folder} was ingested with --proposals, so that it has boxes, which a repeated ingest would make again. "
             "Ingest the videos without --proposals into a new folder, and give the boxes of that one."
