@@ -55,6 +55,9 @@ QUIET = {
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.scheduler.active-memory-manager.start": False,
 }
+# Dask looks 15 s after a worker's death whether another one stands in its place, and gives the place up where none
+# does: on a busy machine, where starting takes longer, the run would then wait for a worker that nobody starts.
+KEPT = {"distributed.deploy.lost-worker-timeout": "1 day"}
 SETTINGS = "See to Dask's settings: DASK_... in the environment, and files in ~/.config/dask and /etc/dask."
 
 
@@ -64,7 +67,7 @@ def _local(workers: int) -> Iterator["Client"]:
     from distributed import Client, LocalCluster
     from distributed.security import Security
 
-    dask.config.set(QUIET)  # worker processes take it over from here
+    dask.config.set(QUIET | KEPT)  # worker processes take it over from here
     with tempfile.TemporaryDirectory(prefix="ingest-") as own:  # not one that others may have made
         with understood("The processes of this command", "cannot be started", SETTINGS):
             cluster = LocalCluster(

@@ -5,7 +5,7 @@ test_ingest.py and test_failing_decoders.py.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from functools import cache
 from typing import TypeVar
 
@@ -32,26 +32,32 @@ class HereDecoder:
 @contextmanager
 def ingest_here() -> Iterator[None]:
     """Inside it, shards are made and clips decoded in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        _do_without_cluster(patch)
-        patch.setattr("pipeline.jobs.shard_job.shared_decoder", cache(HereDecoder))
+    with _without_cluster(lambda options: nullcontext(HereDecoder(options))):
         yield
 
 
 @contextmanager
 def no_cluster() -> Iterator[None]:
-    """Inside it, shards are made in this process, clips decoded by a child of it, which ends with the block."""
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as children:
-        _do_without_cluster(patch)
-        started = cache(lambda options: children.enter_context(closing(Decoder(options))))
-        patch.setattr("pipeline.jobs.shard_job.shared_decoder", started)
+    """Inside it, shards are made in this process, clips decoded by a child of it, which ends with each ingest."""
+    with _without_cluster(lambda options: closing(Decoder(options))):
         yield
 
 
-def _do_without_cluster(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("pipeline.ingest.connected", lambda *_: nullcontext())
-    patch.setattr("pipeline.ingest.threads", lambda _: 1)
-    patch.setattr("pipeline.ingest.run_all", _one_after_the_other)
+@contextmanager
+def _without_cluster(decoder: Callable[[IngestOptions], AbstractContextManager[object]]) -> Iterator[None]:
+    @contextmanager
+    def worker(*_: object) -> Iterator[None]:
+        """What a cluster has for as long as an ingest works: one worker, with a decoder for all its shards."""
+        with ExitStack() as held, pytest.MonkeyPatch.context() as patch:
+            shared = cache(lambda options: held.enter_context(decoder(options)))
+            patch.setattr("pipeline.jobs.shard_job.shared_decoder", shared)
+            yield
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.ingest.connected", worker)
+        patch.setattr("pipeline.ingest.threads", lambda _: 1)
+        patch.setattr("pipeline.ingest.run_all", _one_after_the_other)
+        yield
 
 
 def _one_after_the_other(_: None, work: Callable[..., Result], jobs: Iterable[tuple[object, ...]]) -> Iterator[Result]:

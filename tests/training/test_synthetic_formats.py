@@ -19,7 +19,7 @@ from training.evaluate import EvaluationRequest, evaluate
 from training.loop.start import start
 from training.runs import LoadedRun, load_run
 
-SCENES, SEED = 160, 3
+SCENES, SEED = 110, 3
 CONFIG = """
 name: tiny
 method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
