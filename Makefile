@@ -64,12 +64,13 @@ announced:
 	@$(PIP) --no-deps -r tests/requirements.lock
 	@touch $@
 
-# two processes on two cores: more threads in each would wait for one another
+# two processes on two cores: more threads in each would wait for one another. Each takes tests that follow one another,
+# so that most fixtures are made once.
 test: .venv/tests lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-all: .venv/tests lint validators
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # the schemas that the specs of manifests/cluster are held to
 validators: .venv/validators

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from places import ROOT
 READY, ADDRESS = "Ctrl-C", re.compile(r"page +(http://\S+)")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ENDS_WITHIN = 20.0  # seconds
+needs_gradio = pytest.mark.skipif(not find_spec("gradio"), reason="gradio is not installed: the extra demo")
 
 
 @dataclass

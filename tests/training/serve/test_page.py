@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served_page import Server, Watched, browser, dropped, serving, watched
+from served_page import Server, Watched, browser, dropped, needs_gradio, serving, watched
 from waiting import wait_until
 
 from .conftest import SECONDS
 
-pytest.importorskip("gradio", reason="gradio is not installed: the extra demo")
+pytestmark = needs_gradio  # it is imported by the server alone
 RECTANGLES = "[...document.querySelectorAll('#result .boxes rect')].map(box => box.getBoundingClientRect().width)"
 
 

@@ -8,11 +8,10 @@ from typing import Any
 import httpx
 import pytest
 from places import VIDEOS, needed
-from served_page import Server, browser, dropped, serving, watched
+from served_page import Server, browser, dropped, needs_gradio, serving, watched
 from waiting import wait_until
 
-pytest.importorskip("gradio", reason="gradio is not installed: the extra demo")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, needs_gradio]
 PLAYED = (
     "vggsound_real/M1pPtg6a_g8_000230.mp4",
     "vggsound_real/-0pJqpNjft4_000267.mp4",
