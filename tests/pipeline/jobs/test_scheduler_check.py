@@ -63,7 +63,7 @@ def test_what_is_no_scheduler_is_told_in_time(greeting: bytes, close: bool, said
         started = time.monotonic()
         with pytest.raises(InputError, match=said):
             check_scheduler(address, 0.5)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10  # of a busy machine; without the limit it would wait for ever
 
 
 @pytest.mark.parametrize(
