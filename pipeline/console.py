@@ -25,6 +25,7 @@ from pipeline.subcommand import Subcommand
 
 PLAIN_LINE_SECONDS = 5.0
 LONGEST_PAUSE = 30.0
+ONE = {"clips": "clip", "steps": "step", "results": "result", "protocols": "protocol", "programs": "program"}
 DISTRIBUTION = "sound-source-localization"
 _REPEATS: ContextVar[int] = ContextVar("repeats", default=1)
 NAMED = 5  # clips of a list that are shown on the screen
@@ -142,8 +143,8 @@ def _plain_lines(work: Remaining, title: str, unit: str) -> Iterator[Advance]:
     """The bar shows from its beginning how much there is to do; here a first line says it."""
     last = 0.0
     if work.done < work.total:
-        of = f" of {work.total:,}" if work.done else ""
-        _print(f"{title}: {work.total - work.done:,}{of} {unit} to do", work.cost())
+        left, of = work.total - work.done, f" of {work.total:,}" if work.done else ""
+        _print(f"{title}: {left:,}{of} {ONE.get(unit, unit) if work.total == 1 else unit} to do", work.cost())
 
     def advance(amount: int = 1, said: str = "") -> None:
         nonlocal last

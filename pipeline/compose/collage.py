@@ -111,6 +111,8 @@ def find_solos(src: Path) -> dict[str, dict[str, list[Row]]]:
         raise InputError(f"--src {src} holds no truth.parquet. Give a folder that pipeline synth or compose made.")
     with understood(table, "is damaged", REMEDY):
         rows = read_table(table, TRUTH_SCHEMA).to_pylist()
+    if not any(row["sounding"] for row in rows):  # annotations beside shards have the same name
+        raise InputError(f"{table} names no object that sounds. Give a folder that pipeline synth or compose made.")
     clips: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         clips[row["key"]].append(row)

@@ -4,6 +4,7 @@
 const room = element.querySelector(".player");
 const SVG = "http://www.w3.org/2000/svg";
 const DECIMALS = 2;
+const FLAT = 1e-3; // of its size: what differs by less is rounding
 const TALLEST = 62; // per cent of the window's height that a video takes
 let threshold = props.threshold;
 
@@ -165,10 +166,14 @@ function before(times, now) {
 function loudness(value) {
   const all = value.runs.flatMap((run) => run.confidences);
   const [low, high] = [Math.min(...all), Math.max(...all)];
-  const span = high - low || 1;
-  const lines = value.runs.map((run, number) => line(run.times, run.confidences.map((each) => (each - low) / span), number));
+  const span = high - low;
+  const isFlat = span <= FLAT * Math.max(Math.abs(high), Math.abs(low));
+  const height = (each) => (isFlat ? 0.5 : (each - low) / span);
+  const digits = [2, 3].find((count) => high.toPrecision(count) !== low.toPrecision(count)) || 4;
+  const scale = isFlat ? ["", high.toPrecision(2), ""] : [high.toPrecision(digits), low.toPrecision(digits)];
+  const lines = value.runs.map((run, number) => line(run.times, run.confidences.map(height), number));
   const title = "How sure the model is that it sees what it hears";
-  return plot(value, title, [high.toPrecision(2), low.toPrecision(2)], lines, names(value.runs));
+  return plot(value, title, scale, lines, names(value.runs));
 }
 
 function places(value) {
@@ -191,7 +196,7 @@ function line(times, values, number, kind = "") {
   });
 }
 
-function plot(value, title, [top, bottom], lines, legend) {
+function plot(value, title, marks, lines, legend) {
   const duration = value.duration || 1;
   const x = (seconds) => (seconds / duration).toFixed(4);
   const cursor = draw("line", { class: "cursor", y1: 0, y2: 1 });
@@ -199,7 +204,7 @@ function plot(value, title, [top, bottom], lines, legend) {
     ...silences(value.runs[0], duration), ...lines.map((each) => each(x)), cursor);
   const keys = legend.map(([said, kind]) => make("span", { class: kind }, said));
   const caption = make("figcaption", {}, make("span", {}, title), ...keys);
-  const scale = make("div", { class: "scale" }, make("span", {}, top), make("span", {}, bottom));
+  const scale = make("div", { class: "scale" }, ...marks.map((mark) => make("span", {}, mark)));
   const axis = make("div", { class: "axis" }, make("span", {}, "0 s"), make("span", {}, `${duration.toFixed(1)} s`));
   return {
     figure: make("figure", { class: "plot" }, caption, scale, area, axis),

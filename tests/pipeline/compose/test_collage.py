@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from material import write_material
@@ -91,6 +92,10 @@ def test_the_same_bytes_again(source: Path, collages: Path, tmp_path: Path) -> N
 def test_what_makes_no_collages_is_refused(collages: Path, corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no truth\.parquet"):
         write_collages(tmp_path, tmp_path / "out", 4, 0)
+    (beside := tmp_path / "shards").mkdir()
+    pq.write_table(pa.table({"key": ["a"], "shard": ["truth-000000.tar"]}), beside / "truth.parquet")
+    with pytest.raises(InputError, match=r"truth\.parquet names no object that sounds"):
+        write_collages(beside, tmp_path / "out", 4, 0)
     with pytest.raises(InputError, match="needs 4"):
         write_collages(corpus, tmp_path / "out", 4, 0)
     with pytest.raises(InputError, match="at least one clip"):

@@ -13,6 +13,13 @@ from waiting import wait_until
 from .conftest import SECONDS
 
 pytestmark = needs_gradio  # it is imported by the server alone
+OPACITY = """() => {
+  let found = 1;
+  for (let each = document.querySelector('#result .stop'); each; each = each.parentElement) {
+    found *= Number(getComputedStyle(each).opacity);
+  }
+  return found;
+}"""
 RECTANGLES = "[...document.querySelectorAll('#result .boxes rect')].map(box => box.getBoundingClientRect().width)"
 
 
@@ -137,6 +144,9 @@ def work_that_lasts_can_be_stopped(page: Any, server: Server) -> None:
     (desk,) = server.desks
     os.kill(desk, signal.SIGSTOP)  # it works on this for ever
     page.locator("#go").click()
+    page.wait_for_selector("#result .stop")
+    page.wait_for_timeout(300)  # gradio fades what waits for an answer, in that time
+    assert page.evaluate(OPACITY) == 1
     page.get_by_role("button", name="Stop", exact=True).click()
     page.wait_for_function("document.querySelector('#result .empty')?.textContent.startsWith('Stopped')")
     wait_until(lambda: not server.desks)
