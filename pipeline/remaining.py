@@ -31,7 +31,7 @@ class Remaining:
         self._marks = deque([(self.began, done)])
         self._results = 0
         self._warm = at_once > 1
-        self._announced = False
+        self._announced = ""
 
     @property
     def elapsed(self) -> float:
@@ -70,15 +70,19 @@ class Remaining:
         return (self.total - self.done) * took / (gained * max(1.0, self._at_once / self._results))
 
     def cost(self) -> str | None:
-        """Once, as soon as it is known: how long the whole takes, and all repeats, where that is more than a minute."""
-        left = None if self._announced else self.seconds() if self._expected is None else self._expected
-        if left is None:
+        """As soon as it is known: how long the whole takes, and all repeats, where that is more than a minute.
+
+        A long first unit gives a bound, since it holds what is done once; it is said again when the next ones tell.
+        """
+        how = "about" if self._warm or self._expected is not None else "at most"
+        left = self._expected if self._expected is not None else self.seconds()
+        if left is None or self._announced in ("about", how):
             return None
-        self._announced, whole = True, self.elapsed + left
+        self._announced, whole = how, self.elapsed + left
         if self._repeats * whole <= LONG:
             return None
-        repeats = f"; {self._repeats} of them about {in_words(self._repeats * whole)}" if self._repeats > 1 else ""
-        return f"takes about {in_words(whole)} in all{repeats}"
+        repeats = f"; {self._repeats} of them {how} {in_words(self._repeats * whole)}" if self._repeats > 1 else ""
+        return f"takes {how} {in_words(whole)} in all{repeats}"
 
 
 def in_words(seconds: float) -> str:

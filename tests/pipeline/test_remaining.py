@@ -52,10 +52,15 @@ def test_a_slow_first_unit_is_forgotten() -> None:
     assert work.seconds() == pytest.approx(984 * 0.1)
 
 
-def test_a_long_first_unit_tells_the_cost_when_it_is_done() -> None:
+def test_a_long_first_unit_bounds_the_cost_when_it_is_done() -> None:
     work = Remaining(100, clock=(clock := Clock()))
     worked(work, clock, 1, 5.0)
-    assert work.cost() == "takes about 8 min 20 s in all"
+    assert work.cost() == "takes at most 8 min 20 s in all"
+    assert work.cost() is None
+    worked(work, clock, 1, 2.0)
+    assert work.cost() == "takes about 3 min 20 s in all"
+    worked(work, clock, 1, 2.0)
+    assert work.cost() is None
 
 
 def test_many_at_once_are_not_taken_for_one() -> None:

@@ -50,6 +50,6 @@ def unsaid(command: str, err: str, told: bool = True) -> str | None:
         begun = re.search(rf"^{title}: [\d,]+(?: of [\d,]+)? [a-z -]+ to do(?P<cost>.*)$", err, re.MULTILINE)
         if begun is None:
             return f"{title}: how much there is to do"
-        if told and "takes about" not in begun["cost"] + "".join(re.findall(rf"^{title}: .*$", err, re.MULTILINE)):
+        if told and "takes a" not in begun["cost"] + "".join(re.findall(rf"^{title}: .*$", err, re.MULTILINE)):
             return f"{title}: how long it takes"
     return None

@@ -57,6 +57,7 @@ def test_every_method_becomes_a_program(method: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("image", "audio", "front_end"),
     [

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -133,20 +134,23 @@ def a_telephone_shows_it_all_in_its_width(opened: Any, server: Server, media: Pa
         dropped(seen.page, media / "clip.mp4")
         show_result(seen.page)
         assert not seen.is_too_wide
-        work_that_lasts_can_be_stopped(seen.page, server)
+        work_that_lasts_can_be_stopped(seen.page, server, lambda: watched(opened, server.address), media)
         assert not seen.is_too_wide
         seen.page.get_by_role("tab", name="An image").click()
         assert not seen.is_too_wide
         assert not seen.complaints
 
 
-def work_that_lasts_can_be_stopped(page: Any, server: Server) -> None:
+def work_that_lasts_can_be_stopped(page: Any, server: Server, another: Callable[[], Any], media: Path) -> None:
     (desk,) = server.desks
     os.kill(desk, signal.SIGSTOP)  # it works on this for ever
     page.locator("#go").click()
-    page.wait_for_selector("#result .stop")
-    page.wait_for_timeout(300)  # gradio fades what waits for an answer, in that time
-    assert page.evaluate(OPACITY) == 1
+    page.wait_for_selector("#result .working")
+    with another() as waiting:
+        dropped(waiting.page, media / "clip.mp4")
+        waiting.page.wait_for_selector("#result .working")
+        waiting.page.wait_for_timeout(1000)  # gradio would fade what waits for its turn
+        assert waiting.page.evaluate(OPACITY) == 1
     page.get_by_role("button", name="Stop", exact=True).click()
     page.wait_for_function("document.querySelector('#result .empty')?.textContent.startsWith('Stopped')")
     wait_until(lambda: not server.desks)
