@@ -6,10 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
+from manifests.truth import Truth
 from training.cli import main
 from training.evaluation.boxes import as_arrays, box_maps, boxes_by_name
 from training.evaluation.metrics.predicted_boxes import matched_iou, pairwise_iou
+from training.evaluation.printing import table
+from training.evaluation.tasks import score
 from training.score_file import asked
 
 TRUTH = [
@@ -65,6 +69,16 @@ def test_boxes_are_listed_and_matched_one_by_one(scored) -> None:
     assert block["boxes"]["b"][1] == {"box": [0.0, 0.0, 0.25, 0.5], "score": pytest.approx(0.2)}
     assert block["boxes"]["c"] == []
     assert block["audio_visual"]["matched_iou"] == pytest.approx((1 + (1 + 0.5) / 2 + 0) / 3)
+
+
+def test_clips_whose_boxes_overlap_are_counted_and_named() -> None:
+    far = np.array([[0.5, 0.5, 1.0, 1.0, 0.7], [0.0, 0.0, 0.5, 0.5, 0.2]])  # that touch at a corner
+    near = np.array([[0.5, 0.5, 1.0, 1.0, 0.7], [0.0, 0.0, 0.6, 0.6, 0.2]])
+    clips = tuple(Annotation(key, "dog", ((0.0, 0.0, 0.5, 0.5),)) for key in "abc")
+    truth = Truth("vggss", TestSet("made", clips, "made", "0" * 64))
+    found = score(box_maps(list("abc"), [far, near, far[:1]]), truth, "boxes").summary
+    assert found["predicted_boxes"]["overlapping"] == ["b"]
+    assert "box by box, with boxes that overlap in 1 clip" in table(found)
 
 
 def test_iou_of_boxes_and_their_best_assignment() -> None:

@@ -24,14 +24,17 @@ def applies(scored: Scored) -> bool:
 
 
 def reduce(scored: Scored) -> dict[str, Any]:
-    """`boxes`: every clip's boxes with their scores, as fractions of what was shown; the mean over clips."""
+    """`boxes`: every clip's boxes with their scores, fractions of what was shown; the mean over clips; `overlapping`:
+    the clips with boxes that share pixels, as a method of boxes apart gives them where no region is left that is."""
     assert isinstance(scored.raw, BoxMaps)
     positions = match_names(scored.raw.names, scored.truth.test_set, scored.truth.extended)
     boxes = scored.raw.boxes
     clips = [clip for clip in scored.truth.test_set.annotations if clip.key in positions and clip.boxes]
     matched = [matched_iou(boxes[positions[clip.key]][:, :4], np.array(clip.boxes)) for clip in clips]
     listed = {key: [_listed(box) for box in boxes[at].tolist()] for key, at in positions.items()}
-    return {AUDIO_VISUAL: {"matched_iou": float(np.mean(matched))} if matched else {}, "boxes": listed}
+    overlapping = [key for key, at in positions.items() if overlap(boxes[at][:, :4])]
+    scores = {"matched_iou": float(np.mean(matched))} if matched else {}
+    return {AUDIO_VISUAL: scores, "boxes": listed, "overlapping": overlapping}
 
 
 def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
@@ -40,7 +43,9 @@ def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
 
 
 def heading(block: dict[str, Any], map_name: str) -> str:
-    return "box by box"
+    overlapping = len(block.get("overlapping", ()))
+    clips = f"{overlapping} clip" if overlapping == 1 else f"{overlapping} clips"
+    return f"box by box, with boxes that overlap in {clips}" if overlapping else "box by box"
 
 
 def matched_iou(predicted: np.ndarray, annotated: np.ndarray) -> float:
@@ -48,6 +53,11 @@ def matched_iou(predicted: np.ndarray, annotated: np.ndarray) -> float:
     iou = pairwise_iou(predicted, annotated)
     rows, columns = linear_sum_assignment(-iou)
     return float(iou[rows, columns].sum() / len(annotated))
+
+
+def overlap(boxes: np.ndarray) -> bool:
+    """Whether two of the boxes (n, 4) share pixels."""
+    return bool(np.triu(pairwise_iou(boxes, boxes), 1).any())
 
 
 def pairwise_iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
