@@ -1,10 +1,10 @@
 """The comparison's JSON as Markdown tables, mean over seeds with the lowest and the highest:
 
-python -m benchmarks.methods.summary benchmarks/methods/cpu.json
+    python -m benchmarks.methods.summary benchmarks/methods/cpu.json
 """
 
+import argparse
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import fmean
@@ -166,7 +166,9 @@ def markdown(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
 
 
 def main() -> None:
-    result = json.loads(Path(sys.argv[1]).read_text())
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("figures", type=Path, help="JSON file of a comparison")
+    result = json.loads(parser.parse_args().figures.read_text())
     for make in (methods_table, ablations_table, temperatures_table, stopping_table, alpha_table):
         print(f"{make.__doc__.splitlines()[0]}\n", *make(result), "", sep="\n")
 
