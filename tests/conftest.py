@@ -1,5 +1,6 @@
 """Settings of every test process, and what takes long to start and harms no test that shares it."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -7,6 +8,14 @@ import pytest
 
 # several test processes share the cores: one thread each, set before numpy or torch start their pools
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+gc.disable()  # while libraries are imported and tests collected, nothing becomes garbage
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: the collector need not look through all of torch again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
