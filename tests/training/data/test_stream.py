@@ -19,12 +19,7 @@ from training.config import Data
 from training.data.order import Streams
 from training.data.positives import Positives
 from training.data.selection import select
-from training.data.stream import (
-    EvaluationPair,
-    TrainingStream,
-    paired_batches,
-    training_loader,
-)
+from training.data.stream import TrainingStream, training_loader
 from training.data.views import clip_random, normalise_audio, normalise_image, random_view, resized, view_side
 from training.leakage import TestLists
 
@@ -199,14 +194,6 @@ def test_a_squashed_view_loses_no_side_of_a_wide_frame() -> None:
     view = random_view(image, 32, Data(image_size=32, crop_scale=1.0, squash=True, flip=False), random.Random(0))
     assert view[:, :, 0].float().mean() > 60
     assert view[:, :, -1].float().mean() > 60
-
-
-def test_evaluation_batches_keep_the_order_and_pair_image_with_audio(store: ShardStore) -> None:
-    pairings = [EvaluationPair("a", 3, 3), EvaluationPair("b", 5, 9), EvaluationPair("c", 0, 1)]
-    batches = list(paired_batches(store, pairings, 32, 2))
-    assert [[p.name for p in chunk] for chunk, _, _ in batches] == [["a", "b"], ["c"]]
-    assert np.array_equal(batches[0][2][1].numpy(), store.spectrogram(9))
-    assert batches[1][1].shape == (1, 3, 32, 32)
 
 
 def test_normalisation_constants() -> None:
