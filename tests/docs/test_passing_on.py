@@ -32,6 +32,7 @@ def commands(page: str) -> str:
     return "\n".join(block.text for block in blocks)
 
 
+@pytest.mark.slow  # an export of its own; tests/training/export holds exports to the model
 def test_another_program_needs_numpy_and_onnxruntime_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for library in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(library, reason="the export extra is not installed")

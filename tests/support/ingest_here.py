@@ -56,6 +56,7 @@ def _without_cluster(decoder: Callable[[IngestOptions], AbstractContextManager[o
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.ingest.connected", worker)
         patch.setattr("pipeline.ingest.threads", lambda _: 1)
+        patch.setattr("pipeline.ingest.heard_by", lambda _, shown: shown.heard)
         patch.setattr("pipeline.ingest.run_all", _one_after_the_other)
         yield
 

@@ -17,7 +17,7 @@ from pipeline.media.times import Clock, presented
 from pipeline.shards.record import Rejected
 
 CASES = Path(__file__).parents[4] / "shared" / "cases"
-MOMENTS = 20
+MOMENTS = 12
 
 CHOSEN = [
     Form("avi", "libx264", 3, gap=True), Form("avi", "libx264", 0, gap=True), Form("avi", "mpeg4", 2, True),
@@ -31,7 +31,7 @@ CHOSEN = [
 
 
 def _check(path: Path, form: Form, clips: ModuleType) -> None:
-    """Twenty moments against a full decode, two of them with the second decoder too."""
+    """Twelve moments against a full decode, two of them with the second decoder too."""
     frames = moving.full_decode(path, form, clips)
     chance = random.Random(str(form))
     with MediaFile(path) as media:

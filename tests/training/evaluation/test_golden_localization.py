@@ -1,6 +1,7 @@
 """Every released localization evaluator, run by its authors' code, against our protocols on the same maps."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ EVALUATORS = [
     ("sspl_eval_cal_ciou thres=0.5", PROTOCOLS["sspl"], 14, 0.4),
     ("sspl_eval_cal_ciou thres=None", replace(PROTOCOLS["sspl"], rule="top_share"), 14, 0.4),
 ]
-CASES = [(style, *entry) for style in STYLES for entry in EVALUATORS if "testset" not in entry[0] or style in entry[0]]
+CASES = [(style, *entry) for entry in EVALUATORS for style in STYLES if "testset" not in entry[0] or style in entry[0]]
 IDS = [f"{case[0]}-{case[1]}" for case in CASES]
 MAP_NAMES = {"av": "audio_visual", "obj": "object_prior", "av_obj": "combined", "ogl": "combined"}
 
@@ -45,11 +46,17 @@ def references(found):
     return [("audio_visual", found)] if "ciou" in found else [(MAP_NAMES[name], found[name]) for name in found]
 
 
-def predicted(golden, protocol, side, alpha, weights):
-    """cIoU and prepared maps of the 64 scenes by map name."""
+@lru_cache(maxsize=1)
+def prepared_maps(golden, protocol, side, alpha):
+    """Those of the case before, where only the truth differs."""
     inputs = golden("golden_maps.npz")
     raw = inputs["low7"] / np.float32(TEMPERATURE) if side == 7 else inputs["low14"]
-    prepared = prepare(raw, protocol, inputs["obj7"], alpha)
+    return prepare(raw, protocol, inputs["obj7"], alpha)
+
+
+def predicted(golden, protocol, side, alpha, weights):
+    """cIoU and prepared maps of the 64 scenes by map name."""
+    prepared = prepared_maps(golden, protocol, side, alpha)
     support = (weights != 0).sum(axis=(1, 2))
     iou = {
         name: localization.ciou(binarise(maps.maps, protocol, support).masks, weights)
