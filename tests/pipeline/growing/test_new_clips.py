@@ -11,7 +11,9 @@ import pytest
 from fake_ingest import corpus, fingerprints, rejects, request_for
 from growing import add, keys, tars
 
+from manifests.errors import InputError
 from pipeline.annotate import annotate
+from pipeline.given_proposals import store_proposals
 from pipeline.ingest import IngestRequest, run_ingest
 from pipeline.jobs.options import IngestOptions
 from pipeline.shards.companion import Wanted
@@ -78,10 +80,16 @@ def test_companions_grow_with_the_shards_and_annotations_are_asked_for(
     truth = [{"key": "a", "label": "dog", "boxes": [[0.1, 0.1, 0.9, 0.9]], "consensus": 1}]
     pq.write_table(pa.Table.from_pylist(truth), tmp_path / "truth.parquet")
     annotate(tmp_path / "out", tmp_path / "truth.parquet", "parquet")
+    store_proposals(tmp_path / "out", tmp_path / "truth.parquet", "parquet")
     (source / "b.mp4").write_bytes(content)
     before = tars(tmp_path / "out")
     run_ingest(request)
     assert {name: tars(tmp_path / "out")[name] for name in before} == before
     companions = ShardStore.open(tmp_path / "out").companions
     assert [len(companions.frames(row)) for row in (0, 1)] == [2, 2]
-    assert "repeat `pipeline annotate`" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "repeat `pipeline annotate`" in said
+    assert "repeat `pipeline annotate --proposals`" in said
+    assert companions.proposals(0).shape == (1, 4)
+    with pytest.raises(InputError, match=r"annotate --proposals FILE"):
+        companions.proposals(1)
