@@ -144,8 +144,10 @@ class Localization:
         """uint8 (H, W, 3): a moment's frame as the overlay shows it, heat and marks over it.
 
         number: which moment. threshold: draw boxes, as `boxes` gives them. image: drawn over in place of the frame, for
-        more pixels of it.
+        more pixels of it. InputError for a moment that there is not.
         """
+        if not -len(self) <= number < len(self):
+            raise InputError(f"moment {number} is asked for, and there are {len(self)}, from 0 to {len(self) - 1}.")
         boxes, part = self._drawn_boxes(threshold)[number], self.part(number)
         pixels = self.frames[number] if image is None else image
         return drawn_still(pixels, self.heat[number], part, boxes, self.warnings[number])

@@ -179,4 +179,4 @@ def _still(pixels: np.ndarray) -> Read:
 
 
 def _name(image: Given) -> str:
-    return "array" if isinstance(image, np.ndarray) else Path(image).name
+    return Path(image).name if isinstance(image, Path | str) else "array"

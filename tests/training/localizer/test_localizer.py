@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from bright_localizer import (
     FPS,
     HEIGHT,
@@ -128,6 +129,20 @@ def test_sounds_are_heard_alike_in_every_form_of_array(model: Localizer, result:
     assert heard[0] > model.localize_pair(image, 0.01 * sound, RATE).confidences[0]
     short = model.localize_pair(image, sound[: RATE // 2], RATE)  # repeated to the seconds that the model hears
     assert short.confidences[0] == pytest.approx(heard[0], abs=0.3)
+
+
+def test_arrays_of_other_libraries_are_arrays(model: Localizer, result: Localization) -> None:
+    sound = tone(3.0)
+    wanted = model.localize_pair(result.frames[0], sound, sampling_rate=RATE)
+    image = torch.from_numpy(result.frames[0])
+    np.testing.assert_array_equal(
+        model.localize_pair(image, torch.from_numpy(sound), sampling_rate=RATE).responses, wanted.responses
+    )
+
+
+def test_a_moment_that_there_is_not_is_refused(result: Localization) -> None:
+    with pytest.raises(InputError, match=f"there are {len(result)}"):
+        result.drawn(len(result))
 
 
 @pytest.mark.parametrize(
