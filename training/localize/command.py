@@ -8,6 +8,7 @@ overlay is left alone, so that the same command goes on where it was stopped.
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,15 +82,17 @@ def localize(options: Options) -> dict[str, object]:
 def _looked_at(found: Sequence[Found], overlays: Sequence[Path]) -> tuple[dict[Path, Video], list[str]]:
     """The videos that can be localized, by their overlay, and why the others cannot; what a user should know of them is
     said."""
-    videos, refused = dict[Path, Video](), list[str]()
-    for each, overlay in zip(found, overlays, strict=True):
-        try:
-            videos[overlay] = video = look_at(each.path, overlay)
-        except InputError as error:
-            refused.append(str(error))
-            _say(f"left out: {error}", len(found) > 1)
-        else:
-            _say(f"{each.path} {SILENT}", video.is_silent)
+    videos, refused, several = dict[Path, Video](), list[str](), len(found) > 1
+    with progress("looking at videos", len(found), "videos") if several else nullcontext(lambda _: None) as looked_at:
+        for each, overlay in zip(found, overlays, strict=True):
+            try:
+                videos[overlay] = video = look_at(each.path, overlay)
+            except InputError as error:
+                refused.append(str(error))
+                _say(f"left out: {error}", several)
+            else:
+                _say(f"{each.path} {SILENT}", video.is_silent)
+            looked_at(1)
     return videos, refused
 
 
