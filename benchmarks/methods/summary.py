@@ -1,6 +1,6 @@
 """The comparison's JSON as Markdown tables, mean over seeds with the lowest and the highest:
 
-    python -m benchmarks.methods.summary benchmarks/methods/cpu.json
+python -m benchmarks.methods.summary benchmarks/methods/cpu.json
 """
 
 import argparse

@@ -17,7 +17,6 @@ from manifests.splits import read_ids
 from pipeline.shards.store import ShardStore
 from training.config import Data
 from training.data.order import Streams
-from training.data.pairs import EvaluationPair, paired_batches
 from training.data.positives import Positives
 from training.data.selection import select
 from training.data.stream import TrainingStream, training_loader
