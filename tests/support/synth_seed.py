@@ -1,5 +1,5 @@
 """The world that the tests of the drawn corpus look at."""
 
-CLIPS, SEED = 7, 3
+CLIPS, SEED = 10, 3
 SCENES = 2100  # gives about 400 test clips with boxes
 SIDE = 224
