@@ -7,6 +7,7 @@ from collections.abc import Callable
 LATEST = 60.0  # seconds whose pace counts: the beginning of much work is slower than the rest
 MEASURED = 1.0  # seconds, before which a pace says little
 FIRST_ALONE = 3.0  # seconds from which on a first unit tells the pace alone; a shorter one may be slow by warming up
+OTHERWISE = 0.5  # of a cost that was said: what it must turn out to differ by to be said again
 LONG = 60.0  # seconds of work from which on its cost is said at its beginning
 
 
@@ -31,7 +32,8 @@ class Remaining:
         self._marks = deque([(self.began, done)])
         self._results = 0
         self._warm = at_once > 1
-        self._announced = ""
+        self._stage = 0
+        self._told: float | None = None
 
     @property
     def elapsed(self) -> float:
@@ -72,15 +74,18 @@ class Remaining:
     def cost(self) -> str | None:
         """As soon as it is known: how long the whole takes, and all repeats, where that is more than a minute.
 
-        A long first unit gives a bound, since it holds what is done once; it is said again when the next ones tell.
+        What was expected is said at once, and what a long first unit tells as a bound, since it holds what is done
+        once. When the next units tell something else it is said again.
         """
-        how = "about" if self._warm or self._expected is not None else "at most"
-        left = self._expected if self._expected is not None else self.seconds()
-        if left is None or self._announced in ("about", how):
+        stage = 2 if self._warm and self._results else 1
+        left = self.seconds() if self._results else self._expected
+        if self._stage >= stage or left is None:
             return None
-        self._announced, whole = how, self.elapsed + left
-        if self._repeats * whole <= LONG:
+        self._stage, before = stage, self._told
+        whole = self._told = self.elapsed + left
+        if self._repeats * whole <= LONG or (before is not None and abs(whole / before - 1) < OTHERWISE):
             return None
+        how = "at most" if stage == 1 and self._results else "about"
         repeats = f"; {self._repeats} of them {how} {in_words(self._repeats * whole)}" if self._repeats > 1 else ""
         return f"takes {how} {in_words(whole)} in all{repeats}"
 

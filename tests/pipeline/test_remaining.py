@@ -63,6 +63,16 @@ def test_a_long_first_unit_bounds_the_cost_when_it_is_done() -> None:
     assert work.cost() is None
 
 
+@pytest.mark.parametrize(("step", "said"), [(1.1, None), (3.0, "takes about 5 min in all")])
+def test_what_was_expected_is_corrected_where_it_was_wrong(step: float, said: str | None) -> None:
+    work = Remaining(100, expected=100.0, clock=(clock := Clock()))
+    assert work.cost() == "takes about 1 min 40 s in all"
+    worked(work, clock, 1, step)
+    assert work.cost() is None
+    worked(work, clock, 1, step)
+    assert work.cost() == said
+
+
 def test_many_at_once_are_not_taken_for_one() -> None:
     """The first of eight results that are made at the same time is an eighth of what that time brings."""
     work = Remaining(800, at_once=8, clock=(clock := Clock()))
