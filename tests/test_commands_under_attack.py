@@ -117,8 +117,12 @@ APART = {BUILD_KNN[:2], INGEST[:2]}  # a process of their own: FAISS is never lo
 WRITTEN = {  # what a command may change besides its --out
     "training evaluate": ("runs/",), "pipeline annotate": ("shards/truth",), "index embed": ("embeddings/",),
 }  # fmt: skip
-IDLE = {EVALUATE, EXPORT}  # what they make is there, or takes no time
-COSTLY = {(*EVALUATE, "--test-set", "again"), (*EXPORT, "--format", "torch-export")}
+IDLE = {EVALUATE, EXPORT, SYNTH, ("index", "embed")}  # what they make is there, or takes no time
+COSTLY = {
+    (*EVALUATE, "--test-set", "again"),
+    (*EXPORT, "--format", "torch-export"),
+    ("pipeline", "synth", "--out", "made/more", *SYNTH[4:]),
+}
 CASES = [(name, line) for name, lines in COMMANDS.items() for line in lines]
 
 
