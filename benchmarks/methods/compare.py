@@ -56,7 +56,8 @@ class Comparison:
         self.methods = [entry for entry in plan.methods if not only or entry.name in only]
         self.ablations = [entry for entry in plan.ablations if not only or entry.temperature_of in only]
         self.pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=one_thread)
-        self.chosen: dict[str, float | None] = dict(chosen or {})
+        alone = {entry.name: next(iter(entry.temperatures), None) for entry in self.methods if _has_no_choice(entry)}
+        self.chosen: dict[str, float | None] = alone | dict(chosen or {})
         self.agreement: dict[str, Any] = {}  # of neighbours' labels, by miner and seed
         self.lines: list[Line] = []
 
@@ -145,6 +146,11 @@ class Comparison:
     def folder(self, entry: Entry, seed: int) -> Path:
         """The folder of an entry's finished run at its chosen temperature."""
         return start(describe(self.plan, entry, seed, self.chosen[entry.name]), RUNS, DEVICE)[0]
+
+
+def _has_no_choice(entry: Entry) -> bool:
+    """Whether an entry's temperature is known before it has run."""
+    return len(entry.temperatures) < 2 and entry.temperature_of is None
 
 
 def _brief(line: Line) -> str:
