@@ -91,8 +91,6 @@ OWN_FILES = {
     "pipeline/console.py": "the checkout's own pyproject.toml",
     "pipeline/media/ffmpeg_decoder.py": "scratch of one call",
     "pipeline/storage/files.py": "of object storage",
-    "training/report/published.py": "packaged",
-    "training/report/doubts.py": "packaged",
     "training/data/resident.py": "of the system",
     "training/serve/page.py": "the page's own style and script",
 }
