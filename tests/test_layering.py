@@ -34,6 +34,7 @@ FLOORS = {
             "rendezvous",
             "run_names",
             "shared_options",
+            "thread_policy",
         },
         {"environment", "seeds"},
         {"config", "losses", "pair_losses", "regions", "separation", "similarity", "spans", "teacher", "distributed"},

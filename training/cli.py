@@ -1,6 +1,5 @@
 """The `training` command and its subcommands, from `run` to `protocols`: options and help; the work is elsewhere."""
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +15,7 @@ from training.liveness import end_with_launcher
 from training.localize.cli import localize
 from training.serve.command import serve
 from training.shared_options import Device, Shards, View
+from training.thread_policy import threads_soon_sleep
 
 app = typer.Typer(
     help="Train sound source localizers on shards, score them, show them.",
@@ -285,7 +285,5 @@ for listing in (methods, configs, protocols):
 def main() -> None:
     """Entry point of the console script."""
     end_with_launcher()
-    # read when torch is loaded: threads that wait for each other sleep, since one that spins takes the core which
-    # the other needs wherever anything else runs; benchmarks/training/threads.py compares
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    threads_soon_sleep()
     run_app(app, "training")

@@ -1,14 +1,14 @@
 """How the CPU threads of training wait for each other, alone and beside as many busy processes as there are cores.
 
-    python -m benchmarks.training.threads --machine quiet        two to three minutes on two quiet cores
+    python -m benchmarks.training.threads --machine quiet        four minutes on two quiet cores
 
 Torch's threads meet after every piece of a convolution. While one waits it can spin, which is quick where it has a
 core of its own and burns the core that the other one needs where it has not; or sleep, which is the reverse.
-`training run` sleeps. Each contender is a process of its own, since the choice (OMP_WAIT_POLICY, GOMP_SPINCOUNT) is
-read once, when torch is loaded; they take turns in random order, each first alone and then beside the busy ones. A step
-is one of EZ-VSL on 16 made clips. Told of each are the seconds of a step and the CPU seconds that it used: what a step
-uses should not grow with what runs beside it, and what it takes should grow no more than its share of the cores falls,
-twofold. Writes threads-cpu.json here.
+`training run` spins 10,000 times and then sleeps. Each contender is a process of its own, since the choice
+(OMP_WAIT_POLICY, GOMP_SPINCOUNT) is read once, when torch is loaded; they take turns in random order, each first alone
+and then beside the busy ones. A step is one of EZ-VSL on 16 made clips. Told of each are the seconds of a step and the
+CPU seconds that it used: what a step uses should not grow with what runs beside it, and what it takes should grow no
+more than its share of the cores falls, twofold. Writes threads-cpu.json here.
 """
 
 import argparse
@@ -31,6 +31,7 @@ POLICIES: dict[str, dict[str, str]] = {
     "spinning, as torch is": {},
     "sleeping": {"OMP_WAIT_POLICY": "PASSIVE"},
     "spinning 1,000 times, then sleeping": {"GOMP_SPINCOUNT": "1000"},
+    "spinning 10,000 times, then sleeping": {"GOMP_SPINCOUNT": "10000"},
 }
 
 Turn = dict[str, list[float]]  # seconds and CPU seconds of a step, alone and beside busy processes

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from commands import Commands, Ended
 
+from training.thread_policy import POLICY
+
 COMMANDS = {"pipeline", "index", "training"}
 CONFIG = """
 name: tiny
@@ -216,11 +218,14 @@ def test_shards_of_another_front_end_are_refused(
     assert "log-power-16000-512-159-v1" in result.stderr
 
 
-@pytest.mark.parametrize(("given", "used"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [({}, "PASSIVE 10000"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE None"), ({"GOMP_SPINCOUNT": "7"}, "None 7")],
+)
 def test_threads_that_wait_sleep_unless_told_otherwise(given: dict[str, str], used: str) -> None:
     """Said before torch is loaded, which reads it once."""
-    shown = "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    shown = "print(os.environ.get('OMP_WAIT_POLICY'), os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
     code = f"import os, sys; import training.cli as cli; cli.run_app = lambda *_: {shown}; cli.main()"
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | given
+    environment = {name: value for name, value in os.environ.items() if name not in POLICY} | given
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [used, "False"]
+    assert done.stdout.split() == [*used.split(), "False"]
