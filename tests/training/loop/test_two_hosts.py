@@ -33,11 +33,11 @@ def test_two_hosts_train_one_run(shards: Path, tmp_path: Path) -> None:
         meet = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"{hosts.address('first')}:29400", "--rdzv-id", "run"]
         running = {}
         for name in ("first", "second"):
-            torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", *meet]
+            launch = [sys.executable, "-m", "training.launch", "--nnodes", "2", "--nproc-per-node", "1", *meet]
             run = ["-m", "training", "run", str(path), "--runs", str(tmp_path / "runs"), "--device", "cpu"]
             first = ["--rdzv-conf", f"is_host={int(name == 'first')}"]  # no name leads to these addresses
             local = ["--local-addr", hosts.address(name), *first]
-            running[name] = hosts.start(name, *torchrun, *local, *run, GLOO_SOCKET_IFNAME="eth0")
+            running[name] = hosts.start(name, *launch, *local, *run, GLOO_SOCKET_IFNAME="eth0")
         for name, process in running.items():
             assert process.wait(timeout=250) == 0, hosts.log(name).read_text()
     alone, _ = start(load_config(path), tmp_path / "alone", "cpu")
