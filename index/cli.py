@@ -13,6 +13,7 @@ import typer
 
 from index.device import AUTO, device_number
 from index.encoders import DESCRIPTOR, MODULES, open_encoder
+from manifests.freed_memory import keep_freed_memory
 from pipeline.console import progress, run_app, summary
 
 if TYPE_CHECKING:
@@ -275,4 +276,5 @@ def _agreement(meta: Mapping[str, Any]) -> dict[str, str]:
 
 def main() -> None:
     """Entry point of the console script."""
+    keep_freed_memory()
     run_app(app, "index")

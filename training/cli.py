@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from manifests.content import read_content
+from manifests.freed_memory import keep_freed_memory
 from manifests.truth import USUAL_FORMAT, format_help
 from pipeline.console import first_of, progress, run_app, summary
 from training.export.command import export
@@ -286,4 +287,5 @@ def main() -> None:
     """Entry point of the console script."""
     end_with_launcher()
     threads_soon_sleep()
+    keep_freed_memory()
     run_app(app, "training")

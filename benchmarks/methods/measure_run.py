@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from manifests.freed_memory import keep_freed_memory
 from manifests.splits import read_ids
 from manifests.truth import read_truth
 from training.config import RunConfig
@@ -31,6 +32,7 @@ LOCALIZATION = ("ezvsl", "adaptive", "textbook")
 def one_thread() -> None:
     """Initialises a worker process: runs are trained beside one another, each on a core of its own."""
     torch.set_num_threads(1)
+    keep_freed_memory()
 
 
 def train(config: RunConfig) -> Path:

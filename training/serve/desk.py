@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import InputError, WorkFailed
+from manifests.freed_memory import keep_freed_memory
 from training.serve.jobs import ImageJob, VideoJob
 from training.serve.limits import Limits, refusing
 
@@ -22,6 +23,7 @@ Message = tuple[str, Any]
 def attend(pipe: Connection, sources: Sequence[str], device: str, limits: Limits) -> None:
     """Load the models, say so, and answer jobs until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server as well, which ends this process
+    keep_freed_memory()
     from training.localizer.model import Localizer
 
     try:
