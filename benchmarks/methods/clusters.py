@@ -1,10 +1,10 @@
-"""Why methods that cluster fall below the floors on the real bed, looked at in the runs that a comparison has left.
+"""Why methods that cluster fall below the floors, looked at in the runs that a comparison has left.
 
-    python -m benchmarks.methods.clusters --work DIR
+    python -m benchmarks.methods.clusters benchmarks/methods/real.json --work DIR
 
 DMC: the score of the cluster that it does not choose, how often the chosen centre is the shorter vector, and how often
 a foreign sound chooses another one. Coarse-to-fine: how many clips carry the most common class of their cluster. Writes
-real-clusters.json here.
+the figures' name with `-clusters` behind it.
 """
 
 import argparse
@@ -27,14 +27,14 @@ from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import score
 from training.runs import load_run
 
-MAPS = "evaluation/real-vggss-heard.maps.npz"
 CLIPS = 64
 
 
 def other_cluster(folder: Path) -> dict[str, float]:
     """cIoU@0.5 of what DMC leaves out, by protocol: its two clusters share every cell, so it is one minus the map."""
     heard = read_truth(TRUTH, "vggss", wanted=read_ids(HEARD))
-    with np.load(folder / MAPS) as stored:
+    (maps,) = (folder / "evaluation").glob("*-vggss-heard.maps.npz")
+    with np.load(maps) as stored:
         left_out = RawMaps(stored["names"], 1 - stored["maps"])
     return {
         protocol: score(left_out, heard, protocol).summary["scores"]["audio_visual"]["ciou50"]
@@ -49,10 +49,11 @@ def choice(folder: Path, store: ShardStore) -> dict[str, Any]:
     rows = range(0, len(store), len(store) // CLIPS)[:CLIPS]
     pairs = [EvaluationPair(store.keys[row], row, row) for row in rows]
     _, pixels, spectrograms = next(paired_batches(store, pairs, run.config.data.image_size, CLIPS))
-    seen = run.method.clustered(run.method.visual(normalise_image(pixels)), 2).centres
-    sounds = run.method._sounds(run.method.audio_cells(normalise_audio(spectrograms, run.config.data)))
-    chosen = run.method._chosen(seen, sounds)[0][:, 0]
-    foreign = run.method._chosen(seen, sounds.roll(1, 0))[0][:, 0]
+    method: Any = run.method
+    seen = method.clustered(method.visual(normalise_image(pixels)), 2).centres
+    sounds = method._sounds(method.audio_cells(normalise_audio(spectrograms, run.config.data)))
+    chosen = method._chosen(seen, sounds)[0][:, 0]
+    foreign = method._chosen(seen, sounds.roll(1, 0))[0][:, 0]
     shorter = seen.norm(dim=2).argmin(dim=1)
     shares = {"chosen_is_shorter": chosen == shorter, "foreign_sound_chooses_another": chosen != foreign}
     projected = run.config.encoders.image.projection is not None
@@ -61,7 +62,8 @@ def choice(folder: Path, store: ShardStore) -> dict[str, Any]:
 
 def purity(folder: Path, store: ShardStore) -> dict[str, float]:
     """Share of the training clips that carry the most common class of their cluster, and of all."""
-    labels, found = load_run(folder, "cpu").method.pseudo_labels, defaultdict[int, Counter[str]](Counter)
+    method: Any = load_run(folder, "cpu").method
+    labels, found = method.pseudo_labels, defaultdict[int, Counter[str]](Counter)
     named = store.table["label"].to_pylist()
     for row, label in zip(labels.rows.tolist(), labels.labels.tolist(), strict=True):
         found[label][named[row]] += 1
@@ -71,10 +73,11 @@ def purity(folder: Path, store: ShardStore) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("figures", type=Path, help="of the comparison; names the file to write")
     parser.add_argument("--work", type=Path, required=True, help="folder of the comparison")
-    work = parser.parse_args().work
-    out = Path(__file__).with_name("real-clusters.json").resolve()
-    os.chdir(work)
+    options = parser.parse_args()
+    out = options.figures.with_name(f"{options.figures.stem}-clusters.json").resolve()
+    os.chdir(options.work)
     store, rows = ShardStore.open("shards"), list[dict[str, Any]]()
     for folder in sorted(Path("runs/dmc").iterdir()):
         rows.append({"run": str(folder), "other_cluster": other_cluster(folder), **choice(folder, store)})
