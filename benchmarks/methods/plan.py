@@ -62,7 +62,8 @@ DEFAULTS = {
 def read_plan(path: Path, without: Collection[str] = ()) -> Plan:
     """The plan; an ablation's sections lie on top of those of the entry it is `like`, whose temperature it takes.
 
-    A plan that `extends` another is laid over it. without: methods left out, and their ablations with them.
+    A plan that `extends` another is laid over it; an entry that is null there is left out. without: methods left out,
+    and their ablations with them.
     """
     content = _content(path)
     for name in without:
@@ -88,7 +89,9 @@ def read_plan(path: Path, without: Collection[str] = ()) -> Plan:
 def _content(path: Path) -> dict[str, Any]:
     own = read_content(path).yaml()
     below = own.pop("extends", None)
-    return merged(_content(path.with_name(below)) if below else DEFAULTS, own)
+    whole = merged(_content(path.with_name(below)) if below else DEFAULTS, own)
+    named = {part: {name: given for name, given in whole[part].items() if given} for part in ("methods", "ablations")}
+    return whole | named
 
 
 def _entry(name: str, given: dict[str, Any]) -> Entry:
