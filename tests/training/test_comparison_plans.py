@@ -19,7 +19,8 @@ def test_every_entry_of_a_plan_describes_a_run(name: str, tmp_path: Path, monkey
     assert len(entries) == len(plan.methods) + len(plan.ablations)
     for entry in entries.values():
         config = describe(plan, entry, plan.seeds[0], 0.15 if entry.temperatures else None)
-        assert config.data.train_list == ("train.txt" if entry.begins_with is None else "collages.txt")
+        mixed = "collage-shards" in str(config.data.shards)
+        assert config.data.train_list == ("collages.txt" if mixed else "train.txt")
         assert entry.begins_with in {None} | entries.keys()
         assert entry.temperature_of in {None} | entries.keys()
         assert entry.neighbours in {None, "random"} | entries.keys()
