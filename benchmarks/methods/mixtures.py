@@ -2,11 +2,11 @@
 
     python -m benchmarks.methods.mixtures benchmarks/methods/cpu.json --work DIR
 
-For every run of `pixelplayer` in the work folder of a comparison, on its heard test clips: by how many decibels a sound
-taken out of a mixture of two clips is nearer to the clip's own than the mixture was, by the clip's own image, by that
-of the other one and by one of a third; how much of the clip's own sound the cells on the sounding object, on a silent
-one and elsewhere let pass; on what the highest cell lies, and what share of the image that is. Writes the figures'
-name with `-mixtures` behind it.
+For every run of `pixelplayer`, and of what is like it, on the heard test clips of a comparison: by how many decibels a
+sound taken out of a mixture of two clips is nearer to the clip's own than the mixture was, by the clip's own image, by
+that of the other one and by one of a third; how much of the clip's own sound the cells on the sounding object, on a
+silent one and elsewhere let pass; on what the highest cell lies, and what share of the image that is. Writes the
+figures' name with `-mixtures` behind it.
 """
 
 import argparse
@@ -75,34 +75,34 @@ def _alternating(store: ShardStore, keys: list[str]) -> list[str]:
     return sorted(keys, key=lambda key: (turn[key], labels[key]))
 
 
-def passed(folder: Path, boxes: Boxes) -> dict[str, Any]:
+def passed(folder: Path, boxes: Boxes) -> dict[str, float]:
     """Of clips with one object that sounds and one that does not: what cells let pass, and where the highest lies."""
     (path,) = (folder / "evaluation").glob("*-heard.maps.npz")
     with np.load(path) as arrays:
         maps = dict(zip(arrays["names"].tolist(), arrays["maps"], strict=True))
-    shares, highest, areas = (defaultdict[str, list[float]](list) for _ in range(3))
     clips = [key for key in maps if all(len(boxes[key][sounding]) == 1 for sounding in (True, False))]
-    louder = []
-    for key in clips:
-        cells = maps[key]
-        covered = {name: _covered(boxes[key][name == "sounding"], cells.shape) for name in PARTS[:2]}
-        covered["sounding"] *= 1 - covered["silent"]  # a cell of both tells nothing
-        covered["silent"] *= 1 - _covered(boxes[key][True], cells.shape)
-        covered["elsewhere"] = 1 - _covered(np.concatenate([boxes[key][True], boxes[key][False]]), cells.shape)
-        for name, weights in covered.items():
-            areas[name].append(float(weights.mean()))
-            highest[name].append(float(weights.flat[cells.argmax()]))
-            if weights.sum() > 0:
-                shares[name].append(float((cells * weights).sum() / weights.sum()))
-        if all(covered[name].sum() > 0 for name in PARTS[:2]):
-            louder.append(shares["sounding"][-1] > shares["silent"][-1])
-    return {
-        "clips": len(clips),
-        "sounding_above_silent": float(np.mean(louder)),
-        **{f"passed_{name}": float(np.mean(each)) for name, each in shares.items()},
-        **{f"highest_{name}": float(np.mean(each)) for name, each in highest.items()},
-        **{f"area_{name}": float(np.mean(each)) for name, each in areas.items()},
-    }
+    found = [_of_clip(maps[key], parts_of(boxes[key], maps[key].shape)) for key in clips]
+    known = {name: [one[name] for one in found if name in one] for name in sorted(set().union(*found))}
+    return {"clips": len(clips)} | {name: float(np.mean(values)) for name, values in known.items()}
+
+
+def parts_of(boxes: dict[bool, np.ndarray], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Which share of each cell (h, w) is of the object that sounds, of the other one and of neither."""
+    sounding, silent = _covered(boxes[True], shape), _covered(boxes[False], shape)
+    both = _covered(np.concatenate([boxes[True], boxes[False]]), shape)
+    return dict(zip(PARTS, (sounding * (1 - silent), silent * (1 - sounding), 1 - both), strict=True))
+
+
+def _of_clip(cells: np.ndarray, parts: dict[str, np.ndarray]) -> dict[str, float]:
+    """Means of a map (h, w) over the parts that are there, whether its highest cell lies on each, and their areas."""
+    there = {name: weights for name, weights in parts.items() if weights.sum() > 0}
+    means = {f"passed_{name}": float((cells * one).sum() / one.sum()) for name, one in there.items()}
+    highest = {f"highest_{name}": float(one.flat[cells.argmax()]) for name, one in parts.items()}
+    areas = {f"area_{name}": float(one.mean()) for name, one in parts.items()}
+    first, second = (f"passed_{name}" for name in PARTS[:2])
+    if first in means and second in means:
+        means["sounding_above_silent"] = float(means[first] > means[second])
+    return means | highest | areas
 
 
 def _covered(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -126,7 +126,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder of the comparison")
     options = parser.parse_args()
     out = options.figures.with_name(f"{options.figures.stem}-mixtures.json").resolve()
-    runs = [line["run"] for line in json.loads(options.figures.read_text())["runs"] if line["entry"] == "pixelplayer"]
+    lines = json.loads(options.figures.read_text())["runs"]
+    runs = [line["run"] for line in lines if line["entry"].startswith("pixelplayer")]
     os.chdir(options.work)
     one_thread()
     store, boxes, keys = ShardStore.open("shards"), boxes_of_objects(), list(read_ids(HEARD).ids)
