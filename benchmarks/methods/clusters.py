@@ -3,8 +3,9 @@
     python -m benchmarks.methods.clusters benchmarks/methods/real.json --work DIR
 
 DMC: the score of the cluster that it does not choose, how often the chosen centre is the shorter vector, and how often
-a foreign sound chooses another one. Coarse-to-fine: how many clips carry the most common class of their cluster. Writes
-the figures' name with `-clusters` behind it.
+a foreign sound chooses another one. Coarse-to-fine: how many clips carry the most common class of their cluster, and
+how many test clips have a map of zeros alone, since no cell is of the class that is heard. Writes the figures' name
+with `-clusters` behind it.
 """
 
 import argparse
@@ -30,11 +31,16 @@ from training.runs import load_run
 CLIPS = 64
 
 
+def maps_of(folder: Path) -> Path:
+    """The maps of the heard test clips."""
+    (path,) = (folder / "evaluation").glob("*-vggss-heard.maps.npz")
+    return path
+
+
 def other_cluster(folder: Path) -> dict[str, float]:
     """cIoU@0.5 of what DMC leaves out, by protocol: its two clusters share every cell, so it is one minus the map."""
     heard = read_truth(TRUTH, "vggss", wanted=read_ids(HEARD))
-    (maps,) = (folder / "evaluation").glob("*-vggss-heard.maps.npz")
-    with np.load(maps) as stored:
+    with np.load(maps_of(folder)) as stored:
         left_out = RawMaps(stored["names"], 1 - stored["maps"])
     return {
         protocol: score(left_out, heard, protocol).summary["scores"]["audio_visual"]["ciou50"]
@@ -60,6 +66,12 @@ def choice(folder: Path, store: ShardStore) -> dict[str, Any]:
     return {"projected": projected} | {name: each.float().mean().item() for name, each in shares.items()}
 
 
+def empty_maps(folder: Path) -> float:
+    """Share of the heard test clips whose map is zero everywhere."""
+    with np.load(maps_of(folder)) as stored:
+        return float((stored["maps"].max(axis=(1, 2)) <= 0).mean())
+
+
 def purity(folder: Path, store: ShardStore) -> dict[str, float]:
     """Share of the training clips that carry the most common class of their cluster, and of all."""
     method: Any = load_run(folder, "cpu").method
@@ -81,8 +93,9 @@ def main() -> None:
     store, rows = ShardStore.open("shards"), list[dict[str, Any]]()
     for folder in sorted(Path("runs/dmc").iterdir()):
         rows.append({"run": str(folder), "other_cluster": other_cluster(folder), **choice(folder, store)})
-    for folder in sorted(Path("runs/coarse_to_fine_clusters").iterdir()):
-        rows.append({"run": str(folder), **purity(folder, store)})
+    for folder in sorted(Path("runs").glob("coarse_to_fine*/*")):
+        named = purity(folder, store) if load_run(folder).config.method.as_json().get("labels") == "clusters" else {}
+        rows.append({"run": str(folder), "empty_maps": empty_maps(folder), **named})
     write(out, record("benchmarks/methods/clusters.py", ("torch", "numpy")) | {"rows": rows})
     print(*rows, sep="\n")
 
