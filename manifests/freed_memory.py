@@ -5,7 +5,7 @@ import os
 
 # Above a threshold of its own (32 MB at most) glibc maps every block and gives it back to the kernel when it is freed:
 # each activation of a convolution is then mapped and zeroed page by page, again in every layer of every step. That is
-# a tenth of a training step of ResNet-18 and half of one of EfficientNet (benchmarks/training/memory.py).
+# a seventh of a training step of ResNet-18 and two fifths of one of EfficientNet (benchmarks/training/memory.py).
 LARGEST_IN_HEAP = 1 << 30  # bytes
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # as glibc's malloc.h numbers what mallopt sets
 ASKED = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")

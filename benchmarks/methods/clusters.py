@@ -8,8 +8,6 @@ how many test clips have a map of zeros alone, since no cell is of the class tha
 with `-clusters` behind it.
 """
 
-import argparse
-import os
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import numpy as np
 import torch
 
 from benchmarks.measure import record, write
+from benchmarks.methods.left_runs import begin
 from benchmarks.methods.measure_run import HEARD, LOCALIZATION, TRUTH
 from manifests.splits import read_ids
 from manifests.truth import read_truth
@@ -31,9 +30,17 @@ from training.runs import load_run
 CLIPS = 64
 
 
+MAPS = "evaluation/*-vggss-heard.maps.npz"
+
+
+def scored(names: str) -> list[Path]:
+    """Folders of the runs of these methods whose maps of the heard test clips are there."""
+    return sorted(path.parent.parent for path in Path("runs").glob(f"{names}/*/{MAPS}"))
+
+
 def maps_of(folder: Path) -> Path:
     """The maps of the heard test clips."""
-    (path,) = (folder / "evaluation").glob("*-vggss-heard.maps.npz")
+    (path,) = folder.glob(MAPS)
     return path
 
 
@@ -84,16 +91,11 @@ def purity(folder: Path, store: ShardStore) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("figures", type=Path, help="of the comparison; names the file to write")
-    parser.add_argument("--work", type=Path, required=True, help="folder of the comparison")
-    options = parser.parse_args()
-    out = options.figures.with_name(f"{options.figures.stem}-clusters.json").resolve()
-    os.chdir(options.work)
+    _, out = begin(__doc__, "clusters")
     store, rows = ShardStore.open("shards"), list[dict[str, Any]]()
-    for folder in sorted(Path("runs/dmc").iterdir()):
+    for folder in scored("dmc"):
         rows.append({"run": str(folder), "other_cluster": other_cluster(folder), **choice(folder, store)})
-    for folder in sorted(Path("runs").glob("coarse_to_fine*/*")):
+    for folder in scored("coarse_to_fine*"):
         named = purity(folder, store) if load_run(folder).config.method.as_json().get("labels") == "clusters" else {}
         rows.append({"run": str(folder), "empty_maps": empty_maps(folder), **named})
     write(out, record("benchmarks/methods/clusters.py", ("torch", "numpy")) | {"rows": rows})

@@ -9,9 +9,7 @@ silent one and elsewhere let pass; on what the highest cell lies, and what share
 figures' name with `-mixtures` behind it.
 """
 
-import argparse
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.measure import record, write
-from benchmarks.methods.measure_run import HEARD, one_thread
+from benchmarks.methods.left_runs import begin
+from benchmarks.methods.measure_run import HEARD
 from manifests.parquet import read_table
 from manifests.splits import read_ids
 from pipeline.shards.record import FRAME
@@ -121,15 +120,9 @@ def boxes_of_objects() -> Boxes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("figures", type=Path, help="of the comparison, whose runs are looked at")
-    parser.add_argument("--work", type=Path, required=True, help="folder of the comparison")
-    options = parser.parse_args()
-    out = options.figures.with_name(f"{options.figures.stem}-mixtures.json").resolve()
-    lines = json.loads(options.figures.read_text())["runs"]
+    figures, out = begin(__doc__, "mixtures")
+    lines = json.loads(figures.read_text())["runs"]
     runs = [line["run"] for line in lines if line["entry"].startswith("pixelplayer")]
-    os.chdir(options.work)
-    one_thread()
     store, boxes, keys = ShardStore.open("shards"), boxes_of_objects(), list(read_ids(HEARD).ids)
     rows = [{"run": run} | separation(load_run(run), store, keys) | passed(Path(run), boxes) for run in runs]
     write(out, record("benchmarks/methods/mixtures.py", ("torch", "numpy")) | {"rows": rows})
