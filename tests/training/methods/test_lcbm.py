@@ -1,20 +1,22 @@
 """The LCBM-style stand-in: its losses read plainly, and the map between what one class layer has made comparable."""
 
 import math
+from typing import Literal
 
 import pytest
 import torch
 
 from training.config import Encoder, Encoders
 from training.methods.lcbm import Config, Method
+from training.runs import options_of_its_time
 
 TINY = Encoders(image=Encoder(blocks=(1, 1), weights="none"), audio=Encoder(blocks=(1, 1), input_pool=(4, 3)))
 BATCH, SIDE = 3, 64
 
 
-def build(shared: bool = True) -> Method:
+def build(shared: bool = True, response: Literal["product", "cosine"] = "product") -> Method:
     torch.manual_seed(0)
-    return Method(Config(classes=5, dimension=12, shared=shared), TINY).eval()
+    return Method(Config(classes=5, dimension=12, shared=shared, response=response), TINY).eval()
 
 
 def make_batch() -> dict:
@@ -50,10 +52,31 @@ def test_features_of_nothing_cost_the_logarithm_of_the_classes() -> None:
         assert method.loss(make_batch())["total"].item() == pytest.approx(3 * math.log(5), rel=1e-5)
 
 
-def test_the_map_is_the_cosine_of_features_that_are_not_negative() -> None:
-    method, batch = build(), make_batch()
+@pytest.mark.parametrize("response", ["product", "cosine"])
+def test_the_map_is_what_cells_have_of_the_sounds_direction(response: Literal["product", "cosine"]) -> None:
+    method, batch = build(response=response), make_batch()
     with torch.no_grad():
         found = method(batch["image"], batch["audio"])
         cell, heard = method.visual(batch["image"])[1, :, 2, 3], method.auditory(batch["audio"])[1]
-    assert found.map[1, 2, 3].item() == pytest.approx(torch.cosine_similarity(cell, heard, dim=0).item(), abs=1e-5)
+    length = cell.norm() if response == "product" else 1.0
+    cosine = torch.cosine_similarity(cell, heard, dim=0)
+    assert found.map[1, 2, 3].item() == pytest.approx((cosine * length).item(), rel=1e-4)
     assert (found.map >= 0).all()
+
+
+def test_a_cell_that_tells_no_class_answers_to_no_sound() -> None:
+    """Short cells point anywhere: their cosine may be high, their product is not."""
+    short, long = torch.tensor([0.01, 0.0, 0.0]), torch.tensor([3.0, 4.0, 0.0])
+    cells = torch.stack([short, long], dim=1).view(1, 3, 1, 2).expand(BATCH, -1, -1, -1)
+    maps = {}
+    for response in ("product", "cosine"):
+        method = build(response=response)
+        method.visual = lambda image: cells
+        method.auditory = lambda audio: torch.tensor([[1.0, 0.0, 0.0]]).expand(BATCH, -1)
+        maps[response] = method(torch.zeros(BATCH, 3, 8, 8), torch.zeros(BATCH, 1, 4, 4)).map[0, 0].tolist()
+    assert maps["product"] == pytest.approx([0.01, 3.0])
+    assert maps["cosine"] == pytest.approx([1.0, 0.6])
+
+
+def test_runs_from_before_the_option_keep_their_cosine() -> None:
+    assert options_of_its_time({"name": "lcbm", "classes": 5})["response"] == "cosine"
