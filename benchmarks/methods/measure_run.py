@@ -13,6 +13,7 @@ from manifests.splits import read_ids
 from manifests.truth import read_truth
 from training.config import RunConfig
 from training.evaluate import EvaluationRequest, evaluate
+from training.evaluation.protocols.boxes import BOXES
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.results import Result
 from training.evaluation.scores import values_of
@@ -46,11 +47,13 @@ def train_and_score(config: RunConfig) -> dict[str, Any]:
     steps, seconds = (float(part.split()[0]) for part in (folder / "DONE").read_text().split(","))
     parts = (HEARD, UNHEARD)
     extended = f"{config.evaluation.test_set.removesuffix('-vggss')}-extended"
+    run = load_run(folder, DEVICE)
+    answers = (BOXES,) if "proposals" in run.method.needs else ()  # what chooses among regions answers with them
     requests = [
-        EvaluationRequest(clips=parts, protocols=(*LOCALIZATION, "retrieval"), listen=True),
+        EvaluationRequest(clips=parts, protocols=(*LOCALIZATION, "retrieval", *answers), listen=True),
         EvaluationRequest(negatives=NEGATIVES, test_set=extended, protocols=("slavc_relative",)),
     ]
-    results = _evaluated(load_run(folder, DEVICE), requests)
+    results = _evaluated(run, requests)
     early = EvaluationRequest(clips=parts[:1], protocols=LOCALIZATION[:2])
     history = json.loads((folder / "validation.json").read_text())
     return {

@@ -94,6 +94,25 @@ def stopping_table(result: Mapping[str, Any]) -> list[str]:
     return markdown(["method", "`ezvsl` last", "`ezvsl` best", "`adaptive` last", "`adaptive` best"], rows)
 
 
+def boxes_table(result: Mapping[str, Any]) -> list[str]:
+    """Answers that are boxes, as boxes; their maps are in the first table."""
+    entries = {name: _runs_of(result, name) for part in ("methods", "ablations") for name in result["plan"][part]}
+    sets = {part: on_bed(result, test_set) for part, test_set in (("heard", HEARD), ("unheard", UNHEARD))}
+    answering = {
+        name: lines for name, lines in entries.items() if lines and all(_boxes(line, sets["heard"]) for line in lines)
+    }
+    rows = [
+        [name, *(_spread([_boxes(line, test_set)["ciou50"] for line in lines]) for test_set in sets.values())]
+        for name, lines in answering.items()
+    ]
+    return markdown(["method", *(f"{part}, `boxes`" for part in sets)], rows)
+
+
+def _boxes(line: Line, test_set: str) -> Mapping[str, float]:
+    """A run's scores as boxes; empty where it has none."""
+    return line["scores"][test_set].get("boxes", {}).get("audio_visual", {})
+
+
 def alpha_table(result: Mapping[str, Any]) -> list[str]:
     """EZ-VSL's map mixed with the object prior, mean over seeds."""
     seeds = list(result["alpha"].values())
@@ -169,7 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("figures", type=Path, help="JSON file of a comparison")
     result = json.loads(parser.parse_args().figures.read_text())
-    for make in (methods_table, ablations_table, temperatures_table, stopping_table, alpha_table):
+    for make in (methods_table, boxes_table, ablations_table, temperatures_table, stopping_table, alpha_table):
         print(f"{make.__doc__.splitlines()[0]}\n", *make(result), "", sep="\n")
 
 
