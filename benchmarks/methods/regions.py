@@ -60,7 +60,7 @@ def chosen(run: LoadedRun, store: ShardStore, names: list[str]) -> Iterator[tupl
         batch |= collated([beside.shown(pair.image_row, "squash", size) for pair in chunk])
         own = method.predict(batch)
         foreign = method.predict(batch | {"audio": batch["audio"].roll(1, 0)}).boxes[:, 0, :4]
-        kept, there = method.selected(batch["proposals"], own.map, size)
+        kept, there = method.selected(batch["proposals"], own.map)
         for at, pair in enumerate(chunk):
             regions = present(batch["proposals"][at])
             if len(regions):

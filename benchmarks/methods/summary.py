@@ -24,6 +24,7 @@ MAIN = {
     "R@10 instance": (HEARD, "retrieval", "audio_to_image", "R@10"),
 }
 ABLATED = ("heard, `ezvsl`", "heard, `adaptive`", "unheard, `adaptive`", "AP textbook", "R@1 class, sound to image")
+HEAD = 2  # lines of a table without any row
 Line = Mapping[str, Any]
 
 
@@ -189,7 +190,8 @@ def main() -> None:
     parser.add_argument("figures", type=Path, help="JSON file of a comparison")
     result = json.loads(parser.parse_args().figures.read_text())
     for make in (methods_table, boxes_table, ablations_table, temperatures_table, stopping_table, alpha_table):
-        print(f"{make.__doc__.splitlines()[0]}\n", *make(result), "", sep="\n")
+        if len(table := make(result)) > HEAD:
+            print(f"{make.__doc__.splitlines()[0]}\n", *table, "", sep="\n")
 
 
 if __name__ == "__main__":

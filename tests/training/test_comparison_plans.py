@@ -55,3 +55,18 @@ def test_measuring_again_replaces_the_lines_of_its_entries_only(monkeypatch: pyt
     assert (both["command"], both["plan"], both["context"]) == ("all", "new", "kept")
     assert [one["entries"] for one in both["measured_again"]] == [["b"]]
     assert len(merged_figures(both, found)["measured_again"]) == 1
+
+
+def test_answers_that_are_boxes_have_a_table_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.methods.summary import boxes_table
+
+    def line(entry: str, seed: int, **boxes: float) -> dict:
+        answers = {part: {"boxes": {"audio_visual": {"ciou50": value}}} for part, value in boxes.items()}
+        scores = {f"synth-vggss-{part}": answers.get(part, {}) for part in ("heard", "unheard")}
+        return {"entry": entry, "seed": seed, "temperature": None, "scores": scores}
+
+    runs = [line("regions", 0, heard=0.2, unheard=0.1), line("regions", 1, heard=0.4, unheard=0.2), line("maps", 0)]
+    plan = {"methods": {"regions": {}, "maps": {}}, "ablations": {}}
+    table = boxes_table({"plan": plan, "chosen_temperatures": {}, "runs": runs})
+    assert table[2:] == ["| regions | 30.0 (20.0 .. 40.0) | 15.0 (10.0 .. 20.0) |"]

@@ -74,6 +74,7 @@ from training.similarity import distances, unit
 from training.spans import REACH, span
 
 SMALLEST_SUM = 1e-6
+SIDE = 224  # pixels that g is enlarged to, whatever the images have, so that a kept feature may stand for an image
 EARLIER = {"normalised_heads": False, "answer": "similarity"}  # of runs from before these were options
 
 
@@ -122,7 +123,6 @@ class Method(BaseMethod):
     """A sound chooses among the regions that respond."""
 
     config: Config
-    only_for_trunks = frozenset({"audio"})
     needs = frozenset({"proposals"})
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
@@ -189,33 +189,33 @@ class Method(BaseMethod):
         """Boxes beside the map: the region that the sound fits best, and the best beside it for two sources."""
         streams = self._streams(batch)
         prediction, features = self._located(streams), streams.features
-        boxes, valid = self.selected(batch["proposals"], prediction.map, batch["image"].shape[-1])
+        boxes, valid = self.selected(batch["proposals"], prediction.map)
         regions = self.described(features, boxes)
         fits, weights = self.weighed(regions, prediction.audio_embedding, valid)
         pooled = unit((weights.unsqueeze(2) * regions).sum(dim=1))
-        ranks = self.ranked(fits, boxes, prediction.map, batch["image"].shape[-1])
+        ranks = self.ranked(fits, boxes, prediction.map)
         chosen = apart(boxes, fits.masked_fill(~valid, torch.nan), self.config.sources, ranks, self.config.overlap)
         score = fits.amax(dim=1)
         distance = (pooled - prediction.audio_embedding).norm(dim=1)
         return prediction._replace(score=score, boxes=chosen, distance=distance)
 
-    def ranked(self, fits: Tensor, boxes: Tensor, maps: Tensor, side: int) -> Tensor:
+    def ranked(self, fits: Tensor, boxes: Tensor, maps: Tensor) -> Tensor:
         """What regions (B, K, 4) that fit so, (B, K), are chosen by, under maps (B, h, w): (B, K)."""
         if self.config.answer == "similarity":
             return fits
-        return fits * (responses(standard_range(maps, side), boxes, "sum_centred").clamp(min=0) + SMALLEST_SUM)
+        return fits * (responses(standard_range(maps, SIDE), boxes, "sum_centred").clamp(min=0) + SMALLEST_SUM)
 
     def _attended(self, cells: Tensor, weights: Tensor) -> Tensor:
         return unit(self.frame_head(torch.einsum("npc,np->nc", cells.float(), weights)))
 
-    def selected(self, proposals: Tensor, maps: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    def selected(self, proposals: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
         """The K regions that respond most, (B, K, 4), and which of them are there, (B, K): (B, P, 4), (B, h, w)."""
         if not proposals.shape[1]:  # a batch without any
             proposals = nn.functional.pad(proposals, (0, 0, 0, 1))
         present = (proposals[..., 2:] > proposals[..., :2]).all(dim=2)
         if self.config.selection == "all":
             return proposals, present
-        ranked = responses(standard_range(maps.detach(), side), proposals, self.config.selection)
+        ranked = responses(standard_range(maps.detach(), SIDE), proposals, self.config.selection)
         ranked = ranked.masked_fill(~present, -torch.inf)
         best = ranked.topk(min(self.config.proposals, ranked.shape[1]), dim=1).indices
         return proposals.gather(1, best.unsqueeze(2).expand(-1, -1, 4)), present.gather(1, best)
@@ -240,7 +240,7 @@ class Method(BaseMethod):
         weights = self.attention(cells, sound)
         heard, attended = unit(self.audio_head(sound)).float(), self._attended(cells, weights).float()
         maps = weights.unflatten(1, features.shape[2:])
-        boxes, valid = self.selected(batch["proposals"], maps, batch["image"].shape[-1])
+        boxes, valid = self.selected(batch["proposals"], maps)
         regions = self.described(features, boxes)
         _, alpha = self.weighed(regions, heard, valid)
         pooled = unit((alpha.unsqueeze(2) * regions).sum(dim=1))

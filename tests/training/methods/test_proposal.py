@@ -46,10 +46,10 @@ def test_the_k_regions_that_respond_most_are_kept_and_missing_ones_masked() -> N
     method, batch = build(selection="mean"), make_batch()
     maps = torch.zeros(BATCH, 8, 8)
     maps[:, 2, 5] = 1.0
-    boxes, valid = method.selected(batch["proposals"], maps, SIDE)
+    boxes, valid = method.selected(batch["proposals"], maps)
     assert boxes.shape == (BATCH, 4, 4)
     assert valid.sum(dim=1).tolist() == [4, 2, 4]
-    every, present = build(selection="all").selected(batch["proposals"], maps, SIDE)
+    every, present = build(selection="all").selected(batch["proposals"], maps)
     assert torch.equal(every, batch["proposals"])
     assert present.sum(dim=1).tolist() == [9, 2, 9]
 
@@ -85,7 +85,7 @@ def test_loss_is_that_of_a_plain_reading_of_the_paper() -> None:
             attended.append(frame / frame.norm())
             sound = method.audio_head(heard[n])
             sounds.append(sound / sound.norm())
-            boxes, valid = method.selected(batch["proposals"][n : n + 1], w.view(1, 8, 8), SIDE)
+            boxes, valid = method.selected(batch["proposals"][n : n + 1], w.view(1, 8, 8))
             described = method.region_head(pyramid(features[n : n + 1], boxes))[0][valid[0]]
             described = described / described.norm(dim=1, keepdim=True)
             fits = (described @ sounds[n]).clamp(min=0)
@@ -118,7 +118,7 @@ def test_boxes_are_of_the_best_regions_and_carry_the_confidence() -> None:
     with torch.no_grad():
         found = method.predict(batch)
         features = method.visual(batch["image"])
-        kept, valid = method.selected(batch["proposals"], found.map, SIDE)
+        kept, valid = method.selected(batch["proposals"], found.map)
         fits, _ = method.weighed(method.described(features, kept), found.audio_embedding, valid)
     for n in range(BATCH):
         best = int(fits[n].masked_fill(~valid[n], -1).argmax())
@@ -133,10 +133,10 @@ def test_of_regions_that_fit_equally_the_one_with_most_response_is_the_answer() 
     maps[0, 2:4, 2:4] = 1.0
     boxes = torch.tensor([[[0.25, 0.25, 0.5, 0.5], [0.25, 0.25, 1.0, 1.0], [0.3, 0.3, 0.4, 0.4], [0.7, 0.7, 1.0, 1.0]]])
     fits = torch.tensor([[0.9, 0.91, 0.9, 0.92]])
-    assert method.ranked(fits, boxes, maps, SIDE).argmax().item() == 0
-    assert method.ranked(fits, boxes, maps, SIDE)[0, 3].item() < 1e-5  # nothing responds there
-    assert method.ranked(fits, boxes, torch.zeros_like(maps), SIDE).argmax().item() == 3
-    assert build(answer="similarity").ranked(fits, boxes, maps, SIDE).argmax().item() == 3
+    assert method.ranked(fits, boxes, maps).argmax().item() == 0
+    assert method.ranked(fits, boxes, maps)[0, 3].item() < 1e-5  # nothing responds there
+    assert method.ranked(fits, boxes, torch.zeros_like(maps)).argmax().item() == 3
+    assert build(answer="similarity").ranked(fits, boxes, maps).argmax().item() == 3
 
 
 def test_normalised_heads_do_not_begin_at_one_vector() -> None:
