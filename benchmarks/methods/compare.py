@@ -6,7 +6,8 @@ Resumes where it was stopped, and ends with a page of all runs in the work folde
     python -m benchmarks.methods.compare --work /tmp/methods
 
 With `--only hardpos fnac` these methods and their ablations are measured again and replace their lines in the file of
-figures; the rest of it stays, and so do the temperatures it chose for the others. With `--without sspl ssltie` these
+figures (with the name of an ablation, that one alone); the rest of it stays, and so do the temperatures it chose for
+the others. With `--without sspl ssltie` these
 are left for later: they look at new views of a clip in every step, so that a frozen trunk saves them nothing.
 """
 
@@ -40,7 +41,8 @@ Line = dict[str, Any]
 class Comparison:
     """A plan being carried out in the current folder, `jobs` runs at a time.
 
-    only: names of the methods to measure (with their ablations); the others' `chosen` temperatures must be given.
+    only: names of the methods to measure (with their ablations), or of ablations; the others' `chosen` temperatures
+    must be given.
     save: called with the comparison whenever a run is scored, so that an interrupted one is of use.
     """
 
@@ -54,7 +56,9 @@ class Comparison:
     ) -> None:
         self.plan, self.save = plan, save
         self.methods = [entry for entry in plan.methods if not only or entry.name in only]
-        self.ablations = [entry for entry in plan.ablations if not only or entry.temperature_of in only]
+        self.ablations = [
+            entry for entry in plan.ablations if not only or {entry.name, entry.temperature_of} & set(only)
+        ]
         self.pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=one_thread)
         alone = {entry.name: next(iter(entry.temperatures), None) for entry in self.methods if _has_no_choice(entry)}
         self.chosen: dict[str, float | None] = alone | dict(chosen or {})
@@ -190,7 +194,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--material", type=Path, help="images and recordings of the real bed")
     parser.add_argument("--out", type=Path, help="JSON file to write; default: beside the plan")
-    parser.add_argument("--only", nargs="+", default=(), metavar="METHOD", help="measure these again, keep the rest")
+    parser.add_argument(
+        "--only", nargs="+", default=(), metavar="ENTRY", help="measure these (or ablations) again, keep the rest"
+    )
     parser.add_argument("--without", nargs="+", default=(), metavar="METHOD", help="leave these for later")
     return parser.parse_args()
 

@@ -12,10 +12,10 @@ HEAD = ("command", "machine", "hardware", "versions", "gpu", "commit")  # what a
 
 
 def earlier(path: Path, plan: Plan, only: Collection[str]) -> dict[str, Any]:
-    """The figures that stay; ends the program where there are none, or for a name that is no method of the plan."""
-    known = {entry.name for entry in plan.methods}
+    """The figures that stay; ends the program where there are none, or for a name that the plan has not."""
+    known = {entry.name for entry in (*plan.methods, *plan.ablations)}
     if unknown := sorted(set(only) - known):
-        raise SystemExit(f"--only {' '.join(unknown)}: the plan has no such method, only {', '.join(sorted(known))}.")
+        raise SystemExit(f"--only {' '.join(unknown)}: the plan has no such entry, only {', '.join(sorted(known))}.")
     if not path.is_file():
         raise SystemExit(f"--only measures again what {path} holds, but there is no such file. Leave out --only first.")
     return json.loads(path.read_text())

@@ -37,6 +37,23 @@ def test_fnacs_weights_scale_with_the_batch(name: str, monkeypatch: pytest.Monke
     assert all(fnac[term] == wanted for term in ("audio_suppression", "enhancement", "visual_suppression"))
 
 
+@pytest.mark.parametrize(
+    ("only", "methods", "ablations"),
+    [(["avol"], ["avol"], ["avol_long"]), (["avol_long"], [], ["avol_long"])],
+    ids=["a method and its ablations", "an ablation alone"],
+)
+def test_entries_are_measured_by_name(
+    only: list[str], methods: list[str], ablations: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.methods.compare import Comparison
+    from benchmarks.methods.plan import read_plan
+
+    asked = Comparison(read_plan(METHODS / "cpu.yaml"), 1, only)
+    assert [entry.name for entry in asked.methods] == methods
+    assert [entry.name for entry in asked.ablations] == ablations
+
+
 def test_measuring_again_replaces_the_lines_of_its_entries_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT)
     from benchmarks.methods.merge import merged_figures
