@@ -59,7 +59,7 @@ def learned(config: RunConfig, seed: int, looking: str | float, train: Seen, tes
     for _ in range(config.optim.epochs):
         for rows in shuffled(len(train), draw):
             clips = train.of(rows)
-            loss = loss_under(method, clips, weights_of(method, clips, looking)[0], config.method.options.mismatches)
+            loss = loss_under(method, clips, weights_of(method, clips, looking)[0], method.config.mismatches)
             own.zero_grad()
             loss.backward()
             own.step()

@@ -48,11 +48,13 @@ def train_and_score(config: RunConfig) -> dict[str, Any]:
     parts = (HEARD, UNHEARD)
     extended = f"{config.evaluation.test_set.removesuffix('-vggss')}-extended"
     run = load_run(folder, DEVICE)
-    answers = (BOXES,) if "proposals" in run.method.needs else ()  # what chooses among regions answers with them
     requests = [
-        EvaluationRequest(clips=parts, protocols=(*LOCALIZATION, "retrieval", *answers), listen=True),
+        EvaluationRequest(clips=parts, protocols=(*LOCALIZATION, "retrieval"), listen=True),
+        EvaluationRequest(clips=parts[:1], protocols=("onscreen",)),
         EvaluationRequest(negatives=NEGATIVES, test_set=extended, protocols=("slavc_relative",)),
     ]
+    if "proposals" in run.method.needs:  # what chooses among regions answers with them
+        requests.append(EvaluationRequest(clips=parts, protocols=(BOXES,)))
     results = _evaluated(run, requests)
     early = EvaluationRequest(clips=parts[:1], protocols=LOCALIZATION[:2])
     history = json.loads((folder / "validation.json").read_text())

@@ -83,8 +83,7 @@ def choices(found: Mapping[str, Chosen], truth: Mapping[str, Tensor], prior: Map
         "most_of_the_object_prior": {name: responding(one.regions, prior[name]) for name, one in found.items()},
         "most_of_its_map": {name: responding(one.regions, one.map) for name, one in found.items()},
         "at_random": {
-            name: one.regions[torch.randint(len(one.regions), (1,), generator=draw).item()]
-            for name, one in found.items()
+            name: one.regions[int(torch.randint(len(one.regions), (1,), generator=draw))] for name, one in found.items()
         },
     }
 

@@ -25,6 +25,7 @@ MAIN = {
 }
 ABLATED = ("heard, `ezvsl`", "heard, `adaptive`", "unheard, `adaptive`", "AP textbook", "R@1 class, sound to image")
 HEAD = 2  # lines of a table without any row
+RULES = ("m_on", "d_on", "either")
 Line = Mapping[str, Any]
 
 
@@ -114,6 +115,17 @@ def _boxes(line: Line, test_set: str) -> Mapping[str, float]:
     return line["scores"][test_set].get("boxes", {}).get("audio_visual", {})
 
 
+def onscreen_table(result: Mapping[str, Any]) -> list[str]:
+    """Does the sound belong to the image? Accuracy of three rules on the heard test clips and as many mismatches."""
+    rows = [
+        [name, *(_spread([line["scores"][test_set]["onscreen"][rule]["accuracy"] for line in lines]) for rule in RULES)]
+        for name, lines in _measured(result).items()
+        for test_set in [on_bed(result, HEARD)]
+        if all("onscreen" in line["scores"][test_set] for line in lines)
+    ]
+    return markdown(["method", *RULES], rows)
+
+
 def alpha_table(result: Mapping[str, Any]) -> list[str]:
     """EZ-VSL's map mixed with the object prior, mean over seeds."""
     seeds = list(result["alpha"].values())
@@ -122,6 +134,17 @@ def alpha_table(result: Mapping[str, Any]) -> list[str]:
         for alpha in seeds[0]
     ]
     return markdown(["alpha", "`ezvsl`", "`adaptive`"], rows)
+
+
+TABLES = (
+    methods_table,
+    boxes_table,
+    onscreen_table,
+    ablations_table,
+    temperatures_table,
+    stopping_table,
+    alpha_table,
+)
 
 
 def _measured(result: Mapping[str, Any]) -> dict[str, list[Line]]:
@@ -189,7 +212,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("figures", type=Path, help="JSON file of a comparison")
     result = json.loads(parser.parse_args().figures.read_text())
-    for make in (methods_table, boxes_table, ablations_table, temperatures_table, stopping_table, alpha_table):
+    for make in TABLES:
         if len(table := make(result)) > HEAD:
             print(f"{make.__doc__.splitlines()[0]}\n", *table, "", sep="\n")
 

@@ -74,9 +74,9 @@ def test_measuring_again_replaces_the_lines_of_its_entries_only(monkeypatch: pyt
     assert len(merged_figures(both, found)["measured_again"]) == 1
 
 
-def test_answers_that_are_boxes_have_a_table_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_boxes_and_what_belongs_to_the_image_have_tables_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT)
-    from benchmarks.methods.summary import boxes_table
+    from benchmarks.methods.summary import boxes_table, onscreen_table
 
     def line(entry: str, seed: int, **boxes: float) -> dict:
         answers = {part: {"boxes": {"audio_visual": {"ciou50": value}}} for part, value in boxes.items()}
@@ -85,5 +85,10 @@ def test_answers_that_are_boxes_have_a_table_of_their_own(monkeypatch: pytest.Mo
 
     runs = [line("regions", 0, heard=0.2, unheard=0.1), line("regions", 1, heard=0.4, unheard=0.2), line("maps", 0)]
     plan = {"methods": {"regions": {}, "maps": {}}, "ablations": {}}
-    table = boxes_table({"plan": plan, "chosen_temperatures": {}, "runs": runs})
-    assert table[2:] == ["| regions | 30.0 (20.0 .. 40.0) | 15.0 (10.0 .. 20.0) |"]
+    result = {"plan": plan, "chosen_temperatures": {}, "runs": runs}
+    assert boxes_table(result)[2:] == ["| regions | 30.0 (20.0 .. 40.0) | 15.0 (10.0 .. 20.0) |"]
+    assert onscreen_table(result)[2:] == []
+    runs[2]["scores"]["synth-vggss-heard"]["onscreen"] = {
+        rule: {"accuracy": value} for rule, value in (("m_on", 0.7), ("d_on", 0.6), ("either", 0.65))
+    }
+    assert onscreen_table(result)[2:] == ["| maps | 70.0 | 60.0 | 65.0 |"]
