@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from benchmarks.measure import record, write
-from benchmarks.methods.left_runs import begin
+from benchmarks.methods.left_runs import begin, maps_of, scored
 from benchmarks.methods.measure_run import HEARD, LOCALIZATION, TRUTH
 from manifests.splits import read_ids
 from manifests.truth import read_truth
@@ -28,20 +28,6 @@ from training.evaluation.tasks import score
 from training.runs import load_run
 
 CLIPS = 64
-
-
-MAPS = "evaluation/*-vggss-heard.maps.npz"
-
-
-def scored(names: str) -> list[Path]:
-    """Folders of the runs of these methods whose maps of the heard test clips are there."""
-    return sorted(path.parent.parent for path in Path("runs").glob(f"{names}/*/{MAPS}"))
-
-
-def maps_of(folder: Path) -> Path:
-    """The maps of the heard test clips."""
-    (path,) = folder.glob(MAPS)
-    return path
 
 
 def other_cluster(folder: Path) -> dict[str, float]:

@@ -21,9 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.measure import record, write
-from benchmarks.methods.left_runs import begin
+from benchmarks.methods.left_runs import Boxes, begin, boxes_of_objects
 from benchmarks.methods.measure_run import HEARD
-from manifests.parquet import read_table
 from manifests.splits import read_ids
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
@@ -35,7 +34,6 @@ from training.separation import distortion_ratio
 
 TOGETHER = 32
 PARTS = ("sounding", "silent", "elsewhere")
-Boxes = dict[str, dict[bool, np.ndarray]]  # by clip, those of objects that sound and of those that do not
 
 
 @torch.no_grad()
@@ -108,15 +106,6 @@ def _covered(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Which share of each cell (h, w) boxes cover."""
     mask = torch.from_numpy(box_mask(boxes)).float()[None, None]
     return F.adaptive_avg_pool2d(mask, (shape[0], shape[1]))[0, 0].numpy()
-
-
-def boxes_of_objects() -> Boxes:
-    """Boxes (n, 4) of what is on the screen of each clip."""
-    found: dict[str, dict[bool, list[list[float]]]] = defaultdict(lambda: {True: [], False: []})
-    for row in read_table(Path("corpus/truth.parquet")).to_pylist():
-        if row["on_screen"]:
-            found[row["key"]][row["sounding"]].append([row[side] for side in ("x1", "y1", "x2", "y2")])
-    return {key: {kind: np.array(each).reshape(-1, 4) for kind, each in own.items()} for key, own in found.items()}
 
 
 def main() -> None:

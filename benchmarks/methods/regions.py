@@ -18,8 +18,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from benchmarks.measure import record, write
-from benchmarks.methods.clusters import maps_of, scored
-from benchmarks.methods.left_runs import begin
+from benchmarks.methods.left_runs import begin, maps_of, scored
 from benchmarks.methods.measure_run import HEARD, TRUTH
 from manifests.annotations import Box
 from manifests.splits import read_ids
