@@ -12,7 +12,8 @@ from typing import Any
 Box = tuple[float, float, float, float]  # left, bottom, right, top in pixels
 INK, FLOOR, FAINT = "#1f4e79", "#a04000", "#999999"
 SIZE = (8.5, 6.0)  # inches
-KEY_ROW = 0.04  # of the plot's height
+KEY_ROW = 0.04  # of the plot's height, at most
+KEY_HEIGHT = 1.1  # of the plot's, of which the last tenth is beside the lower axis
 KEY = 1.02  # where the names begin, in widths of the plot
 RINGS, TURNS = 30, 16  # how far a number may go from its point, and in how many directions
 STEP = 6.0  # points between two rings
@@ -50,8 +51,9 @@ def draw(marks: Sequence[Mark], path: Path, across: str, up: str) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         figure.subplots_adjust(left=0.1, bottom=0.1, right=0.74, top=0.97)
         _number(axes, marks)
+        height = min(KEY_ROW, KEY_HEIGHT / max(len(marks), 1))
         for row, mark in enumerate(marks):
-            axes.text(KEY, 1 - row * KEY_ROW, f"{row + 1}  {mark.title}", transform=axes.transAxes, fontsize=8,
+            axes.text(KEY, 1 - row * height, f"{row + 1}  {mark.title}", transform=axes.transAxes, fontsize=8,
                       va="top", color=_colour(mark))  # fmt: skip
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)

@@ -1,6 +1,7 @@
 """The table and plot of localization against listening, from a comparison's figures."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,14 @@ def test_numbers_of_close_points_do_not_meet(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(chart, "RINGS", 1)
     with pytest.raises(ValueError, match="no room"):
         chart.draw(marks, tmp_path / "plot.svg", "x", "y")
+
+
+def test_every_name_of_the_key_stands_on_the_page(tmp_path: Path) -> None:
+    from benchmarks.methods import chart
+
+    marks = [chart.Mark(f"m{at}", 0.03 * at, 0.5 + 0.2 * (-1) ** at) for at in range(35)]
+    chart.draw(marks, tmp_path / "plot.svg", "x", "y")
+    drawn = (tmp_path / "plot.svg").read_text()
+    (height,) = re.findall(r'viewBox="0 0 \d+ (\d+)"', drawn)
+    lowest = max(float(y) for y, _ in re.findall(r'y="([\d.]+)"[^>]*>(\d+)  m\d', drawn))
+    assert lowest < float(height)

@@ -22,7 +22,7 @@ Deviations, all of them choices, since the source leaves it open:
 - semi-supervised training with the model's own boxes is left out.
 - map: classes are told from the mean of v(x), so that a cell that says nothing of them becomes short, whichever way it
   points. The product keeps that; `response: cosine`, the default of the first version, discards it (40 and 64 against
-  33 and 42 on real images and sounds, benchmarks/README.md).
+  33 and 42 on real images and sounds, benchmarks/README.md). It listens less for it: lengths are the image's alone.
 - labels: VGGSound's classes there; the shards' own here (`classes`), or groups of them.
 """
 
