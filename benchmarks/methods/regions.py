@@ -104,14 +104,21 @@ def scored_boxes(truth: Truth, boxes: Mapping[str, Tensor]) -> float:
     return score(box_maps(names, given), truth, BOXES).summary["scores"]["audio_visual"]["ciou50"]
 
 
+def object_prior() -> dict[str, Tensor]:
+    """Maps (h, w) of the heard test clips, as any run stored them: the prior is the same for all."""
+    for folder in scored("*"):
+        with np.load(maps_of(folder)) as stored:
+            if "object_maps" in stored:
+                return dict(zip(stored["names"].tolist(), torch.from_numpy(stored["object_maps"]), strict=True))
+    raise SystemExit("No run of this comparison has an object prior.")
+
+
 def looked_at(folder: Path, store: ShardStore, truth: Truth) -> dict[str, Any]:
     """The figures of one run."""
     run = load_run(folder, "cpu")
     found = dict(chosen(run, store, list(truth.test_set.keys)))
     boxes: dict[str, list[Box]] = {one.key: list(one.boxes) for one in truth.test_set.annotations}
-    with np.load(maps_of(folder)) as stored:
-        prior = dict(zip(stored["names"].tolist(), torch.from_numpy(stored["object_maps"]), strict=True))
-    asked = choices(found, {name: torch.tensor(boxes[name], dtype=torch.float32) for name in found}, prior)
+    asked = choices(found, {name: torch.tensor(boxes[name], dtype=torch.float32) for name in found}, object_prior())
     same = [torch.equal(one.own, one.foreign) for one in found.values()]
     return {
         "run": str(folder),
