@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -47,11 +48,16 @@ PART = window("centre_crop", 64, 80, 32).part  # 40 columns, of which 4 to 36 ar
 
 
 @pytest.fixture(scope="module")
-def run(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
+def trained(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("viewed")
     (folder / "tiny.yaml").write_text(CONFIG.format(shards=shards))
-    trained, _ = start(load_config(folder / "tiny.yaml"), folder / "runs", "cpu")
-    return load_run(trained)
+    return start(load_config(folder / "tiny.yaml"), folder / "runs", "cpu")[0]
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> LoadedRun:
+    """A copy for each test: what one evaluates is no result of another, in whatever order they run."""
+    return load_run(copytree(trained, tmp_path / "runs" / trained.parent.name / trained.name))
 
 
 @pytest.fixture(scope="module")
