@@ -1,6 +1,6 @@
 """Why Attention10k stays beside the object prior: whether its loss asks for the source, and what its softmax permits.
 
-    python -m benchmarks.methods.attended --work DIR
+    python -m benchmarks.methods.attended benchmarks/methods/real.json --work DIR
 
 DIR is the work folder of `real.yaml`, with its run of Attention10k. Over what its frozen trunks make of the clips,
 heads are trained as long as in the comparison, three seeds:
@@ -11,11 +11,9 @@ heads are trained as long as in the comparison, three seeds:
   weigh e times another's.
 
 Beside the loss on the heard test clips (0.5 where nothing is learned) the weight that lies on the source, which covers
-`area` of the image, and the score of the map r. Writes real-attended.json here.
+`area` of the image, and the score of the map r. Writes real-attended.json beside the figures.
 """
 
-import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +21,17 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import record, write
-from benchmarks.methods.measure_run import one_thread
-from benchmarks.methods.seen_clips import ATTENTIONS, Seen, attention, clips_of_lists, optimiser, scores, shuffled
+from benchmarks.methods.left_runs import begin
+from benchmarks.methods.seen_clips import (
+    ATTENTIONS,
+    Seen,
+    attention,
+    clips_of_lists,
+    descend,
+    optimiser,
+    scores,
+    shuffled,
+)
 from training.config import RunConfig
 from training.pair_losses import distance_ratio_loss, draw_mismatches
 from training.runs import build_method, load_run
@@ -60,9 +67,7 @@ def learned(config: RunConfig, seed: int, looking: str | float, train: Seen, tes
         for rows in shuffled(len(train), draw):
             clips = train.of(rows)
             loss = loss_under(method, clips, weights_of(method, clips, looking)[0], method.config.mismatches)
-            own.zero_grad()
-            loss.backward()
-            own.step()
+            descend(own, loss)
     return measured(method.eval(), looking, test) | {"seed": seed}
 
 
@@ -80,12 +85,7 @@ def measured(method: Any, looking: str | float, test: Seen) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="folder of the comparison")
-    work = parser.parse_args().work
-    out = Path(__file__).with_name("real-attended.json").resolve()
-    os.chdir(work)
-    one_thread()
+    _, out = begin(__doc__, "attended")
     run = load_run(next(Path("runs", RUN).glob("*-s0")))
     train, test = clips_of_lists(run.method, run.config)
     rows = []

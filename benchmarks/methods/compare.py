@@ -7,8 +7,8 @@ Resumes where it was stopped, and ends with a page of all runs in the work folde
 
 With `--only hardpos fnac` these methods and their ablations are measured again and replace their lines in the file of
 figures (with the name of an ablation, that one alone); the rest of it stays, and so do the temperatures it chose for
-the others. With `--without sspl ssltie` these
-are left for later: they look at new views of a clip in every step, so that a frozen trunk saves them nothing.
+the others. With `--without sspl ssltie` these are left for later: they look at new views of a clip in every step, so
+that a frozen trunk saves them nothing.
 """
 
 import argparse

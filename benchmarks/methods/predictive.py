@@ -1,6 +1,6 @@
 """Why SSPL places nothing on the real bed: what more steps do, and whether its loss asks for the source at all.
 
-    python -m benchmarks.methods.predictive --work DIR
+    python -m benchmarks.methods.predictive benchmarks/methods/real.json --work DIR
 
 DIR is the work folder of `real.yaml`, with its run of SSPL without PCM. Its frozen trunks see every clip once as it is
 and twice as SSPL's second view, so that thousands of steps cost seconds. Then, over the heads alone:
@@ -9,11 +9,9 @@ and twice as SSPL's second view, so that thousands of steps cost seconds. Then, 
 - **attentions**: where the sound looks is given, not learned (the source itself, the whole image, its centre, chance,
   all but the source). What the loss comes to on clips it did not train on says which of them it prefers.
 
-Writes real-predictive.json here.
+Writes real-predictive.json beside the figures.
 """
 
-import argparse
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,13 +21,14 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import record, write
-from benchmarks.methods.measure_run import one_thread
+from benchmarks.methods.left_runs import begin
 from benchmarks.methods.seen_clips import (
     ATTENTIONS,
     BATCH,
     Seen,
     attention,
     clips_of_lists,
+    descend,
     optimiser,
     scores,
     shuffled,
@@ -67,10 +66,7 @@ def learned(config: RunConfig, train: Seen, test: Seen) -> Iterator[dict[str, An
 
 def train_step(method: Any, own: torch.optim.Optimizer, clips: Seen, view: Tensor) -> float:
     loss = method.loss({"image": clips.images, "audio": clips.sounds, "augmented": {"image": view}})["total"]
-    own.zero_grad()
-    loss.backward()
-    own.step()
-    return loss.item()
+    return descend(own, loss)
 
 
 @torch.no_grad()
@@ -93,9 +89,7 @@ def given(config: RunConfig, name: str, train: Seen, held_out: Seen) -> dict[str
     for epoch in range(EPOCHS):
         for clips, view, sources in batches(train, epoch):
             loss = loss_under(method.train(), name, clips, view, sources)
-            own.zero_grad()
-            loss.backward()
-            own.step()
+            descend(own, loss)
     with torch.no_grad():
         view, sources = held_out.views[0]
         reached = loss_under(method.eval(), name, held_out, view, sources).item()
@@ -115,12 +109,7 @@ def loss_under(method: Any, name: str, clips: Seen, view: Tensor, sources: Tenso
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="folder of the comparison")
-    work = parser.parse_args().work
-    out = Path(__file__).with_name("real-predictive.json").resolve()
-    os.chdir(work)
-    one_thread()
+    _, out = begin(__doc__, "predictive")
     run = load_run(next(Path("runs", RUN).glob("*-s0")))
     torch.manual_seed(0)
     train, test = clips_of_lists(run.method, run.config, VIEWS)

@@ -119,6 +119,14 @@ def optimiser(method: Any, rate: float) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups)
 
 
+def descend(own: torch.optim.Optimizer, loss: Tensor) -> float:
+    """One step of an optimiser; returns what the loss was."""
+    own.zero_grad()
+    loss.backward()
+    own.step()
+    return loss.item()
+
+
 def attention(name: str, sources: Tensor) -> Tensor:
     """Weights (B, h, w) in [0, 1]; `sources` is the share of each cell that is source."""
     if name == "source":
