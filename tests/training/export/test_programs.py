@@ -45,7 +45,7 @@ def run_of(method: str, folder: Path) -> LoadedRun:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", filter(is_function, method_names()))
+@pytest.mark.parametrize("method", [*filter(is_function, method_names())])
 def test_every_method_becomes_a_program(method: str, tmp_path: Path) -> None:
     run = run_of(method, tmp_path / "run")
     for form in FORMS:
