@@ -31,7 +31,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Stage 2: shards to embeddings to exact nearest neighbours.",
+    help="Stage 2: shards to embeddings to nearest neighbours.",
 )
 
 
@@ -140,7 +140,7 @@ def build_knn(
         float, typer.Option(min=0.5, max=1, help="Share of true neighbours to find. Below 1: FAISS IVF, on the CPU.")
     ] = 1.0,
 ) -> None:
-    """Find the k nearest neighbours of every clip by cosine, exactly, by image and by sound.
+    """Find the k nearest neighbours of every clip by cosine, by image and by sound: exactly, unless --recall says less.
 
     A clip and the other clips of its video are never neighbours. For millions of clips, --recall 0.95 finds that share
     of them in a fraction of the time; what was really found is measured and printed.

@@ -61,7 +61,8 @@ def ingest(
     audio_seconds: Annotated[float, typer.Option(min=0.1, help="At most so many seconds of it.")] = 10.0,
     frames: Annotated[int, typer.Option(min=0, help="Also store so many images, spread over the clip.")] = 0,
     proposals: Annotated[
-        bool, typer.Option("--proposals", help="Also store Selective Search boxes of the image (needs OpenCV).")
+        bool,
+        typer.Option("--proposals", help="Also store Selective Search boxes of the image (needs the extra proposals)."),
     ] = False,
     burst: Annotated[
         int, typer.Option(min=0, help="Also store so many consecutive images around the moment; 2 give optical flow.")
@@ -151,7 +152,7 @@ def annotate(
     format: Annotated[str, typer.Option(help=f"{format_help()}.")] = USUAL_FORMAT,
     shards: Annotated[str, typer.Option(help="Shard folder that gets the annotations of its clips.")] = "shards",
     flow: Annotated[
-        bool, typer.Option("--flow", help="Store the optical flow of shards with --burst (needs OpenCV).")
+        bool, typer.Option("--flow", help="Store the optical flow of shards with --burst (needs the extra proposals).")
     ] = False,
     proposals: Annotated[
         Path | None, typer.Option(help="Store region proposals that any program made, in a form of --format.")

@@ -71,7 +71,9 @@ def status(
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="a finished run folder, or runs/<name> when it holds one")],
-    truth: Annotated[Path | None, typer.Option(help="annotations of the test set")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="annotations of the test set; default: as the run's config says")
+    ] = None,
     format: Annotated[str | None, typer.Option(help=f"of the annotations: {FORMATS}")] = None,
     negatives: Annotated[Path | None, typer.Option(help="csv of silent pairs (Extended sets)")] = None,
     clips: Annotated[
@@ -84,10 +86,13 @@ def evaluate(
     ] = None,
     test_set: Annotated[str | None, typer.Option(help="name of the test set in results")] = None,
     protocol: Annotated[
-        list[str] | None, typer.Option(help="protocol name, retrieval, retrieval_max or onscreen; may be repeated")
+        list[str] | None,
+        typer.Option(help="name from `training protocols`, repeatable; default: those of the config or test set"),
     ] = None,
     shards: Shards = None,
-    listen: Annotated[bool, typer.Option("--listen", help="also ask whether it follows the sound")] = False,
+    listen: Annotated[
+        bool, typer.Option("--listen", help="also show images with four other sounds, under vssl and vssl_textbook")
+    ] = False,
     weights: Annotated[str, typer.Option(help="last, or best: of the best epoch on the validation clips")] = "last",
     view: View = None,
     device: Device = "auto",
@@ -161,7 +166,7 @@ def embed(
     run: Annotated[Path, typer.Argument(help="a finished run folder, or runs/<name> when it holds one")],
     out: Annotated[Path, typer.Option(help="where the arrays go")] = Path("embeddings"),
     pool: Annotated[
-        Pool, typer.Option(help="images: the run's own vector (mean), or their cells by the map")
+        Pool, typer.Option(help="images: the run's own vector (mean), or their cells weighted by its map")
     ] = Pool.MEAN,
     shards: Shards = None,
     device: Device = "auto",
@@ -197,7 +202,8 @@ def compare(
 def report(
     runs: Annotated[list[Path], typer.Argument(help="evaluated run folders (or runs/<name>)")],
     shards: Annotated[
-        list[Path] | None, typer.Option(help="shard folder with the gallery's images, repeatable")
+        list[Path] | None,
+        typer.Option(help="shard folder with the gallery's images, repeatable; default: the runs' own"),
     ] = None,
     out: Annotated[Path, typer.Option(help="folder of the page")] = Path("report"),
 ) -> None:
@@ -242,11 +248,11 @@ def pretrain(
     out: Annotated[Path, typer.Option(help="weight file to write")] = Path("pretrained.safetensors"),
     blocks: Annotated[str, typer.Option(help="residual blocks per stage")] = "2,2,2,2",
     width: Annotated[int, typer.Option(help="channels of the first stage")] = 64,
-    image_size: int = 224,
-    epochs: int = 10,
-    batch_size: int = 64,
-    learning_rate: float = 1e-3,
-    seed: int = 0,
+    image_size: Annotated[int, typer.Option(help="side of the square images, pixels")] = 224,
+    epochs: Annotated[int, typer.Option(help="passes over the images")] = 10,
+    batch_size: Annotated[int, typer.Option(help="images of a step")] = 64,
+    learning_rate: Annotated[float, typer.Option(help="of AdamW, at its highest")] = 1e-3,
+    seed: Annotated[int, typer.Option(help="of weights, order, augmentation and what is held out")] = 0,
 ) -> None:
     """Train an image trunk to classify labelled images: the stand-in where ImageNet weights cannot be had."""
     from training.pretrain import check_place, checked_options

@@ -75,6 +75,8 @@ def _needs_of_files(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"ImageNet weights of the {trunk} trunk, which torchvision fetches once (encoders.{trunk}.weights)"
         elif encoder["weights"] != "none":
             yield f"the weights {encoder['weights']} of the {trunk} trunk (encoders.{trunk}.weights)"
+    if (prior := config["evaluation"]["object_prior"]) is not None and prior["weights"] == IMAGENET:
+        yield "ImageNet weights of the object prior, which torchvision fetches once (evaluation.object_prior.weights)"
     if config["init_from"]:
         yield f"the finished run {config['init_from']}, whose weights it begins with"
 

@@ -193,7 +193,7 @@ def _describe(out: Path, options: dict[str, object], found: Collection, clips: S
     labels = sorted(found.library.homes)
     counts, digests = write_annotations(out, truth, int(str(options["seed"])), World(labels, masks))
     counts |= write_vpo(out / "vpo", truth)
-    counts["single-object pictures"] = images
+    counts["single-object images"] = images
     left_out = Counter(f"left out: {each.stage}, {each.reason}" for each in found.rejected)
     counts |= {"files left out": len(found.rejected), **dict(sorted(left_out.items()))}
     _write_table(out / "sources.parquet", list(chain.from_iterable(found.sources_of(each.scene) for each in clips)))

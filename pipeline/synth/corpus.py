@@ -137,7 +137,7 @@ def make_images(folder: Path, seed: int, copies: int, number: int) -> int:
 def _describe(out: Path, options: Options, made: list[tuple[list[Row], Impression]], images: int) -> Counts:
     truth, impressions = [rows for rows, _ in made], [impression for _, impression in made]
     counts, digests = write_annotations(out, truth, int(options["seed"]), DRAWN)
-    counts["single-object pictures"] = images
+    counts["single-object images"] = images
     content = {"options": options, "counts": counts, "classes": LABELS, "sha256": digests}
     content |= {"statistics": measure(truth, impressions)}
     write_description(out, content | ({"surroundings": HOMES} if "surroundings" in options else {}))

@@ -58,7 +58,7 @@ def write_formats(out: Path, truth: Iterable[list[Row]], world: World = DRAWN) -
     """Write every format beside the VGGSound layout; returns how many samples each has."""
     clips = [rows for rows in truth if rows[0]["split"] == "test" and _heard_and_seen(rows)]
     return {
-        "flickr pictures": _flickr(out / "flickr" / "Annotations", clips),
+        "flickr images": _flickr(out / "flickr" / "Annotations", clips),
         "avsbench frames": _avsbench(out / "avsbench", clips, world.masks),
         "avsbench frames with several sources": sum(len(_heard_and_seen(rows)) > 1 for rows in clips),
         "music frames": _music(out / "music", clips, world.instruments),

@@ -19,7 +19,7 @@ LIBRARY = "sound-source-localization"
 UNKNOWN = "unknown"  # the Hub's word for a licence that nobody has stated
 ANYWHERE = "path/of/this/folder"
 USE = """```python
-from training import Localizer  # pip install sound-source-localization
+from training import Localizer  # of the project sound-source-localization, in its environment
 
 model = Localizer.load("{place}")
 model.localize("clip.mp4").overlay("overlay.mp4")
