@@ -2,9 +2,11 @@
 
 Read are csv files with a header, by the names of their columns (ESC-50, UrbanSound8K, FSD50K and others), and segment
 lists: VGGSound's, and AudioSet's, whose class ids `class_labels_indices.csv` beside them explains. Lists are looked for
-in the folder, one below, and in the folder above, where a manifest of everything may lie.
+in the folder, one below, and in the folder above, where a manifest of everything may lie. A name without a suffix, as
+FSD50K lists them, is that of a file with any; rows that name no file are passed over.
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -22,6 +24,8 @@ COLUMNS = {
     "x1": ("x1", "xmin"), "y1": ("y1", "ymin"), "x2": ("x2", "xmax"), "y2": ("y2", "ymax"),
 }  # fmt: skip
 CLASS_IDS = "class_labels_indices.csv"
+SEVERAL = "labels"  # the one column of these that holds classes joined by commas
+_JOINT = re.compile(r",(?!\s)")  # FSD50K's; "Violin, fiddle" is one class
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _NAMES = (  # of files that name the recording they were cut from
     re.compile(r"\d-(?P<id>\d+)-[A-Z](?:-\d+)?"),  # ESC-50: fold, Freesound id, take, class
@@ -47,11 +51,15 @@ class Catalogue:
 
     def find(self, path: Path) -> list[Entry]:
         """All that the lists say of a file, the most precise first: an image may hold several objects."""
-        parts = path.parts
-        named = [(len(at), entry) for at, entry in self.by_name.get(path.name, ()) if parts[-len(at) :] == at]
+        named = self._named(path) or self._named(path.with_suffix(""))
         longest = max((count for count, _ in named), default=0)
         clip = self.by_clip.get(parse_clip_name(path.stem).key) or self.by_clip.get(path.stem[-11:])
         return [entry for count, entry in named if count == longest] or ([clip] if clip else [])
+
+    def _named(self, path: Path) -> list[tuple[int, Entry]]:
+        """Entries whose name fits, with the number of its parts."""
+        parts = path.parts
+        return [(len(at), entry) for at, entry in self.by_name.get(path.name, ()) if parts[-len(at) :] == at]
 
 
 def read_catalogue(root: Path) -> Catalogue:
@@ -69,24 +77,25 @@ def _read_list(path: Path, catalogue: Catalogue, ids: Mapping[str, str]) -> None
     if rows and rows[0][0].strip().casefold() == "ytid":
         rows = rows[1:]
     if rows and all(map(_is_segment, rows)):
-        _read_segments(rows, catalogue, ids)
+        _read_segments(rows, catalogue, ids, path)
         return
     header = [name.strip().casefold() for name in rows[0]] if rows else []
     columns = {what: _column(header, names) for what, names in COLUMNS.items()}
     if columns["file"] is None:
         return
+    several = columns["label"] is not None and header[columns["label"]] == SEVERAL
     for row in rows[1:]:
         values = {what: row[at].strip() for what, at in columns.items() if at is not None and at < len(row)}
-        at = PurePosixPath(values["file"].replace("\\", "/")).parts
+        at = PurePosixPath(values.get("file", "").replace("\\", "/")).parts
         if at:
-            catalogue.by_name[at[-1]].append((at, _entry(values, path)))
+            catalogue.by_name[at[-1]].append((at, _entry(values, path, several)))
 
 
 def _column(header: list[str], names: Iterable[str]) -> int | None:
     return next((header.index(name) for name in names if name in header), None)
 
 
-def _entry(values: Mapping[str, str], path: Path) -> Entry:
+def _entry(values: Mapping[str, str], path: Path, several: bool) -> Entry:
     label, corners = values.get("label", ""), [values.get(name, "") for name in ("x1", "y1", "x2", "y2")]
     try:
         box = (float(corners[0]), float(corners[1]), float(corners[2]), float(corners[3])) if all(corners) else None
@@ -94,25 +103,29 @@ def _entry(values: Mapping[str, str], path: Path) -> Entry:
         raise InputError(
             f"{path} has a box that is no four numbers, of {values['file']} ({error}). Correct it."
         ) from error
-    return Entry((label,) if label else (), values.get("source") or None, box)
+    labels = [name.strip() for name in (_JOINT.split(label) if several else [label])]
+    return Entry(tuple(filter(None, labels)), values.get("source") or None, box)
 
 
 def _is_segment(row: list[str]) -> bool:
-    """A video and a second of it, as AudioSet and VGGSound list them."""
+    """A video and a second of it, as AudioSet and VGGSound list them, whatever the second is."""
     return len(row) >= 3 and bool(_YOUTUBE_ID.fullmatch(row[0].strip())) and _is_number(row[1])
 
 
 def _is_number(text: str) -> bool:
     try:
-        return float(text) >= 0
+        float(text)
     except ValueError:
         return False
+    return True
 
 
-def _read_segments(rows: Iterable[list[str]], catalogue: Catalogue, ids: Mapping[str, str]) -> None:
+def _read_segments(rows: Iterable[list[str]], catalogue: Catalogue, ids: Mapping[str, str], path: Path) -> None:
     """AudioSet: video, start, end, class ids in one field. VGGSound: video, start, class, split."""
     for row in rows:
         video, start = row[0].strip(), float(row[1])
+        if not 0 <= start < math.inf:
+            raise InputError(f"{path} lists {video} from second {start} on, which is none of a video. Correct it.")
         classes = row[3].split(",") if len(row) > 3 and _is_number(row[2]) else [row[2]]
         entry = Entry(tuple(ids.get(name.strip(), name.strip()) for name in classes), video)
         catalogue.by_clip[segment_key(video, start)] = catalogue.by_clip[video] = entry

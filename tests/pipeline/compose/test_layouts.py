@@ -192,6 +192,26 @@ def test_urban_sounds_are_cut_from_recordings_that_their_names_tell(tmp_path: Pa
     assert [each.source for each in found] == ["freesound 40717", "freesound 40717", "freesound 9"]
 
 
+def test_fsd50k(tmp_path: Path) -> None:
+    for name in ("0.wav", "10.wav"):
+        write_tone(tmp_path / "FSD50K.dev_audio" / name, 400, 0.5)
+    (tmp_path / "FSD50K.ground_truth").mkdir()
+    rows = 'fname,labels,mids,split\n0,"Electric_guitar,Guitar,Music","/m/1,/m/2,/m/3",train\n10,Bark,/m/4,val\n'
+    (tmp_path / "FSD50K.ground_truth" / "dev.csv").write_text(rows)
+    found, _ = find_recordings(tmp_path)
+    assert [each.labels for each in found] == [("Electric_guitar", "Guitar", "Music"), ("Bark",)]
+
+
+def test_rows_without_a_file_and_seconds_that_are_none(tmp_path: Path) -> None:
+    write_tone(tmp_path / "a.wav", 400, 0.5)
+    (tmp_path / "list.csv").write_text('labels,file\ndog\n"Violin, fiddle",a.wav\n')
+    assert find_recordings(tmp_path)[0][0].labels == ("Violin, fiddle",)
+    for start in ("inf", "nan", "-1"):
+        (tmp_path / "segments.csv").write_text(f"AbCdEfGh_-1,0,10,/m/1\nAbCdEfGh_-1,{start},10,/m/2\n")
+        with pytest.raises(InputError, match="which is none of a video"):
+            find_recordings(tmp_path)
+
+
 def test_audioset(tmp_path: Path) -> None:
     for name in ("AbCdEfGh_-1_30000_40000.wav", "-ZyXwVuTs09.wav", "Y00000000000.wav"):
         write_tone(tmp_path / "wavs" / name, 400, 0.5)
