@@ -1,13 +1,15 @@
 """Photographs as Pascal VOC lays them out: `Annotations/<name>.xml` with boxes, `SegmentationObject/<name>.png`."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
-from manifests.given_files import read_bytes
-from pipeline.compose.files import Rejection, files_below
+from manifests.errors import InputError
+from manifests.given_files import read_bytes, shortened, understood
+from pipeline.compose.files import Rejection, Unusable, files_below
 from pipeline.compose.object_images import ObjectImage, Outline
 
 ANNOTATIONS, IMAGES, OBJECTS = "Annotations", "JPEGImages", "SegmentationObject"
+Box = tuple[float, float, float, float]
 
 
 def find_voc(root: Path) -> tuple[list[ObjectImage], list[Rejection]] | None:
@@ -19,23 +21,37 @@ def find_voc(root: Path) -> tuple[list[ObjectImage], list[Rejection]] | None:
     for path in files:
         try:
             found += _objects(path, root)
-        except (ElementTree.ParseError, OSError, ValueError) as error:
-            bad.append(Rejection(str(path), "image", "unreadable", f"it is no annotation of VOC: {error}"))
+        except Unusable as error:
+            bad.append(Rejection(str(path), "image", error.reason, error.message))
     return found, bad
 
 
 def _objects(path: Path, root: Path) -> list[ObjectImage]:
-    """The objects of one annotation. ValueError when something that is needed is missing."""
-    tree, home = ElementTree.fromstring(read_bytes(path)), path.parents[1]
-    image = home / IMAGES / (tree.findtext("filename") or f"{path.stem}.jpg").strip()
-    mask = home / OBJECTS / f"{path.stem}.png"
-    objects = []
+    """The objects of one annotation. Raises Unusable."""
+    try:
+        with understood(path, "is no annotation of VOC"):
+            tree = ElementTree.fromstring(read_bytes(path))
+            name = (tree.findtext("filename") or f"{path.stem}.jpg").strip()
+            described = _described(tree)
+    except InputError as error:
+        raise Unusable("unreadable", str(error)) from error
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise Unusable("leads_out", f"it names the image {shortened(name, 80)}, which leads out of {IMAGES}")
+    image, mask = path.parents[1] / IMAGES / name, path.parents[1] / OBJECTS / f"{path.stem}.png"
+    source, masked = image.relative_to(root).as_posix(), mask.is_file()
+    return [
+        ObjectImage(image, label, source, Outline(box, mask, number) if masked else Outline(box))
+        for number, (label, box) in enumerate(described, start=1)
+    ]
+
+
+def _described(tree: ElementTree.Element) -> list[tuple[str, Box]]:
+    """Class and box of every object. ValueError when something that is needed is missing."""
+    found = []
     for number, each in enumerate(tree.iter("object"), start=1):
         label, bounds = each.findtext("name"), each.find("bndbox")
         if not label or bounds is None:
             raise ValueError(f"object {number} has no name or no box")
         x1, y1, x2, y2 = (float(bounds.findtext(name) or "") for name in ("xmin", "ymin", "xmax", "ymax"))
-        box = (x1 - 1, y1 - 1, x2, y2)  # pixels are counted from 1 on
-        outline = Outline(box, mask, number) if mask.is_file() else Outline(box)
-        objects.append(ObjectImage(image, label.strip(), image.relative_to(root).as_posix(), outline))
-    return objects
+        found.append((label.strip(), (x1 - 1, y1 - 1, x2, y2)))  # pixels are counted from 1 on
+    return found

@@ -63,6 +63,19 @@ def test_voc(tmp_path: Path, masked: bool) -> None:
     assert is_the_object(cut(tmp_path, item))
 
 
+@pytest.mark.parametrize("name", ["../../outside", "/outside"])
+def test_voc_leads_nowhere_else(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "voc"
+    write_voc(root, "1", "cat", masked=False)
+    write_photograph(tmp_path / "outside.jpg")
+    (root / "Annotations" / "2.xml").write_text(VOC.format(name=name, label="cat"))
+    (root / "Annotations" / "3.xml").write_text('<?xml version="1.0" encoding="foo"?><annotation/>')
+    found = find_voc(root)
+    assert found is not None
+    assert [item.source for item in found[0]] == ["JPEGImages/1.jpg"]
+    assert [each.reason for each in found[1]] == ["leads_out", "unreadable"]
+
+
 def coco(annotation: dict) -> dict:
     whole = {"id": 1, "image_id": 7, "category_id": 3, "iscrowd": 0, **annotation}
     images = [{"id": 7, "file_name": "a.jpg"}, {"id": 8, "file_name": "gone.jpg"}]
