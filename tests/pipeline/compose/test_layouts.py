@@ -103,9 +103,39 @@ def test_coco(tmp_path: Path, kind: str) -> None:
     (tmp_path / "instances.json").write_text(json.dumps(coco(annotation)))
     found = find_coco(tmp_path)
     assert found is not None
-    ((item,), (bad,)) = found
+    ((item,), (crowd, bad)) = found
     assert (item.label, bad.reason, bad.path) == ("cat", "not_found", "gone.jpg")
+    assert (crowd.reason, crowd.message) == ("crowd", "annotation 2 (id 3) is of a crowd in a.jpg")
     assert is_the_object(cut(tmp_path, item))
+
+
+def test_an_annotation_of_coco_that_cannot_be_used_is_left_out_alone(tmp_path: Path) -> None:
+    write_photograph(tmp_path / "a.jpg")
+    whole = coco({"bbox": [30, 20, 60, 40]})
+    good = whole["annotations"][0]
+    bad = [
+        {"image_id": 999}, {"category_id": []}, {"bbox": None}, {"bbox": [1, 2, 3]}, {"bbox": [float("inf"), 2, 3, 4]},
+        {"segmentation": {"counts": [float("inf")]}}, {"segmentation": {}}, {"segmentation": [[1, 2, 3, 4, 5, 6, 7]]},
+    ]  # fmt: skip
+    whole["annotations"] = [good, "none", *({**good, **each} for each in bad)]
+    (tmp_path / "instances.json").write_text(json.dumps(whole).replace("Infinity", "1e999"))
+    found = find_coco(tmp_path)
+    assert found is not None
+    assert len(found[0]) == 1
+    assert [each.reason for each in found[1]] == ["bad_annotation"] * (1 + len(bad))
+    assert found[1][1].message == "annotation 2 (id 1) cannot be used: its image_id 999 is not listed"
+
+
+def test_coco_leads_nowhere_else(tmp_path: Path) -> None:
+    write_photograph(tmp_path / "outside.jpg")
+    write_photograph(tmp_path / "coco" / "a.jpg")
+    whole = coco({"bbox": [30, 20, 60, 40]})
+    whole["images"][1]["file_name"] = "../outside.jpg"
+    (tmp_path / "coco" / "instances.json").write_text(json.dumps(whole))
+    found = find_coco(tmp_path / "coco")
+    assert found is not None
+    assert [item.source for item in found[0]] == ["a.jpg"]
+    assert ("not_found", "../outside.jpg") in [(each.reason, each.path) for each in found[1]]
 
 
 def encoded_runs(runs: list[int]) -> str:
