@@ -13,8 +13,8 @@ from manifests.errors import InputError
 from manifests.suffixes import IMAGE_SUFFIXES
 from pipeline.compose.catalogue import read_catalogue, source_of
 from pipeline.compose.coco import find_coco
-from pipeline.compose.files import BACKGROUND_FOLDERS, Rejection, files_below, spelled_alike
-from pipeline.compose.object_images import ObjectImage, find_in_folders
+from pipeline.compose.files import BACKGROUND_FOLDERS, Rejection, files_below, in_background_folder, spelled_alike
+from pipeline.compose.object_images import ObjectImage, find_in_folders, is_mask
 from pipeline.compose.recordings import Recording, find_recordings, spoken_of
 from pipeline.compose.voc import find_voc
 
@@ -37,7 +37,7 @@ class Item:
 
 def find_material(images: Path, audio: Path, backgrounds: Path | None) -> tuple[list[Item], list[Rejection]]:
     """All of it, and the files whose class is not known or serves nothing. InputError without two classes in common."""
-    objects, unknown_images = find_voc(images) or find_coco(images) or find_in_folders(images)
+    objects, unknown_images = _find_objects(images)
     recordings, unknown_audio = find_recordings(audio)
     rejected = [*unknown_images, *unknown_audio]
     spelled = {spelled_alike(each.label): each.label for each in objects}
@@ -60,6 +60,17 @@ def find_material(images: Path, audio: Path, backgrounds: Path | None) -> tuple[
     for path, source, root in _backgrounds(images, backgrounds):
         items.append(_item(items, "background", NO_CLASS, path, source, root, None))
     return items, rejected
+
+
+def _find_objects(images: Path) -> tuple[list[ObjectImage], list[Rejection]]:
+    described = find_voc(images) or find_coco(images)
+    if described is None:
+        return find_in_folders(images)
+    found, bad = described
+    known, said = {each.path for each in found}, "no annotation of an object in it can be used"
+    others = [path for path in files_below(images, IMAGE_SUFFIXES, "--pictures") if path not in known]
+    material = (path for path in others if not is_mask(path, images) and not in_background_folder(path, images))
+    return found, bad + [Rejection(str(path), "image", "no_class", said) for path in material]
 
 
 def _item(

@@ -54,10 +54,10 @@ def find_in_folders(root: Path) -> tuple[list[ObjectImage], list[Rejection]]:
     """Every object whose class is known, and images whose class is not."""
     catalogue = read_catalogue(root)
     paths = [path for path in files_below(root, IMAGE_SUFFIXES, "--pictures") if not in_background_folder(path, root)]
-    masks = {_photograph_of(path, root): path for path in paths if _is_mask(path, root)}
+    masks = {_photograph_of(path, root): path for path in paths if is_mask(path, root)}
     found, unknown = [], []
     for path in paths:
-        if _is_mask(path, root):
+        if is_mask(path, root):
             continue
         folder = class_by_folder(path, root)
         for entry in catalogue.find(path.absolute()) or [None]:
@@ -70,7 +70,8 @@ def find_in_folders(root: Path) -> tuple[list[ObjectImage], list[Rejection]]:
     return found, unknown
 
 
-def _is_mask(path: Path, root: Path) -> bool:
+def is_mask(path: Path, root: Path) -> bool:
+    """Whether a file's folders or its ending call it a mask."""
     folders = {part.lower() for part in path.relative_to(root).parts[:-1]}
     return bool(folders & MASK_FOLDERS) or path.stem.lower().endswith(MASK_ENDINGS)
 

@@ -300,6 +300,7 @@ def test_a_corpus_of_voc_photographs_and_audioset_names(tmp_path: Path) -> None:
         write_tone(tmp_path / "audio" / f"{number}0000000000_000001.wav", 300, 0.5)
         write_tone(tmp_path / "audio" / f"{number}1111111111_000001.wav", 600, 0.5)
         write_tone(tmp_path / "audio" / f"{number}2222222222_000001.wav", 600, 0.5)
+    write_photograph(tmp_path / "voc" / "JPEGImages" / "nobody.jpg")
     rows = [
         f'{n}0000000000,1,11,"Cat"\n{n}1111111111,1,11,"Violin, fiddle"\n{n}2222222222,1,11,"Cat,Violin"'
         for n in range(4)
@@ -309,4 +310,5 @@ def test_a_corpus_of_voc_photographs_and_audioset_names(tmp_path: Path) -> None:
     )
     counts = write_composed(tmp_path / "out", Place(tmp_path / "voc", tmp_path / "audio"), Settings(clips=5), workers=1)
     assert counts["left out: audio, several_classes"] == 4
-    assert counts["files left out"] == 4
+    assert counts["left out: image, no_class"] == 1
+    assert counts["files left out"] == 5
