@@ -31,7 +31,7 @@ from training.evaluation.tasks import check_protocol, default_protocols
 from training.identity import Contents
 from training.leakage import TestLists, find_tests, own_truth, training_list
 from training.loop.best import validation_truth
-from training.loop.earlier_stage import take_over_weights
+from training.loop.earlier_stage import Seen, take_over_weights
 from training.methods.contract import BaseMethod
 from training.predict import object_prior_of
 from training.runs import WEIGHTS, build_method, resolve_run
@@ -43,7 +43,7 @@ Made = TypeVar("Made")
 @dataclass(frozen=True)
 class Inputs:
     """What a run trains on and is held against. `validation` are the clips on which its best epoch is chosen, `earlier`
-    those that an earlier stage trained its first weights on."""
+    what an earlier stage trained its first weights on."""
 
     tests: TestLists
     selection: Selection
@@ -51,7 +51,7 @@ class Inputs:
     stream: TrainingStream
     validation: Truth | None
     contents: Contents
-    earlier: tuple[str, ...] = ()
+    earlier: Seen
 
 
 class Mistakes:
@@ -100,7 +100,7 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
     validation = attempt("validation", validation_truth, config.validation, tests, store)
     if config.validation is not None:
         attempt("validation.protocol", partial(_check_protocol, config.validation.protocol, validation))
-    earlier = attempt("init_from", take_over_weights, method, config.init_from, store) if config.init_from else ()
+    earlier = attempt("init_from", take_over_weights, method, config.init_from, store) if config.init_from else Seen()
     mistakes.refuse(config.name)
     known = tests.known_as(store.keys)
     return Inputs(known, selection, method, stream, validation, _contents(config, stream, neighbours), earlier)

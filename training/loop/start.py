@@ -114,10 +114,11 @@ def _describe(config: RunConfig, folder: Path, inputs: Inputs) -> None:
 def _overlaps(inputs: Inputs) -> tuple[IdList, list[str], dict[str, Any]]:
     """The training clips as a list, and what they share with the test sets."""
     store, selection = inputs.stream.store, inputs.selection
-    trained = training_list([*dict.fromkeys([*selection.keys(store), *inputs.earlier])])
+    trained = training_list([*dict.fromkeys([*selection.keys(store), *inputs.earlier.clips])])
     lines, document = report_overlaps(trained, selection.left_out, inputs.tests)
     lines[:0] = [f"{count:,} {flag} clips dropped (data.drop_flagged)" for flag, count in selection.dropped.items()]
-    document["training"]["dropped"] = dict(selection.dropped)
+    lines += inputs.earlier.said()
+    document["training"] |= {"dropped": dict(selection.dropped), "unknown": list(inputs.earlier.unknown)}
     listed = selection.listed
     if listed is not None:
         found = coverage(listed, store.keys)

@@ -68,6 +68,31 @@ def test_what_an_earlier_stage_was_trained_on_counts_as_seen(stage, first: Path,
     assert (folder / "training_clips.txt").read_text().split() == (first / "training_clips.txt").read_text().split()
 
 
+def test_an_earlier_stage_without_its_own_list_is_refused(stage, first: Path, tmp_path: Path) -> None:
+    config, listed = stage("second", ", stage: 2", f"init_from={first}"), first / "training_clips.txt"
+    whole = listed.read_text()
+    for damaged in (whole[: len(whole) // 2], whole.replace("0", "1", 1), b"\xff\n"):
+        listed.write_bytes(damaged if isinstance(damaged, bytes) else damaged.encode())
+        with pytest.raises(InputError, match=r"training_clips\.txt (names|is damaged).*Copy the run again"):
+            start(config, tmp_path / "runs", "cpu")
+    listed.unlink()
+    with pytest.raises(InputError, match=r"has no training_clips\.txt"):
+        start(config, tmp_path / "runs", "cpu")
+
+
+def test_unknown_clips_of_an_imported_run_are_said_by_every_later_one(stage, first, tmp_path, capsys) -> None:
+    for name in ("training_clips.txt", "overlaps.json"):
+        (first / name).unlink()
+    facts = json.loads((first / "data.json").read_text())
+    (first / "data.json").write_text(json.dumps({name: facts[name] for name in ("front_end", "manifest_sha256")}))
+    earlier = first
+    for name in ("second", "third"):
+        earlier, _ = start(stage(name, ", stage: 2", f"init_from={earlier}"), tmp_path / "runs", "cpu")
+        assert f"NOT CHECKED: what run first/{first.name} was trained on is not known" in capsys.readouterr().out
+        training = json.loads((earlier / "overlaps.json").read_text())["training"]
+        assert training["unknown"] == [f"first/{first.name}"]
+
+
 def test_weights_that_do_not_fit_are_refused(stage, first: Path, tmp_path: Path) -> None:
     for override, complaint in (
         ("encoders.image.width=32", "do not fit"),
