@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from manifests.errors import InputError
-from manifests.outputs import check_output
+from manifests.outputs import check_output, json_with
 from manifests.whole_files import write_text
+from manifests.whole_folders import whole_folder
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
-from pipeline.storage.files import replacing
 from training.data.beside import WAVEFORM_RATE, Beside
 from training.data.views import decode_image, normalise_image, shown
 from training.runs import LoadedRun
@@ -35,16 +35,22 @@ class Separates(Protocol):
 
 @torch.no_grad()
 def separate(run: LoadedRun, store: ShardStore, keys: Sequence[str], out: Path) -> dict[str, float]:
-    """Mix the sounds of these clips, and write the mixture and what each clip's image takes out of it.
+    """Mix the sounds of these clips, and write the mixture and what each clip's image takes out of it, all or nothing.
 
     Returns by how many decibels each is nearer to the clip's own sound than the mixture was. InputError for a method
-    that separates nothing, for fewer clips than two, and for a clip or a waveform that is not there.
+    that separates nothing, for fewer clips than two, for a clip named like the mixture's file, and
+    for a clip or a waveform that is not there.
     """
     method: object = run.method
     if not isinstance(method, Separates):
         raise InputError(f"{run.config.method.name} separates no sounds; pixelplayer does.")
     if len(set(keys)) < 2 or len(set(keys)) < len(keys):
         raise InputError("Name two clips or more, each once: with --clip KEY --clip KEY.")
+    if MIXTURE in map(_file, keys):
+        raise InputError(
+            f"The clip {Path(MIXTURE).stem} would be written to {MIXTURE}, which is the mixture's. Leave it out, or "
+            "ingest it under another name."
+        )
     check_output(out, {"RUN": run.folder}, _is_own, "training separate")
     rows = [store.row_of(key) for key in keys]
     own = torch.stack([_waveform(run, store, row) for row in rows]).to(run.device) / len(rows)
@@ -53,13 +59,24 @@ def separate(run: LoadedRun, store: ShardStore, keys: Sequence[str], out: Path) 
     found = method.separated(normalise_image(images.to(run.device)), mixture.expand(len(rows), -1))
     before, after = distortion_ratio(mixture.expand_as(own), own), distortion_ratio(found, own)
     gained = dict(zip(keys, (after - before).tolist(), strict=True))
-    _write(out, {MIXTURE: mixture[0], **{f"{key}.wav": each for key, each in zip(keys, found, strict=True)}}, gained)
+    _write(out, {MIXTURE: mixture[0], **{_file(key): each for key, each in zip(keys, found, strict=True)}}, gained)
     return gained
 
 
 def _is_own(out: Path) -> bool:
-    """Whether a folder is empty, or one that this command wrote."""
-    return out.is_dir() and ((out / REPORT).is_file() or not any(out.iterdir()))
+    """Whether a folder is empty, or one that this command wrote with nothing beside it: it is replaced whole."""
+    held = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir()} if out.is_dir() else {""}
+    if REPORT not in held:
+        return out.is_dir() and not any(out.iterdir())
+    if not json_with("decibels_gained")(out / REPORT):
+        return False
+    gained = json.loads((out / REPORT).read_bytes())["decibels_gained"]
+    return isinstance(gained, dict) and held <= {REPORT, MIXTURE, *map(_file, gained)}
+
+
+def _file(key: str) -> str:
+    """Where a clip's sound lies; a key may name folders."""
+    return f"{key}.wav"
 
 
 def _waveform(run: LoadedRun, store: ShardStore, row: int) -> Tensor:
@@ -74,9 +91,10 @@ def _image(run: LoadedRun, store: ShardStore, row: int) -> Tensor:
 def _write(out: Path, sounds: dict[str, Tensor], gained: dict[str, float]) -> None:
     from scipy.io import wavfile
 
-    out.mkdir(parents=True, exist_ok=True)
-    for name, samples in sounds.items():
-        whole = np.rint(samples.clamp(-1, 1).cpu().numpy() * FULL_SCALE).astype(np.int16)
-        with replacing(out / name) as handle:
-            wavfile.write(handle, WAVEFORM_RATE, whole)
-    write_text(out / REPORT, json.dumps({"decibels_gained": gained}, indent=1) + "\n")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with whole_folder(out) as partial:
+        for name, samples in sounds.items():
+            whole = np.rint(samples.clamp(-1, 1).cpu().numpy() * FULL_SCALE).astype(np.int16)
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            wavfile.write(partial / name, WAVEFORM_RATE, whole)
+        write_text(partial / REPORT, json.dumps({"decibels_gained": gained}, indent=1) + "\n")

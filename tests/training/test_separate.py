@@ -18,6 +18,7 @@ from training.separate import separate
 from training.separation import distortion_ratio, sound_of, spectrum
 
 RATE = 11025
+KEYS = ("low", "high", "dog/dogv0/dogv0_1", "mixture")
 TINY = (
     "data.image_size=32", "data.train_list=null", "encoders.image={blocks: [1, 1], width: 8, weights: none}",
     "method.components=4", "method.width=4", "method.levels=3",
@@ -27,11 +28,11 @@ TINY = (
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> ShardStore:
     folder, frame = tmp_path_factory.mktemp("separate") / "shards", np.zeros((64, 64, 3), np.uint8)
-    write_shards(folder, [MadeClip(key, frame, np.zeros((257, 300), np.float16)) for key in ("low", "high")])
+    write_shards(folder, [MadeClip(key, frame, np.zeros((257, 300), np.float16)) for key in KEYS])
     time = np.arange(3 * RATE) / RATE
     sounds = {
         key: (0.5 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
-        for key, hertz in (("low", 300), ("high", 2000))
+        for key, hertz in zip(KEYS, (300, 2000, 500, 700), strict=True)
     }
     write_waveforms(folder, sounds, RATE, start=3.5)
     return ShardStore.open(folder)
@@ -83,6 +84,23 @@ def test_a_folder_of_somebody_else_is_left_alone(store: ShardStore, tmp_path: Pa
     assert (tmp_path / "out" / "mixture.wav").read_bytes() == b"mine"
     for _ in range(2):  # over its own it writes again
         separate(run, store, ["low", "high"], tmp_path / "other")
+
+
+def test_keys_with_folders_are_written_whole_or_not_at_all(store: ShardStore, tmp_path: Path, monkeypatch) -> None:
+    run = load_run(make_run(tmp_path / "run", load_config("pixelplayer", TINY)))
+    out = tmp_path / "above" / "out"
+    for _ in range(2):
+        separate(run, store, ["low", KEYS[2]], out)
+    assert wavfile.read(out / "dog" / "dogv0" / "dogv0_1.wav")[0] == RATE
+    with pytest.raises(InputError, match=r"The clip mixture would be written to mixture\.wav"):
+        separate(run, store, ["low", "mixture"], out)
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="not written by `training separate`"):  # it is replaced whole
+        separate(run, store, ["low", "high"], out)
+    monkeypatch.setattr(wavfile, "write", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        separate(run, store, ["low", "high"], tmp_path / "new")
+    assert not list(tmp_path.glob("*new*"))
 
 
 def test_distortion_knows_no_scale() -> None:
