@@ -68,6 +68,20 @@ def test_what_lies_outside_or_beyond_the_most_is_counted(shards: Path, tmp_path:
     assert f"{MOST_PROPOSALS + 1:,} stored, 8 left out (" in str(counts["boxes"])
 
 
+def test_pixels_and_boxes_of_which_none_is_left_are_refused(shards: Path, tmp_path: Path) -> None:
+    for boxes, complaint in (
+        (
+            {KEYS[0]: [[0, 0, 100, 80]], KEYS[1]: BOXES},
+            r"1 of its 4 boxes .*\[0\.0, 0\.0, 100\.0, 80\.0\] of the clip aaa",
+        ),
+        ({KEYS[0]: [[1.2, 0.1, 1.5, 0.4]]}, "1 boxes of 1 clips .* none of them has an area within"),
+        ({KEYS[0]: []}, "0 boxes of 1 clips"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            store_proposals(shards, written(tmp_path / "boxes.json", boxes), "vggss")
+        assert not (shards / companion_manifest(PROPOSALS)).exists()
+
+
 def test_boxes_of_other_clips_and_shards_that_have_their_own_are_refused(shards: Path, tmp_path: Path) -> None:
     other = written(tmp_path / "other.json", {"notthere000_000001": BOXES})
     with pytest.raises(InputError, match=r"none of the 1 clips that .* has boxes of is in"):
