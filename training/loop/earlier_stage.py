@@ -71,7 +71,7 @@ def _seen(run: LoadedRun) -> Seen:
         clips = tuple(read_bytes(path).decode().split("\n")[:-1])  # one a line: keys may hold spaces
     if count not in (None, len(clips)) or said.get("sha256") not in (None, training_list([*clips]).sha256):
         raise InputError(
-            f"{path} names {len(clips):,} clips and is not the list of {said.get('clips') or count:,} clips that this run "
-            f"was trained on, by what the run stores of it. {COPY_AGAIN}"
+            f"{path} names {len(clips):,} clips and is not the list of {said.get('clips') or count:,} clips that "
+            f"this run was trained on, by what the run stores of it. {COPY_AGAIN}"
         )
     return Seen(clips, tuple(said.get("unknown", ())))
