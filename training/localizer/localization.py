@@ -121,8 +121,7 @@ class Localization:
         They enclose what reaches `threshold` of `maps`; of a method that gives boxes itself they are those of its own,
         with a score on the same scale. A silent moment has none. InputError for a threshold outside of 0..1.
         """
-        if not 0 < threshold <= 1:
-            raise InputError(f"the threshold of boxes is {threshold:g}. Give more than 0 and at most 1.")
+        _check_threshold(threshold)
         of_one = self._own_boxes if self.given_boxes else self._region_boxes
         return [[] if self.silent[number] else of_one(number, threshold) for number in range(len(self))]
 
@@ -230,10 +229,17 @@ class Localization:
 
     def _listed(self, threshold: float | None) -> list[dict[str, Any]]:
         """The boxes of every moment: those the method gives, else those of the maps where a threshold is given."""
-        if not self.given_boxes and threshold is None:
+        if threshold is not None:
+            _check_threshold(threshold)
+        elif not self.given_boxes:
             return [{}] * len(self)
-        found = [each.tolist() for each in self.given_boxes] or self.boxes(threshold or 1.0)
+        found = [each.tolist() for each in self.given_boxes] or self.boxes(cast(float, threshold))
         return [
             {"boxes": [{"box": [round(side, 6) for side in row[:4]], "score": row[4]} for row in rows]}
             for rows in found
         ]
+
+
+def _check_threshold(threshold: float) -> None:
+    if not 0 < threshold <= 1:
+        raise InputError(f"the threshold of boxes is {threshold:g}. Give more than 0 and at most 1.")

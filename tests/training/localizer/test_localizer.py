@@ -79,6 +79,8 @@ def test_peaks_and_boxes_follow_the_object(result: Localization) -> None:
         assert np.abs(result.peaks[number] - (x, y)).max() < 0.11
     with pytest.raises(InputError, match="threshold"):
         result.boxes(threshold=0)
+    with pytest.raises(InputError, match="threshold"):
+        result.to_json(threshold=0)
 
 
 def test_moments_come_back_in_the_order_asked_for(model: Localizer, video: Path, result: Localization) -> None:
