@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from manifests.errors import InputError
-from pipeline.media.audio import AudioCollector
+from pipeline.media.audio import MAX_RATE, AudioCollector
 from pipeline.media.decode import SILENCE_PEAK, DecodeOptions, choose_moment, fill_span
 from pipeline.media.image import upright
 from pipeline.media.one_pass import OnePass
@@ -22,7 +22,10 @@ from pipeline.media.still import AudioFile, read_image
 from pipeline.shards.record import Rejected
 
 SEEN_SHORT_SIDE = 256  # what ingest keeps of a frame, and what training saw
-FULL_SCALE = {"i": lambda kind: float(np.iinfo(kind).max) + 1, "f": lambda kind: 1.0}
+# (silence, distance to the loudest) of the integers that sound is kept in; wider ones are numpy's, and say no scale
+INTEGERS = {"uint8": (128, 2**7), "int8": (0, 2**7), "int16": (0, 2**15), "int32": (0, 2**31)}
+BEYOND_FULL_SCALE = 8.0  # mixing and lossy codecs go somewhat beyond 1; integers kept as floats go far beyond it
+LOWEST_RATE = 100  # Hz; far below any sound, and the resampler fails below 10
 
 
 @contextmanager
@@ -37,11 +40,17 @@ def refusing(path: Path) -> Iterator[None]:
     """InputError in place of what readers refuse, and for a file that is not there."""
     if not path.is_file():
         raise InputError(f"there is no file {path}. Give the path of a video, an image or a sound.")
+    with _refusals_of(str(path)):
+        yield
+
+
+@contextmanager
+def _refusals_of(what: str) -> Iterator[None]:
     try:
         yield
     except Rejected as refusal:
         raise InputError(
-            f"{path} cannot be localized: {refusal.message} ({refusal.reason}). It needs a readable image and audio."
+            f"{what} cannot be localized: {refusal.message} ({refusal.reason}). It needs a readable image and audio."
         ) from refusal
 
 
@@ -82,7 +91,8 @@ def still_image(image: Path | str | np.ndarray) -> np.ndarray:
         with refusing(Path(image)):
             return read_image(Path(image), 0.0, SEEN_SHORT_SIDE).pixels
     pixels = _rgb(np.asarray(image))
-    return upright(av.VideoFrame.from_ndarray(pixels, format="rgb24"), None, SEEN_SHORT_SIDE)[0]
+    with _refusals_of("the array of an image"):
+        return upright(av.VideoFrame.from_ndarray(pixels, format="rgb24"), None, SEEN_SHORT_SIDE)[0]
 
 
 def _rgb(pixels: np.ndarray) -> np.ndarray:
@@ -101,19 +111,18 @@ def still_audio(
 ) -> np.ndarray:
     """float32 (samples,) around a moment of a file or of an array, filled as in ingest.
 
-    moment: seconds; None takes the moment that ingest takes. Arrays are (samples,) or (samples, channels), in [-1, 1]
-    or integers, and need `sampling_rate` in Hz. InputError for what cannot be used.
+    moment: seconds; None takes the moment that ingest takes. Arrays are (samples,) or (samples, channels), floats in
+    [-1, 1] or integers of 8, 16 or 32 bits, and need `sampling_rate` in Hz. InputError for what cannot be used.
     """
     if isinstance(audio, Path | str):
         with refusing(Path(audio)), AudioFile(Path(audio)) as media:
             begin = _begin(media.facts.duration, moment, front_end)
             return fill_span(media.audio_between(begin, front_end.sample_rate, front_end.samples), front_end)[0]
     samples = _mono(np.asarray(audio))
-    if sampling_rate is None or sampling_rate <= 0:
-        raise InputError("an array of sound does not say how fast it is. Give sampling_rate=, in samples a second.")
-    begin = _begin(len(samples) / sampling_rate, moment, front_end)
+    rate = _checked_rate(sampling_rate)
+    begin = _begin(len(samples) / rate, moment, front_end)
     collected = AudioCollector(begin, front_end.seconds)
-    collected.lay(samples[None], sampling_rate, ("FC",), 0.0)
+    collected.lay(samples[None], rate, ("FC",), 0.0)
     return fill_span(collected.resampled(front_end.sample_rate, front_end.samples), front_end)[0]
 
 
@@ -124,16 +133,35 @@ def _begin(duration: float, moment: float | None, front_end: FrontEnd) -> float:
     return centre - front_end.seconds / 2
 
 
+def _checked_rate(given: Any) -> int:
+    """InputError for what is no whole number of samples a second, or not one that sound has."""
+    is_number = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
+    if not is_number or not LOWEST_RATE <= given <= MAX_RATE or given != int(given):  # NaN is in no range
+        raise InputError(
+            f"the sampling_rate of the array of sound is {given}: an array does not say how fast it is. Give "
+            f"sampling_rate=, a whole number of samples a second from {LOWEST_RATE} to {MAX_RATE}."
+        )
+    return int(given)
+
+
 def _mono(samples: np.ndarray) -> np.ndarray:
     """float32 (samples,) in [-1, 1]; of several channels, the shorter axis, their mean."""
-    if samples.dtype.kind not in FULL_SCALE or samples.ndim not in (1, 2) or not samples.size:
+    is_float = samples.dtype.kind == "f"
+    if not (is_float or samples.dtype.name in INTEGERS) or samples.ndim not in (1, 2) or not samples.size:
         raise InputError(
-            f"the sound is an array of {samples.dtype}, shape {samples.shape}. Give floats in [-1, 1] or signed "
-            "integers of (samples,) or (samples, channels), or the path of a file."
+            f"the sound is an array of {samples.dtype}, shape {samples.shape}. Give floats in [-1, 1], or integers "
+            f"({', '.join(INTEGERS)}) whose type says what is loudest, of (samples,) or (samples, channels), or the "
+            "path of a file."
         )
-    scaled = samples.astype(np.float64) / FULL_SCALE[samples.dtype.kind](samples.dtype)
+    silence, loudest = (0, 1) if is_float else INTEGERS[samples.dtype.name]
+    scaled = (samples.astype(np.float64) - silence) / loudest
     if not np.isfinite(scaled).all():
         raise InputError("the sound holds values that are no numbers (NaN or infinity). Give finite samples.")
+    if (peak := np.abs(scaled).max()) > BEYOND_FULL_SCALE:
+        raise InputError(
+            f"the sound is an array of floats up to {peak:g}, where 1 is the loudest. Divide by the largest value that "
+            "its source can have (32768 for sound of 16 bits), or give the integers themselves."
+        )
     return (scaled if samples.ndim == 1 else scaled.mean(axis=int(np.argmin(samples.shape)))).astype(np.float32)
 
 

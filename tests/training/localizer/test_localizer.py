@@ -123,11 +123,13 @@ def test_sounds_are_heard_alike_in_every_form_of_array(model: Localizer, result:
     forms = (
         sound,
         np.round(sound * 2**15).astype(np.int16),
+        np.round(sound * 2**31).astype(np.int32),
+        np.round(sound * 2**7 + 128).astype(np.uint8),
         np.stack([sound, sound]),
         np.stack([sound, sound], axis=1),
     )
     heard = [model.localize_pair(image, form, RATE).confidences[0] for form in forms]
-    assert heard == pytest.approx([heard[0]] * 4, abs=0.02)
+    assert heard == pytest.approx([heard[0]] * len(forms), abs=0.02)
     assert heard[0] > model.localize_pair(image, 0.01 * sound, RATE).confidences[0]
     short = model.localize_pair(image, sound[: RATE // 2], RATE)  # repeated to the seconds that the model hears
     assert short.confidences[0] == pytest.approx(heard[0], abs=0.3)
@@ -155,6 +157,13 @@ def test_a_moment_that_there_is_not_is_refused(result: Localization) -> None:
         (np.zeros((8, 8), np.uint8), np.ones(100, np.float32), None, "sampling_rate"),
         (np.zeros((8, 8), np.uint8), np.full(100, np.nan, np.float32), 100, "no numbers"),
         (np.zeros((8, 8), np.uint8), np.ones((2, 2, 2), np.float32), 100, "Give floats"),
+        (np.zeros((8, 8), np.uint8), np.full(100, 32767), 100, "int64.*Give floats"),
+        (np.zeros((8, 8), np.uint8), np.full(100, 32767.0), 100, "up to 32767"),
+        (np.zeros((9000, 9000), np.uint8), np.ones(100, np.float32), 100, "9000x9000"),
+        *(
+            (np.zeros((8, 8), np.uint8), np.ones(100, np.float32), rate, f"sampling_rate of .* is {rate}")
+            for rate in (0, 1, True, 440.5, np.nan, 10**12, "16000")
+        ),
         (np.zeros((8, 8), np.uint8), Path("absent.wav"), None, "there is no file absent.wav"),
         (Path("absent.png"), np.ones(100, np.float32), 100, "there is no file absent.png"),
     ],
