@@ -5,7 +5,7 @@ result = model.localize("clip.mp4")
 result.overlay("overlay.mp4")
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -113,20 +113,22 @@ class Localizer:
     ) -> Localization:
         """One image and one sound: T is 1.
 
-        image: a file, or uint8 (H, W, 3). audio: a file with sound, or an array (samples,) or (samples, channels) in
-        [-1, 1] with its `sampling_rate` in Hz. moment: where in the sound, in seconds; None as ingest chooses it:
-        5 s, or the middle of what is shorter. InputError for what cannot be used.
+        image: a file, or uint8 (H, W, 3). audio: a file with sound, or an array (samples,) or (samples, channels) with
+        its `sampling_rate` in Hz, a whole number: floats in [-1, 1], or integers of 8, 16 or 32 bits, whose type says
+        what is loudest. moment: where in the sound, in seconds; None as ingest chooses it: 5 s, or the middle of what
+        is shorter. InputError for what cannot be used.
         """
         return self._localize_pairs([(image, audio, sampling_rate)], moment)[0]
 
-    def localize_many(self, items: Sequence[Path | str | Pair], every: float | None = None) -> list[Localization]:
+    def localize_many(self, items: Iterable[Path | str | Pair], every: float | None = None) -> list[Localization]:
         """Several videos, or pairs (image, audio) or (image, audio, sampling_rate), in their order; pairs go through
         the model in batches. InputError as `localize` and `localize_pair`."""
-        if isinstance(items, str | Path) or any(isinstance(item, tuple) and len(item) not in (2, 3) for item in items):
+        given = [] if isinstance(items, str | Path) else list(items)  # a generator can be gone through only once
+        if isinstance(items, str | Path) or any(isinstance(item, tuple) and len(item) not in (2, 3) for item in given):
             raise InputError("Give a list of videos, and of pairs (image, audio) or (image, audio, sampling_rate).")
-        pairs = [(item[0], item[1], item[2] if len(item) > 2 else None) for item in items if isinstance(item, tuple)]
+        pairs = [(item[0], item[1], item[2] if len(item) > 2 else None) for item in given if isinstance(item, tuple)]
         of_pairs = iter(self._localize_pairs(pairs, None))
-        return [next(of_pairs) if isinstance(item, tuple) else self.localize(item, every) for item in items]
+        return [next(of_pairs) if isinstance(item, tuple) else self.localize(item, every) for item in given]
 
     def _localize_pairs(
         self, pairs: Sequence[tuple[Given, Given, int | None]], moment: float | None

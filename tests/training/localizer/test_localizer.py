@@ -179,6 +179,7 @@ def test_many_come_back_in_their_order(model: Localizer, video: Path, result: Lo
     assert [len(each) for each in found] == [1, 4, 1]
     assert [each.silent[0] for each in found] == [False, False, True]
     assert not found[2].maps.any()
+    assert len(model.localize_many(path for path in [video])) == 1
     for wrong in ("clip.mp4", [(image,)], [(image, sound, RATE, 1)]):
         with pytest.raises(InputError, match="Give a list"):
             model.localize_many(wrong)
