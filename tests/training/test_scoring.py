@@ -40,6 +40,7 @@ def test_every_form_of_maps_gives_the_numbers_of_the_command(truth: Path, tmp_pa
         ({}, "nothing"),
         ({KEYS[0]: np.zeros((7, 7)), KEYS[1]: np.zeros((8, 8))}, "all of one shape"),
         ({"names": np.array(KEYS)}, "scoring needs the arrays"),
+        ({"names": np.array(KEYS), "maps": np.array(3.0)}, "a single value as maps"),
         ({"other": np.zeros((7, 7))}, "None of the 1 maps"),
     ],
 )

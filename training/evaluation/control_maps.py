@@ -21,7 +21,7 @@ from training.evaluation.localization import ciou
 from training.evaluation.maps import mix, rescale, resized, upsample
 from training.evaluation.printed import mixed_list, own_cuts, under_own_cuts
 from training.evaluation.protocol import MapProtocol
-from training.evaluation.raw_maps import RawMaps, read_single_maps
+from training.evaluation.raw_maps import RawMaps, in_float32, read_single_maps
 
 BATCH = 32
 UNDER = ("pia", "overlap", "iou", "correlation")
@@ -83,7 +83,8 @@ def counted_control(keys: Sequence[str], has: np.ndarray | None) -> dict[str, An
 
 
 def taken(maps: np.ndarray, keys: Sequence[str], control: str) -> np.ndarray:
-    """The maps of a control. InputError names one that is NaN or infinite in part."""
+    """float32 maps of a control. InputError names one that is NaN or infinite in part."""
+    maps = in_float32(maps, f"maps_{control}")
     finite = np.isfinite(maps).reshape(len(maps), -1)
     bad = ~finite.all(axis=1) & (finite.any(axis=1) | np.isinf(maps).any(axis=(1, 2)))
     if bad.any():

@@ -45,12 +45,12 @@ class RawMaps:
         named = {"maps": self.maps, "object maps": self.object_maps, "confidences": self.confidence}
         shapes = dict.fromkeys(named, "(clips, height, width)") | {"confidences": "(clips,)"}
         for what, values in named.items():
-            if values is not None and len(np.atleast_1d(values)) != len(self.names):
+            if values is not None and np.ndim(values) != len(shapes[what].split(", ")):
+                raise InputError(f"The {what} have shape {np.shape(values)}. Give {shapes[what]}.")
+            if values is not None and len(values) != len(self.names):
                 raise InputError(
                     f"There are {len(self.names)} names but {len(values)} {what}. Give one per name, in one order."
                 )
-            if values is not None and np.ndim(values) != len(shapes[what].split(", ")):
-                raise InputError(f"The {what} have shape {np.shape(values)}. Give {shapes[what]}.")
             if values is not None and 0 in np.shape(values)[1:]:
                 raise InputError(f"The {what} have shape {np.shape(values)}: they are empty. Export them again.")
             if values is not None and np.asarray(values).dtype.kind not in "fiu":
@@ -66,7 +66,7 @@ class RawMaps:
     def prepare(self, positions: list[int], protocol: MapProtocol) -> dict[str, Prepared]:
         """The maps at `positions` as the protocol compares them, by map name. InputError names a non-finite map."""
         raw = self.finite(self.maps, positions)
-        object_raw = None if self.object_maps is None else self.finite(self.object_maps, positions)
+        object_raw = None if self.object_maps is None else self.finite(self.object_maps, positions, "object_maps")
         try:
             prepared = prepare(raw, protocol, object_raw, self.alpha)
         except ValueError as error:
@@ -76,16 +76,31 @@ class RawMaps:
         given = np.asarray(self.confidence, np.float64)[positions]
         return {name: Prepared(values.maps, given) for name, values in prepared.items()}
 
-    def finite(self, maps: np.ndarray, positions: list[int]) -> np.ndarray:
-        """float32 `maps` at `positions`. InputError names the first with NaN or infinity."""
-        chosen = np.asarray(maps[positions], np.float32)
+    def finite(self, maps: np.ndarray, positions: list[int], array: str = "maps") -> np.ndarray:
+        """float32 `maps` at `positions`. InputError names the first with NaN or infinity, and the array it is in."""
+        chosen = in_float32(maps[positions], array)
         finite = np.isfinite(chosen).all(axis=(1, 2))
         if not finite.all():
             raise InputError(
-                f"The map of {self.names[positions[int(finite.argmin())]]} holds NaN or infinity: its pixels have no "
-                "ranking. Find out why the model produced it and export the maps again."
+                f"In the array {array} the map of {self.names[positions[int(finite.argmin())]]} holds NaN or infinity: "
+                "its pixels have no ranking. Find out why the model produced it and export the maps again."
             )
         return chosen
+
+
+def in_float32(values: np.ndarray, array: str) -> np.ndarray:
+    """float32, in which maps are compared. InputError names the array whose finite values do not fit."""
+    given = np.asarray(values)
+    if given.dtype.kind not in "fiub":
+        raise InputError(f"The array {array} is of type {given.dtype}. Give numbers.")
+    with np.errstate(over="ignore"):
+        found = np.asarray(given, np.float32)
+    if found.dtype != given.dtype and (lost := np.isinf(found) & np.isfinite(given)).any():
+        raise InputError(
+            f"The array {array} holds {float(given[lost][0]):g}, which does not fit float32, in which maps are "
+            f"compared (at most {np.finfo(np.float32).max:.2g}). Scale all maps by one factor and export them again."
+        )
+    return found
 
 
 def read_single_maps(arrays: dict[str, np.ndarray], alpha: float, protocol: Protocol) -> RawMaps:
@@ -113,10 +128,14 @@ def load_arrays(path: Path | str, needed: Sequence[str] = ("names", "maps")) -> 
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray], source: str, needed: Sequence[str]) -> None:
-    """InputError when what a source holds lacks a needed array."""
+    """InputError when what a source holds lacks a needed array, or has a single value in place of one."""
     if not set(needed) <= set(arrays):
         held, wanted = ", ".join(arrays) or "nothing", f"{', '.join(needed[:-1])} and {needed[-1]}"
         raise InputError(f"{source} holds {held}; scoring needs the arrays {wanted}.")
+    if single := [name for name in needed if np.ndim(arrays[name]) == 0]:
+        raise InputError(
+            f"{source} holds a single value as {' and '.join(single)}. Give arrays, with a row for each name."
+        )
 
 
 def names_of(arrays: Mapping[str, np.ndarray]) -> list[str]:

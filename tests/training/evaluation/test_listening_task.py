@@ -113,6 +113,8 @@ def test_what_cannot_be_scored_is_refused(truth):
     swapped_alone = ControlMaps(RawMaps(truth.test_set.keys, maps), {"swapped": maps})
     with pytest.raises(InputError, match="no clip with a negative sound"):
         score(swapped_alone, truth, "vssl")
+    with pytest.raises(InputError, match=r"maps_noise holds 1e\+300, which does not fit float32"):
+        score(answers(truth, boxes(), noise=np.full((COUNT, 224, 224), 1e300)), truth, "vssl")
     with pytest.raises(InputError, match="maps_noise are of type <U"):
         ControlMaps(RawMaps(truth.test_set.keys, maps), {"noise": maps.astype(str)})
     with pytest.raises(InputError, match="for each name"):

@@ -128,8 +128,13 @@ def test_wrong_input_is_refused(maps):
         RawMaps(SCORED[:4], maps)
     with pytest.raises(InputError, match="5 names but 3 object maps"):
         RawMaps(SCORED, maps, maps[:3])
-    with pytest.raises(InputError, match="shape"):
-        RawMaps(SCORED, maps[:, 0])
+    for wrong in (maps[:, 0], np.array(3.0)):
+        with pytest.raises(InputError, match="shape"):
+            RawMaps(SCORED, wrong)
+    with pytest.raises(InputError, match=r"array maps holds 1e\+300, which does not fit float32"):
+        score(RawMaps(SCORED, np.full(maps.shape, 1e300)), TRUTH, ezvsl)
+    with pytest.raises(InputError, match="array object_maps the map of clean_____0_000001 holds NaN"):
+        score(RawMaps(SCORED, maps, np.full_like(maps, np.nan)), TRUTH, ezvsl)
     with pytest.raises(InputError, match="confidences hold NaN"):
         RawMaps(SCORED, maps, confidence=np.full(5, np.nan))
     with pytest.raises(InputError, match="do not fit the protocol acl"):

@@ -24,7 +24,7 @@ from training.evaluation.floors import CENTRED_DISC, RANDOM, noise_map
 from training.evaluation.needs import refuse_negatives, require_boxes, require_instruments
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.protocol import Protocol
-from training.evaluation.raw_maps import names_of
+from training.evaluation.raw_maps import in_float32, names_of
 from training.evaluation.results import ROW_SCHEMA, Result
 from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE, weight_map
@@ -83,7 +83,7 @@ class MixtureMaps:
 
     def of(self, row: int) -> list[np.ndarray]:
         """The maps of a case, in the order they come in."""
-        return list(np.asarray(self.maps[self.owner == row], np.float32))
+        return list(in_float32(self.maps[self.owner == row], "maps"))
 
 
 ANSWERS, TAKES = MixtureMaps, "any number of maps a mixture"

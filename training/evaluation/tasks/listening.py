@@ -116,11 +116,11 @@ def score(
 def _by_map(found: ControlMaps, rows: Sequence[int], keys: Sequence[str]) -> dict[str, Sounds]:
     """The clips' maps under every sound: those of the method, and mixed with the object prior where there is one."""
     own = found.own.finite(found.own.maps, list(rows))
-    controls = {name: taken(np.asarray(maps, np.float32)[rows], keys, name) for name, maps in found.controls.items()}
+    controls = {name: taken(np.asarray(maps)[rows], keys, name) for name, maps in found.controls.items()}
     sounds = Sounds(own, controls, keys)
     if found.own.object_maps is None:
         return {AUDIO_VISUAL: sounds}
-    guide = Guide(found.own.finite(found.own.object_maps, list(rows)), found.own.alpha)
+    guide = Guide(found.own.finite(found.own.object_maps, list(rows), "object_maps"), found.own.alpha)
     return {AUDIO_VISUAL: sounds, COMBINED: replace(sounds, guide=guide)}
 
 
@@ -162,7 +162,7 @@ def _floors(
         NOTHING: _deaf([~each for each in whole], controls, weights),
     }
     if raw.object_maps is not None:
-        prior = raw.finite(raw.object_maps, list(rows))
+        prior = raw.finite(raw.object_maps, list(rows), "object_maps")
         own = replace(
             protocol,
             scaling="none",

@@ -36,7 +36,7 @@ from training.evaluation.prompted import (
     word_window,
 )
 from training.evaluation.protocol import Protocol
-from training.evaluation.raw_maps import RawMaps, match_names, names_of, read_single_maps
+from training.evaluation.raw_maps import RawMaps, in_float32, match_names, names_of, read_single_maps
 from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE
@@ -83,7 +83,7 @@ def maps_of(arrays: dict[str, np.ndarray], protocol: PromptProtocol) -> np.ndarr
     _check_shape("heard", heard, (count, frames))
     if silent := np.flatnonzero(~heard.any(axis=1)).tolist():
         raise InputError(f"{len(silent)} prompts have no frame that is heard, first {names_of(arrays)[silent[0]]}.")
-    together = over_heads(np.asarray(arrays["maps"], np.float32), protocol.heads, protocol.nonnegative)
+    together = over_heads(in_float32(arrays["maps"], "maps"), protocol.heads, protocol.nonnegative)
     if arrays.keys().isdisjoint(OF_WORDS):
         maps = [map_of_sound(*each) for each in zip(together, heard, strict=True)]
     else:

@@ -88,7 +88,7 @@ def score(
     rows = [positions[key] for key in keys]
     sounds = {OWN: found.own.finite(found.own.maps, rows)}
     given = {name: maps for name, maps in found.controls.items() if name in NEGATIVES}
-    sounds |= {name: taken(np.asarray(maps, np.float32)[rows], keys, name) for name, maps in given.items()}
+    sounds |= {name: taken(np.asarray(maps)[rows], keys, name) for name, maps in given.items()}
     has = {name: np.asarray(~np.isnan(maps).any(axis=(1, 2))) for name, maps in sounds.items()}
     parts = [_measure(sounds, truth, protocol, keys, slice(at, at + _BATCH)) for at in range(0, len(keys), _BATCH)]
     measured = {name: {sound: _joined([part[name][sound] for part in parts]) for sound in each}

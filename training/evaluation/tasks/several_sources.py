@@ -31,6 +31,7 @@ from training.evaluation.localization import auc, mean_iou, success_rate
 from training.evaluation.needs import refuse_negatives, require_boxes, require_instruments
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.protocol import Protocol
+from training.evaluation.raw_maps import in_float32, names_of
 from training.evaluation.results import ROW_SCHEMA, Result
 from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE, weight_map
@@ -96,10 +97,9 @@ def read(arrays: dict[str, np.ndarray], alpha: float, protocol: ClusterProtocol)
         )
     if "categories" not in arrays:
         raise InputError("Maps of several clusters a frame need the array categories: the instruments' names.")
-    categories = [str(name) for name in arrays["categories"]]
+    categories = [str(name) for name in np.atleast_1d(arrays["categories"])]
     correspondence = arrays.get("correspondence", np.eye(len(categories), dtype=np.int64))
-    names = [str(name) for name in arrays["names"]]
-    return ClusterMaps(names, np.asarray(arrays["maps"], np.float32), correspondence, categories)
+    return ClusterMaps(names_of(arrays), in_float32(arrays["maps"], "maps"), correspondence, categories)
 
 
 def check(truth: Truth, protocol: ClusterProtocol) -> None:
