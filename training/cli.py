@@ -191,9 +191,10 @@ def compare(
     from training.report.comparison import as_text, chosen, comparisons
     from training.report.results import read_run, run_titles
     from training.runs import resolve_run
-    from training.seeds import every_seed
+    from training.seeds import each_once, every_seed
 
-    read = [read_run(resolve_run(one)) for path in runs for one in every_seed(path)]
+    folders = each_once(resolve_run(one) for path in runs for one in every_seed(path))
+    read = [read_run(folder) for folder in folders]
     for table in chosen(comparisons(read, run_titles(read)), read, test_set, protocol):
         print(as_text(table), end="\n\n")
 
@@ -210,9 +211,10 @@ def report(
     """Write one static page that opens offline: tables, learning curves, gallery with sound."""
     from training.report.page import size_in_words, write_report
     from training.runs import resolve_run
-    from training.seeds import every_seed
+    from training.seeds import each_once, every_seed
 
-    page, without = write_report([resolve_run(one) for path in runs for one in every_seed(path)], shards, out)
+    folders = each_once(resolve_run(one) for path in runs for one in every_seed(path))
+    page, without = write_report(folders, shards, out)
     facts = {"page": page.resolve(), "size": size_in_words(page.stat().st_size)}
     summary("report", facts | ({"gallery": without} if without else {}))
 

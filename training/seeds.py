@@ -1,6 +1,7 @@
 """Several seeds of one run from one line: `seeds=0..5` among the overrides stands for six runs, each its own folder."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from manifests.errors import InputError
@@ -49,3 +50,11 @@ def every_seed(path: Path) -> list[Path]:
     if len(configurations) != 1 or not numbered:
         return [path]
     return sorted(finished, key=lambda folder: int(folder.name.rpartition("-s")[2]))
+
+
+def each_once(folders: Iterable[Path]) -> list[Path]:
+    """Folders without repetition, however spelled: a run given twice would count as two seeds."""
+    kept: dict[Path, Path] = {}
+    for folder in folders:
+        kept.setdefault(folder.resolve(), folder)
+    return list(kept.values())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from manifests.errors import InputError
-from training.seeds import every_seed, per_seed
+from training.seeds import each_once, every_seed, per_seed
 
 
 def test_a_range_has_both_ends_in_it() -> None:
@@ -41,3 +41,8 @@ def test_a_folder_stands_for_the_seeds_of_one_configuration(tmp_path: Path) -> N
     (tmp_path / "cd-s0" / "DONE").touch()
     assert every_seed(tmp_path) == [tmp_path]  # which of the two is meant is asked
     assert every_seed(tmp_path / "ab-s0") == [tmp_path / "ab-s0"]
+
+
+def test_a_folder_in_two_spellings_is_one_run(tmp_path: Path) -> None:
+    first, second = tmp_path / "ab-s0", tmp_path / "ab-s1"
+    assert each_once([first, second, tmp_path / "x" / ".." / "ab-s0", first]) == [first, second]
