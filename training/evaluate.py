@@ -87,7 +87,7 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
         truth, parts = truth.known_as(store.keys), tuple(part.known_as(store.keys) for part in parts)
     asked = [(part, protocol, as_measured(part, protocol)) for part in parts for protocol in protocols]
     made = [_finished(run, own, protocol.name, _lists(own, request, store)) for _, protocol, own in asked]
-    if None not in made and all(_maps_are_whole(run, part) for part in parts):
+    if None not in made and all(_maps_are_whole(run, part, protocols) for part in parts):
         return [result for result in made if result is not None]
     mixed = [case for part, protocol, _ in asked for case in cases_of(part, protocol)]
     answered = _answered(run, request, store, truth, protocols, mixed, process)
@@ -205,15 +205,17 @@ def _finished(run: LoadedRun, part: Truth, protocol: str, lists: dict[str, dict[
         return None
 
 
-def _maps_are_whole(run: LoadedRun, part: Truth) -> bool:
-    """Whether the maps beside an earlier result can be read, where they are; else that is said."""
-    path = _folder(run) / f"{_file_name(run, part)}.maps.npz"
-    try:
-        if path.is_file():
-            load_arrays(path, ("names", "maps"))
-    except InputError as error:
-        print(f"{error} They are made again")
-        return False
+def _maps_are_whole(run: LoadedRun, part: Truth, protocols: Sequence[Protocol]) -> bool:
+    """Whether the maps beside an earlier result, and under controls asked for, can be read, if there; else said."""
+    controlled = any(protocol.asks in CONTROLLED for protocol in protocols)
+    for kind in ("maps", "controls") if controlled else ("maps",):
+        path = _folder(run) / f"{_file_name(run, part)}.{kind}.npz"
+        try:
+            if path.is_file():
+                load_arrays(path, ("names", "maps"))
+        except InputError as error:
+            print(f"{error} They are made again")
+            return False
     return True
 
 

@@ -23,6 +23,7 @@ from training.evaluate import EvaluationRequest, evaluate
 from training.loop.metrics_log import MetricsLog
 from training.loop.start import start
 from training.report.comparison import comparisons
+from training.report.foreign_sounds import read_controls
 from training.report.results import read_run, run_titles
 from training.runs import load_run
 
@@ -115,6 +116,18 @@ def test_saved_maps_with_a_flipped_byte_are_told(run: Path, place: float) -> Non
         everything_read(run)
     evaluate(load_run(run), EvaluationRequest())
     everything_read(run)
+
+
+def test_damaged_maps_under_controls_are_told_and_made_again(run: Path) -> None:
+    listen = EvaluationRequest(listen=True)
+    evaluate(load_run(run), listen)
+    path = run / "evaluation/boxes.controls.npz"
+    for content in (path.read_bytes()[:-100], b"PK\x03\x04damaged"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"boxes\.controls\.npz.*--listen again"):
+            read_controls(path)
+        evaluate(load_run(run), listen)
+        read_controls(path)
 
 
 @pytest.mark.parametrize("place", [0.3, 0.6, 0.99])

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.annotations import WHOLE, Box
-from manifests.errors import InputError
+from manifests.array_files import read_npz
+from manifests.given_files import understood
 from training.evaluation.control_maps import ListeningProtocol
 from training.evaluation.listening import OFF_SCREEN, SILENCE
 from training.evaluation.maps import upsample
@@ -74,12 +75,9 @@ def triples(runs: Sequence[Run], titles: Sequence[str], clips: Clips) -> list[Tr
 
 def read_controls(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a file of controls. InputError when it is none."""
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
+    with understood(path, "is no file of maps under controls", "Evaluate with --listen again."):
+        arrays = read_npz(path)
         _ = arrays["names"], arrays["maps"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is no file of maps under controls: {error}. Evaluate with --listen again.") from error
     return arrays
 
 
