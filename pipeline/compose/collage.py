@@ -12,11 +12,13 @@ Training collages are made of training clips, test collages of test clips.
 """
 
 import hashlib
+import json
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,7 @@ from pipeline.storage.files import read_table, replacing
 from pipeline.synth.annotations import write_annotations
 from pipeline.synth.audio import SAMPLE_RATE
 from pipeline.synth.folder import (
+    CORPUS,
     Counts,
     check_workers,
     claim,
@@ -85,7 +88,7 @@ def write_collages(src: Path, out: Path, clips: int, seed: int, workers: int | N
         raise InputError(f"--clips {clips} --seed {seed}: give at least one clip, and a seed from 0 on.")
     check_workers(workers)
     solos = find_solos(src)
-    options: dict[str, object] = {"version": VERSION, "clips": clips, "seed": seed, "of": _digest(solos)}
+    options: dict[str, object] = {"version": VERSION, "clips": clips, "seed": seed, "of": _digest(src, solos)}
     with writing(out):
         if finished := claim(out, options, "collage"):
             print(f"{out} already holds these {clips} collages; nothing to do")
@@ -186,10 +189,12 @@ def _in_quarter(row: Row, quarter: int) -> dict[str, float]:
     return {name: round((row[name] + place[name[0]]) / 2, 6) for name in ("x1", "y1", "x2", "y2")}
 
 
-def _digest(solos: Mapping[str, Mapping[str, Sequence[Row]]]) -> str:
-    """Names the clips that collages may be made of."""
-    keys = sorted(row["key"] for classes in solos.values() for rows in classes.values() for row in rows)
-    return hashlib.sha256("\n".join(keys).encode()).hexdigest()
+def _digest(src: Path, solos: Mapping[str, Mapping[str, Sequence[Row]]]) -> str:
+    """Names the clips that collages may be made of, and their corpus: keys alone are drawn from a seed."""
+    rows = [row for classes in solos.values() for of_class in classes.values() for row in of_class]
+    told = json.dumps(sorted(rows, key=itemgetter("key")), sort_keys=True)
+    described = src / CORPUS
+    return hashlib.sha256(told.encode() + (read_bytes(described) if described.is_file() else b"")).hexdigest()
 
 
 def _describe(out: Path, options: dict[str, object], collages: Sequence[Collage], truth: list[list[Row]]) -> Counts:

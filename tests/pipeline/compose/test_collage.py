@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,15 @@ def test_the_same_bytes_again(source: Path, collages: Path, tmp_path: Path) -> N
     assert write_collages(source, collages, COLLAGES, 2)["clips"] == COLLAGES
     with pytest.raises(InputError, match="other options"):
         write_collages(source, collages, COLLAGES, 3)
+
+
+def test_collages_of_another_corpus_are_not_taken_for_these(source: Path, collages: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(source, tmp_path / "other")  # its clips have the same names
+    described = json.loads((other / "corpus.json").read_text())
+    described["options"]["material"] = "other"
+    (other / "corpus.json").write_text(json.dumps(described))
+    with pytest.raises(InputError, match="other options"):
+        write_collages(other, collages, COLLAGES, 2)
 
 
 def test_what_makes_no_collages_is_refused(collages: Path, corpus: Path, tmp_path: Path) -> None:
