@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.outputs import check_output, json_with
 from manifests.whole_files import write_text
@@ -70,7 +71,7 @@ def _is_own(out: Path) -> bool:
         return out.is_dir() and not any(out.iterdir())
     if not json_with("decibels_gained")(out / REPORT):
         return False
-    gained = json.loads((out / REPORT).read_bytes())["decibels_gained"]
+    gained = read_content(out / REPORT).json()["decibels_gained"]
     return isinstance(gained, dict) and held <= {REPORT, MIXTURE, *map(_file, gained)}
 
 
