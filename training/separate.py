@@ -39,8 +39,8 @@ def separate(run: LoadedRun, store: ShardStore, keys: Sequence[str], out: Path) 
     """Mix the sounds of these clips, and write the mixture and what each clip's image takes out of it, all or nothing.
 
     Returns by how many decibels each is nearer to the clip's own sound than the mixture was. InputError for a method
-    that separates nothing, for fewer clips than two, for a clip named like the mixture's file, and
-    for a clip or a waveform that is not there.
+    that separates nothing, for fewer clips than two, for a clip whose name is the mixture's or leads out of a folder,
+    and for a clip or a waveform that is not there.
     """
     method: object = run.method
     if not isinstance(method, Separates):
@@ -52,6 +52,8 @@ def separate(run: LoadedRun, store: ShardStore, keys: Sequence[str], out: Path) 
             f"The clip {Path(MIXTURE).stem} would be written to {MIXTURE}, which is the mixture's. Leave it out, or "
             "ingest it under another name."
         )
+    if out_of := next((key for key in keys if Path(key).is_absolute() or ".." in Path(key).parts), None):
+        raise InputError(f"The clip {out_of} has a name that leads out of a folder, so no file is written for it.")
     check_output(out, {"RUN": run.folder}, _is_own, "training separate")
     rows = [store.row_of(key) for key in keys]
     own = torch.stack([_waveform(run, store, row) for row in rows]).to(run.device) / len(rows)

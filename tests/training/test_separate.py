@@ -94,6 +94,8 @@ def test_keys_with_folders_are_written_whole_or_not_at_all(store: ShardStore, tm
     assert wavfile.read(out / "dog" / "dogv0" / "dogv0_1.wav")[0] == RATE
     with pytest.raises(InputError, match=r"The clip mixture would be written to mixture\.wav"):
         separate(run, store, ["low", "mixture"], out)
+    with pytest.raises(InputError, match=r"The clip \.\./low has a name that leads out of a folder"):
+        separate(run, store, ["low", "../low"], out)
     (out / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="not written by `training separate`"):  # it is replaced whole
         separate(run, store, ["low", "high"], out)
