@@ -218,7 +218,7 @@ def main() -> None:
 
     comparison = Comparison(plan, options.jobs, options.only, before.get("chosen_temperatures"), save)
     comparison.run()
-    save(comparison, references(comparison))
+    save(comparison, {} if options.only else references(comparison))  # EZ-VSL's, which may not be trained here
     print(write_report([Path(line["run"]) for line in comparison.lines], Path("shards"), Path("report"))[0])
 
 
