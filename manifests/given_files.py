@@ -124,6 +124,14 @@ def kind_of_special(facts: os.stat_result) -> str | None:
     return next((name for is_kind, name in SPECIAL if is_kind(facts.st_mode)), None)
 
 
+def special_file(path: Path | str) -> str | None:
+    """As `kind_of_special` of a path, and a link that leads nowhere; None also where nothing is."""
+    try:
+        return kind_of_special(os.stat(path))
+    except (OSError, ValueError):
+        return "a link that leads nowhere" if os.path.islink(path) else None
+
+
 def _check_regular(facts: os.stat_result) -> None:
     if not stat.S_ISREG(facts.st_mode):
         kind = "a folder" if stat.S_ISDIR(facts.st_mode) else kind_of_special(facts) or "no regular file"

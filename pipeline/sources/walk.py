@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from manifests.given_files import reason
+from manifests.given_files import reason, special_file
 from manifests.machine import is_machines_fault
+from manifests.suffixes import MEDIA_SUFFIXES
 from pipeline.storage.remote import Place, RemotePath
 
 FOLDER, FILE = "folder", "file"
@@ -100,7 +101,10 @@ def _walk(root: Path, exclude: tuple[int, int] | None, refusals: list[Refusal], 
 
 
 def _looked_at(entry: "os.DirEntry[str]", tree: Path) -> tuple[str, str | None]:
-    """FOLDER, FILE or what else an entry is; with a problem, the reason code of its refusal."""
+    """FOLDER, FILE or what else an entry is; with a problem, the reason code of its refusal.
+
+    A pipe or socket is refused where a clip would be; any other is counted, as files that are no media are.
+    """
     try:
         if entry.is_symlink() and (problem := _link_problem(Path(entry.path), tree)):
             return "refused", problem
@@ -108,7 +112,10 @@ def _looked_at(entry: "os.DirEntry[str]", tree: Path) -> tuple[str, str | None]:
             return FOLDER, None
         if entry.is_file():
             return FILE, None
-        return "(link to a folder of the tree)" if entry.is_dir() else "(special file)", None
+        if entry.is_dir():
+            return "(link to a folder of the tree)", None
+        is_named_as_clip = Path(entry.name).suffix.lower() in MEDIA_SUFFIXES
+        return ("refused", special_file(entry.path)) if is_named_as_clip else ("(special file)", None)
     except OSError as error:
         return "unreadable", f"it cannot be looked at: {error.strerror}"
 

@@ -134,9 +134,14 @@ def test_special_files_and_links_out_of_the_source_are_not_opened(tmp_path: Path
     (source / "twice.mp4").symlink_to("file.mp4")
     (source / "dotted.mp4").symlink_to("../outside/deep/secret.mp4")
     os.mkfifo(source / "pipe.mp4")  # opening it would wait for ever
+    os.mkfifo(source / "pipe")
     listing = list_sources([source])
     assert [clip.key for clip in listing.clips] == ["good"]
-    assert {Path(item.path).name for item in listing.refusals} == {"folder", "file.mp4", "twice.mp4", "dotted.mp4"}
+    assert {Path(item.path).name: item.message for item in listing.refusals if "link" not in item.message} == {
+        "pipe.mp4": "a named pipe"
+    }
+    refused = {"folder", "file.mp4", "twice.mp4", "dotted.mp4", "pipe.mp4"}
+    assert {Path(item.path).name for item in listing.refusals} == refused
     assert listing.others == {"(special file)": 1}
 
 

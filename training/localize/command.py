@@ -14,10 +14,11 @@ from pathlib import Path
 
 from manifests.checksums import file_sha256
 from manifests.errors import InputError
-from manifests.outputs import check_output
+from manifests.outputs import check_not_read
 from manifests.views import IN_WORDS
 from pipeline.console import progress
 from pipeline.remaining import in_words
+from pipeline.sources.walk import Refusal
 from training.localize import documents
 from training.localize.cost import expected
 from training.localize.options import Options
@@ -29,6 +30,7 @@ from training.overlay.panels import Panel
 from training.overlay.video import Written
 
 SILENT = "is silent from beginning to end: its overlay shows no heat and says so"
+MEND = "Mend it or take it away; a link out of its folder can be given by its own path."
 UNIT = "moments and frames"
 Advance = Callable[[int], object]
 
@@ -55,21 +57,23 @@ def localize(options: Options) -> dict[str, object]:
     """Do what was asked; returns facts for a summary.
 
     Raises InputError when a run is not finished, or no video can be localized: unreadable, without sound or image, or
-    with a sound that the container cannot hold. Of several videos those are said and left out. Raises WorkFailed when a
-    result cannot be written.
+    with a sound that the container cannot hold, or with an output that is somebody else's. Of several videos those are
+    said and left out. Raises WorkFailed when a result cannot be written.
     """
     options.check()
     one = is_one_file(options.videos)
     place = options.place(one)
-    found = [Found(options.videos[0], options.videos[0].name)] if one else find_videos(options.videos, place)
+    refusals: list[Refusal] = []
+    found = [Found(options.videos[0], options.videos[0].name)] if one else find_videos(options.videos, place, refusals)
     overlays = outputs(found, place, ".mp4") if place.suffix.lower() not in FORMATS else [place]
     _check_places(overlays, [each.path for each in found], one)
     documents.check_peaks(options.peaks, [each.path for each in found])
-    videos, refused = _looked_at(found, overlays)
+    videos, refused = _looked_at(found, overlays, refusals)
     if one and refused:
         raise InputError(refused[0])
     if not videos:
-        raise InputError(f"none of the {len(found)} videos can be localized. The first: {refused[0]}")
+        count = len(found) + len(refusals)
+        raise InputError(f"none of the {count} videos can be localized. The first: {refused[0]}")
     models = _models(options)
     tasks = _tasks(options, found, overlays, videos, models)
     written = _work(options, [task for task in tasks if not task.is_finished], models)
@@ -79,13 +83,19 @@ def localize(options: Options) -> dict[str, object]:
     return _facts(options, tasks, written, len(refused), place)
 
 
-def _looked_at(found: Sequence[Found], overlays: Sequence[Path]) -> tuple[dict[Path, Video], list[str]]:
+def _looked_at(
+    found: Sequence[Found], overlays: Sequence[Path], refusals: Sequence[Refusal]
+) -> tuple[dict[Path, Video], list[str]]:
     """The videos that can be localized, by their overlay, and why the others cannot; what a user should know of them is
     said."""
-    videos, refused, several = dict[Path, Video](), list[str](), len(found) > 1
+    videos, several = dict[Path, Video](), len(found) + len(refusals) > 1
+    refused = [f"{each.path} cannot be localized: {each.message}. {MEND}" for each in refusals]
+    for line in refused:
+        _say(f"left out: {line}")
     with progress("looking at videos", len(found), "videos") if several else nullcontext(lambda _: None) as looked_at:
         for each, overlay in zip(found, overlays, strict=True):
             try:
+                documents.check_own(overlay)
                 videos[overlay] = video = look_at(each.path, overlay)
             except InputError as error:
                 refused.append(str(error))
@@ -102,8 +112,8 @@ def _say(line: str, wanted: bool = True) -> None:
 
 
 def _check_places(overlays: Sequence[Path], videos: Sequence[Path], one: bool) -> None:
-    """InputError where an output cannot be made, or is somebody else's; folders of several are made later."""
-    given, beside = {"VIDEO": videos}, "the file of peaks beside --out,"
+    """InputError where an output cannot be made, or is a video that was given; folders of several are made later."""
+    given = {"VIDEO": videos}
     for overlay in overlays:
         folder = overlay.absolute().parent
         folder = folder if one else next(each for each in (folder, *folder.parents) if each.exists())
@@ -111,10 +121,8 @@ def _check_places(overlays: Sequence[Path], videos: Sequence[Path], one: bool) -
             raise InputError(f"the folder of {overlay} does not exist. Make it, or choose another place with --out.")
         if not os.access(folder, os.W_OK):
             raise InputError(f"no file can be made in the folder of {overlay}. Choose another place with --out.")
-        document = documents.document_of(overlay)
-        is_ours = documents.is_document(document)
-        check_output(document, given, documents.is_document, "training localize", beside)
-        check_output(overlay, given, lambda _, ours=is_ours: ours, "training localize")
+        check_not_read(documents.document_of(overlay), given, documents.BESIDE)
+        check_not_read(overlay, given)
 
 
 def _models(options: Options) -> list[Localizer]:
@@ -165,12 +173,11 @@ def _draw(options: Options, task: Task, models: Sequence[Localizer], advance: Ad
     task.overlay.parent.mkdir(parents=True, exist_ok=True)
     every = 1 / options.maps_per_second
     results = [model.localize(task.video.path, every, advance=done) for model in models]
-    document = documents.document_of(task.overlay)
-    documents.write_document(document, results[0], task.made_of, options.threshold, None)
+    documents.write_document(task.overlay, results[0], task.made_of, options.threshold, None)
     panels = _panels(options, results)
     rate = task.video.rate
     written = results[0].overlay_of(task.overlay, panels, advance=lambda seconds: done(round(seconds * rate)))
-    documents.write_document(document, results[0], task.made_of, options.threshold, written)
+    documents.write_document(task.overlay, results[0], task.made_of, options.threshold, written)
     done(left)
     return results[0], written
 

@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import InputError
-from manifests.given_files import read_bytes
+from manifests.given_files import TooLarge, read_bytes
 from manifests.outputs import check_output, json_with
 from manifests.parquet import read_table
 from manifests.whole_files import whole_path, write_text
 from training.localizer.localization import Localization
-from training.overlay.video import Written
+from training.overlay.video import Written, is_marked
 
+COMMAND, BESIDE = "training localize", "the file of peaks beside --out,"
 MADE_OF = "made_of"  # what the overlay came from: another one of these, and it is made again
+BYTES = "overlay_bytes"  # how large the overlay is when it is whole
+BEGINNING = b'{\n "run": "'  # of every document, and of what is left of one that was cut off
 is_document = json_with("moments_per_second", "moments", "undecodable_packets")
 COLUMNS = ("video", "seconds", "x", "y", "peak", "confidence", "silent", "unsure", "boxes")
 LINES, TABLE = ".jsonl", ".parquet"
@@ -24,8 +27,32 @@ def document_of(overlay: Path) -> Path:
     return overlay.with_suffix(".json")
 
 
+def check_own(overlay: Path) -> None:
+    """InputError where an overlay or its document is there and somebody else's.
+
+    A document that is damaged is ours beside an overlay of ours, or where its beginning is left.
+    """
+    document, rest = document_of(overlay), _damaged(document_of(overlay))
+    is_ours = is_document(document) or (rest or b"").startswith(BEGINNING) or is_marked(overlay)
+    check_output(document, {}, lambda path: is_document(path) or (is_ours and rest is not None), COMMAND, BESIDE)
+    check_output(overlay, {}, lambda _: is_ours, COMMAND)
+
+
+def _damaged(path: Path) -> bytes | None:
+    """The content of a file that is no JSON any more; None for any other, and where there is none."""
+    try:
+        content = read_bytes(path)
+    except (OSError, TooLarge):
+        return None
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError):
+        return content
+    return None
+
+
 def write_document(
-    path: Path, result: Localization, made_of: Mapping[str, object], threshold: float | None, written: Written | None
+    overlay: Path, result: Localization, made_of: Mapping[str, object], threshold: float | None, written: Written | None
 ) -> None:
     """Write a localization as JSON; `written` None before its overlay is there: so an overlay is known for ours even
     when its command was ended at the last moment."""
@@ -33,18 +60,20 @@ def write_document(
         "frames": written and written.frames,
         "undecodable_packets": written and written.undecodable,
         "sound": written and written.audio,
+        BYTES: written and overlay.stat().st_size,
         MADE_OF: dict(made_of),
     }
-    write_text(path, json.dumps(result.document(threshold, **facts), indent=1))
+    write_text(document_of(overlay), json.dumps(result.document(threshold, **facts), indent=1))
 
 
 def is_finished(overlay: Path, made_of: Mapping[str, object]) -> bool:
-    """Whether this very overlay is there already."""
+    """Whether this very overlay is there already, all of it; older documents do not tell how large it is."""
     path = document_of(overlay)
     if not overlay.is_file() or not is_document(path):
         return False
     content = json.loads(read_bytes(path))
-    return content.get(MADE_OF) == json.loads(json.dumps(made_of)) and content.get("frames") is not None
+    is_whole = content.get("frames") is not None and content.get(BYTES, size := overlay.stat().st_size) == size
+    return is_whole and content.get(MADE_OF) == json.loads(json.dumps(made_of))
 
 
 def check_peaks(paths: Sequence[Path], videos: Sequence[Path]) -> None:
@@ -54,7 +83,7 @@ def check_peaks(paths: Sequence[Path], videos: Sequence[Path]) -> None:
             raise InputError(f"--peaks {path} has another ending than {LINES} (JSON lines) or {TABLE} (Parquet).")
         if not path.absolute().parent.is_dir():
             raise InputError(f"the folder of {path} does not exist. Make it, or choose another place with --peaks.")
-        check_output(path, {"VIDEO": videos}, _is_peaks, "training localize", "--peaks")
+        check_output(path, {"VIDEO": videos}, _is_peaks, COMMAND, "--peaks")
 
 
 def _is_peaks(path: Path) -> bool:

@@ -2,6 +2,7 @@
 work, as a refusal after an hour of it would be a loss."""
 
 import glob
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,38 +42,41 @@ def is_one_file(given: Sequence[Path]) -> bool:
     return len(given) == 1 and not given[0].is_dir() and (given[0].exists() or not _is_pattern(given[0]))
 
 
-def find_videos(given: Sequence[Path], out: Path) -> list[Found]:
+def find_videos(given: Sequence[Path], out: Path, refusals: list[Refusal]) -> list[Found]:
     """The videos of files, folders (at any depth, without `out`) and patterns, each once, in their order.
 
-    InputError for a path that is not there, and for a folder or pattern with no video.
+    Links and special files that cannot be followed, folders that cannot be listed: added to `refusals`. InputError for
+    a path that is not there, and for a folder or pattern with no video.
     """
-    found: dict[Path, Found] = {}
+    found: dict[str, Found] = {}
     for path in given:
-        for each in _found_at(path, out):
-            found.setdefault(each.path.resolve(), each)
+        for each in _found_at(path, out, refusals):
+            found.setdefault(os.path.realpath(each.path), each)
     return list(found.values())
 
 
-def _found_at(path: Path, out: Path) -> list[Found]:
+def _found_at(path: Path, out: Path, refusals: list[Refusal]) -> list[Found]:
     if path.is_dir():
-        return _some([Found(path / name, name) for name in _videos_below(path, out)], f"the folder {path}")
+        refused: list[Refusal] = []
+        names = [name for name in tree_of(path, out, refused, Counter()).files if _is_video(name)]
+        refusals += refused
+        return _some([Found(path / name, name) for name in names if not is_litter(name)], f"the folder {path}", refused)
     if path.exists() or not _is_pattern(path):
         return [Found(path, path.name)]
     base = _before_pattern(path)
     matches = sorted(Path(each) for each in glob.glob(str(path), recursive=True))
-    videos = [each for each in matches if each.is_file() and each.suffix.lower() in MEDIA_SUFFIXES]
+    videos = [each for each in matches if _is_video(each) and not each.is_dir()]
     return _some([Found(each, str(each.relative_to(base))) for each in videos], f"the pattern {path}")
 
 
-def _videos_below(folder: Path, out: Path) -> list[str]:
-    refusals: list[Refusal] = []
-    tree = tree_of(folder, out, refusals, Counter())
-    return [name for name in tree.files if Path(name).suffix.lower() in MEDIA_SUFFIXES and not is_litter(name)]
+def _is_video(name: str | Path) -> bool:
+    return Path(name).suffix.lower() in MEDIA_SUFFIXES
 
 
-def _some(found: list[Found], where: str) -> list[Found]:
+def _some(found: list[Found], where: str, refused: Sequence[Refusal] = ()) -> list[Found]:
     if not found:
-        raise InputError(f"{where} leads to no video. Videos are files such as .mp4, .mov, .mkv, .webm, .avi.")
+        but = f" that can be followed: {refused[0].path} is {refused[0].message}" if refused else ""
+        raise InputError(f"{where} leads to no video{but}. Videos are files such as .mp4, .mov, .mkv, .webm, .avi.")
     return found
 
 
@@ -92,7 +96,7 @@ def _before_pattern(path: Path) -> Path:
 
 def look_at(path: Path, out: Path) -> Video:
     """What a video is. InputError where it has no image or no sound, cannot be read, or `out` cannot hold its sound."""
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise InputError(f"there is no video {path}. Give the path of a video file.")
     with refusing(path), OnePass(path) as media:
         carriage(media.audio, out.suffix.lower())

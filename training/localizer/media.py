@@ -12,6 +12,7 @@ import av
 import numpy as np
 
 from manifests.errors import InputError
+from manifests.given_files import special_file
 from pipeline.media.audio import MAX_RATE, AudioCollector
 from pipeline.media.decode import SILENCE_PEAK, DecodeOptions, choose_moment, fill_span
 from pipeline.media.image import upright
@@ -39,7 +40,9 @@ def readable(path: Path) -> Iterator[MediaFile]:
 def refusing(path: Path) -> Iterator[None]:
     """InputError in place of what readers refuse, and for a file that is not there."""
     if not path.is_file():
-        raise InputError(f"there is no file {path}. Give the path of a video, an image or a sound.")
+        kind = special_file(path) or ("a folder" if path.is_dir() else None)
+        what = f"{path} is {kind}" if kind else f"there is no file {path}"
+        raise InputError(f"{what}. Give the path of a video, an image or a sound.")
     with _refusals_of(str(path)):
         yield
 

@@ -1,6 +1,7 @@
 """`training localize` over folders and patterns: what is refused first, names, resuming, boxes, panels, peaks."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,59 @@ def test_finished_overlays_are_left_alone(corpus: Path, tmp_path: Path) -> None:
     assert changed == [tmp_path / "out" / "a.mp4"]
 
 
+def test_a_damaged_overlay_or_document_is_made_again(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    localize(corpus, out=out)
+    whole = (out / "a.mp4").read_bytes(), (out / "a.json").read_text()
+    (out / "a.mp4").write_bytes(whole[0][:-1000])
+    assert localize(corpus, out=out)["already finished"] == 2
+    assert (out / "a.mp4").stat().st_size == len(whole[0])
+    for damaged in ("", "garbage", whole[1][:200]):
+        (out / "a.json").write_text(damaged)
+        assert localize(corpus, out=out)["already finished"] == 2
+        assert (out / "a.json").read_text() == whole[1]
+    (out / "a.json").write_text(whole[1][:200])
+    (out / "a.mp4").write_bytes(whole[0][:500])
+    assert localize(corpus, out=out)["already finished"] == 2
+    (out / "a.json").write_text(
+        json.dumps({key: told for key, told in json.loads(whole[1]).items() if "bytes" not in key})
+    )
+    assert localize(corpus, out=out)["already finished"] == 3  # as written before sizes were
+
+
+@pytest.mark.parametrize(("document", "overlay"), [('{"mine": 1}', None), ("", b"a video"), ("garbage", b"a video")])
+def test_what_others_have_where_an_output_would_be_is_left_alone(
+    corpus: Path, tmp_path: Path, document: str, overlay: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (out := tmp_path / "out").mkdir()
+    (out / "a.json").write_text(document)
+    if overlay is not None:
+        (out / "a.mp4").write_bytes(overlay)
+    assert localize(corpus, out=out)["left out"] == 3
+    assert (out / "a.json").read_text() == document
+    assert overlay is None or (out / "a.mp4").read_bytes() == overlay
+    assert "was not written by `training localize`" in capsys.readouterr().err
+
+
+def test_links_and_pipes_are_left_out_with_a_reason(made: Path, tmp_path: Path, capsys) -> None:
+    (folder := tmp_path / "corpus").mkdir()
+    shutil.copy(made / "clip.mp4", folder / "a.mp4")
+    (folder / "gone.mp4").symlink_to("nowhere.mp4")
+    (folder / "loop.mp4").symlink_to("loop.mp4")
+    os.mkfifo(folder / "pipe.mp4")  # opening it would wait for ever
+    (folder / "out.mp4").symlink_to(made / "clip.mp4")
+    for given, count in (((folder,), 4), ((folder / "*.mp4",), 3), (tuple(sorted(folder.iterdir())), 3)):
+        assert localize(*given, out=tmp_path / "made")["left out"] == count
+        said = capsys.readouterr().err
+        assert said.count("left out:") == count
+        assert (said.count("a link that leads nowhere"), said.count("a named pipe")) == (2, 1)
+    (folder / "a.mp4").unlink()
+    with pytest.raises(InputError, match=r"gone\.mp4 is a link that leads nowhere"):
+        localize(folder, out=tmp_path / "made")
+    with pytest.raises(InputError, match="is a named pipe"):
+        localize(folder / "pipe.mp4", out=tmp_path / "made" / "a.mp4")
+
+
 def test_what_was_asked_for_otherwise_is_made_again(made: Path, tmp_path: Path, monkeypatch) -> None:
     out = tmp_path / "overlay.mp4"
     assert "moments" in localize(made / "clip.mp4", out=out)
@@ -159,7 +213,7 @@ def test_peaks_of_all_videos_are_rows(corpus: Path, tmp_path: Path) -> None:
 
 def test_patterns_and_names(corpus: Path, tmp_path: Path) -> None:
     shutil.copy(corpus / "a.mp4", corpus / "a.mov")
-    found = find_videos((corpus / "**" / "a.*", corpus / "a.mp4"), tmp_path)
+    found = find_videos((corpus / "**" / "a.*", corpus / "a.mp4"), tmp_path, [])
     assert [each.name for each in found] == ["a.mov", "a.mp4", "more/a.mp4"]
     facts = localize(corpus / "a.*", out=tmp_path / "out")
     assert facts["videos"] == "2, 12 s"
