@@ -26,6 +26,7 @@ SEEN_SHORT_SIDE = 256  # what ingest keeps of a frame, and what training saw
 # (silence, distance to the loudest) of the integers that sound is kept in; wider ones are numpy's, and say no scale
 INTEGERS = {"uint8": (128, 2**7), "int8": (0, 2**7), "int16": (0, 2**15), "int32": (0, 2**31)}
 BEYOND_FULL_SCALE = 8.0  # mixing and lossy codecs go somewhat beyond 1; integers kept as floats go far beyond it
+SIXTEEN_OF_32 = 2.0**-16  # the loudest value of 16 bits where 32 were said, below SILENCE_PEAK
 LOWEST_RATE = 100  # Hz; far below any sound, and the resampler fails below 10
 
 
@@ -115,7 +116,8 @@ def still_audio(
     """float32 (samples,) around a moment of a file or of an array, filled as in ingest.
 
     moment: seconds; None takes the moment that ingest takes. Arrays are (samples,) or (samples, channels), floats in
-    [-1, 1] or integers of 8, 16 or 32 bits, and need `sampling_rate` in Hz. InputError for what cannot be used.
+    [-1, 1] or integers of 8, 16 or 32 bits, where the range of the type is that of the sound, and need `sampling_rate`
+    in Hz. InputError for what cannot be used.
     """
     if isinstance(audio, Path | str):
         with refusing(Path(audio)), AudioFile(Path(audio)) as media:
@@ -158,14 +160,29 @@ def _mono(samples: np.ndarray) -> np.ndarray:
         )
     silence, loudest = (0, 1) if is_float else INTEGERS[samples.dtype.name]
     scaled = (samples.astype(np.float64) - silence) / loudest
-    if not np.isfinite(scaled).all():
+    _check_scale(scaled, samples.dtype)
+    return (scaled if samples.ndim == 1 else scaled.mean(axis=int(np.argmin(samples.shape)))).astype(np.float32)
+
+
+def _check_scale(scaled: np.ndarray, given: np.dtype) -> None:
+    """InputError for samples, of which 1 is the loudest, that are no numbers, or of another scale than their type.
+
+    A quiet sound of 16 bits may hold small integers; of 32 bits, values that fit in 16 are below all that is heard.
+    """
+    peak = np.abs(scaled).max()
+    if not np.isfinite(peak):
         raise InputError("the sound holds values that are no numbers (NaN or infinity). Give finite samples.")
-    if (peak := np.abs(scaled).max()) > BEYOND_FULL_SCALE:
+    if peak > BEYOND_FULL_SCALE:
         raise InputError(
             f"the sound is an array of floats up to {peak:g}, where 1 is the loudest. Divide by the largest value that "
             "its source can have (32768 for sound of 16 bits), or give the integers themselves."
         )
-    return (scaled if samples.ndim == 1 else scaled.mean(axis=int(np.argmin(samples.shape)))).astype(np.float32)
+    if given.name == "int32" and 0 < peak <= SIXTEEN_OF_32:
+        raise InputError(
+            f"the sound is an array of int32 up to {peak * 2**31:.0f}, where {2**31} is the loudest: it would be heard "
+            "as silence, and is of 16 bits, it seems. Give such values as int16 (.astype('int16')), a silent sound as "
+            "zeros."
+        )
 
 
 def checked_moments(moments: Sequence[float], duration: float) -> list[float]:

@@ -159,6 +159,7 @@ def test_a_moment_that_there_is_not_is_refused(result: Localization) -> None:
         (np.zeros((8, 8), np.uint8), np.ones((2, 2, 2), np.float32), 100, "Give floats"),
         (np.zeros((8, 8), np.uint8), np.full(100, 32767), 100, "int64.*Give floats"),
         (np.zeros((8, 8), np.uint8), np.full(100, 32767.0), 100, "up to 32767"),
+        (np.zeros((8, 8), np.uint8), np.full(100, -32768, np.int32), 100, "int32 up to 32768.*as int16"),
         (np.zeros((9000, 9000), np.uint8), np.ones(100, np.float32), 100, "9000x9000"),
         *(
             (np.zeros((8, 8), np.uint8), np.ones(100, np.float32), rate, f"sampling_rate of .* is {rate}")
