@@ -2,7 +2,8 @@
 
 It takes what torchrun takes, and is torchrun. But where processes fail, torchrun prints a summary and a traceback of
 itself and exits with 1. Here the first process says why, in its one line, or its launcher does for one that could not;
-and the exit code is that of the process that failed first.
+and the exit code is that of the process that failed first. Bad input is no failure that `--max-restarts` could mend: it
+ends the run at once, with its code.
 """
 
 import logging
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from manifests.endings import INTERRUPTED, run_to_its_end
+from manifests.endings import BAD_INPUT, INTERRUPTED, run_to_its_end
 from manifests.errors import InputError, WorkFailed
 from manifests.given_files import reason
 
@@ -33,10 +34,12 @@ def launch(line: Sequence[str]) -> None:
 
     asked = parse_args(list(line))
     logging.disable(logging.ERROR)  # torchrun's own words for what is said here
+    _start_nothing_again_after_bad_input()
     try:
         run(asked)
     except ChildFailedError as failed:
-        sys.exit(_told(failed.failures, failed.get_first_failure()[0]))
+        refused = _with_bad_input(failed.failures)
+        sys.exit(_told(failed.failures, failed.get_first_failure()[0] if refused is None else refused))
     except SignalException:  # of this process; the others have ended by it, and the first one has said so
         sys.exit(INTERRUPTED)
     except ValueError as error:
@@ -46,6 +49,27 @@ def launch(line: Sequence[str]) -> None:
             f"The hosts of the run did not meet: {reason(error)}. Start the command on all of them, and see whether "
             "each reaches --rdzv-endpoint."
         ) from error
+
+
+def _start_nothing_again_after_bad_input() -> None:
+    """Have torchrun's agent, which asks for no exit code before it starts processes again, leave these alone."""
+    from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup
+    from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
+    from torch.distributed.launcher import api
+
+    class Agent(LocalElasticAgent):
+        def _monitor_workers(self, worker_group: WorkerGroup) -> RunResult:
+            result = super()._monitor_workers(worker_group)
+            if _with_bad_input(result.failures) is not None:
+                self._remaining_restarts = 0
+            return result
+
+    api.LocalElasticAgent = Agent
+
+
+def _with_bad_input(failures: Mapping[int, "ProcessFailure"]) -> int | None:
+    """A process that refused its input, if there is one: what the others say, then or before, came of it."""
+    return next((rank for rank, failure in failures.items() if failure.exitcode == BAD_INPUT), None)
 
 
 def _told(failures: Mapping[int, "ProcessFailure"], first: int) -> int:

@@ -55,6 +55,24 @@ def test_what_another_process_could_not_say_is_said(tmp_path, monkeypatch, capsy
     assert capsys.readouterr().err == "stopped: it is saved\n"
 
 
+def test_bad_input_is_the_reason_whatever_else_failed(tmp_path, monkeypatch, capsys) -> None:
+    error = failed(tmp_path, rank0=(1, "failed: another process has ended"), rank1=(2, "bad input: no"))
+    assert end_of(error, monkeypatch) == 2
+    assert capsys.readouterr().err == "bad input: no\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("code", "times"), [(2, 1), (1, 3)])
+def test_what_ended_by_bad_input_is_not_started_again(tmp_path: Path, code: int, times: int) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"print('started', flush=True); raise SystemExit({code})")
+    line = ["--standalone", "--nproc-per-node", "1", "--max-restarts", "2", "--monitor-interval", "0.1", str(program)]
+    ended = subprocess.run(
+        [sys.executable, "-m", "training.launch", *line], check=False, capture_output=True, text=True, timeout=240
+    )
+    assert (ended.returncode, ended.stdout.count("started")) == (code, times), ended.stderr
+
+
 def test_a_process_that_left_no_words_has_said_them(tmp_path, monkeypatch, capsys) -> None:
     assert end_of(failed(tmp_path, rank1=(1, "")), monkeypatch) == 1
     assert capsys.readouterr().err == ""
