@@ -61,6 +61,11 @@ class Feed:
         self.remark = f"features of the frozen trunks are kept, {kept.bytes / 1e6:,.0f} MB"
         return kept
 
+    @property
+    def kept(self) -> KeptFeatures | None:
+        """What frozen trunks made of all clips, where that is kept."""
+        return self._resident if isinstance(self._resident, KeptFeatures) else None
+
     def _pixels(self) -> ResidentSet | None:
         """All decoded clips, where they fit into the GPU's memory."""
         stream, rows = self.stream, np.flatnonzero(self.stream.selected)

@@ -187,7 +187,7 @@ class KeptFeatures:
         height, width = self._sizes[self._place[row]]
         return int(height), int(width)
 
-    def images(self, rows: Sequence[int], crops: Sequence[Crop], side: int) -> Tensor:
+    def images(self, rows: Sequence[int], crops: Sequence[Crop] = (), side: int = 0) -> Tensor:
         """Features (B, C, h, w), channels last; every crop is the whole frame."""
         return self._images[self._places(rows)].permute(0, 3, 1, 2)
 

@@ -192,7 +192,7 @@ class Trainer:
         feed = Feed(self.stream, self.config.compute, self.method_batch, self._autocast, self.ranks.device)
         if self.ranks.first and feed.remark:
             print(feed.remark, flush=True)
-        self.resident_bytes = feed.resident_bytes
+        self.resident_bytes, self.clips.kept = feed.resident_bytes, feed.kept
         while self.done.step < self.total_steps:
             epoch, first_step = divmod(self.done.step, self.stream.steps)
             self.stream.start(epoch, first_step)

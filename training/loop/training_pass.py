@@ -3,6 +3,9 @@
 Batch norm takes the running statistics of the first process's replicas, in all processes: these alone are in
 checkpoints, so a run that goes on from the end of an epoch clusters what it would have. What several processes cluster
 differs by that from what one process does.
+
+Where features of frozen trunks are kept, they are looked at in place of clips. They were made in parts of another size,
+and in the precision of the steps: what a hook computes differs from what it would compute of the clips by rounding.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,16 +21,22 @@ from training.data.pairs import EvaluationPair, paired_batches
 from training.data.stream import TrainingStream
 from training.data.views import normalise_audio, normalise_image
 from training.distributed import Ranks
+from training.loop.kept_features import KeptFeatures
 from training.methods.contract import BaseMethod, Batch
 
 BATCH = 64
+Seen = Iterator[tuple[list[str], Tensor, Tensor]]
 
 
 class TrainingPass:
-    """The training clips as `training.methods.contract.TrainingClips`: whole frames, nothing random."""
+    """The training clips as `training.methods.contract.TrainingClips`: whole frames, nothing random.
+
+    kept: what frozen trunks made of all clips, where that is there.
+    """
 
     def __init__(self, stream: TrainingStream, method: BaseMethod, data: Data, ranks: Ranks) -> None:
         self.stream, self.method, self.data, self.ranks = stream, method, data, ranks
+        self.kept: KeptFeatures | None = None
 
     @cached_property
     def rows(self) -> Tensor:
@@ -47,10 +56,22 @@ class TrainingPass:
         return torch.from_numpy(self.ranks.gather(torch.cat(own).numpy(), [len(share) for share in shares]))
 
     def _batches(self, rows: np.ndarray) -> Iterator[Batch]:
+        for keys, image, audio in self._decoded(rows) if self.kept is None else self._of_kept(self.kept, rows):
+            named = self.stream.named(keys)
+            numbers = {name: value.to(self.ranks.device) for name, value in named.items() if name != "key"}
+            yield cast(Batch, {"key": named["key"], **numbers, "image": image, "audio": audio})
+
+    def _decoded(self, rows: np.ndarray) -> Seen:
         store, device, data = self.stream.store, self.ranks.device, self.data
         pairings = [EvaluationPair(store.keys[row], int(row), int(row)) for row in rows]
         for chunk, pixels, spectrograms in paired_batches(store, pairings, data.image_size, BATCH):
-            named = self.stream.named([pairing.name for pairing in chunk])
-            numbers = {name: value.to(device) for name, value in named.items() if name != "key"}
             image, audio = normalise_image(pixels.to(device)), normalise_audio(spectrograms.to(device), data)
-            yield cast(Batch, {"key": named["key"], **numbers, "image": image, "audio": audio})
+            yield [pairing.name for pairing in chunk], image, audio
+
+    def _of_kept(self, kept: KeptFeatures, rows: np.ndarray) -> Seen:
+        """Features in float32, as no hook computes in less; of a trained audio trunk the spectrograms."""
+        for part in np.split(rows, range(BATCH, len(rows), BATCH)):
+            chosen = part.tolist()
+            image, audio = kept.images(chosen).float(), kept.audio(chosen)
+            heard = normalise_audio(audio, self.data) if audio.ndim == 3 else audio.float()
+            yield [self.stream.store.keys[row] for row in chosen], image, heard

@@ -96,7 +96,8 @@ class TrainingClips(Protocol):
     def each(self, of: Callable[[Batch], Tensor]) -> Tensor:
         """What `of` makes of every clip's whole frame and sound: (B, ...) of a batch -> (N, ...) float32 on the CPU.
 
-        In the order of `rows`, the method in eval mode and without gradients; every process gets the same.
+        In the order of `rows`, the method in eval mode and without gradients; every process gets the same. In place of
+        what is `only_for_trunks` a batch may hold the features that a frozen trunk made of it.
         """
         ...
 
@@ -106,7 +107,8 @@ class BaseMethod(nn.Module):
 
     config: Any  # the method's own `Config`
     needs: frozenset[str] = frozenset()
-    # What goes nowhere but into its trunk, whole: features that a frozen trunk made of it before may take its place.
+    # What goes nowhere but into its trunk, whole, in losses and hooks: features that a frozen trunk made of it before
+    # may take its place.
     only_for_trunks: frozenset[str] = frozenset({"image", "audio"})
     audio_entry: Literal["forward", "cells"] = "forward"  # what it calls of its audio trunk; `cells` are not pooled yet
     classes: int | None = None  # of a method that needs labels: how many it can tell apart

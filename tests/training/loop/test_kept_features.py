@@ -14,6 +14,7 @@ from training.loop import kept_features
 from training.loop.kept_features import why_not
 from training.loop.start import start
 from training.loop.trainer import Trainer
+from training.loop.training_pass import TrainingPass
 from training.methods import method_config, method_module
 
 TRUNK = {"blocks": (1, 1), "width": 8, "weights": "none"}
@@ -26,6 +27,10 @@ METHODS: dict[str, dict[str, Any]] = {
     "no heads": {"name": "lvs"},
     "neighbours without heads": ALIGNMENT,
     "cells of sounds": {"name": "dmc", "dimension": 8},
+}
+HOOKED: dict[str, dict[str, Any]] = {
+    "dsol": {"name": "dsol", "dimension": 16, "clusters": 4, "passes": 1},
+    "coarse_to_fine": {"name": "coarse_to_fine", "classes": 4, "labels": "clusters", "dimension": 8},
 }
 
 
@@ -186,3 +191,30 @@ def test_epochs_after_the_first_pass_do_not_compute_the_trunks(config, tmp_path:
     start(config(METHODS["no heads"]), tmp_path, "cpu")
     passes = [layer for layer in seen if layer.in_channels == 8 and layer.kernel_size == (1, 1)]
     assert len(passes) == 2 * 8  # one shortcut in each trunk, for 62 clips in parts of 8, and none in two epochs
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("bfloat16", 0.05)])
+@pytest.mark.parametrize("method", HOOKED.values(), ids=HOOKED)
+def test_hooks_look_at_what_is_kept(
+    config, method: dict[str, Any], precision: str, tolerance: float, tmp_path: Path, monkeypatch
+) -> None:
+    """What they make of all clips differs by rounding alone, and no trunk computes it again."""
+    found: list[torch.Tensor] = []
+    each, forward, computed = TrainingPass.each, torch.nn.Conv2d.forward, []
+
+    def looked(clips: TrainingPass, of: Any) -> torch.Tensor:
+        before = len(computed)
+        found.append(each(clips, of))
+        assert (3 in computed[before:]) == (clips.kept is None)  # heads have kernels of 1
+        return found[-1]
+
+    monkeypatch.setattr(TrainingPass, "each", looked)
+    monkeypatch.setattr(
+        torch.nn.Conv2d, "forward", lambda self, x: (computed.extend(self.kernel_size[1:2]), forward(self, x))[1]
+    )
+    for resident in ("auto", "never"):
+        given = config(method, resident).model_dump(mode="json")
+        given["optim"] |= {"precision": precision, "epochs": 3}
+        start(RunConfig.model_validate(given), tmp_path / resident, "cpu")
+    assert len(found) == 2
+    torch.testing.assert_close(found[0], found[1], rtol=tolerance, atol=tolerance * found[1].abs().max().item())
