@@ -7,6 +7,7 @@ says so. A single image cannot be told to stand still, so `static` is never flag
 
 import io
 import warnings
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -56,37 +57,59 @@ def _moment(duration: float, announced: float, options: DecodeOptions) -> float:
 
 def read_image(content: bytes | Path, moment: float, short_side: int) -> ShownFrame:
     """An image file as if it were presented at `moment`: upright, RGB, never enlarged. Raises Rejected."""
+    frame = av.VideoFrame.from_ndarray(read_pixels(content, rgb_on_white), format="rgb24")
+    reduced, (width, height) = upright(frame, None, short_side)
+    return ShownFrame(reduced, moment, width, height, data_end=None, calm=False)
+
+
+def read_pixels(content: bytes | Path, seen: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
+    """What `seen` (`rgb_on_white` or `rgba`) makes of an image file that was turned upright. Raises Rejected."""
     try:
         with _opened(content) as handle, _without_warnings(), Image.open(handle, formats=FORMATS) as image:
             check_size(*image.size)
-            pixels = _rgb(ImageOps.exif_transpose(image))
+            return seen(ImageOps.exif_transpose(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Rejected("too_large", str(error)) from error
     except UnidentifiedImageError as error:
         raise Rejected("unreadable", f"it is no image of the forms {', '.join(FORMATS)}") from error
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged JPEG and PNG data
         raise Rejected("corrupt", f"the image cannot be decoded: {error}") from error
-    reduced, (width, height) = upright(av.VideoFrame.from_ndarray(pixels, format="rgb24"), None, short_side)
-    return ShownFrame(reduced, moment, width, height, data_end=None, calm=False)
 
 
-def _rgb(image: Image.Image) -> np.ndarray:
+def rgb_on_white(image: Image.Image) -> np.ndarray:
     """uint8 (H, W, 3) of an image of any sample format, as a viewer shows it on white. Raises ValueError for samples of
     which nothing says what is black and what is white."""
-    if image.mode.startswith("I"):  # grey of 16 bits, in 16 or in 32
-        samples = np.asarray(image).astype(np.int64)
-        if samples.min() < 0 or samples.max() > DEEPEST_GREY:
-            raise ValueError("its samples have more than 16 bits, and nothing says which is white")
-        grey = np.round(samples * (255 / DEEPEST_GREY)).astype(np.uint8)
-        grey[samples == image.info.get("transparency")] = 255
-        return np.repeat(grey[..., None], 3, axis=-1)
+    seen = _in_colour(image)
+    if seen.mode == "RGBA":
+        seen = Image.alpha_composite(Image.new("RGBA", image.size, "white"), seen)
+    return np.asarray(seen.convert("RGB"))
+
+
+def rgba(image: Image.Image) -> np.ndarray:
+    """uint8 (H, W, 4): the same colours and, apart from them, how much of each is seen. Raises ValueError likewise."""
+    return np.asarray(_in_colour(image).convert("RGBA"))
+
+
+def _in_colour(image: Image.Image) -> Image.Image:
+    """RGBA where something of it may be transparent, else RGB. Pillow itself takes all greys of 16 bits for white."""
+    if image.mode.startswith("I"):
+        return _of_deep_grey(image)
     if image.mode == "F":
         raise ValueError("its samples are fractions, and nothing says which is white")
     if image.has_transparency_data:
-        seen = _in_srgb(image.convert("RGBA"))
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), seen)
-        return np.asarray(image.convert("RGB"))
-    return np.asarray(_in_srgb(image).convert("RGB"))
+        return _in_srgb(image.convert("RGBA"))
+    return _in_srgb(image).convert("RGB")
+
+
+def _of_deep_grey(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits, in 16 or in 32."""
+    samples = np.asarray(image).astype(np.int64)
+    if samples.min() < 0 or samples.max() > DEEPEST_GREY:
+        raise ValueError("its samples have more than 16 bits, and nothing says which is white")
+    grey = Image.fromarray(np.round(samples * (255 / DEEPEST_GREY)).astype(np.uint8))
+    if (clear := image.info.get("transparency")) is not None:
+        grey.putalpha(Image.fromarray(np.where(samples == clear, 0, 255).astype(np.uint8)))
+    return grey.convert("RGB" if clear is None else "RGBA")
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:

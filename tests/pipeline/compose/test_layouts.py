@@ -12,7 +12,7 @@ from manifests.errors import InputError
 from pipeline.compose.coco import decoded_runs, find_coco
 from pipeline.compose.corpus import Place, write_composed
 from pipeline.compose.files import Unusable, class_by_folder
-from pipeline.compose.material import ready_object
+from pipeline.compose.material import ready_background, ready_object
 from pipeline.compose.object_images import ObjectImage, Outline, find_in_folders
 from pipeline.compose.recordings import find_recordings
 from pipeline.compose.settings import Settings
@@ -202,6 +202,23 @@ def test_an_outline_that_cannot_be_is_told(tmp_path: Path) -> None:
         with pytest.raises(Unusable) as told:
             cut(tmp_path, ObjectImage(tmp_path / path, "cat", path, outline))
         assert told.value.reason == reason
+
+
+def test_greys_of_16_bits_stay_grey(tmp_path: Path) -> None:
+    grey = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))
+    deep = Image.fromarray(grey.astype(np.uint16) * 257)
+    deep.save(tmp_path / "a.png")
+    deep.save(tmp_path / "b.png", transparency=0)
+    ready_background(tmp_path / "kept.npy", tmp_path / "a.png")
+    assert (np.load(tmp_path / "kept.npy") == grey[..., None]).all()
+    boxed = cut(tmp_path, ObjectImage(tmp_path / "a.png", "cat", "a.png", Outline(box=(0, 0, 64, 48))))
+    assert (boxed[..., :3] == grey[..., None]).all()
+    clear = cut(tmp_path, ObjectImage(tmp_path / "b.png", "cat", "b.png"))
+    assert clear.shape == (48, 63, 4)  # its left column is transparent
+    assert (clear[..., 0] == grey[:, 1:]).all()
+    Image.fromarray(np.full((48, 64), 1 << 20, np.int32)).save(tmp_path / "c.tif")
+    with pytest.raises(Unusable, match="no image of the forms"):
+        ready_background(tmp_path / "kept.npy", tmp_path / "c.tif")
 
 
 def test_classes_are_named_by_the_innermost_folder_that_says_something() -> None:
