@@ -170,6 +170,7 @@ def read_clip(src: Path, row: Row) -> tuple[np.ndarray, np.ndarray]:
         frame = decode_image(read_bytes(image))
     audio = src / "audio" / f"{row['key']}.wav"
     with understood(audio, remedy=REMEDY), AudioFile(audio) as media:
+        media.check_reaches(SECONDS)
         return frame, media.audio_between(0.0, SAMPLE_RATE, SAMPLES).samples
 
 

@@ -112,7 +112,11 @@ def _pixels(content: bytes, seen: Callable[[Image.Image], np.ndarray]) -> np.nda
     try:
         return read_pixels(content, seen)
     except Rejected as error:
-        raise Unusable("unreadable", error.message) from error
+        raise _unusable(error) from error
+
+
+def _unusable(error: Rejected) -> Unusable:
+    return Unusable("corrupt" if error.reason == "corrupt" else "unreadable", error.message)
 
 
 def _reduced(image: Image.Image, longest: int) -> Image.Image:
@@ -181,14 +185,13 @@ def _decoded(content: bytes) -> np.ndarray:
     """float32 (S,), the beginning of a recording. Raises Unusable."""
     try:
         with AudioFile(content) as media:
+            media.check_reaches(LONGEST_SECONDS)
             seconds = min(media.facts.duration, LONGEST_SECONDS)
             if seconds < SHORTEST_SECONDS:
                 raise Unusable("too_short", f"its sound lasts {seconds:.3f} s")
             samples = media.audio_between(0.0, SAMPLE_RATE, int(seconds * SAMPLE_RATE)).samples
     except Rejected as error:
-        raise Unusable("unreadable", str(error)) from error
-    if not np.isfinite(samples).all():
-        raise Unusable("unreadable", "some of its samples are no numbers")
+        raise _unusable(error) from error
     return samples - samples.mean()
 
 

@@ -23,7 +23,7 @@ from pipeline.media.image import ShownFrame, check_size, upright
 from pipeline.media.layouts import stream_channels
 from pipeline.media.reader import LOST_SECONDS
 from pipeline.media.recording import Recording
-from pipeline.media.streams import decode_audio, first_decodable
+from pipeline.media.streams import decode_audio, first_decodable, has_others
 from pipeline.media.times import kind_of
 from pipeline.shards.record import Rejected
 
@@ -36,23 +36,11 @@ def decode_pair(image: bytes | Path, audio: bytes | Path, options: DecodeOptions
     """Decode one image and its sound. Raises Rejected with its verdict, the sound's first."""
     with AudioFile(audio) as media:
         facts = media.facts
-        moment = _moment(facts.duration, media.announced(), options)
+        moment = media.moment(options)
         front_end = options.front_end
         span = media.audio_between(span_start(moment, options), front_end.sample_rate, front_end.samples)
     check_complete(facts, moment, None, span, options)
     return assemble(facts, moment, read_image(image, moment, options.short_side), span, False, options)
-
-
-def _moment(duration: float, announced: float, options: DecodeOptions) -> float:
-    """The moment asked for. A header that announces more than is there is not believed, but where the sound is cut off
-    before what is needed the image belongs to a moment that was lost. Raises Rejected (corrupt)."""
-    if options.moment == "centre" or announced - duration <= LOST_SECONDS:
-        return choose_moment(duration, options)
-    moment = choose_moment(announced, options)
-    needed = min(announced, span_start(moment, options) + options.front_end.seconds)
-    if needed - duration > LOST_SECONDS:
-        raise Rejected("corrupt", f"the data end at {duration:.2f} of the {announced:.2f} s that the file announces")
-    return moment
 
 
 def read_image(content: bytes | Path, moment: float, short_side: int) -> ShownFrame:
@@ -182,6 +170,23 @@ class AudioFile(Recording):
         self._rewind(None, None)
         return sum(frame.samples / frame.sample_rate for frames in decoded for frame in frames)
 
+    def moment(self, options: DecodeOptions) -> float:
+        """The moment asked for. A header that announces more than is there is not believed, but where the sound is cut
+        off before what is needed the image belongs to a moment that was lost. Raises Rejected (corrupt)."""
+        duration = self.facts.duration
+        if options.moment == "centre" or self.announced - duration <= LOST_SECONDS:
+            return choose_moment(duration, options)
+        moment = choose_moment(self.announced, options)
+        self.check_reaches(span_start(moment, options) + options.front_end.seconds)
+        return moment
+
+    def check_reaches(self, seconds: float) -> None:
+        """Raise Rejected (corrupt) where the sound was cut off before what is needed, which goes up to `seconds`."""
+        there, announced = self.facts.duration, self.announced
+        if min(seconds, announced) - there > LOST_SECONDS:
+            raise Rejected("corrupt", f"the data end at {there:.2f} of the {announced:.2f} s that the file announces")
+
+    @cached_property
     def announced(self) -> float:
         """How long the file says that the sound is, in seconds; not longer than it is where it says nothing."""
         measured, bytes_there = self.facts.duration, self._bytes.seek(0, io.SEEK_END)
@@ -194,4 +199,14 @@ class AudioFile(Recording):
             return measured
         if stated is not None and stated > bytes_there:
             return measured * stated / bytes_there
-        return (self._container.duration or 0) / av.time_base
+        return self._stated()
+
+    def _stated(self) -> float:
+        """What the container says; of one with an image that may be the image's length, and the sound a shorter one."""
+        stated = (self._container.duration or 0) / av.time_base
+        if not has_others(self._container, self._audio):
+            return stated
+        if kind_of(self._container) == "mov" and (end := self._stated_end(self._audio)) is not None:
+            return end
+        is_whole = max(self._ends(*self._container.streams).values(), default=0.0) > stated - LOST_SECONDS
+        return self.facts.duration if is_whole else stated

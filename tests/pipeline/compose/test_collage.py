@@ -99,6 +99,17 @@ def test_collages_of_another_corpus_are_not_taken_for_these(source: Path, collag
         write_collages(other, collages, COLLAGES, 2)
 
 
+def test_a_sound_that_was_cut_off_is_refused(source: Path, tmp_path: Path) -> None:
+    solo = next(row for row in pq.read_table(source / "truth.parquet").to_pylist())
+    for kind in ("frames", "audio"):
+        (tmp_path / kind).mkdir()
+    shutil.copy(source / "frames" / f"{solo['key']}.jpg", tmp_path / "frames")
+    whole = (source / "audio" / f"{solo['key']}.wav").read_bytes()
+    (tmp_path / "audio" / f"{solo['key']}.wav").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"the data end at .*Make the corpus of solos again"):
+        read_clip(tmp_path, solo)
+
+
 def test_what_makes_no_collages_is_refused(collages: Path, corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no truth\.parquet"):
         write_collages(tmp_path, tmp_path / "out", 4, 0)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from material import write_background, write_cut_out, write_material, write_tone
+from material import RATE, write_background, write_cut_out, write_material, write_tone
 from PIL import Image
 
 from manifests.errors import InputError
@@ -290,6 +290,8 @@ def test_bad_files_are_left_out_with_a_reason(tmp_path: Path) -> None:
     write_tone(root / "cat/audio/quiet.wav", 500, 1, quiet=True)
     (root / "cat/audio/broken.ogg").write_bytes(b"no sound")
     write_nothing(root / "cat/audio/nan.wav")
+    write_tone(root / "cat/audio/cut.wav", 500, 3)
+    (root / "cat/audio/cut.wav").write_bytes((root / "cat/audio/cut.wav").read_bytes()[: 3 * RATE])
     write_cut_out(root / "owl/pictures/0.png", 1, 1)
     write_tone(root / "nowhere.wav", 500, 1)
     counts = write_composed(tmp_path / "out", Place(root, root), Settings(clips=4), workers=1)
@@ -302,7 +304,8 @@ def test_bad_files_are_left_out_with_a_reason(tmp_path: Path) -> None:
         "whole.png": "no_outline",
         "quiet.wav": "silent",
         "broken.ogg": "unreadable",
-        "nan.wav": "unreadable",
+        "nan.wav": "corrupt",
+        "cut.wav": "corrupt",
         "0.png": "class_alone",
         "nowhere.wav": "no_class",
     }
