@@ -91,9 +91,16 @@ def _refuse(error: OSError) -> None:
 
 
 def class_by_folder(path: Path, root: Path) -> str | None:
-    """The class that the folders between root and file name; None when there is none."""
+    """The class that the folders between root and file name; None when there is none.
+
+    Bytes of the name that are no UTF-8 are written out, as lists hold text.
+    """
     folders = path.relative_to(root).parts[:-1]
-    return next((name for name in reversed(folders) if name.lower() not in KIND_WORDS), None)
+    return next((_as_text(name) for name in reversed(folders) if name.lower() not in KIND_WORDS), None)
+
+
+def _as_text(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def in_background_folder(path: Path, root: Path) -> bool:

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from manifests.errors import InputError
+from manifests.errors import InputError, WorkFailed
 from manifests.given_files import TooLarge, opened, read_bytes
 from manifests.image_files import open_image
 from manifests.masks import load_mask
-from manifests.whole_files import whole_path
 from pipeline.compose.files import Unusable
 from pipeline.compose.object_images import ObjectImage, Outline
 from pipeline.media.still import AudioFile, read_pixels, rgb_on_white, rgba
+from pipeline.shards.codecs import encode_npy
 from pipeline.shards.record import Rejected
 from pipeline.synth.audio import SAMPLE_RATE
 from pipeline.synth.render import VISIBLE_ALPHA
@@ -104,8 +104,13 @@ def _content(path: Path) -> bytes:
 
 
 def _keep(target: Path, array: np.ndarray) -> None:
-    with whole_path(target, durable=False) as hidden:
-        np.save(hidden, array)
+    try:
+        target.write_bytes(encode_npy(array))
+    except OSError as error:
+        raise WorkFailed(
+            f"the temporary folder {target.parent} cannot be written: {error.strerror}. Free space there, or name "
+            "another place in TMPDIR, and repeat the command."
+        ) from error
 
 
 def _pixels(content: bytes, seen: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
