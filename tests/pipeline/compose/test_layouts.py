@@ -18,6 +18,7 @@ from pipeline.compose.recordings import find_recordings
 from pipeline.compose.settings import Settings
 from pipeline.compose.voc import find_voc
 
+LONG = "1" * 5000  # digits; python itself reads 4300
 RED = (30, 20, 90, 60)  # where write_photograph's object is
 VOC = """<annotation><filename>{name}.jpg</filename>
 <object><name>{label}</name><bndbox><xmin>31</xmin><ymin>21</ymin><xmax>90</xmax><ymax>60</ymax></bndbox></object>
@@ -116,9 +117,10 @@ def test_an_annotation_of_coco_that_cannot_be_used_is_left_out_alone(tmp_path: P
     bad = [
         {"image_id": 999}, {"category_id": []}, {"bbox": None}, {"bbox": [1, 2, 3]}, {"bbox": [float("inf"), 2, 3, 4]},
         {"segmentation": {"counts": [float("inf")]}}, {"segmentation": {}}, {"segmentation": [[1, 2, 3, 4, 5, 6, 7]]},
+        {"image_id": LONG}, {"bbox": [1, 2, LONG, 40]}, {"segmentation": {"counts": [LONG]}},
     ]  # fmt: skip
     whole["annotations"] = [good, "none", *({**good, **each} for each in bad)]
-    (tmp_path / "instances.json").write_text(json.dumps(whole).replace("Infinity", "1e999"))
+    (tmp_path / "instances.json").write_text(json.dumps(whole).replace("Infinity", "1e999").replace(f'"{LONG}"', LONG))
     found = find_coco(tmp_path)
     assert found is not None
     assert len(found[0]) == 1
