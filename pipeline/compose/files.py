@@ -103,9 +103,11 @@ def _as_text(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def in_background_folder(path: Path, root: Path) -> bool:
-    """Whether a file lies in a folder of backgrounds below the root."""
-    return any(part.lower() in BACKGROUND_FOLDERS for part in path.relative_to(root).parts[:-1])
+def in_background_folder(path: Path, root: Path, given: Path | None = None) -> bool:
+    """Whether a file lies in a folder of backgrounds below the root, by its name or as the one `given`, resolved."""
+    if any(part.lower() in BACKGROUND_FOLDERS for part in path.relative_to(root).parts[:-1]):
+        return True
+    return given is not None and given in path.resolve().parents
 
 
 def spelled_alike(label: str) -> str:

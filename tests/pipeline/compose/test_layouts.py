@@ -12,6 +12,7 @@ from manifests.errors import InputError
 from pipeline.compose.coco import decoded_runs, find_coco
 from pipeline.compose.corpus import Place, write_composed
 from pipeline.compose.files import Unusable, class_by_folder
+from pipeline.compose.finding import find_material
 from pipeline.compose.material import ready_background, ready_object
 from pipeline.compose.object_images import ObjectImage, Outline, find_in_folders
 from pipeline.compose.recordings import find_recordings
@@ -233,6 +234,45 @@ def test_classes_are_named_by_the_innermost_folder_that_says_something() -> None
         "1.ogg": None,
     }.items():
         assert class_by_folder(Path("/root") / path, Path("/root")) == label
+
+
+@pytest.mark.parametrize("layout", ["voc", "coco", "folders"])
+def test_backgrounds_are_no_objects_whatever_their_folder_is_called(tmp_path: Path, layout: str) -> None:
+    pictures, sounds = tmp_path / "pictures", tmp_path / "sounds"
+    for number, label in enumerate(("cat", "dog")):
+        write_tone(sounds / label / "0.wav", 400, 0.5)
+        if layout == "voc":
+            write_voc(pictures, str(number), label, masked=False)
+        else:
+            write_cut_out(pictures / label / "0.png", number, 0)
+    if layout == "coco":
+        names = [{"id": number, "file_name": f"{label}/0.png"} for number, label in enumerate(("cat", "dog"))]
+        labels = [{"id": number, "name": label} for number, label in enumerate(("cat", "dog"))]
+        boxes = [{"id": 5, "image_id": number, "category_id": number, "bbox": [9, 9, 40, 40]} for number in range(2)]
+        whole = {"images": names, "categories": labels, "annotations": boxes}
+        (pictures / "instances.json").write_text(json.dumps(whole))
+    write_photograph(pictures / "places" / "1.jpg")
+    items, rejected = find_material(pictures, sounds, pictures / "places")
+    assert sorted(each.stage for each in items) == ["audio", "audio", "background", "image", "image"]
+    assert not rejected
+
+
+def test_files_that_are_listed_but_not_there_are_told(tmp_path: Path) -> None:
+    pictures, sounds = tmp_path / "pictures", tmp_path / "sounds"
+    for number, label in enumerate(("cat", "dog")):
+        write_tone(sounds / label / "0.wav", 400, 0.5)
+        write_cut_out(pictures / label / "0.png", number, 0)
+    write_photograph(pictures / "backgrounds" / "1.jpg")
+    (sounds / "list.csv").write_text("fname,label\ncat/0,cat\ncat/1,cat\ndog/0.wav,dog\ngone.ogg,dog\nnote.txt,dog\n")
+    (pictures / "list.csv").write_text("file,label\ncat/0.png,cat\ncat/1.png,cat\ncat/1.png,cat\nsound.wav,cat\n")
+    (pictures / "backgrounds" / "list.csv").write_text("file,source_id\n1.jpg,a\n2.jpg,b\n")
+    (tmp_path / "manifest.csv").write_text("file,cls\nsounds/dog/9.wav,dog\nelsewhere/1.wav,dog\n")
+    rejected = find_material(pictures, sounds, None)[1]
+    assert {each.reason for each in rejected} == {"not_found"}
+    assert sorted((each.stage, each.path) for each in rejected) == [
+        ("audio", "cat/1"), ("audio", "gone.ogg"), ("audio", "sounds/dog/9.wav"),
+        ("background", "2.jpg"), ("image", "cat/1.png"),
+    ]  # fmt: skip
 
 
 def test_esc50(tmp_path: Path) -> None:
