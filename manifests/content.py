@@ -8,6 +8,7 @@ import csv
 import gzip
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,14 +62,16 @@ class Content:
                 "over there or before; correct the file."
             ) from error
 
-    def json(self) -> Any:
-        """The content as JSON; of a `.jsonl` file the list of its lines."""
+    def json(self, whole: Callable[[str], Any] | None = None) -> Any:
+        """The content as JSON; of a `.jsonl` file the list of its lines. `whole`: as for `parse_json`."""
         lines = self.path.name.removesuffix(".gz").lower().endswith(".jsonl")
         text = self.text()
         try:
-            return [parse_json(line) for line in text.splitlines() if line.strip()] if lines else parse_json(text)
+            parts = [line for line in text.splitlines() if line.strip()] if lines else [text]
+            values = [parse_json(part, whole=whole) for part in parts]
         except NotPlain as error:
             raise InputError(f"{self.path} {error}. Download the file again or check its format.") from error
+        return values if lines else values[0]
 
     def yaml(self, remedy: str = "Correct the file.") -> Any:
         """The content as YAML."""

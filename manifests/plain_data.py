@@ -6,6 +6,7 @@ a key twice, ten lines that stand for billions of values. Whatever of it is met 
 
 import json
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from manifests.given_files import printable, reason, shortened
@@ -26,10 +27,13 @@ class NotPlain(ValueError):
     """The text is no JSON or YAML, or stands for what no program can use."""
 
 
-def parse_json(text: str | bytes, refused: re.Pattern[str] = HALF_CHARACTER) -> Any:
-    """The value that a JSON text stands for, if none of its texts holds what is `refused`. Raises NotPlain."""
+def parse_json(
+    text: str | bytes, refused: re.Pattern[str] = HALF_CHARACTER, whole: Callable[[str], Any] | None = None
+) -> Any:
+    """The value that a JSON text stands for, if none of its texts holds what is `refused`. Raises NotPlain, as for
+    numbers of more than 64 bits unless `whole` makes something of a whole number's digits."""
     try:
-        value = json.loads(text, parse_int=_whole)
+        value = json.loads(text, parse_int=whole or _whole)
     except (ValueError, RecursionError) as error:
         raise NotPlain(f"is not valid JSON: {reason(error)}") from error
     written = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
@@ -79,6 +83,15 @@ def _told(complaint: str) -> str:
     """The library's complaint without what it calls the text, and with what to do about a tab."""
     remedy = ". YAML is indented with blanks, never with tabs" if "'\\t' that cannot start" in complaint else ""
     return complaint.replace('in "<unicode string>", ', "at ") + remedy
+
+
+def whole_or_nan(digits: str) -> int | float:
+    """A whole number of at most 64 bits, else NaN: for files of many entries, of which one may be bad. It is equal to
+    nothing, so that no number of an entry is taken for another's."""
+    try:
+        return _whole(digits)
+    except ValueError:
+        return float("nan")
 
 
 def _whole(digits: str) -> int:

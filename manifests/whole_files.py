@@ -22,6 +22,7 @@ NOT_SYNCED = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}  # folders of some netwo
 LONGEST_NAME = 100  # bytes of the file's own name in the hidden one; a file system takes 255 in all
 LEFTOVERS = ".*.tmp*"
 _QUOTED = re.compile(r"\(os error (\d+)\)")  # how safetensors tells what the system said
+_WRITTEN_IN_PART = re.compile(r"\d+ requested and \d+ written")  # how numpy tells that no more went onto the disk
 
 
 @contextmanager
@@ -151,6 +152,8 @@ def _system_error(error: BaseException | None) -> int:
             return error.errno
         if quoted := _QUOTED.search(str(error)):
             return int(quoted[1])
+        if _WRITTEN_IN_PART.fullmatch(str(error)):
+            return errno.ENOSPC
         error = error.__cause__ or error.__context__
     return 0
 

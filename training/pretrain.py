@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from PIL.Image import Image
+from PIL import Image, ImageOps
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
@@ -29,6 +29,7 @@ from manifests.given_files import opened, understood
 from manifests.image_files import open_image
 from manifests.outputs import check_output
 from pipeline.console import progress
+from pipeline.media.still import rgb_on_white
 from training.config import Encoder, Section
 from training.encoders.resnet import ImageTrunk, initialise
 from training.limits import LARGEST_IMAGE, LARGEST_SEED
@@ -132,11 +133,11 @@ def _datasets(images: Path, options: Options) -> tuple[Subset, Subset, list[str]
     return Subset(views[0], order[kept:]), Subset(views[1], order[:kept]), views[0].classes
 
 
-def _read(path: str) -> Image:
-    """An image in RGB. InputError where it is none, or too large."""
+def _read(path: str) -> Image.Image:
+    """An image as ingest sees it: upright, in RGB. InputError where it is none, or too large."""
     remedy = "Remove it, or put a sound image in its place."
     with understood(path, remedy=remedy), opened(path) as handle, open_image(handle) as image:
-        return image.convert("RGB")
+        return Image.fromarray(rgb_on_white(ImageOps.exif_transpose(image)))
 
 
 def _fit(model: Classifier, train: Subset, options: Options, device: torch.device) -> float:

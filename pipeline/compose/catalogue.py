@@ -3,19 +3,21 @@
 Read are csv files with a header, by the names of their columns (ESC-50, UrbanSound8K, FSD50K and others), and segment
 lists: VGGSound's, and AudioSet's, whose class ids `class_labels_indices.csv` beside them explains. Lists are looked for
 in the folder, one below, and in the folder above, where a manifest of everything may lie. A name without a suffix, as
-FSD50K lists them, is that of a file with any; rows that name no file are passed over.
+FSD50K lists them, is that of a file with any; rows that name no file are passed over, and files that are named and not
+there are told by `absent`. Segment lists name videos, most of which are never there.
 """
 
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.keys import parse_clip_name, segment_key, stem_of
+from pipeline.compose.files import Rejection, in_background_folder
 
 COLUMNS = {
     "file": ("file", "filename", "file_name", "fname", "slice_file_name", "path", "image", "audio"),
@@ -44,10 +46,19 @@ class Entry:
 
 @dataclass
 class Catalogue:
-    """Entries by file name (with the folders the list gives) and by clip, for names such as `<ytid>_<start>`."""
+    """Entries by file name (with the folders the list gives) and by clip, for names such as `<ytid>_<start>`.
+    `listed`: the list that names a file first, by the name's parts."""
 
+    listed: dict[tuple[str, ...], Path] = field(default_factory=dict)
     by_name: dict[str, list[tuple[tuple[str, ...], Entry]]] = field(default_factory=lambda: defaultdict(list))
     by_clip: dict[str, Entry] = field(default_factory=dict)
+
+    def named_by(self, path: Path) -> set[tuple[str, ...]]:
+        """The parts of every listed name that is a file's, with its suffix or without."""
+        return {
+            at for each in (path, path.with_suffix("")) for at, _ in self.by_name.get(each.name, ())
+            if each.parts[-len(at) :] == at
+        }  # fmt: skip
 
     def find(self, path: Path) -> list[Entry]:
         """All that the lists say of a file, the most precise first: an image may hold several objects."""
@@ -72,6 +83,26 @@ def read_catalogue(root: Path) -> Catalogue:
     return catalogue
 
 
+def absent(
+    catalogue: Catalogue, root: Path, there: Iterable[Path], stage: str, suffixes: Collection[str]
+) -> list[Rejection]:
+    """Files of these suffixes that csv files list and that are not `there`. A list in the folder above may be of other
+    folders, too: of it only names that begin with this folder count."""
+    names, here = set().union(*(catalogue.named_by(path.absolute()) for path in there)), root.resolve()
+    return [
+        Rejection("/".join(at), stage, "not_found", f"{path} names it")
+        for at, path in catalogue.listed.items()
+        if at not in names and PurePosixPath(at[-1]).suffix.lower() in suffixes and _is_of(path, at, here, stage)
+    ]
+
+
+def _is_of(path: Path, name: tuple[str, ...], here: Path, stage: str) -> bool:
+    """Whether a list's row is of this folder, and not of the backgrounds in it."""
+    if not path.is_relative_to(here):
+        return name[:-1][:1] == (here.name,)
+    return stage == "background" or not in_background_folder(path, here)
+
+
 def _read_list(path: Path, catalogue: Catalogue, ids: Mapping[str, str]) -> None:
     rows = [row for row in read_content(path).rows() if not row[0].lstrip().startswith("#")]
     if rows and rows[0][0].strip().casefold() == "ytid":
@@ -88,6 +119,7 @@ def _read_list(path: Path, catalogue: Catalogue, ids: Mapping[str, str]) -> None
         values = {what: row[at].strip() for what, at in columns.items() if at is not None and at < len(row)}
         at = PurePosixPath(values.get("file", "").replace("\\", "/")).parts
         if at:
+            catalogue.listed.setdefault(at, path)
             catalogue.by_name[at[-1]].append((at, _entry(values, path, several)))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from manifests.content import Content, read_content
 from manifests.errors import InputError
 from manifests.given_files import reason, shortened
+from manifests.plain_data import whole_or_nan
 from manifests.suffixes import IMAGE_SUFFIXES
 from pipeline.compose.files import Rejection, files_below
 from pipeline.compose.object_images import ObjectImage, Outline
@@ -24,7 +25,7 @@ def find_coco(root: Path) -> tuple[list[ObjectImage], list[Rejection]] | None:
     Crowds are no single object, and cannot be used.
     """
     contents = [read_content(path) for path in files_below(root, {".json"}, "--pictures")]
-    described = [(content, data) for content in contents if _keys(data := content.json()) >= KEYS]
+    described = [(content, data) for content in contents if _keys(data := content.json(whole_or_nan)) >= KEYS]
     if not described:
         return None
     by_name: Files = defaultdict(list)

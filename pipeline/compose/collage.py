@@ -13,6 +13,7 @@ Training collages are made of training clips, test collages of test clips.
 
 import hashlib
 import json
+import math
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ from PIL import Image
 
 from manifests.errors import InputError
 from manifests.given_files import read_bytes, understood
+from manifests.keys import safe_key
 from manifests.whole_files import write_if_other
 from pipeline.compose.corpus import encode_wav
 from pipeline.console import summary
@@ -54,6 +56,7 @@ VERSION = 1
 REMEDY = "Make the corpus of solos again."
 QUARTER = (112, 112)  # pixels, width and height
 PARTS, HEARD = 4, 2
+SPLITS, BOX = ("train", "test"), ("x1", "y1", "x2", "y2")
 QUIETER = (0.5, 1.0)  # of the second sound, beside the first
 SAMPLES = round(SECONDS * SAMPLE_RATE)
 _COLLAGE = 137  # last word of seeds
@@ -108,7 +111,7 @@ def write_collages(src: Path, out: Path, clips: int, seed: int, workers: int | N
 
 def find_solos(src: Path) -> dict[str, dict[str, list[Row]]]:
     """By split and class the clips in which one object is seen and heard and there is no other. InputError when a split
-    has fewer than four classes of them."""
+    has fewer than four classes of them, or the table says what none of a made corpus does."""
     table = src / "truth.parquet"
     if not table.is_file():
         raise InputError(f"--src {src} holds no truth.parquet. Give a folder that pipeline synth or compose made.")
@@ -116,12 +119,14 @@ def find_solos(src: Path) -> dict[str, dict[str, list[Row]]]:
         rows = read_table(table, TRUTH_SCHEMA).to_pylist()
     if not any(row["sounding"] for row in rows):  # annotations beside shards have the same name
         raise InputError(f"{table} names no object that sounds. Give a folder that pipeline synth or compose made.")
+    if fault := next(filter(None, map(_fault, rows)), None):
+        raise InputError(f"{table} is damaged: {fault}. {REMEDY}")
     clips: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         clips[row["key"]].append(row)
     alone = [rows[0] for rows in clips.values() if len(rows) == 1 and rows[0]["sounding"] and rows[0]["on_screen"]]
     instruments = World(sorted({row["object_label"] for row in alone})).instruments
-    found: dict[str, dict[str, list[Row]]] = {"train": defaultdict(list), "test": defaultdict(list)}
+    found: dict[str, dict[str, list[Row]]] = {split: defaultdict(list) for split in SPLITS}
     for row in alone:
         if len(instruments) < PARTS or row["object_label"] in instruments:
             found[row["split"]][row["object_label"]].append(row)
@@ -132,6 +137,27 @@ def find_solos(src: Path) -> dict[str, dict[str, list[Row]]]:
             f"needs {PARTS}. Make a larger corpus, or one with fewer distractors."
         )
     return found
+
+
+def _fault(row: Row) -> str | None:
+    """What no table of a made corpus says of an object; None where all is well. Keys become names of files."""
+    of_clip, label, box = f"of the clip {row['key']!r}", row["object_label"], [row[name] for name in BOX]
+    if not row["key"] or safe_key(row["key"]) != row["key"]:
+        return f"it names a clip {row['key']!r}, as no file is called"
+    if row["split"] not in SPLITS:
+        return f"the split {of_clip} is {row['split']!r}, which is neither {' nor '.join(SPLITS)}"
+    if not label or row["sounding"] is None or row["on_screen"] is None:
+        return f"an object {of_clip} has no label, or nothing says whether it is seen and heard"
+    if not (row["moment"] is not None and 0 <= row["moment"] < math.inf):
+        return f"the moment {of_clip} is {row['moment']}, which is no second of it"
+    if row["on_screen"] and not _is_box(box):
+        return f"the box of {label!r} {of_clip} is {box}, which is no part of a frame (shares from 0 to 1)"
+    return None
+
+
+def _is_box(box: Sequence[float | None]) -> bool:
+    shares = [share for share in box if share is not None and 0 <= share <= 1]  # NaN is not
+    return len(shares) == len(BOX) and shares[0] < shares[2] and shares[1] < shares[3]
 
 
 def draw_collage(solos: Mapping[str, Mapping[str, Sequence[Row]]], seed: int, index: int) -> Collage:
@@ -170,6 +196,7 @@ def read_clip(src: Path, row: Row) -> tuple[np.ndarray, np.ndarray]:
         frame = decode_image(read_bytes(image))
     audio = src / "audio" / f"{row['key']}.wav"
     with understood(audio, remedy=REMEDY), AudioFile(audio) as media:
+        media.check_reaches(SECONDS)
         return frame, media.audio_between(0.0, SAMPLE_RATE, SAMPLES).samples
 
 
@@ -186,7 +213,7 @@ def collage_rows(collage: Collage) -> list[Row]:
 
 def _in_quarter(row: Row, quarter: int) -> dict[str, float]:
     place = {"x": quarter % 2, "y": quarter // 2}
-    return {name: round((row[name] + place[name[0]]) / 2, 6) for name in ("x1", "y1", "x2", "y2")}
+    return {name: round((row[name] + place[name[0]]) / 2, 6) for name in BOX}
 
 
 def _digest(src: Path, solos: Mapping[str, Mapping[str, Sequence[Row]]]) -> str:

@@ -20,6 +20,7 @@ from pipeline.compose.places import group_by_colours, related_order
 from pipeline.compose.recordings import Recording
 from pipeline.compose.settings import Settings
 from pipeline.compose.sides import SIDES, Divided, Member, Side, divide
+from pipeline.sources.walk import readable
 from pipeline.synth.folder import Workers
 from pipeline.synth.surroundings import homes, places_wanted
 
@@ -47,7 +48,7 @@ class Collection:
 
     def _described(self, number: int) -> dict[str, Any]:
         item = self.items[number]
-        return {"label": item.label or None, "file": item.file, "source": item.source}
+        return {"label": item.label or None, "file": readable(item.file), "source": readable(item.source)}
 
 
 def collect(
@@ -142,7 +143,7 @@ def _arranged(
     digest = hashlib.sha256(
         "\n".join(
             f"{item.stage} {item.label} {item.file} {ready[item.number].digest} {item.source}" for item in items
-        ).encode()
+        ).encode("utf-8", "surrogateescape")  # names of files may hold any byte
     ).hexdigest()
     return Collection(library, {item.number: item for item in items}, foreign, split, rejected, digest)
 

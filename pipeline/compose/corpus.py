@@ -14,7 +14,6 @@ Every file depends on the options, the material and its own number alone: not on
 
 import io
 import os
-import tempfile
 import wave
 from collections import Counter
 from collections.abc import Sequence
@@ -41,6 +40,7 @@ from pipeline.console import summary
 from pipeline.media.encode import encode_video
 from pipeline.shards.codecs import FULL_SCALE, encode_jpeg
 from pipeline.shards.record import REJECT_SCHEMA
+from pipeline.sources.walk import readable
 from pipeline.storage.files import replacing
 from pipeline.synth.annotations import write_annotations
 from pipeline.synth.audio import SAMPLE_RATE
@@ -49,10 +49,12 @@ from pipeline.synth.descriptors import audio_descriptor, image_descriptor
 from pipeline.synth.folder import (
     Counts,
     Workers,
+    check_claim,
     check_workers,
     claim,
     processes,
     remove_unfinished,
+    scratch,
     write_description,
     writing,
 )
@@ -105,20 +107,26 @@ def write_composed(out: Path | str, material: Place, settings: Settings, workers
     check_workers(workers)
     _check_apart(out, material)
     count = workers or os.cpu_count() or 1
-    with writing(out), tempfile.TemporaryDirectory(prefix="compose-") as scratch, processes(count) as at_work:
-        found = collect(material.images, material.audio, material.backgrounds, settings, Path(scratch), at_work)
-        options = {**settings.described(), "material": found.digest}
-        if finished := claim(out, options, "composed"):
-            print(f"{out} already holds this corpus of {settings.clips} clips; nothing to do")
-            return finished
-        folders = [out / name for name in MEDIA_FOLDERS[settings.video]]
-        for folder in folders:
-            folder.mkdir(exist_ok=True)
-        remove_unfinished(out, *folders)
-        make = partial(make_clip, out, Path(scratch), found.library, settings)
-        clips = list(at_work.shown("clips", make, range(settings.clips), "clips"))
-        images = _make_images(out, Path(scratch), found.library, settings, at_work)
-        counts = _describe(out, options, found, clips, images)
+    with writing(out):
+        check_claim(out, settings.described(), "composed")  # before the material is decoded, which takes long
+        with scratch() as prepared, processes(count) as at_work:
+            return _write(out, material, settings, prepared, at_work)
+
+
+def _write(out: Path, material: Place, settings: Settings, prepared: Path, at_work: Workers) -> Counts:
+    found = collect(material.images, material.audio, material.backgrounds, settings, prepared, at_work)
+    options = {**settings.described(), "material": found.digest}
+    if finished := claim(out, options, "composed"):
+        print(f"{out} already holds this corpus of {settings.clips} clips; nothing to do")
+        return finished
+    folders = [out / name for name in MEDIA_FOLDERS[settings.video]]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+    remove_unfinished(out, *folders)
+    make = partial(make_clip, out, prepared, found.library, settings)
+    clips = list(at_work.shown("clips", make, range(settings.clips), "clips"))
+    images = _make_images(out, prepared, found.library, settings, at_work)
+    counts = _describe(out, options, found, clips, images)
     summary(f"composed corpus {out}", counts)
     return counts
 
@@ -228,6 +236,9 @@ def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
 def _write_rejects(path: Path, rejected: Sequence[Rejection]) -> None:
     import pyarrow.parquet as pq
 
-    rows = [{"path": r.path, "stage": r.stage, "reason": r.reason, "message": r.message} for r in rejected]
+    rows = [
+        {"path": readable(r.path), "stage": r.stage, "reason": r.reason, "message": readable(r.message)}
+        for r in rejected
+    ]
     with replacing(path) as handle:
         pq.write_table(pa.Table.from_pylist(rows, REJECT_SCHEMA), handle)

@@ -32,7 +32,8 @@ REASONS = {
     "leads_out": "an annotation names it by a path that leads out of the folder",
     "bad_annotation": "its annotation cannot be used",
     "crowd": "its annotation is of a crowd, which is no single object",
-    "unreadable": "it is damaged, or not of the kind that its name says",
+    "unreadable": "nothing opens it: it is not of the kind that its name says, or its header is damaged",
+    "corrupt": "it is damaged, or was cut off before what is needed",
     "no_outline": "nothing says where its object is: no transparency, no mask, no box",
     "empty_outline": "its transparency, mask or box leaves nothing of the object",
     "too_small": "its object is smaller than 12 pixels",
@@ -90,14 +91,23 @@ def _refuse(error: OSError) -> None:
 
 
 def class_by_folder(path: Path, root: Path) -> str | None:
-    """The class that the folders between root and file name; None when there is none."""
+    """The class that the folders between root and file name; None when there is none.
+
+    Bytes of the name that are no UTF-8 are written out, as lists hold text.
+    """
     folders = path.relative_to(root).parts[:-1]
-    return next((name for name in reversed(folders) if name.lower() not in KIND_WORDS), None)
+    return next((_as_text(name) for name in reversed(folders) if name.lower() not in KIND_WORDS), None)
 
 
-def in_background_folder(path: Path, root: Path) -> bool:
-    """Whether a file lies in a folder of backgrounds below the root."""
-    return any(part.lower() in BACKGROUND_FOLDERS for part in path.relative_to(root).parts[:-1])
+def _as_text(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def in_background_folder(path: Path, root: Path, given: Path | None = None) -> bool:
+    """Whether a file lies in a folder of backgrounds below the root, by its name or as the one `given`, resolved."""
+    if any(part.lower() in BACKGROUND_FOLDERS for part in path.relative_to(root).parts[:-1]):
+        return True
+    return given is not None and given in path.resolve().parents
 
 
 def spelled_alike(label: str) -> str:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from manifests.errors import InputError
 from manifests.suffixes import IMAGE_SUFFIXES
-from pipeline.compose.catalogue import read_catalogue, source_of
+from pipeline.compose.catalogue import absent, read_catalogue, source_of
 from pipeline.compose.coco import find_coco
 from pipeline.compose.files import BACKGROUND_FOLDERS, Rejection, files_below, in_background_folder, spelled_alike
 from pipeline.compose.object_images import ObjectImage, find_in_folders, is_mask
@@ -37,7 +37,7 @@ class Item:
 
 def find_material(images: Path, audio: Path, backgrounds: Path | None) -> tuple[list[Item], list[Rejection]]:
     """All of it, and the files whose class is not known or serves nothing. InputError without two classes in common."""
-    objects, unknown_images = _find_objects(images)
+    objects, unknown_images = _find_objects(images, _below(images, backgrounds))
     recordings, unknown_audio = find_recordings(audio)
     rejected = [*unknown_images, *unknown_audio]
     spelled = {spelled_alike(each.label): each.label for each in objects}
@@ -57,20 +57,30 @@ def find_material(images: Path, audio: Path, backgrounds: Path | None) -> tuple[
             rejected.append(Rejection(str(recording.path), "audio", "several_classes", said))
         else:
             items.append(_item(items, "audio", label, recording.path, recording.source, audio, recording))
-    for path, source, root in _backgrounds(images, backgrounds):
+    scenery, lacking = _backgrounds(images, backgrounds)
+    for path, source, root in scenery:
         items.append(_item(items, "background", NO_CLASS, path, source, root, None))
-    return items, rejected
+    named = {each.path for each in rejected}
+    return items, rejected + [each for each in lacking if each.path not in named]
 
 
-def _find_objects(images: Path) -> tuple[list[ObjectImage], list[Rejection]]:
+def _find_objects(images: Path, backgrounds: Path | None) -> tuple[list[ObjectImage], list[Rejection]]:
     described = find_voc(images) or find_coco(images)
     if described is None:
-        return find_in_folders(images)
+        return find_in_folders(images, backgrounds)
     found, bad = described
     known, said = {each.path for each in found}, "no annotation of an object in it can be used"
     others = [path for path in files_below(images, IMAGE_SUFFIXES, "--pictures") if path not in known]
-    material = (path for path in others if not is_mask(path, images) and not in_background_folder(path, images))
+    material = [
+        each for each in others if not (is_mask(each, images) or in_background_folder(each, images, backgrounds))
+    ]
     return found, bad + [Rejection(str(path), "image", "no_class", said) for path in material]
+
+
+def _below(images: Path, backgrounds: Path | None) -> Path | None:
+    """The folder of backgrounds, resolved, where it lies in that of the images."""
+    given = backgrounds and backgrounds.resolve()
+    return given if given and images.resolve() in given.parents else None
 
 
 def _item(
@@ -93,17 +103,19 @@ def _class_heard(recording: Recording, spelled: Mapping[str, str]) -> tuple[str,
     return (matches[0] if matches else recording.labels[0]), matches if len(matches) > 1 else []
 
 
-def _backgrounds(images: Path, backgrounds: Path | None) -> Iterable[tuple[Path, str, Path]]:
-    """(file, photograph, folder) of each; without a folder given those in one called so among the images."""
+def _backgrounds(images: Path, backgrounds: Path | None) -> tuple[list[tuple[Path, str, Path]], list[Rejection]]:
+    """(file, photograph, folder) of each; without a folder given those in one called so among the images. And those
+    that are listed but not there."""
     beside = (images / name for name in sorted(BACKGROUND_FOLDERS))
     root = backgrounds or next((folder for folder in beside if folder.is_dir()), None)
     if root is None:
-        return []
+        return [], []
     paths = files_below(root, IMAGE_SUFFIXES, "--backgrounds")
     if not paths:
         raise InputError(f"--backgrounds {root} holds no image. Give a folder of photographs, or leave the option out.")
     catalogue = read_catalogue(root)
-    return [(p, source_of(p, next(iter(catalogue.find(p.absolute())), None), root), root) for p in paths]
+    found = [(p, source_of(p, next(iter(catalogue.find(p.absolute())), None), root), root) for p in paths]
+    return found, absent(catalogue, root, paths, "background", IMAGE_SUFFIXES)
 
 
 def _check_common(common: set[str], seen: Iterable[str], heard: Iterable[str], images: Path, audio: Path) -> None:

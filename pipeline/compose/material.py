@@ -5,22 +5,21 @@ Composing then reads arrays only. A file that cannot be used is told by `Unusabl
 """
 
 import hashlib
-import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw
 
-from manifests.errors import InputError
+from manifests.errors import InputError, WorkFailed
 from manifests.given_files import TooLarge, opened, read_bytes
 from manifests.image_files import open_image
 from manifests.masks import load_mask
-from manifests.whole_files import whole_path
 from pipeline.compose.files import Unusable
 from pipeline.compose.object_images import ObjectImage, Outline
-from pipeline.media.image import check_size
-from pipeline.media.still import FORMATS, AudioFile
+from pipeline.media.still import AudioFile, read_pixels, rgb_on_white, rgba
+from pipeline.shards.codecs import encode_npy
 from pipeline.shards.record import Rejected
 from pipeline.synth.audio import SAMPLE_RATE
 from pipeline.synth.render import VISIBLE_ALPHA
@@ -52,9 +51,9 @@ class Ready:
 def ready_object(target: Path, item: ObjectImage) -> Ready:
     """Cut an object out and keep it as uint8 (H, W, 4) RGBA under `target`. Raises Unusable."""
     content = _content(item.path)
-    image = _opened(content)
-    alpha = _alpha(image, item.outline)
-    pixels = np.dstack([np.asarray(image.convert("RGB")), alpha])
+    seen = _pixels(content, rgba)
+    alpha = _alpha(seen, item.outline)
+    pixels = np.dstack([seen[..., :3], alpha])
     rows, columns = (np.flatnonzero((alpha >= VISIBLE_ALPHA).any(axis)) for axis in (1, 0))
     if not len(rows):
         raise Unusable("empty_outline", "its transparency, mask or box leaves nothing of the object")
@@ -69,7 +68,7 @@ def ready_object(target: Path, item: ObjectImage) -> Ready:
 def ready_background(target: Path, path: Path) -> Ready:
     """Keep a background as uint8 (H, W, 3) under `target`. Raises Unusable."""
     content = _content(path)
-    small = _reduced(_opened(content).convert("RGB"), LONGEST_BACKGROUND)
+    small = _reduced(Image.fromarray(_pixels(content, rgb_on_white)), LONGEST_BACKGROUND)
     _keep(target, np.asarray(small))
     fields = np.asarray(small.resize((PLACE_GRID, PLACE_GRID), Image.Resampling.BOX), float) / 255
     return Ready(hashlib.sha256(content).hexdigest(), small.size, tuple(fields.ravel().tolist()))
@@ -105,21 +104,24 @@ def _content(path: Path) -> bytes:
 
 
 def _keep(target: Path, array: np.ndarray) -> None:
-    with whole_path(target, durable=False) as hidden:
-        np.save(hidden, array)
-
-
-def _opened(content: bytes) -> Image.Image:
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            check_size(*image.size)
-            upright = ImageOps.exif_transpose(image)
-            upright.load()
-            return upright
-    except UnidentifiedImageError as error:
-        raise Unusable("unreadable", "it is no image") from error
-    except (OSError, SyntaxError, ValueError, Rejected, Image.DecompressionBombError) as error:
-        raise Unusable("unreadable", f"the image cannot be decoded: {error}") from error
+        target.write_bytes(encode_npy(array))
+    except OSError as error:
+        raise WorkFailed(
+            f"the temporary folder {target.parent} cannot be written: {error.strerror}. Free space there, or name "
+            "another place in TMPDIR, and repeat the command."
+        ) from error
+
+
+def _pixels(content: bytes, seen: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
+    try:
+        return read_pixels(content, seen)
+    except Rejected as error:
+        raise _unusable(error) from error
+
+
+def _unusable(error: Rejected) -> Unusable:
+    return Unusable("corrupt" if error.reason == "corrupt" else "unreadable", error.message)
 
 
 def _reduced(image: Image.Image, longest: int) -> Image.Image:
@@ -128,22 +130,20 @@ def _reduced(image: Image.Image, longest: int) -> Image.Image:
     return image if scale >= 1 else image.resize((size[0], size[1]), Image.Resampling.LANCZOS)
 
 
-def _alpha(image: Image.Image, outline: Outline) -> np.ndarray:
-    """uint8 (H, W): how much each pixel belongs to the object."""
+def _alpha(seen: np.ndarray, outline: Outline) -> np.ndarray:
+    """uint8 (H, W): how much each pixel of (H, W, 4) belongs to the object."""
+    size = (seen.shape[1], seen.shape[0])
     if outline.mask is not None:
-        return _of_mask(outline.mask, outline.index, image.size)
+        return _of_mask(outline.mask, outline.index, size)
     if outline.polygons:
-        return _of_polygons(outline, image.size)
+        return _of_polygons(outline, size)
     if outline.runs:
-        return _of_runs(outline, image.size)
+        return _of_runs(outline, size)
     if outline.box is not None:
-        return _of_box(outline.box, image.size)
-    if not image.has_transparency_data:
-        raise Unusable("no_outline", "nothing says where its object is: no transparency, no mask, no box")
-    alpha = np.asarray(image.convert("RGBA").getchannel("A"))
-    if alpha.min() == 255:
-        raise Unusable("no_outline", "nothing of it is transparent, and there is no mask and no box")
-    return alpha
+        return _of_box(outline.box, size)
+    if seen[..., 3].min() == 255:
+        raise Unusable("no_outline", "nothing says where its object is: nothing is transparent, no mask, no box")
+    return seen[..., 3]
 
 
 def _of_mask(path: Path, index: int | None, size: tuple[int, int]) -> np.ndarray:
@@ -190,14 +190,13 @@ def _decoded(content: bytes) -> np.ndarray:
     """float32 (S,), the beginning of a recording. Raises Unusable."""
     try:
         with AudioFile(content) as media:
+            media.check_reaches(LONGEST_SECONDS)
             seconds = min(media.facts.duration, LONGEST_SECONDS)
             if seconds < SHORTEST_SECONDS:
                 raise Unusable("too_short", f"its sound lasts {seconds:.3f} s")
             samples = media.audio_between(0.0, SAMPLE_RATE, int(seconds * SAMPLE_RATE)).samples
     except Rejected as error:
-        raise Unusable("unreadable", str(error)) from error
-    if not np.isfinite(samples).all():
-        raise Unusable("unreadable", "some of its samples are no numbers")
+        raise _unusable(error) from error
     return samples - samples.mean()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.suffixes import IMAGE_SUFFIXES
-from pipeline.compose.catalogue import read_catalogue, source_of
+from pipeline.compose.catalogue import absent, read_catalogue, source_of
 from pipeline.compose.files import (
     KIND_WORDS,
     Rejection,
@@ -50,12 +50,14 @@ class ObjectImage:
     outline: Outline = Outline()
 
 
-def find_in_folders(root: Path) -> tuple[list[ObjectImage], list[Rejection]]:
-    """Every object whose class is known, and images whose class is not."""
+def find_in_folders(root: Path, backgrounds: Path | None = None) -> tuple[list[ObjectImage], list[Rejection]]:
+    """Every object whose class is known, images whose class is not, and images that are listed but not there.
+    `backgrounds`: a folder below the root, resolved, whose images are none of these."""
     catalogue = read_catalogue(root)
-    paths = [path for path in files_below(root, IMAGE_SUFFIXES, "--pictures") if not in_background_folder(path, root)]
+    images = files_below(root, IMAGE_SUFFIXES, "--pictures")
+    paths = [path for path in images if not in_background_folder(path, root, backgrounds)]
     masks = {_photograph_of(path, root): path for path in paths if is_mask(path, root)}
-    found, unknown = [], []
+    found, unknown = [], absent(catalogue, root, images, "image", IMAGE_SUFFIXES)
     for path in paths:
         if is_mask(path, root):
             continue

@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from manifests.suffixes import AUDIO_SUFFIXES
-from pipeline.compose.catalogue import read_catalogue, source_of
+from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
+from pipeline.compose.catalogue import absent, read_catalogue, source_of
 from pipeline.compose.files import Rejection, class_by_folder, files_below
 
 
@@ -19,10 +19,12 @@ class Recording:
 
 
 def find_recordings(root: Path) -> tuple[list[Recording], list[Rejection]]:
-    """Every recording whose class is known, and those whose class is not. A list counts more than a folder."""
-    catalogue = read_catalogue(root)
-    found, unknown = [], []
-    for path in files_below(root, AUDIO_SUFFIXES, "--sounds"):
+    """Every recording whose class is known, those whose class is not, and those that are listed but not there. A list
+    counts more than a folder."""
+    catalogue, paths = read_catalogue(root), files_below(root, AUDIO_SUFFIXES, "--sounds")
+    images = files_below(root, IMAGE_SUFFIXES, "--sounds")  # which a list may name without their suffix, too
+    found, unknown = [], absent(catalogue, root, [*paths, *images], "audio", {*AUDIO_SUFFIXES, ""})
+    for path in paths:
         entry = next(iter(catalogue.find(path.absolute())), None)
         folder = class_by_folder(path, root)
         labels = (entry.labels if entry else ()) or ((folder,) if folder else ())

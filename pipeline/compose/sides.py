@@ -77,7 +77,8 @@ def _divide_sources(sources: Sequence[str], of_source: dict[str, Side], seed: in
     tested = sum(count for source, count in counts.items() if of_source.get(source) == "test")
     wanted = max(len(sources) / TEST_EVERY, 0.5)
     for source in sorted(
-        counts.keys() - of_source.keys(), key=lambda name: (zlib.crc32(f"{seed} {name}".encode()), name)
+        counts.keys() - of_source.keys(),
+        key=lambda name: (zlib.crc32(f"{seed} {name}".encode("utf-8", "surrogateescape")), name),
     ):
         of_source[source] = "test" if tested + counts[source] / 2 <= wanted else "train"
         tested += counts[source] if of_source[source] == "test" else 0

@@ -44,7 +44,10 @@ def companion_members(
 
 
 def _waveform(content: bytes | Path, apart: bool, clip: DecodedClip, wanted: Wanted) -> dict[str, bytes]:
-    """What the recording has of the seconds around the moment: nothing is padded or repeated, the start is written."""
+    """What the recording has of the seconds around the moment: nothing is padded or repeated, the start is written.
+
+    Of a sound that was cut off, but not before what the record needs, this is less; the number of samples tells.
+    """
     start = max(0.0, clip.moment - wanted.audio_seconds / 2)
     end = min(clip.duration, clip.moment + wanted.audio_seconds / 2)
     with AudioFile(content) if apart else MediaFile(content) as media:

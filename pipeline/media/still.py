@@ -7,6 +7,7 @@ says so. A single image cannot be told to stand still, so `static` is never flag
 
 import io
 import warnings
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +23,7 @@ from pipeline.media.image import ShownFrame, check_size, upright
 from pipeline.media.layouts import stream_channels
 from pipeline.media.reader import LOST_SECONDS
 from pipeline.media.recording import Recording
-from pipeline.media.streams import decode_audio, first_decodable
+from pipeline.media.streams import decode_audio, first_decodable, has_others
 from pipeline.media.times import kind_of
 from pipeline.shards.record import Rejected
 
@@ -35,58 +36,68 @@ def decode_pair(image: bytes | Path, audio: bytes | Path, options: DecodeOptions
     """Decode one image and its sound. Raises Rejected with its verdict, the sound's first."""
     with AudioFile(audio) as media:
         facts = media.facts
-        moment = _moment(facts.duration, media.announced(), options)
+        moment = media.moment(options)
         front_end = options.front_end
         span = media.audio_between(span_start(moment, options), front_end.sample_rate, front_end.samples)
     check_complete(facts, moment, None, span, options)
     return assemble(facts, moment, read_image(image, moment, options.short_side), span, False, options)
 
 
-def _moment(duration: float, announced: float, options: DecodeOptions) -> float:
-    """The moment asked for. A header that announces more than is there is not believed, but where the sound is cut off
-    before what is needed the image belongs to a moment that was lost. Raises Rejected (corrupt)."""
-    if options.moment == "centre" or announced - duration <= LOST_SECONDS:
-        return choose_moment(duration, options)
-    moment = choose_moment(announced, options)
-    needed = min(announced, span_start(moment, options) + options.front_end.seconds)
-    if needed - duration > LOST_SECONDS:
-        raise Rejected("corrupt", f"the data end at {duration:.2f} of the {announced:.2f} s that the file announces")
-    return moment
-
-
 def read_image(content: bytes | Path, moment: float, short_side: int) -> ShownFrame:
     """An image file as if it were presented at `moment`: upright, RGB, never enlarged. Raises Rejected."""
+    frame = av.VideoFrame.from_ndarray(read_pixels(content, rgb_on_white), format="rgb24")
+    reduced, (width, height) = upright(frame, None, short_side)
+    return ShownFrame(reduced, moment, width, height, data_end=None, calm=False)
+
+
+def read_pixels(content: bytes | Path, seen: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
+    """What `seen` (`rgb_on_white` or `rgba`) makes of an image file that was turned upright. Raises Rejected."""
     try:
         with _opened(content) as handle, _without_warnings(), Image.open(handle, formats=FORMATS) as image:
             check_size(*image.size)
-            pixels = _rgb(ImageOps.exif_transpose(image))
+            return seen(ImageOps.exif_transpose(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Rejected("too_large", str(error)) from error
     except UnidentifiedImageError as error:
         raise Rejected("unreadable", f"it is no image of the forms {', '.join(FORMATS)}") from error
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged JPEG and PNG data
         raise Rejected("corrupt", f"the image cannot be decoded: {error}") from error
-    reduced, (width, height) = upright(av.VideoFrame.from_ndarray(pixels, format="rgb24"), None, short_side)
-    return ShownFrame(reduced, moment, width, height, data_end=None, calm=False)
 
 
-def _rgb(image: Image.Image) -> np.ndarray:
+def rgb_on_white(image: Image.Image) -> np.ndarray:
     """uint8 (H, W, 3) of an image of any sample format, as a viewer shows it on white. Raises ValueError for samples of
     which nothing says what is black and what is white."""
-    if image.mode.startswith("I"):  # grey of 16 bits, in 16 or in 32
-        samples = np.asarray(image).astype(np.int64)
-        if samples.min() < 0 or samples.max() > DEEPEST_GREY:
-            raise ValueError("its samples have more than 16 bits, and nothing says which is white")
-        grey = np.round(samples * (255 / DEEPEST_GREY)).astype(np.uint8)
-        grey[samples == image.info.get("transparency")] = 255
-        return np.repeat(grey[..., None], 3, axis=-1)
+    seen = _in_colour(image)
+    if seen.mode == "RGBA":
+        seen = Image.alpha_composite(Image.new("RGBA", image.size, "white"), seen)
+    return np.asarray(seen.convert("RGB"))
+
+
+def rgba(image: Image.Image) -> np.ndarray:
+    """uint8 (H, W, 4): the same colours and, apart from them, how much of each is seen. Raises ValueError likewise."""
+    return np.asarray(_in_colour(image).convert("RGBA"))
+
+
+def _in_colour(image: Image.Image) -> Image.Image:
+    """RGBA where something of it may be transparent, else RGB. Pillow itself takes all greys of 16 bits for white."""
+    if image.mode.startswith("I"):
+        return _of_deep_grey(image)
     if image.mode == "F":
         raise ValueError("its samples are fractions, and nothing says which is white")
     if image.has_transparency_data:
-        seen = _in_srgb(image.convert("RGBA"))
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), seen)
-        return np.asarray(image.convert("RGB"))
-    return np.asarray(_in_srgb(image).convert("RGB"))
+        return _in_srgb(image.convert("RGBA"))
+    return _in_srgb(image).convert("RGB")
+
+
+def _of_deep_grey(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits, in 16 or in 32."""
+    samples = np.asarray(image).astype(np.int64)
+    if samples.min() < 0 or samples.max() > DEEPEST_GREY:
+        raise ValueError("its samples have more than 16 bits, and nothing says which is white")
+    grey = Image.fromarray(np.round(samples * (255 / DEEPEST_GREY)).astype(np.uint8))
+    if (clear := image.info.get("transparency")) is not None:
+        grey.putalpha(Image.fromarray(np.where(samples == clear, 0, 255).astype(np.uint8)))
+    return grey.convert("RGB" if clear is None else "RGBA")
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
@@ -159,6 +170,23 @@ class AudioFile(Recording):
         self._rewind(None, None)
         return sum(frame.samples / frame.sample_rate for frames in decoded for frame in frames)
 
+    def moment(self, options: DecodeOptions) -> float:
+        """The moment asked for. A header that announces more than is there is not believed, but where the sound is cut
+        off before what is needed the image belongs to a moment that was lost. Raises Rejected (corrupt)."""
+        duration = self.facts.duration
+        if options.moment == "centre" or self.announced - duration <= LOST_SECONDS:
+            return choose_moment(duration, options)
+        moment = choose_moment(self.announced, options)
+        self.check_reaches(span_start(moment, options) + options.front_end.seconds)
+        return moment
+
+    def check_reaches(self, seconds: float) -> None:
+        """Raise Rejected (corrupt) where the sound was cut off before what is needed, which goes up to `seconds`."""
+        there, announced = self.facts.duration, self.announced
+        if min(seconds, announced) - there > LOST_SECONDS:
+            raise Rejected("corrupt", f"the data end at {there:.2f} of the {announced:.2f} s that the file announces")
+
+    @cached_property
     def announced(self) -> float:
         """How long the file says that the sound is, in seconds; not longer than it is where it says nothing."""
         measured, bytes_there = self.facts.duration, self._bytes.seek(0, io.SEEK_END)
@@ -171,4 +199,14 @@ class AudioFile(Recording):
             return measured
         if stated is not None and stated > bytes_there:
             return measured * stated / bytes_there
-        return (self._container.duration or 0) / av.time_base
+        return self._stated()
+
+    def _stated(self) -> float:
+        """What the container says; of one with an image that may be the image's length, and the sound a shorter one."""
+        stated = (self._container.duration or 0) / av.time_base
+        if not has_others(self._container, self._audio):
+            return stated
+        if kind_of(self._container) == "mov" and (end := self._stated_end(self._audio)) is not None:
+            return end
+        is_whole = max(self._ends(*self._container.streams).values(), default=0.0) > stated - LOST_SECONDS
+        return self.facts.duration if is_whole else stated

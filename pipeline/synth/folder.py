@@ -10,6 +10,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, wait
@@ -52,21 +53,49 @@ def check_workers(workers: int | None) -> None:
         raise InputError(f"--workers {workers}: at least one process has to do the work")
 
 
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A temporary folder, gone in the end. WorkFailed where none can be made, which is no fault of `out`."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix="compose-")
+    except OSError as error:
+        raise WorkFailed(
+            f"no temporary folder can be made: {error}. Free space, or name another place in TMPDIR, and repeat the "
+            "command."
+        ) from error
+    with made as folder:
+        yield Path(folder)
+
+
 def claim(out: Path, options: Mapping[str, object], kind: str) -> Counts | None:
     """Make `out` the folder of this corpus. Returns the counts if it is finished; InputError if it is another's."""
-    asked = out / OPTIONS
-    if not asked.exists():
+    held = check_claim(out, options, kind)
+    if held is None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / OPTIONS, json.dumps(options).encode())
+        return None
+    _check_same(out, held, options)
+    return _read_json(out / CORPUS)["counts"] if (out / CORPUS).exists() else None
+
+
+def check_claim(out: Path, options: Mapping[str, object], kind: str) -> dict[str, Any] | None:
+    """InputError if `out` is another's, as far as these options tell, of which some may not be known yet. Returns its
+    own options; None for a new folder."""
+    if not (out / OPTIONS).exists():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise InputError(f"--out {out} exists and is no {kind} corpus; give a new or an empty folder")
-        out.mkdir(parents=True, exist_ok=True)
-        write_whole(asked, json.dumps(options).encode())
         return None
-    if (held := _read_json(asked)) != options:
+    held = _read_json(out / OPTIONS)
+    _check_same(out, {name: held[name] for name in options if name in held}, options)
+    return held
+
+
+def _check_same(out: Path, held: Mapping[str, object], options: Mapping[str, object]) -> None:
+    if held != options:
         raise InputError(
             f"--out {out} holds a corpus of other options ({json.dumps(held)}), asked for now: {json.dumps(options)}. "
             "Give another folder, or delete that one"
         )
-    return _read_json(out / CORPUS)["counts"] if (out / CORPUS).exists() else None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

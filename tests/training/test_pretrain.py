@@ -40,3 +40,16 @@ def test_an_image_that_cannot_be_read_is_named(images: Path, tmp_path: Path) -> 
     with pytest.raises(InputError, match=r"owl/\d+\.png"):
         pretrain(images, tmp_path / "out.safetensors", checked_options(encoder=TRUNK, image_size=16, batch_size=8))
     assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_images_are_upright_and_greys_of_16_bits_stay_grey(tmp_path: Path) -> None:
+    grey = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for kind in ("png", "tif"):
+        Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / f"a.{kind}", exif=turned)
+        found = np.asarray(pretraining._read(str(tmp_path / f"a.{kind}")))
+        assert (found == np.rot90(grey, -1)[..., None]).all()
+    Image.fromarray(grey.astype(np.float32)).save(tmp_path / "b.tif")
+    with pytest.raises(InputError, match=r"b\.tif .*fractions.*sound image"):
+        pretraining._read(str(tmp_path / "b.tif"))

@@ -14,7 +14,7 @@ import numpy as np
 from manifests.errors import InputError
 from manifests.given_files import special_file
 from pipeline.media.audio import MAX_RATE, AudioCollector
-from pipeline.media.decode import SILENCE_PEAK, DecodeOptions, choose_moment, fill_span
+from pipeline.media.decode import SILENCE_PEAK, DecodeOptions, choose_moment, fill_span, span_start
 from pipeline.media.image import upright
 from pipeline.media.one_pass import OnePass
 from pipeline.media.reader import MediaFile
@@ -121,7 +121,7 @@ def still_audio(
     """
     if isinstance(audio, Path | str):
         with refusing(Path(audio)), AudioFile(Path(audio)) as media:
-            begin = _begin(media.facts.duration, moment, front_end)
+            begin = _begin_in_file(media, moment, front_end)
             return fill_span(media.audio_between(begin, front_end.sample_rate, front_end.samples), front_end)[0]
     samples = _mono(np.asarray(audio))
     rate = _checked_rate(sampling_rate)
@@ -129,6 +129,16 @@ def still_audio(
     collected = AudioCollector(begin, front_end.seconds)
     collected.lay(samples[None], rate, ("FC",), 0.0)
     return fill_span(collected.resampled(front_end.sample_rate, front_end.samples), front_end)[0]
+
+
+def _begin_in_file(media: AudioFile, moment: float | None, front_end: FrontEnd) -> float:
+    """The same of a file, of which what is needed may have been cut off. Raises Rejected."""
+    if moment is None:
+        options = DecodeOptions(front_end=front_end, minimum_seconds=0.0)
+        return span_start(media.moment(options), options)
+    begin = _begin(media.facts.duration, moment, front_end)
+    media.check_reaches(begin + front_end.seconds)
+    return begin
 
 
 def _begin(duration: float, moment: float | None, front_end: FrontEnd) -> float:

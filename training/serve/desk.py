@@ -75,6 +75,6 @@ def _answer(models: Sequence[Any], job: VideoJob | ImageJob, limits: Limits, pip
             return video_answer(models, job, lambda said, share: pipe.send((WORKING, (said, share))))
     limits.check_image(job.image)
     for audio in job.audios:
-        limits.check_audio(audio)
+        limits.check_audio(audio, models[job.model].front_end)
     with refusing(job.image, "image"):
         return image_answer(models, job)

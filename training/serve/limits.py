@@ -12,8 +12,10 @@ from pathlib import Path
 import av
 
 from manifests.errors import InputError
+from pipeline.media.decode import DecodeOptions
 from pipeline.media.opening import nameless, open_container
 from pipeline.media.reader import MediaFile
+from pipeline.media.spectra import FrontEnd
 from pipeline.media.still import AudioFile, read_image
 from pipeline.media.streams import first_decodable, is_cover_art
 from pipeline.shards.record import Rejected
@@ -62,10 +64,11 @@ class Limits:
         with refusing(path, "image"):
             read_image(path, 0.0, 1)
 
-    def check_audio(self, path: Path) -> None:
-        """Raises Refused for what holds no sound, or one that is too long."""
+    def check_audio(self, path: Path, front_end: FrontEnd) -> None:
+        """Raises Refused for what holds no sound, is too long, or was cut off before what `front_end` hears."""
         self._check_size(path)
         with refusing(path, "sound"), AudioFile(path) as media:
+            media.moment(DecodeOptions(front_end=front_end, minimum_seconds=0.0))
             duration = media.facts.duration
         self._check_length(path, duration, MOST_SOUND, "A few seconds are enough.")
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from manifests.errors import InputError
 from manifests.truth import read_truth
-from pipeline.compose.collage import read_clip, write_collages
+from pipeline.compose.collage import find_solos, read_clip, write_collages
 from pipeline.compose.corpus import Place, write_composed
 from pipeline.compose.settings import Settings
 
@@ -97,6 +97,41 @@ def test_collages_of_another_corpus_are_not_taken_for_these(source: Path, collag
     (other / "corpus.json").write_text(json.dumps(described))
     with pytest.raises(InputError, match="other options"):
         write_collages(other, collages, COLLAGES, 2)
+
+
+def test_a_sound_that_was_cut_off_is_refused(source: Path, tmp_path: Path) -> None:
+    solo = next(row for row in pq.read_table(source / "truth.parquet").to_pylist())
+    for kind in ("frames", "audio"):
+        (tmp_path / kind).mkdir()
+    shutil.copy(source / "frames" / f"{solo['key']}.jpg", tmp_path / "frames")
+    whole = (source / "audio" / f"{solo['key']}.wav").read_bytes()
+    (tmp_path / "audio" / f"{solo['key']}.wav").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"the data end at .*Make the corpus of solos again"):
+        read_clip(tmp_path, solo)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"split": "val"}, "split of the clip .* is 'val', which is neither train nor test"),
+        ({"split": None}, "split of the clip .* is None"),
+        ({"object_label": None}, "has no label"),
+        ({"sounding": None}, "seen and heard"),
+        ({"moment": float("inf")}, "moment of the clip .* is inf"),
+        ({"x1": float("nan")}, "box of .* of the clip .* is .nan"),
+        ({"x2": 7.0}, "no part of a frame"),
+        ({"y1": None}, "no part of a frame"),
+        ({"y1": 0.9, "y2": 0.1}, "no part of a frame"),
+        ({"key": "../../outside"}, "names a clip '../../outside'"),
+        ({"key": None}, "names a clip None"),
+    ],
+)
+def test_a_table_that_says_what_none_does_is_refused(source: Path, tmp_path: Path, changed: dict, said: str) -> None:
+    table = pq.read_table(source / "truth.parquet")
+    first, *others = table.to_pylist()
+    pq.write_table(pa.Table.from_pylist([*others, first | changed], table.schema), tmp_path / "truth.parquet")
+    with pytest.raises(InputError, match=rf"truth\.parquet is damaged: .*{said}.* Make the corpus of solos again"):
+        find_solos(tmp_path)
 
 
 def test_what_makes_no_collages_is_refused(collages: Path, corpus: Path, tmp_path: Path) -> None:

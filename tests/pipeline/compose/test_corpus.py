@@ -1,10 +1,13 @@
 """The composed corpus as files: deterministic, read by every reader, of the kinds and shares asked for."""
 
 import csv
+import errno
 import hashlib
 import json
+import os
 import shutil
 import struct
+import tempfile
 from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from material import write_background, write_cut_out, write_material, write_tone
+from material import RATE, write_background, write_cut_out, write_material, write_tone
 from PIL import Image
 
-from manifests.errors import InputError
+from manifests.errors import InputError, WorkFailed
 from manifests.masks import load_mask
 from manifests.pixels import box_votes, disc_map
 from manifests.truth import read_truth
@@ -290,6 +293,8 @@ def test_bad_files_are_left_out_with_a_reason(tmp_path: Path) -> None:
     write_tone(root / "cat/audio/quiet.wav", 500, 1, quiet=True)
     (root / "cat/audio/broken.ogg").write_bytes(b"no sound")
     write_nothing(root / "cat/audio/nan.wav")
+    write_tone(root / "cat/audio/cut.wav", 500, 3)
+    (root / "cat/audio/cut.wav").write_bytes((root / "cat/audio/cut.wav").read_bytes()[: 3 * RATE])
     write_cut_out(root / "owl/pictures/0.png", 1, 1)
     write_tone(root / "nowhere.wav", 500, 1)
     counts = write_composed(tmp_path / "out", Place(root, root), Settings(clips=4), workers=1)
@@ -302,12 +307,53 @@ def test_bad_files_are_left_out_with_a_reason(tmp_path: Path) -> None:
         "whole.png": "no_outline",
         "quiet.wav": "silent",
         "broken.ogg": "unreadable",
-        "nan.wav": "unreadable",
+        "nan.wav": "corrupt",
+        "cut.wav": "corrupt",
         "0.png": "class_alone",
         "nowhere.wav": "no_class",
     }
     assert counts["files left out"] == len(found)
     assert counts["left out: audio, silent"] == 1
+
+
+def test_names_that_are_not_utf_8_are_written_out(tmp_path: Path) -> None:
+    root, name = write_material(tmp_path / "material", files=3), os.fsdecode(b"caf\xe9")
+    (root / "cat").rename(root / name)
+    (root / name / "pictures" / "0.png").rename(root / name / "pictures" / f"{name}.png")
+    (root / "banjo/audio" / f"{name}.wav").write_bytes(b"no sound")
+    write_composed(tmp_path / "out", Place(root, root), Settings(clips=12), workers=1)
+    ((rejected,), used) = (
+        pq.read_table(tmp_path / "out" / f"{kind}.parquet").to_pylist() for kind in ("rejects", "sources")
+    )
+    assert rejected["path"].endswith("banjo/audio/caf\\xe9.wav")
+    assert {row["label"] for row in used} <= {"banjo", "caf\\xe9", "french_horn", "rain", None}
+    assert "caf\\xe9/pictures/caf\\xe9.png" in {row["file"] for row in used}
+    listed = csv.reader((tmp_path / "out" / "vggsound.csv").read_text().splitlines())
+    assert {label for _, _, label, _ in listed} == {"banjo", "caf\\xe9", "french_horn"}
+
+
+def test_a_folder_of_something_else_is_refused_before_the_material_is_looked_at(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "note.txt").write_text("years of work")
+    absent = Place(tmp_path / "absent", tmp_path / "absent")
+    with pytest.raises(InputError, match="exists and is no composed corpus"):
+        write_composed(tmp_path / "mine", absent, Settings(clips=2), workers=1)
+    with pytest.raises(InputError, match="other options"):
+        write_composed(corpus, absent, Settings(clips=2), workers=1)
+
+
+def test_a_full_temporary_folder_is_no_fault_of_out(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for place, name in ((Path, "write_bytes"), (tempfile, "mkdtemp")):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, full)
+            with pytest.raises(WorkFailed, match=r"temporary folder .*TMPDIR"):
+                write_composed(tmp_path / "out", Place(folder, folder), Settings(clips=2), workers=1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_material_that_makes_no_corpus_is_refused(folder: Path, tmp_path: Path) -> None:

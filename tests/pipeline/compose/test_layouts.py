@@ -12,12 +12,14 @@ from manifests.errors import InputError
 from pipeline.compose.coco import decoded_runs, find_coco
 from pipeline.compose.corpus import Place, write_composed
 from pipeline.compose.files import Unusable, class_by_folder
-from pipeline.compose.material import ready_object
+from pipeline.compose.finding import find_material
+from pipeline.compose.material import ready_background, ready_object
 from pipeline.compose.object_images import ObjectImage, Outline, find_in_folders
 from pipeline.compose.recordings import find_recordings
 from pipeline.compose.settings import Settings
 from pipeline.compose.voc import find_voc
 
+LONG = "1" * 5000  # digits; python itself reads 4300
 RED = (30, 20, 90, 60)  # where write_photograph's object is
 VOC = """<annotation><filename>{name}.jpg</filename>
 <object><name>{label}</name><bndbox><xmin>31</xmin><ymin>21</ymin><xmax>90</xmax><ymax>60</ymax></bndbox></object>
@@ -116,9 +118,10 @@ def test_an_annotation_of_coco_that_cannot_be_used_is_left_out_alone(tmp_path: P
     bad = [
         {"image_id": 999}, {"category_id": []}, {"bbox": None}, {"bbox": [1, 2, 3]}, {"bbox": [float("inf"), 2, 3, 4]},
         {"segmentation": {"counts": [float("inf")]}}, {"segmentation": {}}, {"segmentation": [[1, 2, 3, 4, 5, 6, 7]]},
+        {"image_id": LONG}, {"bbox": [1, 2, LONG, 40]}, {"segmentation": {"counts": [LONG]}},
     ]  # fmt: skip
     whole["annotations"] = [good, "none", *({**good, **each} for each in bad)]
-    (tmp_path / "instances.json").write_text(json.dumps(whole).replace("Infinity", "1e999"))
+    (tmp_path / "instances.json").write_text(json.dumps(whole).replace("Infinity", "1e999").replace(f'"{LONG}"', LONG))
     found = find_coco(tmp_path)
     assert found is not None
     assert len(found[0]) == 1
@@ -204,6 +207,23 @@ def test_an_outline_that_cannot_be_is_told(tmp_path: Path) -> None:
         assert told.value.reason == reason
 
 
+def test_greys_of_16_bits_stay_grey(tmp_path: Path) -> None:
+    grey = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))
+    deep = Image.fromarray(grey.astype(np.uint16) * 257)
+    deep.save(tmp_path / "a.png")
+    deep.save(tmp_path / "b.png", transparency=0)
+    ready_background(tmp_path / "kept.npy", tmp_path / "a.png")
+    assert (np.load(tmp_path / "kept.npy") == grey[..., None]).all()
+    boxed = cut(tmp_path, ObjectImage(tmp_path / "a.png", "cat", "a.png", Outline(box=(0, 0, 64, 48))))
+    assert (boxed[..., :3] == grey[..., None]).all()
+    clear = cut(tmp_path, ObjectImage(tmp_path / "b.png", "cat", "b.png"))
+    assert clear.shape == (48, 63, 4)  # its left column is transparent
+    assert (clear[..., 0] == grey[:, 1:]).all()
+    Image.fromarray(np.full((48, 64), 1 << 20, np.int32)).save(tmp_path / "c.tif")
+    with pytest.raises(Unusable, match="no image of the forms"):
+        ready_background(tmp_path / "kept.npy", tmp_path / "c.tif")
+
+
 def test_classes_are_named_by_the_innermost_folder_that_says_something() -> None:
     for path, label in {
         "dog/audio/1.ogg": "dog",
@@ -214,6 +234,45 @@ def test_classes_are_named_by_the_innermost_folder_that_says_something() -> None
         "1.ogg": None,
     }.items():
         assert class_by_folder(Path("/root") / path, Path("/root")) == label
+
+
+@pytest.mark.parametrize("layout", ["voc", "coco", "folders"])
+def test_backgrounds_are_no_objects_whatever_their_folder_is_called(tmp_path: Path, layout: str) -> None:
+    pictures, sounds = tmp_path / "pictures", tmp_path / "sounds"
+    for number, label in enumerate(("cat", "dog")):
+        write_tone(sounds / label / "0.wav", 400, 0.5)
+        if layout == "voc":
+            write_voc(pictures, str(number), label, masked=False)
+        else:
+            write_cut_out(pictures / label / "0.png", number, 0)
+    if layout == "coco":
+        names = [{"id": number, "file_name": f"{label}/0.png"} for number, label in enumerate(("cat", "dog"))]
+        labels = [{"id": number, "name": label} for number, label in enumerate(("cat", "dog"))]
+        boxes = [{"id": 5, "image_id": number, "category_id": number, "bbox": [9, 9, 40, 40]} for number in range(2)]
+        whole = {"images": names, "categories": labels, "annotations": boxes}
+        (pictures / "instances.json").write_text(json.dumps(whole))
+    write_photograph(pictures / "places" / "1.jpg")
+    items, rejected = find_material(pictures, sounds, pictures / "places")
+    assert sorted(each.stage for each in items) == ["audio", "audio", "background", "image", "image"]
+    assert not rejected
+
+
+def test_files_that_are_listed_but_not_there_are_told(tmp_path: Path) -> None:
+    pictures, sounds = tmp_path / "pictures", tmp_path / "sounds"
+    for number, label in enumerate(("cat", "dog")):
+        write_tone(sounds / label / "0.wav", 400, 0.5)
+        write_cut_out(pictures / label / "0.png", number, 0)
+    write_photograph(pictures / "backgrounds" / "1.jpg")
+    (sounds / "list.csv").write_text("fname,label\ncat/0,cat\ncat/1,cat\ndog/0.wav,dog\ngone.ogg,dog\nnote.txt,dog\n")
+    (pictures / "list.csv").write_text("file,label\ncat/0.png,cat\ncat/1.png,cat\ncat/1.png,cat\nsound.wav,cat\n")
+    (pictures / "backgrounds" / "list.csv").write_text("file,source_id\n1.jpg,a\n2.jpg,b\n")
+    (tmp_path / "manifest.csv").write_text("file,cls\nsounds/dog/9.wav,dog\nelsewhere/1.wav,dog\n")
+    rejected = find_material(pictures, sounds, None)[1]
+    assert {each.reason for each in rejected} == {"not_found"}
+    assert sorted((each.stage, each.path) for each in rejected) == [
+        ("audio", "cat/1"), ("audio", "gone.ogg"), ("audio", "sounds/dog/9.wav"),
+        ("background", "2.jpg"), ("image", "cat/1.png"),
+    ]  # fmt: skip
 
 
 def test_esc50(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pipeline.media.ffmpeg import file_input
 from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
 from pipeline.media.layouts import mixed, mixing_weights
 from pipeline.media.reader import MediaFile
-from pipeline.media.still import decode_pair, read_image
+from pipeline.media.still import decode_pair, read_image, read_pixels, rgba
 from pipeline.shards.record import Rejected
 
 RATE = 11025
@@ -295,6 +295,12 @@ class TestImages:
         ):
             found = self._read(image, icc_profile=profile)[20, 20].astype(int)
             assert np.abs(found - expected).max() <= 8
+
+    def test_a_profile_says_nothing_of_transparency(self) -> None:
+        image, seen = Image.new("RGB", (64, 48), (200, 40, 90)), np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
+        image.putalpha(Image.fromarray(seen))
+        image.save(buffer := io.BytesIO(), "PNG", icc_profile=_exchanged_profile())
+        assert (read_pixels(buffer.getvalue(), rgba)[..., 3] == seen).all()
 
     def test_a_profile_of_another_kind_says_nothing(self) -> None:
         found = self._read(Image.fromarray(self.GREY), icc_profile=_exchanged_profile())

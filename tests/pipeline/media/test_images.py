@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from pipeline.media.still import read_image
+from pipeline.media.still import read_image, read_pixels, rgba
 from pipeline.shards.record import Rejected
 
 WIDTH, HEIGHT = 48, 32
@@ -69,6 +69,20 @@ def test_a_transparent_colour_shows_white(mode: str) -> None:
     changed = (found != plain).any(axis=2)
     assert changed.any()
     assert (found[changed] == 255).all()
+
+
+def test_colours_of_cut_outs_are_kept_apart_from_how_much_of_them_is_seen() -> None:
+    alpha = GREY.copy()
+    cut, deep = ONE.copy(), Image.fromarray(GREY.astype(np.uint16) * 257)
+    cut.putalpha(Image.fromarray(alpha))
+    for image, options, colours, seen in (
+        (cut, {}, COLOURS, alpha),
+        (deep, {"transparency": 0}, GREY[..., None], np.where(GREY == 0, 0, 255)),
+    ):
+        image.save(buffer := io.BytesIO(), "PNG", **options)
+        found = read_pixels(buffer.getvalue(), rgba).astype(int)
+        assert (found[..., 3] == seen).all()
+        assert np.abs(found[..., :3] - colours).max() <= 1
 
 
 def test_greys_of_16_and_1_bits() -> None:

@@ -5,7 +5,8 @@ from PIL import Image
 from stills import audio, image
 
 from pipeline.media.decode import DecodeOptions
-from pipeline.media.still import decode_pair
+from pipeline.media.ffmpeg import file_input
+from pipeline.media.still import AudioFile, decode_pair
 from pipeline.shards.record import Rejected
 
 
@@ -35,3 +36,12 @@ def test_verdicts(image: bytes, audio: bytes, reason: str) -> None:
     with pytest.raises(Rejected) as caught:
         decode_pair(image, audio)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_sound_beside_longer_images_was_not_cut_off(clips, suffix: str) -> None:
+    image_alone, short = file_input(clips.once("longer.mp4", seconds=10.0)), file_input(clips.once("short.mp4"))
+    path = clips.join(image_alone.video, short.audio, name=f"joined.{suffix}", c="copy")
+    with AudioFile(path) as media:
+        assert media.announced == pytest.approx(media.facts.duration, abs=0.1)
+        media.check_reaches(10.0)

@@ -21,6 +21,7 @@ from bright_localizer import (
     tone,
 )
 from PIL import Image
+from stills import audio
 
 from manifests.errors import InputError
 from training import Localization, Localizer
@@ -116,6 +117,16 @@ def test_an_image_and_a_sound_are_a_moment_of_their_video(
     assert pair.responses == pytest.approx(result.responses[2:3])
     assert pair.confidences == pytest.approx(result.confidences[2:3], abs=1e-4)
     assert (len(pair), pair.source.name) == (1, "frame.png")
+
+
+def test_a_sound_that_was_cut_off_before_what_is_heard_is_refused(
+    model: Localizer, result: Localization, tmp_path: Path
+) -> None:
+    (tmp_path / "a.wav").write_bytes(audio(10.0)[:100_000])  # of ten seconds, three
+    for moment in (None, 2.5):
+        with pytest.raises(InputError, match=r"end at 3\.12 of the 10\.00 s"):
+            model.localize_pair(result.frames[0], tmp_path / "a.wav", moment=moment)
+    assert len(model.localize_pair(result.frames[0], tmp_path / "a.wav", moment=1.0)) == 1
 
 
 def test_sounds_are_heard_alike_in_every_form_of_array(model: Localizer, result: Localization) -> None:

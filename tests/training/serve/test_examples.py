@@ -21,7 +21,7 @@ def test_examples_are_copies_under_their_labels(examples: Path, tmp_path: Path) 
         assert each.video.stem == each.name
         Limits().check_video(each.video)
         Limits().check_image(each.image)
-        Limits().check_audio(each.sound)
+        Limits().check_audio(each.sound, find_front_end())
 
 
 def test_fewer_examples_where_fewer_are_wanted_or_fit(examples: Path, tmp_path: Path) -> None:

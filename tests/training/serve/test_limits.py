@@ -6,11 +6,16 @@ import av
 import pytest
 from PIL import Image
 
+from pipeline.media.front_ends import find_front_end
 from training.serve.limits import Limits, Refused, refusing
 
 from .conftest import make_sound
 
 USUAL = Limits(seconds=5)
+
+
+def check_audio(path: Path) -> None:
+    USUAL.check_audio(path, find_front_end())
 
 
 def refusal(check, path: Path) -> str:
@@ -26,8 +31,8 @@ def refusal(check, path: Path) -> str:
 def test_what_is_fine_is_taken(media: Path) -> None:
     USUAL.check_video(media / "clip.mp4")
     USUAL.check_image(media / "image.png")
-    USUAL.check_audio(media / "sound.wav")
-    USUAL.check_audio(media / "clip.mp4")  # a video's sound is one, too
+    check_audio(media / "sound.wav")
+    check_audio(media / "clip.mp4")  # a video's sound is one, too
 
 
 def test_refusals_of_videos(media: Path, tmp_path: Path) -> None:
@@ -45,11 +50,13 @@ def test_refusals_of_videos(media: Path, tmp_path: Path) -> None:
 
 def test_refusals_of_images_and_sounds(media: Path, tmp_path: Path) -> None:
     assert "no image" in refusal(USUAL.check_image, media / "sound.wav")
-    assert "no sound" in refusal(USUAL.check_audio, media / "image.png")
-    assert "no sound, or it is damaged" in refusal(USUAL.check_audio, media / "note.mp4")
+    assert "no sound" in refusal(check_audio, media / "image.png")
+    assert "no sound, or it is damaged" in refusal(check_audio, media / "note.mp4")
     Image.new("1", (9000, 8)).save(tmp_path / "wide.png")
     assert "too large" in refusal(USUAL.check_image, tmp_path / "wide.png")
-    assert "at least 0.1 s" in refusal(USUAL.check_audio, make_sound(tmp_path / "click.wav", 0.05))
+    (tmp_path / "cut.wav").write_bytes(make_sound(tmp_path / "whole.wav", 10).read_bytes()[:90_000])
+    assert "10.00 s that the file announces" in refusal(check_audio, tmp_path / "cut.wav")
+    assert "at least 0.1 s" in refusal(check_audio, make_sound(tmp_path / "click.wav", 0.05))
 
 
 def test_more_frames_than_a_camera_takes_are_refused(media: Path, tmp_path: Path) -> None:
