@@ -280,10 +280,13 @@ def collage(
     out: Annotated[Path, typer.Option(help="Folder for the collages.")] = Path("collages"),
     clips: Annotated[int, typer.Option(min=1, help="Collages to make.")] = 400,
     seed: Annotated[int, typer.Option(help="Same seed and source, same collages.")] = 0,
+    lists: Annotated[
+        list[Path] | None, typer.Option("--list", help="Clips that collages may be made of; repeatable. Default: all.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
 ) -> None:
     """Put four clips into one image and mix two of their sounds, as MUSIC-Synthetic does."""
     from pipeline.compose.collage import write_collages
     from pipeline.jobs.cluster import available_cores
 
-    write_collages(src, out, clips, seed, workers or available_cores())
+    write_collages(src, out, clips, seed, workers or available_cores(), lists or ())

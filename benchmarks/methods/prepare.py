@@ -40,8 +40,10 @@ def prepare(plan: Plan, material: Path | None) -> None:
 
 
 def _make_collages(plan: Plan) -> None:
-    """Collages of the corpus's clips of one object in shards of their own, and a list of those to train on."""
-    command("pipeline", "collage", "--src", "corpus", "--out", "collages", *flags(plan.collages))
+    """Collages in shards of their own, and a list of those to train on. They are made of what is trained on or tested
+    as heard, so that none shows a validation clip, or a class of the open set."""
+    lists = ("--list", "train.txt", "--list", "heard.txt")
+    command("pipeline", "collage", "--src", "corpus", "--out", "collages", *lists, *flags(plan.collages))
     kept = {name: plan.ingest[name] for name in ("front_end",) if name in plan.ingest}
     command("pipeline", "ingest", "--src", "collages", "--out", "collage-shards", *flags(kept))
     rows = read_table(Path("collages/collages.parquet")).to_pylist()

@@ -16,7 +16,7 @@ import json
 import math
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -29,6 +29,7 @@ from PIL import Image
 from manifests.errors import InputError
 from manifests.given_files import read_bytes, understood
 from manifests.keys import safe_key
+from manifests.splits import read_ids
 from manifests.whole_files import write_if_other
 from pipeline.compose.corpus import encode_wav
 from pipeline.console import summary
@@ -82,15 +83,18 @@ class Collage:
     gains: tuple[float, ...]
 
 
-def write_collages(src: Path, out: Path, clips: int, seed: int, workers: int | None = None) -> Counts:
+def write_collages(
+    src: Path, out: Path, clips: int, seed: int, workers: int | None = None, lists: Sequence[Path] = ()
+) -> Counts:
     """Make the corpus, or what is missing of it, of one that `pipeline synth` or `compose` made; returns its counts.
 
+    lists: of the clips that collages may be made of; without any, all.
     Raises InputError when `src` has too few clips of one object, or the folder holds something else.
     """
     if clips < 1 or seed < 0:
         raise InputError(f"--clips {clips} --seed {seed}: give at least one clip, and a seed from 0 on.")
     check_workers(workers)
-    solos = find_solos(src)
+    solos = find_solos(src, lists)
     options: dict[str, object] = {"version": VERSION, "clips": clips, "seed": seed, "of": _digest(src, solos)}
     with writing(out):
         if finished := claim(out, options, "collage"):
@@ -109,9 +113,10 @@ def write_collages(src: Path, out: Path, clips: int, seed: int, workers: int | N
     return counts
 
 
-def find_solos(src: Path) -> dict[str, dict[str, list[Row]]]:
-    """By split and class the clips in which one object is seen and heard and there is no other. InputError when a split
-    has fewer than four classes of them, or the table says what none of a made corpus does."""
+def find_solos(src: Path, lists: Sequence[Path] = ()) -> dict[str, dict[str, list[Row]]]:
+    """By split and class the clips, of those that `lists` name, in which one object is seen and heard and there is no
+    other. InputError when a split has fewer than four classes of them, or the table says what none of a made corpus
+    does, or a list names a clip that is not there."""
     table = src / "truth.parquet"
     if not table.is_file():
         raise InputError(f"--src {src} holds no truth.parquet. Give a folder that pipeline synth or compose made.")
@@ -124,7 +129,9 @@ def find_solos(src: Path) -> dict[str, dict[str, list[Row]]]:
     clips: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         clips[row["key"]].append(row)
-    alone = [rows[0] for rows in clips.values() if len(rows) == 1 and rows[0]["sounding"] and rows[0]["on_screen"]]
+    listed = _listed(lists, src, clips) if lists else clips
+    solos = (rows[0] for key, rows in clips.items() if len(rows) == 1 and key in listed)
+    alone = [row for row in solos if row["sounding"] and row["on_screen"]]
     instruments = World(sorted({row["object_label"] for row in alone})).instruments
     found: dict[str, dict[str, list[Row]]] = {split: defaultdict(list) for split in SPLITS}
     for row in alone:
@@ -134,9 +141,21 @@ def find_solos(src: Path) -> dict[str, dict[str, list[Row]]]:
     if few:
         raise InputError(
             f"--src {src} has clips of one object alone of {len(found[few])} classes in its {few} split, and a collage "
-            f"needs {PARTS}. Make a larger corpus, or one with fewer distractors."
+            f"needs {PARTS}. Make a larger corpus, or one with fewer distractors{', or list more clips' * bool(lists)}."
         )
     return found
+
+
+def _listed(lists: Sequence[Path], src: Path, clips: Collection[str]) -> set[str]:
+    """The keys that lists name. InputError for one that the corpus has not."""
+    named = {path: read_ids(path).known_as(clips).ids for path in lists}
+    for path, keys in named.items():
+        if absent := [key for key in keys if key not in clips]:
+            raise InputError(
+                f"--list {path} names {len(absent)} clips that {src} has not, first {absent[0]!r}. Give lists of "
+                "its own clips: each side's, if test collages are to be made as well."
+            )
+    return {key for keys in named.values() for key in keys}
 
 
 def _fault(row: Row) -> str | None:

@@ -146,3 +146,15 @@ def test_what_makes_no_collages_is_refused(collages: Path, corpus: Path, tmp_pat
     with pytest.raises(InputError, match="at least one clip"):
         write_collages(corpus, tmp_path / "out", 0, 0)
     assert json.loads((collages / "corpus.json").read_text())["counts"]["with several sources"] == COLLAGES
+
+
+def test_only_listed_clips_are_shown(source: Path, tmp_path: Path) -> None:
+    rows = pq.read_table(source / "truth.parquet").to_pylist()
+    (tmp_path / "a.txt").write_text("".join(f"{row['key']}\n" for row in rows if row["object_label"] != "violin"))
+    found = find_solos(source, [tmp_path / "a.txt"])  # without violins only three of the classes are instruments
+    assert {split: sorted(classes) for split, classes in found.items()} == {
+        split: ["cat", "flute", "guitar", "trumpet"] for split in ("train", "test")
+    }
+    (tmp_path / "b.txt").write_text("AAAAAAAAAAA_000000\n")
+    with pytest.raises(InputError, match=r"b\.txt names 1 clips that .* has not"):
+        find_solos(source, [tmp_path / "a.txt", tmp_path / "b.txt"])
