@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -87,6 +88,17 @@ def test_evaluate_writes_one_row_a_sample_and_names_the_missing_clip(trained: Pa
         own = [row["iou"] for row in rows if row["map"] == "audio_visual"]
         assert len(own) == 16
         assert facts["scores"]["audio_visual"]["mean_iou"] == pytest.approx(sum(own) / 16)
+
+
+def test_seeds_that_are_not_finished_are_said(trained: Path, here: Callable[..., Ended]) -> None:
+    own = next((trained / "runs/tiny").glob("*-s0"))
+    begun = own.with_name(own.name.replace("-s0", "-s1"))
+    begun.mkdir()
+    (begun / "config.yaml").touch()
+    evaluated, compared = (here(name, "runs/tiny", cwd=trained).stdout for name in ("evaluate", "compare"))
+    shutil.rmtree(begun)
+    assert f"runs/tiny/{begun.name} is not finished, so it is not evaluated" in evaluated
+    assert f"tiny stands for 1 of 2 seeds: seed 1 ({begun.name}) is not finished." in compared
 
 
 def test_embeddings_of_the_run_feed_the_index(trained: Path, shards: Path, here: Callable[..., Ended]) -> None:

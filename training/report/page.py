@@ -1,6 +1,6 @@
 """From run folders to `index.html`: gathers the parts and fills the templates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -35,7 +35,9 @@ class Facts:
     values: Mapping[str, str]
 
 
-def write_report(runs: list[Path], shards: Folders | None, out: Path) -> tuple[Path, str]:
+def write_report(
+    runs: list[Path], shards: Folders | None, out: Path, unfinished: Sequence[Path] = ()
+) -> tuple[Path, str]:
     """Write `out/index.html` about the given run folders; returns its path, and why it has no gallery ("" if it has).
 
     Args:
@@ -43,6 +45,7 @@ def write_report(runs: list[Path], shards: Folders | None, out: Path) -> tuple[P
         shards: the shard folder, or folders, with the evaluated clips. Without one, what the first run's config names
             is used where it is there, else the page has no gallery.
         out: folder of the page, made when absent.
+        unfinished: folders of seeds that are still to be finished, named where others have a mean.
 
     Raises InputError when there is no run, a folder is no run, or a result file is damaged.
     """
@@ -56,9 +59,9 @@ def write_report(runs: list[Path], shards: Folders | None, out: Path) -> tuple[P
     clips = Clips.open(shards) if shards else None
     page = _render(
         runs=[_facts(run, title) for run, title in zip(read, titles, strict=True)],
-        tables=(tables := score_tables(read, titles)),
+        tables=(tables := score_tables(read, titles, unfinished)),
         not_comparable=_same_name(tables),
-        others=(others := comparisons(read, titles, every=False)),
+        others=(others := comparisons(read, titles, False, unfinished)),
         explained=_explained(tables, others),
         listening=listening_plots(read, titles),
         triples=triples(read, titles, clips) if clips is not None else [],

@@ -157,6 +157,11 @@ class Run:
         return configuration_of(self.path.name)
 
     @property
+    def configuration(self) -> tuple[str, str]:
+        """What its seeds have in common."""
+        return self.name, self.digest
+
+    @property
     def seed(self) -> int | None:
         return self.config.get("seed")
 
