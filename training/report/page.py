@@ -68,6 +68,7 @@ def write_report(
         panels=[*curves.loss_panels(read, titles), *curves.validation_panels(read, titles)],
         galleries=galleries(read, titles, clips) if clips is not None else [],
         no_shards=clips is None,
+        not_kept=_not_kept(read, titles),
         unscored=[title for run, title in zip(read, titles, strict=True) if not run.every_evaluation],
     )
     return _write(page, out), "" if clips is not None else _no_gallery(read[0])
@@ -76,6 +77,12 @@ def write_report(
 def size_in_words(count: int) -> str:
     """Bytes as "1.2 MB", or as whole kB where that is less than a megabyte."""
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
+def _not_kept(runs: Sequence[Run], titles: Sequence[str]) -> list[str]:
+    """Files of maps that belong to results and are not there, so that nothing is drawn of them, by run."""
+    absent = [dict.fromkeys(name for one in run.every_evaluation for name in one.absent_arrays) for run in runs]
+    return [f"{', '.join(names)} of {title}" for names, title in zip(absent, titles, strict=True) if names]
 
 
 def _no_gallery(run: Run) -> str:

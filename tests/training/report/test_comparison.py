@@ -36,6 +36,7 @@ def write(folder: Path, *results: dict) -> Path:
     for facts in results:
         path = folder / "evaluation" / f"{facts['test_set']}.{facts['protocol']['name']}.json"
         path.write_text(json.dumps(facts))
+        path.with_suffix(".parquet").touch()
     return folder
 
 
@@ -102,6 +103,12 @@ def test_seeds_without_a_part_in_a_mean_are_named_with_the_reason(tmp_path: Path
         "(aaaaaaaa-s4) was not evaluated on vggss under ezvsl, seed 5 (aaaaaaaa-s5) is not finished."
     )
     assert "same stands for 1 of 6 seeds" in as_text(tables[1])
+
+
+def test_numbers_without_their_samples_are_refused(runs) -> None:
+    (runs[0].path / "evaluation/vggss.retrieval.parquet").unlink()
+    with pytest.raises(InputError, match=r"vggss\.retrieval\.parquet, .* is not beside it\. Evaluate the run again"):
+        read_run(runs[0].path)
 
 
 def test_nothing_to_compare_is_said(runs, tmp_path: Path) -> None:
