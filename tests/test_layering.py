@@ -41,7 +41,7 @@ FLOORS = {
         {"clustering", "evaluation", "encoders", "data", "leakage", "identity", "overlay"},
         {"methods", "object_prior", "pretrain"},
         {"runs"},
-        {"exported", "predict"},
+        {"exported", "predict", "trained_on"},
         {"hub"},
         {"localizer", "scoring", "loop", "embed", "import_checkpoint", "reference_sounds", "separate", "class_labels"},
         {"answers"},

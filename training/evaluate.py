@@ -41,11 +41,11 @@ from training.evaluation.results import Result, content_id, file_name
 from training.evaluation.stored import CONTROLS, RAW_MAPS, arrays_file, read_result
 from training.evaluation.tasks import as_measured, check_protocol, default_protocols, score
 from training.evaluation.tasks.duets import cases_of
-from training.leakage import training_overlap
 from training.methods.contract import HasClassMaps
 from training.predict import Predictions, object_prior_of, predict
 from training.reference_sounds import asked_references
 from training.runs import LoadedRun, open_run_shards
+from training.trained_on import seen_by
 
 CONTROLLED = {"controls", "controls_by_group"}  # what protocols ask for that show an image under other sounds
 DEPENDS_ON = ("truth", "shards", "negatives", "pairs", "references")  # the lists that make an earlier result stand
@@ -89,6 +89,7 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     made = [_finished(run, own, protocol.name, _lists(own, request, store)) for _, protocol, own in asked]
     if None not in made and all(_maps_are_whole(run, part, protocols) for part in parts):
         return [result for result in made if result is not None]
+    seen = seen_by(run.folder)
     mixed = [case for part, protocol, _ in asked for case in cases_of(part, protocol)]
     answered = _answered(run, request, store, truth, protocols, mixed, process)
     if process is not None and not process.first:
@@ -107,7 +108,7 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
             answers = answered.answers(protocol, part)
             result = score(answers, answered.as_shown(own), protocol.name, run=_name(run))
             result.summary["lists"] |= _lists(own, request, store)
-            result.summary["lists"]["training"] = training_overlap(run.folder, part.test_set)
+            result.summary["lists"]["training"] = seen.against(part.test_set)
             result.summary["weights"] = run.weights
             result.write(folder)
             results.append(result)

@@ -13,7 +13,13 @@ from statistics import fmean, stdev
 from manifests.errors import InputError
 from training.evaluation.consistency import impossible
 from training.evaluation.postprocess import AUDIO_VISUAL
-from training.evaluation.printing import clips_have, hears_in_words, missing_in_words, names_of_missing
+from training.evaluation.printing import (
+    clips_have,
+    hears_in_words,
+    missing_in_words,
+    names_of_missing,
+    trained_in_words,
+)
 from training.evaluation.scores import in_order, score_of, task_values, values_of
 from training.report.doubts import doubts
 from training.report.published import admitted, of_column
@@ -197,9 +203,7 @@ def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
         yield f"{title} scored {facts['n_scored']} of {facts['n_expected']}{missing_in_words(facts)}."
     if not evaluation.is_what_it_says:
         yield f"{title}: these clips are not the released {evaluation.test_set}, so no published number stands beside."
-    trained = (facts.get("lists", {}).get("training") or {}).get("test_clips_trained_on")
-    if trained:
-        yield f"{title} was trained on {trained} of these test clips."
+    yield from (f"{title} {said}." for said in trained_in_words(facts))
     for name in facts["scores"]:
         paper = run.all_published(evaluation, name)
         ciou50, auc, max_f1, located = (paper.get(key) for key in ("ciou50", "auc", "max_f1", "locacc"))

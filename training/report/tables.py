@@ -12,7 +12,7 @@ from typing import Any
 
 from manifests.views import IN_WORDS
 from training.evaluation.consistency import impossible
-from training.evaluation.printing import missing_in_words
+from training.evaluation.printing import missing_in_words, trained_in_words
 from training.report.doubts import doubts
 from training.report.results import MAPS, OBJECT_PRIOR, SCORES, Evaluation, Run
 from training.report.seeds_shown import SeedsShown
@@ -231,6 +231,7 @@ def _warnings(found: list[Scored], fullest: Evaluation) -> Iterable[str]:
         if facts.get("tie_share", 0.0) > TIES_WORTH_A_WARNING:
             share = 100 * facts["tie_share"]
             yield f"{title}: in {share:.1f} % of its maps, pixels tie at the threshold and the mask misses its area."
+        yield from (f"{title} {said}." for said in trained_in_words(facts))
         if not evaluation.is_what_it_says:
             yield f"{title}: these clips are not the released {evaluation.test_set}: no published number stands beside."
         yield from _impossible(one.run, title, evaluation)
