@@ -29,6 +29,7 @@ FLOORS = {
             "mistakes",
             "config_files",
             "limits",
+            "model_names",
             "liveness",
             "outside_methods",
             "rendezvous",

@@ -139,6 +139,26 @@ def test_bad_input_is_one_paragraph_and_exit_code_two(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--protocol", "best"), "no protocol 'best'"),
+        (("--format", "coco"), "no annotation format 'coco'"),
+        (("--negatives", "gone.csv"), "gone.csv cannot be read"),
+    ],
+)
+def test_score_counts_nothing_before_bad_names_are_refused(
+    more: tuple[str, ...], words: str, tmp_path: Path, here: Callable[..., Ended]
+) -> None:
+    for name in ("maps.npz", "vggss.json"):
+        (tmp_path / name).touch()
+    told = ("score", "--maps", "maps.npz", "--truth", "vggss.json", "--protocol", "ezvsl")
+    result = here(*told, *more, cwd=tmp_path)
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert "to do" not in result.stderr
+
+
 def test_methods_lists_every_method_and_prints_a_page(tmp_path: Path, here: Callable[..., Ended]) -> None:
     listed = here("methods", cwd=tmp_path).stdout
     assert "ezvsl" in listed
