@@ -103,13 +103,15 @@ def evaluate(
     from training.evaluate import evaluate as score_run
     from training.evaluation.printing import table
     from training.runs import load_run
-    from training.seeds import every_seed
+    from training.seeds import every_seed, unfinished_seeds
 
     asked = tuple(protocol or ())
     request = EvaluationRequest(
         truth, format, negatives, tuple(clips or ()), pairs, references, test_set, asked, shards, view, listen
     )
     with ranks(device) as process:
+        for left in unfinished_seeds(run) if process.first else ():
+            print(f"{left} is not finished, so it is not evaluated; `training run {left}/config.yaml` continues it.")
         for number, one in enumerate(found := every_seed(run)):
             with first_of(len(found) - number):
                 results = score_run(load_run(one, process.device, weights), request, process)
@@ -150,10 +152,11 @@ def score(
 ) -> None:
     """Score heat maps that any program wrote, exactly as this one's own."""
     from training.evaluation.printing import table
-    from training.score_file import asked, outputs, score_file
+    from training.score_file import asked, check_given, outputs, score_file
 
     options = {"negatives": negatives, "clips": clips, "test_set": test_set, "alpha": alpha, "seed": seed}
     places = outputs(asked(protocol, boxes), out)
+    check_given(maps, truth, format, places, negatives=negatives, clips=clips)
     with progress("scoring", len(places), "protocols") as advance:
         for name, path in places.items():
             found = score_file(maps, truth, format, name, path, temperature=temperature, **options)
@@ -190,12 +193,11 @@ def compare(
     """Print runs beside one another and beside published numbers, a table per test set and protocol."""
     from training.report.comparison import as_text, chosen, comparisons
     from training.report.results import read_run, run_titles
-    from training.runs import resolve_run
-    from training.seeds import each_once, every_seed
+    from training.runs import given_runs
 
-    folders = each_once(resolve_run(one) for path in runs for one in every_seed(path))
+    folders, unfinished = given_runs(runs)
     read = [read_run(folder) for folder in folders]
-    for table in chosen(comparisons(read, run_titles(read)), read, test_set, protocol):
+    for table in chosen(comparisons(read, run_titles(read), True, unfinished), read, test_set, protocol):
         print(as_text(table), end="\n\n")
 
 
@@ -210,11 +212,10 @@ def report(
 ) -> None:
     """Write one static page that opens offline: tables, learning curves, gallery with sound."""
     from training.report.page import size_in_words, write_report
-    from training.runs import resolve_run
-    from training.seeds import each_once, every_seed
+    from training.runs import given_runs
 
-    folders = each_once(resolve_run(one) for path in runs for one in every_seed(path))
-    page, without = write_report(folders, shards, out)
+    folders, unfinished = given_runs(runs)
+    page, without = write_report(folders, shards, out, unfinished)
     facts = {"page": page.resolve(), "size": size_in_words(page.stat().st_size)}
     summary("report", facts | ({"gallery": without} if without else {}))
 

@@ -6,14 +6,14 @@ import numpy as np
 
 from index.arrays import EMBEDDINGS, check_replaceable, differences
 from index.embeddings import write_embeddings
-from manifests.splits import read_ids
 from manifests.views import VIEWS
 from pipeline.shards.store import ShardStore
 from training.data.pairs import EvaluationPair
 from training.data.selection import select
-from training.leakage import TRAINING_CLIPS, find_tests, own_truth
+from training.leakage import find_tests, own_truth
 from training.predict import pooled_under_maps, predict
 from training.runs import LoadedRun
+from training.trained_on import seen_by
 
 
 def embed(run: LoadedRun, store: ShardStore, out: Path, under_map: bool = False) -> tuple[int, bool]:
@@ -46,9 +46,10 @@ def _own(run: LoadedRun, store: ShardStore, pairs: list[EvaluationPair]) -> tupl
 
 
 def _rows(run: LoadedRun, store: ShardStore) -> list[int]:
-    """The clips the run trained on; in other shards than its own, those it would train on."""
-    named = run.folder / TRAINING_CLIPS
-    if named.is_file() and store.manifest_sha256 == run.manifest_sha256:
-        return [store.row_of(key) for key in read_ids(named).ids]
+    """The clips the run trained on; in other shards than its own, those it would train on. Says what is not known."""
+    seen = seen_by(run.folder)
+    print(*seen.said(), sep="\n", end="\n" if seen.unknown else "", flush=True)
+    if seen.clips and store.manifest_sha256 == run.manifest_sha256:
+        return [store.row_of(key) for key in seen.clips]
     tests = find_tests(run.config, own_truth(run.config)).known_as(store.keys)
     return select(store, run.config.data, tests.banned).mask.nonzero()[0].tolist()

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from manifests.catalogue import read_clips
-from manifests.checksums import check_file, check_sealed
-from manifests.content import read_content, read_object
+from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.file_names import name_problem
 from manifests.given_files import understood
@@ -39,13 +38,14 @@ from training.evaluation.metrics.interactive import classes_of
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import load_arrays
 from training.evaluation.results import Result, content_id, file_name
+from training.evaluation.stored import CONTROLS, RAW_MAPS, arrays_file, read_result
 from training.evaluation.tasks import as_measured, check_protocol, default_protocols, score
 from training.evaluation.tasks.duets import cases_of
-from training.leakage import training_overlap
 from training.methods.contract import HasClassMaps
 from training.predict import Predictions, object_prior_of, predict
 from training.reference_sounds import asked_references
 from training.runs import LoadedRun, open_run_shards
+from training.trained_on import seen_by
 
 CONTROLLED = {"controls", "controls_by_group"}  # what protocols ask for that show an image under other sounds
 DEPENDS_ON = ("truth", "shards", "negatives", "pairs", "references")  # the lists that make an earlier result stand
@@ -89,6 +89,7 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     made = [_finished(run, own, protocol.name, _lists(own, request, store)) for _, protocol, own in asked]
     if None not in made and all(_maps_are_whole(run, part, protocols) for part in parts):
         return [result for result in made if result is not None]
+    seen = seen_by(run.folder)
     mixed = [case for part, protocol, _ in asked for case in cases_of(part, protocol)]
     answered = _answered(run, request, store, truth, protocols, mixed, process)
     if process is not None and not process.first:
@@ -97,17 +98,17 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     folder.mkdir(parents=True, exist_ok=True)
     for part in parts:
         own = answered.predictions.only(set(part.keys))
-        save_maps(folder / f"{_file_name(run, part)}.maps.npz", own, answered.as_shown(part))
+        save_maps(_arrays(run, part, RAW_MAPS), own, answered.as_shown(part))
         if answered.donors is not None:
             controls = under_controls(answered, part)
-            save_controls(folder / f"{_file_name(run, part)}.controls.npz", controls, answered.donors)
+            save_controls(_arrays(run, part, CONTROLS), controls, answered.donors)
     results = []
     with progress(f"scoring {run.config.name}", len(asked), "results") as advance:
         for part, protocol, own in asked:
             answers = answered.answers(protocol, part)
             result = score(answers, answered.as_shown(own), protocol.name, run=_name(run))
             result.summary["lists"] |= _lists(own, request, store)
-            result.summary["lists"]["training"] = training_overlap(run.folder, part.test_set)
+            result.summary["lists"]["training"] = seen.against(part.test_set)
             result.summary["weights"] = run.weights
             result.write(folder)
             results.append(result)
@@ -184,21 +185,23 @@ def _file_name(run: LoadedRun, part: Truth) -> str:
     return file_name(_folder(run), part.name, content, run.config.evaluation.view)
 
 
+def _arrays(run: LoadedRun, part: Truth, kind: str) -> Path:
+    return arrays_file(_folder(run), _file_name(run, part), kind)
+
+
 def _finished(run: LoadedRun, part: Truth, protocol: str, lists: dict[str, dict[str, str]]) -> Result | None:
     """An earlier result of this part, when everything it depends on is what it was."""
     path = _folder(run) / f"{_file_name(run, part)}.{protocol}.json"
     if not path.is_file():
         return None
     try:
+        facts = read_result(path)
         with understood(path, "or its table is damaged"):
-            facts = read_object(path, "lists")
-            digests = check_sealed(facts)
             before, now = (
                 [each.get(name, {}).get("sha256") for name in DEPENDS_ON] for each in (facts["lists"], lists)
             )
             if before != now:
                 return None
-            check_file(path.with_suffix(".parquet"), digests)
             return Result(read_table(path.with_suffix(".parquet")), facts)
     except InputError as damage:
         print(f"{damage} It is made again.", flush=True)
@@ -206,15 +209,15 @@ def _finished(run: LoadedRun, part: Truth, protocol: str, lists: dict[str, dict[
 
 
 def _maps_are_whole(run: LoadedRun, part: Truth, protocols: Sequence[Protocol]) -> bool:
-    """Whether the maps beside an earlier result, and under controls asked for, can be read, if there; else said."""
+    """Whether the maps beside an earlier result, and under controls asked for, are there and can be read; else said."""
     controlled = any(protocol.asks in CONTROLLED for protocol in protocols)
-    for kind in ("maps", "controls") if controlled else ("maps",):
-        path = _folder(run) / f"{_file_name(run, part)}.{kind}.npz"
+    for path in (_arrays(run, part, kind) for kind in ((RAW_MAPS, CONTROLS) if controlled else (RAW_MAPS,))):
         try:
-            if path.is_file():
-                load_arrays(path, ("names", "maps"))
+            if not path.is_file():
+                raise InputError(f"{path}, what the run showed, is not there.")
+            load_arrays(path, ("names", "maps"))
         except InputError as error:
-            print(f"{error} They are made again")
+            print(f"{error} They are made again.")
             return False
     return True
 

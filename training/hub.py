@@ -6,7 +6,6 @@ are fetched, and no more of them than are opened.
 """
 
 import os
-import re
 from pathlib import Path
 from types import ModuleType
 
@@ -14,20 +13,15 @@ from manifests.errors import InputError
 from manifests.extras import needed
 from manifests.given_files import in_words, understood
 from training.exported import CARD, CONFIG, PRIOR, WEIGHTS, is_exported
+from training.model_names import ON_HUB
 
 TOKEN = "HF_TOKEN"
-NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 FETCHED = (CONFIG, WEIGHTS, PRIOR, CARD)
 MOST_BYTES = 1 << 33  # of one model's files
 REMEDY = (
     "Check the name and the network. A private model needs its token in HF_TOKEN; HF_HUB_OFFLINE=1 takes the copy that "
     "was fetched before."
 )
-
-
-def is_hub_name(text: str) -> bool:
-    """Whether a text is ORG/NAME, and ORG no folder here: what lies in one is not asked for elsewhere."""
-    return NAME.fullmatch(text) is not None and not Path(text).parent.exists()
 
 
 def fetched(name: str) -> Path:
@@ -52,7 +46,7 @@ def check_push(repository: str | None) -> None:
     """InputError for a name that is none, without a token, and without the library; None asks for nothing."""
     if repository is None:
         return
-    if not NAME.fullmatch(repository):
+    if not ON_HUB.fullmatch(repository):
         raise InputError(f"--push {repository!r} is no name on the Hugging Face Hub. Give ORG/NAME.")
     needed("huggingface_hub", "hub", "--push")
     if not _token():

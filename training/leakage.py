@@ -7,12 +7,10 @@ many of its clips were trained on. `training_clips.txt` of a run names every cli
 import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from manifests.annotations import TestSet
 from manifests.catalogue import catalogue, known_tests, resolve
-from manifests.splits import IdList, Overlap, ids_of, overlap, read_ids
+from manifests.splits import IdList, Overlap, ids_of, overlap
 from manifests.truth import Truth, read_truth
 from training.config import RunConfig
 
@@ -97,21 +95,6 @@ def own_truth(config: RunConfig) -> Truth | None:
     if wanted.truth is None or not wanted.truth.exists():
         return None
     return read_truth(wanted.truth, wanted.format, negatives=wanted.negatives, name=wanted.test_set)
-
-
-def training_overlap(folder: Path, test_set: TestSet) -> dict[str, Any] | None:
-    """The run's training list against a test set, as results carry it; None when the run names no training clips."""
-    if not (folder / TRAINING_CLIPS).is_file():
-        return None
-    trained = read_ids(folder / TRAINING_CLIPS, name="training")
-    found = overlap(trained, ids_of(test_set))
-    return {
-        "name": TRAINING_CLIPS,
-        "sha256": trained.sha256,
-        "clips": found.n_train,
-        "test_clips_trained_on": len(found.clips),
-        "test_videos_trained_on": found.videos,
-    }
 
 
 def training_list(keys: list[str]) -> IdList:

@@ -33,6 +33,12 @@ def configuration_of(name: str) -> str:
     return found["digest"] if found else name
 
 
+def seed_of(name: str) -> int | None:
+    """The seed in a folder's name; None in a name of another form."""
+    found = _PARTS.fullmatch(name)
+    return int(found["seed"]) if found else None
+
+
 def said_of(name: str) -> str:
     """The overrides in a folder's name, or the digest where it holds none."""
     found = _PARTS.fullmatch(name)

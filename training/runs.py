@@ -33,6 +33,7 @@ from training.leakage import TRAINING_CLIPS
 from training.methods import method_module
 from training.methods.contract import BaseMethod
 from training.run_names import folder_of
+from training.seeds import each_once, every_seed, unfinished_seeds
 
 BEST_WEIGHTS = "weights.best.safetensors"
 CONFIG, DONE, WEIGHTS, FACTS = "config.yaml", "DONE", "weights.safetensors", "data.json"
@@ -264,6 +265,15 @@ def resolve_run(path: Path) -> Path:
     raise InputError(
         f"no finished run at {path}: expected a folder with {CONFIG} and {DONE}, as `training run` makes.{_near(path)}"
     )
+
+
+def given_runs(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The finished runs that folders stand for (`every_seed`), each once, and the unfinished seeds beside them.
+
+    InputError as `resolve_run`.
+    """
+    finished = each_once(resolve_run(one) for path in paths for one in every_seed(path))
+    return finished, each_once(one for path in paths for one in unfinished_seeds(path))
 
 
 def _near(path: Path) -> str:

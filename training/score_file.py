@@ -1,12 +1,16 @@
 """`training score`: maps that any program wrote against any truth, under one named protocol, into one JSON file."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from manifests.errors import InputError
+from manifests.given_files import understood
 from manifests.outputs import check_output, json_with
+from manifests.truth import find_format
 from manifests.whole_files import write_text
+from training.evaluation.protocols import find_protocol
 from training.evaluation.protocols.boxes import BOXES
 from training.scoring import score
 
@@ -30,6 +34,29 @@ def outputs(protocols: list[str], out: Path) -> dict[str, Path]:
     return {name: out if len(named) == 1 else out.with_name(f"{out.stem}.{name}.json") for name in named}
 
 
+def check_given(
+    maps: Path,
+    truth: Path,
+    format: str,
+    places: Mapping[str, Path],
+    *,
+    negatives: Path | None = None,
+    clips: Path | None = None,
+) -> None:
+    """InputError for what can be told before any file is read: names that are none, files that are not there, and
+    outputs (`places`, by protocol) that cannot be written."""
+    find_format(format)
+    for path in (maps, truth, negatives):
+        if path is not None:
+            with understood(path, remedy="Check the path and that the file is complete."):
+                path.stat()
+    given = {"MAPS": maps, "--truth": truth, "--negatives": negatives, "--list": clips}
+    for name, out in places.items():
+        find_protocol(name)
+        _check_place(out)
+        check_output(out, given, json_with("protocol", "n_expected", "unused_arrays"), "training score")
+
+
 def score_file(
     maps: Path,
     truth: Path,
@@ -48,9 +75,7 @@ def score_file(
 
     Under the protocol retrieval `maps` holds `image_embeddings` and `audio_embeddings` (N, D) instead of maps.
     """
-    _check_place(out)
-    given = {"MAPS": maps, "--truth": truth, "--negatives": negatives, "--list": clips}
-    check_output(out, given, json_with("protocol", "n_expected", "unused_arrays"), "training score")
+    check_given(maps, truth, format, {protocol: out}, negatives=negatives, clips=clips)
     found = score(
         maps, truth, protocol, format=format, negatives=negatives, clips=clips, test_set=test_set, alpha=alpha,
         temperature=temperature, seed=seed,

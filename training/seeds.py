@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from manifests.errors import InputError
-from training.run_names import configuration_of
+from training.run_names import configuration_of, seed_of
 
 _OPTION = "seeds="
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -44,12 +44,25 @@ def _numbers(text: str) -> list[int]:
 
 def every_seed(path: Path) -> list[Path]:
     """The finished runs of a folder `runs/<name>` that differ by their seed alone; else the path as it was given."""
-    finished = sorted(marker.parent for marker in path.glob("*-s*/DONE")) if path.is_dir() else []
-    configurations = {configuration_of(folder.name) for folder in finished}
-    numbered = all(folder.name.rpartition("-s")[2].isdigit() for folder in finished)
-    if len(configurations) != 1 or not numbered:
-        return [path]
-    return sorted(finished, key=lambda folder: int(folder.name.rpartition("-s")[2]))
+    finished = list(path.glob("*-s*/DONE"))
+    configurations = {configuration_of(marker.parent.name) for marker in finished}
+    numbered = all(seed_of(marker.parent.name) is not None for marker in finished)
+    return _by_seed(finished) if len(configurations) == 1 and numbered else [path]
+
+
+def unfinished_seeds(path: Path) -> list[Path]:
+    """The runs that were begun and not finished, of the configuration whose finished ones `every_seed(path)` gives."""
+    finished = every_seed(path)
+    if finished == [path]:
+        return []
+    own = configuration_of(finished[0].name)
+    begun = [marker for marker in path.glob("*-s*/config.yaml") if configuration_of(marker.parent.name) == own]
+    return [folder for folder in _by_seed(begun) if folder not in finished]
+
+
+def _by_seed(markers: Iterable[Path]) -> list[Path]:
+    """The folders that hold these files, by the seeds in their names."""
+    return sorted((marker.parent for marker in markers), key=lambda folder: (seed_of(folder.name) or 0, folder.name))
 
 
 def each_once(folders: Iterable[Path]) -> list[Path]:

@@ -31,6 +31,7 @@ def make_run(folder: Path, config: RunConfig, manifest_sha256: str = "0" * 64, f
     facts = {"front_end": front_end, "manifest_sha256": manifest_sha256, "training_clips": 3,
              "contents": {"shards": manifest_sha256, "training_clips": "1" * 64}}  # fmt: skip
     (folder / FACTS).write_text(json.dumps(facts))
+    (folder / "training_clips.txt").write_text("trained0\ntrained1\ntrained2\n")
     write_weights(folder / WEIGHTS, method)
     (folder / DONE).write_text("1 s\n")
     return folder

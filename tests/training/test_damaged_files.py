@@ -25,6 +25,7 @@ from training.loop.start import start
 from training.report.comparison import comparisons
 from training.report.foreign_sounds import read_controls
 from training.report.results import read_run, run_titles
+from training.report.saved_maps import read_maps
 from training.runs import load_run
 
 
@@ -116,6 +117,19 @@ def test_saved_maps_with_a_flipped_byte_are_told(run: Path, place: float) -> Non
         everything_read(run)
     evaluate(load_run(run), EvaluationRequest())
     everything_read(run)
+
+
+@pytest.mark.parametrize("kind", ["maps", "controls"])
+def test_what_a_run_showed_is_made_again_when_it_is_gone(run: Path, capsys, kind: str) -> None:
+    listen = EvaluationRequest(listen=True)
+    evaluate(load_run(run), listen)
+    path = run / f"evaluation/boxes.{kind}.npz"
+    path.unlink()
+    (absent,) = {name for one in read_run(run).every_evaluation for name in one.absent_arrays}
+    assert absent == path.name
+    evaluate(load_run(run), listen)
+    assert f"boxes.{kind}.npz, what the run showed, is not there. They are made again." in capsys.readouterr().out
+    read_maps(path)
 
 
 def test_damaged_maps_under_controls_are_told_and_made_again(run: Path) -> None:

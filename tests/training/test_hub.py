@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 from manifests.errors import InputError
 from training.cli import app
 from training.export.folder import Wanted, export
-from training.hub import check_push, fetched, is_hub_name
+from training.hub import check_push, fetched
 from training.localizer.model import Localizer
+from training.model_names import is_hub_name
 from training.runs import load_run
 
 TRAINING = "from training.cli import main; main()"

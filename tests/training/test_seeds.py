@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from manifests.errors import InputError
-from training.seeds import each_once, every_seed, per_seed
+from training.seeds import each_once, every_seed, per_seed, unfinished_seeds
 
 
 def test_a_range_has_both_ends_in_it() -> None:
@@ -35,7 +35,11 @@ def test_a_folder_stands_for_the_seeds_of_one_configuration(tmp_path: Path) -> N
     for name in ("ab-s10", "ab-s2", "ab-s0"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "DONE").touch()
-    (tmp_path / "ab-s3").mkdir()  # not finished
+    for name in ("ab-s3", "ab-s2", "cd-s4"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "config.yaml").touch()
+    assert unfinished_seeds(tmp_path) == [tmp_path / "ab-s3"]
+    assert unfinished_seeds(tmp_path / "ab-s0") == []
     assert [folder.name for folder in every_seed(tmp_path)] == ["ab-s0", "ab-s2", "ab-s10"]
     (tmp_path / "cd-s0").mkdir()
     (tmp_path / "cd-s0" / "DONE").touch()

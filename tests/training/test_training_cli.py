@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -89,6 +90,17 @@ def test_evaluate_writes_one_row_a_sample_and_names_the_missing_clip(trained: Pa
         assert facts["scores"]["audio_visual"]["mean_iou"] == pytest.approx(sum(own) / 16)
 
 
+def test_seeds_that_are_not_finished_are_said(trained: Path, here: Callable[..., Ended]) -> None:
+    own = next((trained / "runs/tiny").glob("*-s0"))
+    begun = own.with_name(own.name.replace("-s0", "-s1"))
+    begun.mkdir()
+    (begun / "config.yaml").touch()
+    evaluated, compared = (here(name, "runs/tiny", cwd=trained).stdout for name in ("evaluate", "compare"))
+    shutil.rmtree(begun)
+    assert f"runs/tiny/{begun.name} is not finished, so it is not evaluated" in evaluated
+    assert f"tiny stands for 1 of 2 seeds: seed 1 ({begun.name}) is not finished." in compared
+
+
 def test_embeddings_of_the_run_feed_the_index(trained: Path, shards: Path, here: Callable[..., Ended]) -> None:
     assert here("embed", "runs/tiny", cwd=trained).returncode == 0
     result = command("index", "build-knn", "--k", 5, "--shards", shards, cwd=trained)
@@ -125,6 +137,26 @@ def test_bad_input_is_one_paragraph_and_exit_code_two(
     for word in words:
         assert word in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--protocol", "best"), "no protocol 'best'"),
+        (("--format", "coco"), "no annotation format 'coco'"),
+        (("--negatives", "gone.csv"), "gone.csv cannot be read"),
+    ],
+)
+def test_score_counts_nothing_before_bad_names_are_refused(
+    more: tuple[str, ...], words: str, tmp_path: Path, here: Callable[..., Ended]
+) -> None:
+    for name in ("maps.npz", "vggss.json"):
+        (tmp_path / name).touch()
+    told = ("score", "--maps", "maps.npz", "--truth", "vggss.json", "--protocol", "ezvsl")
+    result = here(*told, *more, cwd=tmp_path)
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert "to do" not in result.stderr
 
 
 def test_methods_lists_every_method_and_prints_a_page(tmp_path: Path, here: Callable[..., Ended]) -> None:

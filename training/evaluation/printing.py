@@ -41,6 +41,7 @@ def table(facts: Mapping[str, Any]) -> str:
         *_missing(facts),
         *(f"  the array {name} of the maps' file is not used" for name in facts.get("unused_arrays", ())),
         *_counted(facts),
+        *(f"  the run {said}" for said in trained_in_words(facts)),
         *_controls(facts),
         *_dirt(facts.get("flags", {})),
         _line("", {name: score_of(name).heading for name in names}, "95 %"),
@@ -81,6 +82,15 @@ def missing_in_words(facts: Mapping[str, Any]) -> str:
     """The end of a sentence that names the missing clips; nothing where none is missing."""
     missing = facts.get("missing") or []
     return f"; missing: {names_of_missing(missing)}" if missing else ""
+
+
+def trained_in_words(facts: Mapping[str, Any]) -> list[str]:
+    """What a run's training clips have to do with the test clips, as ends of sentences about the run."""
+    training = facts.get("lists", {}).get("training") or {}
+    shared, unknown = training.get("test_clips_trained_on"), training.get("unknown") or ()
+    known = [f"was trained on {shared} of these test clips"] if shared else []
+    more = "more of them" if shared else "test clips"
+    return known + [f"has weights of {run}, of which it is not known whether {more} were trained on" for run in unknown]
 
 
 def _missing(facts: Mapping[str, Any]) -> list[str]:

@@ -138,8 +138,9 @@ def _counted(one: Document) -> str:
 
 
 def _leaked(one: Document) -> str:
-    shared = one["trained_on"]
-    return "" if shared is None else f", {shared} of them were trained on"
+    shared, unknown = one["trained_on"], ", ".join(one["trained_on_unknown"])
+    known = "" if shared is None else f", {shared} of them were trained on"
+    return f"{known}; what {unknown}, whose weights it has, was trained on is not known" if unknown else known
 
 
 def _table(one: Document) -> str:

@@ -107,7 +107,7 @@ def _evaluations(run: LoadedRun) -> list[Evaluation]:
 def _evaluation(one: Evaluation) -> dict[str, Any]:
     """A result as numbers: every map's scores, the floors and the ceiling beside them, n scored of n expected."""
     facts = one.facts
-    floors = facts["floors"] or {}
+    floors, training = facts["floors"] or {}, facts.get("lists", {}).get("training") or {}
     return {
         "test_set": one.test_set,
         "protocol": one.protocol,
@@ -116,7 +116,8 @@ def _evaluation(one: Evaluation) -> dict[str, Any]:
         "truth": {"name": one.test_set, "sha256": one.truth_sha256},
         "n_scored": facts["n_scored"],
         "n_expected": facts["n_expected"],
-        "trained_on": (facts.get("lists", {}).get("training") or {}).get("test_clips_trained_on"),
+        "trained_on": training.get("test_clips_trained_on"),
+        "trained_on_unknown": training.get("unknown") or [],
         "scores": {name: values_of(facts, name) for name in facts["scores"]},
         "floors": {name: task_values(scores) for name, scores in floors.items()},
         "ceiling": task_values(facts["ceiling"] or {}),

@@ -10,7 +10,8 @@ import torch
 
 from manifests.errors import InputError
 from training.exported import WEIGHTS, is_exported, open_exported
-from training.hub import fetched, is_hub_name
+from training.hub import fetched
+from training.model_names import check_named, is_hub_name
 from training.runs import LoadedRun, load_run
 
 
@@ -27,10 +28,6 @@ def open_model(source: Path | str, device: torch.device) -> LoadedRun:
         return open_exported(folder, device)
     try:
         return load_run(folder, device)
-    except InputError as error:
-        if folder.is_dir():
-            raise
-        raise InputError(
-            f"no finished run at {folder}, and no exported model. Give the folder of a run (or runs/<name>), one of "
-            "`training export`, or ORG/NAME on the Hugging Face Hub."
-        ) from error
+    except InputError:
+        check_named(source)  # what is no folder at all could have been meant as any of the three
+        raise

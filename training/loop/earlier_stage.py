@@ -1,31 +1,12 @@
 """The weights a later stage begins with: those of a finished run, as far as the two methods have them in common."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from manifests.content import read_object
 from manifests.errors import InputError
-from manifests.given_files import read_bytes, understood
 from pipeline.shards.store import ShardStore
-from training.leakage import OVERLAPS, TRAINING_CLIPS, training_list
 from training.methods.contract import BaseMethod
-from training.runs import COPY_AGAIN, COPY_WHOLE, LoadedRun, load_run, read_facts
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The clips that first weights were trained on, and the runs of which nobody has stored what theirs were."""
-
-    clips: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
-
-    def said(self) -> list[str]:
-        """What a person should know of the runs with unknown clips."""
-        return [
-            f"NOT CHECKED: what run {run} was trained on is not known, test clips may be among it; it was imported, or "
-            "made by a version that stored no list"
-            for run in self.unknown
-        ]
+from training.runs import load_run
+from training.trained_on import Seen, seen_by
 
 
 def take_over_weights(method: BaseMethod, run: Path, store: ShardStore) -> Seen:
@@ -52,26 +33,4 @@ def take_over_weights(method: BaseMethod, run: Path, store: ShardStore) -> Seen:
             f"the weights of run {earlier.folder} do not fit: {reason} Give the encoders and the method the options "
             "of that run."
         ) from error
-    return _seen(earlier)
-
-
-def _seen(run: LoadedRun) -> Seen:
-    """What a run, and those it began with, were trained on; the list is held against all that the run stores of it."""
-    path, overlaps = run.folder / TRAINING_CLIPS, run.folder / OVERLAPS
-    count = read_facts(run.folder).get("training_clips")
-    said = read_object(overlaps, "training", remedy=COPY_AGAIN)["training"] if overlaps.is_file() else {}
-    if not path.is_file():
-        if count is None and not said:  # a released checkpoint: its authors' clips are not in it
-            return Seen(unknown=(f"{run.config.name}/{run.folder.name}",))
-        raise InputError(
-            f"run {run.folder} has no {path.name}, which names the clips it was trained on; without it nobody can say "
-            f"whether test clips are among them. {COPY_WHOLE}"
-        )
-    with understood(path, "is damaged", COPY_AGAIN):
-        clips = tuple(read_bytes(path).decode().split("\n")[:-1])  # one a line: keys may hold spaces
-    if count not in (None, len(clips)) or said.get("sha256") not in (None, training_list([*clips]).sha256):
-        raise InputError(
-            f"{path} names {len(clips):,} clips and is not the list of {said.get('clips') or count:,} clips that "
-            f"this run was trained on, by what the run stores of it. {COPY_AGAIN}"
-        )
-    return Seen(clips, tuple(said.get("unknown", ())))
+    return seen_by(earlier.folder)

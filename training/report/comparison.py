@@ -7,16 +7,24 @@ protocol in every field. Published numbers come from the runs' configs and stand
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import fmean, stdev
 
 from manifests.errors import InputError
 from training.evaluation.consistency import impossible
 from training.evaluation.postprocess import AUDIO_VISUAL
-from training.evaluation.printing import clips_have, hears_in_words, missing_in_words, names_of_missing
+from training.evaluation.printing import (
+    clips_have,
+    hears_in_words,
+    missing_in_words,
+    names_of_missing,
+    trained_in_words,
+)
 from training.evaluation.scores import in_order, score_of, task_values, values_of
 from training.report.doubts import doubts
 from training.report.published import admitted, of_column
 from training.report.results import Evaluation, Run
+from training.report.seeds_shown import SeedsShown
 
 
 @dataclass(frozen=True)
@@ -50,14 +58,19 @@ class Comparison:
 Found = tuple[Run, str, Evaluation]  # a result, with the run it is of and that run's title
 
 
-def comparisons(runs: Sequence[Run], titles: Sequence[str], every: bool = True) -> list[Comparison]:
-    """A table for each measurement the runs share; `every` False leaves out plain localization."""
+def comparisons(
+    runs: Sequence[Run], titles: Sequence[str], every: bool = True, unfinished: Sequence[Path] = ()
+) -> list[Comparison]:
+    """A table for each measurement the runs share; `every` False leaves out plain localization.
+
+    `unfinished` are folders of runs that are still to be finished: their seeds are named where others have a mean.
+    """
     together: dict[tuple[str, str, str], list[Found]] = {}
     for run, title in zip(runs, titles, strict=True):
         for evaluation in run.every_evaluation:
             if every or evaluation.is_special:
                 together.setdefault(evaluation.comparable, []).append((run, title, evaluation))
-    return [one_table(found) for found in together.values()]
+    return [one_table(found, runs, unfinished) for found in together.values()]
 
 
 def chosen(
@@ -65,9 +78,10 @@ def chosen(
 ) -> list[Comparison]:
     """The tables of a test set and a protocol; None stands for any.
 
-    InputError naming a run without any result, or when no table is left.
+    InputError naming a run without any result, of no seed, or when no table is left.
     """
-    bare = [str(run.path) for run in runs if not run.every_evaluation]
+    evaluated = {run.configuration for run in runs if run.every_evaluation}
+    bare = [str(run.path) for run in runs if run.configuration not in evaluated]
     if bare:
         raise InputError(f"There is nothing to compare of {', '.join(bare)}: run `training evaluate` on it first.")
     kept = [one for one in tables if test_set in (None, one.test_set) and protocol in (None, one.protocol)]
@@ -77,8 +91,11 @@ def chosen(
     return kept
 
 
-def one_table(found: Sequence[Found]) -> Comparison:
-    """Results in one table. InputError when they are of different measurements: no column may mix them."""
+def one_table(found: Sequence[Found], runs: Sequence[Run] = (), unfinished: Sequence[Path] = ()) -> Comparison:
+    """Results in one table. InputError when they are of different measurements: no column may mix them.
+
+    Of `runs` and `unfinished` (as for `comparisons`) the seeds that have no such result are noted.
+    """
     first = found[0][2]
     for _, _, other in found:
         if other.comparable != first.comparable:
@@ -89,15 +106,18 @@ def one_table(found: Sequence[Found]) -> Comparison:
     lines = [
         Line("floor", name.replace("_", " "), task_values(scores), {}) for name, scores in first.facts["floors"].items()
     ]
-    for seeds in _by_configuration(found):
-        lines += _lines(*seeds[0]) if len(seeds) == 1 else _mean_lines(seeds)
+    absent = []
+    for own in _by_configuration(found):
+        seeds = SeedsShown.of([(run, evaluation) for run, _, evaluation in own], runs, unfinished)
+        lines += _lines(*own[0]) if len(own) == 1 else _mean_lines(own, seeds)
+        absent += seeds.notes
     ceiling = task_values(first.facts["ceiling"])
     column = of_column(first.test_set, first.protocol, first.facts["n_expected"])
     papers, refused = admitted(column if first.is_what_it_says else (), ceiling)
     lines += [Line(row.title, row.map, {}, row.scores) for row in papers]
     lines.append(Line("ceiling", "best possible", ceiling, {}))
     scores = tuple(in_order(name for line in lines for name in (*line.values, *line.published)))
-    notes = [note for run, title, evaluation in found for note in _notes(run, title, evaluation)]
+    notes = [*absent, *(note for run, title, evaluation in found for note in _notes(run, title, evaluation))]
     notes += [*(row.note for row in papers), *refused]
     return Comparison(first.test_set, first.protocol, first.measured, scores, tuple(lines), tuple(notes))
 
@@ -142,21 +162,22 @@ def _by_configuration(found: Sequence[Found]) -> list[list[Found]]:
     together: dict[tuple[str, str, bool], list[Found]] = {}
     for one in found:
         run, _, evaluation = one
-        together.setdefault((run.name, run.digest, evaluation.is_early_stopped), []).append(one)
+        together.setdefault((*run.configuration, evaluation.is_early_stopped), []).append(one)
     return list(together.values())
 
 
-def _mean_lines(seeds: Sequence[Found]) -> list[Line]:
-    """A line per map with the mean over seeds, for the scores all of them have."""
-    every = [_lines(run, run.name, evaluation) for run, _, evaluation in seeds]
+def _mean_lines(found: Sequence[Found], seeds: SeedsShown) -> list[Line]:
+    """A line per map with the mean over the seeds that have it, for the scores all of these have."""
+    every = [line for run, _, evaluation in found for line in _lines(run, run.name, evaluation)]
     lines = []
-    for same in zip(*every, strict=True):
-        shared = [name for name in same[0].values if all(name in line.values for line in same)]
-        values = {name: [line.values[name] for line in same] for name in shared}
+    for name in dict.fromkeys(line.map for line in every):
+        same = [line for line in every if line.map == name]
+        shared = [score for score in same[0].values if all(score in line.values for line in same)]
+        values = {score: [line.values[score] for line in same] for score in shared}
         means = {name: fmean(own) for name, own in values.items()}
-        ranges = {name: (min(own), max(own)) for name, own in values.items()}
-        deviations = {name: stdev(own) for name, own in values.items()}
-        title = f"{same[0].run}, {len(seeds)} seeds"
+        ranges = {name: (min(own), max(own)) for name, own in values.items()} if len(same) > 1 else {}
+        deviations = {name: stdev(own) for name, own in values.items()} if len(same) > 1 else {}
+        title = f"{same[0].run}, {seeds.in_words(len(same))}"
         lines.append(Line(title, same[0].map, means, same[0].published, ranges, deviations))
     return lines
 
@@ -182,9 +203,7 @@ def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
         yield f"{title} scored {facts['n_scored']} of {facts['n_expected']}{missing_in_words(facts)}."
     if not evaluation.is_what_it_says:
         yield f"{title}: these clips are not the released {evaluation.test_set}, so no published number stands beside."
-    trained = (facts.get("lists", {}).get("training") or {}).get("test_clips_trained_on")
-    if trained:
-        yield f"{title} was trained on {trained} of these test clips."
+    yield from (f"{title} {said}." for said in trained_in_words(facts))
     for name in facts["scores"]:
         paper = run.all_published(evaluation, name)
         ciou50, auc, max_f1, located = (paper.get(key) for key in ("ciou50", "auc", "max_f1", "locacc"))

@@ -17,6 +17,7 @@ from training.evaluation.control_maps import ListeningProtocol
 from training.evaluation.listening import OFF_SCREEN, SILENCE
 from training.evaluation.maps import upsample
 from training.evaluation.postprocess import AUDIO_VISUAL
+from training.evaluation.stored import CONTROLS
 from training.report.images import frame_uri, heat_uri
 from training.report.masks import fields_of
 from training.report.results import Evaluation, Run
@@ -67,9 +68,10 @@ def triples(runs: Sequence[Run], titles: Sequence[str], clips: Clips) -> list[Tr
     found = []
     for run, title in zip(runs, titles, strict=True):
         asked = [one for one in run.every_evaluation if one.facts.get("task") == "listening"]
-        path = None if not asked else run.path / "evaluation" / f"{asked[0].file_set}.controls.npz"
-        if path is not None and path.is_file():
-            found += _of_run(run, title, asked[0], read_controls(path), clips)
+        kept = next((one for one in asked if one.arrays(CONTROLS).is_file()), None)
+        if kept is not None:
+            told = f"{title}, best epoch" if kept.is_early_stopped else title
+            found += _of_run(run, told, kept, read_controls(kept.arrays(CONTROLS)), clips)
     return found
 
 

@@ -1,6 +1,6 @@
 """From run folders to `index.html`: gathers the parts and fills the templates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -35,7 +35,9 @@ class Facts:
     values: Mapping[str, str]
 
 
-def write_report(runs: list[Path], shards: Folders | None, out: Path) -> tuple[Path, str]:
+def write_report(
+    runs: list[Path], shards: Folders | None, out: Path, unfinished: Sequence[Path] = ()
+) -> tuple[Path, str]:
     """Write `out/index.html` about the given run folders; returns its path, and why it has no gallery ("" if it has).
 
     Args:
@@ -43,6 +45,7 @@ def write_report(runs: list[Path], shards: Folders | None, out: Path) -> tuple[P
         shards: the shard folder, or folders, with the evaluated clips. Without one, what the first run's config names
             is used where it is there, else the page has no gallery.
         out: folder of the page, made when absent.
+        unfinished: folders of seeds that are still to be finished, named where others have a mean.
 
     Raises InputError when there is no run, a folder is no run, or a result file is damaged.
     """
@@ -56,15 +59,16 @@ def write_report(runs: list[Path], shards: Folders | None, out: Path) -> tuple[P
     clips = Clips.open(shards) if shards else None
     page = _render(
         runs=[_facts(run, title) for run, title in zip(read, titles, strict=True)],
-        tables=(tables := score_tables(read, titles)),
+        tables=(tables := score_tables(read, titles, unfinished)),
         not_comparable=_same_name(tables),
-        others=(others := comparisons(read, titles, every=False)),
+        others=(others := comparisons(read, titles, False, unfinished)),
         explained=_explained(tables, others),
         listening=listening_plots(read, titles),
         triples=triples(read, titles, clips) if clips is not None else [],
         panels=[*curves.loss_panels(read, titles), *curves.validation_panels(read, titles)],
         galleries=galleries(read, titles, clips) if clips is not None else [],
         no_shards=clips is None,
+        not_kept=_not_kept(read, titles),
         unscored=[title for run, title in zip(read, titles, strict=True) if not run.every_evaluation],
     )
     return _write(page, out), "" if clips is not None else _no_gallery(read[0])
@@ -73,6 +77,12 @@ def write_report(runs: list[Path], shards: Folders | None, out: Path) -> tuple[P
 def size_in_words(count: int) -> str:
     """Bytes as "1.2 MB", or as whole kB where that is less than a megabyte."""
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
+def _not_kept(runs: Sequence[Run], titles: Sequence[str]) -> list[str]:
+    """Files of maps that belong to results and are not there, so that nothing is drawn of them, by run."""
+    absent = [dict.fromkeys(name for one in run.every_evaluation for name in one.absent_arrays) for run in runs]
+    return [f"{', '.join(names)} of {title}" for names, title in zip(absent, titles, strict=True) if names]
 
 
 def _no_gallery(run: Run) -> str:

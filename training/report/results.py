@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from manifests.checksums import check_file, check_sealed
 from manifests.content import read_content, read_object
 from manifests.errors import InputError
 from manifests.given_files import understood
@@ -22,6 +21,7 @@ from manifests.published_sets import fits_name
 from manifests.views import VIEWS
 from training.config_files import read_mapping
 from training.evaluation.found import found_modules
+from training.evaluation.stored import AGAIN, RAW_MAPS, arrays_file, kinds_of, read_result
 from training.report.saved_maps import Maps, read_maps
 from training.run_names import configuration_of, said_of
 
@@ -80,6 +80,16 @@ class Evaluation:
         """What the files of this set are called: the set's name, with a hash where two sets share the name."""
         return self.path.name.removesuffix(f".{self.protocol}.json")
 
+    def arrays(self, kind: str) -> Path:
+        """The file of what the run showed: `kind` is RAW_MAPS or CONTROLS of `evaluation/stored.py`."""
+        return arrays_file(self.path.parent, self.file_set, kind)
+
+    @property
+    def absent_arrays(self) -> list[str]:
+        """Names of those files that belong to this result and are not there."""
+        paths = [self.arrays(kind) for kind in kinds_of(self.facts)]
+        return [path.name for path in paths if not path.is_file()]
+
     @property
     def is_what_it_says(self) -> bool:
         """Whether it was scored on the released set of its name, or on one of a name that is not known."""
@@ -105,8 +115,7 @@ class Evaluation:
     def rows(self) -> pa.Table:
         """One row per sample and map: key, map, iou, confidence, area, boxes, label, flags."""
         path = self.path.with_suffix(".parquet")
-        with understood(path, remedy=f"It belongs to {self.path.name}. Evaluate the run again."):
-            check_file(path, check_sealed(self.facts))
+        with understood(path, remedy=f"It belongs to {self.path.name}. {AGAIN}"):
             return read_table(path)
 
     @cached_property
@@ -157,6 +166,11 @@ class Run:
         return configuration_of(self.path.name)
 
     @property
+    def configuration(self) -> tuple[str, str]:
+        """What its seeds have in common."""
+        return self.name, self.digest
+
+    @property
     def seed(self) -> int | None:
         return self.config.get("seed")
 
@@ -170,7 +184,7 @@ class Run:
 
     def maps(self, evaluation: Evaluation) -> Maps | None:
         """The saved maps that were scored, None when the run kept none."""
-        path = self.path / "evaluation" / f"{evaluation.file_set}.maps.npz"
+        path = evaluation.arrays(RAW_MAPS)
         return read_maps(path) if path.is_file() else None
 
     def published(self, evaluation: Evaluation, map_name: str) -> dict[str, float]:
@@ -207,7 +221,7 @@ def read_run(path: Path) -> Run:
         ),
         environment=_read_json(environment) if environment.is_file() else {},
         log=_read_log(path / "metrics.jsonl"),
-        every_evaluation=tuple(_read_evaluation(file) for file in results),
+        every_evaluation=tuple(Evaluation(file, read_result(file)) for file in results),
         finished=(path / "DONE").exists(),
     )
 
@@ -223,16 +237,6 @@ def run_titles(runs: list[Run]) -> list[str]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     return read_object(path, remedy="Make it again with `training evaluate`.")
-
-
-def _read_evaluation(path: Path) -> Evaluation:
-    facts = _read_json(path)
-    needed = ("test_set", "protocol", "n_expected", "n_scored", "scores", "floors", "ceiling")
-    if absent := [name for name in needed if name not in facts]:
-        raise InputError(f"{path} is not an evaluation result: it has no {', '.join(absent)}. Evaluate the run again.")
-    with understood(path, "is damaged", "Evaluate the run again."):
-        check_sealed(facts)
-    return Evaluation(path, facts)
 
 
 def _read_log(path: Path) -> tuple[dict[str, Any], ...]:

@@ -4,16 +4,18 @@ Numbers are comparable only under the same protocol, test set and truth list, so
 share a table; two protocols never do. All values are fractions here and percent on the page.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from manifests.views import IN_WORDS
 from training.evaluation.consistency import impossible
-from training.evaluation.printing import missing_in_words
+from training.evaluation.printing import missing_in_words, trained_in_words
 from training.report.doubts import doubts
 from training.report.results import MAPS, OBJECT_PRIOR, SCORES, Evaluation, Run
+from training.report.seeds_shown import SeedsShown
 
 MAP_TITLES = {"audio_visual": "audio-visual", "object_prior": "object prior", "combined": "combined"}
 FLOOR_TITLES = {
@@ -100,37 +102,42 @@ class Scored:
     colour: int
     evaluation: Evaluation
 
-    @property
-    def configuration(self) -> tuple[str, str]:
-        """What its seeds have in common."""
-        return self.run.name, self.run.digest
 
+def score_tables(runs: list[Run], titles: list[str], unfinished: Sequence[Path] = ()) -> list[Table]:
+    """Every table the runs' evaluations allow, in the order test sets and protocols first appear.
 
-def score_tables(runs: list[Run], titles: list[str]) -> list[Table]:
-    """Every table the runs' evaluations allow, in the order test sets and protocols first appear."""
+    `unfinished` are folders of runs that are still to be finished: their seeds are named where others have a mean.
+    """
     together: dict[tuple[str, str, str], list[Scored]] = {}
     for colour, (run, title) in enumerate(zip(runs, titles, strict=True)):
         for evaluation in run.evaluations:
             together.setdefault(evaluation.comparable, []).append(Scored(run, title, colour, evaluation))
     tables = together.values()
-    return [_table(found) for found in sorted(tables, key=lambda found: _order(found[0].evaluation))]
+    return [_table(found, runs, unfinished) for found in sorted(tables, key=lambda found: _order(found[0].evaluation))]
 
 
 def _order(evaluation: Evaluation) -> tuple[str, bool]:
     return evaluation.test_set, evaluation.protocol != "ezvsl"
 
 
-def _table(found: list[Scored]) -> Table:
+def _table(found: list[Scored], runs: Sequence[Run], unfinished: Sequence[Path]) -> Table:
     fullest = max((one.evaluation for one in found), key=lambda evaluation: evaluation.facts["n_scored"])
     floors, ceiling = fullest.facts["floors"], _numbers(fullest.facts["ceiling"])
     floor_name = max(floors, key=lambda name: floors[name]["ciou50"])
     bounds = floors[floor_name]["ciou50"], ceiling["ciou50"].value
-    configurations: dict[tuple[str, str], list[Group]] = {}
+    configurations: dict[tuple[str, str], list[Scored]] = {}
     for one in found:
-        configurations.setdefault(one.configuration, []).append(_run_group(one, floors, bounds))
-    repeated = [(name, seeds) for (name, _), seeds in configurations.items() if len(seeds) > 1]
-    single = [seeds[0] for seeds in configurations.values() if len(seeds) == 1]
-    means = [_mean_group(name, seeds, bounds) for name, seeds in repeated]
+        configurations.setdefault(one.run.configuration, []).append(one)
+    single, means, repeated, absent = list[Group](), list[Group](), list[Group](), list[str]()
+    for own in configurations.values():
+        groups = [_run_group(one, floors, bounds) for one in own]
+        seeds = SeedsShown.of([(one.run, one.evaluation) for one in own], runs, unfinished)
+        absent += seeds.notes
+        if len(own) == 1:
+            single += groups
+        else:
+            repeated += groups
+            means.append(_mean_group(groups, seeds, bounds))
     best_first = sorted([*means, *single], key=lambda group: -group.rows[0].numbers["ciou50"].value)
     return Table(
         test_set=fullest.test_set,
@@ -139,11 +146,11 @@ def _table(found: list[Scored]) -> Table:
         shown=IN_WORDS[fullest.view],
         truth=fullest.facts.get("lists", {}).get("truth", {}),
         groups=(_floor_group(floors), *best_first, _ceiling_group(ceiling)),
-        seeds=tuple(seed for _, seeds in repeated for seed in seeds),
+        seeds=tuple(repeated),
         floor_title=FLOOR_TITLES.get(floor_name, floor_name.replace("_", " ")),
         floor=bounds[0],
         ceiling=bounds[1],
-        warnings=tuple(_warnings(found, fullest)),
+        warnings=(*absent, *_warnings(found, fullest)),
     )
 
 
@@ -191,19 +198,21 @@ def _same(scores: Mapping[str, Any], others: Mapping[str, Any] | None) -> bool:
     return others is not None and all(scores[name] == others[name] for name in SCORES)
 
 
-def _mean_group(name: str, seeds: list[Group], bounds: tuple[float, float]) -> Group:
+def _mean_group(groups: list[Group], seeds: SeedsShown, bounds: tuple[float, float]) -> Group:
     """The means of one configuration over its seeds; the interval of a mean is their range."""
     rows: dict[str, list[Row]] = {}
-    for row in (row for group in seeds for row in group.rows):
+    for row in (row for group in groups for row in group.rows):
         rows.setdefault(row.title, []).append(row)
-    means = (_mean_row(title, own, bounds) for title, own in rows.items() if len(own) > 1)
-    return Group(f"{name}: mean of {len(seeds)} seeds", tuple(means), "mean")
+    means = (_mean_row(title, own, seeds, bounds) for title, own in rows.items())
+    return Group(f"{seeds.name}: mean of {seeds.in_words(len(groups))}", tuple(means), "mean")
 
 
-def _mean_row(title: str, rows: list[Row], bounds: tuple[float, float]) -> Row:
+def _mean_row(title: str, rows: list[Row], seeds: SeedsShown, bounds: tuple[float, float]) -> Row:
     values = {score: [row.numbers[score].value for row in rows] for score in SCORES}
     numbers = {score: Number(fmean(found), min(found), max(found)) for score, found in values.items()}
-    title = f"{title} (sd {100 * stdev(values['ciou50']):.1f})"
+    said = [f"sd {100 * stdev(values['ciou50']):.1f}"] if len(rows) > 1 else []
+    said += [seeds.in_words(len(rows))] if len(rows) < seeds.count else []
+    title = f"{title} ({', '.join(said)})"
     return Row(title, numbers, _share(numbers["ciou50"].value, bounds), rows[0].published)
 
 
@@ -222,6 +231,7 @@ def _warnings(found: list[Scored], fullest: Evaluation) -> Iterable[str]:
         if facts.get("tie_share", 0.0) > TIES_WORTH_A_WARNING:
             share = 100 * facts["tie_share"]
             yield f"{title}: in {share:.1f} % of its maps, pixels tie at the threshold and the mask misses its area."
+        yield from (f"{title} {said}." for said in trained_in_words(facts))
         if not evaluation.is_what_it_says:
             yield f"{title}: these clips are not the released {evaluation.test_set}: no published number stands beside."
         yield from _impossible(one.run, title, evaluation)

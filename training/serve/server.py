@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from manifests.endings import ENDING_SIGNALS
 from manifests.errors import InputError
 from pipeline.console import summary
+from training.model_names import check_named
 from training.serve.limits import Limits
 from training.serve.workplace import KEPT, Workplace, workplace
 
@@ -54,6 +55,8 @@ def serve(request: Request) -> None:
     InputError for runs that cannot be opened, a port that is taken, a password that is not set, and without gradio.
     """
     password = password_of(request)
+    for run in request.runs:
+        check_named(run)
     with listening(request.host, request.port) as listener, workplace() as place:
         _prepare_gradio(place)
         from training.serve.worker import Pool, Worker

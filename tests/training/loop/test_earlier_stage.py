@@ -7,8 +7,17 @@ import pytest
 import torch
 
 from manifests.errors import InputError
+from pipeline.shards.store import ShardStore
 from training.config import RunConfig, load_config
+from training.embed import embed
+from training.evaluate import EvaluationRequest, evaluate
+from training.evaluation.printing import trained_in_words
+from training.export.card import _counted
+from training.export.document import _evaluation
 from training.loop.start import start
+from training.report.comparison import comparisons
+from training.report.results import read_run
+from training.report.tables import score_tables
 from training.runs import load_run
 
 STAGE = """
@@ -91,6 +100,25 @@ def test_unknown_clips_of_an_imported_run_are_said_by_every_later_one(stage, fir
         assert f"NOT CHECKED: what run first/{first.name} was trained on is not known" in capsys.readouterr().out
         training = json.loads((earlier / "overlaps.json").read_text())["training"]
         assert training["unknown"] == [f"first/{first.name}"]
+    boxes = tmp_path / "vggss.json"
+    keys = (earlier / "training_clips.txt").read_text().split()[:3]
+    boxes.write_text(json.dumps([{"file": key, "class": "a", "bbox": [[0.2, 0.2, 0.6, 0.6]]} for key in keys]))
+    (result,) = evaluate(load_run(earlier), EvaluationRequest(truth=boxes, protocols=("ezvsl",)))
+    said = f"has weights of first/{first.name}, of which it is not known whether more of them were trained on"
+    assert trained_in_words(result.summary) == ["was trained on 3 of these test clips", said]
+    read = [read_run(earlier)]
+    assert f"third {said}." in comparisons(read, ["third"])[0].notes
+    assert f"third {said}." in score_tables(read, ["third"])[0].warnings
+    card = _counted(_evaluation(read[0].every_evaluation[0]))
+    assert f"; what first/{first.name}, whose weights it has, was trained on is not known" in card
+    capsys.readouterr()
+    embed(load_run(earlier), ShardStore.open(load_run(earlier).config.data.shards), tmp_path / "embeddings")
+    assert f"NOT CHECKED: what run first/{first.name} was trained on" in capsys.readouterr().out
+    (earlier / "training_clips.txt").unlink()
+    for use in (lambda run: embed(run, ShardStore.open(run.config.data.shards), tmp_path / "other"),
+                lambda run: evaluate(run, EvaluationRequest(truth=boxes, protocols=("kaist",)))):  # fmt: skip
+        with pytest.raises(InputError, match=r"has no training_clips\.txt"):
+            use(load_run(earlier))
 
 
 def test_weights_that_do_not_fit_are_refused(stage, first: Path, tmp_path: Path) -> None:

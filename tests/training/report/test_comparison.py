@@ -8,7 +8,7 @@ import yaml
 
 from manifests.errors import InputError
 from training.report.comparison import as_text, chosen, comparisons, one_table
-from training.report.results import read_run
+from training.report.results import read_run, run_titles
 
 PAPER = {
     "vggss": {
@@ -36,6 +36,7 @@ def write(folder: Path, *results: dict) -> Path:
     for facts in results:
         path = folder / "evaluation" / f"{facts['test_set']}.{facts['protocol']['name']}.json"
         path.write_text(json.dumps(facts))
+        path.with_suffix(".parquet").touch()
     return folder
 
 
@@ -84,6 +85,30 @@ def test_seeds_of_one_configuration_share_a_line(tmp_path: Path) -> None:
     assert "32.00 ± 2.83 (30.00 .. 34.00) [34.00, -2.00]" in as_text(table)
     (line,) = [one for one in table.lines if "seeds" in one.run]
     assert line.deviations["ciou50"] == pytest.approx(0.02 * 2**0.5)
+
+
+def test_seeds_without_a_part_in_a_mean_are_named_with_the_reason(tmp_path: Path) -> None:
+    seeds = [result("vggss", "ezvsl", {"audio_visual": {"ciou50": value}}) for value in (0.3, 0.34)]
+    seeds[1]["scores"] |= {"combined": {"ciou50": 0.4}}
+    others = [result("vggss", "adaptive", seeds[0]["scores"]), {**seeds[0], "lists": {"truth": {"sha256": "1"}}}]
+    folders = [write(tmp_path / "same" / f"aaaaaaaa-s{at}", facts) for at, facts in enumerate([*seeds, *others])]
+    folders.append(write(tmp_path / "same" / "aaaaaaaa-s4"))
+    read = [read_run(folder) for folder in folders]
+    begun = [tmp_path / "same" / "aaaaaaaa-s5", tmp_path / "same" / "bbbbbbbb-s0", tmp_path / "aaaaaaaa-s6"]
+    tables = chosen(comparisons(read, run_titles(read), unfinished=begun), read, "vggss", "ezvsl")
+    assert [line.run for line in tables[0].lines] == ["floor", "same, 2 of 6 seeds", "same, 1 of 6 seeds", "ceiling"]
+    assert tables[0].notes[0] == (
+        "same stands for 2 of 6 seeds: seed 0 (aaaaaaaa-s2) was not evaluated on vggss under ezvsl, seed 0 "
+        "(aaaaaaaa-s3) has a result of other clips, truth or settings by these names, in a table of its own, seed 0 "
+        "(aaaaaaaa-s4) was not evaluated on vggss under ezvsl, seed 5 (aaaaaaaa-s5) is not finished."
+    )
+    assert "same stands for 1 of 6 seeds" in as_text(tables[1])
+
+
+def test_numbers_without_their_samples_are_refused(runs) -> None:
+    (runs[0].path / "evaluation/vggss.retrieval.parquet").unlink()
+    with pytest.raises(InputError, match=r"vggss\.retrieval\.parquet, .* is not beside it\. Evaluate the run again"):
+        read_run(runs[0].path)
 
 
 def test_nothing_to_compare_is_said(runs, tmp_path: Path) -> None:

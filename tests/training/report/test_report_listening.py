@@ -1,5 +1,7 @@
 """The page and the tables of runs that were asked whether they listen."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -79,6 +81,23 @@ def test_the_page_shows_one_image_under_three_sounds_with_players(asked, shards,
     assert "a foreign sound, " in text
     assert "masks under the own and the foreign sound share " in text
     assert text.count(" shown</span>") == 24  # two runs, four clips, three sounds
+
+
+def test_a_best_epoch_is_shown_under_three_sounds_too_and_what_is_gone_is_said(asked, shards, tmp_path):
+    folder = shutil.copytree(asked[0], tmp_path / "early" / asked[0].name)
+    best, written = folder / "evaluation" / "best", folder / "evaluation" / "synth-vggss.vssl.json"
+    best.mkdir()
+    for path in (folder / "evaluation").glob("synth-vggss*"):
+        path.rename(best / path.name)
+    facts = json.loads((best / written.name).read_text()) | {"weights": "best"}
+    (best / written.name).write_text(json.dumps({name: facts[name] for name in facts if name != "sha256"}))
+    text = write_report([folder], shards, tmp_path / "page")[0].read_text()
+    assert text.count(" shown</span>") == 12
+    assert "deaf, best epoch" in text
+    assert "the files are gone" not in text
+    (best / "synth-vggss.controls.npz").unlink()
+    text = write_report([folder], shards, tmp_path / "page")[0].read_text()
+    assert "synth-vggss.controls.npz of deaf" in text
 
 
 def test_a_page_without_such_runs_says_nothing_of_listening(runs, shards, tmp_path):

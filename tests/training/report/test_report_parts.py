@@ -14,6 +14,7 @@ import pytest
 from manifests.errors import InputError
 from training.report.curves import loss_panels, validation_panels
 from training.report.images import border
+from training.report.page import write_report
 from training.report.results import read_run
 from training.report.selection import choose
 from training.report.sources import ABSENT, CHANGED, Clips
@@ -27,6 +28,17 @@ def test_seeds_of_one_configuration_are_averaged(runs: list[Path]) -> None:
     assert len(seeds) == 2
     assert not [group for group in table.groups if group.colour in (0, 1)]
     assert mean.rows[0].numbers["ciou50"].value == pytest.approx(sum(seeds) / 2)
+    (prior,) = [row for row in mean.rows if row.title.startswith("combined")]
+    assert prior.title == "combined (1 of 2 seeds)"
+
+
+def test_a_mean_names_the_seeds_that_have_no_part_in_it(runs: list[Path], tmp_path: Path) -> None:
+    read = [read_run(path) for path in runs[:2]]
+    index, _ = write_report(runs[:2], None, tmp_path, [runs[0].with_name("0123abcd-s7")])
+    (mean,) = [group for group in score_tables(read, ["a", "b"])[0].groups if group.kind == "mean"]
+    assert mean.title == "ezvsl: mean of 2 seeds"
+    assert "ezvsl: mean of 2 of 3 seeds" in index.read_text()
+    assert "ezvsl stands for 2 of 3 seeds: seed 7 (0123abcd-s7) is not finished." in index.read_text()
 
 
 def test_impossible_published_pairs_are_flagged(invent: Callable[..., Path]) -> None:

@@ -49,16 +49,17 @@ def test_models_are_called_by_what_tells_them_apart() -> None:
     assert short_names([models[0], models[0]]) == ["demo/1-s0, number 1", "demo/1-s0, number 2"]
 
 
-WITHOUT_MODEL = pytest.param("nothing", "no finished run at", marks=pytest.mark.slow)
-
-
 @pytest.mark.parametrize(
-    ("missing", "sentence"), [("gradio", "pip install 'sound-source-localization[demo]'"), WITHOUT_MODEL]
+    ("missing", "run", "sentence"),
+    [
+        ("gradio", ".", "pip install 'sound-source-localization[demo]'"),
+        ("gradio", "runs/none/at/all", "no finished run at runs/none/at/all"),  # before gradio is loaded
+    ],
 )
-def test_what_is_absent_is_said_in_one_paragraph(tmp_path: Path, missing: str, sentence: str) -> None:
+def test_what_is_absent_is_said_in_one_paragraph(tmp_path: Path, missing: str, run: str, sentence: str) -> None:
     program = (
         f"import sys; sys.modules[{missing!r}] = None;"
-        "sys.argv = ['training', 'serve', 'runs/none/at/all', '--port', '0'];"
+        f"sys.argv = ['training', 'serve', {run!r}, '--port', '0'];"
         "from training.cli import main\nif __name__ == '__main__': main()"
     )
     (tmp_path / "program.py").write_text(program)

@@ -1,0 +1,64 @@
+"""Which seeds of a configuration a line of a table is of, and why others are not among them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.report.results import Evaluation, Run
+from training.run_names import configuration_of, seed_of
+
+Result = tuple[Run, Evaluation]
+
+
+@dataclass(frozen=True)
+class SeedsShown:
+    """`count` results of runs that differ by their seed alone; `absent` says of every other seed why it has none."""
+
+    name: str
+    count: int
+    absent: tuple[str, ...]
+
+    @classmethod
+    def of(cls, shown: Sequence[Result], runs: Sequence[Run], unfinished: Sequence[Path]) -> "SeedsShown":
+        """The seeds of `shown`, results of one configuration that share a table, among all given.
+
+        `unfinished` are the folders of runs that are still to be finished.
+        """
+        first, evaluation = shown[0]
+        there = {run.path for run, _ in shown}
+        others = [run for run in runs if run.configuration == first.configuration and run.path not in there]
+        begun = [folder for folder in unfinished if _are_seeds(folder, first.path)]
+        absent = [f"{_named(run.seed, run.path)} {_why(run, evaluation)}" for run in others]
+        absent += [f"{_named(seed_of(folder.name), folder)} is not finished" for folder in begun]
+        name = f"{first.name}, best epoch" if evaluation.is_early_stopped else first.name
+        return cls(name, len(shown), tuple(absent))
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence about the seeds that have no part in the numbers; none where no seed is absent."""
+        if not self.absent:
+            return []
+        return [f"{self.name} stands for {self.in_words(self.count)}: {', '.join(self.absent)}."]
+
+    def in_words(self, count: int) -> str:
+        """So many seeds, and of how many where that is not all."""
+        every = self.count + len(self.absent)
+        return f"{count} seeds" if count == every else f"{count} of {every} seeds"
+
+
+def _are_seeds(one: Path, other: Path) -> bool:
+    """Whether two folders of runs differ by the seed alone."""
+    beside = one.resolve().parent == other.resolve().parent
+    return beside and configuration_of(one.name) == configuration_of(other.name)
+
+
+def _named(seed: int | None, folder: Path) -> str:
+    return f"seed {seed} ({folder.name})"
+
+
+def _why(run: Run, shown: Evaluation) -> str:
+    """Why a run has no part in a table of results like the one shown."""
+    like = [one for one in run.every_evaluation if one.is_early_stopped == shown.is_early_stopped]
+    if any((one.test_set, one.measured) == (shown.test_set, shown.measured) for one in like):
+        return "has a result of other clips, truth or settings by these names, in a table of its own"
+    return f"was not evaluated on {shown.test_set} under {shown.measured}"
