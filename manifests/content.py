@@ -8,16 +8,17 @@ import csv
 import gzip
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from manifests.errors import InputError
-from manifests.given_files import MOST_BYTES, opened, read_bytes, understood
+from manifests.given_files import MOST_BYTES, opened, read_bytes, shortened, understood
 from manifests.plain_data import NotPlain, object_with, parse_json, parse_yaml
 
 MOST_UNPACKED = 1 << 28  # bytes a gzipped list may unpack to; released ones have up to 8 million
+MOST_SAID = 120  # characters of a row in a sentence
 HDF5 = b"\x89HDF\r\n\x1a\n"
 _CONVERT = (
     "import h5py; rows = open('Annotations.txt').read().splitlines(); "
@@ -61,6 +62,27 @@ class Content:
                 f"{self.path} is broken as csv at line {reader.line_num} ({error}). A quote may be missing or left "
                 "over there or before; correct the file."
             ) from error
+
+    def table(self, header: Sequence[str], key: int, remedy: str) -> list[list[str]]:
+        """The rows below this header, each once, white space around fields removed.
+
+        key: the column that says what a row is about. InputError, with `remedy`, for another header or no row, for a
+        row of more, fewer or empty fields, or one that says something else of what an earlier one is about.
+        """
+        head, *rows = [[field.strip() for field in row] for row in self.rows()] or [[]]
+        if head != list(header) or not rows:
+            raise InputError(f"{self.path} is no csv with the header {','.join(header)} and rows below it. {remedy}")
+        about: dict[str, list[str]] = {}
+        for row in rows:
+            told = shortened(repr(",".join(row)), MOST_SAID)
+            if len(row) != len(header) or not all(row):
+                raise InputError(f"{self.path} has the row {told}, which is not {len(header)} filled fields. {remedy}")
+            if about.setdefault(row[key], row) != row:
+                raise InputError(
+                    f"{self.path} says two things of {shortened(row[key], MOST_SAID)}: "
+                    f"{shortened(repr(','.join(about[row[key]])), MOST_SAID)} and {told}. Keep one of the rows."
+                )
+        return list(about.values())
 
     def json(self, whole: Callable[[str], Any] | None = None) -> Any:
         """The content as JSON; of a `.jsonl` file the list of its lines. `whole`: as for `parse_json`."""

@@ -114,14 +114,12 @@ def asked_references(path: Path | None, protocols: Sequence[Protocol], present: 
 
 def read_references(path: Path, present: Collection[str] = ()) -> References:
     """Read a csv `category,clip`, clips in the names that `present` ones have. InputError for another header, a row
-    that is not two fields, or a name that several present clips could have."""
-    rows = read_content(path).rows()
-    if len(rows) < 2 or rows[0] != HEADER or any(len(row) != 2 for row in rows):
-        raise InputError(
-            f"{path} is no list of reference sounds. Give a csv with the header {','.join(HEADER)}: an instrument as "
-            "MUSIC's annotations name it, and a clip in which it is heard alone."
-        )
-    categories, clips = zip(*rows[1:], strict=True)
+    that is not two fields, a clip of two instruments, or a name that several present clips could have."""
+    remedy = (
+        "Give a list of reference sounds: an instrument as MUSIC's annotations name it, and a clip in which it is "
+        "heard alone."
+    )
+    categories, clips = zip(*read_content(path).table(HEADER, 1, remedy), strict=True)
     names = clips_named(clips, str(path))
     called = names.among(present)
     return References(categories, tuple(called.get(key, key) for key in names.keys))

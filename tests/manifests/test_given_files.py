@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from manifests.content import read_content
 from manifests.errors import InputError, WorkFailed
 from manifests.file_names import name_problem
 from manifests.given_files import NotAFile, TooLarge, opened, read_bytes, understood
@@ -70,3 +71,21 @@ def test_a_name_that_leads_elsewhere_has_a_problem(name: str) -> None:
 @pytest.mark.parametrize("name", ["a", "...", "-x", "ключ ☃", "a" * 200, "synth-vggss"])
 def test_other_names_have_none(name: str) -> None:
     assert name_problem(name) is None
+
+
+def test_a_table_says_one_thing_of_each(tmp_path: Path) -> None:
+    def read(text: str) -> list[list[str]]:
+        (tmp_path / "t.csv").write_text(text)
+        return read_content(tmp_path / "t.csv").table(["label", "group"], 0, "Give groups.")
+
+    assert read("label,group\ncat, animal\n\ncat,animal\ncar,vehicle\n") == [["cat", "animal"], ["car", "vehicle"]]
+    for text, said in {
+        "": "no csv with the header label,group",
+        "label,group\n": "rows below it. Give groups",
+        "cat,animal\n": "no csv with the header",
+        "label,group\ncat\n": "'cat', which is not 2 filled fields",
+        "label,group\ncat, \n": "not 2 filled fields",
+        "label,group\ncat,a\ncar,v\ncat,b\n": "two things of cat: 'cat,a' and 'cat,b'",
+    }.items():
+        with pytest.raises(InputError, match=said):
+            read(text)

@@ -252,7 +252,7 @@ def test_wrong_requests_are_refused(run, vggss, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="needs boxes by instrument"):
         evaluate(run, EvaluationRequest(truth=vggss, protocols=("music_duet",)))
     (tmp_path / "pairs.csv").write_text("name,video\na,b")
-    with pytest.raises(InputError, match="no list of pairs"):
+    with pytest.raises(InputError, match="Give a list of pairs"):
         evaluate(run, EvaluationRequest(truth=vggss, pairs=tmp_path / "pairs.csv"))
     other = [{"file": "elsewhere00_000001", "class": "dog", "bbox": []}]
     (tmp_path / "other.json").write_text(json.dumps(other))

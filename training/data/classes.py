@@ -1,7 +1,5 @@
 """Classes of clips as numbers, for methods that need labels: those of the shards, or groups of them."""
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,10 +38,7 @@ def classes_of(store: ShardStore, selected: np.ndarray, groups: Path | None = No
 
 
 def _grouped(labels: list[str], path: Path) -> list[str]:
-    rows = [row for row in csv.reader(io.StringIO(read_content(path).text())) if row]
-    if not rows or rows[0] != HEADER or any(len(row) != 2 for row in rows):
-        raise InputError(f"{path} is no list of groups. Give a csv with the header {','.join(HEADER)} and two columns.")
-    group_of = dict(rows[1:])
+    group_of = dict(read_content(path).table(HEADER, 0, "Give a list of groups: each label once, with its group."))
     unknown = sorted(set(labels) - group_of.keys())
     if unknown:
         raise InputError(f"{path} names no group of {len(unknown)} labels of the training clips, first {unknown[0]!r}.")

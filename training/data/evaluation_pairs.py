@@ -26,17 +26,14 @@ _MISMATCH = 211  # last word of the seed that draws foreign sounds
 def read_pairs(path: Path, present: Collection[str] = ()) -> dict[str, tuple[str, str]]:
     """Name -> (clip of the image, clip of the sound), in the names that `present` clips have.
 
-    InputError for another header, a bad row, or a name that several present clips could have.
+    InputError for another header, a bad row, rows of one name that contradict each other, or a name that several
+    present clips could have.
     """
-    rows = read_content(path).rows()
-    if not rows or rows[0] != HEADER or any(len(row) != 3 for row in rows):
-        raise InputError(
-            f"{path} is no list of pairs. Give a csv with the header {','.join(HEADER)} and three columns."
-        )
-    names = clips_named((text for row in rows[1:] for text in row[1:]), str(path))
+    rows = read_content(path).table(HEADER, 0, "Give a list of pairs: each sample once, with its two clips.")
+    names = clips_named((text for row in rows for text in row[1:]), str(path))
     called = names.among(present)
     clips = [called.get(key, key) for key in names.keys]
-    return {row[0]: pair for row, pair in zip(rows[1:], zip(clips[::2], clips[1::2], strict=True), strict=True)}
+    return {row[0]: pair for row, pair in zip(rows, zip(clips[::2], clips[1::2], strict=True), strict=True)}
 
 
 def found_pairings(
