@@ -30,7 +30,7 @@ from training.evaluation.protocols import find_protocol
 from training.evaluation.tasks import check_protocol, default_protocols
 from training.identity import Contents
 from training.leakage import TestLists, find_tests, own_truth, training_list
-from training.loop.best import validation_truth
+from training.loop.best import check_choosing, refuse_training_clips, validation_truth
 from training.loop.earlier_stage import Seen, take_over_weights
 from training.methods.contract import BaseMethod
 from training.predict import object_prior_of
@@ -99,8 +99,9 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
     _check_evaluation(config, truth, mistakes)
     validation = attempt("validation", validation_truth, config.validation, tests, store)
     if config.validation is not None:
-        attempt("validation.protocol", partial(_check_protocol, config.validation.protocol, validation))
+        attempt("validation.protocol", partial(check_choosing, config.validation.protocol, validation))
     earlier = attempt("init_from", take_over_weights, method, config.init_from, store) if config.init_from else Seen()
+    attempt("validation", _check_validation, validation, selection, store, earlier)
     mistakes.refuse(config.name)
     known = tests.known_as(store.keys)
     return Inputs(known, selection, method, stream, validation, _contents(config, stream, neighbours), earlier)
@@ -212,6 +213,10 @@ def _check_protocol(name: str, truth: Truth | None) -> None:
         find_protocol(name)
     else:
         check_protocol(name, truth)
+
+
+def _check_validation(validation: Truth, selection: Selection, store: ShardStore, earlier: Seen) -> None:
+    refuse_training_clips(validation, {*selection.keys(store), *earlier.clips})
 
 
 # --- what identifies it ----------------------------------------------------------------------------------------------
