@@ -85,8 +85,9 @@ def check_choosing(protocol: str, truth: Truth | None) -> None:
 
 
 def _chooses(protocol: Protocol) -> bool:
-    maps = isinstance(protocol, MapProtocol) and protocol.asks == "maps" and protocol.task == MapProtocol.task
-    return maps and metric_names(protocol.iou_cut)[0] == CHOSEN_BY
+    if not isinstance(protocol, MapProtocol) or protocol.task != MapProtocol.task or protocol.asks != "maps":
+        return False
+    return metric_names(protocol.iou_cut)[0] == CHOSEN_BY
 
 
 def validation_truth(wanted: Validation, tests: TestLists, store: ShardStore) -> Truth:

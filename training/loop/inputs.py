@@ -95,6 +95,7 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
         attempt("data.train_list", train_list, data)
     neighbours = attempt("data.neighbours", _neighbours, config, store, method)
     positives = attempt("data.k", _positives, config, store, method, selection, neighbours)
+    attempt("optim.batch_size", _check_parts, config, method)
     stream = attempt("optim.batch_size", partial(_stream, config, process, positives), store, selection, method)
     _check_evaluation(config, truth, mistakes)
     validation = attempt("validation", validation_truth, config.validation, tests, store)
@@ -151,6 +152,18 @@ def _stream(
     given = (store, config.data, selection.mask, streams, config.seed, replicas, positives)
     whole = optim.negatives == "global"
     return TrainingStream(*given, needs=method.needs, classes=classes, whole=whole, burst=method.burst)
+
+
+def _check_parts(config: RunConfig, method: BaseMethod) -> None:
+    """InputError where losses are over fewer clips than the method can learn from."""
+    optim, least = config.optim, method.least_clips
+    parts = 1 if optim.negatives == "global" else optim.replicas
+    if (clips := optim.batch_size // parts) < least:
+        raise InputError(
+            f"{config.method.name} learns nothing from a loss over fewer than {least} clips, and optim.batch_size "
+            f"{optim.batch_size} over optim.replicas {optim.replicas} leaves {clips}. Raise optim.batch_size"
+            + (", lower optim.replicas, or set optim.negatives=global." if parts > 1 else ".")
+        )
 
 
 def _classes(config: RunConfig, store: ShardStore, selection: Selection, method: BaseMethod) -> Classes:

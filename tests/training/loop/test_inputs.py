@@ -67,6 +67,8 @@ def _no_network(*given: object, **options: object) -> None:
         ("data.split=nosuch", "no usable clip of split 'nosuch'"),
         ("encoders.image.weights=nowhere.pth", r"encoders: no weights at nowhere\.pth"),
         ("optim.batch_size=64", "optim.batch_size"),
+        ("optim.batch_size=1", r"optim\.batch_size: ezvsl learns nothing .* leaves 1\. Raise optim\.batch_size\.$"),
+        ("optim={epochs: 1, batch_size: 8, replicas: 8}", "leaves 1. Raise .* or set optim.negatives=global"),
         ("validation={truth: nowhere.json}", r"validation: nowhere\.json"),
     ],
 )
