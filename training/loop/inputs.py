@@ -15,10 +15,12 @@ from index.neighbours import MADE_BY, Neighbours
 from manifests.catalogue import resolve
 from manifests.checksums import file_sha256
 from manifests.errors import InputError
+from manifests.near_names import did_you_mean
 from manifests.truth import Truth, find_format
 from pipeline.shards.joined import open_shards
+from pipeline.shards.record import FLAGS
 from pipeline.shards.store import ShardStore
-from training.config import RunConfig
+from training.config import Data, RunConfig
 from training.data.beside import OF_IMAGES, Beside
 from training.data.classes import Classes, classes_of
 from training.data.order import Streams
@@ -89,6 +91,8 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
     torch.manual_seed(config.seed)  # the same first weights in every process
     method = attempt("encoders", build_method, config)
     truth = attempt("evaluation.truth", _truth, config)
+    attempt("data.lists", _check_lists, data)
+    attempt("data.drop_flagged", _check_flags, data, store)
     tests = _tests(config, truth, mistakes)
     selection = attempt("data.train_list", _selection, config, store, tests)
     if store is None or tests is None:
@@ -119,6 +123,26 @@ def _tests(config: RunConfig, truth: Truth | None, mistakes: Mistakes) -> TestLi
         mistakes.attempt("data.exclude_test", resolve, given, folders)
     refused = len(mistakes.found) > before
     return mistakes.attempt("data", partial(find_tests, truth=truth), None if refused else config)
+
+
+def _check_lists(data: Data) -> None:
+    """InputError where there is no such folder, unless nobody named one: lists are not needed."""
+    if data.lists.is_dir() or (data.lists == Data().lists and not data.lists.exists()):
+        return
+    raise InputError(
+        f"{data.lists} is {'no folder' if data.lists.exists() else 'not there'}: known test sets would not be found, "
+        f"and not be compared with the training clips. Correct the path; without lists leave it at {Data().lists}."
+    )
+
+
+def _check_flags(data: Data, store: ShardStore) -> None:
+    """InputError for a flag that no clip can have."""
+    known = {*FLAGS, *(flag for flags in store.table["flags"].to_pylist() for flag in flags or ())}
+    for flag in data.drop_flagged:
+        if flag not in known:
+            raise InputError(
+                f"there is no flag {flag!r}.{did_you_mean(flag, FLAGS)} The known ones are {', '.join(FLAGS)}."
+            )
 
 
 def _selection(config: RunConfig, store: ShardStore, tests: TestLists) -> Selection:

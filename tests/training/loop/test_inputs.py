@@ -64,6 +64,9 @@ def _no_network(*given: object, **options: object) -> None:
         ("data.shards=nowhere", "data.shards: .*nowhere"),
         ("data.exclude_test=[vgss]", "data.exclude_test: 'vgss'.*Did you mean vggss"),
         ("data.train_list=vgss", "data.train_list: 'vgss'"),
+        ("data.lists=nowhere", r"data\.lists: nowhere is not there: known test sets would not be found"),
+        ("data.lists={folder}/test.json", r"data\.lists: .*test\.json is no folder"),
+        ("data.drop_flagged=[silnt]", r"data\.drop_flagged: there is no flag 'silnt'\. Did you mean silent"),
         ("data.split=nosuch", "no usable clip of split 'nosuch'"),
         ("encoders.image.weights=nowhere.pth", r"encoders: no weights at nowhere\.pth"),
         ("optim.batch_size=64", "optim.batch_size"),
@@ -75,7 +78,7 @@ def _no_network(*given: object, **options: object) -> None:
 def test_every_name_is_tried(written: Path, override: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(written.parent / "empty"))
     monkeypatch.setattr("torch.hub.download_url_to_file", _no_network)
-    message = refused(written, override)
+    message = refused(written, override.format(folder=written.parent) if "{folder}" in override else override)
     assert re.search(said, message), message
     assert "mistakes" not in message
 
