@@ -99,6 +99,7 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
         attempt("data.train_list", train_list, data)
     neighbours = attempt("data.neighbours", _neighbours, config, store, method)
     positives = attempt("data.k", _positives, config, store, method, selection, neighbours)
+    attempt("data.neighbours", Positives.check, positives)
     attempt("optim.batch_size", _check_parts, config, method)
     stream = attempt("optim.batch_size", partial(_stream, config, process, positives), store, selection, method)
     _check_evaluation(config, truth, mistakes)

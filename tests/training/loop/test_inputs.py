@@ -87,6 +87,8 @@ def test_neighbours_are_tried_where_the_method_needs_them(written: Path) -> None
     near = "method.positives=[own, both]"
     assert "data.neighbours: there is no folder nowhere" in refused(written, near, "data.neighbours=nowhere")
     assert "data.k is 9" in refused(written, near, "data.k=9")
+    message = refused(written, near, "data.split=test", "optim.batch_size=4")
+    assert re.match(r"data\.neighbours: .* has no neighbours of clip", message)
 
 
 def test_all_mistakes_are_said_at_once(written: Path) -> None:
