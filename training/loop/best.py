@@ -7,7 +7,6 @@ early would have given.
 """
 
 import json
-from collections.abc import Collection
 from pathlib import Path
 
 from manifests.annotations import TestSet
@@ -18,6 +17,7 @@ from manifests.whole_files import write_text
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig, Validation
 from training.data.evaluation_pairs import found_pairings
+from training.data.selection import Selection
 from training.distributed import Ranks
 from training.evaluation.localization import metric_names
 from training.evaluation.protocol import MapProtocol, Protocol
@@ -25,6 +25,7 @@ from training.evaluation.protocols import find_protocol, known_protocols
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import check_protocol, score
 from training.leakage import TestLists
+from training.loop.earlier_stage import Seen
 from training.loop.remembered import Memory, remembering
 from training.methods.contract import BaseMethod
 from training.predict import predict
@@ -104,10 +105,10 @@ def validation_truth(wanted: Validation, tests: TestLists, store: ShardStore) ->
     return truth
 
 
-def refuse_training_clips(truth: Truth, trained: Collection[str]) -> None:
+def refuse_training_clips(truth: Truth, selection: Selection, store: ShardStore, earlier: Seen) -> None:
     """InputError when any clip that epochs are chosen on is trained on, by this run or by its earlier stage."""
     chosen_on = truth.test_set
-    if shared := set(chosen_on.keys) & set(trained):
+    if shared := set(chosen_on.keys) & {*selection.keys(store), *earlier.clips}:
         raise InputError(
             f"{len(shared)} of the {len(chosen_on.keys)} clips of validation.truth ({chosen_on.source}) are trained "
             f"on, first {min(shared)}: an epoch chosen on clips that were learned says nothing of others. Choose on "

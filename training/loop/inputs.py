@@ -15,6 +15,7 @@ from index.neighbours import MADE_BY, Neighbours
 from manifests.catalogue import resolve
 from manifests.checksums import file_sha256
 from manifests.errors import InputError
+from manifests.file_names import name_problem
 from manifests.near_names import did_you_mean
 from manifests.truth import Truth, find_format
 from pipeline.shards.joined import open_shards
@@ -94,20 +95,23 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
     attempt("data.lists", _check_lists, data)
     attempt("data.drop_flagged", _check_flags, data, store)
     tests = _tests(config, truth, mistakes)
-    selection = attempt("data.train_list", _selection, config, store, tests)
+    selection = attempt(f"data.{'train_list' if data.train_list else 'split'}", _selection, config, store, tests)
     if store is None or tests is None:
         attempt("data.train_list", train_list, data)
     neighbours = attempt("data.neighbours", _neighbours, config, store, method)
     positives = attempt("data.k", _positives, config, store, method, selection, neighbours)
     attempt("data.neighbours", Positives.check, positives)
+    attempt("method.name", _check_beside, config, store, selection, method)
+    classes = attempt("method.name", _classes, config, store, selection, method)
     attempt("optim.batch_size", _check_parts, config, method)
-    stream = attempt("optim.batch_size", partial(_stream, config, process, positives), store, selection, method)
+    made = partial(_stream, config, process, positives, classes)
+    stream = attempt("optim.batch_size", made, store, selection, method)
     _check_evaluation(config, truth, mistakes)
     validation = attempt("validation", validation_truth, config.validation, tests, store)
     if config.validation is not None:
         attempt("validation.protocol", partial(check_choosing, config.validation.protocol, validation))
     earlier = attempt("init_from", take_over_weights, method, config.init_from, store) if config.init_from else Seen()
-    attempt("validation", _check_validation, validation, selection, store, earlier)
+    attempt("validation", refuse_training_clips, validation, selection, store, earlier)
     mistakes.refuse(config.name)
     known = tests.known_as(store.keys)
     return Inputs(known, selection, method, stream, validation, _contents(config, stream, neighbours), earlier)
@@ -165,6 +169,7 @@ def _stream(
     config: RunConfig,
     process: Ranks,
     positives: Positives | None,
+    classes: Classes | None,
     store: ShardStore,
     selection: Selection,
     method: BaseMethod,
@@ -172,8 +177,6 @@ def _stream(
     optim = config.optim
     streams = Streams(optim.batch_size, optim.replicas, max(1, config.data.workers))
     replicas = process.replicas(optim.replicas)
-    _check_beside(config, store, selection, method)
-    classes = _classes(config, store, selection, method) if "labels" in method.needs else None
     given = (store, config.data, selection.mask, streams, config.seed, replicas, positives)
     whole = optim.negatives == "global"
     return TrainingStream(*given, needs=method.needs, classes=classes, whole=whole, burst=method.burst)
@@ -191,8 +194,10 @@ def _check_parts(config: RunConfig, method: BaseMethod) -> None:
         )
 
 
-def _classes(config: RunConfig, store: ShardStore, selection: Selection, method: BaseMethod) -> Classes:
-    """InputError where clips have no labels, or more than the method tells apart."""
+def _classes(config: RunConfig, store: ShardStore, selection: Selection, method: BaseMethod) -> Classes | None:
+    """What a method with labels learns. InputError where clips have no labels, or more than the method tells apart."""
+    if "labels" not in method.needs:
+        return None
     found = classes_of(store, selection.mask, config.data.label_groups)
     if method.classes is not None and len(found.names) > method.classes:
         raise InputError(
@@ -243,7 +248,13 @@ def _check_evaluation(config: RunConfig, truth: Truth | None, mistakes: Mistakes
     of_config = truth is not None and default_protocols(truth, wanted.protocols) == wanted.protocols
     for name in wanted.protocols:
         mistakes.attempt("evaluation.protocols", partial(_check_protocol, name, truth if of_config else None))
+    mistakes.attempt("evaluation.test_set", _check_test_set, wanted.test_set)
     mistakes.attempt("evaluation.object_prior", object_prior_of, config, torch.device("cpu"))
+
+
+def _check_test_set(name: str) -> None:
+    if problem := name_problem(name):
+        raise InputError(f"it becomes a file's name in the run folder, and {name!r} {problem}. Give another.")
 
 
 def _check_protocol(name: str, truth: Truth | None) -> None:
@@ -251,10 +262,6 @@ def _check_protocol(name: str, truth: Truth | None) -> None:
         find_protocol(name)
     else:
         check_protocol(name, truth)
-
-
-def _check_validation(validation: Truth, selection: Selection, store: ShardStore, earlier: Seen) -> None:
-    refuse_training_clips(validation, {*selection.keys(store), *earlier.clips})
 
 
 # --- what identifies it ----------------------------------------------------------------------------------------------

@@ -77,6 +77,12 @@ def _train(config: RunConfig, folder: Path, inputs: Inputs, process: Ranks, stop
         print(*trainer.checkpoints.said, sep="\n", end="\n" if trainer.checkpoints.said else "")
         print(f"device: {process.device}, {torch.get_num_threads()} threads", flush=True)
         _describe(config, folder, inputs)
+        if trainer.total_steps and (warm := config.optim.warmup_steps) > trainer.total_steps:
+            print(
+                f"optim.warmup_steps {warm:,} are more than the {trainer.total_steps:,} steps of this run: its "
+                f"learning rate never reaches {config.optim.learning_rate:g}",
+                flush=True,
+            )
         if inputs.validation is not None:
             store = inputs.stream.store
             trainer.after_epoch = BestKeeper(config, folder, store, inputs.validation, process)

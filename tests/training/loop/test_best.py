@@ -88,10 +88,14 @@ def test_no_epoch_is_chosen_on_training_clips_or_none(config, name: str, said: s
         start(config(f"validation: {{truth: {tmp_path}/{name}.json}}"), tmp_path / "runs", "cpu")
 
 
-def test_clips_to_choose_on_that_are_absent_are_counted(config, tmp_path: Path, capsys) -> None:
-    folder, _ = start(config(f"validation: {{truth: {tmp_path}/part.json}}"), tmp_path / "runs", "cpu")
+def test_absent_clips_to_choose_on_and_a_warm_up_without_end_are_said(config, tmp_path: Path, capsys) -> None:
+    wanted = config(f"validation: {{truth: {tmp_path}/part.json}}")
+    optim = wanted.optim.model_copy(update={"epochs": 1, "warmup_steps": 10})
+    folder, _ = start(wanted.model_copy(update={"optim": optim}), tmp_path / "runs", "cpu")
     said = "the best epoch is chosen on 3 of the 4 clips of {}/part.json; 1 are not in the shards, first absent00000"
-    assert said.format(tmp_path) in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert said.format(tmp_path) in shown
+    assert "optim.warmup_steps 10 are more than the 3 steps of this run" in shown
     stored = json.loads((folder / "overlaps.json").read_text())["validation"]
     assert stored == {"clips": 3, "missing": ["absent00000_000001"]}
 
