@@ -37,7 +37,7 @@ FLOORS = {
             "shared_options",
             "thread_policy",
         },
-        {"environment", "seeds"},
+        {"environment", "seeds", "config_numbers"},
         {"config", "losses", "pair_losses", "regions", "separation", "similarity", "spans", "teacher", "distributed"},
         {"clustering", "evaluation", "encoders", "data", "leakage", "identity", "overlay"},
         {"methods", "object_prior", "pretrain"},

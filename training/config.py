@@ -21,6 +21,8 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -29,7 +31,8 @@ from manifests.errors import InputError
 from manifests.truth import USUAL_FORMAT
 from manifests.views import ViewName
 from training.config_files import find_config, read_content
-from training.limits import LARGEST_IMAGE, LARGEST_SEED, MOST_PARAMETERS, MOST_READERS, Name, Pool
+from training.config_numbers import Paper, refuse_switch
+from training.limits import LARGEST_CROP_SCALE, LARGEST_IMAGE, LARGEST_SEED, MOST_PARAMETERS, MOST_READERS, Name, Pool
 from training.mistakes import carrying, lines_of
 
 ImagePolicyName = Literal["none", "crop_flip", "simclr", "moco"]
@@ -48,6 +51,11 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _switches_are_no_numbers(cls, given: Any, field: ValidationInfo) -> Any:
+        return refuse_switch(given, cls.model_fields[field.field_name or ""].annotation)
+
 
 class Data(Section):
     """Where the samples come from and how they reach the model."""
@@ -63,7 +71,7 @@ class Data(Section):
         224, le=LARGEST_IMAGE, description="side of the square image the model sees, pixels"
     )
     squash: bool = Field(False, description="make the frame square before the crop; papers do not")
-    crop_scale: float = Field(1.1, ge=1.0, description="short side before the random crop, times image_size")
+    crop_scale: float = Field(1.1, ge=1, le=LARGEST_CROP_SCALE, description="short side before the crop / image_size")
     flip: bool = True
     image_policy: ImagePolicyName = Field("none", description="applied after the crop and flip")
     audio_policy: AudioPolicyName = "none"
@@ -244,7 +252,7 @@ class RunConfig(Section):
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     checkpoint_minutes: PositiveFloat = 5.0
     log_every: PositiveInt = 10
-    paper: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    paper: Paper = {}
 
     @model_validator(mode="after")
     def _log_mel_trunks_undo_the_usual_scaling(self) -> "RunConfig":

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from manifests.file_names import name_problem
 
 LARGEST_IMAGE = 4096  # pixels of a side that a model sees
+LARGEST_CROP_SCALE = 4.0  # the model then sees a sixteenth of a frame
 MOST_READERS = 1024  # processes
 MOST_PARAMETERS = 2**31  # of a trunk; ResNet-152 has 6 * 10**7
 LARGEST_SEED = 2**63 - 1  # that torch takes

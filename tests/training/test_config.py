@@ -34,6 +34,28 @@ def test_three_mistakes_are_reported_together(tmp_path: Path) -> None:
     assert "-3" in message
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("optim.epochs=true", r"optim\.epochs: a number is expected, not true or false \(given: True\)"),
+        ("seed=yes", r"seed: a number is expected"),
+        ("encoders.image.blocks=[1,true]", r"encoders\.image\.blocks: a number is expected"),
+        ("encoders.image.last_stride=true", r"encoders\.image\.last_stride: a number is expected"),
+        ("method.dimension=true", r"method\.dimension: a number is expected"),
+        ("data.crop_scale=1000", r"data\.crop_scale: .*less than or equal to 4"),
+        (
+            "paper.mine.ezvsl.audio_visual.ciou50=40",
+            r"paper\.mine\.ezvsl\.audio_visual\.ciou50: a fraction .* 40\)",
+        ),
+        ("paper.mine.ezvsl.audio_visual.ciou50=true", r"paper: a number is expected"),
+    ],
+)
+def test_numbers_that_are_none_or_out_of_range_are_refused(override: str, said: str) -> None:
+    with pytest.raises(InputError, match=f"1 mistake:\n  {said}"):
+        load_config("ezvsl", (override,))
+    assert load_config("ezvsl", ("data.flip=yes", "method.dimension=8", "paper.mine.vssl.maps.correlation_noise=-0.2"))
+
+
 def test_unknown_method_lists_the_known_ones(tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text("method: {name: ezvls}\n")

@@ -6,6 +6,7 @@ drawn for a clip is a function of (seed, epoch, clip), like every other choice m
 
 import random
 from collections.abc import Collection
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
 from training.data.views import decode_image
 
+AT_ONCE = 4_096  # clips whose neighbours are looked at together: all are a gigabyte
 JUDGED = 2_000  # clips whose neighbours are compared with their labels, spread evenly
 LITTLE = 0.5  # of the way from chance to perfect agreement: images below it brought nothing (benchmarks/neighbours)
 
@@ -45,11 +47,23 @@ class Positives:
                 f"data.k is {k}, but {neighbours.folder} lists {neighbours.k} neighbours a clip. Build the neighbours "
                 f"with `{MADE_BY} --k {k}`, or lower data.k."
             )
-        self.k = k
+        self.k, self.trained = k, sorted(trained)
         self.store, self.neighbours = store, neighbours
         self.allowed = np.array([key in trained for key in neighbours.keys], dtype=bool)
         self.fetched = tuple(name for name in MODALITIES if needs & {"neighbours", f"near_{name}"})
         self.excluded = "exclusions" in needs
+
+    def check(self) -> None:
+        """InputError when the lists cover not every clip that is trained on, or name only others for one."""
+        rows = np.array([self.neighbours.position_of(key) for key in self.trained])
+        if self.allowed.all() or not self.fetched:
+            return  # whoever is listed may be drawn
+        for near in self._lists():
+            for part in np.array_split(rows, -(-len(rows) // AT_ONCE)):
+                found = near[part]
+                kept = self.allowed[np.clip(found, 0, len(self.allowed) - 1)].any(axis=1)
+                if not kept.all():
+                    self._refuse(self.neighbours.keys[part[kept.argmin()]], found.shape[1])
 
     def draw(self, key: str, source: random.Random) -> dict[str, Tensor | np.ndarray]:
         """What is wanted of these: "image" uint8 (3, H, W) of a clip near in appearance, "audio" float16 (F, T) of one
@@ -72,11 +86,14 @@ class Positives:
         found = self.neighbours.checked(near[self.neighbours.position_of(key)], key)
         kept = found[self.allowed[found]]
         if not len(kept):
-            raise InputError(
-                f"none of the {len(found)} neighbours of {key} is a clip this run trains on (data.train_list, split, "
-                "exclude_test, drop_flagged). Build the neighbours of those clips, or with a larger --k."
-            )
+            self._refuse(key, len(found))
         return self.store.row_of(self.neighbours.keys[source.choice(kept)])
+
+    def _refuse(self, key: str, count: int) -> NoReturn:
+        raise InputError(
+            f"none of the {count} neighbours of {key} is a clip this run trains on (data.train_list, split, "
+            "exclude_test, drop_flagged). Build the neighbours of those clips, or with a larger --k."
+        )
 
     def _lists(self) -> tuple[np.ndarray, np.ndarray]:
         return self.neighbours.image[:, : self.k], self.neighbours.audio[:, : self.k]

@@ -27,7 +27,7 @@ from training.encoders.vggish import Vggish
 _Trunk = TypeVar("_Trunk", bound=nn.Module)
 AnyImageTrunk = ImageTrunk | Vgg16 | EfficientNetTrunk | ProjectedTrunk
 AnyAudioTrunk = AudioTrunk | Vggish | YamnetTrunk | ProjectedTrunk
-OTHERWISE = "set encoders.image.weights to a file of `training pretrain` or to none"
+OTHERWISE = "set encoders.{}.weights to a file of `training pretrain` or to none"  # of image or audio
 STRIDES = {1: 16, 2: 32}  # of EfficientNet-Lite0, by `last_stride`
 RESNET18, RESNET34 = (2, 2, 2, 2), (3, 4, 6, 3)
 IMAGE_LAYOUTS, AUDIO_LAYOUTS = ("resnet", "vgg16", "efficientnet_lite0"), ("resnet", "vggish", "yamnet")
@@ -40,8 +40,8 @@ def build_image_trunk(encoder: Encoder) -> AnyImageTrunk:
             f"encoders.image.layout is {encoder.layout}, a trunk for sounds; use {', '.join(IMAGE_LAYOUTS)}."
         )
     if encoder.layout == "efficientnet_lite0":
-        return _prepared(EfficientNetTrunk(STRIDES[encoder.last_stride]), encoder)
-    return _prepared(Vgg16() if encoder.layout == "vgg16" else ImageTrunk(encoder), encoder)
+        return _prepared(EfficientNetTrunk(STRIDES[encoder.last_stride]), encoder, "image")
+    return _prepared(Vgg16() if encoder.layout == "vgg16" else ImageTrunk(encoder), encoder, "image")
 
 
 def build_audio_trunk(encoder: Encoder) -> AnyAudioTrunk:
@@ -51,8 +51,8 @@ def build_audio_trunk(encoder: Encoder) -> AnyAudioTrunk:
             f"encoders.audio.layout is {encoder.layout}, a trunk for images; use {', '.join(AUDIO_LAYOUTS)}."
         )
     if encoder.layout == "yamnet":
-        return _prepared(YamnetTrunk(), encoder)
-    return _prepared(Vggish() if encoder.layout == "vggish" else AudioTrunk(encoder), encoder)
+        return _prepared(YamnetTrunk(), encoder, "audio")
+    return _prepared(Vggish() if encoder.layout == "vggish" else AudioTrunk(encoder), encoder, "audio")
 
 
 def compile_trunks(method: nn.Module) -> None:
@@ -74,22 +74,22 @@ def trunks_of(method: nn.Module) -> list[nn.Module]:
     return [part for part in method.modules() if isinstance(part, kinds)]
 
 
-def _prepared(trunk: _Trunk, encoder: Encoder) -> _Trunk | ProjectedTrunk:
+def _prepared(trunk: _Trunk, encoder: Encoder, of: str) -> _Trunk | ProjectedTrunk:
     initialise(trunk)
     if encoder.weights != "none":
-        load_into(trunk, _first_weights(encoder), encoder.weights)
+        load_into(trunk, _first_weights(encoder, OTHERWISE.format(of)), encoder.weights)
     if encoder.frozen:
         freeze(trunk)
     return trunk if encoder.projection is None else ProjectedTrunk(trunk, encoder.projection)
 
 
-def _first_weights(encoder: Encoder) -> dict[str, Tensor]:
+def _first_weights(encoder: Encoder, otherwise: str) -> dict[str, Tensor]:
     """Tensors by the names of the encoder's layout. InputError as `read_weights`."""
     if encoder.layout == "efficientnet_lite0":
         return read_classifier(encoder.weights)
     if encoder.weights == IMAGENET and encoder.layout != "resnet":
-        return imagenet_vgg16(encoder.layout).state_dict()
-    return read_weights(encoder.weights, encoder.blocks)
+        return imagenet_vgg16(encoder.layout, otherwise).state_dict()
+    return read_weights(encoder.weights, encoder.blocks, otherwise)
 
 
 def load_into(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
@@ -110,7 +110,7 @@ def load_into(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
     trunk.load_state_dict(mine | own)
 
 
-def read_weights(source: str, blocks: tuple[int, ...], otherwise: str = OTHERWISE) -> dict[str, Tensor]:
+def read_weights(source: str, blocks: tuple[int, ...], otherwise: str = OTHERWISE.format("image")) -> dict[str, Tensor]:
     """Tensors by torchvision name: of ImageNet for the ResNet with these blocks, or of a file.
 
     InputError when they cannot be had; `otherwise` says what to do without ImageNet's.
@@ -134,10 +134,10 @@ def imagenet_classifier(blocks: tuple[int, ...], otherwise: str) -> nn.Module:
     return fetched(build, weights.IMAGENET1K_V1, otherwise)
 
 
-def imagenet_vgg16(layout: str) -> nn.Module:
+def imagenet_vgg16(layout: str, otherwise: str) -> nn.Module:
     """torchvision's ImageNet-1k VGG-16; InputError for a layout that has no ImageNet weights."""
     from torchvision.models import VGG16_Weights, vgg16
 
     if layout != "vgg16":
         raise InputError(f"there are no ImageNet weights for layout {layout}; give its weights as a file, or none.")
-    return fetched(vgg16, VGG16_Weights.IMAGENET1K_V1, OTHERWISE)
+    return fetched(vgg16, VGG16_Weights.IMAGENET1K_V1, otherwise)

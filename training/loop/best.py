@@ -17,14 +17,21 @@ from manifests.whole_files import write_text
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig, Validation
 from training.data.evaluation_pairs import found_pairings
+from training.data.selection import Selection
 from training.distributed import Ranks
+from training.evaluation.localization import metric_names
+from training.evaluation.protocol import MapProtocol, Protocol
+from training.evaluation.protocols import find_protocol, known_protocols
 from training.evaluation.raw_maps import RawMaps
-from training.evaluation.tasks import score
+from training.evaluation.tasks import check_protocol, score
 from training.leakage import TestLists
+from training.loop.earlier_stage import Seen
 from training.loop.remembered import Memory, remembering
 from training.methods.contract import BaseMethod
 from training.predict import predict
 from training.runs import BEST_WEIGHTS, LoadedRun, write_weights
+
+CHOSEN_BY = "ciou50"  # of the audio-visual map: the score whose best epoch is kept
 
 
 def history_file(view: str) -> str:
@@ -63,14 +70,50 @@ class BestKeeper:
             found = predict(run, store, self.pairings)
         truth = self.truth.seen_as(self.config.evaluation.view, found.parts)
         result = score(RawMaps(found.names, found.maps), truth, self.protocol)
-        return float(result.summary["scores"]["audio_visual"]["ciou50"])
+        return float(result.summary["scores"]["audio_visual"][CHOSEN_BY])
+
+
+def check_choosing(protocol: str, truth: Truth | None) -> None:
+    """InputError for a protocol that cannot choose an epoch, or measures what the truth has not."""
+    if not _chooses(find_protocol(protocol)):
+        able = [name for name, known in known_protocols().items() if _chooses(known)]
+        raise InputError(
+            f"an epoch is chosen by the cIoU@0.5 of its maps, which {protocol} does not measure. Choose by one of "
+            f"{', '.join(able)}; the finished run can be evaluated under any other."
+        )
+    if truth is not None:
+        check_protocol(protocol, truth)
+
+
+def _chooses(protocol: Protocol) -> bool:
+    if not isinstance(protocol, MapProtocol) or protocol.task != MapProtocol.task or protocol.asks != "maps":
+        return False
+    return metric_names(protocol.iou_cut)[0] == CHOSEN_BY
 
 
 def validation_truth(wanted: Validation, tests: TestLists, store: ShardStore) -> Truth:
-    """The clips epochs are chosen on, in the shards' names. InputError when any of them is a test clip."""
+    """The clips epochs are chosen on, in the shards' names. InputError when any is a test clip, or none is there."""
     truth = read_truth(wanted.truth, wanted.format, name="validation").known_as(store.keys)
     _refuse_test_clips(truth.test_set, tests.known_as(store.keys))
+    keys = truth.test_set.keys
+    if not set(keys) & set(store.keys):
+        raise InputError(
+            f"none of the {len(keys)} clips of {truth.test_set.source} is in {store.folder} (the first wanted is "
+            f"{keys[0]!r}, the first there {store.keys[0]!r}). Ingest their videos into the same shards, or correct "
+            "validation.truth."
+        )
     return truth
+
+
+def refuse_training_clips(truth: Truth, selection: Selection, store: ShardStore, earlier: Seen) -> None:
+    """InputError when any clip that epochs are chosen on is trained on, by this run or by its earlier stage."""
+    chosen_on = truth.test_set
+    if shared := set(chosen_on.keys) & {*selection.keys(store), *earlier.clips}:
+        raise InputError(
+            f"{len(shared)} of the {len(chosen_on.keys)} clips of validation.truth ({chosen_on.source}) are trained "
+            f"on, first {min(shared)}: an epoch chosen on clips that were learned says nothing of others. Choose on "
+            "other clips, or train on a data.train_list without these."
+        )
 
 
 def _refuse_test_clips(chosen_on: TestSet, tests: TestLists) -> None:

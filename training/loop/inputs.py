@@ -15,10 +15,13 @@ from index.neighbours import MADE_BY, Neighbours
 from manifests.catalogue import resolve
 from manifests.checksums import file_sha256
 from manifests.errors import InputError
+from manifests.file_names import name_problem
+from manifests.near_names import did_you_mean
 from manifests.truth import Truth, find_format
 from pipeline.shards.joined import open_shards
+from pipeline.shards.record import FLAGS
 from pipeline.shards.store import ShardStore
-from training.config import RunConfig
+from training.config import Data, RunConfig
 from training.data.beside import OF_IMAGES, Beside
 from training.data.classes import Classes, classes_of
 from training.data.order import Streams
@@ -30,7 +33,7 @@ from training.evaluation.protocols import find_protocol
 from training.evaluation.tasks import check_protocol, default_protocols
 from training.identity import Contents
 from training.leakage import TestLists, find_tests, own_truth, training_list
-from training.loop.best import validation_truth
+from training.loop.best import check_choosing, refuse_training_clips, validation_truth
 from training.loop.earlier_stage import Seen, take_over_weights
 from training.methods.contract import BaseMethod
 from training.predict import object_prior_of
@@ -89,18 +92,26 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
     torch.manual_seed(config.seed)  # the same first weights in every process
     method = attempt("encoders", build_method, config)
     truth = attempt("evaluation.truth", _truth, config)
+    attempt("data.lists", _check_lists, data)
+    attempt("data.drop_flagged", _check_flags, data, store)
     tests = _tests(config, truth, mistakes)
-    selection = attempt("data.train_list", _selection, config, store, tests)
+    selection = attempt(f"data.{'train_list' if data.train_list else 'split'}", _selection, config, store, tests)
     if store is None or tests is None:
         attempt("data.train_list", train_list, data)
     neighbours = attempt("data.neighbours", _neighbours, config, store, method)
     positives = attempt("data.k", _positives, config, store, method, selection, neighbours)
-    stream = attempt("optim.batch_size", partial(_stream, config, process, positives), store, selection, method)
+    attempt("data.neighbours", Positives.check, positives)
+    attempt("method.name", _check_beside, config, store, selection, method)
+    classes = attempt("method.name", _classes, config, store, selection, method)
+    attempt("optim.batch_size", _check_parts, config, method)
+    made = partial(_stream, config, process, positives, classes)
+    stream = attempt("optim.batch_size", made, store, selection, method)
     _check_evaluation(config, truth, mistakes)
     validation = attempt("validation", validation_truth, config.validation, tests, store)
     if config.validation is not None:
-        attempt("validation.protocol", partial(_check_protocol, config.validation.protocol, validation))
+        attempt("validation.protocol", partial(check_choosing, config.validation.protocol, validation))
     earlier = attempt("init_from", take_over_weights, method, config.init_from, store) if config.init_from else Seen()
+    attempt("validation", refuse_training_clips, validation, selection, store, earlier)
     mistakes.refuse(config.name)
     known = tests.known_as(store.keys)
     return Inputs(known, selection, method, stream, validation, _contents(config, stream, neighbours), earlier)
@@ -117,6 +128,26 @@ def _tests(config: RunConfig, truth: Truth | None, mistakes: Mistakes) -> TestLi
         mistakes.attempt("data.exclude_test", resolve, given, folders)
     refused = len(mistakes.found) > before
     return mistakes.attempt("data", partial(find_tests, truth=truth), None if refused else config)
+
+
+def _check_lists(data: Data) -> None:
+    """InputError where there is no such folder, unless nobody named one: lists are not needed."""
+    if data.lists.is_dir() or (data.lists == Data().lists and not data.lists.exists()):
+        return
+    raise InputError(
+        f"{data.lists} is {'no folder' if data.lists.exists() else 'not there'}: known test sets would not be found, "
+        f"and not be compared with the training clips. Correct the path; without lists leave it at {Data().lists}."
+    )
+
+
+def _check_flags(data: Data, store: ShardStore) -> None:
+    """InputError for a flag that no clip can have."""
+    known = {*FLAGS, *(flag for flags in store.table["flags"].to_pylist() for flag in flags or ())}
+    for flag in data.drop_flagged:
+        if flag not in known:
+            raise InputError(
+                f"there is no flag {flag!r}.{did_you_mean(flag, FLAGS)} The known ones are {', '.join(FLAGS)}."
+            )
 
 
 def _selection(config: RunConfig, store: ShardStore, tests: TestLists) -> Selection:
@@ -138,6 +169,7 @@ def _stream(
     config: RunConfig,
     process: Ranks,
     positives: Positives | None,
+    classes: Classes | None,
     store: ShardStore,
     selection: Selection,
     method: BaseMethod,
@@ -145,15 +177,27 @@ def _stream(
     optim = config.optim
     streams = Streams(optim.batch_size, optim.replicas, max(1, config.data.workers))
     replicas = process.replicas(optim.replicas)
-    _check_beside(config, store, selection, method)
-    classes = _classes(config, store, selection, method) if "labels" in method.needs else None
     given = (store, config.data, selection.mask, streams, config.seed, replicas, positives)
     whole = optim.negatives == "global"
     return TrainingStream(*given, needs=method.needs, classes=classes, whole=whole, burst=method.burst)
 
 
-def _classes(config: RunConfig, store: ShardStore, selection: Selection, method: BaseMethod) -> Classes:
-    """InputError where clips have no labels, or more than the method tells apart."""
+def _check_parts(config: RunConfig, method: BaseMethod) -> None:
+    """InputError where losses are over fewer clips than the method can learn from."""
+    optim, least = config.optim, method.least_clips
+    parts = 1 if optim.negatives == "global" else optim.replicas
+    if (clips := optim.batch_size // parts) < least:
+        raise InputError(
+            f"{config.method.name} learns nothing from a loss over fewer than {least} clips, and optim.batch_size "
+            f"{optim.batch_size} over optim.replicas {optim.replicas} leaves {clips}. Raise optim.batch_size"
+            + (", lower optim.replicas, or set optim.negatives=global." if parts > 1 else ".")
+        )
+
+
+def _classes(config: RunConfig, store: ShardStore, selection: Selection, method: BaseMethod) -> Classes | None:
+    """What a method with labels learns. InputError where clips have no labels, or more than the method tells apart."""
+    if "labels" not in method.needs:
+        return None
     found = classes_of(store, selection.mask, config.data.label_groups)
     if method.classes is not None and len(found.names) > method.classes:
         raise InputError(
@@ -204,7 +248,13 @@ def _check_evaluation(config: RunConfig, truth: Truth | None, mistakes: Mistakes
     of_config = truth is not None and default_protocols(truth, wanted.protocols) == wanted.protocols
     for name in wanted.protocols:
         mistakes.attempt("evaluation.protocols", partial(_check_protocol, name, truth if of_config else None))
+    mistakes.attempt("evaluation.test_set", _check_test_set, wanted.test_set)
     mistakes.attempt("evaluation.object_prior", object_prior_of, config, torch.device("cpu"))
+
+
+def _check_test_set(name: str) -> None:
+    if problem := name_problem(name):
+        raise InputError(f"it becomes a file's name in the run folder, and {name!r} {problem}. Give another.")
 
 
 def _check_protocol(name: str, truth: Truth | None) -> None:

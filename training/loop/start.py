@@ -11,7 +11,7 @@ import torch
 
 from manifests.errors import InputError
 from manifests.locks import held
-from manifests.splits import IdList, coverage
+from manifests.splits import Coverage, IdList, coverage, ids_of
 from manifests.whole_files import remove_leftovers, write_text
 from training.config import RunConfig
 from training.distributed import Ranks, ranks
@@ -77,6 +77,12 @@ def _train(config: RunConfig, folder: Path, inputs: Inputs, process: Ranks, stop
         print(*trainer.checkpoints.said, sep="\n", end="\n" if trainer.checkpoints.said else "")
         print(f"device: {process.device}, {torch.get_num_threads()} threads", flush=True)
         _describe(config, folder, inputs)
+        if trainer.total_steps and (warm := config.optim.warmup_steps) > trainer.total_steps:
+            print(
+                f"optim.warmup_steps {warm:,} are more than the {trainer.total_steps:,} steps of this run: its "
+                f"learning rate never reaches {config.optim.learning_rate:g}",
+                flush=True,
+            )
         if inputs.validation is not None:
             store = inputs.stream.store
             trainer.after_epoch = BestKeeper(config, folder, store, inputs.validation, process)
@@ -124,7 +130,18 @@ def _overlaps(inputs: Inputs) -> tuple[IdList, list[str], dict[str, Any]]:
         found = coverage(listed, store.keys)
         lines.insert(0, f"{len(found.found):,} of the {len(listed.ids):,} clips of {listed.name} are in the shards")
         document["list"] = {"name": listed.name, "sha256": listed.sha256, "missing": list(found.missing)}
+    if inputs.validation is not None:
+        chosen_on = coverage(ids_of(inputs.validation.test_set), store.keys)
+        lines.append(_chosen_on(chosen_on, inputs.validation.test_set.source))
+        document["validation"] = {"clips": len(chosen_on.found), "missing": list(chosen_on.missing)}
     return trained, lines, document
+
+
+def _chosen_on(found: Coverage, source: str) -> str:
+    """A line about the clips on which the best epoch is chosen."""
+    clips, absent = len(found.found), len(found.missing)
+    first = f"; {absent:,} are not in the shards, first {found.missing[0]}" if absent else ""
+    return f"the best epoch is chosen on {clips:,} of the {clips + absent:,} clips of {source}{first}"
 
 
 def _same_threads(folder: Path, process: Ranks) -> None:

@@ -88,6 +88,7 @@ class Method(HeadlessMethod):
     """Contrastive learning of where and of what, over several positives per modality."""
 
     config: Config
+    least_clips = 2
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
         super().__init__(config, encoders)

@@ -55,6 +55,7 @@ class Method(BaseMethod):
     """A sound pools an image by attention; what is pooled must be nearer to it than to another sound."""
 
     config: Config
+    least_clips = 2
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
         super().__init__(config, encoders)

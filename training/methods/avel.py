@@ -64,6 +64,7 @@ class Method(BaseMethod):
     """Where to look so as to name what sounds."""
 
     config: Config
+    least_clips = 2
     needs = frozenset({"labels"})
 
     def __init__(self, config: Config, encoders: Encoders) -> None:

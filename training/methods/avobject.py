@@ -97,7 +97,7 @@ class Method(BaseMethod):
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
         super().__init__(config, encoders)
-        self.burst = (config.images, config.rate)
+        self.burst, self.least_clips = (config.images, config.rate), 2 if config.others else 1
         self.image_trunk = build_burst_trunk(encoders.image)
         self.audio_trunk = build_audio_trunk(encoders.audio)
         seen, heard, wide = self.image_trunk.dimension, self.audio_trunk.dimension, config.dimension

@@ -67,6 +67,7 @@ class Method(BaseMethod):
     """Classes first, then parts of a class."""
 
     config: Config
+    least_clips = 2
     audio_entry = "cells"
 
     def __init__(self, config: Config, encoders: Encoders) -> None:

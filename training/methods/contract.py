@@ -112,6 +112,7 @@ class BaseMethod(nn.Module):
     only_for_trunks: frozenset[str] = frozenset({"image", "audio"})
     audio_entry: Literal["forward", "cells"] = "forward"  # what it calls of its audio trunk; `cells` are not pooled yet
     classes: int | None = None  # of a method that needs labels: how many it can tell apart
+    least_clips: int = 1  # that a loss is over: 2 where other clips are what a clip is told from, or normalised with
     burst: tuple[int, float] = (0, 0.0)  # of one that needs consecutive images: how many, and how many a second
     augmented_policies: tuple[str, str] = ("simclr", "time_shift")  # of the "augmented" image and audio
 

@@ -23,6 +23,8 @@ class CorrespondenceMethod(BaseMethod):
     cosine: products are of unit vectors. rectified: a ReLU between the image's two layers, too. bias: None has none.
     """
 
+    least_clips = 2
+
     def __init__(
         self, config: object, encoders: Encoders, dimension: int, *,
         cosine: bool, rectified: bool, scale: float, bias: float | None,

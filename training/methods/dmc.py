@@ -69,6 +69,7 @@ class Method(BaseMethod):
     """Clusters of an image meet clusters of a sound."""
 
     config: Config
+    least_clips = 2
     audio_entry = "cells"
 
     def __init__(self, config: Config, encoders: Encoders) -> None:

@@ -61,6 +61,7 @@ class Method(ProjectedMethod):
     """Multiple-instance contrastive learning between cells of an image and a sound."""
 
     config: Config
+    least_clips = 2
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
         super().__init__(config, encoders, config.dimension)

@@ -80,6 +80,7 @@ class Method(ProjectedMethod):
     """EZ-VSL's contrast, softened where sounds or images of a batch are alike."""
 
     config: Config
+    least_clips = 2
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
         super().__init__(config, encoders, config.dimension, config.image_dropout, config.audio_dropout)

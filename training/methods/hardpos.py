@@ -72,6 +72,7 @@ class Method(HeadlessMethod):
     """Contrastive learning in which neighbours are positives and never negatives."""
 
     config: Config
+    least_clips = 2
     needs = frozenset({"neighbours", "exclusions"})
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:

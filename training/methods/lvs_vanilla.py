@@ -45,6 +45,7 @@ class Method(HeadlessMethod):
     """Contrastive learning between the sounding part of an image and sounds."""
 
     config: Config
+    least_clips = 2
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         maps = cosine_maps(unit(self.visual(batch["image"])), self.auditory(batch["audio"]))

@@ -91,6 +91,7 @@ class Method(BaseMethod):
     """An image says which part of a mixture is its own, and its cells which part is theirs."""
 
     config: Config
+    least_clips = 2
     needs = frozenset({"waveform"})
     only_for_trunks = frozenset({"image"})
 

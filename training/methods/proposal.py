@@ -123,6 +123,7 @@ class Method(BaseMethod):
     """A sound chooses among the regions that respond."""
 
     config: Config
+    least_clips = 2
     needs = frozenset({"proposals"})
 
     def __init__(self, config: Config, encoders: Encoders) -> None:

@@ -93,6 +93,7 @@ class Method(BaseMethod):
     """Recognition and localization streams taught by their own slow copy."""
 
     config: Config
+    least_clips = 2
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
         super().__init__(config, encoders)

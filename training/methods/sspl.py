@@ -65,6 +65,7 @@ class Method(BaseMethod):
     """Two views of an image, pooled by the attention of its sound, predict each other."""
 
     config: Config
+    least_clips = 2
     only_for_trunks = frozenset({"image"})
     needs = frozenset({"augmented"})
 

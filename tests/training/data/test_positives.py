@@ -83,3 +83,17 @@ def test_neighbours_that_hardly_agree_are_doubted(store: ShardStore, knn: Path, 
     mixed = replace(lists, image=anywhere)
     (doubt,) = Positives(store, mixed, frozenset({"neighbours"}), trained, k=3).doubts()
     assert re.match(r"only 2\d% of the 3 nearest clips by image .* \(2\d% would by chance\): such positives", doubt)
+
+
+def test_lists_that_do_not_serve_every_training_clip_are_refused_before_they_are_drawn_from(
+    store: ShardStore, neighbours: Neighbours
+) -> None:
+    key, wanted = neighbours.keys[0], frozenset({"near_audio"})
+    Positives(store, neighbours, wanted, neighbours.keys).check()
+    without = set(neighbours.keys) - {neighbours.keys[place] for place in neighbours.audio[0]}
+    with pytest.raises(InputError, match=r"none of the 5 neighbours of .* is a clip this run trains on"):
+        Positives(store, neighbours, wanted, without | {key}).check()
+    Positives(store, neighbours, frozenset({"exclusions"}), without | {key}).check()  # nothing is drawn
+    absent = next(other for other in store.keys if other not in neighbours)
+    with pytest.raises(InputError, match=f"no neighbours of clip '{absent}'"):
+        Positives(store, neighbours, frozenset({"exclusions"}), {*neighbours.keys, absent}).check()

@@ -32,8 +32,10 @@ evaluation: {{truth: {folder}/test.json, test_set: boxes, protocols: [ezvsl]}}
 def config(shards: Path, tmp_path: Path):
     store = ShardStore.open(shards)
     columns = zip(store.keys, store.table["split"].to_pylist(), strict=True)
-    keys = [key for key, split in columns if split == "test"]
-    for name, chosen in (("val", keys[:8]), ("test", keys[8:])):
+    splits = list(columns)
+    keys, trained = ([key for key, split in splits if split == wanted] for wanted in ("test", "train"))
+    lists = {"val": keys[:8], "test": keys[8:], "part": [*keys[:3], "absent00000_000001"], "learned": trained[:2]}
+    for name, chosen in (lists | {"none": ["absent00000_000001"]}).items():
         entries = [{"file": key, "class": "c", "bbox": [[0.0, 0.1, 0.7, 0.9]]} for key in chosen]
         (tmp_path / f"{name}.json").write_text(json.dumps(entries))
 
@@ -72,3 +74,34 @@ def test_the_best_epoch_is_kept_beside_the_last(config, tmp_path: Path) -> None:
 def test_no_epoch_is_chosen_on_test_clips(config, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="test clips of boxes"):
         start(config(f"validation: {{truth: {tmp_path}/test.json}}"), tmp_path / "runs", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("learned", "2 of the 2 clips of validation.truth .* are trained on"),
+        ("none", r"none of the 1 clips of .*none\.json is in .* Ingest their videos into the same shards, or correct"),
+    ],
+)
+def test_no_epoch_is_chosen_on_training_clips_or_none(config, name: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"^validation: {said}"):
+        start(config(f"validation: {{truth: {tmp_path}/{name}.json}}"), tmp_path / "runs", "cpu")
+
+
+def test_absent_clips_to_choose_on_and_a_warm_up_without_end_are_said(config, tmp_path: Path, capsys) -> None:
+    wanted = config(f"validation: {{truth: {tmp_path}/part.json}}")
+    optim = wanted.optim.model_copy(update={"epochs": 1, "warmup_steps": 10})
+    folder, _ = start(wanted.model_copy(update={"optim": optim}), tmp_path / "runs", "cpu")
+    said = "the best epoch is chosen on 3 of the 4 clips of {}/part.json; 1 are not in the shards, first absent00000"
+    shown = capsys.readouterr().out
+    assert said.format(tmp_path) in shown
+    assert "optim.warmup_steps 10 are more than the 3 steps of this run" in shown
+    stored = json.loads((folder / "overlaps.json").read_text())["validation"]
+    assert stored == {"clips": 3, "missing": ["absent00000_000001"]}
+
+
+@pytest.mark.parametrize("protocol", ["retrieval", "onscreen", "vssl", "noprior_duet", "boxes", "avsbench"])
+def test_a_protocol_that_cannot_choose_an_epoch_is_refused(config, protocol: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^validation\.protocol: .* cIoU@0\.5 .* Choose by one of .*ezvsl") as error:
+        start(config(f"validation: {{truth: {tmp_path}/val.json, protocol: {protocol}}}"), tmp_path / "runs", "cpu")
+    assert protocol not in str(error.value).partition("Choose by one of")[2]

@@ -64,16 +64,24 @@ def _no_network(*given: object, **options: object) -> None:
         ("data.shards=nowhere", "data.shards: .*nowhere"),
         ("data.exclude_test=[vgss]", "data.exclude_test: 'vgss'.*Did you mean vggss"),
         ("data.train_list=vgss", "data.train_list: 'vgss'"),
-        ("data.split=nosuch", "no usable clip of split 'nosuch'"),
+        ("data.lists=nowhere", r"data\.lists: nowhere is not there: known test sets would not be found"),
+        ("data.lists={folder}/test.json", r"data\.lists: .*test\.json is no folder"),
+        ("data.drop_flagged=[silnt]", r"data\.drop_flagged: there is no flag 'silnt'\. Did you mean silent"),
+        ("data.split=nosuch", "^data.split: .* no usable clip of split 'nosuch'"),
         ("encoders.image.weights=nowhere.pth", r"encoders: no weights at nowhere\.pth"),
         ("optim.batch_size=64", "optim.batch_size"),
+        ("optim.batch_size=1", r"optim\.batch_size: ezvsl learns nothing .* leaves 1\. Raise optim\.batch_size\.$"),
+        ("optim={epochs: 1, batch_size: 8, replicas: 8}", "leaves 1. Raise .* or set optim.negatives=global"),
+        ("method={name: heartheflow}", "^method.name: .*flow"),
+        ("evaluation.test_set=a/b", "^evaluation.test_set: it becomes a file's name .*'a/b'"),
+        ("encoders.audio.weights=imagenet", r"encoders: ImageNet .*: set encoders\.audio\.weights"),
         ("validation={truth: nowhere.json}", r"validation: nowhere\.json"),
     ],
 )
 def test_every_name_is_tried(written: Path, override: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(written.parent / "empty"))
     monkeypatch.setattr("torch.hub.download_url_to_file", _no_network)
-    message = refused(written, override)
+    message = refused(written, override.format(folder=written.parent) if "{folder}" in override else override)
     assert re.search(said, message), message
     assert "mistakes" not in message
 
@@ -82,6 +90,8 @@ def test_neighbours_are_tried_where_the_method_needs_them(written: Path) -> None
     near = "method.positives=[own, both]"
     assert "data.neighbours: there is no folder nowhere" in refused(written, near, "data.neighbours=nowhere")
     assert "data.k is 9" in refused(written, near, "data.k=9")
+    message = refused(written, near, "data.split=test", "optim.batch_size=4")
+    assert re.match(r"data\.neighbours: .* has no neighbours of clip", message)
 
 
 def test_all_mistakes_are_said_at_once(written: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from every import for_every
 
+from manifests.errors import InputError
 from training.config import Encoder, Encoders
 from training.encoders.kept import asked
 from training.methods import method_config, method_module, method_names, method_page
@@ -121,6 +122,11 @@ def make_batch(seed: int = 0) -> dict:
     }
 
 
+def one_clip(batch: dict) -> dict:
+    alone = {name: one_clip(value) if isinstance(value, dict) else value[:1] for name, value in batch.items()}
+    return alone | {"exclusions": {name: mask[:1, :1] for name, mask in batch.get("exclusions", {}).items()}}
+
+
 @pytest.fixture(params=VARIANTS, ids=lambda variant: f"{variant[0]}-{variant[1] or 'default'}")
 def variant(request):
     return request.param
@@ -197,6 +203,18 @@ def test_overfits_eight_samples(name: str, options: dict) -> None:
         optimiser.step()
         method.after_step(step)
     assert float(loss.detach()) < first - 0.4 * (abs(first) if abs(first) > 0.1 else 1.0)  # SSPL's goes from 0 to -1
+
+
+def test_a_method_says_whether_one_clip_teaches_it_anything(trained) -> None:
+    """One that does not is refused such batches before the first step."""
+    method = build(*trained).train()
+    method.before_epoch(0, Eight(method))
+    try:
+        method.loss(one_clip(make_batch()))["total"].backward()
+        learns = any(p.grad is not None and p.grad.any() for p in method.parameters())
+    except (InputError, ValueError):  # no mismatched pair, or no statistics of a batch
+        learns = False
+    assert method.least_clips == (1 if learns else 2)
 
 
 def test_the_loss_survives_autocast_in_float32(trained) -> None:
