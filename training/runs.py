@@ -32,7 +32,7 @@ from training.identity import Contents, differences, digest
 from training.leakage import TRAINING_CLIPS
 from training.methods import method_module
 from training.methods.contract import BaseMethod
-from training.run_names import folder_of
+from training.run_names import configuration_of, folder_of, seed_of
 from training.seeds import each_once, every_seed, unfinished_seeds
 
 BEST_WEIGHTS = "weights.best.safetensors"
@@ -267,12 +267,27 @@ def resolve_run(path: Path) -> Path:
     )
 
 
+def _one_per_seed(folders: Sequence[Path]) -> list[Path]:
+    """The folders without further ones of the same configuration and seed, of which each is said.
+
+    A copy would count as another seed. Folders whose names state no seed all stay.
+    """
+    kept: dict[object, Path] = {}
+    for folder in folders:
+        seed = seed_of(folder.name)
+        named = read_mapping(folder / CONFIG).get("name") if (folder / CONFIG).is_file() else None
+        same = folder if seed is None else (str(named), configuration_of(folder.name), seed)
+        if (first := kept.setdefault(same, folder)) != folder:
+            print(f"{folder} is left out: it is of the same configuration and seed as {first}, so no further seed.")
+    return list(kept.values())
+
+
 def given_runs(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """The finished runs that folders stand for (`every_seed`), each once, and the unfinished seeds beside them.
+    """The finished runs that folders stand for (`every_seed`), of a configuration each seed once, and the unfinished.
 
     InputError as `resolve_run`.
     """
-    finished = each_once(resolve_run(one) for path in paths for one in every_seed(path))
+    finished = _one_per_seed(each_once(resolve_run(one) for path in paths for one in every_seed(path)))
     return finished, each_once(one for path in paths for one in unfinished_seeds(path))
 
 
