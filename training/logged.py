@@ -22,9 +22,9 @@ def log_entry(line: str, *names: str) -> dict[str, Any]:
     entry = object_with(line, *names)
     for name, (kind, words) in _KINDS.items():
         if name in entry and not _is(entry[name], kind):
-            raise NotPlain(f"has a {name} that is not {words}")
+            raise NotPlain(f"has for {name} what is not {words}")
         if kind is dict and not all(_is(value, (int, float)) for value in entry.get(name, {}).values()):
-            raise NotPlain(f"has a {name} that is not {words}")
+            raise NotPlain(f"has for {name} what is not {words}")
     if "validation" in entry and "epoch" not in entry:
         raise NotPlain("has validation scores and no epoch")
     return entry

@@ -90,13 +90,17 @@ def test_no_run_and_several_are_refused(run: Path) -> None:
         (
             "metrics.jsonl",
             '{"step": 1, "epoch": 0, "loss": 3, "seconds": 1}\n',
-            "line 1, is damaged .*a loss that is not",
+            "line 1, is damaged .*for loss what is not",
         ),
-        ("metrics.jsonl", '{"step": "1", "epoch": 0, "loss": {}, "seconds": 1}\n', "a step that is not a whole number"),
+        (
+            "metrics.jsonl",
+            '{"step": "1", "epoch": 0, "loss": {}, "seconds": 1}\n',
+            "for step what is not a whole",
+        ),
         (
             "metrics.jsonl",
             '{"step": 1, "epoch": 0, "loss": {"total": "1"}, "seconds": 1}\n',
-            "a loss that is not",
+            "for loss what is not",
         ),
         ("data.json", '{"steps_per_epoch": 0}', "steps_per_epoch is 0, not a whole number above zero"),
         ("config.yaml", "name: small\noptim: null\n", "its optim is no section of named values"),

@@ -67,7 +67,7 @@ def test_log_cut_by_a_kill_is_read_to_its_last_whole_line(invent: Callable[..., 
         (
             "metrics.jsonl",
             '{"step": 1, "loss": 3}\n{"step": 2, "loss": {}}\n',
-            "line 1, has a loss that is not",
+            "line 1, has for loss what is not",
         ),
         ("config.yaml", "optim: null\n", "its optim is no section of named values"),
     ],
