@@ -31,6 +31,7 @@ FLOORS = {
             "limits",
             "model_names",
             "liveness",
+            "logged",
             "outside_methods",
             "rendezvous",
             "run_names",

@@ -102,7 +102,7 @@ def evaluate(
     from training.evaluate import EvaluationRequest
     from training.evaluate import evaluate as score_run
     from training.evaluation.printing import table
-    from training.runs import load_run
+    from training.runs import how_to_continue, load_run
     from training.seeds import every_seed, unfinished_seeds
 
     asked = tuple(protocol or ())
@@ -111,7 +111,7 @@ def evaluate(
     )
     with ranks(device) as process:
         for left in unfinished_seeds(run) if process.first else ():
-            print(f"{left} is not finished, so it is not evaluated; `training run {left}/config.yaml` continues it.")
+            print(f"{left} is not finished, so it is not evaluated; {how_to_continue(left)}.")
         for number, one in enumerate(found := every_seed(run)):
             with first_of(len(found) - number):
                 results = score_run(load_run(one, process.device, weights), request, process)

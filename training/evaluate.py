@@ -42,6 +42,7 @@ from training.evaluation.stored import CONTROLS, RAW_MAPS, arrays_file, read_res
 from training.evaluation.tasks import as_measured, check_protocol, default_protocols, score
 from training.evaluation.tasks.duets import cases_of
 from training.methods.contract import HasClassMaps
+from training.object_prior import has_prior, prior_facts
 from training.predict import Predictions, object_prior_of, predict
 from training.reference_sounds import asked_references
 from training.runs import LoadedRun, open_run_shards
@@ -107,7 +108,7 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
         for part, protocol, own in asked:
             answers = answered.answers(protocol, part)
             result = score(answers, answered.as_shown(own), protocol.name, run=_name(run))
-            result.summary["lists"] |= _lists(own, request, store)
+            result.summary["lists"] |= _lists(own, request, store) | prior_facts(run.config.evaluation.object_prior)
             result.summary["lists"]["training"] = seen.against(part.test_set)
             result.summary["weights"] = run.weights
             result.write(folder)
@@ -200,7 +201,7 @@ def _finished(run: LoadedRun, part: Truth, protocol: str, lists: dict[str, dict[
             before, now = (
                 [each.get(name, {}).get("sha256") for name in DEPENDS_ON] for each in (facts["lists"], lists)
             )
-            if before != now:
+            if before != now or not has_prior(facts, run.config.evaluation.object_prior):
                 return None
             return Result(read_table(path.with_suffix(".parquet")), facts)
     except InputError as damage:

@@ -9,8 +9,9 @@ Two priors from an image classifier that is never trained here, for any method a
 The fusion alpha * audio_visual + (1 - alpha) * prior and its normalisation belong to the protocol.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +19,51 @@ from torch import Tensor, nn
 from index.encoders.efficientnet_lite import Classifier, read_classifier
 from index.encoders.imagenet import IMAGENET
 from index.encoders.pretrained import read_weight_file
+from manifests.checksums import file_sha256
 from manifests.errors import InputError
+from manifests.given_files import understood
 from training.config import Encoder
 from training.config import ObjectPrior as Wanted
 from training.encoders.resnet import ImageTrunk, freeze
 from training.encoders.weights import load_into, read_weights
+from training.evaluation.postprocess import COMBINED
 
+NAME = "object_prior"  # among the lists of a result
 Kind = Literal["activation", "class_posterior"]
 LITE = "efficientnet_lite0"
 OTHERWISE = "set evaluation.object_prior.weights to a file of `training pretrain`, or evaluation.object_prior to null"
+
+
+def prior_facts(wanted: Wanted | None) -> dict[str, dict[str, str]]:
+    """What a result made with an object prior depends on, as one of its lists; nothing without a prior.
+
+    InputError when its weights cannot be read.
+    """
+    if wanted is None:
+        return {}
+    facts = {
+        "name": Path(wanted.weights).name,
+        "layout": wanted.layout,
+        "kind": wanted.kind,
+        "alpha": f"{wanted.alpha}",
+    }
+    if wanted.weights != IMAGENET:
+        with understood(wanted.weights, remedy=f"Copy the run again from where it was made, or {OTHERWISE}."):
+            facts["sha256"] = file_sha256(Path(wanted.weights))
+    return {NAME: facts}
+
+
+def has_prior(facts: Mapping[str, Any], wanted: Wanted | None) -> bool:
+    """Whether a result was made with this object prior, whatever its file is called.
+
+    One of an earlier version does not name its prior: it counts only where neither it nor the run has any.
+    """
+    made, now = (_unnamed(lists) for lists in (facts["lists"], prior_facts(wanted)))
+    return made == now and (made is not None or COMBINED not in facts["scores"])
+
+
+def _unnamed(lists: Mapping[str, Any]) -> dict[str, str] | None:
+    return {key: value for key, value in lists[NAME].items() if key != "name"} if NAME in lists else None
 
 
 class ObjectPrior(nn.Module):

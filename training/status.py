@@ -11,9 +11,11 @@ from typing import Any
 from manifests.content import read_content, read_object
 from manifests.errors import InputError
 from manifests.given_files import understood
-from manifests.plain_data import object_with
 from training.config_files import read_mapping
+from training.logged import check_sections, log_entry
 from training.loop.time_left import TimeLeft
+
+AGAIN = "Copy the run again from where it was made, or start it again."
 
 
 def status(path: Path, now: float | None = None) -> dict[str, object]:
@@ -22,7 +24,7 @@ def status(path: Path, now: float | None = None) -> dict[str, object]:
     InputError for a folder that holds no run, or several, or whose files are damaged.
     """
     folder = _run_in(path)
-    with understood(folder, "cannot be told of", "Copy the run again from where it was made, or start it again."):
+    with understood(folder, "cannot be told of", AGAIN):
         return _said(folder, time.time() if now is None else now)
 
 
@@ -30,15 +32,17 @@ def _said(folder: Path, now: float) -> dict[str, object]:
     rows = _rows(folder / "metrics.jsonl")
     done = (folder / "DONE").is_file()
     said: dict[str, object] = {"run": folder, "state": _state(folder, rows, done, now)}
-    total, steps = _lengths(folder)
+    total, epochs = _lengths(folder)
     if rows:
         last = rows[-1]
-        said["epoch"] = f"{last['epoch'] + 1} of {-(-total // steps)}, step {last['step']:,} of {total:,}"
-        said["loss"] = f"{last['loss']['total']:.4g}"
-        left = TimeLeft(total)
+        said["epoch"] = _progress(last, total, epochs)
+        said |= {"loss": f"{last['loss']['total']:.4g}"} if "total" in last["loss"] else {}
+        left = TimeLeft(total or 0)
         for row in rows:
             left.note(row["step"], row["seconds"])
-        said |= _pace(rows[-1], folder, left.seconds_a_step) | ({} if done else {"time left": _told(left.seconds)})
+        said |= _pace(rows[-1], folder, left.seconds_a_step) | (
+            {} if done else {"time left": _told(left.seconds if total else None)}
+        )
     return said | {"last checkpoint": _checkpoint(folder, now)}
 
 
@@ -54,7 +58,11 @@ def _run_in(path: Path) -> Path:
 def _rows(log: Path) -> list[dict[str, Any]]:
     """What a run has logged; a last line that is being written is left out."""
     text = read_content(log).text() if log.exists() else ""
-    return [object_with(line, "step", "epoch", "loss", "seconds") for line in text[: text.rfind("\n") + 1].splitlines()]
+    rows = []
+    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
+        with understood(f"{log}, line {number},", "is damaged", AGAIN):
+            rows.append(log_entry(line, "step", "epoch", "loss", "seconds"))
+    return rows
 
 
 def _state(folder: Path, rows: list[dict[str, Any]], done: bool, now: float) -> str:
@@ -64,18 +72,37 @@ def _state(folder: Path, rows: list[dict[str, Any]], done: bool, now: float) -> 
     return f"not finished; its last step was logged {_ago(log, now)}" if rows else "begun; no step is logged yet"
 
 
-def _lengths(folder: Path) -> tuple[int, int]:
-    """Steps of the whole run, and of an epoch."""
-    facts = read_object(folder / "data.json") if (folder / "data.json").exists() else {}
-    steps = int(facts.get("steps_per_epoch", 1))
-    optim = read_mapping(folder / "config.yaml").get("optim", {})
-    return int(optim.get("epochs", 1)) * steps, steps
+def _progress(last: dict[str, Any], total: int | None, epochs: int) -> str:
+    steps = f"{total:,}" if total is not None else "unknown (no data.json says how many)"
+    return f"{last['epoch'] + 1} of {epochs}, step {last['step']:,} of {steps}"
+
+
+def _lengths(folder: Path) -> tuple[int | None, int]:
+    """Steps of the whole run, None where no file says how many an epoch has, and its epochs."""
+    epochs = _whole(_config(folder).get("optim", {}).get("epochs", 1), folder / "config.yaml", "optim.epochs")
+    path = folder / "data.json"
+    facts = read_object(path, remedy=AGAIN) if path.exists() else {}
+    if "steps_per_epoch" not in facts:
+        return None, epochs
+    return epochs * _whole(facts["steps_per_epoch"], path, "steps_per_epoch"), epochs
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    config = read_mapping(folder / "config.yaml")
+    check_sections(config, folder / "config.yaml", AGAIN)
+    return config
+
+
+def _whole(value: object, path: Path, name: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{path} is damaged: {name} is {value!r}, not a whole number above zero. {AGAIN}")
+    return value
 
 
 def _pace(last: dict[str, Any], folder: Path, rate: float | None) -> dict[str, object]:
     """The last measured pace; runs of earlier versions have none but the seconds that their steps took."""
     pace = last.get("pace") or {}
-    batch = int(read_mapping(folder / "config.yaml").get("optim", {}).get("batch_size", 0))
+    batch = _whole(_config(folder).get("optim", {}).get("batch_size", 1), folder / "config.yaml", "optim.batch_size")
     said: dict[str, object] = {"samples/s": f"{batch / rate:,.0f}"} if rate and batch else {}
     if "samples_per_second" in pace:
         said = {"samples/s": f"{pace['samples_per_second']:,.0f}", "stall": f"{pace['stall']:.1%} of the time"}

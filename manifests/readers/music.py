@@ -29,7 +29,9 @@ def read_music(path: Path | str, name: str) -> MusicSet:
     """Read `solotest.json` or `duettest.json` (also gzipped). InputError names the frame that cannot be understood."""
     content = read_content(path)
     entries = content.json()
-    if not isinstance(entries, dict) or not entries:
+    if entries == {}:
+        raise InputError(f"{path} names no frame. Give a list with the boxes of one frame at least.")
+    if not isinstance(entries, dict):
         raise InputError(f"{path} is JSON but not an object of frames. Give solotest.json or duettest.json of DSOL.")
     frames = tuple(_frame(key, _rows(entry, f"{path}, {key}"), f"{path}, {key}") for key, entry in entries.items())
     return MusicSet(name, frames, str(path), content.sha256)

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -93,8 +94,10 @@ def list_sources(roots: Sequence[Place], exclude: Place | None = None, memory: P
     What a compressed archive holds is remembered in the folder `memory`: to list it means to unpack all of it.
     """
     listing = Listing(roots=tuple(roots), memory=memory)
-    for number, root in enumerate(roots):
+    for root in roots:
         _check_folder(root)
+    _check_apart(roots)
+    for number, root in enumerate(roots):
         before, litter = len(listing.clips) + len(listing.refusals), len(listing.litter)
         apart = Apart()
         tree = tree_of(root, exclude, listing.refusals, listing.others)
@@ -122,6 +125,18 @@ def _check_folder(root: Place) -> None:
         raise InputError(f"The source folder {root} does not exist. Give the folder that holds your videos to --src.")
     if not root.is_dir():
         raise InputError(f"The source {root} is a file, not a folder. Give the folder that holds it to --src.")
+
+
+def _check_apart(roots: Sequence[Place]) -> None:
+    """InputError for a folder that is given twice, or lies in another one: its clips would be stored twice."""
+    lie = [(root, f"{str(root.resolve()).rstrip('/')}/") for root in roots]
+    for (one, first), (other, second) in combinations(lie, 2):
+        if first.startswith(second) or second.startswith(first):
+            how = "are one folder" if first == second else "lie one in the other"
+            raise InputError(
+                f"The source folders {readable(str(one))} and {readable(str(other))} {how}, so clips would be stored "
+                "twice under different keys. Give each folder once to --src; one is read with all the folders in it."
+            )
 
 
 def _nothing_found(root: Place, listing: Listing) -> str:

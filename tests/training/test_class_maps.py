@@ -1,5 +1,6 @@
 """A run with maps of classes of its own, on frames of several instruments: which class is which, and what is scored."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,15 @@ import yaml
 from made_duets import write_duets
 
 from manifests.errors import InputError
+from manifests.readers.music import read_music
+from manifests.test_sets import Annotation, MusicFrame, MusicSet, TestSet, Truth
 from pipeline.shards.store import ShardStore
 from training.config import load_config
 from training.data.pairs import EvaluationPair
 from training.evaluate import EvaluationRequest, evaluate
+from training.evaluation.printing import table
 from training.evaluation.protocols import find_protocol
-from training.evaluation.tasks.several_sources import score
+from training.evaluation.tasks.several_sources import ClusterMaps, score
 from training.loop.start import start
 from training.predict import class_maps_of
 from training.reference_sounds import References, owned_classes
@@ -37,6 +41,25 @@ def test_reference_sounds_name_the_classes() -> None:
     found = references.named(maps, heard, ["x", "y"])
     assert (found.categories, found.correspondence.tolist()) == (["cello", "flute"], [[0, 1], [1, 0]])
     assert found.maps is maps
+
+
+def test_what_no_map_is_of_and_frames_without_boxes_are_said() -> None:
+    box = (0.0, 0.0, 0.5, 1.0)
+    frames = MusicFrame("a", {"cello": (box,), "flute": (box,)}), MusicFrame("b", {})
+    music = MusicSet("music", frames, "music", "0" * 64)
+    truth = Truth("music", TestSet("set", (Annotation("a", None, (box,)),), "set", "0" * 64), None, None, music)
+    maps = np.random.default_rng(0).random((1, 2, 7, 7)).astype(np.float32)
+    found = ClusterMaps(["a"], maps, np.eye(2, dtype=np.int64), ["cello", "flute"])
+    said = table(score(found, truth, find_protocol("music_duet")).summary)
+    assert "1 frames without boxes: not scored" in said
+    with pytest.raises(InputError, match=r"shows flute, .* categories are cello, violin.* --references"):
+        score(replace(found, categories=["cello", "violin"]), truth, find_protocol("music_duet"))
+
+
+def test_a_list_of_no_frame_is_said(tmp_path: Path) -> None:
+    (tmp_path / "duettest.json").write_text("{}")
+    with pytest.raises(InputError, match=r"duettest\.json names no frame"):
+        read_music(tmp_path / "duettest.json", "music")
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,12 @@
 """Which run folder a path means, and what is said where it means none."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from manifests.errors import InputError
-from training.runs import resolve_run
+from training.runs import load_run, resolve_run
 
 
 def test_the_run_that_is_probably_meant_is_said(tmp_path: Path) -> None:
@@ -19,3 +20,29 @@ def test_the_run_that_is_probably_meant_is_said(tmp_path: Path) -> None:
         resolve_run(tmp_path / "runs")
     with pytest.raises(InputError, match=r"as `training run` makes\.$"):
         resolve_run(tmp_path / "nowhere" / "at all")
+
+
+@pytest.mark.parametrize(
+    ("place", "advice"),
+    [
+        ("my runs/tiny/abc-s0", "`training run 'my runs/tiny/abc-s0/config.yaml' --runs 'my runs'`"),
+        ("runs/tiny/abc-s0", "`training run runs/tiny/abc-s0/config.yaml`"),
+        ("copies/abc-s0", "put it back where it was made, runs/tiny/, under the name it had there"),
+    ],
+)
+def test_an_unfinished_run_is_continued_where_it_lies(
+    place: str, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(place).mkdir(parents=True)
+    (Path(place) / "config.yaml").write_text("name: tiny\n")
+    with pytest.raises(InputError, match=re.escape(advice)):
+        resolve_run(Path(place))
+
+
+def test_lost_weights_are_not_put_down_to_the_config(tmp_path: Path) -> None:
+    (tmp_path / "DONE").touch()
+    with pytest.raises(InputError, match=r"has no weights\.safetensors\. Copy the run again"):
+        load_run(tmp_path)
+    with pytest.raises(InputError, match=r"has no weights\.best\.safetensors\. Best weights need a `validation:`"):
+        load_run(tmp_path, weights="best")

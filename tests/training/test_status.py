@@ -84,6 +84,42 @@ def test_no_run_and_several_are_refused(run: Path) -> None:
         status(run.parent)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        (
+            "metrics.jsonl",
+            '{"step": 1, "epoch": 0, "loss": 3, "seconds": 1}\n',
+            "line 1, is damaged .*for loss what is not",
+        ),
+        (
+            "metrics.jsonl",
+            '{"step": "1", "epoch": 0, "loss": {}, "seconds": 1}\n',
+            "for step what is not a whole",
+        ),
+        (
+            "metrics.jsonl",
+            '{"step": 1, "epoch": 0, "loss": {"total": "1"}, "seconds": 1}\n',
+            "for loss what is not",
+        ),
+        ("data.json", '{"steps_per_epoch": 0}', "steps_per_epoch is 0, not a whole number above zero"),
+        ("config.yaml", "name: small\noptim: null\n", "its optim is no section of named values"),
+        ("config.yaml", "name: small\noptim: {epochs: many}\n", "optim.epochs is 'many'"),
+    ],
+)
+def test_values_of_another_kind_are_told_in_words(run: Path, name: str, content: str, words: str) -> None:
+    (run / name).write_text(content)
+    with pytest.raises(InputError, match=f"{name}.*{words}"):
+        status(run, NOW)
+
+
+def test_steps_that_no_file_says_are_unknown(run: Path) -> None:
+    (run / "data.json").unlink()
+    said = status(run, NOW)
+    assert said["epoch"] == "3 of 8, step 150 of unknown (no data.json says how many)"
+    assert said["time left"] == "not known yet"
+
+
 def test_the_command_reads_the_folder_and_does_not_load_torch(run: Path) -> None:
     code = "import sys; from training.cli import app; app(standalone_mode=False); assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code, "status", run], capture_output=True, text=True, check=False)

@@ -1,12 +1,14 @@
 """A run that is shown the square in the middle of frames: maps, truth, files, pages and comparisons follow."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from shutil import copytree
+from shutil import copy, copytree
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from earlier_versions import without_checksum
 from made_duets import write_duets
 from PIL import Image
@@ -19,12 +21,14 @@ from manifests.views import window
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
 from training.cli import app
-from training.config import load_config
+from training.config import Encoder, ObjectPrior, load_config
 from training.data.evaluation_pairs import found_pairings
 from training.data.views import decode_image, shown
 from training.embed import embed
+from training.encoders.resnet import ImageTrunk
 from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.raw_maps import load_arrays
+from training.export.folder import Wanted, export
 from training.loop.start import start
 from training.predict import predict
 from training.report.comparison import as_text, chosen, comparisons
@@ -259,3 +263,31 @@ def test_embeddings_of_other_clips_are_made_again(run: LoadedRun, store: ShardSt
     pq.write_table(table.slice(3), tmp_path / "embeddings" / "keys.parquet")
     assert embed(run, store, tmp_path / "embeddings") == (len(table), True)
     assert embed(run, store, tmp_path / "embeddings") == (len(table), False)
+
+
+def test_a_result_of_another_object_prior_is_made_again(run: LoadedRun, vggss: Path, tmp_path: Path) -> None:
+    path = run.folder / "evaluation" / "mine.centre_crop.ezvsl.json"
+
+    def made_again(**prior: object) -> bool:
+        before = path.stat().st_mtime_ns if path.exists() else 0
+        evaluation = run.config.evaluation.model_copy(update={"object_prior": ObjectPrior(**prior) if prior else None})
+        evaluate(replace(run, config=run.config.model_copy(update={"evaluation": evaluation})), request(vggss))
+        return path.stat().st_mtime_ns != before
+
+    first, same, other = (str(tmp_path / f"{name}.pth") for name in ("first", "same", "other"))
+    torch.save(ImageTrunk(Encoder()).state_dict(), first)
+    copy(first, same)
+    torch.save(ImageTrunk(Encoder()).state_dict(), other)
+    assert made_again(weights=first, alpha=0.4)
+    assert not made_again(weights=same, alpha=0.4)
+    assert made_again(weights=first, alpha=1.0)
+    assert made_again(weights=other, alpha=1.0)
+    with pytest.raises(InputError, match=r"mine\.centre_crop\.ezvsl\.json of .* another object prior"):
+        export(run, Wanted(tmp_path / "model"))
+    facts = json.loads(path.read_text())
+    del facts["lists"]["object_prior"]  # as earlier versions wrote it
+    path.write_text(json.dumps(facts))
+    without_checksum(path)
+    assert made_again(weights=other, alpha=1.0)
+    assert made_again()
+    assert not made_again()

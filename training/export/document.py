@@ -45,7 +45,7 @@ def document_of(run: LoadedRun) -> dict[str, Any]:
         "run": without_places(run.config.model_dump(mode="json")),
         "shards": {"manifest_sha256": run.manifest_sha256},
         "training": _training(run, facts),
-        "evaluations": [_evaluation(one) for one in _evaluations(run)],
+        "evaluations": [_evaluation(one) for one in evaluations_of(run)],
         "made_with": {
             "sound-source-localization": version(),
             "torch": torch.__version__,
@@ -99,7 +99,7 @@ def _training(run: LoadedRun, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _evaluations(run: LoadedRun) -> list[Evaluation]:
+def evaluations_of(run: LoadedRun) -> list[Evaluation]:
     """Those of the weights that are exported."""
     return [one for one in read_run(run.folder).every_evaluation if one.is_early_stopped == (run.weights == "best")]
 

@@ -21,10 +21,10 @@ from pipeline.console import progress
 from training.config import RunConfig
 from training.encoders.weights import read_weights
 from training.export.card import card
-from training.export.document import document_of
+from training.export.document import document_of, evaluations_of
 from training.export.programs import FORMS, check_form, write_program
 from training.exported import CARD, CONFIG, PRIOR, WEIGHTS, is_exported, open_exported, read_document
-from training.object_prior import LITE, OTHERWISE, architecture_of
+from training.object_prior import IMAGENET, LITE, NAME, OTHERWISE, architecture_of, has_prior
 from training.runs import BEST_WEIGHTS, LoadedRun
 from training.runs import WEIGHTS as RUN_WEIGHTS
 
@@ -51,6 +51,7 @@ def export(run: LoadedRun, wanted: Wanted) -> dict[str, object]:
     for form in wanted.forms:
         check_form(form)
     check_output(wanted.out, {"RUN": [run.folder, *run.folder.parents]}, _is_own, "training export")
+    _check_results(run)
     document = document_of(run)
     request = _request(run, wanted, document)
     if _is_there(wanted.out, request):
@@ -58,6 +59,19 @@ def export(run: LoadedRun, wanted: Wanted) -> dict[str, object]:
     with whole_folder(wanted.out) as partial:
         without = _fill(partial, run, wanted, document | {"request": request})
     return {"model": wanted.out, **_facts(wanted), **without}
+
+
+def _check_results(run: LoadedRun) -> None:
+    """InputError for results that say that they were made with another object prior than the one that is exported."""
+    prior = run.config.evaluation.object_prior
+    if prior is not None and prior.weights != IMAGENET and not Path(prior.weights).is_file():
+        return  # it is left out, which is said
+    named = [one for one in evaluations_of(run) if NAME in one.facts.get("lists", {})]
+    if other := [one.path.name for one in named if not has_prior(one.facts, prior)]:
+        raise InputError(
+            f"{', '.join(other)} of {run.folder} was scored with another object prior than its config names now. "
+            "Run `training evaluate` again, under the protocol that each is named after, or remove it, then export."
+        )
 
 
 def _is_own(folder: Path) -> bool:

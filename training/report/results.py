@@ -16,18 +16,20 @@ from manifests.content import read_content, read_object
 from manifests.errors import InputError
 from manifests.given_files import understood
 from manifests.parquet import read_table
-from manifests.plain_data import NotPlain, object_with
+from manifests.plain_data import NotPlain
 from manifests.published_sets import fits_name
 from manifests.views import VIEWS
 from training.config_files import read_mapping
 from training.evaluation.found import found_modules
 from training.evaluation.stored import AGAIN, RAW_MAPS, arrays_file, kinds_of, read_result
+from training.logged import check_sections, log_entry
 from training.report.saved_maps import Maps, read_maps
 from training.run_names import configuration_of, said_of
 
 AUDIO_VISUAL, OBJECT_PRIOR, COMBINED = "audio_visual", "object_prior", "combined"
 MAPS = (AUDIO_VISUAL, OBJECT_PRIOR, COMBINED)
 SCORES = ("ciou50", "auc", "mean_iou")
+COPY_AGAIN = "Copy the run again from where it was made."
 TestClips = tuple[str, str]  # a test set's name and the hash of its truth
 
 
@@ -212,13 +214,13 @@ def read_run(path: Path) -> Run:
         raise InputError(
             f"{path} is not a run folder: it holds no config.yaml. Give folders such as runs/<config>/<hash>-s<seed>."
         )
+    config = read_mapping(path / "config.yaml", "the resolved config of a run", COPY_AGAIN)
+    check_sections(config, path / "config.yaml", COPY_AGAIN)
     environment = path / "environment.json"
     results = [*sorted((path / "evaluation").glob("*.json")), *sorted((path / "evaluation" / "best").glob("*.json"))]
     return Run(
         path=path,
-        config=read_mapping(
-            path / "config.yaml", "the resolved config of a run", "Copy the run again from where it was made."
-        ),
+        config=config,
         environment=_read_json(environment) if environment.is_file() else {},
         log=_read_log(path / "metrics.jsonl"),
         every_evaluation=tuple(Evaluation(file, read_result(file)) for file in results),
@@ -245,9 +247,9 @@ def _read_log(path: Path) -> tuple[dict[str, Any], ...]:
     entries = []
     for number, line in enumerate(lines, start=1):
         try:
-            entries.append(object_with(line, "step", "loss"))
+            entries.append(log_entry(line, "step", "loss"))
         except NotPlain as error:
             if number == len(lines):
                 break
-            raise InputError(f"{path}, line {number}, {error}. Copy the run again from where it was made.") from error
+            raise InputError(f"{path}, line {number}, {error}. {COPY_AGAIN}") from error
     return tuple(entries)

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from source_trees import files, tar
 
+from manifests.errors import InputError
 from pipeline.jobs.plan import cut_shards
 from pipeline.jobs.unique_keys import unique_keys
 from pipeline.sources.listing import list_sources
@@ -31,6 +33,17 @@ def test_equal_names_in_several_folders_are_different_clips(tmp_path: Path) -> N
     clips, refusals = unique_keys(list_sources([tmp_path]).clips)
     assert [clip.key for clip in clips] == ["001", "002", "cat__001", "dog__001"]
     assert [item.path for item in refusals] == ["cat/002.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("second", "said"), [("a", "are one folder"), ("link", "are one folder"), ("a/in", "lie one in the other")]
+)
+def test_a_folder_is_a_source_once(tmp_path: Path, second: str, said: str) -> None:
+    files(tmp_path, "a/in/x.mp4", "ab/y.mp4")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert len(list_sources([tmp_path / "a", tmp_path / "ab"]).clips) == 2
+    with pytest.raises(InputError, match=f"/a and .*/{second} {said}"):
+        list_sources([tmp_path / "a", tmp_path / second])
 
 
 def test_shards_are_cut_by_key_and_compressed_archives_stay_whole_and_in_order(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import yaml
 from manifests.errors import InputError
 from training.report.comparison import as_text, chosen, comparisons, one_table
 from training.report.results import read_run, run_titles
+from training.runs import given_runs
 
 PAPER = {
     "vggss": {
@@ -103,6 +104,14 @@ def test_seeds_without_a_part_in_a_mean_are_named_with_the_reason(tmp_path: Path
         "(aaaaaaaa-s4) was not evaluated on vggss under ezvsl, seed 5 (aaaaaaaa-s5) is not finished."
     )
     assert "same stands for 1 of 6 seeds" in as_text(tables[1])
+
+
+def test_a_copy_of_a_run_is_no_further_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = result("vggss", "ezvsl", {"audio_visual": {"ciou50": 0.3}})
+    first, second = (write(tmp_path / "same" / f"aaaaaaaa-s{seed}", facts) for seed in (0, 1))
+    copy = write(tmp_path / "copies" / "same" / "aaaaaaaa-s0", facts)
+    assert given_runs([first, copy, second])[0] == [first, second]
+    assert f"{copy} is left out: it is of the same configuration and seed as {first}" in capsys.readouterr().out
 
 
 def test_numbers_without_their_samples_are_refused(runs) -> None:

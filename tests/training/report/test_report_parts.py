@@ -61,6 +61,26 @@ def test_log_cut_by_a_kill_is_read_to_its_last_whole_line(invent: Callable[..., 
         read_run(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        (
+            "metrics.jsonl",
+            '{"step": 1, "loss": 3}\n{"step": 2, "loss": {}}\n',
+            "line 1, has for loss what is not",
+        ),
+        ("config.yaml", "optim: null\n", "its optim is no section of named values"),
+    ],
+)
+def test_values_of_another_kind_are_told_in_words(
+    invent: Callable[..., Path], name: str, content: str, words: str
+) -> None:
+    run = invent("ezvsl")
+    (run / name).write_text(content)
+    with pytest.raises(InputError, match=f"{name}.*{words}"):
+        read_run(run)
+
+
 def test_audio_is_cut_from_the_source(shards: Path, scenes: list[Any]) -> None:
     clips = Clips.open(shards)
     uri = clips.audio(scenes[0].annotation.key).uri

@@ -163,7 +163,11 @@ def _weights(frame: MusicFrame, categories: Sequence[str]) -> dict[int, np.ndarr
     """Category row -> weight map of its boxes. InputError for an instrument no map stands for."""
     absent = sorted(set(frame.boxes) - set(categories))
     if absent:
-        raise InputError(f"The frame {frame.key} shows {absent[0]}, but the maps' categories are {list(categories)}.")
+        raise InputError(
+            f"The frame {frame.key} shows {absent[0]}, and no map is of it: the maps' categories are "
+            f"{', '.join(categories)}. Give a sound of every instrument of the truth with --references, or name it in "
+            "the array categories of the maps' file."
+        )
     return {list(categories).index(name): weight_map(_as_one(frame, name)) for name in frame.boxes}
 
 
