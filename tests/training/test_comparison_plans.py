@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from places import ROOT
 
@@ -92,3 +93,14 @@ def test_boxes_and_what_belongs_to_the_image_have_tables_of_their_own(monkeypatc
         rule: {"accuracy": value} for rule, value in (("m_on", 0.7), ("d_on", 0.6), ("either", 0.65))
     }
     assert onscreen_table(result)[2:] == ["| maps | 70.0 | 60.0 | 65.0 |"]
+
+
+def test_where_a_map_asked_for_one_of_two_heard_objects_is_highest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.methods.collages import _place_of
+
+    quarters = ((0, 0, 0.5, 0.5), (0.5, 0, 1, 0.5), (0, 0.5, 0.5, 0.9), (0.5, 0.6, 1, 1))
+    heard = {"flute": True, "guitar": True, "cat": False, "dog": False}
+    objects = {name: (heard[name], np.array([box])) for name, box in zip(heard, quarters, strict=True)}
+    cells = [np.eye(1, 100, row * 10 + column).reshape(10, 10) for row, column in ((1, 1), (1, 8), (8, 1), (5, 9))]
+    assert [_place_of(one, objects, "flute") for one in cells] == ["itself", "other", "silent", "elsewhere"]
