@@ -4,7 +4,7 @@
 
 cIoU asks for the extent of what sounds as well; the highest cell alone says whether a method has found it. Of the heard
 test clips, by method, mean over seeds and each seed's, with what does not hear beside it. Writes the figures' name with
-`-peaks` behind it.
+`-peaks` behind it. Of methods whose runs are not in the work folder, what that file says already stays, and is named.
 """
 
 import json
@@ -16,7 +16,7 @@ from statistics import fmean
 import numpy as np
 
 from benchmarks.measure import record, write
-from benchmarks.methods.left_runs import Boxes, begin, boxes_of_objects, maps_of
+from benchmarks.methods.left_runs import MAPS, Boxes, begin, boxes_of_objects, maps_of
 from training.evaluation.boxes import box_mask
 
 PLACES = ("sounding", "silent", "elsewhere")
@@ -56,18 +56,26 @@ def place(found: np.ndarray, boxes: Mapping[bool, np.ndarray]) -> str:
 
 def main() -> None:
     figures, out = begin(__doc__, "peaks")
-    result = json.loads(figures.read_text())
-    boxes, found, with_prior = boxes_of_objects(), defaultdict[str, list[dict[str, float]]](list), Path()
+    result, boxes = json.loads(figures.read_text()), boxes_of_objects()
+    runs = defaultdict[str, list[Path]](list)
     for line in result["runs"]:
         name = line["entry"]
         if name in result["plan"]["methods"] and line["temperature"] == result["chosen_temperatures"][name]:
-            found[name].append(shares(Path(line["run"]), boxes))
-            with_prior = Path(line["run"]) if name == "ezvsl" else with_prior  # which has one on every bed
+            runs[name].append(Path(line["run"]))
+    there = {name: folders for name, folders in runs.items() if all([*folder.glob(MAPS)] for folder in folders)}
+    facts = record("benchmarks/methods/peaks.py", ("numpy",))
+    found = {name: [shares(folder, boxes) for folder in folders] for name, folders in there.items()}
+    if kept := sorted(runs.keys() - there.keys()):
+        before = json.loads(out.read_text())
+        print(f"kept from before, with what does not hear: {', '.join(kept)}")
+        facts = {**before, "measured_again": {"methods": sorted(found), **facts}}
+        found |= {name: before["seeds"][name] for name in kept}
+    else:
+        facts["floors"] = floors(runs["ezvsl"][-1], boxes)  # which has a prior on every bed
     rows = {name: {each: fmean(line[each] for line in lines) for each in PLACES} for name, lines in found.items()}
     rows = dict(sorted(rows.items(), key=lambda named: -named[1]["sounding"]))
-    facts = record("benchmarks/methods/peaks.py", ("numpy",)) | {"floors": floors(with_prior, boxes)}
     write(out, facts | {"methods": rows, "seeds": found})
-    for name, row in (*rows.items(), *floors(with_prior, boxes).items()):
+    for name, row in (*rows.items(), *facts["floors"].items()):
         print(f"| {name} | {' | '.join(f'{100 * row[each]:.1f}' for each in PLACES)} |")
 
 
