@@ -71,8 +71,10 @@ def test_a_signal_saves_and_the_run_goes_on_with_equal_losses(begun, undisturbed
 @pytest.mark.slow
 def test_a_second_start_says_who_trains_and_disturbs_nothing(begun, undisturbed: Path) -> None:
     process, folder = begun
+    process.send_signal(signal.SIGSTOP)  # on a busy machine it would have ended before the second one has begun
     second = launched(undisturbed.parents[2] / "small.yaml", folder.parents[1])
     errors = second.communicate(timeout=60)[1]
+    process.send_signal(signal.SIGCONT)
     assert second.returncode == 2
     assert f"Another run is writing to {folder}: process {process.pid} on " in errors
     assert process.wait(timeout=120) == 0
