@@ -23,6 +23,7 @@ ALLOWED = {
     ("training/serve/examples.py", "_example"): "scratch of one server",
     ("index/arrays.py", "write_array"): "a folder that is published when all of it is there",
     ("index/arrays.py", "write_keys_and_meta"): "a folder that is published when all of it is there",
+    ("pipeline/compose/material.py", "_keep"): "scratch of one command, which reads it when all of it is there",
     ("pipeline/jobs/attempt_log.py", "__init__"): "a journal, appended to",
     ("pipeline/jobs/attempt_log.py", "add"): "a journal on object storage",
     ("pipeline/media/ffmpeg_decoder.py", "decode_clip_ffmpeg"): "scratch of one call",
