@@ -6,6 +6,7 @@ samples, none of them twice, and the first scores and writes.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from training.evaluation.metrics.interactive import classes_of
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import load_arrays
 from training.evaluation.results import Result, content_id, file_name
-from training.evaluation.stored import CONTROLS, RAW_MAPS, arrays_file, read_result
+from training.evaluation.stored import CONTROLS, RAW_MAPS, arrays_file, differing, read_result
 from training.evaluation.tasks import as_measured, check_protocol, default_protocols, score
 from training.evaluation.tasks.duets import cases_of
 from training.methods.contract import HasClassMaps
@@ -114,6 +115,8 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
             result.write(folder)
             results.append(result)
             advance(1)
+    for part in parts:
+        _tell_what_was_made_otherwise(run, part)
     return results
 
 
@@ -207,6 +210,22 @@ def _finished(run: LoadedRun, part: Truth, protocol: str, lists: dict[str, dict[
     except InputError as damage:
         print(f"{damage} It is made again.", flush=True)
         return None
+
+
+def _tell_what_was_made_otherwise(run: LoadedRun, part: Truth) -> None:
+    """Say which results, with those just made, were made otherwise although they share a file of maps."""
+    found, own = {}, _file_name(run, part)
+    for path in _folder(run).glob("*.json"):
+        with suppress(InputError):  # a damaged one is told when it is asked for
+            facts = read_result(path)
+            if path.name == f"{own}.{facts['protocol']['name']}.json":
+                found[path.name] = facts
+    if names := differing(found):
+        print(
+            f"{', '.join(names)} in {_folder(run)} were not all made with the same shards, pairs, object prior and alpha: "
+            "the maps beside them are those evaluated last. Run `training evaluate` again under these protocols.",
+            flush=True,
+        )
 
 
 def _maps_are_whole(run: LoadedRun, part: Truth, protocols: Sequence[Protocol]) -> bool:

@@ -27,8 +27,8 @@ from training.config import ObjectPrior as Wanted
 from training.encoders.resnet import ImageTrunk, freeze
 from training.encoders.weights import load_into, read_weights
 from training.evaluation.postprocess import COMBINED
+from training.evaluation.stored import PRIOR, prior_of
 
-NAME = "object_prior"  # among the lists of a result
 Kind = Literal["activation", "class_posterior"]
 LITE = "efficientnet_lite0"
 OTHERWISE = "set evaluation.object_prior.weights to a file of `training pretrain`, or evaluation.object_prior to null"
@@ -50,7 +50,7 @@ def prior_facts(wanted: Wanted | None) -> dict[str, dict[str, str]]:
     if wanted.weights != IMAGENET:
         with understood(wanted.weights, remedy=f"Copy the run again from where it was made, or {OTHERWISE}."):
             facts["sha256"] = file_sha256(Path(wanted.weights))
-    return {NAME: facts}
+    return {PRIOR: facts}
 
 
 def has_prior(facts: Mapping[str, Any], wanted: Wanted | None) -> bool:
@@ -58,12 +58,8 @@ def has_prior(facts: Mapping[str, Any], wanted: Wanted | None) -> bool:
 
     One of an earlier version does not name its prior: it counts only where neither it nor the run has any.
     """
-    made, now = (_unnamed(lists) for lists in (facts["lists"], prior_facts(wanted)))
-    return made == now and (made is not None or COMBINED not in facts["scores"])
-
-
-def _unnamed(lists: Mapping[str, Any]) -> dict[str, str] | None:
-    return {key: value for key, value in lists[NAME].items() if key != "name"} if NAME in lists else None
+    made = prior_of(facts)
+    return made == prior_of({"lists": prior_facts(wanted)}) and (bool(made) or COMBINED not in facts["scores"])
 
 
 class ObjectPrior(nn.Module):

@@ -291,3 +291,21 @@ def test_a_result_of_another_object_prior_is_made_again(run: LoadedRun, vggss: P
     assert made_again(weights=other, alpha=1.0)
     assert made_again()
     assert not made_again()
+
+
+def test_results_beside_new_ones_that_were_made_otherwise_are_named(
+    run: LoadedRun, vggss: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(ImageTrunk(Encoder()).state_dict(), tmp_path / "prior.pth")
+    prior = ObjectPrior(weights=str(tmp_path / "prior.pth"))
+    evaluation = run.config.evaluation.model_copy(update={"object_prior": prior})
+    other = replace(run, config=run.config.model_copy(update={"evaluation": evaluation}))
+    evaluate(run, request(vggss, "ezvsl", "adaptive"))
+    assert "made with the same" not in capsys.readouterr().out
+    evaluate(other, request(vggss, "adaptive"))
+    said = capsys.readouterr().out
+    assert "mine.centre_crop.adaptive.json, mine.centre_crop.ezvsl.json in" in said
+    assert "were not all made with the same shards, pairs, object prior and alpha" in said
+    assert read_run(run.folder).made_otherwise == [["mine.centre_crop.adaptive.json", "mine.centre_crop.ezvsl.json"]]
+    evaluate(other, request(vggss, "ezvsl"))
+    assert "made with the same" not in capsys.readouterr().out

@@ -6,6 +6,7 @@ as it was written. What the run showed lies there as well, once for all protocol
 can be left behind when a run is copied: numbers do not need them, `training evaluate` makes them again.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from manifests.errors import InputError
 from manifests.given_files import understood
 
 AGAIN = "Evaluate the run again."
+PRIOR = "object_prior"  # among the lists of a result
 RAW_MAPS, CONTROLS = "maps", "controls"
 NEEDED = ("test_set", "protocol", "n_expected", "n_scored", "scores", "floors", "ceiling")
 
@@ -32,6 +34,26 @@ def read_result(path: Path) -> dict[str, Any]:
     with understood(table, "is damaged", AGAIN):
         check_file(table, digests)
     return facts
+
+
+def made_of(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a result was made of, beside its set and its run: shards, pairs and object prior, each by what is in it and
+    whatever it is called."""
+    lists = facts.get("lists", {})
+    digests = {name: lists.get(name, {}).get("sha256") for name in ("shards", "pairs")}
+    return digests | {PRIOR: prior_of(facts)}
+
+
+def differing(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Names of results, name -> document, that share a file of maps and were not all made of the same, so that it is
+    of some of them only; none where they agree."""
+    made = [made_of(facts) for facts in found.values()]
+    return sorted(found) if any(one != made[0] for one in made) else []
+
+
+def prior_of(facts: Mapping[str, Any]) -> dict[str, str]:
+    """The object prior of a result without its name; nothing where it has none, or was made before results named it."""
+    return {key: value for key, value in facts.get("lists", {}).get(PRIOR, {}).items() if key != "name"}
 
 
 def arrays_file(folder: Path, file_set: str, kind: str) -> Path:

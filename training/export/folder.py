@@ -24,7 +24,8 @@ from training.export.card import card
 from training.export.document import document_of, evaluations_of
 from training.export.programs import FORMS, check_form, write_program
 from training.exported import CARD, CONFIG, PRIOR, WEIGHTS, is_exported, open_exported, read_document
-from training.object_prior import IMAGENET, LITE, NAME, OTHERWISE, architecture_of, has_prior
+from training.evaluation.stored import prior_of
+from training.object_prior import IMAGENET, LITE, OTHERWISE, architecture_of, has_prior
 from training.runs import BEST_WEIGHTS, LoadedRun
 from training.runs import WEIGHTS as RUN_WEIGHTS
 
@@ -66,7 +67,7 @@ def _check_results(run: LoadedRun) -> None:
     prior = run.config.evaluation.object_prior
     if prior is not None and prior.weights != IMAGENET and not Path(prior.weights).is_file():
         return  # it is left out, which is said
-    named = [one for one in evaluations_of(run) if NAME in one.facts.get("lists", {})]
+    named = [one for one in evaluations_of(run) if prior_of(one.facts)]
     if other := [one.path.name for one in named if not has_prior(one.facts, prior)]:
         raise InputError(
             f"{', '.join(other)} of {run.folder} was scored with another object prior than its config names now. "

@@ -24,7 +24,7 @@ from training.evaluation.scores import in_order, score_of, task_values, values_o
 from training.report.doubts import doubts
 from training.report.published import admitted, of_column
 from training.report.results import Evaluation, Run
-from training.report.seeds_shown import SeedsShown
+from training.report.seeds_shown import SeedsShown, by_configuration
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def one_table(found: Sequence[Found], runs: Sequence[Run] = (), unfinished: Sequ
         Line("floor", name.replace("_", " "), task_values(scores), {}) for name, scores in first.facts["floors"].items()
     ]
     absent = []
-    for own in _by_configuration(found):
+    for own in by_configuration(found, lambda one: (one[0], one[2])):
         seeds = SeedsShown.of([(run, evaluation) for run, _, evaluation in own], runs, unfinished)
         lines += _lines(*own[0]) if len(own) == 1 else _mean_lines(own, seeds)
         absent += seeds.notes
@@ -157,15 +157,6 @@ def _cell(line: Line, score: str) -> str:
     return f"{own} [{shown(paper)}" + ("]" if value is None else f", {shown(value - paper, sign='+')}]")
 
 
-def _by_configuration(found: Sequence[Found]) -> list[list[Found]]:
-    """Results that differ by the seed alone, together."""
-    together: dict[tuple[str, str, bool], list[Found]] = {}
-    for one in found:
-        run, _, evaluation = one
-        together.setdefault((*run.configuration, evaluation.is_early_stopped), []).append(one)
-    return list(together.values())
-
-
 def _mean_lines(found: Sequence[Found], seeds: SeedsShown) -> list[Line]:
     """A line per map with the mean over the seeds that have it, for the scores all of these have."""
     every = [line for run, _, evaluation in found for line in _lines(run, run.name, evaluation)]
@@ -177,7 +168,7 @@ def _mean_lines(found: Sequence[Found], seeds: SeedsShown) -> list[Line]:
         means = {name: fmean(own) for name, own in values.items()}
         ranges = {name: (min(own), max(own)) for name, own in values.items()} if len(same) > 1 else {}
         deviations = {name: stdev(own) for name, own in values.items()} if len(same) > 1 else {}
-        title = f"{same[0].run}, {seeds.in_words(len(same))}"
+        title = f"{seeds.name}, {seeds.in_words(len(same))}"
         lines.append(Line(title, same[0].map, means, same[0].published, ranges, deviations))
     return lines
 

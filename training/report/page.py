@@ -69,6 +69,7 @@ def write_report(
         galleries=galleries(read, titles, clips) if clips is not None else [],
         no_shards=clips is None,
         not_kept=_not_kept(read, titles),
+        made_otherwise=_made_otherwise(read, titles),
         unscored=[title for run, title in zip(read, titles, strict=True) if not run.every_evaluation],
     )
     return _write(page, out), "" if clips is not None else _no_gallery(read[0])
@@ -83,6 +84,12 @@ def _not_kept(runs: Sequence[Run], titles: Sequence[str]) -> list[str]:
     """Files of maps that belong to results and are not there, so that nothing is drawn of them, by run."""
     absent = [dict.fromkeys(name for one in run.every_evaluation for name in one.absent_arrays) for run in runs]
     return [f"{', '.join(names)} of {title}" for names, title in zip(absent, titles, strict=True) if names]
+
+
+def _made_otherwise(runs: Sequence[Run], titles: Sequence[str]) -> list[str]:
+    """Results that share a file of maps and were not all scored on it, by run."""
+    named = zip(runs, titles, strict=True)
+    return [f"{', '.join(names)} of {title}" for run, title in named for names in run.made_otherwise]
 
 
 def _no_gallery(run: Run) -> str:

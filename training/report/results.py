@@ -21,7 +21,7 @@ from manifests.published_sets import fits_name
 from manifests.views import VIEWS
 from training.config_files import read_mapping
 from training.evaluation.found import found_modules
-from training.evaluation.stored import AGAIN, RAW_MAPS, arrays_file, kinds_of, read_result
+from training.evaluation.stored import AGAIN, RAW_MAPS, arrays_file, differing, kinds_of, prior_of, read_result
 from training.logged import check_sections, log_entry
 from training.report.saved_maps import Maps, read_maps
 from training.run_names import configuration_of, said_of
@@ -91,6 +91,11 @@ class Evaluation:
         """Names of those files that belong to this result and are not there."""
         paths = [self.arrays(kind) for kind in kinds_of(self.facts)]
         return [path.name for path in paths if not path.is_file()]
+
+    @property
+    def object_prior(self) -> tuple[tuple[str, str], ...]:
+        """What the object prior was that its maps were combined with; seeds that differ in it have no common mean."""
+        return tuple(sorted(prior_of(self.facts).items()))
 
     @property
     def is_what_it_says(self) -> bool:
@@ -183,6 +188,15 @@ class Run:
     @property
     def image_size(self) -> int:
         return int(self.config.get("data", {}).get("image_size", 224))
+
+    @property
+    def made_otherwise(self) -> list[list[str]]:
+        """Names of results that share a file of maps and were not all made of the same: it is of some of them only."""
+        together: dict[Path, list[Evaluation]] = {}
+        for one in self.every_evaluation:
+            together.setdefault(one.arrays(RAW_MAPS), []).append(one)
+        found = (differing({one.path.name: one.facts for one in own}) for own in together.values())
+        return [names for names in found if names]
 
     def maps(self, evaluation: Evaluation) -> Maps | None:
         """The saved maps that were scored, None when the run kept none."""

@@ -1,13 +1,25 @@
 """Which seeds of a configuration a line of a table is of, and why others are not among them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from training.report.results import Evaluation, Run
 from training.run_names import configuration_of, seed_of
 
 Result = tuple[Run, Evaluation]
+Found = TypeVar("Found")
+
+
+def by_configuration(found: Iterable[Found], result: Callable[[Found], Result]) -> list[list[Found]]:
+    """What differs by the seed alone, together; maps combined with another object prior, or by another alpha, apart."""
+    together: dict[object, list[Found]] = {}
+    for one in found:
+        run, evaluation = result(one)
+        alike = run.configuration, evaluation.is_early_stopped, evaluation.object_prior
+        together.setdefault(alike, []).append(one)
+    return list(together.values())
 
 
 @dataclass(frozen=True)
@@ -30,8 +42,10 @@ class SeedsShown:
         begun = [folder for folder in unfinished if _are_seeds(folder, first.path)]
         absent = [f"{_named(run.seed, run.path)} {_why(run, evaluation)}" for run in others]
         absent += [f"{_named(seed_of(folder.name), folder)} is not finished" for folder in begun]
-        name = f"{first.name}, best epoch" if evaluation.is_early_stopped else first.name
-        return cls(name, len(shown), tuple(absent))
+        apart = [one for run in others for one in run.every_evaluation if _only_prior_differs(one, evaluation)]
+        words = [first.name, *(["best epoch"] if evaluation.is_early_stopped else [])]
+        words += [_prior_in_words(evaluation)] if apart else []
+        return cls(", ".join(words), len(shown), tuple(absent))
 
     @property
     def notes(self) -> list[str]:
@@ -58,7 +72,20 @@ def _named(seed: int | None, folder: Path) -> str:
 
 def _why(run: Run, shown: Evaluation) -> str:
     """Why a run has no part in a table of results like the one shown."""
+    if any(_only_prior_differs(one, shown) for one in run.every_evaluation):
+        return "was scored with another object prior or alpha, in a line of its own"
     like = [one for one in run.every_evaluation if one.is_early_stopped == shown.is_early_stopped]
     if any((one.test_set, one.measured) == (shown.test_set, shown.measured) for one in like):
         return "has a result of other clips, truth or settings by these names, in a table of its own"
     return f"was not evaluated on {shown.test_set} under {shown.measured}"
+
+
+def _only_prior_differs(one: Evaluation, other: Evaluation) -> bool:
+    """Whether two results of a configuration could be of two seeds, but for the prior that maps were combined with."""
+    alike = (one.comparable, one.is_early_stopped) == (other.comparable, other.is_early_stopped)
+    return alike and one.object_prior != other.object_prior
+
+
+def _prior_in_words(evaluation: Evaluation) -> str:
+    prior = dict(evaluation.object_prior)
+    return f"object prior {prior['kind']}, alpha {prior['alpha']}" if prior else "without a named object prior"

@@ -15,7 +15,7 @@ from training.evaluation.consistency import impossible
 from training.evaluation.printing import missing_in_words, trained_in_words
 from training.report.doubts import doubts
 from training.report.results import MAPS, OBJECT_PRIOR, SCORES, Evaluation, Run
-from training.report.seeds_shown import SeedsShown
+from training.report.seeds_shown import SeedsShown, by_configuration
 
 MAP_TITLES = {"audio_visual": "audio-visual", "object_prior": "object prior", "combined": "combined"}
 FLOOR_TITLES = {
@@ -125,11 +125,8 @@ def _table(found: list[Scored], runs: Sequence[Run], unfinished: Sequence[Path])
     floors, ceiling = fullest.facts["floors"], _numbers(fullest.facts["ceiling"])
     floor_name = max(floors, key=lambda name: floors[name]["ciou50"])
     bounds = floors[floor_name]["ciou50"], ceiling["ciou50"].value
-    configurations: dict[tuple[str, str], list[Scored]] = {}
-    for one in found:
-        configurations.setdefault(one.run.configuration, []).append(one)
     single, means, repeated, absent = list[Group](), list[Group](), list[Group](), list[str]()
-    for own in configurations.values():
+    for own in by_configuration(found, lambda one: (one.run, one.evaluation)):
         groups = [_run_group(one, floors, bounds) for one in own]
         seeds = SeedsShown.of([(one.run, one.evaluation) for one in own], runs, unfinished)
         absent += seeds.notes

@@ -9,6 +9,7 @@ import yaml
 from manifests.errors import InputError
 from training.report.comparison import as_text, chosen, comparisons, one_table
 from training.report.results import read_run, run_titles
+from training.report.tables import score_tables
 from training.runs import given_runs
 
 PAPER = {
@@ -104,6 +105,39 @@ def test_seeds_without_a_part_in_a_mean_are_named_with_the_reason(tmp_path: Path
         "(aaaaaaaa-s4) was not evaluated on vggss under ezvsl, seed 5 (aaaaaaaa-s5) is not finished."
     )
     assert "same stands for 1 of 6 seeds" in as_text(tables[1])
+
+
+def with_prior(alpha: str, ciou: float = 0.3) -> dict:
+    lists = {"truth": {"sha256": "0"}, "object_prior": {"name": "any.pth", "kind": "activation", "alpha": alpha}}
+    scores = {"audio_visual": {"ciou50": ciou, "auc": 0.3, "mean_iou": 0.3, "interval95": {}}}
+    return result("vggss", "ezvsl", scores | {"combined": scores["audio_visual"]}) | {"lists": lists}
+
+
+def test_seeds_combined_with_another_prior_have_a_mean_of_their_own(tmp_path: Path) -> None:
+    given = [("0.4", 0.30), ("0.4", 0.34), ("0.6", 0.40), ("0.6", 0.42), ("0.8", 0.1)]
+    folders = [write(tmp_path / "same" / f"aaaaaaaa-s{at}", with_prior(*one)) for at, one in enumerate(given)]
+    read = [read_run(folder) for folder in folders]
+    (table,) = comparisons(read, run_titles(read))
+    named = [(line.run, line.map, line.values["ciou50"]) for line in table.lines if line.map == "combined"]
+    assert [(run, value) for run, _, value in named] == [
+        ("same, object prior activation, alpha 0.4, 2 of 5 seeds", pytest.approx(0.32)),
+        ("same, object prior activation, alpha 0.6, 2 of 5 seeds", pytest.approx(0.41)),
+        ("same · seed 0 · aaaaaaaa, aaaaaaaa", pytest.approx(0.1)),
+    ]
+    assert "(aaaaaaaa-s2) was scored with another object prior or alpha, in a line of its own" in table.notes[0]
+    (page,) = score_tables(read, run_titles(read))
+    assert [group.title for group in page.groups if group.kind == "mean"] == [
+        "same, object prior activation, alpha 0.6: mean of 2 of 5 seeds",
+        "same, object prior activation, alpha 0.4: mean of 2 of 5 seeds",
+    ]
+
+
+def test_results_that_share_maps_and_were_made_otherwise_are_named(tmp_path: Path) -> None:
+    first, second = with_prior("0.4"), with_prior("0.6") | {"protocol": {"name": "adaptive"}}
+    run = read_run(write(tmp_path / "same" / "aaaaaaaa-s0", first, second))
+    assert run.made_otherwise == [["vggss.adaptive.json", "vggss.ezvsl.json"]]
+    own = read_run(write(tmp_path / "same" / "aaaaaaaa-s1", first, first | {"protocol": {"name": "adaptive"}}))
+    assert own.made_otherwise == []
 
 
 def test_a_copy_of_a_run_is_no_further_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
