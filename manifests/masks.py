@@ -54,17 +54,26 @@ def load_mask(path: Path, size: int | None = 224, shown: Box = WHOLE) -> "np.nda
 
 def load_grey_mask(path: Path, light_from: int, size: int = 224, shown: Box = WHOLE) -> "np.ndarray":
     """bool (size, size): pixels at least as light as `light_from` after resizing, for masks that were stored as jpg,
-    where hardly any pixel stays black. Else as `load_mask`.
+    where hardly any pixel stays black. Else as `load_mask`; shades of more than 8 bits, and transparency, are refused.
     """
     import numpy as np
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     remedy = "Unpack the masks again."
     with understood(f"The mask {path}", remedy=remedy), opened(path) as handle, open_image(handle) as file:
-        grey = file.convert("L")
+        grey = _grey(ImageOps.exif_transpose(file), path)
     if grey.size != (size, size) or shown != WHOLE:
         grey = grey.resize((size, size), Image.Resampling.BILINEAR, box=cut_out(grey, shown))
     return np.asarray(grey) >= light_from
+
+
+def _grey(image: "Image.Image", path: Path) -> "Image.Image":
+    """Shades from 0 to 255. Pillow itself takes all shades of 16 bits above 255 for white."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        raise _two_meanings(path, "its shades have more than 8 bits, and which of them is white nothing says")
+    if image.has_transparency_data and image.convert("RGBA").getextrema()[3] != (OPAQUE, OPAQUE):
+        raise _two_meanings(path, "some of it is transparent, and lightness is to say what sounds")
+    return image.convert("L")
 
 
 def cut_out(image: "Image.Image", shown: Box) -> tuple[float, float, float, float]:

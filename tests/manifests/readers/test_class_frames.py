@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from class_frames import write_avss, write_grey_masks, write_image, write_prompts, write_rows
+from PIL import Image
 
 from manifests.class_maps import avss_colours, load_classes
 from manifests.errors import InputError
@@ -95,6 +96,20 @@ def test_masks_stored_as_jpg_are_cut_in_the_middle(tmp_path: Path) -> None:
     file = truth.masks.masks[names[0]]
     assert (load_grey_mask(file, 128) != (mask > 0)).mean() < 0.001
     np.testing.assert_array_equal(load_grey_mask(file, 128, 224, (0, 0, 0.5, 1))[:, ::2][:, :50], mask[:, :50] >= 128)
+
+
+def test_grey_masks_of_more_than_8_bits_or_with_transparency_are_refused(tmp_path: Path) -> None:
+    shades = np.zeros((224, 224), np.uint16)
+    shades[:100], shades[100:150] = 40_000, 300
+    Image.fromarray(shades).save(tmp_path / "deep.png")
+    clear = Image.new("RGBA", (224, 224), (255, 255, 255, 0))
+    clear.paste((255, 255, 255, 255), (0, 0, 50, 50))
+    clear.save(tmp_path / "clear.png")
+    for name, message in (("deep", "more than 8 bits"), ("clear", "some of it is transparent")):
+        with pytest.raises(InputError, match=message):
+            load_grey_mask(tmp_path / f"{name}.png", 128)
+    Image.new("RGBA", (224, 224), "white").save(tmp_path / "opaque.png")
+    assert load_grey_mask(tmp_path / "opaque.png", 128).all()
 
 
 def test_a_list_of_masks_finds_them_beside_it(tmp_path: Path) -> None:
