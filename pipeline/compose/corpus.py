@@ -37,7 +37,7 @@ from pipeline.compose.scene import draw_image, draw_scene
 from pipeline.compose.settings import Settings
 from pipeline.compose.soundtrack import passages, soundtrack
 from pipeline.console import summary
-from pipeline.media.encode import encode_video
+from pipeline.media.encode import encode_video, is_whole
 from pipeline.shards.codecs import FULL_SCALE, encode_jpeg
 from pipeline.shards.record import REJECT_SCHEMA
 from pipeline.sources.walk import readable
@@ -145,7 +145,7 @@ def make_clip(out: Path, prepared: Path, library: Library, settings: Settings, i
     painted, sound = painter.central(), soundtrack(scene, heard)
     if settings.video:
         path = out / "video" / f"{scene.key}.mp4"
-        if not path.exists():
+        if not is_whole(path):
             frames = painter.frames(lambda number, time: heard[number].activity(time) if number in heard else 0.0)
             encode_video(path, frames, FPS, sound, SAMPLE_RATE, **ENCODING)
     else:

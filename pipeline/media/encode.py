@@ -12,6 +12,7 @@ import numpy as np
 
 from manifests.whole_files import write_bytes
 
+_BOX_HEADER, _INDEX = 8, b"moov"  # of an mp4: size and kind stand before each box
 _WITHOUT_DATES_AND_VERSIONS = {"fflags": "+bitexact"}
 
 
@@ -52,6 +53,20 @@ def encode_video(
     except (av.FFmpegError, ValueError) as error:
         raise EncodingFailed(f"{Path(path).name} cannot be encoded: {error}") from error
     write_bytes(Path(path), buffer.getvalue())
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file of `encode_video` is there and has not lost its end: its boxes fill it, the index being one."""
+    if not path.is_file():
+        return False
+    place, kinds, size = 0, set(), path.stat().st_size
+    with open(path, "rb") as handle:
+        while place + _BOX_HEADER <= size:
+            handle.seek(place)
+            header = handle.read(_BOX_HEADER)
+            kinds.add(header[4:])
+            place += max(int.from_bytes(header[:4]), _BOX_HEADER)
+    return place == size and _INDEX in kinds
 
 
 def _check_frames(frames: np.ndarray) -> None:

@@ -10,6 +10,7 @@
 Every file depends on the seed and its own number alone: not on the number of workers, nor on what was there before.
 """
 
+import io
 import os
 from dataclasses import asdict, replace
 from functools import partial
@@ -19,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from manifests.errors import InputError
+from manifests.whole_files import write_if_other
 from pipeline.console import summary
-from pipeline.media.encode import encode_video
-from pipeline.storage.files import replacing
+from pipeline.media.encode import encode_video, is_whole
 from pipeline.synth.annotations import write_annotations
 from pipeline.synth.audio import SAMPLE_RATE, mix
 from pipeline.synth.classes import LABELS
@@ -100,7 +101,7 @@ def make_clip(folder: Path, seed: int, settings: Settings, index: int) -> tuple[
     """Write one clip unless it is there, and return its truth rows and what it is like."""
     scene = draw_scene(seed, index, settings)
     path, audio = folder / f"{scene.key}.mp4", waveform(scene)
-    if path.exists():
+    if is_whole(path):
         image = np.asarray(central_frame(scene))
     else:
         painted = frames(scene)
@@ -122,15 +123,13 @@ def waveform(scene: Scene) -> np.ndarray:
 
 
 def make_images(folder: Path, seed: int, copies: int, number: int) -> int:
-    """Write `copies` images of single objects of class `number`, those that are missing; returns `copies`."""
+    """Write `copies` images of single objects of class `number`, but those that are there; returns `copies`."""
     target = folder / LABELS[number]
     target.mkdir(parents=True, exist_ok=True)
     for copy in range(copies):
-        path = target / f"{copy}.jpg"
-        if not path.exists():
-            image = central_frame(draw_image(seed, number, copy, IMAGE_SIDE, IMAGE_SIDE))
-            with replacing(path) as handle:
-                image.save(handle, "JPEG", quality=90)
+        image, buffer = central_frame(draw_image(seed, number, copy, IMAGE_SIDE, IMAGE_SIDE)), io.BytesIO()
+        image.save(buffer, "JPEG", quality=90)
+        write_if_other(target / f"{copy}.jpg", buffer.getvalue())
     return copies
 
 
