@@ -7,9 +7,14 @@ from training.evaluation.protocol import Protocol
 SAY_WHERE = frozenset({LOCALIZATION, SEGMENTATION, MULTI_SOURCE})  # tasks of a set that knows where the sound is
 
 
+def says_where(truth: Truth) -> bool:
+    """Whether a set knows where the sound comes from, not only when."""
+    return not truth.tasks.isdisjoint(SAY_WHERE)
+
+
 def require_boxes(truth: Truth, protocol: Protocol, *, or_masks: bool = False) -> None:
     """InputError when nothing says where the sound comes from, or only pixel masks do and the protocol needs boxes."""
-    if truth.tasks.isdisjoint(SAY_WHERE):
+    if not says_where(truth):
         raise InputError(
             f"{truth.test_set.source} says when something sounds, not where: {truth.format} has no boxes for the "
             f"protocol {protocol.name}. Evaluate a run on it with --protocol retrieval."

@@ -20,6 +20,7 @@ from training.data.evaluation_pairs import found_pairings
 from training.data.selection import Selection
 from training.distributed import Ranks
 from training.evaluation.localization import metric_names
+from training.evaluation.needs import says_where
 from training.evaluation.protocol import MapProtocol, Protocol
 from training.evaluation.protocols import find_protocol, known_protocols
 from training.evaluation.raw_maps import RawMaps
@@ -81,8 +82,14 @@ def check_choosing(protocol: str, truth: Truth | None) -> None:
             f"an epoch is chosen by the cIoU@0.5 of its maps, which {protocol} does not measure. Choose by one of "
             f"{', '.join(able)}; the finished run can be evaluated under any other."
         )
-    if truth is not None:
-        check_protocol(protocol, truth)
+    if truth is None:
+        return
+    if not says_where(truth):
+        raise InputError(
+            f"an epoch is chosen by where its maps say the sound is, and {truth.test_set.source} says when something "
+            f"sounds only: {truth.format} has no boxes. Give annotations with boxes as validation.truth."
+        )
+    check_protocol(protocol, truth)
 
 
 def _chooses(protocol: Protocol) -> bool:

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from manifests.errors import InputError
+from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore
 from training.config import load_config
 from training.evaluate import EvaluationRequest, evaluate
+from training.loop.best import check_choosing
 from training.loop.start import start
 from training.report.comparison import as_text, comparisons
 from training.report.results import read_run
@@ -105,3 +107,10 @@ def test_a_protocol_that_cannot_choose_an_epoch_is_refused(config, protocol: str
     with pytest.raises(InputError, match=r"^validation\.protocol: .* cIoU@0\.5 .* Choose by one of .*ezvsl") as error:
         start(config(f"validation: {{truth: {tmp_path}/val.json, protocol: {protocol}}}"), tmp_path / "runs", "cpu")
     assert protocol not in str(error.value).partition("Choose by one of")[2]
+
+
+def test_clips_of_which_only_the_time_is_known_choose_no_epoch(tmp_path: Path) -> None:
+    path = tmp_path / "Annotations.txt"
+    path.write_text("Category&VideoID&Quality&StartTime&EndTime\nBark&abcdefghijk&good&0&10\n")
+    with pytest.raises(InputError, match=r"when something sounds only: ave has no boxes\. Give annotations with boxes"):
+        check_choosing("ezvsl", read_truth(path, "ave"))
