@@ -222,8 +222,9 @@ def _tell_what_was_made_otherwise(run: LoadedRun, part: Truth) -> None:
                 found[path.name] = facts
     if names := differing(found):
         print(
-            f"{', '.join(names)} in {_folder(run)} were not all made with the same shards, pairs, object prior and alpha: "
-            "the maps beside them are those evaluated last. Run `training evaluate` again under these protocols.",
+            f"{', '.join(names)} in {_folder(run)} were not all made with the same shards, pairs, object prior and "
+            "alpha: the maps beside them are of what was evaluated last. Run `training evaluate` again under these "
+            "protocols.",
             flush=True,
         )
 

@@ -20,11 +20,11 @@ from manifests.whole_folders import whole_folder
 from pipeline.console import progress
 from training.config import RunConfig
 from training.encoders.weights import read_weights
+from training.evaluation.stored import prior_of
 from training.export.card import card
 from training.export.document import document_of, evaluations_of
 from training.export.programs import FORMS, check_form, write_program
 from training.exported import CARD, CONFIG, PRIOR, WEIGHTS, is_exported, open_exported, read_document
-from training.evaluation.stored import prior_of
 from training.object_prior import IMAGENET, LITE, OTHERWISE, architecture_of, has_prior
 from training.runs import BEST_WEIGHTS, LoadedRun
 from training.runs import WEIGHTS as RUN_WEIGHTS
