@@ -71,7 +71,7 @@ def _grey(image: "Image.Image", path: Path) -> "Image.Image":
     """Shades from 0 to 255. Pillow itself takes all shades of 16 bits above 255 for white."""
     if image.mode == "F" or image.mode.startswith("I"):
         raise _two_meanings(path, "its shades have more than 8 bits, and which of them is white nothing says")
-    if image.has_transparency_data and image.convert("RGBA").getextrema()[3] != (OPAQUE, OPAQUE):
+    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (OPAQUE, OPAQUE):
         raise _two_meanings(path, "some of it is transparent, and lightness is to say what sounds")
     return image.convert("L")
 
