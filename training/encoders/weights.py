@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from index.encoders.efficientnet_lite import read_classifier
+from index.encoders.efficientnet_lite import EfficientNetLite0, read_classifier
 from index.encoders.imagenet import IMAGENET
 from index.encoders.pretrained import read_weight_file
 from index.encoders.residual import Trunk
@@ -70,20 +70,20 @@ def compile_trunks(method: nn.Module) -> None:
 
 def trunks_of(method: nn.Module) -> list[nn.Module]:
     """The trunks of a method and of its teachers."""
-    kinds = Trunk | Vgg16 | Vggish | EfficientNetTrunk | YamnetTrunk
+    kinds = Trunk | Vgg16 | Vggish | EfficientNetLite0 | YamnetTrunk
     return [part for part in method.modules() if isinstance(part, kinds)]
 
 
 def _prepared(trunk: _Trunk, encoder: Encoder, of: str) -> _Trunk | ProjectedTrunk:
     initialise(trunk)
     if encoder.weights != "none":
-        load_into(trunk, _first_weights(encoder, OTHERWISE.format(of)), encoder.weights)
+        load_into(trunk, first_weights(encoder, OTHERWISE.format(of)), encoder.weights)
     if encoder.frozen:
         freeze(trunk)
     return trunk if encoder.projection is None else ProjectedTrunk(trunk, encoder.projection)
 
 
-def _first_weights(encoder: Encoder, otherwise: str) -> dict[str, Tensor]:
+def first_weights(encoder: Encoder, otherwise: str) -> dict[str, Tensor]:
     """Tensors by the names of the encoder's layout. InputError as `read_weights`."""
     if encoder.layout == "efficientnet_lite0":
         return read_classifier(encoder.weights)

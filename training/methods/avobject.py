@@ -33,9 +33,10 @@ Deviations, and choices where the sources leave things open (released were infer
 - the objective: recalled from the paper, of true alignment against shifted sounds of the clip and sounds of others. The
   30 shifts, -15 to 15 images, are a constant of the code. How many other clips: all of the batch, of other videos.
 - how it was trained on VGGSound, for the numbers that other papers print, is not documented.
-- trunks: a stack of its own in the code, of which the first convolution spans five images; here the run's ResNet with
-  its first convolution so widened. Sound: a stack of its own over 4 columns an image; here the run's trunk on the
-  columns of the same five images, each step by itself, which is a convolution without a border in time.
+- trunks: a stack of its own in the code, of which the first convolution spans five images; here the run's ResNet or
+  EfficientNet-Lite0 with its first convolution so widened. Sound: a stack of its own over 4 columns an image; here the
+  run's trunk on the columns of the same five images, each step by itself, which is a convolution without a border in
+  time.
 - images: 25 a second (`pipeline ingest --burst 9`). `rate` is what the shards hold; fewer a second are less precise in
   time, and shifts reach no further than the 3 s of sound.
 - left out: tracing cells along optical flow, and the suppression of neighbouring peaks that makes up to four objects

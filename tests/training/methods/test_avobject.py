@@ -6,6 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from index.encoders.efficientnet_lite import Classifier
 from manifests.errors import InputError
 from training.config import Encoder, Encoders
 from training.encoders.burst import SPAN, build_burst_trunk, spread
@@ -132,8 +133,28 @@ def test_five_equal_images_are_seen_as_one_is(tmp_path) -> None:
         assert seen.shape[:2] == (2, 2)
         assert torch.allclose(seen[:, 0], still(image), atol=1e-4)
     assert spread(torch.ones(4, 3, 7, 7)).sum() == pytest.approx(4 * 3 * 49)
-    with pytest.raises(InputError, match="layout resnet"):
-        build_burst_trunk(Encoder(layout="efficientnet_lite0"))
+    with pytest.raises(InputError, match=r"layout resnet or efficientnet_lite0, and .* is vgg16"):
+        build_burst_trunk(Encoder(layout="vgg16"))
+
+
+@pytest.mark.parametrize("last_stride", [1, 2])
+def test_five_equal_images_are_seen_as_one_is_by_efficientnet(tmp_path, last_stride: int) -> None:
+    torch.manual_seed(1)
+    classifier = Classifier()
+    for layer in (each for each in classifier.modules() if isinstance(each, torch.nn.Conv2d)):
+        torch.nn.init.kaiming_normal_(layer.weight)  # with torch's own first weights the signal vanishes on the way
+    torch.save(classifier.state_dict(), tmp_path / "weights.pth")
+    encoder = Encoder(layout="efficientnet_lite0", weights=str(tmp_path / "weights.pth"), last_stride=last_stride)
+    still, trunk = build_image_trunk(encoder).eval(), build_burst_trunk(encoder).eval()
+    image = torch.randn(2, 3, 60, 64)
+    with torch.no_grad():
+        seen = trunk(image[:, None].expand(-1, 6, -1, -1, -1))
+        assert seen.shape[:2] == (2, 2)
+        assert seen.std() > 0.1
+        assert torch.allclose(seen[:, 1], still(image), rtol=1e-3, atol=1e-3)
+        changed = image[:, None].repeat(1, 5, 1, 1, 1)
+        changed[:, 4] += 1
+        assert not torch.allclose(trunk(changed)[:, 0], still(image), atol=1e-2)
 
 
 def test_what_the_sound_does_not_reach_is_refused() -> None:
