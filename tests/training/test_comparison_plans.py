@@ -9,7 +9,7 @@ from places import ROOT
 METHODS = ROOT / "benchmarks" / "methods"
 
 
-@pytest.mark.parametrize("name", ["cpu", "gpu", "real", "surroundings"])
+@pytest.mark.parametrize("name", ["cpu", "gpu", "moving", "real", "surroundings"])
 def test_every_entry_of_a_plan_describes_a_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT)
