@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from manifests.annotations import WHOLE, Annotation, Box, TestSet
+from manifests.errors import InputError
 from manifests.namesakes import Names, Place
 from manifests.splits import IdList, restrict
 from manifests.views import ViewName
@@ -66,6 +67,20 @@ class ExtendedSet:
             for pair in self.negatives
         )
         return replace(self, positives=positives, negatives=pairs, places={})
+
+    def narrowed(self, positives: TestSet) -> "ExtendedSet":
+        """The pairs whose image is in a part of the set, beside that part. InputError when there is none."""
+        kept = set(positives.keys)
+        pairs = tuple(pair for pair in self.negatives if pair.video in kept)
+        if not pairs:
+            raise InputError(
+                f"{self.source} holds no pair whose image is in {positives.source}. Leave --negatives out."
+            )
+        return replace(self.beside(positives), negatives=pairs)
+
+    def beside(self, positives: TestSet) -> "ExtendedSet":
+        """The same pairs under the name of these positives."""
+        return replace(self, name=f"extended_{positives.name}", positives=positives)
 
     @property
     def kinds(self) -> dict[str, int]:
@@ -178,7 +193,8 @@ class Truth:
 
     def called(self, name: str) -> "Truth":
         """The same under another name."""
-        return replace(self, test_set=replace(self.test_set, name=name))
+        test_set = replace(self.test_set, name=name)
+        return replace(self, test_set=test_set, extended=self.extended and self.extended.beside(test_set))
 
     def known_as(self, present: Collection[str]) -> "Truth":
         """The same in the names that `present` clips have (`manifests.namesakes`). InputError for a name that several
@@ -217,7 +233,8 @@ class Truth:
         if music is not None:
             music = replace(music, frames=tuple(frame for frame in music.frames if frame.key in kept))
         masks, classes = masks and masks.only(kept), classes and classes.only(kept)
-        return replace(self, test_set=test_set, masks=masks, classes=classes, music=music)
+        extended = self.extended and self.extended.narrowed(test_set)
+        return replace(self, test_set=test_set, masks=masks, classes=classes, music=music, extended=extended)
 
 
 def _called(by_key: Mapping[str, Value], names: Mapping[str, str]) -> dict[str, Value]:

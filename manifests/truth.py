@@ -7,6 +7,7 @@ a released list (heard and unheard classes, 250 of 5,000 Flickr images), and the
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -73,11 +74,11 @@ def _read(
     known = find_format(format)
     with _said_as(format, known):
         truth = known.read(Path(path), wanted if known.narrows else None)
+    if negatives is not None:  # what kind a pair is the classes of the whole set say
+        truth = replace(truth, extended=read_extended(negatives, truth.test_set))
     if wanted is not None and not known.narrows:
         truth = truth.narrowed(wanted)
-    test_set = replace(truth.test_set, name=name) if name else truth.test_set
-    extended = read_extended(negatives, test_set) if negatives is not None else None
-    return replace(truth, format=format, test_set=test_set, extended=extended)
+    return replace(truth.called(name) if name else truth, format=format)
 
 
 @contextmanager
@@ -97,7 +98,8 @@ def read_parts(
     negatives: Path | str | None = None,
     name: str | None = None,
 ) -> tuple[Truth, tuple[Truth, ...]]:
-    """The whole set and what of it is scored: all, or the clips of each list, named after both, without silent pairs.
+    """The whole set and what of it is scored: all, or the clips of each list, named after both, with those silent pairs
+    whose image is in the list.
 
     Where one list is the test set (`Format.narrows`), the set is read as that list and scored whole.
     """
@@ -107,4 +109,5 @@ def read_parts(
         return whole, (whole,)
     whole = _read(path, format, negatives, None, name)
     set_name = whole.test_set.name
-    return whole, tuple(read_truth(path, format, wanted=each, name=f"{set_name}-{each.name}") for each in lists)
+    read = partial(read_truth, path, format, negatives=negatives)
+    return whole, tuple(read(wanted=each, name=f"{set_name}-{each.name}") for each in lists)

@@ -5,52 +5,52 @@ Writes `evaluation/<set>.maps.npz` (raw maps, as another program could score the
 samples, none of them twice, and the first scores and writes.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from manifests.catalogue import read_clips
+from manifests.checksums import file_sha256
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.file_names import name_problem
-from manifests.given_files import understood
-from manifests.parquet import read_table
 from manifests.published_sets import named_parts
 from manifests.truth import USUAL_FORMAT, Truth
-from manifests.whole_files import whole_file
 from pipeline.console import progress
 from pipeline.shards.joined import Folders
 from pipeline.shards.store import ShardStore
-from training.answers import Answered, under_controls
+from pipeline.storage.files import remove_leftovers
+from training.answers import Answered
 from training.class_labels import trained_classes
 from training.data.control_pairs import control_pairs, group_pairs
 from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
 from training.data.mixtures import mixture_pairs
 from training.data.pairs import EvaluationPair
 from training.distributed import Ranks
-from training.evaluation.boxes import as_arrays
-from training.evaluation.control_maps import ControlMaps
+from training.evaluated import (
+    CONTROLLED,
+    asked_of,
+    finished,
+    maps_are_whole,
+    results_folder,
+    save_arrays,
+    tell_what_was_made_otherwise,
+)
 from training.evaluation.listening import LISTENING
 from training.evaluation.metrics.interactive import classes_of
 from training.evaluation.protocol import Protocol
-from training.evaluation.raw_maps import load_arrays
-from training.evaluation.results import Result, content_id, file_name
-from training.evaluation.stored import CONTROLS, RAW_MAPS, arrays_file, differing, read_result
-from training.evaluation.tasks import as_measured, check_protocol, default_protocols, score
+from training.evaluation.results import Result
+from training.evaluation.stored import (
+    WEIGHTS,
+)
+from training.evaluation.tasks import check_protocol, default_protocols, score
 from training.evaluation.tasks.duets import cases_of
 from training.methods.contract import HasClassMaps
-from training.object_prior import has_prior, prior_facts
-from training.predict import Predictions, object_prior_of, predict
+from training.object_prior import prior_facts
+from training.predict import object_prior_of, predict
 from training.reference_sounds import asked_references
 from training.runs import LoadedRun, open_run_shards
 from training.trained_on import seen_by
-
-CONTROLLED = {"controls", "controls_by_group"}  # what protocols ask for that show an image under other sounds
-DEPENDS_ON = ("truth", "shards", "negatives", "pairs", "references")  # the lists that make an earlier result stand
 
 
 @dataclass(frozen=True)
@@ -87,36 +87,32 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     store = open_run_shards(run, request.shards)
     if request.pairs is None:  # which say of every sample what clips it is made of
         truth, parts = truth.known_as(store.keys), tuple(part.known_as(store.keys) for part in parts)
-    asked = [(part, protocol, as_measured(part, protocol)) for part in parts for protocol in protocols]
-    made = [_finished(run, own, protocol.name, _lists(own, request, store)) for _, protocol, own in asked]
-    if None not in made and all(_maps_are_whole(run, part, protocols) for part in parts):
+    asked = asked_of(run, parts, protocols)
+    made = [finished(run, one, _lists(run, one.measured, request, store)) for one in asked]
+    if None not in made and all(maps_are_whole(run, one) for one in asked):
         return [result for result in made if result is not None]
     seen = seen_by(run.folder)
-    mixed = [case for part, protocol, _ in asked for case in cases_of(part, protocol)]
+    mixed = [case for one in asked for case in cases_of(one.part, one.protocol)]
     answered = _answered(run, request, store, truth, protocols, mixed, process)
     if process is not None and not process.first:
         return []
-    folder = _folder(run)
+    folder = results_folder(run)
     folder.mkdir(parents=True, exist_ok=True)
-    for part in parts:
-        own = answered.predictions.only(set(part.keys))
-        save_maps(_arrays(run, part, RAW_MAPS), own, answered.as_shown(part))
-        if answered.donors is not None:
-            controls = under_controls(answered, part)
-            save_controls(_arrays(run, part, CONTROLS), controls, answered.donors)
+    remove_leftovers(folder)
+    save_arrays(run, answered, asked)
     results = []
     with progress(f"scoring {run.config.name}", len(asked), "results") as advance:
-        for part, protocol, own in asked:
-            answers = answered.answers(protocol, part)
-            result = score(answers, answered.as_shown(own), protocol.name, run=_name(run))
-            result.summary["lists"] |= _lists(own, request, store) | prior_facts(run.config.evaluation.object_prior)
-            result.summary["lists"]["training"] = seen.against(part.test_set)
+        for one in asked:
+            answers = answered.answers(one.protocol, one.part)
+            result = score(answers, answered.as_shown(one.measured), one.protocol.name, run=_name(run))
+            result.summary["lists"] |= _lists(run, one.measured, request, store)
+            result.summary["lists"] |= prior_facts(run.config.evaluation.object_prior)
+            result.summary["lists"]["training"] = seen.against(one.part.test_set)
             result.summary["weights"] = run.weights
             result.write(folder)
             results.append(result)
             advance(1)
-    for part in parts:
-        _tell_what_was_made_otherwise(run, part)
+    tell_what_was_made_otherwise(run, dict.fromkeys(one.stem for one in asked))
     return results
 
 
@@ -163,11 +159,12 @@ def _name(run: LoadedRun) -> str:
     return f"{run.folder.parent.name}/{run.folder.name}"
 
 
-def _lists(part: Truth, request: EvaluationRequest, store: ShardStore) -> dict[str, dict[str, str]]:
-    """What a result depends on beside the run, each by content hash."""
+def _lists(run: LoadedRun, part: Truth, request: EvaluationRequest, store: ShardStore) -> dict[str, dict[str, str]]:
+    """What a result depends on beside the run's settings, each by content hash."""
     lists = {
         "truth": {"name": part.test_set.name, "sha256": part.test_set.sha256},
         "shards": {"name": str(store.folder), "sha256": store.manifest_sha256},
+        WEIGHTS: {"name": run.weights_file.name, "sha256": file_sha256(run.weights_file)},
     }
     if part.extended is not None:
         lists["negatives"] = {"name": part.extended.name, "sha256": part.extended.sha256}
@@ -175,72 +172,6 @@ def _lists(part: Truth, request: EvaluationRequest, store: ShardStore) -> dict[s
         if given is not None:
             lists[name] = {"name": given.name, "sha256": read_content(given).sha256}
     return lists
-
-
-def _folder(run: LoadedRun) -> Path:
-    """Where results of these weights are written: those of the last epoch lie at the top."""
-    top = run.folder / "evaluation"
-    return top if run.weights == "last" else top / run.weights
-
-
-def _file_name(run: LoadedRun, part: Truth) -> str:
-    negatives = part.extended.sha256 if part.extended is not None else None
-    content = content_id(part.test_set.sha256, negatives)
-    return file_name(_folder(run), part.name, content, run.config.evaluation.view)
-
-
-def _arrays(run: LoadedRun, part: Truth, kind: str) -> Path:
-    return arrays_file(_folder(run), _file_name(run, part), kind)
-
-
-def _finished(run: LoadedRun, part: Truth, protocol: str, lists: dict[str, dict[str, str]]) -> Result | None:
-    """An earlier result of this part, when everything it depends on is what it was."""
-    path = _folder(run) / f"{_file_name(run, part)}.{protocol}.json"
-    if not path.is_file():
-        return None
-    try:
-        facts = read_result(path)
-        with understood(path, "or its table is damaged"):
-            before, now = (
-                [each.get(name, {}).get("sha256") for name in DEPENDS_ON] for each in (facts["lists"], lists)
-            )
-            if before != now or not has_prior(facts, run.config.evaluation.object_prior):
-                return None
-            return Result(read_table(path.with_suffix(".parquet")), facts)
-    except InputError as damage:
-        print(f"{damage} It is made again.", flush=True)
-        return None
-
-
-def _tell_what_was_made_otherwise(run: LoadedRun, part: Truth) -> None:
-    """Say which results, with those just made, were made otherwise although they share a file of maps."""
-    found, own = {}, _file_name(run, part)
-    for path in _folder(run).glob("*.json"):
-        with suppress(InputError):  # a damaged one is told when it is asked for
-            facts = read_result(path)
-            if path.name == f"{own}.{facts['protocol']['name']}.json":
-                found[path.name] = facts
-    if names := differing(found):
-        print(
-            f"{', '.join(names)} in {_folder(run)} were not all made with the same shards, pairs, object prior and "
-            "alpha: the maps beside them are of what was evaluated last. Run `training evaluate` again under these "
-            "protocols.",
-            flush=True,
-        )
-
-
-def _maps_are_whole(run: LoadedRun, part: Truth, protocols: Sequence[Protocol]) -> bool:
-    """Whether the maps beside an earlier result, and under controls asked for, are there and can be read; else said."""
-    controlled = any(protocol.asks in CONTROLLED for protocol in protocols)
-    for path in (_arrays(run, part, kind) for kind in ((RAW_MAPS, CONTROLS) if controlled else (RAW_MAPS,))):
-        try:
-            if not path.is_file():
-                raise InputError(f"{path}, what the run showed, is not there.")
-            load_arrays(path, ("names", "maps"))
-        except InputError as error:
-            print(f"{error} They are made again.")
-            return False
-    return True
 
 
 def _annotations(run: LoadedRun, request: EvaluationRequest) -> Path:
@@ -260,6 +191,9 @@ def _test_sets(run: LoadedRun, request: EvaluationRequest) -> tuple[Truth, tuple
     wanted, path, own = run.config.evaluation, _annotations(run, request), request.truth is None
     format = request.format or (wanted.format if own else USUAL_FORMAT)
     negatives = request.negatives or (wanted.negatives if own else None)
+    if request.clips and negatives and not request.negatives:
+        print(f"the silent pairs of {negatives}, which the run's config names, are of the whole set: lists have none")
+        negatives = None
     name = request.test_set or (wanted.test_set if own or format == wanted.format else None)
     if name and (problem := name_problem(name)):
         raise InputError(f"--test-set becomes a file's name in the run folder, and {name!r} {problem}. Give another.")
@@ -272,32 +206,3 @@ def _protocols(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> tupl
     chosen = request.protocols or default_protocols(truth, run.config.evaluation.protocols)
     chosen = (*chosen, *(LISTENING if request.listen else ()))
     return tuple(check_protocol(name, truth) for name in dict.fromkeys(chosen))
-
-
-def save_maps(path: Path, predictions: Predictions, truth: Truth) -> None:
-    """Raw maps as `training score` reads them, with the boxes (fractions) and the row of the clip each belongs to."""
-    arrays: dict[str, Any] = {"names": np.array(predictions.names), "maps": predictions.maps}
-    arrays |= {"view": np.array(truth.view), "shown": predictions.shown}
-    row_of = {name: row for row, name in enumerate(predictions.names)}
-    found = [annotation for annotation in truth.test_set.annotations if annotation.key in row_of]
-    boxes = [(row_of[annotation.key], box) for annotation in found for box in annotation.boxes]
-    arrays["box_owner"] = np.array([owner for owner, _ in boxes], np.int64)
-    arrays["boxes"] = np.array([box for _, box in boxes], np.float64).reshape(-1, 4)
-    if predictions.object_maps is not None:
-        arrays["object_maps"] = predictions.object_maps
-    if predictions.boxes is not None:
-        arrays |= as_arrays(predictions.found_boxes())
-    with whole_file(path) as handle:
-        np.savez_compressed(handle, **arrays)
-
-
-def save_controls(path: Path, found: ControlMaps, donors: Mapping[str, Mapping[str, str]]) -> None:
-    """Maps under the own sounds and under each control, as `training score` reads them, with whose sounds those are."""
-    arrays: dict[str, Any] = {"names": np.array(found.own.names), "maps": found.own.maps}
-    arrays |= {f"maps_{control}": maps for control, maps in found.controls.items()}
-    for control, chosen in donors.items():
-        arrays[f"{control}_of"] = np.array([chosen.get(name, "") for name in found.own.names])
-    if found.own.object_maps is not None:
-        arrays["object_maps"] = found.own.object_maps
-    with whole_file(path) as handle:
-        np.savez_compressed(handle, **arrays)

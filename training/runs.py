@@ -166,6 +166,11 @@ class LoadedRun:
     device: torch.device
     weights: str = "last"
 
+    @property
+    def weights_file(self) -> Path:
+        """Where its weights lie."""
+        return self.folder / (WEIGHTS if self.weights == "last" else BEST_WEIGHTS)
+
     def viewing(self, view: str | None) -> "LoadedRun":
         """The same run, shown frames in another way than its config says; None leaves it as it is.
 

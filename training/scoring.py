@@ -6,7 +6,6 @@ result["ciou50"]
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ import numpy as np
 from manifests.catalogue import read_clips
 from manifests.checksums import file_sha256
 from manifests.errors import InputError
-from manifests.published_sets import named_by_content, named_parts
-from manifests.readers.extended import read_extended
+from manifests.published_sets import named_parts
 from manifests.splits import IdList
 from manifests.truth import USUAL_FORMAT, Truth
 from training.evaluation import boxes, tasks
@@ -96,6 +94,4 @@ def _annotated(path: Path, format: str, wanted: IdList | None, negatives: Path |
     lists = [] if wanted is None else [wanted]
     pairs = None if negatives is None else Path(negatives)
     _, (found,) = named_parts(path, format, lists, negatives=pairs, name=name)
-    if pairs is None or found.extended is not None:
-        return found
-    return named_by_content(replace(found, extended=read_extended(pairs, found.test_set)))
+    return found

@@ -4,7 +4,6 @@ The document is what reports and comparisons read. It holds the protocol with al
 was expected, scored and missing, the scores with their 95 % intervals, and floors and ceiling beside them.
 """
 
-import glob
 import hashlib
 import json
 from collections.abc import Collection, Sequence
@@ -27,6 +26,7 @@ from manifests.whole_files import whole_file, write_text
 from training.evaluation.bootstrap import interval95
 from training.evaluation.localization import by_number_of_objects, by_size, summary
 from training.evaluation.protocol import MapProtocol
+from training.evaluation.stored import stored_results
 from training.evaluation.truth import SIZE
 
 ROW_SCHEMA = pa.schema(
@@ -73,23 +73,28 @@ def content_id(truth: str, negatives: str | None = None) -> str:
     return truth if negatives is None else hashlib.sha256(f"{truth}+{negatives}".encode()).hexdigest()
 
 
-def file_name(folder: Path, test_set: str, content: str, view: str = VIEWS[0]) -> str:
+def file_name(
+    folder: Path, test_set: str, content: str, view: str = VIEWS[0], beside: Collection[tuple[str, str]] = ()
+) -> str:
     """What files of a test set are called in a folder of results: its name, unless that stands for other content there.
 
     Then the first characters of `content` (a `content_id`) follow, so that no result replaces one of other clips. The
-    name of a view that is not the first one stands last, so that the results of both can lie side by side.
+    name of a view that is not the first one stands last, so that the results of both can lie side by side. `beside`:
+    names and contents of other sets whose results are about to be written before this one's.
     """
-    earlier = (_content_in(path) for path in folder.glob(f"{glob.escape(test_set)}.*.json"))
-    name = f"{test_set}@{content[:8]}" if any(one not in (content, "") for one in earlier) else test_set
+    held = [*beside, *(_named_in(path) for path in stored_results(folder) if path.name.startswith(test_set))]
+    taken = any(name == test_set and other != content for name, other in held)
+    name = f"{test_set}@{content[:8]}" if taken else test_set
     return name if view == VIEWS[0] else f"{name}.{view}"
 
 
-def _content_in(path: Path) -> str:
-    """The content a result was scored on; "" where a damaged file does not say."""
+def _named_in(path: Path) -> tuple[str, str]:
+    """The name and the content of the set that a result was scored on; nothing where a damaged file does not say."""
     try:
-        return _content_of(object_with(read_bytes(path)))
+        facts = object_with(read_bytes(path))
+        return str(facts["test_set"]), _content_of(facts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return ""
+        return "", ""
 
 
 def _content_of(facts: dict[str, Any]) -> str:

@@ -16,9 +16,15 @@ from manifests.errors import InputError
 from manifests.given_files import understood
 
 AGAIN = "Evaluate the run again."
-PRIOR = "object_prior"  # among the lists of a result
+PRIOR, WEIGHTS, REFERENCES = "object_prior", "weights", "references"  # among the lists of a result
+SOURCES = ("shards", "pairs", REFERENCES, PRIOR)
 RAW_MAPS, CONTROLS = "maps", "controls"
 NEEDED = ("test_set", "protocol", "n_expected", "n_scored", "scores", "floors", "ceiling")
+
+
+def stored_results(folder: Path) -> list[Path]:
+    """The documents of a folder of results, in order; not hidden files that killed processes or file systems leave."""
+    return sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -36,24 +42,34 @@ def read_result(path: Path) -> dict[str, Any]:
     return facts
 
 
-def made_of(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What a result was made of, beside its set and its run: shards, pairs and object prior, each by what is in it and
-    whatever it is called."""
-    lists = facts.get("lists", {})
-    digests = {name: lists.get(name, {}).get("sha256") for name in ("shards", "pairs")}
-    return digests | {PRIOR: prior_of(facts)}
-
-
-def differing(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Names of results, name -> document, that share a file of maps and were not all made of the same, so that it is
-    of some of them only; none where they agree."""
-    made = [made_of(facts) for facts in found.values()]
-    return sorted(found) if any(one != made[0] for one in made) else []
+def made_of(facts: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What a result was made of beside its set and weights, each by what is in it and whatever it is called. A result
+    of an earlier version does not name its object prior."""
+    named = {name: source for name, source in facts.get("lists", {}).items() if name in SOURCES}
+    return {name: {key: value for key, value in source.items() if key != "name"} for name, source in named.items()}
 
 
 def prior_of(facts: Mapping[str, Any]) -> dict[str, str]:
     """The object prior of a result without its name; nothing where it has none, or was made before results named it."""
-    return {key: value for key, value in facts.get("lists", {}).get(PRIOR, {}).items() if key != "name"}
+    return made_of(facts).get(PRIOR, {})
+
+
+def differing(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Names of results, name -> document, that share a file of maps and were not all made of the same, so that it is
+    of some of them only; none where they agree. Reference sounds are not asked of every protocol."""
+    made = [{**made_of(facts), REFERENCES: {}} for facts in found.values()]
+    return sorted(found) if any(one != made[0] for one in made) else []
+
+
+def names_weights(facts: Mapping[str, Any]) -> bool:
+    """Whether a result says of what weights it is; those of earlier versions do not."""
+    return WEIGHTS in facts.get("lists", {})
+
+
+def weights_problem(facts: Mapping[str, Any], sha256: str) -> str:
+    """What is wrong with a result beside weights of this content; "" for one of these, or that does not name any."""
+    own = facts.get("lists", {}).get(WEIGHTS, {}).get("sha256", sha256)
+    return "" if own == sha256 else "was scored with other weights than those beside it"
 
 
 def arrays_file(folder: Path, file_set: str, kind: str) -> Path:

@@ -26,8 +26,7 @@ from training.export.document import document_of, evaluations_of
 from training.export.programs import FORMS, check_form, write_program
 from training.exported import CARD, CONFIG, PRIOR, WEIGHTS, is_exported, open_exported, read_document
 from training.object_prior import IMAGENET, LITE, OTHERWISE, architecture_of, has_prior
-from training.runs import BEST_WEIGHTS, LoadedRun
-from training.runs import WEIGHTS as RUN_WEIGHTS
+from training.runs import LoadedRun
 
 FILES = frozenset({WEIGHTS, CONFIG, PRIOR, CARD, *(form.file for form in FORMS.values())})
 IN_METADATA = ("name", "method", "weights", "front_end", "training", "evaluations")
@@ -88,7 +87,7 @@ def _request(run: LoadedRun, wanted: Wanted, document: Mapping[str, Any]) -> str
 
 
 def _weights_of(run: LoadedRun) -> Path:
-    return run.folder / (RUN_WEIGHTS if run.weights == "last" else BEST_WEIGHTS)
+    return run.weights_file
 
 
 def _is_there(folder: Path, request: str) -> bool:

@@ -5,6 +5,7 @@ checkpoint is opened. What is missing or half-written becomes a warning on the p
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from manifests.checksums import file_sha256
 from manifests.content import read_content, read_object
 from manifests.errors import InputError
 from manifests.given_files import understood
@@ -21,10 +23,22 @@ from manifests.published_sets import fits_name
 from manifests.views import VIEWS
 from training.config_files import read_mapping
 from training.evaluation.found import found_modules
-from training.evaluation.stored import AGAIN, RAW_MAPS, arrays_file, differing, kinds_of, prior_of, read_result
+from training.evaluation.stored import (
+    AGAIN,
+    RAW_MAPS,
+    SOURCES,
+    arrays_file,
+    differing,
+    kinds_of,
+    made_of,
+    names_weights,
+    read_result,
+    stored_results,
+    weights_problem,
+)
 from training.logged import check_sections, log_entry
 from training.report.saved_maps import Maps, read_maps
-from training.run_names import configuration_of, said_of
+from training.run_names import configuration_of, said_of, seed_of
 
 AUDIO_VISUAL, OBJECT_PRIOR, COMBINED = "audio_visual", "object_prior", "combined"
 MAPS = (AUDIO_VISUAL, OBJECT_PRIOR, COMBINED)
@@ -93,9 +107,14 @@ class Evaluation:
         return [path.name for path in paths if not path.is_file()]
 
     @property
-    def object_prior(self) -> tuple[tuple[str, str], ...]:
-        """What the object prior was that its maps were combined with; seeds that differ in it have no common mean."""
-        return tuple(sorted(prior_of(self.facts).items()))
+    def sources(self) -> dict[str, dict[str, str]]:
+        """What it was made of beside its set and weights, by name."""
+        return {name: source for name, source in self.facts.get("lists", {}).items() if name in SOURCES}
+
+    @cached_property
+    def made_of(self) -> str:
+        """What it was made of beside its set and weights; seeds that differ in it have no common mean."""
+        return json.dumps(made_of(self.facts), sort_keys=True)
 
     @property
     def is_what_it_says(self) -> bool:
@@ -169,8 +188,9 @@ class Run:
 
     @property
     def digest(self) -> str:
-        """The configuration's hash, as the folder's name spells it."""
-        return configuration_of(self.path.name)
+        """The configuration's hash, as the folder's name spells it; of a renamed one nobody can tell, so it stands
+        alone."""
+        return str(self.path.resolve()) if seed_of(self.path.name) is None else configuration_of(self.path.name)
 
     @property
     def configuration(self) -> tuple[str, str]:
@@ -231,15 +251,28 @@ def read_run(path: Path) -> Run:
     config = read_mapping(path / "config.yaml", "the resolved config of a run", COPY_AGAIN)
     check_sections(config, path / "config.yaml", COPY_AGAIN)
     environment = path / "environment.json"
-    results = [*sorted((path / "evaluation").glob("*.json")), *sorted((path / "evaluation" / "best").glob("*.json"))]
+    results = [*stored_results(path / "evaluation"), *stored_results(path / "evaluation" / "best")]
+    evaluations = tuple(Evaluation(file, read_result(file)) for file in results)
+    _check_weights(path, evaluations)
     return Run(
         path=path,
         config=config,
         environment=_read_json(environment) if environment.is_file() else {},
         log=_read_log(path / "metrics.jsonl"),
-        every_evaluation=tuple(Evaluation(file, read_result(file)) for file in results),
+        every_evaluation=evaluations,
         finished=(path / "DONE").exists(),
     )
+
+
+def _check_weights(path: Path, evaluations: Sequence[Evaluation]) -> None:
+    """InputError for results of other weights than the run holds, as they stand in a run that was trained again."""
+    for early, name in ((False, "weights.safetensors"), (True, "weights.best.safetensors")):
+        of_these = [one for one in evaluations if one.is_early_stopped == early and names_weights(one.facts)]
+        if of_these and (path / name).is_file():
+            sha256 = file_sha256(path / name)
+            for one in of_these:
+                if problem := weights_problem(one.facts, sha256):
+                    raise InputError(f"{one.path} {problem}: it is of another run, or of this one before. {AGAIN}")
 
 
 def run_titles(runs: list[Run]) -> list[str]:

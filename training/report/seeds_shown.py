@@ -1,10 +1,11 @@
 """Which seeds of a configuration a line of a table is of, and why others are not among them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from training.evaluation.stored import PRIOR, SOURCES
 from training.report.results import Evaluation, Run
 from training.run_names import configuration_of, seed_of
 
@@ -13,13 +14,14 @@ Found = TypeVar("Found")
 
 
 def by_configuration(found: Iterable[Found], result: Callable[[Found], Result]) -> list[list[Found]]:
-    """What differs by the seed alone, together; maps combined with another object prior, or by another alpha, apart."""
-    together: dict[object, list[Found]] = {}
+    """What differs by the seed alone, together, of each run one result. Results of other shards, pairs, reference
+    sounds or another object prior or alpha stand apart."""
+    together: dict[object, dict[Path, Found]] = {}
     for one in found:
         run, evaluation = result(one)
-        alike = run.configuration, evaluation.is_early_stopped, evaluation.object_prior
-        together.setdefault(alike, []).append(one)
-    return list(together.values())
+        alike = run.configuration, evaluation.is_early_stopped, evaluation.made_of
+        together.setdefault(alike, {}).setdefault(run.path, one)
+    return [list(own.values()) for own in together.values()]
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,8 @@ class SeedsShown:
         begun = [folder for folder in unfinished if _are_seeds(folder, first.path)]
         absent = [f"{_named(run.seed, run.path)} {_why(run, evaluation)}" for run in others]
         absent += [f"{_named(seed_of(folder.name), folder)} is not finished" for folder in begun]
-        apart = [one for run in others for one in run.every_evaluation if _only_prior_differs(one, evaluation)]
-        words = [first.name, *(["best epoch"] if evaluation.is_early_stopped else [])]
-        words += [_prior_in_words(evaluation)] if apart else []
+        apart = [one for run in others for one in run.every_evaluation if _made_otherwise(one, evaluation)]
+        words = [first.name, *(["best epoch"] if evaluation.is_early_stopped else []), *_told_apart(evaluation, apart)]
         return cls(", ".join(words), len(shown), tuple(absent))
 
     @property
@@ -72,20 +73,30 @@ def _named(seed: int | None, folder: Path) -> str:
 
 def _why(run: Run, shown: Evaluation) -> str:
     """Why a run has no part in a table of results like the one shown."""
-    if any(_only_prior_differs(one, shown) for one in run.every_evaluation):
-        return "was scored with another object prior or alpha, in a line of its own"
+    if other := [one for one in run.every_evaluation if _made_otherwise(one, shown)]:
+        return f"was scored with {', '.join(_told_apart(other[0], [shown]))}, in a line of its own"
     like = [one for one in run.every_evaluation if one.is_early_stopped == shown.is_early_stopped]
     if any((one.test_set, one.measured) == (shown.test_set, shown.measured) for one in like):
         return "has a result of other clips, truth or settings by these names, in a table of its own"
     return f"was not evaluated on {shown.test_set} under {shown.measured}"
 
 
-def _only_prior_differs(one: Evaluation, other: Evaluation) -> bool:
-    """Whether two results of a configuration could be of two seeds, but for the prior that maps were combined with."""
+def _made_otherwise(one: Evaluation, other: Evaluation) -> bool:
+    """Whether two results of a configuration could be of two seeds, but for what they were made of."""
     alike = (one.comparable, one.is_early_stopped) == (other.comparable, other.is_early_stopped)
-    return alike and one.object_prior != other.object_prior
+    return alike and one.made_of != other.made_of
 
 
-def _prior_in_words(evaluation: Evaluation) -> str:
-    prior = dict(evaluation.object_prior)
-    return f"object prior {prior['kind']}, alpha {prior['alpha']}" if prior else "without a named object prior"
+def _told_apart(evaluation: Evaluation, others: Sequence[Evaluation]) -> list[str]:
+    """What a result was made of, where others were made of something else."""
+    own, differ = evaluation.sources, [one.sources for one in others]
+    told = [name for name in SOURCES if any(each.get(name) != own.get(name) for each in differ)]
+    return [_in_words(name, own.get(name)) for name in told]
+
+
+def _in_words(name: str, source: Mapping[str, str] | None) -> str:
+    if source is None:
+        return f"no {name.replace('_', ' ')} named"
+    if name == PRIOR:
+        return f"object prior {source['kind']}, alpha {source['alpha']}"
+    return f"{name} {source['name']}"

@@ -124,12 +124,45 @@ def test_seeds_combined_with_another_prior_have_a_mean_of_their_own(tmp_path: Pa
         ("same, object prior activation, alpha 0.6, 2 of 5 seeds", pytest.approx(0.41)),
         ("same · seed 0 · aaaaaaaa, aaaaaaaa", pytest.approx(0.1)),
     ]
-    assert "(aaaaaaaa-s2) was scored with another object prior or alpha, in a line of its own" in table.notes[0]
+    assert "(aaaaaaaa-s2) was scored with object prior activation, alpha 0.6, in a line of its own" in table.notes[0]
     (page,) = score_tables(read, run_titles(read))
     assert [group.title for group in page.groups if group.kind == "mean"] == [
         "same, object prior activation, alpha 0.6: mean of 2 of 5 seeds",
         "same, object prior activation, alpha 0.4: mean of 2 of 5 seeds",
     ]
+
+
+def test_seeds_scored_with_other_pairs_have_a_mean_of_their_own(tmp_path: Path) -> None:
+    own = [result("vggss", "ezvsl", {"audio_visual": {"ciou50": value}}) for value in (0.3, 0.34)]
+    own[1]["lists"] = {"truth": {"sha256": "0"}, "pairs": {"name": "swapped.csv", "sha256": "1"}}
+    read = [read_run(write(tmp_path / "same" / f"aaaaaaaa-s{at}", facts)) for at, facts in enumerate(own)]
+    (table,) = comparisons(read, run_titles(read))
+    assert not any("2 seeds" in line.run for line in table.lines)
+    assert "(aaaaaaaa-s1) was scored with pairs swapped.csv, in a line of its own" in table.notes[0]
+
+
+def test_renamed_folders_are_no_seeds_of_one_configuration(tmp_path: Path) -> None:
+    found = [result("vggss", "ezvsl", {"audio_visual": {"ciou50": value}}) for value in (0.3, 0.34)]
+    read = [read_run(write(tmp_path / name / "final", facts)) for name, facts in zip("xz", found, strict=True)]
+    (table,) = comparisons(read, run_titles(read))
+    assert [line.values["ciou50"] for line in table.lines if line.run not in ("floor", "ceiling")] == [0.3, 0.34]
+
+
+def test_what_killed_processes_left_beside_results_is_not_read(tmp_path: Path) -> None:
+    folder = write(tmp_path / "one" / "aaaaaaaa-s0", result("vggss", "ezvsl", {"audio_visual": {"ciou50": 0.3}}))
+    (folder / "evaluation" / ".vggss.ezvsl.json.tmp.json").write_text('{"test_set": "vg')
+    (folder / "evaluation" / "._vggss.ezvsl.json").write_bytes(b"\0\5")
+    assert len(read_run(folder).every_evaluation) == 1
+
+
+def test_results_of_other_weights_are_refused(tmp_path: Path) -> None:
+    facts = result("vggss", "ezvsl", {"audio_visual": {"ciou50": 0.3}})
+    facts["lists"]["weights"] = {"name": "weights.safetensors", "sha256": "0" * 64}
+    folder = write(tmp_path / "one" / "aaaaaaaa-s0", facts)
+    assert read_run(folder).every_evaluation
+    (folder / "weights.safetensors").write_bytes(b"others")
+    with pytest.raises(InputError, match=r"vggss\.ezvsl\.json was scored with other weights .* Evaluate the run again"):
+        read_run(folder)
 
 
 def test_results_that_share_maps_and_were_made_otherwise_are_named(tmp_path: Path) -> None:

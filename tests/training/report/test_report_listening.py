@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from manifests.truth import Truth
-from training.evaluate import save_controls
+from training.evaluated import save_controls
 from training.evaluation.control_maps import ControlMaps
 from training.evaluation.listening import CONTROLS, OFF_SCREEN, SWAPPED
 from training.evaluation.raw_maps import RawMaps
