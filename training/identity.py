@@ -12,6 +12,7 @@ from typing import Any
 
 from training.config import RunConfig
 
+IMPORTED = "imported"  # the released file that a run was made of, which no key of its config names
 # What lies at a config's places, and the keys that say where. A content is a hash, or a name where there is no file.
 PLACES = {
     "shards": ("data.shards",),
@@ -21,6 +22,7 @@ PLACES = {
     "audio_weights": ("encoders.audio.weights",),
     "label_groups": ("data.label_groups",),
     "earlier_stage": ("init_from",),
+    IMPORTED: (),
 }
 NOT_TRAINING: Any = {
     **dict.fromkeys(("seed", "compute", "evaluation", "validation", "paper", "checkpoint_minutes", "log_every"), True),
@@ -52,8 +54,13 @@ def differences(before: RunConfig, known: Contents, config: RunConfig, contents:
     for name in {**contents, **known}:  # what only one of the two runs was made from counts as well
         moved = any(then.get(key) != now[key] for key in PLACES[name])
         if known[name] != contents[name] if name in known and name in contents else moved:
-            lines.append(f"the content of {' or '.join(PLACES[name])}")
+            lines.append(f"the content of {' or '.join(PLACES[name]) or 'the imported file'}")
     return lines
+
+
+def content_of(origin: Mapping[str, Any]) -> str:
+    """One hash for the released file, or files, that a run was imported from, as its `data.json` describes them."""
+    return hashlib.sha256(json.dumps(origin.get("files") or origin["sha256"], sort_keys=True).encode()).hexdigest()
 
 
 def _dotted(config: RunConfig) -> dict[str, Any]:

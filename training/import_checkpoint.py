@@ -22,6 +22,7 @@ from manifests.whole_files import write_text
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
 from training.config import RunConfig, load_config
+from training.identity import IMPORTED, content_of
 from training.runs import DONE, FACTS, WEIGHTS, build_empty, find_run, prepare, write_weights
 
 FRONT_END = "log-power-16000-512-238-v1"  # scipy spectrogram, 512 samples, hop 238, at 16 kHz: the LVS family's code
@@ -141,9 +142,10 @@ def import_checkpoint(
     config = _config(kind, release, file, state, (*_scaling(chosen), *overrides))
     method = build_empty(config)
     method.load_state_dict(fitted(state, method.state_dict(), file, layout))
-    folder, _ = find_run(runs, config, {})
+    origin = _origin(kind, file)
+    folder, _ = find_run(runs, config, {IMPORTED: content_of(origin)})
     prepare(folder, config)
-    facts = {"front_end": chosen.name, "manifest_sha256": "", "imported": _origin(kind, file)}
+    facts = {"front_end": chosen.name, "manifest_sha256": "", IMPORTED: origin}
     write_text(folder / FACTS, json.dumps(facts, indent=1))
     write_weights(folder / WEIGHTS, method)
     write_text(folder / DONE, f"imported from {file.name}\n")

@@ -29,7 +29,7 @@ from pipeline.storage.remote import Place, place
 from training.config import RunConfig, load_config
 from training.config_files import read_mapping
 from training.environment import environment
-from training.identity import Contents, differences, digest
+from training.identity import IMPORTED, Contents, content_of, differences, digest
 from training.leakage import TRAINING_CLIPS
 from training.methods import method_module
 from training.methods.contract import BaseMethod
@@ -96,6 +96,8 @@ def known_contents(folder: Path) -> dict[str, str]:
     known = {"shards": facts["manifest_sha256"]} if "manifest_sha256" in facts else {}
     if (folder / TRAINING_CLIPS).is_file():
         known["training_clips"] = file_sha256(folder / TRAINING_CLIPS)
+    if IMPORTED in facts:
+        known[IMPORTED] = content_of(facts[IMPORTED])
     return known | facts.get("contents", {})
 
 

@@ -163,6 +163,16 @@ def test_scores_kept_as_numpy_scalars_are_plain_numbers(tmp_path: Path, spelling
     assert import_checkpoint("ezvsl", path, tmp_path / "runs").is_dir()
 
 
+def test_files_of_one_name_are_runs_of_their_own(tmp_path: Path) -> None:
+    """Releases call their files best.pth; the same one imported again is the same run."""
+    first, second = (tmp_path / name / "best.pth" for name in ("vggss_144k", "flickr_144k"))
+    for number, path in enumerate((first, second)):
+        path.parent.mkdir()
+        torch.save({"model": released("ezvsl"), "epoch": number}, path)
+    made = [import_checkpoint("ezvsl", path, tmp_path / "runs") for path in (first, second, first)]
+    assert made[0] == made[2] != made[1]
+
+
 def test_wrong_files_are_refused_by_name(tmp_path: Path) -> None:
     lacking = saved("ezvsl", tmp_path / "lacking.pth", drop="img_proj.bias")
     with pytest.raises(InputError, match=r"1 missing \(image_head\.bias\)"):
