@@ -58,10 +58,15 @@ class Answered:
         """The record that the protocol's task scores. InputError for what no run can answer, or this one cannot."""
         if isinstance(protocol, MixtureProtocol):
             return _mixtures(self, truth, protocol)
-        if protocol.asks not in ANSWERS:
-            known = ", ".join((*ANSWERS, "mixtures"))
-            raise InputError(f"No run answers with {protocol.asks}. What runs can be asked for is {known}.")
+        check_asked(protocol)
         return ANSWERS[protocol.asks](self, truth)
+
+
+def check_asked(protocol: Protocol) -> None:
+    """InputError for a protocol that asks for what no run answers."""
+    if not isinstance(protocol, MixtureProtocol) and protocol.asks not in ANSWERS:
+        known = ", ".join((*ANSWERS, "mixtures"))
+        raise InputError(f"No run answers with {protocol.asks}. What runs can be asked for is {known}.")
 
 
 def _maps(made: Answered, truth: Truth) -> RawMaps:

@@ -20,7 +20,7 @@ from pipeline.console import progress
 from pipeline.shards.joined import Folders
 from pipeline.shards.store import ShardStore
 from pipeline.storage.files import remove_leftovers
-from training.answers import Answered
+from training.answers import Answered, check_asked
 from training.class_labels import trained_classes
 from training.data.control_pairs import control_pairs, group_pairs
 from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
@@ -88,7 +88,8 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     if request.pairs is None:  # which say of every sample what clips it is made of
         truth, parts = truth.known_as(store.keys), tuple(part.known_as(store.keys) for part in parts)
     asked = asked_of(run, parts, protocols)
-    made = [finished(run, one, _lists(run, one.measured, request, store)) for one in asked]
+    sources = _sources(run, request, store)
+    made = [finished(run, one, _set(one.measured) | sources) for one in asked]
     if None not in made and all(maps_are_whole(run, one) for one in asked):
         return [result for result in made if result is not None]
     seen = seen_by(run.folder)
@@ -105,8 +106,7 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
         for one in asked:
             answers = answered.answers(one.protocol, one.part)
             result = score(answers, answered.as_shown(one.measured), one.protocol.name, run=_name(run))
-            result.summary["lists"] |= _lists(run, one.measured, request, store)
-            result.summary["lists"] |= prior_facts(run.config.evaluation.object_prior)
+            result.summary["lists"] |= _set(one.measured) | sources | prior_facts(run.config.evaluation.object_prior)
             result.summary["lists"]["training"] = seen.against(one.part.test_set)
             result.summary["weights"] = run.weights
             result.write(folder)
@@ -159,18 +159,23 @@ def _name(run: LoadedRun) -> str:
     return f"{run.folder.parent.name}/{run.folder.name}"
 
 
-def _lists(run: LoadedRun, part: Truth, request: EvaluationRequest, store: ShardStore) -> dict[str, dict[str, str]]:
-    """What a result depends on beside the run's settings, each by content hash."""
+def _sources(run: LoadedRun, request: EvaluationRequest, store: ShardStore) -> dict[str, dict[str, str]]:
+    """What every result depends on beside its set and the run's settings, each by content hash."""
     lists = {
-        "truth": {"name": part.test_set.name, "sha256": part.test_set.sha256},
         "shards": {"name": str(store.folder), "sha256": store.manifest_sha256},
         WEIGHTS: {"name": run.weights_file.name, "sha256": file_sha256(run.weights_file)},
     }
-    if part.extended is not None:
-        lists["negatives"] = {"name": part.extended.name, "sha256": part.extended.sha256}
     for name, given in (("pairs", request.pairs), ("references", request.references)):
         if given is not None:
             lists[name] = {"name": given.name, "sha256": read_content(given).sha256}
+    return lists
+
+
+def _set(part: Truth) -> dict[str, dict[str, str]]:
+    """The set's own lists."""
+    lists = {"truth": {"name": part.test_set.name, "sha256": part.test_set.sha256}}
+    if part.extended is not None:
+        lists["negatives"] = {"name": part.extended.name, "sha256": part.extended.sha256}
     return lists
 
 
@@ -205,4 +210,7 @@ def _protocols(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> tupl
     """What was asked for, else what the set's authors measure, else what the run's config says."""
     chosen = request.protocols or default_protocols(truth, run.config.evaluation.protocols)
     chosen = (*chosen, *(LISTENING if request.listen else ()))
-    return tuple(check_protocol(name, truth) for name in dict.fromkeys(chosen))
+    found = tuple(check_protocol(name, truth) for name in dict.fromkeys(chosen))
+    for protocol in found:
+        check_asked(protocol)  # before anything is predicted
+    return found

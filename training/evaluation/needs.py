@@ -45,4 +45,5 @@ def require_instruments(truth: Truth, protocol: Protocol) -> None:
 def refuse_negatives(truth: Truth, protocol: Protocol) -> None:
     """InputError for negative pairs that a protocol could not tell from positives."""
     if truth.extended is not None:
-        raise InputError(f"The protocol {protocol.name} has no confidence to tell negatives by; leave --negatives out.")
+        how = "give --format vggss without --negatives" if truth.format == "extended" else "leave --negatives out"
+        raise InputError(f"The protocol {protocol.name} has no confidence to tell negatives by; {how}.")
