@@ -75,7 +75,9 @@ def evaluate(
         Path | None, typer.Option(help="annotations of the test set; default: as the run's config says")
     ] = None,
     format: Annotated[str | None, typer.Option(help=f"of the annotations: {FORMATS}")] = None,
-    negatives: Annotated[Path | None, typer.Option(help="csv of silent pairs (Extended sets)")] = None,
+    negatives: Annotated[
+        Path | None, typer.Option(help="csv of silent pairs (Extended sets); of --list, those of its images")
+    ] = None,
     clips: Annotated[
         list[Path] | None, typer.Option("--list", "--clips", help="list of a part, e.g. heard classes; repeatable")
     ] = None,
