@@ -20,7 +20,7 @@ from manifests.clip_rows import (
     ClipList,
 )
 from manifests.clip_starts import is_seconds, is_youtube_id, timed_key, timed_names
-from manifests.content import Content
+from manifests.content import Content, lines_of
 from manifests.errors import InputError
 from manifests.json_clip_lists import read_json
 from manifests.keys import named_clip
@@ -39,7 +39,7 @@ def read_clip_list(content: Content) -> ClipList:
     text = text_of(content)
     if content.path.name.removesuffix(".gz").lower().endswith((".json", ".jsonl")) or _JSON.match(text):
         return read_json(content)
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines_of(text) if line.strip()]
     if lines and lines[0].count("&") == 4 and "," not in lines[0]:
         return ClipList("AVE annotations", tuple(_ave_rows(content, lines)))
     if _holds_whole_names(lines):

@@ -53,8 +53,16 @@ def read_flickr(folder: Path | str, ids: Sequence[str] | None = None, name: str 
 
 def _boxes(content: Content) -> tuple[Box, ...]:
     with understood(content.path, "is not valid XML", "Unpack the annotations again."):
-        root = ElementTree.fromstring(content.text())
+        root = ElementTree.fromstring(_written(content))
     return tuple(_box(node, content) for annotator in root for node in annotator if node.tag == "bbox")
+
+
+def _written(content: Content) -> str | bytes:
+    """UTF-8, whatever else the file declares; what is none stays in the encoding that it declares."""
+    try:
+        return content.content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.content
 
 
 def _box(node: ElementTree.Element, content: Content) -> Box:
