@@ -13,7 +13,7 @@ from manifests.annotations import Annotation, TestSet
 from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.folder_files import by_key, files_below
-from manifests.keys import safe_key
+from manifests.keys import safe_key, video_of_frame
 from manifests.readers.sslalignment_boxes import read_boxes224
 from manifests.readers.sslalignment_masks import holds_masks, read_masks224
 from manifests.splits import IdList
@@ -95,7 +95,7 @@ def _subset_named(path: Path) -> str:
 
 def _video(key: str) -> str:
     """A frame is `<...>/<video>_<n>`, and n is no start in seconds, as it would be in a clip's name."""
-    return key.rpartition("/")[2].rpartition("_")[0]
+    return video_of_frame(key.rpartition("/")[2])
 
 
 _format = partial(Format, video_of=_video)
