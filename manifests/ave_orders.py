@@ -7,7 +7,7 @@ needed to read them.
 
 import struct
 
-from manifests.content import HDF5, Content, read_content
+from manifests.content import HDF5, Content, lines_of, read_content
 from manifests.errors import InputError
 
 ROWS = {
@@ -34,7 +34,7 @@ def text_of(content: Content) -> str:
             "trainSet.txt, valSet.txt or testSet.txt of AVE's zip."
         )
     numbers = struct.unpack_from(f"<{count}q", content.content, BEGIN)
-    rows = [line for line in read_content(beside).text().splitlines() if _is_event(line)]
+    rows = [line for line in lines_of(read_content(beside).text()) if _is_event(line)]
     if max(numbers) >= len(rows):
         raise InputError(
             f"{content.path} names row {max(numbers) + 1} of {beside}, which has {len(rows)}. Give the released "

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.folder_files import every_file
 from manifests.near_names import did_you_mean
 from manifests.splits import IdList, read_ids
 from manifests.truth import formats, read_truth
@@ -59,7 +60,9 @@ def catalogue() -> dict[str, Manifest]:
 def locate(manifest: Manifest, folders: Iterable[Path]) -> Path | None:
     """The list's file, plain or gzipped, at any depth of the folders; the released content before one of equal name."""
     wanted = {name for file in manifest.files for name in (file, f"{file}.gz")}
-    named = [path for folder in folders for path in sorted(folder.rglob("*")) if path.name in wanted and path.is_file()]
+    named = [
+        path for folder in folders for path in sorted(every_file(folder)) if path.name in wanted and path.is_file()
+    ]
     released = (path for path in named if read_content(path).sha256 == manifest.sha256)
     return next(released, named[0] if named else None)
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from manifests.annotations import WHOLE, Box
 from manifests.errors import InputError
 from manifests.given_files import opened, understood
-from manifests.image_files import open_image
+from manifests.image_files import is_reduced, open_image
 from manifests.masks import cut_out
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL import Image
 
 AVSS_CLASSES = 71
 
@@ -31,10 +32,21 @@ def load_classes(path: Path, coding: str, size: tuple[int, int] | None = None, s
 
     remedy = "Unpack them again."
     with understood(f"The classes {path}", remedy=remedy), opened(path) as handle, open_image(handle) as file:
+        _check_form(file, coding, path)
         image = file.convert("RGB")
     if size is not None and (image.size != size[::-1] or shown != WHOLE):
         image = image.resize(size[::-1], Image.Resampling.NEAREST, box=cut_out(image, shown))
     return CODINGS[coding](np.asarray(image).astype(np.int64), path)
+
+
+def _check_form(image: "Image.Image", coding: str, path: Path) -> None:
+    """InputError for colours that are not read whole, and for ADE20K's that are none: grey would be some other class.
+    What is no colour of AVSBench-semantic its table knows."""
+    if is_reduced(image) or (coding == "ade20k" and image.mode != "RGB"):
+        raise InputError(
+            f"The classes {path} are no colours of 8 bits a channel (Pillow's {image.mode}), as {coding} writes them. "
+            "Give the files as released."
+        )
 
 
 def avss_colours() -> "np.ndarray":

@@ -19,15 +19,14 @@ from manifests.clip_rows import (
     ClipLabel,
     ClipList,
 )
-from manifests.content import Content
+from manifests.clip_starts import is_seconds, is_youtube_id, timed_key, timed_names
+from manifests.content import Content, lines_of
 from manifests.errors import InputError
 from manifests.json_clip_lists import read_json
-from manifests.keys import named_clip, segment_key
+from manifests.keys import named_clip
 from manifests.suffixes import AUDIO_SUFFIXES, EVERY_SUFFIX
 
 _KNOWN = frozenset({*VIDEO_IDS, *NAME_FIELDS, *LABEL_FIELDS, *SPLIT_FIELDS, *START_FIELDS, *END_FIELDS, "audio"})
-_TIME = re.compile(r"\d+(\.\d+)?")
-_YTID = re.compile(r"[A-Za-z0-9_-]{11}")
 _PYTHON = re.compile(r"\s*[\[({]\s*[\[({]?\s*'")
 _JSON = re.compile(r"\s*(\[\s*[\[{\"\]]|\{\s*[\"}])")
 _ALTERNATIVES = "|".join(re.escape(suffix) for suffix in sorted(EVERY_SUFFIX, key=len, reverse=True))
@@ -40,7 +39,7 @@ def read_clip_list(content: Content) -> ClipList:
     text = text_of(content)
     if content.path.name.removesuffix(".gz").lower().endswith((".json", ".jsonl")) or _JSON.match(text):
         return read_json(content)
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines_of(text) if line.strip()]
     if lines and lines[0].count("&") == 4 and "," not in lines[0]:
         return ClipList("AVE annotations", tuple(_ave_rows(content, lines)))
     if _holds_whole_names(lines):
@@ -119,17 +118,21 @@ def _with_header(content: Content, header: list[str], rows: list[list[str]]) -> 
             f"The list {content.path} has the columns {header} but none that names the clip. Call it one of "
             f"{', '.join(NAME_FIELDS)}."
         )
-    start = column(*START_FIELDS) if header[name] in VIDEO_IDS else None
-    label, split = column(*LABEL_FIELDS), column(*SPLIT_FIELDS)
-    found = []
+    start, label, split = column(*START_FIELDS), column(*LABEL_FIELDS), column(*SPLIT_FIELDS)
+    kept = []
     for number, row in enumerate(rows, start=2):
         if any(field.strip() for field in row[len(header) :]):
             raise InputError(
                 f"Row {number} of {content.path} has {len(row)} fields, {_shown(row)}, but the header names "
                 f"{len(header)}. A label that holds a comma must stand in quotes."
             )
-        if named := _field(row, name):
-            found.append(_with_start(named, _field(row, start), _field(row, label), _field(row, split)))
+        if _field(row, name):
+            kept.append(row)
+    names, starts = [row[name].strip() for row in kept], [_field(row, start) for row in kept]
+    found = (
+        ClipLabel.named(named, _field(row, label), _field(row, split))
+        for named, row in zip(timed_names(names, starts, [header[name]] * len(kept), content.path), kept, strict=True)
+    )
     unknown = [each for each in header if each not in _KNOWN]
     doubt = f"no column is called {', '.join(LABEL_FIELDS)}, and what {', '.join(unknown)} holds is not known"
     return ClipList(
@@ -141,12 +144,6 @@ def _field(row: list[str], index: int | None) -> str | None:
     return row[index].strip() or None if index is not None and index < len(row) else None
 
 
-def _with_start(name: str, start: str | None, label: str | None, split: str | None) -> ClipLabel:
-    if start and _TIME.fullmatch(start) and _YTID.fullmatch(name):
-        return ClipLabel(segment_key(name, float(start)), label, split)
-    return ClipLabel.named(name, label, split)
-
-
 # --- the content tells the columns apart -----------------------------------------------------------------------------
 
 
@@ -155,11 +152,11 @@ def _bare(content: Content, rows: list[list[str]]) -> ClipList:
     if max(map(len, rows)) == 1:
         return _lines(content, [row[0].strip() for row in rows])
     if _is_mixed(rows):
-        return ClipList("rows of several kinds", tuple(map(_label_of_mixed, rows)))
-    if width >= 2 and _YTID.fullmatch(rows[0][0].strip()) and _TIME.fullmatch(rows[0][1].strip()):
+        return ClipList("rows of several kinds", tuple(_label_of_mixed(row, content) for row in rows))
+    if width >= 2 and is_youtube_id(rows[0][0].strip()) and is_seconds(rows[0][1].strip()):
         if not all(row[0].strip().isdigit() for row in rows):
             return _segments(content, rows)
-    elif width >= 4 and _TIME.fullmatch(rows[0][1].strip()):
+    elif width >= 4 and is_seconds(rows[0][1].strip()):
         raise _ambiguous(content, rows[0], "the first column is no YouTube id, so a start in seconds names no clip")
     return _named(content, rows)
 
@@ -183,7 +180,7 @@ def _lines(content: Content, lines: list[str]) -> ClipList:
 
 def _is_segment(row: list[str]) -> bool:
     """`ytid,start,label,split`, in full: fewer columns may mean something else."""
-    return len(row) > 3 and bool(_YTID.fullmatch(row[0].strip()) and _TIME.fullmatch(row[1].strip()))
+    return len(row) > 3 and is_youtube_id(row[0].strip()) and is_seconds(row[1].strip())
 
 
 def _is_mixed(rows: list[list[str]]) -> bool:
@@ -192,22 +189,22 @@ def _is_mixed(rows: list[list[str]]) -> bool:
     return 0 < len(others) < len(rows) and all(named_clip(row[0]).start_seconds is not None for row in others)
 
 
-def _label_of_mixed(row: list[str]) -> ClipLabel:
+def _label_of_mixed(row: list[str], content: Content) -> ClipLabel:
     if _is_segment(row):
-        return ClipLabel(segment_key(row[0].strip(), float(row[1])), _joined(row[2:-1]), row[-1].strip() or None)
+        return ClipLabel(timed_key(row[0].strip(), row[1], content.path), _joined(row[2:-1]), row[-1].strip() or None)
     return ClipLabel.named(_file_of_line(row[0]), _joined(row[1:]))
 
 
 def _segments(content: Content, rows: list[list[str]]) -> ClipList:
     """`ytid,start` with an end or without, a label or without, a split or without; AudioSet's and VGGSound's rows."""
     for number, row in enumerate(rows, start=1):
-        if len(row) < 3 or not _YTID.fullmatch(row[0].strip()) or not _TIME.fullmatch(row[1].strip()):
+        if len(row) < 3 or not is_youtube_id(row[0].strip()) or not is_seconds(row[1].strip()):
             raise InputError(
                 f"Row {number} of {content.path} is {_shown(row)}: expected ytid,start_seconds,label,split with a "
                 "number of seconds in the second column. Correct that line, or leave the list out."
             )
-    timed = _TIME.fullmatch(rows[0][2].strip()) is not None
-    if timed and not all(_TIME.fullmatch(row[2].strip()) and float(row[2]) > float(row[1]) for row in rows):
+    timed = is_seconds(rows[0][2].strip())
+    if timed and not all(is_seconds(row[2].strip()) and float(row[2]) > float(row[1]) for row in rows):
         raise _ambiguous(content, rows[0], "the third column holds numbers that are not always an end after the start")
     rest = [row[3:] if timed else row[2:] for row in rows]
     splits = all(len(each) > 1 and each[-1].strip().lower() in {*SPLIT_WORDS, ""} for each in rest)
@@ -216,7 +213,7 @@ def _segments(content: Content, rows: list[list[str]]) -> ClipList:
         raise _ambiguous(content, rows[0], "it is not certain which of the last columns are label and split")
     layout = ",".join(["ytid,start", *["end"] * timed, *["label"] * any(labels), *["split"] * splits])
     found = (
-        ClipLabel(segment_key(row[0].strip(), float(row[1])), _joined(label), _field(each, -1) if splits else None)
+        ClipLabel(timed_key(row[0].strip(), row[1], content.path), _joined(label), _field(each, -1) if splits else None)
         for row, each, label in zip(rows, rest, labels, strict=True)
     )
     return ClipList(layout, tuple(found), splits=splits)

@@ -8,6 +8,7 @@ import csv
 import gzip
 import hashlib
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from manifests.plain_data import NotPlain, object_with, parse_json, parse_yaml
 
 MOST_UNPACKED = 1 << 28  # bytes a gzipped list may unpack to; released ones have up to 8 million
 MOST_SAID = 120  # characters of a row in a sentence
+_LINE_END = re.compile(r"\r\n?|\n")
 HDF5 = b"\x89HDF\r\n\x1a\n"
 _CONVERT = (
     "import h5py; rows = open('Annotations.txt').read().splitlines(); "
@@ -89,7 +91,7 @@ class Content:
         lines = self.path.name.removesuffix(".gz").lower().endswith(".jsonl")
         text = self.text()
         try:
-            parts = [line for line in text.splitlines() if line.strip()] if lines else [text]
+            parts = [line for line in lines_of(text) if line.strip()] if lines else [text]
             values = [parse_json(part, whole=whole) for part in parts]
         except NotPlain as error:
             raise InputError(f"{self.path} {error}. Download the file again or check its format.") from error
@@ -101,6 +103,11 @@ class Content:
             return parse_yaml(self.text())
         except NotPlain as error:
             raise InputError(f"{self.path} {error}. {remedy}") from error
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a file as csv has them: marks within a line that only Unicode knows as its end do not end it."""
+    return _LINE_END.split(text)
 
 
 def read_object(path: Path, *names: str, remedy: str = "") -> dict[str, Any]:

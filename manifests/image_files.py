@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of a JPEG that say how large it is
+FULL = 255  # light of 8 bits
 LONGEST_SIDE, MOST_PIXELS = 8192, 50_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # others are programs (EPS) or ask for one
 
@@ -30,6 +31,19 @@ def open_image(handle: BinaryIO, formats: tuple[str, ...] = FORMATS) -> "Image.I
         raise TooLarge(f"it has more than twice the {MOST_PIXELS:,} pixels that are read of an image") from error
     check_size(*image.size)
     return image
+
+
+def is_reduced(image: "Image.Image") -> bool:
+    """Whether Pillow makes 8 bits a channel of the file's 16 and loses the lower ones; to be asked before it decodes.
+    It keeps them all where there is one channel."""
+    if image.mode.startswith(("I", "F")):
+        return False
+    return any(";16" in str(args) or _is_deep(args) for _, _, _, args in getattr(image, "tile", ()))
+
+
+def _is_deep(args: object) -> bool:
+    """Of a PPM: its way of writing, and the number that is full light."""
+    return isinstance(args, tuple) and len(args) == 2 and isinstance(args[1], int) and args[1] > FULL
 
 
 def check_size(width: int, height: int) -> None:

@@ -31,6 +31,7 @@ _DERIVED = re.compile(
     r"(\.(jpe?g|png|webp|bmp|wav|mp3|flac|og[ga]|opus|m4a|aac|mp4|mkv|webm|avi|mov))+$", re.IGNORECASE
 )
 _FRAME = re.compile(r"(?:[^/]+/)?(?P<video>[^/]+)/(?P=video)_[1-9]\d?", re.DOTALL)  # AVSBench, as ingest names it, too
+_NUMBERED = re.compile(r"(?P<video>.+)_[0-9]+", re.DOTALL)
 _MUSIC_FRAME = re.compile(r"(?P<video>[^/]+)/frame_\d+/\d+\.jpg")
 
 
@@ -114,6 +115,12 @@ def base_name(path: str) -> str:
     """The name without folders and all suffixes of images, sounds and usual videos: what frame and sound share."""
     name = PurePosixPath(path).name
     return _DERIVED.sub("", name) or name
+
+
+def video_of_frame(name: str) -> str:
+    """The video of a frame that is called `<video>_<n>`; a name of another form is a video of its own."""
+    frame = _NUMBERED.fullmatch(name)
+    return frame["video"] if frame else name
 
 
 def normal_key(key: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from manifests.annotations import WHOLE, Box
 from manifests.errors import InputError
 from manifests.given_files import opened, understood
-from manifests.image_files import open_image
+from manifests.image_files import is_reduced, open_image
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +40,7 @@ def load_mask(path: Path, size: int | None = 224, shown: Box = WHOLE) -> "np.nda
 
     remedy = "Unpack the masks again."
     with understood(f"The mask {path}", remedy=remedy), opened(path) as handle, open_image(handle) as file:
+        _check_depth(file, path)
         file.load()
         if getattr(file, "n_frames", 1) > 1 and file.format != "MPO":
             raise _two_meanings(path, f"it holds {file.n_frames} images")  # pyrefly: ignore[missing-attribute]
@@ -54,17 +55,28 @@ def load_mask(path: Path, size: int | None = 224, shown: Box = WHOLE) -> "np.nda
 
 def load_grey_mask(path: Path, light_from: int, size: int = 224, shown: Box = WHOLE) -> "np.ndarray":
     """bool (size, size): pixels at least as light as `light_from` after resizing, for masks that were stored as jpg,
-    where hardly any pixel stays black. Else as `load_mask`; shades of more than 8 bits, and transparency, are refused.
+    where hardly any pixel stays black. Else as `load_mask`; shades of more than 8 bits, transparency, and what was
+    drawn without loss in darker shades alone (numbers of classes, colours of a palette) are refused.
     """
     import numpy as np
     from PIL import Image, ImageOps
 
     remedy = "Unpack the masks again."
     with understood(f"The mask {path}", remedy=remedy), opened(path) as handle, open_image(handle) as file:
+        _check_depth(file, path)
         grey = _grey(ImageOps.exif_transpose(file), path)
+        handle.seek(0)
+        lossy = _has_loss(file, handle.read(SCANNED))
+    if not lossy and 0 < np.asarray(grey).max() < light_from:
+        raise _two_meanings(path, f"it is not all black, but no pixel is as light as {light_from}, as objects are here")
     if grey.size != (size, size) or shown != WHOLE:
         grey = grey.resize((size, size), Image.Resampling.BILINEAR, box=cut_out(grey, shown))
     return np.asarray(grey) >= light_from
+
+
+def _check_depth(image: "Image.Image", path: Path) -> None:
+    if is_reduced(image):
+        raise _two_meanings(path, "it has 16 bits in each of several channels, of which 8 are read")
 
 
 def _grey(image: "Image.Image", path: Path) -> "Image.Image":

@@ -6,7 +6,7 @@ a key twice, ten lines that stand for billions of values. Whatever of it is met 
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from manifests.given_files import printable, reason, shortened
@@ -30,15 +30,24 @@ class NotPlain(ValueError):
 def parse_json(
     text: str | bytes, refused: re.Pattern[str] = HALF_CHARACTER, whole: Callable[[str], Any] | None = None
 ) -> Any:
-    """The value that a JSON text stands for, if none of its texts holds what is `refused`. Raises NotPlain, as for
-    numbers of more than 64 bits unless `whole` makes something of a whole number's digits."""
+    """The value that a JSON text stands for, if none of its texts holds what is `refused`. Raises NotPlain, as for a
+    key given twice, and for numbers of more than 64 bits unless `whole` makes something of a whole number's digits."""
     try:
-        value = json.loads(text, parse_int=whole or _whole)
+        value = json.loads(text, parse_int=whole or _whole, object_pairs_hook=_object)
+    except NotPlain:
+        raise
     except (ValueError, RecursionError) as error:
         raise NotPlain(f"is not valid JSON: {reason(error)}") from error
     written = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     if _ESCAPED_HALF.search(written) and refused.search(json.dumps(value, ensure_ascii=False)):
         raise NotPlain("holds half of a character (a lone surrogate such as \\ud800)")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        _check_once((key,) for key, _ in pairs)
     return value
 
 
@@ -124,11 +133,18 @@ def _children(node: "Node") -> "list[Node]":
         return []
     if isinstance(node, SequenceNode):
         return node.value
-    keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, ScalarNode) and key.value != MERGE]
-    twice = next((value for number, (tag, value) in enumerate(keys) if (tag, value) in keys[:number]), None)
-    if twice is not None:
-        raise NotPlain(f"has the key {shortened(twice, 80)!r} twice in one mapping")
+    keys = [(key.value, key.tag) for key, _ in node.value if isinstance(key, ScalarNode) and key.value != MERGE]
+    _check_once(keys)
     return [part for pair in node.value for part in pair]
+
+
+def _check_once(keys: Iterable[tuple[str, ...]]) -> None:
+    """NotPlain for a mapping's keys (a key's text, and in YAML its tag) of which one comes twice."""
+    seen = set[tuple[str, ...]]()
+    for key in keys:
+        if key in seen:
+            raise NotPlain(f"has the key {shortened(key[0], 80)!r} twice in one mapping")
+        seen.add(key)
 
 
 def _checked(value: Any) -> Any:

@@ -254,6 +254,7 @@ def test_what_yaml_can_say_and_no_config_means_is_refused(text: str, said: str) 
         ("1" * 5000, "has 5000 digits"),
         ('"\\ud800"', "half of a character"),
         ("[" * 100_000, "too deeply"),
+        ('[{"file": "a", "bbox": [], "bbox": [[0, 0, 1, 1]]}]', "the key 'bbox' twice in one mapping"),
     ],
 )
 def test_what_json_can_say_and_no_list_means_is_refused(text: str, said: str) -> None:

@@ -1,7 +1,9 @@
 """The project's own annotation table: a parquet file with key, label, boxes and consensus, for users' corpora.
 
-`boxes` are lists x1, y1, x2, y2 as fractions of the frame. Whatever another reader understood can be written in this
-form and read back unchanged.
+`boxes` are lists x1, y1, x2, y2 as fractions of the frame, none or null where a clip has no box; a missing or null
+consensus is 1. Clips that another reader understood can be written in this form and read back unchanged; frames not
+always: a key with folders in it, as of AVSBench-semantic or MUSIC, is read as a file's name like any other, and masks
+and classes of pixels are no part of a table.
 """
 
 import io
@@ -55,7 +57,8 @@ def read_table(path: Path | str, name: str | None = None) -> TestSet:
 
 
 def _annotation(row: dict[str, Any], where: str) -> Annotation:
-    boxes, consensus = row["boxes"] or [], row.get("consensus") or 1
+    boxes = [] if row["boxes"] is None else row["boxes"]
+    consensus = 1 if row.get("consensus") is None else row["consensus"]
     if not isinstance(boxes, list) or type(consensus) is not int or consensus < 1:
         raise InputError(f"{where} has the boxes {boxes!r} and the consensus {consensus!r}. Correct it.")
     key, label = read_name(row["key"], f"{where} the key"), read_label(row["label"], where)

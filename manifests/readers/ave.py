@@ -13,7 +13,7 @@ from pathlib import Path
 
 from manifests.annotations import Annotation, TestSet, make_test_set
 from manifests.ave_orders import text_of
-from manifests.content import Content, read_content
+from manifests.content import Content, lines_of, read_content
 from manifests.errors import InputError
 from manifests.splits import IdList
 from manifests.test_sets import RETRIEVAL, Format, Truth
@@ -48,7 +48,7 @@ def read_ave_videos(path: Path | str, name: str = "ave") -> TestSet:
 
 def _events(content: Content) -> tuple[Event, ...]:
     events = []
-    for number, line in enumerate(text_of(content).splitlines(), start=1):
+    for number, line in enumerate(lines_of(text_of(content)), start=1):
         fields = line.strip().split("&")
         if len(fields) == 5 and all(map(_SECONDS.fullmatch, fields[3:])):
             events.append(Event(fields[1], fields[0], fields[2], int(fields[3]), int(fields[4])))

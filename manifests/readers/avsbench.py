@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from manifests.annotations import Annotation, TestSet
 from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.keys import safe_key
+from manifests.folder_files import by_key, files_below
+from manifests.keys import safe_key, video_of_frame
 from manifests.readers.sslalignment_boxes import read_boxes224
 from manifests.readers.sslalignment_masks import holds_masks, read_masks224
 from manifests.splits import IdList
@@ -30,16 +31,16 @@ def read_avsbench_boxes(path: Path | str, subset: str) -> TestSet:
 
 
 def read_avsbench_masks(folder: Path | str, subset: str, split: str = "test") -> MaskSet:
-    """Find the masks under `gt_masks/<split>/` of `s4_data` or `ms3_data`. InputError when there are none."""
+    """Find the masks under `gt_masks/<split>/` of `s4_data` or `ms3_data`. InputError when there are none, or two of a
+    frame."""
     root = Path(folder) / "gt_masks" / split
-    files = sorted(root.rglob("*.png"), key=lambda file: (file.parent, _frame_number(file)))
+    files = sorted(files_below(root, {".png"}), key=lambda file: (file.parent, _frame_number(file)))
     if not files:
         raise InputError(f"{root} holds no mask (*.png). Give the folder that contains gt_masks of AVSBench {subset}.")
     depth = _depth(subset)
     digest = hashlib.sha256()
-    masks = {}
-    for file in files:
-        masks[key := _key(PurePosixPath(file.with_suffix("").as_posix()), depth)] = file
+    masks = by_key(((_key(PurePosixPath(file.with_suffix("").as_posix()), depth), file) for file in files), root)
+    for key, file in masks.items():
         digest.update(f"{key}\n".encode("utf-8", "surrogateescape") + read_content(file).content)
     return MaskSet(f"avsbench_{subset}", masks, str(root), digest.hexdigest())
 
@@ -94,7 +95,7 @@ def _subset_named(path: Path) -> str:
 
 def _video(key: str) -> str:
     """A frame is `<...>/<video>_<n>`, and n is no start in seconds, as it would be in a clip's name."""
-    return key.rpartition("/")[2].rpartition("_")[0]
+    return video_of_frame(key.rpartition("/")[2])
 
 
 _format = partial(Format, video_of=_video)

@@ -13,7 +13,7 @@ from manifests.annotations import Annotation, TestSet
 from manifests.class_maps import AVSS_CLASSES
 from manifests.content import Content, read_content, read_object
 from manifests.errors import InputError
-from manifests.keys import safe_key
+from manifests.keys import safe_key, video_of_frame
 from manifests.splits import IdList
 from manifests.test_sets import RETRIEVAL, SEGMENTATION, SEMANTIC, ClassSet, Format, MaskSet, Truth
 
@@ -89,7 +89,7 @@ def _truth(path: Path, _wanted: IdList | None) -> Truth:
 
 
 def _video(key: str) -> str:
-    return key.rpartition("/")[2].rpartition("_")[0]
+    return video_of_frame(key.rpartition("/")[2])
 
 
 FORMATS = {"avss": Format("AVSBench-semantic: the folder of metadata.csv, v1s, v1m and v2", _truth, video_of=_video)}

@@ -25,7 +25,7 @@ KINDS = ("real", "hard", "easy", "unknown")
 def read_extended(path: Path | str, positives: TestSet) -> ExtendedSet:
     """Read the negatives' csv beside its positives. InputError for another header, a bad row or a pair given twice."""
     content = read_content(path)
-    rows = content.rows()
+    rows = [[field.strip() for field in row] for row in content.rows()]
     if not rows or rows[0] != HEADER:
         raise InputError(
             f"{path} does not start with the header video,audio,label. Give vggss_test_plus_silent.csv or "

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 from manifests.annotations import Annotation, Box, TestSet
 from manifests.content import Content, read_content
 from manifests.errors import InputError
+from manifests.folder_files import by_key, files_in
 from manifests.given_files import understood
 from manifests.keys import clip_key
 from manifests.splits import IdList
@@ -30,10 +31,10 @@ def read_flickr(folder: Path | str, ids: Sequence[str] | None = None, name: str 
     """Read `<id>.xml` files; `ids` chooses and orders them, by default all of the folder in sorted order.
 
     The set's hash covers names and contents. InputError when the folder has no XML, an id has no file (all are named
-    up to ten), or a file cannot be understood.
+    up to ten), two files are of one id, or a file cannot be understood.
     """
     folder = Path(folder)
-    file_of = {clip_key(path.name): path for path in sorted(folder.glob("*.xml"))}
+    file_of = by_key(((clip_key(path.name), path) for path in files_in(folder, {".xml"})), folder)
     chosen = list(file_of if ids is None else ids)
     if not chosen or not folder.is_dir():
         raise InputError(f"{folder} holds no annotation (<id>.xml). Give the Annotations folder of Flickr-SoundNet.")
@@ -45,15 +46,23 @@ def read_flickr(folder: Path | str, ids: Sequence[str] | None = None, name: str 
     annotations = []
     for each in chosen:
         content = read_content(file_of[each])
-        digest.update(f"{file_of[each].stem}\n".encode() + content.content)
+        digest.update(f"{file_of[each].stem}\n".encode("utf-8", "surrogateescape") + content.content)
         annotations.append(Annotation(each, None, _boxes(content), CONSENSUS))
     return TestSet(name, tuple(annotations), str(folder), digest.hexdigest())
 
 
 def _boxes(content: Content) -> tuple[Box, ...]:
     with understood(content.path, "is not valid XML", "Unpack the annotations again."):
-        root = ElementTree.fromstring(content.text())
+        root = ElementTree.fromstring(_written(content))
     return tuple(_box(node, content) for annotator in root for node in annotator if node.tag == "bbox")
+
+
+def _written(content: Content) -> str | bytes:
+    """UTF-8, whatever else the file declares; what is none stays in the encoding that it declares."""
+    try:
+        return content.content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.content
 
 
 def _box(node: ElementTree.Element, content: Content) -> Box:

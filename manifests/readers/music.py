@@ -14,7 +14,9 @@ from manifests.annotations import MOST_SHOWN, Box, corners, read_box
 from manifests.array_files import array_of
 from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.folder_files import by_key, files_in
 from manifests.given_files import shortened, understood
+from manifests.keys import safe_key
 from manifests.splits import IdList
 from manifests.test_sets import LOCALIZATION, MULTI_SOURCE, RETRIEVAL, Format, MusicFrame, MusicSet, Truth
 
@@ -39,17 +41,18 @@ def read_music(path: Path | str, name: str) -> MusicSet:
 
 def read_music_synthetic(folder: Path | str, name: str = "music_synthetic") -> MusicSet:
     """Read the synthetic set's folder of `<k>.npy` box files, in numeric order."""
-    files = sorted(Path(folder).glob("*.npy"), key=lambda file: (len(file.stem), file.stem))
+    folder = Path(folder)
+    files = sorted(files_in(folder, {".npy"}), key=lambda file: (len(file.stem), file.stem))
     if not files:
         raise InputError(f"{folder} holds no box file (<k>.npy). Give the box folder of MUSIC-Synthetic.")
     digest = hashlib.sha256()
     frames = []
-    for file in files:
+    for key, file in by_key(((safe_key(file.stem), file) for file in files), folder).items():
         content = read_content(file)
-        digest.update(f"{file.stem}\n".encode() + content.content)
+        digest.update(f"{file.stem}\n".encode("utf-8", "surrogateescape") + content.content)
         with understood(file, "is not a plain array", "Export it without Python objects."):
             rows = array_of(content.content)
-        frames.append(_frame(file.stem, rows.tolist(), str(file)))
+        frames.append(_frame(key, rows.tolist(), str(file)))
     return MusicSet(name, tuple(frames), str(folder), digest.hexdigest())
 
 
@@ -82,6 +85,8 @@ def _truth(path: Path, _wanted: IdList | None) -> Truth:
     """Frames of a json (solo, duet), or a folder of box arrays (synthetic)."""
     name = f"music_{path.name.partition('test')[0]}" if "test" in path.name else "music"
     music = read_music_synthetic(path) if path.is_dir() else read_music(path, name)
+    if not music.scorable:
+        raise InputError(f"{path} has no box in any of its {len(music.frames)} frames. Give the file as released.")
     return Truth("music", music.test_set(), music=music, tasks=frozenset({LOCALIZATION, MULTI_SOURCE, RETRIEVAL}))
 
 

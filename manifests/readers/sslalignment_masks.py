@@ -13,6 +13,7 @@ from typing import Any
 from manifests.annotations import Annotation, TestSet, read_name
 from manifests.content import Content, read_content
 from manifests.errors import InputError
+from manifests.folder_files import by_key, files_below
 from manifests.readers.sslalignment_boxes import image_path
 from manifests.test_sets import MaskSet
 
@@ -34,21 +35,17 @@ def read_masks224(
     """Every mask by its image's key. InputError when there are none, two of one key, or one of the list is absent."""
     path = Path(path)
     files = _of_folder(path) if path.is_dir() else _of_list(read_content(path))
-    masks: dict[str, Path] = {}
-    annotations, digest = [], hashlib.sha256()
-    for image, file in files:
-        if (key := key_of(image)) in masks:
-            raise InputError(f"{path} has two masks of {key}. Remove one of the two.")
-        masks[key] = file
-        annotations.append(Annotation(key, label_of(image), ()))
+    masks, digest = by_key(((key_of(image), file) for image, file in files), path), hashlib.sha256()
+    annotations = tuple(Annotation(key_of(image), label_of(image), ()) for image, _ in files)
+    for key, file in masks.items():
         digest.update(f"{key}\n".encode("utf-8", "surrogateescape") + read_content(file).content)
-    test_set = TestSet(name, tuple(annotations), str(path), digest.hexdigest())
+    test_set = TestSet(name, annotations, str(path), digest.hexdigest())
     return test_set, MaskSet(name, masks, str(path), digest.hexdigest(), light_from=light_from)
 
 
 def _of_folder(path: Path) -> list[tuple[PurePosixPath, Path]]:
     roots = [path / name for name in FOLDERS if (path / name).is_dir()] or [path]
-    files = sorted(file for file in roots[0].rglob("*") if file.suffix.lower() in SUFFIXES)
+    files = files_below(roots[0], SUFFIXES)
     if not files:
         raise InputError(f"{path} holds no mask. Give the folder that contains {' or '.join(FOLDERS)}.")
     return [(PurePosixPath(file.with_suffix("").as_posix()), file) for file in files]

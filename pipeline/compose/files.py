@@ -7,12 +7,12 @@ A class is the innermost folder that does not merely say what kind of file it ho
 
 import os
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from manifests import folder_files
 from manifests.errors import InputError
-from manifests.suffixes import is_litter
 
 # fmt: off
 KIND_WORDS = frozenset({
@@ -65,29 +65,7 @@ def files_below(root: Path, suffixes: Collection[str], option: str) -> list[Path
     """Every file of these suffixes at any depth, in the order of their paths. InputError when the folder is none."""
     if not root.is_dir():
         raise InputError(f"{option} {root} is no folder. Give the folder that holds the files.")
-    try:
-        found = [path for path in _walk(root) if path.suffix.lower() in suffixes]
-    except OSError as error:
-        raise InputError(
-            f"{option} {error.filename} cannot be read: {error.strerror}. Check who may read it."
-        ) from error
-    return sorted(path for path in found if not is_litter(path.relative_to(root).as_posix()))
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    """Every file, also in folders that links lead to, each folder once."""
-    been = set()
-    for folder, inside, names in os.walk(root, followlinks=True, onerror=_refuse):
-        real = os.path.realpath(folder)
-        if real in been:
-            inside.clear()
-            continue
-        been.add(real)
-        yield from (Path(folder, name) for name in names)
-
-
-def _refuse(error: OSError) -> None:
-    raise error
+    return folder_files.files_below(root, suffixes)
 
 
 def class_by_folder(path: Path, root: Path) -> str | None:

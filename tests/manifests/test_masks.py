@@ -1,13 +1,17 @@
 """Pixel masks: right in every form a file can say them in, or refused; never the whole image instead."""
 
+import struct
+import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from manifests.class_maps import load_classes
 from manifests.errors import InputError
-from manifests.masks import load_mask
+from manifests.masks import load_grey_mask, load_mask
 
 HEIGHT, WIDTH = 24, 40
 OBJECT = np.zeros((HEIGHT, WIDTH), bool)
@@ -140,6 +144,52 @@ def test_several_images_in_a_file_are_refused(tmp_path: Path, kind: str) -> None
     )
     with pytest.raises(InputError, match="it holds 2 images"):
         load_mask(tmp_path / "mask.png")
+
+
+def deep(kind: str, channels: np.ndarray) -> bytes:
+    """uint16 (H, W, C) as a PNG of 2 (grey, alpha), 3 or 4 channels, or of 3 as a PPM: Pillow writes none."""
+    height, width, count = channels.shape
+    rows = channels.astype(">u2").tobytes()
+    if kind == "PPM":
+        return b"P6 %d %d 65535\n" % (width, height) + rows
+    step = width * count * 2
+    lines = b"".join(b"\0" + rows[at : at + step] for at in range(0, len(rows), step))
+    header = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[count], 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+    made = (struct.pack(">I", len(one)) + name + one + struct.pack(">I", zlib.crc32(name + one)) for name, one in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(made)
+
+
+@pytest.mark.parametrize(("kind", "count"), [("PNG", 2), ("PNG", 3), ("PNG", 4), ("PPM", 3)])
+@pytest.mark.parametrize("value", [1, 200, 65535])
+def test_16_bits_in_several_channels_are_refused(tmp_path: Path, kind: str, count: int, value: int) -> None:
+    path = tmp_path / "mask.png"
+    path.write_bytes(deep(kind, np.repeat(np.where(OBJECT, value, 0)[:, :, None], count, axis=2)))
+    for load in (load_mask, partial(load_grey_mask, light_from=128)):
+        with pytest.raises(InputError, match="16 bits in each of several channels"):
+            load(path)
+    for coding in ("avss", "ade20k"):
+        with pytest.raises(InputError, match="no colours of 8 bits a channel"):
+            load_classes(path, coding)
+
+
+@pytest.mark.parametrize("image", [grey(1), grey(100), palette(OBJECT, BLACK, (128, 0, 0))])
+def test_masks_without_loss_that_are_too_dark_to_count_are_refused(tmp_path: Path, image: Image.Image) -> None:
+    image.save(tmp_path / "mask.png")
+    with pytest.raises(InputError, match="no pixel is as light as 128"):
+        load_grey_mask(tmp_path / "mask.png", 128)
+    image.convert("L").save(tmp_path / "mask.jpg", quality=95)
+    assert not load_grey_mask(tmp_path / "mask.jpg", 128).any()  # of one with loss nobody can say
+    for same in (grey(0), grey(128), grey(255), Image.fromarray(OBJECT)):
+        same.save(tmp_path / "mask.png")
+        assert load_grey_mask(tmp_path / "mask.png", 128).any() == (same.getextrema()[1] > 0)
+
+
+@pytest.mark.parametrize("image", [grey(3), grey(273, np.uint16), palette(OBJECT, BLACK, RED), Image.fromarray(OBJECT)])
+def test_classes_of_ade20k_are_colours(tmp_path: Path, image: Image.Image) -> None:
+    image.save(tmp_path / "classes.png")
+    with pytest.raises(InputError, match="no colours of 8 bits"):
+        load_classes(tmp_path / "classes.png", "ade20k")
 
 
 @pytest.mark.parametrize("value", [0, 255])

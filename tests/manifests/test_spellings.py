@@ -8,6 +8,7 @@ from manifests.errors import InputError
 from manifests.readers.label_lists import read_labels
 from manifests.splits import read_ids, split_of
 from manifests.suffixes import is_litter
+from manifests.truth import read_truth
 
 YTID = "AbCdEfGhI_1"
 
@@ -148,3 +149,17 @@ LITTER = [
 def test_what_systems_and_downloads_leave() -> None:
     assert [path for path in LITTER if not is_litter(path)] == []
     assert [path for path in CLIPS if is_litter(path)] == []
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\x85", "\x0b", "\x1c"])
+def test_marks_that_end_a_line_for_unicode_alone_end_none_in_a_file(tmp_path: Path, mark: str) -> None:
+    rows = [f'{{"file": "a.mp4", "class": "{name}"}}\r\n' for name in (f"dog{mark}x", "cat")]
+    texts = {"a.csv": f"file,label\na.mp4,dog{mark}x\nb.mp4,cat\n", "Annotations.txt": f"dog{mark}x&a&good&0&10\n"}
+    if mark in "\u2028\x85":  # of the others JSON holds none as they are
+        texts["a.jsonl"] = "".join(rows)
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, "utf-8", newline="")
+        assert read_labels(tmp_path / name).rows["a"].label == f"dog{mark}x"
+    assert read_truth(tmp_path / "Annotations.txt", "ave").test_set.labels == {"a": f"dog{mark}x"}
+    (tmp_path / "ids.txt").write_text(f"a{mark}b.mp4\rc.mp4\r", "utf-8", newline="")
+    assert len(read_ids(tmp_path / "ids.txt").ids) == 2

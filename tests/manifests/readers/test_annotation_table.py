@@ -30,3 +30,19 @@ def test_table_errors(tmp_path):
     pq.write_table(pa.table({"key": ["a"], "label": ["x"], "boxes": [[[0.1, 0.2]]]}), tmp_path / "box.parquet")
     with pytest.raises(InputError, match="four finite numbers"):
         read_table(tmp_path / "box.parquet")
+
+
+@pytest.mark.parametrize("consensus", [0, -1, 2.0])
+def test_a_consensus_is_a_number_of_boxes(tmp_path, consensus):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {"key": ["a", "b"], "label": ["x", "y"], "boxes": [[[0.0, 0.0, 1.0, 1.0]], None]}
+    pq.write_table(pa.table({**columns, "consensus": [None, consensus]}), tmp_path / "mine.parquet")
+    with pytest.raises(InputError, match=rf"row 1, has the boxes .* and the consensus {consensus}\. Correct it"):
+        read_table(tmp_path / "mine.parquet")
+    pq.write_table(pa.table({**columns, "consensus": [None, 2]}), tmp_path / "mine.parquet")
+    assert [(each.consensus, len(each.boxes)) for each in read_table(tmp_path / "mine.parquet").annotations] == [
+        (1, 1),
+        (2, 0),
+    ]

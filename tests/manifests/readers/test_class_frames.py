@@ -120,7 +120,7 @@ def test_a_list_of_masks_finds_them_beside_it(tmp_path: Path) -> None:
     listed.write_text(json.dumps(entries))
     assert read_truth(listed, "vpo").keys == tuple(reversed(names))
     for content, message in (
-        ([*entries, entries[0]], "two masks of"),
+        ([*entries, entries[0]], "two files of"),
         ([{"image": "x.jpg", "gt_box": "gt_masks/absent.png"}], "does not lie beside it"),
         ([{"image": "x.jpg", "gt_box": "../../etc/passwd"}], "does not lie beside it"),
         ([{"image": "x.jpg", "gt_box": [0, 0, 1, 1]}], "names no clip"),

@@ -39,6 +39,8 @@ def test_extended_pairs_and_errors(tmp_path):
     extended = read_extended(path, positives)
     assert [negative.kind for negative in extended.negatives] == ["hard", "easy", "real"]
     assert extended.negatives[0].key == "abcdefghij0_000001+abcdefghij1_000001"
+    path.write_text("video,audio,label \r\nabcdefghij0_000001 ,abcdefghij1_000001,non-sounding \r\n")
+    assert read_extended(path, positives).negatives == extended.negatives[:1]
     for text, message in (
         ("a,b\n", "header"),
         ("video,audio,label\n", "no pair"),

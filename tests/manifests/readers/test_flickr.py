@@ -37,6 +37,22 @@ def test_flickr_nodes_that_are_no_box_are_ignored(tmp_path):
     assert read_flickr(tmp_path).annotations == (Annotation("123", None, ((0.0, 0.25, 0.5, 1.0),), 2),)
 
 
+@pytest.mark.parametrize(
+    ("declared", "encoding"),
+    [("ISO-8859-1", "latin-1"), ("windows-1252", "cp1252"), ("UTF-16", "utf-16"), ("ISO-8859-1", "utf-8-sig")],
+)
+def test_flickr_is_read_in_the_encoding_that_it_declares(tmp_path, declared, encoding):
+    text = (
+        f'<?xml version="1.0" encoding="{declared}"?>'
+        "<a><b><bbox><i>\u00e9</i><x>0</x><y>64</y><x>128</x><y>256</y></bbox></b></a>"
+    )
+    (tmp_path / "123.xml").write_text(text, encoding)
+    assert read_flickr(tmp_path).annotations == (Annotation("123", None, ((0.0, 0.25, 0.5, 1.0),), 2),)
+    (tmp_path / "123.xml").write_bytes(b"<a>\xe9</a>")
+    with pytest.raises(InputError, match="not valid XML"):
+        read_flickr(tmp_path)
+
+
 def test_flickr_errors(tmp_path):
     with pytest.raises(InputError, match="holds no annotation"):
         read_flickr(tmp_path)

@@ -11,6 +11,7 @@ from training.evaluation.metrics.interactive import group_key, interactive_summa
 from training.evaluation.postprocess import binarise, prepare
 from training.evaluation.protocols import known_protocols
 from training.evaluation.tasks import onscreen, retrieval, segmentation
+from training.evaluation.tasks.robust import video_batches
 from training.evaluation.truth import weight_map, weight_maps
 
 PROTOCOLS = known_protocols("localization")
@@ -127,6 +128,19 @@ def test_avsbench_edges(golden, case):
     found = segmentation.avsbench_summary(probability, truth)
     assert found["miou"] == pytest.approx(expected["miou"]["result"], abs=1e-5)
     assert found["f_per_video"] == pytest.approx(expected["F"]["result"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("keys", "rows"),
+    [
+        (("a/v_1", "a/w_1", "a/v_2", "b/v_1"), [[0, 2], [1], [3]]),
+        (("111", "112", "dog/113", "114"), [[0], [1], [2], [3]]),
+        (("111_x", "111_y", "AbCdEfGhI-1", "AbCdEfGh_-1", "_1"), [[0], [1], [2], [3], [4]]),
+    ],
+)
+def test_a_name_without_a_number_is_a_video_of_its_own(keys, rows):
+    assert segmentation.rows_by_video(keys) == rows
+    assert [batch.tolist() for batch in video_batches(keys, 1)] == rows
 
 
 def test_avsbench_refuses_nan():

@@ -26,7 +26,7 @@ from training.evaluation.protocol import MapProtocol
 from training.evaluation.raw_maps import match_names
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
-from training.evaluation.tasks.segmentation import f_curves, f_score, mask_iou
+from training.evaluation.tasks.segmentation import f_curves, f_score, mask_iou, rows_by_video
 from training.evaluation.true_masks import true_masks, truth_from
 
 OWN, NOTHING = "own", "nothing"
@@ -170,10 +170,7 @@ def _scores(
 
 def video_batches(keys: Sequence[str], videos: int) -> list[np.ndarray]:
     """The rows of each batch of so many videos, in the order in which videos first come."""
-    groups: dict[str, list[int]] = {}
-    for row, key in enumerate(keys):
-        groups.setdefault(key.rpartition("_")[0], []).append(row)
-    every = list(groups.values())
+    every = rows_by_video(keys)
     return [np.concatenate(every[start : start + videos]) for start in range(0, len(every), videos)]
 
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
+from manifests.keys import video_of_frame
 from manifests.truth import Truth
 from training.evaluation.bootstrap import mean_intervals
 from training.evaluation.floors import floor_masks
@@ -207,11 +208,7 @@ def _scores(frames: _Frames, keys: Sequence[str], has_truth: np.ndarray, seed: i
 
     The intervals resample videos; `f_data_set` has none, its one maximum is no mean of theirs.
     """
-    videos: dict[str, list[int]] = {}
-    for position, key in enumerate(keys):
-        videos.setdefault(key.rpartition("_")[0], []).append(position)
-    groups = list(videos.values())
-    flagged = has_truth[:, None]
+    groups, flagged = rows_by_video(keys), has_truth[:, None]
     columns = {
         "miou": np.array([frames.iou[group].mean() for group in groups]),
         "miou_top_half": np.array([frames.top_half[group].mean() for group in groups]),
@@ -223,6 +220,14 @@ def _scores(frames: _Frames, keys: Sequence[str], has_truth: np.ndarray, seed: i
         "f_data_set": f_score(frames.curves, flagged),
         "interval95": mean_intervals(columns, seed),
     }
+
+
+def rows_by_video(keys: Sequence[str]) -> list[list[int]]:
+    """The rows of each video's frames, in the order in which videos first come."""
+    videos: dict[str, list[int]] = {}
+    for row, key in enumerate(keys):
+        videos.setdefault(video_of_frame(key), []).append(row)
+    return list(videos.values())
 
 
 def _table(truth: Truth, keys: Sequence[str], areas: list[float], maps: dict[str, _Frames]) -> pa.Table:
