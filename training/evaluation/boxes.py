@@ -26,8 +26,13 @@ class BoxMaps(RawMaps):
 
 
 def box_maps(names: Sequence[str], boxes: Sequence[np.ndarray]) -> BoxMaps:
-    """Boxes (n, 5) of each name, best first, as maps. A name without boxes has an empty mask and the confidence 0."""
-    confidence = np.array([own[:, 4].max(initial=0.0) for own in boxes], np.float64)
+    """Boxes (n, 5) of each name, best first, as maps.
+
+    A name without boxes has an empty mask and the confidence 0, or a number below every score where 0 is not.
+    """
+    lowest = min((float(own[:, 4].min()) for own in boxes if len(own)), default=1.0)
+    nothing = 0.0 if lowest > 0 else lowest - max(1.0, -lowest)
+    confidence = np.array([own[:, 4].max() if len(own) else nothing for own in boxes], np.float64)
     masks = np.stack([box_mask(own[:, :4]) for own in boxes]) if len(boxes) else np.zeros((0, SIZE, SIZE), np.uint8)
     return BoxMaps(list(names), masks, confidence=confidence, boxes=list(boxes))
 
