@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manifests.annotations import Annotation, TestSet
+from manifests.annotations import WHOLE, Annotation, TestSet
 from manifests.errors import InputError
 from manifests.truth import Truth
 from training.cli import main
@@ -88,6 +88,36 @@ def test_iou_of_boxes_and_their_best_assignment() -> None:
     assert matched_iou(one, annotated) == pytest.approx(1.0)
     assert matched_iou(one[:1], annotated) == pytest.approx(0.5)
     assert matched_iou(np.zeros((0, 4)), annotated) == 0.0
+
+
+def _matched(box: tuple[float, ...], *annotated: tuple[float, ...], shown: tuple[float, ...] = WHOLE) -> float:
+    """The matched IoU of one predicted box on a clip with these annotated ones."""
+    truth = Truth("vggss", TestSet("made", (Annotation("a", "dog", annotated, shown=shown),), "made", "0" * 64))
+    found = score(box_maps(["a"], [np.array([[*box, 0.9]])]), truth, "boxes").summary
+    return found["predicted_boxes"]["audio_visual"]["matched_iou"]
+
+
+def test_boxes_are_matched_within_what_was_shown() -> None:
+    half = (0.25, 0.0, 0.75, 1.0)
+    assert _matched((0.1, 0.2, 0.9, 0.8), (0.3, 0.2, 0.7, 0.8), shown=half) == pytest.approx(1.0)
+    assert _matched((0.0, 0.2, 0.4, 0.8), (0.0, 0.2, 0.45, 0.8), shown=half) == pytest.approx(1.0)
+    assert _matched((0.0, 0.2, 0.4, 0.8), (0.0, 0.2, 0.2, 0.8), shown=half) == 0.0
+
+
+def test_a_dirty_box_takes_nothing_from_its_clip() -> None:
+    assert _matched((0.0, 0.2, 0.5, 0.7), (-2.88e16, 0.2, 0.5, 0.7)) == pytest.approx(1.0)
+    assert _matched((0.2, 0.2, 0.6, 0.7), (0.3, 0.2, 0.3, 0.7), (0.2, 0.2, 0.6, 0.7)) == pytest.approx(1.0)
+
+
+def test_confidence_is_the_highest_score_and_no_box_ranks_below_every_other() -> None:
+    def confidences(*scores: float) -> list[float]:
+        boxes = [np.array([[0.0, 0.0, 0.5, 0.5, own]]) for own in scores]
+        return box_maps(list("abcde")[: len(boxes) + 1], [*boxes, np.zeros((0, 5))]).confidence.tolist()
+
+    assert confidences(-1.0, -5.0, -3.0, 0.2) == [-1.0, -5.0, -3.0, 0.2, -10.0]
+    assert confidences(0.9, 0.2) == [0.9, 0.2, 0.0]
+    for lowest in (0.0, -1e-300, -3e38):
+        assert -np.inf < confidences(0.5, lowest)[-1] < lowest
 
 
 def test_files_and_boxes_are_the_same_thing() -> None:
