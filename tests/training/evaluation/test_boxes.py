@@ -109,6 +109,14 @@ def test_a_dirty_box_takes_nothing_from_its_clip() -> None:
     assert _matched((0.2, 0.2, 0.6, 0.7), (0.3, 0.2, 0.3, 0.7), (0.2, 0.2, 0.6, 0.7)) == pytest.approx(1.0)
 
 
+def test_boxes_without_area_are_counted() -> None:
+    truth = Truth("vggss", TestSet("made", (Annotation("a", "dog", ((0.0, 0.0, 0.5, 0.5),)),), "made", "0" * 64))
+    sized = np.array([[0.5, 0.5, 0.2, 0.3, 0.9], [0.1, 0.1, 0.4, 0.4, 0.8]])  # x, y, width, height
+    found = score(box_maps(["a"], [sized]), truth, "boxes").summary
+    assert found["predicted_boxes"]["without_area"] == 1
+    assert "box by box, with 1 box without area" in table(found)
+
+
 def test_confidence_is_the_highest_score_and_no_box_ranks_below_every_other() -> None:
     def confidences(*scores: float) -> list[float]:
         boxes = [np.array([[0.0, 0.0, 0.5, 0.5, own]]) for own in scores]
@@ -131,7 +139,13 @@ def test_files_and_boxes_are_the_same_thing() -> None:
     [
         ({"predicted_owner": np.array([0, 1, 3])}, "from 0 to 2"),
         ({"predicted_owner": np.array([0.0, 1.0, 1.0])}, "whole numbers"),
-        ({"predicted_scores": np.array([1.0])}, "Give"),
+        ({"predicted_scores": np.array([1.0])}, "give numbers of shape"),
+        ({"predicted_scores": np.array(["a", "b", "c"])}, "predicted_scores is <U1"),
+        ({"predicted_boxes": np.full((3, 4), "0.5")}, "predicted_boxes is <U3"),
+        ({"predicted_boxes": np.full((3, 4), 0.5j)}, "predicted_boxes is complex128"),
+        ({"predicted_owner": np.zeros((3, 1), int)}, "give whole numbers of shape"),
+        ({"predicted_boxes": np.full((3, 4), 56.0)}, "A box of a is 56, 56, 56, 56.* may be pixels"),
+        ({"predicted_scores": np.full(3, 1e300)}, "Scale all scores"),
         ({"predicted_scores": np.array([1.0, np.nan, 0.0])}, "A box of b"),
     ],
 )

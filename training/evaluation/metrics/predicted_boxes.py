@@ -28,7 +28,8 @@ def applies(scored: Scored) -> bool:
 
 def reduce(scored: Scored) -> dict[str, Any]:
     """`boxes`: every clip's boxes with their scores, fractions of what was shown; the mean over clips; `overlapping`:
-    the clips with boxes that share pixels, as a method of boxes apart gives them where no region is left that is."""
+    the clips with boxes that share pixels, as a method of boxes apart gives them where no region is left that is;
+    `without_area`: how many predicted boxes cover nothing of what was shown."""
     assert isinstance(scored.raw, BoxMaps)
     positions = match_names(scored.raw.names, scored.truth.test_set, scored.truth.extended)
     boxes = scored.raw.boxes
@@ -37,7 +38,8 @@ def reduce(scored: Scored) -> dict[str, Any]:
     listed = {key: [_listed(box) for box in boxes[at].tolist()] for key, at in positions.items()}
     overlapping = [key for key, at in positions.items() if overlap(boxes[at][:, :4])]
     scores = {"matched_iou": float(np.mean(matched))} if matched else {}
-    return {AUDIO_VISUAL: scores, "boxes": listed, "overlapping": overlapping}
+    empty = sum(len(boxes[at]) - len(covering(boxes[at][:, :4])) for at in positions.values())
+    return {AUDIO_VISUAL: scores, "boxes": listed, "overlapping": overlapping, "without_area": empty}
 
 
 def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
@@ -46,9 +48,11 @@ def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
 
 
 def heading(block: dict[str, Any], map_name: str) -> str:
-    overlapping = len(block.get("overlapping", ()))
+    overlapping, empty = len(block.get("overlapping", ())), block.get("without_area", 0)
     clips = f"{overlapping} clip" if overlapping == 1 else f"{overlapping} clips"
-    return f"box by box, with boxes that overlap in {clips}" if overlapping else "box by box"
+    counted = [f"boxes that overlap in {clips}"] if overlapping else []
+    counted += [f"{empty} boxes without area" if empty > 1 else "1 box without area"] if empty else []
+    return f"box by box, with {' and '.join(counted)}" if counted else "box by box"
 
 
 def covering(boxes: np.ndarray) -> np.ndarray:

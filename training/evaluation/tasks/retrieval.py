@@ -15,6 +15,7 @@ import pyarrow as pa
 from manifests.errors import InputError
 from manifests.truth import Truth
 from training.evaluation.bootstrap import mean_intervals
+from training.evaluation.given_arrays import names_of, numbers
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import match_names
 from training.evaluation.results import Result, counted, require_finite_rows
@@ -63,16 +64,27 @@ ARRAYS, OPTIONAL = ("names", *EMBEDDINGS), ()
 def read(arrays: dict[str, np.ndarray], alpha: float, protocol: RetrievalProtocol) -> Similarity:
     """Cosines of `image_embeddings` (N, D) and `audio_embeddings` (N, D) of `names` (N,), of any scale.
 
-    InputError for shapes that differ.
+    InputError for anything but numbers, or shapes that differ.
     """
-    names, sides = [str(name) for name in arrays["names"]], [arrays[name] for name in EMBEDDINGS]
-    if sides[0].ndim != 2 or sides[0].shape != sides[1].shape or len(sides[0]) != len(names):
+    names = names_of(arrays)
+    sides = [numbers(arrays, name, (len(names), "D")) for name in EMBEDDINGS]
+    if sides[0].shape != sides[1].shape:
         raise InputError(
             f"The embeddings have shapes {sides[0].shape} and {sides[1].shape} for {len(names)} names. Give one row of "
             "equal length per name on both sides."
         )
-    image, audio = (unit(np.asarray(side, np.float32)) for side in sides)
+    image, audio = (unit(_of_middling_size(side)) for side in sides)
     return Similarity(names, image @ audio.T)
+
+
+def _of_middling_size(vectors: np.ndarray) -> np.ndarray:
+    """float32 vectors (N, D), each times the power of two that brings its largest number near 1.
+
+    No digit changes by it, and squares of large or tiny numbers stay within float32.
+    """
+    given = vectors.astype(np.float64)
+    _, exponents = np.frexp(np.abs(given).max(axis=1, initial=0, keepdims=True))
+    return np.ldexp(given, -exponents).astype(np.float32)
 
 
 def check(truth: Truth, protocol: RetrievalProtocol) -> None:
