@@ -87,7 +87,7 @@ def test_parts_of_frames_in_pixels_are_refused(truth: Path) -> None:
 def test_embeddings_of_any_size_are_ranked_and_others_refused(truth: Path) -> None:
     given = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
     for factor in (1.0, 1e30, 1e-30, 1e200):
-        arrays = {"names": KEYS, "image_embeddings": given * factor, "audio_embeddings": given}
+        arrays = {"names": KEYS, "image_embeddings": np.float64(given) * factor, "audio_embeddings": given}
         assert score(arrays, truth, "retrieval", format="vggss")["scores"]["image_to_audio"]["R@1"] == 1.0
     for wrong in (np.full((3, 8), "a"), given + 1j, given[:2]):
         with pytest.raises(InputError, match="give numbers of shape"):
