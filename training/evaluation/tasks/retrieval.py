@@ -5,6 +5,8 @@ pair, so results carry `similarity`, and two similarities never share a column. 
 plus half of the tied wrong ones: a constant matrix then scores as chance does, not R@1 = 1.
 """
 
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -110,7 +112,7 @@ def score(
         "task": "retrieval",
         "protocol": protocol.as_json() | {"gallery": len(keys)},
         "scores": _scores(similarity, found_at, protocol, labels),
-        "floors": {"chance": {f"R@{k}": min(1.0, k / len(keys)) for k in KS}},
+        "floors": _floors(labels),
         "ceiling": {f"R@{k}": 1.0 for k in KS},
     }
     return Result(pa.table({"key": keys, "label": labels} | found_at), summary)
@@ -125,6 +127,23 @@ def _scores(
     scores = {way: recalls | {"interval95": mean_intervals({f"R@{k}": found_at[way] <= k for k in KS})}
               for way, recalls in found["instance"].items()}  # fmt: skip
     return scores | {f"{way}_class": recalls for way, recalls in found.get("class", {}).items()}
+
+
+def _floors(labels: list[str | None]) -> dict[str, dict[str, float]]:
+    """What an order by chance reaches by instance and, where every clip has a class, by class."""
+    floors = {"chance": {f"R@{k}": min(1.0, k / len(labels)) for k in KS}}
+    return floors if None in labels else floors | {"chance_class": chance_of_class(labels)}
+
+
+def chance_of_class(labels: Sequence[str | None]) -> dict[str, float]:
+    """R@1, R@5 and R@10 by class of an order by chance: at R@1 the mean share of candidates of the query's class."""
+    total, of_class = len(labels), Counter(labels)
+
+    def missed(own: int, k: int) -> float:
+        """That none of the first k of all candidates is among the `own` of the class."""
+        return math.prod(max(total - own - drawn, 0) / (total - drawn) for drawn in range(min(k, total)))
+
+    return {f"R@{k}": 1 - sum(own * missed(own, k) for own in of_class.values()) / total for k in KS}
 
 
 Ties = Literal["optimistic", "middle", "pessimistic"]
