@@ -90,7 +90,7 @@ def test_embeddings_of_any_size_are_ranked_and_others_refused(truth: Path) -> No
         arrays = {"names": KEYS, "image_embeddings": np.float64(given) * factor, "audio_embeddings": given}
         found = score(arrays, truth, "retrieval", format="vggss")
         assert found["scores"]["image_to_audio"]["R@1"] == found["floors"]["chance_class"]["R@1"] == 1.0  # one class
-    for wrong in (np.full((3, 8), "a"), given + 1j, given[:2]):
+    for wrong in (np.full((3, 8), "a"), given + 1j, given[0]):
         with pytest.raises(InputError, match="give numbers of shape"):
             score(
                 {"names": KEYS, "image_embeddings": given, "audio_embeddings": wrong},

@@ -69,8 +69,8 @@ def read(arrays: dict[str, np.ndarray], alpha: float, protocol: RetrievalProtoco
     InputError for anything but numbers, or shapes that differ.
     """
     names = names_of(arrays)
-    sides = [numbers(arrays, name, (len(names), "D")) for name in EMBEDDINGS]
-    if sides[0].shape != sides[1].shape:
+    sides = [numbers(arrays, name, ("N", "D")) for name in EMBEDDINGS]
+    if sides[0].shape != sides[1].shape or len(sides[0]) != len(names):
         raise InputError(
             f"The embeddings have shapes {sides[0].shape} and {sides[1].shape} for {len(names)} names. Give one row of "
             "equal length per name on both sides."
