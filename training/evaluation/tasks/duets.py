@@ -165,9 +165,10 @@ def _rows(
         if images.keys() >= set(case):
             rows[case] = row
     if not rows:
-        first = next(map(PAIR_SEPARATOR.join, cases_of(truth, protocol)), "none, as it has too few")
+        first = next((f", such as {PAIR_SEPARATOR.join(case)}" for case in cases_of(truth, protocol)), "")
         raise InputError(
-            f"None of the {len(names)} cases is of clips of this set. A case is named by its images, such as {first}."
+            f"None of the {len(names)} cases is of clips of this set, which has {len(images)}. A case is named by "
+            f"{protocol.images} images{first}."
         )
     return rows
 
