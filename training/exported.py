@@ -68,11 +68,12 @@ def open_exported(folder: Path | str, device: str | torch.device = "cpu") -> Loa
     with understood(folder / CONFIG, "is damaged, or not of an exported model", AGAIN):
         config = _config(folder, document["run"])
         front_end, manifest = str(document["front_end"]["name"]), str(document["shards"]["manifest_sha256"])
+        epoch = str(document["weights"])
     method = build_empty(config)
     with understood(folder / WEIGHTS, "is damaged, or not of this model", AGAIN), opened(folder / WEIGHTS):
         method.load_state_dict(read_tensors(folder / WEIGHTS)[0])
     where = torch.device(device)
-    return LoadedRun(folder, config, method.to(where).eval(), front_end, manifest, where, str(document["weights"]))
+    return LoadedRun(folder, config, method.to(where).eval(), front_end, manifest, where, epoch)
 
 
 def _config(folder: Path, stored: Mapping[str, Any]) -> RunConfig:

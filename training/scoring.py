@@ -19,11 +19,13 @@ from manifests.splits import IdList
 from manifests.truth import USUAL_FORMAT, Truth
 from training.evaluation import boxes, tasks
 from training.evaluation.document import document
+from training.evaluation.given_arrays import as_array
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import SAY_WHAT_IS_SHOWN, as_shown, check_arrays, load_arrays
 
 # `training evaluate` writes them for the page: the truth is read elsewhere, and predicted boxes are no maps
 WRITTEN_BESIDE = ("boxes", "box_owner", *boxes.ARRAYS, boxes.SCORES)
+TEMPERATURES = 1e-6, 1e4  # beyond these, what maps are scaled to no longer fits float32
 Maps = Path | str | Mapping[str, np.ndarray]
 
 
@@ -46,7 +48,7 @@ def score(
     of a `maps.npz` (`names`, `maps`, ...), or its path. truth: a file in `format`, as the other options of
     `training score`. InputError when anything given cannot be used, or maps, truth and protocol do not fit.
     """
-    _check_numbers(temperature, seed)
+    _check_numbers(temperature, alpha, seed)
     wanted = read_clips(Path(clips)) if clips else None
     annotated = _annotated(Path(truth), format, wanted, negatives, test_set)
     measured = tasks.check_protocol(protocol, annotated)
@@ -55,7 +57,8 @@ def score(
         raise InputError(f"The protocol {protocol} asks a model; it is measured by `training evaluate RUN`.")
     arrays = _arrays(maps, measured)
     answers = task.read(arrays, alpha, measured)
-    found = document(tasks.score(answers, as_shown(annotated, arrays), protocol, temperature=temperature, seed=seed))
+    seen = as_shown(annotated, arrays, lambda names: tasks.found_in(names, annotated, measured))
+    found = document(tasks.score(answers, seen, protocol, temperature=temperature, seed=seed))
     found["unused_arrays"] = sorted(arrays.keys() - {*task.ARRAYS, *task.OPTIONAL, *SAY_WHAT_IS_SHOWN, *WRITTEN_BESIDE})
     if not isinstance(maps, Mapping):
         found["lists"]["maps"] = {"name": Path(maps).name, "sha256": file_sha256(Path(maps))}
@@ -69,22 +72,26 @@ def _arrays(maps: Maps, protocol: Protocol) -> dict[str, np.ndarray]:
     needed = boxes.ARRAYS if protocol.asks == "boxes" else tasks.task_of(protocol).ARRAYS
     if not isinstance(maps, Mapping):
         return load_arrays(maps, needed)
-    arrays = dict(maps) if "names" in maps else _by_name(maps)
+    given = {name: as_array(each, name) for name, each in maps.items()}
+    arrays = given if "names" in given else _by_name(given)
     check_arrays(arrays, "The mapping of arrays", needed)
     return arrays
 
 
 def _by_name(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    shapes = {name: np.shape(each) for name, each in maps.items()}
+    shapes = {name: each.shape for name, each in maps.items()}
     if not maps or len(set(shapes.values())) != 1:
         said = ", ".join(f"{name} {shape}" for name, shape in list(shapes.items())[:3]) or "nothing"
         raise InputError(f"The maps are {said}, ...: give one map (h, w) for every clip, all of one shape.")
-    return {"names": np.array(list(maps)), "maps": np.stack([np.asarray(each) for each in maps.values()])}
+    return {"names": np.array(list(maps)), "maps": np.stack(list(maps.values()))}
 
 
-def _check_numbers(temperature: float, seed: int) -> None:
-    if temperature <= 0:
-        raise InputError(f"--temperature is {temperature}; what cosines are divided by is more than 0.")
+def _check_numbers(temperature: float, alpha: float, seed: int) -> None:
+    low, high = TEMPERATURES
+    if not low <= temperature <= high:
+        raise InputError(f"--temperature is {temperature}; what cosines are divided by is from {low:g} to {high:g}.")
+    if not 0 <= alpha <= 1:
+        raise InputError(f"--alpha is {alpha}; the weight of the map against object_maps is from 0 to 1.")
     if seed < 0:
         raise InputError(f"--seed is {seed}; a seed is 0 or more.")
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,6 +131,17 @@ def test_samples_are_found_by_pairs_that_name_them_in_folders(tmp_path: Path) ->
     pairs = read_pairs(tmp_path / "p.csv", SHARDS)
     found = {pair.name: (pair.image_row, pair.audio_row) for pair in found_pairings(store, truth, pairs)}
     assert found == {"cat__001": (1, 4), "dog__001": (1, 1)}
+
+
+@pytest.mark.parametrize("other", ["v/004", "004.mp4", "004"])
+def test_one_sample_of_two_pairs_is_refused(tmp_path: Path, other: str) -> None:
+    truth = Truth("any", vggss(tmp_path, "004"))
+    store: Any = SimpleNamespace(keys=list(SHARDS), folder=tmp_path)
+    first = {"004.wav": ("dog__001", "cat__001")}
+    (found,) = found_pairings(store, truth, first | {other: ("dog__001", "cat__001")})
+    assert (found.image_row, found.audio_row) == (1, 0)
+    with pytest.raises(InputError, match=f"twice, as 004.wav with dog__001 and cat__001 and as {other} with"):
+        found_pairings(store, truth, first | {other: ("dog__001", "dog__001")})
 
 
 @pytest.mark.parametrize("maps", [["dog/001.mp4", "cat/001"], ["dog__001", "cat__001"], ["v/dog/001.jpg", "cat/001.x"]])

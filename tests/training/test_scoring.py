@@ -42,11 +42,60 @@ def test_every_form_of_maps_gives_the_numbers_of_the_command(truth: Path, tmp_pa
         ({"names": np.array(KEYS)}, "scoring needs the arrays"),
         ({"names": np.array(KEYS), "maps": np.array(3.0)}, "a single value as maps"),
         ({"other": np.zeros((7, 7))}, "None of the 1 maps"),
+        ({KEYS[0]: [[1.0], [1.0, 2.0]]}, "rows differ in length"),
+        ({"names": np.array([KEYS]), "maps": np.zeros((1, 7, 7))}, "The names are <U18 of shape"),
+        ({"names": np.array([b"\xff"]), "maps": np.zeros((1, 7, 7))}, "bytes and not UTF-8"),
+        ({"names": KEYS, "maps": np.full((3, 7, 7), np.float32(1e31))}, "does not fit float32"),
     ],
 )
 def test_maps_that_are_none_are_refused(truth: Path, maps: dict[str, np.ndarray], said: str) -> None:
     with pytest.raises(InputError, match=said):
         score(maps, truth, format="vggss")
+
+
+@pytest.mark.parametrize("protocol", ["ezvsl", "slavc_relative", "lvs", "kaist", "adaptive", "avsbench", "sspl"])
+def test_the_largest_maps_and_every_temperature_give_finite_numbers(truth: Path, protocol: str) -> None:
+    maps = np.random.default_rng(0).uniform(-1e30, 1e30, (3, 7, 7)).astype(np.float32)
+    for temperature in (1e-6, 1e4):
+        found = score({"names": KEYS, "maps": maps}, truth, protocol, format="vggss", temperature=temperature)
+        assert json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("temperature", np.nan), ("temperature", np.inf), ("temperature", 1e-45), ("alpha", np.nan)]
+)
+def test_numbers_beyond_their_range_are_refused(truth: Path, option: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"--{option} is"):
+        score({"names": KEYS, "maps": np.zeros((3, 7, 7))}, truth, format="vggss", **{option: value})
+
+
+def test_texts_may_be_bytes_and_arrays_lists(truth: Path) -> None:
+    maps = np.random.default_rng(0).random((3, 7, 7))
+    expected = score({"names": KEYS, "maps": maps}, truth, format="vggss")["rows"]
+    stored = {"names": np.array([key.encode() for key in KEYS]), "maps": maps.tolist(), "view": np.array(b"squash")}
+    assert score(stored, truth, format="vggss")["rows"] == expected
+
+
+def test_parts_of_frames_in_pixels_are_refused(truth: Path) -> None:
+    given = {"names": KEYS, "maps": np.zeros((3, 7, 7)), "view": "centre_crop"}
+    for part in ([20, 0, 200, 224], [0.5, 0.0, 0.25, 1.0]):
+        with pytest.raises(InputError, match="as fractions from 0 to 1"):
+            score(given | {"shown": np.tile(part, (3, 1))}, truth, format="vggss")
+    assert score(given | {"shown": np.tile([0.2, 0.0, 0.8, 1.0], (3, 1))}, truth, format="vggss")["n_scored"] == 3
+
+
+def test_embeddings_of_any_size_are_ranked_and_others_refused(truth: Path) -> None:
+    given = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
+    for factor in (1.0, 1e30, 1e-30, 1e200):
+        arrays = {"names": KEYS, "image_embeddings": np.float64(given) * factor, "audio_embeddings": given}
+        found = score(arrays, truth, "retrieval", format="vggss")
+        assert found["scores"]["image_to_audio"]["R@1"] == found["floors"]["chance_class"]["R@1"] == 1.0  # one class
+    for wrong in (np.full((3, 8), "a"), given + 1j, given[0]):
+        with pytest.raises(InputError, match="give numbers of shape"):
+            score(
+                {"names": KEYS, "image_embeddings": given, "audio_embeddings": wrong},
+                truth, "retrieval", format="vggss",
+            )  # fmt: skip
 
 
 def test_packages_offer_their_names_and_load_nothing_before() -> None:

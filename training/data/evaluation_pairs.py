@@ -39,7 +39,10 @@ def read_pairs(path: Path, present: Collection[str] = ()) -> dict[str, tuple[str
 def found_pairings(
     store: ShardStore, truth: Truth, pairs: dict[str, tuple[str, str]] | None = None
 ) -> list[EvaluationPair]:
-    """Image and sound of everything in `truth` that the shards hold; InputError when they hold no test clip."""
+    """Image and sound of everything in `truth` that the shards hold.
+
+    InputError when they hold no test clip, or the pairs of a sample contradict each other.
+    """
     row_of, own = {key: row for row, key in enumerate(store.keys)}, truth.test_set.names
     samples = _of_samples(pairs or {}, own)
     wanted = {key: samples.get(key, (key, key)) for key in own.keys}
@@ -55,11 +58,22 @@ def found_pairings(
 
 
 def _of_samples(pairs: dict[str, tuple[str, str]], own: Names) -> dict[str, tuple[str, str]]:
-    """Pairs by the key of the sample: a name is a sample's as it is (frames have folders in theirs), or by its clip."""
+    """Pairs by the key of the sample: a name is a sample's as it is (frames have folders in theirs), or by its clip.
+
+    InputError for two names of one sample with other clips.
+    """
     known = set(own.keys)
-    exact = {name: pair for name, pair in pairs.items() if name in known}
-    others = {name: pair for name, pair in pairs.items() if name not in exact}
-    return dict(zip(clips_named(others, "--pairs").as_in(own), others.values(), strict=True)) | exact
+    others = [name for name in pairs if name not in known]
+    called = dict(zip(others, clips_named(others, "--pairs").as_in(own), strict=True))
+    found: dict[str, tuple[str, tuple[str, str]]] = {}
+    for name, pair in pairs.items():
+        first, earlier = found.setdefault(called.get(name, name), (name, pair))
+        if earlier != pair:
+            raise InputError(
+                f"--pairs names one sample twice, as {first} with {' and '.join(earlier)} and as {name} with "
+                f"{' and '.join(pair)}. Keep one of the two rows."
+            )
+    return {key: pair for key, (_, pair) in found.items()}
 
 
 def with_mismatches(truth: Truth, seed: int = 0) -> ExtendedSet:

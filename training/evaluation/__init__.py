@@ -10,6 +10,9 @@ no box covers a pixel             stays a positive that can only be lost, flagge
 empty prediction on empty truth   cIoU 0 (0/0, NaN in released code)
 NaN or infinity in a map, a       refused with the clip's name: such pixels have no ranking (released code silently
 confidence or a similarity        predicts nothing, or nearly everything)
+a number beyond 1e30 in a map     refused with the number: what is stretched and added up must fit float32
+a clip without a predicted box    nothing is predicted; its confidence is 0, or below every score where one is 0 or less
+predicted box without area        covers nothing, counted `without_area`
 box outside the frame             clipped to it, flagged `outside_box`
 inverted, zero-area, sentinel     covers nothing, the clip stays; flagged `degenerate_box`
 the same box twice                union unchanged, flagged `duplicate_box`, counts as two objects as in EZ-VSL's figure;

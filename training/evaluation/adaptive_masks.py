@@ -30,10 +30,16 @@ def adaptive_masks(high: np.ndarray, truth: np.ndarray, batch: int = BATCH, leas
 
     `least`: pixels that an empty frame is given at least. ValueError where it is given none.
     """
+    areas = asked_areas(truth, batch, least)
+    return np.stack([adaptive_mask(one, int(area)) for one, area in zip(high, areas, strict=True)])
+
+
+def asked_areas(truth: np.ndarray, batch: int = BATCH, least: int = 0) -> np.ndarray:
+    """int (F,): the pixels of truths (F, H, W), for an empty one half the number of frames in its batch."""
     areas = truth.reshape(len(truth), -1).sum(axis=1)
     sizes = [min(batch, len(truth) - start) for start in range(0, len(truth), batch)]
     empty = np.repeat([max(size // 2, least) for size in sizes], sizes)
-    return np.stack([adaptive_mask(one, int(n or half)) for one, n, half in zip(high, areas, empty, strict=True)])
+    return np.where(areas > 0, areas, empty)
 
 
 def f_of_masks(masks: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from manifests.errors import InputError
+from training.evaluation.given_arrays import LARGEST, names_of, numbers
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.truth import SIZE, pixel_box
 
 ARRAYS = ("names", "predicted_boxes", "predicted_owner")
 SCORES = "predicted_scores"
+FARTHEST = 2.0  # of a box's numbers: fractions reach beyond what was shown a little, pixels by far
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,13 @@ class BoxMaps(RawMaps):
 
 
 def box_maps(names: Sequence[str], boxes: Sequence[np.ndarray]) -> BoxMaps:
-    """Boxes (n, 5) of each name, best first, as maps. A name without boxes has an empty mask and the confidence 0."""
-    confidence = np.array([own[:, 4].max(initial=0.0) for own in boxes], np.float64)
+    """Boxes (n, 5) of each name, best first, as maps.
+
+    A name without boxes has an empty mask and the confidence 0, or a number below every score where 0 is not.
+    """
+    lowest = min((float(own[:, 4].min()) for own in boxes if len(own)), default=1.0)
+    nothing = 0.0 if lowest > 0 else lowest - max(1.0, -lowest)
+    confidence = np.array([own[:, 4].max() if len(own) else nothing for own in boxes], np.float64)
     masks = np.stack([box_mask(own[:, :4]) for own in boxes]) if len(boxes) else np.zeros((0, SIZE, SIZE), np.uint8)
     return BoxMaps(list(names), masks, confidence=confidence, boxes=list(boxes))
 
@@ -43,28 +50,38 @@ def box_mask(boxes: np.ndarray) -> np.ndarray:
 def boxes_by_name(arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """The boxes (n, 5) of every name of a file, in the file's order; scores are 1 where the file has none.
 
-    InputError when arrays do not fit one another, an owner is no row of `names`, or a number is NaN or infinite.
+    InputError when arrays do not fit one another, an owner is no row of `names`, a number is NaN, infinite or too large
+    for a score, or a box lies as far outside as one in pixels does.
     """
-    boxes, owner = np.asarray(arrays["predicted_boxes"], np.float64), np.asarray(arrays["predicted_owner"])
-    scores = np.asarray(arrays.get(SCORES, np.ones(len(boxes))), np.float64)
-    count = len(arrays["names"])
-    if boxes.shape != (len(owner), 4) or scores.shape != (len(owner),):
-        raise InputError(
-            f"predicted_boxes have the shape {boxes.shape}, predicted_owner {owner.shape} and {SCORES} {scores.shape}. "
-            "Give (M, 4), (M,) and (M,)."
-        )
-    if owner.dtype.kind not in "iu" or (len(owner) and not 0 <= owner.min() <= owner.max() < count):
-        raise InputError(f"predicted_owner must hold rows of names, whole numbers from 0 to {count - 1}.")
+    names = names_of(arrays)
+    boxes = numbers(arrays, "predicted_boxes", ("M", 4)).astype(np.float64)
+    owner = numbers(arrays, "predicted_owner", (len(boxes),), whole=True)
+    scores = numbers({SCORES: np.ones(len(boxes)), **arrays}, SCORES, (len(boxes),)).astype(np.float64)
+    if len(owner) and not 0 <= owner.min() <= owner.max() < len(names):
+        raise InputError(f"predicted_owner must hold rows of names, whole numbers from 0 to {len(names) - 1}.")
     whole = np.column_stack([boxes, scores])
+    _check_values(whole, owner, names)
+    return [whole[owner == row] for row in range(len(names))]
+
+
+def _check_values(whole: np.ndarray, owner: np.ndarray, names: Sequence[str]) -> None:
+    """InputError for boxes with their scores (M, 5) of which one is no number, or no box in fractions."""
     if not np.isfinite(whole).all():
         first = int(owner[~np.isfinite(whole).all(axis=1)][0])
-        raise InputError(f"A box of {arrays['names'][first]}, or its score, holds NaN or infinity.")
-    return [whole[owner == row] for row in range(count)]
+        raise InputError(f"A box of {names[first]}, or its score, holds NaN or infinity.")
+    if (far := (np.abs(whole[:, :4]) > FARTHEST).any(axis=1)).any():
+        row = int(far.argmax())
+        raise InputError(
+            f"A box of {names[owner[row]]} is {', '.join(f'{side:g}' for side in whole[row, :4])}, far outside of what "
+            "was shown: these may be pixels. Give x1, y1, x2, y2 as fractions, from 0 to 1."
+        )
+    if (np.abs(whole[:, 4]) > LARGEST).any():
+        raise InputError(f"{SCORES} hold numbers beyond {LARGEST:g}. Scale all scores by one factor.")
 
 
 def read_boxes(arrays: Mapping[str, np.ndarray]) -> BoxMaps:
     """The boxes of a file as maps. InputError as `boxes_by_name`."""
-    return box_maps([str(name) for name in arrays["names"]], boxes_by_name(arrays))
+    return box_maps(names_of(arrays), boxes_by_name(arrays))
 
 
 def as_arrays(boxes: Sequence[np.ndarray]) -> dict[str, np.ndarray]:

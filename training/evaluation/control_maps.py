@@ -9,6 +9,7 @@ import numpy as np
 
 from manifests.errors import InputError
 from training.evaluation.false_positives import false_positive_rate
+from training.evaluation.given_arrays import in_float32
 from training.evaluation.listening import (
     CONTROLS,
     NEGATIVES,
@@ -21,7 +22,7 @@ from training.evaluation.localization import ciou
 from training.evaluation.maps import mix, rescale, resized, upsample
 from training.evaluation.printed import mixed_list, own_cuts, under_own_cuts
 from training.evaluation.protocol import MapProtocol
-from training.evaluation.raw_maps import RawMaps, in_float32, read_single_maps
+from training.evaluation.raw_maps import RawMaps, read_single_maps
 
 BATCH = 32
 UNDER = ("pia", "overlap", "iou", "correlation")

@@ -5,7 +5,7 @@ optionally `object_maps` (N, h', w') and `confidence` (N,). A negative pair is n
 whole frame unless the file says otherwise: `view` is how frames were shown, `shown` (N, 4) the part of each that was.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -20,11 +20,14 @@ from manifests.namesakes import clips_named
 from manifests.near_names import did_you_mean
 from manifests.test_sets import PAIR_SEPARATOR, ExtendedSet, Truth
 from manifests.views import VIEWS, ViewName
-from training.evaluation.postprocess import Prepared, prepare
+from training.evaluation.given_arrays import in_float32, names_of, texts
+from training.evaluation.postprocess import Prepared, prepare, require_finite
 from training.evaluation.protocol import MapProtocol, Protocol
 
 SAY_WHAT_IS_SHOWN = ("view", "shown")
 OF_MAPS = "The file of maps"
+_SLACK = 1e-3  # of a fraction: half precision rounds to that
+FoundIn = Callable[[Sequence[str]], Mapping[str, int]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class RawMaps:
         object_raw = None if self.object_maps is None else self.finite(self.object_maps, positions, "object_maps")
         try:
             prepared = prepare(raw, protocol, object_raw, self.alpha)
+            for values in prepared.values():
+                require_finite(values.maps)
         except ValueError as error:
             raise InputError(f"The maps do not fit the protocol {protocol.name}: {error}.") from error
         if self.confidence is None:
@@ -86,21 +91,6 @@ class RawMaps:
                 "its pixels have no ranking. Find out why the model produced it and export the maps again."
             )
         return chosen
-
-
-def in_float32(values: np.ndarray, array: str) -> np.ndarray:
-    """float32, in which maps are compared. InputError names the array whose finite values do not fit."""
-    given = np.asarray(values)
-    if given.dtype.kind not in "fiub":
-        raise InputError(f"The array {array} is of type {given.dtype}. Give numbers.")
-    with np.errstate(over="ignore"):
-        found = np.asarray(given, np.float32)
-    if found.dtype != given.dtype and (lost := np.isinf(found) & np.isfinite(given)).any():
-        raise InputError(
-            f"The array {array} holds {float(given[lost][0]):g}, which does not fit float32, in which maps are "
-            f"compared (at most {np.finfo(np.float32).max:.2g}). Scale all maps by one factor and export them again."
-        )
-    return found
 
 
 def read_single_maps(arrays: dict[str, np.ndarray], alpha: float, protocol: Protocol) -> RawMaps:
@@ -138,40 +128,41 @@ def check_arrays(arrays: Mapping[str, np.ndarray], source: str, needed: Sequence
         )
 
 
-def names_of(arrays: Mapping[str, np.ndarray]) -> list[str]:
-    """What the maps, or embeddings, of a file are of. InputError when `names` is no row of names."""
-    names = np.asarray(arrays["names"])
-    if names.ndim != 1 or names.dtype.kind not in "USiu":
-        raise InputError(
-            f"The names are {names.dtype} of shape {names.shape}. Give one text for each map, in one row (N,)."
-        )
-    return [str(name) for name in names]
-
-
 def load_maps(path: Path | str, alpha: float = 0.4) -> RawMaps:
     """Read `maps.npz`. InputError as `load_arrays` and `RawMaps.of`."""
     return RawMaps.of(load_arrays(path), alpha)
 
 
-def as_shown(truth: Truth, arrays: Mapping[str, np.ndarray]) -> Truth:
+def as_shown(truth: Truth, arrays: Mapping[str, np.ndarray], found_in: FoundIn) -> Truth:
     """The truth within what the maps of a file cover, as its arrays `view` and `shown` say; whole frames without them.
 
-    InputError for a view that is not known, or parts that are not one x1, y1, x2, y2 (fractions) for each name.
+    found_in: the position of every clip in the file's names. InputError for a view that is not known, or parts that are
+    not one x1, y1, x2, y2 (fractions) for each name.
     """
-    view = cast(ViewName, str(arrays.get("view", VIEWS[0])))
+    view = cast(ViewName, " ".join(texts(np.atleast_1d(arrays.get("view", VIEWS[0])), "array view")))
     if view not in VIEWS:
         meant = did_you_mean(view, VIEWS)
         raise InputError(f"The maps' file says view {view!r}.{meant} The known ones are {', '.join(VIEWS)}.")
     if view == VIEWS[0]:
         return truth
-    names, parts = names_of(arrays), np.asarray(arrays.get("shown", ()))
-    if parts.shape != (len(names), 4) or parts.dtype.kind not in "fiu" or not (parts[:, :2] < parts[:, 2:]).all():
+    names = names_of(arrays)
+    parts = _parts(arrays, len(names), view)
+    return truth.seen_as(view, {key: cast(Box, tuple(parts[at].tolist())) for key, at in found_in(names).items()})
+
+
+def _parts(arrays: Mapping[str, np.ndarray], count: int, view: str) -> np.ndarray:
+    """The array `shown` (count, 4). InputError when it holds no parts of frames."""
+    parts = np.asarray(arrays.get("shown", ()))
+    fits = parts.shape == (count, 4) and parts.dtype.kind in "fiu"
+    within = fits and bool(((parts >= -_SLACK) & (parts <= 1 + _SLACK)).all())
+    if not within or not (parts[:, :2] < parts[:, 2:]).all():
+        held = f"numbers from {parts.min():g} to {parts.max():g}" if fits and parts.size else parts.dtype
         raise InputError(
-            f"The maps' file says view {view}, and its array shown has the shape {parts.shape}. Give for each of the "
-            f"{len(names)} names the part of the frame that its map covers: x1, y1, x2, y2 as fractions."
+            f"The maps' file says view {view}, and its array shown has the shape {parts.shape} and holds {held}. Give "
+            f"for each of the {count} names the part of the frame that its map covers: x1, y1, x2, y2 as fractions "
+            "from 0 to 1."
         )
-    positions = match_names(names, truth.test_set, truth.extended)
-    return truth.seen_as(view, {key: cast(Box, tuple(parts[at].tolist())) for key, at in positions.items()})
+    return parts
 
 
 def match_names(names: Sequence[str], test_set: TestSet, extended: ExtendedSet | None = None) -> dict[str, int]:
@@ -191,9 +182,10 @@ def match_names(names: Sequence[str], test_set: TestSet, extended: ExtendedSet |
         if key in wanted:
             positions[key] = position
     if not positives & positions.keys():
+        first, clip = next(iter(names), "absent"), next(iter(test_set.keys), "absent")
         raise InputError(
             f"None of the {len(names)} maps belongs to a clip of {test_set.name} ({test_set.source}): the first map is "
-            f"{names[0] if len(names) else 'absent'}, the first clip {test_set.keys[0]}. Give the matching truth."
+            f"{first}, the first clip {clip}. Give the matching truth."
         )
     return positions
 

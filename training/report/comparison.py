@@ -23,7 +23,7 @@ from training.evaluation.printing import (
 from training.evaluation.scores import in_order, score_of, task_values, values_of
 from training.report.doubts import doubts
 from training.report.published import admitted, of_column
-from training.report.results import Evaluation, Run
+from training.report.results import Evaluation, Run, fullest
 from training.report.seeds_shown import SeedsShown, by_configuration
 
 
@@ -103,15 +103,16 @@ def one_table(found: Sequence[Found], runs: Sequence[Run] = (), unfinished: Sequ
                 f"{first.path.name} and {other.path.name} measure different things ({_named(first)}; {_named(other)}): "
                 "their numbers cannot share a column. Evaluate both runs on the same truth under the same protocol."
             )
+    most = fullest(evaluation for _, _, evaluation in found)
     lines = [
-        Line("floor", name.replace("_", " "), task_values(scores), {}) for name, scores in first.facts["floors"].items()
+        Line("floor", name.replace("_", " "), task_values(scores), {}) for name, scores in most.facts["floors"].items()
     ]
     absent = []
     for own in by_configuration(found, lambda one: (one[0], one[2])):
         seeds = SeedsShown.of([(run, evaluation) for run, _, evaluation in own], runs, unfinished)
         lines += _lines(*own[0]) if len(own) == 1 else _mean_lines(own, seeds)
         absent += seeds.notes
-    ceiling = task_values(first.facts["ceiling"])
+    ceiling = task_values(most.facts["ceiling"])
     column = of_column(first.test_set, first.protocol, first.facts["n_expected"])
     papers, refused = admitted(column if first.is_what_it_says else (), ceiling)
     lines += [Line(row.title, row.map, {}, row.scores) for row in papers]

@@ -41,21 +41,22 @@ class Panel:
 
 
 def loss_panels(runs: list[Run], titles: list[str]) -> list[Panel]:
-    """One panel per configuration that logged a total loss, a line per run."""
+    """One panel per configuration that logged a total loss, a line per run; none of losses that were never finite."""
     series: dict[str, list[tuple[int, Points]]] = {}
     for position, run in enumerate(runs):
         points = [(entry["step"], entry["loss"]["total"]) for entry in run.log if "total" in entry.get("loss", {})]
-        if len(points) > 1:
+        if len(points) > 1 and _finite(points):
             series.setdefault(run.name, []).append((position, points))
     return [_panel(f"{name}: loss", "step", found, titles) for name, found in series.items()]
 
 
 def validation_panels(runs: list[Run], titles: list[str]) -> list[Panel]:
-    """One panel per validation score, a line per run; equal scores share a unit, so all runs share the panel."""
+    """One panel per validation score that was ever finite, a line per run; equal scores share a unit, so all runs share
+    the panel."""
     series: dict[str, list[tuple[int, Points]]] = {}
     for position, run in enumerate(runs):
         for name, points in _validation(run).items():
-            if len(points) > 1:
+            if len(points) > 1 and _finite(points):
                 series.setdefault(name, []).append((position, points))
     return [_panel(f"validation: {name}", "epoch", found, titles) for name, found in series.items()]
 
@@ -72,8 +73,8 @@ def _validation(run: Run) -> dict[str, Points]:
 
 
 def _panel(title: str, x_title: str, found: Sequence[tuple[int, Points]], titles: list[str]) -> Panel:
+    """The drawing of runs' points, of which each run has a finite one."""
     drawn = [(position, _finite(points)) for position, points in found]
-    drawn = [(position, points) for position, points in drawn if points]
     smoothed = [_smooth(points) for _, points in drawn]
     steps = [x for _, points in drawn for x, _ in points]
     heights = [y for points in smoothed for _, y in points]

@@ -19,7 +19,7 @@ from training.evaluation.maps import upsample
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.stored import CONTROLS
 from training.report.images import frame_uri, heat_uri
-from training.report.masks import fields_of
+from training.report.masks import as_protocol
 from training.report.results import Evaluation, Run
 from training.report.sources import Clips, PlayableAudio
 
@@ -120,7 +120,7 @@ def _triple(
     clips: Clips,
 ) -> Triple:
     frame, donor = clips.frame(key), str(arrays[f"{OFF_SCREEN}_of"][row])
-    protocol = ListeningProtocol(**fields_of(one.facts["protocol"]))
+    protocol = as_protocol(one.facts["protocol"], ListeningProtocol)
     raw = np.stack([arrays[name][row] for name in ("maps", f"maps_{SILENCE}", f"maps_{OFF_SCREEN}")])
     high = upsample(raw, protocol.interpolation, protocol.control_align_corners)
     low, spread = high.min(), high.max() - high.min()

@@ -6,7 +6,7 @@ from string import ascii_lowercase
 
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.report.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
-from training.report.results import Evaluation, Run
+from training.report.results import Evaluation, Run, fullest
 
 ACROSS, UP = "vssl_ciou", "hears"
 LINE = 13  # of a letter in the drawing
@@ -54,7 +54,8 @@ def listening_plots(runs: Sequence[Run], titles: Sequence[str]) -> list[Plot]:
 
 def _plot(found: Sequence[tuple[int, str, Evaluation]]) -> Plot:
     first = found[0][2]
-    answers = [(name.replace("_", " "), None, scores) for name, scores in first.facts["floors"].items()]
+    floors = fullest(one for _, _, one in found).facts["floors"]
+    answers = [(name.replace("_", " "), None, scores) for name, scores in floors.items()]
     answers += [(title, number, one.facts["scores"][AUDIO_VISUAL]) for number, title, one in found]
     points = [
         Point(title, number, across(scores[ACROSS]), up(scores[UP]), scores[ACROSS], scores[UP])

@@ -5,27 +5,35 @@ a preset of that name has changed since.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from manifests.annotations import Box
+from manifests.errors import InputError
 from training.evaluation.boxes import box_mask
 from training.evaluation.maps import minmax, upsample
 from training.evaluation.postprocess import AUDIO_VISUAL, binarise, prepare
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.protocols.boxes import BOXES
 
-
-def as_protocol(fields: Mapping[str, Any]) -> MapProtocol:
-    """The record a result file holds, back as a record; how frames were shown is none of its fields."""
-    return MapProtocol(**fields_of(fields))
+Record = TypeVar("Record", bound=MapProtocol)
 
 
-def fields_of(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What a record is made from, of the fields a result file holds."""
-    known = {name: value for name, value in fields.items() if name != "view"}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+def as_protocol(fields: Mapping[str, Any], record: type[Record] = MapProtocol) -> Record:
+    """The record a result file holds, back as a record; how frames were shown is none of its fields.
+
+    InputError for a field or a rule that this version does not have.
+    """
+    known: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    known.pop("view", None)
+    try:
+        return record(**known)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"A result under the protocol {fields.get('name')} cannot be drawn: its fields are not those of this "
+            f"version ({error}). Update the program, or evaluate the run again with this one."
+        ) from error
 
 
 def drawn_heat(raw: np.ndarray, fields: Mapping[str, Any]) -> np.ndarray:

@@ -5,7 +5,7 @@ checkpoint is opened. What is missing or half-written becomes a warning on the p
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from manifests.published_sets import fits_name
 from manifests.views import VIEWS
 from training.config_files import read_mapping
 from training.evaluation.found import found_modules
+from training.evaluation.localization import metric_names
 from training.evaluation.stored import (
     AGAIN,
     RAW_MAPS,
@@ -125,7 +126,7 @@ class Evaluation:
     @property
     def is_localization(self) -> bool:
         """Whether its scores are cIoU@0.5, AUC and mean IoU, which the score tables show."""
-        return "task" not in self.facts
+        return "task" not in self.facts and metric_names(self.facts["protocol"].get("iou_cut", 0.5)) == SCORES
 
     @property
     def is_early_stopped(self) -> bool:
@@ -162,6 +163,11 @@ class Evaluation:
     def labels(self) -> dict[str, str | None]:
         """Class by sample key."""
         return dict(zip(self.rows["key"].to_pylist(), self.rows["label"].to_pylist(), strict=True))
+
+
+def fullest(found: Iterable[Evaluation]) -> Evaluation:
+    """Of results that share a table the one of most clips: the table's floors and ceiling are its."""
+    return max(found, key=lambda evaluation: evaluation.facts["n_scored"])
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from manifests.views import IN_WORDS
 from training.evaluation.consistency import impossible
 from training.evaluation.printing import missing_in_words, trained_in_words
 from training.report.doubts import doubts
-from training.report.results import MAPS, OBJECT_PRIOR, SCORES, Evaluation, Run
+from training.report.results import MAPS, OBJECT_PRIOR, SCORES, Evaluation, Run, fullest
 from training.report.seeds_shown import SeedsShown, by_configuration
 
 MAP_TITLES = {"audio_visual": "audio-visual", "object_prior": "object prior", "combined": "combined"}
@@ -121,8 +121,8 @@ def _order(evaluation: Evaluation) -> tuple[str, bool]:
 
 
 def _table(found: list[Scored], runs: Sequence[Run], unfinished: Sequence[Path]) -> Table:
-    fullest = max((one.evaluation for one in found), key=lambda evaluation: evaluation.facts["n_scored"])
-    floors, ceiling = fullest.facts["floors"], _numbers(fullest.facts["ceiling"])
+    most = fullest(one.evaluation for one in found)
+    floors, ceiling = most.facts["floors"], _numbers(most.facts["ceiling"])
     floor_name = max(floors, key=lambda name: floors[name]["ciou50"])
     bounds = floors[floor_name]["ciou50"], ceiling["ciou50"].value
     single, means, repeated, absent = list[Group](), list[Group](), list[Group](), list[str]()
@@ -137,17 +137,17 @@ def _table(found: list[Scored], runs: Sequence[Run], unfinished: Sequence[Path])
             means.append(_mean_group(groups, seeds, bounds))
     best_first = sorted([*means, *single], key=lambda group: -group.rows[0].numbers["ciou50"].value)
     return Table(
-        test_set=fullest.test_set,
-        protocol=fullest.facts["protocol"] | {"view": fullest.view},
-        measured=fullest.measured,
-        shown=IN_WORDS[fullest.view],
-        truth=fullest.facts.get("lists", {}).get("truth", {}),
+        test_set=most.test_set,
+        protocol=most.facts["protocol"] | {"view": most.view},
+        measured=most.measured,
+        shown=IN_WORDS[most.view],
+        truth=most.facts.get("lists", {}).get("truth", {}),
         groups=(_floor_group(floors), *best_first, _ceiling_group(ceiling)),
         seeds=tuple(repeated),
         floor_title=FLOOR_TITLES.get(floor_name, floor_name.replace("_", " ")),
         floor=bounds[0],
         ceiling=bounds[1],
-        warnings=(*absent, *_warnings(found, fullest)),
+        warnings=(*absent, *_warnings(found, most)),
     )
 
 
@@ -213,9 +213,9 @@ def _mean_row(title: str, rows: list[Row], seeds: SeedsShown, bounds: tuple[floa
     return Row(title, numbers, _share(numbers["ciou50"].value, bounds), rows[0].published)
 
 
-def _warnings(found: list[Scored], fullest: Evaluation) -> Iterable[str]:
+def _warnings(found: list[Scored], most: Evaluation) -> Iterable[str]:
     """What a reader must know before quoting a number of this table, in plain words."""
-    if empty := fullest.facts.get("n_empty_truth"):
+    if empty := most.facts.get("n_empty_truth"):
         yield f"{empty} clips have an empty ground truth and count as wrong in every row."
     for one in found:
         facts, title, evaluation = one.evaluation.facts, one.title, one.evaluation
@@ -223,8 +223,8 @@ def _warnings(found: list[Scored], fullest: Evaluation) -> Iterable[str]:
             yield f"{title} has not finished training (no DONE file): its numbers are of an unfinished model."
         if facts["n_scored"] < facts["n_expected"]:
             yield f"{title} scored {facts['n_scored']} of {facts['n_expected']} clips{missing_in_words(facts)}."
-        elif facts["n_scored"] != fullest.facts["n_scored"]:
-            yield f"{title} was scored on {facts['n_scored']} clips, the floors here on {fullest.facts['n_scored']}."
+        elif facts["n_scored"] != most.facts["n_scored"]:
+            yield f"{title} was scored on {facts['n_scored']} clips, the floors here on {most.facts['n_scored']}."
         if facts.get("tie_share", 0.0) > TIES_WORTH_A_WARNING:
             share = 100 * facts["tie_share"]
             yield f"{title}: in {share:.1f} % of its maps, pixels tie at the threshold and the mask misses its area."

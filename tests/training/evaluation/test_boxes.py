@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manifests.annotations import Annotation, TestSet
+from manifests.annotations import WHOLE, Annotation, TestSet
 from manifests.errors import InputError
 from manifests.truth import Truth
 from training.cli import main
@@ -90,6 +90,44 @@ def test_iou_of_boxes_and_their_best_assignment() -> None:
     assert matched_iou(np.zeros((0, 4)), annotated) == 0.0
 
 
+def _matched(box: tuple[float, ...], *annotated: tuple[float, ...], shown: tuple[float, ...] = WHOLE) -> float:
+    """The matched IoU of one predicted box on a clip with these annotated ones."""
+    truth = Truth("vggss", TestSet("made", (Annotation("a", "dog", annotated, shown=shown),), "made", "0" * 64))
+    found = score(box_maps(["a"], [np.array([[*box, 0.9]])]), truth, "boxes").summary
+    return found["predicted_boxes"]["audio_visual"]["matched_iou"]
+
+
+def test_boxes_are_matched_within_what_was_shown() -> None:
+    half = (0.25, 0.0, 0.75, 1.0)
+    assert _matched((0.1, 0.2, 0.9, 0.8), (0.3, 0.2, 0.7, 0.8), shown=half) == pytest.approx(1.0)
+    assert _matched((0.0, 0.2, 0.4, 0.8), (0.0, 0.2, 0.45, 0.8), shown=half) == pytest.approx(1.0)
+    assert _matched((0.0, 0.2, 0.4, 0.8), (0.0, 0.2, 0.2, 0.8), shown=half) == 0.0
+
+
+def test_a_dirty_box_takes_nothing_from_its_clip() -> None:
+    assert _matched((0.0, 0.2, 0.5, 0.7), (-2.88e16, 0.2, 0.5, 0.7)) == pytest.approx(1.0)
+    assert _matched((0.2, 0.2, 0.6, 0.7), (0.3, 0.2, 0.3, 0.7), (0.2, 0.2, 0.6, 0.7)) == pytest.approx(1.0)
+
+
+def test_boxes_without_area_are_counted() -> None:
+    truth = Truth("vggss", TestSet("made", (Annotation("a", "dog", ((0.0, 0.0, 0.5, 0.5),)),), "made", "0" * 64))
+    sized = np.array([[0.5, 0.5, 0.2, 0.3, 0.9], [0.1, 0.1, 0.4, 0.4, 0.8]])  # x, y, width, height
+    found = score(box_maps(["a"], [sized]), truth, "boxes").summary
+    assert found["predicted_boxes"]["without_area"] == 1
+    assert "box by box, with 1 box without area" in table(found)
+
+
+def test_confidence_is_the_highest_score_and_no_box_ranks_below_every_other() -> None:
+    def confidences(*scores: float) -> list[float]:
+        boxes = [np.array([[0.0, 0.0, 0.5, 0.5, own]]) for own in scores]
+        return box_maps(list("abcde")[: len(boxes) + 1], [*boxes, np.zeros((0, 5))]).confidence.tolist()
+
+    assert confidences(-1.0, -5.0, -3.0, 0.2) == [-1.0, -5.0, -3.0, 0.2, -10.0]
+    assert confidences(0.9, 0.2) == [0.9, 0.2, 0.0]
+    for lowest in (0.0, -1e-300, -3e38):
+        assert -np.inf < confidences(0.5, lowest)[-1] < lowest
+
+
 def test_files_and_boxes_are_the_same_thing() -> None:
     arrays = {"names": np.array(["a", "b", "c"]), **as_arrays(BOXES)}
     assert all(np.array_equal(one, other) for one, other in zip(boxes_by_name(arrays), BOXES, strict=True))
@@ -101,7 +139,13 @@ def test_files_and_boxes_are_the_same_thing() -> None:
     [
         ({"predicted_owner": np.array([0, 1, 3])}, "from 0 to 2"),
         ({"predicted_owner": np.array([0.0, 1.0, 1.0])}, "whole numbers"),
-        ({"predicted_scores": np.array([1.0])}, "Give"),
+        ({"predicted_scores": np.array([1.0])}, "give numbers of shape"),
+        ({"predicted_scores": np.array(["a", "b", "c"])}, "predicted_scores is <U1"),
+        ({"predicted_boxes": np.full((3, 4), "0.5")}, "predicted_boxes is <U3"),
+        ({"predicted_boxes": np.full((3, 4), 0.5j)}, "predicted_boxes is complex128"),
+        ({"predicted_owner": np.zeros((3, 1), int)}, "give whole numbers of shape"),
+        ({"predicted_boxes": np.full((3, 4), 56.0)}, "A box of a is 56, 56, 56, 56.* may be pixels"),
+        ({"predicted_scores": np.full(3, 1e300)}, "Scale all scores"),
         ({"predicted_scores": np.array([1.0, np.nan, 0.0])}, "A box of b"),
     ],
 )

@@ -49,6 +49,16 @@ def test_a_constant_similarity_scores_as_chance_does():
         retrieval.ranks(np.zeros((1, 2)), np.zeros((1, 2), bool))
 
 
+def test_chance_by_class_is_what_random_orders_reach():
+    assert retrieval.chance_of_class("aaaa") == {"R@1": 1.0, "R@5": 1.0, "R@10": 1.0}
+    assert retrieval.chance_of_class("abcd") == pytest.approx({"R@1": 0.25, "R@5": 1.0, "R@10": 1.0})
+    labels = list("aaabbbbccdefghij")
+    classes, random = np.array(labels), np.random.default_rng(0)
+    drawn = [retrieval.retrieval_summary(random.random((16, 16)), "random", classes) for _ in range(300)]
+    for k, expected in retrieval.chance_of_class(labels).items():
+        assert np.mean([each["class"]["image_to_audio"][k] for each in drawn]) == pytest.approx(expected, abs=0.03)
+
+
 @given(st.integers(0, 2**32 - 1))
 def test_ranks_are_counted(seed):
     random = np.random.default_rng(seed)

@@ -91,6 +91,61 @@ def test_mixtures_that_fit_nothing_are_refused(tmp_path):
     assert "clip001+clip003" in said
 
 
+def test_cases_are_counted_by_their_images_in_any_order_and_spelling(tmp_path):
+    def counts(keys, names, protocol="noprior_duet", **more):
+        truth = write_vggss(tmp_path / "vggss.json", {key: [[0, 0, 0.5, 0.5]] for key in keys})
+        maps = np.random.default_rng(0).normal(size=(len(names), 14, 7))
+        np.savez(tmp_path / "maps.npz", names=names, maps=maps, owner=np.arange(len(names)), **more)
+        facts = scores_of(tmp_path, truth, "vggss", protocol)[1]
+        return facts["n_scored"], facts["n_expected"], facts["n_of_another_pairing"], facts["missing"]
+
+    keys = ["aa", "ab", "ac", "ad"]
+    assert counts(keys, ["ac+aa", "ad+ab"]) == (2, 2, 0, [])
+    assert counts(keys, ["aa+ab", "ac+ad", "aa+ad", "ab+ac"]) == (0, 2, 4, ["aa+ac", "ab+ad"])
+    assert counts(keys, ["x/aa.mp4+x/ac.mp4", "ab+ac"]) == (1, 2, 1, ["ab+ad"])
+    assert counts(["a+a", "ab", "ac", "ad"], ["a+a+ac", "ad+ab"]) == (2, 2, 0, [])
+    folders = ["cat/1.mp4", "cat/2.mp4", "dog/1.mp4", "dog/2.mp4"]
+    assert counts(folders, ["dog/1.mp4+cat/1.mp4", "cat__2+dog__2"]) == (2, 2, 0, [])
+    for names in (["aa+ac", "ac+aa"], ["aa+ac", "aa.mp4+ac.mp4"]):
+        with pytest.raises(InputError, match="there twice"):
+            counts(keys, names)
+    with pytest.raises(InputError, match=r"which has 2. A case is named by 3 images\."):
+        counts(keys[:2], ["aa+ab+zz"], "noprior_trio")
+
+
+def test_parts_of_frames_are_those_of_a_case_s_images(tmp_path):
+    truth = write_vggss(tmp_path / "vggss.json", {key: [[0.25, 0, 0.5, 1]] for key in ("aa", "ab", "ac", "ad")})
+    left = np.repeat([[1.0, 1.0, 0.0, 0.0]], 8, axis=0)  # the truth is the left half of what is shown
+    for shown, first in (([0.25, 0, 0.75, 1], 1.0), ([0, 0, 1, 1], 0.5)):
+        given = {"names": ["aa+ac", "ab+ad"], "maps": np.stack([left] * 2), "owner": [0, 1], "view": "centre_crop"}
+        np.savez(tmp_path / "maps.npz", shown=np.tile(shown, (2, 1)), **given)
+        facts = scores_of(tmp_path, truth, "vggss", "noprior_duet")[1]
+        assert facts["rows"][0]["iou"] == pytest.approx(first / 2, abs=0.02)  # one map for two images
+    np.savez(tmp_path / "maps.npz", shown=np.tile(shown, (2, 1)), **given | {"names": ["aa+ac", "aa+ad"]})
+    with pytest.raises(InputError, match="The image aa is of the cases"):
+        scores_of(tmp_path, truth, "vggss", "noprior_duet")
+
+
+def test_maps_of_instruments_that_fit_nothing_are_refused(tmp_path):
+    boxes = [{"normbox": [0.1, 0.1, 0.3, 0.3], "category_id": 1}]
+    names = [f"v/frame_{at}/1.jpg" for at in range(2)]
+    (tmp_path / "duettest.json").write_text(json.dumps({name: {"bbox": boxes} for name in names}))
+    (tmp_path / "solotest.json").write_text(json.dumps({name: {"bbox": []} for name in names}))
+    maps = np.random.default_rng(0).normal(size=(2, 2, 7, 7))
+    given = {"names": names, "maps": maps, "categories": np.array([b"cello", b"acoustic_guitar"])}
+    for more, truth, message in (
+        ({"names": names[:1] * 2}, "duettest", "two maps for v/frame_0/1.jpg"),
+        ({"correspondence": np.full((2, 2), "a")}, "duettest", "correspondence is <U1"),
+        ({"maps": maps[..., :0]}, "duettest", "they are empty"),
+        ({}, "solotest", "None of the 2 maps"),
+    ):
+        np.savez(tmp_path / "maps.npz", **given | more)
+        with pytest.raises(InputError, match=message):
+            scores_of(tmp_path, tmp_path / f"{truth}.json", "music", "music_duet")
+    np.savez(tmp_path / "maps.npz", **given)
+    assert scores_of(tmp_path, tmp_path / "duettest.json", "music", "music_duet")[1]["n_scored"] == 2
+
+
 @pytest.mark.parametrize("way", ["relative", "absolute"])
 def test_avgn_one_map_an_image(values, arrays, way, tmp_path):
     boxes = dict(list(values["duet"]["ground_truth"]["vggss_boxes_fraction"].items())[:24])
@@ -178,6 +233,8 @@ def test_heads_that_do_not_fit_are_refused():
         ({"words": np.array([[2, 1]]), "seconds": np.array([3])}, "from 2 to 1 s of 3 s"),
         ({"words": np.array([[4, 5]]), "seconds": np.array([3])}, "the start within the sound"),
         ({"maps": np.zeros((1, 2, 2)), "heard": np.ones((1, 4))}, "heard go with similarities"),
+        ({"maps": np.zeros((1, 0, 1, 2, 1, 4))}, "they are empty"),
+        ({"heard": np.full((1, 4), "a")}, "heard is <U1"),
     ):
         with pytest.raises(InputError, match=message):
             prompted.read(given | more, 0.4, protocol)

@@ -14,6 +14,7 @@ from training.evaluation.protocols import find_protocol, known_protocols
 from training.evaluation.protocols.acl import acl_sweep
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import score
+from training.evaluation.tasks.adaptive_masks import cut
 from training.evaluation.tasks.onscreen import BothPairs, Pairs
 from training.evaluation.tasks.retrieval import Similarity
 from training.evaluation.truth import FLAGS, weight_maps
@@ -40,6 +41,16 @@ def test_the_exact_variant_of_any_rank_rule_breaks_ties():
         find_protocol("ezvsl+best")
     with pytest.raises(InputError, match="no protocol 'ez\\+exact'"):
         find_protocol("ez+exact")
+
+
+def test_the_exact_variant_of_masks_at_their_own_area_breaks_ties():
+    truth = np.zeros((3, 224, 224), bool)
+    truth[:2, 20:50, 30:80] = True
+    tied = np.random.default_rng(0).integers(0, 3, truth.shape).astype(np.float32)
+    plain, exact = (cut(tied, truth, find_protocol(f"adaptive_masks{name}")) for name in ("", "+exact"))
+    assert plain.sum(axis=(1, 2)).tolist() == [0, 0, 0]  # the threshold is the maximum, many times
+    assert exact.sum(axis=(1, 2)).tolist() == [1500, 1500, 1]
+    assert tied[exact].min() == 2
 
 
 def test_a_variant_keeps_its_name_and_its_other_fields(maps):

@@ -195,6 +195,8 @@ def test_damage_is_said(exported: Path, tmp_path: Path) -> None:
     later = json.loads(config) | {"version": 2}
     del later["sha256"]
     assert "version 2" in damaged(CONFIG, json.dumps(later).encode())
+    bare = {name: value for name, value in json.loads(config).items() if name not in ("sha256", "weights")}
+    assert "damaged" in damaged(CONFIG, json.dumps(bare).encode())
 
 
 def test_a_folder_runs_no_code_that_it_names(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import yaml
 
 from manifests.errors import InputError
 from training.report.comparison import as_text, chosen, comparisons, one_table
-from training.report.results import read_run, run_titles
+from training.report.results import Run, read_run, run_titles
 from training.report.tables import score_tables
 from training.runs import given_runs
 
@@ -74,6 +74,28 @@ def test_one_table_per_set_and_protocol_with_the_gap_to_the_paper(runs) -> None:
     assert any("answering 'it sounds' always gives" in note for note in extended.notes)
     special = comparisons(runs, ["one", "two"], every=False)
     assert [table.protocol for table in special] == ["slavc_relative", "retrieval"]
+
+
+def test_floors_are_those_of_the_run_that_scored_most(tmp_path: Path) -> None:
+    def one(name: str, scored: int, floor: float) -> Run:
+        own = {"audio_visual": {"ciou50": 0.3, "auc": 0.3, "mean_iou": 0.3}}
+        floors = {"random": {"ciou50": floor, "auc": floor, "mean_iou": floor}}
+        facts = result("vggss", "ezvsl", own) | {"n_scored": scored, "floors": floors}
+        return read_run(write(tmp_path / name / "aaaaaaaa-s0", facts))
+
+    few, most = one("few", 3, 0.1), one("most", 5158, 0.2)
+    for runs in ([few, most], [most, few]):
+        (table,) = comparisons(runs, ["a", "b"])
+        assert table.lines[0].values["ciou50"] == score_tables(runs, ["a", "b"])[0].floor == 0.2
+
+
+def test_a_share_at_another_cut_stands_where_its_column_has_its_name(tmp_path: Path) -> None:
+    own = {"audio_visual": {"ciou30": 0.3, "auc": 0.3, "mean_iou": 0.3}}
+    facts = result("vggss", "ezvsl_30", own) | {"protocol": {"name": "ezvsl_30", "iou_cut": 0.3}}
+    run = read_run(write(tmp_path / "one" / "aaaaaaaa-s0", facts))
+    assert score_tables([run], ["a"]) == []
+    (table,) = comparisons([run], ["a"], every=False)
+    assert table.scores == ("auc", "mean_iou", "ciou30")
 
 
 def test_seeds_of_one_configuration_share_a_line(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from manifests.errors import InputError
+from training.evaluation.protocols import find_protocol
 from training.report.curves import loss_panels, validation_panels
 from training.report.images import border
+from training.report.masks import as_protocol, scored_mask
 from training.report.page import write_report
 from training.report.results import read_run
 from training.report.selection import choose
@@ -135,3 +137,19 @@ def test_curves_hold_every_run(runs: list[Path]) -> None:
     assert [line.run for line in validation.lines] == [0, 1, 2]
     heights = [float(point.split(",")[1]) for point in panels[0].lines[0].smooth[1:].split("L")]
     assert heights[-1] > heights[0]  # SVG's y points down: the loss fell
+
+
+def test_losses_that_were_never_finite_have_no_drawing(invent: Callable[..., Path]) -> None:
+    folder = invent("diverged")
+    log = folder / "metrics.jsonl"
+    log.write_text(re.sub(r"(\"total\"|\"ciou50\"): [\d.e-]+", r"\1: NaN", log.read_text()))
+    read = [read_run(folder)]
+    assert loss_panels(read, ["a"]) == validation_panels(read, ["a"]) == []
+
+
+def test_a_protocol_of_a_later_version_is_told_in_words() -> None:
+    known = find_protocol("ezvsl").as_json()
+    assert as_protocol(known | {"view": "squash"}) == find_protocol("ezvsl")
+    for later in ({"sharpened": True}, {"rule": "best_half"}):
+        with pytest.raises(InputError, match="under the protocol ezvsl cannot be drawn"):
+            scored_mask(np.zeros((7, 7), np.float32), known | later, 0.5)

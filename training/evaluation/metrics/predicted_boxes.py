@@ -1,7 +1,8 @@
 """Predicted boxes, listed clip by clip, and how well they match annotated ones box by box.
 
 The union of two boxes may cover two objects with one box too many and one missing; here each predicted box is assigned
-to at most one annotated one, so that the sum of IoUs is largest, and the mean is taken over the annotated boxes.
+to at most one annotated one, so that the sum of IoUs is largest, and the mean is taken over the annotated boxes. As
+where masks are compared, both are cut at the border of what was shown, and boxes that cover nothing of it are left out.
 """
 
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from manifests.annotations import Annotation
+from manifests.views import inside
 from training.evaluation.boxes import BoxMaps
 from training.evaluation.metrics import Scored
 from training.evaluation.postprocess import AUDIO_VISUAL
@@ -25,16 +28,18 @@ def applies(scored: Scored) -> bool:
 
 def reduce(scored: Scored) -> dict[str, Any]:
     """`boxes`: every clip's boxes with their scores, fractions of what was shown; the mean over clips; `overlapping`:
-    the clips with boxes that share pixels, as a method of boxes apart gives them where no region is left that is."""
+    the clips with boxes that share pixels, as a method of boxes apart gives them where no region is left that is;
+    `without_area`: how many predicted boxes cover nothing of what was shown."""
     assert isinstance(scored.raw, BoxMaps)
     positions = match_names(scored.raw.names, scored.truth.test_set, scored.truth.extended)
     boxes = scored.raw.boxes
     clips = [clip for clip in scored.truth.test_set.annotations if clip.key in positions and clip.boxes]
-    matched = [matched_iou(boxes[positions[clip.key]][:, :4], np.array(clip.boxes)) for clip in clips]
+    matched = [matched_iou(covering(boxes[positions[clip.key]][:, :4]), _annotated(clip)) for clip in clips]
     listed = {key: [_listed(box) for box in boxes[at].tolist()] for key, at in positions.items()}
     overlapping = [key for key, at in positions.items() if overlap(boxes[at][:, :4])]
     scores = {"matched_iou": float(np.mean(matched))} if matched else {}
-    return {AUDIO_VISUAL: scores, "boxes": listed, "overlapping": overlapping}
+    empty = sum(len(boxes[at]) - len(covering(boxes[at][:, :4])) for at in positions.values())
+    return {AUDIO_VISUAL: scores, "boxes": listed, "overlapping": overlapping, "without_area": empty}
 
 
 def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
@@ -43,13 +48,31 @@ def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
 
 
 def heading(block: dict[str, Any], map_name: str) -> str:
-    overlapping = len(block.get("overlapping", ()))
+    overlapping, empty = len(block.get("overlapping", ())), block.get("without_area", 0)
     clips = f"{overlapping} clip" if overlapping == 1 else f"{overlapping} clips"
-    return f"box by box, with boxes that overlap in {clips}" if overlapping else "box by box"
+    counted = [f"boxes that overlap in {clips}"] if overlapping else []
+    counted += [f"{empty} boxes without area" if empty > 1 else "1 box without area"] if empty else []
+    return f"box by box, with {' and '.join(counted)}" if counted else "box by box"
+
+
+def covering(boxes: np.ndarray) -> np.ndarray:
+    """The boxes (n, 4), in fractions of what was shown, cut at its border; without those that cover nothing of it."""
+    cut = np.clip(boxes, 0, 1)
+    return cut[(cut[:, :2] < cut[:, 2:]).all(axis=1)]
+
+
+def _annotated(clip: Annotation) -> np.ndarray:
+    """float64 (m, 4): a clip's boxes as `covering` has them."""
+    return covering(np.array([inside(box, clip.shown) for box in clip.boxes]))
 
 
 def matched_iou(predicted: np.ndarray, annotated: np.ndarray) -> float:
-    """Mean over annotated boxes (m, 4) of their IoU under the best assignment of predicted ones (n, 4)."""
+    """Mean over annotated boxes (m, 4) of their IoU under the best assignment of predicted ones (n, 4).
+
+    0 without an annotated box: as everywhere, such a clip can only be lost.
+    """
+    if not len(annotated):
+        return 0.0
     iou = pairwise_iou(predicted, annotated)
     rows, columns = linear_sum_assignment(-iou)
     return float(iou[rows, columns].sum() / len(annotated))

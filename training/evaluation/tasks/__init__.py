@@ -6,10 +6,11 @@ A module declares `SCORES` (see `scores`), `ANSWERS` (the record it scores) and 
 `check(truth, protocol)` and `score(answers, truth, protocol, seed=, run=)` -> `Result`; `USES_NEGATIVES = False` says
 that silent pairs change nothing. Where maps or embeddings that another program wrote can be scored it also has `ARRAYS`
 and `OPTIONAL` (the arrays of a file that are needed, and those that are used where they are there) and
-`read(arrays, alpha, protocol)` -> answers.
+`read(arrays, alpha, protocol)` -> answers; and `found_in(names, truth, protocol)` -> position of every clip among the
+names of a file, where these name something else than clips.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -19,6 +20,7 @@ from manifests.test_sets import INTERACTIVE, LOCALIZATION, MULTI_SOURCE, RETRIEV
 from training.evaluation.found import found_modules
 from training.evaluation.protocol import Protocol
 from training.evaluation.protocols import find_protocol, known_protocols
+from training.evaluation.raw_maps import match_names
 from training.evaluation.results import Result
 
 # what is measured on a set whose reader does not say: by the first of these tasks that it serves
@@ -48,6 +50,12 @@ def default_protocols(truth: Truth, usual: Sequence[str] = FIELD) -> tuple[str, 
 def task_of(protocol: Protocol) -> ModuleType:
     """The module of `tasks/` that scores by this protocol."""
     return found_modules("tasks")[protocol.task]
+
+
+def found_in(names: Sequence[str], truth: Truth, protocol: Protocol) -> Mapping[str, int]:
+    """The position of every clip of the truth among the names of a file that the protocol's task scores."""
+    own = getattr(task_of(protocol), "found_in", None)
+    return own(names, truth, protocol) if own else match_names(names, truth.test_set, truth.extended)
 
 
 def as_measured(truth: Truth, protocol: Protocol) -> Truth:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.truth import Truth
-from training.evaluation.adaptive_masks import BATCH, adaptive_masks, mask_scores
+from training.evaluation.adaptive_masks import BATCH, adaptive_masks, asked_areas, mask_scores
 from training.evaluation.floors import floor_masks
 from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL, binarise
@@ -60,7 +60,7 @@ def score(raw: RawMaps, truth: Truth, protocol: AreaProtocol, *, seed: int = 0, 
         chunk = keys[start : start + size]
         masks = true_masks(truth, chunk)
         for name, values in raw.prepare([positions[key] for key in chunk], protocol).items():
-            found.setdefault(name, []).append((_cut(values.maps, masks, protocol), masks))
+            found.setdefault(name, []).append((cut(values.maps, masks, protocol), masks))
         for name, floor in floor_masks(chunk, protocol, masks.sum(axis=(1, 2)), seed).items():
             found.setdefault(f"floor:{name}", []).append((floor, masks))
         found.setdefault("ceiling", []).append((_best(masks, protocol), masks))
@@ -80,18 +80,20 @@ def score(raw: RawMaps, truth: Truth, protocol: AreaProtocol, *, seed: int = 0, 
     return Result(_table(truth, keys, areas, maps), summary)
 
 
-def _cut(high: np.ndarray, truth: np.ndarray, protocol: AreaProtocol) -> np.ndarray:
+def cut(high: np.ndarray, truth: np.ndarray, protocol: AreaProtocol) -> np.ndarray:
     """bool (F, H, W): enlarged maps at the protocol's area; empty frames as the released loop cuts them."""
-    if protocol.rule == "adaptive":
-        return adaptive_masks(high, truth, protocol.frames_per_batch, least=1)
-    return binarise(high, protocol, truth.sum(axis=(1, 2))).masks
+    if protocol.rule != "adaptive":
+        return binarise(high, protocol, truth.sum(axis=(1, 2))).masks
+    if protocol.exact:
+        return binarise(high, protocol, asked_areas(truth, protocol.frames_per_batch, least=1)).masks
+    return adaptive_masks(high, truth, protocol.frames_per_batch, least=1)
 
 
 def _best(truth: np.ndarray, protocol: AreaProtocol) -> np.ndarray:
     """The masks of maps that rank the pixels of the truth first, row by row."""
     height, width = truth.shape[1:]
     order = np.arange(height * width, 0, -1, dtype=np.float32).reshape(height, width)
-    return _cut(truth * np.float32(height * width) + order, truth, protocol)
+    return cut(truth * np.float32(height * width) + order, truth, protocol)
 
 
 def _scores(parts: Sequence[tuple[np.ndarray, np.ndarray]], batch: int) -> dict[str, float]:

@@ -3,11 +3,13 @@
 `maps.npz` then holds `names` (N,), each a case `<image>+<image>...` of K images, `maps` (M, K h, w), every map over the
 case's images below one another, and `owner` (M,), the row of `names` a map belongs to; a case may own any number, none
 too. Cases are those of the released pairing: of the sorted list of L clips, clip i goes with i + L/K, i + 2 L/K and so
-on. Others that a file names are scored as well, and counted. Numbers as released stand beside the textbook's.
+on, in any order. Others that a file names are scored as well, and counted apart. Numbers as released stand beside the
+textbook's. Where a file says how frames were shown, `shown` has one part for all images of a case.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,16 +17,17 @@ import pyarrow as pa
 
 from manifests.annotations import WHOLE, Annotation
 from manifests.errors import InputError
-from manifests.keys import clip_key
+from manifests.namesakes import clips_named
 from manifests.pixels import disc_map
 from manifests.test_sets import PAIR_SEPARATOR, MusicFrame
 from manifests.truth import Truth
 from training.evaluation.duets import Case, duet_scores, music_pixels, released_case, textbook_case
 from training.evaluation.floors import CENTRED_DISC, RANDOM, noise_map
+from training.evaluation.given_arrays import in_float32, names_of
 from training.evaluation.needs import refuse_negatives, require_boxes, require_instruments
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.protocol import Protocol
-from training.evaluation.raw_maps import in_float32, names_of
+from training.evaluation.raw_maps import OF_MAPS
 from training.evaluation.results import ROW_SCHEMA, Result
 from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE, weight_map
@@ -108,8 +111,9 @@ def score(
 ) -> Result:
     """Score maps of mixtures. InputError for a case named twice or not of K images, or none of the set's."""
     images = _truths(truth, protocol)
-    expected = cases_of(truth, protocol)
-    rows = _rows(found, images, protocol)
+    rows = _rows(found.names, truth, images, protocol)
+    expected, there = cases_of(truth, protocol), set(map(frozenset, rows))
+    missing = [case for case in expected if frozenset(case) not in there]
     if found.maps.shape[1] % protocol.images:
         raise InputError(f"Maps of {found.maps.shape[1]} rows are not {protocol.images} images below one another.")
     truths = {case: np.stack([images[key] for key in case]) for case in rows}
@@ -125,9 +129,9 @@ def score(
         "run": run,
         "seed": seed,
         "n_expected": len(expected),
-        "n_scored": len(rows),
-        "missing": sorted(PAIR_SEPARATOR.join(case) for case in set(expected) - rows.keys()),
-        "n_of_another_pairing": len(rows.keys() - set(expected)),
+        "n_scored": len(expected) - len(missing),
+        "missing": sorted(PAIR_SEPARATOR.join(case) for case in missing),
+        "n_of_another_pairing": len(rows) - len(expected) + len(missing),
         "n_without_maps": sum(not case.iou for case in coded.values()),
         "n_empty_truth": sum(not own.any(axis=(1, 2)).all() for own in truths.values()),
         "scores": {AUDIO_VISUAL: _scores(coded.values(), book.values())},
@@ -148,24 +152,54 @@ def pairing(keys: Sequence[str], images: int) -> list[tuple[str, ...]]:
     return [tuple(keys[at + part * count] for part in range(images)) for at in range(count)]
 
 
-def _rows(found: MixtureMaps, images: dict[str, np.ndarray], protocol: MixtureProtocol) -> dict[tuple[str, ...], int]:
+def _rows(
+    names: Sequence[str], truth: Truth, images: dict[str, np.ndarray], protocol: MixtureProtocol
+) -> dict[tuple[str, ...], int]:
     """The cases of a file whose images are all in the set, with their row."""
     rows: dict[tuple[str, ...], int] = {}
-    for row, name in enumerate(found.names):
-        case = tuple(part if part in images else clip_key(part) for part in name.split(PAIR_SEPARATOR))
-        if len(case) != protocol.images:
-            raise InputError(f"The case {name} is of {len(case)} images; {protocol.name} mixes {protocol.images}.")
-        if case in rows:
-            raise InputError(f"The case {name} is there twice. Keep one, and let it own all of its maps.")
+    seen: set[tuple[str, ...]] = set()
+    for row, case in enumerate(_cases(names, truth, protocol)):
+        if (same := tuple(sorted(case))) in seen:
+            raise InputError(f"The case {names[row]} is there twice. Keep one, and let it own all of its maps.")
+        seen.add(same)
         if images.keys() >= set(case):
             rows[case] = row
     if not rows:
-        first = PAIR_SEPARATOR.join(pairing(sorted(images), protocol.images)[0]) if len(images) > 1 else "none"
+        first = next((f", such as {PAIR_SEPARATOR.join(case)}" for case in cases_of(truth, protocol)), "")
         raise InputError(
-            f"None of the {len(found.names)} cases is of clips of this set. A case is named by its images, such as "
-            f"{first}."
+            f"None of the {len(names)} cases is of clips of this set, which has {len(images)}. A case is named by "
+            f"{protocol.images} images{first}."
         )
     return rows
+
+
+def _cases(names: Sequence[str], truth: Truth, protocol: MixtureProtocol) -> list[tuple[str, ...]]:
+    """The images of every case in the truth's own keys; released cases are known as a whole, as keys may hold a +.
+
+    InputError for a case of another number of images, or an image that several clips could be.
+    """
+    whole = {PAIR_SEPARATOR.join(order): order for case in cases_of(truth, protocol) for order in permutations(case)}
+    cases = [whole.get(name) or tuple(name.split(PAIR_SEPARATOR)) for name in names]
+    for name, case in zip(names, cases, strict=True):
+        if len(case) != protocol.images:
+            raise InputError(f"The case {name} is of {len(case)} images; {protocol.name} mixes {protocol.images}.")
+    known = set(truth.test_set.keys)
+    others = [part for case in cases for part in case if part not in known]
+    called = dict(zip(others, clips_named(others, OF_MAPS).as_in(truth.test_set.names), strict=True))
+    return [tuple(called.get(part, part) for part in case) for case in cases]
+
+
+def found_in(names: Sequence[str], truth: Truth, protocol: MixtureProtocol) -> dict[str, int]:
+    """The position of the case that every image is of. InputError for an image of several cases."""
+    positions: dict[str, int] = {}
+    for row, case in enumerate(_cases(names, truth, protocol)):
+        for part in set(case):
+            if positions.setdefault(part, row) != row:
+                raise InputError(
+                    f"The image {part} is of the cases {names[positions[part]]} and {names[row]}, so that the array "
+                    "shown says twice which part of it was shown. Score the two in files of their own."
+                )
+    return positions
 
 
 def _truths(truth: Truth, protocol: MixtureProtocol) -> dict[str, np.ndarray]:

@@ -24,6 +24,7 @@ from manifests.test_sets import PROMPTED
 from manifests.truth import Truth
 from training.evaluation.average_precision import average_precision
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, noise_map
+from training.evaluation.given_arrays import in_float32, names_of, numbers
 from training.evaluation.needs import refuse_negatives, require_classes
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.prompted import (
@@ -36,7 +37,7 @@ from training.evaluation.prompted import (
     word_window,
 )
 from training.evaluation.protocol import Protocol
-from training.evaluation.raw_maps import RawMaps, in_float32, match_names, names_of, read_single_maps
+from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
 from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE
@@ -78,9 +79,11 @@ def read(arrays: dict[str, np.ndarray], alpha: float, protocol: PromptProtocol) 
 
 def maps_of(arrays: dict[str, np.ndarray], protocol: PromptProtocol) -> np.ndarray:
     """float32 (N, h, w) of similarities (N, heads, h, w, F, T). InputError as `read`."""
-    count, frames = np.shape(arrays["maps"])[0], np.shape(arrays["maps"])[-1]
-    heard = np.asarray(arrays.get("heard", np.ones((count, frames))))
-    _check_shape("heard", heard, (count, frames))
+    shape = np.shape(arrays["maps"])
+    if 0 in shape[1:]:
+        raise InputError(f"The similarities have shape {shape}: they are empty. Export them again.")
+    count, frames = shape[0], shape[-1]
+    heard = numbers({"heard": np.ones((count, frames)), **arrays}, "heard", (count, frames))
     if silent := np.flatnonzero(~heard.any(axis=1)).tolist():
         raise InputError(f"{len(silent)} prompts have no frame that is heard, first {names_of(arrays)[silent[0]]}.")
     together = over_heads(in_float32(arrays["maps"], "maps"), protocol.heads, protocol.nonnegative)
@@ -95,9 +98,7 @@ def _windows(arrays: dict[str, np.ndarray], count: int, frames: int) -> list[sli
     """The frames in which each word is spoken. InputError for times that are none of its sound."""
     if not set(OF_WORDS) <= arrays.keys():
         raise InputError(f"The time of a word needs both arrays, {' (prompts, 2) and '.join(OF_WORDS)} (prompts,).")
-    words, seconds = (np.asarray(arrays[name]) for name in OF_WORDS)
-    _check_shape("words", words, (count, 2))
-    _check_shape("seconds", seconds, (count,))
+    words, seconds = numbers(arrays, "words", (count, 2)), numbers(arrays, "seconds", (count,))
     good = (words[:, 0] >= 0) & (words[:, 0] < words[:, 1]) & (words[:, 0] < seconds)
     if not good.all():
         at = int(good.argmin())
@@ -106,11 +107,6 @@ def _windows(arrays: dict[str, np.ndarray], count: int, frames: int) -> list[sli
             "Give start and end in seconds, the start within the sound."
         )
     return [word_window(start, end, total, frames) for (start, end), total in zip(words, seconds, strict=True)]
-
-
-def _check_shape(name: str, values: np.ndarray, wanted: tuple[int, ...]) -> None:
-    if values.shape != wanted or values.dtype.kind not in "fiub":
-        raise InputError(f"{name} is {values.dtype} of shape {values.shape}; give numbers of shape {wanted}.")
 
 
 def check(truth: Truth, protocol: PromptProtocol) -> None:

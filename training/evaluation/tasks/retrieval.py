@@ -5,6 +5,8 @@ pair, so results carry `similarity`, and two similarities never share a column. 
 plus half of the tied wrong ones: a constant matrix then scores as chance does, not R@1 = 1.
 """
 
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -15,6 +17,7 @@ import pyarrow as pa
 from manifests.errors import InputError
 from manifests.truth import Truth
 from training.evaluation.bootstrap import mean_intervals
+from training.evaluation.given_arrays import names_of, numbers
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import match_names
 from training.evaluation.results import Result, counted, require_finite_rows
@@ -63,16 +66,27 @@ ARRAYS, OPTIONAL = ("names", *EMBEDDINGS), ()
 def read(arrays: dict[str, np.ndarray], alpha: float, protocol: RetrievalProtocol) -> Similarity:
     """Cosines of `image_embeddings` (N, D) and `audio_embeddings` (N, D) of `names` (N,), of any scale.
 
-    InputError for shapes that differ.
+    InputError for anything but numbers, or shapes that differ.
     """
-    names, sides = [str(name) for name in arrays["names"]], [arrays[name] for name in EMBEDDINGS]
-    if sides[0].ndim != 2 or sides[0].shape != sides[1].shape or len(sides[0]) != len(names):
+    names = names_of(arrays)
+    sides = [numbers(arrays, name, ("N", "D")) for name in EMBEDDINGS]
+    if sides[0].shape != sides[1].shape or len(sides[0]) != len(names):
         raise InputError(
             f"The embeddings have shapes {sides[0].shape} and {sides[1].shape} for {len(names)} names. Give one row of "
             "equal length per name on both sides."
         )
-    image, audio = (unit(np.asarray(side, np.float32)) for side in sides)
+    image, audio = (unit(_of_middling_size(side)) for side in sides)
     return Similarity(names, image @ audio.T)
+
+
+def _of_middling_size(vectors: np.ndarray) -> np.ndarray:
+    """float32 vectors (N, D), each times the power of two that brings its largest number near 1.
+
+    No digit changes by it, and squares of large or tiny numbers stay within float32.
+    """
+    given = vectors.astype(np.float64)
+    _, exponents = np.frexp(np.abs(given).max(axis=1, initial=0, keepdims=True))
+    return np.ldexp(given, -exponents).astype(np.float32)
 
 
 def check(truth: Truth, protocol: RetrievalProtocol) -> None:
@@ -98,7 +112,7 @@ def score(
         "task": "retrieval",
         "protocol": protocol.as_json() | {"gallery": len(keys)},
         "scores": _scores(similarity, found_at, protocol, labels),
-        "floors": {"chance": {f"R@{k}": min(1.0, k / len(keys)) for k in KS}},
+        "floors": _floors(labels),
         "ceiling": {f"R@{k}": 1.0 for k in KS},
     }
     return Result(pa.table({"key": keys, "label": labels} | found_at), summary)
@@ -113,6 +127,23 @@ def _scores(
     scores = {way: recalls | {"interval95": mean_intervals({f"R@{k}": found_at[way] <= k for k in KS})}
               for way, recalls in found["instance"].items()}  # fmt: skip
     return scores | {f"{way}_class": recalls for way, recalls in found.get("class", {}).items()}
+
+
+def _floors(labels: list[str | None]) -> dict[str, dict[str, float]]:
+    """What an order by chance reaches by instance and, where every clip has a class, by class."""
+    floors = {"chance": {f"R@{k}": min(1.0, k / len(labels)) for k in KS}}
+    return floors if None in labels else floors | {"chance_class": chance_of_class(labels)}
+
+
+def chance_of_class(labels: Sequence[str | None]) -> dict[str, float]:
+    """R@1, R@5 and R@10 by class of an order by chance: at R@1 the mean share of candidates of the query's class."""
+    total, of_class = len(labels), Counter(labels)
+
+    def missed(own: int, k: int) -> float:
+        """That none of the first k of all candidates is among the `own` of the class."""
+        return math.prod(max(total - own - drawn, 0) / (total - drawn) for drawn in range(min(k, total)))
+
+    return {f"R@{k}": 1 - sum(own * missed(own, k) for own in of_class.values()) / total for k in KS}
 
 
 Ties = Literal["optimistic", "middle", "pessimistic"]

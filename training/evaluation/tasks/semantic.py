@@ -18,10 +18,11 @@ from manifests.class_maps import load_classes
 from manifests.errors import InputError
 from manifests.test_sets import SEMANTIC, ClassSet
 from manifests.truth import Truth
+from training.evaluation.given_arrays import names_of
 from training.evaluation.needs import refuse_negatives, require_classes
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.protocol import Protocol
-from training.evaluation.raw_maps import match_names, names_of
+from training.evaluation.raw_maps import match_names
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
 from training.evaluation.semantic import BACKGROUND, CLASSES, ClassCounts, class_counts, semantic_scores

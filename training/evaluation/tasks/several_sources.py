@@ -26,12 +26,13 @@ from manifests.test_sets import MusicFrame, MusicSet
 from manifests.truth import Truth
 from training.evaluation.bootstrap import contributions, mean_intervals
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, noise_map
+from training.evaluation.given_arrays import in_float32, names_of, numbers, texts
 from training.evaluation.instruments import AT_30, QUIET, FrameScore, music_summary, score_frame
 from training.evaluation.localization import auc, mean_iou, success_rate
 from training.evaluation.needs import refuse_negatives, require_boxes, require_instruments
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.protocol import Protocol
-from training.evaluation.raw_maps import in_float32, names_of
+from training.evaluation.raw_maps import match_names
 from training.evaluation.results import ROW_SCHEMA, Result
 from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE, weight_map
@@ -80,6 +81,8 @@ class ClusterMaps:
                 f"{len(self.names)} names and {len(self.categories)} categories. Give maps (frames, clusters, height, "
                 "width) and a correspondence (categories, clusters)."
             )
+        if 0 in self.maps.shape[1:]:
+            raise InputError(f"The maps have shape {self.maps.shape}: they are empty. Export them again.")
         if not np.isfinite(self.maps).all():
             raise InputError("The cluster maps hold NaN or infinity: their pixels have no ranking. Export them again.")
 
@@ -97,8 +100,9 @@ def read(arrays: dict[str, np.ndarray], alpha: float, protocol: ClusterProtocol)
         )
     if "categories" not in arrays:
         raise InputError("Maps of several clusters a frame need the array categories: the instruments' names.")
-    categories = [str(name) for name in np.atleast_1d(arrays["categories"])]
-    correspondence = arrays.get("correspondence", np.eye(len(categories), dtype=np.int64))
+    categories = texts(np.atleast_1d(arrays["categories"]), "categories")
+    own = {"correspondence": np.eye(len(categories), dtype=np.int64), **arrays}
+    correspondence = numbers(own, "correspondence", ("C", "K"))
     return ClusterMaps(names_of(arrays), in_float32(arrays["maps"], "maps"), correspondence, categories)
 
 
@@ -112,11 +116,11 @@ def check(truth: Truth, protocol: ClusterProtocol) -> None:
 def score(
     found: ClusterMaps, truth: Truth, protocol: ClusterProtocol, *, seed: int = 0, run: str | None = None
 ) -> Result:
-    """Score frames with their instruments' boxes. InputError for no frame in common."""
-    positions, music = {name: position for position, name in enumerate(found.names)}, _instruments(truth)
+    """Score frames with their instruments' boxes. InputError for no frame in common, or one given twice."""
+    positions, music = match_names(found.names, truth.test_set), _instruments(truth)
     frames = [frame for frame in music.scorable if frame.key in positions]
     if not frames:
-        raise InputError(f"None of the {len(positions)} maps belongs to a frame of {music.source}.")
+        raise InputError(f"None of the {len(positions)} maps belongs to a frame with boxes of {music.source}.")
     weights = [_weights(frame, found.categories) for frame in frames]
     maps = [found.maps[positions[frame.key]] for frame in frames]
     scored = [_score(found, protocol, each, own) for each, own in zip(maps, weights, strict=True)]
