@@ -137,7 +137,7 @@ def test_maps_of_instruments_that_fit_nothing_are_refused(tmp_path):
         ({"names": names[:1] * 2}, "duettest", "two maps for v/frame_0/1.jpg"),
         ({"correspondence": np.full((2, 2), "a")}, "duettest", "correspondence is <U1"),
         ({"maps": maps[..., :0]}, "duettest", "they are empty"),
-        ({}, "solotest", "None of the 2 maps"),
+        ({}, "solotest", "no box in any of its 2 frames"),
     ):
         np.savez(tmp_path / "maps.npz", **given | more)
         with pytest.raises(InputError, match=message):
