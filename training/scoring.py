@@ -15,6 +15,7 @@ import numpy as np
 from manifests.catalogue import read_clips
 from manifests.checksums import file_sha256
 from manifests.errors import InputError
+from manifests.given_arrays import given_array
 from manifests.published_sets import named_by_content, named_parts
 from manifests.readers.extended import read_extended
 from manifests.splits import IdList
@@ -81,7 +82,8 @@ def _by_name(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     if not maps or len(set(shapes.values())) != 1:
         said = ", ".join(f"{name} {shape}" for name, shape in list(shapes.items())[:3]) or "nothing"
         raise InputError(f"The maps are {said}, ...: give one map (h, w) for every clip, all of one shape.")
-    return {"names": np.array(list(maps)), "maps": np.stack([np.asarray(each) for each in maps.values()])}
+    given = [given_array(each, f"the map of {name}") for name, each in maps.items()]
+    return {"names": np.array(list(maps)), "maps": np.stack(given)}
 
 
 def _check_numbers(temperature: float, seed: int) -> None:
