@@ -23,6 +23,7 @@ from manifests.given_files import opened, understood
 from manifests.near_names import did_you_mean
 from manifests.views import VIEWS
 from manifests.whole_files import whole_path, write_text
+from pipeline.media.front_ends import front_end_names
 from pipeline.shards.joined import Folders, folders_of, named, open_shards
 from pipeline.shards.store import ShardStore
 from pipeline.storage.remote import Place, place
@@ -205,6 +206,8 @@ def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: st
     _check_whole(folder)
     config = _with_carried(folder, stored_config(folder))
     facts = read_facts(folder, "front_end", "manifest_sha256")
+    if facts["front_end"] not in front_end_names():
+        raise InputError(f"{folder / FACTS} names {facts['front_end']!r}, which is no front end here. {COPY_AGAIN}")
     method = build_empty(config)
     with understood(file, "is damaged, or not of this run", WEIGHTS_AGAIN), opened(file):
         method.load_state_dict(read_tensors(file)[0])

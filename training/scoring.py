@@ -14,12 +14,12 @@ import numpy as np
 from manifests.catalogue import read_clips
 from manifests.checksums import file_sha256
 from manifests.errors import InputError
+from manifests.given_arrays import given_array
 from manifests.published_sets import named_parts
 from manifests.splits import IdList
 from manifests.truth import USUAL_FORMAT, Truth
 from training.evaluation import boxes, tasks
 from training.evaluation.document import document
-from training.evaluation.given_arrays import as_array
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import SAY_WHAT_IS_SHOWN, as_shown, check_arrays, load_arrays
 
@@ -72,7 +72,7 @@ def _arrays(maps: Maps, protocol: Protocol) -> dict[str, np.ndarray]:
     needed = boxes.ARRAYS if protocol.asks == "boxes" else tasks.task_of(protocol).ARRAYS
     if not isinstance(maps, Mapping):
         return load_arrays(maps, needed)
-    given = {name: as_array(each, name) for name, each in maps.items()}
+    given = {name: given_array(each, f"the map of {name}") for name, each in maps.items()}
     arrays = given if "names" in given else _by_name(given)
     check_arrays(arrays, "The mapping of arrays", needed)
     return arrays

@@ -14,6 +14,7 @@ from manifests.errors import InputError
 from manifests.outputs import check_output, json_with
 from manifests.whole_files import write_text
 from manifests.whole_folders import whole_folder
+from pipeline.media.decode import SILENCE_PEAK
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
 from training.data.beside import WAVEFORM_RATE, Beside
@@ -40,23 +41,17 @@ def separate(run: LoadedRun, store: ShardStore, keys: Sequence[str], out: Path) 
 
     Returns by how many decibels each is nearer to the clip's own sound than the mixture was. InputError for a method
     that separates nothing, for fewer clips than two, for a clip whose name is the mixture's or leads out of a folder,
-    and for a clip or a waveform that is not there.
+    for a silent one, of which no share is nearer, and for a clip or a waveform that is not there.
     """
     method: object = run.method
     if not isinstance(method, Separates):
         raise InputError(f"{run.config.method.name} separates no sounds; pixelplayer does.")
-    if len(set(keys)) < 2 or len(set(keys)) < len(keys):
-        raise InputError("Name two clips or more, each once: with --clip KEY --clip KEY.")
-    if MIXTURE in map(_file, keys):
-        raise InputError(
-            f"The clip {Path(MIXTURE).stem} would be written to {MIXTURE}, which is the mixture's. Leave it out, or "
-            "ingest it under another name."
-        )
-    if out_of := next((key for key in keys if Path(key).is_absolute() or ".." in Path(key).parts), None):
-        raise InputError(f"The clip {out_of} has a name that leads out of a folder, so no file is written for it.")
+    rows = _rows(store, keys)
+    keys = [store.keys[row] for row in rows]  # as the shards spell them
     check_output(out, {"RUN": run.folder}, _is_own, "training separate")
-    rows = [store.row_of(key) for key in keys]
     own = torch.stack([_waveform(run, store, row) for row in rows]).to(run.device) / len(rows)
+    if silent := [key for key, sound in zip(keys, own, strict=True) if sound.abs().max() * len(rows) < SILENCE_PEAK]:
+        raise InputError(f"The clip {silent[0]} is silent, so nothing of it can be found in a mixture. Name another.")
     mixture = own.sum(dim=0, keepdim=True).clamp(-1, 1)
     images = torch.stack([_image(run, store, row) for row in rows])
     found = method.separated(normalise_image(images.to(run.device)), mixture.expand(len(rows), -1))
@@ -64,6 +59,21 @@ def separate(run: LoadedRun, store: ShardStore, keys: Sequence[str], out: Path) 
     gained = dict(zip(keys, (after - before).tolist(), strict=True))
     _write(out, {MIXTURE: mixture[0], **{_file(key): each for key, each in zip(keys, found, strict=True)}}, gained)
     return gained
+
+
+def _rows(store: ShardStore, keys: Sequence[str]) -> list[int]:
+    """Where clips lie, each once however it is spelled. InputError for what cannot be separated or written."""
+    if out_of := next((key for key in keys if Path(key).is_absolute() or ".." in Path(key).parts), None):
+        raise InputError(f"The clip {out_of} has a name that leads out of a folder, so no file is written for it.")
+    rows = [store.row_of(key) for key in keys]
+    if len(set(rows)) < 2 or len(set(rows)) < len(rows):
+        raise InputError("Name two clips or more, each once: with --clip KEY --clip KEY.")
+    if MIXTURE in [_file(store.keys[row]) for row in rows]:
+        raise InputError(
+            f"The clip {Path(MIXTURE).stem} would be written to {MIXTURE}, which is the mixture's. Leave it out, or "
+            "ingest it under another name."
+        )
+    return rows
 
 
 def _is_own(out: Path) -> bool:

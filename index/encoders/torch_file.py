@@ -37,6 +37,7 @@ _PLAIN: list[Any] = [
 _UNKNOWN = re.compile(r"GLOBAL (\S+) was not an allowed global")
 _FILLED = re.compile(r"Can only (SETITEM|SETITEMS|append|extend)\b.* but got <class '([^']+)'>")
 _CODE = re.compile(r"unsupported GLOBAL (\S+) whose module")
+_REASON = re.compile(r"WeightsUnpickler error:\s*(.+)")  # around it torch asks for an issue, and for its own settings
 _CUT = re.compile(r"unexpected EOF|truncated|Ran out of input|buffer|bytes")
 _TERMINAL = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x1f\x7f]")
 _SHORTENED = "is cut short or damaged. Download it again."
@@ -205,9 +206,9 @@ def _why_not_plain(error: Exception) -> str:
     """The same of a file that seems whole."""
     if code := _CODE.search(str(error)):
         return f"is refused: it wants to run {code[1]}, for which weights have no use. Do not load it elsewhere either."
-    lines = [printable(line) for line in str(error).splitlines()]
-    reason = next((line for line in lines if "WeightsUnpickler error" in line), (lines or [type(error).__name__])[0])
+    found = _REASON.search(str(error))
+    reason = printable((found[1] if found else str(error)).strip().partition("\n")[0]) or type(error).__name__
     return (
-        f"is not a file of plain torch tensors ({reason.removeprefix('WeightsUnpickler error: ')}). Load it where it "
-        "was made and save its tensors alone: torch.save(model.state_dict(), FILE)."
+        f"is not a file of plain torch tensors ({reason}), so loading it elsewhere may run code that it brings. Ask "
+        "whoever made it for its tensors alone: torch.save(model.state_dict(), FILE)."
     )

@@ -17,6 +17,11 @@ from pipeline.shards.record import Rejected
 
 MARGIN = 0.08  # seconds decoded on either side for the resampling filter; whole samples at all common rates
 MAX_RATE = 768_000  # Hz; the highest that is recorded with. A header may claim billions, and memory follows it
+LOWEST_RATE = 100  # Hz; far below any sound, and the resampler fails below 10
+MOST_CHANNELS = 64  # ambisonic recordings of the seventh order
+BEYOND_FULL_SCALE = 8.0  # mixing and lossy codecs go somewhat beyond 1; integers kept as floats go far beyond it
+SIXTEEN_OF_32 = 2.0**-16  # the loudest value of 16 bits where 32 were said, below one step of 16-bit sound
+FAINTEST_OF_32 = 2.0**-24  # and what only rounding leaves in a silent recording of 32 bits
 LONGEST_PADDING = 0.2  # seconds; what encoders add to fill their last frame is shorter
 JITTER = 0.05  # seconds between a frame's stated time and the end of the one before that still count as continuous
 
@@ -65,8 +70,8 @@ class AudioCollector:
     rate, and their sum is the span, as a filter of a whole would have it.
     """
 
-    def __init__(self, start: float, seconds: float, channels: tuple[str, ...] = ()) -> None:
-        self.start, self.seconds = start, seconds
+    def __init__(self, start: float, seconds: float, channels: tuple[str, ...] = (), codec: str = "") -> None:
+        self.start, self.seconds, self._codec = start, seconds, codec
         self._ambisonic = channels if "AMBI0" in channels else ()  # what frames may call loudspeakers
         self.errors = 0
         self.ended = False
@@ -174,8 +179,7 @@ class AudioCollector:
             inside = slice(max(0, piece.position), max(0, piece.end))
             part = piece.samples[:, max(0, -piece.position) :][:, : max(0, buffer.shape[1] - inside.start)]
             buffer[:, inside.start : inside.start + part.shape[1]] = part
-        if not np.isfinite(buffer).all():
-            raise Rejected("corrupt", "the sound decodes to values that are no numbers")
+        _check_scale(buffer, self._codec)
         return mixed(buffer, channels)
 
     def _extent(self, rate: int, count: int) -> tuple[int, int, float]:
@@ -192,10 +196,29 @@ class AudioCollector:
         return first, last, max(0.0, end - begin - sum(stop - start for start, stop in inside))
 
 
+def check_sound(codec: av.AudioCodecContext) -> None:
+    """Bound what a small file can make us allocate, and refuse what no decoder makes sound of. Raises Rejected."""
+    check_rate(codec.sample_rate)
+    if not 1 <= codec.channels <= MOST_CHANNELS:
+        raise Rejected("corrupt", f"its sound claims {codec.channels} channels; there are 1 to {MOST_CHANNELS}")
+
+
 def check_rate(rate: int) -> None:
-    """Bound what a small file can make us allocate. Raises Rejected."""
-    if rate > MAX_RATE:
-        raise Rejected("corrupt", f"its sound claims {rate} samples a second; none has more than {MAX_RATE}")
+    """The same of samples a second alone."""
+    if not LOWEST_RATE <= rate <= MAX_RATE:
+        said = f"none has more than {MAX_RATE}" if rate > MAX_RATE else f"none has less than {LOWEST_RATE}"
+        raise Rejected("corrupt", f"its sound claims {rate} samples a second; {said}")
+
+
+def _check_scale(samples: np.ndarray, codec: str) -> None:
+    """Raise Rejected for samples, of which 1 is the loudest, that are no numbers or of another scale than they say."""
+    peak = max(float(samples.max(initial=0)), -float(samples.min(initial=0)))  # NaN where there is one
+    if not np.isfinite(peak):
+        raise Rejected("corrupt", "the sound decodes to values that are no numbers")
+    if peak > BEYOND_FULL_SCALE:
+        raise Rejected("corrupt", f"the sound decodes to values up to {peak:g}, where 1 is the loudest")
+    if codec.startswith("pcm_s32") and FAINTEST_OF_32 < peak <= SIXTEEN_OF_32:
+        raise Rejected("corrupt", f"its samples of 32 bits go up to {peak * 2**31:.0f}, which is 16-bit sound in them")
 
 
 def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:

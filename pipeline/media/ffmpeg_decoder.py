@@ -238,7 +238,7 @@ class _Call:
     def _read_audio(self, log: str) -> AudioSpan | None:
         """The samples that were written, frame by frame laid at their times."""
         front_end = self.options.front_end
-        span = AudioCollector(self.audio_from, front_end.seconds, self.facts.channels)
+        span = AudioCollector(self.audio_from, front_end.seconds, self.facts.channels, self.facts.codec)
         span.skip(self.audio_from, self.audio_from)
         frames = [(int(pts), layout, int(rate), int(count)) for pts, layout, rate, count in _AUDIO.findall(log)]
         forms = {(layout, rate) for _, layout, rate, _ in frames}

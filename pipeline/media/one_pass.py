@@ -25,6 +25,7 @@ from pipeline.media.times import CLOCK_SLACK
 from pipeline.shards.record import Rejected
 
 PIECE_SECONDS = 0.5
+NO_SOUND = "its sound stream gives no sound"
 
 
 @dataclass(frozen=True)
@@ -115,18 +116,27 @@ class OnePass(MediaFile):
                     break
                 held.append(last := frame)
             if last is None:
-                raise Rejected("no_audio", "its sound stream gives no sound")
+                raise Rejected("no_audio", NO_SOUND)
             while held and held[0].end < start - 2 * MARGIN:
                 held.popleft()
             yield self._laid(held, start, seconds, last.end).resampled(rate, count)
 
     def is_heard(self) -> bool:
-        """Whether any sample reaches one step of 16-bit sound; the sound is read up to the first that does."""
-        return any(bool((np.abs(heard.samples) >= SILENCE_PEAK).any()) for heard in self._heard([0.0]))
+        """Whether any sample reaches one step of 16-bit sound; the sound is read up to the first that does.
+
+        Raises Rejected where none can be decoded: that is no silence.
+        """
+        heard = None
+        for heard in self._heard([0.0]):
+            if (np.abs(heard.samples) >= SILENCE_PEAK).any():
+                return True
+        if heard is None:
+            raise Rejected("no_audio", NO_SOUND)
+        return False
 
     def _laid(self, held: Sequence[_Heard], start: float, seconds: float, reached: float) -> AudioCollector:
         """A span out of decoded frames, of which the last one ends where it was `reached`."""
-        span = AudioCollector(start, seconds, self.facts.channels)
+        span = AudioCollector(start, seconds, self.facts.channels, self.facts.codec)
         for frame in held:
             if frame.begin < start + seconds + MARGIN:
                 span.lay(frame.samples, frame.rate, frame.channels, frame.begin)

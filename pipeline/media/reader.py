@@ -14,7 +14,7 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from pipeline.media.audio import check_rate
+from pipeline.media.audio import check_sound
 from pipeline.media.facts import Facts
 from pipeline.media.image import (
     MAX_PIXELS,
@@ -60,7 +60,7 @@ class MediaFile(Recording):
         self._video = first_decodable(moving, "no_video", "moving image")
         self._audio = first_decodable(self._container.streams.audio, "no_audio", "sound")
         check_size(self._video.codec_context.width, self._video.codec_context.height)
-        check_rate(self._audio.codec_context.sample_rate)
+        check_sound(self._audio.codec_context)
         for stream in (self._video, self._audio):
             stream.codec_context.thread_count = 1
         self._video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
@@ -82,6 +82,7 @@ class MediaFile(Recording):
             video_index=video.index,
             audio_index=audio.index,
             sample_rate=audio.codec_context.sample_rate,
+            codec=audio.codec_context.name,
             channels=stream_channels(audio, self._bytes),
             audio_start=0.0 if audio.start_time is None else self._seconds(audio, audio.start_time),
             video_end=self._stated_end(video) if indexed else None,

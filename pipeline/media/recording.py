@@ -155,7 +155,7 @@ class Recording(ABC):
 
     def _collected(self, start: float, seconds: float, begin: float | None) -> AudioCollector:
         """A span, decoded from about `begin` on or from the very beginning; of what lies long before only the times."""
-        span = AudioCollector(start, seconds, self.facts.channels)
+        span = AudioCollector(start, seconds, self.facts.channels, self.facts.codec)
 
         def failed(packet: av.Packet) -> None:
             late = packet.pts is None or self._seconds(self._audio, packet.pts) >= span.start

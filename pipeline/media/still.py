@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from pipeline.media.announced import stated_bytes, stated_frames
+from pipeline.media.audio import check_sound
 from pipeline.media.decode import DecodedClip, DecodeOptions, assemble, check_complete, choose_moment, span_start
 from pipeline.media.facts import Facts
 from pipeline.media.image import ShownFrame, check_size, upright
@@ -132,6 +133,7 @@ class AudioFile(Recording):
 
     def _choose_streams(self) -> None:
         self._audio = first_decodable(list(self._container.streams.audio), "no_audio", "sound")
+        check_sound(self._audio.codec_context)
         self._audio.codec_context.thread_count = 1
         self._zero = (self._container.start_time or 0) / av.time_base
         self._seekable = self._is_seekable()
@@ -153,6 +155,7 @@ class AudioFile(Recording):
             video_index=-1,
             audio_index=audio.index,
             sample_rate=audio.codec_context.sample_rate,
+            codec=audio.codec_context.name,
             channels=stream_channels(audio, self._bytes),
             audio_start=0.0 if audio.start_time is None else self._seconds(audio, audio.start_time),
             video_end=None,

@@ -6,13 +6,16 @@ bytes, which are kept as well. So an epoch's streams fill the cache for everybod
 cache waste no traffic, and an evaluation that is repeated goes on from what had come.
 
 SHARD_CACHE names the folder (default: `~/.cache/sound-source-localization`), SHARD_CACHE_GB its size (default: 20; 0:
-nothing is kept). The least recently used pieces make room; the bound holds with any number of processes.
+nothing is kept). The least recently used pieces make room; the bound holds with any number of processes. Files of other
+names that lie in the folder are not counted and stay.
 """
 
+import errno
 import fcntl
 import hashlib
 import io
 import os
+import re
 import sys
 import time
 from contextlib import suppress
@@ -32,6 +35,7 @@ DIGITS = 20  # of that number
 KEPT = 0.9  # of the bound, after blocks have made room
 PAUSES = (0.2, 0.4, 0.8, 1.6)  # seconds, between five requests for one piece
 READ_AHEAD = 1 << 20  # bytes
+_OWN = re.compile(r"[0-9a-f]{32}(-\d+){1,2}|\.[0-9a-f]{32}(-\d+){1,2}\.\d+-[0-9a-f]{32}\.tmp")  # and what a kill left
 
 
 class BlockCache:
@@ -49,7 +53,10 @@ class BlockCache:
         return None
 
     def keep(self, name: str, content: bytes) -> None:
-        """Store a block where it fits, after others have made room for it. One process does so at a time."""
+        """Store a block where it fits, after others have made room for it. One process does so at a time.
+
+        OSError where nothing can be written, or another program's file has the name of ours.
+        """
         if len(content) > self.limit:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -57,6 +64,8 @@ class BlockCache:
         with open(os.open(self.folder / TOTAL, flags, 0o600), "r+b", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             known = file.read(DIGITS + 1)
+            if known.strip(b"\0") and not known.isdigit():  # zeros are what a machine that lost power left
+                raise FileExistsError(errno.EEXIST, "there is a file of another program", TOTAL)
             written = len(known) == DIGITS and known.isdigit()  # else it is new, or no total
             total = (int(known) if written else self._make_room(self.limit)) + len(content)
             if total > self.limit:
@@ -70,8 +79,11 @@ class BlockCache:
             handle.write(content)
 
     def _make_room(self, allowed: int) -> int:
-        """Remove the blocks used longest ago until the rest has no more than the allowed bytes; returns what it has."""
-        files = [(entry.stat(), entry.path) for entry in os.scandir(self.folder) if entry.name != TOTAL]
+        """Remove the blocks used longest ago until the rest has no more than the allowed bytes; returns what it has.
+
+        The folder may hold files that are not the cache's.
+        """
+        files = [(entry.stat(), entry.path) for entry in os.scandir(self.folder) if _OWN.fullmatch(entry.name)]
         rest = sum(facts.st_size for facts, _ in files)
         for facts, path in sorted(files, key=lambda each: each[0].st_mtime):
             if rest <= max(0, allowed):

@@ -184,7 +184,10 @@ def unreadable(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
         "archive": ((tmp_path / "others").read_bytes(), "is an archive of other files"),
         "tar": ((tmp_path / "tar").read_bytes(), "is a packed archive"),
         "gz": (gzip.compress(whole["zip"]), "is a packed archive"),
-        "protocol 4": (pickle.dumps(tensors(), protocol=4), "is not a file of plain torch tensors"),
+        "protocol 4": (
+            pickle.dumps(tensors(), protocol=4),
+            "tensors (Unsupported operand 149), so loading it",
+        ),
         "text": (b"just some words\n" * 40, "is not a file of plain torch tensors"),
     }
 

@@ -1,6 +1,7 @@
 """`training separate`: WAV files of what images take out of a mixture, and by how much they are nearer to the truth."""
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from training.separate import separate
 from training.separation import distortion_ratio, sound_of, spectrum
 
 RATE = 11025
-KEYS = ("low", "high", "dog/dogv0/dogv0_1", "mixture")
+KEYS = ("low", "high", "dog/dogv0/dogv0_1", "mixture", "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "silent")
 TINY = (
     "data.image_size=32", "data.train_list=null", "encoders.image={blocks: [1, 1], width: 8, weights: none}",
     "method.components=4", "method.width=4", "method.levels=3",
@@ -32,7 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ShardStore:
     time = np.arange(3 * RATE) / RATE
     sounds = {
         key: (0.5 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
-        for key, hertz in zip(KEYS, (300, 2000, 500, 700), strict=True)
+        for key, hertz in zip(KEYS, (300, 2000, 500, 700, 900, 0), strict=True)
     }
     write_waveforms(folder, sounds, RATE, start=3.5)
     return ShardStore.open(folder)
@@ -66,6 +67,12 @@ def test_what_cannot_be_separated_is_said(store: ShardStore, tmp_path: Path) -> 
     run = load_run(make_run(tmp_path / "run", load_config("pixelplayer", TINY)))
     with pytest.raises(InputError, match="two clips or more"):
         separate(run, store, ["low"], tmp_path / "out")
+    composed, decomposed = (unicodedata.normalize(form, KEYS[4]) for form in ("NFC", "NFD"))
+    with pytest.raises(InputError, match="each once"):
+        separate(run, store, [composed, decomposed], tmp_path / "out")
+    assert list(separate(run, store, ["low", decomposed], tmp_path / "accents")) == ["low", composed]
+    with pytest.raises(InputError, match="silent is silent"):
+        separate(run, store, ["low", "silent"], tmp_path / "out")
     with pytest.raises(InputError, match="nowhere"):
         separate(run, store, ["low", "nowhere"], tmp_path / "out")
     other = load_run(

@@ -10,14 +10,6 @@ from manifests.errors import InputError
 LARGEST = 1e30  # of a map's values: what is stretched, enlarged and added up over an image stays within float32
 
 
-def as_array(value: Any, name: str) -> np.ndarray:
-    """What a caller gave as an array. InputError for rows of unequal length."""
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise InputError(f"What is given as {name} is no array, its rows differ in length. Give equal ones.") from error
-
-
 def numbers(arrays: Mapping[str, np.ndarray], name: str, shape: Sequence[int | str], whole: bool = False) -> np.ndarray:
     """The array `name` of real numbers (`whole` ones) of a shape, in which a letter stands for any length.
 

@@ -31,6 +31,7 @@ from training.overlay.video import Written
 
 SILENT = "is silent from beginning to end: its overlay shows no heat and says so"
 MEND = "Mend it or take it away; a link out of its folder can be given by its own path."
+NONE_OF = "none of the {} videos can be localized. The first: {}"
 UNIT = "moments and frames"
 Advance = Callable[[int], object]
 
@@ -58,7 +59,8 @@ def localize(options: Options) -> dict[str, object]:
 
     Raises InputError when a run is not finished, or no video can be localized: unreadable, without sound or image, or
     with a sound that the container cannot hold, or with an output that is somebody else's. Of several videos those are
-    said and left out. Raises WorkFailed when a result cannot be written.
+    said and left out, as is one that turns out to be damaged while it is worked on. Raises WorkFailed when a result
+    cannot be written.
     """
     options.check()
     one = is_one_file(options.videos)
@@ -71,16 +73,19 @@ def localize(options: Options) -> dict[str, object]:
     videos, refused = _looked_at(found, overlays, refusals)
     if one and refused:
         raise InputError(refused[0])
+    count = len(found) + len(refusals)
     if not videos:
-        count = len(found) + len(refusals)
-        raise InputError(f"none of the {count} videos can be localized. The first: {refused[0]}")
+        raise InputError(NONE_OF.format(count, refused[0]))
     models = _models(options)
     tasks = _tasks(options, found, overlays, videos, models)
-    written = _work(options, [task for task in tasks if not task.is_finished], models)
+    written, broken = _work(options, [task for task in tasks if not task.is_finished], models, one)
+    tasks = [task for task in tasks if task.overlay not in broken]
+    if not tasks:
+        raise InputError(NONE_OF.format(count, [*refused, *broken.values()][0]))
     documents.write_peaks(options.peaks, {task.found.name: task.overlay for task in tasks})
     if one:
         return _facts_of_one(tasks[0], written)
-    return _facts(options, tasks, written, len(refused), place)
+    return _facts(options, tasks, written, len(refused) + len(broken), place)
 
 
 def _looked_at(
@@ -149,17 +154,26 @@ def _tasks(
 
 
 def _work(
-    options: Options, tasks: Sequence[Task], models: Sequence[Localizer]
-) -> dict[Path, tuple[Localization, Written]]:
-    """Localize and draw; returns what became of each overlay."""
+    options: Options, tasks: Sequence[Task], models: Sequence[Localizer], one: bool
+) -> tuple[dict[Path, tuple[Localization, Written]], dict[Path, str]]:
+    """Localize and draw; returns what became of each overlay, and why others could not be made, which is said.
+
+    InputError where that is the only one that was asked for.
+    """
     if not tasks:
-        return {}
+        return {}, {}
     seconds = expected([task.video for task in tasks], models, options.maps_per_second, 1 + options.beside)
-    made = {}
+    made, broken = {}, dict[Path, str]()
     with progress("localizing", sum(task.size(options) for task in tasks), UNIT, expected=seconds) as advance:
         for task in tasks:
-            made[task.overlay] = _draw(options, task, models, advance)
-    return made
+            try:
+                made[task.overlay] = _draw(options, task, models, advance)
+            except InputError as error:
+                if one:
+                    raise
+                broken[task.overlay] = str(error)
+                _say(f"left out: {error}")
+    return made, broken
 
 
 def _draw(options: Options, task: Task, models: Sequence[Localizer], advance: Advance) -> tuple[Localization, Written]:
@@ -171,14 +185,15 @@ def _draw(options: Options, task: Task, models: Sequence[Localizer], advance: Ad
         left -= min(amount, left)
 
     task.overlay.parent.mkdir(parents=True, exist_ok=True)
-    every = 1 / options.maps_per_second
-    results = [model.localize(task.video.path, every, advance=done) for model in models]
-    documents.write_document(task.overlay, results[0], task.made_of, options.threshold, None)
-    panels = _panels(options, results)
-    rate = task.video.rate
-    written = results[0].overlay_of(task.overlay, panels, advance=lambda seconds: done(round(seconds * rate)))
-    documents.write_document(task.overlay, results[0], task.made_of, options.threshold, written)
-    done(left)
+    every, rate = 1 / options.maps_per_second, task.video.rate
+    try:
+        results = [model.localize(task.video.path, every, advance=done) for model in models]
+        documents.write_document(task.overlay, results[0], task.made_of, options.threshold, None)
+        panels = _panels(options, results)
+        written = results[0].overlay_of(task.overlay, panels, advance=lambda seconds: done(round(seconds * rate)))
+        documents.write_document(task.overlay, results[0], task.made_of, options.threshold, written)
+    finally:
+        done(left)
     return results[0], written
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from manifests.errors import InputError
 from training.localize.videos import Video
 from training.localizer.localization import Localization
 from training.localizer.model import Localizer
@@ -29,10 +30,13 @@ class Cost:
 
 
 def expected(videos: Sequence[Video], models: Sequence[Localizer], maps_per_second: float, panels: int) -> float | None:
-    """Seconds that the videos will take; None where they are too short to ask."""
+    """Seconds that the videos will take; None where they are too short to ask, or the first turns out to be damaged."""
     if sum(each.seconds for each in videos) < TOO_SHORT_TO_ASK:
         return None
-    return _measured(videos[0], models, maps_per_second, panels).seconds(videos, maps_per_second)
+    try:
+        return _measured(videos[0], models, maps_per_second, panels).seconds(videos, maps_per_second)
+    except InputError:
+        return None  # said when it is its turn
 
 
 def _measured(video: Video, models: Sequence[Localizer], maps_per_second: float, panels: int) -> Cost:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from index.device import device_number
 from manifests.errors import InputError
-from training.localizer.model import MOST_PER_SECOND
+from training.localizer.model import LONGEST_STEP, MOST_PER_SECOND
 from training.overlay.carriage import FORMATS
 
 ONE, SEVERAL = Path("overlay.mp4"), Path("overlays")
@@ -34,8 +34,10 @@ class Options:
         if file := next((run for run in (self.run, self.other_run) if run is not None and run.is_file()), None):
             raise InputError(f"{file} is a file, and no run. Give the run's folder first: training localize RUN VIDEO.")
         rate = self.maps_per_second
-        if not 0 < rate <= MOST_PER_SECOND:
-            raise InputError(f"maps per second is {rate:g}; give more than 0 and at most {MOST_PER_SECOND:g}.")
+        if not 1 / LONGEST_STEP <= rate <= MOST_PER_SECOND:
+            raise InputError(
+                f"maps per second is {rate:g}; give more than 0 and at most {MOST_PER_SECOND:g}, and one or more a day."
+            )
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise InputError(f"--threshold is {self.threshold:g}. Give more than 0 and at most 1.")
 

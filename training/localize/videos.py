@@ -12,8 +12,9 @@ from manifests.errors import InputError
 from manifests.suffixes import MEDIA_SUFFIXES, is_litter
 from pipeline.media.one_pass import OnePass
 from pipeline.sources.walk import Refusal, tree_of
-from training.localizer.media import refusing
+from training.localizer.media import NO_IMAGE, refusing
 from training.overlay.carriage import carriage
+from training.overlay.video import is_marked
 
 OF_A_PATTERN = "*?["
 
@@ -43,7 +44,8 @@ def is_one_file(given: Sequence[Path]) -> bool:
 
 
 def find_videos(given: Sequence[Path], out: Path, refusals: list[Refusal]) -> list[Found]:
-    """The videos of files, folders (at any depth, without `out`) and patterns, each once, in their order.
+    """The videos of files, folders (at any depth, without `out`) and patterns (without overlays in
+    `out`), each once, in their order.
 
     Links and special files that cannot be followed, folders that cannot be listed: added to `refusals`. InputError for
     a path that is not there, and for a folder or pattern with no video.
@@ -65,8 +67,13 @@ def _found_at(path: Path, out: Path, refusals: list[Refusal]) -> list[Found]:
         return [Found(path, path.name)]
     base = _before_pattern(path)
     matches = sorted(Path(each) for each in glob.glob(str(path), recursive=True))
-    videos = [each for each in matches if _is_video(each) and not each.is_dir()]
+    videos = [each for each in matches if _is_video(each) and not each.is_dir() and not _was_made(each, out)]
     return _some([Found(each, str(each.relative_to(base))) for each in videos], f"the pattern {path}")
+
+
+def _was_made(path: Path, out: Path) -> bool:
+    """Whether a file is an overlay in the folder of overlays: a command that is given again does not take it up."""
+    return path.is_file() and path.resolve().is_relative_to(out.resolve()) and is_marked(path)
 
 
 def _is_video(name: str | Path) -> bool:
@@ -95,11 +102,14 @@ def _before_pattern(path: Path) -> Path:
 
 
 def look_at(path: Path, out: Path) -> Video:
-    """What a video is. InputError where it has no image or no sound, cannot be read, or `out` cannot hold its sound."""
+    """What a video is. InputError where it cannot be read, has no image or no sound that can be decoded, or `out`
+    cannot hold its sound."""
     if not os.path.lexists(path):
         raise InputError(f"there is no video {path}. Give the path of a video file.")
     with refusing(path), OnePass(path) as media:
         carriage(media.audio, out.suffix.lower())
+        if next(media.shown_at([0.0]), None) is None:
+            raise InputError(f"{path} cannot be localized: it {NO_IMAGE}. Give another video.")
         facts, (wide, tall), rate = media.facts, media.stored_size, float(media.average_rate)
         return Video(path, facts.duration, wide * tall, rate, not media.is_heard())
 

@@ -15,10 +15,11 @@ import numpy as np
 
 from manifests.annotations import WHOLE, Box
 from manifests.errors import InputError
+from manifests.given_arrays import number_of
 from manifests.views import of_frame
 from training.localizer.asking import Answers
 from training.localizer.boxes import boxes_above
-from training.localizer.media import refusing
+from training.localizer.media import refusing, rgb_pixels
 from training.overlay.carriage import carried
 from training.overlay.panels import Panel, drawn_still
 from training.overlay.timeline import SILENT, UNSURE, Timeline
@@ -121,17 +122,24 @@ class Localization:
         They enclose what reaches `threshold` of `maps`; of a method that gives boxes itself they are those of its own,
         with a score on the same scale. A silent moment has none. InputError for a threshold outside of 0..1.
         """
-        _check_threshold(threshold)
-        of_one = self._own_boxes if self.given_boxes else self._region_boxes
-        return [[] if self.silent[number] else of_one(number, threshold) for number in range(len(self))]
+        return self._shown_boxes(_checked_threshold(threshold))
 
-    def _region_boxes(self, number: int, threshold: float) -> list[FoundBox]:
-        return boxes_above(self.maps[number], threshold, self.part(number))
+    def _shown_boxes(self, threshold: float | None) -> list[list[FoundBox]]:
+        """What is listed and drawn: `boxes`, without a threshold all those that the method gives itself."""
+        if threshold is not None:
+            threshold = _checked_threshold(threshold)
+        return [[] if self.silent[number] else self._boxes_of(number, threshold) for number in range(len(self))]
 
-    def _own_boxes(self, number: int, threshold: float) -> list[FoundBox]:
+    def _boxes_of(self, number: int, threshold: float | None) -> list[FoundBox]:
+        if self.given_boxes:
+            return [box for box in self._own_boxes(number) if box[4] >= (threshold or 0.0)]
+        return [] if threshold is None else boxes_above(self.maps[number], threshold, self.part(number))
+
+    def _own_boxes(self, number: int) -> list[FoundBox]:
         low, high = self.scale
-        scaled = [(*row[:4], min((row[4] - low) / (high - low), 1.0)) for row in self.given_boxes[number].tolist()]
-        return [box for box in scaled if box[4] >= threshold]
+        rows = self.given_boxes[number].tolist()
+        scaled = [(*row[:4], min(max((row[4] - low) / (high - low), 0.0), 1.0)) for row in rows]
+        return sorted(scaled, key=lambda box: -box[4])
 
     @cached_property
     def warnings(self) -> list[str]:
@@ -143,25 +151,24 @@ class Localization:
         """uint8 (H, W, 3): a moment's frame as the overlay shows it, heat and marks over it.
 
         number: which moment. threshold: draw boxes, as `boxes` gives them. image: drawn over in place of the frame, for
-        more pixels of it. InputError for a moment that there is not.
+        more pixels of it; in the forms that `localize_pair` takes. InputError for a moment that there is not, and for
+        what is no image.
         """
-        if not -len(self) <= number < len(self):
+        if not -len(self) <= number_of(number) < len(self):
             raise InputError(f"moment {number} is asked for, and there are {len(self)}, from 0 to {len(self) - 1}.")
         boxes, part = self._drawn_boxes(threshold)[number], self.part(number)
-        pixels = self.frames[number] if image is None else image
+        pixels = self.frames[number] if image is None else rgb_pixels(image)
         return drawn_still(pixels, self.heat[number], part, boxes, self.warnings[number])
 
     def timeline(self, threshold: float | None = None) -> Timeline:
-        """What is drawn over the video, in the order of time; boxes of maps where a threshold is given."""
+        """What is drawn over the video, in the order of time, with the boxes that `to_json` lists."""
         order = np.argsort(self.times, kind="stable")
         boxes = self._drawn_boxes(threshold)
         ordered = [boxes[each] for each in order], [self.warnings[each] for each in order]
         return Timeline(self.times[order], self.heat[order], self.shown[order], *ordered)
 
     def _drawn_boxes(self, threshold: float | None) -> Sequence[np.ndarray]:
-        if threshold is not None:
-            return [np.array(found).reshape(-1, 5) for found in self.boxes(threshold)]
-        return self.given_boxes or [np.zeros((0, 5))] * len(self)
+        return [np.array(found, np.float64).reshape(-1, 5) for found in self._shown_boxes(threshold)]
 
     def overlay(
         self,
@@ -191,7 +198,8 @@ class Localization:
     def to_json(self, threshold: float | None = None) -> str:
         """The document that `training localize` writes, as text; nothing in it tells where files lie.
 
-        threshold: with boxes, as `boxes` gives them.
+        threshold: with boxes, as `boxes` gives them; None with all those of a method that gives boxes itself, on the
+        same scale.
         """
         return json.dumps(self.document(threshold), indent=1)
 
@@ -228,18 +236,16 @@ class Localization:
         return facts | cut
 
     def _listed(self, threshold: float | None) -> list[dict[str, Any]]:
-        """The boxes of every moment: those the method gives, else those of the maps where a threshold is given."""
-        if threshold is not None:
-            _check_threshold(threshold)
-        elif not self.given_boxes:
+        """The boxes of every moment, as `boxes` gives them; without a threshold those of a method that has its own."""
+        if threshold is None and not self.given_boxes:
             return [{}] * len(self)
-        found = [each.tolist() for each in self.given_boxes] or self.boxes(cast(float, threshold))
         return [
             {"boxes": [{"box": [round(side, 6) for side in row[:4]], "score": row[4]} for row in rows]}
-            for rows in found
+            for rows in self._shown_boxes(threshold)
         ]
 
 
-def _check_threshold(threshold: float) -> None:
-    if not 0 < threshold <= 1:
-        raise InputError(f"the threshold of boxes is {threshold:g}. Give more than 0 and at most 1.")
+def _checked_threshold(threshold: Any) -> float:
+    if not 0 < (number := number_of(threshold)) <= 1:
+        raise InputError(f"the threshold of boxes is {threshold}. Give more than 0 and at most 1.")
+    return number

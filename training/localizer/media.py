@@ -10,24 +10,33 @@ from typing import Any
 
 import av
 import numpy as np
+from PIL import Image
 
 from manifests.errors import InputError
+from manifests.given_arrays import given_array, number_of
 from manifests.given_files import special_file
-from pipeline.media.audio import MAX_RATE, AudioCollector
+from pipeline.media.audio import (
+    BEYOND_FULL_SCALE,
+    LOWEST_RATE,
+    MAX_RATE,
+    MOST_CHANNELS,
+    SIXTEEN_OF_32,
+    AudioCollector,
+)
 from pipeline.media.decode import SILENCE_PEAK, DecodeOptions, choose_moment, fill_span, span_start
 from pipeline.media.image import upright
+from pipeline.media.layouts import UNNAMED
 from pipeline.media.one_pass import OnePass
 from pipeline.media.reader import MediaFile
 from pipeline.media.spectra import FrontEnd
-from pipeline.media.still import AudioFile, read_image
+from pipeline.media.still import AudioFile, read_image, rgb_on_white
 from pipeline.shards.record import Rejected
 
 SEEN_SHORT_SIDE = 256  # what ingest keeps of a frame, and what training saw
 # (silence, distance to the loudest) of the integers that sound is kept in; wider ones are numpy's, and say no scale
 INTEGERS = {"uint8": (128, 2**7), "int8": (0, 2**7), "int16": (0, 2**15), "int32": (0, 2**31)}
-BEYOND_FULL_SCALE = 8.0  # mixing and lossy codecs go somewhat beyond 1; integers kept as floats go far beyond it
-SIXTEEN_OF_32 = 2.0**-16  # the loudest value of 16 bits where 32 were said, below SILENCE_PEAK
-LOWEST_RATE = 100  # Hz; far below any sound, and the resampler fails below 10
+NO_IMAGE = "holds no image that can be decoded"
+CHANNELS = {1: ("FC",), 2: ("FL", "FR")}  # what those of an array are
 
 
 @contextmanager
@@ -70,7 +79,7 @@ def frames_at(path: Path, moments: Sequence[float], short_side: int = SEEN_SHORT
             is_empty = False
             yield media.pixels(frame, short_side)[0]
     if is_empty:
-        raise InputError(f"{path} holds no image that can be decoded. Give another video.")
+        raise InputError(f"{path} {NO_IMAGE}. Give another video.")
 
 
 def heard_at(path: Path, moments: Sequence[float], front_end: FrontEnd) -> Iterator[np.ndarray]:
@@ -94,12 +103,15 @@ def still_image(image: Path | str | np.ndarray) -> np.ndarray:
     if isinstance(image, Path | str):
         with refusing(Path(image)):
             return read_image(Path(image), 0.0, SEEN_SHORT_SIDE).pixels
-    pixels = _rgb(np.asarray(image))
+    pixels = rgb_pixels(image)
     with _refusals_of("the array of an image"):
         return upright(av.VideoFrame.from_ndarray(pixels, format="rgb24"), None, SEEN_SHORT_SIDE)[0]
 
 
-def _rgb(pixels: np.ndarray) -> np.ndarray:
+def rgb_pixels(image: Any) -> np.ndarray:
+    """uint8 (H, W, 3) of an array of uint8 (H, W, 3), (H, W, 4) or (H, W); what is transparent shows white, as in
+    files. InputError for anything else."""
+    pixels = given_array(image, "the image")
     grey = pixels.ndim == 2
     fits = grey or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
     if pixels.dtype != np.uint8 or not fits or not pixels.size:
@@ -107,45 +119,46 @@ def _rgb(pixels: np.ndarray) -> np.ndarray:
             f"the image is an array of {pixels.dtype}, shape {pixels.shape}. Give uint8 of (height, width, 3), red "
             "green blue from 0 to 255, or the path of an image file."
         )
-    return np.ascontiguousarray(np.repeat(pixels[..., None], 3, axis=2) if grey else pixels[..., :3])
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
+        return rgb_on_white(Image.fromarray(np.ascontiguousarray(pixels)))
+    return np.ascontiguousarray(np.repeat(pixels[..., None], 3, axis=2) if grey else pixels)
 
 
 def still_audio(
     audio: Path | str | np.ndarray, sampling_rate: int | None, moment: float | None, front_end: FrontEnd
-) -> np.ndarray:
-    """float32 (samples,) around a moment of a file or of an array, filled as in ingest.
+) -> tuple[np.ndarray, float]:
+    """float32 (samples,) around a moment of a file or of an array, filled as in ingest; and the moment, in seconds.
 
     moment: seconds; None takes the moment that ingest takes. Arrays are (samples,) or (samples, channels), floats in
     [-1, 1] or integers of 8, 16 or 32 bits, where the range of the type is that of the sound, and need `sampling_rate`
     in Hz. InputError for what cannot be used.
     """
+    options = DecodeOptions(front_end=front_end, minimum_seconds=0.0)
     if isinstance(audio, Path | str):
         with refusing(Path(audio)), AudioFile(Path(audio)) as media:
-            begin = _begin_in_file(media, moment, front_end)
-            return fill_span(media.audio_between(begin, front_end.sample_rate, front_end.samples), front_end)[0]
-    samples = _mono(np.asarray(audio))
+            chosen = _moment_in_file(media, moment, options)
+            span = media.audio_between(span_start(chosen, options), front_end.sample_rate, front_end.samples)
+            return fill_span(span, front_end)[0], chosen
+    samples, names = _channels(given_array(audio, "the sound"))
     rate = _checked_rate(sampling_rate)
-    begin = _begin(len(samples) / rate, moment, front_end)
-    collected = AudioCollector(begin, front_end.seconds)
-    collected.lay(samples[None], rate, ("FC",), 0.0)
-    return fill_span(collected.resampled(front_end.sample_rate, front_end.samples), front_end)[0]
+    chosen = _moment(samples.shape[1] / rate, moment, options)
+    collected = AudioCollector(span_start(chosen, options), front_end.seconds)
+    collected.lay(samples, rate, names, 0.0)
+    return fill_span(collected.resampled(front_end.sample_rate, front_end.samples), front_end)[0], chosen
 
 
-def _begin_in_file(media: AudioFile, moment: float | None, front_end: FrontEnd) -> float:
-    """The same of a file, of which what is needed may have been cut off. Raises Rejected."""
+def _moment_in_file(media: AudioFile, moment: float | None, options: DecodeOptions) -> float:
+    """The moment of a file, of which what is needed may have been cut off. Raises Rejected."""
     if moment is None:
-        options = DecodeOptions(front_end=front_end, minimum_seconds=0.0)
-        return span_start(media.moment(options), options)
-    begin = _begin(media.facts.duration, moment, front_end)
-    media.check_reaches(begin + front_end.seconds)
-    return begin
+        return media.moment(options)
+    chosen = _moment(media.facts.duration, moment, options)
+    media.check_reaches(span_start(chosen, options) + options.front_end.seconds)
+    return chosen
 
 
-def _begin(duration: float, moment: float | None, front_end: FrontEnd) -> float:
-    """Where the span around a moment begins, in seconds."""
-    options = DecodeOptions(front_end=front_end, minimum_seconds=0.0)
-    centre = choose_moment(duration, options) if moment is None else checked_moments([moment], duration)[0]
-    return centre - front_end.seconds / 2
+def _moment(duration: float, moment: float | None, options: DecodeOptions) -> float:
+    """The moment that was asked for, else the one that ingest takes, in seconds."""
+    return choose_moment(duration, options) if moment is None else checked_moments([moment], duration)[0]
 
 
 def _checked_rate(given: Any) -> int:
@@ -159,8 +172,11 @@ def _checked_rate(given: Any) -> int:
     return int(given)
 
 
-def _mono(samples: np.ndarray) -> np.ndarray:
-    """float32 (samples,) in [-1, 1]; of several channels, the shorter axis, their mean."""
+def _channels(samples: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """float32 (channels, samples) in [-1, 1], and the channels' names; the shorter axis has the channels.
+
+    They are mixed as those of a file: two are left and right, of more nothing says what they are.
+    """
     is_float = samples.dtype.kind == "f"
     if not (is_float or samples.dtype.name in INTEGERS) or samples.ndim not in (1, 2) or not samples.size:
         raise InputError(
@@ -171,7 +187,12 @@ def _mono(samples: np.ndarray) -> np.ndarray:
     silence, loudest = (0, 1) if is_float else INTEGERS[samples.dtype.name]
     scaled = (samples.astype(np.float64) - silence) / loudest
     _check_scale(scaled, samples.dtype)
-    return (scaled if samples.ndim == 1 else scaled.mean(axis=int(np.argmin(samples.shape)))).astype(np.float32)
+    if samples.ndim == 2:
+        scaled = scaled if int(np.argmin(samples.shape)) == 0 else scaled.T
+    channels = np.ascontiguousarray(np.atleast_2d(scaled), np.float32)
+    if len(channels) > MOST_CHANNELS:
+        raise InputError(f"the sound is an array of {len(channels)} channels. Give at most {MOST_CHANNELS}.")
+    return channels, CHANNELS.get(len(channels), (UNNAMED,) * len(channels))
 
 
 def _check_scale(scaled: np.ndarray, given: np.dtype) -> None:
@@ -196,12 +217,13 @@ def _check_scale(scaled: np.ndarray, given: np.dtype) -> None:
 
 
 def checked_moments(moments: Sequence[float], duration: float) -> list[float]:
-    """The moments as seconds. InputError for none, and for those outside of the recording."""
-    seconds: list[Any] = np.asarray(moments, np.float64).reshape(-1).tolist()
-    wrong = [moment for moment in seconds if not 0 <= moment <= duration]  # also what is no number
+    """The moments as seconds. InputError for none, for what is no number, and for those outside of the recording."""
+    given: list[Any] = given_array(moments, "what is given as moments").reshape(-1).tolist()
+    seconds = [number_of(moment) for moment in given]
+    wrong = [moment for moment, number in zip(given, seconds, strict=True) if not 0 <= number <= duration]
     if not seconds or wrong:
         raise InputError(
-            f"{f'the moment {wrong[0]:g} s' if wrong else 'no moment'} was asked for; the recording goes from 0 to "
+            f"{f'the moment {wrong[0]} s' if wrong else 'no moment'} was asked for; the recording goes from 0 to "
             f"{duration:.2f} s. Give moments within."
         )
     return seconds

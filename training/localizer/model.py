@@ -5,16 +5,19 @@ result = model.localize("clip.mp4")
 result.overlay("overlay.mp4")
 """
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from manifests.checksums import digest_of
 from manifests.errors import InputError
+from manifests.given_arrays import number_of
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
 from training.distributed import pick_device
@@ -30,7 +33,7 @@ Pair = tuple[Given, Given] | tuple[Given, Given, int]
 Advance = Callable[[int], object]
 Read = Callable[[Sequence[float]], np.ndarray]
 EVERY = 0.25  # seconds
-MOST_PER_SECOND = 60.0
+MOST_PER_SECOND, LONGEST_STEP = 60.0, 86_400.0  # the step in seconds
 
 
 class Localizer:
@@ -93,7 +96,7 @@ class Localizer:
         batch of frames is held. `advance` is told of every batch how many moments it had. InputError where the file
         cannot be read, lacks image or sound, or does not have such moments.
         """
-        path = Path(video)
+        path = _path(video)
         with readable(path) as media:
             duration = media.facts.duration
             rate, times = _moments(duration, every, moments)
@@ -105,7 +108,7 @@ class Localizer:
 
     def moment_count(self, video: Path | str, every: float = EVERY) -> int:
         """How many moments `localize` looks at. InputError as there."""
-        with readable(Path(video)) as media:
+        with readable(_path(video)) as media:
             return len(_moments(media.facts.duration, every, None)[1])
 
     def localize_pair(
@@ -123,8 +126,9 @@ class Localizer:
     def localize_many(self, items: Iterable[Path | str | Pair], every: float | None = None) -> list[Localization]:
         """Several videos, or pairs (image, audio) or (image, audio, sampling_rate), in their order; pairs go through
         the model in batches. InputError as `localize` and `localize_pair`."""
-        given = [] if isinstance(items, str | Path) else list(items)  # a generator can be gone through only once
-        if isinstance(items, str | Path) or any(isinstance(item, tuple) and len(item) not in (2, 3) for item in given):
+        is_listed = isinstance(items, Iterable) and not isinstance(items, str | os.PathLike)
+        given = list(items) if is_listed else []  # a generator can be gone through only once
+        if not is_listed or not all(map(_is_item, given)):
             raise InputError("Give a list of videos, and of pairs (image, audio) or (image, audio, sampling_rate).")
         pairs = [(item[0], item[1], item[2] if len(item) > 2 else None) for item in given if isinstance(item, tuple)]
         of_pairs = iter(self._localize_pairs(pairs, None))
@@ -136,13 +140,12 @@ class Localizer:
         if not pairs:
             return []
         images = [still_image(image) for image, _, _ in pairs]
-        waveforms = [still_audio(audio, rate, moment, self.front_end) for _, audio, rate in pairs]
+        heard = [still_audio(audio, rate, moment, self.front_end) for _, audio, rate in pairs]
+        waveforms = [waveform for waveform, _ in heard]
         answers = ask(self.model, zip(images, waveforms, strict=True), len(pairs), together=False)
         return [
-            Localization.of(
-                answers.taken([number]), [moment or 0.0], self._source(_name(pair[0]), None, _still(pixels))
-            )
-            for number, (pair, pixels) in enumerate(zip(pairs, images, strict=True))
+            Localization.of(answers.taken([number]), [chosen], self._source(_name(pair[0]), None, _still(pixels)))
+            for number, (pair, pixels, (_, chosen)) in enumerate(zip(pairs, images, heard, strict=True))
         ]
 
     def _source(
@@ -157,11 +160,23 @@ def _moments(duration: float, every: float | None, moments: Sequence[float] | No
         if every is not None:
             raise InputError("every= and moments= both say which moments are looked at. Give one of the two.")
         return None, checked_moments(moments, duration)
-    every = EVERY if every is None else every
-    if not 0.999 / MOST_PER_SECOND <= every < float("inf"):
-        raise InputError(f"every is {every:g} s; give at least 1/{MOST_PER_SECOND:g}.")
-    rate = round(1 / every, 9)
-    return rate, [number / rate for number in range(int(duration * rate) + 1)]
+    step = EVERY if every is None else number_of(every)
+    if not 0.999 / MOST_PER_SECOND <= step <= 1.001 * LONGEST_STEP:
+        raise InputError(f"every is {every} s; give from 1/{MOST_PER_SECOND:g} to {LONGEST_STEP:,.0f}.")
+    count = int(duration / step + 1e-9) + 1  # the last moment of a recording may be its end
+    return round(1 / step, 9), [min(number * step, duration) for number in range(count)]
+
+
+def _path(video: Any) -> Path:
+    """InputError for what names no file."""
+    if not isinstance(video, str | os.PathLike):
+        raise InputError(f"the video is a {type(video).__name__}. Give the path of its file.")
+    return Path(video)
+
+
+def _is_item(item: Any) -> bool:
+    """Whether `localize_many` takes it: the path of a video, or a pair."""
+    return isinstance(item, str | os.PathLike) or (isinstance(item, tuple) and len(item) in (2, 3))
 
 
 def _reader(video: Path) -> Read:

@@ -102,10 +102,13 @@ def _ring(text: str, wide: int, tall: int) -> np.ndarray:
 
 
 def _bar(text: str, wide: int, tall: int) -> np.ndarray:
-    """The colours from nothing to the brightest, on black, with what their ends mean where letters have room."""
+    """The colours from nothing to the brightest, on black, with what their ends mean where letters have room; nothing
+    where the colours have none."""
     short, high = min(wide, tall), round(BAR_PART * tall)
     font = _font(_letters(short))
     margin, across = max(2, short // 60), max(3, round(BAR_WIDTH * short))
+    if high <= margin:
+        return np.zeros((1, 1, 4), np.uint8)
     has_room = short >= SMALLEST_LETTERS * 12
     text_wide = max(round(font.getlength(word)) for word in (LOUDEST, NOTHING)) + margin if has_room else 0
     image = Image.new("RGBA", (across + text_wide + 3 * margin, high + 3 * margin))

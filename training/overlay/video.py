@@ -24,6 +24,7 @@ from training.overlay.carriage import FORMATS, Carriage, Converter
 from training.overlay.in_turn import Later, in_turn
 from training.overlay.panels import Panel, Panels
 
+MATROSKA = FORMATS[".mkv"]
 CLOCK = Fraction(1, 90_000)  # the frames' time base in the result; fine enough for any frame rate
 AHEAD = 12  # frames and packets of sound that wait for the encoder
 # less than a quarter of the time of the preset veryfast at crf 20, for files a little smaller and 2 dB less (44 of 46)
@@ -178,9 +179,20 @@ class _Writer:
         elif packet.dts is not None and packet.size:
             shift = round(zero / base)
             packet.pts, packet.dts = cast(int, packet.pts) - shift, packet.dts - shift
-            packet.stream = self.audio
-            self.later(self.result.mux, packet)
+            if not self._is_before_zero(packet):
+                packet.stream = self.audio
+                self.later(self.result.mux, packet)
         return heard if start is None else float(start * base - zero)
+
+    def _is_before_zero(self, packet: av.Packet) -> bool:
+        """Whether a packet (its time shifted already) is left out: Matroska has no time before zero, and would start
+        everything later. What a decoder needs before (out of Matroska, and Opus) it writes as a delay."""
+        begin = cast(int, packet.pts)
+        if self.result.format.name != MATROSKA or begin >= 0:
+            return False
+        is_opus = self.source.audio.codec_context.name.endswith("opus")
+        is_delay = self.source.facts.format == MATROSKA or (is_opus and begin + (packet.duration or 0) > 0)
+        return not is_delay
 
     def _write(self, stream: av.VideoStream | av.AudioStream, frame: Any) -> None:
         self.result.mux(stream.encode(frame))

@@ -18,6 +18,7 @@ from training.overlay.panels import drawn_still
 from training.serve.jobs import THRESHOLDS, ImageJob, VideoJob
 
 SMALLEST_SIDE, LARGEST_SIDE, QUALITY = 480, 720, 88  # pixels of an image's shorter side, of JPEG
+LONGEST_SIDE = 4096  # pixels up to which the longer one is enlarged
 SILENT_THROUGHOUT = "Nothing is heard, so the map shows nothing."
 UNSURE_THROUGHOUT = "The model is no surer than without any sound, so its map says little."
 Told = Callable[[str, float], None]
@@ -99,9 +100,9 @@ def _drawn(pixels: np.ndarray, found: Localization, number: int) -> Image.Image:
 
 
 def _large_enough(pixels: np.ndarray) -> np.ndarray:
-    """An image (H, W, 3), enlarged where it is small."""
+    """An image (H, W, 3), enlarged where it is small; a strip no longer than a screen shows."""
     image = Image.fromarray(pixels)
-    scale = max(1.0, SMALLEST_SIDE / min(image.size))
+    scale = max(1.0, min(SMALLEST_SIDE / min(image.size), LONGEST_SIDE / max(image.size)))
     return np.asarray(image.resize((round(scale * image.width), round(scale * image.height)), Image.Resampling.BICUBIC))
 
 

@@ -15,6 +15,7 @@ from fastapi import HTTPException
 
 from training.serve.brake import Brake, TooMany, address_of
 from training.serve.limits import MEGABYTE, Limits
+from training.serve.loopback import is_from_here
 from training.serve.workplace import Workplace
 
 Message = MutableMapping[str, Any]
@@ -36,14 +37,18 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
 )
 ADDRESS = re.compile(r"(proxy|file|stream)[=/]+[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+FOREIGN = "Open this page at 127.0.0.1 or localhost; under another name it needs a password (`--password`)."
 ELSEWHERE = "Only files that were sent to this page are taken."
 
 
 class Gate:
-    """ASGI: what is refused here never reaches the app behind."""
+    """ASGI: what is refused here never reaches the app behind.
 
-    def __init__(self, app: App, limits: Limits, place: Workplace) -> None:
-        self.app, self.limits, self.place = app, limits, place
+    own_only: only this machine reaches the page, without a password, so pages of other hosts are kept out.
+    """
+
+    def __init__(self, app: App, limits: Limits, place: Workplace, own_only: bool = False) -> None:
+        self.app, self.limits, self.place, self.own_only = app, limits, place, own_only
         self.brake = Brake()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -76,9 +81,12 @@ class Gate:
             await _refuse(send, 429, "Too many passwords were tried from here. Wait a minute.")
 
     def _refusal(self, scope: MutableMapping[str, Any], is_upload: bool) -> tuple[int, str] | None:
+        headers = dict(scope["headers"])
+        if self.own_only and not is_from_here(headers):
+            return 403, FOREIGN
         if ADDRESS.search(unquote(scope["path"])):
             return 403, ELSEWHERE
-        length = dict(scope["headers"]).get(b"content-length", b"0")
+        length = headers.get(b"content-length", b"0")
         most = self.limits.bytes + WRAPPING if is_upload else LARGEST_QUESTION
         if not length.isdigit() or int(length) > most:
             return 413, self._too_much

@@ -1,14 +1,12 @@
 """`training serve`: the page in a browser, from this machine or through a tunnel, until it is stopped."""
 
 import hmac
-import ipaddress
 import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from manifests.errors import InputError
 from pipeline.console import summary
 from training.model_names import check_named
 from training.serve.limits import Limits
+from training.serve.loopback import is_loopback
 from training.serve.workplace import KEPT, Workplace, workplace
 
 if TYPE_CHECKING:
@@ -81,7 +80,8 @@ def _run(request: Request, listener: socket.socket, pool: "Pool", place: Workpla
     examples, without = _examples(request, models, place)
     names = short_names(models)
     visits = Visits(pool, place, request.limits, names, examples)
-    app: Any = Gate(_mounted(build_page(visits), request, place, password), request.limits, place)
+    own_only = password is None and is_loopback(request.host)
+    app: Any = Gate(_mounted(build_page(visits), request, place, password), request.limits, place, own_only)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=FAREWELL)
     server = uvicorn.Server(config)
     _stop_by_signal(server)
@@ -172,13 +172,6 @@ def listening(host: str, port: int) -> socket.socket:
         said = f"No page can be opened at {host}, port {port}: {error.strerror}. Give another --port."
         raise InputError(said) from error
     return listener
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _announce(

@@ -5,6 +5,7 @@ import json
 import shutil
 import sqlite3
 import tarfile
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -97,6 +98,23 @@ def test_equal_shards_give_equal_bytes(shards: Path, tmp_path: Path) -> None:
         for name in ("one", "two"):
             run_export(form, [shards], tmp_path / form / name, 3)
         assert contents(tmp_path / form / "one") == contents(tmp_path / form / "two"), form
+
+
+@pytest.mark.parametrize(
+    ("splits", "complaint"),
+    [(("train", "测试"), "the split '测试' would be exported as ''"),
+     (("train", "-"), "the split '-' would be exported as ''"),
+     (("test unseen", "test-unseen"), "'test-unseen' would be exported as 'test_unseen', as the split 'test u"),
+     ((None, " train"), "' train' would be exported as 'train', as the split 'train' is")],
+)  # fmt: skip
+def test_splits_that_names_of_files_do_not_tell_apart_are_refused(
+    tmp_path: Path, splits: tuple[str | None, ...], complaint: str
+) -> None:
+    clips = [replace(clip, split=split) for clip, split in zip(made_clips(), splits, strict=False)]
+    shards = write_shards(tmp_path / "shards", clips, short_side=32)
+    with pytest.raises(InputError, match=complaint):
+        run_export("parquet", [shards], tmp_path / "out", 3)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_interrupted_export_goes_on(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

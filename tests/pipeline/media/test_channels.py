@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pytest
 
+from pipeline.media import layouts
 from pipeline.media.layouts import mixed, mixing_weights
 from pipeline.media.still import AudioFile
 
@@ -109,3 +110,11 @@ def test_one_channel_alone_and_channels_that_oppose(gains, names, expected: floa
     names = names or ("FL", "FR", "FC", "LFE", "SL", "SR")
     found = mixed(np.stack([np.float32(gain) * tone() for gain in gains]), names)
     assert np.abs(found).max() / 0.3 == pytest.approx(expected, abs=0.01)
+
+
+def test_many_channels_at_a_high_rate_are_compared_on_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    channels = np.stack([gain * tone() for gain in (1.0, 0.9, -0.8, 0.7)])
+    whole = mixed(channels, ["NONE"] * 4)
+    monkeypatch.setattr(layouts, "_MOST_COMPARED", 4 * channels.size // 7)
+    assert np.array_equal(mixed(channels, ["NONE"] * 4), whole)
+    assert np.array_equal(whole, channels[0])

@@ -1,7 +1,11 @@
 """An image and a sound as a clip: three seconds, upright; what is wrong with either is its reason."""
 
+import io
+
+import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import wavfile
 from stills import audio, image
 
 from pipeline.media.decode import DecodeOptions
@@ -36,6 +40,37 @@ def test_verdicts(image: bytes, audio: bytes, reason: str) -> None:
     with pytest.raises(Rejected) as caught:
         decode_pair(image, audio)
     assert caught.value.reason == reason
+
+
+def wav(samples: np.ndarray, rate: int = 16000) -> bytes:
+    buffer = io.BytesIO()
+    wavfile.write(buffer, rate, samples)
+    return buffer.getvalue()
+
+
+TONE = 0.3 * np.sin(2 * np.pi * 440 * np.arange(4 * 16000) / 16000)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "said"),
+    [
+        ((TONE * 32768).astype(np.float32), 16000, "values up to 98"),
+        ((TONE * 32768).astype(np.int32), 16000, "16-bit sound in them"),
+        (TONE.astype(np.float32), 5, "claims 5 samples a second; none has less than 100"),
+        (TONE.astype(np.float32), 10**6, "claims 1000000 samples a second; none has more than 768000"),
+        (np.zeros((4000, 65), np.int16), 16000, "claims 65 channels"),
+        (np.zeros((100, 1000), np.int16), 16000, "channels"),
+    ],
+)
+def test_sound_of_another_scale_rate_or_many_channels_is_corrupt(samples: np.ndarray, rate: int, said: str) -> None:
+    with pytest.raises(Rejected, match=said) as caught:
+        decode_pair(image(), wav(samples, rate))
+    assert caught.value.reason == "corrupt"
+
+
+@pytest.mark.parametrize("samples", [np.zeros(64000, np.int32), np.tile(np.array([0, 1], np.int32), 32000)])
+def test_silence_of_32_bits_is_silence(samples: np.ndarray) -> None:
+    assert decode_pair(image(), wav(samples)).flags == ("silent",)
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])

@@ -153,12 +153,17 @@ def test_a_cache_that_cannot_be_written_is_said_and_done_without(
         open_cached(bucket / "a.tar")
 
 
+def named(number: int) -> str:
+    """A block's name as the cache has it."""
+    return f"{'0123456789abcdef' * 2}-{number}"
+
+
 def write_many(folder: Path, writer: int) -> None:
     blocks = BlockCache(folder, 10 * BLOCK)
     for number in range(60):
-        blocks.keep(f"{writer}-{number}", os.urandom(BLOCK))
+        blocks.keep(named(100 * writer + number), os.urandom(BLOCK))
         assert kept_bytes_now(folder) <= 10 * BLOCK
-        mine = blocks.read(f"{writer}-{number}", BLOCK, 0, BLOCK)
+        mine = blocks.read(named(100 * writer + number), BLOCK, 0, BLOCK)
         assert mine is None or len(mine) == BLOCK
 
 
@@ -187,10 +192,31 @@ def test_what_a_killed_process_left_is_counted_again(tmp_path: Path) -> None:
     """Half a block under a hidden name, a number that is too high, or no number."""
     blocks = BlockCache(tmp_path, 10 * BLOCK)
     for number in range(3):
-        blocks.keep(f"own-{number}", bytes(BLOCK))
-    (tmp_path / ".half").write_bytes(bytes(BLOCK // 2))
-    for known in (b"%020d" % (99 * BLOCK), b"", b"many", b"-1", b"9" * 5000):
+        blocks.keep(named(number), bytes(BLOCK))
+    (half := tmp_path / f".{named(3)}.123-{'0' * 32}.tmp").write_bytes(bytes(BLOCK // 2))
+    os.utime(half, (1, 1))
+    for known in (b"%020d" % (99 * BLOCK), b"", bytes(20), b"9" * 5000):
         (tmp_path / "total").write_bytes(known)
-        blocks.keep("another", bytes(BLOCK))
+        blocks.keep(named(4), bytes(BLOCK))
         assert int((tmp_path / "total").read_bytes()) >= kept_bytes(tmp_path)
-        assert blocks.read("own-0", BLOCK, 0, 10) == bytes(10)
+        assert blocks.read(named(0), BLOCK, 0, 10) == bytes(10)
+    blocks.keep(named(5), bytes(6 * BLOCK))
+    assert not half.exists()
+
+
+def test_files_of_other_programs_in_the_folder_stay(tmp_path: Path) -> None:
+    mine = {"holiday.mp4": bytes(20 * BLOCK), "thesis.tex": b"text", "0123-4": b"data", ".hidden.tmp": b"other"}
+    for name, content in mine.items():
+        (tmp_path / name).write_bytes(content)
+        os.utime(tmp_path / name, (1, 1))
+    (tmp_path / "folder").mkdir()
+    blocks = BlockCache(tmp_path, 10 * BLOCK)
+    for number in range(25):
+        blocks.keep(named(number), bytes(BLOCK))
+    assert {name: (tmp_path / name).read_bytes() for name in mine} == mine
+    assert blocks.read(named(24), BLOCK, 0, BLOCK) == bytes(BLOCK)
+    assert blocks.read(named(0), BLOCK, 0, BLOCK) is None
+    (tmp_path / "total").write_text("of the year: 12")
+    with pytest.raises(FileExistsError, match="another program"):
+        blocks.keep(named(25), bytes(BLOCK))
+    assert (tmp_path / "total").read_text() == "of the year: 12"

@@ -230,6 +230,20 @@ def test_a_rate_that_aac_has_not_becomes_one_it_has(run: Path, tmp_path: Path, r
     assert (f"{rate} Hz" in str(facts["sound"])) == (rate != 8000)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_an_overlay_begins_when_its_video_does(run: Path, video: Path, tmp_path: Path, suffix: str) -> None:
+    """AAC begins before zero, where Matroska has no time: that moves neither the images nor the sound."""
+    localize(run, video, tmp_path / f"overlay{suffix}", maps_per_second=1)
+    assert audio_packets(video)[0][0] < 0
+    for path in (video, tmp_path / f"overlay{suffix}"):
+        assert decoded(path)[0][0] == 0
+    given, written = audio_packets(video), audio_packets(tmp_path / f"overlay{suffix}")
+    assert len(given) - len(written) == (suffix == ".mkv")
+    for (begin, content), (seconds, copied) in zip(reversed(given), reversed(written), strict=False):
+        assert copied == content
+        assert seconds == pytest.approx(begin, abs=2e-3)
+
+
 def test_every_image_of_an_avi_with_b_frames_appears(run: Path, tmp_path: Path) -> None:
     options = {"x264-params": "bframes=3:b-adapt=0:keyint=20"}
     video = written(tmp_path / "reordered.avi", "avi", "pcm_s16le", RATE, options)
@@ -260,14 +274,14 @@ class BrightBoxes(BrightAndLoud):
         return found._replace(boxes=apart(batch["proposals"], scores.masked_fill(~present, torch.nan), 2))
 
 
-def test_boxes_are_drawn_and_listed_for_every_moment(run, video, tmp_path: Path, monkeypatch) -> None:
+def test_boxes_are_drawn_and_listed_for_every_moment_that_is_heard(run, video, tmp_path: Path, monkeypatch) -> None:
     pytest.importorskip("cv2.ximgproc", reason="OpenCV without its contrib modules finds no proposals")
 
     stand_in(monkeypatch, BrightBoxes())
     localize(run, video, tmp_path / "boxes.mp4", maps_per_second=1)
     moments = json.loads((tmp_path / "boxes.json").read_text())["moments"]
-    assert all(moment["boxes"] for moment in moments)
-    for moment in moments:
+    assert [bool(moment["boxes"]) for moment in moments] == [not moment["silent"] for moment in moments]
+    for moment in (moment for moment in moments if moment["boxes"]):
         x1, y1, x2, y2 = moment["boxes"][0]["box"]
         assert x1 - 0.1 <= moment["x"] <= x2 + 0.1
         assert y1 - 0.1 <= moment["y"] <= y2 + 0.1

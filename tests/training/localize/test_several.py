@@ -18,6 +18,7 @@ from training.localize import command, cost, documents
 from training.localize.options import Options
 from training.localize.videos import find_videos
 from training.localizer.localization import Localization
+from training.localizer.model import Localizer
 
 RUN = Path("runs/bright/0123abcd-s0")
 
@@ -136,6 +137,47 @@ def test_links_and_pipes_are_left_out_with_a_reason(made: Path, tmp_path: Path, 
         localize(folder / "pipe.mp4", out=tmp_path / "made" / "a.mp4")
 
 
+def test_a_damaged_video_does_not_end_the_work_on_others(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One without an image that can be decoded, one without such a sound; one whose damage is met while it is read."""
+    (folder := tmp_path / "corpus").mkdir()
+    for name in ("a", "b", "c", "d"):
+        shutil.copy(made / "clip.mp4", folder / f"{name}.mp4")
+    for name, kind in (("a", "video"), ("b", "audio")):
+        blank_packets(folder / f"{name}.mp4", kind)
+    whole = Localizer.localize
+
+    def met(own: Localizer, video: Path, *given: Any, **named: Any) -> Localization:
+        if video.name == "c.mp4":
+            raise InputError("c.mp4 is damaged in its middle")
+        return whole(own, video, *given, **named)
+
+    monkeypatch.setattr(Localizer, "localize", met)
+    facts = localize(folder, out=tmp_path / "out", peaks=(tmp_path / "peaks.jsonl",))
+    assert (facts["videos"], facts["left out"], facts["silent"]) == ("1, 6 s", 3, 0)
+    said = capsys.readouterr().err
+    for line in ("holds no image that can be decoded", "gives no sound", "c.mp4 is damaged in its middle"):
+        assert line in said
+    rows = [json.loads(line)["video"] for line in (tmp_path / "peaks.jsonl").read_text().splitlines()]
+    assert set(rows) == {"d.mp4"}
+    (folder / "d.mp4").unlink()
+    with pytest.raises(InputError, match="none of the 3 videos"):
+        localize(folder, out=tmp_path / "other")
+    with pytest.raises(InputError, match="in its middle"):
+        localize(folder / "c.mp4", out=tmp_path / "c.mp4")
+
+
+def blank_packets(video: Path, kind: str) -> None:
+    """Overwrite what one kind of stream holds, and leave the container whole."""
+    content = bytearray(video.read_bytes())
+    with av.open(str(video)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(**{kind: 0}) if packet.size]
+    for position, size in packets:
+        content[position : position + size] = b"\xff" * size
+    video.write_bytes(content)
+
+
 def test_what_was_asked_for_otherwise_is_made_again(made: Path, tmp_path: Path, monkeypatch) -> None:
     out = tmp_path / "overlay.mp4"
     assert "moments" in localize(made / "clip.mp4", out=out)
@@ -225,6 +267,7 @@ def test_patterns_and_names(corpus: Path, tmp_path: Path) -> None:
 def test_the_outputs_are_no_inputs(corpus: Path) -> None:
     localize(corpus, out=corpus / "overlays")
     assert localize(corpus, out=corpus / "overlays")["already finished"] == 3
+    assert localize(corpus / "**" / "*.*", out=corpus / "overlays")["already finished"] == 3
 
 
 @pytest.mark.parametrize(
@@ -235,6 +278,7 @@ def test_the_outputs_are_no_inputs(corpus: Path) -> None:
         (("corpus/mute.mp4",), {"out": Path("overlay.mp4")}, "no_audio"),
         (("corpus/absent.mp4",), {}, "there is no video"),
         (("corpus/a.mp4",), {"threshold": 2.0}, "--threshold is 2"),
+        (("corpus/a.mp4",), {"maps_per_second": 1e-10}, "maps per second is 1e-10"),
     ],
 )
 def test_what_cannot_be_is_refused(

@@ -1,6 +1,7 @@
 """`Localizer` and what it gives back, with a stand-in that finds what is bright and hears what is loud."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -21,10 +22,13 @@ from bright_localizer import (
     tone,
 )
 from PIL import Image
+from scipy.io import wavfile
 from stills import audio
+from untrained_run import write_run
 
 from manifests.errors import InputError
 from training import Localization, Localizer
+from training.localizer import model as module
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +88,22 @@ def test_peaks_and_boxes_follow_the_object(result: Localization) -> None:
         result.to_json(threshold=0)
 
 
+def test_boxes_of_a_method_are_the_same_wherever_they_are_shown(result: Localization) -> None:
+    """On the maps' scale, best first, none of a silent moment: as they are given, listed and drawn."""
+    low, high = result.scale
+    own = np.array([[0.1, 0.1, 0.4, 0.4, low - 1], [0.5, 0.5, 0.9, 0.9, low + 0.8 * (high - low)]])
+    found = replace(result, given_boxes=[own] * len(result))
+    for threshold, count in ((None, 2), (0.5, 1), (0.9, 0)):
+        told = json.loads(found.to_json(threshold))["moments"]
+        listed = [[(*box["box"], box["score"]) for box in moment["boxes"]] for moment in told]
+        assert [len(boxes) for boxes in listed] == [count] * 5 + [0] * 2
+        assert [boxes[0][4] for boxes in listed[:5] if boxes] == pytest.approx([0.8] * 5 * bool(count))
+        assert [len(boxes) for boxes in found.timeline(threshold).boxes] == [count] * 5 + [0] * 2
+        if threshold:
+            assert listed == [[tuple(box) for box in boxes] for boxes in found.boxes(threshold)]
+    assert np.array_equal(found.drawn(6), result.drawn(6))
+
+
 def test_moments_come_back_in_the_order_asked_for(model: Localizer, video: Path, result: Localization) -> None:
     own = model.localize(video, moments=[4.0, 1.0])
     assert own.times.tolist() == [4, 1]
@@ -101,11 +121,24 @@ def test_moments_come_back_in_the_order_asked_for(model: Localizer, video: Path,
         ({"moments": []}, "no moment"),
         ({"every": 0}, "every is 0"),
         ({"every": 1, "moments": [1]}, "one of the two"),
+        ({"every": 1e10}, "every is 1"),
+        ({"every": "1"}, "every is 1"),
+        ({"moments": ["a"]}, "the moment a s"),
+        ({"moments": [None]}, "the moment None s"),
+        ({"moments": [[1], [1, 2]]}, "no array"),
     ],
 )
 def test_moments_that_are_none_are_refused(model: Localizer, video: Path, given: dict, said: str) -> None:
     with pytest.raises(InputError, match=said):
         model.localize(video, **given)
+
+
+@pytest.mark.parametrize(("every", "count"), [(3, 4), (0.3, 31), (9, 2), (9.1, 1), (0.25, 37), (1 / 3, 28)])
+def test_moments_reach_the_end(every: float, count: int) -> None:
+    rate, times = module._moments(9.0, every, None)
+    assert times == pytest.approx(every * np.arange(count))
+    assert times[-1] <= 9.0
+    assert rate == pytest.approx(1 / every)
 
 
 def test_an_image_and_a_sound_are_a_moment_of_their_video(
@@ -116,7 +149,15 @@ def test_an_image_and_a_sound_are_a_moment_of_their_video(
     assert np.array_equal(pair.frames, result.frames[2:3])
     assert pair.responses == pytest.approx(result.responses[2:3])
     assert pair.confidences == pytest.approx(result.confidences[2:3], abs=1e-4)
-    assert (len(pair), pair.source.name) == (1, "frame.png")
+    assert (len(pair), pair.source.name, pair.times.tolist()) == (1, "frame.png", [2.0])
+    assert model.localize_pair(result.frames[2], video).times.tolist() == [video_seconds(video) / 2]
+    assert model.localize_pair(result.frames[2], tone(6.0)[: 4 * RATE], RATE).times.tolist() == [2.0]
+    assert model.localize_pair(result.frames[2], np.tile(tone(6.0), 2), RATE).times.tolist() == [5.0]
+
+
+def video_seconds(video: Path) -> float:
+    with av.open(str(video)) as container:
+        return container.duration / av.time_base
 
 
 def test_a_sound_that_was_cut_off_before_what_is_heard_is_refused(
@@ -146,6 +187,21 @@ def test_sounds_are_heard_alike_in_every_form_of_array(model: Localizer, result:
     assert short.confidences[0] == pytest.approx(heard[0], abs=0.3)
 
 
+def test_what_cancels_or_is_transparent_is_taken_alike_from_files_and_arrays(
+    model: Localizer, result: Localization, tmp_path: Path
+) -> None:
+    sound = np.stack([tone(4.0), -tone(4.0)], axis=1).astype(np.float32)
+    wavfile.write(tmp_path / "opposite.wav", RATE, sound)
+    pixels = np.dstack([result.frames[0], np.arange(HEIGHT * WIDTH, dtype=np.uint8).reshape(HEIGHT, WIDTH)])
+    Image.fromarray(pixels).save(tmp_path / "clear.png")
+    of_files = model.localize_pair(tmp_path / "clear.png", tmp_path / "opposite.wav")
+    of_arrays = model.localize_pair(pixels, sound, RATE)
+    assert not of_arrays.silent[0]
+    assert of_arrays.confidences == pytest.approx(of_files.confidences, abs=1e-4)
+    assert np.array_equal(of_arrays.frames, of_files.frames)
+    assert np.array_equal(of_arrays.responses, of_files.responses)
+
+
 def test_arrays_of_other_libraries_are_arrays(model: Localizer, result: Localization) -> None:
     sound = tone(3.0)
     wanted = model.localize_pair(result.frames[0], sound, sampling_rate=RATE)
@@ -156,8 +212,13 @@ def test_arrays_of_other_libraries_are_arrays(model: Localizer, result: Localiza
 
 
 def test_a_moment_that_there_is_not_is_refused(result: Localization) -> None:
-    with pytest.raises(InputError, match=f"there are {len(result)}"):
-        result.drawn(len(result))
+    for number in (len(result), "a"):
+        with pytest.raises(InputError, match=f"there are {len(result)}"):
+            result.drawn(number)
+    with pytest.raises(InputError, match="Give uint8"):
+        result.drawn(0, image=np.zeros((8, 8, 3)))
+    with pytest.raises(InputError, match="threshold of boxes is a"):
+        result.boxes("a")
 
 
 @pytest.mark.parametrize(
@@ -177,6 +238,9 @@ def test_a_moment_that_there_is_not_is_refused(result: Localization) -> None:
             for rate in (0, 1, True, 440.5, np.nan, 10**12, "16000")
         ),
         (np.zeros((8, 8), np.uint8), Path("absent.wav"), None, "there is no file absent.wav"),
+        (torch.zeros((8, 8, 3), requires_grad=True), np.ones(100, np.float32), 100, "no array"),
+        (np.zeros((8, 8), np.uint8), torch.ones(100, requires_grad=True), 100, "no array"),
+        (np.zeros((8, 8), np.uint8), np.ones((100, 101), np.float32), 100, "100 channels"),
         (Path("absent.png"), np.ones(100, np.float32), 100, "there is no file absent.png"),
     ],
 )
@@ -192,7 +256,9 @@ def test_many_come_back_in_their_order(model: Localizer, video: Path, result: Lo
     assert [each.silent[0] for each in found] == [False, False, True]
     assert not found[2].maps.any()
     assert len(model.localize_many(path for path in [video])) == 1
-    for wrong in ("clip.mp4", [(image,)], [(image, sound, RATE, 1)]):
+    with pytest.raises(InputError, match="Give the path"):
+        model.localize(image)
+    for wrong in ("clip.mp4", [(image,)], [(image, sound, RATE, 1)], [[image, sound, RATE]], (image, sound, RATE), 5):
         with pytest.raises(InputError, match="Give a list"):
             model.localize_many(wrong)
 
@@ -243,6 +309,15 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"cut off")
     with pytest.raises(InputError, match=r"config\.json is damaged"):
         Localizer.load(tmp_path)
+
+
+@pytest.mark.parametrize("given", ["nope", 5, [1]])
+def test_a_run_of_a_front_end_that_there_is_not_is_refused_at_once(tmp_path: Path, given: object) -> None:
+    run = write_run(tmp_path / "run")
+    facts = json.loads((run / "data.json").read_text()) | {"front_end": given}
+    (run / "data.json").write_text(json.dumps(facts))
+    with pytest.raises(InputError, match=r"data\.json names .*which is no front end here"):
+        Localizer.load(run, device="cpu")
 
 
 def test_equal_models_have_equal_digests(model: Localizer) -> None:

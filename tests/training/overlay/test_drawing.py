@@ -164,6 +164,13 @@ def timeline(count: int = 3) -> Timeline:
     return Timeline(np.arange(count) * 1.0, heat, np.array([WHOLE] * count), [NO_BOXES] * count, [""] * count)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (7, 4), (5, 100), (100, 5), (7, 64), (8, 8)])
+def test_the_smallest_images_are_drawn_over(size: tuple[int, int]) -> None:
+    pixels, boxes = np.full((*size, 3), 100, np.uint8), np.array([[0.1, 0.1, 0.9, 0.9, 1.0]])
+    for warning in ("", SILENT):
+        assert drawn_still(pixels, np.eye(4, dtype=np.float32), WHOLE, boxes, warning).shape == pixels.shape
+
+
 def test_heat_moves_linearly_between_moments() -> None:
     made = timeline()
     assert made.at(0.5)[0, 1] == pytest.approx(2.0)

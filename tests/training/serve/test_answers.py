@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from manifests.annotations import WHOLE
 from training.localizer.model import Localizer
+from training.overlay.panels import drawn_still
+from training.serve import answers
 from training.serve.answers import SILENT_THROUGHOUT, image_answer, together, video_answer
 from training.serve.jobs import THRESHOLDS, USUAL_THRESHOLD, ImageJob, VideoJob
 
@@ -77,3 +80,10 @@ def test_sounds_of_an_image_share_a_scale(models: list[Localizer], media: Path, 
     assert joined.maps[0].max() == pytest.approx(1, abs=0.02)
     assert joined.maps[1].max() < 0.6
     assert faint.maps.max() == pytest.approx(1, abs=0.02)  # alone it would glow as brightly
+
+
+@pytest.mark.parametrize(("size", "shown"), [((1000, 1), (4096, 4)), ((8000, 1), (8000, 1)), ((64, 48), (640, 480))])
+def test_a_strip_is_not_enlarged_beyond_a_screen(size: tuple[int, int], shown: tuple[int, int]) -> None:
+    pixels = answers._large_enough(np.zeros((*size[::-1], 3), np.uint8))
+    assert pixels.shape == (*shown[::-1], 3)
+    assert drawn_still(pixels, np.eye(4, dtype=np.float32), WHOLE, np.zeros((0, 5)), "").shape == pixels.shape

@@ -23,7 +23,12 @@ def place(tmp_path: Path) -> Iterator[Workplace]:
 
 
 def ask(
-    place: Workplace, path: str, body: bytes = b"", method: str = "POST", length: int | None = None
+    place: Workplace,
+    path: str,
+    body: bytes = b"",
+    method: str = "POST",
+    length: int | None = None,
+    own: dict[str, str] | None = None,
 ) -> tuple[int, str, dict[bytes, bytes]]:
     """Status, text and headers of an answer; the app behind the gate says how many bytes it was given."""
     sent: list[Any] = []
@@ -48,8 +53,9 @@ def ask(
         await send({"type": "http.response.body", "body": str(taken).encode()})
 
     headers = [] if length is None else [(b"content-length", str(length).encode())]
+    headers += [(name.encode(), value.encode()) for name, value in (own or {}).items()]
     scope = {"type": "http", "method": method, "path": path, "headers": headers}
-    asyncio.run(Gate(app, LIMITS, place)(scope, receive, send))
+    asyncio.run(Gate(app, LIMITS, place, own is not None)(scope, receive, send))
     return sent[0]["status"], sent[1]["body"].decode(), dict(sent[0]["headers"])
 
 
@@ -62,6 +68,29 @@ def test_every_answer_binds_the_browser_to_this_server(place: Workplace) -> None
         headers = ask(place, path, method="GET")[2]
         assert b"default-src 'self'" in headers[b"content-security-policy"]
         assert b"http" not in headers[b"content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "127.0.0.1:7860"}, 200),
+        ({"host": "localhost:8000", "origin": "http://localhost:8000"}, 200),
+        ({"host": "[::1]:7860", "origin": "http://[::1]:7860"}, 200),
+        ({"host": "LOCALHOST"}, 200),
+        ({"host": "evil.example:7860"}, 403),
+        ({"host": "127.0.0.1.evil.example"}, 403),
+        ({"host": "[::1"}, 403),
+        ({}, 403),
+        ({"host": "127.0.0.1:7860", "origin": "http://evil.example"}, 403),
+        ({"host": "127.0.0.1:7860", "origin": "http://127.0.0.1:9999"}, 403),
+        ({"host": "127.0.0.1:7860", "origin": "null"}, 403),
+    ],
+)
+def test_pages_of_other_hosts_are_kept_out(place: Workplace, headers: dict[str, str], status: int) -> None:
+    for path in ("/", "/gradio_api/upload"):
+        found, said, _ = ask(place, path, own=headers)
+        assert found == status
+        assert status == 200 or said.startswith("Open this page at 127.0.0.1 or localhost")
 
 
 def test_questions_pass_whole(place: Workplace) -> None:

@@ -9,7 +9,8 @@ import pytest
 from places import ROOT
 
 from manifests.errors import InputError
-from training.serve.server import PASSWORD, Request, is_loopback, listening, password_of
+from training.serve.loopback import is_loopback
+from training.serve.server import PASSWORD, Request, listening, password_of
 from training.serve.visits import short_names
 
 
