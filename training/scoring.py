@@ -72,7 +72,7 @@ def _arrays(maps: Maps, protocol: Protocol) -> dict[str, np.ndarray]:
     needed = boxes.ARRAYS if protocol.asks == "boxes" else tasks.task_of(protocol).ARRAYS
     if not isinstance(maps, Mapping):
         return load_arrays(maps, needed)
-    given = {name: given_array(each, f"the map of {name}") for name, each in maps.items()}
+    given = {name: given_array(each, f"the array of {name}") for name, each in maps.items()}
     arrays = given if "names" in given else _by_name(given)
     check_arrays(arrays, "The mapping of arrays", needed)
     return arrays

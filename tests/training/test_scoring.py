@@ -43,11 +43,11 @@ def test_every_form_of_maps_gives_the_numbers_of_the_command(truth: Path, tmp_pa
         ({"names": np.array(KEYS)}, "scoring needs the arrays"),
         ({"names": np.array(KEYS), "maps": np.array(3.0)}, "a single value as maps"),
         ({"other": np.zeros((7, 7))}, "None of the 1 maps"),
-        ({KEYS[0]: [[1.0], [1.0, 2.0]]}, f"the map of {KEYS[0]} is a list that is no array"),
+        ({KEYS[0]: [[1.0], [1.0, 2.0]]}, f"the array of {KEYS[0]} is a list that is no array"),
         ({"names": np.array([KEYS]), "maps": np.zeros((1, 7, 7))}, "The names are <U18 of shape"),
         ({"names": np.array([b"\xff"]), "maps": np.zeros((1, 7, 7))}, "bytes and not UTF-8"),
         ({"names": KEYS, "maps": np.full((3, 7, 7), np.float32(1e31))}, "does not fit float32"),
-        ({KEYS[0]: torch.zeros(7, 7, requires_grad=True)}, f"the map of {KEYS[0]} is a Tensor that is no array"),
+        ({KEYS[0]: torch.zeros(7, 7, requires_grad=True)}, f"the array of {KEYS[0]} is a Tensor that is no array"),
     ],
 )
 def test_maps_that_are_none_are_refused(truth: Path, maps: dict[str, np.ndarray], said: str) -> None:
