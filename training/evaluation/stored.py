@@ -19,6 +19,7 @@ AGAIN = "Evaluate the run again."
 PRIOR, WEIGHTS, REFERENCES = "object_prior", "weights", "references"  # among the lists of a result
 SOURCES = ("shards", "pairs", REFERENCES, PRIOR)
 RAW_MAPS, CONTROLS = "maps", "controls"
+NOT_EMPTY = ("protocol", "scores", "floors")
 NEEDED = ("test_set", "protocol", "n_expected", "n_scored", "scores", "floors", "ceiling")
 
 
@@ -32,6 +33,8 @@ def read_result(path: Path) -> dict[str, Any]:
     facts = read_object(path, remedy=AGAIN)
     if absent := [name for name in NEEDED if name not in facts]:
         raise InputError(f"{path} is damaged: an evaluation result has {', '.join(absent)}. {AGAIN}")
+    if empty := [name for name in NOT_EMPTY if not isinstance(facts[name], dict) or not facts[name]]:
+        raise InputError(f"{path} is damaged: nothing stands under {', '.join(empty)}. {AGAIN}")
     with understood(path, "is damaged", AGAIN):
         digests = check_sealed(facts)
     table = path.with_suffix(".parquet")

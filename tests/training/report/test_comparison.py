@@ -177,6 +177,16 @@ def test_what_killed_processes_left_beside_results_is_not_read(tmp_path: Path) -
     assert len(read_run(folder).every_evaluation) == 1
 
 
+@pytest.mark.parametrize("name", ["protocol", "scores", "floors"])
+def test_results_without_numbers_are_refused(tmp_path: Path, name: str) -> None:
+    facts = result("vggss", "ezvsl", {"audio_visual": {"ciou50": 0.3}})
+    folder = write(tmp_path / "one" / "aaaaaaaa-s0", facts)
+    for empty in (None, {}, "none"):
+        (folder / "evaluation" / "vggss.ezvsl.json").write_text(json.dumps(facts | {name: empty}))
+        with pytest.raises(InputError, match=f"is damaged: nothing stands under {name}"):
+            read_run(folder)
+
+
 def test_results_of_other_weights_are_refused(tmp_path: Path) -> None:
     facts = result("vggss", "ezvsl", {"audio_visual": {"ciou50": 0.3}})
     facts["lists"]["weights"] = {"name": "weights.safetensors", "sha256": "0" * 64}
