@@ -75,6 +75,8 @@ class Method(HeadlessMethod):
         super().__init__(config, encoders)
         channels = self.image_trunk.dimension
         self.flow_trunk = build_flow_trunk(encoders.image) if config.flow == "cnn" else None
+        if self.flow_trunk is None:  # the largest motion of a cell needs no image
+            self.only_for_trunks = self.only_for_trunks | {"image"}
         self.query = nn.Conv2d(channels, channels // REDUCTION, 1)
         self.key = nn.Conv2d(2 if self.flow_trunk is None else self.flow_trunk.dimension, channels // REDUCTION, 1)
         self.value = nn.Conv2d(channels, channels, 1)
