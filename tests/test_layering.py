@@ -47,6 +47,7 @@ FLOORS = {
         {"hub"},
         {"localizer", "scoring", "loop", "embed", "import_checkpoint", "reference_sounds", "separate", "class_labels"},
         {"answers"},
+        {"evaluated"},
         {"evaluate", "score_file", "localize", "report", "status", "config_pages"},
         {"export", "serve", "listings"},
         {"cli"},
