@@ -70,10 +70,15 @@ class Yamnet(nn.Module):
 
 def patches(bands: Tensor) -> Tensor:
     """Overlapping patches: (B, 64, T) -> (B, P, 1, 96, 64). InputError when there is not even one."""
-    if bands.shape[1] != find_front_end(FRONT_END).shape[0] or bands.shape[2] < PATCH:
+    if bands.shape[1] != find_front_end(FRONT_END).shape[0]:
         raise InputError(
-            f"YAMNet hears the 64 bands of the front end {FRONT_END}, at least {PATCH} columns of them; a spectrogram "
-            f"of shape {tuple(bands.shape[1:])} is none. Ingest the videos with `--front-end {FRONT_END}`."
+            f"YAMNet hears the 64 bands of the front end {FRONT_END}; a spectrogram of shape {tuple(bands.shape[1:])} "
+            f"is none of it. Ingest the videos with `--front-end {FRONT_END}`."
+        )
+    if bands.shape[2] < PATCH:
+        raise InputError(
+            f"YAMNet hears patches of {PATCH} columns of 10 ms, and the sound given to it has {bands.shape[2]}. Where "
+            "a method hears parts of a clip's sound, give it longer ones: `method.sound_seconds: 1`."
         )
     return bands.unfold(2, PATCH, STEP).permute(0, 2, 3, 1).unsqueeze(2)
 

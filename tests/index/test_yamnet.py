@@ -59,8 +59,9 @@ def test_a_clip_is_the_mean_of_patches_every_half_second(yamnet: Yamnet) -> None
     with torch.no_grad():
         each = yamnet.features(cut[0]).mean(dim=(2, 3))
         assert torch.allclose(yamnet(bands)[0], each.mean(dim=0), atol=1e-5)
-    for shape in ((1, 64, 95), (1, 257, 300)):
-        with pytest.raises(InputError, match=f"Ingest the videos with `--front-end {FRONT_END}`"):
+    ingest_again = f"Ingest the videos with `--front-end {FRONT_END}`"
+    for shape, words in {(1, 64, 95): "method.sound_seconds: 1", (1, 257, 300): ingest_again}.items():
+        with pytest.raises(InputError, match=words):
             patches(torch.zeros(shape))
 
 

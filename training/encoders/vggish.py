@@ -77,8 +77,9 @@ def patches(log_mel_bands: Tensor) -> Tensor:
     count = log_mel_bands.shape[2] // PATCH
     if count == 0:
         raise InputError(
-            f"VGGish hears patches of {PATCH} columns of 10 ms, the spectrogram has {log_mel_bands.shape[2]}; use a "
-            "front end of at least one second."
+            f"VGGish hears patches of {PATCH} columns of 10 ms, and the sound given to it has "
+            f"{log_mel_bands.shape[2]}. Use a front end of at least one second; where a method hears parts of a clip's "
+            "sound, give it longer ones: `method.sound_seconds: 1`."
         )
     return log_mel_bands[..., : count * PATCH].unflatten(2, (count, PATCH)).permute(0, 2, 3, 1)
 

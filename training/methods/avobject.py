@@ -36,7 +36,7 @@ Deviations, and choices where the sources leave things open (released were infer
 - trunks: a stack of its own in the code, of which the first convolution spans five images; here the run's ResNet or
   EfficientNet-Lite0 with its first convolution so widened. Sound: a stack of its own over 4 columns an image; here the
   run's trunk on the columns of the same five images, each step by itself, which is a convolution without a border in
-  time.
+  time. `sound_seconds` gives a step more to hear: YAMNet and VGGish, which have learned, know nothing below 0.96 s.
 - images: 25 a second (`pipeline ingest --burst 9`). `rate` is what the shards hold; fewer a second are less precise in
   time, and shifts reach no further than the 3 s of sound.
 - left out: tracing cells along optical flow, and the suppression of neighbouring peaks that makes up to four objects
@@ -56,7 +56,7 @@ from training.encoders.weights import build_audio_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction
 from training.pair_losses import draw_mismatches
 from training.similarity import in_float32, max_response, unit
-from training.spans import REACH, span
+from training.spans import REACH, SECONDS, span
 
 SMOOTHED_STEPS, SMOOTHED_CELLS = 5, 3
 
@@ -69,6 +69,9 @@ class Config(Section):
     shifts: int = Field(15, ge=0, description="images that sounds are shifted by at most, either way")
     nearest: int = Field(1, ge=1, description="smallest shift that counts as out of time")
     others: bool = Field(True, description="sounds of other clips are negatives, too")
+    sound_seconds: float | None = Field(
+        None, gt=0, le=SECONDS, description="sound that a step hears; null: that of its five images"
+    )
     dimension: int = Field(1024, gt=0, description="of the common space")
     scale: float = Field(1.0, gt=0, description="first value of s")
     synchronise: bool = Field(True, description="predict at the shift that agrees best")
@@ -78,15 +81,20 @@ class Config(Section):
     def _the_sound_reaches_so_far(self) -> "Config":
         if self.images % 2 == 0:
             raise ValueError(f"images is {self.images}; an odd number has a middle one")
-        reach = (self.images / 2 + self.shifts) / self.rate
+        reach = ((self.images - SPAN) / 2 + self.shifts) / self.rate + self.heard_seconds / 2
         if reach > REACH:
             raise ValueError(
-                f"images, shifts and rate ask for the sound up to {reach:.2f} s from the moment, and clips hold "
-                f"{REACH} s: lower images or shifts"
+                f"images, shifts, rate and sound_seconds ask for the sound up to {reach:.2f} s from the moment, and "
+                f"clips hold {REACH} s: lower images, shifts or sound_seconds"
             )
         if not self.others and self.nearest > self.shifts:
             raise ValueError("nothing is left to tell the own sound from: allow shifts, or others")
         return self
+
+    @property
+    def heard_seconds(self) -> float:
+        """Seconds of sound around the middle of a step."""
+        return SPAN / self.rate if self.sound_seconds is None else self.sound_seconds
 
 
 class Method(BaseMethod):
@@ -118,8 +126,8 @@ class Method(BaseMethod):
         """a of `steps` steps in the middle of sounds (B, 1, F, T), and of `shifts` more on either side: unit vectors
         (B, steps + 2 shifts, D)."""
         reach = (steps - 1) // 2 + shifts
-        rate = self.config.rate
-        parts = torch.stack([span(audio, step / rate, SPAN / rate) for step in range(-reach, reach + 1)], dim=1)
+        times = [step / self.config.rate for step in range(-reach, reach + 1)]
+        parts = torch.stack([span(audio, time, self.config.heard_seconds) for time in times], dim=1)
         vectors = unit(self.audio_head(self.audio_trunk(parts.flatten(0, 1)))).float()
         return vectors.unflatten(0, parts.shape[:2])
 

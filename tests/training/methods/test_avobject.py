@@ -158,7 +158,34 @@ def test_five_equal_images_are_seen_as_one_is_by_efficientnet(tmp_path, last_str
 
 
 def test_what_the_sound_does_not_reach_is_refused() -> None:
-    for wrong in ({"images": 8}, {"rate": 8.0}, {"shifts": 0, "others": False}):
+    beyond = {"rate": 8.0, "shifts": 7, "sound_seconds": 1.0}
+    for wrong in ({"images": 8}, {"rate": 8.0}, {"shifts": 0, "others": False}, {"sound_seconds": 3.5}, beyond):
         with pytest.raises(ValidationError):
             Config(**wrong)
     Config(rate=8.0, shifts=7)
+    Config(**beyond | {"shifts": 6})
+
+
+def test_a_step_hears_as_many_seconds_as_it_is_given() -> None:
+    """A second around the moment: 100 of 300 columns; steps beside it as many columns later as before."""
+    method, audio = build(images=5, shifts=2, sound_seconds=1.0), make_batch()["audio"]
+    changed = audio.clone()
+    changed[..., :100], changed[..., 200:] = 7.0, -7.0
+    with torch.no_grad():
+        assert torch.equal(method.heard(audio, 1, 0), method.heard(changed, 1, 0))
+        changed[..., 198:] = -7.0
+        assert not torch.equal(method.heard(audio, 1, 0), method.heard(changed, 1, 0))
+        moved = method.heard(audio.roll(4, dims=-1), 1, 2)
+        assert torch.allclose(moved[:, 1:], method.heard(audio, 1, 2)[:, :-1], atol=1e-6)
+
+
+def test_sounds_too_short_for_a_trunk_are_refused_with_the_option_that_makes_them_longer() -> None:
+    audio = torch.zeros(2, 1, 64, 298)
+    for layout in ("yamnet", "vggish"):
+        encoders = Encoders(image=SMALL, audio=Encoder(layout=layout, weights="none"))
+        method = Method(Config(images=5, rate=8.0, shifts=1, dimension=16), encoders).eval()
+        with pytest.raises(InputError, match="sound_seconds: 1"):
+            method.heard(audio, 1, 0)
+        longer = Method(Config(images=5, rate=8.0, shifts=1, dimension=16, sound_seconds=1.0), encoders).eval()
+        with torch.no_grad():
+            assert longer.heard(audio, 1, 1).shape == (2, 3, 16)
