@@ -26,7 +26,7 @@ from training.evaluation.tasks.retrieval import Similarity
 from training.evaluation.tasks.semantic import LabelMaps
 from training.evaluation.tasks.several_sources import ClusterMaps
 from training.methods.contract import HasClassMaps
-from training.predict import Predictions, class_maps_of, heard_classes_of, similarity_over_positions
+from training.predict import Predictions, cell_features_of, class_maps_of, heard_classes_of, similarity_over_positions
 from training.reference_sounds import References
 from training.runs import LoadedRun
 
@@ -55,18 +55,21 @@ class Answered:
         return truth.seen_as(self.run.config.evaluation.view, self.predictions.parts)
 
     def answers(self, protocol: Protocol, truth: Truth) -> Any:
-        """The record that the protocol's task scores. InputError for what no run can answer, or this one cannot."""
+        """The record that the protocol's task scores, once `check_asked` has passed. InputError where data lacks."""
         if isinstance(protocol, MixtureProtocol):
             return _mixtures(self, truth, protocol)
-        check_asked(protocol)
         return ANSWERS[protocol.asks](self, truth)
 
 
-def check_asked(protocol: Protocol) -> None:
-    """InputError for a protocol that asks for what no run answers."""
+def check_asked(run: LoadedRun, protocol: Protocol) -> None:
+    """InputError for a protocol that asks for what no run answers, or not this one, known before it predicts."""
     if not isinstance(protocol, MixtureProtocol) and protocol.asks not in ANSWERS:
         known = ", ".join((*ANSWERS, "mixtures"))
         raise InputError(f"No run answers with {protocol.asks}. What runs can be asked for is {known}.")
+    if protocol.asks == "boxes" and not run.method.gives_boxes:
+        raise InputError(f"{run.config.method.name} gives maps and no boxes; score it under a protocol for maps.")
+    if protocol.asks == "similarity_over_positions":
+        cell_features_of(run)
 
 
 def _maps(made: Answered, truth: Truth) -> RawMaps:
@@ -76,8 +79,6 @@ def _maps(made: Answered, truth: Truth) -> RawMaps:
 
 def _boxes(made: Answered, truth: Truth) -> BoxMaps:
     own = made.predictions.only(set(truth.keys))
-    if own.boxes is None:
-        raise InputError(f"{made.run.config.method.name} gives maps and no boxes; score it under a protocol for maps.")
     return box_maps(own.names, own.found_boxes())
 
 

@@ -212,5 +212,5 @@ def _protocols(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> tupl
     chosen = (*chosen, *(LISTENING if request.listen else ()))
     found = tuple(check_protocol(name, truth) for name in dict.fromkeys(chosen))
     for protocol in found:
-        check_asked(protocol)  # before anything is predicted
+        check_asked(run, protocol)  # before anything is predicted
     return found

@@ -187,3 +187,13 @@ def test_a_mixture_of_waveforms(tmp_path: Path) -> None:
     beside = Beside(ShardStore.open(folder), frozenset({"waveform"}))
     mixed = beside.shown(0, "squash", 64, Heard(0, mixed=(1,)))["waveform"]
     np.testing.assert_allclose(mixed, 0.125, atol=1e-3)
+
+
+@pytest.mark.parametrize(("protocol", "words"), [("boxes", "maps and no boxes"), ("retrieval_max", "no cell features")])
+def test_what_a_method_has_no_answer_for_is_refused_before_it_predicts(
+    shards: Path, vggss: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, words: str
+) -> None:
+    run = trained(shards, tmp_path, AVEL)
+    monkeypatch.setattr("training.evaluate.predict", None)
+    with pytest.raises(InputError, match=words):
+        evaluate(run, EvaluationRequest(truth=vggss, protocols=(protocol,)))

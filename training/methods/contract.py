@@ -114,6 +114,7 @@ class BaseMethod(nn.Module):
     classes: int | None = None  # of a method that needs labels: how many it can tell apart
     least_clips: int = 1  # that a loss is over: 2 where other clips are what a clip is told from, or normalised with
     burst: tuple[int, float] = (0, 0.0)  # of one that needs consecutive images: how many, and how many a second
+    gives_boxes: bool = False  # whether its predictions have `boxes`
     augmented_policies: tuple[str, str] = ("simclr", "time_shift")  # of the "augmented" image and audio
 
     def __init__(self, config: object, encoders: Encoders) -> None:

@@ -125,6 +125,7 @@ class Method(BaseMethod):
     config: Config
     least_clips = 2
     needs = frozenset({"proposals"})
+    gives_boxes = True
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
         super().__init__(config, encoders)

@@ -174,6 +174,12 @@ def test_prediction_shapes_and_ranges(variant) -> None:
     assert torch.isfinite(prediction.map).all()
 
 
+def test_a_method_says_whether_it_gives_boxes(variant) -> None:
+    method = build(*variant).eval()
+    with torch.no_grad():
+        assert (method.predict(make_batch()).boxes is not None) == method.gives_boxes
+
+
 def test_loss_is_finite_and_reaches_every_trained_parameter(trained) -> None:
     name, options = trained
     method, batch = build(name, EASIER.get(name, {}) | options).train(), make_batch()
