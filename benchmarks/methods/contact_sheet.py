@@ -6,7 +6,8 @@ a sound of another class, both in one range of colours. Give the run and the sha
     python -m benchmarks.methods.contact_sheet runs/ezvsl_t0.15/*-s0 --test-set synth-vggss-heard \
         --shards shards --out sheet.png
 
-The real bed's material may not be passed on, so no sheet of it lies here.
+The real bed's material may not be passed on. Without `--shards` frames stay empty, and what is left are maps, boxes and
+scores: such a sheet of it lies here.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from training.report.selection import Choice, choose
 from training.report.sources import Clips
 
 PROTOCOL = "ezvsl"
+EMPTY = (70, 70, 70)
 COLUMNS, WIDTH, HEIGHT, GAP, LINE = 6, 200, 150, 8, 20
 ROWS = ("the frame, what sounds in a box", "its own sound", "a sound of another class")
 MARGIN = 170  # for the words at the left
@@ -95,8 +97,8 @@ def outlined(image: Image.Image, mask: np.ndarray) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def sheet(shown: Shown, clips: Clips) -> Image.Image:
-    """All choices below one another."""
+def sheet(shown: Shown, clips: Clips | None) -> Image.Image:
+    """All choices below one another; without clips on empty frames."""
     choices, font = shown.choices(), ImageFont.load_default(14)
     band = LINE + len(ROWS) * (HEIGHT + LINE) + GAP
     page = Image.new("RGB", (MARGIN + COLUMNS * (WIDTH + GAP), len(choices) * band), PAPER)
@@ -107,12 +109,17 @@ def sheet(shown: Shown, clips: Clips) -> Image.Image:
         for row, words in enumerate(ROWS):
             draw.multiline_text((4, top + row * (HEIGHT + LINE) + HEIGHT // 2), wrapped(words), INK, font)
         for column, key in enumerate(choice.keys[:COLUMNS]):
-            frame = Image.fromarray(clips.frame(key)).resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
-            for row, (image, words) in enumerate(shown.tiles(key, frame)):
+            for row, (image, words) in enumerate(shown.tiles(key, frame_of(clips, key))):
                 left, upper = MARGIN + column * (WIDTH + GAP), top + row * (HEIGHT + LINE)
                 page.paste(image, (left, upper))
                 draw.text((left, upper + HEIGHT + 2), words, INK, font)
     return page
+
+
+def frame_of(clips: Clips | None, key: str) -> Image.Image:
+    if clips is None:
+        return Image.new("RGB", (WIDTH, HEIGHT), EMPTY)
+    return Image.fromarray(clips.frame(key)).resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
 
 
 def wrapped(words: str) -> str:
@@ -124,10 +131,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a run that `training evaluate --listen` has scored")
     parser.add_argument("--test-set", required=True, help="as its files in evaluation/ begin")
-    parser.add_argument("--shards", type=Path, nargs="+", required=True)
+    parser.add_argument("--shards", type=Path, nargs="+", help="for the frames")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    sheet(Shown.read(options.run, options.test_set), Clips.open(options.shards)).save(options.out)
+    clips = Clips.open(options.shards) if options.shards else None
+    sheet(Shown.read(options.run, options.test_set), clips).save(options.out)
 
 
 if __name__ == "__main__":
