@@ -2,50 +2,35 @@
 
 import csv
 import json
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from class_frames import write_avss
 from shard_maker import MadeClip, write_shards, write_waveforms
+from tiny_run import train_tiny
 
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
 from training.class_labels import labels_of
-from training.config import load_config
 from training.data.beside import Beside, Heard
 from training.data.mixtures import mixture_names, mixture_pairs
 from training.data.pairs import EvaluationPair, paired_batches
 from training.evaluate import EvaluationRequest, evaluate
-from training.loop.start import start
 from training.methods import method_module, method_names
 from training.predict import predict, responses_by_class
-from training.runs import LoadedRun, load_run
+from training.runs import LoadedRun
 
-CONFIG = """
-name: tiny
-method: {method}
-data: {{shards: {shards}, image_size: 32}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 1, batch_size: 16}}
-evaluation: {{batch_size: 4}}
-"""
-EZVSL = "{name: ezvsl, temperature: 0.1, dimension: 16}"
-AVEL = "{name: avel, classes: 4, dimension: 8, hidden: 4, fused: 8}"
-LCBM = "{name: lcbm, classes: 4, dimension: 8}"
-COARSE_TO_FINE = "{name: coarse_to_fine, classes: 4, dimension: 8, hidden: 8}"
-
-
-def trained(shards: Path, folder: Path, method: str) -> LoadedRun:
-    (folder / "tiny.yaml").write_text(CONFIG.format(shards=shards, method=method))
-    return load_run(start(load_config(folder / "tiny.yaml"), folder / "runs", "cpu")[0])
+AVEL = {"name": "avel", "classes": 4, "dimension": 8, "hidden": 4, "fused": 8}
+LCBM = {"name": "lcbm", "classes": 4, "dimension": 8}
+COARSE_TO_FINE = {"name": "coarse_to_fine", "classes": 4, "dimension": 8, "hidden": 8}
+EVALUATION = {"batch_size": 4}
 
 
 @pytest.fixture(scope="module")
 def ezvsl(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
-    return trained(shards, tmp_path_factory.mktemp("ezvsl"), EZVSL)
+    return train_tiny(tmp_path_factory.mktemp("ezvsl"), shards, evaluation=EVALUATION)
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +93,9 @@ def test_every_method_that_learns_from_labels_tells_its_classes_apart() -> None:
     assert all(hasattr(named[name], "class_responses") for name in labelled | {"coarse_to_fine"})
 
 
-@pytest.mark.parametrize("method", [AVEL, COARSE_TO_FINE, LCBM])
-def test_classes_that_a_run_was_trained_on(shards: Path, store, keys, avss, method: str, tmp_path: Path) -> None:
-    run = trained(shards, tmp_path, method)
+@pytest.mark.parametrize("method", [AVEL, COARSE_TO_FINE, LCBM], ids=itemgetter("name"))
+def test_classes_that_a_run_was_trained_on(shards: Path, store, keys, avss, method: dict, tmp_path: Path) -> None:
+    run = train_tiny(tmp_path, shards, method, evaluation=EVALUATION)
     with pytest.raises(InputError, match=r"None of the 4 classes .* no label2idx.json"):
         evaluate(run, avss)
     (Path(avss.truth) / "label2idx.json").write_text(json.dumps({"background": 0, "class0": 3, "class2": 9}))

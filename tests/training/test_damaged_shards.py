@@ -15,6 +15,7 @@ import pytest
 import torch
 from damaged_tars import DAMAGE, blank_contents, equal_clips, equal_shards, swap
 from shard_maker import write_shards
+from tiny_run import train_tiny, write_tiny
 
 from index.arrays import KEYS_SCHEMA, MODALITIES, write_keys_and_meta
 from index.descriptors import Descriptor
@@ -34,17 +35,11 @@ from training.loop.start import start
 from training.report.page import write_report
 from training.runs import load_run
 
-CONFIG = """
-name: tiny
-method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
-data: {{shards: {shards}, image_size: 32}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 1, batch_size: 8}}
-evaluation: {{batch_size: 4, truth: {truth}}}
-"""
 TOLD = r"shard-00000[01]\.tar (is not the tar that manifest|is damaged|cannot be read).*Fetch that tar again"
+
+
+def sections(truth: Path) -> dict[str, dict[str, object]]:
+    return {"optim": {"batch_size": 8}, "evaluation": {"batch_size": 4, "truth": truth}}
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +52,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"file": key, "class": "dog", "bbox": [[0.2, 0.2, 0.6, 0.6]]} for key in store.keys if splits[key] == "test"
     ]
     (folder / "vggss.json").write_text(json.dumps(entries))
-    config = CONFIG.format(shards=folder / "shards", truth=folder / "vggss.json")
-    (folder / "tiny.yaml").write_text(config)
-    run, _ = start(load_config(folder / "tiny.yaml"), folder / "runs", "cpu")
-    evaluate(load_run(run), EvaluationRequest())
+    run = train_tiny(folder, folder / "shards", **sections(folder / "vggss.json"))
+    evaluate(run, EvaluationRequest())
     return folder
 
 
@@ -134,9 +127,9 @@ def test_a_neighbour_in_another_tar_is_told(tmp_path: Path) -> None:
 def test_every_command_says_which_tar_and_what_to_do(trained: Path, tmp_path: Path, damage: str) -> None:
     run = trained / "runs" / "tiny"
     DAMAGE[damage](folder := shutil.copytree(trained / "shards", tmp_path / "shards"))
-    (tmp_path / "tiny.yaml").write_text(CONFIG.format(shards=folder, truth=trained / "vggss.json"))
+    config = write_tiny(tmp_path, folder, **sections(trained / "vggss.json"))
     commands: dict[str, Callable[[], object]] = {
-        "run": lambda: start(load_config(tmp_path / "tiny.yaml"), tmp_path / "runs", "cpu"),
+        "run": lambda: start(load_config(config), tmp_path / "runs", "cpu"),
         "evaluate": lambda: evaluate(load_run(run), EvaluationRequest(shards=folder, test_set="again")),
         "embed": lambda: embed(load_run(run), ShardStore.open(folder), tmp_path / "embeddings"),
         "index embed, image": lambda: Descriptor("image").vectors(ShardStore.open(folder), range(24), lambda _: None),

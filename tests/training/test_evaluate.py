@@ -15,37 +15,22 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from tiny_run import train_tiny
 
 from manifests.errors import InputError
 from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore
-from training.config import load_config
 from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.raw_maps import load_maps
 from training.evaluation.tasks import score
-from training.loop.start import start
 from training.report.results import read_run
-from training.runs import LoadedRun, load_run
+from training.runs import LoadedRun
 from training.score_file import score_file
-
-CONFIG = """
-name: tiny
-method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
-data: {{shards: {shards}, image_size: 32}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 1, batch_size: 16}}
-evaluation: {{batch_size: 4}}
-"""
 
 
 @pytest.fixture(scope="module")
 def run(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
-    folder = tmp_path_factory.mktemp("evaluated")
-    (folder / "tiny.yaml").write_text(CONFIG.format(shards=shards))
-    trained, _ = start(load_config(folder / "tiny.yaml"), folder / "runs", "cpu")
-    return load_run(trained)
+    return train_tiny(tmp_path_factory.mktemp("evaluated"), shards, evaluation={"batch_size": 4})
 
 
 @pytest.fixture(scope="module")

@@ -4,32 +4,20 @@ import json
 from pathlib import Path
 
 import pytest
+from tiny_run import train_tiny
 
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
-from training.config import load_config
 from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.raw_maps import load_maps
-from training.loop.start import start
 from training.report.results import read_run
 from training.runs import LoadedRun, load_run, write_weights
 from training.score_file import score_file
 
-CONFIG = """
-name: tiny
-method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
-data: {{shards: {shards}, image_size: 32}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 1, batch_size: 16}}
-"""
-
 
 @pytest.fixture
 def run(shards: Path, tmp_path: Path) -> LoadedRun:
-    (tmp_path / "tiny.yaml").write_text(CONFIG.format(shards=shards))
-    return load_run(start(load_config(tmp_path / "tiny.yaml"), tmp_path / "runs", "cpu")[0])
+    return train_tiny(tmp_path, shards)
 
 
 @pytest.fixture

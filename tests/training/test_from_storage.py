@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from places import ROOT
 from s3_server import ENVIRONMENT, Gate, gate
+from tiny_run import EZVSL, write_tiny
 
 from manifests.errors import InputError
 from pipeline.storage import cache, remote
@@ -21,16 +22,6 @@ from training.export.folder import Wanted, export
 from training.loop.start import start
 from training.runs import load_run
 
-CONFIG = """
-name: afar
-method: {{name: ezvsl, temperature: 0.1, dimension: 16, positives: [own, both]}}
-data: {{shards: "{shards}", neighbours: {knn}, image_size: 32, shuffle: 8, workers: {workers}}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 2, batch_size: 16, learning_rate: 1.0e-3}}
-log_every: 1
-"""
 SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HF_TOKEN", "SLURM_JWT")
 CACHE = 4_000_000  # bytes, of the twelve million that the shards have
 
@@ -66,11 +57,23 @@ def truth(folder: Path, clips: Sequence[int] = (4, 14)) -> Path:
     return path
 
 
+def write_afar(folder: Path, shards: Path | RemotePath, knn: Path, workers: int = 0) -> Path:
+    """Two epochs with neighbours."""
+    return write_tiny(
+        folder,
+        shards,
+        method=EZVSL | {"positives": ["own", "both"]},
+        name="afar",
+        data={"neighbours": knn, "shuffle": 8, "workers": workers},
+        optim={"epochs": 2, "learning_rate": 1e-3},
+        log_every=1,
+    )
+
+
 @pytest.fixture(scope="module")
 def trained(shards: Path, knn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run on the disk."""
-    path = tmp_path_factory.mktemp("trained") / "afar.yaml"
-    path.write_text(CONFIG.format(shards=shards, knn=knn, workers=0))
+    path = write_afar(tmp_path_factory.mktemp("trained"), shards, knn)
     return start(load_config(path, ("optim.epochs=1",)), path.parent / "runs", "cpu")[0]
 
 
@@ -173,10 +176,9 @@ def test_a_run_from_afar_is_the_run_on_disk(
     faults = {0: "error", 1: "cut", 2: 0.05}
     kept.fault = lambda number: faults.get(number % 15)
     found = {}
-    for name, place_of in (("here", str(shards)), ("afar", str(folder))):
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(CONFIG.format(shards=place_of, knn=knn, workers=workers))
-        found[name], _ = start(load_config(path, ("name=afar",)), tmp_path / name, "cpu")
+    for name, place_of in (("here", shards), ("afar", folder)):
+        config = load_config(write_afar(tmp_path, place_of, knn, workers))
+        found[name], _ = start(config, tmp_path / name, "cpu")
     assert losses(found["afar"]) == losses(found["here"])
     assert found["afar"].name == found["here"].name  # where shards lie makes no other run
     kept_bytes = sum(path.stat().st_size for path in (tmp_path / "cache").iterdir() if path.name != "total")
@@ -199,9 +201,7 @@ def test_no_secret_is_in_a_run_that_was_trained_from_afar(
     secrets = {name: f"SECRET-{os.urandom(8).hex()}" for name in SECRETS}
     for name, secret in secrets.items():
         monkeypatch.setenv(name, secret)
-    path = tmp_path / "afar.yaml"
-    path.write_text(CONFIG.format(shards=folder, knn=knn, workers=0))
-    run, _ = start(load_config(path), tmp_path / "runs", "cpu")
+    run, _ = start(load_config(write_afar(tmp_path, folder, knn)), tmp_path / "runs", "cpu")
     scores(run, tmp_path, (4, 14), folder)
     export(load_run(run, "cpu"), Wanted(tmp_path / "exported"))
     out = capfd.readouterr()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_run import write_tiny
 
 from index.neighbours import Neighbours
 from manifests.errors import InputError
@@ -19,16 +20,6 @@ from training.leakage import find_tests
 from training.loop.start import start
 from training.runs import load_run
 
-CONFIG = """
-name: tiny
-method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
-data: {{shards: {shards}, image_size: 32, lists: {lists}, exclude_test: {excluded}}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 1, batch_size: 16}}
-"""
-
 
 @pytest.fixture
 def leaky(store: ShardStore, tmp_path: Path) -> Path:
@@ -42,14 +33,12 @@ def leaky(store: ShardStore, tmp_path: Path) -> Path:
     return tmp_path / "lists"
 
 
-def written(shards: Path, lists: Path, excluded: str) -> Path:
-    path = lists.parent / "tiny.yaml"
-    path.write_text(CONFIG.format(shards=shards, lists=lists, excluded=excluded))
-    return path
+def written(shards: Path, lists: Path, *excluded: str) -> Path:
+    return write_tiny(lists.parent, shards, data={"lists": lists, "exclude_test": excluded})
 
 
 def test_the_default_leaves_the_test_clips_out_and_says_so(shards, leaky, tmp_path, capsys) -> None:
-    config = load_config(written(shards, leaky, "[vggss]"))
+    config = load_config(written(shards, leaky, "vggss"))
     folder, _ = start(config, tmp_path / "runs", "cpu")
     shown = capsys.readouterr().out
     assert "contains 0 of the 12 clips of vggss" in shown
@@ -70,7 +59,7 @@ def test_the_default_leaves_the_test_clips_out_and_says_so(shards, leaky, tmp_pa
 
 
 def test_a_leak_that_is_allowed_is_printed_stored_and_shown_with_the_score(shards, leaky, tmp_path, capsys) -> None:
-    folder, _ = start(load_config(written(shards, leaky, "[]")), tmp_path / "runs", "cpu")
+    folder, _ = start(load_config(written(shards, leaky)), tmp_path / "runs", "cpu")
     (entry,) = json.loads((folder / "overlaps.json").read_text())["tests"]
     assert not entry["excluded"]
     assert entry["shared"] == 10 or entry["shared"] == 11  # one clip may be silent
@@ -81,11 +70,11 @@ def test_a_leak_that_is_allowed_is_printed_stored_and_shown_with_the_score(shard
 
 def test_a_list_that_is_not_there_is_said_aloud(shards, tmp_path, capsys) -> None:
     (tmp_path / "lists").mkdir()
-    folder, _ = start(load_config(written(shards, tmp_path / "lists", "[vggss]")), tmp_path / "runs", "cpu")
+    folder, _ = start(load_config(written(shards, tmp_path / "lists", "vggss")), tmp_path / "runs", "cpu")
     assert "NOT CHECKED: vggss was not found" in capsys.readouterr().out
     assert json.loads((folder / "overlaps.json").read_text())["not_found"] == ["vggss"]
     with pytest.raises(InputError, match="neither a file nor a known list"):
-        find_tests(load_config(written(shards, tmp_path / "lists", "[vgss]")))
+        find_tests(load_config(written(shards, tmp_path / "lists", "vgss")))
 
 
 def test_a_training_list_decides_over_the_split_and_says_what_the_shards_lack(shards, leaky, store, tmp_path, capsys):
@@ -95,14 +84,14 @@ def test_a_training_list_decides_over_the_split_and_says_what_the_shards_lack(sh
     listed = tmp_path / "chosen.txt"
     listed.write_text("".join(f"{key}.mp4\n" for key in [*chosen, "notthere000_000001"]))
     options = (f"data.train_list={listed}", "data.drop_flagged=[]", "optim.batch_size=4")
-    folder, _ = start(load_config(written(shards, leaky, "[]"), options), tmp_path / "runs", "cpu")
+    folder, _ = start(load_config(written(shards, leaky), options), tmp_path / "runs", "cpu")
     assert "20 of the 21 clips of chosen are in the shards" in capsys.readouterr().out
     assert set((folder / "training_clips.txt").read_text().split()) == set(chosen)
     assert json.loads((folder / "overlaps.json").read_text())["list"]["missing"] == ["notthere000_000001"]
 
 
 def test_a_known_training_list_that_is_not_at_hand_is_asked_for(shards, leaky, tmp_path) -> None:
-    config = load_config(written(shards, leaky, "[vggss]"), ("data.train_list=vggss_10k",))
+    config = load_config(written(shards, leaky, "vggss"), ("data.train_list=vggss_10k",))
     with pytest.raises(
         InputError, match=r"data.train_list: the list vggss_10k is not under .* `data.train_list=null` trains"
     ):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from shard_maker import write_shards
+from tiny_run import EZVSL, write_tiny
 from typer.testing import CliRunner
 
 from manifests.errors import InputError
@@ -22,17 +23,6 @@ from training.report.page import write_report
 from training.runs import load_run
 
 from .conftest import made_clip
-
-CONFIG = """
-name: both
-method: {{name: ezvsl, temperature: 0.1, dimension: 16, positives: [own, both]}}
-data: {{shards: [{first}, {second}], neighbours: {knn}, image_size: 32, exclude_test: [], lists: {lists}}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 1, batch_size: 16}}
-evaluation: {{batch_size: 8}}
-"""
 
 
 def index(*words: object) -> str:
@@ -64,9 +54,9 @@ def knn(folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def config(folders: tuple[Path, Path], knn: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "both.yaml"
-    path.write_text(CONFIG.format(first=folders[0], second=folders[1], knn=knn, lists=tmp_path))
-    return path
+    method = EZVSL | {"positives": ["own", "both"]}
+    data = {"neighbours": knn, "exclude_test": [], "lists": tmp_path}
+    return write_tiny(tmp_path, folders, method, name="both", data=data, evaluation={"batch_size": 8})
 
 
 def test_both_are_trained_on_and_evaluated_from(config: Path, folders: tuple[Path, Path], tmp_path: Path) -> None:

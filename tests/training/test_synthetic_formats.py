@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from tiny_run import train_tiny
 
 from manifests.truth import format_names, read_truth
 from pipeline.shards.store import ShardStore
@@ -13,22 +14,11 @@ from pipeline.synth import lists
 from pipeline.synth.formats import write_formats
 from pipeline.synth.scene import draw_scene
 from pipeline.synth.truth import truth_rows
-from training.config import load_config
 from training.data.evaluation_pairs import found_pairings, read_pairs
 from training.evaluate import EvaluationRequest, evaluate
-from training.loop.start import start
-from training.runs import LoadedRun, load_run
+from training.runs import LoadedRun
 
 SCENES, SEED = 110, 3
-CONFIG = """
-name: tiny
-method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
-data: {{shards: {shards}, image_size: 32, exclude_test: []}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 1, batch_size: 16}}
-"""
 # format, truth, what else is asked, the results' name
 CASES = [
     ("vggss", "vggss.json", {}, "vggss.ezvsl"),
@@ -74,9 +64,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, shards: Path) -> tuple[Path
 
 @pytest.fixture(scope="module")
 def run(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
-    folder = tmp_path_factory.mktemp("run")
-    (folder / "tiny.yaml").write_text(CONFIG.format(shards=shards))
-    return load_run(start(load_config(folder / "tiny.yaml"), folder / "runs", "cpu")[0])
+    return train_tiny(tmp_path_factory.mktemp("run"), shards, data={"exclude_test": []})
 
 
 @pytest.mark.parametrize(("format", "truth", "asked", "name"), CASES, ids=[f"{c[0]}-{c[3]}" for c in CASES])

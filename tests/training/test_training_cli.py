@@ -12,20 +12,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from commands import Commands, Ended
+from tiny_run import write_tiny
 
 from training.thread_policy import POLICY
 
 COMMANDS = {"pipeline", "index", "training"}
-CONFIG = """
-name: tiny
-method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
-data: {{shards: {shards}, image_size: 32}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 2, batch_size: 16, learning_rate: 1.0e-3}}
-evaluation: {{test_set: boxes, truth: {truth}}}
-"""
 
 
 def command(name: str, *arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
@@ -61,7 +52,8 @@ def truth(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(shards: Path, truth: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run trained and evaluated through the command line; the folder it happened in."""
     folder = tmp_path_factory.mktemp("user")
-    (folder / "tiny.yaml").write_text(CONFIG.format(shards=shards, truth=truth))
+    evaluation = {"test_set": "boxes", "truth": truth}
+    write_tiny(folder, shards, optim={"epochs": 2, "learning_rate": 1e-3}, evaluation=evaluation)
     result = command("training", "run", "tiny.yaml", "--device", "cpu", cwd=folder)
     assert result.returncode == 0, result.stderr
     assert "trained" in result.stdout

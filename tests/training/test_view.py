@@ -12,6 +12,7 @@ import torch
 from earlier_versions import without_checksum
 from made_duets import write_duets
 from PIL import Image
+from tiny_run import train_tiny
 from typer.testing import CliRunner
 
 from index.embeddings import Embeddings
@@ -29,7 +30,6 @@ from training.encoders.resnet import ImageTrunk
 from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.raw_maps import load_arrays
 from training.export.folder import Wanted, export
-from training.loop.start import start
 from training.predict import predict
 from training.report.comparison import as_text, chosen, comparisons
 from training.report.page import write_report
@@ -38,24 +38,13 @@ from training.report.tables import score_tables
 from training.runs import LoadedRun, load_run
 from training.score_file import score_file
 
-CONFIG = """
-name: tiny
-method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
-data: {{shards: {shards}, image_size: 32}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 1, batch_size: 16}}
-evaluation: {{batch_size: 4, view: centre_crop}}
-"""
+VIEWED = {"batch_size": 4, "view": "centre_crop"}
 PART = window("centre_crop", 64, 80, 32).part  # 40 columns, of which 4 to 36 are shown
 
 
 @pytest.fixture(scope="module")
 def trained(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("viewed")
-    (folder / "tiny.yaml").write_text(CONFIG.format(shards=shards))
-    return start(load_config(folder / "tiny.yaml"), folder / "runs", "cpu")[0]
+    return train_tiny(tmp_path_factory.mktemp("viewed"), shards, evaluation=VIEWED).folder
 
 
 @pytest.fixture
@@ -244,13 +233,12 @@ def test_an_unknown_view_is_a_mistake_of_the_config() -> None:
 
 
 def test_epochs_are_chosen_on_clips_seen_in_the_same_view(shards: Path, vggss: Path, tmp_path: Path) -> None:
-    (tmp_path / "tiny.yaml").write_text(CONFIG.format(shards=shards))
-    validation = f"validation={{truth: {vggss}, protocol: textbook}}"
-    folder, _ = start(load_config(tmp_path / "tiny.yaml", (validation, "optim.epochs=2")), tmp_path / "runs", "cpu")
-    history = list(json.loads((folder / "validation.centre_crop.json").read_text()).values())
-    assert not (folder / "validation.json").exists()  # where scores of another view would stand
-    (last,) = evaluate(load_run(folder), request(vggss, "textbook"))
-    (best,) = evaluate(load_run(folder, weights="best"), request(vggss, "textbook"))
+    validation = {"truth": vggss, "protocol": "textbook"}
+    run = train_tiny(tmp_path, shards, optim={"epochs": 2}, evaluation=VIEWED, validation=validation)
+    history = list(json.loads((run.folder / "validation.centre_crop.json").read_text()).values())
+    assert not (run.folder / "validation.json").exists()  # where scores of another view would stand
+    (last,) = evaluate(run, request(vggss, "textbook"))
+    (best,) = evaluate(load_run(run.folder, weights="best"), request(vggss, "textbook"))
     assert history[-1] == last.summary["scores"]["audio_visual"]["ciou50"]
     assert max(history) == best.summary["scores"]["audio_visual"]["ciou50"]
     assert last.summary["n_empty_truth"] == 1  # of the crop

@@ -5,29 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_run import EZVSL, write_tiny
 
 from manifests.errors import InputError
 from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore
-from training.config import load_config
+from training.config import RunConfig, load_config
 from training.evaluate import EvaluationRequest, evaluate
 from training.loop.best import check_choosing
 from training.loop.start import start
 from training.report.comparison import as_text, comparisons
 from training.report.results import read_run
 from training.runs import load_run
-
-CONFIG = """
-name: tiny
-method: {{name: ezvsl, temperature: 0.1, dimension: 16, positives: [own]}}
-data: {{shards: {shards}, image_size: 32, lists: {folder}, exclude_test: []}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 3, batch_size: 16, learning_rate: 1.0e-2}}
-evaluation: {{truth: {folder}/test.json, test_set: boxes, protocols: [ezvsl]}}
-{validation}
-"""
 
 
 @pytest.fixture
@@ -41,16 +30,24 @@ def config(shards: Path, tmp_path: Path):
         entries = [{"file": key, "class": "c", "bbox": [[0.0, 0.1, 0.7, 0.9]]} for key in chosen]
         (tmp_path / f"{name}.json").write_text(json.dumps(entries))
 
-    def write(validation: str):
-        path = tmp_path / "tiny.yaml"
-        path.write_text(CONFIG.format(shards=shards, folder=tmp_path, validation=validation))
-        return load_config(path)
+    def write(**validation: object) -> RunConfig:
+        return load_config(
+            write_tiny(
+                tmp_path,
+                shards,
+                method=EZVSL | {"positives": ["own"]},
+                data={"lists": tmp_path, "exclude_test": []},
+                optim={"epochs": 3, "learning_rate": 1e-2},
+                evaluation={"truth": tmp_path / "test.json", "test_set": "boxes", "protocols": ["ezvsl"]},
+                validation=validation or None,
+            )
+        )
 
     return write
 
 
 def test_the_best_epoch_is_kept_beside_the_last(config, tmp_path: Path) -> None:
-    with_validation = config(f"validation: {{truth: {tmp_path}/val.json}}")
+    with_validation = config(truth=tmp_path / "val.json")
     folder, _ = start(with_validation, tmp_path / "runs", "cpu")
     history = json.loads((folder / "validation.json").read_text())
     assert len(history) == 3
@@ -66,7 +63,7 @@ def test_the_best_epoch_is_kept_beside_the_last(config, tmp_path: Path) -> None:
     assert len(read.evaluations) == 1
     (table,) = comparisons([read], ["tiny"])
     assert "tiny, best epoch" in as_text(table)
-    plain, _ = start(config(""), tmp_path / "plain", "cpu")
+    plain, _ = start(config(), tmp_path / "plain", "cpu")
     for a, b in zip(load_run(plain).method.parameters(), last.method.parameters(), strict=True):
         assert torch.equal(a, b)
     with pytest.raises(InputError, match="validation"):
@@ -75,7 +72,7 @@ def test_the_best_epoch_is_kept_beside_the_last(config, tmp_path: Path) -> None:
 
 def test_no_epoch_is_chosen_on_test_clips(config, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="test clips of boxes"):
-        start(config(f"validation: {{truth: {tmp_path}/test.json}}"), tmp_path / "runs", "cpu")
+        start(config(truth=tmp_path / "test.json"), tmp_path / "runs", "cpu")
 
 
 @pytest.mark.parametrize(
@@ -87,11 +84,11 @@ def test_no_epoch_is_chosen_on_test_clips(config, tmp_path: Path) -> None:
 )
 def test_no_epoch_is_chosen_on_training_clips_or_none(config, name: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"^validation: {said}"):
-        start(config(f"validation: {{truth: {tmp_path}/{name}.json}}"), tmp_path / "runs", "cpu")
+        start(config(truth=tmp_path / f"{name}.json"), tmp_path / "runs", "cpu")
 
 
 def test_absent_clips_to_choose_on_and_a_warm_up_without_end_are_said(config, tmp_path: Path, capsys) -> None:
-    wanted = config(f"validation: {{truth: {tmp_path}/part.json}}")
+    wanted = config(truth=tmp_path / "part.json")
     optim = wanted.optim.model_copy(update={"epochs": 1, "warmup_steps": 10})
     folder, _ = start(wanted.model_copy(update={"optim": optim}), tmp_path / "runs", "cpu")
     said = "the best epoch is chosen on 3 of the 4 clips of {}/part.json; 1 are not in the shards, first absent00000"
@@ -105,7 +102,7 @@ def test_absent_clips_to_choose_on_and_a_warm_up_without_end_are_said(config, tm
 @pytest.mark.parametrize("protocol", ["retrieval", "onscreen", "vssl", "noprior_duet", "boxes", "avsbench"])
 def test_a_protocol_that_cannot_choose_an_epoch_is_refused(config, protocol: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^validation\.protocol: .* cIoU@0\.5 .* Choose by one of .*ezvsl") as error:
-        start(config(f"validation: {{truth: {tmp_path}/val.json, protocol: {protocol}}}"), tmp_path / "runs", "cpu")
+        start(config(truth=tmp_path / "val.json", protocol=protocol), tmp_path / "runs", "cpu")
     assert protocol not in str(error.value).partition("Choose by one of")[2]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_run import write_tiny
 
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
@@ -20,23 +21,13 @@ from training.report.results import read_run
 from training.report.tables import score_tables
 from training.runs import load_run
 
-STAGE = """
-name: {name}
-method: {{name: coarse_to_fine, classes: 4, dimension: 8, hidden: 16{more}}}
-data: {{shards: {shards}, image_size: 32, shuffle: 8}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 1, batch_size: 16, learning_rate: 1.0e-9}}
-"""
-
 
 @pytest.fixture
 def stage(shards: Path, tmp_path: Path):
-    def make(name: str, more: str = "", *overrides: str) -> RunConfig:
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(STAGE.format(name=name, more=more, shards=shards))
-        return load_config(path, overrides)
+    def make(name: str, *overrides: str, **more: int) -> RunConfig:
+        method = {"name": "coarse_to_fine", "classes": 4, "dimension": 8, "hidden": 16, **more}
+        optim = {"learning_rate": 1e-9}
+        return load_config(write_tiny(tmp_path, shards, method, name=name, data={"shuffle": 8}, optim=optim), overrides)
 
     return make
 
@@ -47,7 +38,7 @@ def first(stage, tmp_path: Path) -> Path:
 
 
 def test_a_later_stage_begins_with_the_weights_of_the_earlier_one(stage, first: Path, tmp_path: Path) -> None:
-    config = stage("second", ", stage: 2", f"init_from={first.parent}", "data.drop_flagged=[]", "seed=1")
+    config = stage("second", f"init_from={first.parent}", "data.drop_flagged=[]", "seed=1", stage=2)
     folder, _ = start(config, tmp_path / "runs", "cpu")
     before, after = load_run(first).method.state_dict(), load_run(folder).method.state_dict()
     weights = [name for name in before if name.endswith("weight")]
@@ -59,26 +50,26 @@ def test_a_later_stage_begins_with_the_weights_of_the_earlier_one(stage, first: 
 
 
 def test_it_is_the_same_run_when_the_earlier_one_has_moved_and_another_without_it(stage, first, tmp_path: Path) -> None:
-    again = stage("second", ", stage: 2", f"init_from={first}")
+    again = stage("second", f"init_from={first}", stage=2)
     folder, trained = start(again, tmp_path / "runs", "cpu")
     assert trained
     moved = first.parent / "elsewhere"
     first.rename(moved)
     assert start(again, tmp_path / "runs", "cpu") == (folder, False)  # finished: what it began with need not be there
-    assert start(stage("second", ", stage: 2", f"init_from={moved}"), tmp_path / "runs", "cpu") == (folder, False)
-    assert start(stage("second", ", stage: 2"), tmp_path / "runs", "cpu")[0] != folder
+    assert start(stage("second", f"init_from={moved}", stage=2), tmp_path / "runs", "cpu") == (folder, False)
+    assert start(stage("second", stage=2), tmp_path / "runs", "cpu")[0] != folder
 
 
 def test_what_an_earlier_stage_was_trained_on_counts_as_seen(stage, first: Path, tmp_path: Path, store) -> None:
     some = tmp_path / "some.txt"
     some.write_text("".join(f"{key}\n" for key in (first / "training_clips.txt").read_text().split()[:20]))
-    config = stage("second", ", stage: 2", f"init_from={first}", f"data.train_list={some}")
+    config = stage("second", f"init_from={first}", f"data.train_list={some}", stage=2)
     folder, _ = start(config, tmp_path / "runs", "cpu")
     assert (folder / "training_clips.txt").read_text().split() == (first / "training_clips.txt").read_text().split()
 
 
 def test_an_earlier_stage_without_its_own_list_is_refused(stage, first: Path, tmp_path: Path) -> None:
-    config, listed = stage("second", ", stage: 2", f"init_from={first}"), first / "training_clips.txt"
+    config, listed = stage("second", f"init_from={first}", stage=2), first / "training_clips.txt"
     whole = listed.read_text()
     for damaged in (whole[: len(whole) // 2], whole.replace("0", "1", 1), b"\xff\n"):
         listed.write_bytes(damaged if isinstance(damaged, bytes) else damaged.encode())
@@ -96,7 +87,7 @@ def test_unknown_clips_of_an_imported_run_are_said_by_every_later_one(stage, fir
     (first / "data.json").write_text(json.dumps({name: facts[name] for name in ("front_end", "manifest_sha256")}))
     earlier = first
     for name in ("second", "third"):
-        earlier, _ = start(stage(name, ", stage: 2", f"init_from={earlier}"), tmp_path / "runs", "cpu")
+        earlier, _ = start(stage(name, f"init_from={earlier}", stage=2), tmp_path / "runs", "cpu")
         assert f"NOT CHECKED: what run first/{first.name} was trained on is not known" in capsys.readouterr().out
         training = json.loads((earlier / "overlaps.json").read_text())["training"]
         assert training["unknown"] == [f"first/{first.name}"]
@@ -126,11 +117,11 @@ def test_weights_that_do_not_fit_are_refused(stage, first: Path, tmp_path: Path)
         ("encoders.image.width=32", "do not fit"),
         (f"init_from={tmp_path / 'nowhere'}", "no finished run"),
     ):
-        config = stage("second", ", stage: 2", f"init_from={first}", override)
+        config = stage("second", f"init_from={first}", override, stage=2)
         with pytest.raises(InputError, match=complaint):
             start(config, tmp_path / "runs", "cpu")
 
 
 def test_more_classes_than_the_method_knows_are_refused(stage, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"have 4 classes, and method\.classes is 3.*data\.label_groups"):
-        start(stage("few", "", "method.classes=3"), tmp_path / "runs", "cpu")
+        start(stage("few", "method.classes=3"), tmp_path / "runs", "cpu")

@@ -12,30 +12,26 @@ import pytest
 import torch
 from runs_in_processes import losses
 from safetensors.torch import load_file
+from tiny_run import write_tiny
 
 from training.methods import method_module, method_names
 from training.methods.contract import BaseMethod
 
-CONFIG = """
-name: {name}
-method: {{{method}}}
-data: {{shards: {shards}, image_size: 32, shuffle: 8}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 4, batch_size: 16, replicas: 2, learning_rate: 1.0e-3}}
-checkpoint_minutes: 1.0e-6
-log_every: 1
-{more}
-"""
+SECTIONS = {
+    "data": {"shuffle": 8},
+    "optim": {"epochs": 4, "replicas": 2, "learning_rate": 1e-3},
+    "checkpoint_minutes": 1e-6,
+    "log_every": 1,
+}
 STEPS = 3  # an epoch
+COARSE_TO_FINE = {"name": "coarse_to_fine", "classes": 4, "labels": "clusters", "hidden": 16, "dimension": 8}
 METHODS = {
-    "dsol": "name: dsol, dimension: 16, clusters: 4, passes: 1",
-    "dsol_mixtures": "name: dsol_mixtures, dimension: 16, clusters: 4",
-    "coarse_to_fine": "name: coarse_to_fine, classes: 4, labels: clusters, hidden: 16, dimension: 8",
-    "coarse_to_fine_stage2": "name: coarse_to_fine, stage: 2, classes: 4, labels: clusters, hidden: 16, dimension: 8",
-    "fnac": "name: fnac, dimension: 16, warmup_epochs: 2",
-    "slavc": "name: slavc, dimension: 16",
+    "dsol": {"name": "dsol", "dimension": 16, "clusters": 4, "passes": 1},
+    "dsol_mixtures": {"name": "dsol_mixtures", "dimension": 16, "clusters": 4},
+    "coarse_to_fine": COARSE_TO_FINE,
+    "coarse_to_fine_stage2": COARSE_TO_FINE | {"stage": 2},
+    "fnac": {"name": "fnac", "dimension": 16, "warmup_epochs": 2},
+    "slavc": {"name": "slavc", "dimension": 16},
 }
 EARLIER = {"dsol_mixtures": "dsol", "coarse_to_fine_stage2": "coarse_to_fine"}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -54,7 +50,7 @@ def hooked() -> set[str]:
 
 
 def test_every_method_with_a_hook_is_tried() -> None:
-    assert hooked() == {line.partition(",")[0].removeprefix("name: ") for line in METHODS.values()}
+    assert hooked() == {method["name"] for method in METHODS.values()}
 
 
 def trained(configs: list[Path], runs: Path, last: int = 0) -> int:
@@ -74,9 +70,8 @@ def configs(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path
     folder = tmp_path_factory.mktemp("hooks")
     paths = []
     for name, method in METHODS.items():
-        more = f"init_from: {folder / 'whole' / EARLIER[name]}" if name in EARLIER else ""
-        paths.append(folder / f"{name}.yaml")
-        paths[-1].write_text(CONFIG.format(name=name, method=method, shards=shards, more=more))
+        earlier = folder / "whole" / EARLIER[name] if name in EARLIER else None
+        paths.append(write_tiny(folder, shards, method, name=name, init_from=earlier, **SECTIONS))
     trained(paths, folder / "whole")
     return paths
 

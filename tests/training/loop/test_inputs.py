@@ -7,6 +7,7 @@ from urllib.error import URLError
 
 import pytest
 import torch
+from tiny_run import write_tiny
 
 from manifests.errors import InputError
 from training.config import Encoder, load_config
@@ -15,17 +16,6 @@ from training.evaluate import EvaluationRequest, evaluate
 from training.loop.start import start
 from training.runs import load_run
 
-CONFIG = """
-name: tiny
-method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
-data: {{shards: {shards}, neighbours: {knn}, image_size: 32, lists: {folder}, exclude_test: []}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 1, batch_size: 16}}
-evaluation: {{truth: {folder}/test.json, test_set: boxes, protocols: [ezvsl]}}
-"""
-
 
 @pytest.fixture
 def written(shards: Path, knn: Path, store, tmp_path: Path) -> Path:
@@ -33,8 +23,9 @@ def written(shards: Path, knn: Path, store, tmp_path: Path) -> Path:
     keys = [key for key, split in splits if split == "test"]
     entries = [{"file": key, "class": "c", "bbox": [[0.0, 0.1, 0.7, 0.9]]} for key in keys]
     (tmp_path / "test.json").write_text(json.dumps(entries))
-    (tmp_path / "tiny.yaml").write_text(CONFIG.format(shards=shards, knn=knn, folder=tmp_path))
-    return tmp_path / "tiny.yaml"
+    data = {"neighbours": knn, "lists": tmp_path, "exclude_test": []}
+    evaluation = {"truth": tmp_path / "test.json", "test_set": "boxes", "protocols": ["ezvsl"]}
+    return write_tiny(tmp_path, shards, data=data, evaluation=evaluation)
 
 
 def refused(written: Path, *overrides: str) -> str:

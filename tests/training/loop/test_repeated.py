@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from shard_maker import write_shards
+from tiny_run import write_tiny
 
 from manifests.errors import InputError
 from training.config import load_config
@@ -15,17 +16,6 @@ from training.loop.start import start
 from training.runs import load_run
 
 from ..conftest import made_clip
-
-CONFIG = """
-name: tiny
-method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
-data: {{shards: {folder}/shards, image_size: 32, lists: {folder}, exclude_test: [], train_list: {folder}/list.txt}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 1, batch_size: 16}}
-evaluation: {{truth: {folder}/test.json, test_set: boxes, protocols: [ezvsl]}}
-"""
 
 
 @pytest.fixture
@@ -36,8 +26,9 @@ def config(tmp_path: Path) -> Path:
     (tmp_path / "list.txt").write_text("\n".join(clip.key for clip in clips[:30]))
     entries = [{"file": clip.key, "class": "c", "bbox": [[0, 0, 0.7, 0.9]]} for clip in clips[30:]]
     (tmp_path / "test.json").write_text(json.dumps(entries))
-    (tmp_path / "tiny.yaml").write_text(CONFIG.format(folder=tmp_path))
-    return tmp_path / "tiny.yaml"
+    data = {"lists": tmp_path, "exclude_test": [], "train_list": tmp_path / "list.txt"}
+    evaluation = {"truth": tmp_path / "test.json", "test_set": "boxes", "protocols": ["ezvsl"]}
+    return write_tiny(tmp_path, tmp_path / "shards", data=data, evaluation=evaluation)
 
 
 @pytest.fixture

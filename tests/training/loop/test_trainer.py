@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from shard_maker import write_shards
+from tiny_run import EZVSL, write_tiny
 
 from manifests.errors import InputError, WorkFailed
 from training.config import RunConfig, load_config
@@ -22,27 +23,20 @@ from training.runs import load_run, resolve_run
 
 from ..conftest import made_clip
 
-SMALL = """
-name: small
-method: {{name: ezvsl, temperature: 0.1, dimension: 16{positives}}}
-data: {{shards: {shards}, neighbours: {knn}, image_size: 32, colour_jitter: 0.2, shuffle: 8, workers: {workers}}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: {epochs}, batch_size: 16, replicas: 2, learning_rate: 1.0e-3}}
-checkpoint_minutes: {minutes}
-log_every: 1
-"""
-
 
 @pytest.fixture
 def write_config(shards: Path, knn: Path, tmp_path: Path):
     def write(*, epochs: int = 2, minutes: float = 5.0, workers: int = 0, semantic: bool = False) -> Path:
-        positives = ", positives: [own, both]" if semantic else ""
-        path = tmp_path / "small.yaml"
-        values = {"epochs": epochs, "minutes": minutes, "workers": workers, "positives": positives}
-        path.write_text(SMALL.format(shards=shards, knn=knn, **values))
-        return path
+        return write_tiny(
+            tmp_path,
+            shards,
+            method=EZVSL | ({"positives": ["own", "both"]} if semantic else {}),
+            name="small",
+            data={"neighbours": knn, "colour_jitter": 0.2, "shuffle": 8, "workers": workers},
+            optim={"epochs": epochs, "replicas": 2, "learning_rate": 1e-3},
+            checkpoint_minutes=minutes,
+            log_every=1,
+        )
 
     return write
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_run import write_tiny
 
 from training.config import load_config
 from training.distributed import Ranks
@@ -18,24 +19,14 @@ from training.loop.trainer import Trainer
 from training.loop.training_pass import TrainingPass
 from training.runs import load_run
 
-CLUSTERED = """
-name: clustered
-method: {{name: dsol, dimension: 16, clusters: 4, passes: 1}}
-data: {{shards: {shards}, image_size: 32, shuffle: 8}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 4, batch_size: 16, replicas: 2, learning_rate: 1.0e-3}}
-log_every: 1
-"""
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
 @pytest.fixture
 def config_file(shards: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "clustered.yaml"
-    path.write_text(CLUSTERED.format(shards=shards))
-    return path
+    method = {"name": "dsol", "dimension": 16, "clusters": 4, "passes": 1}
+    optim = {"epochs": 4, "replicas": 2, "learning_rate": 1e-3}
+    return write_tiny(tmp_path, shards, method, name="clustered", data={"shuffle": 8}, optim=optim, log_every=1)
 
 
 def losses(folder: Path) -> list[float]:

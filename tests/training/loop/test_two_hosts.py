@@ -6,27 +6,17 @@ from pathlib import Path
 
 import pytest
 from hosts import network
+from tiny_run import write_tiny
 
 from training.config import load_config
 from training.loop.start import start
-
-CONFIG = """
-name: hosts
-method: {{name: ezvsl, temperature: 0.1, dimension: 16}}
-data: {{shards: {shards}, image_size: 32, shuffle: 8}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: 2, batch_size: 16, replicas: 2, negatives: global, batch_norm: synchronised}}
-log_every: 1
-"""
 
 
 @pytest.mark.slow
 def test_two_hosts_train_one_run(shards: Path, tmp_path: Path) -> None:
     """They meet at an address of the first; gradients and negatives cross the link between them."""
-    path = tmp_path / "hosts.yaml"
-    path.write_text(CONFIG.format(shards=shards))
+    optim = {"epochs": 2, "replicas": 2, "negatives": "global", "batch_norm": "synchronised"}
+    path = write_tiny(tmp_path, shards, name="hosts", data={"shuffle": 8}, optim=optim, log_every=1)
     with network(tmp_path) as hosts:
         for name in ("first", "second"):
             hosts.add(name)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from places import PYTHONPATH
+from tiny_run import EZVSL, write_tiny
 
 from manifests.errors import InputError
 from training.config import load_config
@@ -20,27 +21,22 @@ from training.loop.inputs import open_inputs
 from training.loop.start import start
 from training.loop.trainer import Trainer, check_replicas
 
-CONFIG = """
-name: whole
-method:
-  {{name: ezvsl, temperature: 0.1, dimension: 16, positives: [own, both], exclude: [image, audio, source]}}
-data: {{shards: {shards}, neighbours: {knn}, image_size: 32, colour_jitter: 0.2, shuffle: 8, workers: 1}}
-encoders:
-  image: {{blocks: [1, 1], width: 8, weights: none}}
-  audio: {{blocks: [1, 1], width: 8, input_pool: [4, 3]}}
-optim: {{epochs: {epochs}, batch_size: 16, replicas: 4, learning_rate: 1.0e-3, negatives: global, batch_norm: {norm}}}
-log_every: 1
-checkpoint_minutes: {minutes}
-"""
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
 @pytest.fixture
 def write_config(shards: Path, knn: Path, tmp_path: Path) -> Callable[..., Path]:
     def write(norm: str = "local", epochs: int = 2, minutes: float = 5.0) -> Path:
-        path = tmp_path / f"{norm}.yaml"
-        path.write_text(CONFIG.format(shards=shards, knn=knn, norm=norm, epochs=epochs, minutes=minutes))
-        return path
+        return write_tiny(
+            tmp_path,
+            shards,
+            method=EZVSL | {"positives": ["own", "both"], "exclude": ["image", "audio", "source"]},
+            name="whole",
+            data={"neighbours": knn, "colour_jitter": 0.2, "shuffle": 8, "workers": 1},
+            optim={"epochs": epochs, "replicas": 4, "learning_rate": 1e-3, "negatives": "global", "batch_norm": norm},
+            log_every=1,
+            checkpoint_minutes=minutes,
+        )
 
     return write
 
