@@ -178,7 +178,7 @@ def test_a_mixture_of_waveforms(tmp_path: Path) -> None:
 def test_what_a_method_has_no_answer_for_is_refused_before_it_predicts(
     shards: Path, vggss: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, words: str
 ) -> None:
-    run = trained(shards, tmp_path, AVEL)
+    run = train_tiny(tmp_path, shards, AVEL)
     monkeypatch.setattr("training.evaluate.predict", None)
     with pytest.raises(InputError, match=words):
         evaluate(run, EvaluationRequest(truth=vggss, protocols=(protocol,)))
