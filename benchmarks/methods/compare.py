@@ -174,17 +174,16 @@ def measurement(comparison: Comparison) -> dict[str, Any]:
         "chosen_temperatures": comparison.chosen,
         "neighbours": comparison.agreement,
         "runs": comparison.lines,
+        "context": context(Path(line["run"]) for line in comparison.lines),
     }
 
 
 def references(comparison: Comparison) -> dict[str, Any]:
-    """Floors, ceilings and the object prior's share, all of EZ-VSL's runs."""
+    """The object prior's share in EZ-VSL's maps."""
     plan, ezvsl = comparison.plan, next(entry for entry in comparison.plan.methods if entry.name == "ezvsl")
     folders = {seed: comparison.folder(ezvsl, seed) for seed in plan.seeds}
-    return {
-        "context": context(folders[plan.seeds[0]]),
-        "alpha": {str(seed): alpha_sweep(path, f"{plan.bed}-vggss", plan.alphas) for seed, path in folders.items()},
-    }
+    sweeps = {str(seed): alpha_sweep(path, f"{plan.bed}-vggss", plan.alphas) for seed, path in folders.items()}
+    return {"alpha": sweeps}
 
 
 def arguments() -> argparse.Namespace:

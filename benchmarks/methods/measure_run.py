@@ -86,13 +86,14 @@ def _scores(results: Iterable[Result]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def context(folder: Path) -> dict[str, dict[str, Any]]:
-    """Floors, ceiling and counts of every test set and protocol, as one run's results hold them: equal for all."""
+def context(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """Floors, ceiling and counts of every test set and protocol, of the first of these runs that has them: they are
+    equal for all."""
     found: dict[str, dict[str, Any]] = {}
-    for path in sorted((folder / "evaluation").glob("*.json")):
+    for path in (path for folder in folders for path in sorted((folder / "evaluation").glob("*.json"))):
         facts = json.loads(path.read_text())
         kept = {name: facts[name] for name in ("floors", "ceiling", "n_scored", "n_expected")}
-        found.setdefault(facts["test_set"], {})[facts["protocol"]["name"]] = kept
+        found.setdefault(facts["test_set"], {}).setdefault(facts["protocol"]["name"], kept)
     return found
 
 

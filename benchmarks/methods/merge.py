@@ -32,6 +32,10 @@ def merged_figures(before: Figures, found: Figures) -> dict[str, Any]:
         "plan": found["plan"],
         "chosen_temperatures": before["chosen_temperatures"] | found["chosen_temperatures"],
         "neighbours": before["neighbours"] | found["neighbours"],
+        "context": {
+            test_set: before.get("context", {}).get(test_set, {}) | protocols
+            for test_set, protocols in {**before.get("context", {}), **found["context"]}.items()
+        },
         "runs": kept + list(found["runs"]),
         "measured_again": [*replaced, again],
     }

@@ -44,8 +44,8 @@ def methods_table(result: Mapping[str, Any]) -> list[str]:
         [f"{name} ({chosen[name]})" if chosen[name] else name, *(_spread(_values(entries[name], c)) for c in columns)]
         for name in ordered
     ]
-    floors = result["context"][on_bed(result, HEARD)]["ezvsl"]["floors"]
-    rows += [[f"floor: {floor.replace('_', ' ')}", *(_floor(result, floor, c) for c in columns)] for floor in floors]
+    floors = _floors(result, on_bed(result, HEARD), "ezvsl")
+    rows += [[_called(floor), *(_floor(result, floor, c) for c in columns)] for floor in floors]
     rows.append(["floor: chance", *(_floor(result, "chance", c) for c in columns)])
     rows.append(["ceiling", *(_ceiling(result, c) for c in columns)])
     return markdown(["method (temperature)", *columns], rows)
@@ -107,6 +107,8 @@ def boxes_table(result: Mapping[str, Any]) -> list[str]:
         [name, *(_spread([_boxes(line, test_set)["ciou50"] for line in lines]) for test_set in sets.values())]
         for name, lines in answering.items()
     ]
+    known = [_floors(result, test_set, "boxes") for test_set in sets.values()]
+    rows += [[_called(floor), *(_percent(each[floor]["ciou50"]) for each in known)] for floor in known[0]]
     return markdown(["method", *(f"{part}, `boxes`" for part in sets)], rows)
 
 
@@ -123,6 +125,8 @@ def onscreen_table(result: Mapping[str, Any]) -> list[str]:
         for test_set in [on_bed(result, HEARD)]
         if all("onscreen" in line["scores"][test_set] for line in lines)
     ]
+    known = _floors(result, on_bed(result, HEARD), "onscreen")
+    rows += [[_called(floor), *[_percent(scores["accuracy"])] * len(RULES)] for floor, scores in known.items()]
     return markdown(["method", *RULES], rows)
 
 
@@ -169,9 +173,22 @@ def _of_part(scores: Mapping[str, Any], part: str) -> list[Any]:
     return [found for name, found in scores.items() if name.startswith(before) and name.endswith(after)]
 
 
+def _floors(result: Mapping[str, Any], test_set: str, protocol: str) -> Mapping[str, Any]:
+    """Floor -> scores; none where nothing was measured so."""
+    return result.get("context", {}).get(test_set, {}).get(protocol, {}).get("floors", {})
+
+
+def _called(floor: str) -> str:
+    return f"floor: {floor.replace('_', ' ')}"
+
+
 def _floor(result: Mapping[str, Any], floor: str, column: str) -> str:
+    """Of the results' floors, else of the runs that have it beside their own map, as the object prior is."""
     test_set, protocol, row, score = MAIN[column]
-    value = result["context"][on_bed(result, test_set)][protocol]["floors"].get(floor, {}).get(score)
+    value = _floors(result, on_bed(result, test_set), protocol).get(floor, {}).get(score)
+    if value is None:
+        sets = (line["scores"].get(on_bed(result, test_set), {}) for line in result["runs"])
+        value = next((scores[protocol][floor][score] for scores in sets if floor in scores.get(protocol, {})), None)
     return "" if value is None or row.endswith("_class") else _percent(value)  # chance is that of single clips
 
 

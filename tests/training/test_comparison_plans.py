@@ -64,13 +64,14 @@ def test_measuring_again_replaces_the_lines_of_its_entries_only(monkeypatch: pyt
 
     head = dict.fromkeys(("machine", "hardware", "versions", "gpu", "commit"), "old")
     before = {**head, "command": "all", "plan": "old", "chosen_temperatures": {"a": 1, "b": 2}, "neighbours": {"x": 1}}
-    before |= {"runs": [line("a", 0, 0.1), line("b", 0, 0.2)], "context": "kept"}
+    before |= {"runs": [line("a", 0, 0.1), line("b", 0, 0.2)], "context": {"set": {"old": 1}}}
     found = {**head, "command": "some", "plan": "new", "chosen_temperatures": {"b": 3}, "neighbours": {}}
-    found |= {"runs": [line("b", 0, 0.7), line("b", 1, 0.8)]}
+    found |= {"runs": [line("b", 0, 0.7), line("b", 1, 0.8)], "context": {"set": {"new": 2}, "other": {"new": 3}}}
     both = merged_figures(before, found)
     assert both["runs"] == [line("a", 0, 0.1), line("b", 0, 0.7), line("b", 1, 0.8)]
     assert both["chosen_temperatures"] == {"a": 1, "b": 3}
-    assert (both["command"], both["plan"], both["context"]) == ("all", "new", "kept")
+    assert (both["command"], both["plan"]) == ("all", "new")
+    assert both["context"] == {"set": {"old": 1, "new": 2}, "other": {"new": 3}}
     assert [one["entries"] for one in both["measured_again"]] == [["b"]]
     assert len(merged_figures(both, found)["measured_again"]) == 1
 
@@ -93,6 +94,25 @@ def test_boxes_and_what_belongs_to_the_image_have_tables_of_their_own(monkeypatc
         rule: {"accuracy": value} for rule, value in (("m_on", 0.7), ("d_on", 0.6), ("either", 0.65))
     }
     assert onscreen_table(result)[2:] == ["| maps | 70.0 | 60.0 | 65.0 |"]
+    known = {
+        "boxes": {"floors": {"centred_disc": {"ciou50": 0.125}}},
+        "onscreen": {"floors": {"always": {"accuracy": 0.5}}},
+    }
+    result["context"] = {f"synth-vggss-{part}": known for part in ("heard", "unheard")}
+    assert boxes_table(result)[3:] == ["| floor: centred disc | 12.5 | 12.5 |"]
+    assert onscreen_table(result)[3:] == ["| floor: always | 50.0 | 50.0 | 50.0 |"]
+
+
+def test_a_floor_that_runs_have_beside_their_map_is_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results name no floor of average precision: the object prior's stands beside the map of runs that have one."""
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.methods.summary import _floor
+
+    both = {"audio_visual": {"ap_textbook": 0.4}, "object_prior": {"ap_textbook": 0.2}}
+    runs = [{"scores": {"extended_synth-extended": {"slavc_relative": each}}} for each in ({}, both)]
+    result = {"plan": {}, "runs": runs}
+    assert _floor(result, "object_prior", "AP textbook") == "20.0"
+    assert _floor(result, "centred_disc", "AP textbook") == ""
 
 
 def test_where_a_map_asked_for_one_of_two_heard_objects_is_highest(monkeypatch: pytest.MonkeyPatch) -> None:
