@@ -64,7 +64,7 @@ def cases() -> Iterator[Case]:
         yield Case("alignment", "all", "map", 30, seed)
         yield from (Case("ezvsl", kind, "labels", 100, seed) for kind in kinds)
         yield from (Case("ezvsl", kind, "supervised", k, seed) for k in DEPTHS for kind in kinds)
-        yield from (Case("alignment", "all", "supervised", k, seed) for k in (30, 1000))
+        yield from (Case(method, "all", "supervised", k, seed) for k in DEPTHS for method in ("ezvsl", "alignment"))
         yield from (Case("ezvsl", kind, "map", 100, seed) for kind in kinds)
         yield from (Case("alignment", "all", lists, 100, seed) for lists in ("labels", "random"))
 
