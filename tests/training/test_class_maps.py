@@ -20,9 +20,9 @@ from training.evaluation.printing import table
 from training.evaluation.protocols import find_protocol
 from training.evaluation.tasks.several_sources import ClusterMaps, score
 from training.loop.start import start
-from training.predict import class_maps_of
 from training.reference_sounds import References, owned_classes
 from training.runs import LoadedRun, load_run
+from training.several_maps import class_maps_of
 
 CLASSES = 4
 
