@@ -69,6 +69,15 @@ def test_no_opinion_costs_ln_2_and_a_wrong_quarter_costs() -> None:
     assert quartered_loss(logits, mismatched).item() == pytest.approx(30 / 4 / 2 / 2, rel=1e-4)
 
 
+def test_one_cell_of_a_matching_pair_learns_and_one_of_each_quarter_of_a_mismatched_one() -> None:
+    logits = torch.randn(2, 2, 6, 6, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    quartered_loss(logits, ~torch.eye(2, dtype=torch.bool)).backward()
+    touched = logits.grad != 0
+    assert touched.sum(dim=(2, 3)).tolist() == [[1, 4], [4, 1]]
+    quarters = touched[0, 1].unflatten(0, (2, 3)).unflatten(2, (2, 3))  # (rows, 3, columns, 3)
+    assert quarters.sum(dim=(1, 3)).tolist() == [[1, 1], [1, 1]]
+
+
 def test_categories_cost_nothing_only_where_seen_and_heard_agree() -> None:
     method, batch = build(), make_batch()
     with torch.no_grad():
