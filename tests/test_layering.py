@@ -44,7 +44,7 @@ FLOORS = {
         {"methods", "object_prior", "pretrain"},
         {"runs"},
         {"exported", "predict", "trained_on"},
-        {"hub"},
+        {"hub", "several_maps"},
         {"localizer", "scoring", "loop", "embed", "import_checkpoint", "reference_sounds", "separate", "class_labels"},
         {"answers"},
         {"evaluated"},

@@ -13,7 +13,7 @@ from manifests.truth import Truth
 from pipeline.shards.store import ShardStore
 from training.class_labels import labels_of, own_classes, under_references
 from training.data.control_pairs import OTHER_GROUP, control_name
-from training.data.mixtures import mixture_names
+from training.data.mixtures import Case, mixture_names, mixture_pairs
 from training.data.pairs import EvaluationPair
 from training.evaluation.boxes import BoxMaps, box_maps
 from training.evaluation.control_maps import ControlMaps
@@ -25,10 +25,11 @@ from training.evaluation.tasks.onscreen import BothPairs, Pairs
 from training.evaluation.tasks.retrieval import Similarity
 from training.evaluation.tasks.semantic import LabelMaps
 from training.evaluation.tasks.several_sources import ClusterMaps
-from training.methods.contract import HasClassMaps
-from training.predict import Predictions, cell_features_of, class_maps_of, heard_classes_of, similarity_over_positions
+from training.methods.contract import HasClassMaps, HasSourceMaps
+from training.predict import Predictions, cell_features_of, similarity_over_positions
 from training.reference_sounds import References
 from training.runs import LoadedRun
+from training.several_maps import class_maps_of, heard_classes_of, source_maps_of
 
 
 @dataclass(frozen=True)
@@ -134,11 +135,16 @@ def _labels(made: Answered, truth: Truth) -> LabelMaps:
     return LabelMaps(own.names, labels_of(own.maps, responses, numbers), unknown)
 
 
+def takes_apart(run: LoadedRun, protocol: Protocol) -> bool:
+    """Whether the run has a map for each source of a protocol's mixtures, where others have one for the mixture."""
+    method: object = run.method
+    return isinstance(protocol, MixtureProtocol) and protocol.images > 1 and isinstance(method, HasSourceMaps)
+
+
 def _mixtures(made: Answered, truth: Truth, protocol: MixtureProtocol) -> MixtureMaps:
-    """One map a case, over its images below one another: a method with a map for each sound has one for a mixture."""
-    row_of = {name: row for row, name in enumerate(made.predictions.names)}
-    cases = cases_of(truth, protocol)
-    found = [case for case in cases if row_of.keys() >= set(mixture_names(case))]
+    """Maps of every case, over its images below one another: one for each source, or one for the mixture."""
+    cases, present = cases_of(truth, protocol), {pairing.name for pairing in made.pairings}
+    found = [case for case in cases if present >= set(case)]
     if not found:
         wanting = (
             f"the first of its {len(cases)} cases is {PAIR_SEPARATOR.join(cases[0])}, and {made.store.folder} holds "
@@ -150,8 +156,27 @@ def _mixtures(made: Answered, truth: Truth, protocol: MixtureProtocol) -> Mixtur
             f"{protocol.name} mixes the sounds of {protocol.images} clips. {truth.test_set.name} has "
             f"{len(truth.test_set.keys)}: {wanting}."
         )
-    maps = [np.concatenate([made.predictions.maps[row_of[name]] for name in mixture_names(case)]) for case in found]
-    return MixtureMaps([PAIR_SEPARATOR.join(case) for case in found], np.stack(maps), np.arange(len(found)))
+    maps, owner = (_of_sources if takes_apart(made.run, protocol) else _of_mixtures)(made, found)
+    return MixtureMaps([PAIR_SEPARATOR.join(case) for case in found], maps, owner)
+
+
+def _of_mixtures(made: Answered, cases: list[Case]) -> tuple[np.ndarray, np.ndarray]:
+    """One map a case, (N, K h, w), and the rows of the cases, (N,)."""
+    row_of = {name: row for row, name in enumerate(made.predictions.names)}
+    maps = [np.concatenate([made.predictions.maps[row_of[name]] for name in mixture_names(case)]) for case in cases]
+    return np.stack(maps), np.arange(len(cases))
+
+
+def _of_sources(made: Answered, cases: list[Case]) -> tuple[np.ndarray, np.ndarray]:
+    """The map of every source that is there, the most heard of a case first: (M, K h, w), and its case's row, (M,)."""
+    pairs, images = mixture_pairs(cases, made.pairings), len(cases[0])
+    maps, heard = source_maps_of(made.run, made.store, pairs, images)
+    sources, height, width = maps.shape[1:]
+    whole = maps.reshape(-1, images, sources, height, width).swapaxes(1, 2).reshape(-1, sources, images * height, width)
+    loudness = heard.reshape(-1, images, sources).max(axis=1)  # of a case: a source may show in one image alone
+    chosen = [np.argsort(-own, kind="stable")[: int((own > 0).sum())] for own in loudness]
+    owner = np.repeat(np.arange(len(cases)), [len(own) for own in chosen])
+    return whole[owner, np.concatenate(chosen)], owner
 
 
 def _similarity(made: Answered, truth: Truth) -> Similarity:

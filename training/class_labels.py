@@ -21,8 +21,8 @@ from training.evaluation.protocols import find_protocol
 from training.evaluation.semantic import BACKGROUND
 from training.evaluation.tasks.several_sources import ClusterMaps
 from training.methods.contract import HasClassResponses
-from training.predict import responses_by_class
 from training.runs import LoadedRun, read_facts
+from training.several_maps import responses_by_class
 
 SOUNDING = "avsbench"
 BATCH = 32

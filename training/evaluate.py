@@ -20,7 +20,7 @@ from pipeline.console import progress
 from pipeline.shards.joined import Folders
 from pipeline.shards.store import ShardStore
 from pipeline.storage.files import remove_leftovers
-from training.answers import Answered, check_asked
+from training.answers import Answered, check_asked, takes_apart
 from training.class_labels import trained_classes
 from training.data.control_pairs import control_pairs, group_pairs
 from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
@@ -93,7 +93,8 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     if None not in made and all(maps_are_whole(run, one) for one in asked):
         return [result for result in made if result is not None]
     seen = seen_by(run.folder)
-    mixed = [case for one in asked for case in cases_of(one.part, one.protocol)]
+    whole = [one for one in asked if not takes_apart(run, one.protocol)]
+    mixed = [case for one in whole for case in cases_of(one.part, one.protocol)]
     answered = _answered(run, request, store, truth, protocols, mixed, process)
     if process is not None and not process.first:
         return []

@@ -21,7 +21,7 @@ from training.data.views import normalise_audio, normalise_image
 from training.distributed import Ranks
 from training.encoders.kept import asked
 from training.encoders.projection import ProjectedTrunk
-from training.methods.contract import BaseMethod, Batch, HasCellFeatures, HasClassMaps, HasClassResponses
+from training.methods.contract import BaseMethod, Batch, HasCellFeatures
 from training.object_prior import ObjectPrior, architecture_of
 from training.runs import LoadedRun
 from training.similarity import pooled_by_map, unit
@@ -113,7 +113,7 @@ def _columns(
     trunks = [shared_trunk(run.method, kind) for kind in ("image", "audio")]
     objects: dict[int, Tensor] = {}  # an image's object map is the same whatever is heard beside it
     with progress(f"predicting with {config.name}", len(pairings), "clips") as advance:
-        for chunk, pixels, spectrograms in _batches(run, store, pairings):
+        for chunk, pixels, spectrograms in shown_batches(run, store, pairings):
             image = normalise_image(pixels.to(run.device))
             audio = normalise_audio(spectrograms.to(run.device), config.data)
             rows, sounds = [pairing.image_row for pairing in chunk], [pairing.heard for pairing in chunk]
@@ -167,7 +167,7 @@ def _beside(beside: Beside, run: LoadedRun, pairs: list[EvaluationPair]) -> dict
     return on_device(found, run.device, size)
 
 
-def _batches(
+def shown_batches(
     run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair]
 ) -> Iterator[tuple[list[EvaluationPair], Tensor, Tensor]]:
     """The samples as this run is shown them."""
@@ -192,10 +192,10 @@ def similarity_over_positions(run: LoadedRun, store: ShardStore, pairings: list[
     same_front_end(run, store)
     method = cell_features_of(run)
     config, audio, rows = run.config, [], []
-    for _, _, spectrograms in _batches(run, store, pairings):
+    for _, _, spectrograms in shown_batches(run, store, pairings):
         audio.append(unit(method.auditory(normalise_audio(spectrograms.to(run.device), config.data))))
     heard = torch.cat(audio).T
-    for _, pixels, _ in _batches(run, store, pairings):
+    for _, pixels, _ in shown_batches(run, store, pairings):
         seen = unit(method.visual(normalise_image(pixels.to(run.device)))).flatten(2).transpose(1, 2)
         rows += [(image @ heard).amax(dim=0).float().cpu().numpy() for image in seen]
     return np.stack(rows)
@@ -213,54 +213,13 @@ def pooled_under_maps(
     method = cell_features_of(run)
     config, images, sounds = run.config, [], []
     with progress(f"pooling under the maps of {config.name}", len(pairings), "clips") as advance:
-        for chunk, pixels, spectrograms in _batches(run, store, pairings):
+        for chunk, pixels, spectrograms in shown_batches(run, store, pairings):
             seen = unit(method.visual(normalise_image(pixels.to(run.device)))).float()
             heard = unit(method.auditory(normalise_audio(spectrograms.to(run.device), config.data))).float()
             images.append(pooled_by_map(seen, heard).cpu().numpy())
             sounds.append(heard.cpu().numpy())
             advance(len(chunk))
     return np.concatenate(images), np.concatenate(sounds)
-
-
-@torch.no_grad()
-def responses_by_class(run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair]) -> np.ndarray:
-    """float32 (N, K, h, w): how much every cell shows of each class of what is heard.
-
-    InputError for a method that gives no such responses.
-    """
-    method: object = run.method
-    if not isinstance(method, HasClassResponses):
-        raise InputError(f"{run.config.method.name} has no responses of single classes.")
-    return _of_every_pair(run, store, pairings, method.class_responses)
-
-
-@torch.no_grad()
-def class_maps_of(run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair]) -> np.ndarray:
-    """float32 (N, K, h, w): maps of the classes that a method has found by itself."""
-    return _of_every_pair(run, store, pairings, cast(HasClassMaps, run.method).class_maps)
-
-
-def _of_every_pair(
-    run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair], of: Callable[[Tensor, Tensor], Tensor]
-) -> np.ndarray:
-    same_front_end(run, store)
-    found = []
-    with progress(f"classes by {run.config.name}", len(pairings), "clips") as advance:
-        for chunk, pixels, spectrograms in _batches(run, store, pairings):
-            audio = normalise_audio(spectrograms.to(run.device), run.config.data)
-            found.append(of(normalise_image(pixels.to(run.device)), audio).float().cpu().numpy())
-            advance(len(chunk))
-    return np.concatenate(found)
-
-
-@torch.no_grad()
-def heard_classes_of(run: LoadedRun, store: ShardStore, rows: Sequence[int]) -> np.ndarray:
-    """float32 (N, K): which of these classes the sounds of some rows are of."""
-    method, found = cast(HasClassMaps, run.method), []
-    for row in rows:
-        sound = torch.from_numpy(store.spectrogram(row).copy())[None].to(run.device)
-        found.append(method.heard_classes(normalise_audio(sound, run.config.data)).float().cpu().numpy())
-    return np.concatenate(found)
 
 
 def cell_features_of(run: LoadedRun) -> HasCellFeatures:

@@ -25,6 +25,7 @@ WANTED = {
     "--audio context": Wanted(audio_rate=16000, audio_seconds=10.0),
     "--frames 10": Wanted(frames=10),
     "--burst 2": Wanted(burst=2, burst_rate=25.0),
+    "--burst 9": Wanted(burst=9, burst_rate=25.0),  # what avobject.yaml asks for
     "--burst 25": Wanted(burst=25, burst_rate=25.0),
     "--proposals": Wanted(proposals=True),
 }

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 
@@ -12,18 +13,25 @@ from shard_maker import MadeClip, write_shards, write_waveforms
 from tiny_run import train_tiny
 
 from manifests.errors import InputError
+from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore
+from training.answers import takes_apart
 from training.class_labels import labels_of
 from training.data.beside import Beside, Heard
 from training.data.mixtures import mixture_names, mixture_pairs
 from training.data.pairs import EvaluationPair, paired_batches
 from training.evaluate import EvaluationRequest, evaluate
+from training.evaluation.protocols import find_protocol
+from training.evaluation.tasks import duets
 from training.methods import method_module, method_names
-from training.predict import predict, responses_by_class
+from training.methods.dmc import Config
+from training.predict import predict
 from training.runs import LoadedRun
+from training.several_maps import responses_by_class, source_maps_of
 
 AVEL = {"name": "avel", "classes": 4, "dimension": 8, "hidden": 4, "fused": 8}
 LCBM = {"name": "lcbm", "classes": 4, "dimension": 8}
+DMC = {"name": "dmc", "dimension": 8}
 COARSE_TO_FINE = {"name": "coarse_to_fine", "classes": 4, "dimension": 8, "hidden": 8}
 EVALUATION = {"batch_size": 4}
 
@@ -132,6 +140,39 @@ def test_a_run_hears_a_mixture_over_several_images(ezvsl, vggss, keys, protocol,
     assert 0 < result.summary["scores"]["audio_visual"]["piap"] < 1
     own = result.table["key"].to_pylist()
     assert own[0] == "+".join(keys[at * cases] for at in range(images))
+
+
+@pytest.mark.parametrize("method", [DMC, COARSE_TO_FINE])
+def test_every_source_of_a_mixture_has_a_map_of_its_own(
+    shards: Path, store, vggss, keys, method: str, tmp_path: Path
+) -> None:
+    run = train_tiny(tmp_path, shards, method, evaluation=EVALUATION)
+    (result,) = evaluate(run, EvaluationRequest(truth=vggss, protocols=("noprior_duet",)))
+    pairings = [EvaluationPair(key, store.row_of(key), store.row_of(key)) for key in keys]
+    names, maps, owner = [], [], []
+    for at in range(8):
+        case = keys[at], keys[at + 8]
+        own, heard = source_maps_of(run, store, mixture_pairs([case], pairings), 2)
+        loudness = heard.max(axis=0)
+        there = sorted((k for k in range(len(loudness)) if loudness[k] > 0), key=lambda k, loud=loudness: -loud[k])
+        names.append("+".join(case))
+        maps += [np.concatenate([own[0, k], own[1, k]]) for k in there]
+        owner += [at] * len(there)
+    assert len(maps) > 8
+    truth, protocol = read_truth(vggss, "vggss"), find_protocol("noprior_duet")
+    expected = duets.score(duets.MixtureMaps(names, np.stack(maps), np.array(owner)), truth, protocol)
+    assert result.summary["n_maps"] == expected.summary["n_maps"] == len(maps)
+    assert result.summary["scores"] == expected.summary["scores"]
+    assert result.table["iou"].to_pylist() == expected.table["iou"].to_pylist()
+
+
+def test_a_method_with_one_map_a_mixture_and_all_boxes_as_one_is_asked_for_one(ezvsl, vggss) -> None:
+    (result,) = evaluate(ezvsl, EvaluationRequest(truth=vggss, protocols=("noprior_duet",)))
+    assert result.summary["n_maps"] == result.summary["n_scored"] == 8
+    asked = {name: find_protocol(f"noprior_{name}") for name in ("duet", "trio", "music")}
+    assert not any(takes_apart(ezvsl, protocol) for protocol in asked.values())
+    several = replace(ezvsl, method=method_module("dmc").Method(Config(), ezvsl.config.encoders))
+    assert [takes_apart(several, protocol) for protocol in asked.values()] == [True, True, False]
 
 
 def test_cases_whose_clips_are_absent_are_named_and_none_at_all_is_refused(ezvsl, keys, tmp_path: Path) -> None:

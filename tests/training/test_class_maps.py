@@ -1,5 +1,6 @@
 """A run with maps of classes of its own, on frames of several instruments: which class is which, and what is scored."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,15 +15,16 @@ from manifests.readers.music import read_music
 from manifests.test_sets import Annotation, MusicFrame, MusicSet, TestSet, Truth
 from pipeline.shards.store import ShardStore
 from training.config import load_config
+from training.data.mixtures import mixture_pairs
 from training.data.pairs import EvaluationPair
 from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.printing import table
 from training.evaluation.protocols import find_protocol
 from training.evaluation.tasks.several_sources import ClusterMaps, score
 from training.loop.start import start
-from training.predict import class_maps_of
 from training.reference_sounds import References, owned_classes
 from training.runs import LoadedRun, load_run
+from training.several_maps import class_maps_of, source_maps_of
 
 CLASSES = 4
 
@@ -116,6 +118,22 @@ def test_a_second_stage_is_scored_by_its_own_class_maps(
     expected = score(named, truth, find_protocol(protocol))
     assert found.summary["scores"]["audio_visual"]["nsa"] == expected.summary["scores"]["audio_visual"]["nsa"]
     assert found.table["iou"].to_pylist() == pytest.approx(expected.table["iou"].to_pylist(), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_a_second_stage_gives_mixtures_a_map_for_each_class_that_sounds(
+    run: LoadedRun, store: ShardStore, tmp_path: Path
+) -> None:
+    columns = (store.table[name].to_pylist() for name in ("key", "split"))
+    keys = sorted(key for key, split in zip(*columns, strict=True) if split == "test")
+    boxes = [{"file": key, "class": "x", "bbox": [[0.2, 0.25, 0.6, 0.75]]} for key in keys]
+    (tmp_path / "vggss.json").write_text(json.dumps(boxes))
+    (found,) = evaluate(run, EvaluationRequest(truth=tmp_path / "vggss.json", protocols=("noprior_trio",)))
+    pairs = [EvaluationPair(key, store.row_of(key), store.row_of(key)) for key in keys]
+    mixed = mixture_pairs([(keys[at], keys[at + 5], keys[at + 10]) for at in range(5)], pairs)
+    _, heard = source_maps_of(run, store, mixed, 3)
+    assert found.summary["n_scored"] == 5
+    assert 5 <= found.summary["n_maps"] == (heard.reshape(5, 3, CLASSES).max(axis=1) > 0).sum()
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from training.evaluation.localization import auc, ciou, success_rate
 from training.evaluation.maps import minmax, upsample
 
 SIDE = 224
+MANY_MAPS = 12
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,23 @@ def textbook_case(maps: Sequence[np.ndarray], truth: np.ndarray) -> Case:
     empty = np.zeros((images, images))
     table = np.array([ciou(top_half(one), truth) for one in high] or empty)
     table = np.vstack([table, np.zeros((max(images - len(table), 0), images))])
-    best = max(permutations(range(len(table)), images), key=lambda rows: table[list(rows), range(images)].sum())
+    best = _assignment(table)
     score = np.sum(high, axis=0) if high else np.zeros_like(truth, np.float32)
     cap = [
         average_precision(truth[image].ravel() > 0, high[row][image].ravel()) if row < len(high) else 0.0
         for image, row in enumerate(best)
     ]
     return Case(tuple(table[list(best), range(images)].tolist()), tuple(cap), _piap(score, truth))
+
+
+def _assignment(table: np.ndarray) -> tuple[int, ...]:
+    """The map of each image with which cIoU, (maps, images), adds up to most; of many maps without trying each way."""
+    if len(table) > MANY_MAPS:
+        from scipy.optimize import linear_sum_assignment
+
+        return tuple(linear_sum_assignment(table.T, maximize=True)[1].tolist())
+    images = range(table.shape[1])
+    return max(permutations(range(len(table)), len(images)), key=lambda rows: table[list(rows), images].sum())
 
 
 def _piap(score: np.ndarray, truth: np.ndarray) -> float:

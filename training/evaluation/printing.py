@@ -21,6 +21,7 @@ COUNTED = {  # what only some tasks count
     "n_padding": "frames past the end of their video: scored as released, left out of the textbook's numbers",
     "n_without_boxes": "frames without boxes: not scored",
     "n_of_another_pairing": "cases of another pairing than the released one",
+    "n_maps": "maps of these cases: one for each source that was found, or one for a mixture",
     "n_without_maps": "cases without a map: no entry as released, a miss for every image in the textbook's numbers",
 }
 NAMED = {

@@ -16,6 +16,7 @@ Stage 2 matches parts: cells weighed by a class's activation, sg holding it stil
 
 Prediction, stage 2: map(p) = sum_k s_k [ <e^a_k, e^v(p)> ]_+ / sum_k s_k over the classes k that are heard (over 0.3,
 and the loudest), s_k their probability. Stage 1 has no projections: the image's class activations, weighed by s_k.
+Of a mixture each class that is heard is a source, with the map [ <e^a_k, e^v(p)> ]_+ (`source_maps`).
 
 The stages are two runs: `coarse_to_fine.yaml`, then `coarse_to_fine_stage2.yaml` with `init_from` the first.
 
@@ -44,7 +45,7 @@ from torch import Tensor, nn
 from training.clustering import PseudoLabels, kmeans
 from training.config import Encoders, Section
 from training.encoders.weights import build_audio_trunk, build_image_trunk
-from training.methods.contract import BaseMethod, Batch, Prediction, TrainingClips
+from training.methods.contract import BaseMethod, Batch, Prediction, SourceMaps, TrainingClips
 from training.pair_losses import draw_mismatches, masked_mean
 from training.similarity import in_float32, max_response, unit
 
@@ -100,6 +101,11 @@ class Method(BaseMethod):
         """What of each class the map is made of, (B, K, h, w); they add up to it."""
         seen, heard = self.image_trunk(image), self.audio_trunk.cells(audio)
         return self._weights(heard)[..., None, None] * self.class_maps(seen, heard)
+
+    def source_maps(self, image: Tensor, audio: Tensor, sources: int) -> SourceMaps:
+        """One for each class; how many are there, the sound itself says."""
+        seen, heard = self.image_trunk(image), self.audio_trunk.cells(audio)
+        return SourceMaps(self.class_maps(seen, heard), self._weights(heard))
 
     def _weights(self, heard: Tensor) -> Tensor:
         """How much of what is heard each class is, of cells (B, A, f, t): (B, K), of sum 1, float32."""

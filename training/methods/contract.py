@@ -85,6 +85,22 @@ class HasClassMaps(Protocol):
         ...
 
 
+class SourceMaps(NamedTuple):
+    """K sources of each of B sounds. A number is the same source for every image that is shown under one sound."""
+
+    maps: Tensor  # (B, K, h, w) as `Prediction.map`, of one source each
+    heard: Tensor  # (B, K) how much of the sound each source is, larger is more; 0 for one that is not there
+
+
+@runtime_checkable
+class HasSourceMaps(Protocol):
+    """A method that takes a mixture of sounds apart: a map for each of its sources, where others have one for all."""
+
+    def source_maps(self, image: Tensor, audio: Tensor, sources: int) -> SourceMaps:
+        """Of (B, 3, S, S), (B, 1, F, T). `sources` says how many sounds were mixed, to a method that has to be told."""
+        ...
+
+
 class TrainingClips(Protocol):
     """The clips a run trains on, for what is done with all of them before an epoch."""
 

@@ -13,7 +13,7 @@ cluster of its image, and that of a wrong image at least `margin` away:
 
 Prediction: c_k of the cluster nearest to the sound, between 0 and 1 and mostly near either end. Several sounds are
 asked for by their number: `audio_clusters` of sounds and `image_clusters` one more than objects; the map is then the
-largest of the sounds' maps.
+largest of the sounds' maps. Of a mixture `source_maps` gives the map of every sound, of as many as were mixed.
 
 Deviations and choices where paper and released code differ:
 - trunks: ResNet-18 with stage 4 at stride 16 and from scratch, as in the simplified code; sounds there are 1 s of 64
@@ -24,7 +24,8 @@ Deviations and choices where paper and released code differ:
   of above.
 - mismatches: `one` other clip of the batch for each, in place of one further image for each sound.
 - the denominator of a centre is at least 1e-5; the code divides by what may be 0.
-- what sounds and what is silent is not decided: the number of sounds is given.
+- what sounds and what is silent is not decided: the number of sounds is given. `ranking`, whose clusters have partners
+  by number and not by sound, has one map for all.
 - embeddings: means over the cells.
 - confidence: -D, the distance by which the method tells right from wrong pairs.
 """
@@ -39,7 +40,7 @@ from torch import Tensor, nn
 from training.clustering import SoftClusters, guarded_distances, soft_kmeans
 from training.config import Encoders, Section
 from training.encoders.weights import build_audio_trunk, build_image_trunk
-from training.methods.contract import BaseMethod, Batch, Prediction
+from training.methods.contract import BaseMethod, Batch, Prediction, SourceMaps
 from training.pair_losses import contrastive_loss, draw_mismatches, masked_mean
 from training.similarity import distances, in_float32, unit
 
@@ -99,12 +100,24 @@ class Method(BaseMethod):
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
         visual, heard = self.visual(image), self.audio_cells(audio)
-        seen, sounds = self.clustered(visual, self.config.image_clusters), self._sounds(heard)
+        maps, score = self._answers(visual, self._sounds(heard))
+        pooled = (cells.mean(dim=(2, 3)) for cells in (visual, heard))
+        return Prediction(maps.amax(dim=1), score, *(unit(vectors) for vectors in pooled))
+
+    def source_maps(self, image: Tensor, audio: Tensor, sources: int) -> SourceMaps:
+        """A map for every cluster of the sound, of which there are as many as `sources`; all count the same."""
+        heard = self.audio_cells(audio)
+        ranked = self.config.objective == "ranking"
+        sounds = self._sounds(heard) if ranked else self.clustered(heard, sources).centres
+        maps, _ = self._answers(self.visual(image), sounds)
+        return SourceMaps(maps, torch.ones(maps.shape[:2], device=maps.device))
+
+    def _answers(self, visual: Tensor, sounds: Tensor) -> tuple[Tensor, Tensor]:
+        """A map for every sound that is answered (B, J, h, w), and the confidence (B,): (B, D, h, w), (B, J, D)."""
+        seen = self.clustered(visual, self.config.image_clusters)
         chosen, score = self._chosen(seen.centres, sounds)
         rows = torch.arange(chosen.shape[0], device=chosen.device).unsqueeze(1)
-        maps = seen.assignments[rows, chosen].amax(dim=1).unflatten(1, visual.shape[2:])
-        pooled = (cells.mean(dim=(2, 3)) for cells in (visual, heard))
-        return Prediction(maps, score, *(unit(vectors) for vectors in pooled))
+        return seen.assignments[rows, chosen].unflatten(2, visual.shape[2:]), score
 
     def _sounds(self, heard: Tensor) -> Tensor:
         return self.clustered(heard, self.config.audio_clusters).centres

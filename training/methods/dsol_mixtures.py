@@ -12,6 +12,7 @@ trunk and of the layer that tells its classes. With V(x) the trunk's features of
 
 so that an object's map survives where it agrees with the sound, and what is seen to sound is what the first stage
 hears. alpha and beta are learned. Prediction: the map l; `class_maps` gives softmax_k(3 s_k), one map for each class.
+Of a mixture every class that sounds is a source (`source_maps`).
 
 `training run dsol_mixtures.yaml init_from=runs/dsol`, on shards of collages (`pipeline collage`).
 
@@ -26,6 +27,8 @@ Deviations and choices where paper and released code differ:
   Which class is which instrument the code finds by labels of its training clips, trying permutations; here by what the
   frozen copy hears in the sounds of `--references`: one class for each instrument by the best assignment, each further
   class to the instrument that is most heard as it.
+- a class counts as sounding where its map rises above 0.2, which is what the code takes for noise when it measures
+  silence; so does the one that the frozen copy hears most, else a mixture might have no source at all.
 - confidence: the largest cell of l.
 """
 
@@ -40,12 +43,13 @@ from manifests.errors import InputError
 from training.config import Encoders, Section
 from training.encoders.resnet import freeze
 from training.encoders.weights import build_audio_trunk
-from training.methods.contract import Batch, TrainingClips
+from training.methods.contract import Batch, SourceMaps, TrainingClips
 from training.methods.correspondence import CorrespondenceMethod
 from training.pair_losses import draw_mismatches, masked_mean
 from training.similarity import cosine_maps, max_response, paired_maps
 
 SHARPNESS = 3.0  # of class maps, as evaluated
+SOUNDS_ABOVE = 0.2  # of class maps
 
 
 class Config(Section):
@@ -100,6 +104,12 @@ class Method(CorrespondenceMethod):
         features = self.image_trunk(image)
         products = paired_maps(self.projected_image(features), self.auditory(audio))
         return (SHARPNESS * self.sounding(features, torch.sigmoid(self.logits(products)))).softmax(dim=1)
+
+    def source_maps(self, image: Tensor, audio: Tensor, sources: int) -> SourceMaps:
+        """One for each class; how many are there, maps and sound say."""
+        maps, heard = self.class_maps(image, audio), self.heard_classes(audio)
+        there = (max_response(maps) > SOUNDS_ABOVE) | (heard == heard.amax(dim=1, keepdim=True))
+        return SourceMaps(maps, heard * there)
 
     def heard_classes(self, audio: Tensor) -> Tensor:
         """p_aud: (B, 1, F, T) -> (B, K)."""

@@ -10,6 +10,7 @@ from scored_files import scores_of
 
 from manifests.errors import InputError
 from manifests.truth import read_truth
+from training.evaluation import duets
 from training.evaluation.protocols import find_protocol
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import prompted
@@ -249,3 +250,11 @@ def test_a_prompt_twice_and_a_row_that_is_none(tmp_path):
         (folder / "prompted_segmentation.csv").write_text(f"{text}{row}\n")
         with pytest.raises(InputError, match=message):
             read_truth(folder, "ade20k_sound")
+
+
+def test_the_best_matching_of_many_maps_is_that_of_all_ways(monkeypatch):
+    table = np.random.default_rng(0).random((7, 3))
+    tried = duets._assignment(table)
+    monkeypatch.setattr(duets, "MANY_MAPS", 3)
+    assert duets._assignment(table) == tried
+    assert len(set(tried)) == 3

@@ -131,6 +131,18 @@ def test_the_second_stage_is_a_plain_reading_of_the_code() -> None:
     assert losses["total"].item() == pytest.approx(sum(losses[n].item() for n in losses if n != "total"), rel=1e-5)
 
 
+@pytest.mark.parametrize("stage", [1, 2])
+def test_every_class_that_is_heard_is_a_source_and_their_maps_make_the_map(stage: int) -> None:
+    method, batch = build(stage=stage), make_batch()
+    with torch.no_grad():
+        method.audio_classes.weight[1] = -10.0  # never heard: features are positive
+        maps, heard = method.source_maps(batch["image"], batch["audio"], 2)
+        together = method(batch["image"], batch["audio"]).map
+    assert (heard[:, 1] == 0).all()
+    assert (heard[:, [0, 2]] > 0).any(dim=1).all()
+    assert torch.allclose((heard[..., None, None] * maps).sum(dim=1), together, atol=1e-5)
+
+
 def test_class_activations_of_parts_are_held_still() -> None:
     method, batch = build(stage=2).train(), make_batch()
     method.loss(batch)["parts"].backward()

@@ -8,6 +8,7 @@ from manifests.errors import InputError
 from training.config import Encoder, Encoders
 from training.encoders.kept import asked
 from training.methods import method_config, method_module, method_names, method_page
+from training.methods.contract import HasSourceMaps
 
 
 def encoders_of(width: int) -> Encoders:
@@ -57,6 +58,7 @@ MASKING = [  # those that know masked negatives
     for name, options in TRAINED
     if "exclude" in options or "exclusions" in method_module(name).Method.needs
 ]
+APART = [variant for variant in VARIANTS if hasattr(method_module(variant[0]).Method, "source_maps")]
 PHASES = {"dsol": 3}  # epochs until every part has been trained; the others train all in each
 LATER_STAGES = {"dsol_mixtures"}  # which begin with the dictionary of an earlier one
 LATE = {"pixelplayer"}  # images say nothing before parts of sounds do: tried on mixtures in test_learning.py
@@ -172,6 +174,20 @@ def test_prediction_shapes_and_ranges(variant) -> None:
     for embedding in (prediction.image_embedding, prediction.audio_embedding):
         assert torch.allclose(embedding.norm(dim=1), torch.ones(BATCH), atol=1e-5)
     assert torch.isfinite(prediction.map).all()
+
+
+@pytest.mark.parametrize(("name", "options"), APART)
+def test_sources_of_a_sound_are_the_same_for_every_image(name: str, options: dict) -> None:
+    method, batch = build(name, options).eval(), make_batch()
+    assert isinstance(method, HasSourceMaps)
+    with torch.no_grad():
+        maps, heard = method.source_maps(batch["image"], batch["audio"][:1].expand_as(batch["audio"]), 2)
+    assert maps.shape == (BATCH, heard.shape[1], SIZE // 16, SIZE // 16)
+    assert torch.isfinite(maps).all()
+    assert (heard >= 0).all()
+    assert (heard > 0).any(dim=1).all()
+    for one in heard.T:  # a source that several images show is as loud in each
+        assert torch.allclose(one[one > 0], one.amax(), atol=1e-5)
 
 
 def test_a_method_says_whether_it_gives_boxes(variant) -> None:

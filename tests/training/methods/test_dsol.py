@@ -84,6 +84,16 @@ def test_the_first_scale_lets_the_map_reach_from_almost_0_to_almost_1() -> None:
     assert ends == pytest.approx([0.0067, 0.9933], abs=1e-4)
 
 
+def test_exactly_one_cell_of_a_matching_pair_learns_where_it_sounds() -> None:
+    method = build()
+    visual = torch.nn.functional.normalize(torch.randn(3, 16, 5, 5), dim=1).requires_grad_()
+    sounds = torch.nn.functional.normalize(torch.randn(3, 16), dim=1)
+    method.correspondence_loss(visual, sounds, {"source": torch.zeros(3)}, "all").backward()  # of one video: all match
+    touched = visual.grad.abs().sum(dim=1).flatten(1) > 0
+    best = torch.einsum("ncx,nc->nx", visual.detach().flatten(2), sounds).argmax(dim=1)
+    assert torch.equal(touched, torch.nn.functional.one_hot(best, 25).bool())
+
+
 def test_an_inner_cell_grows_to_five_and_one_at_the_border_stays_alone() -> None:
     mask = torch.zeros(3, 5, 6, dtype=torch.bool)
     mask[0, 2, 2] = mask[1, 0, 3] = mask[2, 1, 4] = True
@@ -138,6 +148,27 @@ def test_classes_are_learned_from_the_named_objects_alone() -> None:
     assert method.image_classes.weight.grad.any()
     assert not method.scale.grad.any()
     assert set(method.pseudo_labels.of(batch["row"]).tolist()) == {0, 1}
+
+
+def test_the_loss_of_classes_is_that_of_a_plain_reading_of_the_code() -> None:
+    method, batch = build(clusters=3).train(), make_batch()
+    method.before_epoch(2, Clips(method, batch))
+    method.eval()
+    with torch.no_grad():
+        for head in (method.image_classes, method.audio_classes):
+            head.weight.normal_()
+            head.bias.normal_()
+        losses, labels = method.loss(batch), method.pseudo_labels.of(batch["row"])
+        seen, heard = method.image_trunk(batch["image"]), method.audio_trunk.cells(batch["audio"])
+        cost = 0.0
+        for n in range(BATCH):
+            pooled = [seen[n].flatten(1).mean(dim=1), heard[n].flatten(1).max(dim=1).values]
+            for name, features in zip(("image_classes", "audio_classes"), pooled, strict=True):
+                weights = method.state_dict()
+                logits = (weights[f"{name}.weight"] @ features + weights[f"{name}.bias"]).tolist()
+                cost += (math.log(sum(map(math.exp, logits))) - logits[labels[n]]) / BATCH
+    assert losses["classes"].item() == pytest.approx(cost, rel=1e-4)
+    assert losses["total"].item() == losses["classes"].item()
 
 
 def test_the_dictionary_holds_the_mean_object_of_each_class() -> None:

@@ -69,6 +69,15 @@ def test_no_opinion_costs_ln_2_and_a_wrong_quarter_costs() -> None:
     assert quartered_loss(logits, mismatched).item() == pytest.approx(30 / 4 / 2 / 2, rel=1e-4)
 
 
+def test_one_cell_of_a_matching_pair_learns_and_one_of_each_quarter_of_a_mismatched_one() -> None:
+    logits = torch.randn(2, 2, 6, 6, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    quartered_loss(logits, ~torch.eye(2, dtype=torch.bool)).backward()
+    touched = logits.grad != 0
+    assert touched.sum(dim=(2, 3)).tolist() == [[1, 4], [4, 1]]
+    quarters = touched[0, 1].unflatten(0, (2, 3)).unflatten(2, (2, 3))  # (rows, 3, columns, 3)
+    assert quarters.sum(dim=(1, 3)).tolist() == [[1, 1], [1, 1]]
+
+
 def test_categories_cost_nothing_only_where_seen_and_heard_agree() -> None:
     method, batch = build(), make_batch()
     with torch.no_grad():
@@ -86,6 +95,20 @@ def test_class_maps_share_out_every_cell() -> None:
         found = method.class_maps(batch["image"], batch["audio"])
     assert found.shape == (BATCH, CLASSES, 8, 8)
     assert torch.allclose(found.sum(dim=1), torch.ones(BATCH, 8, 8), atol=1e-5)
+
+
+def test_sources_are_the_classes_whose_maps_rise_and_the_one_that_is_heard_most() -> None:
+    method, batch = build(), make_batch()
+    with torch.no_grad():
+        everywhere = method.source_maps(batch["image"], batch["audio"], 2)
+        assert torch.equal(everywhere.maps, method.class_maps(batch["image"], batch["audio"]))
+        method.class_maps = lambda *pair: torch.tensor([0.2, 0.5, 0.3]).view(1, 3, 1, 1).expand(BATCH, 3, 8, 8)
+        method.audio_classes.weight.zero_()
+        for loudest, sounding in ((0, [True, True, True]), (1, [False, True, True])):
+            method.audio_classes.bias[:] = torch.eye(CLASSES)[loudest]
+            found = method.source_maps(batch["image"], batch["audio"], 2).heard
+            assert torch.equal(found > 0, torch.tensor([sounding] * BATCH))
+            assert found.argmax(dim=1).tolist() == [loudest] * BATCH
 
 
 def test_it_begins_with_the_first_stage_and_keeps_what_that_heard() -> None:

@@ -132,6 +132,7 @@ def score(
         "n_scored": len(expected) - len(missing),
         "missing": sorted(PAIR_SEPARATOR.join(case) for case in missing),
         "n_of_another_pairing": len(rows) - len(expected) + len(missing),
+        "n_maps": int(np.isin(found.owner, list(rows.values())).sum()),
         "n_without_maps": sum(not case.iou for case in coded.values()),
         "n_empty_truth": sum(not own.any(axis=(1, 2)).all() for own in truths.values()),
         "scores": {AUDIO_VISUAL: _scores(coded.values(), book.values())},
