@@ -8,7 +8,6 @@ protocol in every field. Published numbers come from the runs' configs and stand
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean, stdev
 
 from manifests.errors import InputError
 from training.evaluation.consistency import impossible
@@ -24,23 +23,21 @@ from training.evaluation.scores import in_order, score_of, task_values, values_o
 from training.report.doubts import doubts
 from training.report.published import admitted, of_column
 from training.report.results import Evaluation, Run, fullest
-from training.report.seeds_shown import SeedsShown, by_configuration
+from training.report.seeds_shown import OverSeeds, SeedsShown, by_configuration
 
 
 @dataclass(frozen=True)
 class Line:
     """One map (or direction, or rule) of a run, a floor or the ceiling: values by score name, and the published.
 
-    Of a configuration trained with several seeds the values are means, `ranges` their lowest and highest, `deviations`
-    the standard deviation over seeds (of the sample: divided by one less than there are seeds).
+    Of a configuration trained with several seeds the values are means, and `spreads` has the seeds behind each.
     """
 
     run: str
     map: str
     values: Mapping[str, float]
     published: Mapping[str, float]
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    deviations: Mapping[str, float] = field(default_factory=dict)
+    spreads: Mapping[str, OverSeeds] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -149,10 +146,7 @@ def as_text(table: Comparison) -> str:
 def _cell(line: Line, score: str) -> str:
     value, paper = line.values.get(score), line.published.get(score)
     shown = score_of(score).shown
-    own = shown(value)
-    if score in line.ranges:
-        low, high = map(shown, line.ranges[score])
-        own += f" ± {shown(line.deviations[score])} ({low} .. {high})"
+    own = line.spreads[score].in_words(shown) if score in line.spreads else shown(value)
     if paper is None:
         return own
     return f"{own} [{shown(paper)}" + ("]" if value is None else f", {shown(value - paper, sign='+')}]")
@@ -165,12 +159,10 @@ def _mean_lines(found: Sequence[Found], seeds: SeedsShown) -> list[Line]:
     for name in dict.fromkeys(line.map for line in every):
         same = [line for line in every if line.map == name]
         shared = [score for score in same[0].values if all(score in line.values for line in same)]
-        values = {score: [line.values[score] for line in same] for score in shared}
-        means = {name: fmean(own) for name, own in values.items()}
-        ranges = {name: (min(own), max(own)) for name, own in values.items()} if len(same) > 1 else {}
-        deviations = {name: stdev(own) for name, own in values.items()} if len(same) > 1 else {}
+        over = {score: OverSeeds.of([line.values[score] for line in same]) for score in shared}
+        means = {score: own.mean for score, own in over.items()}
         title = f"{seeds.name}, {seeds.in_words(len(same))}"
-        lines.append(Line(title, same[0].map, means, same[0].published, ranges, deviations))
+        lines.append(Line(title, same[0].map, means, same[0].published, over if len(same) > 1 else {}))
     return lines
 
 
