@@ -17,6 +17,7 @@ from training.evaluation.printing import (
     hears_in_words,
     missing_in_words,
     names_of_missing,
+    share_heard,
     trained_in_words,
 )
 from training.evaluation.scores import in_order, score_of, task_values, values_of
@@ -24,6 +25,8 @@ from training.report.doubts import doubts
 from training.report.published import admitted, of_column
 from training.report.results import Evaluation, Run, fullest
 from training.report.seeds_shown import OverSeeds, SeedsShown, by_configuration
+
+HEARS = "hears"
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,14 @@ class Line:
     values: Mapping[str, float]
     published: Mapping[str, float]
     spreads: Mapping[str, OverSeeds] = field(default_factory=dict)
+
+    @property
+    def heard(self) -> str:
+        """How much it listens, over its seeds where there are several; nothing where that is not known."""
+        if HEARS not in self.values:
+            return ""
+        over = self.spreads.get(HEARS)
+        return hears_in_words(over.in_words(share_heard) if over else share_heard(self.values[HEARS]))
 
 
 @dataclass(frozen=True)
@@ -104,20 +115,38 @@ def one_table(found: Sequence[Found], runs: Sequence[Run] = (), unfinished: Sequ
     lines = [
         Line("floor", name.replace("_", " "), task_values(scores), {}) for name, scores in most.facts["floors"].items()
     ]
-    absent = []
-    for own in by_configuration(found, lambda one: (one[0], one[2])):
-        seeds = SeedsShown.of([(run, evaluation) for run, _, evaluation in own], runs, unfinished)
-        lines += _lines(*own[0]) if len(own) == 1 else _mean_lines(own, seeds)
+    absent, said = [], []
+    for own, seeds in configurations(found, runs, unfinished):
+        lines += _lines_of(own, seeds)
         absent += seeds.notes
+        said += _heard(own, seeds)
+        said += [note for run, title, evaluation in own for note in _notes(run, title, evaluation)]
     ceiling = task_values(most.facts["ceiling"])
     column = of_column(first.test_set, first.protocol, first.facts["n_expected"])
     papers, refused = admitted(column if first.is_what_it_says else (), ceiling)
     lines += [Line(row.title, row.map, {}, row.scores) for row in papers]
     lines.append(Line("ceiling", "best possible", ceiling, {}))
     scores = tuple(in_order(name for line in lines for name in (*line.values, *line.published)))
-    notes = [*absent, *(note for run, title, evaluation in found for note in _notes(run, title, evaluation))]
-    notes += [*(row.note for row in papers), *refused]
+    notes = [*absent, *said, *(row.note for row in papers), *refused]
     return Comparison(first.test_set, first.protocol, first.measured, scores, tuple(lines), tuple(notes))
+
+
+def configurations(
+    found: Iterable[Found], runs: Sequence[Run], unfinished: Sequence[Path]
+) -> list[tuple[list[Found], SeedsShown]]:
+    """Results that differ by their seed alone, together, and which seeds those are; arguments as of `one_table`."""
+    together = by_configuration(found, lambda one: (one[0], one[2]))
+    return [(own, SeedsShown.of([(run, result) for run, _, result in own], runs, unfinished)) for own in together]
+
+
+def heard_lines(found: Sequence[Found], seeds: SeedsShown) -> list[Line]:
+    """A line for each map of a configuration, of its mean over seeds; where not every seed knows how much it hears,
+    for each seed its own."""
+    single = [line for one in found for line in _lines(*one)]
+    lines = list[Line]()
+    for mean in _lines_of(found, seeds):
+        lines += [mean] if mean.heard else [line for line in single if line.map == mean.map]
+    return lines
 
 
 def as_text(table: Comparison) -> str:
@@ -152,8 +181,10 @@ def _cell(line: Line, score: str) -> str:
     return f"{own} [{shown(paper)}" + ("]" if value is None else f", {shown(value - paper, sign='+')}]")
 
 
-def _mean_lines(found: Sequence[Found], seeds: SeedsShown) -> list[Line]:
+def _lines_of(found: Sequence[Found], seeds: SeedsShown) -> list[Line]:
     """A line per map with the mean over the seeds that have it, for the scores all of these have."""
+    if len(found) == 1:
+        return _lines(*found[0])
     every = [line for run, _, evaluation in found for line in _lines(run, run.name, evaluation)]
     lines = []
     for name in dict.fromkeys(line.map for line in every):
@@ -174,11 +205,14 @@ def _lines(run: Run, title: str, evaluation: Evaluation) -> list[Line]:
     ]
 
 
+def _heard(found: Sequence[Found], seeds: SeedsShown) -> Iterable[str]:
+    for line in heard_lines(found, seeds):
+        if line.heard:
+            yield f"{line.run}{'' if line.map == AUDIO_VISUAL else f', {line.map}'} {line.heard}."
+
+
 def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
     facts = evaluation.facts
-    for name, scores in facts["scores"].items():
-        if heard := hears_in_words(scores):
-            yield f"{title}{'' if name == AUDIO_VISUAL else f', {name}'} {heard}."
     for control, pairs in facts.get("controls", {}).items():
         if without := pairs["without"]:
             named = names_of_missing(without)
