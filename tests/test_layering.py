@@ -49,7 +49,7 @@ FLOORS = {
         {"answers"},
         {"evaluated"},
         {"evaluate", "score_file", "localize", "report", "status", "config_pages"},
-        {"export", "serve", "listings"},
+        {"evaluate_seeds", "export", "serve", "listings"},
         {"cli"},
         {"__main__", "launch"},
     ),

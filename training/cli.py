@@ -70,7 +70,7 @@ def status(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="a finished run folder, or runs/<name> when it holds one")],
+    run: Annotated[Path, typer.Argument(help="a finished run folder, or runs/<name>: each of its seeds")],
     truth: Annotated[
         Path | None, typer.Option(help="annotations of the test set; default: as the run's config says")
     ] = None,
@@ -99,26 +99,17 @@ def evaluate(
     view: View = None,
     device: Device = "auto",
 ) -> None:
-    """Score a run on a test set: one row per sample, floors and ceiling beside every number."""
+    """Score a run on a test set: one row per sample, floors and ceiling beside every number; of seeds their mean."""
     from training.distributed import ranks
     from training.evaluate import EvaluationRequest
-    from training.evaluate import evaluate as score_run
-    from training.evaluation.printing import table
-    from training.runs import how_to_continue, load_run
-    from training.seeds import every_seed, unfinished_seeds
+    from training.evaluate_seeds import evaluate_seeds
 
     asked = tuple(protocol or ())
     request = EvaluationRequest(
         truth, format, negatives, tuple(clips or ()), pairs, references, test_set, asked, shards, view, listen
     )
     with ranks(device) as process:
-        for left in unfinished_seeds(run) if process.first else ():
-            print(f"{left} is not finished, so it is not evaluated; {how_to_continue(left)}.")
-        for number, one in enumerate(found := every_seed(run)):
-            with first_of(len(found) - number):
-                results = score_run(load_run(one, process.device, weights), request, process)
-            for result in results:
-                print(table(result.summary))
+        evaluate_seeds(run, request, weights, process)
         process.barrier()
 
 

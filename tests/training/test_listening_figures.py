@@ -15,7 +15,9 @@ def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(entry: str, seed: int, temperature: float | None, validated: float, hears: float, ciou: float) -> dict:
     scores = {"hears": hears, "vssl_ciou": ciou, "f_loc": 0.3, "overlap_offscreen": 1 - hears, "pia_silence": 0.1,
-              "pia_noise": 0.2, "pia_offscreen": 0.3, "correlation_offscreen": -0.123}  # fmt: skip
+              "pia_noise": 0.2, "pia_offscreen": 0.3, "correlation_offscreen": -0.123, "f_auc": 0.45,
+              "auc_n_silence": 0.7, "auc_n_noise": 0.8, "auc_n_offscreen": 0.9}  # fmt: skip
+    scores |= {"outside_truth": 0.25} if entry == "lvs" else {}
     every = {"real-vggss-heard": {"vssl_textbook": {"audio_visual": scores}}}
     return {"entry": entry, "seed": seed, "temperature": temperature, "validation": [0, validated], "scores": every}
 
@@ -32,11 +34,20 @@ def test_means_and_spreads_over_seeds_at_the_chosen_temperature() -> None:
 
     found = answers(figures())
     assert [(one.title, len(one.seeds)) for one in found] == [("avol", 1), ("lvs", 2)]  # who hears more comes first
-    _, _, avol, lvs = table(found)
-    assert (
-        lvs == "| lvs | 2 | 60.0 ± 14.1 | 20.0 ± 0.0 | 30.0 ± 0.0 | 20.0 ± 0.0 | 40.0 ± 14.1 | -0.12 ± 0.00 |  |  |  |"
-    )
-    assert "±" not in avol
+    heads, _, avol, lvs = ([cell.strip() for cell in row.split("|")] for row in table(found))
+    shown = dict(zip(heads, lvs, strict=True))
+    assert [shown[head] for head in ("answer", "seeds", "hears", "mean cIoU")] == [
+        "lvs",
+        "2",
+        "60.0 ± 14.1",
+        "20.0 ± 0.0",
+    ]
+    assert [shown[head] for head in ("F_LOC", "F_AUC", "FPR")] == ["30.0 ± 0.0", "45.0 ± 0.0", "25.0 ± 0.0"]
+    assert [shown[f"{head}, negatives"] for head in ("pIA", "AUC_N")] == ["20.0 ± 0.0", "80.0 ± 0.0"]
+    assert [shown[f"{head}, off-screen"] for head in ("mask IoU", "correlation")] == ["40.0 ± 14.1", "-0.12 ± 0.00"]
+    assert lvs[-4:] == ["", "", "", ""]
+    assert "±" not in "".join(avol)
+    assert dict(zip(heads, avol, strict=True))["FPR"] == ""  # not measured
     given = answers(figures(chosen_temperatures={"lvs": 0.07, "avol": None}))
     assert given[0].values(("hears",)) == [0.9]
 

@@ -93,6 +93,23 @@ def test_seeds_that_are_not_finished_are_said(trained: Path, here: Callable[...,
     assert f"tiny stands for 1 of 2 seeds: seed 1 ({begun.name}) is not finished." in compared
 
 
+def test_seeds_have_their_mean_and_spread_after_their_own_numbers(
+    shards: Path, truth: Path, tmp_path: Path, here: Callable[..., Ended]
+) -> None:
+    (tmp_path / "tiny.yaml").write_text(CONFIG.format(shards=shards, truth=truth))
+    here("run", "tiny.yaml", "optim.epochs=1", "seeds=0..1", "--device", "cpu", cwd=tmp_path)
+    first = here("evaluate", "runs/tiny", "--protocol", "kaist", cwd=tmp_path).stdout
+    both = here("evaluate", "runs/tiny", "--protocol", "ezvsl", "--protocol", "adaptive", cwd=tmp_path).stdout
+    for said, protocol in ((first, "kaist"), (both, "ezvsl"), (both, "adaptive")):
+        means = here("compare", "runs/tiny", "--protocol", protocol, cwd=tmp_path).stdout.strip()
+        assert "tiny, 2 seeds" in means
+        assert " ± " in means
+        assert means in said[said.rindex("clips scored") :]
+    assert "kaist" not in both  # an earlier evaluation has no part
+    alone = here("evaluate", str(next((tmp_path / "runs/tiny").glob("*-s0"))), cwd=tmp_path).stdout
+    assert " ± " not in alone
+
+
 def test_embeddings_of_the_run_feed_the_index(trained: Path, shards: Path, here: Callable[..., Ended]) -> None:
     assert here("embed", "runs/tiny", cwd=trained).returncode == 0
     result = command("index", "build-knn", "--k", 5, "--shards", shards, cwd=trained)

@@ -108,10 +108,14 @@ def _counted(facts: Mapping[str, Any]) -> list[str]:
     return numbers + [f"  {len(found)} {meaning}: {names_of_missing(found)}" for found, meaning in lists if found]
 
 
-def hears_in_words(scores: Mapping[str, Any]) -> str:
-    """What a map's score of listening says; nothing where it was not measured."""
-    heard = scores.get("hears")
-    return "" if heard is None else f"hears: {heard:.2f} of what it shows depends on the sound"
+def hears_in_words(share: str) -> str:
+    """What a score of listening says, which is given as `share_heard` shows it."""
+    return f"hears: {share} of what it shows depends on the sound"
+
+
+def share_heard(heard: float) -> str:
+    """A score of listening in words is a fraction."""
+    return f"{heard:.2f}"
 
 
 def _controls(facts: Mapping[str, Any]) -> list[str]:
@@ -131,9 +135,9 @@ def clips_have(count: int) -> str:
 
 def _heard(scores: Mapping[str, Any]) -> list[str]:
     """What each map's score of listening says; that it is not known, where it was asked and no clip could say."""
-    heard = [f"  {name.replace('_', ' ')} {said}" for name, own in scores.items() if (said := hears_in_words(own))]
+    heard = {name: own["hears"] for name, own in scores.items() if own.get("hears") is not None}
     if heard or not any("hears" in own for own in scores.values()):
-        return heard
+        return [f"  {name.replace('_', ' ')} {hears_in_words(share_heard(own))}" for name, own in heard.items()]
     return ["  how much it hears is not known: no clip was shown with a sound of another class"]
 
 

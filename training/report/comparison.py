@@ -8,7 +8,6 @@ protocol in every field. Published numbers come from the runs' configs and stand
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean, stdev
 
 from manifests.errors import InputError
 from training.evaluation.consistency import impossible
@@ -18,29 +17,38 @@ from training.evaluation.printing import (
     hears_in_words,
     missing_in_words,
     names_of_missing,
+    share_heard,
     trained_in_words,
 )
 from training.evaluation.scores import in_order, score_of, task_values, values_of
 from training.report.doubts import doubts
 from training.report.published import admitted, of_column
 from training.report.results import Evaluation, Run, fullest
-from training.report.seeds_shown import SeedsShown, by_configuration
+from training.report.seeds_shown import OverSeeds, SeedsShown, by_configuration
+
+HEARS = "hears"
 
 
 @dataclass(frozen=True)
 class Line:
     """One map (or direction, or rule) of a run, a floor or the ceiling: values by score name, and the published.
 
-    Of a configuration trained with several seeds the values are means, `ranges` their lowest and highest, `deviations`
-    the standard deviation over seeds (of the sample: divided by one less than there are seeds).
+    Of a configuration trained with several seeds the values are means, and `spreads` has the seeds behind each.
     """
 
     run: str
     map: str
     values: Mapping[str, float]
     published: Mapping[str, float]
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    deviations: Mapping[str, float] = field(default_factory=dict)
+    spreads: Mapping[str, OverSeeds] = field(default_factory=dict)
+
+    @property
+    def heard(self) -> str:
+        """How much it listens, over its seeds where there are several; nothing where that is not known."""
+        if HEARS not in self.values:
+            return ""
+        over = self.spreads.get(HEARS)
+        return hears_in_words(over.in_words(share_heard) if over else share_heard(self.values[HEARS]))
 
 
 @dataclass(frozen=True)
@@ -107,20 +115,38 @@ def one_table(found: Sequence[Found], runs: Sequence[Run] = (), unfinished: Sequ
     lines = [
         Line("floor", name.replace("_", " "), task_values(scores), {}) for name, scores in most.facts["floors"].items()
     ]
-    absent = []
-    for own in by_configuration(found, lambda one: (one[0], one[2])):
-        seeds = SeedsShown.of([(run, evaluation) for run, _, evaluation in own], runs, unfinished)
-        lines += _lines(*own[0]) if len(own) == 1 else _mean_lines(own, seeds)
+    absent, said = [], []
+    for own, seeds in configurations(found, runs, unfinished):
+        lines += _lines_of(own, seeds)
         absent += seeds.notes
+        said += _heard(own, seeds)
+        said += [note for run, title, evaluation in own for note in _notes(run, title, evaluation)]
     ceiling = task_values(most.facts["ceiling"])
     column = of_column(first.test_set, first.protocol, first.facts["n_expected"])
     papers, refused = admitted(column if first.is_what_it_says else (), ceiling)
     lines += [Line(row.title, row.map, {}, row.scores) for row in papers]
     lines.append(Line("ceiling", "best possible", ceiling, {}))
     scores = tuple(in_order(name for line in lines for name in (*line.values, *line.published)))
-    notes = [*absent, *(note for run, title, evaluation in found for note in _notes(run, title, evaluation))]
-    notes += [*(row.note for row in papers), *refused]
+    notes = [*absent, *said, *(row.note for row in papers), *refused]
     return Comparison(first.test_set, first.protocol, first.measured, scores, tuple(lines), tuple(notes))
+
+
+def configurations(
+    found: Iterable[Found], runs: Sequence[Run], unfinished: Sequence[Path]
+) -> list[tuple[list[Found], SeedsShown]]:
+    """Results that differ by their seed alone, together, and which seeds those are; arguments as of `one_table`."""
+    together = by_configuration(found, lambda one: (one[0], one[2]))
+    return [(own, SeedsShown.of([(run, result) for run, _, result in own], runs, unfinished)) for own in together]
+
+
+def heard_lines(found: Sequence[Found], seeds: SeedsShown) -> list[Line]:
+    """A line for each map of a configuration, of its mean over seeds; where not every seed knows how much it hears,
+    for each seed its own."""
+    single = [line for one in found for line in _lines(*one)]
+    lines = list[Line]()
+    for mean in _lines_of(found, seeds):
+        lines += [mean] if mean.heard else [line for line in single if line.map == mean.map]
+    return lines
 
 
 def as_text(table: Comparison) -> str:
@@ -149,28 +175,25 @@ def as_text(table: Comparison) -> str:
 def _cell(line: Line, score: str) -> str:
     value, paper = line.values.get(score), line.published.get(score)
     shown = score_of(score).shown
-    own = shown(value)
-    if score in line.ranges:
-        low, high = map(shown, line.ranges[score])
-        own += f" ± {shown(line.deviations[score])} ({low} .. {high})"
+    own = line.spreads[score].in_words(shown) if score in line.spreads else shown(value)
     if paper is None:
         return own
     return f"{own} [{shown(paper)}" + ("]" if value is None else f", {shown(value - paper, sign='+')}]")
 
 
-def _mean_lines(found: Sequence[Found], seeds: SeedsShown) -> list[Line]:
+def _lines_of(found: Sequence[Found], seeds: SeedsShown) -> list[Line]:
     """A line per map with the mean over the seeds that have it, for the scores all of these have."""
+    if len(found) == 1:
+        return _lines(*found[0])
     every = [line for run, _, evaluation in found for line in _lines(run, run.name, evaluation)]
     lines = []
     for name in dict.fromkeys(line.map for line in every):
         same = [line for line in every if line.map == name]
         shared = [score for score in same[0].values if all(score in line.values for line in same)]
-        values = {score: [line.values[score] for line in same] for score in shared}
-        means = {name: fmean(own) for name, own in values.items()}
-        ranges = {name: (min(own), max(own)) for name, own in values.items()} if len(same) > 1 else {}
-        deviations = {name: stdev(own) for name, own in values.items()} if len(same) > 1 else {}
+        over = {score: OverSeeds.of([line.values[score] for line in same]) for score in shared}
+        means = {score: own.mean for score, own in over.items()}
         title = f"{seeds.name}, {seeds.in_words(len(same))}"
-        lines.append(Line(title, same[0].map, means, same[0].published, ranges, deviations))
+        lines.append(Line(title, same[0].map, means, same[0].published, over if len(same) > 1 else {}))
     return lines
 
 
@@ -182,11 +205,14 @@ def _lines(run: Run, title: str, evaluation: Evaluation) -> list[Line]:
     ]
 
 
+def _heard(found: Sequence[Found], seeds: SeedsShown) -> Iterable[str]:
+    for line in heard_lines(found, seeds):
+        if line.heard:
+            yield f"{line.run}{'' if line.map == AUDIO_VISUAL else f', {line.map}'} {line.heard}."
+
+
 def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
     facts = evaluation.facts
-    for name, scores in facts["scores"].items():
-        if heard := hears_in_words(scores):
-            yield f"{title}{'' if name == AUDIO_VISUAL else f', {name}'} {heard}."
     for control, pairs in facts.get("controls", {}).items():
         if without := pairs["without"]:
             named = names_of_missing(without)

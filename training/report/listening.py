@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from string import ascii_lowercase
 
 from training.evaluation.postprocess import AUDIO_VISUAL
+from training.evaluation.scores import task_values
+from training.report.comparison import HEARS, Found, Line, configurations, heard_lines
 from training.report.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
-from training.report.results import Evaluation, Run, fullest
+from training.report.results import Run, fullest
 
-ACROSS, UP = "vssl_ciou", "hears"
+ACROSS, UP = "vssl_ciou", HEARS
+COLOURS = 8  # of runs, on the page
 LINE = 13  # of a letter in the drawing
 TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -17,6 +21,8 @@ TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 class Point:
     """A run (`run` numbers the runs of the page) or a floor (None): its place in the drawing, and the numbers there.
 
+    Runs that differ by their seed alone are one point at their mean, with the number of one of them; `seeds` are lines
+    (x1, y1, x2, y2) from the lowest seed to the highest, across and up. `heard` says how much is heard, in words.
     `letter` names a floor in the drawing, `above` says how far over its place the letter stands, so that the letters of
     floors beside one another do not cover each other.
     """
@@ -27,6 +33,8 @@ class Point:
     y: float
     located: float
     hears: float
+    heard: str
+    seeds: tuple[tuple[float, float, float, float], ...] = ()
     letter: str = ""
     above: int = 0
 
@@ -42,33 +50,56 @@ class Plot:
     y_ticks: tuple[tuple[float, str], ...]
 
 
-def listening_plots(runs: Sequence[Run], titles: Sequence[str]) -> list[Plot]:
-    """A drawing for each measurement of listening; runs that were not asked have no point."""
-    together: dict[tuple[str, str, str], list[tuple[int, str, Evaluation]]] = {}
-    for number, (run, title) in enumerate(zip(runs, titles, strict=True)):
+def listening_plots(runs: Sequence[Run], titles: Sequence[str], unfinished: Sequence[Path] = ()) -> list[Plot]:
+    """A drawing for each measurement of listening; runs that were not asked have no point.
+
+    `unfinished` are folders of runs that are still to be finished: a mean says that it is not of all seeds.
+    """
+    together: dict[tuple[str, str, str], list[Found]] = {}
+    for run, title in zip(runs, titles, strict=True):
         for evaluation in run.every_evaluation:
             if evaluation.facts.get("task") == "listening" and not evaluation.is_early_stopped:
-                together.setdefault(evaluation.comparable, []).append((number, title, evaluation))
-    return [_plot(found) for found in together.values()]
+                together.setdefault(evaluation.comparable, []).append((run, title, evaluation))
+    return [_plot(found, runs, unfinished) for found in together.values()]
 
 
-def _plot(found: Sequence[tuple[int, str, Evaluation]]) -> Plot:
+def _plot(found: Sequence[Found], runs: Sequence[Run], unfinished: Sequence[Path]) -> Plot:
     first = found[0][2]
     floors = fullest(one for _, _, one in found).facts["floors"]
-    answers = [(name.replace("_", " "), None, scores) for name, scores in floors.items()]
-    answers += [(title, number, one.facts["scores"][AUDIO_VISUAL]) for number, title, one in found]
-    points = [
-        Point(title, number, across(scores[ACROSS]), up(scores[UP]), scores[ACROSS], scores[UP])
-        for title, number, scores in answers
-        if scores.get(UP) is not None
-    ]
+    points = [_point(Line(name.replace("_", " "), name, task_values(own), {}), None) for name, own in floors.items()]
+    numbers, unknown = {run.path: number for number, run in enumerate(runs)}, list[str]()
+    taken = set[int]()
+    for own, seeds in configurations(found, runs, unfinished):
+        number = _free([numbers[run.path] for run, _, _ in own], taken)
+        lines = [line for line in heard_lines(own, seeds) if line.map == AUDIO_VISUAL]
+        points += [_point(line, number) for line in lines]
+        unknown += [line.run for line in lines if not line.heard]
     return Plot(
         f"{first.test_set} under {first.measured}",
-        tuple(_lettered(points)),
-        tuple(title for title, number, scores in answers if number is not None and scores.get(UP) is None),
+        tuple(_lettered([point for point in points if point is not None])),
+        tuple(unknown),
         tuple((across(value), f"{value:g}") for value in TICKS),
         tuple((up(value), f"{value:g}") for value in TICKS),
     )
+
+
+def _free(numbers: Sequence[int], taken: set[int]) -> int:
+    """Of the numbers of a configuration's runs the first whose colour no other has taken; it is taken then."""
+    number = next((one for one in numbers if one % COLOURS not in taken), numbers[0])
+    taken.add(number % COLOURS)
+    return number
+
+
+def _point(line: Line, run: int | None) -> Point | None:
+    """Where a line of a table lies in the drawing; None where it is not known how much it hears."""
+    if not line.heard:
+        return None
+    located, hears = line.values[ACROSS], line.values[UP]
+    x, y, seeds = across(located), up(hears), ()
+    if UP in line.spreads:
+        wide, high = line.spreads[ACROSS], line.spreads[UP]
+        seeds = (across(wide.low), y, across(wide.high), y), (x, up(high.low), x, up(high.high))
+    return Point(line.run, run, x, y, located, hears, line.heard, seeds)
 
 
 def _lettered(points: Sequence[Point]) -> Iterator[Point]:

@@ -63,7 +63,7 @@ def write_report(
         not_comparable=_same_name(tables),
         others=(others := comparisons(read, titles, False, unfinished)),
         explained=_explained(tables, others),
-        listening=listening_plots(read, titles),
+        listening=listening_plots(read, titles, unfinished),
         triples=triples(read, titles, clips) if clips is not None else [],
         panels=[*curves.loss_panels(read, titles), *curves.validation_panels(read, titles)],
         galleries=galleries(read, titles, clips) if clips is not None else [],

@@ -1,8 +1,9 @@
-"""Which seeds of a configuration a line of a table is of, and why others are not among them."""
+"""Which seeds of a configuration a line of a table is of, why others are not among them, and a number over seeds."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import TypeVar
 
 from training.evaluation.stored import PRIOR, SOURCES
@@ -22,6 +23,28 @@ def by_configuration(found: Iterable[Found], result: Callable[[Found], Result]) 
         alike = run.configuration, evaluation.is_early_stopped, evaluation.made_of
         together.setdefault(alike, {}).setdefault(run.path, one)
     return [list(own.values()) for own in together.values()]
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    """A number over seeds: its mean, the lowest and the highest, and the standard deviation (of the sample: divided by
+    one less than there are seeds; None of a single seed)."""
+
+    mean: float
+    low: float
+    high: float
+    deviation: float | None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "OverSeeds":
+        """Of a value for each seed, of one or more."""
+        return cls(fmean(values), min(values), max(values), stdev(values) if len(values) > 1 else None)
+
+    def in_words(self, shown: Callable[[float], str]) -> str:
+        """The mean, behind it the standard deviation, then the lowest and the highest where there are several."""
+        if self.deviation is None:
+            return shown(self.mean)
+        return f"{shown(self.mean)} ± {shown(self.deviation)} ({shown(self.low)} .. {shown(self.high)})"
 
 
 @dataclass(frozen=True)

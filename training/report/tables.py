@@ -7,7 +7,6 @@ share a table; two protocols never do. All values are fractions here and percent
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 from manifests.views import IN_WORDS
@@ -15,7 +14,7 @@ from training.evaluation.consistency import impossible
 from training.evaluation.printing import missing_in_words, trained_in_words
 from training.report.doubts import doubts
 from training.report.results import MAPS, OBJECT_PRIOR, SCORES, Evaluation, Run, fullest
-from training.report.seeds_shown import SeedsShown, by_configuration
+from training.report.seeds_shown import OverSeeds, SeedsShown, by_configuration
 
 MAP_TITLES = {"audio_visual": "audio-visual", "object_prior": "object prior", "combined": "combined"}
 FLOOR_TITLES = {
@@ -29,11 +28,18 @@ TIES_WORTH_A_WARNING = 0.01
 
 @dataclass(frozen=True)
 class Number:
-    """A score with the ends of its interval, all fractions."""
+    """A score with the ends of its interval, all fractions; of a mean over seeds with their standard deviation."""
 
     value: float
     low: float | None = None
     high: float | None = None
+    deviation: float | None = None
+
+    @classmethod
+    def over_seeds(cls, values: Sequence[float]) -> "Number":
+        """The mean, whose interval is the range of the seeds."""
+        over = OverSeeds.of(values)
+        return cls(over.mean, over.low, over.high, over.deviation)
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Row:
 
     title: str
     numbers: Mapping[str, Number]
-    share: float | None = None
+    share: Number | None = None
     published: Mapping[str, float] | None = None
 
 
@@ -134,7 +140,7 @@ def _table(found: list[Scored], runs: Sequence[Run], unfinished: Sequence[Path])
             single += groups
         else:
             repeated += groups
-            means.append(_mean_group(groups, seeds, bounds))
+            means.append(_mean_group(groups, seeds))
     best_first = sorted([*means, *single], key=lambda group: -group.rows[0].numbers["ciou50"].value)
     return Table(
         test_set=most.test_set,
@@ -160,9 +166,9 @@ def _numbers(scores: Mapping[str, Any]) -> dict[str, Number]:
     }
 
 
-def _share(value: float, bounds: tuple[float, float]) -> float | None:
+def _share(value: float, bounds: tuple[float, float]) -> Number | None:
     floor, ceiling = bounds
-    return (value - floor) / (ceiling - floor) if ceiling > floor else None
+    return Number((value - floor) / (ceiling - floor)) if ceiling > floor else None
 
 
 def _floor_group(floors: Mapping[str, Any]) -> Group:
@@ -195,22 +201,21 @@ def _same(scores: Mapping[str, Any], others: Mapping[str, Any] | None) -> bool:
     return others is not None and all(scores[name] == others[name] for name in SCORES)
 
 
-def _mean_group(groups: list[Group], seeds: SeedsShown, bounds: tuple[float, float]) -> Group:
+def _mean_group(groups: list[Group], seeds: SeedsShown) -> Group:
     """The means of one configuration over its seeds; the interval of a mean is their range."""
     rows: dict[str, list[Row]] = {}
     for row in (row for group in groups for row in group.rows):
         rows.setdefault(row.title, []).append(row)
-    means = (_mean_row(title, own, seeds, bounds) for title, own in rows.items())
+    means = (_mean_row(title, own, seeds) for title, own in rows.items())
     return Group(f"{seeds.name}: mean of {seeds.in_words(len(groups))}", tuple(means), "mean")
 
 
-def _mean_row(title: str, rows: list[Row], seeds: SeedsShown, bounds: tuple[float, float]) -> Row:
-    values = {score: [row.numbers[score].value for row in rows] for score in SCORES}
-    numbers = {score: Number(fmean(found), min(found), max(found)) for score, found in values.items()}
-    said = [f"sd {100 * stdev(values['ciou50']):.1f}"] if len(rows) > 1 else []
-    said += [seeds.in_words(len(rows))] if len(rows) < seeds.count else []
-    title = f"{title} ({', '.join(said)})"
-    return Row(title, numbers, _share(numbers["ciou50"].value, bounds), rows[0].published)
+def _mean_row(title: str, rows: list[Row], seeds: SeedsShown) -> Row:
+    """A map's mean over the seeds that have it; every column has their spread."""
+    numbers = {score: Number.over_seeds([row.numbers[score].value for row in rows]) for score in SCORES}
+    shares = [row.share.value for row in rows if row.share is not None]
+    said = f" ({seeds.in_words(len(rows))})" if len(rows) < seeds.count else ""
+    return Row(f"{title}{said}", numbers, Number.over_seeds(shares) if shares else None, rows[0].published)
 
 
 def _warnings(found: list[Scored], most: Evaluation) -> Iterable[str]:

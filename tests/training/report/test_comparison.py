@@ -108,7 +108,7 @@ def test_seeds_of_one_configuration_share_a_line(tmp_path: Path) -> None:
     assert [line.run for line in table.lines] == ["floor", "same, 2 seeds", "ceiling"]
     assert "32.00 ± 2.83 (30.00 .. 34.00) [34.00, -2.00]" in as_text(table)
     (line,) = [one for one in table.lines if "seeds" in one.run]
-    assert line.deviations["ciou50"] == pytest.approx(0.02 * 2**0.5)
+    assert line.spreads["ciou50"].deviation == pytest.approx(0.02 * 2**0.5)
 
 
 def test_seeds_without_a_part_in_a_mean_are_named_with_the_reason(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from statistics import fmean, stdev
 
 import numpy as np
 import pytest
@@ -15,9 +16,9 @@ from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import score
 from training.report.comparison import as_text, comparisons
 from training.report.foreign_sounds import Heard, Triple
-from training.report.listening import listening_plots
+from training.report.listening import COLOURS, across, listening_plots, up
 from training.report.page import write_report
-from training.report.results import read_run
+from training.report.results import Evaluation, read_run
 from training.report.sources import PlayableAudio
 
 from .conftest import Invented, make_maps, make_run, truth_of
@@ -26,18 +27,33 @@ from .conftest import Invented, make_maps, make_run, truth_of
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory, scenes):
     """A deaf run and one that is quiet under every foreign sound."""
-    root, found = tmp_path_factory.mktemp("asked"), []
+    root = tmp_path_factory.mktemp("asked")
+    return [ask(make_run(root, scenes, Invented(name)), scenes, loud) for name, loud in (("deaf", 1), ("listens", 0.1))]
+
+
+def ask(folder, scenes, loudness, seed=3):
+    """The folder of a run whose maps are so loud under every sound that is not of the class."""
     truth, names = Truth("vggss", truth_of(scenes)), [scene.annotation.key for scene in scenes]
-    for name, loudness in (("deaf", 1.0), ("listens", 0.1)):
-        folder = make_run(root, scenes, Invented(name))
-        maps = make_maps(scenes, 1.0, seed=3)
-        controls = {control: maps if control == SWAPPED else loudness * maps for control in CONTROLS}
-        answers = ControlMaps(RawMaps(names, maps), controls)
-        score(answers, truth, "vssl").write(folder / "evaluation")
-        donors = {OFF_SCREEN: dict(zip(names, names[1:] + names[:1], strict=True))}
-        save_controls(folder / "evaluation" / "synth-vggss.controls.npz", answers, donors)
-        found.append(folder)
-    return found
+    maps = make_maps(scenes, 1.0, seed=seed)
+    controls = {control: maps if control == SWAPPED else loudness * maps for control in CONTROLS}
+    answers = ControlMaps(RawMaps(names, maps), controls)
+    score(answers, truth, "vssl").write(folder / "evaluation")
+    donors = {OFF_SCREEN: dict(zip(names, names[1:] + names[:1], strict=True))}
+    save_controls(folder / "evaluation" / "synth-vggss.controls.npz", answers, donors)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory, scenes):
+    """Three runs that differ by their seed alone, and hear more from one to the next."""
+    root = tmp_path_factory.mktemp("seeds")
+    folders = [make_run(root, scenes, Invented("same", seed=seed)) for seed in range(3)]
+    return [read_run(ask(folder, scenes, 0.9 - 0.3 * seed, seed)) for seed, folder in enumerate(folders)]
+
+
+def scores_of(run):
+    (facts,) = [one.facts for one in run.every_evaluation if one.protocol == "vssl"]
+    return facts["scores"]["audio_visual"]
 
 
 def test_one_line_says_how_much_depends_on_the_sound(asked):
@@ -59,6 +75,60 @@ def test_every_run_and_floor_has_its_place_in_the_plot(asked):
     floors = [point for point in plot.points if point.run is None]
     assert [point.letter for point in floors] == list("abc")
     assert len({(round(point.x / 13), point.above) for point in floors}) == len(floors)  # no letter covers another
+
+
+def test_seeds_are_one_dot_at_their_mean_with_lines_to_the_lowest_and_the_highest(seeds, asked):
+    deaf = read_run(asked[0])
+    (plot,) = listening_plots([*seeds, deaf], ["one", "two", "three", "deaf"])
+    points = {point.title: point for point in plot.points if point.run is not None}
+    assert {title: point.run for title, point in points.items()} == {"same, 3 seeds": 0, "deaf": 3}
+    assert points["deaf"].seeds == ()
+    heard, located = ([scores_of(run)[name] for run in seeds] for name in ("hears", "vssl_ciou"))
+    mean = points["same, 3 seeds"]
+    assert (mean.hears, mean.located) == (pytest.approx(fmean(heard)), pytest.approx(fmean(located)))
+    assert (mean.x, mean.y) == (across(mean.located), up(mean.hears))
+    wide, high = mean.seeds
+    assert wide == (across(min(located)), mean.y, across(max(located)), mean.y)
+    assert high == (mean.x, up(min(heard)), mean.x, up(max(heard)))
+    spread = f"{fmean(heard):.2f} ± {stdev(heard):.2f} ({min(heard):.2f} .. {max(heard):.2f})"
+    assert mean.heard == f"hears: {spread} of what it shows depends on the sound"
+
+
+def test_seeds_have_one_line_on_how_much_they_hear(seeds, tmp_path):
+    (table,) = [one for one in comparisons(seeds, ["one", "two", "three"]) if one.protocol == "vssl"]
+    (said,) = [note for note in table.notes if "depends on the sound" in note]
+    (plot,) = listening_plots(seeds, ["one", "two", "three"], [seeds[0].path.with_name("0123abcd-s7")])
+    (point,) = [point for point in plot.points if point.run is not None]
+    assert said == f"same, 3 seeds {point.heard}."
+    assert point.title == "same, 3 of 4 seeds"
+    index, _ = write_report([run.path for run in seeds], None, tmp_path)
+    legend = index.read_text().partition('<ul class="legend heard">')[2].partition("</ul>")[0]
+    assert legend.count("depends on the sound") == 1
+    assert point.heard in legend
+
+
+def test_seeds_of_which_one_does_not_know_how_much_it_hears_speak_for_themselves(seeds, scenes):
+    told, mute = seeds[:2]
+    (facts,) = [one.facts for one in mute.every_evaluation if one.protocol == "vssl"]
+    own = facts | {"scores": {"audio_visual": scores_of(mute) | {"hears": None}}}
+    mute = replace(mute, every_evaluation=(Evaluation(mute.path, own),))
+    (plot,) = listening_plots([told, mute], ["told", "mute"])
+    assert [point.title for point in plot.points if point.run is not None] == ["told"]
+    assert plot.unknown == ("mute",)
+    (table,) = [one for one in comparisons([told, mute], ["told", "mute"]) if one.protocol == "vssl"]
+    assert [note.partition(" hears")[0] for note in table.notes if "depends on" in note] == ["told"]
+
+
+def test_dots_share_a_colour_only_where_there_are_more_than_colours(seeds):
+    def titles(count):
+        runs = [
+            replace(seeds[at % 2], path=seeds[0].path.parent / f"{at // 2:08x}-s{at % 2}") for at in range(2 * count)
+        ]
+        (plot,) = listening_plots(runs, [str(at) for at in range(len(runs))])
+        return [point.run for point in plot.points if point.run is not None]
+
+    assert titles(5) == [0, 2, 4, 6, 9]
+    assert len({run % COLOURS for run in titles(9)}) == COLOURS
 
 
 def test_a_run_that_was_shown_no_foreign_sound_is_named_and_floors_say_no_more_than_it(scenes, shards, tmp_path):

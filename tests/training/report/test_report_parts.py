@@ -34,6 +34,24 @@ def test_seeds_of_one_configuration_are_averaged(runs: list[Path]) -> None:
     assert prior.title == "combined (1 of 2 seeds)"
 
 
+def test_every_column_of_a_mean_has_its_spread(runs: list[Path], tmp_path: Path) -> None:
+    (table, *_) = score_tables([read_run(path) for path in runs], ["a", "b", "c"])
+    (mean,) = [group.rows[0] for group in table.groups if group.kind == "mean"]
+    first, second = [group.rows[0] for group in table.seeds]
+    for name, number in mean.numbers.items():
+        values = sorted(row.numbers[name].value for row in (first, second))
+        assert (number.low, number.high) == tuple(values)
+        assert number.deviation == pytest.approx((values[1] - values[0]) / 2**0.5)
+    assert mean.share.value == pytest.approx((first.share.value + second.share.value) / 2)
+    assert mean.share.deviation == pytest.approx(abs(first.share.value - second.share.value) / 2**0.5)
+    index, _ = write_report(runs[:2], None, tmp_path)
+    line = re.search(r'<th scope="row">audio-visual</th>.*?</tr>', index.read_text(), re.DOTALL)
+    assert line is not None
+    assert line[0].count(" ± ") == 4  # cIoU, gap closed, AUC and mean IoU
+    index, _ = write_report(runs[:1], None, tmp_path)
+    assert " ± " not in index.read_text()
+
+
 def test_a_mean_names_the_seeds_that_have_no_part_in_it(runs: list[Path], tmp_path: Path) -> None:
     read = [read_run(path) for path in runs[:2]]
     index, _ = write_report(runs[:2], None, tmp_path, [runs[0].with_name("0123abcd-s7")])
