@@ -12,6 +12,7 @@ from training.evaluation.false_positives import false_positive_rate
 from training.evaluation.given_arrays import in_float32
 from training.evaluation.listening import (
     CONTROLS,
+    NEGATIVE_PAIRS,
     NEGATIVES,
     active_share,
     map_correlation,
@@ -180,7 +181,7 @@ class Sounds:
         mixed = self._mixing(protocol, chosen)
         own = mixed(_enlarged(self.own[chosen], protocol, protocol.align_corners))
         masks, cuts = own > level[:, None, None], own_cuts(own, truth) if protocol.printed_levels else {}
-        found = own_values(masks, truth)
+        found, others = own_values(masks, truth), dict[str, np.ndarray]()
         if cuts:
             found |= mixed_list(own, truth, cuts, protocol.printed_levels)
         for name, maps in self.controls.items():
@@ -191,11 +192,21 @@ class Sounds:
                 continue
             other = np.where(has[:, None, None], maps[chosen], np.float32(0))
             high = mixed(_enlarged(other, protocol, protocol.control_align_corners))
-            values = under_control(masks, high > level[:, None, None], truth) | under_own_cuts(high, cuts)
+            others[name] = high > level[:, None, None]
+            values = under_control(masks, others[name], truth) | under_own_cuts(high, cuts)
             values["correlation"] = map_correlation(
                 *(self._low(each, protocol, chosen) for each in (self.own[chosen], other))
             )
             found |= {f"{key}_{name}": np.where(has, each, np.nan) for key, each in values.items()}
+        return found | self._between(others, chosen)
+
+    def _between(self, masks: Mapping[str, np.ndarray], chosen: slice) -> Values:
+        """IoU of the masks under two negative sounds, of every pair of these that was asked."""
+        found = {}
+        for one, other in (pair for pair in NEGATIVE_PAIRS if all(name in self.controls for name in pair)):
+            both = (self.has(one) & self.has(other))[chosen]
+            agreement = mask_agreement(masks[one], masks[other]) if both.any() else np.nan
+            found[f"overlap_{one}_{other}"] = np.where(both, agreement, np.nan)
         return found
 
     def _mixing(self, protocol: ListeningProtocol, chosen: slice) -> Callable[[np.ndarray], np.ndarray]:

@@ -9,13 +9,15 @@ others. No confidence is needed. The vision-only floors are shown under every so
 under the own and the off-screen sound: of all pixels shown under either, the share shown under one of them only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from manifests.annotations import Annotation
+from manifests.test_sets import INTERACTIVE
 from manifests.truth import Truth
 from training.evaluation import printed
 from training.evaluation.control_maps import (
@@ -33,6 +35,7 @@ from training.evaluation.control_maps import (
 from training.evaluation.floors import CENTRED_DISC, WHOLE_IMAGE, disc_masks
 from training.evaluation.listening import (
     CONTROLS,
+    NEGATIVE_PAIRS,
     NEGATIVES,
     OFF_SCREEN,
     SILENCE,
@@ -41,9 +44,10 @@ from training.evaluation.listening import (
     positive_negative_scores,
 )
 from training.evaluation.localization import auc
+from training.evaluation.metrics.interactive import interactive_summary
 from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED, OBJECT_PRIOR
-from training.evaluation.printed import printed_scores
+from training.evaluation.printed import ADAPTIVE_IOU, printed_scores
 from training.evaluation.raw_maps import RawMaps, match_names
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
@@ -58,6 +62,11 @@ SCORES = (
     Score("f_auc", "F_AUC", "harmonic mean of that AUC and the mean AUC_N."),
     Score("pia_*", "pIA *", "share of the image shown as sounding under *.", higher_is_better=False),
     Score("auc_n_*", "AUC_N *", "area under the share of clips that show at most t of the image under *."),
+    *(
+        Score(f"overlap_{one}_{other}", f"mask IoU {one} and {other}", f"IoU of the masks under {one} and {other}, one "
+              "negative sound and another.", higher_is_better=False)
+        for one, other in NEGATIVE_PAIRS
+    ),
     Score("overlap_*", "mask IoU *", "IoU of the masks under the own sound and under *.", higher_is_better=False),
     Score("correlation_*", "correlation *", "of an image's maps under its own sound and under *; 1: the sound changes "
           "nothing.", higher_is_better=False, scale=1.0, unit="r"),
@@ -94,6 +103,7 @@ def score(
     asked = tuple(name for name in found.controls if sounds[AUDIO_VISUAL].has(name).any())
     floors = _floors(found.own, rows, keys, asked, protocol, weights)
     own = levels[AUDIO_VISUAL]
+    groups = {"interactive": _interactive(measured, keys)} if INTERACTIVE in truth.tasks else {}
     summary = counted(truth.test_set, keys, run) | {
         "task": "listening",
         "protocol": protocol.as_json(),
@@ -110,7 +120,21 @@ def score(
         "ceiling": _ceiling(weights),
         "n_empty_truth": int(sum((~each.any(axis=(1, 2))).sum() for each in weights)),
     }
-    return Result(_table(annotations, weights, measured), summary)
+    return Result(_table(annotations, weights, measured), summary | groups)
+
+
+def _interactive(measured: Mapping[str, Values], keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What `metrics.interactive` says of each map, at the protocol's own threshold and where it cuts by truth, too.
+
+    The released code's IIoU is NaN where a clip has neither truth nor anything shown; here such a clip has 0.
+    """
+    found = {}
+    for name, values in measured.items():
+        found[name] = interactive_summary(keys, values["iou"])
+        if ADAPTIVE_IOU in values:
+            by_area = interactive_summary(keys, values[ADAPTIVE_IOU])
+            found[name] |= {f"adaptive_{score}": by_area[score] for score in ("iiou", "iauc")}
+    return found
 
 
 def _by_map(found: ControlMaps, rows: Sequence[int], keys: Sequence[str]) -> dict[str, Sounds]:
@@ -136,6 +160,9 @@ def _scores(values: Values) -> dict[str, float | None]:
     for name in kinds:
         found[f"overlap_{name}"] = float(np.nanmean(values[f"overlap_{name}"]))
         found[f"correlation_{name}"] = float(np.nanmean(values[f"correlation_{name}"]))
+    for name in (f"overlap_{one}_{other}" for one, other in NEGATIVE_PAIRS):
+        if not np.isnan(values.get(name, np.array([np.nan]))).all():
+            found[name] = float(np.nanmean(values[name]))
     for name, each in shares.items():
         found |= {f"pia_{name}": float(each.mean()), f"auc_n_{name}": auc_of_silence(each)}
     for name in (each for each in (OFF_SCREEN, SWAPPED) if each in kinds):
@@ -188,6 +215,8 @@ def _same_under(values: Values, control: str, controls: Sequence[str]) -> Values
     """What was measured under one control, as that of all of them."""
     own = {name: each for name, each in values.items() if not name.endswith(f"_{control}")}
     under = {name.removesuffix(control): each for name, each in values.items() if name.endswith(f"_{control}")}
+    pairs = [f"overlap_{one}_{other}" for one, other in NEGATIVE_PAIRS if one in controls and other in controls]
+    own |= dict.fromkeys(pairs, np.ones(len(own["iou"])))
     return own | {f"{name}{each}": value for each in controls for name, value in under.items()}
 
 
