@@ -95,6 +95,9 @@ def evaluate(
     listen: Annotated[
         bool, typer.Option("--listen", help="also show images with four other sounds, under vssl and vssl_textbook")
     ] = False,
+    controls_seed: Annotated[
+        str, typer.Option(help="of these sounds; 0..9 draws them ten times, which are scored together")
+    ] = "0",
     weights: Annotated[str, typer.Option(help="last, or best: of the best epoch on the validation clips")] = "last",
     view: View = None,
     device: Device = "auto",
@@ -104,13 +107,15 @@ def evaluate(
     from training.evaluate import EvaluationRequest
     from training.evaluate import evaluate as score_run
     from training.evaluation.printing import table
+    from training.evaluation.protocols import seeds_variant
     from training.runs import how_to_continue, load_run
     from training.seeds import every_seed, unfinished_seeds
 
     asked = tuple(protocol or ())
     request = EvaluationRequest(
-        truth, format, negatives, tuple(clips or ()), pairs, references, test_set, asked, shards, view, listen
-    )
+        truth, format, negatives, tuple(clips or ()), pairs, references, test_set, asked, shards, view, listen,
+        seeds_variant(controls_seed),
+    )  # fmt: skip
     with ranks(device) as process:
         for left in unfinished_seeds(run) if process.first else ():
             print(f"{left} is not finished, so it is not evaluated; {how_to_continue(left)}.")

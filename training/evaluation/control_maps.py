@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 
 from manifests.errors import InputError
+from training.evaluation.control_protocols import ControlledProtocol, ListeningProtocol
 from training.evaluation.false_positives import false_positive_rate
 from training.evaluation.given_arrays import in_float32
 from training.evaluation.listening import (
@@ -30,28 +31,11 @@ UNDER = ("pia", "overlap", "iou", "correlation")
 
 
 @dataclass(frozen=True)
-class ListeningProtocol(MapProtocol):
-    """As `MapProtocol`, and where the threshold comes from: `level`, the `negatives` that are scored (their quantile of
-    maxima, pooled), or those of the `other_half` of the clips, so that none helps to choose its own.
-
-    control_align_corners: how maps of controls are enlarged; released code enlarges them otherwise than the own ones.
-    printed_levels: the further levels of the list that the released code mixes (`training.evaluation.printed`).
-    """
-
-    task: ClassVar[str] = "listening"
-    threshold_from: Literal["level", "negatives", "other_half"] = "level"
-    quantile: float = 0.75
-    control_align_corners: bool = False
-    printed_levels: tuple[float, ...] = ()
-
-    @property
-    def asks(self) -> str:
-        return "controls"
-
-
-@dataclass(frozen=True)
 class ControlMaps:
-    """Maps of clips under their own sound, and by control (N, h, w); NaN throughout where a clip has no such pair."""
+    """Maps of clips under their own sound, and by control (N, h, w); NaN throughout where a clip has no such pair.
+
+    Of a control that was drawn several times (R, N, h, w); one that was not is the same in every draw.
+    """
 
     own: RawMaps
     controls: Mapping[str, np.ndarray]
@@ -65,11 +49,35 @@ class ControlMaps:
         for name, maps in self.controls.items():
             if np.asarray(maps).dtype.kind not in "fiu":
                 raise InputError(f"maps_{name} are of type {np.asarray(maps).dtype}. Give numbers.")
-            if np.shape(maps) != np.shape(self.own.maps):
+            if np.shape(maps)[-3:] != np.shape(self.own.maps) or np.ndim(maps) > 4:
                 raise InputError(
                     f"maps_{name} has the shape {np.shape(maps)}, the maps under the own sounds "
                     f"{np.shape(self.own.maps)}. Give one map for each name, of one size; NaN where there is none."
                 )
+        counts = {name: len(maps) for name, maps in self.controls.items() if np.ndim(maps) == 4}
+        if len(set(counts.values())) > 1:
+            told = ", ".join(f"maps_{name} of {count}" for name, count in counts.items())
+            raise InputError(
+                f"The maps are of unlike numbers of draws: {told}. Give as many of each that is drawn again."
+            )
+
+    @property
+    def draws(self) -> int:
+        """How many draws the controls are of."""
+        return max(len(maps) if np.ndim(maps) == 4 else 1 for maps in self.controls.values())
+
+    def require_draws(self, protocol: ControlledProtocol) -> None:
+        """InputError for maps of more or fewer draws than the protocol has seeds."""
+        if self.draws != (asked := len(protocol.sound_seeds)):
+            raise InputError(
+                f"The maps under controls are of {self.draws} draws, and {protocol.name} scores {asked}. Score them "
+                "under a protocol of as many seeds, such as vssl+seeds0..9 of ten."
+            )
+
+    def drawn(self, control: str, rows: Sequence[int]) -> np.ndarray:
+        """(R * N, h, w): the maps of these rows under a control, draw after draw."""
+        maps = np.asarray(self.controls[control])[..., list(rows), :, :]
+        return np.broadcast_to(maps, (self.draws, *maps.shape[-3:])).reshape(-1, *maps.shape[-2:])
 
 
 def read_controls(arrays: dict[str, np.ndarray], alpha: float, protocol: MapProtocol) -> ControlMaps:
@@ -79,9 +87,10 @@ def read_controls(arrays: dict[str, np.ndarray], alpha: float, protocol: MapProt
 
 
 def counted_control(keys: Sequence[str], has: np.ndarray | None) -> dict[str, Any]:
-    """How many clips have a pair, and which have none; None: no clip has."""
+    """How many clips have a pair, and which have none; None: no clip has. A clip of several draws counts once."""
     there = np.zeros(len(keys), bool) if has is None else has
-    return {"n": int(there.sum()), "without": [key for key, own in zip(keys, there, strict=True) if not own]}
+    found = dict(zip(keys, there.tolist(), strict=True))
+    return {"n": sum(found.values()), "without": [key for key, own in found.items() if not own]}
 
 
 def taken(maps: np.ndarray, keys: Sequence[str], control: str) -> np.ndarray:
@@ -113,7 +122,8 @@ class Guide:
 
 @dataclass(frozen=True)
 class Sounds:
-    """Raw maps (N, h, w) under the own sound and under each control, in the order of `keys`.
+    """Raw maps (N, h, w) under the own sound and under each control, in the order of `keys`; of several draws one after
+    another, each with all clips.
 
     With a guide what is measured is the mixture of both, as the released code mixes: the prior as it comes, unscaled.
     """
@@ -169,11 +179,12 @@ class Sounds:
         return self.guide.mixed(scaled, resized(self.guide.maps[chosen], maps.shape[1:]))
 
     def measure(self, protocol: ListeningProtocol, levels: np.ndarray, weights: Sequence[np.ndarray]) -> Values:
-        """Everything that is measured of a clip, by name."""
+        """Everything that is measured of a clip, by name; `weights` (n, 224, 224) of some clips after another."""
         parts: list[Values] = []
-        for number, truth in enumerate(weights):
-            chosen = slice(number * BATCH, number * BATCH + len(truth))
-            parts.append(self._measure(protocol, levels, truth, chosen))
+        start = 0
+        for truth in weights:
+            parts.append(self._measure(protocol, levels, truth, slice(start, start + len(truth))))
+            start += len(truth)
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _measure(self, protocol: ListeningProtocol, levels: np.ndarray, truth: np.ndarray, chosen: slice) -> Values:

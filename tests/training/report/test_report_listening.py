@@ -35,7 +35,7 @@ def asked(tmp_path_factory, scenes):
         answers = ControlMaps(RawMaps(names, maps), controls)
         score(answers, truth, "vssl").write(folder / "evaluation")
         donors = {OFF_SCREEN: dict(zip(names, names[1:] + names[:1], strict=True))}
-        save_controls(folder / "evaluation" / "synth-vggss.controls.npz", answers, donors)
+        save_controls(folder / "evaluation" / "synth-vggss.controls.npz", answers, [donors])
         found.append(folder)
     return found
 

@@ -4,11 +4,15 @@
 ships for a model, on that model's scale: Q3, and as `_max`, `_max10` and `_fixed` the other three. The code enlarges
 maps of own sounds by aligned corners for models of 7 x 7 (and those of LVS and SSL-Align off VGG-SS: `_aligned`), and
 maps of negatives never. `vssl_textbook` has one grid, and a threshold in which a clip has no say.
+
+How the code draws its sounds are variants: `+byclass` a class before a clip of it, `+unlogged` silence and noise as its
+loader of models of 7 x 7 has them, `+seeds0..9` ten repeats. It seeds them 1234, 2345 ... 9999, and not its noise, so
+that its very draws cannot be had again; and all off-screen sounds are those of the set, as its lists are not released.
 """
 
 from dataclasses import replace
 
-from training.evaluation.control_maps import ListeningProtocol
+from training.evaluation.control_protocols import ListeningProtocol
 from training.evaluation.released_thresholds import RELEASED
 
 _CODE = "vssl_eval e8ebbc9 eval.py"

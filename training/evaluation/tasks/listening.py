@@ -24,7 +24,6 @@ from training.evaluation.control_maps import (
     BATCH,
     ControlMaps,
     Guide,
-    ListeningProtocol,
     Sounds,
     Values,
     own_values,
@@ -32,6 +31,7 @@ from training.evaluation.control_maps import (
     taken,
     under_control,
 )
+from training.evaluation.control_protocols import ListeningProtocol
 from training.evaluation.floors import CENTRED_DISC, WHOLE_IMAGE, disc_masks
 from training.evaluation.listening import (
     CONTROLS,
@@ -93,13 +93,15 @@ def score(
     found: ControlMaps, truth: Truth, protocol: ListeningProtocol, *, seed: int = 0, run: str | None = None
 ) -> Result:
     """Score maps under each control. InputError for a map with NaN in part, or no name in common."""
+    found.require_draws(protocol)
     positions = match_names(found.own.names, truth.test_set)
     annotations = [one for one in truth.test_set.annotations if one.key in positions]
     keys, rows = [one.key for one in annotations], [positions[one.key] for one in annotations]
     sounds = _by_map(found, rows, keys)
     weights = [weights_of(truth, keys[start : start + BATCH]) for start in range(0, len(keys), BATCH)]
     levels = {name: each.levels(protocol) for name, each in sounds.items()}
-    measured = {name: each.measure(protocol, levels[name], weights) for name, each in sounds.items()}
+    every = weights * found.draws
+    measured = {name: each.measure(protocol, levels[name], every) for name, each in sounds.items()}
     asked = tuple(name for name in found.controls if sounds[AUDIO_VISUAL].has(name).any())
     floors = _floors(found.own, rows, keys, asked, protocol, weights)
     own = levels[AUDIO_VISUAL]
@@ -120,7 +122,8 @@ def score(
         "ceiling": _ceiling(weights),
         "n_empty_truth": int(sum((~each.any(axis=(1, 2))).sum() for each in weights)),
     }
-    return Result(_table(annotations, weights, measured), summary | groups)
+    by_clip = {name: _by_clip(each, found.draws) for name, each in measured.items()}
+    return Result(_table(annotations, weights, by_clip), summary | groups)
 
 
 def _interactive(measured: Mapping[str, Values], keys: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -128,23 +131,27 @@ def _interactive(measured: Mapping[str, Values], keys: Sequence[str]) -> dict[st
 
     The released code's IIoU is NaN where a clip has neither truth nor anything shown; here such a clip has 0.
     """
-    found = {}
+    found, once = {}, slice(len(keys))  # own sounds are the same in every draw
     for name, values in measured.items():
-        found[name] = interactive_summary(keys, values["iou"])
+        found[name] = interactive_summary(keys, values["iou"][once])
         if ADAPTIVE_IOU in values:
-            by_area = interactive_summary(keys, values[ADAPTIVE_IOU])
+            by_area = interactive_summary(keys, values[ADAPTIVE_IOU][once])
             found[name] |= {f"adaptive_{score}": by_area[score] for score in ("iiou", "iauc")}
     return found
 
 
 def _by_map(found: ControlMaps, rows: Sequence[int], keys: Sequence[str]) -> dict[str, Sounds]:
-    """The clips' maps under every sound: those of the method, and mixed with the object prior where there is one."""
-    own = found.own.finite(found.own.maps, list(rows))
-    controls = {name: taken(np.asarray(maps)[rows], keys, name) for name, maps in found.controls.items()}
+    """The clips' maps under every sound: those of the method, and mixed with the object prior where there is one.
+
+    Draw after draw, as the released code appends its ten repeats to the same lists.
+    """
+    keys, again = [*keys] * found.draws, (found.draws, 1, 1)
+    own = np.tile(found.own.finite(found.own.maps, list(rows)), again)
+    controls = {name: taken(found.drawn(name, rows), keys, name) for name in found.controls}
     sounds = Sounds(own, controls, keys)
     if found.own.object_maps is None:
         return {AUDIO_VISUAL: sounds}
-    guide = Guide(found.own.finite(found.own.object_maps, list(rows), "object_maps"), found.own.alpha)
+    guide = Guide(np.tile(found.own.finite(found.own.object_maps, list(rows), "object_maps"), again), found.own.alpha)
     return {AUDIO_VISUAL: sounds, COMBINED: replace(sounds, guide=guide)}
 
 
@@ -170,6 +177,18 @@ def _scores(values: Values) -> dict[str, float | None]:
     if OFF_SCREEN in kinds:
         found["hears"] = 1 - float(found[f"overlap_{OFF_SCREEN}"] or 0.0)
     return found | {"outside_truth": float(values["outside_truth"].mean())} | printed_scores(values)
+
+
+def _by_clip(values: Values, draws: int) -> Values:
+    """The mean of every clip's values over the draws in which it has them."""
+    if draws == 1:
+        return values
+    found = {}
+    for name, each in values.items():
+        parts = each.reshape(draws, -1)
+        there = (~np.isnan(parts)).sum(axis=0)
+        found[name] = np.divide(np.nansum(parts, axis=0), there, out=np.full(len(there), np.nan), where=there > 0)
+    return found
 
 
 def _floors(
