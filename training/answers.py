@@ -1,7 +1,7 @@
 """What a run answers: for each kind of thing that a protocol asks for, how it is made from a run's predictions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,8 @@ from training.runs import LoadedRun
 class Answered:
     """A run's predictions for everything asked; `foreign` are the pairs in which nothing seen sounds.
 
-    `donors` says by draw, control and clip whose sound a control is, where controls were asked for.
+    `donors` says by draw, control and clip whose sound a control is, where controls were asked for; `thresholds` by map
+    where a validation set says to cut.
     """
 
     run: LoadedRun
@@ -47,6 +48,7 @@ class Answered:
     foreign: ExtendedSet | None
     references: References | None
     donors: Mapping[SoundDraw, Mapping[str, Mapping[str, str]]] | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def about(self, truth: Truth) -> Predictions:
         """Those about the clips of a set, or of a part of it, without negative pairs."""
@@ -111,7 +113,8 @@ def under_controls(
         control: np.stack([np.stack([shown(name, kinds, draw) for name in own.names]) for draw in draws])
         for control, kinds in wanted.items()
     }
-    return ControlMaps(own, {control: each if len(draws) > 1 else each[0] for control, each in maps.items()})
+    found = {control: each if len(draws) > 1 else each[0] for control, each in maps.items()}
+    return ControlMaps(own, found, made.thresholds)
 
 
 def _cluster_maps(made: Answered, truth: Truth) -> ClusterMaps:

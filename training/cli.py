@@ -98,6 +98,9 @@ def evaluate(
     controls_seed: Annotated[
         str, typer.Option(help="of these sounds; 0..9 draws them ten times, which are scored together")
     ] = "0",
+    threshold_set: Annotated[
+        str | None, typer.Option(help="name of the validation set's results, for the threshold of vssl_validated")
+    ] = None,
     weights: Annotated[str, typer.Option(help="last, or best: of the best epoch on the validation clips")] = "last",
     view: View = None,
     device: Device = "auto",
@@ -114,7 +117,7 @@ def evaluate(
     asked = tuple(protocol or ())
     request = EvaluationRequest(
         truth, format, negatives, tuple(clips or ()), pairs, references, test_set, asked, shards, view, listen,
-        seeds_variant(controls_seed),
+        seeds_variant(controls_seed), threshold_set,
     )  # fmt: skip
     with ranks(device) as process:
         for left in unfinished_seeds(run) if process.first else ():

@@ -54,6 +54,7 @@ from training.predict import object_prior_of, predict
 from training.reference_sounds import asked_references
 from training.runs import LoadedRun, open_run_shards
 from training.trained_on import seen_by
+from training.validated import validation_of
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class EvaluationRequest:
     sample where the set does not name its samples as clips are named, `references` sounds of single instruments, under
     which the protocols of several maps a frame ask for every frame; `view` is how frames are shown; `listen` adds the
     protocols that ask whether a run follows the sound; `sounds` is a variant of these that says by which seeds foreign
-    sounds are drawn, `seed7` or `seeds0..9`.
+    sounds are drawn, `seed7` or `seeds0..9`; `threshold_set` is what the results of a validation set are called.
     """
 
     truth: Path | None = None
@@ -79,6 +80,7 @@ class EvaluationRequest:
     view: str | None = None
     listen: bool = False
     sounds: str | None = None
+    threshold_set: str | None = None
 
 
 def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None = None) -> list[Result]:
@@ -93,13 +95,14 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     if request.pairs is None:  # which say of every sample what clips it is made of
         truth, parts = truth.known_as(store.keys), tuple(part.known_as(store.keys) for part in parts)
     asked = asked_of(run, parts, protocols)
-    sources = _sources(run, request, store)
-    made = [finished(run, one, _set(one.measured) | sources) for one in asked]
+    sources, validation = _sources(run, request, store), validation_of(run, request.threshold_set, protocols, truth)
+    made = [finished(run, one, _set(one.measured) | sources | validation.lists(one.protocol)) for one in asked]
     if None not in made and all(maps_are_whole(run, one) for one in asked):
         return [result for result in made if result is not None]
     seen = seen_by(run.folder)
     mixed = [case for one in asked for case in cases_of(one.part, one.protocol)]
     answered = _answered(run, request, store, truth, protocols, mixed, process)
+    answered = replace(answered, thresholds=validation.thresholds)
     if process is not None and not process.first:
         return []
     folder = results_folder(run)
@@ -112,6 +115,7 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
             answers = answered.answers(one.protocol, one.part)
             result = score(answers, answered.as_shown(one.measured), one.protocol.name, run=_name(run))
             result.summary["lists"] |= _set(one.measured) | sources | prior_facts(run.config.evaluation.object_prior)
+            result.summary["lists"] |= validation.lists(one.protocol)
             result.summary["lists"]["training"] = seen.against(one.part.test_set)
             result.summary["weights"] = run.weights
             result.write(folder)

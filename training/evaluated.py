@@ -17,7 +17,7 @@ from manifests.truth import Truth
 from manifests.whole_files import whole_file
 from training.answers import Answered, under_controls
 from training.evaluation.boxes import as_arrays
-from training.evaluation.control_maps import ControlMaps
+from training.evaluation.control_maps import CUT_MAPS, THRESHOLDS, ControlMaps
 from training.evaluation.control_protocols import ControlledProtocol
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import load_arrays
@@ -25,6 +25,7 @@ from training.evaluation.results import Result, content_id, file_name
 from training.evaluation.stored import (
     CONTROLS,
     RAW_MAPS,
+    VALIDATION,
     WEIGHTS,
     arrays_file,
     controls_kind,
@@ -38,7 +39,7 @@ from training.object_prior import has_prior
 from training.predict import Predictions
 from training.runs import LoadedRun
 
-DEPENDS_ON = ("truth", "shards", "negatives", "pairs", "references")  # the lists that make an earlier result stand
+DEPENDS_ON = ("truth", "shards", "negatives", "pairs", "references", VALIDATION)  # what an earlier result stands on
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,8 @@ def save_controls(path: Path, found: ControlMaps, donors: Sequence[Mapping[str, 
         arrays[f"{control}_of"] = whose if len(donors) > 1 else whose[0]
     if found.own.object_maps is not None:
         arrays["object_maps"] = found.own.object_maps
+    if found.thresholds:
+        arrays[THRESHOLDS] = np.array([found.thresholds[name] for name in CUT_MAPS if name in found.thresholds])
     with whole_file(path) as handle:
         np.savez_compressed(handle, **arrays)
 

@@ -1,7 +1,7 @@
 """Maps of each image under its own sound and under controls, and what of them is measured clip by clip."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
@@ -22,11 +22,13 @@ from training.evaluation.listening import (
 )
 from training.evaluation.localization import ciou
 from training.evaluation.maps import mix, rescale, resized, upsample
+from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED
 from training.evaluation.printed import mixed_list, own_cuts, under_own_cuts
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.raw_maps import RawMaps, read_single_maps
 
 BATCH = 32
+THRESHOLDS, CUT_MAPS = "thresholds", (AUDIO_VISUAL, COMBINED)  # the array of a file, and whose they are in order
 UNDER = ("pia", "overlap", "iou", "correlation")
 
 
@@ -34,11 +36,13 @@ UNDER = ("pia", "overlap", "iou", "correlation")
 class ControlMaps:
     """Maps of clips under their own sound, and by control (N, h, w); NaN throughout where a clip has no such pair.
 
+    `thresholds`: where a validation set says to cut, by map (audio_visual, combined).
     Of a control that was drawn several times (R, N, h, w); one that was not is the same in every draw.
     """
 
     own: RawMaps
     controls: Mapping[str, np.ndarray]
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.controls:
@@ -83,7 +87,11 @@ class ControlMaps:
 def read_controls(arrays: dict[str, np.ndarray], alpha: float, protocol: MapProtocol) -> ControlMaps:
     """The arrays of a `maps.npz`. InputError when no control is among them."""
     controls = {name: arrays[f"maps_{name}"] for name in CONTROLS if f"maps_{name}" in arrays}
-    return ControlMaps(read_single_maps(arrays, alpha, protocol), controls)
+    given = np.ravel(np.asarray(arrays.get(THRESHOLDS, ())))
+    if given.dtype.kind not in "fiu" or len(given) > len(CUT_MAPS) or not np.isfinite(given).all():
+        raise InputError(f"{THRESHOLDS} is {given.tolist()[:4]}. Give one number, or that of the mixed maps as well.")
+    cuts = dict(zip(CUT_MAPS, given.tolist(), strict=False))
+    return ControlMaps(read_single_maps(arrays, alpha, protocol), controls, cuts)
 
 
 def counted_control(keys: Sequence[str], has: np.ndarray | None) -> dict[str, Any]:
@@ -132,6 +140,7 @@ class Sounds:
     controls: Mapping[str, np.ndarray]
     keys: Sequence[str]
     guide: Guide | None = None
+    validated: float | None = None
 
     def has(self, control: str) -> np.ndarray:
         """bool (N,): which clips have a pair."""
@@ -145,11 +154,19 @@ class Sounds:
         """float32 (N,): the threshold of each clip."""
         if protocol.threshold_from == "level":
             return np.full(len(self.keys), protocol.level, np.float32)
+        if protocol.threshold_from == "validation":
+            if self.validated is None:
+                raise InputError(_NO_VALIDATION.format(protocol.name))
+            return np.full(len(self.keys), self.validated, np.float32)
         maxima, half = self._maxima(protocol), self._half
         if self.threshold_from(protocol) != "other_half":
-            return np.full(len(half), _threshold(maxima, np.ones(len(half), bool), protocol), np.float32)
+            return np.full(len(half), self.of_all(protocol), np.float32)
         levels = [_threshold(maxima, half != own, protocol) for own in (0, 1)]
         return np.array(levels, np.float32)[half]
+
+    def of_all(self, protocol: ListeningProtocol) -> float:
+        """The threshold that all clips together give: what a test on other clips can use."""
+        return _threshold(self._maxima(protocol), np.ones(len(self.keys), bool), protocol)
 
     def threshold_from(self, protocol: ListeningProtocol) -> str:
         """Where the threshold comes from: from all clips alike where one half of them has no negative sound."""
@@ -231,6 +248,11 @@ class Sounds:
 _NO_NEGATIVES = (
     "There is no clip with a negative sound (silence, noise, off-screen) to take the threshold from. Add maps_silence "
     "or another of them, or score under a protocol with a released threshold, such as vssl_ezvsl."
+)
+
+_NO_VALIDATION = (
+    "{} cuts where a validation set says. Run `training evaluate` with --threshold-set, or give the array thresholds "
+    "beside the maps: the number of_all under threshold in a result on other clips under vssl_textbook."
 )
 
 

@@ -29,14 +29,15 @@ class ControlledProtocol(MapProtocol):
 @dataclass(frozen=True)
 class ListeningProtocol(ControlledProtocol):
     """As `ControlledProtocol`, and where the threshold comes from: `level`, the `negatives` that are scored (their
-    quantile of maxima, pooled), or those of the `other_half` of the clips, so that none helps to choose its own.
+    quantile of maxima, pooled), those of the `other_half` of the clips, so that none helps to choose its own, or those
+    of a `validation` set.
 
     control_align_corners: how maps of controls are enlarged; released code enlarges them otherwise than the own ones.
     printed_levels: the further levels of the list that the released code mixes (`training.evaluation.printed`).
     """
 
     task: ClassVar[str] = "listening"
-    threshold_from: Literal["level", "negatives", "other_half"] = "level"
+    threshold_from: Literal["level", "negatives", "other_half", "validation"] = "level"
     quantile: float = 0.75
     control_align_corners: bool = False
     printed_levels: tuple[float, ...] = ()

@@ -14,6 +14,7 @@ CUT = {  # where a threshold of listening comes from
     "level": "a constant of the protocol",
     "negatives": "below which three quarters of the maps' maxima under negative sounds lie",
     "other_half": "below which three quarters of those maxima lie, of the other half of the clips each",
+    "validation": "below which three quarters of those maxima lie on a validation set",
 }
 
 

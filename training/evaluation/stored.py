@@ -20,6 +20,7 @@ from manifests.sound_draws import draws_of, word_of
 AGAIN = "Evaluate the run again."
 PRIOR, WEIGHTS, REFERENCES = "object_prior", "weights", "references"  # among the lists of a result
 SOURCES = ("shards", "pairs", REFERENCES, PRIOR)
+VALIDATION = "validation"  # as well, of a result whose threshold is of other clips
 RAW_MAPS, CONTROLS = "maps", "controls"
 NOT_EMPTY = ("protocol", "scores", "floors")
 NEEDED = ("test_set", "protocol", "n_expected", "n_scored", "scores", "floors", "ceiling")

@@ -180,3 +180,22 @@ def test_seeds_of_sounds_are_given_once_and_to_protocols_that_draw_some():
         drawn_by("seed7", ("ezvsl",))
     with pytest.raises(InputError, match="Give them once"):
         drawn_by("seed7", ("vssl+seed3",))
+
+
+def test_a_threshold_of_other_clips_is_taken_as_it_is(truth):
+    own, silent = np.random.default_rng(0).normal(size=(2, COUNT, 7, 7)).astype(np.float32)
+    answer = ControlMaps(RawMaps(truth.test_set.keys, own, own), {"silence": silent})
+    with pytest.raises(InputError, match="cuts where a validation set says"):
+        score(answer, truth, "vssl_validated")
+    cuts = score(answer, truth, "vssl_textbook").summary["threshold"]["of_all"]
+    assert cuts["audio_visual"] == pytest.approx(np.quantile(silent.max(axis=(1, 2)), 0.75))
+    found = score(replace(answer, thresholds=cuts), truth, "vssl_validated").summary
+    same = listening.score(answer, truth, replace(known_protocols()["vssl"], align_corners=False)).summary
+    assert found["scores"] == same["scores"]
+    assert found["threshold"]["from"] == "validation"
+    assert "on a validation set" in table(found)
+    arrays = {"names": np.array(truth.test_set.keys), "maps": own, "maps_silence": silent}
+    protocol = find_protocol("vssl_validated")
+    assert listening.read(arrays | {"thresholds": np.array(0.5)}, 0.4, protocol).thresholds == {"audio_visual": 0.5}
+    with pytest.raises(InputError, match=r"thresholds is \[nan\]"):
+        listening.read(arrays | {"thresholds": np.array([np.nan])}, 0.4, protocol)

@@ -22,6 +22,7 @@ from manifests.truth import Truth
 from training.evaluation import printed
 from training.evaluation.control_maps import (
     BATCH,
+    THRESHOLDS,
     ControlMaps,
     Guide,
     Sounds,
@@ -75,7 +76,7 @@ SCORES = (
     *printed.SCORES,
 )  # fmt: skip
 ARRAYS = ("names", "maps")
-OPTIONAL = ("object_maps", "confidence", *(f"maps_{control}" for control in CONTROLS))
+OPTIONAL = ("object_maps", "confidence", THRESHOLDS, *(f"maps_{control}" for control in CONTROLS))
 NOTHING = "nothing"
 
 
@@ -115,7 +116,8 @@ def score(
             "from": sounds[AUDIO_VISUAL].threshold_from(protocol),
             "lowest": float(own.min()),
             "highest": float(own.max()),
-        },
+        }
+        | _of_all(sounds, protocol),
         "controls": {name: sounds[AUDIO_VISUAL].counts(name) for name in CONTROLS},
         "scores": {name: _scores(each) for name, each in measured.items()},
         "floors": {name: _scores(each) for name, each in floors.items()},
@@ -148,11 +150,19 @@ def _by_map(found: ControlMaps, rows: Sequence[int], keys: Sequence[str]) -> dic
     keys, again = [*keys] * found.draws, (found.draws, 1, 1)
     own = np.tile(found.own.finite(found.own.maps, list(rows)), again)
     controls = {name: taken(found.drawn(name, rows), keys, name) for name in found.controls}
-    sounds = Sounds(own, controls, keys)
+    sounds = Sounds(own, controls, keys, validated=found.thresholds.get(AUDIO_VISUAL))
     if found.own.object_maps is None:
         return {AUDIO_VISUAL: sounds}
     guide = Guide(np.tile(found.own.finite(found.own.object_maps, list(rows), "object_maps"), again), found.own.alpha)
-    return {AUDIO_VISUAL: sounds, COMBINED: replace(sounds, guide=guide)}
+    mixed = replace(sounds, guide=guide, validated=found.thresholds.get(COMBINED))
+    return {AUDIO_VISUAL: sounds, COMBINED: mixed}
+
+
+def _of_all(sounds: Mapping[str, Sounds], protocol: ListeningProtocol) -> dict[str, dict[str, float]]:
+    """The threshold that these clips give to a test on others, by map, where they give one at all."""
+    if protocol.threshold_from not in ("negatives", "other_half"):
+        return {}
+    return {"of_all": {name: each.of_all(protocol) for name, each in sounds.items()}}
 
 
 def _scores(values: Values) -> dict[str, float | None]:
