@@ -96,7 +96,7 @@ def evaluate(
         bool, typer.Option("--listen", help="also show images with four other sounds, under vssl and vssl_textbook")
     ] = False,
     controls_seed: Annotated[
-        str, typer.Option(help="of these sounds; 0..9 draws them ten times, which are scored together")
+        str, typer.Option(help="of foreign sounds; 0..9 draws them ten times, which are scored together")
     ] = "0",
     threshold_set: Annotated[
         str | None, typer.Option(help="name of the validation set's results, for the threshold of vssl_validated")
