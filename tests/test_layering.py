@@ -48,6 +48,7 @@ FLOORS = {
         {"localizer", "scoring", "loop", "embed", "import_checkpoint", "reference_sounds", "separate", "class_labels"},
         {"answers"},
         {"evaluated"},
+        {"validated"},
         {"evaluate", "score_file", "localize", "report", "status", "config_pages"},
         {"evaluate_seeds", "export", "serve", "listings"},
         {"cli"},

@@ -1,13 +1,14 @@
 """What a run answers: for each kind of thing that a protocol asks for, how it is made from a run's predictions."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from manifests.errors import InputError
 from manifests.readers.extended import ExtendedSet
+from manifests.sound_draws import SoundDraw
 from manifests.test_sets import PAIR_SEPARATOR
 from manifests.truth import Truth
 from pipeline.shards.store import ShardStore
@@ -17,6 +18,7 @@ from training.data.mixtures import Case, mixture_names, mixture_pairs
 from training.data.pairs import EvaluationPair
 from training.evaluation.boxes import BoxMaps, box_maps
 from training.evaluation.control_maps import ControlMaps
+from training.evaluation.control_protocols import ControlledProtocol
 from training.evaluation.listening import CONTROLS, NOISE, OFF_SCREEN, SILENCE
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import RawMaps
@@ -36,7 +38,8 @@ from training.several_maps import class_maps_of, heard_classes_of, source_maps_o
 class Answered:
     """A run's predictions for everything asked; `foreign` are the pairs in which nothing seen sounds.
 
-    `donors` says by control and clip whose sound a control is, where controls were asked for.
+    `donors` says by draw, control and clip whose sound a control is, where controls were asked for; `thresholds` by map
+    where a validation set says to cut.
     """
 
     run: LoadedRun
@@ -45,7 +48,8 @@ class Answered:
     predictions: Predictions
     foreign: ExtendedSet | None
     references: References | None
-    donors: Mapping[str, Mapping[str, str]] | None = None
+    donors: Mapping[SoundDraw, Mapping[str, Mapping[str, str]]] | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def about(self, truth: Truth) -> Predictions:
         """Those about the clips of a set, or of a part of it, without negative pairs."""
@@ -59,13 +63,15 @@ class Answered:
         """The record that the protocol's task scores, once `check_asked` has passed. InputError where data lacks."""
         if isinstance(protocol, MixtureProtocol):
             return _mixtures(self, truth, protocol)
+        if isinstance(protocol, ControlledProtocol):
+            return under_controls(self, truth, protocol.draws, UNDER[protocol.asks])
         return ANSWERS[protocol.asks](self, truth)
 
 
 def check_asked(run: LoadedRun, protocol: Protocol) -> None:
     """InputError for a protocol that asks for what no run answers, or not this one, known before it predicts."""
-    if not isinstance(protocol, MixtureProtocol) and protocol.asks not in ANSWERS:
-        known = ", ".join((*ANSWERS, "mixtures"))
+    if not isinstance(protocol, MixtureProtocol) and protocol.asks not in (*ANSWERS, *UNDER):
+        known = ", ".join((*ANSWERS, *UNDER, "mixtures"))
         raise InputError(f"No run answers with {protocol.asks}. What runs can be asked for is {known}.")
     if protocol.asks == "boxes" and not run.method.gives_boxes:
         raise InputError(f"{run.config.method.name} gives maps and no boxes; score it under a protocol for maps.")
@@ -83,33 +89,33 @@ def _boxes(made: Answered, truth: Truth) -> BoxMaps:
     return box_maps(own.names, own.found_boxes())
 
 
-def under_controls(made: Answered, truth: Truth) -> ControlMaps:
-    """Maps under the own sounds and under every control."""
-    return _under(made, truth, {control: (control,) for control in CONTROLS})
+# by what a protocol asks for: the pairs that stand for each control, the first of them that a clip has. Off-screen
+# sounds of AVSBench-Robust are of another group, and of another class where a clip's group is not known
+UNDER: dict[str, dict[str, tuple[str, ...]]] = {
+    "controls": {control: (control,) for control in CONTROLS},
+    "controls_by_group": {SILENCE: (SILENCE,), NOISE: (NOISE,), OFF_SCREEN: (OTHER_GROUP, OFF_SCREEN)},
+}
 
 
-def _controls_by_group(made: Answered, truth: Truth) -> ControlMaps:
-    """AVSBench-Robust's: off-screen sounds of another group, of another class where a clip's group is not known."""
-    return _under(made, truth, {SILENCE: (SILENCE,), NOISE: (NOISE,), OFF_SCREEN: (OTHER_GROUP, OFF_SCREEN)})
-
-
-def _under(made: Answered, truth: Truth, wanted: Mapping[str, tuple[str, ...]]) -> ControlMaps:
-    """Maps under each control: of the first pair of those named that a clip has."""
+def under_controls(
+    made: Answered, truth: Truth, draws: Sequence[SoundDraw], wanted: Mapping[str, tuple[str, ...]] = UNDER["controls"]
+) -> ControlMaps:
+    """Maps under the own sounds and under every control, (N, h, w) of one draw and (R, N, h, w) of several."""
     own = _maps(made, truth)
     row_of = {name: row for row, name in enumerate(made.predictions.names)}
     absent = np.full(own.maps.shape[1:], np.nan, np.float32)
-    under = {
-        control: [
-            next((row_of[each] for each in (control_name(name, kind) for kind in kinds) if each in row_of), None)
-            for name in own.names
-        ]
+
+    def shown(name: str, kinds: tuple[str, ...], draw: SoundDraw) -> np.ndarray:
+        pairs = (control_name(name, kind, draw) for kind in kinds)
+        row = next((row_of[pair] for pair in pairs if pair in row_of), None)
+        return absent if row is None else made.predictions.maps[row]
+
+    maps = {
+        control: np.stack([np.stack([shown(name, kinds, draw) for name in own.names]) for draw in draws])
         for control, kinds in wanted.items()
     }
-    maps = {
-        control: np.stack([absent if row is None else made.predictions.maps[row] for row in rows])
-        for control, rows in under.items()
-    }
-    return ControlMaps(own, maps)
+    found = {control: each if len(draws) > 1 else each[0] for control, each in maps.items()}
+    return ControlMaps(own, found, made.thresholds)
 
 
 def _cluster_maps(made: Answered, truth: Truth) -> ClusterMaps:
@@ -212,8 +218,6 @@ ANSWERS: dict[str, Callable[[Answered, Truth], Any]] = {
     "boxes": _boxes,
     "cluster_maps": _cluster_maps,
     "labels": _labels,
-    "controls": under_controls,
-    "controls_by_group": _controls_by_group,
     "similarity": _similarity,
     "similarity_over_positions": _similarity_over_positions,
     "pairs": _pairs,

@@ -95,6 +95,12 @@ def evaluate(
     listen: Annotated[
         bool, typer.Option("--listen", help="also show images with four other sounds, under vssl and vssl_textbook")
     ] = False,
+    controls_seed: Annotated[
+        str, typer.Option(help="of foreign sounds; 0..9 draws them ten times, which are scored together")
+    ] = "0",
+    threshold_set: Annotated[
+        str | None, typer.Option(help="name of the validation set's results, for the threshold of vssl_validated")
+    ] = None,
     weights: Annotated[str, typer.Option(help="last, or best: of the best epoch on the validation clips")] = "last",
     view: View = None,
     device: Device = "auto",
@@ -103,11 +109,13 @@ def evaluate(
     from training.distributed import ranks
     from training.evaluate import EvaluationRequest
     from training.evaluate_seeds import evaluate_seeds
+    from training.evaluation.protocols import seeds_variant
 
     asked = tuple(protocol or ())
     request = EvaluationRequest(
-        truth, format, negatives, tuple(clips or ()), pairs, references, test_set, asked, shards, view, listen
-    )
+        truth, format, negatives, tuple(clips or ()), pairs, references, test_set, asked, shards, view, listen,
+        seeds_variant(controls_seed), threshold_set,
+    )  # fmt: skip
     with ranks(device) as process:
         evaluate_seeds(run, request, weights, process)
         process.barrier()

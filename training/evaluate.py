@@ -15,6 +15,7 @@ from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.file_names import name_problem
 from manifests.published_sets import named_parts
+from manifests.sound_draws import SoundDraw
 from manifests.truth import USUAL_FORMAT, Truth
 from pipeline.console import progress
 from pipeline.shards.joined import Folders
@@ -24,11 +25,11 @@ from training.answers import Answered, check_asked, takes_apart
 from training.class_labels import trained_classes
 from training.data.control_pairs import control_pairs, group_pairs
 from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
+from training.data.made_sounds import made_sound
 from training.data.mixtures import mixture_pairs
 from training.data.pairs import EvaluationPair
 from training.distributed import Ranks
 from training.evaluated import (
-    CONTROLLED,
     asked_of,
     finished,
     maps_are_whole,
@@ -36,9 +37,11 @@ from training.evaluated import (
     save_arrays,
     tell_what_was_made_otherwise,
 )
+from training.evaluation.control_protocols import ControlledProtocol
 from training.evaluation.listening import LISTENING
 from training.evaluation.metrics.interactive import classes_of
 from training.evaluation.protocol import Protocol
+from training.evaluation.protocols import drawn_by
 from training.evaluation.results import Result
 from training.evaluation.stored import (
     WEIGHTS,
@@ -51,6 +54,7 @@ from training.predict import object_prior_of, predict
 from training.reference_sounds import asked_references
 from training.runs import LoadedRun, open_run_shards
 from training.trained_on import seen_by
+from training.validated import validation_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,8 @@ class EvaluationRequest:
     `clips` are lists that each narrow the set to a result of its own (heard, unheard); `pairs` says which clips make a
     sample where the set does not name its samples as clips are named, `references` sounds of single instruments, under
     which the protocols of several maps a frame ask for every frame; `view` is how frames are shown; `listen` adds the
-    protocols that ask whether a run follows the sound.
+    protocols that ask whether a run follows the sound; `sounds` is a variant of these that says by which seeds foreign
+    sounds are drawn, `seed7` or `seeds0..9`; `threshold_set` is what the results of a validation set are called.
     """
 
     truth: Path | None = None
@@ -74,6 +79,8 @@ class EvaluationRequest:
     shards: Folders | None = None
     view: str | None = None
     listen: bool = False
+    sounds: str | None = None
+    threshold_set: str | None = None
 
 
 def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None = None) -> list[Result]:
@@ -88,14 +95,15 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     if request.pairs is None:  # which say of every sample what clips it is made of
         truth, parts = truth.known_as(store.keys), tuple(part.known_as(store.keys) for part in parts)
     asked = asked_of(run, parts, protocols)
-    sources = _sources(run, request, store)
-    made = [finished(run, one, _set(one.measured) | sources) for one in asked]
+    sources, validation = _sources(run, request, store), validation_of(run, request.threshold_set, protocols, truth)
+    made = [finished(run, one, _set(one.measured) | sources | validation.lists(one.protocol)) for one in asked]
     if None not in made and all(maps_are_whole(run, one) for one in asked):
         return [result for result in made if result is not None]
     seen = seen_by(run.folder)
     whole = [one for one in asked if not takes_apart(run, one.protocol)]
     mixed = [case for one in whole for case in cases_of(one.part, one.protocol)]
     answered = _answered(run, request, store, truth, protocols, mixed, process)
+    answered = replace(answered, thresholds=validation.thresholds)
     if process is not None and not process.first:
         return []
     folder = results_folder(run)
@@ -108,6 +116,7 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
             answers = answered.answers(one.protocol, one.part)
             result = score(answers, answered.as_shown(one.measured), one.protocol.name, run=_name(run))
             result.summary["lists"] |= _set(one.measured) | sources | prior_facts(run.config.evaluation.object_prior)
+            result.summary["lists"] |= validation.lists(one.protocol)
             result.summary["lists"]["training"] = seen.against(one.part.test_set)
             result.summary["weights"] = run.weights
             result.write(folder)
@@ -136,23 +145,28 @@ def _answered(
         trained_classes(run, truth.classes.numbers)
     method: object = run.method
     several = references.pairings(store, pairings) if references and not isinstance(method, HasClassMaps) else []
-    controls, donors = _controls(pairings, truth, asked)
+    controls, donors = _controls(pairings, truth, protocols, store.front_end)
     wanted = pairings + several + controls + mixture_pairs(mixed, pairings)
     predictions = predict(run, store, wanted, object_prior_of(run.config, run.device), process)
     return Answered(run, store, pairings, predictions, foreign, references, donors)
 
 
 def _controls(
-    pairings: list[EvaluationPair], truth: Truth, asked: set[str]
-) -> tuple[list[EvaluationPair], dict[str, dict[str, str]] | None]:
-    """The controls that protocols ask for, and whose sounds they are; None where none asks."""
-    if not asked & CONTROLLED:
-        return [], None
-    controls, donors = control_pairs(pairings, classes_of(truth))
-    if "controls_by_group" in asked:
-        more, chosen = group_pairs(pairings, truth.test_set.labels)
-        controls, donors = controls + more, donors | chosen
-    return controls, donors
+    pairings: list[EvaluationPair], truth: Truth, protocols: tuple[Protocol, ...], front_end: str
+) -> tuple[list[EvaluationPair], dict[SoundDraw, dict[str, dict[str, str]]] | None]:
+    """The controls that protocols ask for, each once, and by draw whose sounds they are; None where none asks."""
+    asking = [protocol for protocol in protocols if isinstance(protocol, ControlledProtocol)]
+    found, donors = dict[str, EvaluationPair](), dict[SoundDraw, dict[str, dict[str, str]]]()
+    classes, labels = classes_of(truth), truth.test_set.labels
+    for draw in dict.fromkeys(draw for protocol in asking for draw in protocol.draws):
+        pairs, donors[draw] = control_pairs(pairings, classes, labels, draw)
+        if any(protocol.asks == "controls_by_group" and draw in protocol.draws for protocol in asking):
+            more, chosen = group_pairs(pairings, labels, draw)
+            pairs, donors[draw] = pairs + more, donors[draw] | chosen
+        found |= {pair.name: pair for pair in pairs}
+    for made in {pair.made for pair in found.values() if pair.made}:
+        made_sound(front_end, made, "")  # or it is refused now, before anything is predicted
+    return list(found.values()), donors or None
 
 
 def _name(run: LoadedRun) -> str:
@@ -211,6 +225,7 @@ def _protocols(run: LoadedRun, request: EvaluationRequest, truth: Truth) -> tupl
     """What was asked for, else what the set's authors measure, else what the run's config says."""
     chosen = request.protocols or default_protocols(truth, run.config.evaluation.protocols)
     chosen = (*chosen, *(LISTENING if request.listen else ()))
+    chosen = drawn_by(request.sounds, chosen) if request.sounds else chosen
     found = tuple(check_protocol(name, truth) for name in dict.fromkeys(chosen))
     for protocol in found:
         check_asked(run, protocol)  # before anything is predicted

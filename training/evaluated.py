@@ -12,19 +12,23 @@ import numpy as np
 from manifests.errors import InputError
 from manifests.given_files import understood
 from manifests.parquet import read_table
+from manifests.sound_draws import word_of
 from manifests.truth import Truth
 from manifests.whole_files import whole_file
 from training.answers import Answered, under_controls
 from training.evaluation.boxes import as_arrays
-from training.evaluation.control_maps import ControlMaps
+from training.evaluation.control_maps import CUT_MAPS, THRESHOLDS, ControlMaps
+from training.evaluation.control_protocols import ControlledProtocol
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import load_arrays
 from training.evaluation.results import Result, content_id, file_name
 from training.evaluation.stored import (
     CONTROLS,
     RAW_MAPS,
+    VALIDATION,
     WEIGHTS,
     arrays_file,
+    controls_kind,
     differing,
     read_result,
     stored_results,
@@ -35,8 +39,7 @@ from training.object_prior import has_prior
 from training.predict import Predictions
 from training.runs import LoadedRun
 
-CONTROLLED = {"controls", "controls_by_group"}  # what protocols ask for that show an image under other sounds
-DEPENDS_ON = ("truth", "shards", "negatives", "pairs", "references")  # the lists that make an earlier result stand
+DEPENDS_ON = ("truth", "shards", "negatives", "pairs", "references", VALIDATION)  # what an earlier result stands on
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,17 @@ def finished(run: LoadedRun, one: Asked, lists: dict[str, dict[str, str]]) -> Re
 
 def save_arrays(run: LoadedRun, answered: Answered, asked: Sequence[Asked]) -> None:
     """What the run showed, once for all results of a set; under other sounds, too, where any protocol asks for it."""
+    folder = results_folder(run)
     for one in {one.stem: one for one in asked}.values():
         own = answered.predictions.only(set(one.measured.keys))
-        save_maps(arrays_file(results_folder(run), one.stem, RAW_MAPS), own, answered.as_shown(one.measured))
-        if answered.donors is not None:
-            controls = under_controls(answered, one.part)
-            save_controls(arrays_file(results_folder(run), one.stem, CONTROLS), controls, answered.donors)
+        save_maps(arrays_file(folder, one.stem, RAW_MAPS), own, answered.as_shown(one.measured))
+    foreign = {
+        (one.stem, one.protocol.draws): one.part for one in asked if isinstance(one.protocol, ControlledProtocol)
+    }
+    for (stem, draws), part in foreign.items():
+        assert answered.donors is not None, "a protocol asks for controls"
+        path = arrays_file(folder, stem, f"{CONTROLS}{word_of(draws)}")
+        save_controls(path, under_controls(answered, part, draws), [answered.donors[draw] for draw in draws])
 
 
 def save_maps(path: Path, predictions: Predictions, truth: Truth) -> None:
@@ -115,14 +123,18 @@ def save_maps(path: Path, predictions: Predictions, truth: Truth) -> None:
         np.savez_compressed(handle, **arrays)
 
 
-def save_controls(path: Path, found: ControlMaps, donors: Mapping[str, Mapping[str, str]]) -> None:
-    """Maps under the own sounds and under each control, as `training score` reads them, with whose sounds those are."""
+def save_controls(path: Path, found: ControlMaps, donors: Sequence[Mapping[str, Mapping[str, str]]]) -> None:
+    """Maps under the own sounds and under each control, as `training score` reads them, with whose sounds those are in
+    each draw."""
     arrays: dict[str, Any] = {"names": np.array(found.own.names), "maps": found.own.maps}
     arrays |= {f"maps_{control}": maps for control, maps in found.controls.items()}
-    for control, chosen in donors.items():
-        arrays[f"{control}_of"] = np.array([chosen.get(name, "") for name in found.own.names])
+    for control in donors[0]:
+        whose = np.array([[draw[control].get(name, "") for name in found.own.names] for draw in donors])
+        arrays[f"{control}_of"] = whose if len(donors) > 1 else whose[0]
     if found.own.object_maps is not None:
         arrays["object_maps"] = found.own.object_maps
+    if found.thresholds:
+        arrays[THRESHOLDS] = np.array([found.thresholds[name] for name in CUT_MAPS if name in found.thresholds])
     with whole_file(path) as handle:
         np.savez_compressed(handle, **arrays)
 
@@ -147,7 +159,8 @@ def tell_what_was_made_otherwise(run: LoadedRun, stems: Iterable[str]) -> None:
 
 def maps_are_whole(run: LoadedRun, one: Asked) -> bool:
     """Whether the maps beside an earlier result, and under controls asked for, are there and can be read; else said."""
-    kinds = (RAW_MAPS, CONTROLS) if one.protocol.asks in CONTROLLED else (RAW_MAPS,)
+    controlled = isinstance(one.protocol, ControlledProtocol)
+    kinds = (RAW_MAPS, controls_kind(one.protocol.as_json())) if controlled else (RAW_MAPS,)
     for path in (arrays_file(results_folder(run), one.stem, kind) for kind in kinds):
         try:
             if not path.is_file():

@@ -48,6 +48,10 @@ class LogPower(FrontEnd):
     def facts(self) -> dict[str, Any]:
         return {**super().facts(), "window": "periodic Tukey", "taper": TUKEY_TAPER}
 
+    def power(self, waveform: np.ndarray) -> np.ndarray:
+        logarithms = self.compute(np.asarray(waveform, np.float32)).astype(np.float64)
+        return np.ascontiguousarray(np.maximum(np.exp(logarithms) - self.floor, 0).astype(np.float16).T)
+
     def compute(self, waveform: np.ndarray) -> np.ndarray:
         from scipy.fft import rfft
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from manifests.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrontEnd(ABC):
@@ -58,6 +60,10 @@ class FrontEnd(ABC):
         if waveform.shape != (self.samples,):
             raise ValueError(f"{self.name} takes {self.samples} samples, got an array of shape {waveform.shape}")
         return np.ascontiguousarray(self.compute(np.asarray(waveform, np.float32)).astype(np.float16).T)
+
+    def power(self, waveform: np.ndarray) -> np.ndarray:
+        """As `spectrogram`, without the logarithm. InputError where that is not all it does to the power."""
+        raise InputError(f"The front end {self.name} is not the logarithm of a power, so it has none without it.")
 
 
 def windows(waveform: np.ndarray, size: int, hop: int, centred: bool) -> np.ndarray:

@@ -4,6 +4,8 @@ After ../shared/reference/listening.md (sections named below); under the names o
 `golden_reference`: nothing of the project, no torch, double precision, slow and literal.
 """
 
+from itertools import combinations
+
 import golden_mixtures as mixtures
 import listening_inputs as inputs
 import numpy as np
@@ -73,6 +75,10 @@ def _case(arrays: Maps, truths: list[np.ndarray], name: str, side: int, aligned:
                 per_clip[f"pia_batch_{sound}{rule}_{kind}"] = areas
                 pairs = zip(masks["positive"], masks[sound], strict=True)
                 per_clip[f"iou_pos_{sound}{rule}_{kind}"] = [agreement(*pair) for pair in pairs]
+            for one, other in combinations(NEGATIVES, 2) if kind == "wogl" else ():
+                same = [agreement(*pair) for pair in zip(masks[one], masks[other], strict=True)]
+                per_clip[f"iou_{one}_{other}{rule}_{kind}"] = same
+                scalars[f"iou_{one}_{other}{rule}_{kind}_metric"] = 100 * np.mean(same)
     return {"thresholds": {"max": biggest, "max10": bigger, "q3": q3, "fixed": 0.5},
             "scalars": scalars | _headline(scalars), "per_clip": per_clip}  # fmt: skip
 

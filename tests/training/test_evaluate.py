@@ -290,3 +290,65 @@ def test_listening_pairs_every_clip_with_its_controls(run, vggss, clips, tmp_pat
         classes = dict(clips)
         donors = zip(arrays["names"].tolist(), arrays["offscreen_of"].tolist(), strict=True)
         assert all(classes[own] != classes[other] for own, other in donors)
+
+
+def test_foreign_sounds_of_other_seeds_are_told_apart_and_made_when_they_are_asked_for(run, vggss, clips, tmp_path):
+    """Beside the usual ones, whose files stay as they are."""
+    asked = EvaluationRequest(truth=vggss, test_set="drawn", protocols=("vssl",))
+    (usual,) = evaluate(run, asked)
+    folder = run.folder / "evaluation"
+    before = (folder / "drawn.controls.npz").read_bytes()
+    (other,), (three,) = (evaluate(run, replace(asked, sounds=word)) for word in ("seed7", "seeds0..2"))
+    assert (folder / "drawn.controls.npz").read_bytes() == before
+    with np.load(folder / "drawn.controls.npz") as one, np.load(folder / "drawn.controls+seeds0..2.npz") as many:
+        assert many["maps_offscreen"].shape == (3, *one["maps_offscreen"].shape)
+        assert many["offscreen_of"][0].tolist() == one["offscreen_of"].tolist()
+        assert many["offscreen_of"][1].tolist() != one["offscreen_of"].tolist()
+        np.testing.assert_allclose(many["maps_noise"][0], one["maps_noise"], atol=1e-5)
+    scores = [result.summary["scores"]["audio_visual"]["correlation_noise"] for result in (usual, other, three)]
+    assert len(set(scores)) == 3
+    again = score_file(folder / "drawn.controls+seed7.npz", vggss, "vggss", "vssl+seed7", tmp_path / "s.json")
+    assert again["scores"]["audio_visual"] == other.summary["scores"]["audio_visual"]
+    (folder / "drawn.controls+seed7.npz").unlink()
+    made = (folder / "drawn.controls.npz").stat().st_mtime_ns
+    evaluate(run, replace(asked, sounds="seed7"))
+    assert (folder / "drawn.controls+seed7.npz").is_file()
+    assert (folder / "drawn.controls.npz").stat().st_mtime_ns == made
+    released = replace(asked, protocols=("vssl_ezvsl+byclass+unlogged",))
+    assert evaluate(run, released)[0].summary["protocol"]["unlogged"] is True
+    assert (folder / "drawn.controls+byclass+unlogged.npz").is_file()
+
+
+def test_the_threshold_of_a_validation_set_is_found_by_its_name_and_depends_on_it(run, vggss, tmp_path):
+    entries = json.loads(vggss.read_text())
+    parts = {name: tmp_path / f"{name}.json" for name in ("validation", "tested")}
+    for path, some in zip(parts.values(), (entries[::2], entries[1::2]), strict=True):
+        path.write_text(json.dumps(some))
+    first = EvaluationRequest(truth=parts["validation"], test_set="validation", protocols=("vssl_textbook",))
+    second = EvaluationRequest(truth=parts["tested"], test_set="tested", protocols=("vssl_validated",))
+    with pytest.raises(InputError, match="--threshold-set NAME together"):
+        evaluate(run, second)
+    second = replace(second, threshold_set="validation")
+    with pytest.raises(InputError, match="--test-set validation --protocol vssl_textbook"):
+        evaluate(run, second)
+    (validation,) = evaluate(run, first)
+    (found,) = evaluate(run, second)
+    cut = validation.summary["threshold"]["of_all"]["audio_visual"]
+    assert found.summary["threshold"]["lowest"] == found.summary["threshold"]["highest"] == pytest.approx(cut)
+    assert found.summary["lists"]["validation"]["name"] == "validation"
+    controls = run.folder / "evaluation" / "tested.controls.npz"
+    again = score_file(controls, parts["tested"], "vggss", "vssl_validated", tmp_path / "s.json", test_set="tested")
+    assert again["scores"] == found.summary["scores"]
+    with pytest.raises(InputError, match="are tested as well"):
+        evaluate(run, replace(first, protocols=("vssl_validated",), threshold_set="validation"))
+    with pytest.raises(InputError, match="Nothing asks for validation"):
+        evaluate(run, replace(first, threshold_set="validation"))
+    result = run.folder / "evaluation" / "tested.vssl_validated.json"
+    made = result.stat().st_mtime_ns
+    evaluate(run, second)
+    assert result.stat().st_mtime_ns == made
+    parts["validation"].write_text(json.dumps(entries[::2][:4]))
+    (run.folder / "evaluation" / "validation.vssl_textbook.json").unlink()
+    evaluate(run, first)
+    evaluate(run, second)
+    assert result.stat().st_mtime_ns != made

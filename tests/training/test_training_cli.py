@@ -96,7 +96,7 @@ def test_seeds_that_are_not_finished_are_said(trained: Path, here: Callable[...,
 def test_seeds_have_their_mean_and_spread_after_their_own_numbers(
     shards: Path, truth: Path, tmp_path: Path, here: Callable[..., Ended]
 ) -> None:
-    (tmp_path / "tiny.yaml").write_text(CONFIG.format(shards=shards, truth=truth))
+    write_tiny(tmp_path, shards, optim={"learning_rate": 1e-3}, evaluation={"test_set": "boxes", "truth": truth})
     here("run", "tiny.yaml", "optim.epochs=1", "seeds=0..1", "--device", "cpu", cwd=tmp_path)
     first = here("evaluate", "runs/tiny", "--protocol", "kaist", cwd=tmp_path).stdout
     both = here("evaluate", "runs/tiny", "--protocol", "ezvsl", "--protocol", "adaptive", cwd=tmp_path).stdout

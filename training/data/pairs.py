@@ -33,7 +33,7 @@ class EvaluationPair:
         """Equal for pairs with the same sound: every silence is one, every noise another."""
         if self.made is None:
             return None, (self.audio_row, *self.mixed)
-        return self.made, "" if self.made == SILENCE else self.name
+        return self.made, "" if self.made.startswith(SILENCE) else self.name
 
 
 def paired_batches(

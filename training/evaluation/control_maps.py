@@ -1,17 +1,19 @@
 """Maps of each image under its own sound and under controls, and what of them is measured clip by clip."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 
 from manifests.errors import InputError
+from training.evaluation.control_protocols import ControlledProtocol, ListeningProtocol
 from training.evaluation.false_positives import false_positive_rate
 from training.evaluation.given_arrays import in_float32
 from training.evaluation.listening import (
     CONTROLS,
+    NEGATIVE_PAIRS,
     NEGATIVES,
     active_share,
     map_correlation,
@@ -20,40 +22,27 @@ from training.evaluation.listening import (
 )
 from training.evaluation.localization import ciou
 from training.evaluation.maps import mix, rescale, resized, upsample
+from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED
 from training.evaluation.printed import mixed_list, own_cuts, under_own_cuts
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.raw_maps import RawMaps, read_single_maps
 
 BATCH = 32
+THRESHOLDS, CUT_MAPS = "thresholds", (AUDIO_VISUAL, COMBINED)  # the array of a file, and whose they are in order
 UNDER = ("pia", "overlap", "iou", "correlation")
 
 
 @dataclass(frozen=True)
-class ListeningProtocol(MapProtocol):
-    """As `MapProtocol`, and where the threshold comes from: `level`, the `negatives` that are scored (their quantile of
-    maxima, pooled), or those of the `other_half` of the clips, so that none helps to choose its own.
-
-    control_align_corners: how maps of controls are enlarged; released code enlarges them otherwise than the own ones.
-    printed_levels: the further levels of the list that the released code mixes (`training.evaluation.printed`).
-    """
-
-    task: ClassVar[str] = "listening"
-    threshold_from: Literal["level", "negatives", "other_half"] = "level"
-    quantile: float = 0.75
-    control_align_corners: bool = False
-    printed_levels: tuple[float, ...] = ()
-
-    @property
-    def asks(self) -> str:
-        return "controls"
-
-
-@dataclass(frozen=True)
 class ControlMaps:
-    """Maps of clips under their own sound, and by control (N, h, w); NaN throughout where a clip has no such pair."""
+    """Maps of clips under their own sound, and by control (N, h, w); NaN throughout where a clip has no such pair.
+
+    `thresholds`: where a validation set says to cut, by map (audio_visual, combined).
+    Of a control that was drawn several times (R, N, h, w); one that was not is the same in every draw.
+    """
 
     own: RawMaps
     controls: Mapping[str, np.ndarray]
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.controls:
@@ -64,23 +53,52 @@ class ControlMaps:
         for name, maps in self.controls.items():
             if np.asarray(maps).dtype.kind not in "fiu":
                 raise InputError(f"maps_{name} are of type {np.asarray(maps).dtype}. Give numbers.")
-            if np.shape(maps) != np.shape(self.own.maps):
+            if np.shape(maps)[-3:] != np.shape(self.own.maps) or np.ndim(maps) > 4:
                 raise InputError(
                     f"maps_{name} has the shape {np.shape(maps)}, the maps under the own sounds "
                     f"{np.shape(self.own.maps)}. Give one map for each name, of one size; NaN where there is none."
                 )
+        counts = {name: len(maps) for name, maps in self.controls.items() if np.ndim(maps) == 4}
+        if len(set(counts.values())) > 1:
+            told = ", ".join(f"maps_{name} of {count}" for name, count in counts.items())
+            raise InputError(
+                f"The maps are of unlike numbers of draws: {told}. Give as many of each that is drawn again."
+            )
+
+    @property
+    def draws(self) -> int:
+        """How many draws the controls are of."""
+        return max(len(maps) if np.ndim(maps) == 4 else 1 for maps in self.controls.values())
+
+    def require_draws(self, protocol: ControlledProtocol) -> None:
+        """InputError for maps of more or fewer draws than the protocol has seeds."""
+        if self.draws != (asked := len(protocol.sound_seeds)):
+            raise InputError(
+                f"The maps under controls are of {self.draws} draws, and {protocol.name} scores {asked}. Score them "
+                "under a protocol of as many seeds, such as vssl+seeds0..9 of ten."
+            )
+
+    def drawn(self, control: str, rows: Sequence[int]) -> np.ndarray:
+        """(R * N, h, w): the maps of these rows under a control, draw after draw."""
+        maps = np.asarray(self.controls[control])[..., list(rows), :, :]
+        return np.broadcast_to(maps, (self.draws, *maps.shape[-3:])).reshape(-1, *maps.shape[-2:])
 
 
 def read_controls(arrays: dict[str, np.ndarray], alpha: float, protocol: MapProtocol) -> ControlMaps:
     """The arrays of a `maps.npz`. InputError when no control is among them."""
     controls = {name: arrays[f"maps_{name}"] for name in CONTROLS if f"maps_{name}" in arrays}
-    return ControlMaps(read_single_maps(arrays, alpha, protocol), controls)
+    given = np.ravel(np.asarray(arrays.get(THRESHOLDS, ())))
+    if given.dtype.kind not in "fiu" or len(given) > len(CUT_MAPS) or not np.isfinite(given).all():
+        raise InputError(f"{THRESHOLDS} is {given.tolist()[:4]}. Give one number, or that of the mixed maps as well.")
+    cuts = dict(zip(CUT_MAPS, given.tolist(), strict=False))
+    return ControlMaps(read_single_maps(arrays, alpha, protocol), controls, cuts)
 
 
 def counted_control(keys: Sequence[str], has: np.ndarray | None) -> dict[str, Any]:
-    """How many clips have a pair, and which have none; None: no clip has."""
+    """How many clips have a pair, and which have none; None: no clip has. A clip of several draws counts once."""
     there = np.zeros(len(keys), bool) if has is None else has
-    return {"n": int(there.sum()), "without": [key for key, own in zip(keys, there, strict=True) if not own]}
+    found = dict(zip(keys, there.tolist(), strict=True))
+    return {"n": sum(found.values()), "without": [key for key, own in found.items() if not own]}
 
 
 def taken(maps: np.ndarray, keys: Sequence[str], control: str) -> np.ndarray:
@@ -112,7 +130,8 @@ class Guide:
 
 @dataclass(frozen=True)
 class Sounds:
-    """Raw maps (N, h, w) under the own sound and under each control, in the order of `keys`.
+    """Raw maps (N, h, w) under the own sound and under each control, in the order of `keys`; of several draws one after
+    another, each with all clips.
 
     With a guide what is measured is the mixture of both, as the released code mixes: the prior as it comes, unscaled.
     """
@@ -121,6 +140,7 @@ class Sounds:
     controls: Mapping[str, np.ndarray]
     keys: Sequence[str]
     guide: Guide | None = None
+    validated: float | None = None
 
     def has(self, control: str) -> np.ndarray:
         """bool (N,): which clips have a pair."""
@@ -134,11 +154,19 @@ class Sounds:
         """float32 (N,): the threshold of each clip."""
         if protocol.threshold_from == "level":
             return np.full(len(self.keys), protocol.level, np.float32)
+        if protocol.threshold_from == "validation":
+            if self.validated is None:
+                raise InputError(_NO_VALIDATION.format(protocol.name))
+            return np.full(len(self.keys), self.validated, np.float32)
         maxima, half = self._maxima(protocol), self._half
         if self.threshold_from(protocol) != "other_half":
-            return np.full(len(half), _threshold(maxima, np.ones(len(half), bool), protocol), np.float32)
+            return np.full(len(half), self.of_all(protocol), np.float32)
         levels = [_threshold(maxima, half != own, protocol) for own in (0, 1)]
         return np.array(levels, np.float32)[half]
+
+    def of_all(self, protocol: ListeningProtocol) -> float:
+        """The threshold that all clips together give: what a test on other clips can use."""
+        return _threshold(self._maxima(protocol), np.ones(len(self.keys), bool), protocol)
 
     def threshold_from(self, protocol: ListeningProtocol) -> str:
         """Where the threshold comes from: from all clips alike where one half of them has no negative sound."""
@@ -168,11 +196,12 @@ class Sounds:
         return self.guide.mixed(scaled, resized(self.guide.maps[chosen], maps.shape[1:]))
 
     def measure(self, protocol: ListeningProtocol, levels: np.ndarray, weights: Sequence[np.ndarray]) -> Values:
-        """Everything that is measured of a clip, by name."""
+        """Everything that is measured of a clip, by name; `weights` (n, 224, 224) of some clips after another."""
         parts: list[Values] = []
-        for number, truth in enumerate(weights):
-            chosen = slice(number * BATCH, number * BATCH + len(truth))
-            parts.append(self._measure(protocol, levels, truth, chosen))
+        start = 0
+        for truth in weights:
+            parts.append(self._measure(protocol, levels, truth, slice(start, start + len(truth))))
+            start += len(truth)
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _measure(self, protocol: ListeningProtocol, levels: np.ndarray, truth: np.ndarray, chosen: slice) -> Values:
@@ -180,7 +209,7 @@ class Sounds:
         mixed = self._mixing(protocol, chosen)
         own = mixed(_enlarged(self.own[chosen], protocol, protocol.align_corners))
         masks, cuts = own > level[:, None, None], own_cuts(own, truth) if protocol.printed_levels else {}
-        found = own_values(masks, truth)
+        found, others = own_values(masks, truth), dict[str, np.ndarray]()
         if cuts:
             found |= mixed_list(own, truth, cuts, protocol.printed_levels)
         for name, maps in self.controls.items():
@@ -191,11 +220,21 @@ class Sounds:
                 continue
             other = np.where(has[:, None, None], maps[chosen], np.float32(0))
             high = mixed(_enlarged(other, protocol, protocol.control_align_corners))
-            values = under_control(masks, high > level[:, None, None], truth) | under_own_cuts(high, cuts)
+            others[name] = high > level[:, None, None]
+            values = under_control(masks, others[name], truth) | under_own_cuts(high, cuts)
             values["correlation"] = map_correlation(
                 *(self._low(each, protocol, chosen) for each in (self.own[chosen], other))
             )
             found |= {f"{key}_{name}": np.where(has, each, np.nan) for key, each in values.items()}
+        return found | self._between(others, chosen)
+
+    def _between(self, masks: Mapping[str, np.ndarray], chosen: slice) -> Values:
+        """IoU of the masks under two negative sounds, of every pair of these that was asked."""
+        found = {}
+        for one, other in (pair for pair in NEGATIVE_PAIRS if all(name in self.controls for name in pair)):
+            both = (self.has(one) & self.has(other))[chosen]
+            agreement = mask_agreement(masks[one], masks[other]) if both.any() else np.nan
+            found[f"overlap_{one}_{other}"] = np.where(both, agreement, np.nan)
         return found
 
     def _mixing(self, protocol: ListeningProtocol, chosen: slice) -> Callable[[np.ndarray], np.ndarray]:
@@ -209,6 +248,11 @@ class Sounds:
 _NO_NEGATIVES = (
     "There is no clip with a negative sound (silence, noise, off-screen) to take the threshold from. Add maps_silence "
     "or another of them, or score under a protocol with a released threshold, such as vssl_ezvsl."
+)
+
+_NO_VALIDATION = (
+    "{} cuts where a validation set says. Run `training evaluate` with --threshold-set, or give the array thresholds "
+    "beside the maps: the number of_all under threshold in a result on other clips under vssl_textbook."
 )
 
 

@@ -6,6 +6,7 @@ or stops; here such an F is 0.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -18,6 +19,7 @@ NEGATIVES = (
     NOISE,
     OFF_SCREEN,
 )  # under these nothing that is seen sounds; a swapped sound is of the same class
+NEGATIVE_PAIRS = tuple(combinations(NEGATIVES, 2))  # the masks of two negatives are held against each other, too
 
 
 def active_share(masks: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 Its CIoU and AUC without a suffix are over one list in which every clip stands five times: under the top half, 0.5, max,
 max10 and Q3. At "ThrCIoU" and "ThrCIoU_Adap" maps under negative sounds are cut at the own map's threshold: that of the
 top half, or the one that leaves it as many pixels as the truth has (of a clip without truth, half of the image).
+What is called "_adap" is of own maps cut by that area.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,10 +15,13 @@ from training.evaluation.localization import auc, ciou, success_rate
 from training.evaluation.scores import Score
 
 HALF, ADAPTIVE = CUTS = ("half", "adaptive")
+ADAPTIVE_IOU = "adaptive_iou"
 SCORES = (
     Score("mixed_ciou50", "CIoU as printed", "share of IoUs of at least 0.5, each clip five times: under the top half, "
           "0.5, max, max10 and Q3."),
     Score("mixed_auc", "AUC as printed", "area under the share of these IoUs that reach t."),
+    Score("adaptive_ciou50", "CIoU_adap", "share of IoUs of at least 0.5, cut where a map has the truth's area."),
+    Score("adaptive_auc", "AUC_adap", "area under the share of these IoUs that reach t."),
     Score("half_pia_*", "pIA * at ThrCIoU", "share of the image shown under *, cut at the own map's top half.",
           higher_is_better=False),
     Score("half_auc_n_*", "AUC_N * at ThrCIoU", "area under the share of clips that so show at most t."),
@@ -38,9 +42,10 @@ def own_cuts(high: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
 def mixed_list(
     high: np.ndarray, truth: np.ndarray, cuts: Mapping[str, np.ndarray], levels: Sequence[float]
 ) -> dict[str, np.ndarray]:
-    """IoU of each clip, float64 (N,), under the top half and above each of the levels."""
+    """IoU of each clip, float64 (N,), under the top half, above each of the levels, and apart by the truth's area."""
     rules: Iterable[np.ndarray] = [cuts[HALF], *(np.full(len(high), level, np.float32) for level in levels)]
-    return {f"mixed_{at}": ciou(high > cut[:, None, None], truth) for at, cut in enumerate(rules)}
+    mixed = {f"mixed_{at}": ciou(high > cut[:, None, None], truth) for at, cut in enumerate(rules)}
+    return mixed | {ADAPTIVE_IOU: ciou(high > cuts[ADAPTIVE][:, None, None], truth)}
 
 
 def under_own_cuts(other: np.ndarray, cuts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -54,7 +59,9 @@ def printed_scores(values: Mapping[str, np.ndarray]) -> dict[str, float]:
     if not mixed:
         return {}
     every = np.concatenate(mixed)
+    own = values[ADAPTIVE_IOU]
     found = {"mixed_ciou50": success_rate(every), "mixed_auc": auc(every)}
+    found |= {"adaptive_ciou50": success_rate(own), "adaptive_auc": auc(own)}
     for cut in CUTS:
         for kind in NEGATIVES:
             shares = values.get(f"{cut}_pia_{kind}", np.array([np.nan]))

@@ -14,6 +14,7 @@ CUT = {  # where a threshold of listening comes from
     "level": "a constant of the protocol",
     "negatives": "below which three quarters of the maps' maxima under negative sounds lie",
     "other_half": "below which three quarters of those maxima lie, of the other half of the clips each",
+    "validation": "below which three quarters of those maxima lie on a validation set",
 }
 
 
@@ -62,7 +63,9 @@ def protocols_page() -> str:
     lines += [
         "",
         "Variants: NAME+exact breaks ties so that exactly the asked pixels are predicted, NAME+maximum takes the",
-        "map's maximum as confidence (the Extended VGG-SS paper's text; its code takes the top quarter's mean).",
+        "map's maximum as confidence (the Extended VGG-SS paper's text; its code takes the top quarter's mean). Of a",
+        "protocol of foreign sounds NAME+seed7 draws others and NAME+seeds0..9 ten times, all scored together;",
+        "NAME+byclass draws a class first, NAME+unlogged gives silence and noise without the logarithm, as vssl_eval.",
         "",
     ]
     return "\n".join(lines) + (training.evaluation.__doc__ or "").rstrip()

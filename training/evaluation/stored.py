@@ -2,8 +2,9 @@
 
 `<set>.<protocol>.json` holds the numbers and `<set>.<protocol>.parquet` beside it the samples they are made of; each is
 as it was written. What the run showed lies there as well, once for all protocols of a set: `<set>.maps.npz`, and
-`<set>.controls.npz` where a protocol shows images under other sounds. Numbers without their samples are refused. Arrays
-can be left behind when a run is copied: numbers do not need them, `training evaluate` makes them again.
+`<set>.controls.npz` where a protocol shows images under other sounds, `<set>.controls+seed7.npz` of those of another
+draw. Numbers without their samples are refused. Arrays can be left behind when a run is copied: numbers do not need
+them, `training evaluate` makes them again.
 """
 
 from collections.abc import Mapping
@@ -14,10 +15,12 @@ from manifests.checksums import check_file, check_sealed
 from manifests.content import read_object
 from manifests.errors import InputError
 from manifests.given_files import understood
+from manifests.sound_draws import draws_of, word_of
 
 AGAIN = "Evaluate the run again."
 PRIOR, WEIGHTS, REFERENCES = "object_prior", "weights", "references"  # among the lists of a result
 SOURCES = ("shards", "pairs", REFERENCES, PRIOR)
+VALIDATION = "validation"  # as well, of a result whose threshold is of other clips
 RAW_MAPS, CONTROLS = "maps", "controls"
 NOT_EMPTY = ("protocol", "scores", "floors")
 NEEDED = ("test_set", "protocol", "n_expected", "n_scored", "scores", "floors", "ceiling")
@@ -76,10 +79,16 @@ def weights_problem(facts: Mapping[str, Any], sha256: str) -> str:
 
 
 def arrays_file(folder: Path, file_set: str, kind: str) -> Path:
-    """Where what a run showed of a set lies, `kind` being RAW_MAPS or CONTROLS; `file_set` as `results.file_name`."""
+    """Where what a run showed of a set lies, `kind` being RAW_MAPS or a `controls_kind`; `file_set` as
+    `results.file_name`."""
     return folder / f"{file_set}.{kind}.npz"
 
 
 def kinds_of(facts: dict[str, Any]) -> tuple[str, ...]:
     """The kinds of arrays that belong to a result."""
-    return (RAW_MAPS, CONTROLS) if "controls" in facts else (RAW_MAPS,)
+    return (RAW_MAPS, controls_kind(facts["protocol"])) if "controls" in facts else (RAW_MAPS,)
+
+
+def controls_kind(protocol: Mapping[str, Any]) -> str:
+    """The kind of arrays under foreign sounds that a protocol, by its fields, asks for."""
+    return f"{CONTROLS}{word_of(draws_of(protocol))}"

@@ -13,11 +13,12 @@ import pyarrow as pa
 from manifests.annotations import WHOLE, Box
 from manifests.array_files import read_npz
 from manifests.given_files import understood
-from training.evaluation.control_maps import ListeningProtocol
+from manifests.sound_draws import draws_of
+from training.evaluation.control_protocols import ListeningProtocol
 from training.evaluation.listening import OFF_SCREEN, SILENCE
 from training.evaluation.maps import upsample
 from training.evaluation.postprocess import AUDIO_VISUAL
-from training.evaluation.stored import CONTROLS
+from training.evaluation.stored import controls_kind
 from training.report.images import frame_uri, heat_uri
 from training.report.masks import as_protocol
 from training.report.results import Evaluation, Run
@@ -68,10 +69,12 @@ def triples(runs: Sequence[Run], titles: Sequence[str], clips: Clips) -> list[Tr
     found = []
     for run, title in zip(runs, titles, strict=True):
         asked = [one for one in run.every_evaluation if one.facts.get("task") == "listening"]
-        kept = next((one for one in asked if one.arrays(CONTROLS).is_file()), None)
+        once = [one for one in asked if len(draws_of(one.facts["protocol"])) == 1]  # a card shows one foreign sound
+        kept = next((one for one in once if one.arrays(controls_kind(one.facts["protocol"])).is_file()), None)
         if kept is not None:
             told = f"{title}, best epoch" if kept.is_early_stopped else title
-            found += _of_run(run, told, kept, read_controls(kept.arrays(CONTROLS)), clips)
+            arrays = read_controls(kept.arrays(controls_kind(kept.facts["protocol"])))
+            found += _of_run(run, told, kept, arrays, clips)
     return found
 
 

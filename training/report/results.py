@@ -98,7 +98,7 @@ class Evaluation:
         return self.path.name.removesuffix(f".{self.protocol}.json")
 
     def arrays(self, kind: str) -> Path:
-        """The file of what the run showed: `kind` is RAW_MAPS or CONTROLS of `evaluation/stored.py`."""
+        """The file of what the run showed: `kind` is RAW_MAPS or a `controls_kind` of `evaluation/stored.py`."""
         return arrays_file(self.path.parent, self.file_set, kind)
 
     @property

@@ -56,7 +56,7 @@ def test_own_cuts_and_the_list_of_five_rules():
     assert (cuts["half"][0], cuts["adaptive"][0]) == (8, 12)
     assert printed.own_cuts(high, truth * 0)["adaptive"][0] == 8
     mixed = printed.mixed_list(high, truth, cuts, (3.0, 20.0))
-    assert [each[0] for each in mixed.values()] == pytest.approx([4 / 7, 4 / 12, 0])
+    assert [each[0] for each in mixed.values()] == pytest.approx([4 / 7, 4 / 12, 0, 3 / 4])
     under = {f"{name}_silence": value for name, value in printed.under_own_cuts(high, cuts).items()}
     found = printed.printed_scores(mixed | under)
     assert found["mixed_ciou50"] == pytest.approx(1 / 3)

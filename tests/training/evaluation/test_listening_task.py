@@ -8,11 +8,12 @@ import pytest
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
+from manifests.sound_draws import SoundDraw
 from manifests.truth import Truth
 from training.evaluation.control_maps import ControlMaps
 from training.evaluation.listening import CONTROLS, NEGATIVES
 from training.evaluation.printing import table
-from training.evaluation.protocols import known_protocols
+from training.evaluation.protocols import drawn_by, find_protocol, known_protocols, seeds_variant
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import listening, score
 
@@ -119,3 +120,82 @@ def test_what_cannot_be_scored_is_refused(truth):
         ControlMaps(RawMaps(truth.test_set.keys, maps), {"noise": maps.astype(str)})
     with pytest.raises(InputError, match="for each name"):
         ControlMaps(RawMaps(truth.test_set.keys, maps), {"noise": maps[:2]})
+
+
+def test_ten_draws_are_scored_together_and_own_sounds_count_as_in_one(truth):
+    rng = np.random.default_rng(0)
+    own, silence, offscreen = (rng.normal(size=(*some, COUNT, 7, 7)).astype(np.float32) for some in ((), (), (3,)))
+    offscreen[:, 2] = np.nan
+    found = ControlMaps(RawMaps(truth.test_set.keys, own), {"silence": silence, "offscreen": offscreen})
+    together = score(found, truth, "vssl_lvs+seeds0..2")
+    alone = [
+        score(ControlMaps(found.own, {"silence": silence, "offscreen": each}), truth, f"vssl_lvs+seed{seed}").summary
+        for seed, each in enumerate(offscreen)
+    ]
+    scores, each = together.summary["scores"]["audio_visual"], [one["scores"]["audio_visual"] for one in alone]
+    for name in ("vssl_ciou", "vssl_auc", "pia_silence", "mixed_ciou50"):
+        assert scores[name] == pytest.approx(each[0][name]) == pytest.approx(each[1][name])
+    for name in ("pia_offscreen", "auc_n_offscreen", "overlap_offscreen", "hears"):
+        assert scores[name] == pytest.approx(np.mean([one[name] for one in each]))
+    assert together.summary["controls"]["offscreen"] == {"n": COUNT - 1, "without": ["clip2_000001"]}
+    assert together.table.num_rows == COUNT
+    assert together.summary["protocol"]["sound_seeds"] == [0, 1, 2]
+    assert "sound_seeds" not in alone[0]["protocol"]
+    assert alone[1]["protocol"]["sound_seeds"] == [1]
+
+
+def test_maps_of_more_or_fewer_draws_than_a_protocol_has_seeds_are_refused(truth):
+    own = np.zeros((COUNT, 7, 7), np.float32)
+    twice = ControlMaps(RawMaps(truth.test_set.keys, own), {"noise": np.stack([own, own])})
+    for protocol in ("vssl_lvs", "vssl_lvs+seeds0..9", "avsbench_robust"):
+        with pytest.raises(InputError, match="are of 2 draws"):
+            score(twice, truth, protocol)
+    with pytest.raises(InputError, match="maps_noise of 2, maps_swapped of 1"):
+        ControlMaps(twice.own, {"noise": np.stack([own, own]), "swapped": own[None]})
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("ezvsl+seed7", "no image under a foreign sound"),
+        ("avsbench_robust+seeds0..9", "drawn once"),
+        ("avsbench_robust+unlogged", "drawn once"),
+        ("vssl+seeds9..0", "unknown variant"),
+        ("vssl+seeds0..100", "unknown variant"),
+    ],
+)
+def test_draws_that_a_protocol_does_not_have_are_refused(name, told):
+    with pytest.raises(InputError, match=told):
+        find_protocol(name)
+
+
+def test_seeds_of_sounds_are_given_once_and_to_protocols_that_draw_some():
+    assert seeds_variant("0") is None
+    assert (seeds_variant("7"), seeds_variant("0..9")) == ("seed7", "seeds0..9")
+    assert drawn_by("seed7", ("ezvsl", "vssl+byclass")) == ("ezvsl", "vssl+byclass+seed7")
+    assert find_protocol("avsbench_robust+seed7").draws == (SoundDraw(7),)
+    with pytest.raises(InputError, match="neither a seed"):
+        seeds_variant("-1")
+    with pytest.raises(InputError, match="Ask with --listen"):
+        drawn_by("seed7", ("ezvsl",))
+    with pytest.raises(InputError, match="Give them once"):
+        drawn_by("seed7", ("vssl+seed3",))
+
+
+def test_a_threshold_of_other_clips_is_taken_as_it_is(truth):
+    own, silent = np.random.default_rng(0).normal(size=(2, COUNT, 7, 7)).astype(np.float32)
+    answer = ControlMaps(RawMaps(truth.test_set.keys, own, own), {"silence": silent})
+    with pytest.raises(InputError, match="cuts where a validation set says"):
+        score(answer, truth, "vssl_validated")
+    cuts = score(answer, truth, "vssl_textbook").summary["threshold"]["of_all"]
+    assert cuts["audio_visual"] == pytest.approx(np.quantile(silent.max(axis=(1, 2)), 0.75))
+    found = score(replace(answer, thresholds=cuts), truth, "vssl_validated").summary
+    same = listening.score(answer, truth, replace(known_protocols()["vssl"], align_corners=False)).summary
+    assert found["scores"] == same["scores"]
+    assert found["threshold"]["from"] == "validation"
+    assert "on a validation set" in table(found)
+    arrays = {"names": np.array(truth.test_set.keys), "maps": own, "maps_silence": silent}
+    protocol = find_protocol("vssl_validated")
+    assert listening.read(arrays | {"thresholds": np.array(0.5)}, 0.4, protocol).thresholds == {"audio_visual": 0.5}
+    with pytest.raises(InputError, match=r"thresholds is \[nan\]"):
+        listening.read(arrays | {"thresholds": np.array([np.nan])}, 0.4, protocol)

@@ -39,7 +39,7 @@ def ask(folder, scenes, loudness, seed=3):
     answers = ControlMaps(RawMaps(names, maps), controls)
     score(answers, truth, "vssl").write(folder / "evaluation")
     donors = {OFF_SCREEN: dict(zip(names, names[1:] + names[:1], strict=True))}
-    save_controls(folder / "evaluation" / "synth-vggss.controls.npz", answers, donors)
+    save_controls(folder / "evaluation" / "synth-vggss.controls.npz", answers, [donors])
     return folder
 
 

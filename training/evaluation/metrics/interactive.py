@@ -22,6 +22,8 @@ SCORES = (
     Score("iauc", "IAUC", "AUC of the smallest IoU among an image's sounds."),
     Score("iiou_of_several", "IIoU, two or more", "the same over images with at least two sounds."),
     Score("iauc_of_several", "IAUC, two or more", "AUC of the smallest IoU, over images with at least two sounds."),
+    Score("adaptive_iiou", "IIoU_adap", "IIoU of maps cut where they have the truth's area."),
+    Score("adaptive_iauc", "IAUC_adap", "IAUC of maps cut where they have the truth's area."),
 )
 _NAMES = tuple(score.key for score in SCORES)
 

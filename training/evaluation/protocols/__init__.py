@@ -3,16 +3,25 @@
 A new protocol is one more record in such a tuple, or one more module with a tuple.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 from manifests.errors import InputError
 from manifests.near_names import did_you_mean
+from manifests.sound_draws import seeds_in
 from training.evaluation.found import found_modules
 from training.evaluation.protocol import MapProtocol, Protocol
 
-# `+exact`: the asked number of pixels with ties broken row by row; `+maximum`: the paper's confidence, not the code's
-VARIANTS: dict[str, dict[str, Any]] = {"exact": {"exact": True}, "maximum": {"confidence": "maximum"}}
+# `+exact`: the asked number of pixels with ties broken row by row; `+maximum`: the paper's confidence, not the code's;
+# `+byclass`, `+unlogged`: foreign sounds as vssl_eval has them. Beside these `+seed7`, `+seeds0..9`: other draws
+VARIANTS: dict[str, dict[str, Any]] = {
+    "exact": {"exact": True},
+    "maximum": {"confidence": "maximum"},
+    "byclass": {"off_screen_by_class": True},
+    "unlogged": {"unlogged": True},
+}
+SEEDS = "seed7 and seeds0..9 (any seeds)"
 
 
 def known_protocols(task: str | None = None) -> dict[str, Protocol]:
@@ -30,15 +39,51 @@ def find_protocol(name: str) -> Protocol:
     if base not in known:
         meant = did_you_mean(base, known)
         raise InputError(f"There is no protocol {name!r}.{meant} The known ones are {', '.join(known)}.")
-    if unknown := [variant for variant in variants if variant not in VARIANTS]:
-        meant = did_you_mean(unknown[0], VARIANTS)
-        raise InputError(
-            f"The protocol {name!r} has an unknown variant.{meant} The known ones are {', '.join(VARIANTS)}."
-        )
-    changes = {field: value for variant in variants for field, value in VARIANTS[variant].items()}
+    changes = _changes(name, variants)
     if changes and not isinstance(known[base], MapProtocol):
         raise InputError(f"There is no protocol {name!r}: {base} compares no single maps, so it has no variants.")
+    if not changes.keys() <= _fields(known[base]):
+        raise InputError(f"There is no protocol {name!r}: {base} shows no image under a foreign sound.")
     try:
         return replace(known[base], name=name, **changes)
     except ValueError as error:
         raise InputError(f"There is no protocol {name!r}: {error}.") from error
+
+
+def _changes(name: str, variants: list[str]) -> dict[str, Any]:
+    """The fields that variants change, and to what. InputError for one that is none."""
+    changes: dict[str, Any] = {}
+    for variant in variants:
+        if variant not in VARIANTS and not seeds_in(variant):
+            meant, every = did_you_mean(variant, VARIANTS), ", ".join((*VARIANTS, SEEDS))
+            raise InputError(f"The protocol {name!r} has an unknown variant.{meant} The known ones are {every}.")
+        changes |= VARIANTS.get(variant) or {"sound_seeds": seeds_in(variant)}
+    return changes
+
+
+def seeds_variant(given: str) -> str | None:
+    """The variant of seeds `7` or `0..9`, None of `0`, which every protocol draws by. InputError for anything else."""
+    variant = f"seeds{given}" if ".." in given else f"seed{given}"
+    if not seeds_in(variant):
+        raise InputError(
+            f"--controls-seed {given} is neither a seed, such as 7, nor a range with both ends in it of at most a "
+            "hundred, such as 0..9."
+        )
+    return None if seeds_in(variant) == (0,) else variant
+
+
+def drawn_by(seeds: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Names of protocols, those of foreign sounds with the variant `seeds` (`seed7`, `seeds0..9`).
+
+    InputError where none of them is of foreign sounds, or one says itself by which seeds it draws.
+    """
+    asked = [name for name in names if "sound_seeds" in _fields(find_protocol(name))]
+    if not asked:
+        raise InputError(f"No sound is drawn under {', '.join(names)}, so no seed can be given. Ask with --listen.")
+    if twice := [name for name in asked if any(map(seeds_in, name.split("+")))]:
+        raise InputError(f"{twice[0]} says by which seeds its sounds are drawn. Give them once.")
+    return tuple(f"{name}+{seeds}" if name in asked else name for name in names)
+
+
+def _fields(protocol: Protocol) -> set[str]:
+    return {field.name for field in fields(protocol)}

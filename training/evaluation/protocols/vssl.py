@@ -3,12 +3,18 @@
 `vssl` takes the threshold by the rule Q3 from the run's own negatives; `vssl_<model>` has the constant that the code
 ships for a model, on that model's scale: Q3, and as `_max`, `_max10` and `_fixed` the other three. The code enlarges
 maps of own sounds by aligned corners for models of 7 x 7 (and those of LVS and SSL-Align off VGG-SS: `_aligned`), and
-maps of negatives never. `vssl_textbook` has one grid, and a threshold in which a clip has no say.
+maps of negatives never. `vssl_textbook` has one grid, and a threshold in which a clip has no say: its
+halves of the test set stand in for the validation set of the textbook rule, so that a run can be asked with the test
+set alone. `vssl_validated` takes the threshold from a set of other clips.
+
+How the code draws its sounds are variants: `+byclass` a class before a clip of it, `+unlogged` silence and noise as its
+loader of models of 7 x 7 has them, `+seeds0..9` ten repeats. It seeds them 1234, 2345 ... 9999, and not its noise, so
+that its very draws cannot be had again; and all off-screen sounds are those of the set, as its lists are not released.
 """
 
 from dataclasses import replace
 
-from training.evaluation.control_maps import ListeningProtocol
+from training.evaluation.control_protocols import ListeningProtocol
 from training.evaluation.released_thresholds import RELEASED
 
 _CODE = "vssl_eval e8ebbc9 eval.py"
@@ -41,6 +47,10 @@ PROTOCOLS = (
     replace(
         VSSL, name="vssl_textbook", source="this project: one grid, threshold from the other half of the clips",
         align_corners=False, threshold_from="other_half",
+    ),
+    replace(
+        VSSL, name="vssl_validated", source="this project: one grid, threshold from the clips of a validation set",
+        align_corners=False, threshold_from="validation",
     ),
     *(_released(model, rule) for rule in RULES for model in RELEASED),
     *(_released(model, rule, aligned=True) for rule in RULES for model in WITH_ALIGNED),

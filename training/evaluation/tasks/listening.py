@@ -9,20 +9,22 @@ others. No confidence is needed. The vision-only floors are shown under every so
 under the own and the off-screen sound: of all pixels shown under either, the share shown under one of them only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from manifests.annotations import Annotation
+from manifests.test_sets import INTERACTIVE
 from manifests.truth import Truth
 from training.evaluation import printed
 from training.evaluation.control_maps import (
     BATCH,
+    THRESHOLDS,
     ControlMaps,
     Guide,
-    ListeningProtocol,
     Sounds,
     Values,
     own_values,
@@ -30,9 +32,11 @@ from training.evaluation.control_maps import (
     taken,
     under_control,
 )
+from training.evaluation.control_protocols import ListeningProtocol
 from training.evaluation.floors import CENTRED_DISC, WHOLE_IMAGE, disc_masks
 from training.evaluation.listening import (
     CONTROLS,
+    NEGATIVE_PAIRS,
     NEGATIVES,
     OFF_SCREEN,
     SILENCE,
@@ -41,9 +45,10 @@ from training.evaluation.listening import (
     positive_negative_scores,
 )
 from training.evaluation.localization import auc
+from training.evaluation.metrics.interactive import interactive_summary
 from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED, OBJECT_PRIOR
-from training.evaluation.printed import printed_scores
+from training.evaluation.printed import ADAPTIVE_IOU, printed_scores
 from training.evaluation.raw_maps import RawMaps, match_names
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
@@ -58,6 +63,11 @@ SCORES = (
     Score("f_auc", "F_AUC", "harmonic mean of that AUC and the mean AUC_N."),
     Score("pia_*", "pIA *", "share of the image shown as sounding under *.", higher_is_better=False),
     Score("auc_n_*", "AUC_N *", "area under the share of clips that show at most t of the image under *."),
+    *(
+        Score(f"overlap_{one}_{other}", f"mask IoU {one} and {other}", f"IoU of the masks under {one} and {other}, one "
+              "negative sound and another.", higher_is_better=False)
+        for one, other in NEGATIVE_PAIRS
+    ),
     Score("overlap_*", "mask IoU *", "IoU of the masks under the own sound and under *.", higher_is_better=False),
     Score("correlation_*", "correlation *", "of an image's maps under its own sound and under *; 1: the sound changes "
           "nothing.", higher_is_better=False, scale=1.0, unit="r"),
@@ -66,7 +76,7 @@ SCORES = (
     *printed.SCORES,
 )  # fmt: skip
 ARRAYS = ("names", "maps")
-OPTIONAL = ("object_maps", "confidence", *(f"maps_{control}" for control in CONTROLS))
+OPTIONAL = ("object_maps", "confidence", THRESHOLDS, *(f"maps_{control}" for control in CONTROLS))
 NOTHING = "nothing"
 
 
@@ -84,16 +94,19 @@ def score(
     found: ControlMaps, truth: Truth, protocol: ListeningProtocol, *, seed: int = 0, run: str | None = None
 ) -> Result:
     """Score maps under each control. InputError for a map with NaN in part, or no name in common."""
+    found.require_draws(protocol)
     positions = match_names(found.own.names, truth.test_set)
     annotations = [one for one in truth.test_set.annotations if one.key in positions]
     keys, rows = [one.key for one in annotations], [positions[one.key] for one in annotations]
     sounds = _by_map(found, rows, keys)
     weights = [weights_of(truth, keys[start : start + BATCH]) for start in range(0, len(keys), BATCH)]
     levels = {name: each.levels(protocol) for name, each in sounds.items()}
-    measured = {name: each.measure(protocol, levels[name], weights) for name, each in sounds.items()}
+    every = weights * found.draws
+    measured = {name: each.measure(protocol, levels[name], every) for name, each in sounds.items()}
     asked = tuple(name for name in found.controls if sounds[AUDIO_VISUAL].has(name).any())
     floors = _floors(found.own, rows, keys, asked, protocol, weights)
     own = levels[AUDIO_VISUAL]
+    groups = {"interactive": _interactive(measured, keys)} if INTERACTIVE in truth.tasks else {}
     summary = counted(truth.test_set, keys, run) | {
         "task": "listening",
         "protocol": protocol.as_json(),
@@ -103,25 +116,53 @@ def score(
             "from": sounds[AUDIO_VISUAL].threshold_from(protocol),
             "lowest": float(own.min()),
             "highest": float(own.max()),
-        },
+        }
+        | _of_all(sounds, protocol),
         "controls": {name: sounds[AUDIO_VISUAL].counts(name) for name in CONTROLS},
         "scores": {name: _scores(each) for name, each in measured.items()},
         "floors": {name: _scores(each) for name, each in floors.items()},
         "ceiling": _ceiling(weights),
         "n_empty_truth": int(sum((~each.any(axis=(1, 2))).sum() for each in weights)),
     }
-    return Result(_table(annotations, weights, measured), summary)
+    by_clip = {name: _by_clip(each, found.draws) for name, each in measured.items()}
+    return Result(_table(annotations, weights, by_clip), summary | groups)
+
+
+def _interactive(measured: Mapping[str, Values], keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What `metrics.interactive` says of each map, at the protocol's own threshold and where it cuts by truth, too.
+
+    The released code's IIoU is NaN where a clip has neither truth nor anything shown; here such a clip has 0.
+    """
+    found, once = {}, slice(len(keys))  # own sounds are the same in every draw
+    for name, values in measured.items():
+        found[name] = interactive_summary(keys, values["iou"][once])
+        if ADAPTIVE_IOU in values:
+            by_area = interactive_summary(keys, values[ADAPTIVE_IOU][once])
+            found[name] |= {f"adaptive_{score}": by_area[score] for score in ("iiou", "iauc")}
+    return found
 
 
 def _by_map(found: ControlMaps, rows: Sequence[int], keys: Sequence[str]) -> dict[str, Sounds]:
-    """The clips' maps under every sound: those of the method, and mixed with the object prior where there is one."""
-    own = found.own.finite(found.own.maps, list(rows))
-    controls = {name: taken(np.asarray(maps)[rows], keys, name) for name, maps in found.controls.items()}
-    sounds = Sounds(own, controls, keys)
+    """The clips' maps under every sound: those of the method, and mixed with the object prior where there is one.
+
+    Draw after draw, as the released code appends its ten repeats to the same lists.
+    """
+    keys, again = [*keys] * found.draws, (found.draws, 1, 1)
+    own = np.tile(found.own.finite(found.own.maps, list(rows)), again)
+    controls = {name: taken(found.drawn(name, rows), keys, name) for name in found.controls}
+    sounds = Sounds(own, controls, keys, validated=found.thresholds.get(AUDIO_VISUAL))
     if found.own.object_maps is None:
         return {AUDIO_VISUAL: sounds}
-    guide = Guide(found.own.finite(found.own.object_maps, list(rows), "object_maps"), found.own.alpha)
-    return {AUDIO_VISUAL: sounds, COMBINED: replace(sounds, guide=guide)}
+    guide = Guide(np.tile(found.own.finite(found.own.object_maps, list(rows), "object_maps"), again), found.own.alpha)
+    mixed = replace(sounds, guide=guide, validated=found.thresholds.get(COMBINED))
+    return {AUDIO_VISUAL: sounds, COMBINED: mixed}
+
+
+def _of_all(sounds: Mapping[str, Sounds], protocol: ListeningProtocol) -> dict[str, dict[str, float]]:
+    """The threshold that these clips give to a test on others, by map, where they give one at all."""
+    if protocol.threshold_from not in ("negatives", "other_half"):
+        return {}
+    return {"of_all": {name: each.of_all(protocol) for name, each in sounds.items()}}
 
 
 def _scores(values: Values) -> dict[str, float | None]:
@@ -136,6 +177,9 @@ def _scores(values: Values) -> dict[str, float | None]:
     for name in kinds:
         found[f"overlap_{name}"] = float(np.nanmean(values[f"overlap_{name}"]))
         found[f"correlation_{name}"] = float(np.nanmean(values[f"correlation_{name}"]))
+    for name in (f"overlap_{one}_{other}" for one, other in NEGATIVE_PAIRS):
+        if not np.isnan(values.get(name, np.array([np.nan]))).all():
+            found[name] = float(np.nanmean(values[name]))
     for name, each in shares.items():
         found |= {f"pia_{name}": float(each.mean()), f"auc_n_{name}": auc_of_silence(each)}
     for name in (each for each in (OFF_SCREEN, SWAPPED) if each in kinds):
@@ -143,6 +187,18 @@ def _scores(values: Values) -> dict[str, float | None]:
     if OFF_SCREEN in kinds:
         found["hears"] = 1 - float(found[f"overlap_{OFF_SCREEN}"] or 0.0)
     return found | {"outside_truth": float(values["outside_truth"].mean())} | printed_scores(values)
+
+
+def _by_clip(values: Values, draws: int) -> Values:
+    """The mean of every clip's values over the draws in which it has them."""
+    if draws == 1:
+        return values
+    found = {}
+    for name, each in values.items():
+        parts = each.reshape(draws, -1)
+        there = (~np.isnan(parts)).sum(axis=0)
+        found[name] = np.divide(np.nansum(parts, axis=0), there, out=np.full(len(there), np.nan), where=there > 0)
+    return found
 
 
 def _floors(
@@ -188,6 +244,8 @@ def _same_under(values: Values, control: str, controls: Sequence[str]) -> Values
     """What was measured under one control, as that of all of them."""
     own = {name: each for name, each in values.items() if not name.endswith(f"_{control}")}
     under = {name.removesuffix(control): each for name, each in values.items() if name.endswith(f"_{control}")}
+    pairs = [f"overlap_{one}_{other}" for one, other in NEGATIVE_PAIRS if one in controls and other in controls]
+    own |= dict.fromkeys(pairs, np.ones(len(own["iou"])))
     return own | {f"{name}{each}": value for each in controls for name, value in under.items()}
 
 

@@ -16,13 +16,13 @@ import pyarrow as pa
 
 from manifests.truth import Truth
 from training.evaluation.control_maps import ControlMaps, counted_control, read_controls, taken
+from training.evaluation.control_protocols import ControlledProtocol
 from training.evaluation.false_positives import false_positive_rate, logits_above_half, released_fpr
 from training.evaluation.floors import CENTRED_DISC, WHOLE_IMAGE, disc_masks
 from training.evaluation.listening import NEGATIVES
 from training.evaluation.maps import upsample
 from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL
-from training.evaluation.protocol import MapProtocol
 from training.evaluation.raw_maps import match_names
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
@@ -48,11 +48,16 @@ _BATCH = 32
 
 
 @dataclass(frozen=True)
-class RobustProtocol(MapProtocol):
+class RobustProtocol(ControlledProtocol):
     """`videos_per_batch`: how many videos the released loop averages at once; a short last batch counts fully."""
 
     task: ClassVar[str] = "robust"
     videos_per_batch: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.sound_seeds) > 1 or self.off_screen_by_class or self.unlogged:
+            raise ValueError("its sounds are drawn once, by groups of classes, and none is without its logarithm")
 
     @property
     def asks(self) -> str:
@@ -83,6 +88,7 @@ def score(
     found: ControlMaps, truth: Truth, protocol: RobustProtocol, *, seed: int = 0, run: str | None = None
 ) -> Result:
     """Score logits under each sound. InputError for a map with NaN in part, or no name in common."""
+    found.require_draws(protocol)
     positions = match_names(found.own.names, truth.test_set)
     keys = [key for key in truth.test_set.keys if key in positions]
     rows = [positions[key] for key in keys]

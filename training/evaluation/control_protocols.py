@@ -1,0 +1,47 @@
+"""Protocols that show an image under other sounds than its own: how these are drawn, where a threshold comes from."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from manifests.sound_draws import SoundDraw, draws_of
+from training.evaluation.protocol import MapProtocol
+
+
+@dataclass(frozen=True)
+class ControlledProtocol(MapProtocol):
+    """As `MapProtocol`, and how the sounds of controls are drawn: a `manifests.sound_draws.SoundDraw` for each of
+    `sound_seeds`. What is not drawn otherwise than usual is not stored, as in results from before there was a choice.
+    """
+
+    sound_seeds: tuple[int, ...] = (0,)
+    off_screen_by_class: bool = False
+    unlogged: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        usual = {"sound_seeds": [0], "off_screen_by_class": False, "unlogged": False}
+        return {name: value for name, value in super().as_json().items() if name not in usual or value != usual[name]}
+
+    @property
+    def draws(self) -> tuple[SoundDraw, ...]:
+        return draws_of(self.as_json())
+
+
+@dataclass(frozen=True)
+class ListeningProtocol(ControlledProtocol):
+    """As `ControlledProtocol`, and where the threshold comes from: `level`, the `negatives` that are scored (their
+    quantile of maxima, pooled), those of the `other_half` of the clips, so that none helps to choose its own, or those
+    of a `validation` set.
+
+    control_align_corners: how maps of controls are enlarged; released code enlarges them otherwise than the own ones.
+    printed_levels: the further levels of the list that the released code mixes (`training.evaluation.printed`).
+    """
+
+    task: ClassVar[str] = "listening"
+    threshold_from: Literal["level", "negatives", "other_half", "validation"] = "level"
+    quantile: float = 0.75
+    control_align_corners: bool = False
+    printed_levels: tuple[float, ...] = ()
+
+    @property
+    def asks(self) -> str:
+        return "controls"
