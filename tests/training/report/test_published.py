@@ -19,7 +19,7 @@ def test_a_number_stands_under_its_own_protocol_only() -> None:
     names = known_protocols()
     assert {row.method.partition(",")[0] for row in of_column("vggss", "acl")} == {"ACL-SSL"}
     assert not {"ACL-SSL", "T-VSL"} & {row.method for row in of_column("vggss", "ezvsl")}
-    assert {row.protocol for row in published()} - names.keys() == {"avgn", "heartheflow"}  # no column of ours
+    assert {row.protocol for row in published()} - names.keys() == {"avgn"}  # no column of ours
 
 
 def test_a_set_that_is_not_packaged_is_known_by_its_clips() -> None:
