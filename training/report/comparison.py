@@ -2,7 +2,7 @@
 
 `training compare` prints these tables, and the page shows those that are not plain localization (retrieval, masks,
 extended sets, images with several sounds). A column holds numbers of one measurement only: same set, same truth, same
-protocol in every field. Published numbers come from the runs' configs and stand in a column of their own.
+protocol in every field. Published numbers stand beside the runs that repeat them, others in lines of their own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from manifests.errors import InputError
-from training.evaluation.consistency import impossible
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.printing import (
     clips_have,
@@ -21,8 +20,7 @@ from training.evaluation.printing import (
     trained_in_words,
 )
 from training.evaluation.scores import in_order, score_of, task_values, values_of
-from training.report.doubts import doubts
-from training.report.published import admitted, of_column
+from training.report.papers import alone, beside, said
 from training.report.results import Evaluation, Run, fullest
 from training.report.seeds_shown import SeedsShown, by_configuration
 
@@ -113,14 +111,14 @@ def one_table(found: Sequence[Found], runs: Sequence[Run] = (), unfinished: Sequ
         lines += _lines(*own[0]) if len(own) == 1 else _mean_lines(own, seeds)
         absent += seeds.notes
     ceiling = task_values(most.facts["ceiling"])
-    column = of_column(first.test_set, first.protocol, first.facts["n_expected"])
-    papers, refused = admitted(column if first.is_what_it_says else (), ceiling)
+    papers, refused = alone([(run, evaluation) for run, _, evaluation in found], most)
     lines += [Line(row.title, row.map, {}, row.scores) for row in papers]
     lines.append(Line("ceiling", "best possible", ceiling, {}))
     scores = tuple(in_order(name for line in lines for name in (*line.values, *line.published)))
     notes = [*absent, *(note for run, title, evaluation in found for note in _notes(run, title, evaluation))]
-    notes += [*(row.note for row in papers), *refused]
-    return Comparison(first.test_set, first.protocol, first.measured, scores, tuple(lines), tuple(notes))
+    notes += [*(row.entry.note for row in papers if row.entry is not None), *refused]
+    notes = tuple(dict.fromkeys(notes))
+    return Comparison(first.test_set, first.protocol, first.measured, scores, tuple(lines), notes)
 
 
 def as_text(table: Comparison) -> str:
@@ -176,9 +174,9 @@ def _mean_lines(found: Sequence[Found], seeds: SeedsShown) -> list[Line]:
 
 def _lines(run: Run, title: str, evaluation: Evaluation) -> list[Line]:
     title = f"{title}, best epoch" if evaluation.is_early_stopped else title
+    papers = beside(run, evaluation)
     return [
-        Line(title, name, values_of(evaluation.facts, name), run.all_published(evaluation, name))
-        for name in evaluation.facts["scores"]
+        Line(title, name, values_of(evaluation.facts, name), papers.scores(name)) for name in evaluation.facts["scores"]
     ]
 
 
@@ -196,13 +194,7 @@ def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
     if not evaluation.is_what_it_says:
         yield f"{title}: these clips are not the released {evaluation.test_set}, so no published number stands beside."
     yield from (f"{title} {said}." for said in trained_in_words(facts))
-    for name in facts["scores"]:
-        paper = run.all_published(evaluation, name)
-        ciou50, auc, max_f1, located = (paper.get(key) for key in ("ciou50", "auc", "max_f1", "locacc"))
-        for fault in impossible(ciou50, auc, max_f1, located):
-            yield f"{title}, published: {fault}"
-        for doubt in doubts(run.method, evaluation.test_set, paper):
-            yield f"{title}, published: {doubt}"
+    yield from said(run, title, evaluation)
 
 
 def _named(evaluation: Evaluation) -> str:
