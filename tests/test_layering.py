@@ -33,6 +33,7 @@ FLOORS = {
             "liveness",
             "logged",
             "outside_methods",
+            "published",
             "rendezvous",
             "run_names",
             "shared_options",

@@ -31,7 +31,7 @@ from manifests.errors import InputError
 from manifests.truth import USUAL_FORMAT
 from manifests.views import ViewName
 from training.config_files import find_config, read_content
-from training.config_numbers import Paper, refuse_switch
+from training.config_numbers import Paper, Published, refuse_switch
 from training.limits import LARGEST_CROP_SCALE, LARGEST_IMAGE, LARGEST_SEED, MOST_PARAMETERS, MOST_READERS, Name, Pool
 from training.mistakes import carrying, lines_of
 
@@ -238,7 +238,8 @@ def _method_section(given: Any) -> MethodSection:
 
 
 class RunConfig(Section):
-    """A whole run. `paper` holds published numbers: test set -> protocol -> map -> score name -> fraction."""
+    """A whole run. `paper` holds published numbers: test set -> protocol -> map -> score name -> fraction. Those of
+    papers since 2023 stand in `published.yaml`, whose entries `published` names."""
 
     name: Name
     method: Annotated[MethodSection, PlainValidator(_method_section), PlainSerializer(MethodSection.as_json)]
@@ -253,6 +254,7 @@ class RunConfig(Section):
     checkpoint_minutes: PositiveFloat = 5.0
     log_every: PositiveInt = 10
     paper: Paper = {}
+    published: Published = ()
 
     @model_validator(mode="after")
     def _log_mel_trunks_undo_the_usual_scaling(self) -> "RunConfig":

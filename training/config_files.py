@@ -78,7 +78,8 @@ def _with_parent(path: Path) -> dict[str, Any]:
             f"{path} extends {parent_name}, which extends {parent['extends']} itself; one level is allowed. Copy what "
             f"{parent_path} says into {path}, and extend {parent['extends']}."
         )
-    parent.pop("paper", None)  # numbers published for the parent say nothing about what differs from it
+    for printed in ("paper", "published"):  # numbers of the parent say nothing about what differs from it
+        parent.pop(printed, None)
     return _merged(parent, content)
 
 

@@ -1,11 +1,13 @@
-"""What counts as a number in a config: `true` is none, and published ones are fractions."""
+"""What counts as a number in a config: `true` is none, and published ones are fractions, or named."""
 
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
+from manifests.near_names import did_you_mean
 from training.mistakes import carrying
+from training.published import entries
 
 SIGNED = ("correlation_", "ciou_drop_")  # scores from -1 to 1
 Numbers = dict[str, dict[str, dict[str, dict[str, float]]]]
@@ -51,4 +53,18 @@ def _fractions(paper: Numbers) -> Numbers:
     return paper
 
 
+def _known(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of published entries as they are; an error names each that there is not."""
+    known = entries()
+    lines = [
+        f"  published: there are no published numbers called {name!r}.{did_you_mean(name, known)}"
+        for name in names
+        if name not in known
+    ]
+    if lines:
+        raise carrying(lines)
+    return names
+
+
 Paper = Annotated[Numbers, AfterValidator(_fractions)]
+Published = Annotated[tuple[str, ...], AfterValidator(_known)]

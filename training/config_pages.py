@@ -12,6 +12,7 @@ from typing import Any
 from manifests.catalogue import catalogue
 from manifests.content import read_content as read_given
 from training.config_files import PACKAGED, find_config, read_content
+from training.published import Printed, rows_of
 
 IMAGENET = "imagenet"
 LONGEST_HEADLINE = 160
@@ -44,10 +45,11 @@ def config_page(source: str) -> str:
 
     path = find_config(source)
     config = load_config(path)
-    needed = [*_needs_of_files(config.model_dump(mode="json")), *_needs_of_method(build_empty(config).needs, config)]
+    written = config.model_dump(mode="json")
+    needed = [*_needs_of_files(written), *_needs_of_method(build_empty(config).needs, config)]
     method = f"{config.method.name} (`training methods {config.method.name}`)"
     lines = [*_comment(path), "", f"config   {path}", f"method   {method}"]
-    lines += _listed("needs", needed) + _listed("printed", _printed(config.paper))
+    lines += _listed("needs", needed) + _listed("printed", _printed(written))
     return "\n".join([*lines, f"start    training run {source}"])
 
 
@@ -86,14 +88,16 @@ def _needs_of_method(needs: frozenset[str], config: Any) -> list[str]:
     return list(dict.fromkeys(text.format(neighbours=config.data.neighbours) for text in found))
 
 
-def _printed(paper: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]) -> list[str]:
-    """Published numbers, a line for each map under a protocol."""
-    return [
-        f"{test_set} under {protocol}, {_words(name)}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items())
-        for test_set, protocols in paper.items()
-        for protocol, maps in protocols.items()
-        for name, scores in maps.items()
-    ]
+def _printed(config: Mapping[str, Any]) -> list[str]:
+    """Published numbers, a line for each map under a protocol; then what is said of those that stand in the file."""
+    printed = rows_of(config)
+    notes = dict.fromkeys(row.entry.note for row in printed if row.entry is not None)
+    return [*map(_row, printed), *notes]
+
+
+def _row(row: Printed) -> str:
+    numbers = ", ".join(f"{score} {value:.4g}" for score, value in row.scores.items())
+    return f"{row.test_set} under {row.protocol}, {_words(row.map)}: {numbers}"
 
 
 def _words(name: str) -> str:

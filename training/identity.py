@@ -25,7 +25,8 @@ PLACES = {
     IMPORTED: (),
 }
 NOT_TRAINING: Any = {
-    **dict.fromkeys(("seed", "compute", "evaluation", "validation", "paper", "checkpoint_minutes", "log_every"), True),
+    **dict.fromkeys(("seed", "compute", "evaluation", "validation", "paper", "published"), True),
+    **dict.fromkeys(("checkpoint_minutes", "log_every"), True),
     "optim": {"not_finite"},  # what a run does when it cannot go on as it is
 }
 Contents = Mapping[str, str]

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 LONGEST = 80  # characters of the overrides in a name
-NO_TRAINING = ("seed", "name", "compute", "evaluation", "validation", "paper", "checkpoint_minutes", "log_every")
+PRINTED = ("paper", "published")
+NO_TRAINING = ("seed", "name", "compute", "evaluation", "validation", *PRINTED, "checkpoint_minutes", "log_every")
 _PARTS = re.compile(r"(?:(?P<said>.+)-)?(?P<digest>[^-]+)-s(?P<seed>\d+)")
 _UNSAFE = re.compile(r"[^A-Za-z0-9.+_-]+")
 

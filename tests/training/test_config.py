@@ -48,6 +48,7 @@ def test_three_mistakes_are_reported_together(tmp_path: Path) -> None:
             r"paper\.mine\.ezvsl\.audio_visual\.ciou50: a fraction .* 40\)",
         ),
         ("paper.mine.ezvsl.audio_visual.ciou50=true", r"paper: a number is expected"),
+        ("published=[fnacc]", r"published: there are no published numbers called 'fnacc'\. Did you mean fnac\?"),
     ],
 )
 def test_numbers_that_are_none_or_out_of_range_are_refused(override: str, said: str) -> None:
@@ -167,6 +168,7 @@ optim: negatives batch_norm not_finite
 compute: resident features compile recompute
 evaluation: truth format negatives test_set view protocols object_prior batch_size
 run: init_from name method data encoders optim compute evaluation validation seed checkpoint_minutes log_every paper
+run: published
 """
 
 

@@ -9,6 +9,7 @@ import yaml
 from training.config_files import PACKAGED
 from training.config_pages import config_headline, config_names, config_page
 from training.methods import method_names
+from training.published import find_entry
 
 NAMES = sorted(path.stem for path in PACKAGED.glob("*.yaml"))
 
@@ -54,6 +55,12 @@ def test_a_page_says_what_a_config_needs(name: str, needed: list[str]) -> None:
 
 
 def test_what_was_printed_is_shown_as_it_stands_in_the_config() -> None:
-    paper = yaml.safe_load((PACKAGED / "alignment_k10.yaml").read_text())["paper"]
+    paper = yaml.safe_load((PACKAGED / "hardpos.yaml").read_text())["paper"]
     printed = paper["vggss"]["kaist_lvs"]["audio_visual"]["ciou50"]
-    assert f"ciou50 {printed:.4g}" in config_page("alignment_k10")
+    assert f"ciou50 {printed:.4g}" in config_page("hardpos")
+
+
+def test_what_a_config_names_is_shown_with_its_source() -> None:
+    page, entry = config_page("alignment_k10"), find_entry("alignment_k10")
+    assert f"ciou50 {entry.numbers['vggss']['kaist_lvs']['audio_visual']['ciou50']:.4g}" in page
+    assert entry.note in page

@@ -24,6 +24,7 @@ def given(*overrides: str) -> RunConfig:
         "evaluation.protocols=[lvs]",
         "validation={truth: there.json}",
         "log_every=1",
+        "published=[fnac]",
         "data.shards=elsewhere",
         "data.neighbours=elsewhere",
         "data.lists=elsewhere",

@@ -1,5 +1,6 @@
 """The packaged configs' published numbers: each under a set, protocol, map and score that an evaluation makes."""
 
+from collections.abc import Mapping
 from functools import cache
 
 import pytest
@@ -12,6 +13,7 @@ from training.config_files import PACKAGED
 from training.evaluation.consistency import impossible
 from training.evaluation.protocols import known_protocols
 from training.methods import method_names
+from training.published import Printed, rows_of
 
 PROTOCOLS = known_protocols("localization")
 
@@ -41,6 +43,18 @@ def packaged(name: str) -> RunConfig:
     return load_config(name)
 
 
+@cache
+def printed(name: str) -> tuple[Printed, ...]:
+    """What a packaged config says was printed: its own numbers, and those of the entries it names."""
+    return tuple(rows_of(packaged(name).model_dump(mode="json")))
+
+
+def scores(name: str, test_set: str, protocol: str, map_name: str) -> Mapping[str, float]:
+    """The one row of a config for a map."""
+    (row,) = [row for row in printed(name) if (row.test_set, row.protocol, row.map) == (test_set, protocol, map_name)]
+    return row.scores
+
+
 def allowed(test_set: str, protocol: str) -> tuple[set[str], set[str]]:
     """Names of maps (or directions) and of scores of one measurement."""
     if protocol == "retrieval":
@@ -57,41 +71,34 @@ def allowed(test_set: str, protocol: str) -> tuple[set[str], set[str]]:
 
 @for_every(NAMES)
 def test_every_number_stands_where_an_evaluation_would_put_its_own(name: str) -> None:
-    config = packaged(name)
-    for test_set, protocols in config.paper.items():
-        whole, _, part = test_set.partition("-")
+    for row in printed(name):
+        whole, _, part = row.test_set.partition("-")
         assert whole in SETS
         assert not part or catalogue()[part].role == "part"
-        for protocol, maps in protocols.items():
-            known_maps, known_scores = allowed(test_set, protocol)
-            assert set(maps) <= known_maps
-            for scores in maps.values():
-                assert set(scores) <= known_scores
-                assert all(0 <= value <= 1 for value in scores.values())
+        known_maps, known_scores = allowed(row.test_set, row.protocol)
+        assert row.map in known_maps
+        assert set(row.scores) <= known_scores
+        assert all(0 <= value <= 1 for value in row.scores.values())
 
 
 @for_every(NAMES)
 def test_published_rows_are_possible(name: str) -> None:
     """A typing error in a cIoU or AUC mostly breaks an inequality that every measurement keeps."""
-    config = packaged(name)
-    for protocols in config.paper.values():
-        for maps in protocols.values():
-            for scores in maps.values():
-                row = {name: scores.get(name) for name in ("ciou50", "auc", "max_f1")}
-                assert not impossible(**row, located=scores.get("locacc"))
+    for row in printed(name):
+        given = {score: row.scores.get(score) for score in ("ciou50", "auc", "max_f1")}
+        assert not impossible(**given, located=row.scores.get("locacc"))
 
 
 @for_every(NAMES)
 def test_published_settings_carry_numbers_and_others_none(name: str) -> None:
-    config = packaged(name)
-    assert bool(config.paper) == (config.name not in NO_NUMBERS)
+    assert bool(printed(name)) == (name not in NO_NUMBERS)
 
 
 @for_every(NAMES)
 def test_who_repeats_a_publication_trains_on_silent_clips_too(name: str) -> None:
     """No paper leaves them out; our own runs do unless told otherwise."""
     config = packaged(name)
-    if config.paper and "optim" in config.model_fields_set:
+    if printed(name) and "optim" in config.model_fields_set:
         assert config.data.drop_flagged == ()
     assert packaged("demo").data.drop_flagged == ("silent",)
 
@@ -116,7 +123,7 @@ def test_extends_reaches_one_level_and_repeats_nothing_of_its_parent() -> None:
         if "extends" in child:
             parent = yaml.safe_load((PACKAGED / child["extends"]).read_text())
             assert "extends" not in parent
-            assert not list(repeated(child, parent, skipped={"extends", "name", "paper"})), name
+            assert not list(repeated(child, parent, skipped={"extends", "name", "paper", "published"})), name
 
 
 def repeated(child: dict, parent: dict, skipped: set[str] = frozenset()):
@@ -130,7 +137,7 @@ def repeated(child: dict, parent: dict, skipped: set[str] = frozenset()):
 
 def test_more_neighbours_score_higher_in_alignments_sweep() -> None:
     names = [f"alignment_k{k}" for k in (10, 30, 100, 500)] + ["alignment"]
-    rows = [packaged(name).paper["vggss"]["kaist_lvs"]["audio_visual"] for name in names]
+    rows = [scores(name, "vggss", "kaist_lvs", "audio_visual") for name in names]
     assert [100 * row["auc"] for row in rows] == pytest.approx([39.51, 39.67, 39.93, 40.00, 40.02])
     assert [row["ciou50"] for row in rows] == sorted(row["ciou50"] for row in rows)
 
@@ -153,7 +160,7 @@ MAIN_ROWS = {
 @pytest.mark.parametrize("name", MAIN_ROWS)
 def test_main_rows(name: str) -> None:
     test_set, protocol, map_name, ciou, auc = MAIN_ROWS[name]
-    row = packaged(name).paper[test_set][protocol][map_name]
+    row = scores(name, test_set, protocol, map_name)
     assert (100 * row["ciou50"], 100 * row["auc"]) == pytest.approx((ciou, auc))
 
 

@@ -17,7 +17,7 @@ DIGEST = "0123abcd"
     ("overrides", "name"),
     [
         ((), "0123abcd-s3"),
-        (("seed=3", "name=x", "evaluation.truth=a.json", "compute.compile=never"), "0123abcd-s3"),
+        (("seed=3", "name=x", "evaluation.truth=a.json", "published=[fnac]", "compute.compile=never"), "0123abcd-s3"),
         (("optim.epochs=5", "data.k=30"), "epochs=5,k=30-0123abcd-s3"),
         (("optim.learning_rate=3e-4",), "learning_rate=3e-4-0123abcd-s3"),
         (("method.positives=[own, audio]",), "positives=own+audio-0123abcd-s3"),

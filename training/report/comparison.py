@@ -2,7 +2,7 @@
 
 `training compare` prints these tables, and the page shows those that are not plain localization (retrieval, masks,
 extended sets, images with several sounds). A column holds numbers of one measurement only: same set, same truth, same
-protocol in every field. Published numbers come from the runs' configs and stand in a column of their own.
+protocol in every field. Published numbers stand beside the runs that repeat them, others in lines of their own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from manifests.errors import InputError
-from training.evaluation.consistency import impossible
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.printing import (
     clips_have,
@@ -21,8 +20,7 @@ from training.evaluation.printing import (
     trained_in_words,
 )
 from training.evaluation.scores import in_order, score_of, task_values, values_of
-from training.report.doubts import doubts
-from training.report.published import admitted, of_column
+from training.report.papers import alone, beside, said
 from training.report.results import Evaluation, Run, fullest
 from training.report.seeds_shown import OverSeeds, SeedsShown, by_configuration
 
@@ -115,20 +113,20 @@ def one_table(found: Sequence[Found], runs: Sequence[Run] = (), unfinished: Sequ
     lines = [
         Line("floor", name.replace("_", " "), task_values(scores), {}) for name, scores in most.facts["floors"].items()
     ]
-    absent, said = [], []
+    absent, heard = [], []
     for own, seeds in configurations(found, runs, unfinished):
         lines += _lines_of(own, seeds)
         absent += seeds.notes
-        said += _heard(own, seeds)
-        said += [note for run, title, evaluation in own for note in _notes(run, title, evaluation)]
+        heard += _heard(own, seeds)
+        heard += [note for run, title, evaluation in own for note in _notes(run, title, evaluation)]
     ceiling = task_values(most.facts["ceiling"])
-    column = of_column(first.test_set, first.protocol, first.facts["n_expected"])
-    papers, refused = admitted(column if first.is_what_it_says else (), ceiling)
+    papers, refused = alone([(run, evaluation) for run, _, evaluation in found], most)
     lines += [Line(row.title, row.map, {}, row.scores) for row in papers]
     lines.append(Line("ceiling", "best possible", ceiling, {}))
     scores = tuple(in_order(name for line in lines for name in (*line.values, *line.published)))
-    notes = [*absent, *said, *(row.note for row in papers), *refused]
-    return Comparison(first.test_set, first.protocol, first.measured, scores, tuple(lines), tuple(notes))
+    notes = [*absent, *heard, *(row.entry.note for row in papers if row.entry is not None), *refused]
+    notes = tuple(dict.fromkeys(notes))
+    return Comparison(first.test_set, first.protocol, first.measured, scores, tuple(lines), notes)
 
 
 def configurations(
@@ -199,9 +197,9 @@ def _lines_of(found: Sequence[Found], seeds: SeedsShown) -> list[Line]:
 
 def _lines(run: Run, title: str, evaluation: Evaluation) -> list[Line]:
     title = f"{title}, best epoch" if evaluation.is_early_stopped else title
+    papers = beside(run, evaluation)
     return [
-        Line(title, name, values_of(evaluation.facts, name), run.all_published(evaluation, name))
-        for name in evaluation.facts["scores"]
+        Line(title, name, values_of(evaluation.facts, name), papers.scores(name)) for name in evaluation.facts["scores"]
     ]
 
 
@@ -222,13 +220,7 @@ def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
     if not evaluation.is_what_it_says:
         yield f"{title}: these clips are not the released {evaluation.test_set}, so no published number stands beside."
     yield from (f"{title} {said}." for said in trained_in_words(facts))
-    for name in facts["scores"]:
-        paper = run.all_published(evaluation, name)
-        ciou50, auc, max_f1, located = (paper.get(key) for key in ("ciou50", "auc", "max_f1", "locacc"))
-        for fault in impossible(ciou50, auc, max_f1, located):
-            yield f"{title}, published: {fault}"
-        for doubt in doubts(run.method, evaluation.test_set, paper):
-            yield f"{title}, published: {doubt}"
+    yield from said(run, title, evaluation)
 
 
 def _named(evaluation: Evaluation) -> str:

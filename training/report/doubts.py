@@ -23,5 +23,5 @@ def doubts(method: str, test_set: str, published: Mapping[str, float]) -> Iterat
     """What is known against these published numbers of a method on a set, a sentence each."""
     for entry in listed():
         about = (entry["method"], entry["test_set"]) == (method, test_set)
-        if about and published and entry["scores"].items() <= published.items():
+        if about and entry["scores"].items() <= published.items():
             yield f"{entry['doubt']}."

@@ -229,21 +229,6 @@ class Run:
         path = evaluation.arrays(RAW_MAPS)
         return read_maps(path) if path.is_file() else None
 
-    def published(self, evaluation: Evaluation, map_name: str) -> dict[str, float]:
-        """What the paper prints of `SCORES` for this map."""
-        every = self.all_published(evaluation, map_name)
-        return {score: every[score] for score in SCORES if score in every}
-
-    def all_published(self, evaluation: Evaluation, map_name: str) -> dict[str, float]:
-        """Whatever the paper prints for this map, as fractions: the config's `paper:`, test set -> protocol -> map.
-
-        Nothing where the set bears a released set's name without being it: its numbers cannot stand beside the paper's.
-        """
-        if not evaluation.is_what_it_says:
-            return {}
-        paper = (self.config.get("paper") or {}).get(evaluation.test_set, {}).get(evaluation.protocol, {})
-        return {score: float(value) for score, value in paper.get(map_name, {}).items()}
-
 
 def read_run(path: Path) -> Run:
     """Read one run folder.

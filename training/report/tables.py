@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from manifests.views import IN_WORDS
-from training.evaluation.consistency import impossible
 from training.evaluation.printing import missing_in_words, trained_in_words
-from training.report.doubts import doubts
+from training.report.papers import beside, said
 from training.report.results import MAPS, OBJECT_PRIOR, SCORES, Evaluation, Run, fullest
 from training.report.seeds_shown import OverSeeds, SeedsShown, by_configuration
 
@@ -153,7 +152,7 @@ def _table(found: list[Scored], runs: Sequence[Run], unfinished: Sequence[Path])
         floor_title=FLOOR_TITLES.get(floor_name, floor_name.replace("_", " ")),
         floor=bounds[0],
         ceiling=bounds[1],
-        warnings=(*absent, *_warnings(found, most)),
+        warnings=tuple(dict.fromkeys((*absent, *_warnings(found, most)))),
     )
 
 
@@ -183,14 +182,19 @@ def _ceiling_group(ceiling: Mapping[str, Number]) -> Group:
 def _run_group(one: Scored, floors: Mapping[str, Any], bounds: tuple[float, float]) -> Group:
     """A run's maps, but for an object prior that stands among the floors already."""
     rows, scores = [], one.evaluation.facts["scores"]
+    papers = beside(one.run, one.evaluation)
     for name in _maps_of(one.evaluation):
         if name == OBJECT_PRIOR and _same(scores[name], floors.get(OBJECT_PRIOR)):
             continue
         numbers = _numbers(scores[name])
         share = _share(numbers["ciou50"].value, bounds)
-        rows.append(Row(MAP_TITLES[name], numbers, share, one.run.published(one.evaluation, name)))
+        rows.append(Row(MAP_TITLES[name], numbers, share, _shown(papers.scores(name))))
     scored = f"{one.evaluation.facts['n_scored']} of {one.evaluation.facts['n_expected']}"
     return Group(one.title, tuple(rows), "run", one.colour, scored)
+
+
+def _shown(printed: Mapping[str, float]) -> dict[str, float]:
+    return {score: printed[score] for score in SCORES if score in printed}
 
 
 def _maps_of(evaluation: Evaluation) -> list[str]:
@@ -236,15 +240,4 @@ def _warnings(found: list[Scored], most: Evaluation) -> Iterable[str]:
         yield from (f"{title} {said}." for said in trained_in_words(facts))
         if not evaluation.is_what_it_says:
             yield f"{title}: these clips are not the released {evaluation.test_set}: no published number stands beside."
-        yield from _impossible(one.run, title, evaluation)
-
-
-def _impossible(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
-    """Published pairs that no set of clips can produce (the curve behind AUC passes through cIoU@0.5), and others that
-    are known not to fit together."""
-    for name in MAPS:
-        paper = run.published(evaluation, name)
-        for fault in impossible(paper.get("ciou50"), paper.get("auc")):
-            yield f"{title}, published: {fault}"
-        for doubt in doubts(run.method, evaluation.test_set, paper):
-            yield f"{title}, published: {doubt}"
+        yield from said(one.run, title, evaluation)
