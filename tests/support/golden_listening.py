@@ -131,7 +131,13 @@ def _robust_means(areas: list, shown: np.ndarray, probabilities: np.ndarray, tru
 
 def avss(arrays: Maps) -> dict:
     iou, f, frames = ([0.0] * 71 for _ in range(3))
+    by_frame, binary = [], []
     for predicted, true in zip(arrays["avss_labels_predicted"], arrays["avss_labels_true"], strict=True):
+        own_iou = [int(((predicted == n) & (true == n)).sum()) / max(int(((predicted == n) | (true == n)).sum()), 1)
+                   for n in range(71)]  # fmt: skip
+        hits = [value for value in own_iou if value]
+        by_frame.append(sum(hits) / len(hits) if hits else float("nan"))
+        binary.append(frame_iou(predicted != 70, true != 70))
         for name in sorted({*predicted.ravel().tolist(), *true.ravel().tolist()}):
             own, real = predicted == name, true == name
             both = int((own & real).sum())
@@ -141,7 +147,8 @@ def avss(arrays: Maps) -> dict:
             frames[name] += 1
     mean_iou, mean_f = ([s / n if n else 0.0 for s, n in zip(sums, frames, strict=True)] for sums in (iou, f))
     seen = [name for name in range(71) if frames[name]]
-    block = {"sum_iou_per_class": iou, "sum_f_per_class": f, "frames_per_class": frames}
+    block = {"sum_iou_per_class": iou, "sum_f_per_class": f, "frames_per_class": frames,
+             "frame_mean_over_nonzero_iou": by_frame}  # fmt: skip
     means = {
         "miou": np.mean(mean_iou), "f": np.mean(mean_f), "classes_seen": len(seen),
         "miou_noBg_as_printed_drops_class_70": np.mean(mean_iou[:70]),
@@ -149,7 +156,8 @@ def avss(arrays: Maps) -> dict:
         "miou_over_seen_classes": np.mean([mean_iou[name] for name in seen]),
     }  # fmt: skip
     return {f"{name}_frames6_videos_per_batch1": block for name in ("avsbench", "avsegformer")} | {
-        "means_recomputed_by_driver_from_sums": means
+        "means_recomputed_by_driver_from_sums": means,
+        "binary_miou_avsbench_background_taken_as_last_class": np.mean(binary),
     }
 
 

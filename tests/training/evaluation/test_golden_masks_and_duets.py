@@ -73,6 +73,34 @@ def test_avss_classes(values, arrays, released):
         assert scores[own] == pytest.approx(means[theirs], abs=1e-5), own
 
 
+def test_avss_frame_by_frame(values, arrays):
+    """Quirks of the mean of a frame and of the binary IoU; of the textbook, a class in the wrong place counts."""
+    predicted, true = arrays["avss_labels_predicted"], arrays["avss_labels_true"]
+    counts, found = semantic.class_counts(predicted, true), values["avss"]
+    expected = found["avsbench_frames6_videos_per_batch1"]["frame_mean_over_nonzero_iou"]
+    by_frame = semantic.frame_means_as_released(counts)
+    np.testing.assert_allclose(by_frame, expected, atol=1e-5)  # NaN of the frame that is all wrong, too
+    assert np.isnan(by_frame).tolist() == [number == 5 for number in range(12)]
+    assert (semantic.frame_means(counts) <= np.nan_to_num(by_frame)).all()
+    scores = semantic.semantic_scores(counts)
+    assert scores["miou_of_frames"] == pytest.approx(np.nanmean(expected), abs=1e-5)
+    coded = found["binary_miou_avsbench_background_taken_as_last_class"]
+    assert scores["binary_miou"] == pytest.approx(coded, abs=1e-5)
+    usual = segmentation.mask_iou(predicted > 0, true > 0)
+    np.testing.assert_allclose(semantic.binary_iou(counts), usual, atol=1e-6)
+    assert scores["binary_miou_textbook"] == pytest.approx(usual.mean(), abs=1e-6)
+
+
+def test_frames_without_a_class_in_its_right_place_have_no_mean_as_released():
+    wrong = semantic.class_counts(np.full((2, 2, 2), 9), np.full((2, 2, 2), 4))
+    scores = semantic.semantic_scores(wrong)
+    assert scores["miou_of_frames"] is None
+    assert scores["miou_of_frames_textbook"] == 0
+    everywhere = np.full((1, 2, 2), semantic.CLASSES - 1)  # the released code sees no object there
+    last = semantic.binary_iou(semantic.class_counts(everywhere, everywhere), semantic.CLASSES - 1)
+    assert last == segmentation.mask_iou(np.zeros((1, 2, 2), bool), np.zeros((1, 2, 2), bool)).round(6) == 1
+
+
 def test_a_perfect_label_map_has_one_in_the_textbook_and_is_punished_by_unseen_classes(arrays):
     true = arrays["avss_labels_true"]
     scores = semantic.semantic_scores(semantic.class_counts(true, true))

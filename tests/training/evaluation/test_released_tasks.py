@@ -92,6 +92,10 @@ def test_classes_of_avss(values, arrays, semantic, tmp_path):
     assert scores["miou_classes_no_background"] == pytest.approx(no_background, abs=1e-5)
     assert scores["miou_seen_classes"] == pytest.approx(means["miou_over_seen_classes"], abs=1e-5)
     assert found["classes_seen"] == means["classes_seen"]
+    binary = values["avss"]["binary_miou_avsbench_background_taken_as_last_class"]
+    assert scores["binary_miou"] == pytest.approx(binary, abs=1e-5)
+    assert found["n_without_hit"] == 1
+    assert "1 frames without a class in its right place" in said
     assert scores["miou_classes_textbook"] > scores["miou_classes"]
     assert found["missing"] == ["v1s/two_3", "v1s/two_4", "v1s/two_5"]
     assert found["ceiling"]["j_and_f_textbook"] == 1
