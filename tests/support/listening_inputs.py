@@ -144,4 +144,5 @@ def _prompts() -> dict[str, np.ndarray]:
 
 def _avgn() -> dict[str, np.ndarray]:
     random = np.random.RandomState(50)
-    return {"avgn_low7": (2 * _smooth(random, 24, 7) - 1).astype(np.float32)}
+    low = (2 * _smooth(random, 24, 7) - 1).astype(np.float32)
+    return {"avgn_low7": low, "avgn_object7": (2.4 * _smooth(random, 24, 7)).astype(np.float32)}
