@@ -7,6 +7,7 @@ After ../shared/reference/listening.md (sections named below); under the names o
 import golden_mixtures as mixtures
 import listening_inputs as inputs
 import numpy as np
+from golden_evaluators import ezvsl_maps, kaist_lvs_maps
 from golden_reference import SIDE, auc, ciou, enlarge, success
 from golden_tasks import f_curve, frame_iou, groups_of
 
@@ -166,6 +167,7 @@ def avss(arrays: Maps) -> dict:
 
 def kaist(arrays: Maps, sets: dict[str, list[str]]) -> dict:
     release: dict = {}
+    head: dict = {}
     for name, names in sets.items():
         truth = arrays[f"kaist_{name}_masks"] >= 128
         for side, key in ((7, "ez"), (14, "lvs")):
@@ -183,8 +185,21 @@ def kaist(arrays: Maps, sets: dict[str, list[str]]) -> dict:
             ]
             several = _boxes_scores([names[at] for at in kept], high[kept], truth[kept])
             release[f"{name}_{key}_only_groups_of_two_or_more"] = several
+            head[f"{name}_{key}"], printed = _by_the_head(arrays, name, key, names, truth)
+            release[f"{name}_{key}_adaptive_batch64"]["printed"] = printed
     named = {name: {"names": names} for name, names in sets.items()}
-    return {"sets": named, "release_2024_with_mask_scores": release}
+    return {"sets": named, "release_2024_with_mask_scores": release, "release_head": head}
+
+
+def _by_the_head(arrays: Maps, name: str, key: str, names: list[str], truth: np.ndarray) -> tuple[dict, list[str]]:
+    """The boxes' evaluator on masks, and what it prints of the mixture with the object prior."""
+    low, prior = arrays[f"kaist_{name}_low{7 if key == 'ez' else 14}"], arrays[f"kaist_{name}_object7"]
+    ezvsl = ezvsl_maps(low, prior) if key == "ez" else kaist_lvs_maps(low, prior, True)
+    own = _boxes_scores(names, ezvsl["av"], truth)
+    mixed = _boxes_scores(names, ezvsl["ogl" if key == "lvs" else "av_obj"], truth)
+    pairs = (("CIoU", "ciou50", "ciou_adap50"), ("AUC", "auc", "auc_adap"))
+    lines = [f"{title} : {100 * mixed[one]:.2f} {title}_adap : {100 * mixed[two]:.2f}" for title, one, two in pairs]
+    return own, ["OGL results", *lines]
 
 
 def _at_area(one: np.ndarray, truth: np.ndarray, frames: int) -> np.ndarray:

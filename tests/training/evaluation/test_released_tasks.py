@@ -10,7 +10,7 @@ from scored_files import scores_of
 from manifests.errors import InputError
 from manifests.truth import read_truth
 from training.evaluation.listening import NEGATIVES
-from training.evaluation.localization import ciou
+from training.evaluation.localization import auc, ciou, success_rate
 from training.evaluation.metrics.interactive import interactive_summary
 from training.evaluation.postprocess import binarise, prepare
 from training.evaluation.protocols import find_protocol
@@ -162,25 +162,44 @@ def test_masks_of_sslalignment_at_their_own_area(values, arrays, name, format, t
     assert set(read_truth(folder, format).keys) == set(names)
 
 
-@pytest.mark.parametrize(
-    ("name", "side", "key"), [(n, s, k) for n in ("vpoms", "is3") for s, k in ((7, "ez"), (14, "lvs"))]
-)
-def test_groups_of_one_apart(values, arrays, name, side, key):
-    """IIoU of the boxes' evaluator on masks: over all groups, and over those of two or more."""
-    names, masks = values["kaist"]["sets"][name]["names"], arrays[f"kaist_{name}_masks"] >= 128
-    masks = masks if masks.any() else arrays[f"kaist_{name}_masks"] > 0
-    release = values["kaist"]["release_2024_with_mask_scores"]
-    expected, several = (
-        release[f"{name}_{key}_{which}"] for which in ("adaptive_batch64", "only_groups_of_two_or_more")
-    )
-    for protocol, end in (("kaist", ""), ("adaptive", "_adap")):
-        found = find_protocol(protocol)
-        maps = prepare(arrays[f"kaist_{name}_low{side}"], found)["audio_visual"].maps
-        iou = ciou(binarise(maps, found, masks.sum(axis=(1, 2))).masks, masks.astype(np.float32))
+KAIST = {"ez": (7, ("kaist", "adaptive")), "lvs": (14, ("kaist_lvs_aligned", "adaptive_lvs_aligned"))}
+
+
+def boxes_scores_on_masks(arrays, name, key, end):
+    """cIoU by map, as the evaluator of boxes has them on masks."""
+    side, protocols = KAIST[key]
+    masks = arrays[f"kaist_{name}_masks"] >= min(128, arrays[f"kaist_{name}_masks"].max())
+    protocol = find_protocol(protocols[end == "_adap"])
+    maps = prepare(arrays[f"kaist_{name}_low{side}"], protocol, arrays[f"kaist_{name}_object7"])
+    pixels, weights = masks.sum(axis=(1, 2)), masks.astype(np.float32)
+    return {each: ciou(binarise(own.maps, protocol, pixels).masks, weights) for each, own in maps.items()}
+
+
+@pytest.mark.parametrize("end", ["", "_adap"])
+@pytest.mark.parametrize("key", KAIST)
+@pytest.mark.parametrize("name", ["vpoms", "is3"])
+def test_groups_of_one_apart(values, arrays, name, key, end):
+    """IIoU of the boxes' evaluator on masks, of both releases: over all groups, and over those of two or more."""
+    names, release = values["kaist"]["sets"][name]["names"], values["kaist"]["release_2024_with_mask_scores"]
+    iou = boxes_scores_on_masks(arrays, name, key, end)["audio_visual"]
+    summary, several = interactive_summary(names, iou), release[f"{name}_{key}_only_groups_of_two_or_more"]
+    for expected in (release[f"{name}_{key}_adaptive_batch64"], values["kaist"]["release_head"][f"{name}_{key}"]):
         np.testing.assert_allclose(iou, expected[f"ciou{end}"], atol=3e-4)
-        summary = interactive_summary(names, iou)
+        assert success_rate(iou) == pytest.approx(expected[f"ciou{end}50"])
+        assert auc(iou) == pytest.approx(expected[f"auc{end}"])
         assert summary["iiou"] == pytest.approx(expected[f"iiou{end}"])
         assert summary["iauc"] == pytest.approx(expected[f"iauc{end}"])
-        assert summary["iiou_of_several"] == pytest.approx(several[f"iiou{end}"])
-        assert summary["iauc_of_several"] == pytest.approx(several[f"iauc{end}"])
-        assert summary["n_single"] == summary["group_sizes"].get("1", 0)
+    assert summary["iiou_of_several"] == pytest.approx(several[f"iiou{end}"])
+    assert summary["iauc_of_several"] == pytest.approx(several[f"iauc{end}"])
+    assert summary["n_single"] == summary["group_sizes"].get("1", 0)
+
+
+@pytest.mark.parametrize("key", KAIST)
+@pytest.mark.parametrize("name", ["vpoms", "is3"])
+def test_masks_with_the_object_prior(values, arrays, name, key):
+    """What the release prints under "OGL results", in per cent with two digits: all that is known of these runs."""
+    printed = values["kaist"]["release_2024_with_mask_scores"][f"{name}_{key}_adaptive_batch64"]["printed"]
+    expected = printed[printed.index("OGL results") + 1 :][:2]
+    plain, fitted = (boxes_scores_on_masks(arrays, name, key, end)["combined"] for end in ("", "_adap"))
+    for title, measure, said in zip(("CIoU", "AUC"), (success_rate, auc), expected, strict=True):
+        assert said == f"{title} : {100 * measure(plain):.2f} {title}_adap : {100 * measure(fitted):.2f}"
