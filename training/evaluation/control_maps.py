@@ -1,7 +1,7 @@
 """Maps of each image under its own sound and under controls, and what of them is measured clip by clip."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 from zlib import crc32
 
@@ -21,7 +21,7 @@ from training.evaluation.listening import (
 from training.evaluation.localization import ciou
 from training.evaluation.maps import mix, rescale, resized, upsample
 from training.evaluation.printed import mixed_list, own_cuts, under_own_cuts
-from training.evaluation.protocol import MapProtocol
+from training.evaluation.protocol import LATER, MapProtocol, require_between
 from training.evaluation.raw_maps import RawMaps, read_single_maps
 
 BATCH = 32
@@ -35,17 +35,46 @@ class ListeningProtocol(MapProtocol):
 
     control_align_corners: how maps of controls are enlarged; released code enlarges them otherwise than the own ones.
     printed_levels: the further levels of the list that the released code mixes (`training.evaluation.printed`).
+    pooling: the quantile of the maxima of all negatives in one list, or the mean of the quantiles of each kind.
+    undefined: what the IoU of nothing with nothing (0/0) is: 0; "nan", and then means are not known, as in the released
+        code of maps mixed with the object prior; "raise" refuses such a clip.
     """
 
     task: ClassVar[str] = "listening"
+    choices: ClassVar[tuple[str, ...]] = (
+        "interpolation",
+        "align_corners",
+        "control_align_corners",
+        "scaling",
+        "comparator",
+        "level",
+        "threshold_from",
+        "quantile",
+        "pooling",
+        "undefined",
+    )
     threshold_from: Literal["level", "negatives", "other_half"] = "level"
     quantile: float = 0.75
     control_align_corners: bool = False
     printed_levels: tuple[float, ...] = ()
+    pooling: Literal["one_list", "mean_of_kinds"] = field(default="one_list", metadata=LATER)
+    undefined: Literal["zero", "nan", "raise"] = field(default="zero", metadata=LATER)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_between(0, 1, quantile=self.quantile)
+        if self.scaling not in ("fixed", "none"):
+            raise ValueError(
+                f"its thresholds are of maps that are not stretched: scaling fixed or none, not {self.scaling}"
+            )
 
     @property
     def asks(self) -> str:
         return "controls"
+
+    @property
+    def idle(self) -> frozenset[str]:
+        return super().idle | ({"quantile", "pooling"} if self.threshold_from == "level" else {"level"})
 
 
 @dataclass(frozen=True)
@@ -179,8 +208,9 @@ class Sounds:
         level = levels[chosen]
         mixed = self._mixing(protocol, chosen)
         own = mixed(_enlarged(self.own[chosen], protocol, protocol.align_corners))
-        masks, cuts = own > level[:, None, None], own_cuts(own, truth) if protocol.printed_levels else {}
+        masks, cuts = _above(own, level, protocol), own_cuts(own, truth) if protocol.printed_levels else {}
         found = own_values(masks, truth)
+        found["iou"] = self._defined(found["iou"], masks, truth, protocol, chosen)
         if cuts:
             found |= mixed_list(own, truth, cuts, protocol.printed_levels)
         for name, maps in self.controls.items():
@@ -191,12 +221,28 @@ class Sounds:
                 continue
             other = np.where(has[:, None, None], maps[chosen], np.float32(0))
             high = mixed(_enlarged(other, protocol, protocol.control_align_corners))
-            values = under_control(masks, high > level[:, None, None], truth) | under_own_cuts(high, cuts)
+            shown = _above(high, level, protocol)
+            values = under_control(masks, shown, truth) | under_own_cuts(high, cuts)
+            values["iou"] = self._defined(values["iou"], shown | ~has[:, None, None], truth, protocol, chosen)
             values["correlation"] = map_correlation(
                 *(self._low(each, protocol, chosen) for each in (self.own[chosen], other))
             )
             found |= {f"{key}_{name}": np.where(has, each, np.nan) for key, each in values.items()}
         return found
+
+    def _defined(
+        self, iou: np.ndarray, masks: np.ndarray, truth: np.ndarray, protocol: ListeningProtocol, chosen: slice
+    ) -> np.ndarray:
+        """IoU (N,), 0/0 as the protocol has it. InputError names a clip where that is to stop."""
+        nothing = ~(masks | (truth > 0)).any(axis=(1, 2))
+        if protocol.undefined == "zero" or not nothing.any():
+            return iou
+        if protocol.undefined == "raise":
+            raise InputError(
+                f"Nothing of {self.keys[chosen][int(nothing.argmax())]} is true and nothing of its map reaches the "
+                "threshold, so that its IoU is 0/0. Leave undefined=raise out, or the clip."
+            )
+        return np.where(nothing, np.nan, iou)
 
     def _mixing(self, protocol: ListeningProtocol, chosen: slice) -> Callable[[np.ndarray], np.ndarray]:
         """What becomes of enlarged maps: the prior is enlarged as maps of own sounds are, under every sound."""
@@ -217,7 +263,15 @@ def _threshold(maxima: Sequence[np.ndarray], chosen: np.ndarray, protocol: Liste
     pooled = [each[chosen & ~np.isnan(each)] for each in maxima]
     if not sum(map(len, pooled)):
         raise InputError(_NO_NEGATIVES)
-    return threshold_from_negatives(pooled, protocol.quantile)
+    if protocol.pooling == "one_list":
+        return threshold_from_negatives(pooled, protocol.quantile)
+    return float(np.mean([threshold_from_negatives([each], protocol.quantile) for each in pooled if len(each)]))
+
+
+def _above(maps: np.ndarray, levels: np.ndarray, protocol: ListeningProtocol) -> np.ndarray:
+    """bool (N, H, W): the pixels above each map's level, or also those at it."""
+    levels = levels[:, None, None]
+    return maps >= levels if protocol.comparator == ">=" else maps > levels
 
 
 def _enlarged(raw: np.ndarray, protocol: ListeningProtocol, align_corners: bool) -> np.ndarray:

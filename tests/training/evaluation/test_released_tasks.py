@@ -42,6 +42,13 @@ def test_avsbench_robust(values, arrays, tmp_path):
     assert found["ceiling"]["fpr_noise"] == 0
     assert found["ceiling"]["robust_miou"] == pytest.approx(1, abs=1e-5)
     assert found["n_empty_truth"] == int((~masks.any(axis=(1, 2))).sum())
+    name = "avsbench_robust+videos_per_batch=3"
+    scores, found, _ = scores_of(tmp_path, tmp_path / "s4_data", "avsbench_s4", name)
+    assert found["protocol"]["name"] == name
+    for sound, key in (("positive", "own"), ("noise", "noise")):
+        batch = expected[sound]["batch_3_videos"]
+        assert scores[f"fpr_{key}"] == pytest.approx(share * batch["FPR"], abs=1e-5)
+        assert scores["robust_f" if key == "own" else f"robust_f_{key}"] == pytest.approx(batch["F_score"], abs=5e-4)
 
 
 def _padded(mask, value):
@@ -123,6 +130,9 @@ def test_padding_is_scored_as_released_and_left_out_of_the_textbook(arrays, sema
     assert found["n_padding"] == 2  # frame 11 is past the loader's end
     assert scores["miou_classes_textbook"] == 1
     assert scores["miou_seen_classes"] < 1
+    without, found, _ = scores_of(tmp_path, semantic, "avss", "avss+padded_frames=0")
+    assert found["n_padding"] == 0
+    assert without["miou_seen_classes"] == without["miou_classes_textbook"] == 1
 
 
 def test_labels_that_are_none_are_refused(semantic, tmp_path):
@@ -139,6 +149,13 @@ def test_labels_that_are_none_are_refused(semantic, tmp_path):
         scores_of(tmp_path, semantic, "avss", "avss")
 
 
+MASKS = {
+    "adaptive_masks": "adaptive_batch64",
+    "top_half_masks": "tophalf_batch64",
+    "adaptive_masks+frames_per_batch=8": "adaptive_batch8",
+}
+
+
 @pytest.mark.parametrize(("name", "format"), [("vpoms", "vpo"), ("is3", "is3")])
 def test_masks_of_sslalignment_at_their_own_area(values, arrays, name, format, tmp_path):
     names, masks = values["kaist"]["sets"][name]["names"], arrays[f"kaist_{name}_masks"]
@@ -151,8 +168,8 @@ def test_masks_of_sslalignment_at_their_own_area(values, arrays, name, format, t
     release = values["kaist"]["release_2024_with_mask_scores"]
     for side, key in ((7, "ez"), (14, "lvs")):
         np.savez(tmp_path / "maps.npz", names=names, maps=arrays[f"kaist_{name}_low{side}"])
-        for protocol, spelled in (("adaptive_masks", "adaptive"), ("top_half_masks", "tophalf")):
-            expected = release[f"{name}_{key}_{spelled}_batch64"]["mask"]
+        for protocol, spelled in MASKS.items():
+            expected = release[f"{name}_{key}_{spelled}"]["mask"]
             scores, found, _ = scores_of(tmp_path, listed, format, protocol)  # in the released order
             assert 100 * scores["mask_miou"] == pytest.approx(expected["mIoU_percent"], abs=0.02)
             assert 100 * scores["mask_f"] == pytest.approx(expected["F_percent"], abs=0.02)

@@ -6,18 +6,18 @@ stops, is given one pixel.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
 from manifests.truth import Truth
-from training.evaluation.adaptive_masks import BATCH, adaptive_masks, asked_areas, mask_scores
+from training.evaluation.adaptive_masks import BATCH, EmptyMask, adaptive_masks, asked_areas, mask_scores
 from training.evaluation.floors import floor_masks
 from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL, binarise
-from training.evaluation.protocol import MapProtocol
+from training.evaluation.protocol import LATER, MapProtocol, require_between
 from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
 from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
@@ -39,10 +39,24 @@ read = read_single_maps
 
 @dataclass(frozen=True)
 class AreaProtocol(MapProtocol):
-    """As `MapProtocol`; `frames_per_batch` is what means are taken over first, and the area given to empty frames."""
+    """As `MapProtocol`; `frames_per_batch` is what means are taken over first, and the area given to empty frames.
+
+    empty_mask: what a frame without truth is given under the adaptive rule, half of its batch's frames or half of its
+        pixels.
+    """
 
     task: ClassVar[str] = "adaptive_masks"
+    choices: ClassVar[tuple[str, ...]] = ("interpolation", "align_corners", "frames_per_batch", "empty_mask")
     frames_per_batch: int = BATCH
+    empty_mask: EmptyMask = field(default="half_of_batch", metadata=LATER)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_between(1, None, frames_per_batch=self.frames_per_batch)
+
+    @property
+    def idle(self) -> frozenset[str]:
+        return super().idle | (frozenset() if self.rule == "adaptive" else {"empty_mask"})
 
 
 def check(truth: Truth, protocol: AreaProtocol) -> None:
@@ -85,8 +99,9 @@ def cut(high: np.ndarray, truth: np.ndarray, protocol: AreaProtocol) -> np.ndarr
     if protocol.rule != "adaptive":
         return binarise(high, protocol, truth.sum(axis=(1, 2))).masks
     if protocol.exact:
-        return binarise(high, protocol, asked_areas(truth, protocol.frames_per_batch, least=1)).masks
-    return adaptive_masks(high, truth, protocol.frames_per_batch, least=1)
+        areas = asked_areas(truth, protocol.frames_per_batch, 1, protocol.empty_mask)
+        return binarise(high, protocol, areas).masks
+    return adaptive_masks(high, truth, protocol.frames_per_batch, 1, protocol.empty_mask)
 
 
 def _best(truth: np.ndarray, protocol: AreaProtocol) -> np.ndarray:

@@ -22,7 +22,7 @@ from training.evaluation.listening import NEGATIVES
 from training.evaluation.maps import upsample
 from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL
-from training.evaluation.protocol import MapProtocol
+from training.evaluation.protocol import MapProtocol, require_between
 from training.evaluation.raw_maps import match_names
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
@@ -52,7 +52,12 @@ class RobustProtocol(MapProtocol):
     """`videos_per_batch`: how many videos the released loop averages at once; a short last batch counts fully."""
 
     task: ClassVar[str] = "robust"
+    choices: ClassVar[tuple[str, ...]] = ("interpolation", "align_corners", "videos_per_batch")
     videos_per_batch: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_between(1, None, videos_per_batch=self.videos_per_batch)
 
     @property
     def asks(self) -> str:

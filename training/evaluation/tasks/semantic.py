@@ -21,7 +21,7 @@ from manifests.truth import Truth
 from training.evaluation.given_arrays import names_of
 from training.evaluation.needs import refuse_negatives, require_classes
 from training.evaluation.postprocess import AUDIO_VISUAL
-from training.evaluation.protocol import Protocol
+from training.evaluation.protocol import Protocol, require_between
 from training.evaluation.raw_maps import match_names
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
@@ -80,10 +80,15 @@ class LabelMaps:
 
 @dataclass(frozen=True)
 class SemanticProtocol(Protocol):
-    """Both ways of adding up stand beside one another; `padded_frames`: what videos are filled up to as released."""
+    """Both ways of adding up stand beside one another; `padded_frames`: what videos are filled up to as released, 0 for
+    no padding."""
 
     task: ClassVar[str] = "semantic"
+    choices: ClassVar[tuple[str, ...]] = ("padded_frames",)
     padded_frames: int = PADDED
+
+    def __post_init__(self) -> None:
+        require_between(0, None, padded_frames=self.padded_frames)
 
     @property
     def asks(self) -> str:
