@@ -22,6 +22,7 @@ CUT = {  # where a threshold of listening comes from
 COUNTED = {  # what only some tasks count
     "n_padding": "frames past the end of their video: scored as released, left out of the textbook's numbers",
     "n_without_hit": "frames without a class in its right place: 0/0 and left out of the mIoU of frames as coded",
+    "n_alone": "images with one sound, which test nothing interactive",
     "n_without_boxes": "frames without boxes: not scored",
     "n_of_another_pairing": "cases of another pairing than the released one",
     "n_without_maps": "cases without a map: no entry as released, a miss for every image in the textbook's numbers",

@@ -117,7 +117,6 @@ class MapProtocol(Protocol):
     def idle(self) -> frozenset[str]:
         without_effect = {
             "level": self.rule == "adaptive",
-            "stretch": self.scaling in ("minmax", "flipped_minmax"),
             "align_corners": self.interpolation == "none",
             "comparator": self.exact,
             "keep_maximum": self.exact,

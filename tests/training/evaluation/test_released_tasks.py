@@ -170,13 +170,38 @@ def test_masks_of_sslalignment_at_their_own_area(values, arrays, name, format, t
         np.savez(tmp_path / "maps.npz", names=names, maps=arrays[f"kaist_{name}_low{side}"])
         for protocol, spelled in MASKS.items():
             expected = release[f"{name}_{key}_{spelled}"]["mask"]
-            scores, found, _ = scores_of(tmp_path, listed, format, protocol)  # in the released order
+            scores, found, said = scores_of(tmp_path, listed, format, protocol)  # in the released order
             assert 100 * scores["mask_miou"] == pytest.approx(expected["mIoU_percent"], abs=0.02)
             assert 100 * scores["mask_f"] == pytest.approx(expected["F_percent"], abs=0.02)
             assert scores["mask_f_everything"] == pytest.approx(expected["mean_F_threshold_0"], abs=2e-4)
             assert found["floors"]["whole_image"]["mask_f"] == pytest.approx(scores["mask_f_everything"])
             assert found["ceiling"]["mask_miou_textbook"] >= scores["mask_miou_textbook"]
+            assert f"{found['n_alone']} images with one sound" in said
+            holds_boxes_scores(scores, release, f"{name}_{key}", "" if protocol == "top_half_masks" else "_adap")
     assert set(read_truth(folder, format).keys) == set(names)
+
+
+def holds_boxes_scores(own, release, case, end):
+    """cIoU, AUC and the interactive ones of the same run, as the evaluator of boxes has them."""
+    expected, several = release[f"{case}_adaptive_batch64"], release[f"{case}_only_groups_of_two_or_more"]
+    assert own["mask_ciou50"] == pytest.approx(expected[f"ciou{end}50"])
+    assert own["mask_auc"] == pytest.approx(expected[f"auc{end}"])
+    for score in ("iiou", "iauc"):
+        assert own[score] == pytest.approx(expected[f"{score}{end}"])
+        assert own[f"{score}_of_several"] == pytest.approx(several[f"{score}{end}"])
+
+
+def test_masks_with_the_object_prior_from_a_file(values, arrays, tmp_path):
+    names, masks = values["kaist"]["sets"]["vpoms"]["names"], arrays["kaist_vpoms_masks"]
+    folder = write_grey_masks(tmp_path / "vpo", dict(zip(names, 255 * (masks > 0).astype(np.uint8), strict=True)))
+    for key, scaling in (("ez", "minmax"), ("lvs", "flipped_minmax")):
+        low, prior = arrays[f"kaist_vpoms_low{KAIST[key][0]}"], arrays["kaist_vpoms_object7"]
+        np.savez(tmp_path / "maps.npz", names=names, maps=low, object_maps=prior)
+        _, found, _ = scores_of(tmp_path, folder, "vpo", f"adaptive_masks+scaling={scaling}")
+        mixed = found["scores"]["combined"]
+        printed = values["kaist"]["release_2024_with_mask_scores"][f"vpoms_{key}_adaptive_batch64"]["printed"]
+        for title, score in (("CIoU", "mask_ciou50"), ("AUC", "mask_auc")):
+            assert any(line.endswith(f"{title}_adap : {100 * mixed[score]:.2f}") for line in printed)
 
 
 KAIST = {"ez": (7, ("kaist", "adaptive")), "lvs": (14, ("kaist_lvs_aligned", "adaptive_lvs_aligned"))}

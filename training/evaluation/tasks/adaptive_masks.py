@@ -2,7 +2,8 @@
 
 The quirks are named in `training.evaluation.adaptive_masks`; textbook values stand beside, and F of predicting
 everything, which the released F never falls below. A batch of a single frame without truth, where the released code
-stops, is given one pixel.
+stops, is given one pixel. The release scores masks as it scores boxes in the same run: cIoU, of which a frame without
+truth has 0 whatever it is given, and where one image stands under several sounds the smallest of them.
 """
 
 from collections.abc import Sequence
@@ -12,9 +13,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
+from manifests.test_sets import INTERACTIVE
 from manifests.truth import Truth
 from training.evaluation.adaptive_masks import BATCH, EmptyMask, adaptive_masks, asked_areas, mask_scores
 from training.evaluation.floors import floor_masks
+from training.evaluation.localization import auc, ciou, success_rate
+from training.evaluation.metrics.interactive import SCORES as OF_GROUPS
+from training.evaluation.metrics.interactive import interactive_summary
 from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL, binarise
 from training.evaluation.protocol import LATER, MapProtocol, require_between
@@ -31,6 +36,8 @@ SCORES = (
     Score("mask_f_textbook", "F of masks", "F-score of the masks themselves."),
     Score("mask_f_everything", "F of everything", "F-score of predicting the whole image, below which F as released "
           "never falls."),
+    Score("mask_ciou50", "cIoU@0.5 of masks", "share of frames whose cIoU with the pixel mask is at least 0.5."),
+    Score("mask_auc", "AUC of masks", "area under the share of frames whose cIoU with the pixel mask reaches t."),
 )  # fmt: skip
 ANSWERS, TAKES = RawMaps, "one map a frame"
 ARRAYS, OPTIONAL = ("names", "maps"), ("object_maps", "confidence")
@@ -46,7 +53,13 @@ class AreaProtocol(MapProtocol):
     """
 
     task: ClassVar[str] = "adaptive_masks"
-    choices: ClassVar[tuple[str, ...]] = ("interpolation", "align_corners", "frames_per_batch", "empty_mask")
+    choices: ClassVar[tuple[str, ...]] = (
+        "interpolation",
+        "align_corners",
+        "scaling",
+        "frames_per_batch",
+        "empty_mask",
+    )
     frames_per_batch: int = BATCH
     empty_mask: EmptyMask = field(default="half_of_batch", metadata=LATER)
 
@@ -78,7 +91,8 @@ def score(raw: RawMaps, truth: Truth, protocol: AreaProtocol, *, seed: int = 0, 
         for name, floor in floor_masks(chunk, protocol, masks.sum(axis=(1, 2)), seed).items():
             found.setdefault(f"floor:{name}", []).append((floor, masks))
         found.setdefault("ceiling", []).append((_best(masks, protocol), masks))
-    scores = {name: _scores(parts, size) for name, parts in found.items()}
+    grouped = keys if INTERACTIVE in truth.tasks else ()
+    scores = {name: _scores(parts, size) | _as_boxes(parts, grouped) for name, parts in found.items()}
     maps = {name: parts for name, parts in found.items() if name != "ceiling" and not name.startswith("floor:")}
     areas = np.concatenate([masks.mean(axis=(1, 2)) for _, masks in found["ceiling"]])
     summary = counted(truth.test_set, keys, run) | {
@@ -87,6 +101,7 @@ def score(raw: RawMaps, truth: Truth, protocol: AreaProtocol, *, seed: int = 0, 
         "seed": seed,
         "truth_from": truth_from(truth),
         "n_empty_truth": int((areas == 0).sum()),
+        "n_alone": interactive_summary(keys, areas)["n_single"] if grouped else 0,
         "scores": {name: scores[name] for name in maps},
         "floors": {name.removeprefix("floor:"): scores[name] for name in scores if name.startswith("floor:")},
         "ceiling": scores["ceiling"],
@@ -114,6 +129,14 @@ def _best(truth: np.ndarray, protocol: AreaProtocol) -> np.ndarray:
 def _scores(parts: Sequence[tuple[np.ndarray, np.ndarray]], batch: int) -> dict[str, float]:
     masks, truth = (np.concatenate(each) for each in zip(*parts, strict=True))
     return {f"mask_{name}": value for name, value in mask_scores(masks, truth, batch).items()}
+
+
+def _as_boxes(parts: Sequence[tuple[np.ndarray, np.ndarray]], keys: Sequence[str]) -> dict[str, float | None]:
+    """What the evaluator of boxes says of masks; `keys` of frames where the sounds of an image are judged together."""
+    iou = np.concatenate([ciou(masks, truth.astype(np.float32)) for masks, truth in parts])
+    together = interactive_summary(keys, iou) if keys else {}
+    found = {"mask_ciou50": success_rate(iou), "mask_auc": auc(iou)}
+    return found | {score.key: together[score.key] for score in OF_GROUPS if together}
 
 
 def _table(
