@@ -9,6 +9,7 @@ from itertools import combinations
 import golden_mixtures as mixtures
 import listening_inputs as inputs
 import numpy as np
+from golden_evaluators import ezvsl_maps, kaist_lvs_maps
 from golden_reference import SIDE, auc, ciou, enlarge, success
 from golden_tasks import f_curve, frame_iou, groups_of
 
@@ -137,7 +138,13 @@ def _robust_means(areas: list, shown: np.ndarray, probabilities: np.ndarray, tru
 
 def avss(arrays: Maps) -> dict:
     iou, f, frames = ([0.0] * 71 for _ in range(3))
+    by_frame, binary = [], []
     for predicted, true in zip(arrays["avss_labels_predicted"], arrays["avss_labels_true"], strict=True):
+        own_iou = [int(((predicted == n) & (true == n)).sum()) / max(int(((predicted == n) | (true == n)).sum()), 1)
+                   for n in range(71)]  # fmt: skip
+        hits = [value for value in own_iou if value]
+        by_frame.append(sum(hits) / len(hits) if hits else float("nan"))
+        binary.append(frame_iou(predicted != 70, true != 70))
         for name in sorted({*predicted.ravel().tolist(), *true.ravel().tolist()}):
             own, real = predicted == name, true == name
             both = int((own & real).sum())
@@ -147,7 +154,8 @@ def avss(arrays: Maps) -> dict:
             frames[name] += 1
     mean_iou, mean_f = ([s / n if n else 0.0 for s, n in zip(sums, frames, strict=True)] for sums in (iou, f))
     seen = [name for name in range(71) if frames[name]]
-    block = {"sum_iou_per_class": iou, "sum_f_per_class": f, "frames_per_class": frames}
+    block = {"sum_iou_per_class": iou, "sum_f_per_class": f, "frames_per_class": frames,
+             "frame_mean_over_nonzero_iou": by_frame}  # fmt: skip
     means = {
         "miou": np.mean(mean_iou), "f": np.mean(mean_f), "classes_seen": len(seen),
         "miou_noBg_as_printed_drops_class_70": np.mean(mean_iou[:70]),
@@ -155,7 +163,8 @@ def avss(arrays: Maps) -> dict:
         "miou_over_seen_classes": np.mean([mean_iou[name] for name in seen]),
     }  # fmt: skip
     return {f"{name}_frames6_videos_per_batch1": block for name in ("avsbench", "avsegformer")} | {
-        "means_recomputed_by_driver_from_sums": means
+        "means_recomputed_by_driver_from_sums": means,
+        "binary_miou_avsbench_background_taken_as_last_class": np.mean(binary),
     }
 
 
@@ -164,6 +173,7 @@ def avss(arrays: Maps) -> dict:
 
 def kaist(arrays: Maps, sets: dict[str, list[str]]) -> dict:
     release: dict = {}
+    head: dict = {}
     for name, names in sets.items():
         truth = arrays[f"kaist_{name}_masks"] >= 128
         for side, key in ((7, "ez"), (14, "lvs")):
@@ -181,8 +191,21 @@ def kaist(arrays: Maps, sets: dict[str, list[str]]) -> dict:
             ]
             several = _boxes_scores([names[at] for at in kept], high[kept], truth[kept])
             release[f"{name}_{key}_only_groups_of_two_or_more"] = several
+            head[f"{name}_{key}"], printed = _by_the_head(arrays, name, key, names, truth)
+            release[f"{name}_{key}_adaptive_batch64"]["printed"] = printed
     named = {name: {"names": names} for name, names in sets.items()}
-    return {"sets": named, "release_2024_with_mask_scores": release}
+    return {"sets": named, "release_2024_with_mask_scores": release, "release_head": head}
+
+
+def _by_the_head(arrays: Maps, name: str, key: str, names: list[str], truth: np.ndarray) -> tuple[dict, list[str]]:
+    """The boxes' evaluator on masks, and what it prints of the mixture with the object prior."""
+    low, prior = arrays[f"kaist_{name}_low{7 if key == 'ez' else 14}"], arrays[f"kaist_{name}_object7"]
+    ezvsl = ezvsl_maps(low, prior) if key == "ez" else kaist_lvs_maps(low, prior, True)
+    own = _boxes_scores(names, ezvsl["av"], truth)
+    mixed = _boxes_scores(names, ezvsl["ogl" if key == "lvs" else "av_obj"], truth)
+    pairs = (("CIoU", "ciou50", "ciou_adap50"), ("AUC", "auc", "auc_adap"))
+    lines = [f"{title} : {100 * mixed[one]:.2f} {title}_adap : {100 * mixed[two]:.2f}" for title, one, two in pairs]
+    return own, ["OGL results", *lines]
 
 
 def _at_area(one: np.ndarray, truth: np.ndarray, frames: int) -> np.ndarray:

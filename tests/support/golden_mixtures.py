@@ -4,7 +4,8 @@ from itertools import groupby
 
 import listening_inputs as inputs
 import numpy as np
-from golden_reference import SIDE, auc, ciou, enlarge, success
+from golden_evaluators import slavc_maps, top_quarter
+from golden_reference import SIDE, auc, ciou, coded_ap, counts, covered, f1, f1_list, subsets, success, vggss_box
 
 Maps = dict[str, np.ndarray]
 
@@ -83,9 +84,9 @@ def mixture(maps: list[np.ndarray], truths: list[np.ndarray]) -> dict:
 def duets(arrays: Maps) -> dict:
     boxes, found = inputs.fraction_boxes(), {}
     names = sorted(boxes)
-    for images, counts in inputs.MAPS.items():
+    for images, given in inputs.MAPS.items():
         cases = []
-        for case, count in enumerate(counts):
+        for case, count in enumerate(given):
             pictures = names[case * images : (case + 1) * images]
             maps = [arrays[f"duet_K{images}_case{case:02d}_map{each}"] for each in range(count)]
             own = mixture(maps, [filled(boxes[name]) for name in pictures])
@@ -106,8 +107,22 @@ def duets(arrays: Maps) -> dict:
     found["ground_truth"] = {
         "vggss_boxes_fraction": boxes, "music_duet_made": made, "noprior_music_area_union": areas,
         "avgn_music_area_per_source": [[_corner_area(box) for box in frame] for frame in rows],
+        "avgn_vggsound_duet_largest_value": {name: max(summed(boxes[each]).max() for each in pair)
+                                             for name, *pair in _pairs(names)},
+        "avgn_vggsound_duet_sum": {name: [summed(boxes[each]).sum() for each in pair]
+                                   for name, *pair in _pairs(names)},
     }  # fmt: skip
     return found
+
+
+def summed(boxes: list[list[float]]) -> np.ndarray:
+    """4.2: boxes of a duet's picture are added, not clipped."""
+    return covered([vggss_box(box) for box in boxes])
+
+
+def _pairs(names: list[str]) -> list[tuple[str, str, str]]:
+    """Every clip with the next one of the list, the last with the first."""
+    return [(name, name, names[(at + 1) % len(names)]) for at, name in enumerate(names)]
 
 
 def _corner_area(box: list[float]) -> float:
@@ -124,17 +139,44 @@ def _logged(cases: list[dict]) -> dict:
             "ciou_at_0_1_from_the_original_list": np.mean([value >= 0.1 for value in iou])}  # fmt: skip
 
 
+AVGN_CONFIDENCE = {"av": 0.5, "obj": 0.5, "av_obj": 0.0}
+
+
 def avgn(arrays: Maps, boxes: dict[str, list[list[float]]]) -> dict:
-    """4.2: truth is the prediction, score is the boxes."""
+    """4.2: of the precision of pixels truth is the prediction, score is the boxes."""
     truths = [filled(own) for own in list(boxes.values())[:24]]
-    high = (enlarge(arrays["avgn_low7"] / np.float32(0.03), "bicubic", True) + 1 / 0.03) / (2 / 0.03)
-    found = {}
+    area = [float(truth.sum()) for truth in truths]
+    maps = slavc_maps(arrays["avgn_low7"], arrays["avgn_object7"], 0.4)
+    found: dict = {}
     for way in ("relative", "absolute"):
-        masks = [one >= (np.sort(one.ravel())[one.size // 2] if way == "relative" else 0.5) for one in high]
-        iou = [ciou(mask, truth) for mask, truth in zip(masks, truths, strict=True)]
-        piap = [average_precision(mask, truth) for mask, truth in zip(masks, truths, strict=True)]
-        found[f"avgn_single_{way}"] = {"av": {"ciou": iou, "piap": piap, "piap_average": np.mean(piap)}}
+        for name, high in maps.items():
+            masks = [one >= (np.sort(one.ravel())[one.size // 2] if way == "relative" else 0.5) for one in high]
+            iou = [ciou(mask, truth) for mask, truth in zip(masks, truths, strict=True)]
+            piap = [average_precision(mask, truth) for mask, truth in zip(masks, truths, strict=True)]
+            numbers = avgn_numbers(iou, [top_quarter(one) for one in high], area, AVGN_CONFIDENCE[name])
+            block = {"ciou": iou, "piap": piap, "piap_average": np.mean(piap), **numbers}
+            found.setdefault(f"avgn_single_{way}", {})[name] = block
     return found
+
+
+def avgn_numbers(iou: list[float], conf: list[float], area: list[float], sure: float) -> dict:
+    """Every clip has a box; F1 of the subsets as text, in per cent."""
+    bb = [1] * len(iou)
+    shares = {f"precision_at_{round(100 * at)}": success_above(iou, at) for at in (0.1, 0.3, 0.5)}
+    stats: dict = {}
+    for subset, rows in subsets(bb, area).items():
+        own = [[column[row] for row in rows] for column in (bb, iou, conf)]
+        for at in (0.3, 0.5, 0.75) if rows else ():
+            name = f"{subset}@{round(100 * at)}"
+            stats |= {f"Precision-{name}": float(np.mean([value >= at for value in own[1]])),
+                      f"F1-{name}": " ".join(f"{100 * value:.1f}" for value in f1_list(*own, at)),
+                      f"AP-{name}": coded_ap(*own, at), f"AUC-{name}": auc(own[1])}  # fmt: skip
+    return {"confidence": conf, **shares, "f1_at_30": f1(*counts(bb, iou, conf, sure, 0.3)),
+            "ap_at_30": coded_ap(bb, iou, conf, 0.3), "stats": stats}  # fmt: skip
+
+
+def success_above(iou: list[float], at: float) -> float:
+    return sum(value > at for value in iou) / len(iou)
 
 
 # --- 6, DenseAV -------------------------------------------------------------------------------------------------------

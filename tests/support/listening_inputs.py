@@ -116,13 +116,14 @@ NAMES = {
 
 def _masks() -> dict[str, np.ndarray]:
     """Masks 0 and 255 (224, 224); IS3's third is empty, VPO-MS's fourth full."""
-    random, found = np.random.RandomState(48), {}
+    random, prior, found = np.random.RandomState(48), np.random.RandomState(51), {}
     for name, names in NAMES.items():
         count = len(names)
         masks = 255 * (_smooth(random, count, 28) > 0.5).astype(np.uint8).repeat(8, 1).repeat(8, 2)
         masks[3] = 0 if name == "is3" else 255
         found[f"kaist_{name}_masks"] = masks
         found |= {f"kaist_{name}_low{side}": _smooth(random, count, side) for side in (7, 14)}
+        found[f"kaist_{name}_object7"] = (2.4 * _smooth(prior, count, 7)).astype(np.float32)
     return found
 
 
@@ -144,4 +145,5 @@ def _prompts() -> dict[str, np.ndarray]:
 
 def _avgn() -> dict[str, np.ndarray]:
     random = np.random.RandomState(50)
-    return {"avgn_low7": (2 * _smooth(random, 24, 7) - 1).astype(np.float32)}
+    low = (2 * _smooth(random, 24, 7) - 1).astype(np.float32)
+    return {"avgn_low7": low, "avgn_object7": (2.4 * _smooth(random, 24, 7)).astype(np.float32)}

@@ -6,11 +6,14 @@ thresholds of a mask that is already binary, so it has two values, and everythin
 never lies below that. `everything` is that baseline.
 """
 
+from typing import Literal
+
 import numpy as np
 
 from training.evaluation.tasks.segmentation import BETA_SQUARED, mask_iou, mean_over_batches
 
 BATCH = 64
+EmptyMask = Literal["half_of_batch", "half_of_image"]
 
 
 def adaptive_mask(high: np.ndarray, pixels: int) -> np.ndarray:
@@ -25,21 +28,30 @@ def adaptive_mask(high: np.ndarray, pixels: int) -> np.ndarray:
     return high > np.partition(flat, rank)[rank]
 
 
-def adaptive_masks(high: np.ndarray, truth: np.ndarray, batch: int = BATCH, least: int = 0) -> np.ndarray:
+def adaptive_masks(
+    high: np.ndarray, truth: np.ndarray, batch: int = BATCH, least: int = 0, empty: EmptyMask = "half_of_batch"
+) -> np.ndarray:
     """bool (F, H, W) of maps (F, H, W) at the area of their truths (F, H, W), in batches of the released loader.
 
     `least`: pixels that an empty frame is given at least. ValueError where it is given none.
     """
-    areas = asked_areas(truth, batch, least)
+    areas = asked_areas(truth, batch, least, empty)
     return np.stack([adaptive_mask(one, int(area)) for one, area in zip(high, areas, strict=True)])
 
 
-def asked_areas(truth: np.ndarray, batch: int = BATCH, least: int = 0) -> np.ndarray:
-    """int (F,): the pixels of truths (F, H, W), for an empty one half the number of frames in its batch."""
+def asked_areas(
+    truth: np.ndarray, batch: int = BATCH, least: int = 0, empty: EmptyMask = "half_of_batch"
+) -> np.ndarray:
+    """int (F,): the pixels of truths (F, H, W), for an empty one half the number of frames in its batch.
+
+    `empty`: "half_of_image" for the evaluator of boxes, which gives such a frame half of its pixels.
+    """
     areas = truth.reshape(len(truth), -1).sum(axis=1)
+    if empty == "half_of_image":
+        return np.where(areas > 0, areas, truth[0].size // 2)
     sizes = [min(batch, len(truth) - start) for start in range(0, len(truth), batch)]
-    empty = np.repeat([max(size // 2, least) for size in sizes], sizes)
-    return np.where(areas > 0, areas, empty)
+    given = np.repeat([max(size // 2, least) for size in sizes], sizes)
+    return np.where(areas > 0, areas, given)
 
 
 def f_of_masks(masks: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -208,8 +208,9 @@ class Sounds:
         level = levels[chosen]
         mixed = self._mixing(protocol, chosen)
         own = mixed(_enlarged(self.own[chosen], protocol, protocol.align_corners))
-        masks, cuts = own > level[:, None, None], own_cuts(own, truth) if protocol.printed_levels else {}
+        masks, cuts = _above(own, level, protocol), own_cuts(own, truth) if protocol.printed_levels else {}
         found, others = own_values(masks, truth), dict[str, np.ndarray]()
+        found["iou"] = self._defined(found["iou"], masks, truth, protocol, chosen)
         if cuts:
             found |= mixed_list(own, truth, cuts, protocol.printed_levels)
         for name, maps in self.controls.items():
@@ -220,8 +221,9 @@ class Sounds:
                 continue
             other = np.where(has[:, None, None], maps[chosen], np.float32(0))
             high = mixed(_enlarged(other, protocol, protocol.control_align_corners))
-            others[name] = high > level[:, None, None]
+            others[name] = _above(high, level, protocol)
             values = under_control(masks, others[name], truth) | under_own_cuts(high, cuts)
+            values["iou"] = self._defined(values["iou"], others[name] | ~has[:, None, None], truth, protocol, chosen)
             values["correlation"] = map_correlation(
                 *(self._low(each, protocol, chosen) for each in (self.own[chosen], other))
             )
@@ -236,6 +238,20 @@ class Sounds:
             agreement = mask_agreement(masks[one], masks[other]) if both.any() else np.nan
             found[f"overlap_{one}_{other}"] = np.where(both, agreement, np.nan)
         return found
+
+    def _defined(
+        self, iou: np.ndarray, masks: np.ndarray, truth: np.ndarray, protocol: ListeningProtocol, chosen: slice
+    ) -> np.ndarray:
+        """IoU (N,), 0/0 as the protocol has it. InputError names a clip where that is to stop."""
+        nothing = ~(masks | (truth > 0)).any(axis=(1, 2))
+        if protocol.undefined == "zero" or not nothing.any():
+            return iou
+        if protocol.undefined == "raise":
+            raise InputError(
+                f"Nothing of {self.keys[chosen][int(nothing.argmax())]} is true and nothing of its map reaches the "
+                "threshold, so that its IoU is 0/0. Leave undefined=raise out, or the clip."
+            )
+        return np.where(nothing, np.nan, iou)
 
     def _mixing(self, protocol: ListeningProtocol, chosen: slice) -> Callable[[np.ndarray], np.ndarray]:
         """What becomes of enlarged maps: the prior is enlarged as maps of own sounds are, under every sound."""
@@ -261,7 +277,15 @@ def _threshold(maxima: Sequence[np.ndarray], chosen: np.ndarray, protocol: Liste
     pooled = [each[chosen & ~np.isnan(each)] for each in maxima]
     if not sum(map(len, pooled)):
         raise InputError(_NO_NEGATIVES)
-    return threshold_from_negatives(pooled, protocol.quantile)
+    if protocol.pooling == "one_list":
+        return threshold_from_negatives(pooled, protocol.quantile)
+    return float(np.mean([threshold_from_negatives([each], protocol.quantile) for each in pooled if len(each)]))
+
+
+def _above(maps: np.ndarray, levels: np.ndarray, protocol: ListeningProtocol) -> np.ndarray:
+    """bool (N, H, W): the pixels above each map's level, or also those at it."""
+    levels = levels[:, None, None]
+    return maps >= levels if protocol.comparator == ">=" else maps > levels
 
 
 def _enlarged(raw: np.ndarray, protocol: ListeningProtocol, align_corners: bool) -> np.ndarray:

@@ -1,10 +1,10 @@
 """Protocols that show an image under other sounds than its own: how these are drawn, where a threshold comes from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from manifests.sound_draws import SoundDraw, draws_of
-from training.evaluation.protocol import MapProtocol
+from training.evaluation.protocol import LATER, MapProtocol, require_between
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,45 @@ class ListeningProtocol(ControlledProtocol):
 
     control_align_corners: how maps of controls are enlarged; released code enlarges them otherwise than the own ones.
     printed_levels: the further levels of the list that the released code mixes (`training.evaluation.printed`).
+    pooling: the quantile of the maxima of all negatives in one list, or the mean of the quantiles of each kind.
+    undefined: what the IoU of nothing with nothing (0/0) is: 0; "nan", and then means are not known, as in the released
+        code of maps mixed with the object prior; "raise" refuses such a clip.
     """
 
     task: ClassVar[str] = "listening"
+    choices: ClassVar[tuple[str, ...]] = (
+        "interpolation",
+        "align_corners",
+        "control_align_corners",
+        "scaling",
+        "comparator",
+        "level",
+        "threshold_from",
+        "quantile",
+        "pooling",
+        "undefined",
+    )
     threshold_from: Literal["level", "negatives", "other_half", "validation"] = "level"
     quantile: float = 0.75
     control_align_corners: bool = False
     printed_levels: tuple[float, ...] = ()
+    pooling: Literal["one_list", "mean_of_kinds"] = field(default="one_list", metadata=LATER)
+    undefined: Literal["zero", "nan", "raise"] = field(default="zero", metadata=LATER)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_between(0, 1, quantile=self.quantile)
+        if self.scaling not in ("fixed", "none"):
+            raise ValueError(
+                f"its thresholds are of maps that are not stretched: scaling fixed or none, not {self.scaling}"
+            )
 
     @property
     def asks(self) -> str:
         return "controls"
+
+    @property
+    def idle(self) -> frozenset[str]:
+        if self.threshold_from == "level":
+            return super().idle | {"quantile", "pooling"}
+        return super().idle | {"level"} | ({"quantile", "pooling"} if self.threshold_from == "validation" else set())

@@ -1,10 +1,12 @@
 """A result for the screen: every map between its floors and its ceiling, in per cent; and the pages of protocols."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import training.evaluation
 from manifests.views import IN_WORDS, VIEWS
+from training.evaluation.protocol_choices import choices_in_words
 from training.evaluation.protocols import find_protocol, known_protocols
 from training.evaluation.scores import added, heading, in_order, score_of, task_values
 from training.evaluation.truth import FLAGS
@@ -12,14 +14,16 @@ from training.evaluation.truth import FLAGS
 NAMED_MISSING = 12
 CUT = {  # where a threshold of listening comes from
     "level": "a constant of the protocol",
-    "negatives": "below which three quarters of the maps' maxima under negative sounds lie",
-    "other_half": "below which three quarters of those maxima lie, of the other half of the clips each",
-    "validation": "below which three quarters of those maxima lie on a validation set",
+    "negatives": "below which {share} of the maps' maxima under negative sounds lie",
+    "other_half": "below which {share} of those maxima lie, of the other half of the clips each",
+    "validation": "below which {share} of those maxima lie on a validation set",
 }
 
 
 COUNTED = {  # what only some tasks count
     "n_padding": "frames past the end of their video: scored as released, left out of the textbook's numbers",
+    "n_without_hit": "frames without a class in its right place: 0/0 and left out of the mIoU of frames as coded",
+    "n_alone": "images with one sound, which test nothing interactive",
     "n_without_boxes": "frames without boxes: not scored",
     "n_of_another_pairing": "cases of another pairing than the released one",
     "n_maps": "maps of these cases: one for each source that was found, or one for a mixture",
@@ -66,6 +70,7 @@ def protocols_page() -> str:
         "map's maximum as confidence (the Extended VGG-SS paper's text; its code takes the top quarter's mean). Of a",
         "protocol of foreign sounds NAME+seed7 draws others and NAME+seeds0..9 ten times, all scored together;",
         "NAME+byclass draws a class first, NAME+unlogged gives silence and noise without the logarithm, as vssl_eval.",
+        "NAME+FIELD=VALUE chooses what `training protocols NAME` lists as a choice, and has a column of its own.",
         "",
     ]
     return "\n".join(lines) + (training.evaluation.__doc__ or "").rstrip()
@@ -73,8 +78,10 @@ def protocols_page() -> str:
 
 def protocol_page(name: str) -> str:
     """The fields of one protocol, as they stand in every result; how frames are shown is a matter of the run."""
-    fields = find_protocol(name).as_json() | {"view": f"the run's evaluation.view: {' or '.join(VIEWS)}"}
-    return "\n".join(f"{field:<18} {value}" for field, value in fields.items())
+    protocol = find_protocol(name)
+    fields = asdict(protocol) | protocol.as_json() | {"view": f"the run's evaluation.view: {' or '.join(VIEWS)}"}
+    choices = [("choice", each) for each in choices_in_words(protocol)]
+    return "\n".join(f"{field:<18} {value}" for field, value in [*fields.items(), *choices])
 
 
 def names_of_missing(missing: list[str]) -> str:
@@ -150,7 +157,11 @@ def _threshold(facts: Mapping[str, Any]) -> list[str]:
     if found is None:
         return []
     low, high = (f"{found[end]:.4f}" for end in ("lowest", "highest"))
-    return [f"  cut at {low if low == high else f'{low} to {high}'}, {CUT[found['from']]}"]
+    protocol, quantile = facts["protocol"], facts["protocol"].get("quantile", 0.75)
+    share = "three quarters" if quantile == 0.75 else f"{100 * quantile:g} %"
+    of_kinds = ", the mean over kinds of sounds" if protocol.get("pooling") == "mean_of_kinds" else ""
+    where = CUT[found["from"]].format(share=share)
+    return [f"  cut at {low if low == high else f'{low} to {high}'}, {where}{of_kinds}"]
 
 
 def _dirt(flags: Mapping[str, int]) -> list[str]:

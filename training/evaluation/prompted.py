@@ -13,9 +13,10 @@ from typing import Literal
 import numpy as np
 
 from training.evaluation.average_precision import average_precision
-from training.evaluation.maps import upsample
+from training.evaluation.maps import minmax, upsample
 
 Heads = Literal["max", "sum"]
+Stretch = Literal["set", "map"]
 THRESHOLDS = 20
 LEAD = 0.2  # seconds around a spoken word
 
@@ -42,17 +43,20 @@ def _iou(truth: np.ndarray, mask: np.ndarray) -> float:
     return int((truth & mask).sum()) / union if union else 1.0
 
 
-def enlarged(maps: np.ndarray, size: int) -> np.ndarray:
-    """float32 (N, size, size): stretched over the whole set, then enlarged."""
-    return upsample(stretched(np.asarray(maps, np.float32)), "bilinear", align_corners=False, size=size)
+def enlarged(maps: np.ndarray, size: int, stretch: Stretch = "set") -> np.ndarray:
+    """float32 (N, size, size): stretched over the whole set, or each map by itself, then enlarged."""
+    maps = np.asarray(maps, np.float32)
+    return upsample(minmax(maps) if stretch == "map" else stretched(maps), "bilinear", align_corners=False, size=size)
 
 
-def prompted_scores(maps: np.ndarray, labels: np.ndarray, classes: Sequence[int]) -> dict[str, dict[str, float]]:
+def prompted_scores(
+    maps: np.ndarray, labels: np.ndarray, classes: Sequence[int], stretch: Stretch = "set"
+) -> dict[str, dict[str, float]]:
     """Scores of maps (N, h, w), prompted with `classes` (N,), against label maps (N, S, S): by way, by score.
 
     `by_class` has AP and best IoU of each class, in the order of class ids.
     """
-    high = enlarged(maps, labels.shape[-1])
+    high = enlarged(maps, labels.shape[-1], stretch)
     asked = np.asarray(classes)
     truth = labels == asked[:, None, None]
     ids = [int(each) for each in np.unique(asked)]

@@ -4,19 +4,27 @@
 record, and numbers of two protocols never share a column. `dataclasses.replace` makes a variant; give it a new name.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import Field, asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Self
 
 from training.evaluation.thresholds import RULES
 
+# Of a field that records did not always have: results name it only where it is not at its default, so that those from
+# before it was there are of the same protocol.
+LATER = {"later": True}
+
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way to measure: what it is called, whose it is, and which task (a module of `tasks/`) scores by it."""
+    """A way to measure: what it is called, whose it is, and which task (a module of `tasks/`) scores by it.
+
+    `choices`: the fields that may be chosen behind the name, see `protocol_choices`.
+    """
 
     name: str
     source: str
     task: ClassVar[str]
+    choices: ClassVar[tuple[str, ...]] = ()
 
     @property
     def asks(self) -> str:
@@ -28,13 +36,31 @@ class Protocol:
         """Whether what another program wrote can be scored, or a model itself must be asked."""
         return True
 
+    @property
+    def idle(self) -> frozenset[str]:
+        """Fields that change nothing as the others stand, so that they are no choice."""
+        return frozenset()
+
     def as_json(self) -> dict[str, Any]:
         """All fields, as they are stored beside every number."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        unsaid = {each.name for each in fields(self) if "later" in each.metadata and self._has_default(each)}
+        stored = {name: value for name, value in asdict(self).items() if name not in unsaid}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in stored.items()}
+
+    def _has_default(self, each: Field[Any]) -> bool:
+        return getattr(self, each.name) == each.default
 
     def at_temperature(self, temperature: float) -> Self:
         """The protocol for maps that are cosines / `temperature`: the same, unless it scales by a fixed range."""
         return self
+
+
+def require_between(low: float, high: float | None, **given: float) -> None:
+    """ValueError names a field's value that is not from `low` to `high` (None: to any number)."""
+    for name, value in given.items():
+        if not low <= value <= (value if high is None else high):
+            reach = f"at least {low}" if high is None else f"from {low} to {high}"
+            raise ValueError(f"{name} must be {reach}, not {value}")
 
 
 @dataclass(frozen=True)
@@ -55,6 +81,17 @@ class MapProtocol(Protocol):
     """
 
     task: ClassVar[str] = "localization"
+    choices: ClassVar[tuple[str, ...]] = (
+        "interpolation",
+        "align_corners",
+        "scaling",
+        "stretch",
+        "rule",
+        "level",
+        "comparator",
+        "keep_maximum",
+        "iou_cut",
+    )
     interpolation: Literal["bilinear", "bicubic", "none"] = "bilinear"
     align_corners: bool = True
     scaling: Literal["minmax", "flipped_minmax", "fixed", "none"] = "minmax"
@@ -74,6 +111,17 @@ class MapProtocol(Protocol):
             raise ValueError(f"there is no threshold rule {self.rule!r}; the known ones are {', '.join(RULES)}")
         if self.exact and not RULES[self.rule].fixes_area:
             raise ValueError(f"the rule {self.rule!r} asks for no number of pixels, so it cannot be exact")
+        require_between(0, 1, iou_cut=self.iou_cut)
+
+    @property
+    def idle(self) -> frozenset[str]:
+        without_effect = {
+            "level": self.rule == "adaptive",
+            "align_corners": self.interpolation == "none",
+            "comparator": self.exact,
+            "keep_maximum": self.exact,
+        }
+        return frozenset(name for name, holds in without_effect.items() if holds)
 
     def at_temperature(self, temperature: float) -> Self:
         """Matters only where scaling is "fixed" (SLAVC)."""

@@ -4,6 +4,10 @@ Released: a class counts in a frame when it is in the truth or the prediction, s
 its score is the mean over those frames, and the mean over all 71 classes takes those never seen as 0. "noBg" leaves out
 the last index, 70, though background is index 0. Frames that only pad a clip are scored by the released loop; whoever
 calls this decides by what is passed. Textbook: intersections and unions summed over the set, mean over seen classes.
+
+Frame by frame, released: the mean over the IoUs that are not 0, so that a class in the wrong place costs nothing, and
+0/0 where all are; and an IoU of any object against none that takes the last class for the background. Textbook: the
+mean over the classes of the frame, and the background at index 0.
 """
 
 from dataclasses import dataclass
@@ -53,7 +57,7 @@ def _f(both: np.ndarray, predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
 def released_by_class(counts: ClassCounts) -> tuple[np.ndarray, np.ndarray]:
     """IoU and F of each class, float64 (C,): means over frames in which it is true or predicted, 0 if in none."""
     frames = (counts.union > 0).sum(axis=0)
-    iou = np.divide(counts.both, counts.union, out=np.zeros(counts.both.shape), where=counts.union > 0)
+    iou = _frame_iou(counts)
     f = _f(counts.both, counts.predicted, counts.true)
     mean_iou, mean_f = (
         np.divide(each.sum(axis=0), frames, out=np.zeros(len(frames)), where=frames > 0) for each in (iou, f)
@@ -69,10 +73,39 @@ def textbook_by_class(counts: ClassCounts) -> tuple[np.ndarray, np.ndarray]:
     return iou, np.where(seen, _f(both, own, real), np.nan)
 
 
-def semantic_scores(counts: ClassCounts) -> dict[str, float]:
+def frame_means_as_released(counts: ClassCounts) -> np.ndarray:
+    """float64 (F,): mean over a frame's IoUs that are not 0; NaN where all are 0, which the released code divides."""
+    hit = (counts.both > 0).sum(axis=1)
+    return np.divide(_frame_iou(counts).sum(axis=1), hit, out=np.full(len(hit), np.nan), where=hit > 0)
+
+
+def frame_means(counts: ClassCounts) -> np.ndarray:
+    """float64 (F,): mean IoU over the classes that are true or predicted in a frame."""
+    return _frame_iou(counts).sum(axis=1) / (counts.union > 0).sum(axis=1)
+
+
+def binary_iou(counts: ClassCounts, background: int = BACKGROUND) -> np.ndarray:
+    """float64 (F,): IoU of whatever is not `background`; of a frame that is all background the share that is found so.
+
+    The released code takes the last class (CLASSES - 1) for it, which nearly no frame has.
+    """
+    pixels = counts.true.sum(axis=1)
+    quiet, own, real = (each[:, background] for each in (counts.both, counts.predicted, counts.true))
+    some = real < pixels
+    inside, union = np.where(some, pixels - own - real + quiet, quiet), np.where(some, pixels - quiet, pixels)
+    return inside / union
+
+
+def _frame_iou(counts: ClassCounts) -> np.ndarray:
+    """float64 (F, C), 0 where a class is neither true nor predicted."""
+    return np.divide(counts.both, counts.union, out=np.zeros(counts.both.shape), where=counts.union > 0)
+
+
+def semantic_scores(counts: ClassCounts) -> dict[str, float | None]:
     """mIoU, F and their mean (J&F), as released and textbook, with background and without.
 
-    `*_no_background` as released drops the last class. J is the mIoU and F the F-score, as in AVSBench's tables.
+    `*_no_background` as released drops the last class. J is the mIoU and F the F-score, as in AVSBench's tables. None
+    where no frame has a mean over its IoUs that are not 0; frames that have none are left out of that mean.
     """
     iou, f = released_by_class(counts)
     book_iou, book_f = textbook_by_class(counts)
@@ -91,4 +124,14 @@ def semantic_scores(counts: ClassCounts) -> dict[str, float]:
     }
     found["j_and_f"] = (found["miou_classes"] + found["f_classes"]) / 2
     found["j_and_f_textbook"] = (found["miou_objects_textbook"] + found["f_objects_textbook"]) / 2
-    return {name: float(value) for name, value in found.items()} | {"classes_seen": int(seen.sum())}
+    by_frame = frame_means_as_released(counts)
+    found |= {
+        "miou_of_frames_textbook": frame_means(counts).mean(),
+        "binary_miou": binary_iou(counts, CLASSES - 1).mean(),
+        "binary_miou_textbook": binary_iou(counts).mean(),
+    }
+    return {
+        **{name: float(value) for name, value in found.items()},
+        "miou_of_frames": None if np.isnan(by_frame).all() else float(np.nanmean(by_frame)),
+        "classes_seen": int(seen.sum()),
+    }

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from manifests.annotations import Annotation
 from training.evaluation import adaptive_masks, duets, false_positives, prompted, semantic
 from training.evaluation.localization import ciou
 from training.evaluation.maps import upsample
+from training.evaluation.metrics.average_precision_of_pixels import added_boxes
+from training.evaluation.postprocess import binarise, prepare
+from training.evaluation.protocols import find_protocol
 from training.evaluation.tasks import segmentation
 
 SIDE = 224
@@ -71,6 +75,34 @@ def test_avss_classes(values, arrays, released):
     }
     for own, theirs in names.items():
         assert scores[own] == pytest.approx(means[theirs], abs=1e-5), own
+
+
+def test_avss_frame_by_frame(values, arrays):
+    """Quirks of the mean of a frame and of the binary IoU; of the textbook, a class in the wrong place counts."""
+    predicted, true = arrays["avss_labels_predicted"], arrays["avss_labels_true"]
+    counts, found = semantic.class_counts(predicted, true), values["avss"]
+    expected = found["avsbench_frames6_videos_per_batch1"]["frame_mean_over_nonzero_iou"]
+    by_frame = semantic.frame_means_as_released(counts)
+    np.testing.assert_allclose(by_frame, expected, atol=1e-5)  # NaN of the frame that is all wrong, too
+    assert np.isnan(by_frame).tolist() == [number == 5 for number in range(12)]
+    assert (semantic.frame_means(counts) <= np.nan_to_num(by_frame)).all()
+    scores = semantic.semantic_scores(counts)
+    assert scores["miou_of_frames"] == pytest.approx(np.nanmean(expected), abs=1e-5)
+    coded = found["binary_miou_avsbench_background_taken_as_last_class"]
+    assert scores["binary_miou"] == pytest.approx(coded, abs=1e-5)
+    usual = segmentation.mask_iou(predicted > 0, true > 0)
+    np.testing.assert_allclose(semantic.binary_iou(counts), usual, atol=1e-6)
+    assert scores["binary_miou_textbook"] == pytest.approx(usual.mean(), abs=1e-6)
+
+
+def test_frames_without_a_class_in_its_right_place_have_no_mean_as_released():
+    wrong = semantic.class_counts(np.full((2, 2, 2), 9), np.full((2, 2, 2), 4))
+    scores = semantic.semantic_scores(wrong)
+    assert scores["miou_of_frames"] is None
+    assert scores["miou_of_frames_textbook"] == 0
+    everywhere = np.full((1, 2, 2), semantic.CLASSES - 1)  # the released code sees no object there
+    last = semantic.binary_iou(semantic.class_counts(everywhere, everywhere), semantic.CLASSES - 1)
+    assert last == segmentation.mask_iou(np.zeros((1, 2, 2), bool), np.zeros((1, 2, 2), bool)).round(6) == 1
 
 
 def test_a_perfect_label_map_has_one_in_the_textbook_and_is_punished_by_unseen_classes(arrays):
@@ -154,21 +186,30 @@ def test_music_boxes_read_twice(values):
     assert rows == found["noprior_music_area_union"]
 
 
-@pytest.mark.parametrize(("way", "relative"), [("relative", True), ("absolute", False)])
-def test_avgn_rewards_small_masks(values, arrays, way, relative):
-    found = values["avgn"][f"avgn_single_{way}"]["av"]
-    names = list(values["duet"]["ground_truth"]["vggss_boxes_fraction"].values())[:24]
-    weights = np.stack([filled(boxes) for boxes in names])
-    high = upsample(arrays["avgn_low7"] / np.float32(0.03), "bicubic", align_corners=True)
-    scaled = (high + np.float32(1 / 0.03)) / np.float32(2 / 0.03)
-    if relative:
-        flat = np.sort(scaled.reshape(24, -1), axis=1)
-        masks = scaled >= flat[:, flat.shape[1] // 2][:, None, None]
-    else:
-        masks = scaled >= 0.5
-    np.testing.assert_allclose(ciou(masks, weights), found["ciou"], atol=3e-4)
-    np.testing.assert_allclose(duets.swapped_piap(masks, weights), found["piap"], atol=1e-3)
-    assert duets.piap(masks, weights).shape == (24,)
+AVGN_MAPS = {"audio_visual": "av", "object_prior": "obj", "combined": "av_obj"}
+
+
+@pytest.mark.parametrize("way", ["relative", "absolute"])
+def test_avgn_rewards_small_masks(values, arrays, way):
+    boxes = list(values["duet"]["ground_truth"]["vggss_boxes_fraction"].values())[:24]
+    weights, protocol = np.stack([filled(own) for own in boxes]), find_protocol(f"avgn_{way}").at_temperature(0.03)
+    maps = prepare(arrays["avgn_low7"] / np.float32(0.03), protocol, arrays["avgn_object7"])
+    for name, spelled in AVGN_MAPS.items():
+        found, masks = values["avgn"][f"avgn_single_{way}"][spelled], binarise(maps[name].maps, protocol).masks
+        np.testing.assert_allclose(ciou(masks, weights), found["ciou"], atol=3e-4)
+        np.testing.assert_allclose(duets.swapped_piap(masks, weights), found["piap"], atol=1e-3)
+        np.testing.assert_allclose(maps[name].confidence, found["confidence"], atol=1e-5)
+        assert duets.piap(masks, weights).shape == (24,)
+
+
+def test_boxes_of_avgn_s_duets_add_up(values):
+    found = values["duet"]["ground_truth"]
+    clips = [Annotation(name, None, tuple(map(tuple, own))) for name, own in found["vggss_boxes_fraction"].items()]
+    for clip, other in zip(clips, clips[1:] + clips[:1], strict=True):
+        pair = np.stack([added_boxes(clip), added_boxes(other)])
+        assert pair.max() == found["avgn_vggsound_duet_largest_value"][clip.key]
+        assert pair.sum(axis=(1, 2)).tolist() == found["avgn_vggsound_duet_sum"][clip.key]
+    assert max(found["avgn_vggsound_duet_largest_value"].values()) == 2
 
 
 def test_denseav(values, arrays):

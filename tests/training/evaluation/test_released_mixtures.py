@@ -147,17 +147,60 @@ def test_maps_of_instruments_that_fit_nothing_are_refused(tmp_path):
     assert scores_of(tmp_path, tmp_path / "duettest.json", "music", "music_duet")[1]["n_scored"] == 2
 
 
+AVGN_MAPS = {"audio_visual": "av", "object_prior": "obj", "combined": "av_obj"}
+
+
 @pytest.mark.parametrize("way", ["relative", "absolute"])
 def test_avgn_one_map_an_image(values, arrays, way, tmp_path):
+    """Every map's numbers: those of pixels, the strict shares, and those by confidence, of all clips and by size."""
     boxes = dict(list(values["duet"]["ground_truth"]["vggss_boxes_fraction"].items())[:24])
-    truth, found = write_vggss(tmp_path / "vggss.json", boxes), values["avgn"][f"avgn_single_{way}"]["av"]
-    np.savez(tmp_path / "maps.npz", names=list(boxes), maps=arrays["avgn_low7"] / np.float32(0.03))
+    truth, expected = write_vggss(tmp_path / "vggss.json", boxes), values["avgn"][f"avgn_single_{way}"]
+    low, prior = arrays["avgn_low7"] / np.float32(0.03), arrays["avgn_object7"]
+    np.savez(tmp_path / "maps.npz", names=list(boxes), maps=low, object_maps=prior)
     _, facts, said = scores_of(tmp_path, truth, "vggss", f"avgn_{way}", temperature=0.03)
-    own = facts["average_precision_of_pixels"]["audio_visual"]
-    assert own["piap_swapped"] == pytest.approx(found["piap_average"], abs=1e-3)
-    np.testing.assert_allclose([row["iou"] for row in facts["rows"]], found["ciou"], atol=3e-4)
-    assert own["ciou30"] == pytest.approx(np.mean(np.array(found["ciou"]) >= 0.3))
+    for name, spelled in AVGN_MAPS.items():
+        found, pixels = expected[spelled], facts["average_precision_of_pixels"][name]
+        assert pixels["piap_swapped"] == pytest.approx(found["piap_average"], abs=1e-3)
+        assert pixels["ciou30"] == pytest.approx(np.mean(np.array(found["ciou"]) >= 0.3))
+        holds_numbers_of_clips(facts["avgn"][name], found)
+    own = [row["iou"] for row in facts["rows"]]
+    np.testing.assert_allclose(own, expected["av"]["ciou"], atol=3e-4)
+    overlapping = facts["average_precision_of_pixels"]["overlapping"]
+    assert overlapping > 0
+    assert f"{overlapping} with overlapping boxes" in said
     assert "PIAP as coded by AVGN" in said
+    assert "cIoU above 0.5" in said
+
+
+def holds_numbers_of_clips(own, found):
+    for cut in (10, 30, 50):
+        assert own[f"ciou{cut}_strict"] == pytest.approx(found[f"precision_at_{cut}"])
+    assert own["f1_at_30"] == pytest.approx(found["f1_at_30"])
+    assert own["ap_at_30"] == pytest.approx(found["ap_at_30"])
+    stats = found["stats"]
+    assert {"Precision-all@75", "F1-all@50"} <= set(stats)
+    for cut in (30, 50, 75):
+        f1 = max(map(float, stats[f"F1-all@{cut}"].split()))
+        assert 100 * own[f"max_f1_at_{cut}"] == pytest.approx(f1, abs=0.05)
+        assert own[f"max_f1_at_{cut}_textbook"] >= own[f"max_f1_at_{cut}"]
+        assert own[f"ap_at_{cut}"] == pytest.approx(stats[f"AP-all@{cut}"])
+        for size, numbers in own["by_size"].items():
+            assert (numbers["n"] > 0) == (f"AP-{size}@{cut}" in stats)
+            if numbers["n"]:
+                assert numbers[f"ap_at_{cut}"] == pytest.approx(stats[f"AP-{size}@{cut}"])
+                assert numbers[f"ciou{cut}"] == pytest.approx(stats[f"Precision-{size}@{cut}"])
+                assert numbers["auc"] == pytest.approx(stats[f"AUC-{size}@{cut}"])
+
+
+def test_avgn_s_boxes_that_overlap_count_more_than_once_in_duets(tmp_path):
+    """The left half twice and the right half once: a map of the right half has 1/2 of the union, and 1/3 added up."""
+    truth = write_vggss(tmp_path / "vggss.json", {"clip": [[0, 0, 0.5, 1], [0, 0, 0.5, 1], [0.5, 0, 1, 1]]})
+    right = np.tile(np.arange(7.0), (7, 1))
+    np.savez(tmp_path / "maps.npz", names=["clip"], maps=right[None])
+    scores, facts, _ = scores_of(tmp_path, truth, "vggss", "avgn_relative")
+    assert scores["ciou50"] == 1
+    assert facts["average_precision_of_pixels"]["audio_visual"]["ciou50_added"] == 0
+    assert facts["average_precision_of_pixels"]["overlapping"] == 1
 
 
 def test_avgn_reads_boxes_of_music_as_corners(tmp_path):

@@ -10,7 +10,7 @@ from scored_files import scores_of
 from manifests.errors import InputError
 from manifests.truth import read_truth
 from training.evaluation.listening import NEGATIVES
-from training.evaluation.localization import ciou
+from training.evaluation.localization import auc, ciou, success_rate
 from training.evaluation.metrics.interactive import interactive_summary
 from training.evaluation.postprocess import binarise, prepare
 from training.evaluation.protocols import find_protocol
@@ -42,6 +42,13 @@ def test_avsbench_robust(values, arrays, tmp_path):
     assert found["ceiling"]["fpr_noise"] == 0
     assert found["ceiling"]["robust_miou"] == pytest.approx(1, abs=1e-5)
     assert found["n_empty_truth"] == int((~masks.any(axis=(1, 2))).sum())
+    name = "avsbench_robust+videos_per_batch=3"
+    scores, found, _ = scores_of(tmp_path, tmp_path / "s4_data", "avsbench_s4", name)
+    assert found["protocol"]["name"] == name
+    for sound, key in (("positive", "own"), ("noise", "noise")):
+        batch = expected[sound]["batch_3_videos"]
+        assert scores[f"fpr_{key}"] == pytest.approx(share * batch["FPR"], abs=1e-5)
+        assert scores["robust_f" if key == "own" else f"robust_f_{key}"] == pytest.approx(batch["F_score"], abs=5e-4)
 
 
 def _padded(mask, value):
@@ -92,6 +99,10 @@ def test_classes_of_avss(values, arrays, semantic, tmp_path):
     assert scores["miou_classes_no_background"] == pytest.approx(no_background, abs=1e-5)
     assert scores["miou_seen_classes"] == pytest.approx(means["miou_over_seen_classes"], abs=1e-5)
     assert found["classes_seen"] == means["classes_seen"]
+    binary = values["avss"]["binary_miou_avsbench_background_taken_as_last_class"]
+    assert scores["binary_miou"] == pytest.approx(binary, abs=1e-5)
+    assert found["n_without_hit"] == 1
+    assert "1 frames without a class in its right place" in said
     assert scores["miou_classes_textbook"] > scores["miou_classes"]
     assert found["missing"] == ["v1s/two_3", "v1s/two_4", "v1s/two_5"]
     assert found["ceiling"]["j_and_f_textbook"] == 1
@@ -119,6 +130,9 @@ def test_padding_is_scored_as_released_and_left_out_of_the_textbook(arrays, sema
     assert found["n_padding"] == 2  # frame 11 is past the loader's end
     assert scores["miou_classes_textbook"] == 1
     assert scores["miou_seen_classes"] < 1
+    without, found, _ = scores_of(tmp_path, semantic, "avss", "avss+padded_frames=0")
+    assert found["n_padding"] == 0
+    assert without["miou_seen_classes"] == without["miou_classes_textbook"] == 1
 
 
 def test_labels_that_are_none_are_refused(semantic, tmp_path):
@@ -135,6 +149,13 @@ def test_labels_that_are_none_are_refused(semantic, tmp_path):
         scores_of(tmp_path, semantic, "avss", "avss")
 
 
+MASKS = {
+    "adaptive_masks": "adaptive_batch64",
+    "top_half_masks": "tophalf_batch64",
+    "adaptive_masks+frames_per_batch=8": "adaptive_batch8",
+}
+
+
 @pytest.mark.parametrize(("name", "format"), [("vpoms", "vpo"), ("is3", "is3")])
 def test_masks_of_sslalignment_at_their_own_area(values, arrays, name, format, tmp_path):
     names, masks = values["kaist"]["sets"][name]["names"], arrays[f"kaist_{name}_masks"]
@@ -147,36 +168,80 @@ def test_masks_of_sslalignment_at_their_own_area(values, arrays, name, format, t
     release = values["kaist"]["release_2024_with_mask_scores"]
     for side, key in ((7, "ez"), (14, "lvs")):
         np.savez(tmp_path / "maps.npz", names=names, maps=arrays[f"kaist_{name}_low{side}"])
-        for protocol, spelled in (("adaptive_masks", "adaptive"), ("top_half_masks", "tophalf")):
-            expected = release[f"{name}_{key}_{spelled}_batch64"]["mask"]
-            scores, found, _ = scores_of(tmp_path, listed, format, protocol)  # in the released order
+        for protocol, spelled in MASKS.items():
+            expected = release[f"{name}_{key}_{spelled}"]["mask"]
+            scores, found, said = scores_of(tmp_path, listed, format, protocol)  # in the released order
             assert 100 * scores["mask_miou"] == pytest.approx(expected["mIoU_percent"], abs=0.02)
             assert 100 * scores["mask_f"] == pytest.approx(expected["F_percent"], abs=0.02)
             assert scores["mask_f_everything"] == pytest.approx(expected["mean_F_threshold_0"], abs=2e-4)
             assert found["floors"]["whole_image"]["mask_f"] == pytest.approx(scores["mask_f_everything"])
             assert found["ceiling"]["mask_miou_textbook"] >= scores["mask_miou_textbook"]
+            assert f"{found['n_alone']} images with one sound" in said
+            holds_boxes_scores(scores, release, f"{name}_{key}", "" if protocol == "top_half_masks" else "_adap")
     assert set(read_truth(folder, format).keys) == set(names)
 
 
-@pytest.mark.parametrize(
-    ("name", "side", "key"), [(n, s, k) for n in ("vpoms", "is3") for s, k in ((7, "ez"), (14, "lvs"))]
-)
-def test_groups_of_one_apart(values, arrays, name, side, key):
-    """IIoU of the boxes' evaluator on masks: over all groups, and over those of two or more."""
-    names, masks = values["kaist"]["sets"][name]["names"], arrays[f"kaist_{name}_masks"] >= 128
-    masks = masks if masks.any() else arrays[f"kaist_{name}_masks"] > 0
-    release = values["kaist"]["release_2024_with_mask_scores"]
-    expected, several = (
-        release[f"{name}_{key}_{which}"] for which in ("adaptive_batch64", "only_groups_of_two_or_more")
-    )
-    for protocol, end in (("kaist", ""), ("adaptive", "_adap")):
-        found = find_protocol(protocol)
-        maps = prepare(arrays[f"kaist_{name}_low{side}"], found)["audio_visual"].maps
-        iou = ciou(binarise(maps, found, masks.sum(axis=(1, 2))).masks, masks.astype(np.float32))
+def holds_boxes_scores(own, release, case, end):
+    """cIoU, AUC and the interactive ones of the same run, as the evaluator of boxes has them."""
+    expected, several = release[f"{case}_adaptive_batch64"], release[f"{case}_only_groups_of_two_or_more"]
+    assert own["mask_ciou50"] == pytest.approx(expected[f"ciou{end}50"])
+    assert own["mask_auc"] == pytest.approx(expected[f"auc{end}"])
+    for score in ("iiou", "iauc"):
+        assert own[score] == pytest.approx(expected[f"{score}{end}"])
+        assert own[f"{score}_of_several"] == pytest.approx(several[f"{score}{end}"])
+
+
+def test_masks_with_the_object_prior_from_a_file(values, arrays, tmp_path):
+    names, masks = values["kaist"]["sets"]["vpoms"]["names"], arrays["kaist_vpoms_masks"]
+    folder = write_grey_masks(tmp_path / "vpo", dict(zip(names, 255 * (masks > 0).astype(np.uint8), strict=True)))
+    for key, scaling in (("ez", "minmax"), ("lvs", "flipped_minmax")):
+        low, prior = arrays[f"kaist_vpoms_low{KAIST[key][0]}"], arrays["kaist_vpoms_object7"]
+        np.savez(tmp_path / "maps.npz", names=names, maps=low, object_maps=prior)
+        _, found, _ = scores_of(tmp_path, folder, "vpo", f"adaptive_masks+scaling={scaling}")
+        mixed = found["scores"]["combined"]
+        printed = values["kaist"]["release_2024_with_mask_scores"][f"vpoms_{key}_adaptive_batch64"]["printed"]
+        for title, score in (("CIoU", "mask_ciou50"), ("AUC", "mask_auc")):
+            assert any(line.endswith(f"{title}_adap : {100 * mixed[score]:.2f}") for line in printed)
+
+
+KAIST = {"ez": (7, ("kaist", "adaptive")), "lvs": (14, ("kaist_lvs_aligned", "adaptive_lvs_aligned"))}
+
+
+def boxes_scores_on_masks(arrays, name, key, end):
+    """cIoU by map, as the evaluator of boxes has them on masks."""
+    side, protocols = KAIST[key]
+    masks = arrays[f"kaist_{name}_masks"] >= min(128, arrays[f"kaist_{name}_masks"].max())
+    protocol = find_protocol(protocols[end == "_adap"])
+    maps = prepare(arrays[f"kaist_{name}_low{side}"], protocol, arrays[f"kaist_{name}_object7"])
+    pixels, weights = masks.sum(axis=(1, 2)), masks.astype(np.float32)
+    return {each: ciou(binarise(own.maps, protocol, pixels).masks, weights) for each, own in maps.items()}
+
+
+@pytest.mark.parametrize("end", ["", "_adap"])
+@pytest.mark.parametrize("key", KAIST)
+@pytest.mark.parametrize("name", ["vpoms", "is3"])
+def test_groups_of_one_apart(values, arrays, name, key, end):
+    """IIoU of the boxes' evaluator on masks, of both releases: over all groups, and over those of two or more."""
+    names, release = values["kaist"]["sets"][name]["names"], values["kaist"]["release_2024_with_mask_scores"]
+    iou = boxes_scores_on_masks(arrays, name, key, end)["audio_visual"]
+    summary, several = interactive_summary(names, iou), release[f"{name}_{key}_only_groups_of_two_or_more"]
+    for expected in (release[f"{name}_{key}_adaptive_batch64"], values["kaist"]["release_head"][f"{name}_{key}"]):
         np.testing.assert_allclose(iou, expected[f"ciou{end}"], atol=3e-4)
-        summary = interactive_summary(names, iou)
+        assert success_rate(iou) == pytest.approx(expected[f"ciou{end}50"])
+        assert auc(iou) == pytest.approx(expected[f"auc{end}"])
         assert summary["iiou"] == pytest.approx(expected[f"iiou{end}"])
         assert summary["iauc"] == pytest.approx(expected[f"iauc{end}"])
-        assert summary["iiou_of_several"] == pytest.approx(several[f"iiou{end}"])
-        assert summary["iauc_of_several"] == pytest.approx(several[f"iauc{end}"])
-        assert summary["n_single"] == summary["group_sizes"].get("1", 0)
+    assert summary["iiou_of_several"] == pytest.approx(several[f"iiou{end}"])
+    assert summary["iauc_of_several"] == pytest.approx(several[f"iauc{end}"])
+    assert summary["n_single"] == summary["group_sizes"].get("1", 0)
+
+
+@pytest.mark.parametrize("key", KAIST)
+@pytest.mark.parametrize("name", ["vpoms", "is3"])
+def test_masks_with_the_object_prior(values, arrays, name, key):
+    """What the release prints under "OGL results", in per cent with two digits: all that is known of these runs."""
+    printed = values["kaist"]["release_2024_with_mask_scores"][f"{name}_{key}_adaptive_batch64"]["printed"]
+    expected = printed[printed.index("OGL results") + 1 :][:2]
+    plain, fitted = (boxes_scores_on_masks(arrays, name, key, end)["combined"] for end in ("", "_adap"))
+    for title, measure, said in zip(("CIoU", "AUC"), (success_rate, auc), expected, strict=True):
+        assert said == f"{title} : {100 * measure(plain):.2f} {title}_adap : {100 * measure(fitted):.2f}"

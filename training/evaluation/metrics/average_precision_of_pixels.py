@@ -3,6 +3,8 @@
 The released PIAP has its arguments swapped: the mask is the truth, and the boxes are the score, so that it rewards
 small masks; the usual way round stands beside it. Its MUSIC boxes (x, y, width, height) are read as corners, which
 leaves about half of them empty; what that makes of cIoU stands beside the cIoU of the boxes, with how many are empty.
+The truth of its duets adds overlapping boxes up, to 2 and more, where that of single images is their union. Its duets
+cannot be scored; what that makes of cIoU is shown of single images, with how many of them have such boxes.
 """
 
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from manifests.annotations import Annotation
+from manifests.pixels import box_votes
 from training.evaluation.duets import music_pixels_as_corners, piap, swapped_piap
 from training.evaluation.localization import ciou, success_rate
 from training.evaluation.metrics import Scored
@@ -28,6 +31,8 @@ SCORES = (
           "small masks win."),
     Score("piap_of_mask", "PIAP of the mask", "average precision of the mask as score for the boxes as truth."),
     Score("ciou50_corners", "cIoU@0.5, corners", "cIoU with boxes of MUSIC read as corners, as AVGN reads them."),
+    Score("ciou50_added", "cIoU@0.5, boxes added", "cIoU where a pixel counts once for each box on it, as in AVGN's "
+          "duets."),
 )  # fmt: skip
 _BATCH = 64
 
@@ -47,9 +52,10 @@ def reduce(scored: Scored) -> dict[str, Any]:
         for name, values in _measure(scored, clips[start : start + _BATCH], positions, corners).items():
             parts.setdefault(name, []).append(values)
     found = {name: _means(each, columns_of(scored.positives, name).iou) for name, each in parts.items()}
+    overlapping = sum(bool(added_boxes(clip).max() > 1) for clip in clips)
     read = [box for boxes in corners.values() for box in boxes]
     empty = sum(bottom <= top or right <= left for top, bottom, left, right in read)
-    return found | ({"corners": {"boxes": len(read), "empty": empty}} if corners else {})
+    return found | {"overlapping": overlapping} | ({"corners": {"boxes": len(read), "empty": empty}} if corners else {})
 
 
 def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
@@ -57,8 +63,15 @@ def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
 
 
 def heading(block: dict[str, Any], map_name: str) -> str:
-    corners = block.get("corners")
-    return "of pixels" if corners is None else f"of pixels, {corners['empty']} of {corners['boxes']} corners empty"
+    corners, overlapping = block.get("corners"), block.get("overlapping")
+    said = [f"{corners['empty']} of {corners['boxes']} corners empty"] if corners else []
+    said += [f"{overlapping} with overlapping boxes"] if overlapping else []
+    return ", ".join(["of pixels", *said])
+
+
+def added_boxes(clip: Annotation) -> np.ndarray:
+    """float32 (224, 224): how many boxes are on each pixel, AVGN's truth of an image of a duet."""
+    return box_votes(clip.boxes, SIZE, clip.shown)
 
 
 def _as_corners(scored: Scored) -> dict[str, list[tuple[int, int, int, int]]]:
@@ -78,6 +91,7 @@ def _measure(
     for name, values in scored.raw.prepare([positions[clip.key] for clip in clips], scored.protocol).items():
         masks = binarise(values.maps, scored.protocol, support).masks
         found[name] = {"piap_swapped": swapped_piap(masks, weights), "piap_of_mask": piap(masks, weights)}
+        found[name]["ciou_added"] = ciou(masks, np.stack([added_boxes(clip) for clip in clips]))
         if corners:
             found[name]["ciou_corners"] = ciou(masks, np.stack([_filled(corners[clip.key]) for clip in clips]))
     return found
@@ -92,7 +106,7 @@ def _filled(boxes: Sequence[tuple[int, int, int, int]]) -> np.ndarray:
 
 def _means(parts: Sequence[dict[str, np.ndarray]], iou: np.ndarray) -> dict[str, float]:
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    corners = columns.pop("ciou_corners", None)
+    read = {name: columns.pop(f"ciou_{name}") for name in ("corners", "added") if f"ciou_{name}" in columns}
     found = {f"ciou{round(100 * cut)}": success_rate(iou, cut) for cut in CUTS}
     found |= {name: float(column.mean()) for name, column in columns.items()}
-    return found if corners is None else found | {"ciou50_corners": success_rate(corners)}
+    return found | {f"ciou50_{name}": success_rate(column) for name, column in read.items()}

@@ -12,6 +12,7 @@ from manifests.near_names import did_you_mean
 from manifests.sound_draws import seeds_in
 from training.evaluation.found import found_modules
 from training.evaluation.protocol import MapProtocol, Protocol
+from training.evaluation.protocol_choices import with_choices
 
 # `+exact`: the asked number of pixels with ties broken row by row; `+maximum`: the paper's confidence, not the code's;
 # `+byclass`, `+unlogged`: foreign sounds as vssl_eval has them. Beside these `+seed7`, `+seeds0..9`: other draws
@@ -31,11 +32,13 @@ def known_protocols(task: str | None = None) -> dict[str, Protocol]:
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol called `name`, or a variant of it: `ezvsl+exact`, `slavc_relative+maximum`.
+    """The protocol called `name`, or a variant of it: `ezvsl+exact`, `slavc_relative+maximum`, `ezvsl+comparator=gt`.
 
     InputError lists the known ones, or says why a protocol has no such variant.
     """
-    known, (base, *variants) = known_protocols(), name.split("+")
+    known, (base, *written) = known_protocols(), name.split("+")
+    choices = [each for each in written if "=" in each]
+    variants = [each for each in written if "=" not in each]
     if base not in known:
         meant = did_you_mean(base, known)
         raise InputError(f"There is no protocol {name!r}.{meant} The known ones are {', '.join(known)}.")
@@ -45,9 +48,10 @@ def find_protocol(name: str) -> Protocol:
     if not changes.keys() <= _fields(known[base]):
         raise InputError(f"There is no protocol {name!r}: {base} shows no image under a foreign sound.")
     try:
-        return replace(known[base], name=name, **changes)
+        varied = replace(known[base], name="+".join([base, *variants]), **changes)
     except ValueError as error:
         raise InputError(f"There is no protocol {name!r}: {error}.") from error
+    return with_choices(varied, choices)
 
 
 def _changes(name: str, variants: list[str]) -> dict[str, Any]:
@@ -56,7 +60,10 @@ def _changes(name: str, variants: list[str]) -> dict[str, Any]:
     for variant in variants:
         if variant not in VARIANTS and not seeds_in(variant):
             meant, every = did_you_mean(variant, VARIANTS), ", ".join((*VARIANTS, SEEDS))
-            raise InputError(f"The protocol {name!r} has an unknown variant.{meant} The known ones are {every}.")
+            raise InputError(
+                f"The protocol {name!r} has an unknown variant.{meant} The known ones are {every}; a field is chosen "
+                f"as in {name.partition('+')[0]}+field=value."
+            )
         changes |= VARIANTS.get(variant) or {"sound_seeds": seeds_in(variant)}
     return changes
 

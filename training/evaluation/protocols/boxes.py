@@ -1,6 +1,7 @@
 """Predicted boxes as they are: nothing to enlarge, to scale or to threshold (the proposal-based paradigm)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from training.evaluation.protocol import MapProtocol
 
@@ -10,6 +11,8 @@ BOXES = "boxes"
 @dataclass(frozen=True)
 class BoxProtocol(MapProtocol):
     """The union of a clip's boxes against the truth; confidence is the highest score of a box."""
+
+    choices: ClassVar[tuple[str, ...]] = ("iou_cut",)
 
     @property
     def asks(self) -> str:

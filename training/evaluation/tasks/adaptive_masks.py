@@ -2,22 +2,27 @@
 
 The quirks are named in `training.evaluation.adaptive_masks`; textbook values stand beside, and F of predicting
 everything, which the released F never falls below. A batch of a single frame without truth, where the released code
-stops, is given one pixel.
+stops, is given one pixel. The release scores masks as it scores boxes in the same run: cIoU, of which a frame without
+truth has 0 whatever it is given, and where one image stands under several sounds the smallest of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
+from manifests.test_sets import INTERACTIVE
 from manifests.truth import Truth
-from training.evaluation.adaptive_masks import BATCH, adaptive_masks, asked_areas, mask_scores
+from training.evaluation.adaptive_masks import BATCH, EmptyMask, adaptive_masks, asked_areas, mask_scores
 from training.evaluation.floors import floor_masks
+from training.evaluation.localization import auc, ciou, success_rate
+from training.evaluation.metrics.interactive import SCORES as OF_GROUPS
+from training.evaluation.metrics.interactive import interactive_summary
 from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL, binarise
-from training.evaluation.protocol import MapProtocol
+from training.evaluation.protocol import LATER, MapProtocol, require_between
 from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
 from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
@@ -31,6 +36,8 @@ SCORES = (
     Score("mask_f_textbook", "F of masks", "F-score of the masks themselves."),
     Score("mask_f_everything", "F of everything", "F-score of predicting the whole image, below which F as released "
           "never falls."),
+    Score("mask_ciou50", "cIoU@0.5 of masks", "share of frames whose cIoU with the pixel mask is at least 0.5."),
+    Score("mask_auc", "AUC of masks", "area under the share of frames whose cIoU with the pixel mask reaches t."),
 )  # fmt: skip
 ANSWERS, TAKES = RawMaps, "one map a frame"
 ARRAYS, OPTIONAL = ("names", "maps"), ("object_maps", "confidence")
@@ -39,10 +46,30 @@ read = read_single_maps
 
 @dataclass(frozen=True)
 class AreaProtocol(MapProtocol):
-    """As `MapProtocol`; `frames_per_batch` is what means are taken over first, and the area given to empty frames."""
+    """As `MapProtocol`; `frames_per_batch` is what means are taken over first, and the area given to empty frames.
+
+    empty_mask: what a frame without truth is given under the adaptive rule, half of its batch's frames or half of its
+        pixels.
+    """
 
     task: ClassVar[str] = "adaptive_masks"
+    choices: ClassVar[tuple[str, ...]] = (
+        "interpolation",
+        "align_corners",
+        "scaling",
+        "frames_per_batch",
+        "empty_mask",
+    )
     frames_per_batch: int = BATCH
+    empty_mask: EmptyMask = field(default="half_of_batch", metadata=LATER)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_between(1, None, frames_per_batch=self.frames_per_batch)
+
+    @property
+    def idle(self) -> frozenset[str]:
+        return super().idle | (frozenset() if self.rule == "adaptive" else {"empty_mask"})
 
 
 def check(truth: Truth, protocol: AreaProtocol) -> None:
@@ -64,7 +91,8 @@ def score(raw: RawMaps, truth: Truth, protocol: AreaProtocol, *, seed: int = 0, 
         for name, floor in floor_masks(chunk, protocol, masks.sum(axis=(1, 2)), seed).items():
             found.setdefault(f"floor:{name}", []).append((floor, masks))
         found.setdefault("ceiling", []).append((_best(masks, protocol), masks))
-    scores = {name: _scores(parts, size) for name, parts in found.items()}
+    grouped = keys if INTERACTIVE in truth.tasks else ()
+    scores = {name: _scores(parts, size) | _as_boxes(parts, grouped) for name, parts in found.items()}
     maps = {name: parts for name, parts in found.items() if name != "ceiling" and not name.startswith("floor:")}
     areas = np.concatenate([masks.mean(axis=(1, 2)) for _, masks in found["ceiling"]])
     summary = counted(truth.test_set, keys, run) | {
@@ -73,6 +101,7 @@ def score(raw: RawMaps, truth: Truth, protocol: AreaProtocol, *, seed: int = 0, 
         "seed": seed,
         "truth_from": truth_from(truth),
         "n_empty_truth": int((areas == 0).sum()),
+        "n_alone": interactive_summary(keys, areas)["n_single"] if grouped else 0,
         "scores": {name: scores[name] for name in maps},
         "floors": {name.removeprefix("floor:"): scores[name] for name in scores if name.startswith("floor:")},
         "ceiling": scores["ceiling"],
@@ -85,8 +114,9 @@ def cut(high: np.ndarray, truth: np.ndarray, protocol: AreaProtocol) -> np.ndarr
     if protocol.rule != "adaptive":
         return binarise(high, protocol, truth.sum(axis=(1, 2))).masks
     if protocol.exact:
-        return binarise(high, protocol, asked_areas(truth, protocol.frames_per_batch, least=1)).masks
-    return adaptive_masks(high, truth, protocol.frames_per_batch, least=1)
+        areas = asked_areas(truth, protocol.frames_per_batch, 1, protocol.empty_mask)
+        return binarise(high, protocol, areas).masks
+    return adaptive_masks(high, truth, protocol.frames_per_batch, 1, protocol.empty_mask)
 
 
 def _best(truth: np.ndarray, protocol: AreaProtocol) -> np.ndarray:
@@ -99,6 +129,14 @@ def _best(truth: np.ndarray, protocol: AreaProtocol) -> np.ndarray:
 def _scores(parts: Sequence[tuple[np.ndarray, np.ndarray]], batch: int) -> dict[str, float]:
     masks, truth = (np.concatenate(each) for each in zip(*parts, strict=True))
     return {f"mask_{name}": value for name, value in mask_scores(masks, truth, batch).items()}
+
+
+def _as_boxes(parts: Sequence[tuple[np.ndarray, np.ndarray]], keys: Sequence[str]) -> dict[str, float | None]:
+    """What the evaluator of boxes says of masks; `keys` of frames where the sounds of an image are judged together."""
+    iou = np.concatenate([ciou(masks, truth.astype(np.float32)) for masks, truth in parts])
+    together = interactive_summary(keys, iou) if keys else {}
+    found = {"mask_ciou50": success_rate(iou), "mask_auc": auc(iou)}
+    return found | {score.key: together[score.key] for score in OF_GROUPS if score.key in together}
 
 
 def _table(

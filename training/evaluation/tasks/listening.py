@@ -131,10 +131,13 @@ def score(
 def _interactive(measured: Mapping[str, Values], keys: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What `metrics.interactive` says of each map, at the protocol's own threshold and where it cuts by truth, too.
 
-    The released code's IIoU is NaN where a clip has neither truth nor anything shown; here such a clip has 0.
+    The released code's IIoU is NaN where a clip has neither truth nor anything shown; here such a clip has
+    0, or with `undefined=nan` its map has no such numbers.
     """
     found, once = {}, slice(len(keys))  # own sounds are the same in every draw
     for name, values in measured.items():
+        if np.isnan(values["iou"][once]).any():
+            continue  # under `undefined=nan` no mean of this map is known, as in the released code
         found[name] = interactive_summary(keys, values["iou"][once])
         if ADAPTIVE_IOU in values:
             by_area = interactive_summary(keys, values[ADAPTIVE_IOU][once])
@@ -168,11 +171,12 @@ def _of_all(sounds: Mapping[str, Sounds], protocol: ListeningProtocol) -> dict[s
 def _scores(values: Values) -> dict[str, float | None]:
     """The numbers of a map from its clips' values; None for what a control that no clip has would have to say."""
     iou = values["iou"]
-    area = auc(iou)
-    found: dict[str, float | None] = {"vssl_ciou": float(iou.mean()), "vssl_auc": area}
+    known = not np.isnan(iou).any()  # 0/0 where the protocol says so
+    found: dict[str, float | None] = {"vssl_ciou": None, "vssl_auc": None}
+    found |= {"vssl_ciou": float(iou.mean()), "vssl_auc": auc(iou)} if known else {}
     kinds = [name for name in CONTROLS if not np.isnan(values.get(f"pia_{name}", np.array([np.nan]))).all()]
     shares = {name: values[f"pia_{name}"][~np.isnan(values[f"pia_{name}"])] for name in kinds if name in NEGATIVES}
-    both = positive_negative_scores(iou, area, shares) if len(shares) == len(NEGATIVES) else {}
+    both = positive_negative_scores(iou, auc(iou), shares) if known and len(shares) == len(NEGATIVES) else {}
     found |= {"f_loc": both.get("f_loc"), "f_auc": both.get("f_auc"), "hears": None}
     for name in kinds:
         found[f"overlap_{name}"] = float(np.nanmean(values[f"overlap_{name}"]))
@@ -183,7 +187,9 @@ def _scores(values: Values) -> dict[str, float | None]:
     for name, each in shares.items():
         found |= {f"pia_{name}": float(each.mean()), f"auc_n_{name}": auc_of_silence(each)}
     for name in (each for each in (OFF_SCREEN, SWAPPED) if each in kinds):
-        found[f"ciou_drop_{name}"] = float(np.nanmean(iou - values[f"iou_{name}"]))
+        drop = iou - values[f"iou_{name}"]
+        known = not (np.isnan(drop) & ~np.isnan(values[f"pia_{name}"])).any()
+        found[f"ciou_drop_{name}"] = float(np.nanmean(drop)) if known else None
     if OFF_SCREEN in kinds:
         found["hears"] = 1 - float(found[f"overlap_{OFF_SCREEN}"] or 0.0)
     return found | {"outside_truth": float(values["outside_truth"].mean())} | printed_scores(values)
@@ -225,6 +231,7 @@ def _floors(
             threshold_from="negatives",
             control_align_corners=protocol.align_corners,
             printed_levels=(),
+            undefined="zero",
         )
         levels = Sounds(prior, dict.fromkeys(NEGATIVES, prior), keys).levels(own)
         deaf = Sounds(prior, {SILENCE: prior}, keys)  # whatever the control is, it is the same map
@@ -265,5 +272,8 @@ def _table(annotations: Sequence[Annotation], weights: Sequence[np.ndarray], mea
         "flags": [[] if area else ["empty_truth"] for area in areas],
     }  # fmt: skip
     return pa.concat_tables(
-        [pa.table(about | {"map": [name] * len(areas)} | values) for name, values in measured.items()]
+        [
+            pa.table(about | {"map": [name] * len(areas)} | values | {"iou": pa.array(values["iou"], from_pandas=True)})
+            for name, values in measured.items()
+        ]
     )

@@ -10,7 +10,8 @@ their images count 0. Textbook: AP of each image. `training.evaluation.prompted`
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,6 +30,7 @@ from training.evaluation.needs import refuse_negatives, require_classes
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.prompted import (
     Heads,
+    Stretch,
     enlarged,
     map_of_sound,
     map_of_word,
@@ -36,7 +38,7 @@ from training.evaluation.prompted import (
     prompted_scores,
     word_window,
 )
-from training.evaluation.protocol import Protocol
+from training.evaluation.protocol import LATER, Protocol, require_between
 from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
 from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
@@ -57,12 +59,18 @@ SIMILARITY_AXES = 6
 @dataclass(frozen=True)
 class PromptProtocol(Protocol):
     """`size`: the side at which maps and classes are compared. `heads`: what becomes of the similarities of several,
-    the largest or their sum; `nonnegative`: with 0 in place of what is below it."""
+    the largest or their sum; `nonnegative`: with 0 in place of what is below it. `stretch`: over the whole set, or each
+    map by itself."""
 
     task: ClassVar[str] = "prompted"
+    choices: ClassVar[tuple[str, ...]] = ("size", "heads", "nonnegative", "stretch")
     size: int = SIZE
     heads: Heads = "max"
     nonnegative: bool = False
+    stretch: Stretch = field(default="set", metadata=LATER)
+
+    def __post_init__(self) -> None:
+        require_between(1, None, size=self.size)
 
 
 def read(arrays: dict[str, np.ndarray], alpha: float, protocol: PromptProtocol) -> RawMaps:
@@ -126,8 +134,9 @@ def score(raw: RawMaps, truth: Truth, protocol: PromptProtocol, *, seed: int = 0
     )
     visible = (labels == np.asarray(asked)[:, None, None]).any(axis=(1, 2))
     maps = raw.finite(raw.maps, [positions[key] for key in keys])
-    own = prompted_scores(maps, labels, asked)
-    floors = {name: _flat(prompted_scores(each, labels, asked)) for name, each in _floors(keys, seed).items()}
+    scored = partial(prompted_scores, labels=labels, classes=asked, stretch=protocol.stretch)
+    own = scored(maps)
+    floors = {name: _flat(scored(each)) for name, each in _floors(keys, seed).items()}
     best = (labels == np.asarray(asked)[:, None, None]).astype(np.float32)
     summary = counted(truth.test_set, keys, run) | {
         "task": "prompted",
@@ -139,7 +148,7 @@ def score(raw: RawMaps, truth: Truth, protocol: PromptProtocol, *, seed: int = 0
         "by_class": {name: own[f"{name}_by_class"] for name in ("ap", "iou")},
         "scores": {AUDIO_VISUAL: _flat(own)},
         "floors": floors,
-        "ceiling": _flat(prompted_scores(best, labels, asked)),
+        "ceiling": _flat(scored(best)),
     }
     return Result(_table(truth, keys, maps, labels, asked), summary)
 

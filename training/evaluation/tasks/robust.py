@@ -23,6 +23,7 @@ from training.evaluation.listening import NEGATIVES
 from training.evaluation.maps import upsample
 from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL
+from training.evaluation.protocol import require_between
 from training.evaluation.raw_maps import match_names
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
@@ -52,12 +53,14 @@ class RobustProtocol(ControlledProtocol):
     """`videos_per_batch`: how many videos the released loop averages at once; a short last batch counts fully."""
 
     task: ClassVar[str] = "robust"
+    choices: ClassVar[tuple[str, ...]] = ("interpolation", "align_corners", "videos_per_batch")
     videos_per_batch: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.sound_seeds) > 1 or self.off_screen_by_class or self.unlogged:
             raise ValueError("its sounds are drawn once, by groups of classes, and none is without its logarithm")
+        require_between(1, None, videos_per_batch=self.videos_per_batch)
 
     @property
     def asks(self) -> str:

@@ -53,6 +53,7 @@ class MaskProtocol(MapProtocol):
     """How maps become probabilities, and how the F-score weighs precision."""
 
     task: ClassVar[str] = "segmentation"
+    choices: ClassVar[tuple[str, ...]] = ("interpolation", "align_corners", "scaling", "stretch")
     beta_squared: float = BETA_SQUARED
     f_thresholds: int = len(THRESHOLDS)
 

@@ -21,11 +21,18 @@ from manifests.truth import Truth
 from training.evaluation.given_arrays import names_of
 from training.evaluation.needs import refuse_negatives, require_classes
 from training.evaluation.postprocess import AUDIO_VISUAL
-from training.evaluation.protocol import Protocol
+from training.evaluation.protocol import Protocol, require_between
 from training.evaluation.raw_maps import match_names
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
-from training.evaluation.semantic import BACKGROUND, CLASSES, ClassCounts, class_counts, semantic_scores
+from training.evaluation.semantic import (
+    BACKGROUND,
+    CLASSES,
+    ClassCounts,
+    class_counts,
+    frame_means_as_released,
+    semantic_scores,
+)
 
 SCORES = (
     Score("miou_classes", "mIoU, 71 classes", "mean over all classes, those never seen as 0, as AVSBench codes it."),
@@ -40,6 +47,13 @@ SCORES = (
     Score("miou_objects_textbook", "mIoU without background", "the same without the background."),
     Score("f_objects_textbook", "F without background", "the same without the background."),
     Score("j_and_f_textbook", "J&F", "mean of mIoU and F without background."),
+    Score("miou_of_frames", "mIoU of frames as coded", "mean over frames of the mean of those IoUs of a frame's "
+          "classes that are not 0; frames without one are left out."),
+    Score("miou_of_frames_textbook", "mIoU of frames", "mean over frames of the mean IoU of a frame's classes."),
+    Score("binary_miou", "binary mIoU as coded", "IoU of what is not the last class, which is not the background; mean "
+          "over frames."),
+    Score("binary_miou_textbook", "binary mIoU", "IoU of what is not background, of a frame without an object the "
+          "share left out; mean over frames."),
 )  # fmt: skip
 PADDED = 10  # frames of a video in the released loader
 _BATCH = 64
@@ -66,10 +80,15 @@ class LabelMaps:
 
 @dataclass(frozen=True)
 class SemanticProtocol(Protocol):
-    """Both ways of adding up stand beside one another; `padded_frames`: what videos are filled up to as released."""
+    """Both ways of adding up stand beside one another; `padded_frames`: what videos are filled up to as released, 0 for
+    no padding."""
 
     task: ClassVar[str] = "semantic"
+    choices: ClassVar[tuple[str, ...]] = ("padded_frames",)
     padded_frames: int = PADDED
+
+    def __post_init__(self) -> None:
+        require_between(0, None, padded_frames=self.padded_frames)
 
     @property
     def asks(self) -> str:
@@ -108,6 +127,7 @@ def score(
         "protocol": protocol.as_json(),
         "seed": seed,
         "n_padding": len(padding),
+        "n_without_hit": int(np.isnan(frame_means_as_released(whole)).sum()),
         "unknown_classes": sorted(found.unknown),
         "classes_seen": int((counts.union.sum(axis=0) > 0).sum()),
         "scores": {AUDIO_VISUAL: _both(whole, counts)},
@@ -155,11 +175,11 @@ def _same(counts: ClassCounts, answer: int) -> ClassCounts:
     return ClassCounts(both, predicted, counts.true)
 
 
-def _both(released: ClassCounts, textbook: ClassCounts) -> dict[str, float]:
+def _both(released: ClassCounts, textbook: ClassCounts) -> dict[str, float | None]:
     """The coded numbers with padding, the textbook's without."""
     coded, book = semantic_scores(released), semantic_scores(textbook)
     every = {name: book[name] if name.endswith("_textbook") else coded[name] for name in coded}
-    return {name: float(value) for name, value in every.items() if name != "classes_seen"}
+    return {name: value for name, value in every.items() if name != "classes_seen"}
 
 
 def _table(truth: Truth, keys: Sequence[str], counts: ClassCounts) -> pa.Table:
