@@ -5,8 +5,10 @@ from functools import cache
 import pytest
 import yaml
 from every import for_every
+from places import METADATA, needed
 
-from manifests.catalogue import catalogue
+from manifests.catalogue import catalogue, find_list
+from manifests.splits import IdList, overlap, without
 from training.config import RunConfig, load_config
 from training.config_files import PACKAGED
 from training.evaluation.consistency import impossible
@@ -39,6 +41,12 @@ NO_NUMBERS = {
 def packaged(name: str) -> RunConfig:
     """A packaged config, read once for all tests of this file."""
     return load_config(name)
+
+
+@cache
+def released(name: str) -> IdList:
+    """A released list, read once."""
+    return find_list(name, METADATA)
 
 
 def allowed(test_set: str, protocol: str) -> tuple[set[str], set[str]]:
@@ -102,6 +110,43 @@ def test_training_lists_and_protocols_are_known(name: str) -> None:
     assert set(config.evaluation.protocols) <= set(known_protocols())
     if config.data.train_list is not None:
         assert catalogue()[config.data.train_list].role == "train"
+
+
+@pytest.mark.slow
+def test_no_clip_of_a_test_set_that_a_config_names_is_trained_on() -> None:
+    """Nor any of MUSIC's test videos, whose keys are those of frames. VGG-SS and AVSBench share videos with training
+    lists by publication, never clips."""
+    needed(METADATA)
+    for listed, excluded, names in {trained_and_tested(packaged(name)) for name in NAMES}:
+        if listed is None:
+            continue
+        trained = released(listed)
+        left = without(trained, *(released(test).known_as(trained.ids) for test in excluded))
+        for test_set in map(released, sorted(names)):
+            assert not set(left.ids) & set(test_set.ids), (listed, test_set.name)
+            assert test_set.name not in MUSIC or not overlap(left, test_set).videos, (listed, test_set.name)
+
+
+@for_every(NAMES)
+def test_who_is_tested_on_music_excludes_its_test_videos(name: str) -> None:
+    config = packaged(name)
+    if named_tests(config) & MUSIC:
+        assert {"music_solo", "music_duet"} <= set(config.data.exclude_test)
+        assert config.data.train_list is not None or config.method.name == "dsol_mixtures"  # whose clips are collages
+
+
+def named_tests(config: RunConfig) -> set[str]:
+    """The released test sets of a config's evaluation and published numbers, by whole set; mixtures are of solos."""
+    named = {
+        (name or "").partition("-")[0].removeprefix("extended_") for name in (config.evaluation.test_set, *config.paper)
+    }
+    made_of = {"flickr": "flickr_test", "music_synthetic": "music_solo"}
+    return {made_of.get(name, name) for name in named} & catalogue().keys()
+
+
+def trained_and_tested(config: RunConfig) -> tuple[str | None, tuple[str, ...], frozenset[str]]:
+    """A config's training list, what it leaves out of it, and what it is tested on; many configs share all three."""
+    return config.data.train_list, config.data.exclude_test, frozenset(named_tests(config))
 
 
 def test_every_method_has_a_config_of_its_name() -> None:
