@@ -48,6 +48,9 @@ def ingest(
         str,
         typer.Option(help="Moment to keep: annotated (5 s, for VGGSound names), centre, or seconds from the start."),
     ] = "annotated",
+    moments: Annotated[
+        Path | None, typer.Option(help="List of several clips of each video (ytid,start): one at each second it gives.")
+    ] = None,
     short_side: Annotated[
         int, typer.Option(min=0, help="Pixels of the stored frame's short side; 0 keeps the source's.")
     ] = 256,
@@ -98,10 +101,8 @@ def ingest(
             *checked_audio(audio, audio_rate, audio_seconds), frames, proposals, burst, burst_rate if burst else 0.0
         ),
     )
-    sources, lists = tuple(map(place, src)), tuple(meta or ())
-    run_ingest(
-        IngestRequest(sources, place(out), options, lists, workers, scheduler, max_reject_fraction, timeout=timeout)
-    )
+    asked = tuple(map(place, src)), place(out), options, tuple(meta or ()), workers, scheduler, max_reject_fraction
+    run_ingest(IngestRequest(*asked, timeout, moments))
 
 
 def known(option: str, name: str, table: Collection[str]) -> str:
