@@ -1,6 +1,7 @@
 """The packaged configs' published numbers: each under a set, protocol, map and score that an evaluation makes."""
 
 from functools import cache
+from pathlib import Path
 
 import pytest
 import yaml
@@ -28,6 +29,7 @@ NO_NUMBERS = {
     "demo", "demo_semantic", "ezvsl_semantic", "ssltie_scale_once", "lvs_as_paper", "hardpos_as_printed",
     "slavc_symmetric", "fnac_corrected_stripes", "fnac_vggss_heard", "dsol_localization_only", "dmc_ranking",
     "coarse_to_fine",
+    "coarse_to_fine_flickr_144k_stage1",
     "proposal_frames",
     "proposal_plain_sum",
     "proposal_by_similarity",
@@ -147,6 +149,18 @@ def named_tests(config: RunConfig) -> set[str]:
 def trained_and_tested(config: RunConfig) -> tuple[str | None, tuple[str, ...], frozenset[str]]:
     """A config's training list, what it leaves out of it, and what it is tested on; many configs share all three."""
     return config.data.train_list, config.data.exclude_test, frozenset(named_tests(config))
+
+
+@for_every(NAMES)
+def test_a_second_stage_begins_with_a_first_one_of_its_classes(name: str) -> None:
+    config = packaged(name)
+    if config.init_from is None or (first := Path(config.init_from).name) not in NAMES:
+        return
+    earlier = packaged(first)
+    before, now = (one.method.as_json() for one in (earlier, config))
+    for option in ("classes", "clusters", "labels", "dimension"):
+        assert now.get(option) == before.get(option), option
+    assert config.data.train_list in (earlier.data.train_list, None)  # collages have names of their own
 
 
 def test_every_method_has_a_config_of_its_name() -> None:
