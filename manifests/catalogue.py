@@ -16,8 +16,8 @@ from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.folder_files import every_file
 from manifests.near_names import did_you_mean
-from manifests.splits import IdList, read_ids
-from manifests.truth import formats, read_truth
+from manifests.splits import IdList, ids_of, read_ids
+from manifests.truth import Truth, formats, read_truth
 
 LISTS = Path(__file__).parent / "lists"
 ROLES = ("train", "test", "part", "negatives", "corpus")
@@ -69,9 +69,10 @@ def locate(manifest: Manifest, folders: Iterable[Path]) -> Path | None:
 
 def read_listed(manifest: Manifest, path: Path) -> IdList:
     """The list under its manifest's name; another content than the released one shows in the name."""
-    format = formats().get(manifest.format)  # of a bare list there is none
-    video_of = format.video_of if format else None
-    ids = _videos(path, manifest, video_of) if video_of else read_ids(path, name=manifest.name)
+    if _video_of(manifest.format):
+        ids = replace(clips_of(read_truth(path, manifest.format)), name=manifest.name, source=str(path))
+    else:
+        ids = read_ids(path, name=manifest.name)
     return ids if manifest.is_released(ids) else replace(ids, name=f"{path.name} (not the released {manifest.name})")
 
 
@@ -82,11 +83,17 @@ def read_clips(path: Path | str) -> IdList:
     return replace(ids, name=next(names, ids.name))
 
 
-def _videos(path: Path, manifest: Manifest, video_of: Callable[[str], str]) -> IdList:
-    """The videos of annotated frames."""
-    test_set = read_truth(path, manifest.format).test_set
-    videos = dict.fromkeys(map(video_of, test_set.keys))
-    return IdList(manifest.name, tuple(videos), str(path), test_set.sha256)
+def clips_of(truth: Truth) -> IdList:
+    """The clips of an annotated set; where frames are annotated, the whole videos that they are of."""
+    listed, video_of = ids_of(truth.test_set), _video_of(truth.format)
+    if video_of is None:
+        return listed
+    return replace(listed, ids=tuple(dict.fromkeys(map(video_of, listed.ids))), places={}, of_videos=True)
+
+
+def _video_of(format: str) -> Callable[[str], str] | None:
+    found = formats().get(format)  # of a bare list there is none
+    return found.video_of if found else None
 
 
 def resolve(given: str, folders: Iterable[Path]) -> IdList | None:

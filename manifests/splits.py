@@ -6,8 +6,10 @@ of the 5,158 test clips" is one intersection.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from manifests.annotations import TestSet
@@ -30,7 +32,8 @@ def split_of(named: str | None) -> str:
 @dataclass(frozen=True)
 class IdList:
     """A named list of distinct clip keys in file order; `repeated` rows named a clip that was already there. `places`
-    has folders and name of the keys that the list names in folders (`manifests.namesakes`)."""
+    has folders and name of the keys that the list names in folders (`manifests.namesakes`). `of_videos`: the keys are
+    those of whole videos, and mean every clip of them; so do MUSIC's, which say it by their end."""
 
     name: str
     ids: tuple[str, ...]
@@ -38,6 +41,7 @@ class IdList:
     sha256: str
     repeated: int = 0
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+    of_videos: bool = False
 
     @property
     def names(self) -> Names:
@@ -45,12 +49,22 @@ class IdList:
         return Names(self.ids, self.places, self.source)
 
     def known_as(self, present: Collection[str]) -> "IdList":
-        """The list in the names that `present` clips have (`manifests.namesakes`). InputError for a name that several
-        of them could have."""
-        found = self.names.among(present) | _cut_short(self.ids, set(present))
-        if not found and not self.places:
+        """The list in the names that `present` clips have (`manifests.namesakes`), a whole video by all clips of it.
+        InputError for a name that several clips could have."""
+        found, clips = self.names.among(present), self._clips_of_videos(present)
+        if not found and not clips and not self.places:
             return self
-        return replace(self, ids=tuple(dict.fromkeys(found.get(key, key) for key in self.ids)), places={})
+        named = (clips.get(key) or [found.get(key, key)] for key in self.ids)
+        return replace(self, ids=tuple(dict.fromkeys(chain.from_iterable(named))), places={})
+
+    def _clips_of_videos(self, present: Collection[str]) -> dict[str, list[str]]:
+        """The clips of each whole video, by its key here; videos without any are left out."""
+        videos = {_video(key): key for key in self.ids if self.of_videos or key.endswith(WHOLE_VIDEO)}
+        found: dict[str, list[str]] = defaultdict(list)
+        for key in sorted(present) if videos else ():
+            if (video := _video(key)) in videos:
+                found[videos[video]].append(key)
+        return found
 
 
 @dataclass(frozen=True)
@@ -151,14 +165,10 @@ def _rows(path: Path, listed: ClipList, split: str | None) -> list[ClipLabel]:
     return [row for row in listed.rows if row.split and split_of(row.split) == split_of(split)]
 
 
-def _cut_short(ids: Iterable[str], present: Collection[str]) -> dict[str, str]:
-    """MUSIC's videos that are present without the constant end that its lists give every name, by listed name."""
-    bare = {key: key.removesuffix(WHOLE_VIDEO) for key in ids if key.endswith(WHOLE_VIDEO) and key not in present}
-    return {key: name for key, name in bare.items() if name in present}
-
-
 def _video(key: str) -> str:
-    return named_clip(key).source_id
+    """The video that a clip was cut from, or a frame, whose own video may be a clip. A whole one goes without the
+    constant end that MUSIC gives its name."""
+    return named_clip(named_clip(key).source_id.removesuffix(WHOLE_VIDEO)).source_id
 
 
 def _hash(parts: Iterable[str]) -> str:

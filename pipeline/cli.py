@@ -48,6 +48,9 @@ def ingest(
         str,
         typer.Option(help="Moment to keep: annotated (5 s, for VGGSound names), centre, or seconds from the start."),
     ] = "annotated",
+    moments: Annotated[
+        Path | None, typer.Option(help="List of several clips of each video (ytid,start): one at each second it gives.")
+    ] = None,
     short_side: Annotated[
         int, typer.Option(min=0, help="Pixels of the stored frame's short side; 0 keeps the source's.")
     ] = 256,
@@ -98,10 +101,8 @@ def ingest(
             *checked_audio(audio, audio_rate, audio_seconds), frames, proposals, burst, burst_rate if burst else 0.0
         ),
     )
-    sources, lists = tuple(map(place, src)), tuple(meta or ())
-    run_ingest(
-        IngestRequest(sources, place(out), options, lists, workers, scheduler, max_reject_fraction, timeout=timeout)
-    )
+    asked = tuple(map(place, src)), place(out), options, tuple(meta or ()), workers, scheduler, max_reject_fraction
+    run_ingest(IngestRequest(*asked, timeout, moments))
 
 
 def known(option: str, name: str, table: Collection[str]) -> str:
@@ -276,17 +277,23 @@ def compose(
 
 @app.command()
 def collage(
-    src: Annotated[Path, typer.Option(help="Folder that pipeline synth or pipeline compose made.")],
+    src: Annotated[
+        Path, typer.Option(help="Folder of pipeline synth or compose, or shards of solo videos, with --audio context.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the collages.")] = Path("collages"),
     clips: Annotated[int, typer.Option(min=1, help="Collages to make.")] = 400,
     seed: Annotated[int, typer.Option(help="Same seed and source, same collages.")] = 0,
     lists: Annotated[
         list[Path] | None, typer.Option("--list", help="Clips that collages may be made of; repeatable. Default: all.")
     ] = None,
+    gains: Annotated[
+        tuple[float, float] | None, typer.Option(help="Both sounds between these. Default: one 1, the other 0.5 to 1.")
+    ] = None,
+    jitter: Annotated[float, typer.Option(min=0, help="Sounds are shifted by at most so many seconds.")] = 0.0,
     workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
 ) -> None:
     """Put four clips into one image and mix two of their sounds, as MUSIC-Synthetic does."""
-    from pipeline.compose.collage import write_collages
+    from pipeline.compose.collage import Mixing, write_collages
     from pipeline.jobs.cluster import available_cores
 
-    write_collages(src, out, clips, seed, workers or available_cores(), lists or ())
+    write_collages(src, out, clips, seed, workers or available_cores(), lists or (), Mixing(gains, jitter))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from manifests.errors import InputError, WorkFailed
 from manifests.locks import held
@@ -35,6 +36,7 @@ from pipeline.shards.store import INDEX, MANIFEST, REJECTS
 from pipeline.sources.labels import Labels, find_labels
 from pipeline.sources.listing import Listing, left_alone, list_sources
 from pipeline.sources.litter import litter_left_alone
+from pipeline.sources.moments import Moments, read_moments
 from pipeline.storage.files import remove_leftovers
 from pipeline.storage.remote import Place, RemotePath, StorageLost
 
@@ -53,6 +55,7 @@ class IngestRequest:
     scheduler: str | None = None
     max_reject_fraction: float = 1.0
     timeout: float = 60.0
+    moments: Path | None = None  # a list of several clips of each video
 
 
 def run_ingest(request: IngestRequest) -> None:
@@ -128,8 +131,10 @@ def prepare(request: IngestRequest) -> Plan:
         raise WorkFailed(f"The sources could not be listed: {error}. Repeat the command.") from error
     labels = find_labels(request.meta, listing)
     roots = tuple(source.resolve() for source in request.sources)
-    found = Found(request.options, roots, tuple(labels.join(listing.clips)), tuple(listing.refusals))
-    announce(listing, labels)
+    moments = None if request.moments is None else read_moments(request.moments)
+    clips = labels.join(listing.clips) if moments is None else moments.clips(labels.join(listing.clips))
+    found = Found(request.options, roots, tuple(clips), tuple(listing.refusals))
+    announce(listing, labels, moments)
     with _explained(request.out):
         if (folder / "options.json").exists():
             plan = _continued(found, request.out, memory)
@@ -169,7 +174,7 @@ def _check_untouched(out: Place) -> None:
         )
 
 
-def announce(listing: Listing, labels: Labels) -> None:
+def announce(listing: Listing, labels: Labels, moments: Moments | None = None) -> None:
     """Say what was found, what was left alone, and which label lists are used."""
     print(
         f"found {len(listing.clips)} clips" + (f" ({listing.archives} tar files included)" if listing.archives else "")
@@ -178,7 +183,7 @@ def announce(listing: Listing, labels: Labels) -> None:
         print(line)
     if line := litter_left_alone(listing.litter):
         print(line)
-    for line in labels.describe(listing.clips):
+    for line in (*labels.describe(listing.clips), *(moments.describe(listing.clips) if moments else ())):
         print(line)
 
 

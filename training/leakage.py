@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from manifests.catalogue import catalogue, known_tests, resolve
-from manifests.splits import IdList, Overlap, ids_of, overlap
+from manifests.catalogue import catalogue, clips_of, known_tests, resolve
+from manifests.splits import IdList, Overlap, overlap
 from manifests.truth import Truth, read_truth
 from training.config import RunConfig
 
@@ -45,7 +45,7 @@ def find_tests(config: RunConfig, truth: Truth | None = None) -> TestLists:
     there comes back in `not_found`, to be said aloud.
     """
     folders = (config.data.lists,) if config.data.lists.is_dir() else ()
-    own = ids_of(truth.test_set) if truth else None
+    own = clips_of(truth) if truth else None
     excluded, not_found = [], []
     for given in config.data.exclude_test:
         found = resolve(given, folders) or (own if own is not None and own.name == given else None)

@@ -16,7 +16,7 @@ from manifests.content import read_content
 from manifests.errors import InputError
 from manifests.folder_files import by_key, files_in
 from manifests.given_files import shortened, understood
-from manifests.keys import safe_key
+from manifests.keys import named_clip, safe_key
 from manifests.splits import IdList
 from manifests.test_sets import LOCALIZATION, MULTI_SOURCE, RETRIEVAL, Format, MusicFrame, MusicSet, Truth
 
@@ -90,4 +90,9 @@ def _truth(path: Path, _wanted: IdList | None) -> Truth:
     return Truth("music", music.test_set(), music=music, tasks=frozenset({LOCALIZATION, MULTI_SOURCE, RETRIEVAL}))
 
 
-FORMATS = {"music": Format("MUSIC: solotest.json, duettest.json, or the box folder of the synthetic set", _truth)}
+def _video(key: str) -> str:
+    return named_clip(key).source_id
+
+
+_HELP = "MUSIC: solotest.json, duettest.json, or the box folder of the synthetic set"
+FORMATS = {"music": Format(_HELP, _truth, video_of=_video)}

@@ -173,6 +173,7 @@ class ShardJob:
     def _add(self, clip: Clip, journal: Journal, writer: ShardWriter, beside: dict[str, ShardWriter]) -> None:
         try:
             decoded = self._decode(clip, journal)
+            _check_moment(clip, decoded.facts)
         except Rejected as verdict:
             stage = "read" if verdict.reason == "unreadable" else "decode"
             self.rejects.append(reject_row(clip.display, stage, verdict.reason, verdict.message))
@@ -246,6 +247,13 @@ class ShardJob:
         pq.write_table(pa.Table.from_pylist(rows, schema), buffer)
         write_whole(path, buffer.getvalue())
         self.files[f"{DONE}/{path.name}"] = len(buffer.getvalue())
+
+
+def _check_moment(clip: Clip, facts: Mapping[str, Any]) -> None:
+    """Rejected where a video does not last until the second that a list gives of it: decoders then show its centre."""
+    if clip.audio is None and clip.moment is not None and facts["moment"] != clip.moment:
+        message = f"it lasts {facts['duration']:.3f} s and has no second {clip.moment:g}, which --moments asks for"
+        raise Rejected("too_short", message)
 
 
 def _identity(clip: Clip) -> dict[str, object]:

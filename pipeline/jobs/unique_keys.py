@@ -14,8 +14,9 @@ NOTHING_YET: Mapping[Where, Clip] = MappingProxyType({})
 
 
 def place_of(clip: Clip) -> Where:
-    """Where a clip lies, whatever it is called and however large it is."""
-    return clip.root, clip.path, clip.member, clip.audio
+    """Where a clip lies, and at which of several moments of a video, whatever it is called and however large it is."""
+    moment = clip.moment if clip.audio is None else None  # an image lies at one moment of its sound
+    return clip.root, clip.path, clip.member, clip.audio, moment
 
 
 def unique_keys(clips: Sequence[Clip], earlier: Mapping[Where, Clip] = NOTHING_YET) -> tuple[list[Clip], list[Refusal]]:

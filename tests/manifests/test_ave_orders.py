@@ -62,3 +62,10 @@ def test_a_video_of_music_counts_once_whatever_its_file_is_called(tmp_path: Path
     listed = read_ids(path)
     assert listed.ids == ("aaaaaaaaaaa_0_1000", "bbbbbbbbbbb_0_1000")
     assert listed.known_as(["aaaaaaaaaaa", "bbbbbbbbbbb_0_1000"]).ids == ("aaaaaaaaaaa", "bbbbbbbbbbb_0_1000")
+
+
+def test_a_video_of_music_means_every_clip_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "solo_testing.txt"
+    path.write_text("aaaaaaaaaaa_0_1000.flac aaaaaaaaaaa_0_1000.mp4\nbbbbbbbbbbb_0_1000.flac bbbbbbbbbbb_0_1000.mp4\n")
+    present = ["aaaaaaaaaaa_000013", "aaaaaaaaaaa_000004", "ccccccccccc_000004"]
+    assert read_ids(path).known_as(present).ids == ("aaaaaaaaaaa_000004", "aaaaaaaaaaa_000013", "bbbbbbbbbbb_0_1000")

@@ -9,6 +9,7 @@ from tiny_run import write_tiny
 
 from index.neighbours import Neighbours
 from manifests.errors import InputError
+from manifests.truth import read_truth
 from pipeline.coverage import split_report
 from pipeline.shards.store import ShardStore
 from training.config import load_config
@@ -16,9 +17,10 @@ from training.data.positives import Positives
 from training.data.selection import select
 from training.data.views import clip_random
 from training.evaluate import EvaluationRequest, evaluate
-from training.leakage import find_tests
+from training.leakage import find_tests, own_truth
 from training.loop.start import start
 from training.runs import load_run
+from training.trained_on import Seen
 
 
 @pytest.fixture
@@ -66,6 +68,25 @@ def test_a_leak_that_is_allowed_is_printed_stored_and_shown_with_the_score(shard
     assert f"contains {entry['shared']} of the 12 clips" in capsys.readouterr().out
     (result,) = evaluate(load_run(folder), EvaluationRequest(truth=leaky / "vggss.json", protocols=("ezvsl",)))
     assert result.summary["lists"]["training"]["test_clips_trained_on"] == entry["shared"]
+
+
+MUSIC_CLIPS = ["aaaaaaaaaaa_0_1000", "aaaaaaaaaaa_000013", "aaaaaaaaaaa", "bbbbbbbbbbb_0_1000"]
+
+
+@pytest.mark.parametrize("at_hand", [True, False])
+def test_videos_of_annotated_frames_are_excluded_whole(shards, tmp_path, at_hand) -> None:
+    """From the list among others, or the run's own test set under that name."""
+    (tmp_path / "lists").mkdir()
+    truth = (tmp_path / "lists" if at_hand else tmp_path) / "solotest.json"
+    frames = [f"aaaaaaaaaaa_0_1000/frame_013/{number:05d}.jpg" for number in (411, 412)]
+    boxes = {"bbox": [{"normbox": [0.1, 0.1, 0.5, 0.5], "category_id": 1}]}
+    truth.write_text(json.dumps(dict.fromkeys(frames, boxes)))
+    own = (f"evaluation.truth={truth}", "evaluation.format=music", "evaluation.test_set=music_solo")
+    config = load_config(written(shards, tmp_path / "lists", "[music_solo]"), own)
+    tests = find_tests(config, own_truth(config)).known_as(MUSIC_CLIPS)
+    assert tests.banned == set(MUSIC_CLIPS[:3])
+    test_set = read_truth(truth, "music").test_set
+    assert Seen(("aaaaaaaaaaa_000013",)).against(test_set)["test_videos_trained_on"] == 1
 
 
 def test_a_list_that_is_not_there_is_said_aloud(shards, tmp_path, capsys) -> None:

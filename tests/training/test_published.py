@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 
 import pytest
 import yaml
 from every import for_every
+from places import METADATA, needed
 
-from manifests.catalogue import catalogue
+from manifests.catalogue import catalogue, find_list
+from manifests.splits import IdList, overlap, without
 from training.config import RunConfig, load_config
 from training.config_files import PACKAGED
 from training.evaluation.consistency import impossible
@@ -28,6 +31,7 @@ NO_NUMBERS = {
     "demo", "demo_semantic", "ezvsl_semantic", "ssltie_scale_once", "lvs_as_paper", "hardpos_as_printed",
     "slavc_symmetric", "fnac_corrected_stripes", "fnac_vggss_heard", "dsol_localization_only", "dmc_ranking",
     "coarse_to_fine",
+    "coarse_to_fine_flickr_144k_stage1",
     "proposal_frames",
     "proposal_plain_sum",
     "proposal_by_similarity",
@@ -53,6 +57,12 @@ def scores(name: str, test_set: str, protocol: str, map_name: str) -> Mapping[st
     """The one row of a config for a map."""
     (row,) = [row for row in printed(name) if (row.test_set, row.protocol, row.map) == (test_set, protocol, map_name)]
     return row.scores
+
+
+@cache
+def released(name: str) -> IdList:
+    """A released list, read once."""
+    return find_list(name, METADATA)
 
 
 def allowed(test_set: str, protocol: str) -> tuple[set[str], set[str]]:
@@ -109,6 +119,55 @@ def test_training_lists_and_protocols_are_known(name: str) -> None:
     assert set(config.evaluation.protocols) <= set(known_protocols())
     if config.data.train_list is not None:
         assert catalogue()[config.data.train_list].role == "train"
+
+
+@pytest.mark.slow
+def test_no_clip_of_a_test_set_that_a_config_names_is_trained_on() -> None:
+    """Nor any of MUSIC's test videos, whose keys are those of frames. VGG-SS and AVSBench share videos with training
+    lists by publication, never clips."""
+    needed(METADATA)
+    for listed, excluded, names in {trained_and_tested(packaged(name)) for name in NAMES}:
+        if listed is None:
+            continue
+        trained = released(listed)
+        left = without(trained, *(released(test).known_as(trained.ids) for test in excluded))
+        for test_set in map(released, sorted(names)):
+            assert not set(left.ids) & set(test_set.ids), (listed, test_set.name)
+            assert test_set.name not in MUSIC or not overlap(left, test_set).videos, (listed, test_set.name)
+
+
+@for_every(NAMES)
+def test_who_is_tested_on_music_excludes_its_test_videos(name: str) -> None:
+    config = packaged(name)
+    if named_tests(config) & MUSIC:
+        assert {"music_solo", "music_duet"} <= set(config.data.exclude_test)
+        assert config.data.train_list is not None or config.method.name == "dsol_mixtures"  # whose clips are collages
+
+
+def named_tests(config: RunConfig) -> set[str]:
+    """The released test sets of a config's evaluation and published numbers, by whole set; mixtures are of solos."""
+    named = {
+        (name or "").partition("-")[0].removeprefix("extended_") for name in (config.evaluation.test_set, *config.paper)
+    }
+    made_of = {"flickr": "flickr_test", "music_synthetic": "music_solo"}
+    return {made_of.get(name, name) for name in named} & catalogue().keys()
+
+
+def trained_and_tested(config: RunConfig) -> tuple[str | None, tuple[str, ...], frozenset[str]]:
+    """A config's training list, what it leaves out of it, and what it is tested on; many configs share all three."""
+    return config.data.train_list, config.data.exclude_test, frozenset(named_tests(config))
+
+
+@for_every(NAMES)
+def test_a_second_stage_begins_with_a_first_one_of_its_classes(name: str) -> None:
+    config = packaged(name)
+    if config.init_from is None or (first := Path(config.init_from).name) not in NAMES:
+        return
+    earlier = packaged(first)
+    before, now = (one.method.as_json() for one in (earlier, config))
+    for option in ("classes", "clusters", "labels", "dimension"):
+        assert now.get(option) == before.get(option), option
+    assert config.data.train_list in (earlier.data.train_list, None)  # collages have names of their own
 
 
 def test_every_method_has_a_config_of_its_name() -> None:

@@ -28,7 +28,8 @@ def classes_of(store: ShardStore, selected: np.ndarray, groups: Path | None = No
     if missing:
         raise InputError(
             f"{len(missing)} of the {len(rows)} training clips have no label, first {missing[0]}, and the method needs "
-            "one of each. Ingest the videos with their labels, or train on labelled clips (data.train_list)."
+            "one of each. Ingest the videos with their labels (`pipeline ingest --meta LIST`), or train on labelled "
+            "clips (data.train_list)."
         )
     named = labels if groups is None else _grouped(labels, groups)
     names, numbers = np.unique(named, return_inverse=True)

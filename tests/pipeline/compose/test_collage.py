@@ -14,9 +14,10 @@ from PIL import Image
 
 from manifests.errors import InputError
 from manifests.truth import read_truth
-from pipeline.compose.collage import find_solos, read_clip, write_collages
+from pipeline.compose.collage import write_collages
 from pipeline.compose.corpus import Place, write_composed
 from pipeline.compose.settings import Settings
+from pipeline.compose.solos import find_solos, read_clip
 
 CLASSES = ("flute", "guitar", "trumpet", "violin", "cat")
 COLLAGES = 10
