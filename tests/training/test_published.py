@@ -27,6 +27,9 @@ MAPS = {"audio_visual", "object_prior", "combined"}
 LOCALIZATION = {"ciou50", "ciou50_last", "auc"}
 PAIRS = {"ap", "max_f1", "locacc", "max_f1_real", "max_f1_easy", "max_f1_hard"}
 RECALLS = {"R@1", "R@5", "R@10"}
+PRINTED_IMPOSSIBLE = {
+    (name, "extended_flickr", "slavc_relative") for name in ("attention10k", "dsol_flickr_144k")
+}  # max-F1 24.0 and 49.4 beside localization accuracies of 34.2 and 72.9
 NO_NUMBERS = {
     "demo", "demo_semantic", "ezvsl_semantic", "ssltie_scale_once", "lvs_as_paper", "hardpos_as_printed",
     "slavc_symmetric", "fnac_corrected_stripes", "fnac_vggss_heard", "dsol_localization_only", "dmc_ranking",
@@ -93,10 +96,14 @@ def test_every_number_stands_where_an_evaluation_would_put_its_own(name: str) ->
 
 @for_every(NAMES)
 def test_published_rows_are_possible(name: str) -> None:
-    """A typing error in a cIoU or AUC mostly breaks an inequality that every measurement keeps."""
+    """A typing error in a cIoU or AUC mostly breaks an inequality that every measurement keeps.
+
+    Two rows are printed so, and the page says of them that they are impossible.
+    """
     for row in printed(name):
         given = {score: row.scores.get(score) for score in ("ciou50", "auc", "max_f1")}
-        assert not impossible(**given, located=row.scores.get("locacc"))
+        found = impossible(**given, located=row.scores.get("locacc"))
+        assert bool(found) == ((name, row.test_set, row.protocol) in PRINTED_IMPOSSIBLE)
 
 
 @for_every(NAMES)
