@@ -68,8 +68,9 @@ def read_moments(path: Path) -> Moments:
         name = named_clip(row.key)
         if name.start_seconds is None:
             raise InputError(
-                f"--moments {path} names {row.key!r} without a second. Give a video's id and a second in every row, "
-                "such as ytid,start in a first line and AbCdEfGh_-1,13 below."
+                f"--moments {path} names {row.key!r}, which is no YouTube id with a second. Videos that are cut into "
+                "several clips are named by their ids, of eleven characters. Give id and second in every row, such as "
+                "ytid,start in a first line and AbCdEfGh_-1,13 below."
             )
         of_video[name.source_id].append(row)
     if not of_video:

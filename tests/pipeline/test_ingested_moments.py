@@ -61,7 +61,11 @@ def test_more_moments_become_further_shards(source: Path, capsys) -> None:
 
 @pytest.mark.parametrize(
     ("rows", "said"),
-    [("AbCdEfGh_-9,1\n", "names no video of the sources"), ("other,1\n", "without a second"), ("", "names no clip")],
+    [
+        ("AbCdEfGh_-9,1\n", "names no video of the sources"),
+        ("other,1\n", "is no YouTube id with a second"),
+        ("", "names no clip"),
+    ],
 )
 def test_a_list_of_no_moments_is_refused(source: Path, rows: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
