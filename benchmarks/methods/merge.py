@@ -22,7 +22,10 @@ def earlier(path: Path, plan: Plan, only: Collection[str]) -> dict[str, Any]:
 
 
 def merged_figures(before: Figures, found: Figures) -> dict[str, Any]:
-    """`before` with the lines of every entry in `found` replaced; `measured_again` says where the new ones are from."""
+    """`before` with the lines of every entry in `found` replaced; `measured_again` says where the new ones are from.
+
+    Floors stay what they are, since not every run has an object prior to give one; further protocols' are added.
+    """
     entries = list(dict.fromkeys(line["entry"] for line in found["runs"]))
     kept = [line for line in before["runs"] if line["entry"] not in entries]
     again = {"entries": entries} | {name: found[name] for name in HEAD}
@@ -33,7 +36,7 @@ def merged_figures(before: Figures, found: Figures) -> dict[str, Any]:
         "chosen_temperatures": before["chosen_temperatures"] | found["chosen_temperatures"],
         "neighbours": before["neighbours"] | found["neighbours"],
         "context": {
-            test_set: before.get("context", {}).get(test_set, {}) | protocols
+            test_set: protocols | before.get("context", {}).get(test_set, {})
             for test_set, protocols in {**before.get("context", {}), **found["context"]}.items()
         },
         "runs": kept + list(found["runs"]),

@@ -66,7 +66,10 @@ def test_measuring_again_replaces_the_lines_of_its_entries_only(monkeypatch: pyt
     before = {**head, "command": "all", "plan": "old", "chosen_temperatures": {"a": 1, "b": 2}, "neighbours": {"x": 1}}
     before |= {"runs": [line("a", 0, 0.1), line("b", 0, 0.2)], "context": {"set": {"old": 1}}}
     found = {**head, "command": "some", "plan": "new", "chosen_temperatures": {"b": 3}, "neighbours": {}}
-    found |= {"runs": [line("b", 0, 0.7), line("b", 1, 0.8)], "context": {"set": {"new": 2}, "other": {"new": 3}}}
+    found |= {
+        "runs": [line("b", 0, 0.7), line("b", 1, 0.8)],
+        "context": {"set": {"old": 2, "new": 2}, "other": {"new": 3}},
+    }
     both = merged_figures(before, found)
     assert both["runs"] == [line("a", 0, 0.1), line("b", 0, 0.7), line("b", 1, 0.8)]
     assert both["chosen_temperatures"] == {"a": 1, "b": 3}
