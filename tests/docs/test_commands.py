@@ -159,10 +159,12 @@ def test_your_data_runs_as_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     run_page(desk, "docs/your-data.md")
     labels = pq.read_table(desk.folder / "shards-holiday" / "manifest.parquet")["label"].to_pylist()
     assert labels == ["waves"] * 4
-    (example,) = (block.text for block in read_blocks(ROOT / "docs/your-data.md") if block.language == "python")
+    examples = [block.text for block in read_blocks(ROOT / "docs/your-data.md") if block.language == "python"]
     monkeypatch.chdir(desk.folder)
     names: dict[str, object] = {}
-    exec(compile(example, "your-data.md", "exec"), names)
+    for example in examples:
+        exec(compile(example, "your-data.md", "exec"), names)
+    assert len((desk.folder / "moments.csv").read_text().splitlines()) > 1
     assert names["sound"].rate == 16000
     assert len(names["images"]) == 4
 

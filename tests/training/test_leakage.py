@@ -82,7 +82,7 @@ def test_videos_of_annotated_frames_are_excluded_whole(shards, tmp_path, at_hand
     boxes = {"bbox": [{"normbox": [0.1, 0.1, 0.5, 0.5], "category_id": 1}]}
     truth.write_text(json.dumps(dict.fromkeys(frames, boxes)))
     own = (f"evaluation.truth={truth}", "evaluation.format=music", "evaluation.test_set=music_solo")
-    config = load_config(written(shards, tmp_path / "lists", "[music_solo]"), own)
+    config = load_config(written(shards, tmp_path / "lists", "music_solo"), own)
     tests = find_tests(config, own_truth(config)).known_as(MUSIC_CLIPS)
     assert tests.banned == set(MUSIC_CLIPS[:3])
     test_set = read_truth(truth, "music").test_set
