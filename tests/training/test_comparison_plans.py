@@ -7,9 +7,10 @@ import pytest
 from places import ROOT
 
 METHODS = ROOT / "benchmarks" / "methods"
+PLANS = ["cpu", "gpu", "gpu-real", "gpu-surroundings", "moving", "real", "surroundings"]
 
 
-@pytest.mark.parametrize("name", ["cpu", "gpu", "moving", "real", "surroundings"])
+@pytest.mark.parametrize("name", PLANS)
 def test_every_entry_of_a_plan_describes_a_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT)
@@ -27,7 +28,7 @@ def test_every_entry_of_a_plan_describes_a_run(name: str, tmp_path: Path, monkey
         assert entry.neighbours in {None, "random"} | entries.keys()
 
 
-@pytest.mark.parametrize("name", ["cpu", "gpu", "real", "surroundings"])
+@pytest.mark.parametrize("name", [name for name in PLANS if name != "moving"])
 def test_fnacs_weights_scale_with_the_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT)
     from benchmarks.methods.plan import read_plan
@@ -36,6 +37,15 @@ def test_fnacs_weights_scale_with_the_batch(name: str, monkeypatch: pytest.Monke
     fnac = next(entry for entry in plan.methods if entry.name == "fnac").sections["method"]
     wanted = 100 * plan.common["optim"]["batch_size"] / 256
     assert all(fnac[term] == wanted for term in ("audio_suppression", "enhancement", "visual_suppression"))
+
+
+@pytest.mark.parametrize("bed", ["", "-real", "-surroundings"])
+def test_the_plans_for_a_gpu_have_every_method_of_those_for_a_cpu(bed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.methods.plan import read_plan
+
+    small, large = (read_plan(METHODS / f"{name}.yaml") for name in (bed.removeprefix("-") or "cpu", f"gpu{bed}"))
+    assert {entry.name for entry in large.methods} == {entry.name for entry in small.methods}
 
 
 @pytest.mark.parametrize(
