@@ -1,14 +1,14 @@
 """Every method on the same corpus, trunks and number of steps, over seeds, under everything the field measures.
 
-Resumes where it was stopped, and ends with a page of all runs in the work folder. Two cores take about 110 minutes for
-`cpu.yaml`:
+Resumes where it was stopped, and ends with a page of all runs in the work folder. Two cores take less than two hours
+for the methods of `cpu.yaml`, and as long again for what `--ablations` adds:
 
     python -m benchmarks.methods.compare --work /tmp/methods
 
-With `--only hardpos fnac` these methods and their ablations are measured again and replace their lines in the file of
-figures (with the name of an ablation, that one alone); the rest of it stays, and so do the temperatures it chose for
-the others. With `--without sspl ssltie` these are left for later: they look at new views of a clip in every step, so
-that a frozen trunk saves them nothing.
+With `--only hardpos hardpos_random` these methods and ablations are measured again and replace their lines in the file
+of figures (with `--ablations` also all others of these methods); the rest of it stays, and so do the temperatures it
+chose for the others. With `--without sspl ssltie` these are left for later: they look at new views of a clip in every
+step, so that a frozen trunk saves them nothing.
 """
 
 import argparse
@@ -41,8 +41,8 @@ Line = dict[str, Any]
 class Comparison:
     """A plan being carried out in the current folder, `jobs` runs at a time.
 
-    only: names of the methods to measure (with their ablations), or of ablations; the others' `chosen` temperatures
-    must be given.
+    only: names of the methods and ablations to measure; the others' `chosen` temperatures must be given.
+    ablated: with the ablations of these methods.
     save: called with the comparison whenever a run is scored, so that an interrupted one is of use.
     """
 
@@ -53,11 +53,13 @@ class Comparison:
         only: Collection[str] = (),
         chosen: Mapping[str, float | None] | None = None,
         save: Callable[["Comparison"], None] = lambda comparison: None,
+        ablated: bool = False,
     ) -> None:
         self.plan, self.save = plan, save
         self.methods = [entry for entry in plan.methods if not only or entry.name in only]
+        with_theirs = {entry.name for entry in self.methods} if ablated else set()
         self.ablations = [
-            entry for entry in plan.ablations if not only or {entry.name, entry.temperature_of} & set(only)
+            entry for entry in plan.ablations if entry.name in only or entry.temperature_of in with_theirs
         ]
         self.pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=one_thread)
         alone = {entry.name: next(iter(entry.temperatures), None) for entry in self.methods if _has_no_choice(entry)}
@@ -194,8 +196,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--material", type=Path, help="images and recordings of the real bed")
     parser.add_argument("--out", type=Path, help="JSON file to write; default: beside the plan")
     parser.add_argument(
-        "--only", nargs="+", default=(), metavar="ENTRY", help="measure these (or ablations) again, keep the rest"
+        "--only", nargs="+", default=(), metavar="ENTRY", help="measure these methods or ablations again, keep the rest"
     )
+    parser.add_argument("--ablations", action="store_true", help="measure the ablations of the methods as well")
     parser.add_argument("--without", nargs="+", default=(), metavar="METHOD", help="leave these for later")
     return parser.parse_args()
 
@@ -215,7 +218,9 @@ def main() -> None:
         before = json.loads(out.read_text()) if options.only else None  # another may have written it
         write(out, merged_figures(before, found) if before else found | (further or {}))
 
-    comparison = Comparison(plan, options.jobs, options.only, before.get("chosen_temperatures"), save)
+    comparison = Comparison(
+        plan, options.jobs, options.only, before.get("chosen_temperatures"), save, options.ablations
+    )
     comparison.run()
     save(comparison, {} if options.only else references(comparison))  # EZ-VSL's, which may not be trained here
     print(write_report([Path(line["run"]) for line in comparison.lines], Path("shards"), Path("report"))[0])

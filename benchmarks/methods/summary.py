@@ -1,10 +1,12 @@
-"""The comparison's JSON as Markdown tables, mean over seeds with the lowest and the highest:
+"""The comparison's JSON as a page of Markdown tables, mean over seeds with the lowest and the highest:
 
-python -m benchmarks.methods.summary benchmarks/methods/cpu.json
+python -m benchmarks.methods.summary benchmarks/methods/cpu.json > benchmarks/methods/cpu.md
 """
 
 import argparse
+import inspect
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import fmean
@@ -118,7 +120,8 @@ def _boxes(line: Line, test_set: str) -> Mapping[str, float]:
 
 
 def onscreen_table(result: Mapping[str, Any]) -> list[str]:
-    """Does the sound belong to the image? Accuracy of three rules on the heard test clips and as many mismatches."""
+    """Does the sound belong to the image? Accuracy of three rules on the heard test clips and as many mismatches; the
+    threshold of m_on is the middle of the two medians of these pairs themselves, d_on's is 0.2."""
     rows = [
         [name, *(_spread([line["scores"][test_set]["onscreen"][rule]["accuracy"] for line in lines]) for rule in RULES)]
         for name, lines in _measured(result).items()
@@ -225,13 +228,31 @@ def markdown(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows)]
 
 
+def page(result: Mapping[str, Any], name: str) -> str:
+    """All tables of the comparison called `name` that have rows, each below its sentence."""
+    heard, unheard = (_interval(result, on_bed(result, part)) for part in (HEARD, UNHEARD))
+    parts = [
+        f"# The comparison of `{name}.yaml`",
+        f"Made by `python -m benchmarks.methods.summary benchmarks/methods/{name}.json`. Per cent; one\nscore has a 95 % "
+        f"interval of about {heard} points on heard clips, {unheard} on unheard ones.",
+    ]
+    for make in TABLES:
+        if len(table := make(result)) > HEAD:
+            parts += [inspect.getdoc(make), "\n".join(table)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _interval(result: Mapping[str, Any], test_set: str) -> int:
+    """Points by which a share of about a third of the clips of a test set is uncertain either way."""
+    clips = result["context"][test_set]["ezvsl"]["n_scored"]
+    return round(196 * math.sqrt(1 / 3 * 2 / 3 / clips))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("figures", type=Path, help="JSON file of a comparison")
-    result = json.loads(parser.parse_args().figures.read_text())
-    for make in TABLES:
-        if len(table := make(result)) > HEAD:
-            print(f"{make.__doc__.splitlines()[0]}\n", *table, "", sep="\n")
+    figures = parser.parse_args().figures
+    print(page(json.loads(figures.read_text()), figures.stem), end="")
 
 
 if __name__ == "__main__":

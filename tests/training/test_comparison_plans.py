@@ -49,18 +49,24 @@ def test_the_plans_for_a_gpu_have_every_method_of_those_for_a_cpu(bed: str, monk
 
 
 @pytest.mark.parametrize(
-    ("only", "methods", "ablations"),
-    [(["avol"], ["avol"], ["avol_long"]), (["avol_long"], [], ["avol_long"])],
-    ids=["a method and its ablations", "an ablation alone"],
+    ("only", "ablated", "methods", "ablations"),
+    [
+        (["avol"], False, ["avol"], []),
+        (["avol"], True, ["avol"], ["avol_long"]),
+        (["avol_long"], False, [], ["avol_long"]),
+        (["avol_long"], True, [], ["avol_long"]),
+        (["avol", "hardpos_k10"], False, ["avol"], ["hardpos_k10"]),
+    ],
+    ids=["a method", "a method and its ablations", "an ablation", "an ablation, which has none", "both by name"],
 )
 def test_entries_are_measured_by_name(
-    only: list[str], methods: list[str], ablations: list[str], monkeypatch: pytest.MonkeyPatch
+    only: list[str], ablated: bool, methods: list[str], ablations: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(ROOT)
     from benchmarks.methods.compare import Comparison
     from benchmarks.methods.plan import read_plan
 
-    asked = Comparison(read_plan(METHODS / "cpu.yaml"), 1, only)
+    asked = Comparison(read_plan(METHODS / "cpu.yaml"), 1, only, ablated=ablated)
     assert [entry.name for entry in asked.methods] == methods
     assert [entry.name for entry in asked.ablations] == ablations
 
