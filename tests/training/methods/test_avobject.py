@@ -12,6 +12,7 @@ from training.config import Encoder, Encoders
 from training.encoders.burst import SPAN, build_burst_trunk, spread
 from training.encoders.weights import build_image_trunk
 from training.methods.avobject import Config, Method, smoothed
+from training.methods.contract import Prediction
 
 SMALL = Encoder(blocks=(1, 1), width=16, weights="none")
 TINY = Encoders(image=SMALL, audio=SMALL)
@@ -189,3 +190,40 @@ def test_sounds_too_short_for_a_trunk_are_refused_with_the_option_that_makes_the
         longer = Method(Config(images=5, rate=8.0, shifts=1, dimension=16, sound_seconds=1.0), encoders).eval()
         with torch.no_grad():
             assert longer.heard(audio, 1, 1).shape == (2, 3, 16)
+
+
+def test_objects_are_the_best_peaks_each_with_the_cells_that_are_nearest() -> None:
+    method = build(n_peaks=2)
+    seen = torch.full((2, 4, 8), -1.0)
+    seen[0, 1, 1], seen[0, 2, 6], seen[0, 3, 3] = 3.0, 2.0, 1.0
+    seen[1, 0, 4] = seen[1, 0, 5] = 3.0  # a quarter of the height apart
+    seen[1, 1:] = torch.linspace(-2, -4, 3).view(3, 1)
+    method.predict = lambda batch: Prediction(seen, *[torch.zeros(2)] * 3)
+    assert method.source_maps({}, 1).maps.shape == (2, 1, 4, 8)
+    maps, heard = method.source_maps({}, 3)
+    assert maps.shape == (2, 2, 4, 8)
+    assert torch.equal(heard, torch.ones(2, 2))
+    columns = torch.arange(8).expand(4, 8)
+    left = (columns - 1).abs() + (torch.arange(4).view(4, 1) - 1).abs()
+    right = (columns - 6).abs() + (torch.arange(4).view(4, 1) - 2).abs()
+    assert torch.equal(maps[0, 0], (seen[0] + 4.0) * (left <= right))  # l is at least -4
+    assert torch.equal(maps[0, 1], (seen[0] + 4.0) * (left > right))
+    one = Method(method.config.model_copy(update={"apart": 3.0}), TINY)
+    one.predict, one.scale = method.predict, method.scale
+    maps, heard = one.source_maps({}, 2)
+    assert torch.equal(heard, torch.tensor([[1.0, 0.0]] * 2))
+    assert torch.equal(maps[:, 0], seen + 4.0)
+    assert not maps[:, 1].any()
+
+
+def test_objects_are_those_of_consecutive_images() -> None:
+    method, batch = build(n_peaks=64, apart=0.0), make_batch()
+    with torch.no_grad():
+        maps, heard = method.source_maps(batch, 64)
+        shown = method.predict(batch).map
+        assert torch.allclose(maps.sum(dim=1), shown + 4.0, atol=1e-5)
+        assert not torch.allclose(shown, method(batch["image"], batch["audio"]).map, atol=1e-3)
+        for own, there, whole in zip(maps, heard, shown, strict=True):
+            found = [float(part.amax()) for part in own[there > 0]]
+            assert found == sorted(found, reverse=True)
+            assert found[0] == pytest.approx(float(whole.max()) + 4.0, abs=1e-5)
