@@ -1,6 +1,7 @@
 """AVObject: its steps in time, its loss read plainly, what a shift changes, and its weights."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -115,11 +116,11 @@ def test_an_image_alone_is_one_that_stands_still() -> None:
 
 def test_smoothing_averages_steps_and_neighbours() -> None:
     flat = torch.ones(1, 7, 2, 3)
-    assert torch.allclose(smoothed(flat), torch.ones(1, 2, 3))  # the border is no zero
+    assert torch.allclose(smoothed(flat, 3), torch.ones(1, 2, 3))  # the border is no zero
     one = torch.zeros(1, 7, 2, 3)
     one[0, 1, 0, 1] = 15.0  # within the five in the middle
     one[0, 0] = one[0, 6] = 99.0
-    assert torch.allclose(smoothed(one)[0], torch.tensor([[1.5, 1.0, 1.5], [0.0, 0.0, 0.0]]))
+    assert torch.allclose(smoothed(one, 3)[0], torch.tensor([[1.5, 1.0, 1.5], [0.0, 0.0, 0.0]]))
 
 
 def test_five_equal_images_are_seen_as_one_is(tmp_path) -> None:
@@ -227,3 +228,27 @@ def test_objects_are_those_of_consecutive_images() -> None:
             found = [float(part.amax()) for part in own[there > 0]]
             assert found == sorted(found, reverse=True)
             assert found[0] == pytest.approx(float(whole.max()) + 4.0, abs=1e-5)
+
+
+def test_a_traced_map_is_the_mean_along_paths_of_the_smoothed_ones() -> None:
+    pytest.importorskip("cv2", reason="the proposals extra is not installed")
+    batch, method, plain = make_batch(), build(traced=True), build()
+    still = batch | {"burst": batch["image"][:, None].expand(-1, IMAGES, -1, -1, -1)}
+    with torch.no_grad():
+        visual = method.seen(still["burst"])
+        logits = method.logits(visual, method.heard(batch["audio"], 5, 0))
+        fixed = Method(method.config.model_copy(update={"synchronise": False}), TINY).eval()
+        fixed.load_state_dict(method.state_dict())
+        every = torch.stack([smoothed(logits, step) for step in range(5)])
+        assert torch.allclose(fixed.predict(still).map, every.mean(dim=0), atol=1e-5)  # nothing moves
+        moving, here = method.predict(batch), plain.predict(batch)
+        assert torch.equal(moving.score, here.score)
+        assert not torch.allclose(moving.map, here.map, atol=1e-3)
+        assert torch.equal(method(batch["image"], batch["audio"]).map, plain(batch["image"], batch["audio"]).map)
+
+
+def test_tracing_without_opencv_is_refused_by_its_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    build()
+    with pytest.raises(InputError, match=r"method\.traced needs OpenCV"):
+        build(traced=True)
