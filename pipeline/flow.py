@@ -23,7 +23,7 @@ def store_flow(folder: Place) -> dict[str, object]:
 
     InputError where the shards hold no consecutive images, or the library is not there.
     """
-    check_optical_flow()
+    check_optical_flow("--flow")
     store, still = ShardStore.open(folder), 0
 
     def members(row: int) -> dict[str, bytes]:

@@ -109,16 +109,14 @@ def _columns(
 ) -> dict[str, np.ndarray]:
     """Columns of `Predictions`, each (samples, ...): those that the method has, and object maps if asked."""
     config, columns = run.config, dict[str, list[np.ndarray]]()
-    beside = Beside(store, run.method.needs, run.method.burst)
     trunks = [shared_trunk(run.method, kind) for kind in ("image", "audio")]
     objects: dict[int, Tensor] = {}  # an image's object map is the same whatever is heard beside it
     with progress(f"predicting with {config.name}", len(pairings), "clips") as advance:
-        for chunk, pixels, spectrograms in shown_batches(run, store, pairings):
-            image = normalise_image(pixels.to(run.device))
-            audio = normalise_audio(spectrograms.to(run.device), config.data)
+        for chunk, batch in given_batches(run, store, pairings):
+            image, audio = batch["image"], batch["audio"]
             rows, sounds = [pairing.image_row for pairing in chunk], [pairing.heard for pairing in chunk]
             shown = {"image": once(trunks[0], image, rows), "audio": once(trunks[1], audio, sounds)}
-            prediction = run.method.predict(cast(Batch, shown | _beside(beside, run, chunk)))
+            prediction = run.method.predict(cast(Batch, batch | shown))
             found = dict(zip(COLUMNS, prediction, strict=True))
             found["object_maps"] = None if object_prior is None else object_maps_of(object_prior, image, rows, objects)
             for name, value in found.items():
@@ -157,6 +155,17 @@ def shared_trunk(method: BaseMethod, modality: str) -> Callable[[Tensor], Tensor
     trunks = {part.trunk if isinstance(part, ProjectedTrunk) else part for part in named if isinstance(part, nn.Module)}
     entry = method.audio_entry if modality == "audio" else "forward"
     return asked(trunks.pop(), entry) if len(trunks) == 1 else None
+
+
+def given_batches(
+    run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair]
+) -> Iterator[tuple[list[EvaluationPair], Batch]]:
+    """The samples as this run's method is given them: image and sound, and what else it needs."""
+    beside = Beside(store, run.method.needs, run.method.burst)
+    for chunk, pixels, spectrograms in shown_batches(run, store, pairings):
+        image = normalise_image(pixels.to(run.device))
+        audio = normalise_audio(spectrograms.to(run.device), run.config.data)
+        yield chunk, cast(Batch, {"image": image, "audio": audio} | _beside(beside, run, chunk))
 
 
 def _beside(beside: Beside, run: LoadedRun, pairs: list[EvaluationPair]) -> dict[str, Tensor]:

@@ -11,9 +11,9 @@ from manifests.errors import InputError
 from pipeline.console import progress
 from pipeline.shards.store import ShardStore
 from training.data.pairs import EvaluationPair
-from training.data.views import normalise_audio, normalise_image
-from training.methods.contract import HasClassMaps, HasClassResponses, HasSourceMaps
-from training.predict import same_front_end, shown_batches
+from training.data.views import normalise_audio
+from training.methods.contract import Batch, HasClassMaps, HasClassResponses, HasSourceMaps
+from training.predict import given_batches, same_front_end
 from training.runs import LoadedRun
 
 
@@ -26,14 +26,14 @@ def responses_by_class(run: LoadedRun, store: ShardStore, pairings: list[Evaluat
     method: object = run.method
     if not isinstance(method, HasClassResponses):
         raise InputError(f"{run.config.method.name} has no responses of single classes.")
-    return _of_every_pair(run, store, pairings, lambda *pair: (method.class_responses(*pair),))[0]
+    return _of_every_pair(run, store, pairings, lambda batch: (method.class_responses(*_pair(batch)),))[0]
 
 
 @torch.no_grad()
 def class_maps_of(run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair]) -> np.ndarray:
     """float32 (N, K, h, w): maps of the classes that a method has found by itself."""
     method = cast(HasClassMaps, run.method)
-    return _of_every_pair(run, store, pairings, lambda *pair: (method.class_maps(*pair),))[0]
+    return _of_every_pair(run, store, pairings, lambda batch: (method.class_maps(*_pair(batch)),))[0]
 
 
 @torch.no_grad()
@@ -42,19 +42,21 @@ def source_maps_of(
 ) -> tuple[np.ndarray, ...]:
     """float32 (N, K, h, w) maps of the sources of mixtures of so many sounds, and (N, K) how much each is heard."""
     method = cast(HasSourceMaps, run.method)
-    return _of_every_pair(run, store, pairings, lambda image, audio: method.source_maps(image, audio, sources))
+    return _of_every_pair(run, store, pairings, lambda batch: method.source_maps(batch, sources))
+
+
+def _pair(batch: Batch) -> tuple[Tensor, Tensor]:
+    return batch["image"], batch["audio"]
 
 
 def _of_every_pair(
-    run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair], of: Callable[..., tuple[Tensor, ...]]
+    run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair], of: Callable[[Batch], tuple[Tensor, ...]]
 ) -> tuple[np.ndarray, ...]:
     same_front_end(run, store)
     found = []
     with progress(f"classes or sources by {run.config.name}", len(pairings), "clips") as advance:
-        for chunk, pixels, spectrograms in shown_batches(run, store, pairings):
-            audio = normalise_audio(spectrograms.to(run.device), run.config.data)
-            made = of(normalise_image(pixels.to(run.device)), audio)
-            found.append([each.float().cpu().numpy() for each in made])
+        for chunk, batch in given_batches(run, store, pairings):
+            found.append([each.float().cpu().numpy() for each in of(batch)])
             advance(len(chunk))
     return tuple(np.concatenate(column) for column in zip(*found, strict=True))
 

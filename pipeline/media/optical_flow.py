@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 CELL = 4  # pixels of the image a stored cell is wide; the method itself looks at windows of 15
 
 
-def check_optical_flow() -> None:
-    """InputError when the library that computes it is not there."""
+def check_optical_flow(option: str) -> None:
+    """InputError when the library that computes it is not there, which names the option that asks for it."""
     try:
         import cv2  # noqa: F401
     except ImportError as error:
-        raise without_opencv("--flow", error) from error
+        raise without_opencv(option, error) from error
 
 
 def optical_flow(image: "np.ndarray", later: "np.ndarray", seconds: float) -> "np.ndarray":

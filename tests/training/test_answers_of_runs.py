@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from class_frames import write_avss
-from shard_maker import MadeClip, write_shards, write_waveforms
+from shard_maker import MadeClip, write_bursts, write_shards, write_waveforms
 from tiny_run import train_tiny
 
 from manifests.errors import InputError
@@ -29,10 +29,13 @@ from training.predict import predict
 from training.runs import LoadedRun
 from training.several_maps import responses_by_class, source_maps_of
 
+from .conftest import made_clip
+
 AVEL = {"name": "avel", "classes": 4, "dimension": 8, "hidden": 4, "fused": 8}
 LCBM = {"name": "lcbm", "classes": 4, "dimension": 8}
 DMC = {"name": "dmc", "dimension": 8}
 COARSE_TO_FINE = {"name": "coarse_to_fine", "classes": 4, "dimension": 8, "hidden": 8}
+AVOBJECT = {"name": "avobject", "images": 5, "rate": 4.0, "shifts": 1, "dimension": 8, "n_peaks": 64, "apart": 0.0}
 EVALUATION = {"batch_size": 4}
 
 
@@ -164,6 +167,28 @@ def test_every_source_of_a_mixture_has_a_map_of_its_own(
     assert result.summary["n_maps"] == expected.summary["n_maps"] == len(maps)
     assert result.summary["scores"] == expected.summary["scores"]
     assert result.table["iou"].to_pylist() == expected.table["iou"].to_pylist()
+
+
+def test_objects_of_a_mixture_are_found_in_consecutive_images(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    clips = [made_clip(number, rng) for number in range(20)]  # four of which are a test
+    folder = write_shards(tmp_path / "shards", clips, short_side=64)
+    bursts = {clip.key: rng.integers(0, 255, (5, *clip.frame.shape), dtype=np.uint8) for clip in clips}
+    write_bursts(folder, bursts, AVOBJECT["rate"], moment=2)
+    run = train_tiny(tmp_path, folder, AVOBJECT, optim={"batch_size": 5}, evaluation=EVALUATION)
+    keys = sorted(clip.key for clip in clips if clip.split == "test")
+    (tmp_path / "vggss.json").write_text(
+        json.dumps([{"file": key, "class": "x", "bbox": [[0.2, 0.25, 0.6, 0.75]]} for key in keys])
+    )
+    (result,) = evaluate(run, EvaluationRequest(truth=tmp_path / "vggss.json", protocols=("noprior_duet",)))
+    own = ShardStore.open(folder)
+    pairings = [EvaluationPair(key, own.row_of(key), own.row_of(key)) for key in keys]
+    mixed = mixture_pairs([(keys[at], keys[at + 2]) for at in range(2)], pairings)
+    maps, heard = source_maps_of(run, own, mixed, 64)
+    whole = predict(run, own, mixed).maps + run.method.scale.abs().item()
+    np.testing.assert_allclose(maps.sum(axis=1), whole, atol=1e-5)
+    assert result.summary["n_scored"] == 2
+    assert result.summary["n_maps"] == (heard[:, :2].reshape(2, 2, 2).max(axis=1) > 0).sum() > 2
 
 
 def test_a_method_with_one_map_a_mixture_and_all_boxes_as_one_is_asked_for_one(ezvsl, vggss) -> None:

@@ -15,6 +15,11 @@ clip's own image, at the shift of the largest S (`synchronise`), and averaged ov
 side (`smoothing`), as in the released inference; smaller bursts are averaged over what there is. Confidence: the
 largest l.
 
+Objects. Of a mixture an image's sources are the best peaks of this map (`source_maps`), `n_peaks` at most: cells
+without a higher one among their eight neighbours, further than `apart` from every better peak (100 pixels, city-block,
+of images of 540 rows). Peaks are ranked, not matched with sounds: l is of the whole mixture, all that are there count
+the same, and the first ones of two images under one sound share no more than their rank.
+
 Where its assumption holds, that what sounds moves with the sound, it finds the source (`benchmarks/synchrony`): made
 videos of two faces of one kind that both talk, of which one is heard; images, rate and shifts as released, 480 clips,
 240 steps of 16, trunks from scratch, three seeds. By one image nobody can tell who is heard:
@@ -39,8 +44,14 @@ Deviations, and choices where the sources leave things open (released were infer
   time. `sound_seconds` gives a step more to hear: YAMNet and VGGish, which have learned, know nothing below 0.96 s.
 - images: 25 a second (`pipeline ingest --burst 9`). `rate` is what the shards hold; fewer a second are less precise in
   time, and shifts reach no further than the 3 s of sound.
-- left out: tracing cells along optical flow, and the suppression of neighbouring peaks that makes up to four objects
-  of a video's map (VGG-SS asks for one image); the heads for separation and for who speaks.
+- objects: the code stops at peaks, whose features its further heads take. What of the map is an object's is this
+  project's choice: l + |s|, which is never below 0, in the cells that are nearer to its peak than to any other that was
+  kept (as near: the higher one's), and 0 elsewhere. Peaks are of cells; the code enlarges the map to pixels before.
+- `traced` averages the maps of all steps, smoothed as above, along the path of every cell of the clip's own image; the
+  code does so always, of every pixel, by PWC-Net and from the first image of a longer video. Here it is Farneback's
+  flow (OpenCV, on the CPU) between images as the model sees them. Off unless asked for: around one
+  annotated image of nine it does little but smooth, and the numbers above are without.
+- left out: the heads for separation and for who speaks.
 - averaging logits ranks cells as averaging their log-softmax over cells does, and keeps the scale for confidence.
 - an image and a sound alone are an image that stands still.
 """
@@ -53,10 +64,12 @@ from torch import Tensor, nn
 from training.config import Encoders, Section
 from training.encoders.burst import SPAN, build_burst_trunk
 from training.encoders.weights import build_audio_trunk
-from training.methods.contract import BaseMethod, Batch, Prediction
+from training.methods.contract import BaseMethod, Batch, Prediction, SourceMaps
 from training.pair_losses import draw_mismatches
+from training.peaks import NONE, parts, peaks
 from training.similarity import in_float32, max_response, unit
 from training.spans import REACH, SECONDS, span
+from training.trajectories import along, check_tracing, movements
 
 SMOOTHED_STEPS, SMOOTHED_CELLS = 5, 3
 
@@ -76,6 +89,9 @@ class Config(Section):
     scale: float = Field(1.0, gt=0, description="first value of s")
     synchronise: bool = Field(True, description="predict at the shift that agrees best")
     smoothing: bool = Field(True, description="average the map over steps and cells")
+    traced: bool = Field(False, description="average the map along optical flow, over all steps; needs OpenCV")
+    n_peaks: int = Field(4, ge=1, description="objects that a map is taken apart into, at most")
+    apart: float = Field(0.185, ge=0, description="peaks of objects lie further apart, in heights of the image")
 
     @model_validator(mode="after")
     def _the_sound_reaches_so_far(self) -> "Config":
@@ -106,6 +122,8 @@ class Method(BaseMethod):
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
         super().__init__(config, encoders)
+        if config.traced:
+            check_tracing("method.traced")
         self.burst, self.least_clips = (config.images, config.rate), 2 if config.others else 1
         self.image_trunk = build_burst_trunk(encoders.image)
         self.audio_trunk = build_audio_trunk(encoders.audio)
@@ -138,6 +156,14 @@ class Method(BaseMethod):
     def predict(self, batch: Batch) -> Prediction:
         return self._predicted(batch["burst"], batch["audio"])
 
+    def source_maps(self, batch: Batch, sources: int) -> SourceMaps:
+        """The best `sources` objects of every image, of `n_peaks` at most: peaks by height, not one for each sound."""
+        maps = self.predict(batch).map
+        cells = peaks(maps, self.config.n_peaks, self.config.apart)
+        agreement = (maps + self.scale.float().abs()).clamp(min=0)  # l is at least -|s|: what is elsewhere is 0
+        objects, there = parts(agreement, cells), (cells != NONE).float()
+        return SourceMaps(objects[:, :sources], there[:, :sources])
+
     def _predicted(self, burst: Tensor, audio: Tensor) -> Prediction:
         visual, config = self.seen(burst), self.config
         steps, middle = visual.shape[1], visual.shape[1] // 2
@@ -148,8 +174,16 @@ class Method(BaseMethod):
         in_time = auditory.gather(1, chosen)
         logits = self.logits(visual, in_time)
         own = logits[:, middle]
-        maps = smoothed(logits) if config.smoothing else own
+        maps = self._averaged(logits, burst)
         return Prediction(maps, max_response(own), unit(visual[:, middle].mean(dim=(2, 3))), in_time[:, middle])
+
+    def _averaged(self, logits: Tensor, burst: Tensor) -> Tensor:
+        """The clip's map of those of its steps, (B, N, h, w), and its images: (B, h, w)."""
+        steps, config = logits.shape[1], self.config
+        if not config.traced:
+            return smoothed(logits, steps // 2) if config.smoothing else logits[:, steps // 2]
+        every = torch.stack([smoothed(logits, step) for step in range(steps)], dim=1) if config.smoothing else logits
+        return along(every, *movements(burst[:, SPAN // 2 : SPAN // 2 + steps]))
 
     def logits(self, visual: Tensor, auditory: Tensor) -> Tensor:
         """l of steps (B, N, D, h, w) and as many sounds (B, N, D): (B, N, h, w)."""
@@ -182,9 +216,9 @@ class Method(BaseMethod):
         return {"total": F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))}
 
 
-def smoothed(logits: Tensor) -> Tensor:
-    """Maps of steps (B, N, h, w), averaged over the five in the middle and three cells side by side: (B, h, w)."""
-    middle, around = logits.shape[1] // 2, SMOOTHED_STEPS // 2
-    mean = logits[:, max(0, middle - around) : middle + around + 1].mean(dim=1)
+def smoothed(logits: Tensor, step: int) -> Tensor:
+    """Maps of steps (B, N, h, w), averaged over the five around one and three cells side by side: (B, h, w)."""
+    around = SMOOTHED_STEPS // 2
+    mean = logits[:, max(0, step - around) : step + around + 1].mean(dim=1)
     cells = (1, SMOOTHED_CELLS)
     return F.avg_pool2d(mean, cells, stride=1, padding=(0, SMOOTHED_CELLS // 2), count_include_pad=False)

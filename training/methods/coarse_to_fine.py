@@ -102,9 +102,9 @@ class Method(BaseMethod):
         seen, heard = self.image_trunk(image), self.audio_trunk.cells(audio)
         return self._weights(heard)[..., None, None] * self.class_maps(seen, heard)
 
-    def source_maps(self, image: Tensor, audio: Tensor, sources: int) -> SourceMaps:
+    def source_maps(self, batch: Batch, sources: int) -> SourceMaps:
         """One for each class; how many are there, the sound itself says."""
-        seen, heard = self.image_trunk(image), self.audio_trunk.cells(audio)
+        seen, heard = self.image_trunk(batch["image"]), self.audio_trunk.cells(batch["audio"])
         return SourceMaps(self.class_maps(seen, heard), self._weights(heard))
 
     def _weights(self, heard: Tensor) -> Tensor:

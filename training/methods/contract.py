@@ -96,8 +96,8 @@ class SourceMaps(NamedTuple):
 class HasSourceMaps(Protocol):
     """A method that takes a mixture of sounds apart: a map for each of its sources, where others have one for all."""
 
-    def source_maps(self, image: Tensor, audio: Tensor, sources: int) -> SourceMaps:
-        """Of (B, 3, S, S), (B, 1, F, T). `sources` says how many sounds were mixed, to a method that has to be told."""
+    def source_maps(self, batch: Batch, sources: int) -> SourceMaps:
+        """Of what `predict` is given. `sources` says how many sounds were mixed, to a method that has to be told."""
         ...
 
 

@@ -104,12 +104,12 @@ class Method(BaseMethod):
         pooled = (cells.mean(dim=(2, 3)) for cells in (visual, heard))
         return Prediction(maps.amax(dim=1), score, *(unit(vectors) for vectors in pooled))
 
-    def source_maps(self, image: Tensor, audio: Tensor, sources: int) -> SourceMaps:
+    def source_maps(self, batch: Batch, sources: int) -> SourceMaps:
         """A map for every cluster of the sound, of which there are as many as `sources`; all count the same."""
-        heard = self.audio_cells(audio)
+        heard = self.audio_cells(batch["audio"])
         ranked = self.config.objective == "ranking"
         sounds = self._sounds(heard) if ranked else self.clustered(heard, sources).centres
-        maps, _ = self._answers(self.visual(image), sounds)
+        maps, _ = self._answers(self.visual(batch["image"]), sounds)
         return SourceMaps(maps, torch.ones(maps.shape[:2], device=maps.device))
 
     def _answers(self, visual: Tensor, sounds: Tensor) -> tuple[Tensor, Tensor]:

@@ -105,9 +105,10 @@ class Method(CorrespondenceMethod):
         products = paired_maps(self.projected_image(features), self.auditory(audio))
         return (SHARPNESS * self.sounding(features, torch.sigmoid(self.logits(products)))).softmax(dim=1)
 
-    def source_maps(self, image: Tensor, audio: Tensor, sources: int) -> SourceMaps:
+    def source_maps(self, batch: Batch, sources: int) -> SourceMaps:
         """One for each class; how many are there, maps and sound say."""
-        maps, heard = self.class_maps(image, audio), self.heard_classes(audio)
+        audio = batch["audio"]
+        maps, heard = self.class_maps(batch["image"], audio), self.heard_classes(audio)
         there = (max_response(maps) > SOUNDS_ABOVE) | (heard == heard.amax(dim=1, keepdim=True))
         return SourceMaps(maps, heard * there)
 

@@ -1,6 +1,7 @@
 """AVObject: its steps in time, its loss read plainly, what a shift changes, and its weights."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from training.config import Encoder, Encoders
 from training.encoders.burst import SPAN, build_burst_trunk, spread
 from training.encoders.weights import build_image_trunk
 from training.methods.avobject import Config, Method, smoothed
+from training.methods.contract import Prediction
 
 SMALL = Encoder(blocks=(1, 1), width=16, weights="none")
 TINY = Encoders(image=SMALL, audio=SMALL)
@@ -114,11 +116,11 @@ def test_an_image_alone_is_one_that_stands_still() -> None:
 
 def test_smoothing_averages_steps_and_neighbours() -> None:
     flat = torch.ones(1, 7, 2, 3)
-    assert torch.allclose(smoothed(flat), torch.ones(1, 2, 3))  # the border is no zero
+    assert torch.allclose(smoothed(flat, 3), torch.ones(1, 2, 3))  # the border is no zero
     one = torch.zeros(1, 7, 2, 3)
     one[0, 1, 0, 1] = 15.0  # within the five in the middle
     one[0, 0] = one[0, 6] = 99.0
-    assert torch.allclose(smoothed(one)[0], torch.tensor([[1.5, 1.0, 1.5], [0.0, 0.0, 0.0]]))
+    assert torch.allclose(smoothed(one, 3)[0], torch.tensor([[1.5, 1.0, 1.5], [0.0, 0.0, 0.0]]))
 
 
 def test_five_equal_images_are_seen_as_one_is(tmp_path) -> None:
@@ -189,3 +191,64 @@ def test_sounds_too_short_for_a_trunk_are_refused_with_the_option_that_makes_the
         longer = Method(Config(images=5, rate=8.0, shifts=1, dimension=16, sound_seconds=1.0), encoders).eval()
         with torch.no_grad():
             assert longer.heard(audio, 1, 1).shape == (2, 3, 16)
+
+
+def test_objects_are_the_best_peaks_each_with_the_cells_that_are_nearest() -> None:
+    method = build(n_peaks=2)
+    seen = torch.full((2, 4, 8), -1.0)
+    seen[0, 1, 1], seen[0, 2, 6], seen[0, 3, 3] = 3.0, 2.0, 1.0
+    seen[1, 0, 4] = seen[1, 0, 5] = 3.0  # a quarter of the height apart
+    seen[1, 1:] = torch.linspace(-2, -4, 3).view(3, 1)
+    method.predict = lambda batch: Prediction(seen, *[torch.zeros(2)] * 3)
+    assert method.source_maps({}, 1).maps.shape == (2, 1, 4, 8)
+    maps, heard = method.source_maps({}, 3)
+    assert maps.shape == (2, 2, 4, 8)
+    assert torch.equal(heard, torch.ones(2, 2))
+    columns = torch.arange(8).expand(4, 8)
+    left = (columns - 1).abs() + (torch.arange(4).view(4, 1) - 1).abs()
+    right = (columns - 6).abs() + (torch.arange(4).view(4, 1) - 2).abs()
+    assert torch.equal(maps[0, 0], (seen[0] + 4.0) * (left <= right))  # l is at least -4
+    assert torch.equal(maps[0, 1], (seen[0] + 4.0) * (left > right))
+    one = Method(method.config.model_copy(update={"apart": 3.0}), TINY)
+    one.predict, one.scale = method.predict, method.scale
+    maps, heard = one.source_maps({}, 2)
+    assert torch.equal(heard, torch.tensor([[1.0, 0.0]] * 2))
+    assert torch.equal(maps[:, 0], seen + 4.0)
+    assert not maps[:, 1].any()
+
+
+def test_objects_are_those_of_consecutive_images() -> None:
+    method, batch = build(n_peaks=64, apart=0.0), make_batch()
+    with torch.no_grad():
+        maps, heard = method.source_maps(batch, 64)
+        shown = method.predict(batch).map
+        assert torch.allclose(maps.sum(dim=1), shown + 4.0, atol=1e-5)
+        assert not torch.allclose(shown, method(batch["image"], batch["audio"]).map, atol=1e-3)
+        for own, there, whole in zip(maps, heard, shown, strict=True):
+            found = [float(part.amax()) for part in own[there > 0]]
+            assert found == sorted(found, reverse=True)
+            assert found[0] == pytest.approx(float(whole.max()) + 4.0, abs=1e-5)
+
+
+def test_a_traced_map_is_the_mean_along_paths_of_the_smoothed_ones() -> None:
+    pytest.importorskip("cv2", reason="the proposals extra is not installed")
+    batch, method, plain = make_batch(), build(traced=True), build()
+    still = batch | {"burst": batch["image"][:, None].expand(-1, IMAGES, -1, -1, -1)}
+    with torch.no_grad():
+        visual = method.seen(still["burst"])
+        logits = method.logits(visual, method.heard(batch["audio"], 5, 0))
+        fixed = Method(method.config.model_copy(update={"synchronise": False}), TINY).eval()
+        fixed.load_state_dict(method.state_dict())
+        every = torch.stack([smoothed(logits, step) for step in range(5)])
+        assert torch.allclose(fixed.predict(still).map, every.mean(dim=0), atol=1e-3)  # nothing moves, or hardly
+        moving, here = method.predict(batch), plain.predict(batch)
+        assert torch.equal(moving.score, here.score)
+        assert not torch.allclose(moving.map, here.map, atol=1e-3)
+        assert torch.equal(method(batch["image"], batch["audio"]).map, plain(batch["image"], batch["audio"]).map)
+
+
+def test_tracing_without_opencv_is_refused_by_its_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    build()
+    with pytest.raises(InputError, match=r"method\.traced needs OpenCV"):
+        build(traced=True)

@@ -136,7 +136,7 @@ def test_every_class_that_is_heard_is_a_source_and_their_maps_make_the_map(stage
     method, batch = build(stage=stage), make_batch()
     with torch.no_grad():
         method.audio_classes.weight[1] = -10.0  # never heard: features are positive
-        maps, heard = method.source_maps(batch["image"], batch["audio"], 2)
+        maps, heard = method.source_maps(batch, 2)
         together = method(batch["image"], batch["audio"]).map
     assert (heard[:, 1] == 0).all()
     assert (heard[:, [0, 2]] > 0).any(dim=1).all()

@@ -181,7 +181,7 @@ def test_sources_of_a_sound_are_the_same_for_every_image(name: str, options: dic
     method, batch = build(name, options).eval(), make_batch()
     assert isinstance(method, HasSourceMaps)
     with torch.no_grad():
-        maps, heard = method.source_maps(batch["image"], batch["audio"][:1].expand_as(batch["audio"]), 2)
+        maps, heard = method.source_maps(batch | {"audio": batch["audio"][:1].expand_as(batch["audio"])}, 2)
     assert maps.shape == (BATCH, heard.shape[1], SIZE // 16, SIZE // 16)
     assert torch.isfinite(maps).all()
     assert (heard >= 0).all()

@@ -86,20 +86,20 @@ def test_a_mixture_has_a_map_for_each_of_as_many_sounds_as_were_mixed() -> None:
     method, batch = build(), make_batch()
     with torch.no_grad():
         images, sounds = projected(method, batch)
-        maps, heard = method.source_maps(batch["image"], batch["audio"], 3)
+        maps, heard = method.source_maps(batch, 3)
         for n in range(BATCH):
             (centres, given), (mixed, _) = plain_clusters(images[n], 2), plain_clusters(sounds[n], 3)
             expected = [given[min(range(2), key=lambda k, a=a: float((centres[k] - a).norm()))] for a in mixed]
             assert torch.allclose(maps[n].flatten(1), torch.stack(expected), atol=1e-3)
         assert torch.equal(heard, torch.ones(BATCH, 3))
-        told_of_one = method.source_maps(batch["image"], batch["audio"], 1).maps
+        told_of_one = method.source_maps(batch, 1).maps
         assert torch.equal(told_of_one[:, 0], method(batch["image"], batch["audio"]).map)
 
 
 def test_the_first_version_has_one_map_for_all_sounds() -> None:
     method, batch = build(objective="ranking", image_clusters=3, audio_clusters=3), make_batch()
     with torch.no_grad():
-        maps = method.source_maps(batch["image"], batch["audio"], 2).maps
+        maps = method.source_maps(batch, 2).maps
         assert torch.equal(maps, method(batch["image"], batch["audio"]).map.unsqueeze(1))
 
 

@@ -100,13 +100,13 @@ def test_class_maps_share_out_every_cell() -> None:
 def test_sources_are_the_classes_whose_maps_rise_and_the_one_that_is_heard_most() -> None:
     method, batch = build(), make_batch()
     with torch.no_grad():
-        everywhere = method.source_maps(batch["image"], batch["audio"], 2)
+        everywhere = method.source_maps(batch, 2)
         assert torch.equal(everywhere.maps, method.class_maps(batch["image"], batch["audio"]))
         method.class_maps = lambda *pair: torch.tensor([0.2, 0.5, 0.3]).view(1, 3, 1, 1).expand(BATCH, 3, 8, 8)
         method.audio_classes.weight.zero_()
         for loudest, sounding in ((0, [True, True, True]), (1, [False, True, True])):
             method.audio_classes.bias[:] = torch.eye(CLASSES)[loudest]
-            found = method.source_maps(batch["image"], batch["audio"], 2).heard
+            found = method.source_maps(batch, 2).heard
             assert torch.equal(found > 0, torch.tensor([sounding] * BATCH))
             assert found.argmax(dim=1).tolist() == [loudest] * BATCH
 
