@@ -233,8 +233,8 @@ def page(result: Mapping[str, Any], name: str) -> str:
     heard, unheard = (_interval(result, on_bed(result, part)) for part in (HEARD, UNHEARD))
     parts = [
         f"# The comparison of `{name}.yaml`",
-        f"Made by `python -m benchmarks.methods.summary benchmarks/methods/{name}.json`. Per cent; one\nscore has a 95 % "
-        f"interval of about {heard} points on heard clips, {unheard} on unheard ones.",
+        f"Made by `python -m benchmarks.methods.summary benchmarks/methods/{name}.json`. Per cent; one\n"
+        f"score has a 95 % interval of about {heard} points on heard clips, {unheard} on unheard ones.",
     ]
     for make in TABLES:
         if len(table := make(result)) > HEAD:
