@@ -118,7 +118,7 @@ def _columns(
             audio = normalise_audio(spectrograms.to(run.device), config.data)
             rows, sounds = [pairing.image_row for pairing in chunk], [pairing.heard for pairing in chunk]
             shown = {"image": once(trunks[0], image, rows), "audio": once(trunks[1], audio, sounds)}
-            prediction = run.method.predict(cast(Batch, shown | _beside(beside, run, chunk)))
+            prediction = run.method.predict(cast(Batch, shown | beside_pairs(beside, run, chunk)))
             found = dict(zip(COLUMNS, prediction, strict=True))
             found["object_maps"] = None if object_prior is None else object_maps_of(object_prior, image, rows, objects)
             for name, value in found.items():
@@ -159,7 +159,7 @@ def shared_trunk(method: BaseMethod, modality: str) -> Callable[[Tensor], Tensor
     return asked(trunks.pop(), entry) if len(trunks) == 1 else None
 
 
-def _beside(beside: Beside, run: LoadedRun, pairs: list[EvaluationPair]) -> dict[str, Tensor]:
+def beside_pairs(beside: Beside, run: LoadedRun, pairs: list[EvaluationPair]) -> dict[str, Tensor]:
     """What else the method needs of these samples, on its device."""
     view, size = run.config.evaluation.view, run.config.data.image_size
     heard = [Heard(pair.audio_row, pair.made, pair.name, pair.mixed) for pair in pairs]

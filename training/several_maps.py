@@ -1,6 +1,7 @@
 """What a run says of a pair beside its one map: a map for each class that it knows, or for each source of a mixture."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -10,10 +11,11 @@ from torch import Tensor
 from manifests.errors import InputError
 from pipeline.console import progress
 from pipeline.shards.store import ShardStore
+from training.data.beside import Beside
 from training.data.pairs import EvaluationPair
 from training.data.views import normalise_audio, normalise_image
-from training.methods.contract import HasClassMaps, HasClassResponses, HasSourceMaps
-from training.predict import same_front_end, shown_batches
+from training.methods.contract import Batch, HasClassMaps, HasClassResponses, HasSourceMaps
+from training.predict import beside_pairs, same_front_end, shown_batches
 from training.runs import LoadedRun
 
 
@@ -26,14 +28,14 @@ def responses_by_class(run: LoadedRun, store: ShardStore, pairings: list[Evaluat
     method: object = run.method
     if not isinstance(method, HasClassResponses):
         raise InputError(f"{run.config.method.name} has no responses of single classes.")
-    return _of_every_pair(run, store, pairings, lambda *pair: (method.class_responses(*pair),))[0]
+    return _of_every_pair(run, store, pairings, lambda batch: (method.class_responses(batch),))[0]
 
 
 @torch.no_grad()
 def class_maps_of(run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair]) -> np.ndarray:
     """float32 (N, K, h, w): maps of the classes that a method has found by itself."""
     method = cast(HasClassMaps, run.method)
-    return _of_every_pair(run, store, pairings, lambda *pair: (method.class_maps(*pair),))[0]
+    return _of_every_pair(run, store, pairings, lambda batch: (method.class_maps(batch["image"], batch["audio"]),))[0]
 
 
 @torch.no_grad()
@@ -42,18 +44,20 @@ def source_maps_of(
 ) -> tuple[np.ndarray, ...]:
     """float32 (N, K, h, w) maps of the sources of mixtures of so many sounds, and (N, K) how much each is heard."""
     method = cast(HasSourceMaps, run.method)
-    return _of_every_pair(run, store, pairings, lambda image, audio: method.source_maps(image, audio, sources))
+    made = partial(method.source_maps, sources=sources)
+    return _of_every_pair(run, store, pairings, lambda batch: made(batch["image"], batch["audio"]))
 
 
 def _of_every_pair(
-    run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair], of: Callable[..., tuple[Tensor, ...]]
+    run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair], of: Callable[[Batch], tuple[Tensor, ...]]
 ) -> tuple[np.ndarray, ...]:
     same_front_end(run, store)
-    found = []
+    beside, found = Beside(store, run.method.needs, run.method.burst), []
     with progress(f"classes or sources by {run.config.name}", len(pairings), "clips") as advance:
         for chunk, pixels, spectrograms in shown_batches(run, store, pairings):
             audio = normalise_audio(spectrograms.to(run.device), run.config.data)
-            made = of(normalise_image(pixels.to(run.device)), audio)
+            shown = {"image": normalise_image(pixels.to(run.device)), "audio": audio}
+            made = of(cast(Batch, shown | beside_pairs(beside, run, chunk)))
             found.append([each.float().cpu().numpy() for each in made])
             advance(len(chunk))
     return tuple(np.concatenate(column) for column in zip(*found, strict=True))
