@@ -22,7 +22,7 @@ LISTS = "neighbours of every clip in {neighbours}: `index embed`, then `index bu
 NEEDS = {
     **dict.fromkeys(("neighbours", "near_image", "near_audio", "exclusions"), LISTS),
     "labels": "labels of the training clips, as `pipeline ingest` finds them in lists or folders",
-    "burst": "consecutive images beside the shards: `pipeline ingest --burst N`, as many as method.images asks for",
+    "burst": "consecutive images beside the shards: `pipeline ingest --burst {images} --burst-rate {rate:g}`",
     "proposals": "boxes of objects beside the shards: `pipeline ingest --proposals` or `pipeline annotate --proposals`",
 }
 
@@ -46,7 +46,7 @@ def config_page(source: str) -> str:
     path = find_config(source)
     config = load_config(path)
     written = config.model_dump(mode="json")
-    needed = [*_needs_of_files(written), *_needs_of_method(build_empty(config).needs, config)]
+    needed = [*_needs_of_files(written), *_needs_of_method(build_empty(config), config)]
     method = f"{config.method.name} (`training methods {config.method.name}`)"
     lines = [*_comment(path), "", f"config   {path}", f"method   {method}"]
     lines += _listed("needs", needed) + _listed("printed", _printed(written))
@@ -83,9 +83,10 @@ def _needs_of_files(config: Mapping[str, Any]) -> Iterator[str]:
         yield f"the finished run {config['init_from']}, whose weights it begins with"
 
 
-def _needs_of_method(needs: frozenset[str], config: Any) -> list[str]:
-    found = (NEEDS.get(need, f"{need} beside the shards") for need in sorted(needs - MADE))
-    return list(dict.fromkeys(text.format(neighbours=config.data.neighbours) for text in found))
+def _needs_of_method(method: Any, config: Any) -> list[str]:
+    found = (NEEDS.get(need, f"{need} beside the shards") for need in sorted(method.needs - MADE))
+    (images, rate), neighbours = method.burst, config.data.neighbours
+    return list(dict.fromkeys(text.format(neighbours=neighbours, images=images, rate=rate) for text in found))
 
 
 def _printed(config: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from manifests.whole_folders import whole_folder
 from pipeline.media.decode import SILENCE_PEAK
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
-from training.data.beside import WAVEFORM_RATE, Beside
+from training.data.beside import WAVEFORM_RATE, Beside, collated, on_device
 from training.data.views import decode_image, normalise_image, shown
 from training.runs import LoadedRun
 from training.separation import distortion_ratio
@@ -28,10 +28,10 @@ REPORT, MIXTURE = "separation.json", "mixture.wav"
 
 @runtime_checkable
 class Separates(Protocol):
-    """A method that takes out of a mixture what belongs to an image."""
+    """A method that takes out of a mixture what belongs to an image, or to several of a clip."""
 
     def separated(self, image: Tensor, waveform: Tensor) -> Tensor:
-        """(B, 3, S, S) and mixtures (B, N) -> (B, N)."""
+        """(B, 3, S, S), or (B, N, 3, S, S) where the method needs a burst, and mixtures (B, T) -> (B, T)."""
         ...
 
 
@@ -53,8 +53,7 @@ def separate(run: LoadedRun, store: ShardStore, keys: Sequence[str], out: Path) 
     if silent := [key for key, sound in zip(keys, own, strict=True) if sound.abs().max() * len(rows) < SILENCE_PEAK]:
         raise InputError(f"The clip {silent[0]} is silent, so nothing of it can be found in a mixture. Name another.")
     mixture = own.sum(dim=0, keepdim=True).clamp(-1, 1)
-    images = torch.stack([_image(run, store, row) for row in rows])
-    found = method.separated(normalise_image(images.to(run.device)), mixture.expand(len(rows), -1))
+    found = method.separated(_images(run, store, rows), mixture.expand(len(rows), -1))
     before, after = distortion_ratio(mixture.expand_as(own), own), distortion_ratio(found, own)
     gained = dict(zip(keys, (after - before).tolist(), strict=True))
     _write(out, {MIXTURE: mixture[0], **{_file(key): each for key, each in zip(keys, found, strict=True)}}, gained)
@@ -97,8 +96,14 @@ def _waveform(run: LoadedRun, store: ShardStore, row: int) -> Tensor:
     return Beside(store, frozenset({"waveform"})).shown(row, view, size)["waveform"]
 
 
-def _image(run: LoadedRun, store: ShardStore, row: int) -> Tensor:
-    return shown(store.decoded(row, FRAME, decode_image), run.config.data.image_size, run.config.evaluation.view)
+def _images(run: LoadedRun, store: ShardStore, rows: Sequence[int]) -> Tensor:
+    """What the method sees of clips, normalised: an image each, or those around it as well."""
+    view, size = run.config.evaluation.view, run.config.data.image_size
+    if "burst" in run.method.needs:
+        beside = Beside(store, frozenset({"burst"}), run.method.burst)
+        return on_device(collated([beside.shown(row, view, size) for row in rows]), run.device, size)["burst"]
+    images = torch.stack([shown(store.decoded(row, FRAME, decode_image), size, view) for row in rows])
+    return normalise_image(images.to(run.device))
 
 
 def _write(out: Path, sounds: dict[str, Tensor], gained: dict[str, float]) -> None:

@@ -26,14 +26,14 @@ def responses_by_class(run: LoadedRun, store: ShardStore, pairings: list[Evaluat
     method: object = run.method
     if not isinstance(method, HasClassResponses):
         raise InputError(f"{run.config.method.name} has no responses of single classes.")
-    return _of_every_pair(run, store, pairings, lambda batch: (method.class_responses(*_pair(batch)),))[0]
+    return _of_every_pair(run, store, pairings, lambda batch: (method.class_responses(batch),))[0]
 
 
 @torch.no_grad()
 def class_maps_of(run: LoadedRun, store: ShardStore, pairings: list[EvaluationPair]) -> np.ndarray:
     """float32 (N, K, h, w): maps of the classes that a method has found by itself."""
     method = cast(HasClassMaps, run.method)
-    return _of_every_pair(run, store, pairings, lambda batch: (method.class_maps(*_pair(batch)),))[0]
+    return _of_every_pair(run, store, pairings, lambda batch: (method.class_maps(batch["image"], batch["audio"]),))[0]
 
 
 @torch.no_grad()
@@ -43,10 +43,6 @@ def source_maps_of(
     """float32 (N, K, h, w) maps of the sources of mixtures of so many sounds, and (N, K) how much each is heard."""
     method = cast(HasSourceMaps, run.method)
     return _of_every_pair(run, store, pairings, lambda batch: method.source_maps(batch, sources))
-
-
-def _pair(batch: Batch) -> tuple[Tensor, Tensor]:
-    return batch["image"], batch["audio"]
 
 
 def _of_every_pair(

@@ -18,7 +18,7 @@ MADE_BY = {  # the last two are only made of shards that are there, so they are 
     FRAMES: "ingest the videos again with `--frames N` into a new folder",
     PROPOSALS: "ingest the videos again with `--proposals` into a new folder, or give boxes of your own with "
     "`pipeline annotate --proposals FILE`",
-    BURST: "ingest the videos again with `--burst N` into a new folder",
+    BURST: "ingest the videos again with `--burst N --burst-rate RATE` into a new folder",
     TRUTH: "add it with `pipeline annotate`",
     FLOW: "add it with `pipeline annotate --flow` to shards that were ingested with `--burst 2`",
 }

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
@@ -14,12 +15,14 @@ from tiny_run import train_tiny
 
 from manifests.errors import InputError
 from manifests.truth import read_truth
+from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
 from training.answers import takes_apart
 from training.class_labels import labels_of
 from training.data.beside import Beside, Heard
 from training.data.mixtures import mixture_names, mixture_pairs
 from training.data.pairs import EvaluationPair, paired_batches
+from training.data.views import decode_image
 from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.protocols import find_protocol
 from training.evaluation.tasks import duets
@@ -121,6 +124,34 @@ def test_classes_that_a_run_was_trained_on(shards: Path, store, keys, avss, meth
     (Path(avss.truth) / "label2idx.json").write_text(json.dumps({"class0": 71}))
     with pytest.raises(InputError, match="'class0' the number 71"):
         evaluate(run, avss)
+
+
+@pytest.fixture(scope="module")
+def moving(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same shards with three images a second apart of each clip, its own between two that are its mirror images."""
+    folder = Path(shutil.copytree(shards, tmp_path_factory.mktemp("moving") / "shards"))
+    store = ShardStore.open(folder)
+    images = [store.decoded(row, FRAME, decode_image).permute(1, 2, 0).numpy() for row in range(len(store.keys))]
+    bursts = [np.stack([image[:, ::-1], image, image[::-1]]) for image in images]
+    write_bursts(folder, dict(zip(store.keys, bursts, strict=True)), rate=1.0, moment=1)
+    return folder
+
+
+@pytest.mark.parametrize("method", [AVEL | {"segments": 3}, LCBM | {"frames": 3}], ids=itemgetter("name"))
+def test_classes_are_told_of_all_images_that_a_method_sees(
+    shards: Path, moving: Path, keys, method: dict, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"hold no consecutive images.*`--burst 3 --burst-rate 1`"):
+        train_tiny(tmp_path, shards, method, evaluation=EVALUATION)
+    run, store = train_tiny(tmp_path, moving, method, evaluation=EVALUATION), ShardStore.open(moving)
+    pairings = [EvaluationPair(key, store.row_of(key), store.row_of(key)) for key in keys]
+    responses, found = responses_by_class(run, store, pairings), predict(run, store, pairings)
+    assert responses.shape[:2] == (16, 4)
+    if method["name"] == "avel":
+        np.testing.assert_allclose(responses.sum(axis=1), found.maps, atol=1e-5)
+        np.testing.assert_allclose(responses.sum(axis=(2, 3)).max(axis=1), found.scores, atol=1e-5)
+    with pytest.raises(InputError, match=r"no burst companion.*`--burst N --burst-rate RATE`"):
+        responses_by_class(run, ShardStore.open(shards), pairings)
 
 
 def test_where_it_sounds_is_the_own_map_and_what_it_is_the_largest_response() -> None:

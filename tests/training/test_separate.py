@@ -1,6 +1,7 @@
 """`training separate`: WAV files of what images take out of a mixture, and by how much they are nearer to the truth."""
 
 import json
+import shutil
 import unicodedata
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from made_run import make_run
 from scipy.io import wavfile
-from shard_maker import MadeClip, write_shards, write_waveforms
+from shard_maker import MadeClip, write_bursts, write_shards, write_waveforms
 
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
@@ -61,6 +62,21 @@ def test_a_mask_of_the_right_frequencies_takes_a_tone_out(store: ShardStore, tmp
 
     run.method.separated = below_a_kilohertz
     assert min(separate(run, store, ["low", "high"], tmp_path / "out").values()) > 20
+
+
+def test_several_images_of_a_clip_are_shown_to_a_method_that_takes_them(store: ShardStore, tmp_path: Path) -> None:
+    several = load_config("pixelplayer", (*TINY, "method.images=3", "method.rate=0.3333"))
+    run = load_run(make_run(tmp_path / "run", several))
+    with pytest.raises(InputError, match=r"no burst companion.*--burst N --burst-rate RATE"):
+        separate(run, store, ["low", "high"], tmp_path / "out")
+    folder = Path(shutil.copytree(store.folder, tmp_path / "shards"))
+    brightness = np.array([0, 100, 200], np.uint8).reshape(3, 1, 1, 1)
+    write_bursts(folder, {key: brightness + np.zeros((3, 64, 64, 3), np.uint8) for key in KEYS}, 0.3333, moment=1)
+    shown, separated = [], run.method.separated
+    run.method.separated = lambda image, waveform: shown.append(image) or separated(image, waveform)
+    separate(run, ShardStore.open(folder), ["low", "high"], tmp_path / "out")
+    assert shown[0].shape == (2, 3, 3, 32, 32)
+    assert (shown[0].mean(dim=(2, 3, 4)).diff(dim=1) > 0).all()
 
 
 def test_what_cannot_be_separated_is_said(store: ShardStore, tmp_path: Path) -> None:

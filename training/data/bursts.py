@@ -8,6 +8,7 @@ from torch import Tensor
 
 from manifests.annotations import Box
 from manifests.errors import InputError
+from pipeline.shards.companion import BURST
 from pipeline.shards.store import ShardStore
 from training.data.views import resized
 
@@ -28,7 +29,13 @@ def consecutive(store: ShardStore, row: int, count: int, rate: float) -> list[np
 
 
 def check_rate(store: ShardStore, row: int, count: int, rate: float) -> None:
-    """InputError as `consecutive`, and where the images follow one another at another rate than a method counts on."""
+    """InputError as `consecutive`, where there is no burst at all, and where the images follow one another at another
+    rate than a method counts on."""
+    if not store.companions.has(BURST):
+        raise InputError(
+            f"The shards in {store.folder} hold no consecutive images. Ingest the videos again with `--burst {count} "
+            f"--burst-rate {rate:g}` into a new folder."
+        )
     consecutive(store, row, count, rate)
     seconds = store.companions.burst(row).seconds
     shown, expected = seconds[-1] - seconds[0], (len(seconds) - 1) / rate

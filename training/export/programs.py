@@ -19,6 +19,7 @@ from manifests.errors import InputError, WorkFailed
 from manifests.extras import needed
 from manifests.given_files import reason, shortened
 from pipeline.media.front_ends import find_front_end
+from training.data.beside import KINDS
 from training.methods.contract import BaseMethod
 from training.runs import LoadedRun
 
@@ -37,7 +38,7 @@ class MapOf(nn.Module):
         self.method = method
 
     def forward(self, image: Tensor, audio: Tensor) -> Tensor:
-        return self.method(image, audio).map
+        return self.method.predict({"image": image, "audio": audio}).map
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,11 @@ def check_form(form: str) -> None:
 
 def _check_method(run: LoadedRun, form: str) -> None:
     """InputError for a method that answers by more than image and audio."""
-    if type(run.method).predict is not BaseMethod.predict:
-        more = " and ".join(sorted(run.method.needs)) or "something"
+    if more := sorted(run.method.needs & KINDS):
         raise InputError(
-            f"{run.config.method.name} cannot be exported as {form}: it answers by {more} beside image and audio. A "
-            "program takes these two alone. Export it without --format: Localizer.load opens it all the same."
+            f"{run.config.method.name} cannot be exported as {form}: it answers by {' and '.join(more)} beside image "
+            "and audio. A program takes these two alone. Export it without --format: Localizer.load opens it all the "
+            "same."
         )
 
 

@@ -26,7 +26,10 @@ from training.runs import LoadedRun
 
 BATCH = 16
 COMPARED_WITH_SILENCE = 8  # frames of a video that are shown once more, without any sound
-MOVING = {"flow": "`--burst 2`, add `pipeline annotate --flow`", "burst": "`--burst`"}
+OF_VIDEOS = {
+    "flow": ("how what it sees moves", "`--burst 2`, add `pipeline annotate --flow`"),
+    "burst": ("several images of a clip", "`--burst {images} --burst-rate {rate:g}`"),
+}
 Moment = tuple[np.ndarray, np.ndarray]  # uint8 (H, W, 3) and the waveform around it
 
 
@@ -87,12 +90,13 @@ def _check_needs(run: LoadedRun) -> None:
     """InputError where a method needs what a moment alone does not have, or what finds it is not there."""
     if "proposals" in run.method.needs:
         check_proposals()
-    made_by = [flag for need, flag in MOVING.items() if need in run.method.needs]
-    if made_by:
-        raise InputError(
-            f"{run.config.method.name} needs to know how what it sees moves, which single moments do not tell. Ingest "
-            f"the videos with {made_by[0]}, and use `training evaluate` or `report`."
-        )
+    for need, (wanted, flags) in OF_VIDEOS.items():
+        if need in run.method.needs:
+            images, rate = run.method.burst
+            raise InputError(
+                f"{run.config.method.name} needs to know {wanted}, which single moments do not tell. Ingest the videos "
+                f"with {flags.format(images=images, rate=rate)}, and use `training evaluate` or `report`."
+            )
 
 
 def _spread(count: int, most: int) -> set[int]:

@@ -6,15 +6,21 @@ an image, the vector a of its sound, and projections v(x) = [U V(x)]_+ and g = [
     z(x) = w . tanh( W_v v(x) + W_a g )        alpha = softmax_x z        V' = sum_x alpha(x) V(x)
     p = softmax( C_2 [C_1 [V', a]]_+ )         loss = -log p_label
 
+Several segments of a clip, each an image and the sound around it (`segments: N`), have an attention each. An LSTM in
+both directions reads the V' of all of them, another one the a; what the two give at a segment, rectified, goes into C_1
+in place of V' and a; p is the softmax of the largest logits over segments, the paper's form for labels of whole videos.
+
 No term asks where it sounds: the attention alpha is learned since a class is easier to name from the right cells.
 A second small network, trained beside it on what the trunks give (without moving them), compares images and sounds
 (the paper's cross-modal matching): two layers each to 64 values, and Hadsell's loss with a margin of 2 on their
-distance. It gives the embeddings. Prediction: the map alpha; confidence: the largest class probability.
+distance. It gives the embeddings. Prediction: the map alpha; confidence: the largest class probability. Of several
+segments the middle one, which has the clip's own image, has the map and is matched.
 
 Deviations, and choices where paper and released code differ:
-- segments: the paper cuts 10 s into ten segments of 1 s, passes each modality through an LSTM in both directions and
-  takes the largest logit over segments where labels are of whole videos. Here a clip is one segment, an image and the
-  sound around it; over one step an LSTM is a gated layer, and it is left out.
+- segments: ten of 1 s in the paper, which need 10 s. Clips hold 3 s of sound: `segments: 3` are three of
+  `sound_seconds: 1.0`, `rate` a second (`pipeline ingest --burst 3 --burst-rate 1`); more of them overlap. Of each an
+  image is seen, where the paper takes the mean of 16; an image alone stands still. `segments: 1` (default) is the
+  clip's own image with all of its sound; over one step an LSTM is a gated layer, and it is left out.
 - attention: the paper adds W_a g to every cell, in each of the hidden units (`units`, the default). Released code adds
   it along the other axis: one number for each cell, the same in all hidden units (`cells`). There a sound cannot say
   what to look for, only where; and the number of cells is fixed by `cells`, 49 of a 7 x 7 map.
@@ -34,7 +40,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from manifests.errors import InputError
@@ -42,9 +48,20 @@ from training.config import Encoders, Section
 from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction
 from training.pair_losses import contrastive_loss, draw_mismatches
+from training.several_images import (
+    images_of,
+    middle_of,
+    of_each,
+    refuse_sounds_too_far,
+    refuse_without_middle,
+    standing_still,
+    times_of,
+)
 from training.similarity import distances, unit
+from training.spans import spans
 
 LEAK = 0.3  # of the matching network's ReLU
+MEMORY = 128  # hidden units of an LSTM, in each direction
 
 
 class Config(Section):
@@ -58,6 +75,15 @@ class Config(Section):
     fused: int = Field(64, gt=0, description="of the layer before the classes")
     objective: Literal["cross_entropy", "soft_margin"] = "cross_entropy"
     margin: float = Field(2.0, gt=0, description="distance of image and sound that do not match")
+    segments: int = Field(1, ge=1, description="N, an odd number; LSTMs pass from one to the next, both ways")
+    rate: float = Field(1.0, gt=0, description="of these, so many a second")
+    sound_seconds: float = Field(1.0, gt=0, description="sound of each of several segments")
+
+    @model_validator(mode="after")
+    def _the_sound_reaches_so_far(self) -> "Config":
+        refuse_without_middle("segments", self.segments)
+        refuse_sounds_too_far("segments", self.segments, self.rate, self.sound_seconds)
+        return self
 
 
 class Method(BaseMethod):
@@ -77,23 +103,39 @@ class Method(BaseMethod):
         self.image_units = nn.Linear(config.dimension, config.hidden)
         self.audio_units = nn.Linear(config.dimension, added, bias=False)
         self.response = nn.Linear(config.hidden, 1, bias=False)
-        self.event = nn.Sequential(
-            nn.Linear(seen + heard, config.fused), nn.ReLU(), nn.Linear(config.fused, config.classes)
-        )
+        joined = seen + heard if config.segments == 1 else 4 * MEMORY
+        self.event = nn.Sequential(nn.Linear(joined, config.fused), nn.ReLU(), nn.Linear(config.fused, config.classes))
         self.image_matching, self.audio_matching = _matching(seen), _matching(heard)
+        if config.segments > 1:
+            self.needs, self.only_for_trunks = self.needs | {"burst"}, frozenset()
+            self.burst = (config.segments, config.rate)
+            self.image_memory, self.audio_memory = (
+                nn.LSTM(width, MEMORY, batch_first=True, bidirectional=True) for width in (seen, heard)
+            )
+
+    def seen(self, batch: Batch) -> Tensor:
+        """V of every segment: (B, N, C, h, w)."""
+        return of_each(self.image_trunk, images_of(batch, self.config.segments))
+
+    def heard(self, audio: Tensor, segments: int) -> Tensor:
+        """a of so many segments of sounds (B, 1, F, T): (B, N, A)."""
+        if self.config.segments == 1:
+            return self.audio_trunk(audio).unsqueeze(1)
+        times = times_of(segments, self.config.rate)
+        return of_each(self.audio_trunk, spans(audio, times, self.config.sound_seconds))
 
     def attention(self, features: Tensor, sound: Tensor) -> Tensor:
-        """alpha of cells (B, C, h, w) and sounds (B, A): (B, h, w), float32, of sum 1.
+        """alpha of cells (..., C, h, w) and sounds (..., A): (..., h, w), float32, of sum 1.
 
         InputError where the map has not the number of cells that `attention: cells` was made for.
         """
-        units = self.image_units(torch.relu(self.image_query(features.flatten(2).transpose(1, 2))))
+        units = self.image_units(torch.relu(self.image_query(features.flatten(-2).transpose(-1, -2))))
         added = self.audio_units(torch.relu(self.audio_query(sound)))
         if self.config.attention == "cells":
-            self._check_cells(units.shape[1])
-        toward = added.unsqueeze(1) if self.config.attention == "units" else added.unsqueeze(2)
-        responses = self.response(torch.tanh(units + toward)).squeeze(2).float()
-        return responses.softmax(dim=1).unflatten(1, features.shape[2:])
+            self._check_cells(units.shape[-2])
+        toward = added.unsqueeze(-2) if self.config.attention == "units" else added.unsqueeze(-1)
+        responses = self.response(torch.tanh(units + toward)).squeeze(-1).float()
+        return responses.softmax(dim=-1).unflatten(-1, features.shape[-2:])
 
     def _check_cells(self, found: int) -> None:
         if found != self.config.cells:
@@ -103,30 +145,45 @@ class Method(BaseMethod):
             )
 
     def logits(self, features: Tensor, sound: Tensor, maps: Tensor) -> Tensor:
-        """Of the classes: (B, C, h, w), (B, A), (B, h, w) -> (B, K), float32."""
-        attended = torch.einsum("nchw,nhw->nc", features.float(), maps)
-        return self.event(torch.cat([attended, sound.float()], dim=1)).float()
+        """Of a clip's classes, by its segments: (B, N, C, h, w), (B, N, A), (B, N, h, w) -> (B, K), float32."""
+        attended = torch.einsum("nchw,nhw->nc", features.flatten(0, 1).float(), maps.flatten(0, 1))
+        attended, heard = attended.unflatten(0, maps.shape[:2]), sound.float()
+        if self.config.segments > 1:
+            attended, heard = torch.relu(self.image_memory(attended)[0]), torch.relu(self.audio_memory(heard)[0])
+        return self.event(torch.cat([attended, heard], dim=2)).float().amax(dim=1)
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
-        features, sound = self.image_trunk(image), self.audio_trunk(audio)
+        """Of an image that stands still where there should be several."""
+        return self._predicted(standing_still(self.image_trunk(image), self.config.segments), audio)
+
+    def predict(self, batch: Batch) -> Prediction:
+        return self._predicted(self.seen(batch), batch["audio"])
+
+    def _predicted(self, features: Tensor, audio: Tensor) -> Prediction:
+        sound = self.heard(audio, features.shape[1])
         maps = self.attention(features, sound)
         certainty = self.logits(features, sound, maps).softmax(dim=1).amax(dim=1)
         seen, heard = self.matched(features, sound)
-        return Prediction(maps, certainty, unit(seen), unit(heard))
+        return Prediction(middle_of(maps), certainty, unit(seen), unit(heard))
 
-    def class_responses(self, image: Tensor, audio: Tensor) -> Tensor:
+    def class_responses(self, batch: Batch) -> Tensor:
         """The map, shared out to the classes by their probabilities: (B, K, h, w)."""
-        features, sound = self.image_trunk(image), self.audio_trunk(audio)
+        features = self.seen(batch)
+        sound = self.heard(batch["audio"], features.shape[1])
         maps = self.attention(features, sound)
-        return self.logits(features, sound, maps).softmax(dim=1)[..., None, None] * maps.unsqueeze(1)
+        return self.logits(features, sound, maps).softmax(dim=1)[..., None, None] * middle_of(maps).unsqueeze(1)
 
     def matched(self, features: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
-        """Images and sounds as the matching network has them, (B, 64) each, float32; no gradient leaves it."""
-        seen, heard = features.detach().mean(dim=(2, 3)), sound.detach()
+        """The middle segment of (B, N, C, h, w) and (B, N, A) as the matching network has it, (B, 64) each, float32.
+
+        No gradient leaves it.
+        """
+        seen, heard = middle_of(features).detach().mean(dim=(2, 3)), middle_of(sound).detach()
         return self.image_matching(seen).float(), self.audio_matching(heard).float()
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        features, sound = self.image_trunk(batch["image"]), self.audio_trunk(batch["audio"])
+        features = self.seen(batch)
+        sound = self.heard(batch["audio"], features.shape[1])
         logits = self.logits(features, sound, self.attention(features, sound))
         squared = distances(*self.matched(features, sound)).square()
         terms = {

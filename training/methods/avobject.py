@@ -67,8 +67,9 @@ from training.encoders.weights import build_audio_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction, SourceMaps
 from training.pair_losses import draw_mismatches
 from training.peaks import NONE, parts, peaks
+from training.several_images import of_each, refuse_without_middle, standing_still
 from training.similarity import in_float32, max_response, unit
-from training.spans import REACH, SECONDS, span
+from training.spans import SECONDS, refuse_beyond, spans
 from training.trajectories import along, check_tracing, movements
 
 SMOOTHED_STEPS, SMOOTHED_CELLS = 5, 3
@@ -95,14 +96,9 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _the_sound_reaches_so_far(self) -> "Config":
-        if self.images % 2 == 0:
-            raise ValueError(f"images is {self.images}; an odd number has a middle one")
+        refuse_without_middle("images", self.images)
         reach = ((self.images - SPAN) / 2 + self.shifts) / self.rate + self.heard_seconds / 2
-        if reach > REACH:
-            raise ValueError(
-                f"images, shifts, rate and sound_seconds ask for the sound up to {reach:.2f} s from the moment, and "
-                f"clips hold {REACH} s: lower images, shifts or sound_seconds"
-            )
+        refuse_beyond(reach, "images, shifts, rate and sound_seconds", "lower images, shifts or sound_seconds")
         if not self.others and self.nearest > self.shifts:
             raise ValueError("nothing is left to tell the own sound from: allow shifts, or others")
         return self
@@ -145,13 +141,12 @@ class Method(BaseMethod):
         (B, steps + 2 shifts, D)."""
         reach = (steps - 1) // 2 + shifts
         times = [step / self.config.rate for step in range(-reach, reach + 1)]
-        parts = torch.stack([span(audio, time, self.config.heard_seconds) for time in times], dim=1)
-        vectors = unit(self.audio_head(self.audio_trunk(parts.flatten(0, 1)))).float()
-        return vectors.unflatten(0, parts.shape[:2])
+        parts = spans(audio, times, self.config.heard_seconds)
+        return of_each(lambda sounds: unit(self.audio_head(self.audio_trunk(sounds))).float(), parts)
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
         """Of an image that stands still."""
-        return self._predicted(image.unsqueeze(1).expand(-1, SPAN, -1, -1, -1), audio)
+        return self._predicted(standing_still(image, SPAN), audio)
 
     def predict(self, batch: Batch) -> Prediction:
         return self._predicted(batch["burst"], batch["audio"])

@@ -97,9 +97,9 @@ class Method(BaseMethod):
         maps = torch.einsum("nk,nkhw->nhw", self._weights(heard), self.class_maps(seen, heard))
         return Prediction(maps, max_response(maps), *self._embeddings(seen, heard))
 
-    def class_responses(self, image: Tensor, audio: Tensor) -> Tensor:
+    def class_responses(self, batch: Batch) -> Tensor:
         """What of each class the map is made of, (B, K, h, w); they add up to it."""
-        seen, heard = self.image_trunk(image), self.audio_trunk.cells(audio)
+        seen, heard = self.image_trunk(batch["image"]), self.audio_trunk.cells(batch["audio"])
         return self._weights(heard)[..., None, None] * self.class_maps(seen, heard)
 
     def source_maps(self, batch: Batch, sources: int) -> SourceMaps:

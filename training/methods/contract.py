@@ -67,8 +67,8 @@ class HasCellFeatures(Protocol):
 class HasClassResponses(Protocol):
     """A method with labels that says how much of each class every cell shows of the sound that is heard."""
 
-    def class_responses(self, image: Tensor, audio: Tensor) -> Tensor:
-        """(B, 3, S, S), (B, 1, F, T) -> (B, K, h, w), in the order of the classes' numbers; larger is more."""
+    def class_responses(self, batch: Batch) -> Tensor:
+        """Of what `predict` is given: (B, K, h, w), in the order of the classes' numbers; larger is more."""
         ...
 
 

@@ -33,7 +33,10 @@ which gates and parts are too small to tell anything.
 Deviations and choices where paper and released code differ:
 - the paper compares no map with boxes, and neither does the code: the map is this project's, read from its figures.
 - K is 16 in the paper and 32 in the released script (the default).
-- images: 3 frames of a clip, 3 s apart, whose features are max-pooled together; here the clip's one.
+- images: 3 frames of a clip, 3 s apart, whose components are max-pooled together. `images: 3` does so in the loss, in
+  what is taken out of a mixture and in the embeddings (`pipeline ingest --burst 3 --burst-rate 0.333333 --audio
+  context`; `rate`, by default 1/3 a second); the map is that of the clip's own image, the middle one. `images: 1`
+  (default) has that one alone. With an image and a sound alone it stands still.
 - image network: ResNet-18 whose last stage keeps stride 16 and is dilated by 2; here the run's trunk, `last_stride: 1`
   without dilation. A 3 x 3 convolution to K above it, as there.
 - sound: 11025 Hz as there, but the 3 s around the moment instead of 6 s (`pipeline ingest --audio context`), that is
@@ -52,7 +55,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from training.config import Encoders, Section
@@ -71,6 +74,7 @@ from training.separation import (
     warped,
     warped_energy,
 )
+from training.several_images import images_of, middle_of, of_each, refuse_without_middle
 from training.similarity import in_float32, max_response, unit
 
 FLOOR, SMALLEST = 1e-10, 1e-12
@@ -85,6 +89,13 @@ class Config(Section):
     width: int = Field(64, gt=0, description="channels of the U-Net's first level; at most 8 times that in others")
     levels: int = Field(7, gt=1, le=7, description="how often the U-Net halves a sound of 256 rows and 128 times")
     head_rate: float = Field(10.0, gt=0, description="learning rate of what is not the image trunk / of it")
+    images: int = Field(1, ge=1, description="N, images of the clip, an odd number, pooled together for gates")
+    rate: float = Field(1 / 3, gt=0, description="of these, so many a second")
+
+    @model_validator(mode="after")
+    def _one_is_the_middle(self) -> "Config":
+        refuse_without_middle("images", self.images)
+        return self
 
 
 class Method(BaseMethod):
@@ -103,6 +114,9 @@ class Method(BaseMethod):
         self.sound_components = UNet(config.components, config.width, config.levels)
         self.strength = nn.Parameter(torch.ones(config.components))
         self.offset = nn.Parameter(torch.zeros(()))
+        if config.images > 1:
+            self.needs, self.only_for_trunks = self.needs | {"burst"}, frozenset()
+            self.burst = (config.images, config.rate)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The image trunk comes with weights and moves slower."""
@@ -111,6 +125,10 @@ class Method(BaseMethod):
     def cells(self, image: Tensor) -> Tensor:
         """W V: (B, 3, S, S) -> (B, K, h, w), before the logistic function."""
         return self.image_components(self.image_trunk(image)).float()
+
+    def gates(self, cells: Tensor) -> Tensor:
+        """i of the cells of several images (B, N, K, h, w): (B, K)."""
+        return torch.sigmoid(max_response(cells).amax(dim=1))
 
     def parts(self, magnitudes: Tensor) -> Tensor:
         """s_k of mixtures on the log axis (B, R, T): (B, K, R, T), float32."""
@@ -138,26 +156,30 @@ class Method(BaseMethod):
         rows = warped(standing)
         deviation, mean = torch.std_mean(rows, dim=(1, 2), keepdim=True)
         magnitudes = torch.exp((rows - mean) / (deviation + SMALLEST))
-        return self._predicted(image, magnitudes, magnitudes.square())
+        return self._predicted(self.cells(image).unsqueeze(1), magnitudes, magnitudes.square())
 
     def predict(self, batch: Batch) -> Prediction:
         magnitudes = self.heard(batch["waveform"])
-        return self._predicted(batch["image"], warped(magnitudes), warped_energy(magnitudes))
+        cells = of_each(self.cells, images_of(batch, self.config.images))
+        return self._predicted(cells, warped(magnitudes), warped_energy(magnitudes))
 
     def separated(self, image: Tensor, waveform: Tensor) -> Tensor:
-        """What of mixtures (B, N) belongs to images (B, 3, S, S): (B, N), silent behind the last time that is heard."""
+        """What of mixtures (B, T) belongs to images (B, 3, S, S), or to several together, (B, N, 3, S, S).
+
+        (B, T), silent behind the last time that is heard.
+        """
         spectra = self.cut(spectrum(waveform))
-        gates = torch.sigmoid(max_response(self.cells(image)))
+        gates = self.gates(of_each(self.cells, image.unsqueeze(1) if image.ndim == 4 else image))
         masks = torch.sigmoid(self.mask_logits(gates, self.parts(warped(spectra.abs()))))
         return sound_of(spectra * unwarped(masks), waveform.shape[1])
 
-    def _predicted(self, image: Tensor, magnitudes: Tensor, energies: Tensor) -> Prediction:
-        cells, parts = self.cells(image), self.parts(magnitudes)
+    def _predicted(self, cells: Tensor, magnitudes: Tensor, energies: Tensor) -> Prediction:
+        """Of the cells of several images (B, N, K, h, w)."""
+        parts = self.parts(magnitudes)
         shares = energies / energies.sum(dim=(1, 2), keepdim=True).clamp(min=SMALLEST)
-        maps = self._passed(torch.sigmoid(cells), parts, shares)
+        maps = self._passed(torch.sigmoid(middle_of(cells)), parts, shares)
         loud = torch.einsum("brt,bkrt->bk", shares, torch.sigmoid(parts))
-        seen = torch.sigmoid(max_response(cells))
-        return Prediction(maps, max_response(maps), unit(seen), unit(loud + SMALLEST))
+        return Prediction(maps, max_response(maps), unit(self.gates(cells)), unit(loud + SMALLEST))
 
     def _passed(self, gates: Tensor, parts: Tensor, shares: Tensor) -> Tensor:
         """map of cells' gates (B, K, h, w), parts (B, K, R, T) and shares of energy (B, R, T): (B, h, w).
@@ -173,7 +195,7 @@ class Method(BaseMethod):
         return passed.unflatten(1, gates.shape[2:])
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        gates = torch.sigmoid(max_response(self.cells(batch["image"])))
+        gates = self.gates(of_each(self.cells, images_of(batch, self.config.images)))
         drawn = draw_mismatches(batch["source"], "one")
         partner, paired = drawn.int().argmax(dim=1), drawn.any(dim=1)
         own, other = self._with_gains(batch["waveform"], partner)

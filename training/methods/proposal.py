@@ -70,8 +70,9 @@ from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction
 from training.pair_losses import distance_ratio_loss, draw_mismatches
 from training.regions import apart, responses, standard_range
+from training.several_images import of_each, refuse_sounds_too_far, refuse_without_middle, standing_still, times_of
 from training.similarity import distances, unit
-from training.spans import REACH, span
+from training.spans import spans
 
 SMALLEST_SUM = 1e-6
 SIDE = 224  # pixels that g is enlarged to, whatever the images have, so that a kept feature may stand for an image
@@ -100,14 +101,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _the_sound_reaches_so_far(self) -> "Config":
-        if self.frames % 2 == 0:
-            raise ValueError(f"frames is {self.frames}; an odd number has a middle one")
-        reach = (self.frames - 1) / 2 / self.rate + self.sound_seconds / 2
-        if self.frames > 1 and reach > REACH:
-            raise ValueError(
-                f"frames, rate and sound_seconds ask for the sound up to {reach:.2f} s from the moment, and clips hold "
-                f"{REACH} s: lower frames or raise rate"
-            )
+        refuse_without_middle("frames", self.frames)
+        refuse_sounds_too_far("frames", self.frames, self.rate, self.sound_seconds)
         return self
 
 
@@ -153,13 +148,11 @@ class Method(BaseMethod):
         if self.config.frames == 1:
             features = self.visual(batch["image"])
             return _Streams(features, _listed(features), self.audio_trunk(batch["audio"]))
-        middle, rate = self.config.frames // 2, self.config.rate
-        burst = batch["burst"][:, : middle + 1]  # an LSTM knows nothing of what comes later
-        seen = self.visual(burst.flatten(0, 1)).unflatten(0, burst.shape[:2])
+        middle = self.config.frames // 2
+        seen = of_each(self.visual, batch["burst"][:, : middle + 1])  # an LSTM knows nothing of what comes later
         after = self.image_memory(seen.flatten(3).permute(0, 3, 1, 2).flatten(0, 1))[0][:, -1]
-        times = [(number - middle) / rate for number in range(middle + 1)]
-        parts = torch.stack([span(batch["audio"], time, self.config.sound_seconds) for time in times], dim=1)
-        heard = self.audio_trunk(parts.flatten(0, 1)).unflatten(0, parts.shape[:2])
+        times = times_of(self.config.frames, self.config.rate)[: middle + 1]
+        heard = of_each(self.audio_trunk, spans(batch["audio"], times, self.config.sound_seconds))
         return _Streams(seen[:, -1], after.unflatten(0, (len(seen), -1)), self.audio_memory(heard)[0][:, -1])
 
     def attention(self, cells: Tensor, sound: Tensor) -> Tensor:
@@ -176,7 +169,7 @@ class Method(BaseMethod):
 
         Where there should be several images, the one stands still.
         """
-        still = image.unsqueeze(1).expand(-1, self.config.frames, -1, -1, -1)
+        still = standing_still(image, self.config.frames)
         return self._located(self._streams({"image": image, "audio": audio, "burst": still}))
 
     def _located(self, streams: _Streams) -> Prediction:

@@ -1,5 +1,7 @@
 """Consecutive images follow the crop and the flip of the clip's own, and others than a method counts on are refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -62,3 +64,23 @@ def test_others_than_a_method_counts_on_are_refused(store: ShardStore, wanted: t
     Beside(store, NEEDS, (7, 9.5)).check(0)  # rounding of a video's clock is none
     with pytest.raises(InputError, match=said):
         Beside(store, NEEDS, wanted).check(0)
+
+
+def test_a_rate_that_no_decimal_ends_is_met_by_a_rounded_one(tmp_path: Path) -> None:
+    """Three images, each three seconds after the last: `--burst-rate 0.3333` is 1/3 a second."""
+    still = np.zeros((32, 32, 3), np.uint8)
+    clip = MadeClip("clip0000000_000000", still, np.zeros((257, 300), np.float16), "a")
+    slow = write_shards(tmp_path / "slow", [clip], short_side=32)
+    write_bursts(slow, {clip.key: np.stack([still] * 3)}, 0.3333, moment=1)
+    for rate in (1 / 3, 0.3333, 0.33):
+        Beside(ShardStore.open(slow), NEEDS, (3, rate)).check(0)
+    with pytest.raises(InputError, match=r"span 6.00 s.*method.rate"):
+        Beside(ShardStore.open(slow), NEEDS, (3, 1.0)).check(0)
+
+
+def test_shards_without_any_are_refused_with_the_flags_that_make_them(tmp_path: Path) -> None:
+    clip = MadeClip("clip0000000_000000", np.zeros((32, 32, 3), np.uint8), np.zeros((257, 300), np.float16), "a")
+    folder = write_shards(tmp_path / "none", [clip], short_side=32)
+    for images, rate, flags in ((3, 1.0, "--burst 3 --burst-rate 1`"), (3, 1 / 3, "--burst 3 --burst-rate 0.333333`")):
+        with pytest.raises(InputError, match=flags):
+            Beside(ShardStore.open(folder), NEEDS, (images, rate)).check(0)

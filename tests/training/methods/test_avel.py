@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from manifests.errors import InputError
 from training.config import Encoder, Encoders
@@ -89,3 +90,75 @@ def test_matching_moves_nothing_but_itself() -> None:
     method.loss(batch)["matching"].backward()
     moved = {name.partition(".")[0] for name, weight in method.named_parameters() if weight.grad is not None}
     assert moved == {"image_matching", "audio_matching"}
+
+
+@pytest.mark.parametrize("attention", ["units", "cells"])
+def test_segments_meet_in_two_lstms_and_the_loudest_of_them_names_the_clip(attention: str) -> None:
+    """The plain way, a clip and a segment at a time, with LSTMs of torch that have the same weights."""
+    method, batch = build(attention=attention, cells=64, segments=3), of_segments(make_batch())
+    assert (method.needs, method.burst) == ({"labels", "burst"}, (3, 1.0))
+    seen_by, heard_by = (torch.nn.LSTM(own.input_size, 128, bidirectional=True) for own in memories(method))
+    seen_by.load_state_dict(method.image_memory.state_dict())
+    heard_by.load_state_dict(method.audio_memory.state_dict())
+    with torch.no_grad():
+        torch.manual_seed(1)
+        losses, found = method.loss(batch), method.predict(batch)
+        costs = []
+        for n in range(BATCH):
+            looked_at, sounds, maps = [], [], []
+            for step in range(3):
+                features = method.image_trunk(batch["burst"][n : n + 1, step])
+                sounds.append(method.audio_trunk(batch["audio"][n : n + 1, :, :, 30 * step : 30 * (step + 1)]))
+                maps.append(method.attention(features, sounds[-1]))
+                looked_at.append((features * maps[-1]).sum(dim=(2, 3)))
+            both = torch.cat([seen_by(torch.cat(looked_at))[0], heard_by(torch.cat(sounds))[0]], dim=1).relu()
+            logits = torch.stack([method.event(both[step]) for step in range(3)]).max(dim=0).values
+            costs.append(-float(logits.log_softmax(dim=0)[batch["label"][n]]))
+            assert torch.allclose(found.map[n], maps[1][0], atol=1e-6)
+            assert found.score[n].item() == pytest.approx(logits.softmax(dim=0).max().item(), rel=1e-4)
+    assert losses["event"].item() == pytest.approx(sum(costs) / BATCH, rel=1e-4)
+    assert losses["total"].item() == pytest.approx(losses["event"].item() + losses["matching"].item())
+
+
+def of_segments(batch: dict) -> dict:
+    """The same clips, with another image before their own and another after it."""
+    image = batch["image"]
+    return batch | {"burst": torch.stack([image.flip(-1), image, image.flip(-2)], dim=1)}
+
+
+def memories(method: Method) -> tuple[torch.nn.LSTM, torch.nn.LSTM]:
+    return method.image_memory, method.audio_memory
+
+
+def test_an_image_alone_stands_still_and_the_middle_segment_has_the_map_and_is_matched() -> None:
+    method, batch = build(segments=3), of_segments(make_batch())
+    still = batch | {"burst": batch["image"][:, None].expand(-1, 3, -1, -1, -1)}
+    with torch.no_grad():
+        alone, moving = method(batch["image"], batch["audio"]), method.predict(batch)
+        for given, expected in zip(alone[:4], method.predict(still)[:4], strict=True):
+            assert torch.allclose(given, expected, atol=1e-6)
+        assert not torch.allclose(alone.score, moving.score)  # which the other segments have a say in
+        for kept in ("map", "image_embedding", "audio_embedding"):
+            assert torch.allclose(getattr(alone, kept), getattr(moving, kept), atol=1e-6)
+        responses = method.class_responses(batch)
+    assert torch.allclose(responses.sum(dim=1), moving.map, atol=1e-6)
+    assert torch.allclose(responses.sum(dim=(2, 3)).amax(dim=1), moving.score, atol=1e-6)
+
+
+def test_one_segment_has_the_weights_it_always_had() -> None:
+    parts = {name.partition(".")[0] for name in build(segments=1).state_dict()}
+    assert parts == {
+        "image_trunk", "audio_trunk", "image_query", "audio_query", "image_units", "audio_units", "response", "event",
+        "image_matching", "audio_matching",
+    }  # fmt: skip
+    method = build()
+    assert method.event[0].in_features == method.image_trunk.dimension + method.audio_trunk.dimension
+    assert (method.needs, method.burst) == ({"labels"}, (0, 0.0))
+
+
+@pytest.mark.parametrize("wrong", [{"segments": 2}, {"segments": 5}, {"segments": 3, "sound_seconds": 1.1}])
+def test_segments_without_a_middle_and_sounds_too_far_away_are_refused(wrong: dict) -> None:
+    with pytest.raises(ValidationError, match=r"odd number|lower segments or raise rate"):
+        Config(**wrong)
+    Config(segments=3)
+    Config(segments=9, rate=4.0)

@@ -45,8 +45,11 @@ VARIANTS = [(name, {}) for name in method_names()] + [
     ("coarse_to_fine", {"labels": "clusters", "classes": 3}),
     ("attention10k", {"variant": "dsol", "mismatches": "all"}),
     ("avel", {"attention": "cells", "cells": 16}),
+    ("avel", {"segments": 3}),
     ("heartheflow", {"flow": "maxpool"}),
     ("lcbm", {"shared": False}),
+    ("lcbm", {"frames": 3}),
+    ("pixelplayer", {"images": 3}),
     ("avobject", {"others": False, "synchronise": False, "smoothing": False}),
     ("dmc", {"objective": "ranking", "image_clusters": 3, "audio_clusters": 3, "margin": 1.0}),
 ]

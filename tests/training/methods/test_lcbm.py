@@ -5,6 +5,7 @@ from typing import Literal
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from training.config import Encoder, Encoders
 from training.methods.lcbm import Config, Method
@@ -14,9 +15,9 @@ TINY = Encoders(image=Encoder(blocks=(1, 1), weights="none"), audio=Encoder(bloc
 BATCH, SIDE = 3, 64
 
 
-def build(shared: bool = True, response: Literal["product", "cosine"] = "product") -> Method:
+def build(shared: bool = True, response: Literal["product", "cosine"] = "product", frames: int = 1) -> Method:
     torch.manual_seed(0)
-    return Method(Config(classes=5, dimension=12, shared=shared, response=response), TINY).eval()
+    return Method(Config(classes=5, dimension=12, shared=shared, response=response, frames=frames), TINY).eval()
 
 
 def make_batch() -> dict:
@@ -80,3 +81,30 @@ def test_a_cell_that_tells_no_class_answers_to_no_sound() -> None:
 
 def test_runs_from_before_the_option_keep_their_cosine() -> None:
     assert options_of_its_time({"name": "lcbm", "classes": 5})["response"] == "cosine"
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_classes_are_told_from_the_mean_over_images_and_the_map_is_of_the_middle_one(shared: bool) -> None:
+    one, several, batch = build(shared), build(shared, frames=3), make_batch()
+    assert list(one.state_dict()) == list(several.state_dict())
+    assert (several.needs, several.burst) == ({"labels", "burst"}, (3, 1.0))
+    assert (one.needs, one.burst) == ({"labels"}, (0, 0.0))
+    image = batch["image"]
+    batch["burst"] = torch.stack([image.flip(-1), image, 2 * image], dim=1)
+    with torch.no_grad():
+        means = [several.visual(batch["burst"][:, number]).mean(dim=(2, 3)) for number in range(3)]
+        seen, heard = sum(means) / 3, several.auditory(batch["audio"])
+        logits, losses = several.logits(seen, heard), several.loss(batch)
+        for name, each in logits.items():
+            expected = torch.nn.functional.cross_entropy(each, batch["label"])
+            assert losses[name].item() == pytest.approx(expected.item(), rel=1e-4)
+        found, own = several.predict(batch), one.predict(batch)
+        assert torch.allclose(found.image_embedding, torch.nn.functional.normalize(seen, dim=1), atol=1e-6)
+        assert torch.allclose(found.map, own.map, atol=1e-6)
+        assert torch.allclose(several.class_responses(batch), one.class_responses(batch), atol=1e-6)
+        assert torch.allclose(several(image, batch["audio"]).map, own.map, atol=1e-6)
+
+
+def test_images_without_a_middle_are_refused() -> None:
+    with pytest.raises(ValidationError, match="frames is 2; an odd number has a middle one"):
+        Config(frames=2)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from pydantic import ValidationError
 
 from training.config import Encoder, Encoders
 from training.methods.pixelplayer import Config, Method
@@ -104,3 +105,49 @@ def test_the_image_trunk_moves_slower() -> None:
     slow, fast = build(head_rate=10.0).parameter_groups()
     assert (slow["rate"], fast["rate"]) == (1.0, 10.0)
     assert len(slow["params"]) + len(fast["params"]) == len(list(build().parameters()))
+
+
+def test_several_images_gate_a_mixture_by_the_strongest_cell_of_any() -> None:
+    """Two clips that are a pair: the loss is that of gates which are found an image and a cell at a time."""
+    method, batch = build(images=3), with_bursts(make_batch())
+    assert (method.needs, method.burst) == ({"waveform", "burst"}, (3, 1 / 3))
+    with torch.no_grad():
+        every = [method.image_components(method.image_trunk(batch["burst"][:, step])) for step in range(3)]
+        strongest = torch.stack([cells.amax(dim=(2, 3)) for cells in every]).max(dim=0).values
+        assert (strongest > every[1].amax(dim=(2, 3))).any()
+        gates = torch.sigmoid(strongest)
+        found = method.predict(batch)
+        assert torch.allclose(found.image_embedding, F.normalize(gates, dim=1), atol=1e-6)
+        method.cells = lambda image: torch.logit(gates)[:, :, None, None]  # one image with these gates
+        alone = batch | {"burst": batch["burst"][:, 1:2]}
+        torch.manual_seed(1)
+        expected, apart = method.loss(alone)["total"], method.separated(batch["image"], batch["waveform"])
+        del method.cells
+        torch.manual_seed(1)
+        assert method.loss(batch)["total"].item() == pytest.approx(expected.item(), rel=1e-4)
+        assert torch.allclose(method.separated(batch["burst"], batch["waveform"]), apart, atol=1e-5)
+
+
+def with_bursts(batch: dict) -> dict:
+    """The same clips, with another image before their own and another after it."""
+    image = batch["image"]
+    return batch | {"burst": torch.stack([image.flip(-1), image, 2 * image.flip(-2)], dim=1)}
+
+
+def test_the_map_is_that_of_the_clip_s_own_image() -> None:
+    one, several, batch = build(), build(images=3), with_bursts(make_batch())
+    assert list(one.state_dict()) == list(several.state_dict())
+    assert (one.needs, one.burst) == ({"waveform"}, (0, 0.0))
+    with torch.no_grad():
+        own, found = one.predict(batch), several.predict(batch)
+        assert torch.allclose(own.map, found.map, atol=1e-6)
+        assert not torch.allclose(own.image_embedding, found.image_embedding)
+        still, image = batch["image"][:, None].expand(-1, 3, -1, -1, -1), batch["image"]
+        stood = several.separated(still, batch["waveform"])
+        assert torch.allclose(stood, several.separated(image, batch["waveform"]), atol=1e-6)
+        assert torch.allclose(stood, one.separated(image, batch["waveform"]), atol=1e-6)
+
+
+def test_images_without_a_middle_are_refused() -> None:
+    with pytest.raises(ValidationError, match="images is 4; an odd number has a middle one"):
+        Config(images=4)
