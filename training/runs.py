@@ -35,7 +35,7 @@ from training.leakage import TRAINING_CLIPS
 from training.methods import method_module
 from training.methods.contract import BaseMethod
 from training.run_names import configuration_of, folder_of, seed_of
-from training.seeds import each_once, every_seed, unfinished_seeds
+from training.seeds import COMMAND, each_once, every_seed, unfinished_seeds
 
 BEST_WEIGHTS = "weights.best.safetensors"
 CONFIG, DONE, WEIGHTS, FACTS = "config.yaml", "DONE", "weights.safetensors", "data.json"
@@ -154,7 +154,7 @@ def prepare(folder: Path, config: RunConfig) -> None:
         ) from error
     write_text(folder / CONFIG, config.to_yaml())
     write_text(folder / "environment.json", json.dumps(environment(), indent=1))
-    write_text(folder / "command.txt", " ".join(sys.argv) + "\n")
+    write_text(folder / COMMAND, " ".join(sys.argv) + "\n")
 
 
 @dataclass(frozen=True)
@@ -309,7 +309,8 @@ def _one_per_seed(folders: Sequence[Path]) -> list[Path]:
 
 
 def given_runs(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """The finished runs that folders stand for (`every_seed`), of a configuration each seed once, and the unfinished.
+    """The finished runs that folders stand for (`every_seed`), of a configuration each seed once, and the others
+    (`unfinished_seeds`).
 
     InputError as `resolve_run`.
     """
