@@ -9,9 +9,10 @@ from training.distributed import Ranks
 from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.printing import table
 from training.evaluation.results import Result
+from training.finished_runs import CONFIG, how_to_continue
 from training.report.comparison import Comparison, as_text, comparisons
 from training.report.results import Evaluation, Run, run_titles
-from training.runs import CONFIG, how_to_continue, load_run
+from training.runs import load_run
 from training.seeds import COMMAND, every_seed, is_begun, unfinished_seeds
 
 
