@@ -183,7 +183,7 @@ def export(
     ],
     shards: Annotated[list[str] | None, typer.Option(help="Shard folder, repeatable; shards if none.")] = None,
     out: Annotated[Path, typer.Option(help="Folder to write; the same command continues an unfinished one.")] = Path(
-        "exported"
+        "exported-shards"
     ),
     clips: Annotated[int, typer.Option(min=1, help="Clips per file at most.")] = 1000,
 ) -> None:
