@@ -13,6 +13,10 @@ from pipeline.console import run_app
 from pipeline.media.front_ends import DEFAULT, front_end_names
 
 MOMENTS = ("annotated", "centre")
+Workers = Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")]
+Surroundings = Annotated[
+    float, typer.Option(min=0, max=1, help="How likely a class appears in its own one or two surroundings.")
+]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -71,7 +75,7 @@ def ingest(
         int, typer.Option(min=0, help="Also store so many consecutive images around the moment; 2 give optical flow.")
     ] = 0,
     burst_rate: Annotated[float, typer.Option(min=0.1, help="Of these, so many a second.")] = 25.0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
+    workers: Workers = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Running Dask scheduler, tcp://host:port, instead of local.")
     ] = None,
@@ -183,7 +187,7 @@ def export(
     ],
     shards: Annotated[list[str] | None, typer.Option(help="Shard folder, repeatable; shards if none.")] = None,
     out: Annotated[Path, typer.Option(help="Folder to write; the same command continues an unfinished one.")] = Path(
-        "exported"
+        "exported-shards"
     ),
     clips: Annotated[int, typer.Option(min=1, help="Clips per file at most.")] = 1000,
 ) -> None:
@@ -223,13 +227,11 @@ def synth(
     out: Annotated[Path, typer.Option(help="Folder for the corpus.")] = Path("synth"),
     clips: Annotated[int, typer.Option(min=1, help="Videos to make.")] = 400,
     seed: Annotated[int, typer.Option(help="Same seed, same images and audio.")] = 0,
-    surroundings: Annotated[
-        float, typer.Option(min=0, max=1, help="How likely a class appears in its own one or two surroundings.")
-    ] = 0.0,
+    surroundings: Surroundings = 0.0,
     distractors: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share with silent objects, then smaller. Default: 0.6, large.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
+    workers: Workers = None,
 ) -> None:
     """Make a synthetic corpus of real video files whose sounding objects are known."""
     from pipeline.jobs.cluster import available_cores
@@ -260,11 +262,9 @@ def compose(
     ] = 0.1,
     off_screen: Annotated[float, typer.Option(min=0, max=1, help="Share whose sound is of nothing seen.")] = 0.05,
     silent: Annotated[float, typer.Option(min=0, max=1, help="Share without a sound.")] = 0.03,
-    surroundings: Annotated[
-        float, typer.Option(min=0, max=1, help="How likely a class appears in its own one or two surroundings.")
-    ] = 0.8,
+    surroundings: Surroundings = 0.8,
     video: Annotated[bool, typer.Option("--video", help="Videos with moving objects, not images and audio.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
+    workers: Workers = None,
 ) -> None:
     """Compose a corpus of real images and real recordings whose sounding objects are known."""
     from pipeline.compose.corpus import Place, write_composed
@@ -290,7 +290,7 @@ def collage(
         tuple[float, float] | None, typer.Option(help="Both sounds between these. Default: one 1, the other 0.5 to 1.")
     ] = None,
     jitter: Annotated[float, typer.Option(min=0, help="Sounds are shifted by at most so many seconds.")] = 0.0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")] = None,
+    workers: Workers = None,
 ) -> None:
     """Put four clips into one image and mix two of their sounds, as MUSIC-Synthetic does."""
     from pipeline.compose.collage import Mixing, write_collages

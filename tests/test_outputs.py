@@ -117,6 +117,17 @@ def _inside(hint: Any) -> Iterator[Any]:
         yield from _inside(each)
 
 
+def test_commands_that_write_different_things_have_different_default_outputs() -> None:
+    of_arrays = "test_folders_of_arrays_replace_their_own_kind_alone"
+    defaults = {}
+    for name, app in APPS.items():
+        for each, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+            written = f"{name} {each}"
+            out = next((str(one.default) for one in command.params if one.name == "out" and one.default), written)
+            defaults.setdefault(out, []).append(WRITING.get(written, written))
+    assert {out for out, kinds in defaults.items() if len(kinds) > 1 and {*kinds} != {of_arrays}} == set()
+
+
 def test_every_command_with_an_output_has_its_test() -> None:
     assert {command.name for command in written()} == WRITING.keys()
     root = Path(__file__).parents[1]

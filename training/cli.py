@@ -192,9 +192,9 @@ def compare(
     protocol: Annotated[str | None, typer.Option(help="only this protocol")] = None,
 ) -> None:
     """Print runs beside one another and beside published numbers, a table per test set and protocol."""
+    from training.finished_runs import given_runs
     from training.report.comparison import as_text, chosen, comparisons
     from training.report.results import read_run, run_titles
-    from training.runs import given_runs
 
     folders, unfinished = given_runs(runs)
     read = [read_run(folder) for folder in folders]
@@ -212,8 +212,8 @@ def report(
     out: Annotated[Path, typer.Option(help="folder of the page")] = Path("report"),
 ) -> None:
     """Write one static page that opens offline: tables, learning curves, gallery with sound."""
+    from training.finished_runs import given_runs
     from training.report.page import size_in_words, write_report
-    from training.runs import given_runs
 
     folders, unfinished = given_runs(runs)
     page, without = write_report(folders, shards, out, unfinished)

@@ -9,17 +9,18 @@ from training.distributed import Ranks
 from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.printing import table
 from training.evaluation.results import Result
+from training.finished_runs import CONFIG, how_to_continue
 from training.report.comparison import Comparison, as_text, comparisons
 from training.report.results import Evaluation, Run, run_titles
-from training.runs import CONFIG, how_to_continue, load_run
-from training.seeds import every_seed, unfinished_seeds
+from training.runs import load_run
+from training.seeds import COMMAND, every_seed, is_begun, unfinished_seeds
 
 
 def evaluate_seeds(path: Path, request: EvaluationRequest, weights: str, process: Ranks) -> None:
     """Score a run, or the finished seeds below a folder one after another, and print what the first process has."""
     unfinished = unfinished_seeds(path)
     for left in unfinished if process.first else ():
-        print(f"{left} is not finished, so it is not evaluated; {how_to_continue(left)}.")
+        print(_why_not(left))
     scored, found = dict[Path, list[Result]](), every_seed(path)
     for number, one in enumerate(found):
         with first_of(len(found) - number):
@@ -37,6 +38,16 @@ def means_of(scored: Mapping[Path, Sequence[Result]], unfinished: Sequence[Path]
     """
     runs = [_run(folder, results) for folder, results in scored.items()]
     return comparisons(runs, run_titles(runs), unfinished=unfinished)
+
+
+def _why_not(left: Path) -> str:
+    """Why a seed is not evaluated, and what to do about it."""
+    if is_begun(left):
+        return f"{left} is not finished, so it is not evaluated; {how_to_continue(left)}."
+    return (
+        f"{left} was asked for and never begun, so it is not evaluated; the command that asked for it starts it "
+        f"({COMMAND} in the folder of another seed)."
+    )
 
 
 def _run(folder: Path, results: Sequence[Result]) -> Run:

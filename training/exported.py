@@ -22,21 +22,13 @@ from manifests.errors import InputError
 from manifests.given_files import opened, read_bytes, understood
 from manifests.plain_data import object_with
 from training.config import RunConfig
+from training.model_names import CONFIG, MOST_BYTES, WEIGHTS
 from training.outside_methods import is_outside
 from training.runs import LoadedRun, build_empty, options_of_its_time
 
-CONFIG, WEIGHTS, PRIOR, CARD = "config.json", "model.safetensors", "object_prior.safetensors", "README.md"
-FORMAT, VERSION = "sound-source-localization model", 1
-MOST_BYTES = 1 << 24  # of config.json; one with a hundred results has a hundred thousand
+PRIOR, CARD = "object_prior.safetensors", "README.md"
+VERSION = 1
 AGAIN = "Copy the folder again from where it was made, or make it again with `training export`."
-
-
-def is_exported(folder: Path) -> bool:
-    """Whether a folder is an exported model, by what its config.json says of itself."""
-    try:
-        return object_with(read_bytes(folder / CONFIG, MOST_BYTES), "format")["format"] == FORMAT
-    except (OSError, ValueError):
-        return False
 
 
 def read_document(folder: Path) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from types import ModuleType
 from manifests.errors import InputError
 from manifests.extras import needed
 from manifests.given_files import in_words, understood
-from training.exported import CARD, CONFIG, PRIOR, WEIGHTS, is_exported
-from training.model_names import ON_HUB
+from training.exported import CARD, CONFIG, PRIOR, WEIGHTS
+from training.model_names import ON_HUB, is_exported
 
 TOKEN = "HF_TOKEN"
 FETCHED = (CONFIG, WEIGHTS, PRIOR, CARD)

@@ -22,8 +22,9 @@ from manifests.whole_files import write_text
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
 from training.config import RunConfig, load_config
+from training.finished_runs import DONE, FACTS, WEIGHTS
 from training.identity import IMPORTED, content_of
-from training.runs import DONE, FACTS, WEIGHTS, build_empty, find_run, prepare, write_weights
+from training.runs import build_empty, find_run, prepare, write_weights
 
 FRONT_END = "log-power-16000-512-238-v1"  # scipy spectrogram, 512 samples, hop 238, at 16 kHz: the LVS family's code
 ADVICE = "Name its release by --from, or its architecture, for example encoders.image.width=64."

@@ -40,6 +40,11 @@ def seed_of(name: str) -> int | None:
     return int(found["seed"]) if found else None
 
 
+def with_seed(name: str, seed: int) -> str:
+    """What the folder of a configuration is called whose seed is this one, from the name of another seed's."""
+    return f"{name.removesuffix(f'-s{seed_of(name)}')}-s{seed}"
+
+
 def said_of(name: str) -> str:
     """The overrides in a folder's name, or the digest where it holds none."""
     found = _PARTS.fullmatch(name)

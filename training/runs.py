@@ -4,7 +4,6 @@ Same run and seed, same folder: running again resumes, and a finished run is mar
 """
 
 import json
-import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -30,22 +29,18 @@ from pipeline.storage.remote import Place, place
 from training.config import RunConfig, load_config
 from training.config_files import read_mapping
 from training.environment import environment
+from training.finished_runs import BEST_WEIGHTS, CONFIG, FACTS, WEIGHTS, WEIGHTS_AGAIN, weights_of
 from training.identity import IMPORTED, Contents, content_of, differences, digest
 from training.leakage import TRAINING_CLIPS
 from training.methods import method_module
 from training.methods.contract import BaseMethod
-from training.run_names import configuration_of, folder_of, seed_of
-from training.seeds import each_once, every_seed, unfinished_seeds
+from training.run_names import folder_of
+from training.seeds import COMMAND
 
-BEST_WEIGHTS = "weights.best.safetensors"
-CONFIG, DONE, WEIGHTS, FACTS = "config.yaml", "DONE", "weights.safetensors", "data.json"
 COPY_AGAIN = (
     "Copy the run again from where it was made; where it was made here, delete the file and start the run again."
 )
-COPY_WHOLE = "Copy the whole folder, or the one that `training export` makes of it there."
 LOCK = "lock"  # there as long as somebody trains
-WEIGHTS_AGAIN = f"Copy the run again from where it was made, or delete its {DONE} file and start it again."
-NO_BEST = "Best weights need a `validation:` section in its config; --weights last takes the last epoch's."
 CARRIED, IMAGENET = "carried.json", "imagenet"
 
 
@@ -154,7 +149,7 @@ def prepare(folder: Path, config: RunConfig) -> None:
         ) from error
     write_text(folder / CONFIG, config.to_yaml())
     write_text(folder / "environment.json", json.dumps(environment(), indent=1))
-    write_text(folder / "command.txt", " ".join(sys.argv) + "\n")
+    write_text(folder / COMMAND, " ".join(sys.argv) + "\n")
 
 
 @dataclass(frozen=True)
@@ -197,13 +192,8 @@ def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: st
 
     Raises InputError when it is missing, unfinished or damaged, or kept no best ones.
     """
-    folder = resolve_run(Path(folder))
-    if weights not in ("last", "best"):
-        raise InputError(f"--weights {weights!r} is neither last nor best.")
-    file = folder / (WEIGHTS if weights == "last" else BEST_WEIGHTS)
-    if not file.is_file():
-        raise InputError(f"run {folder} has no {file.name}. {NO_BEST if weights == 'best' else WEIGHTS_AGAIN}")
-    _check_whole(folder)
+    file = weights_of(Path(folder), weights)
+    folder = file.parent
     config = _with_carried(folder, stored_config(folder))
     facts = read_facts(folder, "front_end", "manifest_sha256")
     if facts["front_end"] not in front_end_names():
@@ -215,12 +205,6 @@ def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: st
     return LoadedRun(
         folder, config, method.to(device).eval(), facts["front_end"], facts["manifest_sha256"], device, weights
     )
-
-
-def _check_whole(folder: Path) -> None:
-    """InputError for a finished run without what describes it."""
-    if absent := [name for name in (CONFIG, FACTS) if not (folder / name).is_file()]:
-        raise InputError(f"run {folder} has no {' and no '.join(absent)}, so it was copied in part. {COPY_WHOLE}")
 
 
 def open_run_shards(run: LoadedRun, given: Folders | None) -> ShardStore:
@@ -256,71 +240,3 @@ def build_empty(config: RunConfig) -> BaseMethod:
 def write_weights(path: Path, method: nn.Module) -> None:
     """Every tensor of a method as one safetensors file, whole or not at all."""
     write_tensors(path, method.state_dict())
-
-
-def how_to_continue(folder: Path) -> str:
-    """What to do with an unfinished run: `training run` looks for it in its config's name below --runs."""
-    try:
-        name = str(read_mapping(folder / CONFIG).get("name"))
-    except InputError as error:
-        return f"to continue it, copy it again from where it was made: {str(error).rstrip('.')}"
-    where = folder if len(folder.parts) > 2 and ".." not in folder.parts else folder.resolve()
-    if where.parent.name != name:
-        return (
-            f"to continue it, put it back where it was made, runs/{name}/, under the name it had there, and give its "
-            f"{CONFIG} to `training run`"
-        )
-    root = where.parents[1]
-    own = [] if root == Path("runs") else ["--runs", str(root)]
-    return f"continue it with `{shlex.join(['training', 'run', str(folder / CONFIG), *own])}`"
-
-
-def resolve_run(path: Path) -> Path:
-    """The finished run a user means: a run folder, or `runs/<name>` when it holds exactly one finished run."""
-    if (path / DONE).is_file():
-        return path
-    if (path / CONFIG).is_file():
-        finished_elsewhere = f" If it was finished elsewhere: {COPY_WHOLE}" if (path / WEIGHTS).is_file() else ""
-        raise InputError(f"run {path} is not finished (no DONE file); {how_to_continue(path)}.{finished_elsewhere}")
-    finished = sorted(marker.parent for marker in path.glob(f"*/{DONE}")) if path.is_dir() else []
-    if len(finished) == 1:
-        return finished[0]
-    if finished:
-        names = ", ".join(str(folder) for folder in finished)
-        raise InputError(f"{path} holds {len(finished)} finished runs, name one: {names}.")
-    raise InputError(
-        f"no finished run at {path}: expected a folder with {CONFIG} and {DONE}, as `training run` makes.{_near(path)}"
-    )
-
-
-def _one_per_seed(folders: Sequence[Path]) -> list[Path]:
-    """The folders without further ones of the same configuration and seed, of which each is said.
-
-    A copy would count as another seed. Folders whose names state no seed all stay.
-    """
-    kept: dict[object, Path] = {}
-    for folder in folders:
-        seed = seed_of(folder.name)
-        named = read_mapping(folder / CONFIG).get("name") if (folder / CONFIG).is_file() else None
-        same = folder if seed is None else (str(named), configuration_of(folder.name), seed)
-        if (first := kept.setdefault(same, folder)) != folder:
-            print(f"{folder} is left out: it is of the same configuration and seed as {first}, so no further seed.")
-    return list(kept.values())
-
-
-def given_runs(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """The finished runs that folders stand for (`every_seed`), of a configuration each seed once, and the unfinished.
-
-    InputError as `resolve_run`.
-    """
-    finished = _one_per_seed(each_once(resolve_run(one) for path in paths for one in every_seed(path)))
-    return finished, each_once(one for path in paths for one in unfinished_seeds(path))
-
-
-def _near(path: Path) -> str:
-    """What to name instead: the runs below a folder, or the folder beside it of nearly that name."""
-    below = sorted({str(marker.parents[1]) for marker in path.glob(f"*/*/{DONE}")}) if path.is_dir() else []
-    if below:
-        return f" There are {', '.join(below)}."
-    beside = {str(marker.parents[1]) for marker in path.parent.glob(f"*/*/{DONE}")} if path.parent.is_dir() else set()
-    return did_you_mean(str(path), sorted(beside))

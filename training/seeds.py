@@ -4,13 +4,15 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from manifests.content import read_content
 from manifests.errors import InputError
-from training.run_names import configuration_of, seed_of
+from training.run_names import configuration_of, seed_of, with_seed
 
 _OPTION = "seeds="
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _LIST = re.compile(r"\d+(,\d+)*")
 MOST = 100
+COMMAND = "command.txt"  # in a run's folder: the line it was started by
 
 
 def per_seed(overrides: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -28,18 +30,21 @@ def per_seed(overrides: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def _numbers(text: str) -> list[int]:
-    ends = _RANGE.fullmatch(text)
-    if ends:
-        first, last = map(int, ends.groups())
-        found = list(range(first, last + 1)) if last - first < MOST else []
-    else:
-        found = [int(each) for each in text.split(",")] if _LIST.fullmatch(text) else []
+    found = _numbers_in(text)
     if not found or len(set(found)) < len(found):
         raise InputError(
             f"seeds={text} does not say which seeds. Give a range with both ends in it, seeds=0..5, or a list without "
             f"repetition, seeds=1,4,9; at most {MOST}."
         )
     return found
+
+
+def _numbers_in(text: str) -> list[int]:
+    """The seeds of a range or a list; none in any other text."""
+    if ends := _RANGE.fullmatch(text):
+        first, last = map(int, ends.groups())
+        return list(range(first, last + 1)) if last - first < MOST else []
+    return [int(each) for each in text.split(",")] if _LIST.fullmatch(text) else []
 
 
 def every_seed(path: Path) -> list[Path]:
@@ -51,13 +56,32 @@ def every_seed(path: Path) -> list[Path]:
 
 
 def unfinished_seeds(path: Path) -> list[Path]:
-    """The runs that were begun and not finished, of the configuration whose finished ones `every_seed(path)` gives."""
+    """The other runs of the configuration whose finished ones `every_seed(path)` gives: begun, or only asked for.
+
+    A run was asked for where a command that started one of its seeds names several (`seeds=0..5`); one that was never
+    begun stands for itself by the folder that it would have.
+    """
     finished = every_seed(path)
     if finished == [path]:
         return []
     own = configuration_of(finished[0].name)
-    begun = [marker for marker in path.glob("*-s*/config.yaml") if configuration_of(marker.parent.name) == own]
-    return [folder for folder in _by_seed(begun) if folder not in finished]
+    markers = [marker for marker in path.glob("*-s*/config.yaml") if configuration_of(marker.parent.name) == own]
+    there = each_once([*finished, *_by_seed(markers)])
+    asked = {seed for folder in there for seed in _asked_with(folder)} - {seed_of(folder.name) for folder in there}
+    never = [finished[0].with_name(with_seed(finished[0].name, seed)) for seed in sorted(asked)]
+    return [*there[len(finished) :], *never]
+
+
+def is_begun(run: Path) -> bool:
+    """Whether there is anything of a run that `unfinished_seeds` gives."""
+    return run.is_dir()
+
+
+def _asked_with(run: Path) -> list[int]:
+    """The seeds that the command which started a run names with `seeds=`; none where it names one, or is not kept."""
+    words = read_content(run / COMMAND).text().split() if (run / COMMAND).is_file() else []
+    given = [word.removeprefix(_OPTION) for word in words if word.startswith(_OPTION)]
+    return [seed for text in given for seed in _numbers_in(text)]
 
 
 def _by_seed(markers: Iterable[Path]) -> list[Path]:

@@ -14,8 +14,9 @@ from manifests.content import read_object
 from manifests.errors import InputError
 from manifests.given_files import read_bytes, understood
 from manifests.splits import ids_of, overlap
+from training.finished_runs import COPY_WHOLE
 from training.leakage import OVERLAPS, TRAINING_CLIPS, training_list
-from training.runs import COPY_AGAIN, COPY_WHOLE, read_facts
+from training.runs import COPY_AGAIN, read_facts
 
 
 @dataclass(frozen=True)

@@ -68,9 +68,10 @@ def read_moments(path: Path) -> Moments:
         name = named_clip(row.key)
         if name.start_seconds is None:
             raise InputError(
-                f"--moments {path} names {row.key!r}, which is no YouTube id with a second. Videos that are cut into "
-                "several clips are named by their ids, of eleven characters. Give id and second in every row, such as "
-                "ytid,start in a first line and AbCdEfGh_-1,13 below."
+                f"--moments {path} names {row.key!r}, which is no YouTube id with a second. A video that is cut into "
+                "several clips is named by an id of eleven letters, digits, _ or -, which tells its clips' keys from "
+                "files called so; rename others. Give id and second in every row, such as ytid,start in a first line "
+                "and AbCdEfGh_-1,13 below."
             )
         of_video[name.source_id].append(row)
     if not of_video:

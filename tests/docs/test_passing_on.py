@@ -41,7 +41,7 @@ def test_another_program_needs_numpy_and_onnxruntime_alone(tmp_path: Path, monke
                 for alias in node.names}  # fmt: skip
     assert imported == {"json", "numpy", "onnxruntime"}
     run = load_run(make_run(tmp_path / "run", small_config()))
-    export(run, Wanted(tmp_path / "exported", ("onnx",)))
+    export(run, Wanted(tmp_path / "exported-model", ("onnx",)))
     front_end, rng = find_front_end(run.front_end), np.random.default_rng(0)
     pixels = rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)
     sound = rng.uniform(-1, 1, front_end.samples).astype(np.float32)

@@ -63,7 +63,7 @@ def test_more_moments_become_further_shards(source: Path, capsys) -> None:
     ("rows", "said"),
     [
         ("AbCdEfGh_-9,1\n", "names no video of the sources"),
-        ("other,1\n", "is no YouTube id with a second"),
+        ("other,1\n", "is no YouTube id with a second.*eleven letters, digits, _ or -.*rename others"),
         ("", "names no clip"),
     ],
 )

@@ -7,7 +7,8 @@ import torch
 
 from pipeline.media.front_ends import DEFAULT
 from training.config import RunConfig, load_config
-from training.runs import DONE, FACTS, WEIGHTS, build_method, carry, prepare, write_weights
+from training.finished_runs import DONE, FACTS, WEIGHTS
+from training.runs import build_method, carry, prepare, write_weights
 
 SMALL = (
     "method.dimension=8", "data.image_size=32", "data.train_list=null", "data.exclude_test=[]", "data.workers=0",

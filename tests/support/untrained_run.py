@@ -7,7 +7,8 @@ import torch
 
 from pipeline.media.front_ends import DEFAULT
 from training.config import load_config
-from training.runs import DONE, FACTS, build_empty, prepare, write_weights
+from training.finished_runs import DONE, FACTS
+from training.runs import build_empty, prepare, write_weights
 
 SMALL = (
     "encoders.image={blocks: [1, 1], width: 16, weights: none}",

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from manifests.errors import InputError
-from training.runs import load_run, resolve_run
+from training.finished_runs import resolve_run
+from training.runs import load_run
 
 
 def test_the_run_that_is_probably_meant_is_said(tmp_path: Path) -> None:

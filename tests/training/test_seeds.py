@@ -47,6 +47,17 @@ def test_a_folder_stands_for_the_seeds_of_one_configuration(tmp_path: Path) -> N
     assert every_seed(tmp_path / "ab-s0") == [tmp_path / "ab-s0"]
 
 
+def test_seeds_that_were_asked_for_and_never_begun_are_among_the_unfinished(tmp_path: Path) -> None:
+    said = {"k=30-ab-s0": "seeds=0..3", "k=30-ab-s2": "seed=2", "ab-s3": "seeds=3,5", "cd-s1": "seeds=0..9"}
+    for name, command in said.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").touch()
+        (tmp_path / name / "command.txt").write_text(f"training run /my seeds=of 2026/a.yaml data.k=30 {command}\n")
+    (tmp_path / "k=30-ab-s0" / "DONE").touch()
+    assert [run.name for run in unfinished_seeds(tmp_path)] == ["k=30-ab-s2", "ab-s3", "k=30-ab-s1", "k=30-ab-s5"]
+    assert unfinished_seeds(tmp_path / "ab-s3") == []
+
+
 def test_a_folder_in_two_spellings_is_one_run(tmp_path: Path) -> None:
     first, second = tmp_path / "ab-s0", tmp_path / "ab-s1"
     assert each_once([first, second, tmp_path / "x" / ".." / "ab-s0", first]) == [first, second]

@@ -87,10 +87,14 @@ def test_seeds_that_are_not_finished_are_said(trained: Path, here: Callable[...,
     begun = own.with_name(own.name.replace("-s0", "-s1"))
     begun.mkdir()
     (begun / "config.yaml").touch()
+    (begun / "command.txt").write_text("training run tiny.yaml seeds=0..2 --runs runs\n")
     evaluated, compared = (here(name, "runs/tiny", cwd=trained).stdout for name in ("evaluate", "compare"))
     shutil.rmtree(begun)
     assert f"runs/tiny/{begun.name} is not finished, so it is not evaluated" in evaluated
-    assert f"tiny stands for 1 of 2 seeds: seed 1 ({begun.name}) is not finished." in compared
+    assert f"{own.name.replace('-s0', '-s2')} was asked for and never begun, so it is not evaluated" in evaluated
+    assert (
+        f"tiny stands for 1 of 3 seeds: seed 1 ({begun.name}) is not finished, seed 2 was asked for and never begun."
+    ) in compared
 
 
 def test_seeds_have_their_mean_and_spread_after_their_own_numbers(

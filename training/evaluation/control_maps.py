@@ -23,7 +23,7 @@ from training.evaluation.listening import (
 from training.evaluation.localization import ciou
 from training.evaluation.maps import mix, rescale, resized, upsample
 from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED
-from training.evaluation.printed import mixed_list, own_cuts, under_own_cuts
+from training.evaluation.printed import ADAPTIVE_OVERLAP, UNDER_CUTS, at_truth, mixed_list, own_cuts, under_own_cuts
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.raw_maps import RawMaps, read_single_maps
 
@@ -209,34 +209,38 @@ class Sounds:
         mixed = self._mixing(protocol, chosen)
         own = mixed(_enlarged(self.own[chosen], protocol, protocol.align_corners))
         masks, cuts = _above(own, level, protocol), own_cuts(own, truth) if protocol.printed_levels else {}
-        found, others = own_values(masks, truth), dict[str, np.ndarray]()
+        found, others, cut_others = own_values(masks, truth), dict[str, np.ndarray](), dict[str, np.ndarray]()
         found["iou"] = self._defined(found["iou"], masks, truth, protocol, chosen)
         if cuts:
             found |= mixed_list(own, truth, cuts, protocol.printed_levels)
         for name, maps in self.controls.items():
             has = self.has(name)[chosen]
             if not has.any():
-                under = (*UNDER, *(f"{cut}_pia" for cut in cuts))
+                under = (*UNDER, *(UNDER_CUTS if cuts else ()))
                 found |= {f"{key}_{name}": np.full(len(has), np.nan) for key in under}
                 continue
             other = np.where(has[:, None, None], maps[chosen], np.float32(0))
             high = mixed(_enlarged(other, protocol, protocol.control_align_corners))
             others[name] = _above(high, level, protocol)
-            values = under_control(masks, others[name], truth) | under_own_cuts(high, cuts)
+            values = under_control(masks, others[name], truth)
+            if cuts:
+                values |= under_own_cuts(own, high, cuts)
+                cut_others[name] = at_truth(high, cuts)
             values["iou"] = self._defined(values["iou"], others[name] | ~has[:, None, None], truth, protocol, chosen)
             values["correlation"] = map_correlation(
                 *(self._low(each, protocol, chosen) for each in (self.own[chosen], other))
             )
             found |= {f"{key}_{name}": np.where(has, each, np.nan) for key, each in values.items()}
-        return found | self._between(others, chosen)
+        found |= self._between("overlap", others, chosen)
+        return found | (self._between(ADAPTIVE_OVERLAP, cut_others, chosen) if cuts else {})
 
-    def _between(self, masks: Mapping[str, np.ndarray], chosen: slice) -> Values:
+    def _between(self, measured: str, masks: Mapping[str, np.ndarray], chosen: slice) -> Values:
         """IoU of the masks under two negative sounds, of every pair of these that was asked."""
         found = {}
         for one, other in (pair for pair in NEGATIVE_PAIRS if all(name in self.controls for name in pair)):
             both = (self.has(one) & self.has(other))[chosen]
             agreement = mask_agreement(masks[one], masks[other]) if both.any() else np.nan
-            found[f"overlap_{one}_{other}"] = np.where(both, agreement, np.nan)
+            found[f"{measured}_{one}_{other}"] = np.where(both, agreement, np.nan)
         return found
 
     def _defined(

@@ -10,7 +10,7 @@ from pipeline.console import summary
 
 def export(
     run: Annotated[Path, typer.Argument(help="a finished run folder, or runs/<name> when it holds one")],
-    out: Annotated[Path, typer.Option(help="folder to pass on: weights, config.json, card")] = Path("exported"),
+    out: Annotated[Path, typer.Option(help="folder to pass on: weights, config.json, card")] = Path("exported-model"),
     weights: Annotated[str, typer.Option(help="last, or best: of the best epoch on the validation clips")] = "last",
     format: Annotated[
         list[str] | None, typer.Option(help="also the map as a program of its own: onnx or torch-export; repeatable")

@@ -17,8 +17,9 @@ from pipeline.console import version
 from pipeline.media.front_ends import find_front_end
 from training.config import RunConfig
 from training.evaluation.scores import task_values, values_of
-from training.exported import FORMAT, VERSION
+from training.exported import VERSION
 from training.leakage import TRAINING_CLIPS
+from training.model_names import FORMAT
 from training.report.results import Evaluation, read_run
 from training.runs import LoadedRun, known_contents, read_facts
 

@@ -24,7 +24,8 @@ from training.evaluation.stored import prior_of
 from training.export.card import card
 from training.export.document import document_of, evaluations_of
 from training.export.programs import FORMS, check_form, write_program
-from training.exported import CARD, CONFIG, PRIOR, WEIGHTS, is_exported, open_exported, read_document
+from training.exported import CARD, CONFIG, PRIOR, WEIGHTS, open_exported, read_document
+from training.model_names import is_exported
 from training.object_prior import IMAGENET, LITE, OTHERWISE, architecture_of, has_prior
 from training.runs import LoadedRun
 

@@ -21,11 +21,11 @@ from manifests.given_arrays import number_of
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
 from training.distributed import pick_device
-from training.exported import is_exported
 from training.localizer.asking import ask
 from training.localizer.localization import Localization, Source
 from training.localizer.media import checked_moments, frames_at, heard_at, readable, refusing, still_audio, still_image
 from training.localizer.opening import open_model
+from training.model_names import is_exported
 from training.runs import LoadedRun
 
 Given = Path | str | np.ndarray

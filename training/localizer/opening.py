@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from manifests.errors import InputError
-from training.exported import WEIGHTS, is_exported, open_exported
+from training.exported import open_exported
 from training.hub import fetched
-from training.model_names import check_named, is_hub_name
+from training.model_names import check_named, is_hub_name, is_meant_as_exported
 from training.runs import LoadedRun, load_run
 
 
@@ -24,7 +24,7 @@ def open_model(source: Path | str, device: torch.device) -> LoadedRun:
     if is_hub_name(str(source)):
         return open_exported(fetched(str(source)), device)
     folder = Path(source)
-    if is_exported(folder) or (folder / WEIGHTS).is_file():  # a damaged one is told as what it is
+    if is_meant_as_exported(folder):
         return open_exported(folder, device)
     try:
         return load_run(folder, device)

@@ -25,12 +25,13 @@ from training.evaluation.protocol import MapProtocol, Protocol
 from training.evaluation.protocols import find_protocol, known_protocols
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import check_protocol, score
+from training.finished_runs import BEST_WEIGHTS
 from training.leakage import TestLists
 from training.loop.earlier_stage import Seen
 from training.loop.remembered import Memory, remembering
 from training.methods.contract import BaseMethod
 from training.predict import predict
-from training.runs import BEST_WEIGHTS, LoadedRun, write_weights
+from training.runs import LoadedRun, write_weights
 
 CHOSEN_BY = "ciou50"  # of the audio-visual map: the score whose best epoch is kept
 

@@ -31,13 +31,14 @@ from training.data.stream import TrainingStream
 from training.distributed import Ranks
 from training.evaluation.protocols import find_protocol
 from training.evaluation.tasks import check_protocol, default_protocols
+from training.finished_runs import WEIGHTS, resolve_run
 from training.identity import Contents
 from training.leakage import TestLists, find_tests, own_truth, training_list
 from training.loop.best import check_choosing, refuse_training_clips, validation_truth
 from training.loop.earlier_stage import Seen, take_over_weights
 from training.methods.contract import BaseMethod
 from training.predict import object_prior_of
-from training.runs import WEIGHTS, build_method, resolve_run
+from training.runs import build_method
 
 OF_POSITIVES = {"neighbours", "near_image", "near_audio", "exclusions"}  # what a method needs that neighbour lists give
 Made = TypeVar("Made")

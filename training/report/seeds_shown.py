@@ -9,6 +9,7 @@ from typing import TypeVar
 from training.evaluation.stored import PRIOR, SOURCES
 from training.report.results import Evaluation, Run
 from training.run_names import configuration_of, seed_of
+from training.seeds import is_begun
 
 Result = tuple[Run, Evaluation]
 Found = TypeVar("Found")
@@ -59,14 +60,14 @@ class SeedsShown:
     def of(cls, shown: Sequence[Result], runs: Sequence[Run], unfinished: Sequence[Path]) -> "SeedsShown":
         """The seeds of `shown`, results of one configuration that share a table, among all given.
 
-        `unfinished` are the folders of runs that are still to be finished.
+        `unfinished` are the folders of runs that are still to be finished or begun.
         """
         first, evaluation = shown[0]
         there = {run.path for run, _ in shown}
         others = [run for run in runs if run.configuration == first.configuration and run.path not in there]
-        begun = [folder for folder in unfinished if _are_seeds(folder, first.path)]
+        left = [folder for folder in unfinished if _are_seeds(folder, first.path)]
         absent = [f"{_named(run.seed, run.path)} {_why(run, evaluation)}" for run in others]
-        absent += [f"{_named(seed_of(folder.name), folder)} is not finished" for folder in begun]
+        absent += [_left(folder) for folder in left]
         apart = [one for run in others for one in run.every_evaluation if _made_otherwise(one, evaluation)]
         words = [first.name, *(["best epoch"] if evaluation.is_early_stopped else []), *_told_apart(evaluation, apart)]
         return cls(", ".join(words), len(shown), tuple(absent))
@@ -92,6 +93,14 @@ def _are_seeds(one: Path, other: Path) -> bool:
 
 def _named(seed: int | None, folder: Path) -> str:
     return f"seed {seed} ({folder.name})"
+
+
+def _left(folder: Path) -> str:
+    """Why a run has no result anywhere."""
+    seed = seed_of(folder.name)
+    if is_begun(folder):
+        return f"{_named(seed, folder)} is not finished"
+    return f"seed {seed} was asked for and never begun"
 
 
 def _why(run: Run, shown: Evaluation) -> str:

@@ -41,8 +41,7 @@ def attend(pipe: Connection, sources: Sequence[str], device: str, limits: Limits
 
 def _told(source: str, model: Any) -> dict[str, Any]:
     """What the page calls a model, shortly and at length, and where its clips are."""
-    from training.exported import is_exported
-    from training.model_names import is_hub_name
+    from training.model_names import is_exported, is_hub_name
 
     short = source if is_hub_name(source) else model.model.config.name
     long = Path(source).absolute().name if is_exported(model.model.folder) else model.name  # visitors see no paths

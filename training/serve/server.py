@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from manifests.endings import ENDING_SIGNALS
 from manifests.errors import InputError
 from pipeline.console import summary
-from training.model_names import check_named
+from training.model_names import check_openable
 from training.serve.limits import Limits
 from training.serve.loopback import is_loopback
 from training.serve.workplace import KEPT, Workplace, workplace
@@ -55,7 +55,7 @@ def serve(request: Request) -> None:
     """
     password = password_of(request)
     for run in request.runs:
-        check_named(run)
+        check_openable(run)
     with listening(request.host, request.port) as listener, workplace() as place:
         _prepare_gradio(place)
         from training.serve.worker import Pool, Worker

@@ -208,6 +208,10 @@ def test_what_the_released_code_prints_of_five_rules_at_once(released, case, sid
             shown, area = (scalars[f"{what}_{control}_{theirs}_{kind}"] for what in ("pia_metric", "auc"))
             assert 100 * own[f"{cut}_pia_{control}"] == pytest.approx(shown, abs=0.01)
             assert 100 * own[f"{cut}_auc_n_{control}"] == pytest.approx(area, abs=0.3)
+        for sounds in (*listening.NEGATIVES, *map("_".join, listening.NEGATIVE_PAIRS)):
+            theirs = f"iou_pos_{sounds}" if sounds in listening.NEGATIVES else f"iou_{sounds}"
+            agreement = scalars[f"{theirs}_adap_{kind}_metric"]
+            assert 100 * own[f"adaptive_overlap_{sounds}"] == pytest.approx(agreement, abs=0.01)
 
 
 @pytest.mark.parametrize(("case", "side", "corners"), [case for case in CASES if case[0].endswith("is3")])

@@ -57,9 +57,11 @@ def test_own_cuts_and_the_list_of_five_rules():
     assert printed.own_cuts(high, truth * 0)["adaptive"][0] == 8
     mixed = printed.mixed_list(high, truth, cuts, (3.0, 20.0))
     assert [each[0] for each in mixed.values()] == pytest.approx([4 / 7, 4 / 12, 0, 3 / 4])
-    under = {f"{name}_silence": value for name, value in printed.under_own_cuts(high, cuts).items()}
+    silent = np.roll(high, 2)  # 14 and 15 lie at the other end, 12 and 13 as the last
+    under = {f"{name}_silence": value for name, value in printed.under_own_cuts(high, silent, cuts).items()}
     found = printed.printed_scores(mixed | under)
     assert found["mixed_ciou50"] == pytest.approx(1 / 3)
     assert (found["half_pia_silence"], found["adaptive_pia_silence"]) == (7 / 16, 3 / 16)
-    assert "half_pia_noise" not in found
+    assert found["adaptive_overlap_silence"] == 1 / 5
+    assert not {"half_pia_noise", "adaptive_overlap_noise", "adaptive_overlap_silence_noise"} & found.keys()
     assert printed.printed_scores({"iou": np.ones(1)}) == {}

@@ -161,6 +161,7 @@ def test_avgn_one_map_an_image(values, arrays, way, tmp_path):
     for name, spelled in AVGN_MAPS.items():
         found, pixels = expected[spelled], facts["average_precision_of_pixels"][name]
         assert pixels["piap_swapped"] == pytest.approx(found["piap_average"], abs=1e-3)
+        holds_piap_of_sizes(pixels, found)
         assert pixels["ciou30"] == pytest.approx(np.mean(np.array(found["ciou"]) >= 0.3))
         holds_numbers_of_clips(facts["avgn"][name], found)
     own = [row["iou"] for row in facts["rows"]]
@@ -170,6 +171,17 @@ def test_avgn_one_map_an_image(values, arrays, way, tmp_path):
     assert f"{overlapping} with overlapping boxes" in said
     assert "PIAP as coded by AVGN" in said
     assert "cIoU above 0.5" in said
+
+
+def holds_piap_of_sizes(own, found):
+    """By the released code's own numbers where they are at hand; all sizes together have the mean of all clips."""
+    sizes = own["by_size"]
+    assert sum(part["n"] for part in sizes.values()) == len(found["ciou"]) > sizes["medium"]["n"] > 0
+    for way in ("piap_swapped", "piap_of_mask"):
+        together = sum(part["n"] * part.get(way, 0) for part in sizes.values()) / len(found["ciou"])
+        assert together == pytest.approx(own[way])
+    for size in (each for each in sizes if f"PIAP-{each}@50" in found["stats"]):
+        assert sizes[size]["piap_swapped"] == pytest.approx(found["stats"][f"PIAP-{size}@50"], abs=1e-3)
 
 
 def holds_numbers_of_clips(own, found):

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from manifests.errors import InputError
+from training.finished_runs import given_runs
 from training.report.comparison import Comparison, Line, as_text, chosen, comparisons, one_table
 from training.report.results import Run, read_run, run_titles
 from training.report.tables import score_tables
-from training.runs import given_runs
 
 PAPER = {
     "vggss": {
@@ -125,6 +125,7 @@ def test_seeds_without_a_part_in_a_mean_are_named_with_the_reason(tmp_path: Path
     folders.append(write(tmp_path / "same" / "aaaaaaaa-s4"))
     read = [read_run(folder) for folder in folders]
     begun = [tmp_path / "same" / "aaaaaaaa-s5", tmp_path / "same" / "bbbbbbbb-s0", tmp_path / "aaaaaaaa-s6"]
+    begun[0].mkdir()
     tables = chosen(comparisons(read, run_titles(read), unfinished=begun), read, "vggss", "ezvsl")
     runs = [line.run for line in measured(tables[0])]
     assert runs == ["floor", "same, 2 of 6 seeds", "same, 1 of 6 seeds", "ceiling"]

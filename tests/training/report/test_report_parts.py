@@ -54,11 +54,15 @@ def test_every_column_of_a_mean_has_its_spread(runs: list[Path], tmp_path: Path)
 
 def test_a_mean_names_the_seeds_that_have_no_part_in_it(runs: list[Path], tmp_path: Path) -> None:
     read = [read_run(path) for path in runs[:2]]
-    index, _ = write_report(runs[:2], None, tmp_path, [runs[0].with_name("0123abcd-s7")])
+    left = [runs[0].with_name(f"0123abcd-s{seed}") for seed in (7, 8)]
+    left[0].mkdir()
+    index, _ = write_report(runs[:2], None, tmp_path, left)
     (mean,) = [group for group in score_tables(read, ["a", "b"])[0].groups if group.kind == "mean"]
     assert mean.title == "ezvsl: mean of 2 seeds"
-    assert "ezvsl: mean of 2 of 3 seeds" in index.read_text()
-    assert "ezvsl stands for 2 of 3 seeds: seed 7 (0123abcd-s7) is not finished." in index.read_text()
+    assert "ezvsl: mean of 2 of 4 seeds" in index.read_text()
+    assert (
+        "ezvsl stands for 2 of 4 seeds: seed 7 (0123abcd-s7) is not finished, seed 8 was asked for and never begun."
+    ) in index.read_text()
 
 
 def test_impossible_published_pairs_are_flagged(invent: Callable[..., Path]) -> None:

@@ -18,7 +18,8 @@ from pipeline.media.encode import encode_video
 from pipeline.media.front_ends import DEFAULT, find_front_end
 from pipeline.sources.listing import Clip
 from training.config import load_config
-from training.runs import DONE, FACTS, WEIGHTS, build_method, prepare, write_weights
+from training.finished_runs import DONE, FACTS, WEIGHTS
+from training.runs import build_method, prepare, write_weights
 
 RATE, FPS, SECONDS, WIDTH, HEIGHT = 22050, 10, 3, 96, 72
 LABELS = ("dog barking", "violin / viola")

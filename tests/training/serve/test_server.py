@@ -53,11 +53,18 @@ def test_models_are_called_by_what_tells_them_apart() -> None:
 @pytest.mark.parametrize(
     ("missing", "run", "sentence"),
     [
-        ("gradio", ".", "pip install 'sound-source-localization[demo]'"),
+        ("gradio", "runs/tiny/ab-s0", "pip install 'sound-source-localization[demo]'"),
         ("gradio", "runs/none/at/all", "no finished run at runs/none/at/all"),  # before gradio is loaded
+        ("gradio", "runs/tiny/ab-s1", "run runs/tiny/ab-s1 is not finished (no DONE file); continue it with"),
+        ("gradio", "runs/tiny/ab-s2", "run runs/tiny/ab-s2 has no weights.safetensors. Copy the run again"),
     ],
 )
 def test_what_is_absent_is_said_in_one_paragraph(tmp_path: Path, missing: str, run: str, sentence: str) -> None:
+    for seed, names in enumerate((("DONE", "weights.safetensors", "data.json"), (), ("DONE",))):
+        (folder := tmp_path / f"runs/tiny/ab-s{seed}").mkdir(parents=True)
+        for name in names:
+            (folder / name).touch()
+        (folder / "config.yaml").write_text("name: tiny\n")
     program = (
         f"import sys; sys.modules[{missing!r}] = None;"
         f"sys.argv = ['training', 'serve', {run!r}, '--port', '0'];"

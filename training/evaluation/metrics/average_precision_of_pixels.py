@@ -1,10 +1,11 @@
 """What AVGN prints beside cIoU: the share of clips at two more cuts, and PIAP, an average precision over pixels.
 
 The released PIAP has its arguments swapped: the mask is the truth, and the boxes are the score, so that it rewards
-small masks; the usual way round stands beside it. Its MUSIC boxes (x, y, width, height) are read as corners, which
-leaves about half of them empty; what that makes of cIoU stands beside the cIoU of the boxes, with how many are empty.
-The truth of its duets adds overlapping boxes up, to 2 and more, where that of single images is their union. Its duets
-cannot be scored; what that makes of cIoU is shown of single images, with how many of them have such boxes.
+small masks; the usual way round stands beside it, and both of clips of each size, as AVGN prints them. Its MUSIC boxes
+(x, y, width, height) are read as corners, which leaves about half of them empty; what that makes of cIoU stands beside
+the cIoU of the boxes, with how many are empty. The truth of its duets adds overlapping boxes up, to 2 and more, where
+that of single images is their union. Its duets cannot be scored; what that makes of cIoU is shown of single images,
+with how many of them have such boxes.
 """
 
 from collections.abc import Sequence
@@ -20,9 +21,9 @@ from training.evaluation.metrics import Scored
 from training.evaluation.postprocess import binarise
 from training.evaluation.protocols.avgn import AvgnProtocol
 from training.evaluation.raw_maps import match_names
-from training.evaluation.results import columns_of
+from training.evaluation.results import Columns, columns_of
 from training.evaluation.scores import Score
-from training.evaluation.truth import SIZE, weight_maps
+from training.evaluation.truth import SIZE, SIZE_BUCKETS, size_bucket, weight_maps
 
 CUTS = (0.3, 0.75)
 SCORES = (
@@ -43,7 +44,7 @@ def applies(scored: Scored) -> bool:
 
 
 def reduce(scored: Scored) -> dict[str, Any]:
-    """The numbers by map; of MUSIC also how many boxes are empty as AVGN reads them."""
+    """The numbers by map, PIAP also by size; of MUSIC also how many boxes are empty as AVGN reads them."""
     positions = match_names(scored.raw.names, scored.truth.test_set, scored.truth.extended)
     clips = [clip for clip in scored.truth.test_set.annotations if clip.key in positions]
     corners = _as_corners(scored)
@@ -51,7 +52,7 @@ def reduce(scored: Scored) -> dict[str, Any]:
     for start in range(0, len(clips), _BATCH):
         for name, values in _measure(scored, clips[start : start + _BATCH], positions, corners).items():
             parts.setdefault(name, []).append(values)
-    found = {name: _means(each, columns_of(scored.positives, name).iou) for name, each in parts.items()}
+    found = {name: _means(each, columns_of(scored.positives, name)) for name, each in parts.items()}
     overlapping = sum(bool(added_boxes(clip).max() > 1) for clip in clips)
     read = [box for boxes in corners.values() for box in boxes]
     empty = sum(bottom <= top or right <= left for top, bottom, left, right in read)
@@ -59,7 +60,7 @@ def reduce(scored: Scored) -> dict[str, Any]:
 
 
 def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
-    return block.get(map_name, {})
+    return {name: value for name, value in block.get(map_name, {}).items() if name != "by_size"}
 
 
 def heading(block: dict[str, Any], map_name: str) -> str:
@@ -104,9 +105,18 @@ def _filled(boxes: Sequence[tuple[int, int, int, int]]) -> np.ndarray:
     return truth
 
 
-def _means(parts: Sequence[dict[str, np.ndarray]], iou: np.ndarray) -> dict[str, float]:
+def _means(parts: Sequence[dict[str, np.ndarray]], clips: Columns) -> dict[str, Any]:
+    """Of every clip's values, in the order of `clips`."""
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     read = {name: columns.pop(f"ciou_{name}") for name in ("corners", "added") if f"ciou_{name}" in columns}
-    found = {f"ciou{round(100 * cut)}": success_rate(iou, cut) for cut in CUTS}
+    found: dict[str, Any] = {f"ciou{round(100 * cut)}": success_rate(clips.iou, cut) for cut in CUTS}
     found |= {name: float(column.mean()) for name, column in columns.items()}
-    return found | {f"ciou50_{name}": success_rate(column) for name, column in read.items()}
+    found |= {f"ciou50_{name}": success_rate(column) for name, column in read.items()}
+    sizes = np.array([size_bucket(area) for area in clips.areas])
+    return found | {"by_size": {size: _of_size(columns, sizes == size) for size in SIZE_BUCKETS}}
+
+
+def _of_size(columns: dict[str, np.ndarray], chosen: np.ndarray) -> dict[str, float | int]:
+    """PIAP, both ways round, of some clips."""
+    there = {name: float(column[chosen].mean()) for name, column in columns.items() if chosen.any()}
+    return {"n": int(chosen.sum()), **there}
