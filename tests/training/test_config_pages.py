@@ -43,6 +43,8 @@ def test_the_list_asks_no_method() -> None:
     ("name", "needed"),
     [
         ("demo_semantic", ["shards in demo/shards", "neighbours of every clip in demo/knn", "demo/pretrained"]),
+        ("proposal_frames", ["pipeline ingest --burst 3 --burst-rate 1`", "pipeline ingest --proposals"]),
+        ("avobject", ["pipeline ingest --burst 9 --burst-rate 25`"]),
         ("proposal_music", ["pipeline ingest --proposals", "ImageNet weights of the image trunk"]),
         ("coarse_to_fine_stage2", ["the finished run runs/coarse_to_fine", "labels of the training clips"]),
         ("lvs", ["vggss_144k.txt under lists: https://", "avsbench_s4 under avsbench"]),

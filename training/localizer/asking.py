@@ -27,7 +27,7 @@ from training.runs import LoadedRun
 BATCH = 16
 COMPARED_WITH_SILENCE = 8  # frames of a video that are shown once more, without any sound
 OF_VIDEOS = {
-    "flow": ("how what it sees moves", "`--burst 2`, add `pipeline annotate --flow`"),
+    "flow": ("to see how things move", "`--burst 2`, add `pipeline annotate --flow`"),
     "burst": ("several images of a clip", "`--burst {images} --burst-rate {rate:g}`"),
 }
 Moment = tuple[np.ndarray, np.ndarray]  # uint8 (H, W, 3) and the waveform around it
@@ -94,8 +94,8 @@ def _check_needs(run: LoadedRun) -> None:
         if need in run.method.needs:
             images, rate = run.method.burst
             raise InputError(
-                f"{run.config.method.name} needs to know {wanted}, which single moments do not tell. Ingest the videos "
-                f"with {flags.format(images=images, rate=rate)}, and use `training evaluate` or `report`."
+                f"{run.config.method.name} needs {wanted}, which single moments do not show. Ingest the videos with "
+                f"{flags.format(images=images, rate=rate)}, and use `training evaluate` or `report`."
             )
 
 

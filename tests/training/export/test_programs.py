@@ -11,18 +11,18 @@ from made_run import make_run, small_config
 
 from manifests.errors import InputError, WorkFailed
 from training.config import load_config
+from training.data.beside import KINDS
 from training.export import programs
 from training.export.folder import Wanted, export
 from training.export.programs import FORMS, Form, check_form, write_program
 from training.exported import CONFIG
 from training.methods import method_module, method_names
-from training.methods.contract import BaseMethod
 from training.runs import LoadedRun, load_run
 
 
 def is_function(name: str) -> bool:
     """Whether a method's map is one of image and audio: one draws by their bytes, some answer by more."""
-    return name != "random_map" and method_module(name).Method.predict is BaseMethod.predict
+    return name != "random_map" and not method_module(name).Method.needs & KINDS
 
 
 SMALL = {"avel": ("method.cells=16",)}  # maps of the tiny trunks
@@ -39,9 +39,9 @@ def libraries() -> None:
         pytest.importorskip(library, reason="the export extra is not installed")
 
 
-def run_of(method: str, folder: Path) -> LoadedRun:
+def run_of(method: str, folder: Path, *options: str) -> LoadedRun:
     """A method with tiny trunks and small images."""
-    return load_run(make_run(folder, load_config(method, (*TINY, *SMALL.get(method, ())))))
+    return load_run(make_run(folder, load_config(method, (*TINY, *SMALL.get(method, ()), *options))))
 
 
 @pytest.mark.slow
@@ -106,18 +106,21 @@ def test_config_says_what_goes_in_and_how_far_it_is_off(exported: tuple[LoadedRu
 
 
 @pytest.mark.parametrize(
-    ("method", "why"),
+    ("method", "options", "why"),
     [
-        ("random_map", "its map is no function of image and audio"),
-        ("proposal", "it answers by proposals beside"),
-        ("heartheflow", "it answers by flow beside"),
-        ("avobject", "it answers by burst beside"),
-        ("pixelplayer", "it answers by waveform beside"),
+        ("random_map", (), "its map is no function of image and audio"),
+        ("proposal", (), "it answers by proposals beside"),
+        ("heartheflow", (), "it answers by flow beside"),
+        ("avobject", (), "it answers by burst beside"),
+        ("pixelplayer", (), "it answers by waveform beside"),
+        ("pixelplayer", ("method.images=3",), "it answers by burst and waveform beside"),
+        ("avel", ("method.segments=3",), "it answers by burst beside"),
+        ("lcbm", ("method.frames=3",), "it answers by burst beside"),
     ],
 )
-def test_a_map_that_is_no_function_is_refused(method: str, why: str, tmp_path: Path) -> None:
+def test_a_map_that_is_no_function_is_refused(method: str, options: tuple[str, ...], why: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"{method} cannot be exported as torch-export: {why}"):
-        export(run_of(method, tmp_path / "run"), Wanted(tmp_path / "model", ("torch-export",)))
+        export(run_of(method, tmp_path / "run", *options), Wanted(tmp_path / "model", ("torch-export",)))
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 

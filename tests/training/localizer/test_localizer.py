@@ -270,6 +270,17 @@ def test_a_model_that_does_not_listen_is_never_sure(video: Path, monkeypatch: py
     assert "low confidence" in result.warnings[0]
 
 
+@pytest.mark.parametrize(("need", "flags"), [("burst", "--burst 3 --burst-rate 0.5"), ("flow", "annotate --flow")])
+def test_a_model_of_more_than_single_moments_is_refused(
+    video: Path, need: str, flags: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = BrightAndLoud()
+    method.needs, method.burst = frozenset({need}), (3, 0.5)
+    stand_in(monkeypatch, method)
+    with pytest.raises(InputError, match=f"single moments do not show.*{flags}`"):
+        Localizer.load("moving").localize(video, every=1)
+
+
 def test_the_document_says_what_was_found_and_no_place(result: Localization, video: Path) -> None:
     told = json.loads(result.to_json(threshold=0.5))
     assert (told["run"], told["video"], told["moments_per_second"]) == ("bright/0123abcd-s0", "clip.mp4", 1)
