@@ -3,8 +3,9 @@
     python -m benchmarks.methods.peaks benchmarks/methods/surroundings.json --work DIR
 
 cIoU asks for the extent of what sounds as well; the highest cell alone says whether a method has found it. Of the heard
-test clips, by method, mean over seeds and each seed's, with what does not hear beside it. Writes the figures' name with
-`-peaks` behind it. Of methods whose runs are not in the work folder, what that file says already stays, and is named.
+test clips, by method and ablation, mean over seeds and each seed's, with what does not hear beside it. Writes the
+figures' name with `-peaks` behind it. Of runs that are not in the work folder, what that file says already stays, and
+is named.
 """
 
 import json
@@ -60,18 +61,21 @@ def main() -> None:
     runs = defaultdict[str, list[Path]](list)
     for line in result["runs"]:
         name = line["entry"]
-        if name in result["plan"]["methods"] and line["temperature"] == result["chosen_temperatures"][name]:
+        if line["temperature"] == result["chosen_temperatures"].get(name):
             runs[name].append(Path(line["run"]))
     there = {name: folders for name, folders in runs.items() if all([*folder.glob(MAPS)] for folder in folders)}
     facts = record("benchmarks/methods/peaks.py", ("numpy",))
     found = {name: [shares(folder, boxes) for folder in folders] for name, folders in there.items()}
-    if kept := sorted(runs.keys() - there.keys()):
-        before = json.loads(out.read_text())
+    before = json.loads(out.read_text()) if out.exists() else {"seeds": {}}
+    absent = runs.keys() - there.keys()
+    if kept := sorted(absent & before["seeds"].keys()):
         print(f"kept from before, with what does not hear: {', '.join(kept)}")
         facts = {**before, "measured_again": {"methods": sorted(found), **facts}}
         found |= {name: before["seeds"][name] for name in kept}
     else:
         facts["floors"] = floors(runs["ezvsl"][-1], boxes)  # which has a prior on every bed
+    if unknown := sorted(absent - before["seeds"].keys()):
+        print(f"not there, and not measured before: {', '.join(unknown)}")
     rows = {name: {each: fmean(line[each] for line in lines) for each in PLACES} for name, lines in found.items()}
     rows = dict(sorted(rows.items(), key=lambda named: -named[1]["sounding"]))
     write(out, facts | {"methods": rows, "seeds": found})
