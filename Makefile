@@ -25,7 +25,7 @@ setup: .venv/ready
 # every line can be repeated: what is finished is left alone
 demo: announced setup
 	@echo; echo "1 of 8: make 2,000 videos with known answers (75 seconds)"
-	$(BIN)/pipeline synth --out demo/synth --clips 2000 --seed $(SEED)
+	$(BIN)/pipeline synth --out demo/synth --clips 2000 --seed $(SEED) --surroundings 0 --rivals
 	@echo; echo "2 of 8: decode them once, into shards (15 seconds)"
 	$(BIN)/pipeline ingest --src demo/synth --out demo/shards
 	@echo; echo "3 of 8: teach a small image trunk to see, in place of ImageNet weights (55 seconds)"

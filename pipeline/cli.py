@@ -14,9 +14,7 @@ from pipeline.media.front_ends import DEFAULT, front_end_names
 
 MOMENTS = ("annotated", "centre")
 Workers = Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")]
-Surroundings = Annotated[
-    float, typer.Option(min=0, max=1, help="How likely a class appears in its own one or two surroundings.")
-]
+Surroundings = Annotated[float, typer.Option(min=0, max=1, help="How likely a class appears in its own surroundings.")]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -227,18 +225,21 @@ def synth(
     out: Annotated[Path, typer.Option(help="Folder for the corpus.")] = Path("synth"),
     clips: Annotated[int, typer.Option(min=1, help="Videos to make.")] = 400,
     seed: Annotated[int, typer.Option(help="Same seed, same images and audio.")] = 0,
-    surroundings: Surroundings = 0.0,
+    surroundings: Surroundings = 0.8,
     distractors: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Share with silent objects, then smaller. Default: 0.6, large.")
+        float | None, typer.Option(min=0, max=1, help="Share with smaller silent objects. Default: 0.2.")
     ] = None,
+    rivals: Annotated[
+        bool, typer.Option("--rivals", help="Silent objects as large as what sounds, in place of --distractors.")
+    ] = False,
     workers: Workers = None,
 ) -> None:
     """Make a synthetic corpus of real video files whose sounding objects are known."""
     from pipeline.jobs.cluster import available_cores
     from pipeline.synth.corpus import write_corpus
-    from pipeline.synth.settings import Settings
+    from pipeline.synth.settings import chosen
 
-    write_corpus(out, clips, seed, workers or available_cores(), Settings(surroundings, distractors))
+    write_corpus(out, clips, seed, workers or available_cores(), chosen(surroundings, distractors, rivals))
 
 
 @app.command()

@@ -23,12 +23,13 @@ from pipeline.synth.corpus import impression, waveform
 from pipeline.synth.folder import processes
 from pipeline.synth.render import central_frame
 from pipeline.synth.scene import draw_scene
+from pipeline.synth.settings import HARD
 from pipeline.synth.settings import Settings as Drawn
 from pipeline.synth.statistics import Impression, measure
 from pipeline.synth.truth import Row, truth_rows
 
 DRAWN = {
-    "synth": Drawn(),
+    "synth --surroundings 0 --rivals": HARD,
     "synth --surroundings 0.8 --distractors 0.2": Drawn(surroundings=0.8, distractors=0.2),
 }
 COMPOSED = {

@@ -57,8 +57,10 @@ def command(program: str, *arguments: object) -> None:
 
 
 def flags(options: dict[str, Any]) -> list[str]:
-    """Options as a command line: {"image_size": 112, "proposals": True} -> --image-size 112 --proposals."""
-    named = ((f"--{name.replace('_', '-')}", value) for name, value in options.items())
+    """Options as a command line: {"image_size": 112, "proposals": True} -> --image-size 112 --proposals. One that is
+    None or False, as over a plan that has it, is left out."""
+    given = {name: value for name, value in options.items() if value is not None and value is not False}
+    named = ((f"--{name.replace('_', '-')}", value) for name, value in given.items())
     return [word for name, value in named for word in ((name,) if value is True else (name, str(value)))]
 
 

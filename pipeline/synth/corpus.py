@@ -39,7 +39,7 @@ from pipeline.synth.folder import (
 from pipeline.synth.formats import DRAWN
 from pipeline.synth.render import central_frame, frames
 from pipeline.synth.scene import FPS, HOMES, MOMENT_FRAME, SECONDS, Scene, draw_image, draw_scene
-from pipeline.synth.settings import Settings
+from pipeline.synth.settings import HARD, Settings
 from pipeline.synth.statistics import Impression, measure
 from pipeline.synth.truth import Row, truth_rows
 
@@ -47,7 +47,11 @@ VERSION = 1  # of the toy world: other clips under the same seed need another nu
 MOST_IMAGES_PER_CLASS, CLIPS_PER_IMAGE = 60, 10
 IMAGE_SIDE = 128
 Options = dict[str, Any]
-USUAL: Options = asdict(Settings())
+UNNAMED: Options = asdict(HARD)  # what folders have whose options name no settings
+REMEDY = (
+    "Give another folder, or delete that one. To go on with it, ask for what it is made with: options without "
+    "surroundings are --surroundings 0, without distractors --rivals"
+)
 ENCODING = {"preset": "superfast", "crf": 23, "audio_bitrate": "64k", "audio_coder": "fast"}
 
 
@@ -63,7 +67,7 @@ def write_corpus(
     options = _checked_options(clips, seed, settings)
     check_workers(workers)
     with writing(out):
-        if finished := claim(out, options, "synthetic"):
+        if finished := claim(out, options, "synthetic", REMEDY):
             print(f"{out} already holds this corpus of {clips} clips; nothing to do")
             return finished
         counts = _fill(out, options, settings, workers or os.cpu_count() or 1)
@@ -72,12 +76,12 @@ def write_corpus(
 
 
 def _checked_options(clips: int, seed: int, settings: Settings) -> Options:
-    """As options.json holds them; settings only where they are not the usual ones, as in folders made before."""
+    """As options.json holds them; settings only where they are not UNNAMED, as in folders made before."""
     if clips < 1:
         raise InputError(f"--clips {clips}: a corpus needs at least one clip; a first try works well with 200")
     if seed < 0:
         raise InputError(f"--seed {seed}: seeds are whole numbers from 0 on")
-    chosen: Options = {name: value for name, value in asdict(settings).items() if value != USUAL[name]}
+    chosen: Options = {name: value for name, value in asdict(settings).items() if value != UNNAMED[name]}
     for name, value in chosen.items():
         if not 0 <= value <= 1:
             raise InputError(f"--{name} {value}: a share lies between 0 and 1")

@@ -28,6 +28,7 @@ from pipeline.media.encode import EncodingFailed
 from pipeline.storage.files import remove_leftovers, write_whole
 
 OPTIONS, CORPUS = "options.json", "corpus.json"
+REMEDY = "Give another folder, or delete that one"  # where the corpus of a folder is another
 Counts = dict[str, object]
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -67,18 +68,18 @@ def scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def claim(out: Path, options: Mapping[str, object], kind: str) -> Counts | None:
+def claim(out: Path, options: Mapping[str, object], kind: str, remedy: str = REMEDY) -> Counts | None:
     """Make `out` the folder of this corpus. Returns the counts if it is finished; InputError if it is another's."""
-    held = check_claim(out, options, kind)
+    held = check_claim(out, options, kind, remedy)
     if held is None:
         out.mkdir(parents=True, exist_ok=True)
         write_whole(out / OPTIONS, json.dumps(options).encode())
         return None
-    _check_same(out, held, options)
+    _check_same(out, held, options, remedy)
     return _read_json(out / CORPUS)["counts"] if (out / CORPUS).exists() else None
 
 
-def check_claim(out: Path, options: Mapping[str, object], kind: str) -> dict[str, Any] | None:
+def check_claim(out: Path, options: Mapping[str, object], kind: str, remedy: str = REMEDY) -> dict[str, Any] | None:
     """InputError if `out` is another's, as far as these options tell, of which some may not be known yet. Returns its
     own options; None for a new folder."""
     if not (out / OPTIONS).exists():
@@ -86,15 +87,15 @@ def check_claim(out: Path, options: Mapping[str, object], kind: str) -> dict[str
             raise InputError(f"--out {out} exists and is no {kind} corpus; give a new or an empty folder")
         return None
     held = _read_json(out / OPTIONS)
-    _check_same(out, {name: held[name] for name in options if name in held}, options)
+    _check_same(out, {name: held[name] for name in options if name in held}, options, remedy)
     return held
 
 
-def _check_same(out: Path, held: Mapping[str, object], options: Mapping[str, object]) -> None:
+def _check_same(out: Path, held: Mapping[str, object], options: Mapping[str, object], remedy: str) -> None:
     if held != options:
         raise InputError(
             f"--out {out} holds a corpus of other options ({json.dumps(held)}), asked for now: {json.dumps(options)}. "
-            "Give another folder, or delete that one"
+            + remedy
         )
 
 

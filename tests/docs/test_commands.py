@@ -175,7 +175,7 @@ def test_corpora_runs_as_written(desk: Desk) -> None:
     lay_out(desk.folder, 30)
     run_page(desk, "docs/corpora.md")
     assert pq.read_metadata(desk.folder / "shards-composed" / "manifest.parquet").num_rows == 40
-    for made in ("drawn", "drawn-like-vggsound", "composed"):
+    for made in ("drawn", "drawn-with-rivals", "composed"):
         assert "statistics" in json.loads((desk.folder / made / "corpus.json").read_text()), made
 
 

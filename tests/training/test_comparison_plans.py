@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from places import ROOT
+from typed_commands import check_call
 
 METHODS = ROOT / "benchmarks" / "methods"
 PLANS = ["cpu", "gpu", "gpu-real", "gpu-surroundings", "moving", "real", "surroundings"]
@@ -26,6 +27,24 @@ def test_every_entry_of_a_plan_describes_a_run(name: str, tmp_path: Path, monkey
         assert entry.begins_with in {None} | entries.keys()
         assert entry.temperature_of in {None} | entries.keys()
         assert entry.neighbours in {None, "random"} | entries.keys()
+
+
+@pytest.mark.parametrize("size", ["", "gpu"])
+def test_drawn_beds_say_which_world_they_are(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The defaults of `pipeline synth` may change; what was measured on a bed stays."""
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.methods.plan import read_plan
+    from benchmarks.methods.prepare import flags
+
+    worlds = {
+        size or "cpu": ["--surroundings", "0", "--rivals"],
+        f"{size}-surroundings".removeprefix("-"): ["--surroundings", "0.8", "--distractors", "0.2"],
+    }
+    for name, world in worlds.items():
+        asked = flags(read_plan(METHODS / f"{name}.yaml").corpus)
+        assert asked[:1] + asked[2:3] == ["--clips", "--seed"]
+        assert asked[4:] == world
+        check_call("pipeline", ["synth", *asked], complete=True)
 
 
 @pytest.mark.parametrize("name", [name for name in PLANS if name != "moving"])

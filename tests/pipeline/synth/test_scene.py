@@ -4,11 +4,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from every import for_every
 from synth_seed import SEED, SIDE
 
 from pipeline.synth import lists
 from pipeline.synth.classes import LABELS
 from pipeline.synth.scene import draw_scene
+from pipeline.synth.settings import HARD, Settings
 
 
 def union(boxes: tuple[tuple[float, float, float, float], ...]) -> np.ndarray:
@@ -32,21 +34,24 @@ def test_sizes_floor_and_ceiling_are_those_of_vggss(test_clips: list[lists.Clip]
     assert 0.45 <= np.mean(ceiling >= 0.5) <= 0.56
 
 
-def test_shares_of_the_kinds_of_clip() -> None:
-    scenes = [draw_scene(SEED, index) for index in range(600)]
+@for_every([(Settings(), 0.2), (HARD, 0.6)])
+def test_shares_of_the_kinds_of_clip(case: tuple[Settings, float]) -> None:
+    settings, share = case
+    scenes = [draw_scene(SEED, index, settings) for index in range(600)]
     kinds = Counter(scene.kind for scene in scenes)
     assert 0.02 < kinds["off_screen"] / len(scenes) < 0.09
     assert 0.01 < kinds["silent"] / len(scenes) < 0.06
     sources = Counter(sum(thing.sounding for thing in scene.things) for scene in scenes)
     assert set(sources) == {0, 1, 2, 3}
     distracted = sum(any(thing.on_screen and not thing.sounding for thing in scene.things) for scene in scenes)
-    assert 0.45 < distracted / len(scenes) < 0.65
+    assert distracted / len(scenes) == pytest.approx(share, abs=0.1)
     assert {scene.label for scene in scenes} == set(LABELS)
     assert sum(scene.split == "test" for scene in scenes) == 120
 
 
-def test_what_is_silent_in_the_image_is_of_another_class() -> None:
-    for scene in (draw_scene(SEED, index) for index in range(300)):
+@for_every([Settings(), HARD])
+def test_what_is_silent_in_the_image_is_of_another_class(settings: Settings) -> None:
+    for scene in (draw_scene(SEED, index, settings) for index in range(300)):
         heard = {thing.label for thing in scene.things if thing.sounding}
         assert not any(thing.label in heard for thing in scene.things if not thing.sounding)
         if heard:
