@@ -26,6 +26,7 @@ COLUMNS = {
     "x1": ("x1", "xmin"), "y1": ("y1", "ymin"), "x2": ("x2", "xmax"), "y2": ("y2", "ymax"),
 }  # fmt: skip
 CLASS_IDS = "class_labels_indices.csv"
+OF_COLLECTIONS = "source_path"  # the one column whose sources may be instruments, such as "GM program 58"
 SEVERAL = "labels"  # the one column of these that holds classes joined by commas
 _JOINT = re.compile(r",(?!\s)")  # FSD50K's; "Violin, fiddle" is one class
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
@@ -37,10 +38,12 @@ _NAMES = (  # of files that name the recording they were cut from
 
 @dataclass(frozen=True)
 class Entry:
-    """What a list says of a file. box: x1, y1, x2, y2 as written, pixels or shares of the frame."""
+    """What a list says of a file. box: x1, y1, x2, y2 as written, pixels or shares of the frame. `of_collection`: the
+    source may be more than one recording or photograph."""
 
     labels: tuple[str, ...] = ()
     source: str | None = None
+    of_collection: bool = False
     box: tuple[float, float, float, float] | None = None
 
 
@@ -115,19 +118,20 @@ def _read_list(path: Path, catalogue: Catalogue, ids: Mapping[str, str]) -> None
     if columns["file"] is None:
         return
     several = columns["label"] is not None and header[columns["label"]] == SEVERAL
+    by_path = columns["source"] is not None and header[columns["source"]] == OF_COLLECTIONS
     for row in rows[1:]:
         values = {what: row[at].strip() for what, at in columns.items() if at is not None and at < len(row)}
         at = PurePosixPath(values.get("file", "").replace("\\", "/")).parts
         if at:
             catalogue.listed.setdefault(at, path)
-            catalogue.by_name[at[-1]].append((at, _entry(values, path, several)))
+            catalogue.by_name[at[-1]].append((at, _entry(values, path, several, by_path)))
 
 
 def _column(header: list[str], names: Iterable[str]) -> int | None:
     return next((header.index(name) for name in names if name in header), None)
 
 
-def _entry(values: Mapping[str, str], path: Path, several: bool) -> Entry:
+def _entry(values: Mapping[str, str], path: Path, several: bool, by_path: bool) -> Entry:
     label, corners = values.get("label", ""), [values.get(name, "") for name in ("x1", "y1", "x2", "y2")]
     try:
         box = (float(corners[0]), float(corners[1]), float(corners[2]), float(corners[3])) if all(corners) else None
@@ -136,7 +140,8 @@ def _entry(values: Mapping[str, str], path: Path, several: bool) -> Entry:
             f"{path} has a box that is no four numbers, of {values['file']} ({error}). Correct it."
         ) from error
     labels = [name.strip() for name in (_JOINT.split(label) if several else [label])]
-    return Entry(tuple(filter(None, labels)), values.get("source") or None, box)
+    source = values.get("source") or None
+    return Entry(tuple(filter(None, labels)), source, by_path and source is not None and _names_no_file(source), box)
 
 
 def _is_segment(row: list[str]) -> bool:
@@ -173,11 +178,24 @@ def _class_names(root: Path) -> dict[str, str]:
 def source_of(path: Path, entry: Entry | None, root: Path) -> str:
     """Which recording or photograph a file comes from: as a list says, as its name says, or itself."""
     listed = entry.source if entry else None
-    name = stem_of(PurePosixPath(listed or path.name).name)
+    return _recording_named(listed or path.name) or listed or path.relative_to(root).as_posix()
+
+
+def _recording_named(text: str) -> str | None:
+    """The recording or video that a file's name tells; None when it tells none."""
+    name = stem_of(PurePosixPath(text).name)
     for pattern in _NAMES:
         if match := pattern.fullmatch(name):
             return f"freesound {match['id']}"
     clip = parse_clip_name(name)
-    if clip.start_seconds is not None:
-        return clip.source_id
-    return listed or path.relative_to(root).as_posix()
+    return clip.source_id if clip.start_seconds is not None else None
+
+
+def _names_no_file(source: str) -> bool:
+    name = PurePosixPath(source).name
+    return stem_of(name) == name and _recording_named(source) is None
+
+
+def is_of_collection(entry: Entry | None) -> bool:
+    """Whether what `source_of` tells may be more than one recording or photograph."""
+    return entry is not None and entry.of_collection

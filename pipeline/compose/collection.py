@@ -12,7 +12,7 @@ import numpy as np
 
 from manifests.errors import InputError
 from pipeline.compose.files import Rejection, Unusable
-from pipeline.compose.finding import Item, Stage, find_material
+from pipeline.compose.finding import NO_CLASS, Item, Stage, find_material
 from pipeline.compose.material import Ready, ready_background, ready_object, ready_recording
 from pipeline.compose.object_images import ObjectImage
 from pipeline.compose.pieces import CutOut, Library, Scene, Shelf
@@ -24,7 +24,9 @@ from pipeline.sources.walk import readable
 from pipeline.synth.folder import Workers
 from pipeline.synth.surroundings import homes, places_wanted
 
-FEWEST = 2  # files of each kind a class needs, one a side
+FEWEST = 2  # photographs, and recordings, a class needs, one a side
+Sides = Mapping[tuple[Stage, ...], Divided]
+STAGES_DIVIDED: tuple[tuple[Stage, ...], ...] = (("image", "background"), ("audio",))  # which may share a file
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,10 @@ def collect(
     items, rejected = find_material(images, audio, backgrounds)
     ready, unusable = _made_ready(items, scratch, at_work)
     items = [item for item in items if item.number in ready]
-    items, small = _large_enough(items)
+    items, divided, small = _divided(items, ready, settings.seed)
     rejected = sorted([*rejected, *unusable, *small], key=lambda each: (each.stage, each.path, each.reason))
-    _check(items, images, audio, rejected)
-    return _arranged(items, ready, rejected, settings)
+    _check(items, divided, images, audio, rejected)
+    return _arranged(items, ready, divided, rejected, settings)
 
 
 def _made_ready(items: Sequence[Item], scratch: Path, at_work: Workers) -> tuple[dict[int, Ready], list[Rejection]]:
@@ -89,50 +91,61 @@ def _ready(scratch: Path, item: Item) -> Ready | Rejection:
         return Rejection(str(item.path), item.stage, error.reason, error.message)
 
 
-def _large_enough(items: Sequence[Item]) -> tuple[list[Item], list[Rejection]]:
+def _divided(items: Sequence[Item], ready: Mapping[int, Ready], seed: int) -> tuple[list[Item], Sides, list[Rejection]]:
     """Without classes of which one side would see, or hear, nothing."""
-    counts = Counter((item.stage, item.label) for item in items)
-    seen = {label for stage, label in counts if stage == "image"}
-    small = {
-        label for (stage, label), _ in counts.items()
-        if stage != "background" and min(counts[kind, label] for kind in _kinds(label, seen)) < FEWEST
-    }  # fmt: skip
-    said = f"its class has fewer than {FEWEST} usable images or recordings"
-    rejected = [Rejection(str(item.path), item.stage, "class_too_small", said) for item in items if item.label in small]
-    return [item for item in items if item.label not in small], rejected
+    kept, rejected = list(items), []
+    while True:
+        divided = {
+            stages: divide([_member(item, ready) for item in kept if item.stage in stages], seed)
+            for stages in STAGES_DIVIDED
+        }
+        small = _lacking(kept, divided)
+        if not small:
+            return kept, divided, rejected
+        rejected += [_too_small(item) for item in kept if item.label in small]
+        kept = [item for item in kept if item.label not in small]
 
 
-def _kinds(label: str, seen: set[str]) -> tuple[Stage, ...]:
-    return ("image", "audio") if label in seen else ("audio",)
+def _lacking(items: Sequence[Item], divided: Sides) -> set[str]:
+    there = {(item.stage, item.label) for item in items}
+    unheard = {label for stage, label in there if stage == "image" and ("audio", label) not in there}
+    one_sided = {label for each in divided.values() for label in each.one_sided}
+    return (one_sided | unheard) - {NO_CLASS}
 
 
-def _check(items: Sequence[Item], images: Path, audio: Path, rejected: Sequence[Rejection]) -> None:
+def _too_small(item: Item) -> Rejection:
+    said = (
+        f"its class has fewer than {FEWEST} usable images or recordings that can lie on different sides; those of one "
+        "photograph, of one recording or of equal content lie on the same"
+    )
+    return Rejection(str(item.path), item.stage, "class_too_small", said)
+
+
+def _check(items: Sequence[Item], divided: Sides, images: Path, audio: Path, rejected: Sequence[Rejection]) -> None:
     usable = {item.label for item in items if item.stage == "image"}
     if len(usable) < 2:
         worst = Counter(f"{each.stage} {each.reason}" for each in rejected).most_common(3)
         why = ", ".join(f"{count} of {reason}" for reason, count in worst)
         example = next((f" ({each.path}: {each.message})" for each in rejected), "")
         raise InputError(
-            f"--pictures {images} and --sounds {audio} leave {len(usable)} usable classes, and two are needed, each "
-            f"with {FEWEST} images and {FEWEST} recordings at least. Left out were {why}{example}. Give more files."
+            f"--pictures {images} and --sounds {audio} leave {len(usable)} usable classes, and two are needed, "
+            f"each with {FEWEST} photographs and {FEWEST} recordings at least. Left out were {why}{example}. Give more "
+            "files."
         )
 
     scenery = sum(item.stage == "background" for item in items)
-    if scenery == 1 or (not scenery and any(each.stage == "background" for each in rejected)):
+    one_sided = any(NO_CLASS in each.one_sided for each in divided.values())
+    if one_sided or (not scenery and any(each.stage == "background" for each in rejected)):
         raise InputError(
-            f"--backgrounds leaves {scenery} usable images, and {FEWEST} are needed, one for training clips and one "
-            "for test clips. Give more, or leave the option out."
+            f"--backgrounds leaves {scenery} usable images, and {FEWEST} of different photographs are needed, one for "
+            "training clips and one for test clips. Give more, or leave the option out."
         )
 
 
 def _arranged(
-    items: Sequence[Item], ready: Mapping[int, Ready], rejected: list[Rejection], settings: Settings
+    items: Sequence[Item], ready: Mapping[int, Ready], divided: Sides, rejected: list[Rejection], settings: Settings
 ) -> Collection:
     seen = sorted({item.label for item in items if item.stage == "image"})
-    divided: dict[tuple[Stage, ...], Divided] = {
-        stages: divide([_member(item, ready) for item in items if item.stage in stages], settings.seed)
-        for stages in (("image", "background"), ("audio",))
-    }
     side = {number: each for one in divided.values() for number, each in one.side.items()}
     places = _places(items, ready, side, len(seen), settings.seed)
     order = related_order({label: _mean_sound(label, items, ready) for label in seen})
@@ -149,7 +162,10 @@ def _arranged(
 
 
 def _member(item: Item, ready: Mapping[int, Ready]) -> Member:
-    return Member(item.number, item.label, (f"source {item.source}", f"content {ready[item.number].digest}"))
+    source, content = f"source {item.source}", f"content {ready[item.number].digest}"
+    if item.of_collection:
+        return Member(item.number, item.label, (content,), (source,))
+    return Member(item.number, item.label, (source, content))
 
 
 def _places(
@@ -198,9 +214,7 @@ def _shelf(items: Sequence[Item], ready: Mapping[int, Ready], places: Mapping[in
     return Shelf(dict(images), sounds, foreign, dict(at) or drawn)
 
 
-def _split_described(
-    divided: Mapping[tuple[Stage, ...], Divided], items: Sequence[Item], side: Mapping[int, Side]
-) -> dict[str, Any]:
+def _split_described(divided: Sides, items: Sequence[Item], side: Mapping[int, Side]) -> dict[str, Any]:
     counts = Counter((item.stage, side[item.number]) for item in items)
     by_file = {
         " and ".join(stages): [label or "backgrounds" for label in one.by_file] for stages, one in divided.items()

@@ -11,7 +11,7 @@ from typing import Literal
 
 from manifests.errors import InputError
 from manifests.suffixes import IMAGE_SUFFIXES
-from pipeline.compose.catalogue import absent, read_catalogue, source_of
+from pipeline.compose.catalogue import absent, is_of_collection, read_catalogue, source_of
 from pipeline.compose.coco import find_coco
 from pipeline.compose.files import BACKGROUND_FOLDERS, Rejection, files_below, in_background_folder, spelled_alike
 from pipeline.compose.object_images import ObjectImage, find_in_folders, is_mask
@@ -19,20 +19,32 @@ from pipeline.compose.recordings import Recording, find_recordings, spoken_of
 from pipeline.compose.voc import find_voc
 
 Stage = Literal["image", "audio", "background"]
+Found = ObjectImage | Recording
 NO_CLASS = ""  # of backgrounds
 
 
 @dataclass(frozen=True)
+class Background:
+    """A photograph. `source`: itself or, as lists say it, what it was cut from; `of_collection`: as an object's."""
+
+    path: Path
+    source: str
+    of_collection: bool
+
+
+@dataclass(frozen=True)
 class Item:
-    """One piece of material: an object in an image, a recording or a background. `number` is its own in the corpus."""
+    """One piece of material: an object in an image, a recording or a background. `number` is its own in the corpus.
+    `of_collection`: its source may be more than one recording or photograph."""
 
     number: int
     stage: Stage
     label: str
     path: Path
     source: str
+    of_collection: bool
     file: str  # its path below the folder it was found in
-    found: ObjectImage | Recording | None = None
+    found: Found | None = None
 
 
 def find_material(images: Path, audio: Path, backgrounds: Path | None) -> tuple[list[Item], list[Rejection]]:
@@ -48,7 +60,7 @@ def find_material(images: Path, audio: Path, backgrounds: Path | None) -> tuple[
     for each in objects:
         label = spelled[spelled_alike(each.label)]
         if spelled_alike(label) in sounding:
-            items.append(_item(items, "image", label, each.path, each.source, images, each))
+            items.append(_item(items, "image", label, each, images))
         else:
             rejected.append(Rejection(str(each.path), "image", "class_alone", f"no recording is of class {label}"))
     for recording, label, several in heard:
@@ -56,10 +68,10 @@ def find_material(images: Path, audio: Path, backgrounds: Path | None) -> tuple[
             said = f"it is of {' and '.join(several)}"
             rejected.append(Rejection(str(recording.path), "audio", "several_classes", said))
         else:
-            items.append(_item(items, "audio", label, recording.path, recording.source, audio, recording))
+            items.append(_item(items, "audio", label, recording, audio))
     scenery, lacking = _backgrounds(images, backgrounds)
-    for path, source, root in scenery:
-        items.append(_item(items, "background", NO_CLASS, path, source, root, None))
+    for background, root in scenery:
+        items.append(_item(items, "background", NO_CLASS, background, root))
     named = {each.path for each in rejected}
     return items, rejected + [each for each in lacking if each.path not in named]
 
@@ -83,16 +95,9 @@ def _below(images: Path, backgrounds: Path | None) -> Path | None:
     return given if given and images.resolve() in given.parents else None
 
 
-def _item(
-    items: Sequence[Item],
-    stage: Stage,
-    label: str,
-    path: Path,
-    source: str,
-    root: Path,
-    found: ObjectImage | Recording | None,
-) -> Item:
-    return Item(len(items), stage, label, path, source, path.relative_to(root).as_posix(), found)
+def _item(items: Sequence[Item], stage: Stage, label: str, each: Found | Background, root: Path) -> Item:
+    file, found = each.path.relative_to(root).as_posix(), None if isinstance(each, Background) else each
+    return Item(len(items), stage, label, each.path, each.source, each.of_collection, file, found)
 
 
 def _class_heard(recording: Recording, spelled: Mapping[str, str]) -> tuple[str, list[str]]:
@@ -103,9 +108,9 @@ def _class_heard(recording: Recording, spelled: Mapping[str, str]) -> tuple[str,
     return (matches[0] if matches else recording.labels[0]), matches if len(matches) > 1 else []
 
 
-def _backgrounds(images: Path, backgrounds: Path | None) -> tuple[list[tuple[Path, str, Path]], list[Rejection]]:
-    """(file, photograph, folder) of each; without a folder given those in one called so among the images. And those
-    that are listed but not there."""
+def _backgrounds(images: Path, backgrounds: Path | None) -> tuple[list[tuple[Background, Path]], list[Rejection]]:
+    """Each with its folder; without a folder given those in one called so among the images. And those that are listed
+    but not there."""
     beside = (images / name for name in sorted(BACKGROUND_FOLDERS))
     root = backgrounds or next((folder for folder in beside if folder.is_dir()), None)
     if root is None:
@@ -114,7 +119,11 @@ def _backgrounds(images: Path, backgrounds: Path | None) -> tuple[list[tuple[Pat
     if not paths:
         raise InputError(f"--backgrounds {root} holds no image. Give a folder of photographs, or leave the option out.")
     catalogue = read_catalogue(root)
-    found = [(p, source_of(p, next(iter(catalogue.find(p.absolute())), None), root), root) for p in paths]
+    entries = [next(iter(catalogue.find(path.absolute())), None) for path in paths]
+    found = [
+        (Background(path, source_of(path, entry, root), is_of_collection(entry)), root)
+        for path, entry in zip(paths, entries, strict=True)
+    ]
     return found, absent(catalogue, root, paths, "background", IMAGE_SUFFIXES)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.suffixes import IMAGE_SUFFIXES
-from pipeline.compose.catalogue import absent, read_catalogue, source_of
+from pipeline.compose.catalogue import absent, is_of_collection, read_catalogue, source_of
 from pipeline.compose.files import (
     KIND_WORDS,
     Rejection,
@@ -42,12 +42,14 @@ class Outline:
 
 @dataclass(frozen=True)
 class ObjectImage:
-    """One object in an image file. `source`: the photograph it was cut from."""
+    """One object in an image file. `source`: the photograph it was cut from, or with `of_collection` what it has in
+    common with other photographs."""
 
     path: Path
     label: str
     source: str
     outline: Outline = Outline()
+    of_collection: bool = False
 
 
 def find_in_folders(root: Path, backgrounds: Path | None = None) -> tuple[list[ObjectImage], list[Rejection]]:
@@ -68,7 +70,8 @@ def find_in_folders(root: Path, backgrounds: Path | None = None) -> tuple[list[O
                 unknown.append(Rejection(str(path), "image", "no_class", "no folder and no list names its class"))
                 continue
             outline = Outline(box=entry.box if entry else None, mask=_mask_of(path, root, masks))
-            found.append(ObjectImage(path, label, source_of(path, entry, root), outline))
+            source = source_of(path, entry, root)
+            found.append(ObjectImage(path, label, source, outline, is_of_collection(entry)))
     return found, unknown
 
 

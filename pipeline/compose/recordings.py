@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
-from pipeline.compose.catalogue import absent, read_catalogue, source_of
+from pipeline.compose.catalogue import absent, is_of_collection, read_catalogue, source_of
 from pipeline.compose.files import Rejection, class_by_folder, files_below
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A file of sound. `labels`: its classes, one as a rule; `source`: the recording it was cut from."""
+    """A file of sound. `labels`: its classes, one as a rule; `source`: the recording it was cut from, or with
+    `of_collection` what it has in common with other recordings, such as its instrument."""
 
     path: Path
     labels: tuple[str, ...]
     source: str
+    of_collection: bool = False
 
 
 def find_recordings(root: Path) -> tuple[list[Recording], list[Rejection]]:
@@ -25,11 +27,11 @@ def find_recordings(root: Path) -> tuple[list[Recording], list[Rejection]]:
     images = files_below(root, IMAGE_SUFFIXES, "--sounds")  # which a list may name without their suffix, too
     found, unknown = [], absent(catalogue, root, [*paths, *images], "audio", {*AUDIO_SUFFIXES, ""})
     for path in paths:
-        entry = next(iter(catalogue.find(path.absolute())), None)
-        folder = class_by_folder(path, root)
-        labels = (entry.labels if entry else ()) or ((folder,) if folder else ())
+        entries, folder = catalogue.find(path.absolute()), class_by_folder(path, root)
+        listed = tuple(dict.fromkeys(label for entry in entries for label in entry.labels))
+        labels, entry = listed or ((folder,) if folder else ()), next(iter(entries), None)
         if labels:
-            found.append(Recording(path, labels, source_of(path, entry, root)))
+            found.append(Recording(path, labels, source_of(path, entry, root), is_of_collection(entry)))
         else:
             unknown.append(Rejection(str(path), "audio", "no_class", "no folder and no list names its class"))
     return found, unknown

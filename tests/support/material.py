@@ -57,9 +57,9 @@ def write_background(path: Path, copy: int) -> None:
     Image.fromarray(fields).resize((320, 240), Image.Resampling.BICUBIC).save(path)
 
 
-def write_photograph(path: Path, size: tuple[int, int] = (120, 90)) -> None:
+def write_photograph(path: Path, size: tuple[int, int] = (120, 90), grey: int = 120) -> None:
     """A grey image with a red rectangle from (30, 20) to (90, 60)."""
-    image = Image.new("RGB", size, (120, 120, 120))
+    image = Image.new("RGB", size, (grey, grey, grey))
     ImageDraw.Draw(image).rectangle((30, 20, 89, 59), fill=(220, 30, 30))
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path)

@@ -40,8 +40,8 @@ def is_the_object(pixels: np.ndarray, tolerance: int = 0) -> bool:
     return size_fits and bool((inside[:, 0] - inside[:, 1] > 100).mean() > 0.9)
 
 
-def write_voc(root: Path, name: str, label: str, masked: bool) -> None:
-    write_photograph(root / "JPEGImages" / f"{name}.jpg")
+def write_voc(root: Path, name: str, label: str, masked: bool, grey: int = 120) -> None:
+    write_photograph(root / "JPEGImages" / f"{name}.jpg", grey=grey)
     (root / "Annotations").mkdir(exist_ok=True)
     (root / "Annotations" / f"{name}.xml").write_text(VOC.format(name=name, label=label))
     if masked:
@@ -354,10 +354,10 @@ def test_a_manifest_tells_the_sources(tmp_path: Path) -> None:
 
 def test_a_corpus_of_voc_photographs_and_audioset_names(tmp_path: Path) -> None:
     for number, label in enumerate(("cat", "Violin") * 4):
-        write_voc(tmp_path / "voc", f"{number:06d}", label, masked=number % 2 == 0)
+        write_voc(tmp_path / "voc", f"{number:06d}", label, masked=number % 2 == 0, grey=100 + number)
     for number in range(4):
-        write_tone(tmp_path / "audio" / f"{number}0000000000_000001.wav", 300, 0.5)
-        write_tone(tmp_path / "audio" / f"{number}1111111111_000001.wav", 600, 0.5)
+        write_tone(tmp_path / "audio" / f"{number}0000000000_000001.wav", 300 + number, 0.5)
+        write_tone(tmp_path / "audio" / f"{number}1111111111_000001.wav", 600 + number, 0.5)
         write_tone(tmp_path / "audio" / f"{number}2222222222_000001.wav", 600, 0.5)
     write_photograph(tmp_path / "voc" / "JPEGImages" / "nobody.jpg")
     rows = [
