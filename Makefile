@@ -45,8 +45,10 @@ demo: announced setup
 	@echo; echo "8 of 8: score it, and write the whole page (15 seconds)"
 	$(BIN)/training evaluate demo/runs/demo_semantic
 	$(BIN)/training report demo/runs/demo demo/runs/demo_semantic --shards demo/shards --out demo/report
-	@echo; echo "The second run gives about what as many epochs without neighbours give: a drawn sound tells its class by itself,"
-	@echo "so another of its class adds nothing. On real images and sounds such positives help: README.md."
+	@echo; $(BIN)/training compare demo/runs/demo demo/runs/demo_semantic --test-set synth-vggss
+	@echo "The second run goes on from the first. As many epochs without neighbours gave about the same with seed 0"
+	@echo "(benchmarks/demo/settings.json), likely since the sounds of one class are drawn much alike, so that another adds little."
+	@echo "On real images and sounds such positives help: README.md."
 	@echo; echo "Next: put a heat map over any video of yours with"
 	@echo "  $(BIN)/training localize demo/runs/demo VIDEO --out overlay.mp4"
 	@page=demo/report/index.html; $(OPEN)
