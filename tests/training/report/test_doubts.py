@@ -75,3 +75,24 @@ def test_the_proposal_based_paper_s_iou_of_mixtures_says_what_it_is(name: str) -
     assert row.scores["ciou50"] == round(IN_PROPOSAL[name] / 100, 5)
     assert row.entry is not None
     assert "over all instruments at once" in row.entry.doubt
+
+
+def test_the_one_auc_of_mixtures_that_is_its_own_is_kept() -> None:
+    aucs = [
+        row.scores.get("auc") for row in every_row() if row.test_set == "music_synthetic" and row.protocol == "boxes"
+    ]
+    assert [auc for auc in aucs if auc is not None] == [0.236]
+    (row,) = [row for row in every_row() if "LVS, as the proposal-based paper" in row.title]
+    assert row.entry is not None
+    assert "its AUC is no other paper's" in row.entry.doubt
+
+
+def test_the_proposal_based_paper_s_column_of_flickr_is_under_one_protocol() -> None:
+    column = {"pixelplayer_flickr_144k": 60.4, "avol": 63.6, "attention10k": 66.0, "dmc": 67.1, "lvs_flickr_144k": 69.9}
+    rows = [row for name in (*column, "proposal") for row in rows_of(load_config(name).model_dump(mode="json"))]
+    rows += [row for row in every_row() if "DSOL, as the proposal-based paper" in row.title]
+    for wanted in (*column.values(), 68.7, 69.2):
+        (row,) = [
+            row for row in rows if row.test_set == "flickr" and row.scores.get("ciou50") == round(wanted / 100, 5)
+        ]
+        assert row.protocol == "lvs"
