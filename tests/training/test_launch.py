@@ -16,6 +16,7 @@ from torch.distributed.elastic.rendezvous import RendezvousConnectionError
 
 from manifests.errors import InputError, WorkFailed
 from training.launch import launch
+from training.loopback import meet_on_loopback
 
 LINE = ("--standalone", "--nproc-per-node", "2", "-m", "training", "run", "x.yaml")
 TOLD = '{"message": {"message": "%s", "extraInfo": {"py_callstack": "", "timestamp": "%d"}}}'
@@ -91,6 +92,33 @@ def test_processes_have_the_time_to_save_that_the_launcher_says(tmp_path: Path) 
     begun = time.monotonic()
     assert subprocess.run(command, check=False, timeout=240).returncode == 75
     assert time.monotonic() - begun < 30, "torchrun's own time"
+
+
+LISTENING = """
+import os, psutil, socket
+found = psutil.Process(os.getppid()).net_connections("inet")
+print(sorted({each.laddr.ip for each in found if each.status == psutil.CONN_LISTEN}), os.environ["MASTER_ADDR"])
+socket.create_connection((os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [["--standalone"], []], ids=["standalone", "one host"])
+def test_a_run_on_one_host_meets_on_its_loopback_alone(options: list[str], tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(LISTENING)
+    line = [sys.executable, "-m", "training.launch", *options, "--monitor-interval", "0.1", str(program)]
+    ended = subprocess.run(line, check=False, capture_output=True, text=True, timeout=240)
+    assert ended.stdout == "['127.0.0.1'] 127.0.0.1\n", ended.stderr
+
+
+def test_a_meeting_point_that_is_named_is_obeyed() -> None:
+    hosts = ["--nnodes", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "first:29400", "x.py"]
+    static = ["--nnodes", "2", "--master-addr", "first", "x.py"]
+    for line in (hosts, static):
+        asked = torchrun.parse_args(line)
+        meet_on_loopback(asked)
+        assert vars(asked) == vars(torchrun.parse_args(line))
 
 
 def test_a_process_that_left_no_words_has_said_them(tmp_path, monkeypatch, capsys) -> None:
