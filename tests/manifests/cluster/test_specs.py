@@ -68,16 +68,17 @@ def test_no_secret_is_written_into_a_spec(path: Path) -> None:
 
 
 def test_nothing_listens_beyond_its_box() -> None:
-    """Ports of compose are the loopback's; services are inside a cluster; no dashboard is started."""
+    """Ports of compose are the loopback's; services are inside a cluster; no dashboard is started, and one web server
+    beyond the loopback, which the operator of a DaskCluster asks."""
     ports = [port for service in read(COMPOSE)["services"].values() for port in service.get("ports", [])]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
     for path in KUBERNETES:
         assert {each["type"] for each in everything(read(path)) if "selector" in each} <= {"ClusterIP"}
-    for words in [*(words for path in KUBERNETES for words in typed(read(path))), *slurm_lines()]:
-        if "dask" in words:
-            assert "--no-dashboard" in words
-            assert words[words.index("--dashboard-address") + 1] == "127.0.0.1:0"
+    dask = [words for path in KUBERNETES for words in typed(read(path)) if "dask" in words]
+    assert all("--no-dashboard" in words for words in [*dask, *slurm_lines()])
+    addresses = [words[words.index("--dashboard-address") + 1] for words in [*dask, *slurm_lines()]]
+    assert sorted(addresses, reverse=True) == [":8787", *["127.0.0.1:0"] * (len(addresses) - 1)]
 
 
 def test_training_on_gpus_is_in_bfloat16_and_has_a_process_for_each() -> None:
