@@ -99,12 +99,13 @@ def test_a_job_that_is_told_to_stop_goes_on_in_the_next(cluster: Desk) -> None:
     """USR1, as Slurm sends it before the time is over: back to the queue, and from the last checkpoint to the end."""
     lay_out(cluster.folder, 300)
     cluster.run("pipeline ingest --src vggsound/ --out shards/")
-    settings = ["method.positives=[own]", "optim.replicas=2", "optim.batch_size=32", "optim.epochs=60", "log_every=1"]
+    settings = ["method.positives=[own]", "optim.replicas=2", "optim.batch_size=32", "optim.epochs=20", "log_every=1"]
     job = submitted(cluster, "train", "ezvsl_semantic.yaml", *settings)
     wait_until(lambda: steps(cluster.folder) > 20, SECONDS)
     control(cluster, "scancel", "--signal", "USR1", "--batch", job)
     wait_until(lambda: "Restarts=1" in control(cluster, "scontrol", "show", "job", job), SECONDS)
-    control(cluster, "scontrol", "update", f"JobId={job}", "StartTime=now")
+    # in the second in which a job ends its node takes it for killed
+    control(cluster, "scontrol", "update", f"JobId={job}", "StartTime=now+3")
     said = finish(cluster, job, "train")
     assert "told to stop" in said
     assert "is saved at step" in said
