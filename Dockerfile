@@ -2,7 +2,8 @@
 #   docker build -t sound-source-localization .
 #   docker run --rm -v "$PWD:/data" -w /data sound-source-localization pipeline ingest --src vggsound/ --out shards/
 #   docker run --rm --gpus all --ipc=host -v "$PWD:/data" -w /data sound-source-localization \
-#     python -m training.launch --standalone --nproc-per-node 8 -m training run ezvsl_semantic.yaml optim.replicas=8
+#     python -m training.launch --standalone --nproc-per-node 8 -m training run ezvsl_semantic.yaml \
+#       optim.replicas=8 optim.precision=bfloat16
 ARG BASE_IMAGE=debian:bookworm-slim
 FROM ${BASE_IMAGE}
 

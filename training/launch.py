@@ -4,11 +4,15 @@ It takes what torchrun takes, and is torchrun. But where processes fail, torchru
 itself and exits with 1. Here the first process says why, in its one line, or its launcher does for one that could not;
 and the exit code is that of the process that failed first. Bad input is no failure that `--max-restarts` could mend: it
 ends the run at once, with its code.
+
+SIGUSR1, with which Slurm tells a job that its time is nearly over, is passed on as SIGTERM is, and processes have
+longer than torchrun's 30 seconds to save. A run on one host meets on the host's loopback (`loopback`).
 """
 
 import logging
 import signal
 import sys
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +23,7 @@ from manifests.given_files import reason
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
+SECONDS_TO_SAVE = 110  # between a signal and SIGKILL: less than the 120 that the specs of manifests/cluster grant
 GOES_ON = "The same command goes on from the last checkpoint."
 
 
@@ -32,9 +37,13 @@ def launch(line: Sequence[str]) -> None:
     from torch.distributed.elastic.rendezvous import RendezvousError
     from torch.distributed.run import parse_args, run
 
+    from training.loopback import meet_on_loopback
+
     asked = parse_args(list(line))
     logging.disable(logging.ERROR)  # torchrun's own words for what is said here
-    _start_nothing_again_after_bad_input()
+    meet_on_loopback(asked)
+    _pass_on(asked, signal.SIGUSR1)
+    _replace_agent()
     try:
         run(asked)
     except ChildFailedError as failed:
@@ -51,8 +60,14 @@ def launch(line: Sequence[str]) -> None:
         ) from error
 
 
-def _start_nothing_again_after_bad_input() -> None:
-    """Have torchrun's agent, which asks for no exit code before it starts processes again, leave these alone."""
+def _pass_on(asked: Namespace, number: signal.Signals) -> None:
+    """Have torchrun pass on a signal to its processes, besides those that it does anyway."""
+    names = asked.signals_to_handle.split(",")
+    asked.signals_to_handle = ",".join([*names, *({number.name} - set(names))])
+
+
+def _replace_agent() -> None:
+    """Have torchrun's agent, which asks for no exit code, start nothing again after bad input; and wait for a save."""
     from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup
     from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
     from torch.distributed.launcher import api
@@ -63,6 +78,11 @@ def _start_nothing_again_after_bad_input() -> None:
             if _with_bad_input(result.failures) is not None:
                 self._remaining_restarts = 0
             return result
+
+        def _shutdown(self, death_sig: signal.Signals = signal.SIGTERM) -> None:
+            if self._pcontext is not None:
+                self._pcontext.close(death_sig, SECONDS_TO_SAVE)
+            super()._shutdown(death_sig)
 
     api.LocalElasticAgent = Agent
 

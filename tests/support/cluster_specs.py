@@ -1,5 +1,6 @@
 """The specs of manifests/cluster, and what is in them."""
 
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,11 @@ def everything(node: Any) -> Iterator[dict[str, Any]]:
         yield node
     for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
         yield from everything(child)
+
+
+def with_defaults(words: list[str]) -> list[str]:
+    """Words of a compose file in an environment where nothing is set."""
+    return [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", word) for word in words]
 
 
 def typed(document: dict[str, Any]) -> Iterator[list[str]]:

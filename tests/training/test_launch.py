@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from torch.distributed.elastic.rendezvous import RendezvousConnectionError
 
 from manifests.errors import InputError, WorkFailed
 from training.launch import launch
+from training.loopback import meet_on_loopback
 
 LINE = ("--standalone", "--nproc-per-node", "2", "-m", "training", "run", "x.yaml")
 TOLD = '{"message": {"message": "%s", "extraInfo": {"py_callstack": "", "timestamp": "%d"}}}'
@@ -73,6 +75,52 @@ def test_what_ended_by_bad_input_is_not_started_again(tmp_path: Path, code: int,
     assert (ended.returncode, ended.stdout.count("started")) == (code, times), ended.stderr
 
 
+HELD_UP = """
+import os, signal, time
+signal.signal(signal.SIGTERM, lambda *_: None)
+os.kill(os.getppid(), signal.SIGTERM)
+while True: time.sleep(1)
+"""
+
+
+@pytest.mark.slow
+def test_processes_have_the_time_to_save_that_the_launcher_says(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(HELD_UP)
+    line = "from training import launch; launch.SECONDS_TO_SAVE = 2; launch.main()"
+    command = [sys.executable, "-c", line, "--standalone", "--monitor-interval", "0.1", str(program)]
+    begun = time.monotonic()
+    assert subprocess.run(command, check=False, timeout=240).returncode == 75
+    assert time.monotonic() - begun < 30, "torchrun's own time"
+
+
+LISTENING = """
+import os, psutil, socket
+found = psutil.Process(os.getppid()).net_connections("inet")
+print(sorted({each.laddr.ip for each in found if each.status == psutil.CONN_LISTEN}), os.environ["MASTER_ADDR"])
+socket.create_connection((os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [["--standalone"], []], ids=["standalone", "one host"])
+def test_a_run_on_one_host_meets_on_its_loopback_alone(options: list[str], tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(LISTENING)
+    line = [sys.executable, "-m", "training.launch", *options, "--monitor-interval", "0.1", str(program)]
+    ended = subprocess.run(line, check=False, capture_output=True, text=True, timeout=240)
+    assert ended.stdout == "['127.0.0.1'] 127.0.0.1\n", ended.stderr
+
+
+def test_a_meeting_point_that_is_named_is_obeyed() -> None:
+    hosts = ["--nnodes", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "first:29400", "x.py"]
+    static = ["--nnodes", "2", "--master-addr", "first", "x.py"]
+    for line in (hosts, static):
+        asked = torchrun.parse_args(line)
+        meet_on_loopback(asked)
+        assert vars(asked) == vars(torchrun.parse_args(line))
+
+
 def test_a_process_that_left_no_words_has_said_them(tmp_path, monkeypatch, capsys) -> None:
     assert end_of(failed(tmp_path, rank1=(1, "")), monkeypatch) == 1
     assert capsys.readouterr().err == ""
@@ -119,8 +167,9 @@ def test_bad_input_is_one_line_and_exit_code_two(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "whom", "code", "said"),
-    [(signal.SIGTERM, "launcher", 75, "is saved at step"), (signal.SIGKILL, "rank", 1, "was ended by SIGKILL")],
-)
+    [(signal.SIGTERM, "launcher", 75, "is saved at step"), (signal.SIGUSR1, "launcher", 75, "is saved at step"),
+     (signal.SIGKILL, "rank", 1, "was ended by SIGKILL")],
+)  # fmt: skip
 def test_a_run_that_is_signalled(number, whom, code, said, shards: Path, tmp_path: Path) -> None:
     process = started(write_small(tmp_path / "small.yaml", shards, epochs=400), tmp_path / "runs")
     wait_for(lambda: any(steps_logged(run) > 3 for run in tmp_path.glob("runs/small/*")), process, 240)

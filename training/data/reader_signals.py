@@ -1,7 +1,7 @@
 """Reader processes and the signals that are meant for the run.
 
-Slurm signals every process of a job. A reader that dies of it would end the run before it has saved, so a reader obeys
-SIGTERM only from its parent: torch ends readers so.
+Slurm and torchrun signal every process of a job. A reader that dies of it would end the run before it has saved, so a
+reader obeys SIGTERM only from its parent (torch ends readers so), and is deaf to the others that ask a run to stop.
 """
 
 import os
@@ -12,6 +12,8 @@ import threading
 def obey_parent_alone(_worker: int) -> None:
     """Give this reader process its manners; a DataLoader's `worker_init_fn`."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    for number in (signal.SIGUSR1, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_wait_for_parent, args=(os.getppid(),), daemon=True).start()
 
 

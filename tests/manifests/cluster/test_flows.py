@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-from cluster_specs import CLUSTER, COMPOSE, read
+from cluster_specs import CLUSTER, COMPOSE, read, with_defaults
 from pages import Desk, lay_out
 from slurm import one_node
 from waiting import wait_until
@@ -32,7 +32,7 @@ def test_compose_s_services_go_the_whole_way_and_can_be_repeated(desk: Desk) -> 
     services = read(COMPOSE)["services"]
     order = in_order(services)
     assert order == ["ingest", "index", "train", "evaluate", "report"]
-    lines = [shlex.join(services[name]["command"]) for name in order]
+    lines = [shlex.join(with_defaults(services[name]["command"])) for name in order]
     for line in lines:
         desk.run(line)
     assert (desk.folder / "report" / "index.html").is_file()
@@ -99,14 +99,16 @@ def test_a_job_that_is_told_to_stop_goes_on_in_the_next(cluster: Desk) -> None:
     """USR1, as Slurm sends it before the time is over: back to the queue, and from the last checkpoint to the end."""
     lay_out(cluster.folder, 300)
     cluster.run("pipeline ingest --src vggsound/ --out shards/")
-    settings = ["method.positives=[own]", "optim.replicas=2", "optim.batch_size=32", "optim.epochs=60", "log_every=1"]
-    job = submitted(cluster, "train", "ezvsl_semantic.yaml", *settings, "checkpoint_minutes=0.01")
+    settings = ["method.positives=[own]", "optim.replicas=2", "optim.batch_size=32", "optim.epochs=20", "log_every=1"]
+    job = submitted(cluster, "train", "ezvsl_semantic.yaml", *settings)
     wait_until(lambda: steps(cluster.folder) > 20, SECONDS)
     control(cluster, "scancel", "--signal", "USR1", "--batch", job)
     wait_until(lambda: "Restarts=1" in control(cluster, "scontrol", "show", "job", job), SECONDS)
-    control(cluster, "scontrol", "update", f"JobId={job}", "StartTime=now")
+    # in the second in which a job ends its node takes it for killed
+    control(cluster, "scontrol", "update", f"JobId={job}", "StartTime=now+3")
     said = finish(cluster, job, "train")
     assert "told to stop" in said
+    assert "is saved at step" in said
     (run,) = cluster.folder.glob("runs/ezvsl_semantic/*")
     total = (run / "DONE").read_text().split()[0]
     assert steps(cluster.folder) == int(total)

@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 import yaml
-from cluster_specs import COMPOSE, KUBERNETES, SLURM, everything, read, typed
+from cluster_specs import CLUSTER, COMPOSE, KUBERNETES, SLURM, everything, read, typed
 from places import ROOT
 from typed_commands import calls, check_call
 
+from training.launch import SECONDS_TO_SAVE
+
 SPECS = [*KUBERNETES, COMPOSE]
+GRACE = "terminationGracePeriodSeconds"
 QUEUE = "kueue.x-k8s.io/queue-name"
 KNOWN_WORDS = {"python", "dask", "tensorboard", "pipeline", "index", "training", "cd"}
 VALIDATORS = "the validators are not installed: `make validators` installs them"
@@ -65,22 +68,46 @@ def test_no_secret_is_written_into_a_spec(path: Path) -> None:
 
 
 def test_nothing_listens_beyond_its_box() -> None:
-    """Ports of compose are the loopback's; services are inside a cluster; no dashboard is started."""
+    """Ports of compose are the loopback's; services are inside a cluster; no dashboard is started, and one web server
+    beyond the loopback, which the operator of a DaskCluster asks."""
     ports = [port for service in read(COMPOSE)["services"].values() for port in service.get("ports", [])]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
     for path in KUBERNETES:
         assert {each["type"] for each in everything(read(path)) if "selector" in each} <= {"ClusterIP"}
-    for words in [*(words for path in KUBERNETES for words in typed(read(path))), *slurm_lines()]:
-        if "dask" in words:
-            assert "--no-dashboard" in words
-            assert words[words.index("--dashboard-address") + 1] == "127.0.0.1:0"
+    dask = [words for path in KUBERNETES for words in typed(read(path)) if "dask" in words]
+    assert all("--no-dashboard" in words for words in [*dask, *slurm_lines()])
+    addresses = [words[words.index("--dashboard-address") + 1] for words in [*dask, *slurm_lines()]]
+    assert sorted(addresses, reverse=True) == [":8787", *["127.0.0.1:0"] * (len(addresses) - 1)]
+
+
+def test_training_on_gpus_is_in_bfloat16_and_has_a_process_for_each() -> None:
+    lines = [words for path in SPECS for words in typed(read(path)) if "run" in words]
+    (sent,) = [line for line in lines_of(CLUSTER / "slurm" / "submit") if "train.sbatch" in line]
+    assert len(lines) == 3
+    for words in [*lines, shlex.split(sent.rstrip(")"))]:
+        assert "optim.precision=bfloat16" in words
+    train = read(COMPOSE)["services"]["train"]
+    (reserved,) = train["deploy"]["resources"]["reservations"]["devices"]
+    words = train["command"]
+    assert words[words.index("--nproc-per-node") + 1] == reserved["count"]
+
+
+def test_what_is_told_to_stop_has_longer_to_save_than_its_launcher_gives_it() -> None:
+    pods = [each for path in KUBERNETES for each in everything(read(path)) if GRACE in each]
+    assert len(pods) == 2
+    assert all(each[GRACE] > SECONDS_TO_SAVE for each in pods)
+    assert read(COMPOSE)["x-stage"]["stop_grace_period"] == "2m"
+    assert SECONDS_TO_SAVE < 120
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text().replace("\\\n", " ").splitlines()
 
 
 def slurm_lines() -> Iterator[list[str]]:
     for path in SLURM:
-        text = path.read_text().replace("\\\n", " ")
-        yield from (shlex.split(line, comments=True) for line in text.splitlines() if "dask" in line)
+        yield from (shlex.split(line, comments=True) for line in lines_of(path) if "dask" in line)
 
 
 # --- against the published schemas -----------------------------------------------------------------------------------

@@ -175,10 +175,11 @@ print("all", flush=True)
 """
 
 
-def test_a_reader_dies_of_no_signal_that_was_sent_to_the_whole_job() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
+def test_a_reader_dies_of_no_signal_that_was_sent_to_the_whole_job(number: signal.Signals) -> None:
     process = subprocess.Popen([sys.executable, "-c", READER], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    os.kill(int(process.stdout.readline()), signal.SIGTERM)
+    os.kill(int(process.stdout.readline()), number)
     rest = process.communicate(timeout=60)[0]
     assert rest.splitlines()[-1] == "all"
     assert process.returncode == 0
