@@ -30,7 +30,7 @@ CACHE = 4_000_000  # bytes, of the twelve million that the shards have
 def storage(s3_address: str, tmp_path: Path, shards: Path, monkeypatch) -> Iterator[tuple[RemotePath, Gate]]:
     """The shards in a bucket behind a gate."""
     monkeypatch.setattr(cache, "BLOCK", 500_000)
-    monkeypatch.setattr(cache, "PAUSES", (0.01,) * 4)
+    monkeypatch.setattr(remote, "PAUSES", (0.01,) * 4)
     with gate(s3_address) as (address, kept):
         for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": address}).items():
             monkeypatch.setenv(name, value)

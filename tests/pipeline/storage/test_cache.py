@@ -23,7 +23,7 @@ BLOCK = 1000
 def storage(s3_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RemotePath, Gate]]:
     """An empty bucket behind a gate, and a cache of ten small blocks."""
     monkeypatch.setattr(cache, "BLOCK", BLOCK)
-    monkeypatch.setattr(cache, "PAUSES", (0.01,) * 4)
+    monkeypatch.setattr(remote, "PAUSES", (0.01,) * 4)
     with gate(s3_address) as (address, kept):
         for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": address}).items():
             monkeypatch.setenv(name, value)
