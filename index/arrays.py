@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from manifests.array_files import check_npy
 from manifests.checksums import Damaged, check_file, check_sealed, file_sha256, sealed
 from manifests.errors import InputError
-from manifests.given_files import read_bytes, understood
+from manifests.given_files import check_lasting, read_bytes, understood
 from manifests.outputs import Given, check_output, json_with
 from manifests.parquet import read_table
 from manifests.plain_data import parse_json_object
@@ -110,7 +110,8 @@ def _damage(folder: Path, meta: Mapping[str, object]) -> str | None:
         digests = check_sealed(meta)
         for name in digests:
             check_file(folder / name, digests)
-    except (Damaged, OSError):
+    except (Damaged, OSError) as error:
+        check_lasting(folder / name, error)
         return name
     return None
 
@@ -122,7 +123,8 @@ def differences(folder: Path, wanted: Mapping[str, object], keys: Sequence[str] 
     """
     try:
         meta = parse_json_object(read_bytes(folder / META))
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        check_lasting(folder / META, error)
         return None
     if (damage := _damage(folder, meta)) is not None:
         return [f"{damage} is damaged"]

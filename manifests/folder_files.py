@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from manifests.errors import InputError
+from manifests.given_files import check_lasting
 from manifests.suffixes import is_litter
 
 
@@ -47,6 +48,7 @@ def _wanted(paths: Iterable[Path], root: Path, suffixes: Collection[str]) -> lis
     try:
         found = [path for path in paths if path.suffix.lower() in suffixes]
     except OSError as error:
+        check_lasting(error.filename, error)
         raise InputError(f"{error.filename} cannot be read: {error.strerror}. Check who may read it.") from error
     return sorted(path for path in found if not is_litter(path.relative_to(root).as_posix()))
 

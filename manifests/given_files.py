@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from manifests.errors import InputError, WorkFailed
-from manifests.machine import is_machines_fault
+from manifests.machine import MachineFailed, may_pass
 
 MIB = 1 << 20
 PIECE = 1 << 24  # bytes read at a time
@@ -72,16 +72,28 @@ def _pieces(handle: BinaryIO, most: int) -> Iterator[bytes]:
 def understood(path: object, problem: str = "cannot be read", remedy: str = "") -> Iterator[None]:
     """InputError `<path> <problem> (<what was raised>). <remedy>` for whatever the block raises.
 
-    A failure of this machine stays what it is, and so does a failure that has its words already.
+    MachineFailed instead for what repeating the command may cure. What has its words already stays what it is.
     """
     try:
         yield
     except (InputError, WorkFailed):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and is_machines_fault(error):
-            raise
+        check_lasting(path, error)
         raise InputError(f"{path} {problem} ({reason(error)}). {remedy}".rstrip()) from error
+
+
+def check_lasting(path: object, error: BaseException) -> None:
+    """MachineFailed where `path` may be read when the command is repeated, as it is where a storage was out."""
+    if isinstance(error, OSError) and may_pass(error):
+        raise not_read(path, error) from error
+
+
+def not_read(path: object, error: OSError) -> MachineFailed:
+    """The words of an error that may pass."""
+    if isinstance(error, MachineFailed):
+        return type(error)(error.args[0])  # readers of streams add arguments of their own
+    return MachineFailed(f"{path} cannot be read ({error.strerror}). When that is put right, repeat the command.")
 
 
 def reason(error: BaseException) -> str:

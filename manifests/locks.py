@@ -22,6 +22,7 @@ from typing import Any
 
 from manifests.errors import InputError
 from manifests.given_files import read_bytes
+from manifests.machine import may_pass
 
 BEAT = 4.0  # seconds between two signs of life
 WATCHED = 3 * BEAT  # seconds without one after which another machine's holder counts as gone
@@ -64,6 +65,8 @@ def _opened(lock: Path, folder: Path) -> int:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
             raise _no_lock(lock) from error
+        if may_pass(error):
+            raise
         raise InputError(f"{folder} cannot be written: {error.strerror}. Name a folder that can be written.") from error
     _open.add(descriptor)
     return descriptor

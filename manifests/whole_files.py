@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from manifests.errors import InputError, WorkFailed
+from manifests.machine import may_pass
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NOT_SYNCED = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}  # folders of some network file systems
@@ -122,6 +123,8 @@ def _hidden(target: Path) -> Path:
     except OSError as error:
         if error.errno in NO_ROOM:
             raise _full(target, error.errno) from error
+        if may_pass(error):
+            raise
         raise InputError(
             f"{target} cannot be written: {error.strerror}. Name a place in a folder that exists and can be written."
         ) from error

@@ -111,6 +111,8 @@ def _explained(out: Place) -> Iterator[None]:
     """Full disks and lost mounts, as a sentence."""
     try:
         yield
+    except StorageLost:
+        raise
     except OSError as error:
         raise WorkFailed(
             f"Writing to {out} failed: {error}. Finished shards are kept: free space or repair the disk, then repeat "
@@ -125,10 +127,7 @@ def prepare(request: IngestRequest) -> Plan:
     """The plan, announced, and on disk: written now, or found there and continued with what is new."""
     folder = request.out / PLAN
     memory = folder / "archives"
-    try:
-        listing = list_sources(request.sources, exclude=request.out, memory=memory)
-    except StorageLost as error:
-        raise WorkFailed(f"The sources could not be listed: {error}. Repeat the command.") from error
+    listing = list_sources(request.sources, exclude=request.out, memory=memory)
     labels = find_labels(request.meta, listing)
     roots = tuple(source.resolve() for source in request.sources)
     moments = None if request.moments is None else read_moments(request.moments)

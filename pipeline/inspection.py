@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.errors import InputError
+from manifests.given_files import understood
 from pipeline.console import summary
 from pipeline.jobs.options import automatic_shard_clips
 from pipeline.jobs.plan import cut_shards, load_head
@@ -121,10 +121,8 @@ def inspect_shards(out: Place) -> None:
     """What a finished shard folder holds."""
     store = ShardStore.open(out)
     table = store.table
-    try:
+    with understood(out / REJECTS, remedy="Repeat the `pipeline ingest` command."):
         rejects = read_table(out / REJECTS, REJECT_SCHEMA)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"{out / REJECTS} cannot be read ({error}). Repeat the `pipeline ingest` command.") from error
     summary(
         f"shard folder {out}",
         {

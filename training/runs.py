@@ -19,6 +19,7 @@ from manifests.checksums import file_sha256
 from manifests.content import read_object
 from manifests.errors import InputError
 from manifests.given_files import opened, understood
+from manifests.machine import may_pass
 from manifests.near_names import did_you_mean
 from manifests.views import VIEWS
 from manifests.whole_files import whole_path, write_text
@@ -144,6 +145,8 @@ def prepare(folder: Path, config: RunConfig) -> None:
     try:
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if may_pass(error):
+            raise
         raise InputError(
             f"cannot write the run folder {folder}: {error.strerror}. Choose another with --runs."
         ) from error

@@ -5,7 +5,8 @@
 
 Needs the checkout and the packages that training imports, no network, no videos, no FAISS. Each part runs in a
 process of its own under a limit of its own, and its figures are written as they come: what an interrupted check has
-found still counts. Writes check.json beside this file.
+found still counts. Writes check.json beside this file. Exit code 1 when a part failed, or its tests did; 2 where there
+is no such device.
 
     machine     what copies and matrix products this GPU does in a second: the ceilings of what follows
     speed       samples per second: each switch by its own ratio, and against the way the field trains
@@ -35,6 +36,7 @@ from benchmarks.measure import hardware, write
 
 # seconds; the timed parts one after the other, with the machine to themselves
 TIMED = {"machine": 20, "speed": 170, "evaluation": 60, "neighbours": 45}
+NAME = "import torch; print(torch.cuda.get_device_name(0))"
 COMPARED = {"tests": 110, "steps": 150, "losses": 120}  # beside one another on a GPU
 LIMITS = TIMED | COMPARED
 WHOLE = 480
@@ -45,20 +47,37 @@ def main() -> None:
     if options.part:
         run_part(options)
         return
-    report = Report(options)
+    report = Report(options, gpu_name() if options.device == "cuda" else None)
     for part in options.parts:
         if part in TIMED:
             report.add(part)
     beside = len(COMPARED) if options.device == "cuda" else 1
     with ThreadPoolExecutor(beside) as threads:
         list(threads.map(report.add, [part for part in options.parts if part in COMPARED]))
+    if failed := [part for part, found in report.parts.items() if has_failed(found)]:
+        sys.exit(f"failed: {', '.join(failed)}; {options.out} says how")
+
+
+def gpu_name() -> str:
+    """What the GPU is called, by a process of its own, whose hold on the GPU ends with it. Exit code 2 without one."""
+    asked = subprocess.run([sys.executable, "-c", NAME], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        why = asked.stderr.strip().rpartition("\n")[2]
+        print(f"torch sees no GPU here ({why}). `--device cpu --dry` tries the script without one.", file=sys.stderr)
+        sys.exit(2)
+    return asked.stdout.strip()
+
+
+def has_failed(found: dict[str, object]) -> bool:
+    """Whether a part ended by an error, or one of its tests did; one stopped at its limit has found what it found."""
+    return str(found.get("ended", "")).startswith("failed") or bool(found.get("exit_code", 0))
 
 
 class Report:
     """What is found part by part, written whenever one has ended."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options, self.started = options, time.monotonic()
+    def __init__(self, options: argparse.Namespace, gpu: str | None) -> None:
+        self.options, self.gpu, self.started = options, gpu, time.monotonic()
         self.parts: dict[str, dict[str, object]] = {}
         self._writing = threading.Lock()
 
@@ -68,7 +87,7 @@ class Report:
         found = in_own_process(part, limit, self.options) if limit > 5 else {"left_out": "no time was left"}
         with self._writing:
             self.parts[part] = found
-            head_and_parts = head(self.options) | {"parts": self.parts, "seconds": round(self._seconds(), 1)}
+            head_and_parts = head(self.options, self.gpu) | {"parts": self.parts, "seconds": round(self._seconds(), 1)}
             write(self.options.out, head_and_parts)
             print(f"{part}: {json.dumps(found)[:2000]}", flush=True)
 
@@ -78,7 +97,7 @@ class Report:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--dry", action="store_true", help="small sizes, to try the script itself")
     parser.add_argument("--parts", nargs="+", choices=LIMITS, default=list(LIMITS))
     parser.add_argument("--seconds", type=float, default=WHOLE, help="limit of the whole check")
@@ -125,12 +144,13 @@ def run_part(options: argparse.Namespace) -> None:
         module.measure(DRY if options.dry else FULL, options.device, Path(folder), note)
 
 
-def head(options: argparse.Namespace) -> dict[str, object]:
+def head(options: argparse.Namespace, gpu: str | None) -> dict[str, object]:
     """What the figures depend on."""
     packages = ("torch", "torchvision", "numpy", "webdataset", "pyarrow", "triton")
     return {
         "command": " ".join(["python", "-m", "benchmarks.gpu.check", *map(_without_folders, sys.argv[1:])]),
         "device": options.device,
+        "gpu": gpu,
         "hardware": hardware(),
         "versions": {"python": sys.version.split()[0]} | {name: _version(name) for name in packages},
         "limits": LIMITS,

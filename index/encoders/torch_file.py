@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from index.encoders.tensor_file import read_tensors
 from manifests.checksums import Damaged
 from manifests.errors import InputError
-from manifests.given_files import opened, understood
+from manifests.given_files import check_lasting, opened, understood
 
 # EZ-VSL, SLAVC and FNAC save their best scores, which are numpy scalars, beside the weights: plain numbers, but not to
 # torch unless said so. numpy 2 calls the function that makes them otherwise than the numpy that wrote the files.
@@ -94,6 +94,7 @@ def read_content(path: Path) -> Content:
     except Damaged as error:
         raise InputError(f"{path} is damaged: {error}. Copy or make it again.") from error
     except Exception as error:  # of whatever bytes these are: torch, pickle and zipfile raise any kind
+        check_lasting(path, error)
         raise InputError(f"{path} {_why_unreadable(path, error)}") from error
 
 

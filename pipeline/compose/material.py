@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from manifests.errors import InputError, WorkFailed
 from manifests.given_files import TooLarge, opened, read_bytes
 from manifests.image_files import open_image
+from manifests.machine import is_machines_fault
 from manifests.masks import load_mask
 from pipeline.compose.files import Unusable
 from pipeline.compose.object_images import ObjectImage, Outline
@@ -98,6 +99,8 @@ def _content(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise Unusable("not_found", "it is not there") from error
     except OSError as error:
+        if is_machines_fault(error):
+            raise
         raise Unusable("unreadable", f"it cannot be read: {error.strerror or error}") from error
     except TooLarge as error:
         raise Unusable("unreadable", str(error)) from error

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from manifests.annotations import Annotation
 from manifests.errors import InputError
+from manifests.machine import MachineFailed
 from pipeline.shards.companion_store import Burst, Companions, Recording, Waveform
 from pipeline.shards.store import ShardStore
 from pipeline.shards.tars import Decoded
@@ -102,7 +103,7 @@ class JoinedShards(ShardStore):
         store, own = self.alone(row)
         store.check_streamed(own, key, sizes)
 
-    def unreadable(self, row: int, error: OSError) -> InputError:
+    def unreadable(self, row: int, error: OSError) -> InputError | MachineFailed:
         """As `ShardStore.unreadable`."""
         store, own = self.alone(row)
         return store.unreadable(own, error)

@@ -18,6 +18,7 @@ import pyarrow as pa
 from manifests.errors import InputError
 from manifests.given_files import understood
 from manifests.keys import normal_key, normal_keys
+from manifests.machine import MachineFailed
 from manifests.parquet import read_table
 from manifests.plain_data import parse_json_object
 from pipeline.shards.codecs import decode_image, decode_npy
@@ -199,7 +200,7 @@ class ShardStore:
         if key != self.stored_keys[row] or sizes != wanted:
             raise self.not_met(row, _described(key, sizes))
 
-    def unreadable(self, row: int, error: OSError) -> InputError:
+    def unreadable(self, row: int, error: OSError) -> InputError | MachineFailed:
         """The error for a row whose tar the system does not read, from one moment to the next."""
         return self._tars.unreadable(self._shards[row], error)
 

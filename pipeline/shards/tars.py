@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from manifests.errors import InputError
-from manifests.given_files import opened, reason
+from manifests.given_files import not_read, opened, reason
+from manifests.machine import MachineFailed, may_pass
 from pipeline.shards.record import Member
 from pipeline.storage.cache import CachedObject
-from pipeline.storage.remote import Place, RemotePath, StorageLost
+from pipeline.storage.remote import Place, RemotePath
 
 OPEN_TARS = 256
 END = 2 * tarfile.BLOCKSIZE  # two blocks of zeros, and then zeros up to a whole record
@@ -25,10 +26,6 @@ Decoded = TypeVar("Decoded")
 MAKE_AGAIN = (
     "Fetch that tar again from where it was made, or delete it and repeat its `pipeline ingest` command, which makes "
     "what is missing"
-)
-SEE_TO_STORAGE = (
-    "It was asked several times. See to the storage, AWS_ENDPOINT_URL and the credentials, and repeat the command: it "
-    "continues"
 )
 
 
@@ -95,11 +92,12 @@ class Tars:
             f"{self.folder / tar} is damaged: {name} lies where it should and does not decode ({seen}). {self._remedy}."
         )
 
-    def unreadable(self, tar: str, error: OSError) -> InputError:
-        """The error of a tar that its disk or storage does not give."""
+    def unreadable(self, tar: str, error: OSError) -> InputError | MachineFailed:
+        """The error of a tar that its disk or storage does not give; MachineFailed where that may pass."""
+        if may_pass(error):
+            return not_read(self.folder / tar, error)
         problem = error.strerror or error.args[0]  # readers of streams add arguments of their own
-        remedy = SEE_TO_STORAGE if isinstance(error, StorageLost) else self._remedy
-        return InputError(f"{self.folder / tar} cannot be read ({problem}). {remedy}.")
+        return InputError(f"{self.folder / tar} cannot be read ({problem}). {self._remedy}.")
 
     def _read(self, tar: str, member: Member, header_size: int) -> tuple[bytes, bytes]:
         try:

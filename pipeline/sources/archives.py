@@ -19,9 +19,9 @@ from pathlib import PurePosixPath
 from tarfile import InvalidHeaderError, ReadError, TarFile, TruncatedHeaderError  # pyrefly: ignore[missing-module-attribute]
 from typing import IO, Any, Self, cast
 
-from manifests.given_files import opened, reason
+from manifests.given_files import check_lasting, opened, reason
 from pipeline.storage.files import read_whole, write_whole
-from pipeline.storage.remote import Place, RemotePath, Status, StorageLost
+from pipeline.storage.remote import Place, RemotePath, Status
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 LARGEST_MEMBER = 1 << 30  # bytes; one member is held in memory, and a tar header can claim any size
@@ -102,9 +102,8 @@ def _list(path: Place) -> tuple[list[ArchiveMember], str | None]:
             for position, info in enumerate(_headers(archive, path)):
                 if not info.isdir():
                     members.append(_member(info, position, seekable=not is_compressed(path.name)))
-    except StorageLost:
-        raise
     except BROKEN as error:
+        check_lasting(path, error)
         return members, f"{type(error).__name__}: {error}"
     return members, None
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from manifests.clip_rows import SPLIT_WORDS
 from manifests.errors import InputError
-from manifests.given_files import reason
+from manifests.given_files import check_lasting, reason
 from manifests.keys import file_clip, parse_clip_name, safe_key, stem_of
 from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MEDIA_SUFFIXES, is_litter
 from pipeline.sources.apart import Apart
@@ -25,7 +25,7 @@ from pipeline.sources.archives import is_archive, is_compressed, list_members
 from pipeline.sources.frames_and_audio import Pair, pair_up
 from pipeline.sources.litter import litter_left_alone, unfinished
 from pipeline.sources.walk import Refusal, Tree, or_refused, readable, tree_of
-from pipeline.storage.remote import Place, StorageLost
+from pipeline.storage.remote import Place
 
 MOST_KINDS = 12
 LABEL_LISTS = (".csv", ".csv.gz", "annotations.txt", "music_solo_videos.json", "music_duet_videos.json")
@@ -114,12 +114,8 @@ def list_sources(roots: Sequence[Place], exclude: Place | None = None, memory: P
 def _check_folder(root: Place) -> None:
     try:
         exists = root.exists()
-    except StorageLost as error:
-        raise InputError(
-            f"The source {error}. Credentials and endpoint come from the environment: AWS_ACCESS_KEY_ID, "
-            "AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL for a storage that is not Amazon's."
-        ) from error
     except OSError as error:
+        check_lasting(f"The source folder {root}", error)
         raise InputError(f"The source folder {root} cannot be looked at ({reason(error)}).") from error
     if not exists:
         raise InputError(f"The source folder {root} does not exist. Give the folder that holds your videos to --src.")

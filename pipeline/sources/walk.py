@@ -117,6 +117,8 @@ def _looked_at(entry: "os.DirEntry[str]", tree: Path) -> tuple[str, str | None]:
         is_named_as_clip = Path(entry.name).suffix.lower() in MEDIA_SUFFIXES
         return ("refused", special_file(entry.path)) if is_named_as_clip else ("(special file)", None)
     except OSError as error:
+        if is_machines_fault(error):
+            raise
         return "unreadable", f"it cannot be looked at: {error.strerror}"
 
 

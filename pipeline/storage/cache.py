@@ -17,15 +17,14 @@ import io
 import os
 import re
 import sys
-import time
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from manifests.errors import InputError
 from manifests.whole_files import whole_path
-from pipeline.storage.remote import Place, RangeReader, RemotePath, StorageLost
+from pipeline.storage.remote import Place, RangeReader, RemotePath
 
 FOLDER, GIGABYTES = "SHARD_CACHE", "SHARD_CACHE_GB"
 DEFAULT_GIGABYTES = 20.0
@@ -33,7 +32,6 @@ BLOCK = 4 << 20  # bytes: about twenty clips
 TOTAL = "total"  # the file with the bytes of all blocks
 DIGITS = 20  # of that number
 KEPT = 0.9  # of the bound, after blocks have made room
-PAUSES = (0.2, 0.4, 0.8, 1.6)  # seconds, between five requests for one piece
 READ_AHEAD = 1 << 20  # bytes
 _OWN = re.compile(r"[0-9a-f]{32}(-\d+){1,2}|\.[0-9a-f]{32}(-\d+){1,2}\.\d+-[0-9a-f]{32}\.tmp")  # and what a kill left
 
@@ -104,10 +102,10 @@ def _of_environment(folder: str | None, gigabytes: str | None) -> BlockCache:
 
 
 class CachedObject:
-    """An object whose bytes are read anywhere. StorageLost when it cannot be had after several attempts."""
+    """An object whose bytes are read anywhere. StorageLost when it cannot be had."""
 
     def __init__(self, path: RemotePath) -> None:
-        self.path, facts = path, _insisting(path.stat)
+        self.path, facts = path, path.stat()
         self.size, self._blocks = facts.st_size, _of_environment(os.environ.get(FOLDER), os.environ.get(GIGABYTES))
         self._name = hashlib.sha256(f"{path} {facts.version}".encode()).hexdigest()[:32]
         self._next = 0  # the block after the one that was read last
@@ -131,7 +129,7 @@ class CachedObject:
         content = self._blocks.read(name, size, *wanted)
         if content is not None or not fetch:
             return content
-        block = _insisting(self.path.read_range, first, size)
+        block = self.path.read_exactly(first, size)
         self._keep(name, block)
         return block[slice(*wanted)]
 
@@ -140,7 +138,7 @@ class CachedObject:
         name = f"{self._name}-{start}-{size}"
         content = self._blocks.read(name, size, 0, size)
         if content is None:
-            content = _insisting(self.path.read_range, start, size)
+            content = self.path.read_exactly(start, size)
             self._keep(name, content)
         return content
 
@@ -154,22 +152,6 @@ class CachedObject:
 @cache
 def _say_once(warning: str) -> None:
     print(f"warning: {warning}", file=sys.stderr, flush=True)
-
-
-def _insisting(request: Any, *given: int) -> Any:
-    """What a request gives, tried again where the storage stumbles or gives less than was asked for."""
-    for pause in PAUSES:
-        with suppress(StorageLost):
-            return _whole(request, *given)
-        time.sleep(pause)
-    return _whole(request, *given)
-
-
-def _whole(request: Any, *given: int) -> Any:
-    found = request(*given)
-    if given and len(found) != given[1]:
-        raise StorageLost(f"{request.__self__} gave {len(found):,} bytes of {given[1]:,} asked for.")
-    return found
 
 
 def open_cached(path: Place) -> BinaryIO:

@@ -10,26 +10,30 @@ import io
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, wraps
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, ParamSpec, TypeVar, Union, cast
 
 from manifests.errors import InputError
+from manifests.given_files import LONGEST_REASON, printable, shortened
 from manifests.machine import MachineFailed
 
 _URL = re.compile(r"(?P<protocol>s3)://?(?P<path>.*)|[a-z][a-z0-9+.-]+://.*", re.DOTALL)  # a Path eats a slash
 _CREDENTIALS = re.compile(r"[^/]*[@:]")  # before the first slash; no bucket's name has either
-PAUSES = (0.2, 1.0)  # seconds before a request whose connection ended on the way is sent again
+PAUSES = (0.2, 0.4, 0.8, 1.6)  # seconds before what failed is asked for again, five times in all
+PATIENCE = 60.0  # seconds since the first time, after which nothing is asked again; and in which a range has to come
 BLOCK = 1 << 20  # bytes asked for at a time
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 
 class StorageLost(MachineFailed):
-    """The storage does not answer, or refuses: no file's fault."""
+    """The storage does not answer, or refuses: no file's fault. Its words are a whole paragraph, with what to do.
+
+    A refusal may pass as an outage does: credentials run out and are renewed.
+    """
 
 
 Place = Union[Path, "RemotePath"]
@@ -67,23 +71,15 @@ def _file_system(protocol: str, process: int) -> Any:
     import fsspec
 
     try:
-        return fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False)
+        files = fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False)
     except ImportError as error:
         raise InputError(
             f"{protocol}:// needs the s3fs package ({error}). Install this project with its extra: "
             "pip install 'sound-source-localization[s3]'."
         ) from error
-
-
-@contextmanager
-def _translated(path: "RemotePath") -> Iterator[None]:
-    """Every failure of the storage as an OSError: FileNotFoundError where nothing is there, else StorageLost."""
-    try:
-        yield
-    except (FileNotFoundError, FileExistsError, StorageLost):
-        raise
-    except (OSError, TimeoutError, *_library_errors(path.protocol)) as error:
-        raise StorageLost(f"{path} cannot be reached: {type(error).__name__}: {error}") from error
+    # `_reported` alone asks again: s3fs would five times, and for each of them the client below it
+    files.retries, files.config_kwargs = 1, files.config_kwargs | {"retries": {"total_max_attempts": 1}}
+    return files
 
 
 @cache
@@ -96,32 +92,34 @@ def _library_errors(protocol: str) -> tuple[type[Exception], ...]:
     return BotoCoreError, ClientError, ConnectionFailed
 
 
-@cache
-def _dropped(protocol: str) -> tuple[type[Exception], ...]:
-    """What a connection raises that ends before all of an answer has come: the same request may well succeed."""
-    if protocol != "s3":
-        return ()
-    from aiohttp import ClientPayloadError, ServerDisconnectedError
-    from botocore.exceptions import HTTPClientError, IncompleteReadError
-
-    return ClientPayloadError, ServerDisconnectedError, HTTPClientError, IncompleteReadError, ConnectionResetError
-
-
 def _reported(method: Callable[Given, Result]) -> Callable[Given, Result]:
-    """All that is asked of a storage can be asked again: the answer is then the same, and so is what was written."""
+    """Ask again where a storage fails, and tell every failure as an OSError: FileNotFoundError where nothing is there,
+    else StorageLost. All that is asked can be asked again: the answer is then the same, and so is what was written."""
 
     @wraps(method)
     def guarded(*args: Given.args, **kwargs: Given.kwargs) -> Result:
-        path = cast("RemotePath", args[0])
-        with _translated(path):
-            for pause in PAUSES:
-                try:
-                    return method(*args, **kwargs)
-                except _dropped(path.protocol):
-                    time.sleep(pause)
-            return method(*args, **kwargs)
+        path, begun = cast("RemotePath", args[0]), time.monotonic()
+        for asked, pause in enumerate((*PAUSES, PATIENCE), 1):
+            try:
+                return method(*args, **kwargs)
+            except (FileNotFoundError, FileExistsError):
+                raise
+            except (OSError, *_library_errors(path.protocol)) as error:
+                seconds = time.monotonic() - begun
+                if seconds + pause >= PATIENCE:
+                    raise _lost(path, error, f"{asked} times in {seconds:.0f} seconds") from error
+            time.sleep(pause)
+        raise AssertionError  # the last pause is too long for another time
 
     return guarded
+
+
+def _lost(path: "RemotePath", error: Exception, how_often: str) -> StorageLost:
+    said = shortened(printable(" ".join(f"{type(error).__name__}: {error}".split())).rstrip(".: "), LONGEST_REASON)
+    return StorageLost(
+        f"{path} cannot be reached ({said}). It was asked {how_often}. See to the storage, "
+        "AWS_ENDPOINT_URL and the credentials, and repeat the command: it continues."
+    )
 
 
 @dataclass(frozen=True)
@@ -169,10 +167,17 @@ class RemotePath:
 
     @_reported
     def exists(self) -> bool:
-        return cast(bool, self._files.exists(self.path))
+        try:
+            self._files.info(self.path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def is_dir(self) -> bool:
+        return self._has_objects() if "/" in self.path else self.exists()  # s3fs takes any failure for no bucket
 
     @_reported
-    def is_dir(self) -> bool:
+    def _has_objects(self) -> bool:
         return cast(bool, self._files.isdir(self.path))
 
     @_reported
@@ -187,7 +192,19 @@ class RemotePath:
     @_reported
     def read_range(self, start: int, size: int) -> bytes:
         """`size` bytes from `start` on, fewer at the object's end."""
-        return cast(bytes, self._files.cat_file(self.path, start=start, end=start + size)) if size else b""
+        return self._range(start, size)
+
+    @_reported
+    def read_exactly(self, start: int, size: int) -> bytes:
+        """`size` bytes from `start` on. StorageLost for fewer."""
+        content = self._range(start, size)
+        if len(content) != size:
+            raise OSError(f"{len(content):,} bytes came of {size:,}")
+        return content
+
+    def _range(self, start: int, size: int) -> bytes:
+        wanted = {"start": start, "end": start + size, "timeout": PATIENCE}
+        return cast(bytes, self._files.cat_file(self.path, **wanted)) if size else b""
 
     @_reported
     def write_bytes(self, content: bytes) -> None:

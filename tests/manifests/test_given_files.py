@@ -1,5 +1,6 @@
 """The one opener of files that others made, and the sentences of what is wrong with them."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from manifests.content import read_content
 from manifests.errors import InputError, WorkFailed
 from manifests.file_names import name_problem
 from manifests.given_files import NotAFile, TooLarge, opened, read_bytes, understood
+from manifests.machine import MachineFailed
 
 
 def test_a_regular_file_is_read(tmp_path: Path) -> None:
@@ -56,7 +58,16 @@ def test_whatever_is_raised_becomes_one_sentence(raised: Exception, said: str) -
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("raised", [InputError("own words"), WorkFailed("own words"), OSError(28, "No space left")])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE])
+def test_what_may_pass_is_no_bad_input(number: int) -> None:
+    with (
+        pytest.raises(MachineFailed, match=r"^list cannot be read \(.+\)\. When that"),
+        understood("list", "is damaged"),
+    ):
+        raise OSError(number, os.strerror(number), "list")
+
+
+@pytest.mark.parametrize("raised", [InputError("own words"), WorkFailed("own words"), MachineFailed("own words")])
 def test_what_has_its_words_or_is_the_machines_stays(raised: Exception) -> None:
     with pytest.raises(type(raised)) as told, understood("list"):
         raise raised

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from tiny_run import EZVSL, write_tiny
 
 from manifests.errors import InputError
 from pipeline.storage import cache, remote
-from pipeline.storage.remote import RemotePath, place
+from pipeline.storage.remote import RemotePath, StorageLost, place
 from training.config import load_config
 from training.distributed import ranks
 from training.evaluate import EvaluationRequest, evaluate
@@ -30,7 +31,7 @@ CACHE = 4_000_000  # bytes, of the twelve million that the shards have
 def storage(s3_address: str, tmp_path: Path, shards: Path, monkeypatch) -> Iterator[tuple[RemotePath, Gate]]:
     """The shards in a bucket behind a gate."""
     monkeypatch.setattr(cache, "BLOCK", 500_000)
-    monkeypatch.setattr(cache, "PAUSES", (0.01,) * 4)
+    monkeypatch.setattr(remote, "PAUSES", (0.01,) * 4)
     with gate(s3_address) as (address, kept):
         for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": address}).items():
             monkeypatch.setenv(name, value)
@@ -111,7 +112,7 @@ def test_an_evaluation_whose_storage_went_away_goes_on_with_what_had_come(
     monkeypatch.setenv("SHARD_CACHE_GB", "1")
     clips = range(4, 83, 5)
     kept.fault = lambda number: "error" if number > 40 else None
-    with pytest.raises(InputError, match=r"cannot be read \(s3://.*asked several times.*continues"):
+    with pytest.raises(StorageLost, match=r"^s3://.* cannot be reached .*asked 5 times.*continues\.$"):
         scores(run, tmp_path, clips, folder)
     assert not list(run.glob("evaluation/*"))
     had, kept.fault = len(ranges(kept, first=40)), lambda number: None
@@ -209,3 +210,40 @@ def test_no_secret_is_in_a_run_that_was_trained_from_afar(
     assert {"config.yaml", "environment.json", "metrics.jsonl", "model.safetensors"} <= {each.name for each in files}
     written = [(each.name, each.read_bytes()) for each in files] + [("said", (out.out + out.err).encode())]
     assert not [name for name, content in written for secret in secrets.values() if secret.encode() in content]
+
+
+def said_by(*line: str | Path, module: str = "training") -> tuple[int, str]:
+    """Exit code and errors of a command in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", module, *map(str, line)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.slow
+def test_an_outage_is_no_bad_input_and_a_lost_object_is(
+    storage: tuple[RemotePath, Gate], shards: Path, knn: Path, tmp_path: Path
+) -> None:
+    """A run that ends by an outage has exit code 1, and the same command goes on: `training.launch` by itself."""
+    folder, kept = storage
+    here, _ = start(load_config(write_afar(tmp_path, shards, knn)), tmp_path / "here", "cpu")
+    line = ["run", write_afar(tmp_path, folder, knn), "--runs", tmp_path / "runs", "--device", "cpu"]
+    kept.fault = lambda number: "error" if number > 8 else None
+    code, said = said_by(*line)
+    assert code == 1, said
+    assert re.search(rf"^failed: {folder}/shard-.*asked 5 times", said, re.MULTILINE)
+    assert "Traceback" not in said
+
+    kept.asked.clear()
+    kept.fault = lambda number: "error" if 8 < number <= 13 else None
+    launch = ["--standalone", "--nproc-per-node", "1", "--max-restarts", "1", "-m", "training", *line]
+    code, said = said_by(*launch, module="training.launch")
+    assert (code, said.count("asked 5 times")) == (0, 1), said
+    (run,) = (tmp_path / "runs").glob("*/*")
+    assert losses(run) == losses(here)
+
+    (folder / "shard-000003.tar").unlink()
+    asked = ["evaluate", run, "--shards", folder, "--truth", truth(tmp_path, (44,)), "--protocol", "ezvsl"]
+    code, said = said_by(*asked, "--device", "cpu")
+    assert code == 2, said
+    assert re.search(rf"^bad input: {folder}/shard-000003\.tar cannot be read", said, re.MULTILINE)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
+from benchmarks.gpu import check
 from training.methods import method_names
 
 PARTS = ("machine", "speed", "evaluation", "neighbours", "steps", "losses")
@@ -54,3 +55,34 @@ def test_a_part_that_takes_too_long_is_stopped_and_what_it_found_is_kept(tmp_pat
     parts = json.loads(out.read_text())["parts"]
     assert parts["steps"]["ended"].startswith("stopped at its limit of")
     assert parts["losses"] == {"left_out": "no time was left"}
+
+
+def test_without_a_gpu_nothing_is_begun(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(sys, "argv", ["check", "--out", str(tmp_path / "check.json")])
+    with pytest.raises(SystemExit) as end:
+        check.main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith("torch sees no GPU here (")
+    assert not (tmp_path / "check.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [({"ended": "whole"}, None), ({"ended": "failed: a traceback"}, 1), ({"ended": "whole", "exit_code": 1}, 1),
+     ({"ended": "stopped at its limit of 9 s"}, None)],
+)  # fmt: skip
+def test_a_part_that_failed_is_the_exit_code(tmp_path: Path, monkeypatch, found: dict, code: int | None) -> None:
+    """And what was found is written, with the GPU it was found on."""
+    out = tmp_path / "check.json"
+    monkeypatch.setattr(sys, "argv", ["check", "--out", str(out), "--parts", "speed", "losses"])
+    monkeypatch.setattr(check, "gpu_name", lambda: "NVIDIA Some")
+    monkeypatch.setattr(check, "in_own_process", lambda part, *_: found if part == "speed" else {"ended": "whole"})
+    if code is None:
+        check.main()
+    else:
+        with pytest.raises(SystemExit, match=r"^failed: speed; .*check\.json says how$"):
+            check.main()
+    written = json.loads(out.read_text())
+    assert written["gpu"] == "NVIDIA Some"
+    assert written["parts"] == {"speed": found, "losses": {"ended": "whole"}}

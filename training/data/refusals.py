@@ -1,4 +1,4 @@
-"""How a reader process refuses what it reads: the InputError travels as an item and is raised where items arrive.
+"""How a reader process refuses what it reads, or fails to: the error travels as an item, raised where items arrive.
 
 Raised in the reader, torch would raise one of the same kind with the reader's traceback for words.
 """
@@ -30,11 +30,11 @@ class Refusing(IterableDataset):
             yield error
 
 
-def or_refusal(read: Callable[[], Item]) -> Item | InputError:
-    """What `read` returns, or why it refuses."""
+def or_refusal(read: Callable[[], Item]) -> Item | Exception:
+    """What `read` returns, or why it refuses or fails."""
     try:
         return read()
-    except InputError as error:
+    except FAILURES as error:
         return error
 
 

@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from index.arrays import MODALITIES
-from manifests.errors import InputError
 from pipeline.console import progress
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
@@ -107,7 +106,7 @@ class _Chunks(Dataset):
     def __len__(self) -> int:
         return math.ceil(len(self.rows) / CHUNK)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor] | InputError:
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor] | Exception:
         return or_refusal(partial(self._decoded, self.rows[index * CHUNK : (index + 1) * CHUNK].tolist()))
 
     def _decoded(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:

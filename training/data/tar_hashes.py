@@ -14,6 +14,8 @@ from pathlib import Path
 
 from manifests.checksums import file_sha256
 from manifests.errors import InputError
+from manifests.given_files import not_read
+from manifests.machine import MachineFailed, may_pass
 from pipeline.jobs.shard_job import marker_path
 from pipeline.shards.store import ShardStore
 from pipeline.shards.tars import MAKE_AGAIN
@@ -28,7 +30,7 @@ class TarHashes:
 
     def __init__(self, store: ShardStore, rows: Iterable[int]) -> None:
         self._tars = list(_with_digests(store, rows))
-        self._damaged: InputError | None = None
+        self._refusal: InputError | MachineFailed | None = None
         self._thread = threading.Thread(target=self._compare, name="tar hashes", daemon=True)
 
     def start(self) -> None:
@@ -38,9 +40,9 @@ class TarHashes:
         self.tell()
 
     def tell(self) -> None:
-        """InputError when a damaged tar was met so far."""
-        if self._damaged is not None:
-            raise self._damaged
+        """InputError when a damaged tar was met so far, MachineFailed when one could not be read for now."""
+        if self._refusal is not None:
+            raise self._refusal
 
     def finish(self) -> None:
         """Wait for the rest, and tell."""
@@ -54,10 +56,14 @@ class TarHashes:
             try:
                 found = file_sha256(path)
             except OSError as error:
-                self._damaged = InputError(f"{path} cannot be read ({error.strerror}). {MAKE_AGAIN}.")
+                self._refusal = (
+                    not_read(path, error)
+                    if may_pass(error)
+                    else InputError(f"{path} cannot be read ({error.strerror}). {MAKE_AGAIN}.")
+                )
                 return
             if found != digest:
-                self._damaged = InputError(
+                self._refusal = InputError(
                     f"{path} is damaged: its content is not what ingest wrote (the checksum is another), although "
                     f"names and sizes are. {MAKE_AGAIN}. Steps that this run has taken since it was started may have "
                     "used it: delete its checkpoints to begin again."

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from manifests.checksums import Damaged, check_seal, sealed_file
 from manifests.errors import InputError
+from manifests.given_files import check_lasting
 
 FORMAT = 1
 LAST, PREVIOUS, SET_ASIDE = "last.pt", "previous.pt", "damaged.pt"
@@ -83,13 +84,14 @@ class Checkpoints:
 
 
 def _restore(path: Path, method: nn.Module, optimiser: Optimizer, steps: int) -> Progress:
-    """Load one checkpoint. Damaged when it is none, or none of this run."""
+    """Load one checkpoint. Damaged when it is none, or none of this run; MachineFailed when its disk fails."""
     try:
         check_seal(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Damaged:
         raise
     except Exception as error:  # whatever torch's readers make of bytes that are no checkpoint
+        check_lasting(f"checkpoint {path}", error)
         raise Damaged(f"it is truncated or not a checkpoint ({_first_line(error)})") from error
     progress = _progress(content, steps)
     try:

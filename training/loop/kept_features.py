@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from index.encoders.tensor_file import UNREADABLE, read_tensors, write_tensors
 from manifests.errors import InputError
+from manifests.given_files import check_lasting
 from training.config import Data
 from training.data.resident import decoded, fits, free_memory, sent, sizes_of_frames
 from training.data.stream import TrainingStream
@@ -135,6 +136,7 @@ class KeptFeatures:
         try:
             found = read_tensors(file)[0]
         except UNREADABLE as error:
+            check_lasting(file, error)
             raise InputError(f"{file} is no readable file of features ({error}); delete it to have it made.") from error
         self._images, self._audio = found["image"].to(self.device), found["audio"].to(self.device)
         self.bytes = self._images.nbytes + self._audio.nbytes

@@ -1,5 +1,7 @@
 """Tars that are not those their manifest describes: told in a sentence, and never the wrong image or sound."""
 
+import errno
+import os
 import re
 import shutil
 import unicodedata
@@ -13,8 +15,9 @@ from damaged_tars import DAMAGE, equal_clips, equal_shards, swap
 from fake_ingest import corpus, fingerprints, request_for
 from shard_maker import MadeClip, write_shards, write_waveforms
 
-from manifests.errors import InputError
+from manifests.errors import InputError, WorkFailed
 from pipeline.ingest import run_ingest
+from pipeline.shards import tars
 from pipeline.shards.store import ShardStore
 
 TOLD = re.compile(
@@ -38,6 +41,25 @@ def test_what_is_read_is_right_or_told(tmp_path: Path, damage: str, member: str)
         told += isinstance(found, InputError)
         assert TOLD.search(str(found)) if isinstance(found, InputError) else RIGHT[member](found, row)
     assert told
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(errno.EIO, WorkFailed), (errno.ESTALE, WorkFailed), (errno.ENOENT, InputError), (errno.EACCES, InputError)],
+)
+@pytest.mark.parametrize("function", ["open", "pread"])
+def test_what_a_disk_fails_at_may_pass(tmp_path: Path, monkeypatch, function: str, number: int, kind: type) -> None:
+    """A tar that is not there, or that nobody may read, is bad input; a disk or its server that fails is none."""
+    store = ShardStore.open(equal_shards(tmp_path / "shards"))
+
+    def fails(*_: object) -> object:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*((tars, "opened") if function == "open" else (os, "pread")), fails)
+        with pytest.raises(kind, match=rf"shard-000000\.tar cannot be read \({os.strerror(number)}\)"):
+            store.frame(0)
+    assert store.frame(0).mean().round() == 0
 
 
 def answer(read: Callable[[int], object], row: int) -> object:

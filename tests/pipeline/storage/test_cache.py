@@ -14,7 +14,7 @@ from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
 from pipeline.storage import cache, remote
 from pipeline.storage.cache import BlockCache, CachedObject, open_cached
-from pipeline.storage.remote import RemotePath, place
+from pipeline.storage.remote import RemotePath, StorageLost, place
 
 BLOCK = 1000
 
@@ -23,7 +23,7 @@ BLOCK = 1000
 def storage(s3_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RemotePath, Gate]]:
     """An empty bucket behind a gate, and a cache of ten small blocks."""
     monkeypatch.setattr(cache, "BLOCK", BLOCK)
-    monkeypatch.setattr(cache, "PAUSES", (0.01,) * 4)
+    monkeypatch.setattr(remote, "PAUSES", (0.01,) * 4)
     with gate(s3_address) as (address, kept):
         for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": address}).items():
             monkeypatch.setenv(name, value)
@@ -122,7 +122,7 @@ def test_a_storage_that_is_gone_is_a_sentence(storage: tuple[RemotePath, Gate], 
     store = ShardStore.open(bucket / "shards")
     frame = store.frame(1)
     kept.fault = lambda number: "error"
-    with pytest.raises(InputError, match=r"shard-000001\.tar cannot be read \(s3://.*asked several times.*continues"):
+    with pytest.raises(StorageLost, match=r"^s3://.*shard-000001\.tar cannot be reached .*asked 5 times.*continues\.$"):
         store.frame(5)
     kept.fault = lambda number: None
     assert np.array_equal(store.frame(1), frame)

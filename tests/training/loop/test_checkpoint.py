@@ -1,5 +1,6 @@
 """Checkpoints that are not what was written: the one before is used, or a sentence says what is wrong."""
 
+import errno
 import os
 import re
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from manifests.checksums import MARK, SEAL
-from manifests.errors import InputError
+from manifests.errors import InputError, WorkFailed
 from training.loop.checkpoint import Checkpoints, Progress
 
 STEPS = 40
@@ -138,6 +139,17 @@ def test_one_of_an_earlier_version_opens(saved: Path) -> None:
     path.write_bytes(content[:-SEAL])
     changed(skipped=None)(path)
     assert loaded(saved) == (Progress(20, 1.5, 0), [])
+
+
+def test_one_that_a_disk_does_not_give_now_is_not_gone_back_from(saved: Path, monkeypatch) -> None:
+    def fails(path: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("training.loop.checkpoint.check_seal", fails)
+        with pytest.raises(WorkFailed, match=r"checkpoint .*last\.pt cannot be read \(Input/output error\)"):
+            loaded(saved)
+    assert loaded(saved) == (Progress(20, 1.5, 2), [])
 
 
 def test_without_any_it_is_a_fresh_start(tmp_path: Path) -> None:
