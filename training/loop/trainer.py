@@ -23,7 +23,7 @@ from training.data.stream import TrainingStream
 from training.data.tar_hashes import TarHashes
 from training.distributed import Ranks
 from training.encoders.batch_norm import synchronise
-from training.encoders.spread import Share, spread_trunks
+from training.encoders.spread import spread_trunks
 from training.encoders.weights import compile_trunks
 from training.finished_runs import WEIGHTS
 from training.loop.checkpoint import LAST, Checkpoints, Progress
@@ -36,7 +36,7 @@ from training.loop.pace import Pace
 from training.loop.readings import Readings, Step
 from training.loop.stopping import ASKED, StopRequest
 from training.loop.training_pass import TrainingPass
-from training.loop.whole_batch import WholeBatch
+from training.loop.whole_batch import WholeBatch, share
 from training.methods.contract import BaseMethod, Batch
 from training.runs import write_weights
 
@@ -94,13 +94,8 @@ class Trainer:
 
     def _over_all_replicas(self) -> WholeBatch:
         """Let the trunks share a whole batch between the processes; what makes that batch."""
-        replicas, wanted = self.config.optim.replicas, self.config.compute.recompute
-        together = self.config.optim.batch_norm == "synchronised"
-        several = replicas > self.ranks.world and not together
-        spread_trunks(
-            self.method, Share(self.ranks, replicas, together, wanted == "always" or (wanted == "auto" and several))
-        )
-        return WholeBatch(self.ranks, replicas, self.method_batch, self._seed)
+        spread_trunks(self.method, share(self.config, self.ranks))
+        return WholeBatch(self.ranks, self.config.optim.replicas, self.method_batch, self._seed)
 
     def _wrapped(self) -> nn.Module:
         model = LossOf(self.method)

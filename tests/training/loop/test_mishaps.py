@@ -1,5 +1,6 @@
 """What can go wrong while a run trains: losses that are no numbers, too little memory, a full disk."""
 
+import errno
 import json
 import resource
 import subprocess
@@ -15,8 +16,10 @@ from spoilt_method import PLACES, spoilt_config, without_gradient
 
 from manifests.errors import WorkFailed
 from training.config import RunConfig, load_config
+from training.distributed import Ranks
 from training.loop.checkpoint import Progress
 from training.loop.metrics_log import MetricsLog
+from training.loop.out_of_memory import explained
 from training.loop.start import start
 from training.loop.trainer import Trainer, _keys
 from training.methods.ezvsl import Method
@@ -150,6 +153,8 @@ def test_a_run_that_only_skips_ends(config, tmp_path: Path, monkeypatch) -> None
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
         MemoryError(),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("can't start new thread"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -163,6 +168,39 @@ def test_too_little_memory_says_what_to_lower(config, tmp_path: Path, monkeypatc
     for setting in ("optim.replicas=4", "optim.batch_size=8", "data.image_size=64"):
         assert setting in str(told.value)
     assert "\n" not in str(told.value)
+
+
+LOCAL = [
+    "optim.replicas=4 halves what is computed at once, and with it the negatives of each clip",
+    "optim.batch_size=8",
+]
+WHOLE = ["optim.replicas=4 halves what is computed at once, and with it the clips of its batch statistics", *LOCAL[1:]]
+ANEW = "compute.recompute=always computes trunks again"
+
+
+@pytest.mark.parametrize(
+    ("negatives", "norm", "recompute", "world", "said"),
+    [
+        ("local", "local", "auto", 1, LOCAL),
+        ("local", "synchronised", "auto", 2, LOCAL[1:]),
+        ("global", "local", "auto", 1, WHOLE),
+        ("global", "local", "auto", 2, [ANEW, *WHOLE]),
+        ("global", "local", "never", 1, [ANEW, *WHOLE]),
+        ("global", "synchronised", "auto", 1, [ANEW, LOCAL[1]]),
+        ("global", "synchronised", "always", 1, LOCAL[1:]),
+    ],
+)
+def test_what_is_advised_against_too_little_memory_helps(
+    config, negatives: str, norm: str, recompute: str, world: int, said: list[str]
+) -> None:
+    """Of several parts only those that are computed one by one are a remedy, and negatives change with a batch."""
+    given = (f"optim.negatives={negatives}", f"optim.batch_norm={norm}", f"compute.recompute={recompute}")
+    process = Ranks(0, world, torch.device("cpu"))
+    with pytest.raises(WorkFailed) as told, explained(config(*given), process, lambda: 0):
+        raise MemoryError
+    advice = str(told.value).partition("Try, in this order: ")[2].split("; ")
+    assert len(advice) == len(said)
+    assert all(one.startswith(words) for one, words in zip(advice, said, strict=True)), advice
 
 
 def test_another_error_of_the_runtime_keeps_its_traceback(config, tmp_path: Path, monkeypatch) -> None:
