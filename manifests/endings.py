@@ -28,7 +28,7 @@ from manifests.given_files import printable, reason, shortened
 WORK_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 75
 LONGEST_PARAGRAPH = 4000  # characters
 LAUNCHERS_FILE = "TORCHELASTIC_ERROR_FILE"  # set by torchrun: what is written there, it prints when all have ended
-ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1)  # SIGUSR1: Slurm, before time is up
 READER_LEFT = "What reads the output of this command ended before all of it was written."
 # torch's words for it, and python's where there is none for the stack of a thread
 _NO_MEMORY = re.compile(

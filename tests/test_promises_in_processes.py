@@ -31,6 +31,7 @@ from places import PYTHONPATH
 from waiting import wait_until
 
 from manifests import array_files, parquet
+from manifests.endings import ENDING_SIGNALS
 from manifests.errors import InputError
 from manifests.masks import load_mask
 from pipeline.sources.listing import list_sources
@@ -260,7 +261,7 @@ def working(name: str, desk: Path) -> Iterator[tuple[subprocess.Popen[str], list
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda sent: sent.name)
+@pytest.mark.parametrize("sent", ENDING_SIGNALS, ids=lambda sent: sent.name)
 @pytest.mark.parametrize("name", LONG)
 def test_a_signal_ends_a_command_in_words_and_leaves_no_pieces(name: str, sent: signal.Signals, desk: Path) -> None:
     with working(name, desk) as (command, children):
