@@ -28,9 +28,12 @@ from manifests.given_files import printable, reason, shortened
 WORK_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 75
 LONGEST_PARAGRAPH = 4000  # characters
 LAUNCHERS_FILE = "TORCHELASTIC_ERROR_FILE"  # set by torchrun: what is written there, it prints when all have ended
-ENDING_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT)
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1)  # SIGUSR1: Slurm, before time is up
 READER_LEFT = "What reads the output of this command ended before all of it was written."
-_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|bad_alloc", re.IGNORECASE)  # of torch
+# torch's words for it, and python's where there is none for the stack of a thread
+_NO_MEMORY = re.compile(
+    r"out of memory|can't allocate memory|not enough memory|bad_alloc|can't start new thread", re.IGNORECASE
+)
 
 
 def run_to_its_end(command: Callable[[], object]) -> None:
@@ -121,12 +124,21 @@ def _in_words(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, BrokenPipeError):
         return READER_LEFT
+    if lacks_memory(error):
+        return f"There is not enough memory ({reason(error)}). Ask for less at once, such as a smaller batch."
     if isinstance(error, OSError):
         what = f"{error.filename!s}: {error.strerror}" if error.filename and error.strerror else reason(error)
         return f"{what}. {_remedy(error.errno)}"
-    if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
-        return f"There is not enough memory ({reason(error)}). Ask for less at once, such as a smaller batch."
     return None
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether it came of too little memory, whoever says so: python, the system, torch."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
+    )
 
 
 def _remedy(code: int | None) -> str:

@@ -1,5 +1,6 @@
 """How one of several processes ends: the first says why, the others leave it to torchrun's summary."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -47,6 +48,21 @@ def test_a_defect_is_printed_by_the_first_process_alone(monkeypatch, tmp_path: P
     monkeypatch.setenv("RANK", "0")
     with pytest.raises(ZeroDivisionError):
         run_to_its_end(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        RuntimeError("can't start new thread"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+    ids=str,
+)
+def test_too_little_memory_is_a_sentence_whoever_says_so(error: Exception, capsys) -> None:
+    assert ended(error) == 1
+    assert capsys.readouterr().err.startswith("failed: There is not enough memory (")
 
 
 @pytest.mark.parametrize("file", [None, "/nowhere/error.json"])

@@ -87,7 +87,7 @@ def _train(config: RunConfig, folder: Path, inputs: Inputs, process: Ranks, stop
         if inputs.validation is not None:
             store = inputs.stream.store
             trainer.after_epoch = BestKeeper(config, folder, store, inputs.validation, process)
-    with explained(config, process.device, lambda: trainer.resident_bytes):
+    with explained(config, process, lambda: trainer.resident_bytes):
         trainer.train()
     if process.first:
         write_text(folder / DONE, f"{trainer.done.step} steps, {trainer.done.seconds:.1f} s\n")

@@ -13,11 +13,11 @@ from types import FrameType
 import torch
 from torch import Tensor
 
+from manifests.endings import ENDING_SIGNALS
 from manifests.errors import Interrupted
 from training.liveness import is_saving
 from training.loop.readings import BEHIND
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT)
 ASKED = "asked_to_stop"  # its name beside the losses
 
 
@@ -63,7 +63,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, request.receive)

@@ -5,7 +5,6 @@ W processes serves replicas / W of them, one after the other. Every random numbe
 (seed, step, replica), so neither the number of processes nor a kill and resume changes what is computed.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
@@ -24,20 +23,20 @@ from training.data.stream import TrainingStream
 from training.data.tar_hashes import TarHashes
 from training.distributed import Ranks
 from training.encoders.batch_norm import synchronise
-from training.encoders.spread import Share, spread_trunks
+from training.encoders.spread import spread_trunks
 from training.encoders.weights import compile_trunks
 from training.finished_runs import WEIGHTS
 from training.loop.checkpoint import LAST, Checkpoints, Progress
 from training.loop.device_batches import DeviceBatches
 from training.loop.feed import Feed
 from training.loop.metrics_log import MetricsLog
-from training.loop.not_finite import Skipping, not_finite
+from training.loop.not_finite import Signs, Skipping, gradient_norm, names_of_signs, not_finite, own_losses
 from training.loop.optimiser import build_optimiser, learning_rate, set_learning_rate
 from training.loop.pace import Pace
 from training.loop.readings import Readings, Step
 from training.loop.stopping import ASKED, StopRequest
 from training.loop.training_pass import TrainingPass
-from training.loop.whole_batch import WholeBatch
+from training.loop.whole_batch import WholeBatch, share
 from training.methods.contract import BaseMethod, Batch
 from training.runs import write_weights
 
@@ -82,7 +81,7 @@ class Trainer:
         self.checkpoints = Checkpoints(self.folder / CHECKPOINTS)
         self.done = self.checkpoints.load(self.method, self.optimiser, self.total_steps)
         self._tars = TarHashes(self.stream.store, self.stream.selected.nonzero()[0])
-        self._skipping, self._saved = Skipping(optim.not_finite, self.folder, self.ranks.rank), self.done.step
+        self._skipping, self._saved = Skipping(optim.not_finite, self.folder, self.ranks), self.done.step
         self._compiled = self.config.compute.compile == "always"
         if self._compiled:
             compile_trunks(self.method)
@@ -95,13 +94,8 @@ class Trainer:
 
     def _over_all_replicas(self) -> WholeBatch:
         """Let the trunks share a whole batch between the processes; what makes that batch."""
-        replicas, wanted = self.config.optim.replicas, self.config.compute.recompute
-        together = self.config.optim.batch_norm == "synchronised"
-        several = replicas > self.ranks.world and not together
-        spread_trunks(
-            self.method, Share(self.ranks, replicas, together, wanted == "always" or (wanted == "auto" and several))
-        )
-        return WholeBatch(self.ranks, replicas, self.method_batch, self._seed)
+        spread_trunks(self.method, share(self.config, self.ranks))
+        return WholeBatch(self.ranks, self.config.optim.replicas, self.method_batch, self._seed)
 
     def _wrapped(self) -> nn.Module:
         model = LossOf(self.method)
@@ -142,14 +136,15 @@ class Trainer:
         self.ranks.barrier()
 
     def _record(self, read: Iterable[tuple[Step, dict[str, float]]]) -> None:
-        """Log the steps whose losses are known now. WorkFailed at one that is no number."""
+        """Log the steps whose losses are known now. WorkFailed at one whose loss or gradient is no number."""
         for step, losses in read:
             self._said = f"loss {losses['total']:.4g}"
             self.stop.told(losses.pop(ASKED, 0.0), step.done.step, self.ranks.device.type == "cuda")
+            signs = Signs.taken_from(losses, self.ranks)
             if step.skipped:
                 self._skipping.note(step.done.step, losses["total"], step.keys)
-            elif not math.isfinite(losses["total"]):
-                raise not_finite(self.folder, self.ranks.rank, step, losses["total"])
+            elif not signs.finite:
+                raise not_finite(self.folder, self.ranks, step, signs)
             elif self._log is not None and self._is_logged(step.done.step):
                 epoch, pace = (step.done.step - 1) // self.stream.steps, self._pace.reading(step.done)
                 self._log.write(step.done, epoch, losses, step.learning_rate, pace)
@@ -177,7 +172,7 @@ class Trainer:
 
     def save(self) -> None:
         """Checkpoint on the first rank; the other ranks hold the same parameters."""
-        self._record(self.readings.rest())  # no weights are kept that a loss without a number has spoilt
+        self._record(self.readings.rest())  # no weights are kept that a step without a number has spoilt
         if self.ranks.first and self._saved != self.done.step:
             self.checkpoints.save(self.method, self.optimiser, self.done)
             if self._log is not None:
@@ -209,7 +204,10 @@ class Trainer:
             self._tars.finish()
 
     def step(self, parts: list[dict[str, Any]]) -> tuple[list[str], Tensor]:
-        """One optimiser step over this rank's micro-batches; the losses' names, and their means over all replicas."""
+        """One optimiser step over this rank's micro-batches; the losses' names, and their means over all replicas.
+
+        After them what tells of a request to stop, and of a step that is no number.
+        """
         set_learning_rate(self.optimiser, self._learning_rate(self.done.step))
         self.optimiser.zero_grad(set_to_none=True)
         if self._compiled:  # what its trunks gave in the last step is needed no more
@@ -227,11 +225,13 @@ class Trainer:
                 (losses["total"] / count).backward()
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0) + value.detach().float() / count
-        means = self.ranks.mean(torch.stack([*sums.values(), self.stop.as_loss(self.ranks.device)]))
-        if self._skipping.counts(self.method, means[list(sums).index("total")]):
+        beside = torch.stack([*sums.values(), self.stop.as_loss(self.ranks.device)])
+        means = self.ranks.mean(torch.cat([beside, own_losses(sums["total"], self.ranks)]))
+        gradient = gradient_norm(self.method)
+        if self._skipping.counts(self.method, means[list(sums).index("total")], gradient):
             self.optimiser.step()
             self.method.after_step(self.done.step)
-        return [*sums, ASKED], means
+        return [*sums, ASKED, *names_of_signs(self.ranks)], torch.cat([means, gradient[None]])
 
     def _contrasted(self, parts: list[dict[str, Any]]) -> Iterator[Batch]:
         """What losses are over, made when it is asked for: the batch of each replica, or the whole one of all."""

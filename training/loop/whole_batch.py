@@ -11,9 +11,19 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from training.config import RunConfig
 from training.data.beside import KINDS
 from training.distributed import Ranks
+from training.encoders.spread import Share
 from training.methods.contract import Batch
+
+
+def share(config: RunConfig, ranks: Ranks) -> Share:
+    """How a run's trunks divide the whole batch between its processes."""
+    replicas, wanted = config.optim.replicas, config.compute.recompute
+    together = config.optim.batch_norm == "synchronised"
+    several = replicas > ranks.world and not together
+    return Share(ranks, replicas, together, wanted == "always" or (wanted == "auto" and several))
 
 
 class WholeBatch:

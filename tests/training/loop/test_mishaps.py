@@ -1,5 +1,6 @@
 """What can go wrong while a run trains: losses that are no numbers, too little memory, a full disk."""
 
+import errno
 import json
 import resource
 import subprocess
@@ -9,14 +10,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs_in_processes import losses, write_small
+from runs_in_processes import launched, losses, steps_logged, write_small
+from safetensors.torch import load_file
+from spoilt_method import PLACES, spoilt_config, without_gradient
 
 from manifests.errors import WorkFailed
 from training.config import RunConfig, load_config
+from training.distributed import Ranks
 from training.loop.checkpoint import Progress
 from training.loop.metrics_log import MetricsLog
+from training.loop.out_of_memory import explained
 from training.loop.start import start
-from training.loop.trainer import Trainer
+from training.loop.trainer import Trainer, _keys
 from training.methods.ezvsl import Method
 from training.runs import load_run
 
@@ -29,8 +34,8 @@ def config(shards: Path, tmp_path: Path) -> Callable[..., RunConfig]:
     return load
 
 
-def spoilt(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[int], bool]) -> None:
-    """Give the batches of some steps images that are no numbers."""
+def spoilt(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[int], bool], what: str = "loss") -> None:
+    """Give the batches of some steps images that are no numbers, or their finite losses a gradient that is none."""
     loss, step = Method.loss, Trainer.step
     now = [0]
 
@@ -39,6 +44,8 @@ def spoilt(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[int], bool]) -> Non
         return step(self, parts)
 
     def broken(self: Method, batch: dict) -> dict:
+        if spoil(now[0]) and what == "gradient":
+            return (made := loss(self, batch)) | {"total": without_gradient(made["total"])}
         return loss(self, batch | {"image": batch["image"] * float("nan")} if spoil(now[0]) else batch)
 
     monkeypatch.setattr(Trainer, "step", counted)
@@ -58,6 +65,67 @@ def test_a_step_without_a_number_is_left_out_and_counted(config, tmp_path: Path,
     assert len(left_out["keys"]) == 16
     assert all(torch.isfinite(value).all() for value in load_run(folder).method.state_dict().values())
     assert torch.load(folder / "checkpoints/last.pt", weights_only=True)["skipped"] == 1
+
+
+@pytest.mark.parametrize("bad", [5, 3, 6], ids=["within an epoch", "at an epoch's end", "at the last step"])
+def test_a_gradient_without_a_number_ends_the_run_before_anything_is_saved(
+    config, tmp_path: Path, monkeypatch, bad: int
+) -> None:
+    """Its loss is finite. The clips are of that step, and the same command without the fault goes on from before it."""
+    keys = []
+    with monkeypatch.context() as patched:
+        spoilt(patched, lambda step: step == bad, "gradient")
+        counted = Trainer.step
+        patched.setattr(Trainer, "step", lambda self, parts: keys.append(_keys(parts)) or counted(self, parts))
+        with pytest.raises(WorkFailed, match=rf"the gradient became nan under a loss of \d.* at step {bad}, .*rank0"):
+            start(config(), tmp_path / "runs", "cpu")
+    (folder,) = (path.parent for path in (tmp_path / "runs").rglob("config.yaml"))
+    assert (folder / "not_finite_rank0.txt").read_text().split() == keys[-1]
+    assert len(keys) == bad
+    assert not (folder / "DONE").exists()
+    assert not (folder / "weights.safetensors").exists()
+    saved = folder / "checkpoints/last.pt"
+    assert saved.exists() == (bad > 3)
+    if saved.exists():
+        content = torch.load(saved, weights_only=True)
+        assert content["step"] == 3
+        assert all(torch.isfinite(value).all() for value in content["method"].values())
+    start(config(), tmp_path / "runs", "cpu")
+    assert [step for step, _ in losses(folder)] == [1, 2, 3, 4, 5, 6]
+    assert all(torch.isfinite(value).all() for value in load_file(folder / "weights.safetensors").values())
+
+
+def test_a_gradient_without_a_number_is_left_out_too(config, tmp_path: Path, monkeypatch) -> None:
+    spoilt(monkeypatch, lambda step: step == 3, "gradient")
+    folder, _ = start(config("optim.not_finite=skip"), tmp_path / "runs", "cpu")
+    assert [step for step, _ in losses(folder)] == [1, 2, 4, 5, 6]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("what", "at", "processes"),
+    [("loss", 5, 1), ("loss", 5, 2), ("gradient", 5, 2), ("gradient", 3, 2), ("gradient", 6, 2)],
+)
+def test_a_run_in_its_own_process_names_the_clips_of_those_that_had_no_number(
+    shards: Path, tmp_path: Path, what: str, at: int, processes: int
+) -> None:
+    """Of two processes the second alone: its loss tells which one it was, the gradient, which is shared, does not."""
+    config = spoilt_config(tmp_path, shards, what=what, at=at, rank=processes - 1)
+    process = launched(config, tmp_path / "runs", processes=processes, environment=PLACES)
+    errors = process.communicate(timeout=240)[1]
+    assert process.returncode == 1, errors
+    (folder,) = (path.parent for path in (tmp_path / "runs").rglob("config.yaml"))
+    assert {path.name for path in folder.glob("not_finite_rank*")} == {
+        f"not_finite_rank{rank}.txt" for rank in range(processes) if what == "gradient" or rank == processes - 1
+    }
+    named = "*" if what == "gradient" and processes == 2 else processes - 1
+    became = "the loss became nan" if what == "loss" else "the gradient became nan under a loss of "
+    assert f"failed: {became}" in errors
+    assert f" at step {at}, with the clips listed in {folder / f'not_finite_rank{named}.txt'}; lower" in errors
+    assert steps_logged(folder) == at - 1
+    assert not (folder / "DONE").exists()
+    assert not (folder / "weights.safetensors").exists()
+    assert [torch.load(saved, weights_only=True)["step"] for saved in folder.rglob("last.pt")] == [3] * (at > 3)
 
 
 def test_the_policy_belongs_to_no_run_s_identity(config, tmp_path: Path, monkeypatch) -> None:
@@ -85,6 +153,8 @@ def test_a_run_that_only_skips_ends(config, tmp_path: Path, monkeypatch) -> None
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
         MemoryError(),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("can't start new thread"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -98,6 +168,39 @@ def test_too_little_memory_says_what_to_lower(config, tmp_path: Path, monkeypatc
     for setting in ("optim.replicas=4", "optim.batch_size=8", "data.image_size=64"):
         assert setting in str(told.value)
     assert "\n" not in str(told.value)
+
+
+LOCAL = [
+    "optim.replicas=4 halves what is computed at once, and with it the negatives of each clip",
+    "optim.batch_size=8",
+]
+WHOLE = ["optim.replicas=4 halves what is computed at once, and with it the clips of its batch statistics", *LOCAL[1:]]
+ANEW = "compute.recompute=always computes trunks again"
+
+
+@pytest.mark.parametrize(
+    ("negatives", "norm", "recompute", "world", "said"),
+    [
+        ("local", "local", "auto", 1, LOCAL),
+        ("local", "synchronised", "auto", 2, LOCAL[1:]),
+        ("global", "local", "auto", 1, WHOLE),
+        ("global", "local", "auto", 2, [ANEW, *WHOLE]),
+        ("global", "local", "never", 1, [ANEW, *WHOLE]),
+        ("global", "synchronised", "auto", 1, [ANEW, LOCAL[1]]),
+        ("global", "synchronised", "always", 1, LOCAL[1:]),
+    ],
+)
+def test_what_is_advised_against_too_little_memory_helps(
+    config, negatives: str, norm: str, recompute: str, world: int, said: list[str]
+) -> None:
+    """Of several parts only those that are computed one by one are a remedy, and negatives change with a batch."""
+    given = (f"optim.negatives={negatives}", f"optim.batch_norm={norm}", f"compute.recompute={recompute}")
+    process = Ranks(0, world, torch.device("cpu"))
+    with pytest.raises(WorkFailed) as told, explained(config(*given), process, lambda: 0):
+        raise MemoryError
+    advice = str(told.value).partition("Try, in this order: ")[2].split("; ")
+    assert len(advice) == len(said)
+    assert all(one.startswith(words) for one, words in zip(advice, said, strict=True)), advice
 
 
 def test_another_error_of_the_runtime_keeps_its_traceback(config, tmp_path: Path, monkeypatch) -> None:

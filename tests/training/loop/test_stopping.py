@@ -139,6 +139,22 @@ def test_killed_at_any_step_again_and_again_it_has_equal_losses(undisturbed: Pat
     assert losses(folder) == losses(undisturbed)
 
 
+def test_a_signal_in_the_first_second_ends_the_run_in_words(shards: Path, tmp_path: Path) -> None:
+    """Slurm's, while torch is imported."""
+    process = launched(write_small(tmp_path / "small.yaml", shards, epochs=400), tmp_path / "runs")
+    wait_for(lambda: caught(process.pid, signal.SIGUSR1), process)
+    process.send_signal(signal.SIGUSR1)
+    errors = process.communicate(timeout=60)[1]
+    assert (process.returncode, errors.count("\n")) == (STOPPED, 1), errors
+    assert errors.startswith("stopped: SIGUSR1 ")
+
+
+def caught(process: int, number: signal.Signals) -> int:
+    """Whether a process has a handler for a signal."""
+    (mask,) = [line for line in Path(f"/proc/{process}/status").read_text().splitlines() if line.startswith("SigCgt")]
+    return int(mask.split()[1], 16) >> (number - 1) & 1
+
+
 def test_before_the_first_step_there_is_nothing_to_save() -> None:
     with pytest.raises(Interrupted, match="SIGUSR1 came before the first step"), stop_on_signals():
         signal.raise_signal(signal.SIGUSR1)
