@@ -44,7 +44,7 @@ class Stage:
         self.run: LoadedRun = load_run(folder, "cpu")
         self.method: Any = self.run.method
         self.both = open_shards([clips.folder, collages.folder])
-        self.sounds = _sounds_of_classes(clips)
+        self.sounds = sounds_of_classes(clips)
 
     def maps(self, wanted: list[tuple[str, str]], of: str = "map") -> np.ndarray:
         """Of images under sounds, by their clips' keys: l (N, h, w), or, `of` being `classes`, (N, K, h, w)."""
@@ -76,7 +76,7 @@ class Stage:
             yield normalise_image(images), normalise_audio(sounds, data)
 
 
-def _sounds_of_classes(clips: ShardStore) -> dict[str, list[str]]:
+def sounds_of_classes(clips: ShardStore) -> dict[str, list[str]]:
     """The first clips of each class that is trained on."""
     found, labels = defaultdict[str, list[str]](list), _labels(clips)
     for key in read_ids(Path("train.txt")).ids:

@@ -124,11 +124,16 @@ def describe(plan: Plan, entry: Entry, seed: int, temperature: float | None, ear
         content["init_from"] = str(earlier or Path("runs") / entry.begins_with)
     if temperature is not None:
         content["method"] = content["method"] | {"temperature": temperature}
-    content["name"] = entry.name if temperature is None else f"{entry.name}_t{temperature}"
+    content["name"] = run_name(entry.name, temperature)
     path = Path("configs") / f"{content['name']}-s{seed}.yaml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return load_config(path)
+
+
+def run_name(entry: str, temperature: float | None) -> str:
+    """What an entry's run at a temperature is called, and its folder."""
+    return entry if temperature is None else f"{entry}_t{temperature}"
 
 
 def neighbours_folder(miner: str, seed: int) -> Path:

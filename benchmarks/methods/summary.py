@@ -43,11 +43,11 @@ def methods_table(result: Mapping[str, Any]) -> list[str]:
     ordered = sorted(entries, key=lambda name: -fmean(_values(entries[name], columns[0])))
     chosen = result["chosen_temperatures"]
     rows = [
-        [f"{name} ({chosen[name]})" if chosen[name] else name, *(_spread(_values(entries[name], c)) for c in columns)]
+        [f"{name} ({chosen[name]})" if chosen[name] else name, *(spread(_values(entries[name], c)) for c in columns)]
         for name in ordered
     ]
     floors = _floors(result, on_bed(result, HEARD), "ezvsl")
-    rows += [[_called(floor), *(_floor(result, floor, c) for c in columns)] for floor in floors]
+    rows += [[called(floor), *(_floor(result, floor, c) for c in columns)] for floor in floors]
     rows.append(["floor: chance", *(_floor(result, "chance", c) for c in columns)])
     rows.append(["ceiling", *(_ceiling(result, c) for c in columns)])
     return markdown(["method (temperature)", *columns], rows)
@@ -76,7 +76,7 @@ def temperatures_table(result: Mapping[str, Any]) -> list[str]:
         [
             line["entry"],
             str(line["temperature"]),
-            _percent(line["validation"][-1]),
+            percent(line["validation"][-1]),
             *(_mean([line], c) for c in ABLATED),
         ]
         for line in tried
@@ -93,7 +93,7 @@ def stopping_table(result: Mapping[str, Any]) -> list[str]:
         for protocol in ("ezvsl", "adaptive"):
             last = [line["scores"][heard][protocol]["audio_visual"]["ciou50"] for line in lines]
             best = [line["best_epoch"][heard][protocol]["audio_visual"]["ciou50"] for line in lines]
-            cells += [_percent(fmean(last)), _percent(fmean(best))]
+            cells += [percent(fmean(last)), percent(fmean(best))]
         rows.append([name, *cells])
     return markdown(["method", "`ezvsl` last", "`ezvsl` best", "`adaptive` last", "`adaptive` best"], rows)
 
@@ -106,11 +106,11 @@ def boxes_table(result: Mapping[str, Any]) -> list[str]:
         name: lines for name, lines in entries.items() if lines and all(_boxes(line, sets["heard"]) for line in lines)
     }
     rows = [
-        [name, *(_spread([_boxes(line, test_set)["ciou50"] for line in lines]) for test_set in sets.values())]
+        [name, *(spread([_boxes(line, test_set)["ciou50"] for line in lines]) for test_set in sets.values())]
         for name, lines in answering.items()
     ]
     known = [_floors(result, test_set, "boxes") for test_set in sets.values()]
-    rows += [[_called(floor), *(_percent(each[floor]["ciou50"]) for each in known)] for floor in known[0]]
+    rows += [[called(floor), *(percent(each[floor]["ciou50"]) for each in known)] for floor in known[0]]
     return markdown(["method", *(f"{part}, `boxes`" for part in sets)], rows)
 
 
@@ -123,13 +123,13 @@ def onscreen_table(result: Mapping[str, Any]) -> list[str]:
     """Does the sound belong to the image? Accuracy of three rules on the heard test clips and as many mismatches; the
     threshold of m_on is the middle of the two medians of these pairs themselves, d_on's is 0.2."""
     rows = [
-        [name, *(_spread([line["scores"][test_set]["onscreen"][rule]["accuracy"] for line in lines]) for rule in RULES)]
+        [name, *(spread([line["scores"][test_set]["onscreen"][rule]["accuracy"] for line in lines]) for rule in RULES)]
         for name, lines in _measured(result).items()
         for test_set in [on_bed(result, HEARD)]
         if all("onscreen" in line["scores"][test_set] for line in lines)
     ]
     known = _floors(result, on_bed(result, HEARD), "onscreen")
-    rows += [[_called(floor), *[_percent(scores["accuracy"])] * len(RULES)] for floor, scores in known.items()]
+    rows += [[called(floor), *[percent(scores["accuracy"])] * len(RULES)] for floor, scores in known.items()]
     return markdown(["method", *RULES], rows)
 
 
@@ -137,7 +137,7 @@ def alpha_table(result: Mapping[str, Any]) -> list[str]:
     """EZ-VSL's map mixed with the object prior, mean over seeds."""
     seeds = list(result["alpha"].values())
     rows = [
-        [alpha, *(_spread([seed[alpha][protocol] for seed in seeds]) for protocol in ("ezvsl", "adaptive"))]
+        [alpha, *(spread([seed[alpha][protocol] for seed in seeds]) for protocol in ("ezvsl", "adaptive"))]
         for alpha in seeds[0]
     ]
     return markdown(["alpha", "`ezvsl`", "`adaptive`"], rows)
@@ -181,7 +181,7 @@ def _floors(result: Mapping[str, Any], test_set: str, protocol: str) -> Mapping[
     return result.get("context", {}).get(test_set, {}).get(protocol, {}).get("floors", {})
 
 
-def _called(floor: str) -> str:
+def called(floor: str) -> str:
     return f"floor: {floor.replace('_', ' ')}"
 
 
@@ -192,17 +192,17 @@ def _floor(result: Mapping[str, Any], floor: str, column: str) -> str:
     if value is None:
         sets = (line["scores"].get(on_bed(result, test_set), {}) for line in result["runs"])
         value = next((scores[protocol][floor][score] for scores in sets if floor in scores.get(protocol, {})), None)
-    return "" if value is None or row.endswith("_class") else _percent(value)  # chance is that of single clips
+    return "" if value is None or row.endswith("_class") else percent(value)  # chance is that of single clips
 
 
 def _ceiling(result: Mapping[str, Any], column: str) -> str:
     test_set, protocol, _, score = MAIN[column]
     value = result["context"][on_bed(result, test_set)][protocol]["ceiling"].get(score)
-    return "" if value is None else _percent(value)
+    return "" if value is None else percent(value)
 
 
 def _mean(lines: Iterable[Line], column: str) -> str:
-    return _percent(fmean(_values(lines, column)))
+    return percent(fmean(_values(lines, column)))
 
 
 def _means(lines: list[Line]) -> list[str]:
@@ -213,12 +213,12 @@ def _gap(own: Iterable[Line], base: Iterable[Line], column: str) -> str:
     return f"{100 * (fmean(_values(own, column)) - fmean(_values(base, column))):+.1f}"
 
 
-def _spread(values: list[float]) -> str:
-    mean = _percent(fmean(values))
-    return mean if len(values) == 1 else f"{mean} ({_percent(min(values))} .. {_percent(max(values))})"
+def spread(values: list[float]) -> str:
+    mean = percent(fmean(values))
+    return mean if len(values) == 1 else f"{mean} ({percent(min(values))} .. {percent(max(values))})"
 
 
-def _percent(value: float) -> str:
+def percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 

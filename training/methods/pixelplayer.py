@@ -13,7 +13,8 @@ energy that a cell's mask lets pass,
 
     map(p) = sum_{f,t} M_p(f, t)^2 E(f, t) / sum_{f,t} E(f, t)        E: energies of the clip's own, unmixed sound
 
-in [0, 1]; a silent clip has a map of 0. Confidence: the largest share. `training separate` writes the sounds.
+in [0, 1]; a silent clip has a map of 0. Confidence: the largest share. `training separate` writes the sounds. Of a
+mixture an image's sources are groups of its cells by i(p), and a source's map is that of its cells (`source_maps`).
 
 What follows from it: a mixture asks an image as a whole, by its strongest cells. Nothing is learned of cells without a
 source, whose masks may let everything pass, and the highest cell of a map is mostly one of these. Measured on made
@@ -32,6 +33,10 @@ which gates and parts are too small to tell anything.
 
 Deviations and choices where paper and released code differ:
 - the paper compares no map with boxes, and neither does the code: the map is this project's, read from its figures.
+- sources of a mixture are this project's as well: the paper groups cells to colour them. k-means of i(p), in as many
+  groups as sounds were mixed; there is none more for what is elsewhere, since its masks may let everything pass and
+  nothing tells which group it would be. Groups are ranked by their largest cell and not matched with sounds: the first
+  ones of two images under one sound share no more than their rank, and all that are there count the same.
 - K is 16 in the paper and 32 in the released script (the default).
 - images: 3 frames of a clip, 3 s apart, whose components are max-pooled together. `images: 3` does so in the loss, in
   what is taken out of a mixture and in the embeddings (`pipeline ingest --burst 3 --burst-rate 0.333333 --audio
@@ -58,10 +63,11 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from training.clustering import kmeans
 from training.config import Encoders, Section
 from training.encoders.unet import UNet, initialise_separation
 from training.encoders.weights import build_image_trunk
-from training.methods.contract import BaseMethod, Batch, Prediction
+from training.methods.contract import BaseMethod, Batch, Prediction, SourceMaps
 from training.pair_losses import draw_mismatches
 from training.separation import (
     ROWS,
@@ -80,6 +86,8 @@ from training.similarity import in_float32, max_response, unit
 FLOOR, SMALLEST = 1e-10, 1e-12
 GAINS = 0.5, 1.5
 ROWS_AT_ONCE = 32
+GROUPING_SEED = 0
+NO_CELL = -1.0  # below every share
 
 
 class Config(Section):
@@ -159,8 +167,24 @@ class Method(BaseMethod):
         return self._predicted(self.cells(image).unsqueeze(1), magnitudes, magnitudes.square())
 
     def predict(self, batch: Batch) -> Prediction:
-        magnitudes = self.heard(batch["waveform"])
-        cells = of_each(self.cells, images_of(batch, self.config.images))
+        return self._shown(self._seen(batch), batch["waveform"])
+
+    def source_maps(self, batch: Batch, sources: int) -> SourceMaps:
+        """The map in `sources` parts, one for each group of cells with like gates; that with the largest cell first."""
+        cells = self._seen(batch)
+        maps = self._shown(cells, batch["waveform"]).map
+        own = grouped(torch.sigmoid(middle_of(cells)), sources)
+        largest = maps.unsqueeze(1).masked_fill(~own, NO_CELL).amax(dim=(2, 3))
+        largest, order = largest.sort(dim=1, descending=True, stable=True)
+        own = own.gather(1, order[..., None, None].expand_as(own))
+        return SourceMaps(maps.unsqueeze(1) * own, (largest > NO_CELL).float())
+
+    def _seen(self, batch: Batch) -> Tensor:
+        """W V of each of a clip's images: (B, N, K, h, w)."""
+        return of_each(self.cells, images_of(batch, self.config.images))
+
+    def _shown(self, cells: Tensor, waveform: Tensor) -> Prediction:
+        magnitudes = self.heard(waveform)
         return self._predicted(cells, warped(magnitudes), warped_energy(magnitudes))
 
     def separated(self, image: Tensor, waveform: Tensor) -> Tensor:
@@ -195,7 +219,7 @@ class Method(BaseMethod):
         return passed.unflatten(1, gates.shape[2:])
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        gates = self.gates(of_each(self.cells, images_of(batch, self.config.images)))
+        gates = self.gates(self._seen(batch))
         drawn = draw_mismatches(batch["source"], "one")
         partner, paired = drawn.int().argmax(dim=1), drawn.any(dim=1)
         own, other = self._with_gains(batch["waveform"], partner)
@@ -212,3 +236,13 @@ class Method(BaseMethod):
         low, high = GAINS
         gains = (low + (high - low) * torch.rand(2, len(waveform), 1)).to(waveform.device)
         return (gains[0] * waveform).clamp(-1, 1) / 2, (gains[1] * waveform[partner]).clamp(-1, 1) / 2
+
+
+def grouped(gates: Tensor, groups: int) -> Tensor:
+    """Which cells of an image have like gates, of itself alone and always the same: (B, K, h, w) -> bool (B, N, h, w).
+
+    A group may be empty where fewer cells differ.
+    """
+    every = gates.flatten(2).transpose(1, 2).cpu()
+    labels = torch.stack([kmeans(cells, groups, GROUPING_SEED) for cells in every]).to(gates.device)
+    return F.one_hot(labels, groups).bool().transpose(1, 2).unflatten(2, gates.shape[2:])

@@ -74,6 +74,39 @@ def test_a_map_is_the_share_of_energy_that_a_cell_s_mask_lets_pass() -> None:
     assert torch.equal(found.score, found.map.amax(dim=(1, 2)))
 
 
+def test_a_mixture_has_a_map_for_each_group_of_cells_with_like_gates() -> None:
+    """Two kinds of cells, side by side: each is a source's, that with the largest cell first, in any batch."""
+    method, batch = build(), make_batch()
+    kinds = 3 * torch.randn(2, 5, generator=torch.Generator().manual_seed(2))
+    sides = torch.arange(8).expand(8, 8) < 3
+    cells = torch.where(sides, kinds[0][:, None, None], kinds[1][:, None, None])
+    noise = 0.01 * torch.randn(BATCH, 5, 8, 8, generator=torch.Generator().manual_seed(3))
+    method.cells = lambda image: (cells + noise)[: len(image)]
+    with torch.no_grad():
+        whole = method.predict(batch).map
+        maps, heard = method.source_maps(batch, 2)
+        (alone,) = method.source_maps({name: value[:1] for name, value in batch.items()}, 2).maps
+        assert torch.equal(method.source_maps(batch, 1).maps[:, 0], whole)
+    assert torch.equal(heard, torch.ones(BATCH, 2))
+    assert torch.equal(maps.sum(dim=1), whole)
+    assert (maps[:, 0].amax(dim=(1, 2)) == whole.amax(dim=(1, 2))).all()
+    for own in maps:
+        assert {tuple(part.any(dim=0).tolist()) for part in own} == {
+            tuple(sides[0].tolist()),
+            tuple((~sides)[0].tolist()),
+        }
+    assert torch.allclose(alone, maps[0], atol=1e-6)
+
+
+def test_where_all_cells_are_alike_there_is_one_source_and_silence_is_still_asked() -> None:
+    method, batch = build(), make_batch()
+    method.cells = lambda image: torch.ones(len(image), 5, 8, 8)
+    with torch.no_grad():
+        maps, heard = method.source_maps(batch | {"waveform": torch.zeros(BATCH, SAMPLES)}, 3)
+    assert torch.equal(heard, torch.tensor([1.0, 0.0, 0.0]).expand(BATCH, 3))
+    assert not maps.any()
+
+
 def test_loudness_changes_no_energy_share_but_silence_has_none() -> None:
     method, batch = build(), make_batch()
     with torch.no_grad():
