@@ -30,9 +30,10 @@ LONGEST_PARAGRAPH = 4000  # characters
 LAUNCHERS_FILE = "TORCHELASTIC_ERROR_FILE"  # set by torchrun: what is written there, it prints when all have ended
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1)  # SIGUSR1: Slurm, before time is up
 READER_LEFT = "What reads the output of this command ended before all of it was written."
-# torch's words for it, and python's where there is none for the stack of a thread
+# torch's words for it, python's where there is none for the stack of a thread, the linker's where none for a library
 _NO_MEMORY = re.compile(
-    r"out of memory|can't allocate memory|not enough memory|bad_alloc|can't start new thread", re.IGNORECASE
+    r"out of memory|can't allocate memory|not enough memory|bad_alloc|can't start new thread|failed to map segment",
+    re.IGNORECASE,
 )
 
 
@@ -55,7 +56,7 @@ def run_to_its_end(command: Callable[[], object]) -> None:
     except UnicodeEncodeError as error:
         where = error.object[max(0, error.start - 40) : error.end + 40]
         _fail("bad input", f"A name is not UTF-8, near {printable(where)!r}. Give it another.", BAD_INPUT)
-    except (WorkFailed, OSError, MemoryError, RuntimeError) as error:
+    except (WorkFailed, OSError, MemoryError, RuntimeError, ImportError) as error:
         if (said := _in_words(error)) is None:
             _defect()
             raise
@@ -137,7 +138,7 @@ def lacks_memory(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
+        isinstance(error, RuntimeError | ImportError) and _NO_MEMORY.search(str(error)) is not None
     )
 
 

@@ -43,7 +43,8 @@ def held(lock: Path, folder: Path, who: str, remedy: str) -> Iterator[None]:
     try:
         _check_lock(descriptor, lock)
         if not _taken(descriptor, lock, note):
-            raise InputError(f"Another {who} is writing to {folder}{_holder(lock)}. {remedy}")
+            named = f": {holder}" if (holder := _holder(lock)) else ""
+            raise InputError(f"Another {who} is writing to {folder}{named}. {remedy}")
         with _showing_life(lock, descriptor, note):
             yield
     finally:
@@ -55,6 +56,28 @@ def held_from_beside(folder: Path) -> AbstractContextManager[None]:
     folder = folder.absolute()
     remedy = "Wait for it to end, or choose another --out."
     return held(folder.with_name(f".{folder.name}.lock"), folder, "command", remedy)
+
+
+def last_holder(lock: Path) -> tuple[str, bool | None]:
+    """Who holds a folder or was killed while it did, in words, and whether it still does: None where this machine
+    cannot tell. No words where nobody is known; nothing is written, and nobody waited for.
+    """
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return "", False
+    except OSError:
+        return "", None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(lock), True
+    except OSError:  # a disk without locks
+        return _holder(lock), None
+    finally:
+        os.close(descriptor)
+    note = _note(lock)
+    return _holder(lock), None if note and not _ended_here(note, platform.node()) else False
 
 
 def _opened(lock: Path, folder: Path) -> int:
@@ -101,14 +124,18 @@ def _taken(descriptor: int, lock: Path, note: dict[str, Any]) -> bool:
             raise
         locks = False
     before = _note(lock)
-    gone = not before or (locks and before.get("host") == note["host"])  # else its lock would still be there
-    if not gone and _lives(lock, before):
+    if before and not (locks and _ended_here(before, note["host"])) and _lives(lock, before):
         return False
     _write(descriptor, note | {"beat": 0})
     if locks:
         return _is_at(lock, descriptor)
     time.sleep(BEAT / 4)  # of two that began at once, the one that wrote last stays
     return _note(lock).get("token") == note["token"]
+
+
+def _ended_here(before: dict[str, Any], host: str) -> bool:
+    """Whether the kernel's lock, which is free, has been that of the holder of this note: else it would be there."""
+    return before.get("host") == host
 
 
 def _is_at(lock: Path, descriptor: int) -> bool:
@@ -172,7 +199,7 @@ def _holder(lock: Path) -> str:
     note = _note(lock)
     if not note:
         return ""
-    return f": process {note.get('pid')} on {note.get('host')}, since {note.get('since')}"
+    return f"process {note.get('pid')} on {note.get('host')}, since {note.get('since')}"
 
 
 def _let_go_in_child() -> None:

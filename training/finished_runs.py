@@ -12,6 +12,7 @@ from training.seeds import each_once, every_seed, unfinished_seeds
 
 BEST_WEIGHTS = "weights.best.safetensors"
 CONFIG, DONE, WEIGHTS, FACTS = "config.yaml", "DONE", "weights.safetensors", "data.json"
+LOCK = "lock"  # there as long as somebody trains
 COPY_WHOLE = "Copy the whole folder, or the one that `training export` makes of it there."
 WEIGHTS_AGAIN = f"Copy the run again from where it was made, or delete its {DONE} file and start it again."
 NO_BEST = "Best weights need a `validation:` section in its config; --weights last takes the last epoch's."

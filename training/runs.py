@@ -41,7 +41,6 @@ from training.seeds import COMMAND
 COPY_AGAIN = (
     "Copy the run again from where it was made; where it was made here, delete the file and start the run again."
 )
-LOCK = "lock"  # there as long as somebody trains
 CARRIED, IMAGENET = "carried.json", "imagenet"
 
 

@@ -11,7 +11,9 @@ from typing import Any
 from manifests.content import read_content, read_object
 from manifests.errors import InputError
 from manifests.given_files import understood
+from manifests.locks import last_holder
 from training.config_files import read_mapping
+from training.finished_runs import LOCK
 from training.logged import check_sections, log_entry
 from training.loop.time_left import TimeLeft
 
@@ -69,7 +71,19 @@ def _state(folder: Path, rows: list[dict[str, Any]], done: bool, now: float) -> 
     if done:
         return f"finished: {read_content(folder / 'DONE').text().strip()}"
     log = folder / "metrics.jsonl"
-    return f"not finished; its last step was logged {_ago(log, now)}" if rows else "begun; no step is logged yet"
+    steps = f"its last step was logged {_ago(log, now)}" if rows else "no step is logged yet"
+    return f"{_holder(folder / LOCK, now)}; {steps}"
+
+
+def _holder(lock: Path, now: float) -> str:
+    """Whether a run that is not finished is at work."""
+    holder, lives = last_holder(lock)
+    if lives is None:
+        seen = f", last seen {_ago(lock, now)}" if holder else ""
+        return f"not known from this machine whether it runs ({holder or lock}{seen})"
+    if lives:
+        return f"running: {holder}"
+    return f"stopped: {holder}, was killed" if holder else "stopped"
 
 
 def _progress(last: dict[str, Any], total: int | None, epochs: int) -> str:

@@ -56,6 +56,7 @@ def test_a_defect_is_printed_by_the_first_process_alone(monkeypatch, tmp_path: P
         MemoryError(),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
         RuntimeError("can't start new thread"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
     ],
     ids=str,

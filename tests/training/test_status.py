@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -39,7 +40,7 @@ def test_a_run_in_the_middle(run: Path) -> None:
     said = status(run.parent, NOW)
     assert said == {
         "run": run,
-        "state": "not finished; its last step was logged 0:00:04 ago",
+        "state": "stopped; its last step was logged 0:00:04 ago",
         "epoch": "3 of 8, step 150 of 400",
         "loss": "2",
         "samples/s": "1,280",
@@ -48,6 +49,39 @@ def test_a_run_in_the_middle(run: Path) -> None:
         "time left": "0:02:05",
         "last checkpoint": f"{run / 'checkpoints' / 'last.pt'}, 0:01:30 ago",
     }
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from manifests.locks import held
+with held(Path(sys.argv[1]) / "lock", Path(sys.argv[1]), "run", ""):
+    print(flush=True)
+    time.sleep(200)
+"""
+
+
+def test_whether_it_runs_is_told_from_its_lock(run: Path) -> None:
+    """Before and after kill -9; looking takes nothing away. What another machine's process does is not seen here."""
+    with subprocess.Popen([sys.executable, "-c", HOLDER, run], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        for _ in range(2):
+            said = status(run, NOW)["state"]
+            assert re.fullmatch(
+                rf"running: process {process.pid} on \S+, since \S+; its last step was logged 0:00:04 ago", str(said)
+            )
+        process.kill()
+    (run / "metrics.jsonl").unlink()
+    killed = rf"stopped: process {process.pid} on \S+, since \S+, was killed; no step is logged yet"
+    assert re.fullmatch(killed, str(status(run, NOW)["state"]))
+    note = json.loads((run / "lock").read_text()) | {"host": "elsewhere"}
+    (run / "lock").write_text(json.dumps(note))
+    os.utime(run / "lock", (NOW - 3, NOW - 3))
+    assert status(run, NOW)["state"] == (
+        f"not known from this machine whether it runs (process {process.pid} on elsewhere, since {note['since']}, "
+        "last seen 0:00:03 ago); no step is logged yet"
+    )
 
 
 def test_a_line_that_is_being_written_is_left_out(run: Path) -> None:
@@ -71,7 +105,7 @@ def test_runs_of_earlier_versions_that_have_just_begun_and_that_are_done(run: Pa
     log.unlink()
     (run / "checkpoints" / "last.pt").unlink()
     said = status(run, NOW)
-    assert (said["state"], said["last checkpoint"]) == ("begun; no step is logged yet", "none yet")
+    assert (said["state"], said["last checkpoint"]) == ("stopped; no step is logged yet", "none yet")
 
 
 def test_no_run_and_several_are_refused(run: Path) -> None:

@@ -15,7 +15,7 @@ from manifests.splits import Coverage, IdList, coverage, ids_of
 from manifests.whole_files import remove_leftovers, write_text
 from training.config import RunConfig
 from training.distributed import Ranks, ranks
-from training.finished_runs import DONE, FACTS
+from training.finished_runs import DONE, FACTS, LOCK
 from training.leakage import OVERLAPS, TRAINING_CLIPS, as_text, report_overlaps, training_list
 from training.liveness import of_launcher
 from training.loop.best import BestKeeper
@@ -24,7 +24,7 @@ from training.loop.out_of_memory import explained
 from training.loop.repeated import finished_without_inputs, take_over
 from training.loop.stopping import StopRequest, stop_on_signals
 from training.loop.trainer import Trainer, check_replicas
-from training.runs import LOCK, carry, find_run, prepare, read_facts, renew
+from training.runs import carry, find_run, prepare, read_facts, renew
 
 BUSY = "Wait for it to end, or end it; the same command then goes on from its last checkpoint."
 

@@ -170,6 +170,21 @@ def test_too_little_memory_says_what_to_lower(config, tmp_path: Path, monkeypatc
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.slow
+def test_a_run_that_outgrows_its_memory_ends_in_words(shards: Path, tmp_path: Path) -> None:
+    """A limit on addresses stands for a machine that has no more."""
+    config = spoilt_config(tmp_path, shards, what="memory", at=5)
+    process = launched(config, tmp_path / "runs", environment=PLACES)
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (2**35, 2**35))
+    errors = process.communicate(timeout=240)[1]
+    assert process.returncode == 1, errors
+    assert "failed: There is not enough memory on this machine for a step of 16 clips in 2 parts at 32 px." in errors
+    assert "Traceback" not in errors
+    (saved,) = (tmp_path / "runs").rglob("last.pt")
+    assert torch.load(saved, weights_only=True)["step"] == 3
+    assert steps_logged(saved.parents[1]) == 4
+
+
 LOCAL = [
     "optim.replicas=4 halves what is computed at once, and with it the negatives of each clip",
     "optim.batch_size=8",
