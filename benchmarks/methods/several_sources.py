@@ -5,9 +5,11 @@
 On the heard test clips, two of which are mixed and shown side by side, `noprior_duet`. On the test collages, of whose
 four objects two are heard, `music_synthetic`: a method with maps of classes of its own is asked with the collage's
 sound, and some sounds of each class say which class is which; any other with a training clip's sound of each class.
-Answers that are boxes also under `boxes`. Every finished run of the work folder at the temperature that the figures
-chose is looked at, on the CPU; results are written into its folder, so that an interrupted call goes on where it was.
-Writes the figures' name with `-several-sources` behind it, and a page beside it.
+Answers that are boxes also under `boxes`, among regions that are searched for in the collages' images where the
+comparison's own have regions; they are kept beside the collages' shards. Every finished run of the work folder at the
+temperature that the figures chose is looked at, on the CPU; results are written into its folder, so that an
+interrupted call goes on where it was. Writes the figures' name with `-several-sources` behind it, and a page beside
+it.
 """
 
 import json
@@ -17,17 +19,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.measure import record, write
 from benchmarks.methods.collages import sounds_of_classes
 from benchmarks.methods.left_runs import at_chosen_temperatures, begin
 from benchmarks.methods.measure_run import HEARD, SEEN
+from benchmarks.methods.prepare import command
 from benchmarks.methods.several_sources_page import page
 from manifests.parquet import read_table
 from manifests.readers.music import read_music_synthetic
 from manifests.splits import read_ids
+from pipeline.media.proposals import check_proposals, selective_search
+from pipeline.shards.companion import PROPOSALS
+from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
 from training.data.beside import OF_IMAGES
 from training.data.evaluation_pairs import read_pairs
+from training.data.views import decode_image
 from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.protocols.boxes import BOXES
 from training.evaluation.results import Result
@@ -40,6 +49,7 @@ from training.runs import LoadedRun, load_run
 MIXTURES, INSTRUMENTS = "noprior_duet", "music_synthetic"
 FRAMES, PAIRS = Path("collages/music/box"), Path("collages/music/pairs.csv")
 SHARDS = (Path("shards"), Path("collage-shards"))
+REGIONS = Path("collage-regions.json")
 MAP = "audio_visual"
 
 
@@ -66,18 +76,33 @@ class Collages:
         return asked + ([EvaluationRequest(**given, protocols=(BOXES,))] if run.method.gives_boxes else [])
 
 
-def found_collages(bed: str) -> Collages | None:
+def found_collages(plan: Mapping[str, Any]) -> Collages | None:
     """Those of the work folder, with lists of sounds written beside them; None where there are none."""
     if not FRAMES.is_dir():
         return None
     _refuse_trained()
+    if plan["ingest"].get("proposals") and not ShardStore.open(SHARDS[1]).companions.has(PROPOSALS):
+        _find_regions()
     sounds, named = sounds_of_classes(ShardStore.open(SHARDS[0])), _instruments()
     lists = Path("collage-sounds-one.csv"), Path("collage-sounds-several.csv")
     for path, most in zip(lists, (1, None), strict=True):
         rows = [f"{instrument},{clip}" for label, instrument in named.items() for clip in sounds[label][:most]]
         path.write_text("\n".join(["category,clip", *rows]) + "\n")
     stored = ShardStore.open(SHARDS[1]).companions
-    return Collages(f"{bed}-collages", *lists, frozenset(kind for kind in OF_IMAGES if stored.has(kind)))
+    return Collages(
+        f"{plan.get('bed', 'synth')}-collages", *lists, frozenset(kind for kind in OF_IMAGES if stored.has(kind))
+    )
+
+
+def _find_regions() -> None:
+    """Search the test collages' images for regions, as `pipeline ingest --proposals` does of clips."""
+    check_proposals()
+    store, entries = ShardStore.open(SHARDS[1]), list[dict[str, Any]]()
+    for row in np.flatnonzero(np.array(store.table["split"].to_pylist()) == "test").tolist():
+        image = store.decoded(row, FRAME, decode_image).permute(1, 2, 0).numpy()
+        entries.append({"file": store.keys[row], "class": "", "bbox": selective_search(image).tolist()})
+    REGIONS.write_text(json.dumps(entries))
+    command("pipeline", "annotate", "--proposals", REGIONS, "--shards", SHARDS[1])
 
 
 def _refuse_trained() -> None:
@@ -118,9 +143,7 @@ def measured(run: LoadedRun, collages: Collages | None) -> list[Result]:
         return [result for request in requests for result in evaluate(run, request)]
 
 
-def line(
-    entry: str, run: LoadedRun, results: Sequence[Result], lacking: Sequence[str], seconds: float
-) -> dict[str, Any]:
+def line(entry: str, run: LoadedRun, results: Sequence[Result], lacking: Sequence[str]) -> dict[str, Any]:
     """A run's line of the figures."""
     return {
         "entry": entry,
@@ -129,7 +152,6 @@ def line(
         "maps_of_mixtures": "source" if _takes_apart(run) else "mixture",
         "maps_of_collages": "class" if _has_classes(run) else "sound",
         "lacking": list(lacking),
-        "cpu_seconds": round(seconds, 1),
         "scores": {result.summary["protocol"]["name"]: values_of(result.summary, MAP) for result in results},
     }
 
@@ -147,7 +169,7 @@ def beside(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
 def main() -> None:
     figures, out = begin(__doc__, "several-sources")
     result = json.loads(figures.read_text())
-    found, collages = at_chosen_temperatures(result), found_collages(result["plan"].get("bed", "synth"))
+    found, collages = at_chosen_temperatures(result), found_collages(result["plan"])
     head = record("benchmarks/methods/several_sources.py", ("torch", "numpy")) | {
         "chosen_temperatures": result["chosen_temperatures"],
         "not_there": sorted(result["chosen_temperatures"].keys() - found.keys()),
@@ -157,10 +179,10 @@ def main() -> None:
         run, began = load_run(folder), time.process_time()
         results = measured(run, collages)
         lacking = collages.lacking(run) if collages else []
-        rows.append(line(entry, run, results, lacking, time.process_time() - began))
+        rows.append(line(entry, run, results, lacking))
         context = beside(results) | context
         _save(out, head | {"context": context, "rows": rows})
-        print(rows[-1], flush=True)
+        print(f"{folder}: {time.process_time() - began:.0f} CPU seconds", flush=True)
 
 
 def _save(out: Path, figures: Mapping[str, Any]) -> None:

@@ -81,8 +81,9 @@ def _table(figures: Mapping[str, Any], columns: Columns, maps: str | None = None
     ]
     protocol, blank = first[0], [""] if maps else []
     known = figures["context"].get(protocol, {"floors": {}, "ceiling": {}})
-    shown = {called(name): scores for name, scores in known["floors"].items()} | {"ceiling": known["ceiling"]}
-    rows += [[name, *blank, *(_cell(scores, score) for _, score in columns.values())] for name, scores in shown.items()]
+    beside = {called(name): scores for name, scores in known["floors"].items()} | {"ceiling": known["ceiling"]}
+    cells = {name: [_cell(scores, score) for _, score in columns.values()] for name, scores in beside.items()}
+    rows += [[name, *blank, *own] for name, own in cells.items() if any(own)]
     return markdown(["method (temperature)", *(["a map for each"] if maps else []), *columns], rows if entries else [])
 
 
@@ -113,7 +114,7 @@ def _kinds(figures: Mapping[str, Any]) -> str:
     lacking = {row["entry"]: " and ".join(row["lacking"]) for row in rows if row["lacking"]}
     said = {
         "Of a mixture these give a map for each source": apart,
-        "these one map for the mixture": whole,
+        "Of a mixture these give one map": whole,
         "Of a collage these have maps of classes of their own; others are asked with a sound of each class": classes,
         "The collages' shards lack what these need of an image": [f"{name} ({what})" for name, what in lacking.items()],
         "No finished run was there of": figures["not_there"],
