@@ -31,6 +31,7 @@ FLOORS = {
             "limits",
             "liveness",
             "logged",
+            "one_host",
             "outside_methods",
             "published",
             "rendezvous",

@@ -6,7 +6,7 @@ and the exit code is that of the process that failed first. Bad input is no fail
 ends the run at once, with its code.
 
 SIGUSR1, with which Slurm tells a job that its time is nearly over, is passed on as SIGTERM is, and processes have
-longer than torchrun's 30 seconds to save. A run on one host meets on the host's loopback (`loopback`).
+longer than torchrun's 30 seconds to save. A run on one host meets on the host's loopback (`one_host`).
 """
 
 import logging
@@ -37,7 +37,7 @@ def launch(line: Sequence[str]) -> None:
     from torch.distributed.elastic.rendezvous import RendezvousError
     from torch.distributed.run import parse_args, run
 
-    from training.loopback import meet_on_loopback
+    from training.one_host import meet_on_loopback
 
     asked = parse_args(list(line))
     logging.disable(logging.ERROR)  # torchrun's own words for what is said here

@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks.methods.measure_run import RUNS, one_thread
 from benchmarks.methods.plan import run_name
 from manifests.parquet import read_table
+from training.finished_runs import DONE
 from training.run_names import seed_of
-from training.runs import DONE
 
 MAPS = "evaluation/*-vggss-heard.maps.npz"
 Boxes = dict[str, dict[bool, np.ndarray]]  # by clip, those of objects that sound and of those that do not

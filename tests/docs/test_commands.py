@@ -90,7 +90,7 @@ def test_an_option_that_is_gone_is_found() -> None:
 def test_the_commands_of_make_exist() -> None:
     said = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     found = [call for line in said.replace("\\\n", " ").splitlines() for call in calls(shlex.split(line))]
-    assert [name for name, _ in found].count("training") == 8
+    assert [name for name, _ in found].count("training") == 9
     for name, arguments in found:
         check_call(name, arguments, complete=True)
 

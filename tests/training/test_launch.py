@@ -16,7 +16,7 @@ from torch.distributed.elastic.rendezvous import RendezvousConnectionError
 
 from manifests.errors import InputError, WorkFailed
 from training.launch import launch
-from training.loopback import meet_on_loopback
+from training.one_host import meet_on_loopback
 
 LINE = ("--standalone", "--nproc-per-node", "2", "-m", "training", "run", "x.yaml")
 TOLD = '{"message": {"message": "%s", "extraInfo": {"py_callstack": "", "timestamp": "%d"}}}'
