@@ -31,10 +31,10 @@ from manifests.parquet import read_table
 from manifests.readers.music import read_music_synthetic
 from manifests.splits import read_ids
 from pipeline.media.proposals import check_proposals, selective_search
-from pipeline.shards.companion import PROPOSALS
+from pipeline.shards.companion import CONTEXT, PROPOSALS
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
-from training.data.beside import OF_IMAGES
+from training.data.beside import KINDS
 from training.data.evaluation_pairs import read_pairs
 from training.data.views import decode_image
 from training.evaluate import EvaluationRequest, evaluate
@@ -51,6 +51,7 @@ FRAMES, PAIRS = Path("collages/music/box"), Path("collages/music/pairs.csv")
 SHARDS = (Path("shards"), Path("collage-shards"))
 REGIONS = Path("collage-regions.json")
 MAP = "audio_visual"
+STORED_AS = {"waveform": CONTEXT}  # the companion that a need is read from, where it has another name
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,11 @@ class Collages:
     test_set: str
     one_sound: Path
     several_sounds: Path
-    companions: frozenset[str] = field(default_factory=frozenset)  # what their shards hold beside images
+    companions: frozenset[str] = field(default_factory=frozenset)  # what their shards hold beside images and sounds
 
     def lacking(self, run: LoadedRun) -> list[str]:
-        """What a run needs of an image that the collages' shards lack."""
-        return sorted((run.method.needs & OF_IMAGES) - self.companions)
+        """What a run needs beside image and sound that the collages' shards lack."""
+        return sorted((run.method.needs & KINDS) - self.companions)
 
     def requests(self, run: LoadedRun) -> list[EvaluationRequest]:
         """None where something is lacking."""
@@ -89,9 +90,8 @@ def found_collages(plan: Mapping[str, Any]) -> Collages | None:
         rows = [f"{instrument},{clip}" for label, instrument in named.items() for clip in sounds[label][:most]]
         path.write_text("\n".join(["category,clip", *rows]) + "\n")
     stored = ShardStore.open(SHARDS[1]).companions
-    return Collages(
-        f"{plan.get('bed', 'synth')}-collages", *lists, frozenset(kind for kind in OF_IMAGES if stored.has(kind))
-    )
+    held = frozenset(kind for kind in KINDS if stored.has(STORED_AS.get(kind, kind)))
+    return Collages(f"{plan.get('bed', 'synth')}-collages", *lists, held)
 
 
 def _find_regions() -> None:

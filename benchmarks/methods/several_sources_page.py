@@ -116,7 +116,7 @@ def _kinds(figures: Mapping[str, Any]) -> str:
         "Of a mixture these give a map for each source": apart,
         "Of a mixture these give one map": whole,
         "Of a collage these have maps of classes of their own; others are asked with a sound of each class": classes,
-        "The collages' shards lack what these need of an image": [f"{name} ({what})" for name, what in lacking.items()],
+        "The collages' shards lack what these need beside image and sound": [f"{name} ({what})" for name, what in lacking.items()],
         "No finished run was there of": figures["not_there"],
     }
     return "\n".join(f"- {start}: {', '.join(names)}." for start, names in said.items() if names)
