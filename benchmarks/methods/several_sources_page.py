@@ -111,12 +111,13 @@ def _kinds(figures: Mapping[str, Any]) -> str:
     rows = figures["rows"]
     apart, whole = (_named(row for row in rows if row["maps_of_mixtures"] == kind) for kind in ("source", "mixture"))
     classes = _named(row for row in rows if row["maps_of_collages"] == "class")
-    lacking = {row["entry"]: " and ".join(row["lacking"]) for row in rows if row["lacking"]}
+    without = {row["entry"]: " and ".join(row["lacking"]) for row in rows if row["lacking"]}
+    lacking = [f"{name} ({what})" for name, what in without.items()]
     said = {
         "Of a mixture these give a map for each source": apart,
         "Of a mixture these give one map": whole,
         "Of a collage these have maps of classes of their own; others are asked with a sound of each class": classes,
-        "The collages' shards lack what these need beside image and sound": [f"{name} ({what})" for name, what in lacking.items()],
+        "The collages' shards lack what these need beside image and sound": lacking,
         "No finished run was there of": figures["not_there"],
     }
     return "\n".join(f"- {start}: {', '.join(names)}." for start, names in said.items() if names)
