@@ -45,7 +45,7 @@ demo: announced setup
 	@echo; echo "8 of 8: score it, and write the whole page (15 seconds)"
 	$(BIN)/training evaluate demo/runs/demo_semantic
 	$(BIN)/training report demo/runs/demo demo/runs/demo_semantic --shards demo/shards --out demo/report
-	@echo; $(BIN)/training compare demo/runs/demo demo/runs/demo_semantic --test-set synth-vggss
+	@echo; $(BIN)/training compare demo/runs/demo demo/runs/demo_semantic
 	@echo "The second run goes on from the first. As many epochs without neighbours gave about the same with seed 0"
 	@echo "(benchmarks/demo/settings.json), likely since the sounds of one class are drawn much alike, so that another adds little."
 	@echo "On real images and sounds such positives help: README.md."
