@@ -17,13 +17,13 @@ from training.data.control_pairs import OTHER_GROUP, control_name
 from training.data.mixtures import Case, mixture_names, mixture_pairs
 from training.data.pairs import EvaluationPair
 from training.evaluation.boxes import BoxMaps, box_maps
-from training.evaluation.control_maps import ControlMaps
+from training.evaluation.control_maps import CUT_MAPS, ControlMaps
 from training.evaluation.control_protocols import ControlledProtocol
 from training.evaluation.listening import CONTROLS, NOISE, OFF_SCREEN, SILENCE
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks.duets import MixtureMaps, MixtureProtocol, cases_of
-from training.evaluation.tasks.onscreen import BothPairs, Pairs
+from training.evaluation.tasks.onscreen import DISTANCE, BothPairs, Pairs
 from training.evaluation.tasks.retrieval import Similarity
 from training.evaluation.tasks.semantic import LabelMaps
 from training.evaluation.tasks.several_sources import ClusterMaps
@@ -39,7 +39,7 @@ class Answered:
     """A run's predictions for everything asked; `foreign` are the pairs in which nothing seen sounds.
 
     `donors` says by draw, control and clip whose sound a control is, where controls were asked for; `thresholds` by map
-    where a validation set says to cut.
+    where a validation set says to cut, and the `distance` up to which it says that a pair is on screen.
     """
 
     run: LoadedRun
@@ -115,7 +115,7 @@ def under_controls(
         for control, kinds in wanted.items()
     }
     found = {control: each if len(draws) > 1 else each[0] for control, each in maps.items()}
-    return ControlMaps(own, found, made.thresholds)
+    return ControlMaps(own, found, {name: made.thresholds[name] for name in CUT_MAPS if name in made.thresholds})
 
 
 def _cluster_maps(made: Answered, truth: Truth) -> ClusterMaps:
@@ -201,7 +201,7 @@ def _pairs(made: Answered, truth: Truth) -> BothPairs:
     own = made.about(truth)
     seen = set(own.names)
     mismatched = {pair.key for pair in made.foreign.negatives if pair.video in seen or pair.kind == "real"}
-    return BothPairs(_distances(own), _distances(made.predictions.only(mismatched)))
+    return BothPairs(_distances(own), _distances(made.predictions.only(mismatched)), made.thresholds.get(DISTANCE))
 
 
 def _distances(predictions: Predictions) -> Pairs:

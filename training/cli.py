@@ -99,7 +99,7 @@ def evaluate(
         str, typer.Option(help="of foreign sounds; 0..9 draws them ten times, which are scored together")
     ] = "0",
     threshold_set: Annotated[
-        str | None, typer.Option(help="name of the validation set's results, for the threshold of vssl_validated")
+        str | None, typer.Option(help="name of the validation set's results, for vssl_validated and onscreen_validated")
     ] = None,
     weights: Annotated[str, typer.Option(help="last, or best: of the best epoch on the validation clips")] = "last",
     view: View = None,

@@ -319,11 +319,51 @@ def test_foreign_sounds_of_other_seeds_are_told_apart_and_made_when_they_are_ask
     assert (folder / "drawn.controls+byclass+unlogged.npz").is_file()
 
 
-def test_the_threshold_of_a_validation_set_is_found_by_its_name_and_depends_on_it(run, vggss, tmp_path):
+@pytest.fixture
+def parts(vggss, tmp_path: Path) -> dict[str, Path]:
+    """Two sets without a clip in common: `validation` and `tested`."""
     entries = json.loads(vggss.read_text())
-    parts = {name: tmp_path / f"{name}.json" for name in ("validation", "tested")}
-    for path, some in zip(parts.values(), (entries[::2], entries[1::2]), strict=True):
+    paths = {name: tmp_path / f"{name}.json" for name in ("validation", "tested")}
+    for path, some in zip(paths.values(), (entries[::2], entries[1::2]), strict=True):
         path.write_text(json.dumps(some))
+    return paths
+
+
+def test_the_distance_of_a_validation_set_says_what_is_on_screen(run, parts):
+    fitted = EvaluationRequest(truth=parts["validation"], test_set="fitted", protocols=("onscreen",))
+    asked = EvaluationRequest(truth=parts["tested"], test_set="judged", protocols=("onscreen", "onscreen_validated"))
+    with pytest.raises(InputError, match="onscreen_validated takes its threshold from a validation set"):
+        evaluate(run, asked)
+    asked = replace(asked, threshold_set="fitted")
+    with pytest.raises(InputError, match="--test-set fitted --protocol onscreen"):
+        evaluate(run, asked)
+    (validation,) = evaluate(run, fitted)
+    own, found = evaluate(run, asked)
+    assert found.summary["m_on"] == validation.summary["m_on"] != own.summary["m_on"]
+    assert found.summary["lists"]["validation"]["name"] == "fitted"
+    assert "validation" not in own.summary["lists"]
+    matching, near = np.array(found.table["matching"]), np.array(found.table["distance"]) < validation.summary["m_on"]
+    assert found.summary["scores"]["m_on"]["accuracy"] == pytest.approx((near == matching).mean())
+    assert found.summary["scores"]["d_on"] == own.summary["scores"]["d_on"]
+    with pytest.raises(InputError, match="are tested as well"):
+        evaluate(run, replace(fitted, protocols=("onscreen_validated",), threshold_set="fitted"))
+
+
+def test_thresholds_of_maps_and_of_distances_are_taken_from_one_validation_set(run, parts):
+    fitted = ("vssl_textbook", "onscreen")
+    evaluate(run, EvaluationRequest(truth=parts["validation"], test_set="both", protocols=fitted))
+    asked = ("vssl_validated", "onscreen_validated", "vssl")
+    request = EvaluationRequest(truth=parts["tested"], test_set="asked", protocols=asked, threshold_set="both")
+    listening, onscreen, usual = evaluate(run, request)
+    sources = [result.summary["lists"]["validation"]["sha256"] for result in (listening, onscreen)]
+    assert len(set(sources)) == 2
+    assert usual.summary["scores"] != listening.summary["scores"]
+    with np.load(run.folder / "evaluation" / "asked.controls.npz") as arrays:
+        assert arrays["thresholds"].shape == (1,)  # the file is of maps, which no distance cuts
+
+
+def test_the_threshold_of_a_validation_set_is_found_by_its_name_and_depends_on_it(run, vggss, parts, tmp_path):
+    entries = json.loads(vggss.read_text())
     first = EvaluationRequest(truth=parts["validation"], test_set="validation", protocols=("vssl_textbook",))
     second = EvaluationRequest(truth=parts["tested"], test_set="tested", protocols=("vssl_validated",))
     with pytest.raises(InputError, match="--threshold-set NAME together"):

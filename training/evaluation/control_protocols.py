@@ -72,6 +72,10 @@ class ListeningProtocol(ControlledProtocol):
         return "controls"
 
     @property
+    def fitted_by(self) -> str | None:
+        return "vssl_textbook" if self.threshold_from == "validation" else None
+
+    @property
     def idle(self) -> frozenset[str]:
         if self.threshold_from == "level":
             return super().idle | {"quantile", "pooling"}

@@ -37,6 +37,11 @@ class Protocol:
         return True
 
     @property
+    def fitted_by(self) -> str | None:
+        """The protocol whose result on a validation set says where this one cuts; None where no such set has a say."""
+        return None
+
+    @property
     def idle(self) -> frozenset[str]:
         """Fields that change nothing as the others stand, so that they are no choice."""
         return frozenset()

@@ -100,6 +100,8 @@ def test_what_has_no_rank_is_refused_by_name():
     good, bad = Pairs(KEYS, np.ones(6), np.ones(6)), Pairs(KEYS, np.full(6, np.nan), np.ones(6))
     with pytest.raises(InputError, match=rf"{KEYS[0]} holds NaN"):
         score(BothPairs(good, bad), TRUTH, "onscreen")
+    with pytest.raises(InputError, match="onscreen_validated asks a validation set"):
+        score(BothPairs(good, good), TRUTH, "onscreen_validated")
 
 
 def test_dirty_boxes_are_printed_with_their_counts(maps):

@@ -2,13 +2,14 @@
 
 Three rules: m_on, the distance in the common embedding space is below the middle of the medians of matching and
 mismatched pairs; d_on, the largest rectified cosine over proposals exceeds 0.2; either of the two. The paper leaves
-open strictness, the split the medians come from and the ratio of pairs; here: strict, the evaluated pairs themselves
-unless other distances are given, and whatever pairs are passed.
+open strictness, the split the medians come from and the ratio of pairs; here: strict, whatever pairs are passed, and
+two protocols: `onscreen` has the medians of the evaluated pairs themselves, so that the test set alone suffices;
+`onscreen_validated` those of a validation set's pairs, so that no pair has a say in its own threshold.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -21,14 +22,16 @@ from training.evaluation.results import Result, counted, name_negatives, require
 from training.evaluation.scores import Score
 
 ACTIVATION_THRESHOLD = 0.2
+DISTANCE = "distance"  # what a threshold of m_on is called among other thresholds
 SCORES = (Score("accuracy", "accuracy", "share of pairs rightly called on screen or off."),)
 
 
 @dataclass(frozen=True)
 class OnscreenProtocol(Protocol):
-    """The three rules of the Proposal-based paper."""
+    """The three rules of the Proposal-based paper. `fitted_on`: whose medians the threshold of m_on lies between."""
 
     task: ClassVar[str] = "onscreen"
+    fitted_on: Literal["the evaluated pairs", "the pairs of a validation set"] = "the evaluated pairs"
 
     @property
     def asks(self) -> str:
@@ -38,8 +41,12 @@ class OnscreenProtocol(Protocol):
     def from_files(self) -> bool:
         return False
 
+    @property
+    def fitted_by(self) -> str | None:
+        return None if self.fitted_on == "the evaluated pairs" else "onscreen"
+
     def as_json(self) -> dict[str, Any]:
-        return {"name": self.name, "m_on_fitted_on": "the evaluated pairs", "d_on": ACTIVATION_THRESHOLD}
+        return {"name": self.name, "m_on_fitted_on": self.fitted_on, "d_on": ACTIVATION_THRESHOLD}
 
 
 @dataclass(frozen=True)
@@ -53,10 +60,11 @@ class Pairs:
 
 @dataclass(frozen=True)
 class BothPairs:
-    """Pairs that belong together and pairs that do not."""
+    """Pairs that belong together and pairs that do not, and m_on's threshold where other pairs say it."""
 
     matching: Pairs
     mismatched: Pairs
+    threshold: float | None = None
 
 
 ANSWERS, TAKES = BothPairs, "pairs that belong together and pairs that do not"
@@ -71,14 +79,15 @@ def score(
 ) -> Result:
     """Accuracy of the three rules.
 
-    InputError without a mismatched pair, or naming the pair whose distance or activation is NaN or infinite.
+    InputError without a mismatched pair, without the threshold that the protocol takes from other pairs, or naming the
+    pair whose distance or activation is NaN or infinite.
     """
     matching, mismatched, test_set = found.matching, found.mismatched, truth.test_set
     if not len(mismatched.names):
         raise InputError(f"No mismatched pair of {test_set.name} could be scored, so nothing is off screen.")
     for pairs in (matching, mismatched):
         require_finite_rows(np.stack([pairs.distance, pairs.activation], axis=1), pairs.names)
-    threshold = distance_threshold(matching.distance, mismatched.distance)
+    threshold = _threshold(found, protocol)
     right = right_answers(
         (matching.distance, mismatched.distance), (matching.activation, mismatched.activation), threshold
     )
@@ -101,6 +110,14 @@ def score(
     if truth.extended is not None:
         name_negatives(summary, truth.extended, mismatched.names)
     return Result(pa.table(columns), summary)
+
+
+def _threshold(found: BothPairs, protocol: OnscreenProtocol) -> float:
+    if protocol.fitted_by is None:
+        return distance_threshold(found.matching.distance, found.mismatched.distance)
+    if found.threshold is None:
+        raise InputError(f"{protocol.name} asks a validation set up to which distance a pair is on screen. Name it.")
+    return found.threshold
 
 
 def _accuracy(right: np.ndarray) -> dict[str, Any]:
