@@ -25,9 +25,10 @@ from training.runs import LoadedRun, load_run
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 RUNS = Path("runs")
 HEARD, UNHEARD, NEGATIVES = Path("heard.txt"), Path("unheard.txt"), Path("corpus/vggss_test_plus_silent.csv")
-TRUTH = Path("corpus/vggss.json")
+TRUTH, VALIDATION = Path("corpus/vggss.json"), Path("validation.json")
 SEEN: Memory = {}  # what frozen trunks made of the test clips, for all runs that a process scores
 LOCALIZATION = ("ezvsl", "adaptive", "textbook")
+ONSCREEN = ("onscreen", "onscreen_validated")
 
 
 def one_thread() -> None:
@@ -46,12 +47,13 @@ def train_and_score(config: RunConfig) -> dict[str, Any]:
     folder = train(config)
     steps, seconds = (float(part.split()[0]) for part in (folder / "DONE").read_text().split(","))
     parts = (HEARD, UNHEARD)
-    extended = f"{config.evaluation.test_set.removesuffix('-vggss')}-extended"
-    run = load_run(folder, DEVICE)
+    bed = config.evaluation.test_set.removesuffix("-vggss")
+    run, validation = load_run(folder, DEVICE), f"{bed}-validation"
+    _evaluated(run, [EvaluationRequest(truth=VALIDATION, test_set=validation, protocols=ONSCREEN[:1])])
     requests = [
         EvaluationRequest(clips=parts, protocols=(*LOCALIZATION, "retrieval"), listen=True),
-        EvaluationRequest(clips=parts[:1], protocols=("onscreen",)),
-        EvaluationRequest(negatives=NEGATIVES, test_set=extended, protocols=("slavc_relative",)),
+        EvaluationRequest(clips=parts[:1], protocols=ONSCREEN, threshold_set=validation),
+        EvaluationRequest(negatives=NEGATIVES, test_set=f"{bed}-extended", protocols=("slavc_relative",)),
     ]
     if "proposals" in run.method.needs:  # what chooses among regions answers with them
         requests.append(EvaluationRequest(clips=parts, protocols=(BOXES,)))

@@ -131,14 +131,18 @@ def test_boxes_and_what_belongs_to_the_image_have_tables_of_their_own(monkeypatc
     runs[2]["scores"]["synth-vggss-heard"]["onscreen"] = {
         rule: {"accuracy": value} for rule, value in (("m_on", 0.7), ("d_on", 0.6), ("either", 0.65))
     }
-    assert onscreen_table(result)[2:] == ["| maps | 70.0 | 60.0 | 65.0 |"]
+    assert onscreen_table(result)[2:] == ["| maps | 70.0 |  | 60.0 | 65.0 |  |"]
+    runs[2]["scores"]["synth-vggss-heard"]["onscreen_validated"] = {
+        rule: {"accuracy": value} for rule, value in (("m_on", 0.4), ("d_on", 0.6), ("either", 0.55))
+    }
+    assert onscreen_table(result)[2:] == ["| maps | 70.0 | 40.0 | 60.0 | 65.0 | 55.0 |"]
     known = {
         "boxes": {"floors": {"centred_disc": {"ciou50": 0.125}}},
         "onscreen": {"floors": {"always": {"accuracy": 0.5}}},
     }
     result["context"] = {f"synth-vggss-{part}": known for part in ("heard", "unheard")}
     assert boxes_table(result)[3:] == ["| floor: centred disc | 12.5 | 12.5 |"]
-    assert onscreen_table(result)[3:] == ["| floor: always | 50.0 | 50.0 | 50.0 |"]
+    assert onscreen_table(result)[3:] == ["| floor: always | 50.0 | 50.0 | 50.0 | 50.0 | 50.0 |"]
 
 
 def test_a_floor_that_runs_have_beside_their_map_is_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
