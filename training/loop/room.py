@@ -18,7 +18,8 @@ from training.loop.whole_batch import share
 from training.methods.contract import BaseMethod
 
 CPU = torch.device("cpu")
-A_CLIP = 76e6  # bytes of a step in float32 for each clip at 224 px, of two ResNet-18 (benchmarks/gpu/h100-1.json)
+A_PIXEL = 600  # bytes of a step in float32, of two ResNet-18 (benchmarks/gpu/h100-1.json: 9.7 GB for 128 clips)
+SOUND = 257 * 300  # a spectrogram goes through as large a trunk as an image of so many pixels
 MARGIN = 2  # for larger trunks, and for what methods compute behind them
 BESIDE = 2e9  # gradients, the optimiser's moments, what libraries need
 OF_MEMORY = 0.75  # of what is free in this machine's memory; readers, other programs and files need the rest
@@ -78,8 +79,9 @@ def memory_of_process() -> int:
 
 def step_bytes(config: RunConfig, clips: int, times: int) -> int:
     """What a step may take that computes so many clips at once and sees each so many times."""
-    precision = 0.5 if config.optim.precision == "bfloat16" else 1
-    return int(BESIDE + MARGIN * A_CLIP * precision * (config.data.image_size / 224) ** 2 * clips * times)
+    halved = 0.5 if config.optim.precision == "bfloat16" else 1
+    a_clip = A_PIXEL * halved * (config.data.image_size**2 + SOUND)
+    return int(BESIDE + MARGIN * a_clip * clips * times)
 
 
 def seen(stream: TrainingStream, method: BaseMethod) -> int:

@@ -38,7 +38,7 @@ def test_vggsound_is_streamed_where_they_do_not() -> None:
     small = of(24, 32)
     assert small.divided(VGGSOUND) is None
     assert small.too_small(VGGSOUND) == (
-        "take 72.5 GB, and there is room for 12.3 GB in GPU memory, 24.0 GB in this machine's"
+        "take 72.5 GB, and there is room for 12.2 GB in GPU memory, 24.0 GB in this machine's"
     )
 
 
@@ -48,6 +48,8 @@ def test_what_a_step_needs() -> None:
     for precision, taken in measured.items():
         config = load_config("ezvsl.yaml", (f"optim.precision={precision}",))
         assert 2 * taken < step_bytes(config, 128, 1) < 2.5 * taken
+    small = load_config("ezvsl.yaml", ("data.image_size=112",))
+    assert 0.6 < step_bytes(small, 128, 1) / step_bytes(config, 128, 1) < 0.8  # sounds are as long as before
     assert step_bytes(config, 128, 2) - step_bytes(config, 64, 2) == pytest.approx(step_bytes(config, 64, 2) - 2e9)
 
 
