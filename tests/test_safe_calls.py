@@ -91,7 +91,7 @@ OWN_FILES = {
     "pipeline/console.py": "the checkout's own pyproject.toml",
     "pipeline/media/ffmpeg_decoder.py": "scratch of one call",
     "pipeline/storage/files.py": "of object storage",
-    "training/data/resident.py": "of the system",
+    "training/loop/free_memory.py": "of the system",
     "training/serve/page.py": "the page's own style and script",
 }
 

@@ -161,8 +161,9 @@ class Compute(Section):
 
     resident: Literal["auto", "never", "always"] = Field(
         "auto",
-        description="auto: decoded training clips stay in GPU memory, and features of frozen trunks in memory, where "
-        "they fit; always: decoded clips in the memory of a CPU, too, where they fit; never: readers decode anew",
+        description="auto: on a GPU decoded training clips, and anywhere features of frozen trunks, stay in memory: "
+        "the GPU's, then this machine's, where both hold them; always: decoded clips on a CPU, too; never: readers "
+        "decode anew",
     )
     features: Path | None = Field(None, description="folder where runs leave the features of frozen trunks for others")
     compile: Literal["auto", "never", "always"] = Field(

@@ -26,8 +26,10 @@ from training.distributed import ranks
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import score
 from training.loop.device_batches import DeviceBatches
+from training.loop.free_memory import free_memory
 from training.loop.inputs import open_inputs
 from training.loop.kept_features import KeptFeatures, Trunks
+from training.loop.room import Room
 from training.loop.start import start
 from training.runs import load_run
 
@@ -108,7 +110,8 @@ class Bed:
         method = inputs.method.to(memory_format=torch.channels_last)
         batches = DeviceBatches(inputs.stream.data, method, inputs.stream.store.front_end)
         trunks = Trunks.of(method, inputs.stream.data)
-        return KeptFeatures(inputs.stream, trunks, batches, nullcontext, torch.device("cpu"), Path("features"))
+        room = Room(torch.device("cpu"), free_memory(torch.device("cpu")))
+        return KeptFeatures(inputs.stream, trunks, batches, nullcontext, room, Path("features"))
 
     def run(self, case: Case) -> dict[str, Any]:
         """Train a case and score its last epoch."""

@@ -1,55 +1,55 @@
-"""The training clips of a run, decoded once and kept in a GPU's memory: every epoch after that is cut from there.
+"""The training clips of a run, decoded once and kept: every epoch after that is cut from there.
 
-`ResidentSet` holds what crops are cut from (uint8 pixels) and the spectrograms (float16); `ResidentStream` serves the
-micro-batches of a `TrainingStream`, in its order and with its crops, without reading a shard again. Frames have many
-shapes, so all pixels lie in one row after another, and a batch of crops is one gather.
+`ResidentSet` holds what crops are cut from (uint8 pixels) and the spectrograms (float16), on the training device and,
+of clips that it has no room for, in this machine's memory. Frames have many shapes, so all pixels lie in one row after
+another, and a batch of crops is one gather on the device. A crop of a frame in memory is cut out there and sent.
 """
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from index.arrays import MODALITIES
 from pipeline.console import progress
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
 from training.config import Data
-from training.data.beside import collated
+from training.data.kept_rows import KeptRows, sent, staging
 from training.data.reader_signals import obey_parent_alone
 from training.data.refusals import or_refusal, raised
-from training.data.stream import TrainingStream
-from training.data.views import Crop, clip_random, croppable, croppable_size, decode_image, random_crop, resized
+from training.data.views import Crop, croppable, croppable_size, decode_image, resized
 
 CHUNK = 64  # clips that a reader decodes for one copy to the device
-LARGEST_SHARE = 0.75  # of the memory that is free before the first step; a step needs the rest
 
 
 class ResidentSet:
-    """The given rows of a store on a device. Reads and decodes them all, with a process per core."""
+    """The given rows of a store; those `on_device` (N,) bool lie there, the others in this machine's memory.
 
-    def __init__(self, store: ShardStore, data: Data, rows: np.ndarray, device: torch.device) -> None:
+    Reads and decodes them all, with a process per core.
+    """
+
+    def __init__(
+        self, store: ShardStore, data: Data, rows: np.ndarray, device: torch.device, on_device: np.ndarray | None = None
+    ) -> None:
         self.data, self.device = data, device
         self._position = {int(row): place for place, row in enumerate(rows)}
         self._sizes = sizes_of_frames(store, data, rows)
-        self._starts = np.concatenate([[0], np.cumsum(self._sizes.prod(axis=1))])
-        self._pixels = torch.empty((int(self._starts[-1]), 3), dtype=torch.uint8, device=device)
-        shape = store.spectrogram(int(rows[0])).shape
-        self._audio = torch.empty((len(rows), *shape), dtype=torch.float16, device=device)
+        self._on_device = np.ones(len(rows), dtype=bool) if on_device is None else on_device
+        shape, each = store.spectrogram(int(rows[0])).shape, np.ones(len(rows), dtype=np.int64)
+        self._pixels = KeptRows(self._sizes.prod(axis=1), self._on_device, (3,), torch.uint8, device)
+        self._audio = KeptRows(each, self._on_device, shape, torch.float16, device)
         self._load(store, rows)
 
     def _load(self, store: ShardStore, rows: np.ndarray) -> None:
         doing = "decoding into GPU memory" if self.device.type == "cuda" else "decoding into memory"
         for clips, pixels, audio in decoded(store, self.data, rows, doing):
-            self._pixels[int(self._starts[clips.start]) : int(self._starts[clips.stop])] = pixels.to(self.device)
-            self._audio[clips] = audio.to(self.device)
+            self._pixels.put(clips, pixels)
+            self._audio.put(clips, audio)
 
     def size(self, row: int) -> tuple[int, int]:
         """Height and width of what a clip's crops are cut from."""
@@ -58,30 +58,52 @@ class ResidentSet:
 
     def images(self, rows: Sequence[int], crops: Sequence[Crop], side: int) -> Tensor:
         """Crops of frames: (B, 3, side, side) uint8, channels last. Those of another side are resized to it."""
-        sides = np.array([crop.side for crop in crops])
+        places = self._places(rows)
+        kinds = 2 * np.array([crop.side for crop in crops]) + self._on_device[places]
         views = torch.empty((len(rows), side, side, 3), dtype=torch.uint8, device=self.device).permute(0, 3, 1, 2)
-        for own in np.unique(sides):
-            chosen = np.flatnonzero(sides == own).tolist()
-            cut = self._cut([rows[i] for i in chosen], [crops[i] for i in chosen], int(own))
+        for kind in np.unique(kinds).tolist():
+            chosen, (own, on_device) = np.flatnonzero(kinds == kind), divmod(kind, 2)
+            cut = (self._cut if on_device else self._cut_here)(places[chosen], [crops[i] for i in chosen.tolist()], own)
             if len(chosen) == len(rows):
                 return resized(cut, side)
-            views[torch.tensor(chosen, device=self.device)] = resized(cut, side)
+            views[sent(chosen, self.device)] = resized(cut, side)
         return views
 
-    def _cut(self, rows: Sequence[int], crops: Sequence[Crop], side: int) -> Tensor:
-        """Crops of one side, (B, 3, side, side): pixel (y, x) of a crop lies at corner + y * stride + x * step."""
-        places = [self._position[row] for row in rows]
+    def _cut(self, places: np.ndarray, crops: Sequence[Crop], side: int) -> Tensor:
+        """Crops of one side, (B, 3, side, side), of frames on the device."""
         strides = self._sizes[places, 1]
-        firsts = [crop.left + (crop.side - 1 if crop.flipped else 0) for crop in crops]
-        corners = self._starts[places] + [crop.top for crop in crops] * strides + firsts
-        steps = [-1 if crop.flipped else 1 for crop in crops]
-        corner, stride, step = sent(np.stack([corners, strides, steps]), self.device)[:, :, None, None]
-        along = torch.arange(side, device=self.device)
-        return self._pixels[corner + stride * along[:, None] + step * along].permute(0, 3, 1, 2)
+        corners = self._pixels.starts[places] + [crop.top for crop in crops] * strides + [crop.left for crop in crops]
+        return _gathered(self._pixels.there, corners, strides, [crop.flipped for crop in crops], side)
+
+    def _cut_here(self, places: np.ndarray, crops: Sequence[Crop], side: int) -> Tensor:
+        """As `_cut`, of frames in this machine's memory. They go to the device as they are, and are mirrored there."""
+        squares = staging((len(crops), side, side, 3), torch.uint8, self.device)
+        pixels, frames = self._pixels.here.numpy(), zip(self._pixels.starts[places], self._sizes[places], strict=True)
+        for square, crop, (start, (height, width)) in zip(squares.numpy(), crops, frames, strict=True):
+            frame = pixels[start : start + height * width].reshape(height, width, 3)
+            square[:] = frame[crop.top : crop.top + side, crop.left : crop.left + side]
+        there = squares.to(self.device, non_blocking=True).view(-1, 3)
+        corners, strides = np.arange(len(crops)) * side**2, np.full(len(crops), side)
+        return _gathered(there, corners, strides, [crop.flipped for crop in crops], side)
 
     def audio(self, rows: Sequence[int]) -> Tensor:
         """Spectrograms (B, F, T) float16."""
-        return self._audio[sent(np.array([self._position[row] for row in rows]), self.device)]
+        return self._audio.of(self._places(rows))
+
+    def _places(self, rows: Sequence[int]) -> np.ndarray:
+        return np.array([self._position[row] for row in rows])
+
+
+def _gathered(pixels: Tensor, corners: np.ndarray, strides: np.ndarray, flipped: Sequence[bool], side: int) -> Tensor:
+    """Squares (B, 3, side, side) out of pixels (P, 3), on their device; `corners` are the upper left ones.
+
+    Pixel (y, x) of a square lies at corner + y * stride + x * step; of a mirrored one the corner is the upper right.
+    """
+    steps = 1 - 2 * np.array(flipped, dtype=np.int64)
+    firsts = corners + (side - 1) * np.array(flipped, dtype=np.int64)
+    corner, stride, step = sent(np.stack([firsts, strides, steps]), pixels.device)[:, :, None, None]
+    along = torch.arange(side, device=pixels.device)
+    return pixels[corner + stride * along[:, None] + step * along].permute(0, 3, 1, 2)
 
 
 def decoded(store: ShardStore, data: Data, rows: np.ndarray, doing: str) -> Iterator[tuple[slice, Tensor, Tensor]]:
@@ -115,76 +137,6 @@ class _Chunks(Dataset):
         return torch.cat([frame.permute(1, 2, 0).reshape(-1, 3) for frame in frames]), torch.from_numpy(audio)
 
 
-class Resident(Protocol):
-    """Clips of a store on a device, by their rows: a `ResidentSet`, or what frozen trunks made of them."""
-
-    @property
-    def device(self) -> torch.device: ...
-
-    def size(self, row: int) -> tuple[int, int]: ...
-
-    def images(self, rows: Sequence[int], crops: Sequence[Crop], side: int) -> Tensor: ...
-
-    def audio(self, rows: Sequence[int]) -> Tensor: ...
-
-
-class ResidentStream:
-    """The micro-batches of a `TrainingStream`, the same keys and crops, out of a `Resident` and on its device."""
-
-    def __init__(self, stream: TrainingStream, resident: Resident) -> None:
-        self.stream, self.resident = stream, resident
-
-    def __iter__(self) -> Iterator[list[dict[str, Any]]]:
-        for parts, company in self.stream.key_order():
-            yield [self._batch(keys, company) for keys in parts]
-
-    def _batch(self, keys: list[str], company: list[str] | None) -> dict[str, Any]:
-        stream, positives = self.stream, self.stream.positives
-        draws = [clip_random(stream.seed, stream.epoch, key) for key in keys]
-        named = stream.named(keys)
-        rows = named["row"].tolist()
-        numbers = self._sent({name: value for name, value in named.items() if name != "key"})
-        crops = self._crops(rows, draws)
-        batch: dict[str, Any] = {"key": keys, **numbers, **self._views(rows, rows, crops)}
-        if stream.beside.kinds:
-            clips = zip(keys, crops, rows, strict=True)
-            found = collated([stream.beside_of(key, crop, *self._frame(row)) for key, crop, row in clips])
-            batch |= self._sent(found)
-        if company is not None:
-            batch["company"] = company
-        if positives is not None and positives.fetched:
-            near = [positives.draw_rows(key, draw) for key, draw in zip(keys, draws, strict=True)]
-            images = [image for image, _ in near]
-            crops = self._crops(images, draws) if "image" in positives.fetched else []
-            found = self._views(images, [audio for _, audio in near], crops, positives.fetched)
-            batch["neighbours"] = found
-        if positives is not None and positives.excluded:
-            batch["exclusions"] = self._sent(positives.exclusions(keys, company))
-        return batch
-
-    def _sent(self, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {name: sent(value.numpy(), self.resident.device) for name, value in named.items()}
-
-    def _frame(self, row: int) -> tuple[int, int]:
-        """Height and width of a clip's frame as it is stored."""
-        table = self.stream.store.table
-        return table["height"][row].as_py(), table["width"][row].as_py()
-
-    def _crops(self, rows: list[int], draws: list[Any]) -> list[Crop]:
-        sizes = (self.resident.size(row) for row in rows)
-        return [random_crop(*size, self.stream.data, draw) for size, draw in zip(sizes, draws, strict=True)]
-
-    def _views(
-        self, image_rows: list[int], audio_rows: list[int], crops: list[Crop], wanted: tuple[str, ...] = MODALITIES
-    ) -> dict[str, Tensor]:
-        made = {}
-        if "image" in wanted:
-            made["image"] = self.resident.images(image_rows, crops, self.stream.side)
-        if "audio" in wanted:
-            made["audio"] = self.resident.audio(audio_rows)
-        return made
-
-
 def sizes_of_frames(store: ShardStore, data: Data, rows: np.ndarray) -> np.ndarray:
     """(N, 2) int64: height and width of what crops of these rows are cut from, in pixels."""
     heights, widths = (store.table.column(name).to_numpy()[rows] for name in ("height", "width"))
@@ -192,27 +144,7 @@ def sizes_of_frames(store: ShardStore, data: Data, rows: np.ndarray) -> np.ndarr
     return np.array(sizes, dtype=np.int64)
 
 
-def resident_bytes(store: ShardStore, data: Data, rows: np.ndarray) -> int:
-    """Memory that a `ResidentSet` of these rows takes."""
-    return 3 * int(sizes_of_frames(store, data, rows).prod(axis=1).sum()) + store.spectrogram(
-        int(rows[0])
-    ).nbytes * len(rows)
-
-
-def fits(size: int, device: torch.device) -> bool:
-    """Whether so many bytes can stay on the device and leave a step the room it needs."""
-    return size <= LARGEST_SHARE * free_memory(device)
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that a program may still take, of a GPU or of this machine (0 where Linux's /proc does not say)."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    lines = Path("/proc/meminfo").read_text().splitlines() if Path("/proc/meminfo").is_file() else []
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), 0)
-
-
-def sent(values: np.ndarray, device: torch.device) -> Tensor:
-    """Numbers on their way to the device; from pinned memory, so that nobody waits for them."""
-    tensor = torch.from_numpy(values)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+def resident_bytes(store: ShardStore, data: Data, rows: np.ndarray) -> np.ndarray:
+    """(N,) int64: memory that a `ResidentSet` takes for each of these rows."""
+    heard = store.spectrogram(int(rows[0])).nbytes
+    return 3 * sizes_of_frames(store, data, rows).prod(axis=1) + heard

@@ -1,9 +1,9 @@
 """What frozen trunks make of every clip, computed once and kept: epochs after that cost the heads only.
 
 A frozen image trunk gives the same features whenever it sees the same pixels. So where nothing moves or changes them
-(no crop, no flip, no augmentation), its features stay in memory, on the device that trains, and beside them those
-of a frozen audio trunk, or the spectrograms for a trained one. They are made by the very steps that make a batch, so
-that a run comes to the same losses with and without.
+(no crop, no flip, no augmentation), its features stay in memory, on the device that trains as far as it has room, and
+beside them those of a frozen audio trunk, or the spectrograms for a trained one. They are made by the very steps that
+make a batch, so that a run comes to the same losses with and without.
 """
 
 import hashlib
@@ -20,12 +20,14 @@ from index.encoders.tensor_file import UNREADABLE, read_tensors, write_tensors
 from manifests.errors import InputError
 from manifests.given_files import check_lasting
 from training.config import Data
-from training.data.resident import decoded, fits, free_memory, sent, sizes_of_frames
+from training.data.kept_rows import KeptRows
+from training.data.resident import decoded, sizes_of_frames
 from training.data.stream import TrainingStream
 from training.data.views import Crop, moving, resized
 from training.encoders.kept import asked
 from training.encoders.projection import ProjectedTrunk
 from training.loop.device_batches import DeviceBatches, moved
+from training.loop.room import Room
 from training.methods.contract import BaseMethod
 
 STILL = "data.squash true, crop_scale 1, flip false, colour_jitter 0, image_policy none"
@@ -80,7 +82,8 @@ class KeptFeatures:
     """A `Resident` of features (B, C, h, w) in place of images, and (B, D) or (B, D, f, t) in place of spectrograms.
 
     Spectrograms stay what they are for an audio trunk that is trained. In `folder` other runs find what one has
-    computed. `refused`: why nothing was kept, if nothing was; `bytes`: what it takes, or would take.
+    computed. `refused`: why nothing was kept, if nothing was; else `where` says what lies where, and `bytes` what it
+    takes of the device's memory.
     """
 
     def __init__(
@@ -89,17 +92,16 @@ class KeptFeatures:
         trunks: Trunks,
         batches: DeviceBatches,
         autocast: Callable[[], AbstractContextManager[None]],
-        device: torch.device,
+        room: Room,
         folder: Path | None = None,
     ) -> None:
-        self.device, self._side = device, stream.side
+        self.room, self.device, self._side = room, room.device, stream.side
         self._batches, self._autocast, self._trunks = batches, autocast, trunks
         rows = np.flatnonzero(stream.selected)
         self._place = {int(row): place for place, row in enumerate(rows)}
         self._together = stream.streams.batch_size // stream.streams.replicas
         self._sizes = sizes_of_frames(stream.store, stream.data, rows)
-        self._images, self._audio = torch.empty(0), torch.empty(0)
-        self.bytes = 0
+        self.bytes, self.where = 0, ""
         self.refused: str | None = None
         file = None if folder is None else folder / f"{self._identity(stream)}.safetensors"
         if file is not None and file.is_file():
@@ -112,9 +114,17 @@ class KeptFeatures:
     def _compute(self, stream: TrainingStream, rows: np.ndarray) -> None:
         for clips, pixels, audio in decoded(stream.store, stream.data, rows, "computing what frozen trunks see"):
             image, heard = self._features(pixels, audio)
-            if clips.start == 0 and not self._make_room(len(rows), image, heard):
-                return
-            self._images[clips], self._audio[clips] = image.permute(0, 2, 3, 1), heard
+            image = image.permute(0, 2, 3, 1)  # channels last, as convolutions give and like them
+            if clips.start == 0:
+                on_device = self._divided(image, heard)
+                if on_device is None:
+                    return
+                each = np.ones(len(rows), dtype=np.int64)
+                self._images, self._audio = (
+                    KeptRows(each, on_device, made.shape[1:], made.dtype, self.device) for made in (image, heard)
+                )
+            self._images.put(clips, image)
+            self._audio.put(clips, heard)
 
     def _identity(self, stream: TrainingStream) -> str:
         """What decides the features: clips, how they are shown, the trunks' weights and precision."""
@@ -138,24 +148,25 @@ class KeptFeatures:
         except UNREADABLE as error:
             check_lasting(file, error)
             raise InputError(f"{file} is no readable file of features ({error}); delete it to have it made.") from error
-        self._images, self._audio = found["image"].to(self.device), found["audio"].to(self.device)
-        self.bytes = self._images.nbytes + self._audio.nbytes
+        on_device = self._divided(found["image"], found["audio"])
+        if on_device is not None:
+            self._images = KeptRows.holding(found.pop("image"), on_device, self.device)
+            self._audio = KeptRows.holding(found.pop("audio"), on_device, self.device)
 
     def _write(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_tensors(file, {"image": self._images, "audio": self._audio})
+        write_tensors(file, {"image": self._images.whole(), "audio": self._audio.whole()})
 
-    def _make_room(self, count: int, image: Tensor, heard: Tensor) -> bool:
-        """Arrays for all clips, of the shape of the first; False, and `refused`, where memory does not suffice."""
-        self.bytes = count * sum(each[0].numel() * each.element_size() for each in (image, heard))
-        if not fits(self.bytes, self.device):
-            free = free_memory(self.device)
-            self.refused = f"its features take {self.bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
-            return False
-        shape = image.permute(0, 2, 3, 1).shape[1:]  # channels last, as convolutions give and like them
-        self._images = torch.empty((count, *shape), dtype=image.dtype, device=self.device)
-        self._audio = torch.empty((count, *heard.shape[1:]), dtype=heard.dtype, device=self.device)
-        return True
+    def _divided(self, image: Tensor, heard: Tensor) -> np.ndarray | None:
+        """Whose features, of the size of some clips', lie on the device; None, and `refused`, without room for all."""
+        each = sum(some[0].numel() * some.element_size() for some in (image, heard))
+        sizes = np.full(len(self._place), each)
+        on_device = self.room.divided(sizes)
+        if on_device is None:
+            self.refused = f"its features {self.room.too_small(sizes)}"
+            return None
+        self.bytes, self.where = int(sizes[on_device].sum()), self.room.where(sizes, on_device)
+        return on_device
 
     @torch.no_grad()
     def _features(self, pixels: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
@@ -191,11 +202,11 @@ class KeptFeatures:
 
     def images(self, rows: Sequence[int], crops: Sequence[Crop] = (), side: int = 0) -> Tensor:
         """Features (B, C, h, w), channels last; every crop is the whole frame."""
-        return self._images[self._places(rows)].permute(0, 3, 1, 2)
+        return self._images.of(self._places(rows)).permute(0, 3, 1, 2)
 
     def audio(self, rows: Sequence[int]) -> Tensor:
         """Features (B, D), cells (B, D, f, t), or spectrograms (B, F, T) float16."""
-        return self._audio[self._places(rows)]
+        return self._audio.of(self._places(rows))
 
-    def _places(self, rows: Sequence[int]) -> Tensor:
-        return sent(np.array([self._place[row] for row in rows]), self.device)
+    def _places(self, rows: Sequence[int]) -> np.ndarray:
+        return np.array([self._place[row] for row in rows])

@@ -34,6 +34,7 @@ from training.loop.not_finite import Signs, Skipping, gradient_norm, names_of_si
 from training.loop.optimiser import build_optimiser, learning_rate, set_learning_rate
 from training.loop.pace import Pace
 from training.loop.readings import Readings, Step
+from training.loop.room import room_for_clips
 from training.loop.stopping import ASKED, StopRequest
 from training.loop.training_pass import TrainingPass
 from training.loop.whole_batch import WholeBatch, share
@@ -185,9 +186,10 @@ class Trainer:
             return
         if self.ranks.first:
             self._tars.start()
-        feed = Feed(self.stream, self.config.compute, self.method_batch, self._autocast, self.ranks.device)
-        if self.ranks.first and feed.remark:
-            print(feed.remark, flush=True)
+        room = room_for_clips(self.config, self.ranks, self.stream, self.method)
+        feed = Feed(self.stream, self.config.compute, self.method_batch, self._autocast, room)
+        if self.ranks.first:
+            print(*feed.remarks, sep="\n", end="\n" if feed.remarks else "", flush=True)
         self.resident_bytes, self.clips.kept = feed.resident_bytes, feed.kept
         while self.done.step < self.total_steps:
             epoch, first_step = divmod(self.done.step, self.stream.steps)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from training.config import load_config
-from training.loop.feed import Feed
+from training.loop import trainer
+from training.loop.room import Room
 from training.loop.start import start
 from training.loop.trainer import Trainer
 
@@ -84,12 +85,16 @@ def test_broken_off_and_continued(tmp_path: Path, shards: Path, monkeypatch: pyt
     assert losses(tmp_path / "cut", shards, resident="auto") == pytest.approx(whole, rel=5e-3)
 
 
-def test_what_does_not_fit_is_read_anew(tmp_path: Path, shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.data.resident.LARGEST_SHARE", 1e-9)
-    kept = []
-    before = Feed.__init__
-    monkeypatch.setattr(
-        Feed, "__init__", lambda self, *given: (before(self, *given), kept.append(self.resident_bytes))[0]
-    )
+@pytest.mark.parametrize("bytes_on_device", [0, 3_000_000])
+def test_what_does_not_fit_lies_in_memory(
+    tmp_path: Path, shards: Path, bytes_on_device: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streamed = losses(tmp_path, shards, rate=SLOW)
+    monkeypatch.setattr(trainer, "room_for_clips", lambda _, ranks, *given: Room(ranks.device, bytes_on_device, 10**9))
+    assert losses(tmp_path, shards, rate=SLOW, resident="auto") == pytest.approx(streamed, rel=1e-4)
+
+
+def test_what_fits_nowhere_is_read_anew(tmp_path: Path, shards: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "room_for_clips", lambda _, ranks, *given: Room(ranks.device, 0))
     losses(tmp_path, shards, resident="auto")
-    assert kept == [0]
+    assert "readers decode clips anew in each epoch: they take 0.0 GB" in capsys.readouterr().out

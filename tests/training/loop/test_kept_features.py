@@ -10,8 +10,9 @@ import torch
 
 from manifests.errors import InputError
 from training.config import Data, Encoders, RunConfig
-from training.loop import kept_features
+from training.loop import kept_features, trainer
 from training.loop.kept_features import why_not
+from training.loop.room import CPU, Room
 from training.loop.start import start
 from training.loop.trainer import Trainer
 from training.loop.training_pass import TrainingPass
@@ -80,14 +81,45 @@ def test_a_trained_audio_trunk_beside_a_frozen_image_trunk(config, tmp_path: Pat
     assert losses(kept) == losses(anew)
 
 
-def test_decoded_clips_that_stay_in_memory_change_no_loss(config, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("method", "bytes_on_device"), [("positives", 30_000), ("cells of sounds", 0)])
+def test_features_that_lie_in_two_places(
+    config, method: str, bytes_on_device: int, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    """Some on the device and the rest in memory, computed and out of a file: the losses are the same."""
+    anew, _ = start(config(METHODS[method], "never"), tmp_path / "anew", "cpu")
+    monkeypatch.setattr(trainer, "room_for_clips", lambda *given: Room(CPU, bytes_on_device, 10**9))
+    given = config(METHODS[method]).model_dump(mode="json") | {"compute": {"features": tmp_path / "features"}}
+    for folder in ("computed", "out of a file"):
+        kept, _ = start(RunConfig.model_validate(given), tmp_path / folder, "cpu")
+        said = "features of the frozen trunks are kept, 0.0 GB in memory, 0.0 GB in this machine's"
+        assert said in capsys.readouterr().out
+        assert losses(kept) == losses(anew)
+
+
+@pytest.mark.parametrize(
+    ("room", "said"),
+    [
+        (Room(CPU, 10**9), "decoded clips are kept, 0.0 GB in memory\n"),
+        (Room(CPU, 3_000_000, 10**9), "decoded clips are kept, 0.0 GB in memory, 0.0 GB in this machine's\n"),
+        (
+            Room(CPU, 0),
+            "readers decode clips anew in each epoch: they take 0.0 GB, and there is room for 0.0 GB in mem",
+        ),
+    ],
+    ids=["all on the device", "in two places", "no room"],
+)
+def test_decoded_clips_that_stay_in_memory_change_no_loss(
+    config, room: Room, said: str, tmp_path: Path, capsys, monkeypatch
+) -> None:
     def trained(resident: str) -> RunConfig:
         given = config(METHODS["positives"], resident, crop_scale=1.2, flip=True, squash=True).model_dump(mode="json")
         for trunk in given["encoders"].values():
             trunk["frozen"] = False
         return RunConfig.model_validate(given)
 
+    monkeypatch.setattr(trainer, "room_for_clips", lambda *given: room)
     kept, anew = (start(trained(how), tmp_path / how, "cpu")[0] for how in ("always", "never"))
+    assert said in capsys.readouterr().out
     assert losses(kept) == losses(anew)
 
 
@@ -177,7 +209,7 @@ def test_a_damaged_file_of_features_is_named(config, tmp_path: Path) -> None:
 
 
 def test_features_that_do_not_fit_are_not_kept(config, tmp_path: Path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(kept_features, "fits", lambda size, device: False)
+    monkeypatch.setattr(trainer, "room_for_clips", lambda *given: Room(CPU, 0))
     short, _ = start(config(METHODS["no heads"]), tmp_path / "short", "cpu")
     assert "sees every clip anew in each epoch: its features take 0.0 GB" in capsys.readouterr().out
     monkeypatch.undo()
