@@ -31,8 +31,8 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks.gpu.sizes import DRY, FULL
 from benchmarks.measure import hardware, write
+from benchmarks.step.sizes import DRY, FULL
 
 # seconds; the timed parts one after the other, with the machine to themselves
 TIMED = {"machine": 20, "speed": 170, "evaluation": 60, "neighbours": 45}

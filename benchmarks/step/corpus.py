@@ -15,8 +15,8 @@ from PIL import Image
 from scipy.io import wavfile
 
 from benchmarks.dead_leaves import dead_leaves
-from benchmarks.gpu.sizes import Sizes
 from benchmarks.made_shards import SHORT_SIDE, finish, write_shard
+from benchmarks.step.sizes import Sizes
 from pipeline.media.front_ends import find_front_end
 from pipeline.shards.codecs import encode_npy
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu.sizes import Sizes
+from benchmarks.step.sizes import Sizes
 from training.config import RunConfig
 from training.distributed import Ranks, repeatable_arithmetic
 from training.loop.inputs import open_inputs
