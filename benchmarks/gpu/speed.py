@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.step import reference
 from benchmarks.step.corpus import write_loose, write_shards
 from benchmarks.step.fed import Fed, clips_per_second_of_readers, feeds
 from benchmarks.step.limits import PAIR_FLOP
+from benchmarks.step.reference import AsTheField
 from benchmarks.step.runs import EZVSL, described, trainer_of
 from benchmarks.step.sizes import Sizes
 from benchmarks.step.timing import seconds_of, settled
@@ -149,19 +149,13 @@ def as_the_field(sizes: Sizes, folder: Path, device: str) -> float:
     """The reference's samples per second from loose files."""
     write_loose(folder, sizes)
     torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic = True, False  # torch's own settings
-    network = reference.Network().to(device)
-    optimiser = torch.optim.Adam(network.parameters(), 1e-4)
     prepared = sizes.warm_up + 2 * sizes.workers  # batches that the readers make while others warm up are not counted
     steps = max(3, sizes.timed_steps // 2)
-    loader = reference.loader_of(folder, (prepared + steps) * sizes.batch, sizes.image_size, sizes.batch, sizes.workers)
-    began = 0.0
-    for number, (image, audio) in enumerate(loader):
-        if number == prepared:
-            began = settled(device)
-        reference.step(network, optimiser, image.to(device, non_blocking=True), audio.to(device, non_blocking=True))
-    rate = steps * sizes.batch / (settled(device) - began)
+    field = AsTheField(folder, (prepared + steps) * sizes.batch, sizes, device)
+    field.advance(prepared)
+    seconds, _ = field.advance(steps)
     repeatable_arithmetic()
-    return rate
+    return steps * sizes.batch / seconds
 
 
 # --- switches --------------------------------------------------------------------------------------------------------

@@ -62,7 +62,8 @@ def feeds(trainer: Trainer, feed: str) -> Iterator[list[dict[str, Any]]]:
 
 def clips_per_second_of_readers(trainer: Trainer) -> float:
     """What the readers alone deliver, when nobody trains."""
-    batches, prepared = iter(bare_loader(trainer)), min(16, trainer.stream.steps // 2)
+    batches = iter(bare_loader(trainer))
+    prepared = min(16, trainer.stream.steps // 2) if trainer.config.data.workers else 0
     for _ in itertools.islice(batches, prepared):
         pass
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Short training runs of the real loop, for the parts of the GPU check that compare or time them."""
+"""Short training runs of the real loop, for the benchmarks that compare or time them."""
 
 import json
 import tempfile
