@@ -5,8 +5,9 @@
 
 Needs the checkout and the packages that training imports, no network, no videos, no FAISS. Each part runs in a
 process of its own under a limit of its own, and its figures are written as they come: what an interrupted check has
-found still counts. Writes check.json beside this file. Exit code 1 when a part failed, or its tests did; 2 where there
-is no such device.
+found still counts. Writes check.json beside this file; where speed was measured, with a summary of its rates: each
+switch by its ratio, the shares of the limits, what each feed costs, and every goal, reached or not. Exit code 1 when a
+part failed, or its tests did; 2 where there is no such device.
 
     machine     what copies and matrix products this GPU does in a second: the ceilings of what follows
     speed       samples per second: each switch by its own ratio, and against the way the field trains
