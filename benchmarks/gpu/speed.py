@@ -38,7 +38,7 @@ def measure(sizes: Sizes, device: str, folder: Path, note: Callable[..., None]) 
         rates.add_all(COMPILED_ONES)
         note(compiled_twice=[losses_of_first_steps(rates, 12) for _ in range(2)])
     note(profile=profile(rates.trainer(compute=COMPILED if device == "cuda" else {}), device))
-    note(as_the_field={"samples_per_second": round(as_the_field(sizes, folder / "loose", device))})
+    note(as_the_field={"samples_per_second": round(as_the_field(sizes, folder / "loose", device), 1)})
     rates.add_all(LAST)
     note(readers_alone=round(clips_per_second_of_readers(rates.trainer())))
     note(parts_of_a_step=parts_of_a_step(rates.trainer(), device))
@@ -94,7 +94,7 @@ class Rates:
         batch = trainer.config.optim.batch_size
         rate = self.sizes.timed_steps * batch / seconds
         self.found[name] = {
-            "samples_per_second": round(rate),
+            "samples_per_second": round(rate, 1),
             "ms_per_step": round(1000 * batch / rate, 2),
             "tflop_per_s": round(rate * PAIR_FLOP / 1e12, 1),
             "waited_for_data": stall,
