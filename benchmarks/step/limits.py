@@ -8,12 +8,22 @@ from benchmarks.step.timing import seconds_of
 PAIR_FLOP = 27.7e9
 PAIR_BYTES = {"bfloat16": 200e6, "float32": 400e6}  # mostly activations, by the size of their numbers
 BY_PRODUCTS, BY_COPIES = "by measured matrix products", "by measured copies"
+BY_CONVOLUTIONS = "by measured convolutions"  # on a CPU quicker than matrix products, by another library
 
 
 def products(side: int, device: str, dtype: torch.dtype) -> float:
     """FLOP per second of multiplying two square matrices."""
     one, other = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     return 2 * side**3 / seconds_of(lambda: one @ other, device)
+
+
+def convolutions(clips: int, channels: int, side: int, device: str) -> float:
+    """FLOP per second of a 3 x 3 convolution of float32 maps, forward, as the trunks run it."""
+    layout = torch.channels_last
+    maps = torch.randn(clips, channels, side, side, device=device).contiguous(memory_format=layout)
+    weights = torch.randn(channels, channels, 3, 3, device=device).contiguous(memory_format=layout)
+    flop = 2 * 9 * clips * (channels * side) ** 2
+    return flop / seconds_of(lambda: torch.nn.functional.conv2d(maps, weights, padding=1), device)
 
 
 def copies(rows: int, columns: int, device: str) -> float:

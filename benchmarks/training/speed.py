@@ -11,8 +11,8 @@ Two ResNet-18 at stride 32, images of 224 px, spectrograms of 257 x 300, float32
 
 Each is a process of its own, on all cores; they take turns of one step in random order, so that what else the machine
 does falls on all alike, and only one of them works at a time. Of the field's readers, which are ahead by some batches,
-each turn costs one. Rates are of median turns. Before them, alone, come what the processor multiplies and copies in a
-second, and what the readers deliver when nobody trains. Writes speed-cpu.json here.
+each turn costs one. Rates are of median turns. Before them, alone, come what the processor multiplies, convolves and
+copies in a second, and what the readers deliver when nobody trains. Writes speed-cpu.json here.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from typing import Any
 
 from benchmarks.asked import answer_with, asked
 from benchmarks.measure import record, write
-from benchmarks.step.limits import PAIR_FLOP, copies, pairs_per_second, products
+from benchmarks.step.limits import BY_CONVOLUTIONS, PAIR_FLOP, convolutions, copies, pairs_per_second, products
 from benchmarks.step.sizes import DRY, FULL, Sizes
 from benchmarks.step.verdict import Goal, Plan, Switch, Way, lines, verdict
 from manifests.freed_memory import keep_freed_memory
@@ -92,13 +92,15 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
         machine, readers = (alone(name, options, folder) for name in ("machine", "readers"))
         turns = taken_turns(options, folder)
     rates = {name: rate(own, sizes.batch) for name, own in turns.items()}
-    limits = pairs_per_second(machine["float32_flop_per_s"], machine["copied_bytes_per_s"], "float32")
+    limits = pairs_per_second(machine["multiplied"], machine["copied"], "float32")
+    limits[BY_CONVOLUTIONS] = machine["convolved"] / PAIR_FLOP
     field = rates.pop(FIELD)
     packages = ["torch", "torchvision", "numpy", "scipy", "pillow", "webdataset"]
     return record("benchmarks/training/speed.py", packages, options.machine) | {
         "threads": options.threads, "batch": sizes.batch, "turns": options.turns, "clips": sizes.clips,
-        "image_size": sizes.image_size, "float32_gflop_per_s": round(machine["float32_flop_per_s"] / 1e9, 1),
-        "copy_gb_per_s": round(machine["copied_bytes_per_s"] / 1e9, 2), "readers_alone": round(readers),
+        "image_size": sizes.image_size, "matrix_products_gflop_per_s": round(machine["multiplied"] / 1e9, 1),
+        "convolutions_gflop_per_s": round(machine["convolved"] / 1e9, 1),
+        "copies_gb_per_s": round(machine["copied"] / 1e9, 2), "readers_alone": round(readers),
         "rates": rates, "as_the_field": field, "seconds_of_turns": {
             name: [round(turn["seconds"], 3) for turn in own] for name, own in turns.items()
         },
@@ -164,12 +166,14 @@ def answers(options: argparse.Namespace) -> Callable[[], Any]:
 
 
 def limits_of(options: argparse.Namespace) -> Mapping[str, float]:
+    """FLOP per second of matrix products and of convolutions, bytes per second of copies."""
     import torch
 
-    side = 256 if options.dry else 2048
+    side, channels = (256, 32) if options.dry else (2048, 512)
     return {
-        "float32_flop_per_s": products(side, "cpu", torch.float32),
-        "copied_bytes_per_s": copies(side, 32 * side, "cpu"),
+        "multiplied": products(side, "cpu", torch.float32),
+        "convolved": convolutions(options.batch, channels, 14, "cpu"),
+        "copied": copies(side, 32 * side, "cpu"),
     }
 
 
