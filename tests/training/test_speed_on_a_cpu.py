@@ -36,6 +36,7 @@ def test_a_dry_run_measures_every_feed_and_sums_up(tmp_path: Path) -> None:
     assert set(found["rates"]) == {"fixed", "streamed", "resident"}
     assert all(each["samples_per_second"] > 0 for each in [*found["rates"].values(), found["as_the_field"]])
     assert set(found["seconds_of_turns"]) == {*found["rates"], FIELD}
+    assert "gflop_per_s" not in found["as_the_field"]
     assert found["readers_alone"] > found["rates"]["streamed"]["samples_per_second"]
     summary = found["summary"]
     assert set(summary["share_of_limits"]["fixed"]) == set(summary["limits"])
