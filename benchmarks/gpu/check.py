@@ -5,8 +5,9 @@
 
 Needs the checkout and the packages that training imports, no network, no videos, no FAISS. Each part runs in a
 process of its own under a limit of its own, and its figures are written as they come: what an interrupted check has
-found still counts. Writes check.json beside this file. Exit code 1 when a part failed, or its tests did; 2 where there
-is no such device.
+found still counts. Writes check.json beside this file; where speed was measured, with a summary of its rates: each
+switch by its ratio, the shares of the limits, what each feed costs, and every goal, reached or not. Exit code 1 when a
+part failed, or its tests did; 2 where there is no such device.
 
     machine     what copies and matrix products this GPU does in a second: the ceilings of what follows
     speed       samples per second: each switch by its own ratio, and against the way the field trains
@@ -31,8 +32,10 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks.gpu.sizes import DRY, FULL
+from benchmarks.gpu.summary import summary
 from benchmarks.measure import hardware, write
+from benchmarks.step.sizes import DRY, FULL
+from benchmarks.step.verdict import lines
 
 # seconds; the timed parts one after the other, with the machine to themselves
 TIMED = {"machine": 20, "speed": 170, "evaluation": 60, "neighbours": 45}
@@ -54,6 +57,8 @@ def main() -> None:
     beside = len(COMPARED) if options.device == "cuda" else 1
     with ThreadPoolExecutor(beside) as threads:
         list(threads.map(report.add, [part for part in options.parts if part in COMPARED]))
+    if "speed" in report.parts:
+        print(*lines(summary(report.parts)), sep="\n", flush=True)
     if failed := [part for part, found in report.parts.items() if has_failed(found)]:
         sys.exit(f"failed: {', '.join(failed)}; {options.out} says how")
 
@@ -87,8 +92,9 @@ class Report:
         found = in_own_process(part, limit, self.options) if limit > 5 else {"left_out": "no time was left"}
         with self._writing:
             self.parts[part] = found
-            head_and_parts = head(self.options, self.gpu) | {"parts": self.parts, "seconds": round(self._seconds(), 1)}
-            write(self.options.out, head_and_parts)
+            told = {"summary": summary(self.parts)} if "speed" in self.parts else {}
+            found_so_far = {"parts": self.parts, **told, "seconds": round(self._seconds(), 1)}
+            write(self.options.out, head(self.options, self.gpu) | found_so_far)
             print(f"{part}: {json.dumps(found)[:2000]}", flush=True)
 
     def _seconds(self) -> float:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.gpu.corpus import write_shards
-from benchmarks.gpu.runs import EZVSL, described
-from benchmarks.gpu.sizes import Sizes
-from benchmarks.gpu.timing import settled
+from benchmarks.step.corpus import write_shards
+from benchmarks.step.runs import EZVSL, described
+from benchmarks.step.sizes import Sizes
+from benchmarks.step.timing import settled
 from pipeline.shards.store import ShardStore
 from training.data.pairs import EvaluationPair
 from training.loop.start import start

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.gpu.corpus import write_shards
-from benchmarks.gpu.runs import EZVSL, described, losses_of, trainer_of
-from benchmarks.gpu.sizes import Sizes
+from benchmarks.step.corpus import write_shards
+from benchmarks.step.runs import EZVSL, described, losses_of, trainer_of
+from benchmarks.step.sizes import Sizes
 from training.config import RunConfig
 from training.loop.device_batches import moved
 from training.loop.trainer import Trainer

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.gpu.sizes import Sizes
+from benchmarks.step.sizes import Sizes
 from index.embeddings import unit_rows
 from index.knn import neighbour_blocks, sampled_recall
 from index.ranking import Ranking

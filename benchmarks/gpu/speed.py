@@ -1,12 +1,10 @@
-"""Samples per second of EZ-VSL at full size, each switch against the same step without it, and against the field's way.
+"""Samples per second of EZ-VSL at full size: each switch, each feed, and the way the field trains.
 
 Every figure is a rate between two moments at which the device was asked to be done. `fixed` feeds the step with uint8
 frames and float16 sounds that lie on the device already: what a feed can reach at best.
 """
 
 import itertools
-import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,19 +14,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.gpu import reference
-from benchmarks.gpu.corpus import write_loose, write_shards
-from benchmarks.gpu.machine import PAIR_FLOP
-from benchmarks.gpu.runs import EZVSL, described, trainer_of
-from benchmarks.gpu.sizes import Sizes
-from benchmarks.gpu.timing import seconds_of, settled
+from benchmarks.step.corpus import write_loose, write_shards
+from benchmarks.step.fed import Fed, clips_per_second_of_readers, feeds
+from benchmarks.step.limits import PAIR_FLOP
+from benchmarks.step.reference import AsTheField
+from benchmarks.step.runs import EZVSL, described, trainer_of
+from benchmarks.step.sizes import Sizes
+from benchmarks.step.timing import seconds_of, settled
 from index.encoders.residual import StemConvolution
-from training.data.stream import training_loader
 from training.distributed import repeatable_arithmetic
 from training.loop import readings
-from training.loop.checkpoint import Progress
-from training.loop.device_batches import moved
-from training.loop.readings import Step
 from training.loop.trainer import Trainer
 
 COMPILED = {"compile": "always"}
@@ -38,30 +33,21 @@ def measure(sizes: Sizes, device: str, folder: Path, note: Callable[..., None]) 
     shards = write_shards(folder / "shards", sizes)
     note(clips=sizes.clips, workers=sizes.workers)
     rates = Rates(sizes, shards, device, note)
-    rates.add("fixed", feed="fixed")
-    rates.add("resident", feed="resident")
+    rates.add_all(FIRST)
     if device == "cuda":
-        rates.add("compiled, fixed", feed="fixed", compute=COMPILED)
-        rates.add("compiled, resident", feed="resident", compute=COMPILED)
-        rates.add("compiled, streamed", feed="streamed", compute=COMPILED)
-        rates.add("compiled, resident, losses read at once", feed="resident", compute=COMPILED, switch=losses_at_once)
+        rates.add_all(COMPILED_ONES)
         note(compiled_twice=[losses_of_first_steps(rates, 12) for _ in range(2)])
     note(profile=profile(rates.trainer(compute=COMPILED if device == "cuda" else {}), device))
-    note(as_the_field={"samples_per_second": round(as_the_field(sizes, folder / "loose", device))})
-    rates.add("streamed", feed="streamed")
-    rates.add("fixed, optimiser in a loop", feed="fixed", change=plain_optimiser)
-    rates.add("fixed, channels first", feed="fixed", change=channels_first)
-    rates.add("fixed, stem as a convolution", feed="fixed", change=stem_as_convolution)
-    rates.add("streamed, copied in the step", feed="loader")
-    rates.add("fixed, float32", feed="fixed", optim={"precision": "float32"})
-    note(readers_alone=round(clips_per_second_of_readers(rates.trainer(), sizes)))
+    note(as_the_field={"samples_per_second": round(as_the_field(sizes, folder / "loose", device), 1)})
+    rates.add_all(LAST)
+    note(readers_alone=round(clips_per_second_of_readers(rates.trainer())))
     note(parts_of_a_step=parts_of_a_step(rates.trainer(), device))
 
 
 def losses_of_first_steps(rates: "Rates", steps: int) -> list[float]:
     """Of a compiled run from its first weights: twice the same to the last bit, if steps can be repeated."""
     trainer = rates.trainer(compute=COMPILED)
-    taken = [trainer.step(parts)[1][0] for parts in feeds(trainer, "fixed", steps)]
+    taken = [trainer.step(parts)[1][0] for parts in itertools.islice(feeds(trainer, "fixed"), steps)]
     return [float(loss) for loss in taken]
 
 
@@ -71,7 +57,6 @@ class Rates:
     def __init__(self, sizes: Sizes, shards: Path, device: str, note: Callable[..., None]) -> None:
         self.sizes, self.shards, self.device, self.note = sizes, shards, device, note
         self.found: dict[str, dict[str, object]] = {}
-        self.loss = math.nan
 
     def trainer(self, **sections: dict[str, Any]) -> Trainer:
         """EZ-VSL in bfloat16 unless the sections say otherwise, before its first step."""
@@ -82,6 +67,10 @@ class Rates:
         trainer = trainer_of(config, self.device, self.shards.parent / "run")
         trainer.method.train()
         return trainer
+
+    def add_all(self, contenders: dict[str, dict[str, Any]]) -> None:
+        for name, how in contenders.items():
+            self.add(name, **how)
 
     def add(
         self,
@@ -97,70 +86,32 @@ class Rates:
             start = settled(self.device)
             trainer = self.trainer(compute=compute, **sections)
             change(trainer)
-            prepared = self.sizes.warm_up + (4 * self.sizes.workers if feed in ("streamed", "loader") else 0)
-            # readers had batches ready by then, which tell nothing of their speed
-            batches = feeds(trainer, feed, self.sizes.timed_steps + prepared)
-            self._advance(trainer, batches, prepared)
+            fed = Fed(trainer, feed)
+            # readers have batches ready by then, which tell nothing of their speed
+            fed.advance(self.sizes.warm_up + (4 * self.sizes.workers if feed in ("streamed", "loader") else 0))
             began = settled(self.device)
-            self._advance(trainer, batches, self.sizes.timed_steps)
-            seconds = settled(self.device) - began
+            seconds, stall = fed.advance(self.sizes.timed_steps)
         batch = trainer.config.optim.batch_size
         rate = self.sizes.timed_steps * batch / seconds
         self.found[name] = {
-            "samples_per_second": round(rate),
+            "samples_per_second": round(rate, 1),
             "ms_per_step": round(1000 * batch / rate, 2),
             "tflop_per_s": round(rate * PAIR_FLOP / 1e12, 1),
+            "waited_for_data": stall,
             "start_s": round(began - start, 1),
-            "last_loss": self.loss,  # a rate at which nothing is learnt counts for nothing
+            "last_loss": fed.loss,  # a rate at which nothing is learnt counts for nothing
         }
         if self.device == "cuda":
             self.found[name]["memory_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
-            del trainer, batches
+            del trainer, fed
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         self.note(rates=self.found)
 
-    def _advance(self, trainer: Trainer, batches: Iterator[Any], steps: int) -> None:
-        """Steps with their losses read as the loop reads them."""
-        for _ in range(steps):
-            parts = next(batches)
-            names, losses = trainer.step(parts)
-            trainer.done = Progress(trainer.done.step + 1)
-            trainer.readings.put(Step(trainer.done, 0.0, []), names, losses)
-            for _, read in trainer.readings.arrived():
-                self.loss = read["total"]
-
-
-def feeds(trainer: Trainer, feed: str, steps: int) -> Iterator[list[dict[str, Any]]]:
-    """So many steps' micro-batches: the loop's own, the bare loader's, or the same ones again and again."""
-    if feed == "fixed":
-        several = [[moved(part, trainer.ranks.device) for part in parts]
-                   for parts in itertools.islice(iter(bare_loader(trainer)), 4)]  # fmt: skip
-        return itertools.islice(itertools.cycle(several), steps)
-    if feed == "loader":
-        epochs = itertools.chain.from_iterable(bare_loader(trainer) for _ in itertools.count())
-        return ([moved(part, trainer.ranks.device) for part in parts] for parts in epochs)
-    return trainer.batches()
-
-
-def clips_per_second_of_readers(trainer: Trainer, sizes: Sizes) -> float:
-    """What the readers alone deliver, when nobody trains."""
-    batches, prepared = iter(bare_loader(trainer)), min(16, trainer.stream.steps // 2)
-    for _ in itertools.islice(batches, prepared):
-        pass
-    start = time.perf_counter()
-    served = sum(1 for _ in batches)
-    return served * sizes.batch / (time.perf_counter() - start)
-
-
-def bare_loader(trainer: Trainer) -> Any:
-    trainer.stream.start(0)
-    return training_loader(trainer.stream)
-
 
 def parts_of_a_step(trainer: Trainer, device: str) -> dict[str, float]:
     """Milliseconds: the views alone, forward, forward and backward, the optimiser."""
-    (part,) = next(feeds(trainer, "fixed", 1))
+    (part,) = next(feeds(trainer, "fixed"))
     batch = trainer.method_batch(part)
 
     def forward() -> torch.Tensor:
@@ -181,7 +132,7 @@ def profile(trainer: Trainer, device: str) -> list[dict[str, object]]:
     activities = [torch.profiler.ProfilerActivity.CPU] + (
         [torch.profiler.ProfilerActivity.CUDA] if device == "cuda" else []
     )
-    batches = feeds(trainer, "fixed", 6)
+    batches = feeds(trainer, "fixed")
     for parts in itertools.islice(batches, 3):
         trainer.step(parts)
     settled(device)
@@ -198,19 +149,13 @@ def as_the_field(sizes: Sizes, folder: Path, device: str) -> float:
     """The reference's samples per second from loose files."""
     write_loose(folder, sizes)
     torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic = True, False  # torch's own settings
-    network = reference.Network().to(device)
-    optimiser = torch.optim.Adam(network.parameters(), 1e-4)
     prepared = sizes.warm_up + 2 * sizes.workers  # batches that the readers make while others warm up are not counted
     steps = max(3, sizes.timed_steps // 2)
-    loader = reference.loader_of(folder, (prepared + steps) * sizes.batch, sizes.image_size, sizes.batch, sizes.workers)
-    began = 0.0
-    for number, (image, audio) in enumerate(loader):
-        if number == prepared:
-            began = settled(device)
-        reference.step(network, optimiser, image.to(device, non_blocking=True), audio.to(device, non_blocking=True))
-    rate = steps * sizes.batch / (settled(device) - began)
+    field = AsTheField(folder, (prepared + steps) * sizes.batch, sizes, device)
+    field.advance(prepared)
+    seconds, _ = field.advance(steps)
     repeatable_arithmetic()
-    return rate
+    return steps * sizes.batch / seconds
 
 
 # --- switches --------------------------------------------------------------------------------------------------------
@@ -250,3 +195,22 @@ def channels_first(trainer: Trainer) -> None:
         }
 
     trainer.method_batch = contiguous
+
+
+# --- contenders ------------------------------------------------------------------------------------------------------
+
+FIRST: dict[str, dict[str, Any]] = {"fixed": {"feed": "fixed"}, "resident": {"feed": "resident"}}
+COMPILED_ONES: dict[str, dict[str, Any]] = {
+    "compiled, fixed": {"feed": "fixed", "compute": COMPILED},
+    "compiled, resident": {"feed": "resident", "compute": COMPILED},
+    "compiled, streamed": {"feed": "streamed", "compute": COMPILED},
+    "compiled, resident, losses read at once": {"feed": "resident", "compute": COMPILED, "switch": losses_at_once},
+}
+LAST: dict[str, dict[str, Any]] = {
+    "streamed": {"feed": "streamed"},
+    "fixed, optimiser in a loop": {"feed": "fixed", "change": plain_optimiser},
+    "fixed, channels first": {"feed": "fixed", "change": channels_first},
+    "fixed, stem as a convolution": {"feed": "fixed", "change": stem_as_convolution},
+    "streamed, copied in the step": {"feed": "loader"},
+    "fixed, float32": {"feed": "fixed", "optim": {"precision": "float32"}},
+}

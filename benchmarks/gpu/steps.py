@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.companions import add_companions
-from benchmarks.gpu.corpus import CLASSES, write_shards
-from benchmarks.gpu.runs import described, trainer_of
-from benchmarks.gpu.sizes import Sizes
+from benchmarks.step.corpus import CLASSES, write_shards
+from benchmarks.step.runs import described, trainer_of
+from benchmarks.step.sizes import Sizes
 from index import random_neighbours
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.gpu.sizes import Sizes
 from benchmarks.measure import ROOT
+from benchmarks.step.sizes import Sizes
 
 
 def measure(sizes: Sizes, device: str, folder: Path, note: Callable[..., None]) -> None:

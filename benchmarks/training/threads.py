@@ -18,14 +18,13 @@ import multiprocessing
 import os
 import random
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import ROOT, record, write
+from benchmarks.asked import answer_with, asked
+from benchmarks.measure import record, write
 
 POLICIES: dict[str, dict[str, str]] = {
     "spinning, as torch is": {},
@@ -82,32 +81,14 @@ def rows_of(policy: str, threads: int, turns: list[Turn]) -> Iterator[dict[str, 
 
 def one(policy: str, threads: int, busy: int, seconds: float) -> Turn:
     """A process of its own that takes steps twice: alone, and beside busy processes."""
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.training.threads",
-        "--steps-of",
-        str(threads),
-        "--seconds",
-        str(seconds),
-    ]
+    words = ["--steps-of", str(threads), "--seconds", str(seconds)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, env=clean | POLICIES[policy], **pipes) as child:
-        asked(child)  # warms up
-        alone = asked(child)
+    with asked("benchmarks.training.threads", words, clean | POLICIES[policy]) as median_and_mean:
+        median_and_mean()  # warms up
+        alone = median_and_mean()
         with spinning(busy):
-            beside = asked(child)
-        child.communicate()
+            beside = median_and_mean()
     return {"alone": alone, "beside": beside}
-
-
-def asked(child: subprocess.Popen[str]) -> list[float]:
-    """Median seconds and mean CPU seconds of the steps that a child takes when it is asked."""
-    assert child.stdin is not None
-    assert child.stdout is not None
-    print(file=child.stdin, flush=True)
-    return json.loads(child.stdout.readline())
 
 
 @contextlib.contextmanager
@@ -130,15 +111,19 @@ def _spin() -> None:
 
 
 def take_steps(threads: int, seconds: float) -> None:
-    """At every line of the input, steps for so many seconds, three at least; what they took as a line of the output."""
+    """Whenever asked, steps for so many seconds, three at least: the median of their seconds, the mean of their CPU
+    seconds."""
     step = step_of(threads)
-    for _ in sys.stdin:
+
+    def turn() -> list[float]:
         taken, used, began = [], time.process_time(), time.monotonic()
         while len(taken) < 3 or time.monotonic() - began < seconds:
             before = time.monotonic()
             step()
             taken.append(time.monotonic() - before)
-        print(json.dumps([statistics.median(taken), (time.process_time() - used) / len(taken)]), flush=True)
+        return [statistics.median(taken), (time.process_time() - used) / len(taken)]
+
+    answer_with(turn)
 
 
 def step_of(threads: int) -> Callable[[], None]:

@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from places import ROOT
 
-from benchmarks.gpu import check
+from benchmarks.gpu import check, speed
+from benchmarks.gpu.summary import PLAN, summary
+from benchmarks.step.verdict import MISSING
 from training.methods import method_names
 
 PARTS = ("machine", "speed", "evaluation", "neighbours", "steps", "losses")
@@ -31,9 +34,12 @@ def test_a_dry_run_of_the_gpu_check(tmp_path: Path) -> None:
         "--parts",
         *PARTS,
     ]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    parts = json.loads(out.read_text())["parts"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    written = json.loads(out.read_text())
+    parts = written["parts"]
     assert {name: part["ended"] for name, part in parts.items()} == dict.fromkeys(PARTS, "whole")
+    check_summary(written["summary"], done.stdout)
     assert parts["losses"]["float32"]["within"]
     assert parts["losses"]["float32"]["largest_relative_difference"]["out of GPU memory"] == 0
     assert parts["losses"]["bfloat16"]["seeds"] == 3
@@ -44,6 +50,44 @@ def test_a_dry_run_of_the_gpu_check(tmp_path: Path) -> None:
         assert all(each.get("fine") or each == {"learns": False} for each in of_method.values()), of_method
     assert all(rate["samples_per_second"] > 0 for rate in parts["speed"]["rates"].values())
     assert parts["neighbours"]["torch_cpu"]["recall"] == 1
+
+
+def check_summary(told: dict[str, Any], printed: str) -> None:
+    """Of parts that ran in processes of their own: all is told but what only a GPU compiles."""
+    compiled = {switch.name for switch in PLAN.switches if switch.on.startswith("compiled")}
+    unknown = {name for name, switch in told["switches"].items() if switch["ratio"] == MISSING}
+    assert unknown == compiled
+    assert set(told["share_of_limits"]) == {"fixed", "resident", "streamed"}
+    for name in ("resident", "streamed"):
+        assert MISSING not in told["end_to_end"][name].values()
+    assert [row["reached"] for row in told["goals"]].count(MISSING) == 0
+    assert told["learnt_nothing"] == []
+    assert "times the field at least 10, streamed: " in printed
+
+
+def test_the_summary_names_contenders_that_are_measured() -> None:
+    measured = {*speed.FIRST, *speed.COMPILED_ONES, *speed.LAST}
+    ways = [way for several in PLAN.feeds.values() for way in several]
+    named = {name for way in ways for name in (way.name, way.tensors)}
+    assert named | {name for switch in PLAN.switches for name in (switch.on, switch.off)} == measured
+
+
+def test_the_summary_of_the_check_on_an_h100_is_what_the_page_says_of_it() -> None:
+    parts = json.loads((ROOT / "benchmarks" / "gpu" / "h100-1.json").read_text())["parts"]
+    told = summary(parts)
+    assert told["switches"]["channels last"]["ratio"] == 1.53
+    assert told["switches"]["one kernel for the optimiser"]["ratio"] == 1.44
+    assert told["switches"]["stem as a matrix product"]["ratio"] == 1.19
+    assert told["end_to_end"]["resident"]["of_tensors"] == 0.971
+    assert told["end_to_end"]["resident"]["times_the_field"] == 3.554
+
+
+def test_without_its_speed_a_check_has_no_summary(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["check", "--out", str(tmp_path / "check.json"), "--parts", "losses"])
+    monkeypatch.setattr(check, "gpu_name", lambda: "NVIDIA Some")
+    monkeypatch.setattr(check, "in_own_process", lambda *_: {"ended": "whole"})
+    check.main()
+    assert "summary" not in json.loads((tmp_path / "check.json").read_text())
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Short training runs of the real loop, for the parts of the GPU check that compare or time them."""
+"""Short training runs of the real loop, for the benchmarks that compare or time them."""
 
 import json
 import tempfile
@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu.sizes import Sizes
+from benchmarks.step.sizes import Sizes
 from training.config import RunConfig
 from training.distributed import Ranks, repeatable_arithmetic
 from training.loop.inputs import open_inputs

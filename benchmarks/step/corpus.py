@@ -1,4 +1,4 @@
-"""What the GPU check trains on, made where it runs: shards of drawn images, and the same as loose files.
+"""What the benchmarks of a training step train on, made where they run: shards of drawn images, and loose files.
 
 Only a few hundred images and sounds are encoded; the clips repeat them under keys of their own, since what is measured
 does not depend on their content but on their number and size. A clip's class shows in a coloured square and in a band
@@ -15,8 +15,8 @@ from PIL import Image
 from scipy.io import wavfile
 
 from benchmarks.dead_leaves import dead_leaves
-from benchmarks.gpu.sizes import Sizes
 from benchmarks.made_shards import SHORT_SIDE, finish, write_shard
+from benchmarks.step.sizes import Sizes
 from pipeline.media.front_ends import find_front_end
 from pipeline.shards.codecs import encode_npy
 

@@ -1,4 +1,4 @@
-"""How the parts of the GPU check take time: the device is asked to be done before a clock is read."""
+"""How the benchmarks of a step take time: the device is asked to be done before a clock is read."""
 
 import statistics
 import time
