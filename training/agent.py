@@ -1,7 +1,7 @@
 """torchrun's agent, which starts the processes of a host and watches them, with rules that torchrun does not have.
 
-It starts nothing again after bad input, gives processes longer to save, and ends where the host at
-which launchers meet is lost.
+It starts nothing again after bad input, gives processes longer to save, lets a host come back, and ends where the
+host at which launchers meet is lost.
 """
 
 import signal
@@ -28,6 +28,12 @@ class Agent(LocalElasticAgent):
         super().__init__(spec, *arguments, **options)
         handler: Any = spec.rdzv_handler
         handler.num_nodes_waiting = met(handler.num_nodes_waiting)
+
+    def _rendezvous(self, worker_group: WorkerGroup) -> None:
+        # torch says where the processes' store is when launchers first meet, and never to one that comes later
+        handler: Any = worker_group.spec.rdzv_handler
+        handler._bootstrap_store_info = None
+        super()._rendezvous(worker_group)
 
     def _monitor_workers(self, worker_group: WorkerGroup) -> RunResult:
         result = super()._monitor_workers(worker_group)

@@ -101,3 +101,18 @@ def test_a_lost_host_ends_the_other_within_a_minute_and_the_run_goes_on(
     said = again.communicate(timeout=SECONDS)[1]
     assert again.returncode == 0, said
     assert logged(run) == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_host_that_comes_back_is_waited_for(hosts: Hosts, config: Path, undisturbed: list, tmp_path: Path) -> None:
+    """--max-restarts: the first host's launcher lives, and starts its process again when the other is there."""
+    running = begin_both(hosts, config, tmp_path / "runs", "--max-restarts", "3")
+    hosts.kill("second")
+    assert running["second"].wait(SECONDS) == -signal.SIGKILL
+    running["second"] = begin(hosts, "second", config, tmp_path / "runs", "--max-restarts", "3")
+    for name, process in running.items():
+        assert process.wait(SECONDS) == 0, hosts.log(name).read_text()
+    (run,) = tmp_path.glob("runs/small/*")
+    assert "another process of the run has ended" in hosts.log("first").read_text()
+    assert logged(run) == undisturbed
