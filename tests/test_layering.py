@@ -39,7 +39,7 @@ FLOORS = {
             "shared_options",
             "thread_policy",
         },
-        {"environment", "seeds", "config_numbers", "peaks", "trajectories"},
+        {"agent", "environment", "seeds", "config_numbers", "peaks", "trajectories"},
         {
             "config",
             "finished_runs",

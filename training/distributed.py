@@ -164,10 +164,10 @@ def ranks(device: str = "auto") -> Iterator[Ranks]:
     if world == of_launcher("LOCAL_WORLD_SIZE", 0):  # all on this machine: nothing listens beyond it
         for library in ("GLOO", "NCCL"):
             os.environ.setdefault(f"{library}_SOCKET_IFNAME", "lo")
-    name, store = start_of_all(rank, world)
-    dist.init_process_group("nccl" if use_cuda else "gloo", store=store, rank=rank, world_size=world)
     try:
-        with living_together(rank, world, name):
+        name, store = start_of_all(rank, world)
+        with living_together(rank, world, name):  # before the group, which waits for a lost host half an hour
+            dist.init_process_group("nccl" if use_cuda else "gloo", store=store, rank=rank, world_size=world)
             yield Ranks(rank, world, chosen)
     except RuntimeError as error:
         if not _is_lost_connection(error):
@@ -177,7 +177,8 @@ def ranks(device: str = "auto") -> Iterator[Ranks]:
             f"one, {rank} of {world}, ends, too. The same command goes on from the last checkpoint."
         ) from error
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 def _is_lost_connection(error: RuntimeError) -> bool:

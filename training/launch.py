@@ -3,27 +3,27 @@
 It takes what torchrun takes, and is torchrun. But where processes fail, torchrun prints a summary and a traceback of
 itself and exits with 1. Here the first process says why, in its one line, or its launcher does for one that could not;
 and the exit code is that of the process that failed first. Bad input is no failure that `--max-restarts` could mend: it
-ends the run at once, with its code.
+ends the run at once, with its code (`agent`).
 
 SIGUSR1, with which Slurm tells a job that its time is nearly over, is passed on as SIGTERM is, and processes have
 longer than torchrun's 30 seconds to save. A run on one host meets on the host's loopback (`one_host`).
 """
 
 import logging
+import os
 import signal
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from manifests.endings import BAD_INPUT, INTERRUPTED, run_to_its_end
+from manifests.endings import INTERRUPTED, run_to_its_end
 from manifests.errors import InputError, WorkFailed
 from manifests.given_files import reason
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-SECONDS_TO_SAVE = 110  # between a signal and SIGKILL: less than the 120 that the specs of manifests/cluster grant
 GOES_ON = "The same command goes on from the last checkpoint."
 
 
@@ -32,28 +32,32 @@ def launch(line: Sequence[str]) -> None:
 
     InputError for options that make no run, WorkFailed where hosts do not meet or a process was killed.
     """
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a store that is gone would be a page of torch's stack
+    from torch.distributed import DistError
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.elastic.rendezvous import RendezvousError
+    from torch.distributed.launcher import api
     from torch.distributed.run import parse_args, run
 
+    from training.agent import Agent, with_bad_input
     from training.one_host import meet_on_loopback
 
     asked = parse_args(list(line))
     logging.disable(logging.ERROR)  # torchrun's own words for what is said here
     meet_on_loopback(asked)
     _pass_on(asked, signal.SIGUSR1)
-    _replace_agent()
+    api.LocalElasticAgent = Agent
     try:
         run(asked)
     except ChildFailedError as failed:
-        refused = _with_bad_input(failed.failures)
+        refused = with_bad_input(failed.failures)
         sys.exit(_told(failed.failures, failed.get_first_failure()[0] if refused is None else refused))
     except SignalException:  # of this process; the others have ended by it, and the first one has said so
         sys.exit(INTERRUPTED)
     except ValueError as error:
         raise InputError(f"torchrun's options make no run: {reason(error)}.") from error
-    except RendezvousError as error:
+    except (RendezvousError, DistError) as error:
         raise WorkFailed(
             f"The hosts of the run did not meet: {reason(error)}. Start the command on all of them, and see whether "
             "each reaches --rdzv-endpoint."
@@ -64,32 +68,6 @@ def _pass_on(asked: Namespace, number: signal.Signals) -> None:
     """Have torchrun pass on a signal to its processes, besides those that it does anyway."""
     names = asked.signals_to_handle.split(",")
     asked.signals_to_handle = ",".join([*names, *({number.name} - set(names))])
-
-
-def _replace_agent() -> None:
-    """Have torchrun's agent, which asks for no exit code, start nothing again after bad input; and wait for a save."""
-    from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup
-    from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
-    from torch.distributed.launcher import api
-
-    class Agent(LocalElasticAgent):
-        def _monitor_workers(self, worker_group: WorkerGroup) -> RunResult:
-            result = super()._monitor_workers(worker_group)
-            if _with_bad_input(result.failures) is not None:
-                self._remaining_restarts = 0
-            return result
-
-        def _shutdown(self, death_sig: signal.Signals = signal.SIGTERM) -> None:
-            if self._pcontext is not None:
-                self._pcontext.close(death_sig, SECONDS_TO_SAVE)
-            super()._shutdown(death_sig)
-
-    api.LocalElasticAgent = Agent
-
-
-def _with_bad_input(failures: Mapping[int, "ProcessFailure"]) -> int | None:
-    """A process that refused its input, if there is one: what the others say, then or before, came of it."""
-    return next((rank for rank, failure in failures.items() if failure.exitcode == BAD_INPUT), None)
 
 
 def _told(failures: Mapping[int, "ProcessFailure"], first: int) -> int:

@@ -6,15 +6,17 @@ thread that started the process, and kills without a word.)
 
 The agents end the other processes of their own machine when one of theirs dies. Beyond a machine, and where a process
 hangs, each tells the others through the launcher's store that it lives; who has not done so for LOST seconds is lost.
+The store itself may be on the host that is lost. Where the network is cut, torch waits for its answer for a quarter of
+an hour, whatever time limit it is given: so what asks the store is never what measures the time.
 """
 
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from manifests.errors import InputError
 
@@ -24,6 +26,7 @@ BEAT = 5.0
 LOST = 40.0
 GRACE = 20.0  # seconds to save in, where a signal came before the launcher went
 LEFT = b"left"
+T = TypeVar("T")
 _stopping = threading.Event()
 
 
@@ -57,6 +60,21 @@ def _watch_parent(parent: int) -> None:
     _end(f"torchrun (process {parent}) is gone. This process of its run ends, too.")
 
 
+def answered(ask: Callable[[], T], whom: str) -> Callable[[], T]:
+    """A question to a store, of which nobody knows whether it returns: this process ends where it does not."""
+
+    def asked() -> T:
+        waiting = threading.Timer(LOST, _end, (f"{whom} has not been heard of for {LOST:.0f} s.",))
+        waiting.daemon = True
+        waiting.start()
+        try:
+            return ask()
+        finally:
+            waiting.cancel()
+
+    return asked
+
+
 @contextmanager
 def living_together(rank: int, world: int, start: str) -> Iterator[None]:
     """Tell the other ranks of a start that this one lives, and watch them, as long as the block lasts."""
@@ -79,6 +97,16 @@ class _Peers:
         self._heard = time.monotonic()
 
     def watch(self, ended: threading.Event) -> None:
+        """End this process where another, or the store, is lost; until the event, which the others are then told."""
+        telling = threading.Thread(target=self._tell, args=(ended,), name="telling", daemon=True)
+        telling.start()
+        while not ended.wait(LOOK):
+            if (lost := self._lost()) is not None:
+                _end(f"{lost} has not been heard of for {LOST:.0f} s. Process {self.rank} of the run ends, too.")
+        telling.join(BEAT)
+
+    def _tell(self, ended: threading.Event) -> None:
+        """Tell the others of this process, and look at what they tell: a thread that a silent store holds up."""
         store = self._connected()
         beat = 0
         while not ended.wait(BEAT):
@@ -86,8 +114,6 @@ class _Peers:
             with suppress(RuntimeError):  # torch's store errors are of this kind
                 store = store or self._connected()
                 self._look(store, beat)
-            if (lost := self._lost()) is not None:
-                _end(f"{lost} has not been heard of for {LOST:.0f} s. Process {self.rank} of the run ends, too.")
         with suppress(RuntimeError):
             if store is not None:
                 store.set(self._name(self.rank), LEFT)

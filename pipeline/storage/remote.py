@@ -19,11 +19,12 @@ from typing import Any, BinaryIO, ParamSpec, TypeVar, Union, cast
 from manifests.errors import InputError
 from manifests.given_files import LONGEST_REASON, printable, shortened
 from manifests.machine import MachineFailed
+from pipeline.storage.pace import in_pace
 
 _URL = re.compile(r"(?P<protocol>s3)://?(?P<path>.*)|[a-z][a-z0-9+.-]+://.*", re.DOTALL)  # a Path eats a slash
 _CREDENTIALS = re.compile(r"[^/]*[@:]")  # before the first slash; no bucket's name has either
 PAUSES = (0.2, 0.4, 0.8, 1.6)  # seconds before what failed is asked for again, five times in all
-PATIENCE = 60.0  # seconds since the first time, after which nothing is asked again; and in which a range has to come
+PATIENCE = 60.0  # seconds since the first time, after which nothing is asked again; and in which an answer has to begin
 BLOCK = 1 << 20  # bytes asked for at a time
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -79,6 +80,7 @@ def _file_system(protocol: str, process: int) -> Any:
         ) from error
     # `_reported` alone asks again: s3fs would five times, and for each of them the client below it
     files.retries, files.config_kwargs = 1, files.config_kwargs | {"retries": {"total_max_attempts": 1}}
+    files._call_s3 = in_pace(files._call_s3, files.config_kwargs.get("read_timeout", files.read_timeout), PATIENCE)
     return files
 
 
@@ -203,8 +205,7 @@ class RemotePath:
         return content
 
     def _range(self, start: int, size: int) -> bytes:
-        wanted = {"start": start, "end": start + size, "timeout": PATIENCE}
-        return cast(bytes, self._files.cat_file(self.path, **wanted)) if size else b""
+        return cast(bytes, self._files.cat_file(self.path, start=start, end=start + size)) if size else b""
 
     @_reported
     def write_bytes(self, content: bytes) -> None:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "secret",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
+MANY = 1_000_000  # bytes
 
 
 def free_port() -> int:
@@ -52,7 +53,8 @@ def s3_server() -> Iterator[str]:
 
 class Gate:
     """Hands requests on to a server. `fault(number)` says what happens to the answer of the n-th request for a tar:
-    "error" (503), "cut" (half of it, then the connection ends), a number of seconds to wait, or None."""
+    "error" (503), "cut" (half of it, then the connection ends), "trickle" (what was sent is taken, and zeros are given,
+    byte by byte, twenty a second), a number of seconds to wait, or None."""
 
     def __init__(self, server: str) -> None:
         self.server = urlsplit(server)
@@ -90,9 +92,26 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Nothing."""
 
+    def _trickle(self, sent: int) -> None:
+        """Until the other end has had enough of it."""
+        if not sent:
+            self.send_response(200)
+            self.send_header("Content-Length", str(MANY))
+            self.end_headers()
+        with suppress(OSError):
+            for _ in range(sent or MANY):
+                if not (self.rfile.read1(1) if sent else self.wfile.write(b"0")):
+                    break
+                time.sleep(0.05)
+        self.close_connection = True
+
     def _hand_on(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         fault = self.gate.fault_of_next(urlsplit(self.path).path, self.headers.get("Range", self.command))
+        size = int(self.headers.get("Content-Length", 0))
+        if fault == "trickle" and self.command in ("GET", "PUT"):
+            self._trickle(size)
+            return
+        body = self.rfile.read(size)
         if fault == "error":
             self.send_error(503)
             return
@@ -108,9 +127,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Content-Length", answer.getheader("Content-Length", str(len(content))))
         self.end_headers()
+        upstream.close()
         self.wfile.write(content[: len(content) // 2] if fault == "cut" else content)
         if fault == "cut":
             self.close_connection = True
-        upstream.close()
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _hand_on

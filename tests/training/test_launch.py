@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from runs_in_processes import steps_logged, wait_for, write_small
+from torch.distributed import DistStoreError
 from torch.distributed import run as torchrun
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.elastic.rendezvous import RendezvousConnectionError
 
 from manifests.errors import InputError, WorkFailed
+from training.agent import met
 from training.launch import launch
 from training.one_host import meet_on_loopback
 
@@ -87,7 +89,7 @@ while True: time.sleep(1)
 def test_processes_have_the_time_to_save_that_the_launcher_says(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(HELD_UP)
-    line = "from training import launch; launch.SECONDS_TO_SAVE = 2; launch.main()"
+    line = "from training import agent, launch; agent.SECONDS_TO_SAVE = 2; launch.main()"
     command = [sys.executable, "-c", line, "--standalone", "--monitor-interval", "0.1", str(program)]
     begun = time.monotonic()
     assert subprocess.run(command, check=False, timeout=240).returncode == 75
@@ -130,9 +132,19 @@ def test_a_signal_to_the_launcher_is_a_run_that_was_stopped(monkeypatch) -> None
     assert end_of(SignalException("told", signal.SIGTERM), monkeypatch) == 75
 
 
+def test_a_launcher_whose_meeting_point_is_gone_says_so() -> None:
+    def gone() -> int:
+        raise RendezvousConnectionError("the connection has failed")
+
+    assert met(lambda: 2)() == 2
+    with pytest.raises(WorkFailed, match=r"hosts of the run met has ended or cannot be reached.*goes on"):
+        met(gone)()
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
     [(RendezvousConnectionError("nobody answers"), WorkFailed, r"did not meet: .*nobody answers.*--rdzv-endpoint"),
+     (DistStoreError("wait timeout"), WorkFailed, r"did not meet: .*wait timeout.*--rdzv-endpoint"),
      (ValueError("nproc-per-node"), InputError, "make no run: nproc-per-node"),
      (None, WorkFailed, r"process 1 of the run was ended by SIGKILL.*goes on")],
 )  # fmt: skip

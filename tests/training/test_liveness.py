@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 from runs_in_processes import launched, losses, steps_logged, wait_for, write_small
+from waiting import wait_until
 
 from manifests.errors import InputError
+from training import liveness
 from training.distributed import ranks
 
 EPOCHS = 60
@@ -30,6 +33,36 @@ def test_an_environment_that_no_launcher_made_is_told(name: str, value: str, mon
     monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match="torchrun"), ranks("cpu"):
         pass
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a process says as it ends itself, which this one does not. Losses are found in tenths of a second."""
+    said: list[str] = []
+    monkeypatch.setattr(liveness, "LOOK", 0.02)
+    monkeypatch.setattr(liveness, "LOST", 0.2)
+    monkeypatch.setattr(liveness, "_end", said.append)
+    return said
+
+
+def never_answers() -> None:
+    threading.Event().wait(2)
+
+
+def test_a_store_that_never_answers_is_lost(ended: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a host whose network was cut: a request of torch's does not return there."""
+    monkeypatch.setattr(liveness._Peers, "_connected", lambda self: never_answers())
+    with liveness.living_together(0, 2, "start"):
+        wait_until(lambda: bool(ended), 2)
+    assert re.search(r"The launcher's store has not been heard of .* Process 0 of the run ends", ended[0])
+
+
+def test_a_launcher_ends_where_its_question_is_not_answered(ended: list[str]) -> None:
+    assert liveness.answered(lambda: 3, "The launcher")() == 3
+    time.sleep(0.3)
+    assert not ended
+    liveness.answered(never_answers, "The launcher of the first host")()
+    assert re.search(r"The launcher of the first host has not been heard of", ended[0])
 
 
 def children(pid: int) -> list[int]:

@@ -1,19 +1,23 @@
 """A storage that fails, answers in part or never: how often it is asked, and for how long."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import fsspec.config
 import pytest
-from s3_server import ENVIRONMENT, free_port
+from s3_server import ENVIRONMENT, Gate, free_port, gate
 
 from manifests.errors import WorkFailed
 from pipeline.storage import remote
 from pipeline.storage.remote import RemotePath, StorageLost
+
+LARGE = os.urandom(1 << 20) * 16
 
 
 class _Failing(BaseHTTPRequestHandler):
@@ -102,6 +106,62 @@ def test_a_range_that_comes_in_part_is_none(failing: type[_Failing], monkeypatch
     failing.answers = ("whole",)
     with pytest.raises(StorageLost, match="1,000 bytes came of 1,001"):
         RemotePath("s3", "bucket/clip").read_exactly(0, 1001)
+
+
+@pytest.fixture
+def slow(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RemotePath, Gate]]:
+    """A tar larger than the buffers of a connection, behind a gate that may be slow, never silent."""
+    with gate(s3_address) as (address, kept):
+        for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": address}).items():
+            monkeypatch.setenv(name, value)
+        remote._file_system.cache_clear()
+        path = RemotePath("s3", f"bucket-{os.urandom(6).hex()}/clips.tar")
+        path._files.mkdir(path.parent.path)
+        path.write_bytes(LARGE)
+        kept.asked.clear()
+        kept.fault = lambda number: "trickle"
+        yield path, kept
+        remote._file_system.cache_clear()
+
+
+def allow(silence: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds in which a storage has to move something, as users say it."""
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {"read_timeout": silence}})
+    remote._file_system.cache_clear()
+
+
+@pytest.mark.parametrize("way", ["upload", "write", "download", "read", "range"])
+def test_a_transfer_byte_by_byte_has_failed(
+    slow: tuple[RemotePath, Gate], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Whole objects and pieces of them, both ways."""
+    path, local = slow[0], tmp_path / "local"
+    local.write_bytes(LARGE)
+    does = {
+        "upload": lambda: path.upload(str(local)),
+        "write": lambda: path.write_bytes(LARGE),
+        "download": lambda: path.download(str(local)),
+        "read": path.read_bytes,
+        "range": lambda: path.read_exactly(5, len(LARGE) - 5),
+    }[way]
+    allow(1.0, monkeypatch)
+    monkeypatch.setattr(remote, "PAUSES", (0.01,))
+    with pytest.raises(StorageLost, match=r"too slow: .* bytes in .* asked 2 times in .*continues\.$"):
+        does()
+
+
+def test_a_storage_that_is_slow_no_longer_gets_all(
+    slow: tuple[RemotePath, Gate], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, kept = slow
+    kept.fault = lambda number: "trickle" if number <= 1 else None
+    local = tmp_path / "local"
+    local.write_bytes(LARGE[::-1])
+    allow(2.0, monkeypatch)
+    path.upload(str(local))
+    assert len(kept.asked) > 1
+    path.download(str(local))
+    assert local.read_bytes() == path.read_bytes() == LARGE[::-1]
 
 
 @pytest.mark.parametrize("path", ["bucket", "bucket/folder"])
