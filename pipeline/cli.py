@@ -264,6 +264,9 @@ def compose(
     off_screen: Annotated[float, typer.Option(min=0, max=1, help="Share whose sound is of nothing seen.")] = 0.05,
     silent: Annotated[float, typer.Option(min=0, max=1, help="Share without a sound.")] = 0.03,
     surroundings: Surroundings = 0.8,
+    spread: Annotated[
+        bool, typer.Option("--spread", help="Objects anywhere they fit; else near the middle, as in VGG-SS.")
+    ] = False,
     video: Annotated[bool, typer.Option("--video", help="Videos with moving objects, not images and audio.")] = False,
     workers: Workers = None,
 ) -> None:
@@ -272,7 +275,7 @@ def compose(
     from pipeline.compose.settings import Settings
     from pipeline.jobs.cluster import available_cores
 
-    settings = Settings(clips, seed, several, distractors, interactive, off_screen, silent, surroundings, video)
+    settings = Settings(clips, seed, several, distractors, interactive, off_screen, silent, surroundings, spread, video)
     write_composed(out, Place(pictures, sounds, backgrounds), settings, workers or available_cores())
 
 

@@ -1,7 +1,7 @@
 """What is in a composed clip: which objects, how large, before which background, which of them sound.
 
 A scene is drawn from the seed, the clip's index and the material alone, without reading any of it. Sizes follow
-VGG-SS as those of the drawn corpus do, and places are spread as far as sizes allow.
+VGG-SS as those of the drawn corpus do; so does the place of the first object, unless objects are to be spread.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def draw_scene(library: Library, settings: Settings, index: int) -> Scene:
         kind=kind,
         width=width,
         height=height,
-        things=placed(wishes, shelf, width, height, rng),
+        things=placed(wishes, shelf, width, height, settings.spread, rng),
         background=photographs[int(rng.integers(len(photographs)))] if photographs else None,
         place=place,
         hiss=draw_hiss(kind, rng),
@@ -66,6 +66,7 @@ def draw_image(library: Library, settings: Settings, label: str, cut_out: CutOut
     shelf = replace(whole, images={label: [cut_out]})
     place = draw_place(library.homes[label], sorted(shelf.places), settings.surroundings, rng)
     photographs, name = shelf.places[place], f"{label}-{cut_out.number}"
+    wish = Wish(label, draw_area(rng, smallest=0.25), 0.0)
     return Scene(
         key=name,
         source_id=name,
@@ -74,7 +75,7 @@ def draw_image(library: Library, settings: Settings, label: str, cut_out: CutOut
         kind="silent",
         width=IMAGE_SIDE,
         height=IMAGE_SIDE,
-        things=placed([Wish(label, draw_area(rng, smallest=0.25), 0.0)], shelf, IMAGE_SIDE, IMAGE_SIDE, rng),
+        things=placed([wish], shelf, IMAGE_SIDE, IMAGE_SIDE, settings.spread, rng),
         background=photographs[int(rng.integers(len(photographs)))] if photographs else None,
         place=place,
         hiss=0.0,

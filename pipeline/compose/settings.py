@@ -14,8 +14,9 @@ class Settings:
     several: clips in which two or three objects sound. distractors: clips with silent objects of other classes,
     smaller than what sounds. interactive: test clips in which a silent object is as large as the one that sounds, for
     scores that ask one image for several sounds. off_screen: the sound is of something not in the image. silent: no
-    sound. surroundings: how likely a class appears before its own backgrounds. video: mp4 with moving objects, in
-    place of images and audio.
+    sound. surroundings: how likely a class appears before its own backgrounds. spread: objects stand anywhere they
+    fit, where the first of a clip is else as near the middle as VGG-SS's are. video: mp4 with moving objects, in place
+    of images and audio.
     """
 
     clips: int = 400
@@ -26,6 +27,7 @@ class Settings:
     off_screen: float = 0.05
     silent: float = 0.03
     surroundings: float = 0.8
+    spread: bool = False
     video: bool = False
 
     def checked(self) -> "Settings":
@@ -45,5 +47,7 @@ class Settings:
         return self
 
     def described(self) -> dict[str, object]:
-        """As options.json holds them."""
-        return {"version": VERSION, **asdict(self)}
+        """As options.json holds them; without `middles` all objects are spread, as in folders made before it."""
+        chosen = asdict(self)
+        middles = {} if chosen.pop("spread") else {"middles": "vggss"}
+        return {"version": VERSION, **chosen, **middles}

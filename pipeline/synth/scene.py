@@ -2,7 +2,7 @@
 
 A scene is drawn from the seed and the clip's index alone, without painting anything; `render` and `audio` turn it
 into frames and a waveform. Sizes follow VGG-SS (quantiles of the union of the boxes measured on its annotations),
-places are spread as far as the sizes allow, so that guessing the middle of the frame pays as little as on VGG-SS.
+places are spread as far as the sizes allow, so that guessing the middle of the frame pays less than on VGG-SS.
 """
 
 from dataclasses import dataclass, replace
@@ -261,8 +261,17 @@ def _fitting_look(wish: _Wish, frame: np.ndarray, rng: np.random.Generator) -> L
 
 def candidate_box(size: np.ndarray, frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A box of `size` somewhere in the frame, a tenth of it outside at most; larger than the frame: near the middle."""
-    slack = np.maximum(frame - 0.8 * size, 0.06 * frame)
-    corner = (frame - size) / 2 + rng.uniform(-0.5, 0.5, 2) * slack
+    return box_at(rng.uniform(-0.5, 0.5, 2) * slack_of(size, frame), size, frame)
+
+
+def slack_of(size: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """(2,): how long the stretch is on which the middle of a box of `size` may lie, about the middle of the frame."""
+    return np.maximum(frame - 0.8 * size, 0.06 * frame)
+
+
+def box_at(away: np.ndarray, size: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """(4,) corners of a box of `size`, whose middle lies `away` from the middle of the frame."""
+    corner = (frame - size) / 2 + away
     return np.concatenate([corner, corner + size])
 
 

@@ -44,8 +44,8 @@ def measure(truth: Sequence[list[Row]], impressions: Sequence[Impression]) -> di
     learning = list(islice((n for n, split in enumerate(splits) if split == "train"), MOST_CLIPS))
     labels, videos = (np.array([truth[n][0][name] for n in learning]) for name in ("label", "source_id"))
     return {
-        "boxes": _of_boxes([*trained, *tested]) if trained or tested else None,
-        "ciou50": _of_guesses(trained, tested) if trained and tested else None,
+        "boxes": of_boxes([*trained, *tested]) if trained or tested else None,
+        "ciou50": of_guesses(trained, tested) if trained and tested else None,
         "same class among neighbours": _of_neighbours(labels, videos, [impressions[number] for number in learning]),
         "same class in the same surroundings": _purity(labels, [impressions[number].place for number in learning]),
     }
@@ -62,7 +62,7 @@ def _masks(clips: Iterable[Boxes]) -> Iterator[np.ndarray]:
         yield np.stack([np.minimum(box_votes(boxes), 1) for boxes in batch])
 
 
-def _of_boxes(clips: Sequence[Boxes]) -> dict[str, Any]:
+def of_boxes(clips: Sequence[Boxes]) -> dict[str, Any]:
     """Area of the union of a clip's boxes, and where the middle of a single box is, as shares of the frame."""
     areas = np.concatenate([masks.mean(axis=(1, 2)) for masks in _masks(clips)])
     middles = np.array([((x1 + x2) / 2, (y1 + y2) / 2) for [(x1, y1, x2, y2), *others] in clips if not others])
@@ -73,7 +73,7 @@ def _of_boxes(clips: Sequence[Boxes]) -> dict[str, Any]:
     }
 
 
-def _of_guesses(trained: Sequence[Boxes], tested: Sequence[Boxes]) -> dict[str, Any]:
+def of_guesses(trained: Sequence[Boxes], tested: Sequence[Boxes]) -> dict[str, Any]:
     """The share of test clips that each guess localizes, and the share that the best answer does."""
     prior = np.sum([masks.sum(axis=0, dtype=np.float64) for masks in _masks(trained)], axis=0)
     guesses = {"centred disc": disc_map(), "prior": prior, "whole image": np.zeros((SIZE, SIZE))}

@@ -39,13 +39,42 @@ def shown(thing, scene: Scene) -> np.ndarray:
     return np.clip(np.array([left, top, left + width, top + height]) / frame, 0, 1)
 
 
+def single_boxes(scenes: list[Scene]) -> np.ndarray:
+    return np.array([shown(s.things[0], s) for s in scenes if s.kind == "ordinary" and len(s.things) == 1])
+
+
+def middles_of(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
+
+
 def test_areas_and_middles_are_those_of_vggss(scenes: list[Scene]) -> None:
-    boxes = np.array([shown(s.things[0], s) for s in scenes if s.kind == "ordinary" and len(s.things) == 1])
+    boxes = single_boxes(scenes)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     assert np.quantile(areas, (0.05, 0.25, 0.5, 0.75, 0.95)) == pytest.approx([0.03, 0.12, 0.25, 0.46, 0.78], rel=0.2)
-    middles = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2], axis=1)
+    middles = middles_of(boxes)
     assert middles.mean(axis=0) == pytest.approx([0.5, 0.5], abs=0.02)
-    assert (middles.std(axis=0) > 0.12).all()
+    assert middles.std(axis=0) == pytest.approx([0.117, 0.140], rel=0.1)
+
+
+def test_spread_objects_stand_further_from_the_middle(scenes: list[Scene]) -> None:
+    spread = [draw_scene(LIBRARY, Settings(spread=True), index) for index in range(600)]
+    ratio = middles_of(single_boxes(spread)).std(axis=0) / middles_of(single_boxes(scenes)).std(axis=0)
+    assert (ratio > 1.05).all()
+    assert ratio[0] > 1.3  # VGG-SS's middles deviate less to the sides
+
+
+def test_near_the_middle_or_spread_nothing_lies_further_outside(scenes: list[Scene]) -> None:
+    for scene in scenes:
+        for thing in scene.things:
+            left, top, width, height = thing.box
+            size, frame = np.array([width, height]), np.array([scene.width, scene.height])
+            away = np.abs(np.array([left, top]) + size / 2 - frame / 2)
+            assert (away <= np.maximum(frame - 0.8 * size, 0.06 * frame) / 2 + 1e-9).all()
+
+
+def test_options_of_folders_made_before_are_those_of_spread_objects() -> None:
+    assert not {"spread", "middles"} & set(Settings(spread=True).described())
+    assert Settings().described()["middles"] == "vggss"
 
 
 def test_kinds_and_objects_in_the_shares_asked_for(scenes: list[Scene]) -> None:
