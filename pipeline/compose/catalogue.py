@@ -1,23 +1,24 @@
 """What lists beside material say of its files: class, box, and the recording or photograph a file comes from.
 
 Read are csv files with a header, by the names of their columns (ESC-50, UrbanSound8K, FSD50K and others), and segment
-lists: VGGSound's, and AudioSet's, whose class ids `class_labels_indices.csv` beside them explains. Lists are looked for
-in the folder, one below, and in the folder above, where a manifest of everything may lie. A name without a suffix, as
-FSD50K lists them, is that of a file with any; rows that name no file are passed over, and files that are named and not
-there are told by `absent`. Segment lists name videos, most of which are never there.
+lists: VGGSound's, and AudioSet's, whose class ids `class_labels_indices.csv` explains, the one beside them first. Lists
+are looked for in the folder, one below, and in the folder above, where a manifest of everything may lie. `listed` says
+of which files their rows are.
 """
 
 import math
+import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.folder_files import files_below
 from manifests.keys import parse_clip_name, segment_key, stem_of
-from pipeline.compose.files import Rejection, in_background_folder
+from pipeline.compose.named_files import Name, parts_of
 
 COLUMNS = {
     "file": ("file", "filename", "file_name", "fname", "slice_file_name", "path", "image", "audio"),
@@ -49,69 +50,31 @@ class Entry:
 
 @dataclass
 class Catalogue:
-    """Entries by file name (with the folders the list gives) and by clip, for names such as `<ytid>_<start>`.
-    `listed`: the list that names a file first, by the name's parts."""
+    """`rows`: what each csv file that names files says, name by name. `by_clip`: what segment lists say of clips and of
+    whole videos, each with the folder of the list."""
 
-    listed: dict[tuple[str, ...], Path] = field(default_factory=dict)
-    by_name: dict[str, list[tuple[tuple[str, ...], Entry]]] = field(default_factory=lambda: defaultdict(list))
-    by_clip: dict[str, Entry] = field(default_factory=dict)
-
-    def named_by(self, path: Path) -> set[tuple[str, ...]]:
-        """The parts of every listed name that is a file's, with its suffix or without."""
-        return {
-            at for each in (path, path.with_suffix("")) for at, _ in self.by_name.get(each.name, ())
-            if each.parts[-len(at) :] == at
-        }  # fmt: skip
-
-    def find(self, path: Path) -> list[Entry]:
-        """All that the lists say of a file, the most precise first: an image may hold several objects."""
-        named = self._named(path) or self._named(path.with_suffix(""))
-        longest = max((count for count, _ in named), default=0)
-        clip = self.by_clip.get(parse_clip_name(path.stem).key) or self.by_clip.get(path.stem[-11:])
-        return [entry for count, entry in named if count == longest] or ([clip] if clip else [])
-
-    def _named(self, path: Path) -> list[tuple[int, Entry]]:
-        """Entries whose name fits, with the number of its parts."""
-        parts = path.parts
-        return [(len(at), entry) for at, entry in self.by_name.get(path.name, ()) if parts[-len(at) :] == at]
+    rows: dict[Path, list[tuple[Name, Entry]]] = field(default_factory=dict)
+    by_clip: dict[str, list[tuple[Path, Entry]]] = field(default_factory=lambda: defaultdict(list))
 
 
 def read_catalogue(root: Path) -> Catalogue:
     """Every list that lies beside the material; csv files that name no files are passed over."""
-    found = [*root.parent.glob("manifest.csv"), *root.glob("*.csv"), *root.glob("*/*.csv")]
-    paths = sorted({path.resolve() for path in found if path.name != CLASS_IDS})
-    catalogue, ids = Catalogue(), _class_names(root)
-    for path in paths:
-        _read_list(path, catalogue, ids)
+    above = Path(os.path.abspath(root)).parent / "manifest.csv"
+    near = [path for path in files_below(root, {".csv"}) if len(path.relative_to(root).parts) <= 2]
+    catalogue = Catalogue()
+    ids = {path.parent: _class_names(path) for path in near if path.name == CLASS_IDS}
+    lists = [path for path in near if path.name != CLASS_IDS]
+    for path in dict.fromkeys([*([above] if above.is_file() else []), *lists]):
+        _read_list(path, catalogue, ids, root)
     return catalogue
 
 
-def absent(
-    catalogue: Catalogue, root: Path, there: Iterable[Path], stage: str, suffixes: Collection[str]
-) -> list[Rejection]:
-    """Files of these suffixes that csv files list and that are not `there`. A list in the folder above may be of other
-    folders, too: of it only names that begin with this folder count."""
-    names, here = set().union(*(catalogue.named_by(path.absolute()) for path in there)), root.resolve()
-    return [
-        Rejection("/".join(at), stage, "not_found", f"{path} names it")
-        for at, path in catalogue.listed.items()
-        if at not in names and PurePosixPath(at[-1]).suffix.lower() in suffixes and _is_of(path, at, here, stage)
-    ]
-
-
-def _is_of(path: Path, name: tuple[str, ...], here: Path, stage: str) -> bool:
-    """Whether a list's row is of this folder, and not of the backgrounds in it."""
-    if not path.is_relative_to(here):
-        return name[:-1][:1] == (here.name,)
-    return stage == "background" or not in_background_folder(path, here)
-
-
-def _read_list(path: Path, catalogue: Catalogue, ids: Mapping[str, str]) -> None:
+def _read_list(path: Path, catalogue: Catalogue, ids: Mapping[Path, Mapping[str, str]], root: Path) -> None:
     rows = [row for row in read_content(path).rows() if not row[0].lstrip().startswith("#")]
     if rows and rows[0][0].strip().casefold() == "ytid":
         rows = rows[1:]
     if rows and all(map(_is_segment, rows)):
-        _read_segments(rows, catalogue, ids, path)
+        _read_segments(rows, catalogue, _class_names_for(path, ids, root), path)
         return
     header = [name.strip().casefold() for name in rows[0]] if rows else []
     columns = {what: _column(header, names) for what, names in COLUMNS.items()}
@@ -119,12 +82,11 @@ def _read_list(path: Path, catalogue: Catalogue, ids: Mapping[str, str]) -> None
         return
     several = columns["label"] is not None and header[columns["label"]] == SEVERAL
     by_path = columns["source"] is not None and header[columns["source"]] == OF_COLLECTIONS
+    named = catalogue.rows[path] = []
     for row in rows[1:]:
         values = {what: row[at].strip() for what, at in columns.items() if at is not None and at < len(row)}
-        at = PurePosixPath(values.get("file", "").replace("\\", "/")).parts
-        if at:
-            catalogue.listed.setdefault(at, path)
-            catalogue.by_name[at[-1]].append((at, _entry(values, path, several, by_path)))
+        if name := parts_of(values.get("file", "")):
+            named.append((name, _entry(values, path, several, by_path)))
 
 
 def _column(header: list[str], names: Iterable[str]) -> int | None:
@@ -165,14 +127,30 @@ def _read_segments(rows: Iterable[list[str]], catalogue: Catalogue, ids: Mapping
             raise InputError(f"{path} lists {video} from second {start} on, which is none of a video. Correct it.")
         classes = row[3].split(",") if len(row) > 3 and _is_number(row[2]) else [row[2]]
         entry = Entry(tuple(ids.get(name.strip(), name.strip()) for name in classes), video)
-        catalogue.by_clip[segment_key(video, start)] = catalogue.by_clip[video] = entry
+        for name in (segment_key(video, start), video):
+            catalogue.by_clip[name].append((path.parent, entry))
 
 
-def _class_names(root: Path) -> dict[str, str]:
+def _class_names(path: Path) -> dict[str, str]:
     """AudioSet's class names by id."""
-    for path in (*root.glob(CLASS_IDS), *root.glob(f"*/{CLASS_IDS}")):
-        return {row[1]: row[2] for row in read_content(path).rows()[1:] if len(row) > 2}
-    return {}
+    return {row[1]: row[2] for row in read_content(path).rows()[1:] if len(row) > 2}
+
+
+def _class_names_for(path: Path, ids: Mapping[Path, Mapping[str, str]], root: Path) -> Mapping[str, str]:
+    """The class names for a list: of its own folder, else of the whole folder, else of all others, if these agree."""
+    for folder in (path.parent, root):
+        if folder in ids:
+            return ids[folder]
+    names: dict[str, str] = {}
+    for each in ids.values():
+        for mid, name in each.items():
+            if names.setdefault(mid, name) != name:
+                places = " and ".join(map(str, sorted(ids)))
+                raise InputError(
+                    f"{path} lists classes by id, and {CLASS_IDS} in {places} differ: {mid} is {names[mid]!r} or "
+                    f"{name!r}. Put the right one beside the list."
+                )
+    return names
 
 
 def source_of(path: Path, entry: Entry | None, root: Path) -> str:

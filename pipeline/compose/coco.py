@@ -1,8 +1,9 @@
 """Photographs as COCO annotates them: a json of images, categories, and objects with outlines or boxes."""
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,70 +13,87 @@ from manifests.given_files import reason, shortened
 from manifests.plain_data import whole_or_nan
 from manifests.suffixes import IMAGE_SUFFIXES
 from pipeline.compose.files import Rejection, files_below
+from pipeline.compose.named_files import NamedFiles, Unclear, parts_of
 from pipeline.compose.object_images import ObjectImage, Outline
 
 KEYS = {"images", "annotations", "categories"}
-Files = dict[str, list[Path]]
 _BITS, _MORE, _SIGN, _OFFSET = 5, 0x20, 0x10, 48  # COCO's letters: five bits each, the sixth says that more follow
 
 
-def find_coco(root: Path) -> tuple[list[ObjectImage], list[Rejection]] | None:
+def find_coco(root: Path, material: Collection[Path]) -> tuple[list[ObjectImage], list[Rejection]] | None:
     """Every annotated object of every such json below the folder, and those that cannot be used; None without one.
 
+    `material`: the images that are neither masks nor backgrounds, which a name is taken for where others fit it, too.
     Crowds are no single object, and cannot be used.
     """
     contents = [read_content(path) for path in files_below(root, {".json"}, "--pictures")]
     described = [(content, data) for content in contents if _keys(data := content.json(whole_or_nan)) >= KEYS]
     if not described:
         return None
-    by_name: Files = defaultdict(list)
-    for path in files_below(root, IMAGE_SUFFIXES, "--pictures"):
-        by_name[path.name].append(path)
-    found, bad = [], []
+    images, plain = NamedFiles(root, files_below(root, IMAGE_SUFFIXES, "--pictures")), set(material)
+    found, bad, unclear = [], [], []
     for content, data in described:
-        objects, unusable = _objects(content, data, root, by_name)
+        given = _given(content, data)
+        meant = images.meant(map(parts_of, given.files.values()), content.path)
+        fitting = {name: meant[parts_of(name)] for name in given.files.values()}
+        fitting = {name: [path for path in each if path in plain] or each for name, each in fitting.items()}
+        objects, unusable, several = _objects(given, root, fitting)
         found += objects
         bad += unusable
-    return found, bad
+        unclear += several
+    told = [each.rejections("image", {item.path for item in found}) for each in unclear]
+    files = {path: rejection for by_file, _ in told for path, rejection in by_file.items()}
+    return found, [*bad, *files.values(), *chain.from_iterable(names for _, names in told)]
 
 
 def _keys(data: Any) -> set[str]:
     return set(data) if isinstance(data, dict) else set()
 
 
-def _objects(
-    content: Content, data: dict[str, Any], root: Path, by_name: Files
-) -> tuple[list[ObjectImage], list[Rejection]]:
-    labels, files, annotations = _lists(content, data)
-    places = {name: _place_of(name, by_name) for name in files.values()}
-    found, bad, missing = [], [], set()
-    for number, each in enumerate(annotations):
-        try:
-            name, label = _listed(each, "image_id", files), _listed(each, "category_id", labels)
-            crowd, path = bool(each.get("iscrowd")), places[name]
-            outline = None if crowd or path is None else _outline(each)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            bad.append(_rejection(content, number, each, "bad_annotation", f"cannot be used: {reason(error)}"))
-            continue
-        if crowd:
-            bad.append(_rejection(content, number, each, "crowd", f"is of a crowd in {name}"))
-        elif path is None:
-            missing.add(name)
-        elif outline is not None:
-            found.append(ObjectImage(path, label, path.relative_to(root).as_posix(), outline))
-    return found, bad + [Rejection(name, "image", "not_found", f"{content.path} names it") for name in sorted(missing)]
+@dataclass(frozen=True)
+class _Given:
+    """What a json gives: names of classes and of image files by their ids, and the annotations."""
+
+    content: Content
+    labels: dict[Any, str]
+    files: dict[Any, str]
+    annotations: list[Any]
 
 
-def _lists(content: Content, data: dict[str, Any]) -> tuple[dict[Any, str], dict[Any, str], list[Any]]:
-    """Names of classes and of image files by their ids, and the annotations."""
+def _given(content: Content, data: dict[str, Any]) -> _Given:
     try:
         names = {category["id"]: str(category["name"]) for category in data["categories"]}
         files = {image["id"]: str(image["file_name"]) for image in data["images"]}
-        return names, files, list(data["annotations"])
+        return _Given(content, names, files, list(data["annotations"]))
     except (KeyError, TypeError) as error:
         raise InputError(
             f"{content.path} looks like COCO's json but is none ({reason(error)}). Correct or remove it."
         ) from error
+
+
+def _objects(
+    given: _Given, root: Path, fitting: Mapping[str, Sequence[Path]]
+) -> tuple[list[ObjectImage], list[Rejection], list[Unclear]]:
+    """`fitting`: the images that each name in the json fits."""
+    found, bad, missing, unclear, source = [], [], set(), {}, given.content
+    for number, each in enumerate(given.annotations):
+        try:
+            name, label = _listed(each, "image_id", given.files), _listed(each, "category_id", given.labels)
+            crowd, paths = bool(each.get("iscrowd")), fitting[name]
+            outline = None if crowd or len(paths) != 1 else _outline(each)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            bad.append(_rejection(source, number, each, "bad_annotation", f"cannot be used: {reason(error)}"))
+            continue
+        if crowd:
+            bad.append(_rejection(source, number, each, "crowd", f"is of a crowd in {name}"))
+        elif not paths:
+            missing.add(name)
+        elif outline is None:
+            unclear[name] = Unclear(parts_of(name), source.path, paths)
+        else:
+            found.append(ObjectImage(paths[0], label, paths[0].relative_to(root).as_posix(), outline))
+    bad += [Rejection(name, "image", "not_found", f"{source.path} names it") for name in sorted(missing)]
+    return found, bad, list(unclear.values())
 
 
 def _listed(annotation: dict[str, Any], key: str, names: dict[Any, str]) -> str:
@@ -88,12 +106,6 @@ def _rejection(content: Content, number: int, annotation: Any, why: str, said: s
     """Of the annotation at that place in the json, counted from 0; its id is told where it has one."""
     told = annotation.get("id") if isinstance(annotation, dict) else None
     return Rejection(str(content.path), "image", why, f"annotation {number} (id {shortened(str(told), 40)}) {said}")
-
-
-def _place_of(name: str, by_name: Files) -> Path | None:
-    """The image of that name, in that folder where the json names one that is there."""
-    parts, found = Path(name).parts, by_name.get(Path(name).name, [])
-    return next((path for path in found if path.parts[-len(parts) :] == parts), next(iter(found), None))
 
 
 def _outline(annotation: dict[str, Any]) -> Outline:

@@ -15,12 +15,15 @@ from manifests import folder_files
 from manifests.errors import InputError
 
 # fmt: off
+SIDE_WORDS = frozenset({
+    "train", "training", "test", "testing", "val", "valid", "validation", "eval", "train2017", "val2017",
+})
 KIND_WORDS = frozenset({
     "audio", "audios", "sound", "sounds", "wav", "wavs", "ogg", "mp3", "flac", "recordings", "audio_only", "clips",
     "picture", "pictures", "image", "images", "img", "imgs", "photos", "photographs", "cutouts", "jpegimages",
     "mask", "masks", "gt_masks", "segmentation", "segmentations", "segmentationobject", "segmentationclass", "data",
-    "train", "training", "test", "testing", "val", "valid", "validation", "eval", "train2017", "val2017", "dataset",
-})
+    "dataset",
+}) | SIDE_WORDS
 # fmt: on
 BACKGROUND_FOLDERS = frozenset({"background", "backgrounds"})
 REASONS = {
@@ -29,6 +32,7 @@ REASONS = {
     "class_too_small": "its class has too few usable files for both sides of the split",
     "several_classes": "a list names several of the classes for it",
     "not_found": "a list names it, but it is not there",
+    "several_fit": "the name in a list or an annotation, or the mask, fits more than one file",
     "leads_out": "an annotation names it by a path that leads out of the folder",
     "bad_annotation": "its annotation cannot be used",
     "crowd": "its annotation is of a crowd, which is no single object",

@@ -11,10 +11,12 @@ from typing import Literal
 
 from manifests.errors import InputError
 from manifests.suffixes import IMAGE_SUFFIXES
-from pipeline.compose.catalogue import absent, is_of_collection, read_catalogue, source_of
+from pipeline.compose.catalogue import is_of_collection, source_of
 from pipeline.compose.coco import find_coco
 from pipeline.compose.files import BACKGROUND_FOLDERS, Rejection, files_below, in_background_folder, spelled_alike
-from pipeline.compose.object_images import ObjectImage, find_in_folders, is_mask
+from pipeline.compose.listed import read_listed
+from pipeline.compose.mask_files import is_mask
+from pipeline.compose.object_images import ObjectImage, find_in_folders
 from pipeline.compose.recordings import Recording, find_recordings, spoken_of
 from pipeline.compose.voc import find_voc
 
@@ -49,7 +51,7 @@ class Item:
 
 def find_material(images: Path, audio: Path, backgrounds: Path | None) -> tuple[list[Item], list[Rejection]]:
     """All of it, and the files whose class is not known or serves nothing. InputError without two classes in common."""
-    objects, unknown_images = _find_objects(images, _below(images, backgrounds))
+    objects, unknown_images = find_objects(images, _below(images, backgrounds))
     recordings, unknown_audio = find_recordings(audio)
     rejected = [*unknown_images, *unknown_audio]
     spelled = {spelled_alike(each.label): each.label for each in objects}
@@ -76,17 +78,21 @@ def find_material(images: Path, audio: Path, backgrounds: Path | None) -> tuple[
     return items, rejected + [each for each in lacking if each.path not in named]
 
 
-def _find_objects(images: Path, backgrounds: Path | None) -> tuple[list[ObjectImage], list[Rejection]]:
-    described = find_voc(images) or find_coco(images)
+def find_objects(images: Path, backgrounds: Path | None) -> tuple[list[ObjectImage], list[Rejection]]:
+    """Every object in the images, as VOC, COCO, or folders and lists tell it, and what cannot be used. `backgrounds`: a
+    folder in that of the images, resolved, whose images are none of these."""
+    material = [
+        path
+        for path in files_below(images, IMAGE_SUFFIXES, "--pictures")
+        if not (is_mask(path, images) or in_background_folder(path, images, backgrounds))
+    ]
+    described = find_voc(images) or find_coco(images, material)
     if described is None:
         return find_in_folders(images, backgrounds)
     found, bad = described
-    known, said = {each.path for each in found}, "no annotation of an object in it can be used"
-    others = [path for path in files_below(images, IMAGE_SUFFIXES, "--pictures") if path not in known]
-    material = [
-        each for each in others if not (is_mask(each, images) or in_background_folder(each, images, backgrounds))
-    ]
-    return found, bad + [Rejection(str(path), "image", "no_class", said) for path in material]
+    told, said = {str(each.path) for each in [*found, *bad]}, "no annotation of an object in it can be used"
+    others = [str(path) for path in material if str(path) not in told]
+    return found, bad + [Rejection(path, "image", "no_class", said) for path in others]
 
 
 def _below(images: Path, backgrounds: Path | None) -> Path | None:
@@ -118,13 +124,12 @@ def _backgrounds(images: Path, backgrounds: Path | None) -> tuple[list[tuple[Bac
     paths = files_below(root, IMAGE_SUFFIXES, "--backgrounds")
     if not paths:
         raise InputError(f"--backgrounds {root} holds no image. Give a folder of photographs, or leave the option out.")
-    catalogue = read_catalogue(root)
-    entries = [next(iter(catalogue.find(path.absolute())), None) for path in paths]
+    listed = read_listed(root, paths, "background", IMAGE_SUFFIXES)
+    first = {path: next(iter(entries), None) for path, entries in listed.entries.items()}
     found = [
-        (Background(path, source_of(path, entry, root), is_of_collection(entry)), root)
-        for path, entry in zip(paths, entries, strict=True)
+        (Background(path, source_of(path, entry, root), is_of_collection(entry)), root) for path, entry in first.items()
     ]
-    return found, absent(catalogue, root, paths, "background", IMAGE_SUFFIXES)
+    return found, listed.rejected
 
 
 def _check_common(common: set[str], seen: Iterable[str], heard: Iterable[str], images: Path, audio: Path) -> None:

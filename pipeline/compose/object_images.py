@@ -1,26 +1,20 @@
 """Images of labelled objects: cut-outs with transparency, or photographs with masks or boxes, in folders of classes.
 
-`voc` and `coco` read those layouts. In folders a mask is `<name>_mask.png` beside the photograph, or lies under the
-photograph's name in a folder of masks of the same class; boxes stand in a csv with the columns file and x1, y1, x2, y2.
+`voc` and `coco` read those layouts. In folders `mask_files` finds the masks; boxes stand in a csv with the columns file
+and x1, y1, x2, y2.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.suffixes import IMAGE_SUFFIXES
-from pipeline.compose.catalogue import absent, is_of_collection, read_catalogue, source_of
-from pipeline.compose.files import (
-    KIND_WORDS,
-    Rejection,
-    class_by_folder,
-    files_below,
-    in_background_folder,
-    spelled_alike,
-)
+from pipeline.compose.catalogue import Entry, is_of_collection, source_of
+from pipeline.compose.files import Rejection, class_by_folder, files_below, in_background_folder, spelled_alike
+from pipeline.compose.listed import read_listed
+from pipeline.compose.mask_files import find_masks, is_mask
 
-MASK_FOLDERS = {name for name in KIND_WORDS if "mask" in name or "segmentation" in name}
-MASK_ENDINGS = ("_mask", "-mask", ".mask")
 Points = tuple[float, ...]
 
 
@@ -55,37 +49,34 @@ class ObjectImage:
 def find_in_folders(root: Path, backgrounds: Path | None = None) -> tuple[list[ObjectImage], list[Rejection]]:
     """Every object whose class is known, images whose class is not, and images that are listed but not there.
     `backgrounds`: a folder below the root, resolved, whose images are none of these."""
-    catalogue = read_catalogue(root)
     images = files_below(root, IMAGE_SUFFIXES, "--pictures")
-    paths = [path for path in images if not in_background_folder(path, root, backgrounds)]
-    masks = {_photograph_of(path, root): path for path in paths if is_mask(path, root)}
-    found, unknown = [], absent(catalogue, root, images, "image", IMAGE_SUFFIXES)
-    for path in paths:
-        if is_mask(path, root):
-            continue
+    material = [path for path in images if not in_background_folder(path, root, backgrounds)]
+    masks = find_masks(material, root)
+    listed = read_listed(root, [path for path in material if not is_mask(path, root)], "image", IMAGE_SUFFIXES)
+    found, unknown = [], list(listed.rejected)
+    for path, entries in listed.entries.items():
         folder = class_by_folder(path, root)
-        for entry in catalogue.find(path.absolute()) or [None]:
-            label = folder if entry is None or not entry.labels else entry.labels[0]
+        labelled = [(entry, entry.labels[0] if entry and entry.labels else folder) for entry in entries or [None]]
+        if path in masks.rejected:
+            unknown.append(masks.rejected[path])
+            continue
+        if several := _of_one_object(labelled):
+            said = f"lists say of the same object in it that it is {' and '.join(several)}"
+            unknown.append(Rejection(str(path), "image", "several_classes", said))
+            continue
+        for entry, label in labelled:
             if label is None:
                 unknown.append(Rejection(str(path), "image", "no_class", "no folder and no list names its class"))
                 continue
-            outline = Outline(box=entry.box if entry else None, mask=_mask_of(path, root, masks))
-            source = source_of(path, entry, root)
-            found.append(ObjectImage(path, label, source, outline, is_of_collection(entry)))
+            outline = Outline(box=entry.box if entry else None, mask=masks.of.get(path))
+            found.append(ObjectImage(path, label, source_of(path, entry, root), outline, is_of_collection(entry)))
     return found, unknown
 
 
-def is_mask(path: Path, root: Path) -> bool:
-    """Whether a file's folders or its ending call it a mask."""
-    folders = {part.lower() for part in path.relative_to(root).parts[:-1]}
-    return bool(folders & MASK_FOLDERS) or path.stem.lower().endswith(MASK_ENDINGS)
-
-
-def _photograph_of(mask: Path, root: Path) -> tuple[str, str]:
-    """Class and stem of the photograph that a mask belongs to."""
-    stem = next((mask.stem[: -len(end)] for end in MASK_ENDINGS if mask.stem.lower().endswith(end)), mask.stem)
-    return spelled_alike(class_by_folder(mask, root) or ""), stem
-
-
-def _mask_of(path: Path, root: Path, masks: Mapping[tuple[str, str], Path]) -> Path | None:
-    return masks.get((spelled_alike(class_by_folder(path, root) or ""), path.stem))
+def _of_one_object(labelled: Iterable[tuple[Entry | None, str | None]]) -> list[str]:
+    """Two classes or more of the same box, or of the same image without one; none where all differ as they may."""
+    classes: dict[object, dict[str, str]] = defaultdict(dict)
+    for entry, label in labelled:
+        if label is not None:
+            classes[entry and entry.box][spelled_alike(label)] = label
+    return next((sorted(labels.values()) for labels in classes.values() if len(labels) > 1), [])

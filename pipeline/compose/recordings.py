@@ -4,9 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
-from pipeline.compose.catalogue import absent, is_of_collection, read_catalogue, source_of
+from manifests.suffixes import AUDIO_SUFFIXES
+from pipeline.compose.catalogue import is_of_collection, source_of
 from pipeline.compose.files import Rejection, class_by_folder, files_below
+from pipeline.compose.listed import read_listed
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,12 @@ class Recording:
 def find_recordings(root: Path) -> tuple[list[Recording], list[Rejection]]:
     """Every recording whose class is known, those whose class is not, and those that are listed but not there. A list
     counts more than a folder."""
-    catalogue, paths = read_catalogue(root), files_below(root, AUDIO_SUFFIXES, "--sounds")
-    images = files_below(root, IMAGE_SUFFIXES, "--sounds")  # which a list may name without their suffix, too
-    found, unknown = [], absent(catalogue, root, [*paths, *images], "audio", {*AUDIO_SUFFIXES, ""})
-    for path in paths:
-        entries, folder = catalogue.find(path.absolute()), class_by_folder(path, root)
-        listed = tuple(dict.fromkeys(label for entry in entries for label in entry.labels))
-        labels, entry = listed or ((folder,) if folder else ()), next(iter(entries), None)
+    listed = read_listed(root, files_below(root, AUDIO_SUFFIXES, "--sounds"), "audio", {*AUDIO_SUFFIXES, ""})
+    found, unknown = [], list(listed.rejected)
+    for path, entries in listed.entries.items():
+        folder, entry = class_by_folder(path, root), next(iter(entries), None)
+        of_lists = tuple(dict.fromkeys(label for entry in entries for label in entry.labels))
+        labels = of_lists or ((folder,) if folder else ())
         if labels:
             found.append(Recording(path, labels, source_of(path, entry, root), is_of_collection(entry)))
         else:

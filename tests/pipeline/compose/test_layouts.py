@@ -9,9 +9,11 @@ from material import write_cut_out, write_photograph, write_tone
 from PIL import Image
 
 from manifests.errors import InputError
+from manifests.folder_files import files_below
+from manifests.suffixes import IMAGE_SUFFIXES
 from pipeline.compose.coco import decoded_runs, find_coco
 from pipeline.compose.corpus import Place, write_composed
-from pipeline.compose.files import Unusable, class_by_folder
+from pipeline.compose.files import Rejection, Unusable, class_by_folder
 from pipeline.compose.finding import find_material
 from pipeline.compose.material import ready_background, ready_object
 from pipeline.compose.object_images import ObjectImage, Outline, find_in_folders
@@ -78,6 +80,10 @@ def test_voc_leads_nowhere_else(tmp_path: Path, name: str) -> None:
     assert [each.reason for each in found[1]] == ["leads_out", "unreadable"]
 
 
+def coco_below(root: Path) -> tuple[list[ObjectImage], list[Rejection]] | None:
+    return find_coco(root, files_below(root, IMAGE_SUFFIXES))
+
+
 def coco(annotation: dict) -> dict:
     whole = {"id": 1, "image_id": 7, "category_id": 3, "iscrowd": 0, **annotation}
     images = [{"id": 7, "file_name": "a.jpg"}, {"id": 8, "file_name": "gone.jpg"}]
@@ -103,7 +109,7 @@ def test_coco(tmp_path: Path, kind: str) -> None:
     }[kind]
     write_photograph(tmp_path / "train2017" / "a.jpg")
     (tmp_path / "instances.json").write_text(json.dumps(coco(annotation)))
-    found = find_coco(tmp_path)
+    found = coco_below(tmp_path)
     assert found is not None
     ((item,), (crowd, bad)) = found
     assert (item.label, bad.reason, bad.path) == ("cat", "not_found", "gone.jpg")
@@ -122,7 +128,7 @@ def test_an_annotation_of_coco_that_cannot_be_used_is_left_out_alone(tmp_path: P
     ]  # fmt: skip
     whole["annotations"] = [good, "none", *({**good, **each} for each in bad)]
     (tmp_path / "instances.json").write_text(json.dumps(whole).replace("Infinity", "1e999").replace(f'"{LONG}"', LONG))
-    found = find_coco(tmp_path)
+    found = coco_below(tmp_path)
     assert found is not None
     assert len(found[0]) == 1
     assert [each.reason for each in found[1]] == ["bad_annotation"] * (1 + len(bad))
@@ -135,7 +141,7 @@ def test_coco_leads_nowhere_else(tmp_path: Path) -> None:
     whole = coco({"bbox": [30, 20, 60, 40]})
     whole["images"][1]["file_name"] = "../outside.jpg"
     (tmp_path / "coco" / "instances.json").write_text(json.dumps(whole))
-    found = find_coco(tmp_path / "coco")
+    found = coco_below(tmp_path / "coco")
     assert found is not None
     assert [item.source for item in found[0]] == ["a.jpg"]
     assert ("not_found", "../outside.jpg") in [(each.reason, each.path) for each in found[1]]
