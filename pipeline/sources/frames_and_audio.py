@@ -3,7 +3,7 @@
 `sources` hands over what its walk met; nothing here touches the disk. Who belongs together is told by names alone, as
 every released loader of this field does: `frames/<id>.jpg` beside `audio/<id>.wav`, `<id>/image_050.jpg` beside
 `<id>.wav`, `<id>.mp4/00000003.jpg` beside `<id>.mp4.mp3`, `<video>_1.png` to `_5.png` beside `<video>.wav`. Folder
-names only decide between several sounds of one name.
+names decide between several sounds of one name, and whether a sound that lies beside an image of its own is another's.
 """
 
 import re
@@ -82,8 +82,7 @@ class _Videos:
         places = self._places.get(join_key(path))
         if not places:
             return False
-        known = parse_clip_name(base_name(path)).start_seconds is not None
-        return known or _place(str(PurePosixPath(path).parent)) in places
+        return _says_its_video(path) or _place(_folder(path)) in places
 
 
 def _place(folder: str) -> tuple[str, ...]:
@@ -101,21 +100,64 @@ def pair_up(audio_files: Sequence[str], images: Mapping[str, Sequence[str]], vid
     of_videos: dict[str, list[str]] = defaultdict(list)
     for audio in audio_files:
         (of_videos if there.hold(audio) else by_key)[join_key(audio)].append(audio)
-    result = MatchedFiles()
+    result, sounds = MatchedFiles(), _Sounds(by_key, images)
     lonely: list[tuple[str, str]] = []
     for folder in sorted(images):
         if MASK_FOLDERS.isdisjoint(PurePosixPath(folder).parts):
             names: Sequence[str] = images[folder]
             if join_key(folder) in of_videos:
-                names = _pair_numbered(folder, names, of_videos, result)
+                names = _pair_numbered(folder, names, _Sounds(of_videos, {}), result)
             names = _not_of_videos(folder, names, there, result)
-            lonely += [(folder, name) for name in _pair_folder(folder, names, by_key, result)]
+            lonely += [(folder, name) for name in _pair_folder(folder, names, sounds, result)]
         else:
             result.unused += _suffixes(images[folder])
     used = {pair.audio for pair in result.pairs}
     result.unused += _suffixes(audio for group in of_videos.values() for audio in group if audio not in used)
     _settle_the_lonely(lonely, by_key, result)
     return result
+
+
+class _Sounds:
+    """The sounds that images may belong to, by what an image's name says. None belongs to an image of folders that do
+    not correspond to its own where it lies beside one that does: `cat/1.jpg` is not of `dog/1.wav`, `dog/1.jpg` is.
+    VGGSound's names say by themselves what belongs together.
+    """
+
+    def __init__(self, audio_files: Mapping[str, list[str]], images: Mapping[str, Sequence[str]]) -> None:
+        self._by_key = audio_files
+        self._seen: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+        for folder, names in images.items():
+            here, above = _place(folder), _place(_folder(folder))
+            self._seen[join_key(folder)].add(above)
+            for name in names:
+                numbered = _NUMBERED.fullmatch(base_name(name))
+                for key in {join_key(name), *([join_key(numbered["video"])] if numbered else ())}:
+                    self._seen[key].add(here)
+
+    def of(self, name: str, folder: str) -> str | None:
+        """The sound of a name for an image that lies in `folder`, if there is one and it is clear which."""
+        key = join_key(name)
+        free = [audio for audio in self._by_key.get(key, ()) if not self._is_anothers(audio, key, folder)]
+        return nearest(folder, free)
+
+    def _is_anothers(self, audio: str, key: str, folder: str) -> bool:
+        theirs, mine = _place(_folder(audio)), _place(folder)
+        beside = theirs in self._seen[key] and not _says_its_video(audio)
+        return beside and not (_within(mine, theirs) or _within(theirs, mine))
+
+
+def _says_its_video(path: str) -> bool:
+    return parse_clip_name(base_name(path)).start_seconds is not None
+
+
+def _within(fewer: Sequence[str], folders: Sequence[str]) -> bool:
+    """Whether `fewer` are some of the folders, in their order."""
+    rest = iter(folders)
+    return all(part in rest for part in fewer)
+
+
+def _folder(path: str) -> str:
+    return str(PurePosixPath(path).parent)
 
 
 def _not_of_videos(folder: str, names: Sequence[str], videos: _Videos, result: MatchedFiles) -> list[str]:
@@ -125,45 +167,40 @@ def _not_of_videos(folder: str, names: Sequence[str], videos: _Videos, result: M
     return rest
 
 
-def _pair_folder(
-    folder: str, names: Sequence[str], audio_files: Mapping[str, list[str]], result: MatchedFiles
-) -> list[str]:
+def _pair_folder(folder: str, names: Sequence[str], sounds: _Sounds, result: MatchedFiles) -> list[str]:
     """Pair one folder's images; the names that found no sound."""
-    pairs = [_pair(folder, name, audio_files.get(join_key(name))) for name in names]
+    pairs = [_pair(folder, name, sounds) for name in names]
     result.pairs += [pair for pair in pairs if pair]
     rest = [name for name, pair in zip(names, pairs, strict=True) if pair is None]
-    rest = _pair_numbered(folder, rest, audio_files, result)
-    if rest and (of_folder := audio_files.get(join_key(folder))):
+    rest = _pair_numbered(folder, rest, sounds, result)
+    if rest and (audio := sounds.of(folder, _folder(folder))):
         chosen = representative(rest)
-        audio = nearest(str(PurePosixPath(folder).parent), of_folder)
         result.pairs.append(Pair(f"{folder}/{chosen}", audio, ONE_OF_MANY))
         result.unused += _suffixes(name for name in rest if name != chosen)
         return []
     return rest
 
 
-def _pair(folder: str, name: str, audio_files: list[str] | None) -> Pair | None:
-    return Pair(str(PurePosixPath(folder, name)), nearest(folder, audio_files), SAME_NAME) if audio_files else None
+def _pair(folder: str, name: str, sounds: _Sounds) -> Pair | None:
+    audio = sounds.of(name, folder)
+    return Pair(str(PurePosixPath(folder, name)), audio, SAME_NAME) if audio else None
 
 
-def _pair_numbered(
-    folder: str, names: Sequence[str], audio_files: Mapping[str, list[str]], result: MatchedFiles
-) -> list[str]:
+def _pair_numbered(folder: str, names: Sequence[str], sounds: _Sounds, result: MatchedFiles) -> list[str]:
     """Pair one folder's images `<video>_<n>`; the names that are none."""
-    numbered = [_numbered_pair(folder, name, audio_files) for name in names]
+    numbered = [_numbered_pair(folder, name, sounds) for name in names]
     result.pairs += [pair for pair in numbered if pair]
     return [name for name, pair in zip(names, numbered, strict=True) if pair is None]
 
 
-def _numbered_pair(folder: str, name: str, audio_files: Mapping[str, list[str]]) -> Pair | None:
+def _numbered_pair(folder: str, name: str, sounds: _Sounds) -> Pair | None:
     """`<video>_<n>`, also `<video>.mp4_<n>`, in a folder of the video's name or flat."""
     match = _NUMBERED.fullmatch(base_name(name))
-    of_video = audio_files.get(join_key(match["video"])) if match else None
-    if match is None or of_video is None:
+    if match is None:
         return None
     inside = join_key(folder) == join_key(match["video"])
-    audio = nearest(str(PurePosixPath(folder).parent) if inside else folder, of_video)
-    return Pair(str(PurePosixPath(folder, name)), audio, EVERY_SECOND, int(match["number"]))
+    audio = sounds.of(match["video"], _folder(folder) if inside else folder)
+    return Pair(str(PurePosixPath(folder, name)), audio, EVERY_SECOND, int(match["number"])) if audio else None
 
 
 def representative(names: Iterable[str]) -> str:
@@ -179,25 +216,30 @@ def _last_number(name: str) -> int:
     return int(digits[-1]) if digits else 0
 
 
-def nearest(folder: str, audio_files: Sequence[str]) -> str:
+def nearest(folder: str, audio_files: Sequence[str]) -> str | None:
     """Of several sounds of one name the one whose place resembles the image's: `train/dog/` goes with `train/dog/`,
-    `extend_frames/` with `extend_audio/`; then the shortest path."""
+    `extend_frames/` with `extend_audio/`; then the shortest path. None where there is none, or where folders that
+    correspond to one another in no way hold equally good ones: `x/1.jpg` is of neither `a/1.wav` nor `b/1.wav`."""
 
-    def resemblance(audio: str) -> tuple[int, int, int, str]:
+    def resemblance(audio: str) -> tuple[int, int, int]:
         mine, others = PurePosixPath(folder).parts, PurePosixPath(audio).parent.parts
         same = [a == b for a, b in zip(reversed(mine), reversed(others), strict=False)]
         shared = same.index(False) if False in same else len(same)
         different = (place for place, (a, b) in enumerate(zip(folder, audio, strict=False)) if a != b)
-        return -shared, -next(different, min(len(folder), len(audio))), len(audio), audio
+        return -shared, -next(different, min(len(folder), len(audio))), len(others)
 
-    return min(audio_files, key=resemblance)
+    best = min(map(resemblance, audio_files), default=None)
+    equal = sorted((audio for audio in audio_files if resemblance(audio) == best), key=lambda path: (len(path), path))
+    told_apart = len({_place(_folder(audio)) for audio in equal}) > 1
+    return equal[0] if equal and (_says_its_video(equal[0]) or not told_apart) else None
 
 
 def _settle_the_lonely(
     lonely: Sequence[tuple[str, str]], audio_files: Mapping[str, list[str]], result: MatchedFiles
 ) -> None:
-    """Where pairs lie a file without a partner is a loss and named; elsewhere it is just another file."""
-    _settle_images(lonely, result)
+    """Where pairs lie a file without a partner is a loss and named, and so is an image whose sound is another's or
+    cannot be told; elsewhere it is just another file."""
+    _settle_images(lonely, audio_files, result)
     used = {pair.audio for pair in result.pairs}
     tops = {_tops(pair)[1] for pair in result.pairs}
     for audio in sorted(each for group in audio_files.values() for each in group if each not in used):
@@ -207,14 +249,21 @@ def _settle_the_lonely(
             result.unused += _suffixes([audio])
 
 
-def _settle_images(lonely: Sequence[tuple[str, str]], result: MatchedFiles) -> None:
-    places, lost = _PlacesOfPairs(result.pairs), set()
+def _settle_images(
+    lonely: Sequence[tuple[str, str]], audio_files: Mapping[str, list[str]], result: MatchedFiles
+) -> None:
+    places = _PlacesOfPairs(result.pairs)
+    images, folders = set(), set()
     for folder, name in lonely:
-        if (loss := places.loss(str(PurePosixPath(folder)), name)) is not None:
-            lost.add(loss)
+        image, home = str(PurePosixPath(folder, name)), str(PurePosixPath(folder))
+        loss = places.loss(home, name)
+        if loss == home or (loss is None and join_key(home) in audio_files):
+            folders.add(home)
+        elif loss == image or join_key(name) in audio_files:
+            images.add(image)
         else:
             result.unused += _suffixes([name])
-    result.lonely_images += sorted(lost)
+    result.lonely_images += sorted(folders | {image for image in images if _folder(image) not in folders})
 
 
 class _PlacesOfPairs:

@@ -236,7 +236,7 @@ def _add_pairs(listing: Listing, number: int, tree: Tree, apart: Apart) -> None:
             size = sum(map(tree.size_of, (pair.image, pair.audio)))
             listing.clips.append(_clip_of_pair(pair, number, size))
     for path in found.lonely_images:
-        listing.refusals.append(Refusal(readable(path), "no_audio", "no sound has the name of this image"))
+        listing.refusals.append(Refusal(readable(path), "no_audio", "no sound of this name belongs to this image"))
     for path in found.lonely_audio:
         listing.refusals.append(Refusal(readable(path), "no_video", "no image has the name of this sound"))
     listing.others += found.unused

@@ -190,6 +190,38 @@ def test_sounds_of_one_name_go_to_the_image_they_lie_near() -> None:
     assert nearest("pictures/train/dog", audio) == "deep/train/dog/x.wav"
 
 
+@pytest.mark.parametrize(
+    ("files", "paired", "lost"),
+    [
+        (["dog/1.jpg", "dog/1.wav", "cat/1.jpg"], {"dog/1.jpg": "dog/1.wav"}, {"cat/1.jpg"}),
+        (
+            ["frames/dog/1.jpg", "frames/cat/1.jpg", "audio/dog/1.wav"],
+            {"frames/dog/1.jpg": "audio/dog/1.wav"},
+            {"frames/cat/1.jpg"},
+        ),
+        (["dog/1/001.jpg", "dog/1.wav", "cat/1/001.jpg"], {"dog/1/001.jpg": "dog/1.wav"}, {"cat/1"}),
+        (["y.jpg", "y.wav", "x/1.jpg", "a/1.wav", "b/1.wav"], {"y.jpg": "y.wav"}, {"x/1.jpg"}),
+        (["f/1.jpg", "w/1.wav"], {"f/1.jpg": "w/1.wav"}, set()),
+        (["frames/train/dog/1.jpg", "audio/dog/1.wav"], {"frames/train/dog/1.jpg": "audio/dog/1.wav"}, set()),
+        (["images/1.jpg", "mp3/1.mp3", "wav/1.wav"], {"images/1.jpg": "mp3/1.mp3"}, set()),
+        (
+            [f"dog/{VGGSOUND}.jpg", f"dog/{VGGSOUND}.wav", f"cat/{VGGSOUND}.jpg"],
+            {f"dog/{VGGSOUND}.jpg": f"dog/{VGGSOUND}.wav", f"cat/{VGGSOUND}.jpg": f"dog/{VGGSOUND}.wav"},
+            set(),
+        ),
+    ],
+)
+def test_no_image_takes_the_sound_of_another_folder(files: list[str], paired: dict[str, str], lost: set[str]) -> None:
+    images: dict[str, list[str]] = {}
+    for path in files:
+        if path.endswith(".jpg"):
+            folder, _, name = path.rpartition("/")
+            images.setdefault(folder or ".", []).append(name)
+    found = pair_up([path for path in files if not path.endswith(".jpg")], images, ())
+    assert {pair.image.removeprefix("./"): pair.audio for pair in found.pairs} == paired
+    assert set(found.lonely_images) == lost
+
+
 def test_which_image_stands_for_a_folder() -> None:
     assert representative([f"{n:03d}.jpg" for n in range(1, 300)]) == "125.jpg"
     assert representative([f"image_{n:03d}.jpg" for n in range(1, 121)]) == "image_050.jpg"
