@@ -16,7 +16,7 @@ from manifests.errors import InputError
 from manifests.given_files import not_read, opened, reason
 from manifests.machine import MachineFailed, may_pass
 from pipeline.shards.record import Member
-from pipeline.storage.cache import CachedObject, check_without_cache
+from pipeline.storage.cache import CachedObject, cache_of_environment, check_without_cache
 from pipeline.storage.remote import Place, RemotePath
 
 OPEN_TARS = 256
@@ -42,6 +42,8 @@ class Tars:
         self.folder, self._manifest, self._ends, self._remedy = folder, manifest, ends, remedy
         for tar in ends:
             self._check_name(tar)
+        if isinstance(folder, RemotePath):
+            cache_of_environment()  # what is wrong with it is said now, not by a reader in the middle of the work
         self._opened = lru_cache(OPEN_TARS)(self._open)
 
     def __reduce__(self) -> tuple[Any, ...]:

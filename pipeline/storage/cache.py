@@ -19,6 +19,7 @@ import errno
 import fcntl
 import hashlib
 import io
+import math
 import os
 import re
 import sys
@@ -29,11 +30,12 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from manifests.errors import InputError
+from manifests.given_files import understood
 from manifests.whole_files import whole_path
 from pipeline.storage.remote import Place, RangeReader, RemotePath
 
 FOLDER, GIGABYTES = "SHARD_CACHE", "SHARD_CACHE_GB"
-DEFAULT_GIGABYTES = 20.0
+DEFAULT_FOLDER, DEFAULT_GIGABYTES = "~/.cache/sound-source-localization", 20.0
 BLOCK = 4 << 20  # bytes: about twenty clips
 PAGE = 1 << 16  # bytes under one checksum: a clip in the middle of a block is compared without the rest
 SUM = 4  # bytes of a checksum
@@ -139,10 +141,16 @@ def cache_of_environment() -> BlockCache:
 @cache
 def _of_environment(folder: str | None, gigabytes: str | None) -> BlockCache:
     try:
-        limit = int(1e9 * float(gigabytes or DEFAULT_GIGABYTES))
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"{GIGABYTES} is {gigabytes!r}, which is no number of gigabytes.") from error
-    return BlockCache(Path(folder).expanduser() if folder else Path.home() / ".cache/sound-source-localization", limit)
+        limit = float(gigabytes or DEFAULT_GIGABYTES)
+    except ValueError:
+        limit = math.nan
+    if not 0 <= limit < math.inf:
+        raise InputError(
+            f"{GIGABYTES} is {gigabytes!r}, which is no number of gigabytes. Give one from 0 on (0: nothing is kept), "
+            f"or unset it for {DEFAULT_GIGABYTES:g}."
+        )
+    with understood(f"{FOLDER} ({folder or DEFAULT_FOLDER})", "is no folder", f"Set {FOLDER} to one."):  # of no user
+        return BlockCache(Path(folder or DEFAULT_FOLDER).expanduser(), int(1e9 * limit))
 
 
 def check_without_cache(place: Place, remedy: str) -> str:

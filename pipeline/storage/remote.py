@@ -7,6 +7,7 @@ line, and travel to no worker: each has an environment of its own.
 """
 
 import io
+import math
 import os
 import re
 import time
@@ -80,8 +81,19 @@ def _file_system(protocol: str, process: int) -> Any:
         ) from error
     # `_reported` alone asks again: s3fs would five times, and for each of them the client below it
     files.retries, files.config_kwargs = 1, files.config_kwargs | {"retries": {"total_max_attempts": 1}}
-    files._call_s3 = in_pace(files._call_s3, files.config_kwargs.get("read_timeout", files.read_timeout), PATIENCE)
+    files._call_s3 = in_pace(files._call_s3, _silence(files), PATIENCE)
     return files
+
+
+def _silence(files: Any) -> float:
+    """Seconds for which a storage may be silent. InputError where the environment has something else there."""
+    seconds = files.config_kwargs.get("read_timeout", files.read_timeout)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        raise InputError(
+            f"The settings of the storage (FSSPEC_S3, or a file of fsspec's) have a read_timeout of {seconds!r}. Give "
+            "a number of seconds above 0, or leave it out."
+        )
+    return seconds
 
 
 @cache

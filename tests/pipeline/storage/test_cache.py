@@ -245,6 +245,22 @@ def stored(bucket: RemotePath, shards: Path) -> RemotePath:
     return bucket / "shards"
 
 
+REFUSED = [("SHARD_CACHE_GB", number) for number in ("plenty", "-3", "-1e-12", "nan", "inf", "-inf", "1e999", "3 GB")]
+
+
+@for_every([*REFUSED, ("SHARD_CACHE", "~nobody-of-this-name/cache")])
+def test_a_cache_that_cannot_be_is_said_when_the_shards_are_opened(
+    given: tuple[str, str], storage: tuple[RemotePath, Gate], shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when the first tar is read, which may be by another process, after it was said how many steps there are."""
+    folder = stored(storage[0], shards)
+    with monkeypatch.context() as patched:
+        patched.setenv(*given)
+        with pytest.raises(InputError, match=rf"^{given[0]} .*{given[1]}"):
+            ShardStore.open(folder)
+        ShardStore.open(shards)  # which needs no cache
+
+
 WITHOUT_CACHE = r"cache .*: first repeat the command with SHARD_CACHE_GB=0.* If it says the same: fetch .* or delete it"
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import fsspec.config
 import pytest
+from every import for_every
 from s3_server import ENVIRONMENT, Gate, free_port, gate
 
-from manifests.errors import WorkFailed
+from manifests.errors import InputError, WorkFailed
 from pipeline.storage import remote
 from pipeline.storage.remote import RemotePath, StorageLost
 
@@ -124,9 +125,18 @@ def slow(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Rem
         remote._file_system.cache_clear()
 
 
-def allow(silence: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def allow(silence: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds in which a storage has to move something, as users say it."""
     monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {"read_timeout": silence}})
+    remote._file_system.cache_clear()
+
+
+@for_every(["soon", "60", -1, 0, True, None, float("nan"), float("inf")])
+def test_a_silence_that_is_no_time_is_said(seconds: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        allow(seconds, patched)
+        with pytest.raises(InputError, match=rf"FSSPEC_S3.* read_timeout of {seconds!r}"):
+            RemotePath("s3", "bucket/clip").exists()
     remote._file_system.cache_clear()
 
 
