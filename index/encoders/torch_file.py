@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from index.encoders.tensor_file import read_tensors
 from manifests.checksums import Damaged
 from manifests.errors import InputError
-from manifests.given_files import check_lasting, opened, understood
+from manifests.given_files import LONGEST_REASON, check_lasting, opened, shortened, understood
 
 # EZ-VSL, SLAVC and FNAC save their best scores, which are numpy scalars, beside the weights: plain numbers, but not to
 # torch unless said so. numpy 2 calls the function that makes them otherwise than the numpy that wrote the files.
@@ -37,7 +37,12 @@ _PLAIN: list[Any] = [
 _UNKNOWN = re.compile(r"GLOBAL (\S+) was not an allowed global")
 _FILLED = re.compile(r"Can only (SETITEM|SETITEMS|append|extend)\b.* but got <class '([^']+)'>")
 _CODE = re.compile(r"unsupported GLOBAL (\S+) whose module")
-_REASON = re.compile(r"WeightsUnpickler error:\s*(.+)")  # around it torch asks for an issue, and for its own settings
+_REASON = re.compile(r"(?:WeightsUnpickler error:|Cannot use ``weights_only=True`` with)\s*(.+)", re.DOTALL)
+_SENTENCES = re.compile(r"(?<=\.)\s+|\n\s*")
+# Around it torch advises to load what may run code, asks for an issue, and names its own settings.
+_ADVICE = re.compile(
+    r"weights_only|Weights only|PyTorch \d|safe_globals|trust|file an issue|two options|internal .* error"
+)
 _CUT = re.compile(r"unexpected EOF|truncated|Ran out of input|buffer|bytes")
 _TERMINAL = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x1f\x7f]")
 _SHORTENED = "is cut short or damaged. Download it again."
@@ -101,6 +106,16 @@ def read_content(path: Path) -> Content:
 def printable(text: object) -> str:
     """Text from a file, without characters that would command a terminal."""
     return _TERMINAL.sub("", str(text))
+
+
+def said_by_torch(error: Exception) -> str:
+    """What was wrong for torch's reader, as part of a sentence, without the advice that it adds."""
+    if isinstance(error, EOFError):
+        return "it ends too early"
+    found = _REASON.search(str(error))
+    sentences = _SENTENCES.split((found[1] if found else str(error)).strip())
+    told = (shortened(printable(each).rstrip("."), LONGEST_REASON) for each in sentences if not _ADVICE.search(each))
+    return next(filter(None, told), type(error).__name__)
 
 
 def _load(path: Path) -> Content:
@@ -168,6 +183,8 @@ def _why_other(path: Path, start: bytes) -> str | None:
     """The same of what no one saved as weights: things that come instead of a download, or around it."""
     if not start:
         return "is empty. Download it again."
+    if not start.strip(b"\0"):  # which would be taken for a tar
+        return _SHORTENED
     if start.lstrip()[:1] == b"<":
         return "is a web page, not a file of weights (a download that asked for a confirmation?). Download it again."
     if start.startswith(b"version https://git-lfs"):
@@ -207,9 +224,7 @@ def _why_not_plain(error: Exception) -> str:
     """The same of a file that seems whole."""
     if code := _CODE.search(str(error)):
         return f"is refused: it wants to run {code[1]}, for which weights have no use. Do not load it elsewhere either."
-    found = _REASON.search(str(error))
-    reason = printable((found[1] if found else str(error)).strip().partition("\n")[0]) or type(error).__name__
     return (
-        f"is not a file of plain torch tensors ({reason}), so loading it elsewhere may run code that it brings. Ask "
-        "whoever made it for its tensors alone: torch.save(model.state_dict(), FILE)."
+        f"is not a file of plain torch tensors ({said_by_torch(error)}), so loading it elsewhere may run code that it "
+        "brings. Ask whoever made it for its tensors alone: torch.save(model.state_dict(), FILE)."
     )

@@ -13,8 +13,9 @@ from contextlib import closing
 
 from manifests.errors import InputError
 from manifests.given_files import printable, reason
+from pipeline.storage.secrets import without_secrets
 
-ADDRESS = re.compile(r"(?:(?P<protocol>tcp|tls)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/]+):(?P<port>\d{1,5})")
+ADDRESS = re.compile(r"(?:(?P<protocol>tcp|tls)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/@?]+):(?P<port>\d{1,5})")
 LONGEST_GREETING = 1 << 16  # bytes; it is about a hundred
 GREETS_WITH = b"compression"  # a word in every greeting of Dask
 NO_PAGES = "--no-dashboard --dashboard-address localhost:0"  # without both, anybody may look, at every address
@@ -29,7 +30,10 @@ def check_scheduler(address: str, seconds: float) -> None:
     """InputError when nobody answers at `tcp://host:port` or `tls://host:port` within so many seconds, or not Dask."""
     parts = ADDRESS.fullmatch(address)
     if parts is None:
-        raise InputError(f"--scheduler {address!r} is no address. Give tcp://host:port, or tls://host:port.")
+        raise InputError(
+            f"--scheduler {without_secrets(address)!r} is no address of a scheduler, which has a host and a port, and "
+            "takes no password. Give tcp://host:port, or tls://host:port."
+        )
     deadline = time.monotonic() + seconds
     try:
         greeting = _greeting(parts["host"].strip("[]"), int(parts["port"]), parts["protocol"] == "tls", deadline)

@@ -16,7 +16,7 @@ from manifests.errors import InputError
 from manifests.given_files import not_read, opened, reason
 from manifests.machine import MachineFailed, may_pass
 from pipeline.shards.record import Member
-from pipeline.storage.cache import CachedObject
+from pipeline.storage.cache import CachedObject, cache_of_environment, check_without_cache
 from pipeline.storage.remote import Place, RemotePath
 
 OPEN_TARS = 256
@@ -42,6 +42,8 @@ class Tars:
         self.folder, self._manifest, self._ends, self._remedy = folder, manifest, ends, remedy
         for tar in ends:
             self._check_name(tar)
+        if isinstance(folder, RemotePath):
+            cache_of_environment()  # what is wrong with it is said now, not by a reader in the middle of the work
         self._opened = lru_cache(OPEN_TARS)(self._open)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -81,15 +83,19 @@ class Tars:
 
     def another(self, tar: str, expected: str, found: str) -> InputError:
         """The error of a tar that is not what the manifest says: what was expected in it, and what was found."""
+        return self._another(tar, expected, found, check_without_cache(self.folder, self._remedy))
+
+    def _another(self, tar: str, expected: str, found: str, remedy: str) -> InputError:
         return InputError(
             f"{self.folder / tar} is not the tar that {self._manifest} describes: expected {expected}, found {found}. "
-            f"It was cut off, packed anew, renamed, or replaced by another one. {self._remedy}."
+            f"It was cut off, packed anew, renamed, or replaced by another one. {remedy}."
         )
 
     def damaged(self, tar: str, name: str, seen: object) -> InputError:
         """The error of a member that lies where it should and does not decode; `seen` is what the decoder says."""
+        remedy = check_without_cache(self.folder, self._remedy)
         return InputError(
-            f"{self.folder / tar} is damaged: {name} lies where it should and does not decode ({seen}). {self._remedy}."
+            f"{self.folder / tar} is damaged: {name} lies where it should and does not decode ({seen}). {remedy}."
         )
 
     def unreadable(self, tar: str, error: OSError) -> InputError | MachineFailed:
@@ -113,7 +119,7 @@ class Tars:
             raise self.unreadable(tar, error) from error
         wanted = -(-(after_padding(self._ends[tar]) + END) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE
         if opened.size != wanted:
-            raise self.another(tar, f"{wanted:,} bytes", f"{opened.size:,}")
+            raise self._another(tar, f"{wanted:,} bytes", f"{opened.size:,}", self._remedy)  # no cache tells a size
         return opened
 
 

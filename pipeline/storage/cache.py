@@ -5,6 +5,11 @@ kept in whole blocks; what is read here and there comes from a block that is the
 bytes, which are kept as well. So an epoch's streams fill the cache for everybody, random reads of a set larger than the
 cache waste no traffic, and an evaluation that is repeated goes on from what had come.
 
+After its content a piece has a checksum for every PAGE of it, which is compared at every read, of the pages that are
+read: pieces are not brought to the disk, so a machine that loses power may leave one of the right length full of zeros.
+One that is not what was kept is fetched again, which is said. CRC-32 is for accidents, not for a forger, who could as
+well write the checksums; it costs a small part of what decoding costs.
+
 SHARD_CACHE names the folder (default: `~/.cache/sound-source-localization`), SHARD_CACHE_GB its size (default: 20; 0:
 nothing is kept). The least recently used pieces make room; the bound holds with any number of processes. Files of other
 names that lie in the folder are not counted and stay.
@@ -14,21 +19,27 @@ import errno
 import fcntl
 import hashlib
 import io
+import math
 import os
 import re
 import sys
+import zlib
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from manifests.errors import InputError
+from manifests.given_files import understood
 from manifests.whole_files import whole_path
 from pipeline.storage.remote import Place, RangeReader, RemotePath
 
 FOLDER, GIGABYTES = "SHARD_CACHE", "SHARD_CACHE_GB"
-DEFAULT_GIGABYTES = 20.0
+DEFAULT_FOLDER, DEFAULT_GIGABYTES = "~/.cache/sound-source-localization", 20.0
 BLOCK = 4 << 20  # bytes: about twenty clips
+PAGE = 1 << 16  # bytes under one checksum: a clip in the middle of a block is compared without the rest
+SUM = 4  # bytes of a checksum
+FORM = "with checksums"  # of pieces; those of an earlier form have other names, and make room in their turn
 TOTAL = "total"  # the file with the bytes of all blocks
 DIGITS = 20  # of that number
 KEPT = 0.9  # of the bound, after blocks have made room
@@ -43,11 +54,15 @@ class BlockCache:
         self.folder, self.limit = folder, limit
 
     def read(self, name: str, size: int, start: int, end: int) -> bytes | None:
-        """Bytes start..end of a block of so many bytes, None when it is not here."""
+        """Bytes start..end of a block of so many bytes, None when it is not here. What is not as it was kept goes."""
         with suppress(OSError), (self.folder / name).open("rb", buffering=0) as file:
-            if os.fstat(file.fileno()).st_size == size:
-                os.utime(file.fileno())  # used last
-                return os.pread(file.fileno(), end - start, start)
+            os.utime(file.fileno())  # used last
+            content = _as_kept(file.fileno(), name, size, start, end)
+            if content is None:
+                _say_once(f"the cache {self.folder} has pieces that are not what was kept in it (a machine that lost "
+                          "power, a disk that fails): they are fetched again")  # fmt: skip
+                os.unlink(self.folder / name)
+            return content
         return None
 
     def keep(self, name: str, content: bytes) -> None:
@@ -55,7 +70,9 @@ class BlockCache:
 
         OSError where nothing can be written, or another program's file has the name of ours.
         """
-        if len(content) > self.limit:
+        sums = _checksums(name, 0, content)
+        size = len(content) + len(sums)
+        if size > self.limit:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -65,16 +82,17 @@ class BlockCache:
             if known.strip(b"\0") and not known.isdigit():  # zeros are what a machine that lost power left
                 raise FileExistsError(errno.EEXIST, "there is a file of another program", TOTAL)
             written = len(known) == DIGITS and known.isdigit()  # else it is new, or no total
-            total = (int(known) if written else self._make_room(self.limit)) + len(content)
+            total = (int(known) if written else self._make_room(self.limit)) + size
             if total > self.limit:
-                total = len(content) + self._make_room(int(KEPT * self.limit) - len(content))
+                total = size + self._make_room(int(KEPT * self.limit) - size)
             os.pwrite(file.fileno(), b"%0*d" % (DIGITS, total), 0)
             os.ftruncate(file.fileno(), DIGITS)  # before the block: a kill leaves it too high, not too low
-            self._write(name, content)
+            self._write(name, content, sums)
 
-    def _write(self, name: str, content: bytes) -> None:
+    def _write(self, name: str, content: bytes, sums: bytes) -> None:
         with whole_path(self.folder / name, durable=False) as hidden, open(hidden, "wb") as handle:
             handle.write(content)
+            handle.write(sums)
 
     def _make_room(self, allowed: int) -> int:
         """Remove the blocks used longest ago until the rest has no more than the allowed bytes; returns what it has.
@@ -92,13 +110,58 @@ class BlockCache:
         return rest
 
 
+def _as_kept(file: int, name: str, size: int, start: int, end: int) -> bytes | None:
+    """Bytes start..end of an open block of so many bytes, None where they, or its length, are others than were kept."""
+    first, last = start // PAGE, _pages(end)
+    content = os.pread(file, min(last * PAGE, size) - first * PAGE, first * PAGE)
+    sums = os.pread(file, SUM * (last - first), size + SUM * first)
+    if os.fstat(file).st_size != size + SUM * _pages(size) or sums != _checksums(name, first, content):
+        return None
+    return content[start - first * PAGE : end - first * PAGE]
+
+
+def _pages(size: int) -> int:
+    """How many pages so many bytes lie in."""
+    return -(-size // PAGE)
+
+
+def _checksums(name: str, first: int, content: bytes) -> bytes:
+    """Of each page of what a piece has from page `first` on: a page elsewhere, or of another piece, has another."""
+    view = memoryview(content)
+    pages = (view[start : start + PAGE] for start in range(0, len(view), PAGE))
+    sums = (zlib.crc32(page, zlib.crc32(f"{name} {number}".encode())) for number, page in enumerate(pages, first))
+    return b"".join(each.to_bytes(SUM, "little") for each in sums)
+
+
+def cache_of_environment() -> BlockCache:
+    """The cache that the environment names. InputError where it says nothing that can be."""
+    return _of_environment(os.environ.get(FOLDER), os.environ.get(GIGABYTES))
+
+
 @cache
 def _of_environment(folder: str | None, gigabytes: str | None) -> BlockCache:
     try:
-        limit = int(1e9 * float(gigabytes or DEFAULT_GIGABYTES))
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"{GIGABYTES} is {gigabytes!r}, which is no number of gigabytes.") from error
-    return BlockCache(Path(folder).expanduser() if folder else Path.home() / ".cache/sound-source-localization", limit)
+        limit = float(gigabytes or DEFAULT_GIGABYTES)
+    except ValueError:
+        limit = math.nan
+    if not 0 <= limit < math.inf:
+        raise InputError(
+            f"{GIGABYTES} is {gigabytes!r}, which is no number of gigabytes. Give one from 0 on (0: nothing is kept), "
+            f"or unset it for {DEFAULT_GIGABYTES:g}."
+        )
+    with understood(f"{FOLDER} ({folder or DEFAULT_FOLDER})", "is no folder", f"Set {FOLDER} to one."):  # of no user
+        return BlockCache(Path(folder or DEFAULT_FOLDER).expanduser(), int(1e9 * limit))
+
+
+def check_without_cache(place: Place, remedy: str) -> str:
+    """What to do about wrong bytes of a file: its `remedy`, after a look without the cache where that may have had a
+    part of them, which came wrong from the storage."""
+    if isinstance(place, Path) or not (blocks := cache_of_environment()).limit:
+        return remedy
+    return (
+        f"Parts of it may have come from the cache {blocks.folder}: first repeat the command with {GIGABYTES}=0, which "
+        f"reads without it. If that works, remove the cache. If it says the same: {remedy[0].lower()}{remedy[1:]}"
+    )
 
 
 class CachedObject:
@@ -106,8 +169,8 @@ class CachedObject:
 
     def __init__(self, path: RemotePath) -> None:
         self.path, facts = path, path.stat()
-        self.size, self._blocks = facts.st_size, _of_environment(os.environ.get(FOLDER), os.environ.get(GIGABYTES))
-        self._name = hashlib.sha256(f"{path} {facts.version}".encode()).hexdigest()[:32]
+        self.size, self._blocks = facts.st_size, cache_of_environment()
+        self._name = hashlib.sha256(f"{path} {facts.version} {FORM}".encode()).hexdigest()[:32]
         self._next = 0  # the block after the one that was read last
 
     def read(self, start: int, size: int, *, streamed: bool = False) -> bytes:

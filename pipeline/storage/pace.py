@@ -7,14 +7,28 @@ comes as it is read.
 
 import asyncio
 import io
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+from manifests.errors import InputError
 
 SLOWEST = 20_000  # bytes a second, over as long as the storage may be silent
 AT_ONCE = 1 << 20  # bytes
 PIECES = 10  # that the time of a look at what goes is waited in
 Call = Callable[..., Awaitable[Any]]
+
+
+def silence_of(files: Any) -> float:
+    """Seconds for which a storage may be silent. InputError where the environment has something else there."""
+    seconds = files.config_kwargs.get("read_timeout", files.read_timeout)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        raise InputError(
+            f"The settings of the storage (FSSPEC_S3, or a file of fsspec's) have a read_timeout of {seconds!r}. Give "
+            "a number of seconds above 0, or leave it out."
+        )
+    return seconds
 
 
 def in_pace(call: Call, silence: float, patience: float) -> Call:

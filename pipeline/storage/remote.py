@@ -19,7 +19,8 @@ from typing import Any, BinaryIO, ParamSpec, TypeVar, Union, cast
 from manifests.errors import InputError
 from manifests.given_files import LONGEST_REASON, printable, shortened
 from manifests.machine import MachineFailed
-from pipeline.storage.pace import in_pace
+from pipeline.storage.pace import in_pace, silence_of
+from pipeline.storage.secrets import text_without_secrets, without_secrets
 
 _URL = re.compile(r"(?P<protocol>s3)://?(?P<path>.*)|[a-z][a-z0-9+.-]+://.*", re.DOTALL)  # a Path eats a slash
 _CREDENTIALS = re.compile(r"[^/]*[@:]")  # before the first slash; no bucket's name has either
@@ -52,18 +53,14 @@ def place(text: str | Place) -> Place:
     if match is None:
         return Path(text)
     if match["protocol"] is None:
-        raise InputError(f"{_shown(text)} is neither a path nor an s3:// address. Give a folder or s3://bucket/folder.")
+        shown = without_secrets(os.fspath(text))
+        raise InputError(f"{shown} is neither a path nor an s3:// address. Give a folder or s3://bucket/folder.")
     if _CREDENTIALS.match(match["path"]):
         raise InputError(
             "An s3:// address holds credentials, which configs and logs would keep. Give s3://bucket/folder, and the "
             "credentials in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         )
     return RemotePath(match["protocol"], match["path"].strip("/"))
-
-
-def _shown(text: str | Path) -> str:
-    """An address without what may be secret in it: what stands before an @, and what is asked after a question mark."""
-    return re.sub(r"(:/+)[^/]*@", r"\1...@", os.fspath(text)).partition("?")[0]
 
 
 @cache
@@ -80,7 +77,7 @@ def _file_system(protocol: str, process: int) -> Any:
         ) from error
     # `_reported` alone asks again: s3fs would five times, and for each of them the client below it
     files.retries, files.config_kwargs = 1, files.config_kwargs | {"retries": {"total_max_attempts": 1}}
-    files._call_s3 = in_pace(files._call_s3, files.config_kwargs.get("read_timeout", files.read_timeout), PATIENCE)
+    files._call_s3 = in_pace(files._call_s3, silence_of(files), PATIENCE)
     return files
 
 
@@ -110,6 +107,11 @@ def _reported(method: Callable[Given, Result]) -> Callable[Given, Result]:
                 seconds = time.monotonic() - begun
                 if seconds + pause >= PATIENCE:
                     raise _lost(path, error, f"{asked} times in {seconds:.0f} seconds") from error
+            except ValueError as error:  # of the client, before it asks
+                raise InputError(
+                    f"{path} cannot be asked for ({_said(error)}). See to AWS_ENDPOINT_URL, such as http://host:9000, "
+                    "and to the other settings of the storage."
+                ) from error
             time.sleep(pause)
         raise AssertionError  # the last pause is too long for another time
 
@@ -117,11 +119,16 @@ def _reported(method: Callable[Given, Result]) -> Callable[Given, Result]:
 
 
 def _lost(path: "RemotePath", error: Exception, how_often: str) -> StorageLost:
-    said = shortened(printable(" ".join(f"{type(error).__name__}: {error}".split())).rstrip(".: "), LONGEST_REASON)
     return StorageLost(
-        f"{path} cannot be reached ({said}). It was asked {how_often}. See to the storage, "
+        f"{path} cannot be reached ({_said(error)}). It was asked {how_often}. See to the storage, "
         "AWS_ENDPOINT_URL and the credentials, and repeat the command: it continues."
     )
+
+
+def _said(error: Exception) -> str:
+    """What a library said, which may name AWS_ENDPOINT_URL."""
+    told = text_without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))
+    return shortened(printable(told).rstrip(".: "), LONGEST_REASON)
 
 
 @dataclass(frozen=True)

@@ -188,6 +188,7 @@ def unreadable(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
             pickle.dumps(tensors(), protocol=4),
             "tensors (Unsupported operand 149), so loading it",
         ),
+        "zeros": (bytes(4000), "cut short or damaged. Download it again"),
         "text": (b"just some words\n" * 40, "is not a file of plain torch tensors"),
     }
 
@@ -200,4 +201,5 @@ def test_what_is_no_file_of_weights_is_named_for_what_it_is(tmp_path: Path) -> N
             read_tensors(path)
         assert said in str(refused.value), name
         assert "\x1b" not in str(refused.value), name
+        assert "weights_only" not in str(refused.value), name
         assert "again" in said or "again" not in str(refused.value) or name in ("page", "pointer"), name

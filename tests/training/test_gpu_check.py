@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import pytest
 from places import ROOT
 
 from benchmarks.gpu import check, speed
+from benchmarks.gpu import tests as marked_tests
 from benchmarks.gpu.summary import PLAN, summary
+from benchmarks.step.sizes import DRY
 from benchmarks.step.verdict import MISSING
 from training.methods import method_names
 
-PARTS = ("machine", "speed", "evaluation", "neighbours", "steps", "losses")
+PARTS = ("machine", "speed", "evaluation", "neighbours", "tests", "steps", "losses")
 
 
 @pytest.mark.slow
@@ -39,7 +42,11 @@ def test_a_dry_run_of_the_gpu_check(tmp_path: Path) -> None:
     written = json.loads(out.read_text())
     parts = written["parts"]
     assert {name: part["ended"] for name, part in parts.items()} == dict.fromkeys(PARTS, "whole")
+    assert set(PARTS) == set(check.LIMITS)
     check_summary(written["summary"], done.stdout)
+    assert parts["tests"]["exit_code"] == 0
+    assert parts["tests"]["counts"].keys() == {"skipped"}
+    assert parts["tests"]["ran"].startswith("nothing")
     assert parts["losses"]["float32"]["within"]
     assert parts["losses"]["float32"]["largest_relative_difference"]["out of GPU memory"] == 0
     assert parts["losses"]["bfloat16"]["seeds"] == 3
@@ -88,6 +95,29 @@ def test_without_its_speed_a_check_has_no_summary(tmp_path: Path, monkeypatch) -
     monkeypatch.setattr(check, "in_own_process", lambda *_: {"ended": "whole"})
     check.main()
     assert "summary" not in json.loads((tmp_path / "check.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("printed", "ran"),
+    [("11 skipped, 498 deselected in 3.1s", 0), ("498 deselected in 3.1s", 0), ("", 0), ("2 errors in 3.1s", 2),
+     ("9 passed, 2 skipped in 3.1s", 9), ("1 failed, 8 passed in 3.1s", 9)],
+)  # fmt: skip
+def test_of_tests_that_were_all_left_out_it_is_said(tmp_path: Path, monkeypatch, printed: str, ran: int) -> None:
+    """On a GPU that is a failure; without pytest there is only an error."""
+    done = subprocess.CompletedProcess([], 1, stdout=printed, stderr="No module named pytest")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    for device in ("cpu", "cuda"):
+        found: dict[str, Any] = {}
+        with pytest.raises(RuntimeError, match="nothing") if not ran and device == "cuda" else nullcontext():
+            marked_tests.measure(DRY, device, tmp_path, found.update)
+        assert found["ran"] == ran or (not ran and found["ran"].startswith("nothing"))
+
+
+def test_every_file_of_the_check_names_its_gpu() -> None:
+    for path in (ROOT / "benchmarks" / "gpu").glob("*.json"):
+        found = json.loads(path.read_text())
+        named = f"{found.get('gpu')} {found.get('what')} {found.get('parts', {}).get('machine', {}).get('name')}"
+        assert path.stem.partition("-")[0].upper() in named, path.name
 
 
 @pytest.mark.slow

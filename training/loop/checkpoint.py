@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from index.encoders.torch_file import said_by_torch
 from manifests.checksums import Damaged, check_seal, sealed_file
 from manifests.errors import InputError
-from manifests.given_files import check_lasting
+from manifests.given_files import check_lasting, reason
 
 FORMAT = 1
 LAST, PREVIOUS, SET_ASIDE = "last.pt", "previous.pt", "damaged.pt"
@@ -92,13 +93,13 @@ def _restore(path: Path, method: nn.Module, optimiser: Optimizer, steps: int) ->
         raise
     except Exception as error:  # whatever torch's readers make of bytes that are no checkpoint
         check_lasting(f"checkpoint {path}", error)
-        raise Damaged(f"it is truncated or not a checkpoint ({_first_line(error)})") from error
+        raise Damaged(f"it is truncated or not a checkpoint ({said_by_torch(error)})") from error
     progress = _progress(content, steps)
     try:
         method.load_state_dict(content["method"])
         optimiser.load_state_dict(content["optimizer"])
     except Exception as error:  # KeyError, RuntimeError, ValueError, TypeError: as the wrong thing is wrong
-        raise Damaged(f"it is not of this run's method ({_first_line(error)})") from error
+        raise Damaged(f"it is not of this run's method ({reason(error)})") from error
     _check_optimiser(optimiser)
     return progress
 
@@ -120,7 +121,3 @@ def _check_optimiser(optimiser: Optimizer) -> None:
         wrong = [value for value in state.values() if isinstance(value, Tensor) and value.dim()]
         if any(value.shape != parameter.shape for value in wrong):
             raise Damaged("the optimiser's moments are of other parameters")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]

@@ -1,6 +1,7 @@
 """The specs of manifests/cluster say what users type, and are what the schemas of their kinds allow."""
 
 import importlib.util
+import os
 import shlex
 import subprocess
 import sys
@@ -43,6 +44,21 @@ def test_slurm_scripts_are_bash_and_call_commands_that_exist(path: Path) -> None
     for line in text.splitlines():
         for name, arguments in calls(shlex.split(line.split(" || ")[0], comments=True)) if "trap" not in line else ():
             check_call(name, [word for word in arguments if word not in ("&", "-m")], complete=False)
+
+
+def test_every_way_through_all_stages_ends_with_a_page(tmp_path: Path) -> None:
+    """The Job of Kubernetes after its evaluation, the jobs that `submit` sends to a stand-in of sbatch, and compose."""
+    pod = read(CLUSTER / "kubernetes" / "evaluate.yaml")["spec"]["template"]["spec"]
+    assert [each["command"][1] for each in (*pod["initContainers"], *pod["containers"])] == ["evaluate", "report"]
+    (tmp_path / "sbatch").write_text('#!/bin/bash\nprintf "%q " "$@" >> sent\necho >> sent\nwc -l < sent\n')
+    (tmp_path / "sbatch").chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["bash", CLUSTER / "slurm" / "submit"], cwd=tmp_path, env=environment, check=True)
+    sent = [shlex.split(line) for line in (tmp_path / "sent").read_text().splitlines()]
+    assert [each[each.index("--dependency") + 1] for each in sent[1:]] == [f"afterok:{job}" for job in range(1, 5)]
+    assert any(word.endswith("evaluate.sbatch") for word in sent[3])
+    report = shlex.split(sent[4][sent[4].index("--wrap") + 1])
+    assert report == read(COMPOSE)["services"]["report"]["command"] == pod["containers"][0]["command"]
 
 
 @pytest.mark.parametrize("path", KUBERNETES, ids=lambda path: path.stem)

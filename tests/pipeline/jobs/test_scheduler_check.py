@@ -74,6 +74,17 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
         check_scheduler(address, 1)
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["tcp://a:hunter2@host:1", "tcp://hunter2@127.0.0.1:1", "a:hunter2@host:1", "hunter2@host:1", "tls://a:b/hunter2@h:1",
+     "tcp://a:b hunter2@host:1", "tcp://host:1?token=hunter2", "tcp://host?hunter2:1"],
+)  # fmt: skip
+def test_a_password_in_an_address_is_refused_and_not_repeated(address: str) -> None:
+    with pytest.raises(InputError, match="takes no password") as refused:
+        check_scheduler(address, 1)
+    assert "hunter2" not in str(refused.value)
+
+
 def test_a_tls_address_without_certificates_says_which_settings_are_missing() -> None:
     with listening(b"") as address, pytest.raises(InputError, match="DASK_DISTRIBUTED__COMM__TLS__CA_FILE"):
         check_scheduler(address.replace("tcp", "tls"), 1)

@@ -1,13 +1,15 @@
 """Reading shards of an S3 server through a bounded cache: what is fetched, what is kept, and what the server may do."""
 
+import hashlib
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from damaged_tars import equal_shards
+from every import for_every
 from s3_server import ENVIRONMENT, Gate, gate
 
 from manifests.errors import InputError
@@ -16,13 +18,14 @@ from pipeline.storage import cache, remote
 from pipeline.storage.cache import BlockCache, CachedObject, open_cached
 from pipeline.storage.remote import RemotePath, StorageLost, place
 
-BLOCK = 1000
+BLOCK, PAGE = 1000, 400  # bytes
 
 
 @pytest.fixture
 def storage(s3_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RemotePath, Gate]]:
     """An empty bucket behind a gate, and a cache of ten small blocks."""
     monkeypatch.setattr(cache, "BLOCK", BLOCK)
+    monkeypatch.setattr(cache, "PAGE", PAGE)
     monkeypatch.setattr(remote, "PAUSES", (0.01,) * 4)
     with gate(s3_address) as (address, kept):
         for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": address}).items():
@@ -36,7 +39,15 @@ def storage(s3_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def kept_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*") if path.name != "total")
+    return sum(path.stat().st_size for path in pieces(folder))
+
+
+def pieces(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*") if path.name != "total"]
+
+
+def ranges(kept: Gate) -> list[str]:
+    return [each for each in kept.asked if each.startswith("bytes=")]
 
 
 def test_what_is_streamed_is_fetched_once_and_kept(storage: tuple[RemotePath, Gate], tmp_path: Path) -> None:
@@ -49,10 +60,10 @@ def test_what_is_streamed_is_fetched_once_and_kept(storage: tuple[RemotePath, Ga
             assert file.read() == content
             file.seek(2500)
             assert file.read(1200) == content[2500:3700]
-    assert [each for each in kept.asked if each.startswith("bytes=")] == [
+    assert ranges(kept) == [
         f"bytes={start}-{min(start + BLOCK, len(content)) - 1}" for start in range(0, len(content), BLOCK)
     ]
-    assert kept_bytes(tmp_path / "cache") == len(content)
+    assert kept_bytes(tmp_path / "cache") == len(content) + 4 * (5 * 3 + 1)  # a checksum for every page
 
 
 def test_here_and_there_asks_for_these_bytes_alone(storage: tuple[RemotePath, Gate], tmp_path: Path) -> None:
@@ -64,7 +75,7 @@ def test_here_and_there_asks_for_these_bytes_alone(storage: tuple[RemotePath, Ga
     for start in (5100, 2900, 7000):
         assert opened.read(start, 150) == content[start : start + 150]
     assert kept.asked == ["bytes=5100-5249", "bytes=2900-3049", "bytes=7000-7149"]
-    assert kept_bytes(tmp_path / "cache") == 450
+    assert kept_bytes(tmp_path / "cache") == 3 * (150 + 4)
     again = CachedObject(bucket / "a.tar")
     assert [again.read(start, 150) for start in (5100, 2900)] == [content[5100:5250], content[2900:3050]]
     assert [each for each in kept.asked[3:] if each.startswith("bytes=")] == []
@@ -89,10 +100,10 @@ def test_the_bound_holds_with_a_set_that_is_larger(storage: tuple[RemotePath, Ga
     kept.asked.clear()
     with open_cached(bucket / "4.tar") as file:
         assert file.read() == contents["4.tar"]
-    assert [each for each in kept.asked if each.startswith("bytes=")] == []
+    assert ranges(kept) == []
     with open_cached(bucket / "0.tar") as file:
         assert file.read() == contents["0.tar"]
-    assert len([each for each in kept.asked if each.startswith("bytes=")]) == 4
+    assert len(ranges(kept)) == 4
 
 
 def test_an_object_that_was_replaced_is_another(storage: tuple[RemotePath, Gate]) -> None:
@@ -101,6 +112,79 @@ def test_an_object_that_was_replaced_is_another(storage: tuple[RemotePath, Gate]
         (bucket / "a.tar").write_bytes(content)
         with open_cached(bucket / "a.tar") as file:
             assert file.read() == content
+
+
+def flipped(position: int) -> Callable[[bytes], bytes]:
+    return lambda kept: kept[:position] + bytes([kept[position] ^ 1]) + kept[position + 1 :]
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "zeros": lambda kept: bytes(len(kept)),
+    "zeros for its content": lambda kept: bytes(BLOCK) + kept[BLOCK:],
+    "zeros for its last page": lambda kept: kept[: 2 * PAGE] + bytes(len(kept) - 2 * PAGE),
+    "its first byte": flipped(0),
+    "a byte in the middle": flipped(BLOCK // 2),
+    "its last byte": flipped(BLOCK - 1),
+    "a checksum": flipped(BLOCK + 5),
+    "two pages exchanged": lambda kept: kept[PAGE : 2 * PAGE] + kept[:PAGE] + kept[2 * PAGE :],
+    "cut off": lambda kept: kept[:600],
+    "without checksums": lambda kept: kept[:BLOCK],
+    "empty": lambda kept: b"",
+    "longer": lambda kept: kept + b"x",
+}
+
+
+@for_every(DAMAGE)
+def test_a_piece_that_is_not_what_was_kept_is_fetched_again(
+    damage: str, storage: tuple[RemotePath, Gate], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All pieces are damaged at once, and told of once; afterwards they are whole again."""
+    bucket, kept = storage
+    cache._say_once.cache_clear()
+    (bucket / "a.tar").write_bytes(content := os.urandom(3 * BLOCK))
+    with open_cached(bucket / "a.tar") as file:
+        file.read()
+    for path in pieces(tmp_path / "cache"):
+        path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    kept.asked.clear()
+    for _ in range(2):
+        with open_cached(bucket / "a.tar") as file:
+            assert file.read() == content
+    assert ranges(kept) == ["bytes=0-999", "bytes=1000-1999", "bytes=2000-2999"]
+    assert capsys.readouterr().err.count("are not what was kept in it") == 1
+
+
+def test_of_a_piece_that_is_read_in_part_these_pages_are_compared(
+    storage: tuple[RemotePath, Gate], tmp_path: Path
+) -> None:
+    """And no more than these."""
+    bucket, kept = storage
+    (bucket / "a.tar").write_bytes(content := os.urandom(BLOCK))
+    with open_cached(bucket / "a.tar") as file:
+        file.read()
+    (piece,) = pieces(tmp_path / "cache")
+    piece.write_bytes(flipped(PAGE + 10)(piece.read_bytes()))
+    kept.asked.clear()
+    for start, asked in ((0, 0), (2 * PAGE + 1, 0), (PAGE + 100, 1)):
+        assert CachedObject(bucket / "a.tar").read(start, 50) == content[start : start + 50]
+        assert len(ranges(kept)) == asked
+
+
+def test_pieces_of_an_earlier_version_are_fetched_again_and_make_room(
+    storage: tuple[RemotePath, Gate], tmp_path: Path
+) -> None:
+    """They had no checksums, and lay under other names."""
+    bucket, _ = storage
+    (bucket / "a.tar").write_bytes(content := os.urandom(3 * BLOCK))
+    named_so = f"{bucket / 'a.tar'} {(bucket / 'a.tar').stat().version}"
+    (tmp_path / "cache").mkdir()
+    for number in range(9):
+        name = f"{hashlib.sha256(named_so.encode()).hexdigest()[:32]}-{number}"
+        (tmp_path / "cache" / name).write_bytes(bytes(BLOCK))
+        os.utime(tmp_path / "cache" / name, (1, 1))
+    with open_cached(bucket / "a.tar") as file:
+        assert file.read() == content
+    assert kept_bytes(tmp_path / "cache") <= 10 * BLOCK
 
 
 @pytest.mark.slow
@@ -115,11 +199,9 @@ def test_a_storage_that_stumbles_is_asked_again(storage: tuple[RemotePath, Gate]
 
 
 @pytest.mark.slow
-def test_a_storage_that_is_gone_is_a_sentence(storage: tuple[RemotePath, Gate], tmp_path: Path) -> None:
+def test_a_storage_that_is_gone_is_a_sentence(storage: tuple[RemotePath, Gate], shards: Path) -> None:
     bucket, kept = storage
-    for path in equal_shards(tmp_path / "shards", (4, 4)).iterdir():
-        (bucket / "shards" / path.name).write_bytes(path.read_bytes())
-    store = ShardStore.open(bucket / "shards")
+    store = ShardStore.open(stored(bucket, shards))
     frame = store.frame(1)
     kept.fault = lambda number: "error"
     with pytest.raises(StorageLost, match=r"^s3://.*shard-000001\.tar cannot be reached .*asked 5 times.*continues\.$"):
@@ -148,9 +230,58 @@ def test_a_cache_that_cannot_be_written_is_said_and_done_without(
     with open_cached(bucket / "a.tar") as file:
         assert file.read() == content
     assert capsys.readouterr().err.count("cannot be written") == 1
-    monkeypatch.setenv("SHARD_CACHE_GB", "plenty")
-    with pytest.raises(InputError, match="SHARD_CACHE_GB is 'plenty'"):
-        open_cached(bucket / "a.tar")
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    """Two tars of four clips."""
+    return equal_shards(tmp_path / "shards", (4, 4))
+
+
+def stored(bucket: RemotePath, shards: Path) -> RemotePath:
+    """A folder of shards in the bucket."""
+    for path in shards.iterdir():
+        (bucket / "shards" / path.name).write_bytes(path.read_bytes())
+    return bucket / "shards"
+
+
+REFUSED = [("SHARD_CACHE_GB", number) for number in ("plenty", "-3", "-1e-12", "nan", "inf", "-inf", "1e999", "3 GB")]
+
+
+@for_every([*REFUSED, ("SHARD_CACHE", "~nobody-of-this-name/cache")])
+def test_a_cache_that_cannot_be_is_said_when_the_shards_are_opened(
+    given: tuple[str, str], storage: tuple[RemotePath, Gate], shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when the first tar is read, which may be by another process, after it was said how many steps there are."""
+    folder = stored(storage[0], shards)
+    with monkeypatch.context() as patched:
+        patched.setenv(*given)
+        with pytest.raises(InputError, match=rf"^{given[0]} .*{given[1]}"):
+            ShardStore.open(folder)
+        ShardStore.open(shards)  # which needs no cache
+
+
+WITHOUT_CACHE = r"cache .*: first repeat the command with SHARD_CACHE_GB=0.* If it says the same: fetch .* or delete it"
+
+
+def test_wrong_bytes_from_afar_are_looked_at_without_the_cache_before_anything_is_deleted(
+    storage: tuple[RemotePath, Gate], shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not where there is no cache, nor where the storage itself tells that a tar is another."""
+    folder = stored(storage[0], shards)
+    tar = folder / "shard-000000.tar"
+    tar.write_bytes(bytes(len(content := tar.read_bytes())))
+    with pytest.raises(InputError, match=rf"is not the tar .*{WITHOUT_CACHE}"):
+        ShardStore.open(folder).frame(1)
+    with pytest.raises(InputError, match=rf"does not decode .*{WITHOUT_CACHE}"):
+        raise ShardStore.open(folder).damaged(1, "jpg", "no image")
+    monkeypatch.setenv("SHARD_CACHE_GB", "0")
+    with pytest.raises(InputError, match=r"is not the tar .*one\. Fetch that tar again"):
+        ShardStore.open(folder).frame(1)
+    monkeypatch.setenv("SHARD_CACHE_GB", "1")
+    tar.write_bytes(content[:-100])
+    with pytest.raises(InputError, match=r"expected [\d,]+ bytes, .*one\. Fetch that tar again"):
+        ShardStore.open(folder).frame(1)
 
 
 def named(number: int) -> str:

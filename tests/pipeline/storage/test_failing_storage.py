@@ -11,9 +11,10 @@ from pathlib import Path
 
 import fsspec.config
 import pytest
+from every import for_every
 from s3_server import ENVIRONMENT, Gate, free_port, gate
 
-from manifests.errors import WorkFailed
+from manifests.errors import InputError, WorkFailed
 from pipeline.storage import remote
 from pipeline.storage.remote import RemotePath, StorageLost
 
@@ -124,9 +125,41 @@ def slow(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Rem
         remote._file_system.cache_clear()
 
 
-def allow(silence: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def allow(silence: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds in which a storage has to move something, as users say it."""
     monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {"read_timeout": silence}})
+    remote._file_system.cache_clear()
+
+
+def test_a_password_in_the_storage_s_own_address_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "PAUSES", ())
+    for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": f"http://user:hunter2@127.0.0.1:{free_port()}"}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"anon": True})  # else it is not even tried
+    remote._file_system.cache_clear()
+    with pytest.raises(StorageLost, match="cannot be reached") as lost:
+        RemotePath("s3", "bucket/clip").read_bytes()
+    assert "hunter2" not in str(lost.value)
+    remote._file_system.cache_clear()
+
+
+@for_every(["localhost:9000", "user:hunter2@localhost:9000", "http://user:hunter2@[::1:9000"])
+def test_an_address_of_the_storage_that_is_none_is_said(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": address}).items():
+        monkeypatch.setenv(name, value)
+    remote._file_system.cache_clear()
+    with pytest.raises(InputError, match=r"cannot be asked for .*See to AWS_ENDPOINT_URL") as refused:
+        RemotePath("s3", "bucket/clip").exists()
+    assert "hunter2" not in str(refused.value)
+    remote._file_system.cache_clear()
+
+
+@for_every(["soon", "60", -1, 0, True, None, float("nan"), float("inf")])
+def test_a_silence_that_is_no_time_is_said(seconds: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        allow(seconds, patched)
+        with pytest.raises(InputError, match=rf"FSSPEC_S3.* read_timeout of {seconds!r}"):
+            RemotePath("s3", "bucket/clip").exists()
     remote._file_system.cache_clear()
 
 

@@ -223,6 +223,9 @@ def test_addresses() -> None:
         "s3:/KEY:hunter2@bucket/a",
         "s3://KEY:hunter2/a",
         "https://KEY:hunter2@host/a?x=hunter2",
+        "https://KEY:a/hunter2@host/a",
+        "s3a://KEY:a?hunter2@bucket",
+        "gs://KEY:hunter2@a@bucket",
     ],
 )
 def test_credentials_in_an_address_are_refused_and_not_repeated(address: str) -> None:
