@@ -4,7 +4,7 @@
 
 Ingest, search and training are taken from the JSON files beside this script; the memory of an opened shard folder is
 measured here, on a manifest of made rows. Everything else is a multiplication, named where it is made.
-`docs/clusters.md` quotes the result.
+`docs/cluster.md` quotes the result.
 """
 
 import json

@@ -48,7 +48,7 @@ STARTED = {
 @pytest.mark.slow
 @pytest.mark.parametrize("line", STARTED.values(), ids=STARTED)
 def test_what_the_pages_have_users_start_on_one_machine(line: list[str], tmp_path: Path) -> None:
-    """As docs/clusters.md writes it, at a port that is free."""
+    """As docs/cluster.md writes it, at a port that is free."""
     process = subprocess.Popen([sys.executable, "-m", *line], cwd=tmp_path)
     try:
         wait_until(lambda: bool(listening(psutil.Process(process.pid))), 240)

@@ -4,7 +4,7 @@ The plan knows nothing of Dask and Dask nothing of clips: a task is a function a
 counts. Only a window of tasks is handed out at a time, so memory and scheduler load do not grow with the corpus.
 
 Whoever may connect to a scheduler may run code as its user. The processes of a local cluster speak TLS with a key that
-is made for this run and leaves no process of it; what a remote one asks for is the user's to set up (docs/clusters.md).
+is made for this run and leaves no process of it; what a remote one asks for is the user's to set up (docs/cluster.md).
 """
 
 import logging

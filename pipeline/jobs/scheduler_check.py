@@ -21,7 +21,7 @@ GREETS_WITH = b"compression"  # a word in every greeting of Dask
 NO_PAGES = "--no-dashboard --dashboard-address localhost:0"  # without both, anybody may look, at every address
 REMEDY = (
     f"Leave --scheduler out to use this machine. Or start one with `dask scheduler --host localhost {NO_PAGES}`, and "
-    f"workers with `dask worker ADDRESS --host localhost --nthreads 1 {NO_PAGES}`; docs/clusters.md says how many "
+    f"workers with `dask worker ADDRESS --host localhost --nthreads 1 {NO_PAGES}`; docs/cluster.md says how many "
     "machines do so."
 )
 

@@ -196,7 +196,7 @@ def test_clusters_run_as_written(desk: Desk) -> None:
     lay_out(desk.folder, 150)
     desk.run("pipeline ingest --src vggsound/ --out shards/; index build-knn --k 10; rm -r shards/")
     with storage(desk) as uploaded:
-        run_page(desk, "docs/clusters.md")
+        run_page(desk, "docs/cluster.md")
         assert len(uploaded()) > 1
     assert len(list(desk.folder.glob("runs/ezvsl_semantic/*/DONE"))) == 1
 

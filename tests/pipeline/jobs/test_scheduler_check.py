@@ -210,7 +210,7 @@ def test_a_worker_with_other_code_is_refused_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_scheduler_with_certificates_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As docs/clusters.md sets it up, here with one key for all; without its certificate nobody is let in."""
+    """As docs/cluster.md sets it up, here with one key for all; without its certificate nobody is let in."""
     from distributed.security import Security
 
     made = Security.temporary()
