@@ -27,12 +27,25 @@ def guarded_distances(one: Tensor, other: Tensor) -> Tensor:
     return distances(one, other).clamp(min=SMALLEST)
 
 
-def soft_kmeans(features: Tensor, clusters: int, rounds: int, sharpness: float) -> SoftClusters:
+def check_clusters(option: str, wanted: int, there: int, things: str) -> None:
+    """InputError where an option wants more clusters than there are things to make them of."""
+    if wanted > there:
+        raise InputError(
+            f"{option} is {wanted:,}, and there are only {there:,} {things} to make clusters of. Lower it to {there:,} "
+            f"or less, or give more {things}."
+        )
+
+
+def soft_kmeans(
+    features: Tensor, clusters: int, rounds: int, sharpness: float, option: str = "the number of clusters"
+) -> SoftClusters:
     """DMC's clustering layer: (N, P, C) -> centres and assignments, with gradients through all rounds, float32.
 
     Centres begin at cells evenly spaced by index; each round assigns by softmax(-sharpness * distance) over the centres
-    and moves every centre to the mean of what it was given. One cluster is the mean of all.
+    and moves every centre to the mean of what it was given. One cluster is the mean of all. InputError, which names the
+    option that says how many, for more clusters than cells.
     """
+    check_clusters(option, clusters, features.shape[1], "cells")
     with in_float32(features):
         cells = features.float()
         step = cells.shape[1] // clusters
@@ -48,8 +61,10 @@ def soft_kmeans(features: Tensor, clusters: int, rounds: int, sharpness: float) 
 def kmeans(points: Tensor, clusters: int, seed: int, rounds: int = 100) -> Tensor:
     """Labels (N,) int64 of points (N, C) by Lloyd's rounds from k-means++ centres; the same for a seed.
 
-    A cluster that loses all its points takes the point farthest from its own centre.
+    A cluster that loses all its points takes the point farthest from its own centre. InputError for more clusters than
+    points.
     """
+    check_clusters("the number of clusters", clusters, len(points), "points")
     generator = torch.Generator().manual_seed(seed)
     centres = _spread(points, clusters, generator)
     labels = _nearest(points, centres)[1]

@@ -62,6 +62,15 @@ def test_no_cluster_stays_empty_and_equal_points_do_no_harm() -> None:
     assert len(kmeans(torch.ones(5, 2), 3, seed=0)) == 5
 
 
+def test_more_clusters_than_there_are_things_to_make_them_of_are_refused() -> None:
+    assert sorted(kmeans(blobs()[:10], 10, seed=0).tolist()) == list(range(10))
+    with pytest.raises(InputError, match=r"the number of clusters is 15, and there are only 10 points"):
+        kmeans(blobs()[:10], 15, seed=0)
+    assert soft_kmeans(blobs()[None], 30, 1, 30.0).centres.shape == (1, 30, 2)
+    with pytest.raises(InputError, match=r"method\.image_clusters is 31, and there are only 30 cells.*Lower it to 30"):
+        soft_kmeans(blobs()[None], 31, 1, 30.0, "method.image_clusters")
+
+
 OURS, THEIRS = "ab" * 32, "cd" * 32  # checksums of clips' keys
 
 

@@ -43,7 +43,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from manifests.errors import InputError
-from training.clustering import PseudoLabels, kmeans
+from training.clustering import PseudoLabels, check_clusters, kmeans
 from training.config import Encoders, Section
 from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction, SourceMaps, TrainingClips
@@ -88,10 +88,11 @@ class Method(BaseMethod):
             self.needs, self.classes = frozenset({"labels"}), config.classes
 
     def check_clips(self, clips: TrainingClips) -> None:
-        """InputError where an earlier stage has named others."""
-        if self.config.labels != "clusters" or self.config.stage == 1:
+        """InputError where they are fewer than their clusters, or an earlier stage has named others."""
+        if self.config.labels != "clusters":
             return
-        if len(self.pseudo_labels.rows) and not self._has_named(clips):
+        check_clusters("method.classes", self.config.classes, len(clips.rows), "training clips")
+        if self.config.stage == 2 and len(self.pseudo_labels.rows) and not self._has_named(clips):
             raise InputError(
                 f"the earlier stage has named {len(self.pseudo_labels.rows):,} clips, and they are not the "
                 f"{len(clips.rows):,} training clips of this one. Stage 2 learns parts of classes that stage 1 has "

@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from training.clustering import PseudoLabels, cluster_means, kmeans
+from training.clustering import PseudoLabels, check_clusters, cluster_means, kmeans
 from training.config import Encoders, Section
 from training.methods.contract import Batch, TrainingClips
 from training.methods.correspondence import CorrespondenceMethod
@@ -81,6 +81,11 @@ class Method(CorrespondenceMethod):
         apart = {id(parameter) for parameter in heads}
         rest = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
         return [{"params": rest, "rate": 1.0}, {"params": heads, "rate": self.config.head_rate}]
+
+    def check_clips(self, clips: TrainingClips) -> None:
+        """InputError where they are fewer than the classes that they are parted into."""
+        if self.config.passes:
+            check_clusters("method.clusters", self.config.clusters, len(clips.rows), "training clips")
 
     def before_epoch(self, epoch: int, clips: TrainingClips) -> None:
         """Decide what the epoch learns; name the objects where a series of epochs of classes begins."""

@@ -138,6 +138,24 @@ def test_stage_2_refuses_names_of_other_videos_in_the_same_rows(tmp_path: Path, 
     start(load_config(mine, ["seed=1"]), tmp_path / "runs", "cpu")
 
 
-def test_a_second_stage_without_a_first_is_refused_before_anything_is_done(shards: Path, tmp_path: Path, said) -> None:
-    config = write_tiny(tmp_path, shards, {"name": "dsol_mixtures", "dimension": 8}, name="second", optim=OPTIM)
-    assert "goes on from a run of dsol" in said(config)
+@pytest.mark.parametrize(
+    ("method", "overrides", "complaint"),
+    [
+        (DSOL, ("method.clusters=62",), "method.clusters is 62, and there are only 61 training clips"),
+        (COARSE_TO_FINE, ("method.classes=100",), "method.classes is 100, and there are only 61 training clips"),
+        ({"name": "dsol_mixtures", "dimension": 8}, (), "goes on from a run of dsol"),
+    ],
+    ids=["dsol", "coarse_to_fine", "dsol_mixtures"],
+)
+def test_clips_that_a_method_cannot_learn_from_are_refused_before_anything_is_done(
+    shards: Path, tmp_path: Path, said: Callable[..., str], method: dict, overrides: tuple, complaint: str
+) -> None:
+    assert complaint in said(write_tiny(tmp_path, shards, method, name="few", optim=OPTIM), *overrides)
+
+
+def test_more_clusters_than_cells_are_refused_in_a_paragraph(shards: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    config = write_tiny(tmp_path, shards, {"name": "dmc", "dimension": 8, "image_clusters": 300}, name="dmc")
+    ended = Commands(monkeypatch, capsys)("training", "run", config, "--device", "cpu", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "method.image_clusters is 300, and there are only" in ended.stderr
+    assert "Traceback" not in ended.stderr

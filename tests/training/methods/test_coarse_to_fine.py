@@ -195,3 +195,10 @@ def test_names_of_other_clips_in_the_same_rows_are_refused_by_the_later_stage_an
     again.before_epoch(0, others)
     again.before_epoch(0, others)  # as where a run is resumed within its first epoch
     assert others.looks == 1
+
+
+def test_fewer_clips_than_clusters_are_refused() -> None:
+    build(labels="clusters", classes=BATCH).check_clips(Clips())
+    build(classes=BATCH + 1).check_clips(Clips())
+    with pytest.raises(InputError, match=r"method\.classes is 5, and there are only 4 training clips"):
+        build(labels="clusters", classes=BATCH + 1).check_clips(Clips())

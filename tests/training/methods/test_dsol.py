@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from manifests.errors import InputError
 from training.config import Encoder, Encoders
 from training.methods.dsol import Config, Method, grown
 
@@ -158,6 +159,14 @@ def test_labels_of_other_clips_are_no_labels_of_the_same_epoch() -> None:
     others.sha256 = "cd" * 32
     method.before_epoch(2, others)
     assert others.looks == 1
+
+
+def test_fewer_clips_than_classes_are_refused() -> None:
+    clips = Clips(build(), make_batch())
+    build(clusters=BATCH).check_clips(clips)
+    build(clusters=BATCH + 1, passes=0).check_clips(clips)
+    with pytest.raises(InputError, match=r"method\.clusters is 7, and there are only 6 training clips"):
+        build(clusters=BATCH + 1).check_clips(clips)
 
 
 def test_classes_are_learned_from_the_named_objects_alone() -> None:
