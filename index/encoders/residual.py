@@ -4,11 +4,14 @@ Parameter names are torchvision's, so its weights load.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
+
+from manifests.errors import InputError
 
 
 class StemConvolution(nn.Conv2d):
@@ -32,6 +35,20 @@ class StemConvolution(nn.Conv2d):
         return F.linear(windows.flatten(3), self.weight.flatten(1)).permute(0, 3, 1, 2)
 
 
+class InputPool(nn.AvgPool2d):
+    """The average pooling before a trunk. InputError for an input that holds none of its windows."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        (high, wide), (rows, columns) = cast(tuple[int, int], self.kernel_size), input.shape[-2:]
+        if rows < high or columns < wide:
+            raise InputError(
+                f"a trunk that pools {high} x {wide} values before it begins (input_pool) was given {rows} x "
+                f"{columns}. Lower encoders.image.input_pool or encoders.audio.input_pool, or give it more: a larger "
+                "data.image_size, or a longer sound where a method's sound_seconds or rate cuts it short."
+            )
+        return super().forward(input)
+
+
 class Trunk(nn.Module):
     """Stem and residual stages: (B, channels_in, H, W) -> (B, dimension, ceil(H / stride), ceil(W / stride)).
 
@@ -48,7 +65,7 @@ class Trunk(nn.Module):
     ) -> None:
         super().__init__()
         self.stages = len(blocks)
-        self.input_pool = nn.AvgPool2d(input_pool) if input_pool != (1, 1) else nn.Identity()
+        self.input_pool = InputPool(input_pool) if input_pool != (1, 1) else nn.Identity()
         self.conv1 = StemConvolution(channels_in, width, 7, stride=2, padding=3, bias=False)
         self.bn1, self.relu = nn.BatchNorm2d(width), nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)

@@ -1,8 +1,10 @@
 """Soft k-means in a network, k-means over a training set, and pseudo-labels that outlive a checkpoint."""
 
+import pytest
 import torch
 from torch import nn
 
+from manifests.errors import InputError
 from training.clustering import PseudoLabels, cluster_means, kmeans, soft_kmeans
 
 
@@ -60,6 +62,18 @@ def test_no_cluster_stays_empty_and_equal_points_do_no_harm() -> None:
     assert len(kmeans(torch.ones(5, 2), 3, seed=0)) == 5
 
 
+def test_more_clusters_than_there_are_things_to_make_them_of_are_refused() -> None:
+    assert sorted(kmeans(blobs()[:10], 10, seed=0).tolist()) == list(range(10))
+    with pytest.raises(InputError, match=r"the number of clusters is 15, and there are only 10 points"):
+        kmeans(blobs()[:10], 15, seed=0)
+    assert soft_kmeans(blobs()[None], 30, 1, 30.0).centres.shape == (1, 30, 2)
+    with pytest.raises(InputError, match=r"method\.image_clusters is 31, and there are only 30 cells.*Lower it to 30"):
+        soft_kmeans(blobs()[None], 31, 1, 30.0, "method.image_clusters")
+
+
+OURS, THEIRS = "ab" * 32, "cd" * 32  # checksums of clips' keys
+
+
 class Holder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -68,9 +82,45 @@ class Holder(nn.Module):
 
 def test_labels_are_stored_with_the_weights_whatever_their_number() -> None:
     one, other = Holder(), Holder()
-    one.pseudo_labels.renew(4, torch.tensor([7, 2, 5]), torch.tensor([0, 1, 2]))
+    one.pseudo_labels.renew(4, torch.tensor([7, 2, 5]), OURS, torch.tensor([0, 1, 2]))
     other.load_state_dict(one.state_dict())
     assert int(other.pseudo_labels.epoch) == 4
     assert other.pseudo_labels.of(torch.tensor([5, 7, 2, 2])).tolist() == [2, 0, 1, 1]
     other.load_state_dict(Holder().state_dict())
     assert other.pseudo_labels.of(torch.tensor([5, 7])).tolist() == [0, 0]
+
+
+def test_a_row_without_a_label_is_refused() -> None:
+    labels = PseudoLabels()
+    labels.renew(0, torch.tensor([2, 5, 7]), OURS, torch.tensor([1, 0, 1]))
+    for row in (0, 3, 9):
+        with pytest.raises(InputError, match="some clips have no label"):
+            labels.of(torch.tensor([2, row]))
+
+
+def test_labels_know_whose_they_are_and_can_be_forgotten() -> None:
+    one, other, rows = Holder().pseudo_labels, Holder().pseudo_labels, torch.tensor([2, 5, 7])
+    one.renew(0, rows, OURS, torch.tensor([1, 0, 1]))
+    other.load_state_dict(one.state_dict())
+    for labels in (one, other):
+        assert labels.are_of(rows, OURS)
+        assert not labels.are_of(rows, THEIRS)
+        assert not labels.are_of(rows + 1, OURS)
+    other.forget()
+    assert not other.are_of(rows, OURS)
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in PseudoLabels().state_dict().items())
+
+
+def test_labels_of_an_earlier_version_are_known_by_their_rows_until_somebody_says_whose_they_are() -> None:
+    one, other, rows = Holder(), Holder(), torch.tensor([2, 5, 7])
+    one.pseudo_labels.renew(0, rows, OURS, torch.tensor([1, 0, 1]))
+    earlier = {name: value for name, value in one.state_dict().items() if not name.endswith("digest")}
+    other.pseudo_labels.renew(0, rows + 1, THEIRS, torch.tensor([1, 0, 1]))
+    other.load_state_dict(earlier)
+    assert other.pseudo_labels.are_of(rows, OURS)
+    assert not other.pseudo_labels.are_of(rows + 1, OURS)
+    for said in (THEIRS, OURS):  # the second comes too late
+        other.pseudo_labels.known_from(said)
+        assert not other.pseudo_labels.are_of(rows, OURS)
+    one.pseudo_labels.known_from(THEIRS)
+    assert one.pseudo_labels.are_of(rows, OURS)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
+from training.clustering import PseudoLabels
 from training.methods.contract import BaseMethod
-from training.runs import load_run
+from training.runs import known_contents, load_run
 from training.trained_on import Seen, seen_by
 
 
@@ -33,4 +34,7 @@ def take_over_weights(method: BaseMethod, run: Path, store: ShardStore) -> Seen:
             f"the weights of run {earlier.folder} do not fit: {reason} Give the encoders and the method the options "
             "of that run."
         ) from error
+    if (clips := known_contents(earlier.folder).get("training_clips")) is not None:
+        for labels in (part for part in method.modules() if isinstance(part, PseudoLabels)):
+            labels.known_from(clips)
     return seen_by(earlier.folder)

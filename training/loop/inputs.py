@@ -33,9 +33,10 @@ from training.evaluation.protocols import find_protocol
 from training.evaluation.tasks import check_protocol, default_protocols
 from training.finished_runs import WEIGHTS, resolve_run
 from training.identity import Contents
-from training.leakage import TestLists, find_tests, own_truth, training_list
+from training.leakage import TestLists, clips_sha256, find_tests, own_truth
 from training.loop.best import check_choosing, refuse_training_clips, validation_truth
 from training.loop.earlier_stage import Seen, take_over_weights
+from training.loop.training_pass import TrainingPass
 from training.methods.contract import BaseMethod
 from training.predict import object_prior_of
 from training.runs import build_method
@@ -114,6 +115,7 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
     earlier = attempt("init_from", take_over_weights, method, config.init_from, store) if config.init_from else Seen()
     attempt("validation", refuse_training_clips, validation, selection, store, earlier)
     mistakes.refuse(config.name)
+    method.check_clips(TrainingPass(stream, method, data, process))
     known = tests.known_as(store.keys)
     return Inputs(known, selection, method, stream, validation, _contents(config, stream, neighbours), earlier)
 
@@ -271,8 +273,8 @@ def _check_protocol(name: str, truth: Truth | None) -> None:
 def _contents(config: RunConfig, stream: TrainingStream, neighbours: Neighbours | None) -> dict[str, str]:
     """What lies at the config's places, see `training.identity`."""
     store, encoders = stream.store, config.encoders
-    keys = [store.stored_keys[row] for row in np.flatnonzero(stream.selected)]
-    found = {"shards": store.manifest_sha256, "training_clips": training_list(keys).sha256}
+    trained = clips_sha256(store, np.flatnonzero(stream.selected))
+    found = {"shards": store.manifest_sha256, "training_clips": trained}
     for name, source in (("image_weights", encoders.image.weights), ("audio_weights", encoders.audio.weights)):
         found[name] = file_sha256(Path(source)) if Path(source).is_file() else source
     if config.init_from is not None:

@@ -21,6 +21,7 @@ from training.data.pairs import EvaluationPair, paired_batches
 from training.data.stream import TrainingStream
 from training.data.views import normalise_audio, normalise_image
 from training.distributed import Ranks
+from training.leakage import clips_sha256
 from training.loop.kept_features import KeptFeatures
 from training.methods.contract import BaseMethod, Batch
 
@@ -42,6 +43,11 @@ class TrainingPass:
     def rows(self) -> Tensor:
         """(N,) int64, ascending."""
         return torch.from_numpy(np.flatnonzero(self.stream.selected))
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of their keys, in the order of the rows."""
+        return clips_sha256(self.stream.store, self.rows.tolist())
 
     @torch.no_grad()
     def each(self, of: Callable[[Batch], Tensor]) -> Tensor:

@@ -42,7 +42,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from training.clustering import PseudoLabels, kmeans
+from manifests.errors import InputError
+from training.clustering import PseudoLabels, check_clusters, kmeans
 from training.config import Encoders, Section
 from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction, SourceMaps, TrainingClips
@@ -86,11 +87,27 @@ class Method(BaseMethod):
         else:
             self.needs, self.classes = frozenset({"labels"}), config.classes
 
+    def check_clips(self, clips: TrainingClips) -> None:
+        """InputError where they are fewer than their clusters, or an earlier stage has named others."""
+        if self.config.labels != "clusters":
+            return
+        check_clusters("method.classes", self.config.classes, len(clips.rows), "training clips")
+        if self.config.stage == 2 and len(self.pseudo_labels.rows) and not self._has_named(clips):
+            raise InputError(
+                f"the earlier stage has named {len(self.pseudo_labels.rows):,} clips, and they are not the "
+                f"{len(clips.rows):,} training clips of this one. Stage 2 learns parts of classes that stage 1 has "
+                "learned: give it the shards and the list of that run, or train stage 1 on these clips first."
+            )
+
     def before_epoch(self, epoch: int, clips: TrainingClips) -> None:
         """Without labels, name the training clips once; a later stage keeps the names it was given."""
-        if self.config.labels == "clusters" and not torch.equal(self.pseudo_labels.rows.cpu(), clips.rows):
+        if self.config.labels == "clusters" and not self._has_named(clips):
             features = clips.each(lambda batch: self.image_trunk(batch["image"]).mean(dim=(2, 3)))
-            self.pseudo_labels.renew(epoch, clips.rows, kmeans(unit(features), self.config.classes, seed=0))
+            labels = kmeans(unit(features), self.config.classes, seed=0)
+            self.pseudo_labels.renew(epoch, clips.rows, clips.sha256, labels)
+
+    def _has_named(self, clips: TrainingClips) -> bool:
+        return self.pseudo_labels.are_of(clips.rows, clips.sha256)
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
         seen, heard = self.image_trunk(image), self.audio_trunk.cells(audio)

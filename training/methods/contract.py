@@ -109,6 +109,11 @@ class TrainingClips(Protocol):
         """(N,) int64: their rows, ascending."""
         ...
 
+    @property
+    def sha256(self) -> str:
+        """Of their keys, in the order of the rows: other clips have another, and so do these in another order."""
+        ...
+
     def each(self, of: Callable[[Batch], Tensor]) -> Tensor:
         """What `of` makes of every clip's whole frame and sound: (B, ...) of a batch -> (N, ...) float32 on the CPU.
 
@@ -148,6 +153,9 @@ class BaseMethod(nn.Module):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars by name; `total` is minimised, all are logged."""
         raise TypeError(f"{type(self).__name__} has no loss")
+
+    def check_clips(self, clips: TrainingClips) -> None:
+        """InputError where it cannot learn from these; called before the run is begun, with its first weights."""
 
     def before_epoch(self, epoch: int, clips: TrainingClips) -> None:
         """Called before the first step of each epoch, and again when a run resumes inside one (warm-ups, clusters)."""

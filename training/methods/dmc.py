@@ -45,6 +45,7 @@ from training.pair_losses import contrastive_loss, draw_mismatches, masked_mean
 from training.similarity import distances, in_float32, unit
 
 MARGINS = {"contrastive": 5.0, "ranking": 10.0}
+MIXED = "the number of sounds in a mixture"
 
 
 class Config(Section):
@@ -93,10 +94,13 @@ class Method(BaseMethod):
         """(B, 1, F, T) -> the mean of the cells (B, D)."""
         return self.audio_cells(audio).mean(dim=(2, 3))
 
-    def clustered(self, cells: Tensor, clusters: int) -> SoftClusters:
-        """Of u (B, D, h, w)."""
+    def clustered(self, cells: Tensor, clusters: int, option: str) -> SoftClusters:
+        """Of u (B, D, h, w). InputError for fewer cells than clusters, naming the option that says how many."""
         config = self.config
-        return soft_kmeans(cells.flatten(2).transpose(1, 2), clusters, config.rounds, config.sharpness)
+        return soft_kmeans(cells.flatten(2).transpose(1, 2), clusters, config.rounds, config.sharpness, option)
+
+    def _seen(self, visual: Tensor) -> SoftClusters:
+        return self.clustered(visual, self.config.image_clusters, "method.image_clusters")
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
         visual, heard = self.visual(image), self.audio_cells(audio)
@@ -108,19 +112,19 @@ class Method(BaseMethod):
         """A map for every cluster of the sound, of which there are as many as `sources`; all count the same."""
         heard = self.audio_cells(batch["audio"])
         ranked = self.config.objective == "ranking"
-        sounds = self._sounds(heard) if ranked else self.clustered(heard, sources).centres
+        sounds = self._sounds(heard) if ranked else self.clustered(heard, sources, MIXED).centres
         maps, _ = self._answers(self.visual(batch["image"]), sounds)
         return SourceMaps(maps, torch.ones(maps.shape[:2], device=maps.device))
 
     def _answers(self, visual: Tensor, sounds: Tensor) -> tuple[Tensor, Tensor]:
         """A map for every sound that is answered (B, J, h, w), and the confidence (B,): (B, D, h, w), (B, J, D)."""
-        seen = self.clustered(visual, self.config.image_clusters)
+        seen = self._seen(visual)
         chosen, score = self._chosen(seen.centres, sounds)
         rows = torch.arange(chosen.shape[0], device=chosen.device).unsqueeze(1)
         return seen.assignments[rows, chosen].unflatten(2, visual.shape[2:]), score
 
     def _sounds(self, heard: Tensor) -> Tensor:
-        return self.clustered(heard, self.config.audio_clusters).centres
+        return self.clustered(heard, self.config.audio_clusters, "method.audio_clusters").centres
 
     def _chosen(self, seen: Tensor, sounds: Tensor) -> tuple[Tensor, Tensor]:
         """The image's clusters that answer its sounds (B, J), and the confidence (B,): (B, K, D), (B, J, D)."""
@@ -131,7 +135,7 @@ class Method(BaseMethod):
         return chosen, -nearest.square().sum(dim=1).sqrt()
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        seen = self.clustered(self.visual(batch["image"]), self.config.image_clusters).centres
+        seen = self._seen(self.visual(batch["image"])).centres
         sounds = self._sounds(self.audio_cells(batch["audio"]))
         mismatched = draw_mismatches(batch["source"], self.config.mismatches)
         if self.config.objective == "ranking":

@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from training.clustering import PseudoLabels, cluster_means, kmeans
+from training.clustering import PseudoLabels, check_clusters, cluster_means, kmeans
 from training.config import Encoders, Section
 from training.methods.contract import Batch, TrainingClips
 from training.methods.correspondence import CorrespondenceMethod
@@ -82,17 +82,29 @@ class Method(CorrespondenceMethod):
         rest = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
         return [{"params": rest, "rate": 1.0}, {"params": heads, "rate": self.config.head_rate}]
 
+    def check_clips(self, clips: TrainingClips) -> None:
+        """InputError where they are fewer than the classes that they are parted into."""
+        if self.config.passes:
+            check_clusters("method.clusters", self.config.clusters, len(clips.rows), "training clips")
+
     def before_epoch(self, epoch: int, clips: TrainingClips) -> None:
         """Decide what the epoch learns; name the objects where a series of epochs of classes begins."""
         turn = (epoch - 1) % (1 + self.config.passes) if epoch else 0
         self.classifying = turn > 0
-        if turn == 1 and int(self.pseudo_labels.epoch) != epoch:  # a resumed run has named them already
+        if epoch == 0 and self.config.passes:  # what weights of another run bring is of its clips
+            self.pseudo_labels.forget()
+            self.dictionary.zero_()
+        if turn == 1 and not self._has_named(epoch, clips):
             self._name_objects(epoch, clips)
+
+    def _has_named(self, epoch: int, clips: TrainingClips) -> bool:
+        """Whether a run that is resumed has named its objects already."""
+        return int(self.pseudo_labels.epoch) == epoch and self.pseudo_labels.are_of(clips.rows, clips.sha256)
 
     def _name_objects(self, epoch: int, clips: TrainingClips) -> None:
         objects = clips.each(lambda batch: self.object_features(batch["image"], batch["audio"]))
         labels = kmeans(unit(objects), self.config.clusters, seed=epoch)
-        self.pseudo_labels.renew(epoch, clips.rows, labels)
+        self.pseudo_labels.renew(epoch, clips.rows, clips.sha256, labels)
         self.dictionary.copy_(cluster_means(objects, labels, self.config.clusters))
         fresh = torch.Generator().manual_seed(epoch)  # the same in every process
         for head in (self.image_classes, self.audio_classes):

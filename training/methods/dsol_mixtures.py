@@ -83,13 +83,16 @@ class Method(CorrespondenceMethod):
         self.register_buffer("dictionary", torch.zeros(config.clusters, channels))
         self.register_buffer("begun", torch.tensor(False))
 
-    def before_epoch(self, epoch: int, clips: TrainingClips) -> None:
-        """Before the first one keep a copy of what the first stage hears. InputError without a first stage."""
+    def check_clips(self, clips: TrainingClips) -> None:
+        """InputError without a first stage; which clips that has named does not matter, classes are in its weights."""
         if not self.dictionary.any():
             raise InputError(
                 "dsol_mixtures goes on from a run of dsol that has named its objects (passes of 1 or more, three "
                 "epochs or more); say which with init_from."
             )
+
+    def before_epoch(self, epoch: int, clips: TrainingClips) -> None:
+        """Before the first one keep a copy of what the first stage hears."""
         if not self.begun:
             self.heard_trunk.load_state_dict(self.audio_trunk.state_dict())
             self.begun.fill_(True)

@@ -244,5 +244,6 @@ def grouped(gates: Tensor, groups: int) -> Tensor:
     A group may be empty where fewer cells differ.
     """
     every = gates.flatten(2).transpose(1, 2).cpu()
-    labels = torch.stack([kmeans(cells, groups, GROUPING_SEED) for cells in every]).to(gates.device)
+    most = min(groups, every.shape[1])
+    labels = torch.stack([kmeans(cells, most, GROUPING_SEED) for cells in every]).to(gates.device)
     return F.one_hot(labels, groups).bool().transpose(1, 2).unflatten(2, gates.shape[2:])

@@ -52,8 +52,9 @@ Deviations, and choices where the paper leaves things open (no code is public):
   LSTM, which over one step is a gated layer: Flickr and the lists of 144k pairs have one image. N is not stated.
 - Adam's rate is its default 1e-3 in the paper; here trunks may move slower than heads (`head_rate`).
 - mismatches: `one` other clip of the batch, as in the paper, or `all`.
-- non-overlapping: greedy by d; the second box is the best with no pixel in common, else the one that overlaps least.
-  `overlap` allows as much IoU, as the suppression of neighbours does with 0.3.
+- non-overlapping: greedy by what `answer` ranks by, so with `agreement` by the product of d and the centred sum; the
+  second box is the best with no pixel in common, else the one that overlaps least. `overlap` allows as much IoU, as the
+  suppression of neighbours does with 0.3.
 - the ranges of scores: d_on is a rectified cosine. Embeddings for retrieval are of the frame pooled evenly, since f_v
   and f_att have heard the sound already; `onscreen` takes |f_v - f_s|.
 """

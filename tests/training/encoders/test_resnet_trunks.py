@@ -65,6 +65,14 @@ def test_sizes_are_rounded_up_at_each_halving() -> None:
         assert ImageTrunk(Encoder(blocks=(1, 1), width=8))(torch.zeros(2, 3, 64, 64)).shape == (2, 16, 8, 8)
 
 
+def test_an_input_smaller_than_the_pool_before_the_trunk_is_refused() -> None:
+    trunk = AudioTrunk(Encoder(blocks=(1, 1), width=8, input_pool=(4, 3))).eval()
+    assert trunk(torch.zeros(1, 1, 4, 3)).shape == (1, 16)
+    for shape in ((4, 2), (3, 9)):
+        with pytest.raises(InputError, match=rf"pools 4 x 3 values.*was given {shape[0]} x {shape[1]}\. Lower"):
+            trunk(torch.zeros(1, 1, *shape))
+
+
 def test_the_family_s_initialisation() -> None:
     torch.manual_seed(0)
     module = nn.ModuleList([nn.Conv2d(32, 64, 3), nn.BatchNorm2d(4000), nn.Linear(300, 300)])

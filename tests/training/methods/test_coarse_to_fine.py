@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from manifests.errors import InputError
 from training.config import Encoder, Encoders
 from training.methods.coarse_to_fine import Config, Method, parts_loss
 
@@ -150,21 +151,54 @@ def test_class_activations_of_parts_are_held_still() -> None:
     assert method.image_classes.weight.grad is None
 
 
+class Clips:
+    """A batch as all that is trained on."""
+
+    rows = torch.arange(BATCH)
+
+    def __init__(self, sha256: str = "ab" * 32) -> None:
+        self.sha256, self.looks = sha256, 0
+
+    @torch.no_grad()
+    def each(self, of) -> torch.Tensor:
+        self.looks += 1
+        return of(make_batch())
+
+
+def begun_with(earlier: Method, **options: object) -> Method:
+    method = build(labels="clusters", **options)
+    method.load_state_dict(earlier.state_dict(), strict=False)
+    return method
+
+
 def test_clips_without_labels_are_named_once_and_the_later_stage_keeps_the_names() -> None:
-    class Clips:
-        rows, looks = torch.arange(BATCH), 0
-
-        def each(self, of) -> torch.Tensor:
-            Clips.looks += 1
-            with torch.no_grad():
-                return of(make_batch())
-
-    first, second = build(labels="clusters"), build(labels="clusters", stage=2)
+    first, clips = build(labels="clusters"), Clips()
     for epoch in range(3):
-        first.before_epoch(epoch, Clips())
-    second.load_state_dict(first.state_dict(), strict=False)
-    second.before_epoch(0, Clips())
-    assert Clips.looks == 1
+        first.before_epoch(epoch, clips)
+    second = begun_with(first, stage=2)
+    second.check_clips(clips)
+    second.before_epoch(0, clips)
+    assert clips.looks == 1
     assert torch.equal(second._labels(make_batch()), first._labels(make_batch()))
     assert first.needs == frozenset()
     assert build().needs == {"labels"}
+
+
+def test_names_of_other_clips_in_the_same_rows_are_refused_by_the_later_stage_and_made_anew_by_the_first() -> None:
+    first, others = build(labels="clusters"), Clips("cd" * 32)
+    first.before_epoch(0, Clips())
+    with pytest.raises(InputError, match=r"has named 4 clips, and they are not the 4 training clips of this one"):
+        begun_with(first, stage=2).check_clips(others)
+    build(labels="clusters", stage=2).check_clips(others)  # without an earlier stage it names them itself
+    again = begun_with(first)
+    again.check_clips(others)
+    again.before_epoch(0, others)
+    again.before_epoch(0, others)  # as where a run is resumed within its first epoch
+    assert others.looks == 1
+
+
+def test_fewer_clips_than_clusters_are_refused() -> None:
+    build(labels="clusters", classes=BATCH).check_clips(Clips())
+    build(classes=BATCH + 1).check_clips(Clips())
+    with pytest.raises(InputError, match=r"method\.classes is 5, and there are only 4 training clips"):
+        build(labels="clusters", classes=BATCH + 1).check_clips(Clips())

@@ -4,6 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from manifests.errors import InputError
 from training.config import Encoder, Encoders
 from training.methods.dmc import Config, Method, ranking_loss, squared_distances
 
@@ -120,3 +121,16 @@ def test_the_first_version_s_hinge_is_always_active() -> None:
 def test_ranking_needs_as_many_clusters_of_images_as_of_sounds() -> None:
     with pytest.raises(ValidationError, match="image_clusters = audio_clusters"):
         Config(objective="ranking")
+
+
+def test_more_clusters_than_cells_are_refused_whoever_asks_for_them() -> None:
+    batch, cells = make_batch(), 8 * 8
+    build(image_clusters=cells)(batch["image"], batch["audio"])
+    for options, ask, complaint in (
+        ({"image_clusters": cells + 1}, lambda method: method.loss(batch), r"method\.image_clusters is 65.* 64 cells"),
+        ({"image_clusters": 300}, lambda method: method(batch["image"], batch["audio"]), r"method\.image_clusters"),
+        ({"audio_clusters": 9999}, lambda method: method.loss(batch), r"method\.audio_clusters is 9,999"),
+        ({}, lambda method: method.source_maps(batch, 9999), "number of sounds in a mixture is 9,999"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            ask(build(**options))

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from manifests.errors import InputError
 from training.config import Encoder, Encoders
 from training.methods.dsol import Config, Method, grown
 
@@ -15,7 +16,7 @@ BATCH = 6
 class Clips:
     """A batch as all that is trained on."""
 
-    rows = torch.arange(10, 10 + BATCH)
+    rows, sha256 = torch.arange(10, 10 + BATCH), "ab" * 32
 
     def __init__(self, method: Method, batch: dict) -> None:
         self.method, self.batch, self.looks = method, batch, 0
@@ -136,6 +137,36 @@ def test_a_resumed_run_goes_on_with_the_objects_it_had() -> None:
     expected = method.loss(batch)
     torch.manual_seed(1)
     assert all(torch.equal(value, expected[name]) for name, value in resumed.loss(batch).items())
+
+
+def test_what_weights_of_another_run_bring_of_its_clips_is_forgotten() -> None:
+    method, batch = build().train(), make_batch()
+    method.before_epoch(2, Clips(method, batch))
+    begun, clips = build(), Clips(method, batch)
+    begun.load_state_dict(method.state_dict())
+    begun.train().before_epoch(0, clips)
+    assert begun.pseudo_labels.of(batch["row"]).tolist() == [0] * BATCH
+    assert not begun.dictionary.any()
+    begun.before_epoch(2, clips)
+    assert clips.looks == 1
+    assert begun.dictionary.any()
+
+
+def test_labels_of_other_clips_are_no_labels_of_the_same_epoch() -> None:
+    method, batch = build().train(), make_batch()
+    method.before_epoch(2, Clips(method, batch))
+    others = Clips(method, batch)
+    others.sha256 = "cd" * 32
+    method.before_epoch(2, others)
+    assert others.looks == 1
+
+
+def test_fewer_clips_than_classes_are_refused() -> None:
+    clips = Clips(build(), make_batch())
+    build(clusters=BATCH).check_clips(clips)
+    build(clusters=BATCH + 1, passes=0).check_clips(clips)
+    with pytest.raises(InputError, match=r"method\.clusters is 7, and there are only 6 training clips"):
+        build(clusters=BATCH + 1).check_clips(clips)
 
 
 def test_classes_are_learned_from_the_named_objects_alone() -> None:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 
 from training.config import Encoder, Encoders
-from training.methods.pixelplayer import Config, Method
+from training.methods.pixelplayer import Config, Method, grouped
 from training.separation import FREQUENCIES, spectrum, warped, warped_energy
 
 TINY = Encoders(image=Encoder(blocks=(1, 1), width=16, weights="none"), audio=Encoder(blocks=(1, 1), width=16))
@@ -105,6 +105,12 @@ def test_where_all_cells_are_alike_there_is_one_source_and_silence_is_still_aske
         maps, heard = method.source_maps(batch | {"waveform": torch.zeros(BATCH, SAMPLES)}, 3)
     assert torch.equal(heard, torch.tensor([1.0, 0.0, 0.0]).expand(BATCH, 3))
     assert not maps.any()
+
+
+def test_of_more_sources_than_cells_the_rest_are_empty() -> None:
+    own = grouped(torch.rand(2, 4, 1, 2), 5)
+    assert own.shape == (2, 5, 1, 2)
+    assert own.sum(dim=(2, 3)).sort(dim=1).values.tolist() == [[0, 0, 0, 1, 1]] * 2
 
 
 def test_loudness_changes_no_energy_share_but_silence_has_none() -> None:

@@ -37,9 +37,9 @@ class Geometry:
         return cls(angles, drawn if twice else 1.0, drawn, mirrored)
 
     def on_images(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, floor(H * canvas_scale), floor(W * canvas_scale))."""
+        """(B, C, H, W) -> (B, C, floor(H * canvas_scale), floor(W * canvas_scale)), at least one pixel each way."""
         height, width = image.shape[-2:]
-        size = math.floor(height * self.canvas_scale), math.floor(width * self.canvas_scale)
+        size = max(1, math.floor(height * self.canvas_scale)), max(1, math.floor(width * self.canvas_scale))
         return self._changed(image, (height, width), size)
 
     def on_maps(self, maps: Tensor, canvas: tuple[int, int], size: tuple[int, int]) -> Tensor:

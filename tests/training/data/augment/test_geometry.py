@@ -84,3 +84,9 @@ def test_drawn_geometry_follows_the_published_ranges() -> None:
     assert sum(g.mirrored for g in drawn) == pytest.approx(200, abs=50)
     assert all(g.warp_scale == g.canvas_scale for g in drawn)
     assert all(Geometry.draw(4, degrees=30, twice=False).warp_scale == 1.0 for _ in range(10))
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0])
+def test_of_an_image_at_least_one_pixel_is_left(scale: float) -> None:
+    changed = Geometry.draw(2, degrees=0, scale=scale, scale_chance=1.0).on_images(torch.rand(2, 3, 8, 6))
+    assert changed.shape == ((2, 3, 1, 1) if scale < 1 else (2, 3, 8, 6))
