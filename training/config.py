@@ -32,7 +32,16 @@ from manifests.truth import USUAL_FORMAT
 from manifests.views import ViewName
 from training.config_files import find_config, read_content
 from training.config_numbers import Paper, Published, refuse_switch
-from training.limits import LARGEST_CROP_SCALE, LARGEST_IMAGE, LARGEST_SEED, MOST_PARAMETERS, MOST_READERS, Name, Pool
+from training.limits import (
+    LARGEST_CROP_SCALE,
+    LARGEST_IMAGE,
+    LARGEST_SEED,
+    MOST_PARAMETERS,
+    MOST_READERS,
+    SMALLEST_IMAGE,
+    Name,
+    Pool,
+)
 from training.mistakes import carrying, lines_of
 
 ImagePolicyName = Literal["none", "crop_flip", "simclr", "moco"]
@@ -68,7 +77,7 @@ class Data(Section):
     lists: Path = Field(Path("lists"), description="folder of released lists and annotations, searched by name")
     exclude_test: tuple[str, ...] = Field(("vggss",), description="test sets never trained on: files, or known names")
     image_size: PositiveInt = Field(
-        224, le=LARGEST_IMAGE, description="side of the square image the model sees, pixels"
+        224, ge=SMALLEST_IMAGE, le=LARGEST_IMAGE, description="side of the square image the model sees, pixels"
     )
     squash: bool = Field(False, description="make the frame square before the crop; papers do not")
     crop_scale: float = Field(1.1, ge=1, le=LARGEST_CROP_SCALE, description="short side before the crop / image_size")

@@ -1,4 +1,5 @@
-"""What a run can be at most: beyond these a config is a mistake, or meant to harm, and would only fail later."""
+"""What a run can be at most or at least: beyond these a config is a mistake, or meant to harm, and would only fail
+later."""
 
 from typing import Annotated
 
@@ -7,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from manifests.file_names import name_problem
 
-LARGEST_IMAGE = 4096  # pixels of a side that a model sees
+SMALLEST_IMAGE, LARGEST_IMAGE = 32, 4096  # pixels of a side that a model sees; 32 are one cell of most trunks
 LARGEST_CROP_SCALE = 4.0  # the model then sees a sixteenth of a frame
 MOST_READERS = 1024  # processes
 MOST_PARAMETERS = 2**31  # of a trunk; ResNet-152 has 6 * 10**7

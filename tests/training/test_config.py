@@ -159,6 +159,13 @@ def test_vggish_refuses_a_scaling_its_weights_do_not_know(override: str) -> None
     assert load_config("lvs.yaml", (override,))  # trunks trained from scratch take any
 
 
+@pytest.mark.parametrize("side", [1, 16, 31, 4097])
+def test_images_have_sides_that_trunks_can_take(side: int) -> None:
+    with pytest.raises(InputError, match=r"data\.image_size"):
+        load_config("ezvsl.yaml", (f"data.image_size={side}",))
+    assert load_config("ezvsl.yaml", ("data.image_size=32",)).data.image_size == 32
+
+
 FROZEN_KEYS = """
 data: shards split train_list neighbours k lists exclude_test image_size squash crop_scale flip
 data: label_groups image_policy audio_policy colour_jitter audio_mean audio_deviation workers shuffle drop_flagged
