@@ -35,6 +35,7 @@ _NO_MEMORY = re.compile(
     r"out of memory|can't allocate memory|not enough memory|bad_alloc|can't start new thread|failed to map segment",
     re.IGNORECASE,
 )
+_READER_DIED = re.compile(r"DataLoader worker .*(exited|killed)")  # torch says it in a signal's handler: anywhere
 
 
 def run_to_its_end(command: Callable[[], object]) -> None:
@@ -125,12 +126,24 @@ def _in_words(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, BrokenPipeError):
         return READER_LEFT
+    if said := of_a_dead_reader(error):
+        return said
     if lacks_memory(error):
         return f"There is not enough memory ({reason(error)}). Ask for less at once, such as a smaller batch."
     if isinstance(error, OSError):
         what = f"{error.filename!s}: {error.strerror}" if error.filename and error.strerror else reason(error)
         return f"{what}. {_remedy(error.errno)}"
     return None
+
+
+def of_a_dead_reader(error: Exception) -> str | None:
+    """What to say of torch's error that a reader process was killed; None for any other."""
+    if not isinstance(error, RuntimeError) or _READER_DIED.search(str(error)) is None:
+        return None
+    return (
+        f"A process that reads the shards was killed ({reason(error)}). Is there memory for data.workers of them? "
+        "The same command goes on from the last checkpoint."
+    )
 
 
 def lacks_memory(error: Exception) -> bool:

@@ -66,6 +66,12 @@ def test_too_little_memory_is_a_sentence_whoever_says_so(error: Exception, capsy
     assert capsys.readouterr().err.startswith("failed: There is not enough memory (")
 
 
+def test_a_killed_reader_is_a_sentence_wherever_torch_says_so(capsys) -> None:
+    """It does so out of a signal's handler."""
+    assert ended(RuntimeError("DataLoader worker (pid 68) is killed by signal: Killed. ")) == 1
+    assert capsys.readouterr().err.startswith("failed: A process that reads the shards was killed (")
+
+
 @pytest.mark.parametrize("file", [None, "/nowhere/error.json"])
 def test_where_the_launcher_cannot_be_told_every_process_speaks(file, monkeypatch, capsys) -> None:
     monkeypatch.setenv("RANK", "1")

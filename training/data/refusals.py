@@ -3,18 +3,16 @@
 Raised in the reader, torch would raise one of the same kind with the reader's traceback for words.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
 from torch.utils.data import IterableDataset
 
+from manifests.endings import of_a_dead_reader
 from manifests.errors import InputError, WorkFailed
-from manifests.given_files import reason
 
 Item = TypeVar("Item")
 FAILURES = (InputError, WorkFailed, OSError, MemoryError)
-READER_DIED = re.compile(r"DataLoader worker .*(exited|killed)")
 
 
 class Refusing(IterableDataset):
@@ -46,9 +44,6 @@ def raised(items: Iterable[Item | Exception]) -> Iterator[Item]:
                 raise item
             yield cast(Item, item)
     except RuntimeError as error:
-        if READER_DIED.search(str(error)) is None:
+        if (said := of_a_dead_reader(error)) is None:
             raise
-        raise WorkFailed(
-            f"A process that reads the shards was killed ({reason(error)}). Is there memory for data.workers of them? "
-            "The same command goes on from the last checkpoint."
-        ) from error
+        raise WorkFailed(said) from error
