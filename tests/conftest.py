@@ -2,12 +2,20 @@
 
 import gc
 import os
+import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 # several test processes share the cores: one thread each, set before numpy or torch start their pools
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# SIGHUP is ignored under nohup and SIGINT in the background of a script. Processes that tests start would inherit that;
+# a handler that does nothing they do not.
+for number in (signal.SIGHUP, signal.SIGINT):
+    if signal.getsignal(number) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(number, lambda *_: None)
 
 gc.disable()  # while libraries are imported and tests collected, nothing becomes garbage
 
