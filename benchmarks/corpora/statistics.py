@@ -50,7 +50,7 @@ def describe(settings: Drawn, index: int) -> tuple[list[Row], Impression]:
 
 def drawn(settings: Drawn) -> dict[str, object]:
     with processes(WORKERS) as pool:
-        made = list(pool.map(partial(describe, settings), range(DRAWN_CLIPS), chunksize=16))
+        made = list(pool.shown("drawn clips", partial(describe, settings), range(DRAWN_CLIPS), "clips"))
     return {"clips": DRAWN_CLIPS, **measure([rows for rows, _ in made], [each for _, each in made])}
 
 
