@@ -18,14 +18,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.array_files import check_npy
-from manifests.checksums import Damaged, check_file, check_sealed, file_sha256, sealed
 from manifests.errors import InputError
-from manifests.given_files import check_lasting, read_bytes, understood
-from manifests.outputs import Given, check_output, json_with
-from manifests.parquet import read_table
-from manifests.plain_data import parse_json_object
-from manifests.whole_folders import whole_folder
+from manifests.files.arrays import check_npy
+from manifests.files.checksums import Damaged, check_file, check_sealed, file_sha256, sealed
+from manifests.files.given import check_lasting, read_bytes, understood
+from manifests.files.outputs import Given, check_output, json_with
+from manifests.files.parquet import read_table
+from manifests.files.plain_data import parse_json_object
+from manifests.files.whole_folders import whole_folder
 
 MODALITIES = ("image", "audio")
 KEYS, META = "keys.parquet", "meta.json"

@@ -13,7 +13,7 @@ import typer
 
 from index.device import AUTO, device_number
 from index.encoders import DESCRIPTOR, MODULES, open_encoder
-from manifests.freed_memory import keep_freed_memory
+from manifests.commands.freed_memory import keep_freed_memory
 from pipeline.console import progress, run_app, summary
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from index import arrays
 from index.embeddings import Embeddings
 from index.neighbours import Neighbours
 from manifests.errors import InputError
-from manifests.outputs import check_output
-from manifests.parquet import read_metadata
-from manifests.whole_files import whole_file
+from manifests.files.outputs import check_output
+from manifests.files.parquet import read_metadata
+from manifests.files.whole import whole_file
 from pipeline.console import progress
 
 COMMAND = "index export"

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from manifests.content import Content
 from manifests.errors import InputError
-from manifests.given_files import shortened
+from manifests.files.content import Content
+from manifests.files.given import shortened
 from manifests.namesakes import Names, Place, place_of
 
 Box = tuple[float, float, float, float]

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from manifests.content import read_content
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.folder_files import every_file
-from manifests.near_names import did_you_mean
+from manifests.files.content import read_content
+from manifests.files.folders import every_file
 from manifests.splits import IdList, ids_of, read_ids
 from manifests.truth import Truth, formats, read_truth
 

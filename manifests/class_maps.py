@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from manifests.annotations import WHOLE, Box
 from manifests.errors import InputError
-from manifests.given_files import opened, understood
-from manifests.image_files import is_reduced, open_image
+from manifests.files.given import opened, understood
+from manifests.files.images import is_reduced, open_image
 from manifests.masks import cut_out
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from urllib.parse import unquote_to_bytes
 
-from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MADE_OF_CLIPS, MEDIA_SUFFIXES
+from manifests.files.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MADE_OF_CLIPS, MEDIA_SUFFIXES
 
 CLIP_SECONDS = 10
 FOLDER_MARK = "__"  # between folders and name, in the keys of clips that share a name

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from manifests.annotations import WHOLE, Box
 from manifests.errors import InputError
-from manifests.given_files import opened, understood
-from manifests.image_files import is_reduced, open_image
+from manifests.files.given import opened, understood
+from manifests.files.images import is_reduced, open_image
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,10 +13,10 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from manifests.annotations import TestSet
-from manifests.clip_lists import read_clip_list
-from manifests.clip_rows import SPLIT_OF_WORD, WHOLE_VIDEO, ClipLabel, ClipList
-from manifests.content import read_content
+from manifests.clip_lists.layouts import read_clip_list
+from manifests.clip_lists.rows import SPLIT_OF_WORD, WHOLE_VIDEO, ClipLabel, ClipList
 from manifests.errors import InputError
+from manifests.files.content import read_content
 from manifests.keys import named_clip
 from manifests.namesakes import Names, Place
 

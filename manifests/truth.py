@@ -13,8 +13,8 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 import manifests.readers
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.near_names import did_you_mean
 from manifests.readers.extended import read_extended
 from manifests.splits import IdList
 from manifests.test_sets import Format, Truth

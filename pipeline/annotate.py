@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from manifests.annotations import Annotation
 from manifests.errors import InputError
-from manifests.outputs import check_output
-from manifests.parquet import read_table
+from manifests.files.outputs import check_output
+from manifests.files.parquet import read_table
 from manifests.truth import Truth, read_truth
 from pipeline.console import named
 from pipeline.shards.companion import COMPANION_SCHEMA, TRUTH, TRUTH_FACTS, TRUTH_MASK, companion_manifest

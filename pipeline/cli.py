@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.near_names import did_you_mean
 from manifests.truth import USUAL_FORMAT, format_help
 from pipeline.console import run_app
 from pipeline.media.front_ends import DEFAULT, front_end_names

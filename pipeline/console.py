@@ -18,8 +18,8 @@ from typing import Annotated, Protocol
 
 import typer
 
-from manifests.endings import run_to_its_end
-from manifests.screen import terminal
+from manifests.commands.endings import run_to_its_end
+from manifests.commands.screen import terminal
 from pipeline.remaining import Remaining, in_words
 from pipeline.subcommand import Subcommand
 
@@ -32,7 +32,7 @@ NAMED = 5  # clips of a list that are shown on the screen
 
 
 def run_app(app: typer.Typer, name: str) -> None:
-    """Run the command line `name` to its end (`manifests.endings`)."""
+    """Run the command line `name` to its end (`manifests.commands.endings`)."""
     _offer_version(app, name)
     for command in app.registered_commands:
         command.cls = Subcommand

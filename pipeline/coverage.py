@@ -11,7 +11,7 @@ from typing import Any
 
 from manifests.catalogue import catalogue, known_tests, resolve
 from manifests.errors import InputError
-from manifests.outputs import Given, check_output, json_with
+from manifests.files.outputs import Given, check_output, json_with
 from manifests.splits import TRAIN, IdList, coverage, overlap, split_of
 from pipeline.shards.joined import folders_of, named, open_shards
 from pipeline.shards.store import ShardStore

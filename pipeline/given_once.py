@@ -5,8 +5,8 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.near_names import did_you_mean
 
 SETTINGS = "overrides"  # the argument that takes them
 

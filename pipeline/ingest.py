@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from manifests.errors import InputError, WorkFailed
-from manifests.locks import held
+from manifests.files.locks import held
 from pipeline.console import progress
 from pipeline.jobs.attempt_log import end_attempts, forget
 from pipeline.jobs.cluster import available_cores, connected, run_all, threads

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.given_files import understood
+from manifests.files.given import understood
 from pipeline.console import summary
 from pipeline.jobs.options import automatic_shard_clips
 from pipeline.jobs.plan import cut_shards, load_head

@@ -7,8 +7,8 @@ written; and no name that is printed drives the terminal. A new command has all 
 from pathlib import Path
 from typing import Any
 
-from manifests.outputs import check_not_read, check_writable
-from manifests.screen import printable_streams
+from manifests.commands.screen import printable_streams
+from manifests.files.outputs import check_not_read, check_writable
 from pipeline.given_once import OnceEach
 from pipeline.storage.remote import place
 

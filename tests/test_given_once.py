@@ -6,15 +6,15 @@ from commands import Commands
 from index.device import device_number
 from index.encoders import open_encoder
 from manifests.catalogue import resolve
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.near_names import did_you_mean
 from manifests.truth import find_format
 from pipeline.media.front_ends import find_front_end
 from training.config import load_config
-from training.config_files import once_each
 from training.evaluation.protocols import find_protocol
 from training.import_checkpoint import import_checkpoint
 from training.methods import method_module
+from training.settings.files import once_each
 
 TWICE = [
     ("pipeline ingest --src a --out b --out c", "--out"),

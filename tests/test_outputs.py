@@ -25,7 +25,7 @@ from index import arrays
 from index.cli import app as index_app
 from index.random_neighbours import build, request
 from manifests.errors import InputError
-from manifests.outputs import check_output, json_with
+from manifests.files.outputs import check_output, json_with
 from pipeline.annotate import annotate
 from pipeline.cli import app as pipeline_app
 from pipeline.coverage import split_report

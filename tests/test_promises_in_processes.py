@@ -30,9 +30,9 @@ from PIL import Image
 from places import PYTHONPATH
 from waiting import wait_until
 
-from manifests import array_files, parquet
-from manifests.endings import ENDING_SIGNALS
+from manifests.commands.endings import ENDING_SIGNALS
 from manifests.errors import InputError
+from manifests.files import arrays, parquet
 from manifests.masks import load_mask
 from pipeline.sources.listing import list_sources
 from training.data.views import decode_image
@@ -157,7 +157,7 @@ def test_files_that_may_not_be_read_become_a_sentence_or_a_line(desk: Path) -> N
 
 def test_maps_that_unpack_to_more_than_they_may_are_refused(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small numbers stand for large ones."""
-    monkeypatch.setattr(array_files, "MOST_UNPACKED", 1 << 20)
+    monkeypatch.setattr(arrays, "MOST_UNPACKED", 1 << 20)
     np.savez_compressed(desk / "maps.npz", names=np.array(TESTED), maps=np.zeros((4, 1024, 1024), np.float32))
     ended = run(*SCORE, at=desk)
     assert (ended.code, "unpacks to more than" in ended.err) == (2, True)

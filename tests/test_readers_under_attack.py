@@ -23,8 +23,8 @@ from index.encoders.pretrained import read_weight_file
 from index.encoders.torch_file import read_content as read_torch
 from index.neighbours import Neighbours
 from manifests.errors import InputError
+from manifests.files.plain_data import NotPlain, parse_json, parse_yaml
 from manifests.masks import load_mask
-from manifests.plain_data import NotPlain, parse_json, parse_yaml
 from manifests.readers.label_lists import read_labels
 from manifests.splits import read_ids
 from manifests.truth import read_truth

@@ -84,7 +84,7 @@ def test_the_check_lets_safe_calls_pass() -> None:
 
 # Whole files read by pathlib itself, which waits at a pipe and never ends at a device: what nobody gives.
 OWN_FILES = {
-    "manifests/whole_files.py": "a file compared with what would be written in its place",
+    "manifests/files/whole.py": "a file compared with what would be written in its place",
     "pipeline/jobs/code_version.py": "the code's own files",
     "pipeline/jobs/clip_reader.py": "of object storage",
     "pipeline/jobs/totals.py": "a table written a moment before",
@@ -97,7 +97,7 @@ OWN_FILES = {
 
 
 def test_given_files_are_read_through_the_one_opener() -> None:
-    """`manifests.given_files`, which refuses what is no regular file and reads no more than it says."""
+    """`manifests.files.given`, which refuses what is no regular file and reads no more than it says."""
     found = {
         str(path.relative_to(ROOT))
         for path in FILES

@@ -1,7 +1,7 @@
 """No library's threads wait for a command's end: under load such a thread ends too late now and then, and aborts it.
 
-Arrow's reader pools did, with two threads (`manifests.parquet` says how they are kept from starting): of commands that
-had done all their work, some ended with exit code 134.
+Arrow's reader pools did, with two threads (`manifests.files.parquet` says how they are kept from starting): of commands
+that had done all their work, some ended with exit code 134.
 """
 
 import os

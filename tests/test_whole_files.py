@@ -8,7 +8,7 @@ from every import for_every
 from places import ROOT
 
 PACKAGES = ("manifests", "pipeline", "index", "training")
-HELPERS = {"manifests/whole_files.py", "manifests/parquet.py"}
+HELPERS = {"manifests/files/whole.py", "manifests/files/parquet.py"}
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 RENAMING = {"os.replace", "os.rename", "os.renames", "shutil.move", "os.link"}
 READING_PARQUET = {"read_table", "ParquetFile", "ParquetDataset", "read_parquet", "read_pandas", "dataset"}
@@ -19,7 +19,7 @@ GIVEN = {"handle", "hidden", "buffer"}  # by a helper, or in memory
 # Files that need not appear whole, and why.
 ALLOWED = {
     ("index/encoders/tensor_file.py", "_order_metadata"): "still the hidden file of a helper, before it has its name",
-    ("manifests/endings.py", "_tell_launcher"): "torchrun's own file for what failed, in its own folder",
+    ("manifests/commands/endings.py", "_tell_launcher"): "torchrun's own file for what failed, in its own folder",
     ("training/serve/examples.py", "_example"): "scratch of one server",
     ("index/arrays.py", "write_array"): "a folder that is published when all of it is there",
     ("index/arrays.py", "write_keys_and_meta"): "a folder that is published when all of it is there",

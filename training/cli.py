@@ -6,17 +6,17 @@ from typing import Annotated
 
 import typer
 
-from manifests.content import read_content
-from manifests.freed_memory import keep_freed_memory
+from manifests.commands.freed_memory import keep_freed_memory
+from manifests.files.content import read_content
 from manifests.truth import USUAL_FORMAT, format_help
 from pipeline.console import first_of, progress, run_app, summary
 from training.export.command import export
 from training.listings import configs, methods, protocols
-from training.liveness import end_with_launcher
 from training.localize.cli import localize
+from training.processes.liveness import end_with_launcher
+from training.processes.thread_policy import threads_soon_sleep
 from training.serve.command import serve
 from training.shared_options import Device, Shards, View
-from training.thread_policy import threads_soon_sleep
 
 app = typer.Typer(
     help="Train sound source localizers on shards, score them, show them.",
@@ -46,9 +46,9 @@ def run(
 ) -> None:
     """Train a run, or resume it; a finished one is left alone."""
     from training.config import load_config
-    from training.config_files import once_each
     from training.loop.start import start
-    from training.seeds import per_seed
+    from training.run_folders.seeds import per_seed
+    from training.settings.files import once_each
 
     several = [(own, load_config(config, own)) for own in per_seed(once_each(overrides or ()))]
     for number, (own, described) in enumerate(several):
@@ -192,9 +192,9 @@ def compare(
     protocol: Annotated[str | None, typer.Option(help="only this protocol")] = None,
 ) -> None:
     """Print runs beside one another and beside published numbers, a table per test set and protocol."""
-    from training.finished_runs import given_runs
     from training.report.comparison import as_text, chosen, comparisons
     from training.report.results import read_run, run_titles
+    from training.run_folders.finished import given_runs
 
     folders, unfinished = given_runs(runs)
     read = [read_run(folder) for folder in folders]
@@ -212,8 +212,8 @@ def report(
     out: Annotated[Path, typer.Option(help="folder of the page")] = Path("report"),
 ) -> None:
     """Write one static page that opens offline: tables, learning curves, gallery with sound."""
-    from training.finished_runs import given_runs
     from training.report.page import size_in_words, write_report
+    from training.run_folders.finished import given_runs
 
     folders, unfinished = given_runs(runs)
     page, without = write_report(folders, shards, out, unfinished)
@@ -283,8 +283,8 @@ def import_checkpoint(
     front_end: Annotated[str | None, typer.Option(help="spectrogram of your shards, if not the authors'")] = None,
 ) -> None:
     """Turn a released checkpoint into a run that `training evaluate` takes."""
-    from training.config_files import once_each
     from training.import_checkpoint import import_checkpoint as make
+    from training.settings.files import once_each
 
     summary("imported", {"run": make(release, file, runs, once_each(overrides or ()), front_end)})
 

@@ -30,9 +30,8 @@ from pydantic_core import PydanticCustomError
 from manifests.errors import InputError
 from manifests.truth import USUAL_FORMAT
 from manifests.views import ViewName
-from training.config_files import find_config, read_content
-from training.config_numbers import Paper, Published, refuse_switch
-from training.limits import (
+from training.settings.files import find_config, read_content
+from training.settings.limits import (
     LARGEST_CROP_SCALE,
     LARGEST_IMAGE,
     LARGEST_SEED,
@@ -42,7 +41,8 @@ from training.limits import (
     Name,
     Pool,
 )
-from training.mistakes import carrying, lines_of
+from training.settings.mistakes import carrying, lines_of
+from training.settings.numbers import Paper, Published, refuse_switch
 
 ImagePolicyName = Literal["none", "crop_flip", "simclr", "moco"]
 AudioPolicyName = Literal["none", "time_shift", "masks", "stripes_released", "stripes_corrected"]

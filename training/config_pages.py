@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from manifests.catalogue import catalogue
-from manifests.content import read_content as read_given
-from training.config_files import PACKAGED, find_config, read_content
+from manifests.files.content import read_content as read_given
 from training.published import Printed, rows_of
+from training.settings.files import PACKAGED, find_config, read_content
 
 IMAGENET = "imagenet"
 LONGEST_HEADLINE = 160

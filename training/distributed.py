@@ -13,8 +13,8 @@ from torch import Tensor
 
 from index.device import chosen_device
 from manifests.errors import InputError, WorkFailed
-from training.liveness import living_together, of_launcher
-from training.rendezvous import start_of_all
+from training.processes.liveness import living_together, of_launcher
+from training.processes.rendezvous import start_of_all
 
 LOST_CONNECTION = ("Connection closed by peer", "Connection reset", "Broken pipe", "gloo/transport", "NCCL")
 

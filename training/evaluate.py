@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from manifests.catalogue import read_clips
-from manifests.checksums import file_sha256
-from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.file_names import name_problem
+from manifests.files.checksums import file_sha256
+from manifests.files.content import read_content
+from manifests.files.names import name_problem
 from manifests.published_sets import named_parts
 from manifests.sound_draws import SoundDraw
 from manifests.truth import USUAL_FORMAT, Truth

@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.console import first_of
-from training.config_files import read_mapping
 from training.distributed import Ranks
 from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.printing import table
 from training.evaluation.results import Result
-from training.finished_runs import CONFIG, how_to_continue
 from training.report.comparison import Comparison, as_text, comparisons
 from training.report.results import Evaluation, Run, run_titles
+from training.run_folders.finished import CONFIG, how_to_continue
+from training.run_folders.seeds import COMMAND, every_seed, is_begun, unfinished_seeds
 from training.runs import load_run
-from training.seeds import COMMAND, every_seed, is_begun, unfinished_seeds
+from training.settings.files import read_mapping
 
 
 def evaluate_seeds(path: Path, request: EvaluationRequest, weights: str, process: Ranks) -> None:

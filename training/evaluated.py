@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from manifests.errors import InputError
-from manifests.given_files import understood
-from manifests.parquet import read_table
+from manifests.files.given import understood
+from manifests.files.parquet import read_table
+from manifests.files.whole import whole_file
 from manifests.sound_draws import word_of
 from manifests.truth import Truth
-from manifests.whole_files import whole_file
 from training.answers import Answered, under_controls
 from training.evaluation.boxes import as_arrays
 from training.evaluation.control_maps import CUT_MAPS, THRESHOLDS, ControlMaps

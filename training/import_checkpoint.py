@@ -15,15 +15,15 @@ from typing import Any
 from torch import Tensor
 
 from index.encoders.weight_file import Layout, fitted, read_tensors, renamed
-from manifests.checksums import file_sha256
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.near_names import did_you_mean
-from manifests.whole_files import write_text
+from manifests.files.checksums import file_sha256
+from manifests.files.whole import write_text
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
 from training.config import RunConfig, load_config
-from training.finished_runs import DONE, FACTS, WEIGHTS
-from training.identity import IMPORTED, content_of
+from training.run_folders.finished import DONE, FACTS, WEIGHTS
+from training.run_folders.identity import IMPORTED, content_of
 from training.runs import build_empty, find_run, prepare, write_weights
 
 FRONT_END = "log-power-16000-512-238-v1"  # scipy spectrogram, 512 samples, hop 238, at 16 kHz: the LVS family's code

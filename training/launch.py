@@ -17,9 +17,9 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from manifests.endings import INTERRUPTED, run_to_its_end
+from manifests.commands.endings import INTERRUPTED, run_to_its_end
 from manifests.errors import InputError, WorkFailed
-from manifests.given_files import reason
+from manifests.files.given import reason
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
@@ -40,8 +40,8 @@ def launch(line: Sequence[str]) -> None:
     from torch.distributed.launcher import api
     from torch.distributed.run import parse_args, run
 
-    from training.agent import Agent, with_bad_input
-    from training.one_host import meet_on_loopback
+    from training.processes.agent import Agent, with_bad_input
+    from training.processes.one_host import meet_on_loopback
 
     asked = parse_args(list(line))
     logging.disable(logging.ERROR)  # torchrun's own words for what is said here

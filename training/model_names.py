@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from manifests.errors import InputError
-from manifests.given_files import read_bytes
-from manifests.plain_data import object_with
-from training.finished_runs import weights_of
+from manifests.files.given import read_bytes
+from manifests.files.plain_data import object_with
+from training.run_folders.finished import weights_of
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"  # of an exported model
 FORMAT = "sound-source-localization model"

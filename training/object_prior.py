@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from index.encoders.efficientnet_lite import Classifier, read_classifier
 from index.encoders.imagenet import IMAGENET
 from index.encoders.pretrained import read_weight_file
-from manifests.checksums import file_sha256
 from manifests.errors import InputError
-from manifests.given_files import understood
+from manifests.files.checksums import file_sha256
+from manifests.files.given import understood
 from training.config import Encoder
 from training.config import ObjectPrior as Wanted
 from training.encoders.resnet import ImageTrunk, freeze

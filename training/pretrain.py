@@ -25,15 +25,15 @@ from index.encoders.imagenet import DEVIATION, MEAN
 from index.encoders.pretrained import read_weight_file
 from index.encoders.tensor_file import write_tensors
 from manifests.errors import InputError
-from manifests.given_files import opened, understood
-from manifests.image_files import open_image
-from manifests.outputs import check_output
+from manifests.files.given import opened, understood
+from manifests.files.images import open_image
+from manifests.files.outputs import check_output
 from pipeline.console import progress
 from pipeline.media.still import rgb_on_white
 from training.config import Encoder, Section
 from training.encoders.resnet import ImageTrunk, initialise
-from training.limits import LARGEST_IMAGE, LARGEST_SEED
-from training.mistakes import lines_of
+from training.settings.limits import LARGEST_IMAGE, LARGEST_SEED
+from training.settings.mistakes import lines_of
 
 HELD_OUT = 0.1
 

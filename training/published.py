@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from manifests.content import read_content
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.near_names import did_you_mean
+from manifests.files.content import read_content
 
 FILE = Path(__file__).with_suffix(".yaml")
 Numbers = Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]  # set -> protocol -> map -> score -> fraction

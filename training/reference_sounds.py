@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.files.content import read_content
 from manifests.namesakes import clips_named
 from pipeline.shards.store import ShardStore
 from training.data.pairs import EvaluationPair

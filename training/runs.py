@@ -15,28 +15,28 @@ import torch
 from torch import nn
 
 from index.encoders.tensor_file import read_tensors, write_tensors
-from manifests.checksums import file_sha256
-from manifests.content import read_object
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.given_files import opened, understood
+from manifests.files.checksums import file_sha256
+from manifests.files.content import read_object
+from manifests.files.given import opened, understood
+from manifests.files.whole import whole_path, write_text
 from manifests.machine import may_pass
-from manifests.near_names import did_you_mean
 from manifests.views import VIEWS
-from manifests.whole_files import whole_path, write_text
 from pipeline.media.front_ends import front_end_names
 from pipeline.shards.joined import Folders, folders_of, named, open_shards
 from pipeline.shards.store import ShardStore
 from pipeline.storage.remote import Place, place
 from training.config import RunConfig, load_config
-from training.config_files import read_mapping
-from training.environment import environment
-from training.finished_runs import BEST_WEIGHTS, CONFIG, FACTS, WEIGHTS, WEIGHTS_AGAIN, weights_of
-from training.identity import IMPORTED, Contents, content_of, differences, digest
 from training.leakage import TRAINING_CLIPS
 from training.methods import method_module
 from training.methods.contract import BaseMethod
-from training.run_names import folder_of
-from training.seeds import COMMAND
+from training.run_folders.environment import environment
+from training.run_folders.finished import BEST_WEIGHTS, CONFIG, FACTS, WEIGHTS, WEIGHTS_AGAIN, weights_of
+from training.run_folders.identity import IMPORTED, Contents, content_of, differences, digest
+from training.run_folders.names import folder_of
+from training.run_folders.seeds import COMMAND
+from training.settings.files import read_mapping
 
 COPY_AGAIN = (
     "Copy the run again from where it was made; where it was made here, delete the file and start the run again."

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import InputError
-from manifests.given_files import understood
-from manifests.outputs import check_output, json_with
+from manifests.files.given import understood
+from manifests.files.outputs import check_output, json_with
+from manifests.files.whole import write_text
 from manifests.truth import find_format
-from manifests.whole_files import write_text
 from training.evaluation.protocols import find_protocol
 from training.evaluation.protocols.boxes import BOXES
 from training.scoring import score

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from manifests.catalogue import read_clips
-from manifests.checksums import file_sha256
 from manifests.errors import InputError
+from manifests.files.checksums import file_sha256
 from manifests.given_arrays import given_array
 from manifests.published_sets import named_parts
 from manifests.splits import IdList

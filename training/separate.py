@@ -9,18 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.outputs import check_output, json_with
-from manifests.whole_files import write_text
-from manifests.whole_folders import whole_folder
+from manifests.files.content import read_content
+from manifests.files.outputs import check_output, json_with
+from manifests.files.whole import write_text
+from manifests.files.whole_folders import whole_folder
 from pipeline.media.decode import SILENCE_PEAK
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
 from training.data.beside import WAVEFORM_RATE, Beside, collated, on_device
 from training.data.views import decode_image, normalise_image, shown
+from training.parts.separation import distortion_ratio
 from training.runs import LoadedRun
-from training.separation import distortion_ratio
 
 FULL_SCALE = 32767
 REPORT, MIXTURE = "separation.json", "mixture.wav"

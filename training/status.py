@@ -8,14 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from manifests.content import read_content, read_object
 from manifests.errors import InputError
-from manifests.given_files import understood
-from manifests.locks import last_holder
-from training.config_files import read_mapping
-from training.finished_runs import LOCK
-from training.logged import check_sections, log_entry
+from manifests.files.content import read_content, read_object
+from manifests.files.given import understood
+from manifests.files.locks import last_holder
 from training.loop.time_left import TimeLeft
+from training.run_folders.finished import LOCK
+from training.run_folders.logged import check_sections, log_entry
+from training.settings.files import read_mapping
 
 AGAIN = "Copy the run again from where it was made, or start it again."
 

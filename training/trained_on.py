@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from manifests.annotations import TestSet
-from manifests.content import read_object
 from manifests.errors import InputError
-from manifests.given_files import read_bytes, understood
+from manifests.files.content import read_object
+from manifests.files.given import read_bytes, understood
 from manifests.splits import ids_of, overlap
-from training.finished_runs import COPY_WHOLE
 from training.leakage import OVERLAPS, TRAINING_CLIPS, training_list
+from training.run_folders.finished import COPY_WHOLE
 from training.runs import COPY_AGAIN, read_facts
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from manifests.checksums import file_sha256
 from manifests.errors import InputError
-from manifests.parquet import read_table
+from manifests.files.checksums import file_sha256
+from manifests.files.parquet import read_table
 from manifests.truth import Truth
 from manifests.views import VIEWS
 from training.evaluated import results_folder

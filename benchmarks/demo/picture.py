@@ -18,7 +18,7 @@ from manifests.annotations import Box
 from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore
 from training import Localizer
-from training.finished_runs import resolve_run
+from training.run_folders.finished import resolve_run
 
 COLUMNS, WIDTH, GAP = 6, 200, 8
 LARGEST = 0.35  # share of the frame that is truth

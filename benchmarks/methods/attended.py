@@ -33,7 +33,7 @@ from benchmarks.methods.seen_clips import (
     shuffled,
 )
 from training.config import RunConfig
-from training.pair_losses import distance_ratio_loss, draw_mismatches
+from training.parts.pair_losses import distance_ratio_loss, draw_mismatches
 from training.runs import build_method, load_run
 from training.similarity import distances, unit
 

@@ -23,7 +23,7 @@ from benchmarks.methods.clusters import purity
 from benchmarks.methods.left_runs import begin, scored
 from benchmarks.methods.measure_run import HEARD
 from benchmarks.methods.peaks import place
-from manifests.parquet import read_table
+from manifests.files.parquet import read_table
 from manifests.splits import read_ids
 from pipeline.shards.joined import open_shards
 from pipeline.shards.store import ShardStore

@@ -28,9 +28,9 @@ from benchmarks.methods.merge import earlier, merged_figures
 from benchmarks.methods.plan import Entry, Plan, describe, neighbours_folder, read_plan
 from benchmarks.methods.prepare import command, prepare
 from training.config import RunConfig
-from training.environment import environment
 from training.loop.start import start
 from training.report.page import write_report
+from training.run_folders.environment import environment
 
 PACKAGES = ("torch", "torchvision", "webdataset", "faiss-gpu", "numpy")
 RANDOM = "random"

@@ -11,9 +11,9 @@ import numpy as np
 
 from benchmarks.methods.measure_run import RUNS, one_thread
 from benchmarks.methods.plan import run_name
-from manifests.parquet import read_table
-from training.finished_runs import DONE
-from training.run_names import seed_of
+from manifests.files.parquet import read_table
+from training.run_folders.finished import DONE
+from training.run_folders.names import seed_of
 
 MAPS = "evaluation/*-vggss-heard.maps.npz"
 Boxes = dict[str, dict[bool, np.ndarray]]  # by clip, those of objects that sound and of those that do not

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from manifests.freed_memory import keep_freed_memory
+from manifests.commands.freed_memory import keep_freed_memory
 from manifests.splits import read_ids
 from manifests.truth import read_truth
 from training.config import RunConfig

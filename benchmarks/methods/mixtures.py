@@ -29,8 +29,8 @@ from pipeline.shards.store import ShardStore
 from training.data.beside import Beside
 from training.data.views import decode_image, normalise_image, shown
 from training.evaluation.boxes import box_mask
+from training.parts.separation import distortion_ratio
 from training.runs import LoadedRun, load_run
-from training.separation import distortion_ratio
 
 TOGETHER = 32
 PARTS = ("sounding", "silent", "elsewhere")

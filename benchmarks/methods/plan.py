@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from manifests.content import read_content
+from manifests.files.content import read_content
 from training.config import RunConfig, load_config
 
 TRUTH = "corpus/vggss.json"

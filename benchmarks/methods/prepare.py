@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.methods.plan import Plan
-from manifests.parquet import read_table
+from manifests.files.parquet import read_table
 
 
 def prepare(plan: Plan, material: Path | None) -> None:

@@ -31,7 +31,7 @@ from training.data.views import normalise_audio, normalise_image
 from training.evaluation.boxes import box_maps
 from training.evaluation.protocols.boxes import BOXES
 from training.evaluation.tasks import score
-from training.regions import responses, standard_range
+from training.parts.regions import responses, standard_range
 from training.runs import LoadedRun, load_run
 
 TOGETHER = 32

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.methods.measure_run import HEARD, LOCALIZATION, TRUTH
-from manifests.parquet import read_table
+from manifests.files.parquet import read_table
 from manifests.splits import read_ids
 from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore

@@ -27,7 +27,7 @@ from benchmarks.methods.left_runs import at_chosen_temperatures, begin
 from benchmarks.methods.measure_run import HEARD, SEEN
 from benchmarks.methods.prepare import command
 from benchmarks.methods.several_sources_page import page
-from manifests.parquet import read_table
+from manifests.files.parquet import read_table
 from manifests.readers.music import read_music_synthetic
 from manifests.splits import read_ids
 from pipeline.media.proposals import check_proposals, selective_search
@@ -43,7 +43,7 @@ from training.evaluation.results import Result
 from training.evaluation.scores import task_values, values_of
 from training.loop.remembered import remembering
 from training.methods.contract import HasClassMaps, HasSourceMaps
-from training.run_names import seed_of
+from training.run_folders.names import seed_of
 from training.runs import LoadedRun, load_run
 
 MIXTURES, INSTRUMENTS = "noprior_duet", "music_synthetic"

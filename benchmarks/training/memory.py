@@ -2,9 +2,9 @@
 
     python -m benchmarks.training.memory
 
-`training` and `index` keep what is freed (manifests/freed_memory.py). With and without take turns in random order, each
-in a process of its own on one thread. Told of each are the CPU seconds of one turn, those of the kernel among them, and
-the most memory that the process held. Writes memory-cpu.json here.
+`training` and `index` keep what is freed (manifests/commands/freed_memory.py). With and without take turns in random
+order, each in a process of its own on one thread. Told of each are the CPU seconds of one turn, those of the kernel
+among them, and the most memory that the process held. Writes memory-cpu.json here.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import ROOT, record, write
-from manifests.freed_memory import ASKED, keep_freed_memory
+from manifests.commands.freed_memory import ASKED, keep_freed_memory
 
 RESNET = {"layout": "resnet", "weights": "none"}
 REAL = {"layout": "efficientnet_lite0", "weights": "none"}, {"layout": "yamnet", "weights": "none"}

@@ -35,8 +35,8 @@ from benchmarks.measure import record, write
 from benchmarks.step.limits import BY_CONVOLUTIONS, PAIR_FLOP, convolutions, copies, pairs_per_second, products
 from benchmarks.step.sizes import DRY, FULL, Sizes
 from benchmarks.step.verdict import Goal, Plan, Switch, Way, lines, verdict
-from manifests.freed_memory import keep_freed_memory
-from training.thread_policy import POLICY
+from manifests.commands.freed_memory import keep_freed_memory
+from training.processes.thread_policy import POLICY
 
 FIELD = "as the field trains"
 RESIDENT = {"fixed": "never", "streamed": "auto", "resident": "always"}  # what compute.resident is for each feed

@@ -9,8 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.near_names import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np

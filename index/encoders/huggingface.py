@@ -14,9 +14,9 @@ from torch import nn
 
 from index.clips import image, waveform
 from index.encoders.network import Network, fingerprint, needed, pick_device
-from manifests.content import read_object
 from manifests.errors import InputError
-from manifests.given_files import understood
+from manifests.files.content import read_object
+from manifests.files.given import understood
 from pipeline.shards.store import ShardStore
 
 CONFIG, WEIGHTS, PREPROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"

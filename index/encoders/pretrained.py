@@ -14,8 +14,8 @@ from index.encoders.residual import Trunk
 from index.encoders.tensor_file import read_tensors as read_sealed
 from index.encoders.weight_file import Layout, fitted, read_tensors, renamed
 from manifests.errors import InputError
-from manifests.given_files import opened, understood
-from manifests.plain_data import parse_json
+from manifests.files.given import opened, understood
+from manifests.files.plain_data import parse_json
 
 USUAL_SIDE = 224  # of files that do not say
 LAYOUT = Layout(

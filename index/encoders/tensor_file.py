@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from manifests.checksums import KEY, Damaged, digest_of
-from manifests.whole_files import whole_path
+from manifests.files.checksums import KEY, Damaged, digest_of
+from manifests.files.whole import whole_path
 
 LENGTH = 8  # bytes of a file that say how long its header is
 UNREADABLE = (Damaged, SafetensorError, OSError)

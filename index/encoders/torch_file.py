@@ -20,9 +20,9 @@ import torch
 from safetensors import SafetensorError
 
 from index.encoders.tensor_file import read_tensors
-from manifests.checksums import Damaged
 from manifests.errors import InputError
-from manifests.given_files import LONGEST_REASON, check_lasting, opened, shortened, understood
+from manifests.files.checksums import Damaged
+from manifests.files.given import LONGEST_REASON, check_lasting, opened, shortened, understood
 
 # EZ-VSL, SLAVC and FNAC save their best scores, which are numpy scalars, beside the weights: plain numbers, but not to
 # torch unless said so. numpy 2 calls the function that makes them otherwise than the numpy that wrote the files.

@@ -10,14 +10,14 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manifests import parquet
 from manifests.annotations import Annotation, TestSet, make_test_set, read_box, read_label, read_name
-from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.given_files import understood
+from manifests.files import parquet
+from manifests.files.content import read_content
+from manifests.files.given import understood
+from manifests.files.whole import whole_file
 from manifests.splits import IdList
 from manifests.test_sets import Format, Truth
-from manifests.whole_files import whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa

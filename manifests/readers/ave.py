@@ -3,8 +3,8 @@
 `Annotations.txt` has lines `category&video&quality&start&end`, seconds 0..10 of the ten-second clip. Rows are (video,
 category) pairs: 4,143 rows of 4,097 videos in the released file, one of them with an empty span (line 27).
 
-The released split orders are read as the rows that they number (`manifests.ave_orders`). Other HDF5 is refused with the
-one line that turns it into rows of this very format, which every reader of lists takes.
+The released split orders are read as the rows that they number (`manifests.clip_lists.ave_orders`). Other HDF5 is
+refused with the one line that turns it into rows of this very format, which every reader of lists takes.
 """
 
 import re
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.annotations import Annotation, TestSet, make_test_set
-from manifests.ave_orders import text_of
-from manifests.content import Content, lines_of, read_content
+from manifests.clip_lists.ave_orders import text_of
 from manifests.errors import InputError
+from manifests.files.content import Content, lines_of, read_content
 from manifests.splits import IdList
 from manifests.test_sets import RETRIEVAL, Format, Truth
 

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from manifests.annotations import Annotation, TestSet
-from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.folder_files import by_key, files_below
+from manifests.files.content import read_content
+from manifests.files.folders import by_key, files_below
 from manifests.keys import safe_key, video_of_frame
 from manifests.readers.sslalignment_boxes import read_boxes224
 from manifests.readers.sslalignment_masks import holds_masks, read_masks224

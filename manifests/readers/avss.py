@@ -11,8 +11,8 @@ from pathlib import Path
 
 from manifests.annotations import Annotation, TestSet
 from manifests.class_maps import AVSS_CLASSES
-from manifests.content import Content, read_content, read_object
 from manifests.errors import InputError
+from manifests.files.content import Content, read_content, read_object
 from manifests.keys import safe_key, video_of_frame
 from manifests.splits import IdList
 from manifests.test_sets import RETRIEVAL, SEGMENTATION, SEMANTIC, ClassSet, Format, MaskSet, Truth

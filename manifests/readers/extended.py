@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from manifests.annotations import TestSet
-from manifests.content import Content, read_content
 from manifests.errors import InputError
+from manifests.files.content import Content, read_content
 from manifests.namesakes import clips_named
 from manifests.readers.vggss import read_vggss
 from manifests.splits import IdList

@@ -14,10 +14,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from manifests.annotations import Annotation, Box, TestSet
-from manifests.content import Content, read_content
 from manifests.errors import InputError
-from manifests.folder_files import by_key, files_in
-from manifests.given_files import understood
+from manifests.files.content import Content, read_content
+from manifests.files.folders import by_key, files_in
+from manifests.files.given import understood
 from manifests.keys import clip_key
 from manifests.splits import IdList
 from manifests.test_sets import Format, Truth

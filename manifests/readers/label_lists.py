@@ -8,10 +8,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from manifests.clip_lists import read_clip_list
-from manifests.clip_rows import KNOWN_FORMATS, SPLIT_WORDS, WHOLE_VIDEO, ClipLabel, ClipList
-from manifests.content import read_content
+from manifests.clip_lists.layouts import read_clip_list
+from manifests.clip_lists.rows import KNOWN_FORMATS, SPLIT_WORDS, WHOLE_VIDEO, ClipLabel, ClipList
 from manifests.errors import InputError
+from manifests.files.content import read_content
 from manifests.keys import folders_in_common, named_clip
 
 EXAMPLES = 3

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from manifests.annotations import MOST_SHOWN, Box, corners, read_box
-from manifests.array_files import array_of
-from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.folder_files import by_key, files_in
-from manifests.given_files import shortened, understood
+from manifests.files.arrays import array_of
+from manifests.files.content import read_content
+from manifests.files.folders import by_key, files_in
+from manifests.files.given import shortened, understood
 from manifests.keys import named_clip, safe_key
 from manifests.splits import IdList
 from manifests.test_sets import LOCALIZATION, MULTI_SOURCE, RETRIEVAL, Format, MusicFrame, MusicSet, Truth

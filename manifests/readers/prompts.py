@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from manifests.annotations import Annotation, TestSet
-from manifests.content import Content, read_content
 from manifests.errors import InputError
+from manifests.files.content import Content, read_content
 from manifests.keys import safe_key
 from manifests.splits import IdList
 from manifests.test_sets import PROMPTED, ClassSet, Format, Truth

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from manifests.annotations import Annotation, TestSet, make_test_set, pixel_fraction, read_box, read_name
-from manifests.content import Content, read_content
 from manifests.errors import InputError
+from manifests.files.content import Content, read_content
 
 CANVAS = 224
 NOTHING = (0.0, 0.0, 0.0, 0.0)

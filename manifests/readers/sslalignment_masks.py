@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from manifests.annotations import Annotation, TestSet, read_name
-from manifests.content import Content, read_content
 from manifests.errors import InputError
-from manifests.folder_files import by_key, files_below
+from manifests.files.content import Content, read_content
+from manifests.files.folders import by_key, files_below
 from manifests.readers.sslalignment_boxes import image_path
 from manifests.test_sets import MaskSet
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from manifests.annotations import Annotation, TestSet, make_test_set, read_box, read_label, read_name
-from manifests.content import Content, read_content
 from manifests.errors import InputError
+from manifests.files.content import Content, read_content
 from manifests.splits import IdList
 from manifests.test_sets import Format, Truth
 

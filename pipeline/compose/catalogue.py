@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from manifests.content import read_content
 from manifests.errors import InputError
-from manifests.folder_files import files_below
+from manifests.files.content import read_content
+from manifests.files.folders import files_below
 from manifests.keys import parse_clip_name, segment_key, stem_of
 from pipeline.compose.named_files import Name, parts_of
 

@@ -7,11 +7,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from manifests.content import Content, read_content
 from manifests.errors import InputError
-from manifests.given_files import reason, shortened
-from manifests.plain_data import whole_or_nan
-from manifests.suffixes import IMAGE_SUFFIXES
+from manifests.files.content import Content, read_content
+from manifests.files.given import reason, shortened
+from manifests.files.plain_data import whole_or_nan
+from manifests.files.suffixes import IMAGE_SUFFIXES
 from pipeline.compose.files import Rejection, files_below
 from pipeline.compose.named_files import NamedFiles, Unclear, parts_of
 from pipeline.compose.object_images import ObjectImage, Outline

@@ -27,8 +27,8 @@ import pyarrow as pa
 from PIL import Image
 
 from manifests.errors import InputError
-from manifests.given_files import read_bytes
-from manifests.whole_files import write_if_other
+from manifests.files.given import read_bytes
+from manifests.files.whole import write_if_other
 from pipeline.compose.corpus import encode_wav
 from pipeline.compose.solos import find_solos, read_clip
 from pipeline.compose.stored_solos import BOX, PARTS, SAMPLES, is_shards

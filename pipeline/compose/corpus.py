@@ -27,8 +27,8 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.errors import InputError
+from manifests.files.whole import write_if_other
 from manifests.keys import safe_key
-from manifests.whole_files import write_if_other
 from pipeline.compose.collection import Collection, collect
 from pipeline.compose.files import Rejection
 from pipeline.compose.pieces import CutOut, Library, Scene

@@ -11,8 +11,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from manifests import folder_files
 from manifests.errors import InputError
+from manifests.files import folders
 
 # fmt: off
 SIDE_WORDS = frozenset({
@@ -69,7 +69,7 @@ def files_below(root: Path, suffixes: Collection[str], option: str) -> list[Path
     """Every file of these suffixes at any depth, in the order of their paths. InputError when the folder is none."""
     if not root.is_dir():
         raise InputError(f"{option} {root} is no folder. Give the folder that holds the files.")
-    return folder_files.files_below(root, suffixes)
+    return folders.files_below(root, suffixes)
 
 
 def class_by_folder(path: Path, root: Path) -> str | None:

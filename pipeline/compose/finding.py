@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from manifests.errors import InputError
-from manifests.suffixes import IMAGE_SUFFIXES
+from manifests.files.suffixes import IMAGE_SUFFIXES
 from pipeline.compose.catalogue import is_of_collection, source_of
 from pipeline.compose.coco import find_coco
 from pipeline.compose.files import BACKGROUND_FOLDERS, Rejection, files_below, in_background_folder, spelled_alike

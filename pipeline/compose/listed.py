@@ -10,9 +10,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from manifests.folder_files import files_below
+from manifests.files.folders import files_below
+from manifests.files.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 from manifests.keys import parse_clip_name
-from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 from pipeline.compose.catalogue import Catalogue, Entry, read_catalogue
 from pipeline.compose.files import Rejection, Unusable, in_background_folder
 from pipeline.compose.named_files import Name, NamedFiles, Unclear

@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from manifests.errors import InputError, WorkFailed
-from manifests.given_files import TooLarge, opened, read_bytes
-from manifests.image_files import open_image
+from manifests.files.given import TooLarge, opened, read_bytes
+from manifests.files.images import open_image
 from manifests.machine import is_machines_fault
 from manifests.masks import load_mask
 from pipeline.compose.files import Unusable

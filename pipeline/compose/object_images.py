@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from manifests.suffixes import IMAGE_SUFFIXES
+from manifests.files.suffixes import IMAGE_SUFFIXES
 from pipeline.compose.catalogue import Entry, is_of_collection, source_of
 from pipeline.compose.files import Rejection, class_by_folder, files_below, in_background_folder, spelled_alike
 from pipeline.compose.listed import read_listed

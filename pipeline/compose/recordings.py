@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from manifests.suffixes import AUDIO_SUFFIXES
+from manifests.files.suffixes import AUDIO_SUFFIXES
 from pipeline.compose.catalogue import is_of_collection, source_of
 from pipeline.compose.files import Rejection, class_by_folder, files_below
 from pipeline.compose.listed import read_listed

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from manifests.errors import InputError
-from manifests.given_files import read_bytes, understood
+from manifests.files.given import read_bytes, understood
 from manifests.keys import safe_key
 from pipeline.compose.stored_solos import (
     BOX,

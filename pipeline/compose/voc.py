@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
 from manifests.errors import InputError
-from manifests.given_files import read_bytes, shortened, understood
+from manifests.files.given import read_bytes, shortened, understood
 from pipeline.compose.files import Rejection, Unusable, files_below
 from pipeline.compose.object_images import ObjectImage, Outline
 

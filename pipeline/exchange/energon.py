@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from manifests.whole_files import whole_path, write_bytes, write_text
+from manifests.files.whole import whole_path, write_bytes, write_text
 from pipeline.exchange.plan import Part
 from pipeline.shards.companion import CONTEXT, WAVEFORM, WAVEFORM_FACTS
 from pipeline.shards.record import MEMBERS

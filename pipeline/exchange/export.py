@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from manifests.checksums import KEY, Damaged, check_sealed, file_sha256, sealed
 from manifests.errors import InputError
-from manifests.given_files import read_bytes
-from manifests.outputs import check_output
-from manifests.plain_data import parse_json_object
-from manifests.whole_files import LEFTOVERS, write_text
-from manifests.whole_folders import whole_folder
+from manifests.files.checksums import KEY, Damaged, check_sealed, file_sha256, sealed
+from manifests.files.given import read_bytes
+from manifests.files.outputs import check_output
+from manifests.files.plain_data import parse_json_object
+from manifests.files.whole import LEFTOVERS, write_text
+from manifests.files.whole_folders import whole_folder
 from pipeline.console import progress
 from pipeline.exchange import energon, parquet
 from pipeline.exchange.plan import Part, parts_of

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.errors import InputError
-from manifests.whole_files import whole_file
+from manifests.files.whole import whole_file
 from pipeline.exchange.plan import Part
 from pipeline.shards.codecs import decode_npy
 from pipeline.shards.companion import CONTEXT

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from manifests.given_files import understood
-from manifests.plain_data import object_with
+from manifests.files.given import understood
+from manifests.files.plain_data import object_with
 from pipeline.shards.record import Rejected
 from pipeline.storage.files import read_whole, write_whole
 from pipeline.storage.remote import Place, RemotePath

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from manifests.given_files import opened, read_bytes
+from manifests.files.given import opened, read_bytes
 from manifests.machine import check_still_there, is_machines_fault
 from pipeline.jobs.decoder_messages import ClipToDecode
 from pipeline.shards.record import Rejected

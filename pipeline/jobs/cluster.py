@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from manifests.errors import InputError, WorkFailed
-from manifests.given_files import reason, understood
+from manifests.files.given import reason, understood
 from pipeline.jobs.code_version import code_version, other_code, run_as
 from pipeline.jobs.scheduler_check import NO_PAGES, REMEDY, check_scheduler
 

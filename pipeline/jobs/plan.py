@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.given_files import understood
-from manifests.parquet import read_row_group, row_groups
+from manifests.files.given import understood
+from manifests.files.parquet import read_row_group, row_groups
 from pipeline.jobs.options import IngestOptions, automatic_shard_clips
 from pipeline.jobs.unique_keys import place_of, unique_keys
 from pipeline.sources.listing import Clip, Refusal

@@ -12,7 +12,7 @@ import time
 from contextlib import closing
 
 from manifests.errors import InputError
-from manifests.given_files import printable, reason
+from manifests.files.given import printable, reason
 from pipeline.storage.secrets import without_secrets
 
 ADDRESS = re.compile(r"(?:(?P<protocol>tcp|tls)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/@?]+):(?P<port>\d{1,5})")

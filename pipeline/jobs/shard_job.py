@@ -18,8 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.given_files import understood
-from manifests.plain_data import object_with
+from manifests.files.given import understood
+from manifests.files.plain_data import object_with
 from pipeline.jobs.attempt_log import Journal, forget
 from pipeline.jobs.decoder_client import Decoder, shared_decoder
 from pipeline.jobs.decoder_messages import ClipToDecode, DecodedMembers

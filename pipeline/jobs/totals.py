@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.errors import WorkFailed
-from manifests.plain_data import object_with
+from manifests.files.plain_data import object_with
 from pipeline.console import summary
 from pipeline.jobs.plan import Plan
 from pipeline.jobs.shard_job import ShardSummary, marker_of, read_marker, reject_row, rows_of, stored_keys

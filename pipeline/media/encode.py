@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from manifests.whole_files import write_bytes
+from manifests.files.whole import write_bytes
 
 _BOX_HEADER, _INDEX = 8, b"moov"  # of an mp4: size and kind stand before each box
 _WITHOUT_DATES_AND_VERSIONS = {"fflags": "+bitexact"}

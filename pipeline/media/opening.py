@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 import av
 from av.container import InputContainer
 
-from manifests.given_files import opened
+from manifests.files.given import opened
 from pipeline.media.image import MAX_PIXELS
 
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")

@@ -7,7 +7,7 @@ import io
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from manifests import image_files
+from manifests.files import images
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +37,7 @@ def decode_image(content: bytes) -> "np.ndarray":
 
 def open_image(content: bytes) -> "Image.Image":
     """An image, not decoded yet. ValueError when the bytes are none, or claim more pixels than a record has."""
-    return image_files.open_image(io.BytesIO(content))
+    return images.open_image(io.BytesIO(content))
 
 
 def encode_npy(array: "np.ndarray") -> bytes:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from manifests.annotations import Annotation
 from manifests.errors import InputError
-from manifests.given_files import understood
-from manifests.plain_data import object_with
+from manifests.files.given import understood
+from manifests.files.plain_data import object_with
 from pipeline.shards.codecs import decode_flac, decode_image, decode_npy
 from pipeline.shards.companion import (
     AFTERWARDS,

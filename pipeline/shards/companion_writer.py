@@ -13,7 +13,7 @@ from itertools import chain, count
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.locks import held
+from manifests.files.locks import held
 from pipeline.console import progress
 from pipeline.shards.companion import COMPANION_SCHEMA, companion_manifest, companion_name
 from pipeline.shards.store import ShardStore

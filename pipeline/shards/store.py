@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, cast
 import pyarrow as pa
 
 from manifests.errors import InputError
-from manifests.given_files import understood
+from manifests.files.given import understood
+from manifests.files.parquet import read_table
+from manifests.files.plain_data import parse_json_object
 from manifests.keys import normal_key, normal_keys
 from manifests.machine import MachineFailed
-from manifests.parquet import read_table
-from manifests.plain_data import parse_json_object
 from pipeline.shards.codecs import decode_image, decode_npy
 from pipeline.shards.companion_store import Companions
 from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM, Member

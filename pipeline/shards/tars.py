@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from manifests.errors import InputError
-from manifests.given_files import not_read, opened, reason
+from manifests.files.given import not_read, opened, reason
 from manifests.machine import MachineFailed, may_pass
 from pipeline.shards.record import Member
 from pipeline.storage.cache import CachedObject, cache_of_environment, check_without_cache

@@ -19,7 +19,7 @@ from pathlib import PurePosixPath
 from tarfile import InvalidHeaderError, ReadError, TarFile, TruncatedHeaderError  # pyrefly: ignore[missing-module-attribute]
 from typing import IO, Any, Self, cast
 
-from manifests.given_files import check_lasting, opened, reason
+from manifests.files.given import check_lasting, opened, reason
 from pipeline.storage.files import read_whole, write_whole
 from pipeline.storage.remote import Place, RemotePath, Status
 

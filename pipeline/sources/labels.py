@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from manifests.clip_rows import ClipLabel
+from manifests.clip_lists.rows import ClipLabel
 from manifests.errors import InputError
 from manifests.keys import safe_key
 from manifests.readers.label_lists import LabelTable, NameInFolders, read_labels

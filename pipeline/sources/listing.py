@@ -15,11 +15,11 @@ from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from manifests.clip_rows import SPLIT_WORDS
+from manifests.clip_lists.rows import SPLIT_WORDS
 from manifests.errors import InputError
-from manifests.given_files import check_lasting, reason
+from manifests.files.given import check_lasting, reason
+from manifests.files.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MEDIA_SUFFIXES, is_litter
 from manifests.keys import file_clip, parse_clip_name, safe_key, stem_of
-from manifests.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MEDIA_SUFFIXES, is_litter
 from pipeline.sources.apart import Apart
 from pipeline.sources.archives import is_archive, is_compressed, list_members
 from pipeline.sources.frames_and_audio import Pair, pair_up
@@ -76,7 +76,7 @@ class Clip:
 @dataclass
 class Listing:
     """Everything a walk over the sources met. `others` counts files that are no media, by suffix; `litter` names what
-    systems and downloads left there (`manifests.suffixes.is_litter`); `label_files` are in the order of the walk."""
+    systems and downloads left there (`manifests.files.suffixes.is_litter`); `label_files` are in the walk's order."""
 
     roots: tuple[Place, ...] = ()
     clips: list[Clip] = field(default_factory=list)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
-from manifests.suffixes import AUDIO_SUFFIXES, MEDIA_SUFFIXES
+from manifests.files.suffixes import AUDIO_SUFFIXES, MEDIA_SUFFIXES
 from pipeline.sources.walk import readable
 
 CONTROL = ".aria2"
@@ -18,7 +18,7 @@ _STREAM = re.compile(r"(?P<whole>.+)\.f(?P<form>\d{1,5}(-[A-Za-z0-9]+)*)(?P<suff
 
 
 def unfinished(media: Sequence[str], litter: Iterable[str]) -> set[str]:
-    """Which of the paths of videos and sounds are parts of a download; `litter`: `manifests.suffixes.is_litter`."""
+    """Which paths of videos and sounds are parts of a download; `litter`: `manifests.files.suffixes.is_litter`."""
     loaded = {path.removesuffix(CONTROL) for path in litter if path.endswith(CONTROL)}
     streams = {path: match for path in media if (match := _STREAM.fullmatch(path)) and _is_media(path)}
     beside: dict[str, set[str]] = defaultdict(set)

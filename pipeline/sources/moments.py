@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from manifests.clip_lists import read_clip_list
-from manifests.clip_rows import WHOLE_VIDEO, ClipLabel
-from manifests.content import read_content
+from manifests.clip_lists.layouts import read_clip_list
+from manifests.clip_lists.rows import WHOLE_VIDEO, ClipLabel
 from manifests.errors import InputError
+from manifests.files.content import read_content
 from manifests.keys import named_clip
 from pipeline.sources.listing import Clip, stem_key
 

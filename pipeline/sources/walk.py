@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from manifests.given_files import reason, special_file
+from manifests.files.given import reason, special_file
+from manifests.files.suffixes import MEDIA_SUFFIXES
 from manifests.machine import is_machines_fault
-from manifests.suffixes import MEDIA_SUFFIXES
 from pipeline.storage.remote import Place, RemotePath
 
 FOLDER, FILE = "folder", "file"

@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from manifests.errors import InputError
-from manifests.given_files import understood
-from manifests.whole_files import whole_path
+from manifests.files.given import understood
+from manifests.files.whole import whole_path
 from pipeline.storage.remote import Place, RangeReader, RemotePath
 
 FOLDER, GIGABYTES = "SHARD_CACHE", "SHARD_CACHE_GB"

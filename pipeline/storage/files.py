@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from manifests import parquet, whole_files
-from manifests.given_files import opened, read_bytes
-from manifests.plain_data import parse_json_object
+from manifests.files import parquet, whole
+from manifests.files.given import opened, read_bytes
+from manifests.files.plain_data import parse_json_object
 from pipeline.storage.remote import Place, RemotePath
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def replacing(path: Place) -> Iterator[BinaryIO]:
             local.flush()
             path.upload(local.name)
         return
-    with whole_files.whole_file(path) as handle:
+    with whole.whole_file(path) as handle:
         yield handle
 
 
@@ -57,4 +57,4 @@ def read_whole(path: Place) -> bytes:
 def remove_leftovers(folder: Place) -> None:
     """Delete what killed writers left behind in `folder`; in object storage they leave nothing."""
     if not isinstance(folder, RemotePath):
-        whole_files.remove_leftovers(folder)
+        whole.remove_leftovers(folder)

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, ParamSpec, TypeVar, Union, cast
 
 from manifests.errors import InputError
-from manifests.given_files import LONGEST_REASON, printable, shortened
+from manifests.files.given import LONGEST_REASON, printable, shortened
 from manifests.machine import MachineFailed
 from pipeline.storage.pace import in_pace, silence_of
 from pipeline.storage.secrets import text_without_secrets, without_secrets

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from manifests.errors import InputError
-from manifests.whole_files import write_if_other
+from manifests.files.whole import write_if_other
 from pipeline.console import summary
 from pipeline.media.encode import encode_video, is_whole
 from pipeline.synth.annotations import write_annotations

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from manifests.content import read_object
 from manifests.errors import InputError, WorkFailed
-from manifests.locks import held_from_beside
+from manifests.files.content import read_object
+from manifests.files.locks import held_from_beside
 from pipeline.console import progress
 from pipeline.media.encode import EncodingFailed
 from pipeline.storage.files import remove_leftovers, write_whole

@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 
 from manifests.annotations import Annotation, TestSet
+from manifests.files.whole import write_if_other
 from manifests.readers.annotation_table import write_table
 from manifests.readers.music import CATEGORIES
-from manifests.whole_files import write_if_other
 from pipeline.storage.files import replacing, write_whole
 from pipeline.synth.classes import LABELS
 from pipeline.synth.truth import Row

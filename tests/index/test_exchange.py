@@ -13,7 +13,7 @@ from index.cli import app
 from index.embeddings import write_embeddings
 from index.exchange import export
 from manifests.errors import InputError
-from manifests.parquet import read_table
+from manifests.files.parquet import read_table
 
 KEYS = pa.table({"key": [f"clip{number}" for number in range(7)], "source_id": list("aabbccd"), "label": [None] * 7,
                  "split": ["train"] * 7}, schema=arrays.KEYS_SCHEMA)  # fmt: skip

@@ -16,7 +16,7 @@ READER = '''
 """A corpus whose annotations are lines `file x1 y1 x2 y2`."""
 
 from manifests.annotations import Annotation, make_test_set
-from manifests.content import read_content
+from manifests.files.content import read_content
 from manifests.keys import clip_key
 from manifests.test_sets import Format, Truth
 

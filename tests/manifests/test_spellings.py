@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from manifests.errors import InputError
+from manifests.files.suffixes import is_litter
 from manifests.readers.label_lists import read_labels
 from manifests.splits import read_ids, split_of
-from manifests.suffixes import is_litter
 from manifests.truth import read_truth
 
 YTID = "AbCdEfGhI_1"

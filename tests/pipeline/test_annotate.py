@@ -18,7 +18,7 @@ from places import PYTHONPATH
 
 from manifests.annotations import Annotation
 from manifests.errors import InputError
-from manifests.locks import held
+from manifests.files.locks import held
 from pipeline.annotate import annotate
 from pipeline.ingest import IngestRequest, run_ingest
 from pipeline.jobs.options import IngestOptions

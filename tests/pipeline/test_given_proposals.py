@@ -9,8 +9,8 @@ from shard_maker import MadeClip, write_shards
 from typer.testing import CliRunner
 
 from manifests.annotations import Annotation, make_test_set
-from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.files.content import read_content
 from manifests.readers.annotation_table import write_table
 from pipeline.cli import app
 from pipeline.given_proposals import store_proposals

@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from ingest_here import ingest_here
 
-from manifests import content as manifest_content
-from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.files import content as manifest_content
+from manifests.files.content import read_content
 from manifests.readers.label_lists import read_labels
 from manifests.splits import read_ids
 from pipeline.ingest import IngestRequest, run_ingest
@@ -225,7 +225,7 @@ def test_a_bomb_is_refused_in_little_memory(tmp_path: Path) -> None:
         "import resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\n"
         "from pathlib import Path\n"
-        "from manifests.content import read_content\n"
+        "from manifests.files.content import read_content\n"
         "from manifests.errors import InputError\n"
         "try:\n    read_content(Path(sys.argv[1]))\nexcept InputError as error:\n    print(error)\n"
     )

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from manifests.checksums import KEY
+from manifests.files.checksums import KEY
 
 
 def without_checksum(path: Path) -> None:

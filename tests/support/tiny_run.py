@@ -13,9 +13,9 @@ import yaml
 
 from pipeline.storage.remote import RemotePath
 from training.config import load_config
-from training.config_files import _merged
 from training.loop.start import start
 from training.runs import LoadedRun, load_run
+from training.settings.files import _merged
 
 EZVSL: dict[str, Any] = {"name": "ezvsl", "temperature": 0.1, "dimension": 16}
 TINY: dict[str, Any] = {

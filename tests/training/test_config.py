@@ -9,7 +9,7 @@ from every import for_every
 
 from manifests.errors import InputError
 from training.config import load_config
-from training.config_files import PACKAGED
+from training.settings.files import PACKAGED
 
 PACKAGED_CONFIGS = sorted(path.name for path in PACKAGED.glob("*.yaml"))
 

@@ -6,10 +6,10 @@ import sys
 import pytest
 import yaml
 
-from training.config_files import PACKAGED
 from training.config_pages import config_headline, config_names, config_page
 from training.methods import method_names
 from training.published import find_entry
+from training.settings.files import PACKAGED
 
 NAMES = sorted(path.stem for path in PACKAGED.glob("*.yaml"))
 

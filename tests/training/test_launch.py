@@ -16,9 +16,9 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from torch.distributed.elastic.rendezvous import RendezvousConnectionError
 
 from manifests.errors import InputError, WorkFailed
-from training.agent import met
 from training.launch import launch
-from training.one_host import meet_on_loopback
+from training.processes.agent import met
+from training.processes.one_host import meet_on_loopback
 
 LINE = ("--standalone", "--nproc-per-node", "2", "-m", "training", "run", "x.yaml")
 TOLD = '{"message": {"message": "%s", "extraInfo": {"py_callstack": "", "timestamp": "%d"}}}'

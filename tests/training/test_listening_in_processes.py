@@ -13,8 +13,8 @@ from runs_in_processes import write_small
 
 from pipeline.shards.store import ShardStore
 from training.evaluate import EvaluationRequest, evaluate
+from training.run_folders.seeds import every_seed
 from training.runs import load_run
-from training.seeds import every_seed
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": PYTHONPATH}
 

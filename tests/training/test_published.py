@@ -12,11 +12,11 @@ from places import METADATA, needed
 from manifests.catalogue import catalogue, find_list
 from manifests.splits import IdList, overlap, without
 from training.config import RunConfig, load_config
-from training.config_files import PACKAGED
 from training.evaluation.consistency import impossible
 from training.evaluation.protocols import known_protocols
 from training.methods import method_names
 from training.published import Printed, rows_of
+from training.settings.files import PACKAGED
 
 PROTOCOLS = known_protocols("localization")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from manifests.errors import InputError
-from training.finished_runs import resolve_run
+from training.run_folders.finished import resolve_run
 from training.runs import load_run
 
 

@@ -15,9 +15,9 @@ from shard_maker import MadeClip, write_bursts, write_shards, write_waveforms
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
 from training.config import load_config
+from training.parts.separation import distortion_ratio, sound_of, spectrum
 from training.runs import load_run
 from training.separate import separate
-from training.separation import distortion_ratio, sound_of, spectrum
 
 RATE = 11025
 KEYS = ("low", "high", "dog/dogv0/dogv0_1", "mixture", "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "silent")

@@ -54,7 +54,7 @@ def test_a_run_in_the_middle(run: Path) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from manifests.locks import held
+from manifests.files.locks import held
 with held(Path(sys.argv[1]) / "lock", Path(sys.argv[1]), "run", ""):
     print(flush=True)
     time.sleep(200)

@@ -14,7 +14,7 @@ import pytest
 from commands import Commands, Ended
 from tiny_run import write_tiny
 
-from training.thread_policy import POLICY
+from training.processes.thread_policy import POLICY
 
 COMMANDS = {"pipeline", "index", "training"}
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.files.content import read_content
 from pipeline.shards.store import ShardStore
 
 HEADER = ["label", "group"]

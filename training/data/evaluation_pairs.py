@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from manifests.annotations import TestSet
-from manifests.content import read_content
 from manifests.errors import InputError
+from manifests.files.content import read_content
 from manifests.namesakes import Names, clips_named
 from manifests.test_sets import ExtendedSet, Negative
 from manifests.truth import Truth

@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 
 from torch.utils.data import IterableDataset
 
-from manifests.endings import of_a_dead_reader
+from manifests.commands.endings import of_a_dead_reader
 from manifests.errors import InputError, WorkFailed
 
 Item = TypeVar("Item")

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from manifests.checksums import file_sha256
 from manifests.errors import InputError
-from manifests.given_files import not_read
+from manifests.files.checksums import file_sha256
+from manifests.files.given import not_read
 from manifests.machine import MachineFailed, may_pass
 from pipeline.jobs.shard_job import marker_path
 from pipeline.shards.store import ShardStore

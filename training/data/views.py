@@ -17,7 +17,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from index.encoders.imagenet import DEVIATION, MEAN
 from manifests.annotations import Box
-from manifests.image_files import check_jpeg
+from manifests.files.images import check_jpeg
 from manifests.views import ViewName, window
 from training.config import Data
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.near_names import did_you_mean
 from training.evaluation.protocol import Protocol
 
 SPELLED = {">=": "ge", ">": "gt", True: "true", False: "false"}  # a shell would take `>` for a redirection

@@ -13,11 +13,11 @@ from typing import cast
 import numpy as np
 
 from manifests.annotations import Box, TestSet
-from manifests.array_files import read_npz
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.given_files import understood
+from manifests.files.arrays import read_npz
+from manifests.files.given import understood
 from manifests.namesakes import clips_named
-from manifests.near_names import did_you_mean
 from manifests.test_sets import PAIR_SEPARATOR, ExtendedSet, Truth
 from manifests.views import VIEWS, ViewName
 from training.evaluation.given_arrays import in_float32, names_of, texts

@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.annotations import TestSet
-from manifests.checksums import file_sha256, sealed
 from manifests.errors import InputError
-from manifests.given_files import read_bytes
-from manifests.plain_data import object_with
+from manifests.files.checksums import file_sha256, sealed
+from manifests.files.given import read_bytes
+from manifests.files.plain_data import object_with
+from manifests.files.whole import whole_file, write_text
 from manifests.test_sets import ExtendedSet
 from manifests.views import VIEWS
-from manifests.whole_files import whole_file, write_text
 from training.evaluation.bootstrap import interval95
 from training.evaluation.localization import by_number_of_objects, by_size, summary
 from training.evaluation.protocol import MapProtocol

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from manifests.checksums import check_file, check_sealed
-from manifests.content import read_object
 from manifests.errors import InputError
-from manifests.given_files import understood
+from manifests.files.checksums import check_file, check_sealed
+from manifests.files.content import read_object
+from manifests.files.given import understood
 from manifests.sound_draws import draws_of, word_of
 
 AGAIN = "Evaluate the run again."

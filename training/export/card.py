@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from training.evaluation.scores import in_order, score_of
-from training.exported import CONFIG, PRIOR, WEIGHTS
+from training.export.exported import CONFIG, PRIOR, WEIGHTS
 from training.methods import method_headline
 from training.report.results import OBJECT_PRIOR
 from training.report.tables import FLOOR_TITLES, MAP_TITLES

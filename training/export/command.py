@@ -1,4 +1,4 @@
-"""`training export`: its options; the work is in `folder.py` and `training.hub`."""
+"""`training export`: its options; the work is in `folder.py` and `training.export.hub`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,8 +21,8 @@ def export(
     """Make a folder of a run that opens anywhere: Localizer.load(FOLDER)."""
     from training.export.folder import Wanted
     from training.export.folder import export as write
-    from training.hub import check_push
-    from training.hub import push as send
+    from training.export.hub import check_push
+    from training.export.hub import push as send
     from training.runs import load_run
 
     check_push(push)

@@ -11,13 +11,13 @@ import torch
 import torchvision
 
 from index.encoders.imagenet import DEVIATION, MEAN
-from manifests.given_files import read_bytes
+from manifests.files.given import read_bytes
 from manifests.views import IN_WORDS
 from pipeline.console import version
 from pipeline.media.front_ends import find_front_end
 from training.config import RunConfig
 from training.evaluation.scores import task_values, values_of
-from training.exported import VERSION
+from training.export.exported import VERSION
 from training.leakage import TRAINING_CLIPS
 from training.model_names import FORMAT
 from training.report.results import Evaluation, read_run

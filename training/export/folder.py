@@ -1,6 +1,7 @@
 """`training export`: a finished run as a folder to pass on, which holds all that is needed and names no place here.
 
-`training.exported` says what lies in it and opens it; `training.hub` sends it to the Hub and fetches it from there.
+`training.export.exported` says what lies in it and opens it; `training.export.hub` sends it to the Hub and fetches it
+from there.
 """
 
 import hashlib
@@ -12,19 +13,19 @@ from typing import Any
 
 from index.encoders.efficientnet_lite import read_classifier
 from index.encoders.tensor_file import read_tensors, write_tensors
-from manifests.checksums import KEY, file_sha256, sealed
 from manifests.errors import InputError
-from manifests.outputs import check_output
-from manifests.whole_files import write_text
-from manifests.whole_folders import whole_folder
+from manifests.files.checksums import KEY, file_sha256, sealed
+from manifests.files.outputs import check_output
+from manifests.files.whole import write_text
+from manifests.files.whole_folders import whole_folder
 from pipeline.console import progress
 from training.config import RunConfig
 from training.encoders.weights import read_weights
 from training.evaluation.stored import prior_of
 from training.export.card import card
 from training.export.document import document_of, evaluations_of
+from training.export.exported import CARD, CONFIG, PRIOR, WEIGHTS, open_exported, read_document
 from training.export.programs import FORMS, check_form, write_program
-from training.exported import CARD, CONFIG, PRIOR, WEIGHTS, open_exported, read_document
 from training.model_names import is_exported
 from training.object_prior import IMAGENET, LITE, OTHERWISE, architecture_of, has_prior
 from training.runs import LoadedRun

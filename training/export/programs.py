@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from manifests.commands.extras import needed
 from manifests.errors import InputError, WorkFailed
-from manifests.extras import needed
-from manifests.given_files import reason, shortened
+from manifests.files.given import reason, shortened
 from pipeline.media.front_ends import find_front_end
 from training.data.beside import KINDS
 from training.methods.contract import BaseMethod

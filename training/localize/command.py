@@ -12,9 +12,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from manifests.checksums import file_sha256
 from manifests.errors import InputError
-from manifests.outputs import check_not_read
+from manifests.files.checksums import file_sha256
+from manifests.files.outputs import check_not_read
 from manifests.views import IN_WORDS
 from pipeline.console import progress
 from pipeline.remaining import in_words

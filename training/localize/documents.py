@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import InputError
-from manifests.given_files import TooLarge, read_bytes
-from manifests.outputs import check_output, json_with
-from manifests.parquet import read_table
-from manifests.whole_files import whole_path, write_text
+from manifests.files.given import TooLarge, read_bytes
+from manifests.files.outputs import check_output, json_with
+from manifests.files.parquet import read_table
+from manifests.files.whole import whole_path, write_text
 from training.localizer.localization import Localization
 from training.overlay.video import Written, is_marked
 

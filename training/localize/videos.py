@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from manifests.errors import InputError
-from manifests.suffixes import MEDIA_SUFFIXES, is_litter
+from manifests.files.suffixes import MEDIA_SUFFIXES, is_litter
 from pipeline.media.one_pass import OnePass
 from pipeline.sources.walk import Refusal, tree_of
 from training.localizer.media import NO_IMAGE, refusing

@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from manifests.errors import InputError
+from manifests.files.given import special_file
 from manifests.given_arrays import given_array, number_of
-from manifests.given_files import special_file
 from pipeline.media.audio import (
     BEYOND_FULL_SCALE,
     LOWEST_RATE,

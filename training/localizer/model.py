@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from manifests.checksums import digest_of
 from manifests.errors import InputError
+from manifests.files.checksums import digest_of
 from manifests.given_arrays import number_of
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd

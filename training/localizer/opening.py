@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from manifests.errors import InputError
-from training.exported import open_exported
-from training.hub import fetched
+from training.export.exported import open_exported
+from training.export.hub import fetched
 from training.model_names import check_named, is_hub_name, is_meant_as_exported
 from training.runs import LoadedRun, load_run
 

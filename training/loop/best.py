@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 
 from manifests.annotations import TestSet
-from manifests.content import read_object
 from manifests.errors import InputError
+from manifests.files.content import read_object
+from manifests.files.whole import write_text
 from manifests.truth import Truth, read_truth
-from manifests.whole_files import write_text
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig, Validation
 from training.data.evaluation_pairs import found_pairings
@@ -25,12 +25,12 @@ from training.evaluation.protocol import MapProtocol, Protocol
 from training.evaluation.protocols import find_protocol, known_protocols
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import check_protocol, score
-from training.finished_runs import BEST_WEIGHTS
 from training.leakage import TestLists
 from training.loop.earlier_stage import Seen
 from training.loop.remembered import Memory, remembering
 from training.methods.contract import BaseMethod
 from training.predict import predict
+from training.run_folders.finished import BEST_WEIGHTS
 from training.runs import LoadedRun, write_weights
 
 CHOSEN_BY = "ciou50"  # of the audio-visual map: the score whose best epoch is kept

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from index.encoders.torch_file import said_by_torch
-from manifests.checksums import Damaged, check_seal, sealed_file
 from manifests.errors import InputError
-from manifests.given_files import check_lasting, reason
+from manifests.files.checksums import Damaged, check_seal, sealed_file
+from manifests.files.given import check_lasting, reason
 
 FORMAT = 1
 LAST, PREVIOUS, SET_ASIDE = "last.pt", "previous.pt", "damaged.pt"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
-from training.clustering import PseudoLabels
 from training.methods.contract import BaseMethod
+from training.parts.clustering import PseudoLabels
 from training.runs import known_contents, load_run
 from training.trained_on import Seen, seen_by
 

@@ -13,10 +13,10 @@ import torch
 from index.arrays import MODALITIES, read_keys
 from index.neighbours import MADE_BY, Neighbours
 from manifests.catalogue import resolve
-from manifests.checksums import file_sha256
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.file_names import name_problem
-from manifests.near_names import did_you_mean
+from manifests.files.checksums import file_sha256
+from manifests.files.names import name_problem
 from manifests.truth import Truth, find_format
 from pipeline.shards.joined import open_shards
 from pipeline.shards.record import FLAGS
@@ -31,14 +31,14 @@ from training.data.stream import TrainingStream
 from training.distributed import Ranks
 from training.evaluation.protocols import find_protocol
 from training.evaluation.tasks import check_protocol, default_protocols
-from training.finished_runs import WEIGHTS, resolve_run
-from training.identity import Contents
 from training.leakage import TestLists, clips_sha256, find_tests, own_truth
 from training.loop.best import check_choosing, refuse_training_clips, validation_truth
 from training.loop.earlier_stage import Seen, take_over_weights
 from training.loop.training_pass import TrainingPass
 from training.methods.contract import BaseMethod
 from training.predict import object_prior_of
+from training.run_folders.finished import WEIGHTS, resolve_run
+from training.run_folders.identity import Contents
 from training.runs import build_method
 
 OF_POSITIVES = {"neighbours", "near_image", "near_audio", "exclusions"}  # what a method needs that neighbour lists give
@@ -271,7 +271,7 @@ def _check_protocol(name: str, truth: Truth | None) -> None:
 
 
 def _contents(config: RunConfig, stream: TrainingStream, neighbours: Neighbours | None) -> dict[str, str]:
-    """What lies at the config's places, see `training.identity`."""
+    """What lies at the config's places, see `training.run_folders.identity`."""
     store, encoders = stream.store, config.encoders
     trained = clips_sha256(store, np.flatnonzero(stream.selected))
     found = {"shards": store.manifest_sha256, "training_clips": trained}

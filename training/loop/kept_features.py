@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from index.encoders.tensor_file import UNREADABLE, read_tensors, write_tensors
 from manifests.errors import InputError
-from manifests.given_files import check_lasting
+from manifests.files.given import check_lasting
 from training.config import Data
 from training.data.kept_rows import KeptRows
 from training.data.resident import decoded, sizes_of_frames

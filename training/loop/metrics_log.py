@@ -5,8 +5,8 @@ import math
 import threading
 from pathlib import Path
 
-from manifests.given_files import opened
-from manifests.whole_files import NO_ROOM, told, write_text
+from manifests.files.given import opened
+from manifests.files.whole import NO_ROOM, told, write_text
 from training.loop.checkpoint import Progress
 from training.loop.pace import PACE
 from training.loop.time_left import TimeLeft

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from manifests.errors import WorkFailed
-from manifests.whole_files import told, write_text
+from manifests.files.whole import told, write_text
 from training.distributed import Ranks
 from training.loop.readings import Step
 

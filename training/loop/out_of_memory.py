@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from manifests.endings import lacks_memory
+from manifests.commands.endings import lacks_memory
 from manifests.errors import WorkFailed
 from training.config import RunConfig
 from training.distributed import Ranks

@@ -9,9 +9,9 @@ from pathlib import Path
 from manifests.errors import InputError
 from training.config import RunConfig
 from training.data.selection import train_list
-from training.finished_runs import CONFIG, DONE
-from training.identity import PLACES, differences
 from training.loop.inputs import check_evaluation
+from training.run_folders.finished import CONFIG, DONE
+from training.run_folders.identity import PLACES, differences
 from training.runs import IMAGENET, absent_folders, known_contents, renew, stored_config
 
 

@@ -12,10 +12,10 @@ import torch
 from training.config import RunConfig
 from training.data.stream import TrainingStream
 from training.distributed import Ranks
-from training.liveness import of_launcher
 from training.loop.free_memory import free_memory
 from training.loop.whole_batch import share
 from training.methods.contract import BaseMethod
+from training.processes.liveness import of_launcher
 
 CPU = torch.device("cpu")
 A_PIXEL = 600  # bytes of a step in float32, of two ResNet-18 (benchmarks/gpu/h100-1.json: 9.7 GB for 128 clips)

@@ -10,20 +10,20 @@ from typing import Any
 import torch
 
 from manifests.errors import InputError
-from manifests.locks import held
+from manifests.files.locks import held
+from manifests.files.whole import remove_leftovers, write_text
 from manifests.splits import Coverage, IdList, coverage, ids_of
-from manifests.whole_files import remove_leftovers, write_text
 from training.config import RunConfig
 from training.distributed import Ranks, ranks
-from training.finished_runs import DONE, FACTS, LOCK
 from training.leakage import OVERLAPS, TRAINING_CLIPS, as_text, report_overlaps, training_list
-from training.liveness import of_launcher
 from training.loop.best import BestKeeper
 from training.loop.inputs import Inputs, open_inputs
 from training.loop.out_of_memory import explained
 from training.loop.repeated import finished_without_inputs, take_over
 from training.loop.stopping import StopRequest, stop_on_signals
 from training.loop.trainer import Trainer, check_replicas
+from training.processes.liveness import of_launcher
+from training.run_folders.finished import DONE, FACTS, LOCK
 from training.runs import carry, find_run, prepare, read_facts, renew
 
 BUSY = "Wait for it to end, or end it; the same command then goes on from its last checkpoint."

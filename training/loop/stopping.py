@@ -13,10 +13,10 @@ from types import FrameType
 import torch
 from torch import Tensor
 
-from manifests.endings import ENDING_SIGNALS
+from manifests.commands.endings import ENDING_SIGNALS
 from manifests.errors import Interrupted
-from training.liveness import is_saving
 from training.loop.readings import BEHIND
+from training.processes.liveness import is_saving
 
 ASKED = "asked_to_stop"  # its name beside the losses
 

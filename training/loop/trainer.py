@@ -25,7 +25,6 @@ from training.distributed import Ranks
 from training.encoders.batch_norm import synchronise
 from training.encoders.spread import spread_trunks
 from training.encoders.weights import compile_trunks
-from training.finished_runs import WEIGHTS
 from training.loop.checkpoint import LAST, Checkpoints, Progress
 from training.loop.device_batches import DeviceBatches
 from training.loop.feed import Feed
@@ -39,6 +38,7 @@ from training.loop.stopping import ASKED, StopRequest
 from training.loop.training_pass import TrainingPass
 from training.loop.whole_batch import WholeBatch, share
 from training.methods.contract import BaseMethod, Batch
+from training.run_folders.finished import WEIGHTS
 from training.runs import write_weights
 
 CHECKPOINTS = "checkpoints"

@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.near_names import did_you_mean
 from training.outside_methods import find_outside, import_outside, is_outside
 
 NOT_METHODS = {"contract", "headless", "projected", "correspondence"}

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from training.config import Encoders, Section
 from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction
-from training.pair_losses import contrastive_loss, distance_ratio_loss, draw_mismatches
+from training.parts.pair_losses import contrastive_loss, distance_ratio_loss, draw_mismatches
 from training.similarity import distances, max_response, paired_maps, unit
 
 

@@ -47,8 +47,8 @@ from manifests.errors import InputError
 from training.config import Encoders, Section
 from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction
-from training.pair_losses import contrastive_loss, draw_mismatches
-from training.several_images import (
+from training.parts.pair_losses import contrastive_loss, draw_mismatches
+from training.parts.several_images import (
     images_of,
     middle_of,
     of_each,
@@ -57,8 +57,8 @@ from training.several_images import (
     standing_still,
     times_of,
 )
+from training.parts.spans import spans
 from training.similarity import distances, unit
-from training.spans import spans
 
 LEAK = 0.3  # of the matching network's ReLU
 MEMORY = 128  # hidden units of an LSTM, in each direction

@@ -65,12 +65,12 @@ from training.config import Encoders, Section
 from training.encoders.burst import SPAN, build_burst_trunk
 from training.encoders.weights import build_audio_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction, SourceMaps
-from training.pair_losses import draw_mismatches
-from training.peaks import NONE, parts, peaks
-from training.several_images import of_each, refuse_without_middle, standing_still
+from training.parts.pair_losses import draw_mismatches
+from training.parts.peaks import NONE, parts, peaks
+from training.parts.several_images import of_each, refuse_without_middle, standing_still
+from training.parts.spans import SECONDS, refuse_beyond, spans
+from training.parts.trajectories import along, check_tracing, movements
 from training.similarity import in_float32, max_response, unit
-from training.spans import SECONDS, refuse_beyond, spans
-from training.trajectories import along, check_tracing, movements
 
 SMOOTHED_STEPS, SMOOTHED_CELLS = 5, 3
 

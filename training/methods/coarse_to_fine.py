@@ -43,11 +43,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from manifests.errors import InputError
-from training.clustering import PseudoLabels, check_clusters, kmeans
 from training.config import Encoders, Section
 from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction, SourceMaps, TrainingClips
-from training.pair_losses import draw_mismatches, masked_mean
+from training.parts.clustering import PseudoLabels, check_clusters, kmeans
+from training.parts.pair_losses import draw_mismatches, masked_mean
 from training.similarity import in_float32, max_response, unit
 
 SMALLEST_SUM, SMALLEST_SQUARE = 1e-10, 1e-8

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from training.config import Encoders
 from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction
-from training.pair_losses import Mismatches, draw_mismatches, match_loss
+from training.parts.pair_losses import Mismatches, draw_mismatches, match_loss
 from training.similarity import cosine_maps, max_response, paired_maps, unit
 
 

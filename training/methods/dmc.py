@@ -37,11 +37,11 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from training.clustering import SoftClusters, guarded_distances, soft_kmeans
 from training.config import Encoders, Section
 from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction, SourceMaps
-from training.pair_losses import contrastive_loss, draw_mismatches, masked_mean
+from training.parts.clustering import SoftClusters, guarded_distances, soft_kmeans
+from training.parts.pair_losses import contrastive_loss, draw_mismatches, masked_mean
 from training.similarity import distances, in_float32, unit
 
 MARGINS = {"contrastive": 5.0, "ranking": 10.0}

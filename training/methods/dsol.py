@@ -38,10 +38,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from training.clustering import PseudoLabels, check_clusters, cluster_means, kmeans
 from training.config import Encoders, Section
 from training.methods.contract import Batch, TrainingClips
 from training.methods.correspondence import CorrespondenceMethod
+from training.parts.clustering import PseudoLabels, check_clusters, cluster_means, kmeans
 from training.similarity import paired_maps, unit
 
 HEAD_DEVIATION = 0.01

@@ -45,7 +45,7 @@ from training.encoders.resnet import freeze
 from training.encoders.weights import build_audio_trunk
 from training.methods.contract import Batch, SourceMaps, TrainingClips
 from training.methods.correspondence import CorrespondenceMethod
-from training.pair_losses import draw_mismatches, masked_mean
+from training.parts.pair_losses import draw_mismatches, masked_mean
 from training.similarity import cosine_maps, max_response, paired_maps
 
 SHARPNESS = 3.0  # of class maps, as evaluated

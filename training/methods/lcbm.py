@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from training.config import Encoders, Section
 from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction
-from training.several_images import images_of, middle_of, of_each, refuse_without_middle
+from training.parts.several_images import images_of, middle_of, of_each, refuse_without_middle
 from training.similarity import max_response, paired_maps, unit
 
 EARLIER = {"response": "cosine"}  # of runs from before there was the option

@@ -63,13 +63,13 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from training.clustering import kmeans
 from training.config import Encoders, Section
 from training.encoders.unet import UNet, initialise_separation
 from training.encoders.weights import build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction, SourceMaps
-from training.pair_losses import draw_mismatches
-from training.separation import (
+from training.parts.clustering import kmeans
+from training.parts.pair_losses import draw_mismatches
+from training.parts.separation import (
     ROWS,
     bin_weights,
     louder_than_half,
@@ -80,7 +80,7 @@ from training.separation import (
     warped,
     warped_energy,
 )
-from training.several_images import images_of, middle_of, of_each, refuse_without_middle
+from training.parts.several_images import images_of, middle_of, of_each, refuse_without_middle
 from training.similarity import in_float32, max_response, unit
 
 FLOOR, SMALLEST = 1e-10, 1e-12

@@ -70,11 +70,17 @@ from training.config import Encoders, Section
 from training.encoders.regions import PYRAMID_CELLS, pyramid
 from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction
-from training.pair_losses import distance_ratio_loss, draw_mismatches
-from training.regions import apart, responses, standard_range
-from training.several_images import of_each, refuse_sounds_too_far, refuse_without_middle, standing_still, times_of
+from training.parts.pair_losses import distance_ratio_loss, draw_mismatches
+from training.parts.regions import apart, responses, standard_range
+from training.parts.several_images import (
+    of_each,
+    refuse_sounds_too_far,
+    refuse_without_middle,
+    standing_still,
+    times_of,
+)
+from training.parts.spans import spans
 from training.similarity import distances, unit
-from training.spans import spans
 
 SMALLEST_SUM = 1e-6
 SIDE = 224  # pixels that g is enlarged to, whatever the images have, so that a kept feature may stand for an image

@@ -16,7 +16,7 @@ from typing import Any, cast
 import av
 
 from manifests.errors import WorkFailed
-from manifests.whole_files import whole_path
+from manifests.files.whole import whole_path
 from pipeline.media.reader import MediaFile
 from pipeline.media.streams import decode_audio
 from pipeline.shards.record import Rejected

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from manifests.content import read_content
+from manifests.files.content import read_content
 
 FILE = Path(__file__).parent / "doubts.yaml"
 

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.annotations import WHOLE, Box
-from manifests.array_files import read_npz
-from manifests.given_files import understood
+from manifests.files.arrays import read_npz
+from manifests.files.given import understood
 from manifests.sound_draws import draws_of
 from training.evaluation.control_protocols import ListeningProtocol
 from training.evaluation.listening import OFF_SCREEN, SILENCE

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from manifests.errors import InputError
-from manifests.outputs import check_not_read, check_output
-from manifests.whole_files import write_text
+from manifests.files.outputs import check_not_read, check_output
+from manifests.files.whole import write_text
 from pipeline.shards.joined import Folders, folders_of, named
 from training.evaluation.scores import Score, in_order, score_of
 from training.evaluation.thresholds import rule_in_words

@@ -13,15 +13,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from manifests.checksums import file_sha256
-from manifests.content import read_content, read_object
 from manifests.errors import InputError
-from manifests.given_files import understood
-from manifests.parquet import read_table
-from manifests.plain_data import NotPlain
+from manifests.files.checksums import file_sha256
+from manifests.files.content import read_content, read_object
+from manifests.files.given import understood
+from manifests.files.parquet import read_table
+from manifests.files.plain_data import NotPlain
 from manifests.published_sets import fits_name
 from manifests.views import VIEWS
-from training.config_files import read_mapping
 from training.evaluation.found import found_modules
 from training.evaluation.localization import metric_names
 from training.evaluation.stored import (
@@ -37,9 +36,10 @@ from training.evaluation.stored import (
     stored_results,
     weights_problem,
 )
-from training.logged import check_sections, log_entry
 from training.report.saved_maps import Maps, read_maps
-from training.run_names import configuration_of, said_of, seed_of
+from training.run_folders.logged import check_sections, log_entry
+from training.run_folders.names import configuration_of, said_of, seed_of
+from training.settings.files import read_mapping
 
 AUDIO_VISUAL, OBJECT_PRIOR, COMBINED = "audio_visual", "object_prior", "combined"
 MAPS = (AUDIO_VISUAL, OBJECT_PRIOR, COMBINED)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from manifests.annotations import WHOLE, Box
-from manifests.array_files import read_npz
-from manifests.given_files import understood
+from manifests.files.arrays import read_npz
+from manifests.files.given import understood
 from training.evaluation.boxes import boxes_by_name
 
 

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from training.evaluation.stored import PRIOR, SOURCES
 from training.report.results import Evaluation, Run
-from training.run_names import configuration_of, seed_of
-from training.seeds import is_begun
+from training.run_folders.names import configuration_of, seed_of
+from training.run_folders.seeds import is_begun
 
 Result = tuple[Run, Evaluation]
 Found = TypeVar("Found")

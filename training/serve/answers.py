@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from manifests.whole_files import write_text
+from manifests.files.whole import write_text
 from pipeline.media.still import read_image
 from training.localizer.localization import Localization
 from training.localizer.model import Localizer

@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from manifests.commands.freed_memory import keep_freed_memory
 from manifests.errors import InputError, WorkFailed
-from manifests.freed_memory import keep_freed_memory
 from training.serve.jobs import ImageJob, VideoJob
 from training.serve.limits import Limits, refusing
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manifests.endings import ENDING_SIGNALS
+from manifests.commands.endings import ENDING_SIGNALS
 from manifests.errors import InputError
 from pipeline.console import summary
 from training.model_names import check_openable

@@ -10,8 +10,8 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, cast
 
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.near_names import did_you_mean
 
 if TYPE_CHECKING:
     from pipeline.media.spectra import FrontEnd

@@ -15,7 +15,7 @@ from cluster_specs import CLUSTER, COMPOSE, KUBERNETES, SLURM, everything, read,
 from places import ROOT
 from typed_commands import calls, check_call
 
-from training.agent import SECONDS_TO_SAVE
+from training.processes.agent import SECONDS_TO_SAVE
 
 SPECS = [*KUBERNETES, COMPOSE]
 GRACE = "terminationGracePeriodSeconds"

@@ -9,8 +9,8 @@ from material import write_cut_out, write_photograph, write_tone
 from PIL import Image
 
 from manifests.errors import InputError
-from manifests.folder_files import files_below
-from manifests.suffixes import IMAGE_SUFFIXES
+from manifests.files.folders import files_below
+from manifests.files.suffixes import IMAGE_SUFFIXES
 from pipeline.compose.coco import decoded_runs, find_coco
 from pipeline.compose.corpus import Place, write_composed
 from pipeline.compose.files import Rejection, Unusable, class_by_folder

@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from manifests.annotations import Annotation, TestSet
+from manifests.files.suffixes import AUDIO_SUFFIXES, EVERY_SUFFIX, IMAGE_SUFFIXES, MEDIA_SUFFIXES
 from manifests.keys import file_clip
 from manifests.readers.annotation_table import read_table, write_table
 from manifests.readers.extended import read_extended
 from manifests.readers.label_lists import read_labels
 from manifests.readers.vggss import read_vggss
 from manifests.splits import read_ids
-from manifests.suffixes import AUDIO_SUFFIXES, EVERY_SUFFIX, IMAGE_SUFFIXES, MEDIA_SUFFIXES
 from pipeline.sources.labels import find_labels
 from pipeline.sources.listing import list_sources
 from training.data.evaluation_pairs import read_pairs

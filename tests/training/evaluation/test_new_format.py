@@ -19,7 +19,7 @@ READER = '''
 from functools import partial
 
 from manifests.annotations import Annotation, make_test_set
-from manifests.content import read_content
+from manifests.files.content import read_content
 from manifests.test_sets import INTERACTIVE, LOCALIZATION, RETRIEVAL, Format, Truth
 
 

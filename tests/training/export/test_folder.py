@@ -20,7 +20,7 @@ from training.cli import app
 from training.config import Encoder
 from training.encoders.resnet import ImageTrunk
 from training.evaluate import EvaluationRequest, evaluate
-from training.exported import CARD, CONFIG, PRIOR, WEIGHTS, open_exported
+from training.export.exported import CARD, CONFIG, PRIOR, WEIGHTS, open_exported
 from training.model_names import is_exported
 from training.predict import object_prior_of
 from training.runs import load_run

@@ -13,9 +13,9 @@ from manifests.errors import InputError, WorkFailed
 from training.config import load_config
 from training.data.beside import KINDS
 from training.export import programs
+from training.export.exported import CONFIG
 from training.export.folder import Wanted, export
 from training.export.programs import FORMS, Form, check_form, write_program
-from training.exported import CONFIG
 from training.methods import method_module, method_names
 from training.runs import LoadedRun, load_run
 

@@ -18,7 +18,7 @@ from training.localize.options import Options
 from training.localizer import opening as module
 from training.methods.contract import Batch, Prediction
 from training.overlay import carriage
-from training.regions import apart, responses
+from training.parts.regions import apart, responses
 
 
 def localize(run: Path, video: Path, out: Path, **options: Any) -> dict[str, object]:

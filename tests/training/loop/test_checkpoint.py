@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from manifests.checksums import MARK, SEAL
 from manifests.errors import InputError, WorkFailed
+from manifests.files.checksums import MARK, SEAL
 from training.loop.checkpoint import Checkpoints, Progress
 
 STEPS = 40

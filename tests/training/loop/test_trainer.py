@@ -17,9 +17,9 @@ from tiny_run import EZVSL, write_tiny
 
 from manifests.errors import InputError, WorkFailed
 from training.config import RunConfig, load_config
-from training.finished_runs import resolve_run
 from training.loop.start import start
 from training.loop.trainer import Trainer
+from training.run_folders.finished import resolve_run
 from training.runs import load_run
 
 from ..conftest import made_clip

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from training.config import Encoder, Encoders
 from training.methods.pixelplayer import Config, Method, grouped
-from training.separation import FREQUENCIES, spectrum, warped, warped_energy
+from training.parts.separation import FREQUENCIES, spectrum, warped, warped_energy
 
 TINY = Encoders(image=Encoder(blocks=(1, 1), width=16, weights="none"), audio=Encoder(blocks=(1, 1), width=16))
 BATCH, SIDE, SAMPLES = 3, 64, 9000

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from manifests.errors import InputError
-from training.finished_runs import given_runs
 from training.report.comparison import Comparison, Line, as_text, chosen, comparisons, one_table
 from training.report.results import Run, read_run, run_titles
 from training.report.tables import score_tables
+from training.run_folders.finished import given_runs
 
 PAPER = {
     "vggss": {

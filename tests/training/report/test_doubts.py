@@ -3,11 +3,11 @@
 import pytest
 
 from training.config import load_config
-from training.config_files import PACKAGED
 from training.evaluation.consistency import impossible
 from training.methods import method_names
 from training.published import every_row, rows_of
 from training.report.doubts import doubts, listed
+from training.settings.files import PACKAGED
 
 # What is known not to fit together in the tables of the baselines, as far as these numbers stand in a packaged config:
 # number of the finding, config, test set, scores in per cent. AVObject's 54.6 / 50.4 on Flickr's stills stands in none.

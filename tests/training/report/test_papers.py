@@ -12,7 +12,6 @@ from ceilings import HALF_IMAGE, known_ceiling
 from every import for_every
 
 from manifests.errors import InputError
-from training.config_files import PACKAGED, read_content
 from training.evaluation.consistency import impossible
 from training.evaluation.protocols import known_protocols
 from training.evaluation.scores import score_table
@@ -21,6 +20,7 @@ from training.report.comparison import Comparison, as_text, comparisons
 from training.report.papers import admitted
 from training.report.results import Run, read_run
 from training.report.tables import score_tables
+from training.settings.files import PACKAGED, read_content
 
 CONFIGS = {path.stem: read_content(path, ()) for path in sorted(PACKAGED.glob("*.yaml"))}
 SINCE_2023 = {"fnac", "alignment", "heartheflow"}  # methods of ours whose papers are of 2023 and later

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from manifests.checksums import sealed
 from manifests.errors import InputError
+from manifests.files.checksums import sealed
 from training.report.page import size_in_words, write_report
 from training.report.results import read_run
 from training.report.tables import score_tables

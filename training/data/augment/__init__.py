@@ -14,8 +14,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.near_names import did_you_mean
 from training.data.augment.audio import draw_masks, draw_stripes, mask_axis, time_shift
 from training.data.augment.images import (
     brightness,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.near_names import did_you_mean
 from manifests.sound_draws import seeds_in
 from training.evaluation.found import found_modules
 from training.evaluation.protocol import MapProtocol, Protocol

@@ -1,0 +1,82 @@
+"""How one of several processes ends: the first says why, the others leave it to torchrun's summary."""
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from manifests.commands.endings import LAUNCHERS_FILE, run_to_its_end
+from manifests.errors import InputError, WorkFailed
+
+
+def ended(error: Exception) -> int:
+    """The exit code of a command that fails with `error`."""
+
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as end:
+        run_to_its_end(fail)
+    return int(str(end.value.code))
+
+
+@pytest.fixture(params=["0", "1"], ids=["first", "second"])
+def rank(request, monkeypatch, tmp_path: Path) -> str:
+    monkeypatch.setenv("RANK", request.param)
+    monkeypatch.setenv(LAUNCHERS_FILE, str(tmp_path / "error.json"))
+    return request.param
+
+
+@pytest.mark.parametrize(("error", "code"), [(InputError("no such list"), 2), (WorkFailed("no such list"), 1)])
+def test_one_line_is_printed_and_all_is_left_to_the_launcher(rank, error, code, tmp_path: Path, capsys) -> None:
+    assert ended(error) == code
+    kind = "bad input" if code == 2 else "failed"
+    printed = capsys.readouterr().err
+    assert printed == (f"{kind}: no such list\n" if rank == "0" else "")
+    told = json.loads((tmp_path / "error.json").read_text())["message"]["extraInfo"]
+    assert told["py_callstack"] == f"{kind}: no such list"
+    assert int(told["timestamp"]) > 0
+
+
+def test_a_defect_is_printed_by_the_first_process_alone(monkeypatch, tmp_path: Path, capsys) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv(LAUNCHERS_FILE, str(tmp_path / "error.json"))
+    assert ended(ZeroDivisionError("of ours")) == 1
+    assert capsys.readouterr().err == ""
+    assert "ZeroDivisionError: of ours" in (tmp_path / "error.json").read_text()
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(ZeroDivisionError):
+        run_to_its_end(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        RuntimeError("can't start new thread"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+    ids=str,
+)
+def test_too_little_memory_is_a_sentence_whoever_says_so(error: Exception, capsys) -> None:
+    assert ended(error) == 1
+    assert capsys.readouterr().err.startswith("failed: There is not enough memory (")
+
+
+def test_a_killed_reader_is_a_sentence_wherever_torch_says_so(capsys) -> None:
+    """It does so out of a signal's handler."""
+    assert ended(RuntimeError("DataLoader worker (pid 68) is killed by signal: Killed. ")) == 1
+    assert capsys.readouterr().err.startswith("failed: A process that reads the shards was killed (")
+
+
+@pytest.mark.parametrize("file", [None, "/nowhere/error.json"])
+def test_where_the_launcher_cannot_be_told_every_process_speaks(file, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.delenv(LAUNCHERS_FILE, raising=False)
+    if file:
+        monkeypatch.setenv(LAUNCHERS_FILE, file)
+    assert ended(InputError("no such list")) == 2
+    assert capsys.readouterr().err == "bad input: no such list\n"

@@ -1,0 +1,117 @@
+"""A run's YAML as one mapping, before anybody validates it: the file, its parent, the overrides of the command line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from manifests.commands.near_names import nearest
+from manifests.errors import InputError
+from manifests.files import content as given
+from manifests.files.given import shortened
+from manifests.files.plain_data import NotPlain, parse_yaml
+
+PACKAGED = Path(__file__).parents[1] / "configs"
+MOST_BYTES = 1 << 20  # of a config file; the packaged ones have a few thousand
+
+
+def find_config(source: str | Path) -> Path:
+    """The file a user means: the path as given, else a packaged config of that name."""
+    path = Path(source)
+    if path.exists() and not path.is_dir():  # a pipe or a device is refused by its reader
+        return path
+    packaged = (PACKAGED / path.name, PACKAGED / f"{path.name}.yaml") if path.name else ()
+    for candidate in packaged:
+        if candidate.is_file():
+            return candidate
+    raise InputError(
+        f"no config {str(source)!r}: neither a file here nor a packaged one.{_near(path)} `training configs` lists the "
+        "packaged ones."
+    )
+
+
+def _near(path: Path) -> str:
+    """The file that is probably meant, in the same folder or packaged."""
+    known = {file.name: file.name for file in sorted(PACKAGED.glob("*.yaml"))}
+    if path.parent.is_dir():
+        known |= {file.name: str(file) for file in sorted(path.parent.glob("*.yaml"))}
+    near = nearest(path.name, known)
+    return "" if near is None else f" Did you mean {known[near]}?"
+
+
+def once_each(overrides: Sequence[str]) -> tuple[str, ...]:
+    """The overrides of a command line. InputError where a later one would undo an earlier one: a key given twice, or a
+    section behind a key in it."""
+    keys = [override.partition("=")[0] for override in overrides]
+    for place, key in enumerate(keys):
+        if undone := [early for early in keys[:place] if early == key or early.startswith(f"{key}.")]:
+            raise InputError(
+                f"{undone[0]}= is given, and {key}= behind it, of which only the last would count. Give one."
+            )
+    return tuple(overrides)
+
+
+def read_content(path: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
+    """The file over its parent, under the overrides (`section.key=value`). InputError when any cannot be read."""
+    content = _with_parent(path)
+    for override in overrides:
+        _apply(content, override)
+    content.setdefault("name", path.stem)
+    return content
+
+
+def _with_parent(path: Path) -> dict[str, Any]:
+    content = read_mapping(path)
+    parent_name = content.pop("extends", None)
+    if parent_name is None:
+        return content
+    if not isinstance(parent_name, str) or not parent_name:
+        raise InputError(f"{path} extends {parent_name!r}. Give the name of a file beside it, or of a packaged config.")
+    parent_path = next((p for p in (path.parent / parent_name, PACKAGED / parent_name) if p.is_file()), None)
+    if parent_path is None:
+        near = _near(path.parent / parent_name)
+        raise InputError(f"{path} extends {parent_name!r}, which is neither beside it nor a packaged config.{near}")
+    if parent_path.resolve() == path.resolve():
+        raise InputError(f"{path} extends itself. Name another file, or leave `extends` out.")
+    parent = read_mapping(parent_path)
+    if "extends" in parent:
+        raise InputError(
+            f"{path} extends {parent_name}, which extends {parent['extends']} itself; one level is allowed. Copy what "
+            f"{parent_path} says into {path}, and extend {parent['extends']}."
+        )
+    for printed in ("paper", "published"):  # numbers of the parent say nothing about what differs from it
+        parent.pop(printed, None)
+    return _merged(parent, content)
+
+
+def read_mapping(path: Path, expected: str = "`section: {...}` lines", remedy: str = "Correct it.") -> dict[str, Any]:
+    """A YAML file that holds a mapping. InputError when it holds anything else, with what may be done about it."""
+    content = given.read_content(path, MOST_BYTES).yaml(remedy)
+    if not isinstance(content, dict):
+        held = "nothing" if content is None else f"a {type(content).__name__}"
+        raise InputError(f"{path} holds {held}, expected {expected}.")
+    return content
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both_are_sections = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both_are_sections else value
+    return merged
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise InputError(f"override {override!r} is not of the form section.key=value.")
+    *sections, last = path.split(".")
+    for section in sections:
+        content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            raise InputError(f"override {override!r}: {section!r} is a value, not a section.")
+    try:
+        content[last] = parse_yaml(text)
+    except NotPlain as error:
+        raise InputError(
+            f"override {shortened(override, 80)!r}: its value {error}. Write it as in a config."
+        ) from error
