@@ -27,7 +27,7 @@ def write_shard(
     rows, labels = [], labels or {}
     with writing_shard(folder / shard_name(number)) as shard:
         for key, width, height, frame, spectrogram in clips:
-            facts = {
+            facts: dict[str, object] = {
                 "key": key, "source_id": key[:-7], "label": labels.get(key), "split": "train",
                 "duration": 10.0, "moment": 5.0, "width": width, "height": height,
                 "flags": [], "source_path": f"{key}.mp4", "source_sha256": "0" * 64,

@@ -7,6 +7,7 @@ measured here, on a manifest of made rows. Everything else is a multiplication, 
 `docs/cluster.md` quotes the result.
 """
 
+import argparse
 import json
 import tempfile
 import time
@@ -27,13 +28,16 @@ ROWS = 300_000
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    options = parser.parse_args()
     measured = figures()
     table = {name: needs(clips, measured) for name, clips in CORPORA.items()}
     report = record("benchmarks/scale.py", ["pyarrow"]) | {
         "measured": measured, "assumed": {"prices": PRICES, "epochs": EPOCHS, "shard_bytes_a_clip": SHARD_BYTES},
         "cluster": {"cores": CORES, "gpus": GPUS}, "needs": table,
     }  # fmt: skip
-    write(Path(__file__).with_name("scale.json"), report)
+    write(options.out, report)
     print(json.dumps(table, indent=2))
 
 
@@ -58,7 +62,12 @@ def manifest_costs() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         rows = {field.name: made(field, ROWS) for field in MANIFEST_SCHEMA}
         table = pa.table(rows, schema=MANIFEST_SCHEMA)
-        index = {"schema_version": SCHEMA_VERSION, "front_end": "", "short_side": 256, "manifest_sha256": ""}
+        index: dict[str, object] = {
+            "schema_version": SCHEMA_VERSION,
+            "front_end": "",
+            "short_side": 256,
+            "manifest_sha256": "",
+        }
         before, began = psutil.Process().memory_info().rss, time.process_time()
         store = ShardStore(Path(folder), index, table)
         store.row_of("clip000000001_000030")

@@ -27,7 +27,7 @@ LARGEST = 0.35  # share of the frame that is truth
 def chosen(rows_of: Path) -> list[str]:
     """Keys of the best clips, of different labels."""
     table = pq.read_table(rows_of)
-    table = table.filter(pc.and_(pc.equal(table["map"], "audio_visual"), pc.less(table["area"], LARGEST)))
+    table = table.filter((pc.field("map") == "audio_visual") & (pc.field("area") < LARGEST))
     best: dict[str, str] = {}
     for row in table.sort_by([("iou", "descending")]).to_pylist():
         best.setdefault(row["label"], row["key"])

@@ -21,12 +21,13 @@ from manifests.readers.extended import ExtendedSet, Negative
 from manifests.truth import Truth
 from training.evaluation.localization import ciou
 from training.evaluation.postprocess import binarise, prepare
+from training.evaluation.protocol import MapProtocol
 from training.evaluation.protocols import known_protocols
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks.localization import BATCH, score
 from training.evaluation.truth import weight_maps
 
-PROTOCOLS = known_protocols("localization")
+PROTOCOLS = {n: p for n, p in known_protocols("localization").items() if isinstance(p, MapProtocol)}
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from benchmarks.step.sizes import Sizes
 from training.config import RunConfig
 from training.loop.device_batches import moved
 from training.loop.trainer import Trainer
+from training.methods.contract import Batch
 
 LOSS_TOLERANCE = 5e-3  # relative, in every compared step
 SAME_PIXELS_TOLERANCE = 1e-4  # relative, of the first step's loss
@@ -66,7 +67,7 @@ def on_the_same_pixels(config: RunConfig, device: str, folder: Path) -> tuple[fl
 
 def _gradient(trainer: Trainer, batch: dict[str, Any]) -> tuple[float, torch.Tensor]:
     trainer.method.train()
-    loss = trainer.method.loss(moved(batch, trainer.ranks.device))["total"]
+    loss = trainer.method.loss(Batch(**moved(batch, trainer.ranks.device)))["total"]
     loss.backward()
     gradients = [p.grad for p in trainer.method.parameters() if p.grad is not None]
     return float(loss), torch.cat([one.cpu().double().flatten() for one in gradients])

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import nn
@@ -168,9 +169,8 @@ def nothing() -> Iterator[None]:
 
 @contextmanager
 def losses_at_once() -> Iterator[None]:
-    before, readings.BEHIND = readings.BEHIND, 0
-    yield
-    readings.BEHIND = before
+    with patch.object(readings, "BEHIND", 0):
+        yield
 
 
 def stem_as_convolution(trainer: Trainer) -> None:
@@ -185,6 +185,7 @@ def plain_optimiser(trainer: Trainer) -> None:
 
 
 def channels_first(trainer: Trainer) -> None:
+    # pyrefly: ignore[no-matching-overload]  # torch's own stub lacks memory_format
     trainer.method.to(memory_format=torch.contiguous_format)
     views = trainer.method_batch
 
@@ -194,7 +195,7 @@ def channels_first(trainer: Trainer) -> None:
             name: batch[name].contiguous(memory_format=torch.contiguous_format) for name in ("image", "audio")
         }
 
-    trainer.method_batch = contiguous
+    trainer.method_batch = contiguous  # pyrefly: ignore[bad-assignment]  # called alike
 
 
 # --- contenders ------------------------------------------------------------------------------------------------------

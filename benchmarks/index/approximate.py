@@ -37,12 +37,13 @@ def main() -> None:
     search = ApproximateSearch(vectors, RECALL, FEWER[-1], 1)
     report = record("benchmarks/index/approximate.py", ("faiss-gpu", "numpy")) | {
         "clips": options.clips, "dimension": DIMENSION, "recall_asked": RECALL, "queries": QUERIES, "threads": 1,
-        "lists": search.lists, "seconds_to_make_lists": round(cpu_seconds() - began, 1), "standing_for": [],
+        "lists": search.lists, "seconds_to_make_lists": round(cpu_seconds() - began, 1),
     }  # fmt: skip
+    standing_for = []
     for count in FEWER:
-        report["standing_for"].append(compared(search, vectors, count))
-        write(options.out, report)
-        print(report["standing_for"][-1], flush=True)
+        standing_for.append(compared(search, vectors, count))
+        write(options.out, report | {"standing_for": standing_for})
+        print(standing_for[-1], flush=True)
 
 
 def curved(clips: int) -> np.ndarray:

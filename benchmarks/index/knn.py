@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -137,7 +138,7 @@ def peak_bytes() -> int:
     return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 
 
-def summary(rounds: list[list[dict[str, object]]], options: argparse.Namespace) -> dict[str, object]:
+def summary(rounds: list[list[dict[str, Any]]], options: argparse.Namespace) -> dict[str, object]:
     turns = {name: [turn for one in rounds for turn in one if turn["name"] == name] for name in contenders(options)}
     results = {name: median_turn(of_name) for name, of_name in turns.items()}
     for result in results.values():
@@ -158,7 +159,7 @@ def summary(rounds: list[list[dict[str, object]]], options: argparse.Namespace) 
     }
 
 
-def median_turn(turns: list[dict[str, object]]) -> dict[str, float]:
+def median_turn(turns: list[dict[str, Any]]) -> dict[str, float]:
     figures = {name: statistics.median(turn[name] for turn in turns) for name in ("cpu_s", "wall_s")}
     figures["memory_mb"] = max(turn["memory_mb"] for turn in turns)
     return figures | ({"recall": min(turn["recall"] for turn in turns)} if "recall" in turns[0] else {})

@@ -5,7 +5,7 @@
 VIDEOS is a folder of videos; benchmarks/ingest/companions.json was made of the real VGGSound clips that tests use.
 """
 
-import sys
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, median
@@ -31,8 +31,8 @@ WANTED = {
 }
 
 
-def main(folder: Path) -> None:
-    clips = sorted(folder.glob("*.mp4"))
+def main() -> None:
+    clips = sorted(parse().videos.glob("*.mp4"))
     makers = {name: RecordMaker(IngestOptions(companions=wanted)) for name, wanted in WANTED.items()}
     work: dict[str, Callable[[Path], object]] = {name: _making(maker) for name, maker in makers.items()}
     bursts = {clip: _burst(makers["--burst 2"], clip) for clip in clips}
@@ -58,6 +58,15 @@ def main(folder: Path) -> None:
     write(ROOT / "benchmarks/ingest/companions.json", facts | {"added": costs})
 
 
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("videos", type=Path, help="folder of .mp4 files")
+    options = parser.parse_args()
+    if not any(options.videos.glob("*.mp4")):
+        parser.error(f"{options.videos} holds no .mp4 file")
+    return options
+
+
 def clip_of(path: Path) -> ClipToDecode:
     return ClipToDecode(str(path), path.stat().st_size, "annotated")
 
@@ -81,4 +90,4 @@ def _burst(maker: RecordMaker, clip: Path) -> Burst:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

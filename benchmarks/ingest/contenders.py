@@ -92,7 +92,7 @@ def add(tar: tarfile.TarFile, path: Path, jpeg: bytes, values: np.ndarray) -> No
 
 def torchcodec() -> Callable[[Path], None]:
     """Image and sound as tensors, one thread, the quicker of its two seek modes. Raises ImportError without it."""
-    from torchcodec.decoders import AudioDecoder, VideoDecoder
+    from torchcodec.decoders import AudioDecoder, VideoDecoder  # pyrefly: ignore[missing-import]
 
     def run(path: Path) -> None:
         image = VideoDecoder(str(path), num_ffmpeg_threads=1, seek_mode="approximate").get_frame_played_at(MOMENT)
@@ -114,6 +114,8 @@ def floor(probing: bool) -> Callable[[Path], None]:
     def run(path: Path) -> None:
         with av.open(str(path), options=options) as container:
             video, audio = container.streams.video[0], container.streams.audio[0]
+            assert video.time_base is not None
+            assert audio.time_base is not None
             video.codec_context.thread_count = audio.codec_context.thread_count = 1
             container.seek(round(MOMENT / video.time_base), stream=video)
             packets = read_run(container.demux(video), round(MOMENT / video.time_base))
@@ -122,7 +124,7 @@ def floor(probing: bool) -> Callable[[Path], None]:
             container.seek(round(START / audio.time_base), stream=audio)
             for packet in container.demux(audio):
                 audio.codec_context.decode(packet)
-                if packet.pts * audio.time_base > START + SECONDS:
+                if packet.pts is not None and packet.pts * audio.time_base > START + SECONDS:
                     break
 
     return run

@@ -160,7 +160,7 @@ def is_exact(path: Path) -> bool:
             if frame.time > contenders.MOMENT:
                 break
             shown = frame
-        return np.array_equal(mine, upright(shown, None, 0)[0])
+        return shown is not None and np.array_equal(mine, upright(shown, None, 0)[0])
 
 
 if __name__ == "__main__":

@@ -49,7 +49,8 @@ def main() -> None:
         runs = {name: lambda source, name=name: start(name, source) for name in CASES}
         seconds = in_turns(runs, sources.values(), options.repeats)
     small, large = options.small, options.large
-    results = {name: line(*(statistics.median(turns) for turns in of), small, large) for name, of in seconds.items()}
+    medians = {name: [statistics.median(turns) for turns in of] for name, of in seconds.items()}
+    results = {name: line(few, many, small, large) for name, (few, many) in medians.items()}
     bare = results["bare"]["ms_per_clip"]
     report = {
         **record("benchmarks/ingest/shards.py", ("av", "dask", "distributed", "numpy"), options.machine),

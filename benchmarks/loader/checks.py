@@ -18,14 +18,17 @@ import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
+import pyarrow as pa
 import torch
 
 from benchmarks.loader.read import drain, make_files
 from benchmarks.measure import in_turns, record, write
 from pipeline.shards.record import FRAME, SPECTROGRAM, Member
 from pipeline.shards.store import ShardStore
-from pipeline.shards.tars import Tars
+from pipeline.shards.tars import Tars, _LocalTar
+from pipeline.storage.remote import Place
 from training.config import Data
 from training.data.order import Streams
 from training.data.selection import select
@@ -37,14 +40,14 @@ class UncheckedTars(Tars):
     """Pieces of files, whatever they are."""
 
     def read(self, tar: str, name: str, member: Member) -> bytes:
-        return os.pread(self._opened(tar)._descriptor, member.size, member.offset)
+        return os.pread(cast(_LocalTar, self._opened(tar))._descriptor, member.size, member.offset)
 
 
 class UncheckedStore(ShardStore):
     """A store that believes its tars."""
 
-    def __init__(self, *given: object) -> None:
-        super().__init__(*given)
+    def __init__(self, folder: Place, index: dict[str, object], table: pa.Table) -> None:
+        super().__init__(folder, index, table)
         self._tars.__class__ = UncheckedTars
 
     def _compare(self, shard: str) -> None: ...

@@ -8,6 +8,7 @@ a list.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -62,11 +63,13 @@ def three_seconds(path: Path) -> tuple[np.ndarray, int]:
     chunks = []
     with av.open(str(path)) as container:
         stream = container.streams.audio[0]
+        assert stream.duration is not None
+        assert stream.time_base is not None
         rate, start = stream.sample_rate, max(float(stream.duration * stream.time_base) / 2 - SECONDS / 2, 0)
         resampler = av.AudioResampler(format="s16p", layout="mono", rate=rate)
         container.seek(int(start * av.time_base))
         for frame in container.decode(audio=0):
-            begin = float(frame.pts * frame.time_base)
+            begin = cast(float, frame.time)
             if begin + frame.samples / rate < start:
                 continue
             if begin > start + SECONDS:
@@ -86,7 +89,7 @@ def decoded_by_webdataset(shards: list[Path], size: int) -> Iterator[tuple[Tenso
     """The same shards through WebDataset's own decoders and EZ-VSL's transforms, shuffled as ours are."""
     transform = image_transform(size)
     samples = webdataset.WebDataset([str(path) for path in shards], shardshuffle=False).shuffle(100, initial=100)
-    for sample in samples.decode("pil"):
+    for sample in cast(Iterator[dict[str, Any]], samples.decode("pil")):
         yield transform(sample["frame.jpg"]), audio_transform(sample["spec.npy"].astype(np.float32))
 
 

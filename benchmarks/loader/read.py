@@ -21,6 +21,7 @@ import wave
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,7 +88,7 @@ def parse() -> argparse.Namespace:
 def readers(folder: Path, batch: int) -> dict[str, Callable[[int], None]]:
     """Functions that read so many batches and drop them."""
     data = Data(shards=folder / "shards", shuffle=100)
-    store = ShardStore.open(data.shards)
+    store = ShardStore.open(folder / "shards")
     stream = TrainingStream(store, data, select(store, data).mask, Streams(batch, 1, 1), 0, range(1), None)
 
     def ours(count: int, normalised: bool = False) -> None:
@@ -118,7 +119,7 @@ def readers(folder: Path, batch: int) -> dict[str, Callable[[int], None]]:
     }
 
 
-def limited(loader: Iterable[object], count: int) -> Iterable[object]:
+def limited(loader: Iterable[Any], count: int) -> Iterable[Any]:
     return (batch for _, batch in zip(range(count), loader, strict=False))
 
 

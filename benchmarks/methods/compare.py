@@ -78,7 +78,7 @@ class Comparison:
         self._entries(neighbourly)
         self._mine(entry for entry in self.ablations if entry.neighbours is not None)
         for entry in self.ablations:
-            self.chosen[entry.name] = self.chosen[entry.temperature_of]
+            self.chosen[entry.name] = self.chosen[str(entry.temperature_of)]
         self._train((entry, seed) for entry in self.ablations for seed in self._seeds(entry))
         self.pool.shutdown()
 
@@ -119,11 +119,12 @@ class Comparison:
 
     def _described(self, entry: Entry, seed: int, temperature: float | None) -> RunConfig:
         earlier = next((one for one in self.plan.methods if one.name == entry.begins_with), None)
-        return describe(self.plan, entry, seed, temperature, earlier and self.folder(earlier, seed))
+        folder = None if earlier is None else self.folder(earlier, seed)
+        return describe(self.plan, entry, seed, temperature, folder)
 
     def _mine(self, entries: Iterable[Entry]) -> None:
         """The miners' embeddings of the training clips into neighbour lists, per seed."""
-        for miner in sorted({entry.neighbours for entry in entries}):
+        for miner in sorted({entry.neighbours for entry in entries if entry.neighbours is not None}):
             self._train_unmeasured(miner)
             for seed in self.plan.seeds:
                 out = neighbours_folder(miner, seed)
@@ -213,7 +214,7 @@ def main() -> None:
     os.chdir(options.work)  # everything made lies here, under relative names
     prepare(plan, material)
 
-    def save(comparison: Comparison, further: Mapping[str, Any] | None = None) -> None:
+    def save(comparison: Comparison, further: dict[str, Any] | None = None) -> None:
         found = measurement(comparison)
         before = json.loads(out.read_text()) if options.only else None  # another may have written it
         write(out, merged_figures(before, found) if before else found | (further or {}))

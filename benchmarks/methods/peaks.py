@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def main() -> None:
         if line["temperature"] == result["chosen_temperatures"].get(name):
             runs[name].append(Path(line["run"]))
     there = {name: folders for name, folders in runs.items() if all([*folder.glob(MAPS)] for folder in folders)}
-    facts = record("benchmarks/methods/peaks.py", ("numpy",))
+    facts: dict[str, Any] = record("benchmarks/methods/peaks.py", ("numpy",))
     found = {name: [shares(folder, boxes) for folder in folders] for name, folders in there.items()}
     before = json.loads(out.read_text()) if out.exists() else {"seeds": {}}
     absent = runs.keys() - there.keys()

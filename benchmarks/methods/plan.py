@@ -97,9 +97,13 @@ def _content(path: Path) -> dict[str, Any]:
 def _entry(name: str, given: dict[str, Any]) -> Entry:
     own = ("temperatures", "temperature_of", "neighbours", "seeds", "begins_with")
     sections = {key: value for key, value in given.items() if key not in own}
-    lists = {key: tuple(given[key]) for key in ("temperatures", "seeds") if key in given}
-    named = {key: given.get(key) for key in ("temperature_of", "neighbours", "begins_with")}
-    return Entry(name, sections, **lists, **named)
+    return Entry(
+        name,
+        sections,
+        temperatures=tuple(given.get("temperatures", ())),
+        seeds=tuple(given["seeds"]) if "seeds" in given else None,
+        **{key: given.get(key) for key in ("temperature_of", "neighbours", "begins_with")},
+    )
 
 
 def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

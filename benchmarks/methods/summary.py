@@ -247,14 +247,14 @@ def markdown(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
 def page(result: Mapping[str, Any], name: str) -> str:
     """All tables of the comparison called `name` that have rows, each below its sentence."""
     heard, unheard = (_interval(result, on_bed(result, part)) for part in (HEARD, UNHEARD))
-    parts = [
+    parts: list[str] = [
         f"# The comparison of `{name}.yaml`",
         f"Made by `python -m benchmarks.methods.summary benchmarks/methods/{name}.json`. Per cent; one\n"
         f"score has a 95 % interval of about {heard} points on heard clips, {unheard} on unheard ones.",
     ]
     for make in TABLES:
         if len(table := make(result)) > HEAD:
-            parts += [inspect.getdoc(make), "\n".join(table)]
+            parts += [str(inspect.getdoc(make)), "\n".join(table)]
     return "\n\n".join(parts) + "\n"
 
 

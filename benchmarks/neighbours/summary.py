@@ -3,6 +3,7 @@
 python -m benchmarks.neighbours.summary
 """
 
+import argparse
 import json
 from collections import defaultdict
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ Row = tuple[str, str, str, int]
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     report = json.loads(RESULT.read_text())
     grouped: dict[Row, list[dict[str, float]]] = defaultdict(list)
     for run in report["runs"]:

@@ -66,8 +66,8 @@ def _clip(canvas: Image.Image, kind: int, random: np.random.Generator) -> tuple[
     left, top = (int(random.integers(0, canvas.width - side)) for side in (WIDTH, HEIGHT))
     image = canvas.crop((left, top, left + WIDTH, top + HEIGHT))
     colour = tuple(int(255 * (kind >> bit & 1)) for bit in range(3))
-    corner = tuple(int(random.integers(0, side - 120)) for side in (WIDTH, HEIGHT))
-    image.paste(colour, (*corner, corner[0] + 120, corner[1] + 120))
+    left, top = (int(random.integers(0, side - 120)) for side in (WIDTH, HEIGHT))
+    image.paste(colour, (left, top, left + 120, top + 120))
     times = np.arange(10 * RATE) / RATE
     tone = np.sin(2 * np.pi * (300 + 500 * kind) * times)
     return image, (0.3 * tone + 0.05 * random.standard_normal(len(times))).clip(-1, 1).astype(np.float32)

@@ -106,11 +106,12 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     prepare(given.work)
-    facts = record("benchmarks/synchrony/measure.py", ("torch", "av", "numpy")) | {"clips": CLIPS, "runs": {}}
+    facts = record("benchmarks/synchrony/measure.py", ("torch", "av", "numpy")) | {"clips": CLIPS}
+    runs: dict[str, list[dict[str, Any]]] = {}
     for name in given.methods:
         configs = [describe(given.work, name, seed, given.epochs) for seed in given.seeds]
-        facts["runs"] |= {name: [measured(given.work, config) for config in configs]}
-        write(ROOT / "benchmarks/synchrony/talkers.json", facts)
+        runs[name] = [measured(given.work, config) for config in configs]
+        write(ROOT / "benchmarks/synchrony/talkers.json", facts | {"runs": runs})
 
 
 if __name__ == "__main__":

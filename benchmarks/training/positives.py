@@ -31,7 +31,7 @@ from index.embed import rows_of_split
 from index.neighbours import Neighbours
 from index.random_neighbours import build, request
 from pipeline.media.front_ends import DEFAULT, find_front_end
-from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM
+from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SCHEMA_VERSION, SPECTROGRAM, Member
 from pipeline.shards.store import COLUMN_OF, INDEX, MANIFEST, ShardStore
 from pipeline.shards.writer import shard_name, writing_shard
 from training.config import Data, load_config
@@ -124,8 +124,15 @@ def _saved(content: Image.Image | np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def _row(key: str, places: dict) -> dict[str, object]:
-    row = {"key": key, "source_id": key, "shard": shard_name(0), "split": "train", "duration": 10.0, "moment": 5.0}
+def _row(key: str, places: dict[str, Member]) -> dict[str, object]:
+    row: dict[str, object] = {
+        "key": key,
+        "source_id": key,
+        "shard": shard_name(0),
+        "split": "train",
+        "duration": 10.0,
+        "moment": 5.0,
+    }
     row |= {"width": 455, "height": 256, "flags": [], "source_path": key, "source_sha256": ""}
     for member, column in COLUMN_OF.items():
         row |= {f"{column}_offset": places[member].offset, f"{column}_size": places[member].size}
