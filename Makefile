@@ -7,6 +7,8 @@ BIN := .venv/bin
 SEED ?= 0
 # modules are compiled when they are first used: compiling all that is installed would take a minute
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+# whatever the shell says: where Python may keep nothing, every command here would compile torch anew, which takes seconds
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test test-all lint validators clean
 
