@@ -7,8 +7,9 @@ needed to read them.
 
 import struct
 
+from manifests.clip_lists.ave_rows import events_of
 from manifests.errors import InputError
-from manifests.files.content import HDF5, Content, lines_of, read_content
+from manifests.files.content import HDF5, Content, read_content
 
 ROWS = {
     "a216fcdd02782ba9d10c9ea79116120eb3be467740e58290e1b340d42a590456": 3339,
@@ -34,16 +35,10 @@ def text_of(content: Content) -> str:
             "trainSet.txt, valSet.txt or testSet.txt of AVE's zip."
         )
     numbers = struct.unpack_from(f"<{count}q", content.content, BEGIN)
-    rows = [line for line in lines_of(read_content(beside).text()) if _is_event(line)]
+    rows = [event.line for event in events_of(read_content(beside).text(), beside)]
     if max(numbers) >= len(rows):
         raise InputError(
             f"{content.path} names row {max(numbers) + 1} of {beside}, which has {len(rows)}. Give the released "
             f"{ANNOTATIONS}, of 4,143 rows."
         )
     return "\n".join(rows[number] for number in numbers)
-
-
-def _is_event(line: str) -> bool:
-    """Whether a line is no header, as the copy in the zip may begin with."""
-    fields = line.split("&")
-    return len(fields) == 5 and fields[3].strip().isdigit()

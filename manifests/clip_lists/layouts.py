@@ -5,9 +5,10 @@ could mean two things is refused: the list where its clips are in doubt, only it
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from manifests.clip_lists.ave_orders import text_of
+from manifests.clip_lists.ave_rows import events_of
 from manifests.clip_lists.json_layouts import read_json
 from manifests.clip_lists.rows import (
     END_FIELDS,
@@ -41,7 +42,8 @@ def read_clip_list(content: Content) -> ClipList:
         return read_json(content)
     lines = [line for line in lines_of(text) if line.strip()]
     if lines and lines[0].count("&") == 4 and "," not in lines[0]:
-        return ClipList("AVE annotations", tuple(_ave_rows(content, lines)))
+        events = events_of(text, content.path)
+        return ClipList("AVE annotations", tuple(ClipLabel.named(event.video, event.category) for event in events))
     if _holds_whole_names(lines):
         return ClipList("list of ids", tuple(ClipLabel.named(_file_of_line(line)) for line in lines))
     delimiter = _delimiter(lines)
@@ -270,17 +272,3 @@ def _ambiguous(content: Content, row: list[str], why: str) -> InputError:
         f"The list {content.path} can be read in more than one way: {why} (first line {_shown(row)}). Name its columns "
         "in a first line, for example file,label,split or ytid,start,end,label,split."
     )
-
-
-# --- AVE -------------------------------------------------------------------------------------------------------------
-
-
-def _ave_rows(content: Content, lines: list[str]) -> Iterator[ClipLabel]:
-    for number, line in enumerate(lines, 1):
-        fields = line.split("&")
-        if len(fields) != 5:
-            raise InputError(
-                f"Line {number} of {content.path} is {line!r}: expected AVE's Category&ytid&quality&start&end."
-            )
-        if fields[3].strip().isdigit():  # the copy inside the data set's zip may start with a header
-            yield ClipLabel.named(fields[1], fields[0].strip())

@@ -2,14 +2,18 @@
 
 import pytest
 
+from manifests.clip_lists.ave_rows import events_of
+from manifests.clip_lists.layouts import read_clip_list
 from manifests.errors import InputError
-from manifests.readers.ave import read_ave
+from manifests.files.content import read_content
+from manifests.readers.ave import read_ave_videos
 
 AVE = {"made": (11, 10, 2, 2), "released": (4143, 4097, 28, 26)}  # events, videos, categories, where one is empty
 
 
 def test_ave(lists, source):
-    events = read_ave(lists / "ave" / "Annotations.txt")
+    path = lists / "ave" / "Annotations.txt"
+    events = events_of(path.read_text(), path)
     every, videos, categories, empty = AVE[source]
     assert len(events) == every
     assert len({event.video for event in events}) == videos
@@ -17,13 +21,30 @@ def test_ave(lists, source):
     assert (events[empty].start, events[empty].end) == (0, 0)
 
 
-def test_ave_errors(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("Category&VideoID&Quality&StartTime&EndTime\nDog&abcdefghij0&good&1&5\n")
-    assert [event.category for event in read_ave(path)] == ["Dog"]
-    path.write_text("Dog&abcdefghij0&good&1&5\nDog&abc\n")
-    with pytest.raises(InputError, match="line 2"):
-        read_ave(path)
-    path.write_text("nothing")
-    with pytest.raises(InputError, match="no event"):
-        read_ave(path)
+HEADER, DOG = "Category&VideoID&Quality&StartTime&EndTime", "Dog&abcdefghij0&good&1&5"
+
+
+def read_list(path):
+    return read_clip_list(read_content(path))
+
+
+@pytest.mark.parametrize("read", [read_ave_videos, read_list])
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ((DOG, "Dog&abc"), "line 2"),
+        ((HEADER, DOG, "Cat&abcdefghij1&good&1.5&10"), "line 3"),  # no row is left out: its clip would be trained on
+        ((DOG, HEADER), "line 2"),
+        ((HEADER,), "no event"),
+    ],
+)
+def test_what_is_no_row_is_refused_by_lists_and_by_truth(read, lines, said, tmp_path):
+    (path := tmp_path / "a.txt").write_text("\n".join(lines))
+    with pytest.raises(InputError, match=said):
+        read(path)
+
+
+def test_a_header_is_none(tmp_path):
+    (path := tmp_path / "a.txt").write_text(f"{HEADER}\n{DOG}\n")
+    assert [annotation.label for annotation in read_ave_videos(path).annotations] == ["Dog"]
+    assert [row.label for row in read_list(path).rows] == ["Dog"]
