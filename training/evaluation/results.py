@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from manifests.annotations import TestSet
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256, sealed
-from manifests.files.given import read_bytes
+from manifests.files.given import check_lasting, read_bytes
 from manifests.files.plain_data import object_with
 from manifests.files.whole import whole_file, write_text
 from manifests.test_sets import ExtendedSet
@@ -89,11 +89,15 @@ def file_name(
 
 
 def _named_in(path: Path) -> tuple[str, str]:
-    """The name and the content of the set that a result was scored on; nothing where a damaged file does not say."""
+    """The name and the content of the set that a result was scored on; nothing where a damaged file does not say.
+
+    MachineFailed where the file cannot be read for now: a result that is taken for none would be written over.
+    """
     try:
         facts = object_with(read_bytes(path))
         return str(facts["test_set"]), _content_of(facts)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        check_lasting(path, error)
         return "", ""
 
 
