@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from training.evaluation.tasks.segmentation import BETA_SQUARED, mask_iou, mean_over_batches
+from training.evaluation.segmentation import BETA_SQUARED, mask_iou, mean_over_batches
 
 BATCH = 64
 EmptyMask = Literal["half_of_batch", "half_of_image"]

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BETA_SQUARED = 0.3
+from training.evaluation.segmentation import BETA_SQUARED
+
 CLASSES, BACKGROUND = 71, 0
 
 

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from manifests.annotations import Annotation
-from training.evaluation import adaptive_masks, duets, false_positives, prompted, semantic
+from training.evaluation import adaptive_masks, duets, false_positives, prompted, segmentation, semantic
 from training.evaluation.localization import ciou
 from training.evaluation.maps import upsample
 from training.evaluation.metrics.average_precision_of_pixels import added_boxes
 from training.evaluation.postprocess import binarise, prepare
 from training.evaluation.protocols import find_protocol
-from training.evaluation.tasks import segmentation
 
 SIDE = 224
 

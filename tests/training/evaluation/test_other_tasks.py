@@ -1,16 +1,23 @@
 """Retrieval, AVSBench, MUSIC, on-screen and interactive scores against the reference values."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from manifests.annotations import Annotation, corners
-from training.evaluation import instruments, localization
+from manifests.annotations import Annotation, TestSet, corners
+from manifests.test_sets import Truth
+from manifests.truth import read_truth
+from training.evaluation import instruments, localization, segmentation
 from training.evaluation.metrics.interactive import group_key, interactive_summary
 from training.evaluation.postprocess import binarise, prepare
 from training.evaluation.protocols import known_protocols
-from training.evaluation.tasks import onscreen, retrieval, segmentation
+from training.evaluation.raw_maps import RawMaps
+from training.evaluation.tasks import onscreen, retrieval
+from training.evaluation.tasks import segmentation as segmentation_task
 from training.evaluation.tasks.robust import video_batches
 from training.evaluation.truth import weight_map, weight_maps
 
@@ -101,20 +108,44 @@ def test_avsbench_as_released(frames, size):
         )
 
 
-def test_avsbench_as_acl_repairs_it(frames):
+def scored(tmp_path, probabilities, truth, **changes):
+    """The scores of the protocol of AVSBench, and what it counted, of what is a probability already."""
+    keys = [f"dog/clip{number // 5}/clip{number // 5}_{number % 5 + 1}" for number in range(len(truth))]
+    for key, mask in zip(keys, truth, strict=True):
+        path = tmp_path / "s4_data" / "gt_masks" / "test" / f"{key}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask.astype(np.uint8) * 255).save(path)
+    own = {"interpolation": "none", "scaling": "none", "stretch": False}
+    asked = replace(known_protocols("segmentation")["avsbench"], **own, **changes)
+    found = segmentation_task.score(
+        RawMaps(keys, probabilities.astype(np.float32)), read_truth(tmp_path / "s4_data", "avsbench"), asked
+    )
+    return found.summary["scores"]["audio_visual"], found.summary
+
+
+def test_avsbench_as_acl_repairs_it(frames, tmp_path):
     probabilities, truth, expected = frames
+    found, counted = scored(tmp_path, probabilities, truth)
     for frames_per_batch in (5, 20):
         released = expected[f"acl frames_per_batch={frames_per_batch} thr=0.5 (probabilities)"]
-        found = segmentation.avsbench_summary(probabilities, truth)
         assert found["miou"] == pytest.approx(released["miou"], abs=5e-5)
         assert found["f_data_set"] == pytest.approx(released["F"], abs=5e-4)
-        halves = binarise(probabilities, PROTOCOLS["kaist"]).masks
         top_half = expected[f"acl frames_per_batch={frames_per_batch} thr=None (probabilities)"]
-        assert segmentation.avsbench_summary(probabilities, truth, halves)["miou"] == pytest.approx(
-            top_half["miou"], abs=5e-5
-        )
+        assert found["miou_top_half"] == pytest.approx(top_half["miou"], abs=5e-5)
     assert found["f_per_video"] == pytest.approx(expected["avsbench frames_per_batch=5"]["F"], abs=5e-4)
-    assert found["n_empty_truth"] == int((~truth.any(axis=(1, 2))).sum()) > 0
+    assert counted["n_empty_truth"] == int((~truth.any(axis=(1, 2))).sum()) > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [({"level": 0.9}, {"miou"}), ({"beta_squared": 9.0}, {"f_per_video", "f_data_set"}),
+     ({"f_thresholds": 3}, {"f_per_video", "f_data_set"})],
+)  # fmt: skip
+def test_what_a_protocol_says_of_masks_is_what_is_scored(frames, tmp_path, changes, names):
+    probabilities, truth, _ = frames
+    usual, found = (scored(tmp_path, probabilities, truth, **given)[0] for given in ({}, changes))
+    scores = {"miou", "miou_top_half", "f_per_video", "f_data_set"}
+    assert {name for name in scores if found[name] != usual[name]} == names
 
 
 def test_f_curves_are_counted(frames):
@@ -122,7 +153,7 @@ def test_f_curves_are_counted(frames):
     curves = segmentation.f_curves(probabilities[:2], truth[:2])
     for frame in range(2):
         for step in (0, 1, 90, 200, 254):
-            predicted = probabilities[frame] >= segmentation.THRESHOLDS[step]
+            predicted = probabilities[frame] >= np.float32(step / 254 * (1 - 1e-10))
             hits = (predicted & truth[frame]).sum()
             precision, recall = hits / (predicted.sum() + 1e-20), hits / (truth[frame].sum() + 1e-20)
             value = 1.3 * precision * recall / (0.3 * precision + recall) if hits else 0.0
@@ -130,12 +161,12 @@ def test_f_curves_are_counted(frames):
 
 
 @pytest.mark.parametrize("case", ["pred0_gt0", "pred1_gt0", "pred0_gt1", "pred1_gt1", "logit_exactly_0_gt1"])
-def test_avsbench_edges(golden, case):
+def test_avsbench_edges(golden, case, tmp_path):
     expected = golden("golden_edge.json")["13_avsbench"][case]
     logit = 0.0 if "exactly" in case else (20.0 if "pred1" in case else -20.0)
     probability = np.full((1, 224, 224), 1 / (1 + np.exp(-logit)), np.float32)
     truth = np.full((1, 224, 224), case.endswith("gt1"))
-    found = segmentation.avsbench_summary(probability, truth)
+    found, _ = scored(tmp_path, probability, truth)
     assert found["miou"] == pytest.approx(expected["miou"]["result"], abs=1e-5)
     assert found["f_per_video"] == pytest.approx(expected["F"]["result"], abs=1e-5)
 
@@ -149,7 +180,7 @@ def test_avsbench_edges(golden, case):
     ],
 )
 def test_a_name_without_a_number_is_a_video_of_its_own(keys, rows):
-    assert segmentation.rows_by_video(keys) == rows
+    assert segmentation_task.rows_by_video(keys) == rows
     assert [batch.tolist() for batch in video_batches(keys, 1)] == rows
 
 
@@ -222,19 +253,30 @@ def test_instruments_that_are_exchanged_lose_cap_and_keep_piap():
     assert (wrong.ciou, wrong.cap, wrong.piap) == (0, pytest.approx(0.5), 1)  # what is shown last is all of it
 
 
+def onscreen_scores(reference, protocol, threshold=None):
+    kinds = {}
+    for kind in ("pos", "neg"):
+        distance, activation = (np.array(reference[f"{name}_{kind}"]) for name in ("dist", "act"))
+        kinds[kind] = onscreen.Pairs([f"{kind}{number}" for number in range(len(distance))], distance, activation)
+    annotations = tuple(Annotation(name, None, ()) for name in kinds["pos"].names)
+    truth = Truth("vggss", TestSet("pairs", annotations, "made up", "0" * 64))
+    both = onscreen.BothPairs(kinds["pos"], kinds["neg"], threshold)
+    return onscreen.score(both, truth, known_protocols("onscreen")[protocol]).summary
+
+
 def test_onscreen(golden):
     reference = golden("golden_onscreen.json")
-    pairs = {name: np.array(reference[name]) for name in ("dist_pos", "dist_neg", "act_pos", "act_neg")}
-    found = onscreen.onscreen_summary((pairs["dist_pos"], pairs["dist_neg"]), (pairs["act_pos"], pairs["act_neg"]))
+    found = onscreen_scores(reference, "onscreen")
     assert found["m_on"] == pytest.approx(reference["m_on"], abs=EXACT)
-    assert found["d_on"] == reference["d_on"]
+    assert found["protocol"]["d_on"] == reference["d_on"]
     for rule in ("m_on", "d_on", "either"):
-        assert found[f"accuracy_{rule}"] == pytest.approx(reference[f"acc_{rule}"], abs=EXACT)
-    elsewhere = onscreen.onscreen_summary(
-        (pairs["dist_pos"], pairs["dist_neg"]), (pairs["act_pos"], pairs["act_neg"]), (np.zeros(3), np.zeros(3))
-    )
-    assert elsewhere["m_on"] == 0
-    assert elsewhere["accuracy_m_on"] == 0.5  # nothing is near enough: all mismatched pairs right, all matching wrong
+        assert found["scores"][rule]["accuracy"] == pytest.approx(reference[f"acc_{rule}"], abs=EXACT)
+
+
+def test_onscreen_at_the_distance_of_other_pairs(golden):
+    found = onscreen_scores(golden("golden_onscreen.json"), "onscreen_validated", threshold=0.0)
+    assert found["m_on"] == 0
+    assert found["scores"]["m_on"]["accuracy"] == 0.5  # none is near enough: mismatched pairs right, matching wrong
 
 
 def test_interactive_runs(golden):

@@ -26,7 +26,7 @@ from training.evaluation.protocol import LATER, MapProtocol, require_between
 from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
 from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
-from training.evaluation.tasks.segmentation import mask_iou
+from training.evaluation.segmentation import mask_iou
 from training.evaluation.true_masks import true_masks, truth_from
 
 SCORES = (

@@ -129,22 +129,6 @@ def distance_threshold(matching: np.ndarray, mismatched: np.ndarray) -> float:
     return float((np.median(matching) + np.median(mismatched)) / 2)
 
 
-def onscreen_summary(
-    distance: tuple[np.ndarray, np.ndarray],
-    activation: tuple[np.ndarray, np.ndarray],
-    fitted_on: tuple[np.ndarray, np.ndarray] | None = None,
-) -> dict[str, float]:
-    """Accuracy of the three rules over matching (on-screen) and mismatched (off-screen) pairs.
-
-    distance, activation: (matching (P,), mismatched (Q,)); activation is the largest rectified cosine of a pair.
-    fitted_on: distances the threshold is taken from; by default the evaluated ones.
-    """
-    threshold = distance_threshold(*(fitted_on or distance))
-    rules = right_answers(distance, activation, threshold)
-    accuracies = {f"accuracy_{rule}": float(right.mean()) for rule, right in rules.items()}
-    return {"m_on": threshold, "d_on": ACTIVATION_THRESHOLD, **accuracies}
-
-
 def right_answers(
     distance: tuple[np.ndarray, np.ndarray], activation: tuple[np.ndarray, np.ndarray], threshold: float
 ) -> dict[str, np.ndarray]:

@@ -27,7 +27,8 @@ from training.evaluation.protocol import require_between
 from training.evaluation.raw_maps import match_names
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
-from training.evaluation.tasks.segmentation import f_curves, f_score, mask_iou, rows_by_video
+from training.evaluation.segmentation import f_curves, f_score, mask_iou
+from training.evaluation.tasks.segmentation import rows_by_video
 from training.evaluation.true_masks import true_masks, truth_from
 
 OWN, NOTHING = "own", "nothing"

@@ -27,15 +27,12 @@ from training.evaluation.protocol import MapProtocol
 from training.evaluation.protocols.ezvsl import EZVSL
 from training.evaluation.protocols.textbook import TEXTBOOK
 from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
-from training.evaluation.results import ROW_SCHEMA, Result
+from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
+from training.evaluation.segmentation import BETA_SQUARED, F_THRESHOLDS, f_curves, f_score, mask_iou
 from training.evaluation.true_masks import true_masks, truth_from
 from training.evaluation.truth import SIZE
 
-BETA_SQUARED = 0.3
-FRAMES_PER_VIDEO = 5
-# 255 float32 values, the last of which is exactly 1 because 1 - 1e-10 rounds to it
-THRESHOLDS = np.linspace(0, 1 - 1e-10, 255).astype(np.float32)
 SCORES = (
     Score("miou", "mIoU", "mean over videos of the IoU with the pixel mask, at probability 0.5."),
     Score("miou_top_half", "mIoU, top half", "the same with the highest half of the frame as mask."),
@@ -55,7 +52,7 @@ class MaskProtocol(MapProtocol):
     task: ClassVar[str] = "segmentation"
     choices: ClassVar[tuple[str, ...]] = ("interpolation", "align_corners", "scaling", "stretch")
     beta_squared: float = BETA_SQUARED
-    f_thresholds: int = len(THRESHOLDS)
+    f_thresholds: int = F_THRESHOLDS
 
 
 def check(truth: Truth, protocol: MaskProtocol) -> None:
@@ -64,88 +61,9 @@ def check(truth: Truth, protocol: MaskProtocol) -> None:
     refuse_negatives(truth, protocol)
 
 
-# --- the measures -----------------------------------------------------------------------------------------------------
-
-
-def mask_iou(masks: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """float64 (F,): IoU of bool masks and bool truth, both (F, H, W).
-
-    A frame without truth scores the share of pixels predicted as background: 1 for an empty prediction (`mask_iou`).
-    """
-    masks, truth = masks.reshape(len(masks), -1), truth.reshape(len(truth), -1)
-    intersection, union = (masks & truth).sum(axis=1), (masks | truth).sum(axis=1)
-    background = (~masks & ~truth).sum(axis=1) / (masks.shape[1] + 1e-7)
-    return np.where(truth.any(axis=1), intersection / (union + 1e-7), background)
-
-
-def f_curves(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """float64 (F, 255): F with beta^2 = 0.3 at each of THRESHOLDS, prediction = probability >= threshold.
-
-    probabilities float32 (F, H, W) in [0, 1], truth bool (F, H, W). Rows of frames without truth are 0. ValueError for
-    NaN, where the released code predicts nothing.
-    """
-    if np.isnan(probabilities).any():
-        raise ValueError("the predicted probabilities hold NaN")
-    return np.stack([_f_curve(*frame) for frame in zip(probabilities, truth, strict=True)])
-
-
-def f_score(curves: np.ndarray, truth: np.ndarray, frames_per_batch: int | None = None) -> float:
-    """The largest mean F over thresholds; frames without truth are left out of the mean.
-
-    frames_per_batch None: one maximum for the whole data set (ACL-SSL). An int: a maximum per batch of that many frames
-    and the mean over batches, a batch without any truth counting 0 (AVSBench; 5 is what papers report).
-    """
-    has_truth = np.any(truth.reshape(len(truth), -1), axis=1)
-    size = frames_per_batch or len(curves)
-    starts = range(0, len(curves), size)
-    return float(np.mean([_best(curves[start : start + size][has_truth[start : start + size]]) for start in starts]))
-
-
-def mean_over_batches(values: np.ndarray, frames_per_batch: int) -> float:
-    """Mean of batch means: an unequal last batch counts fully, as in the released loop."""
-    return float(
-        np.mean([values[start : start + frames_per_batch].mean() for start in range(0, len(values), frames_per_batch)])
-    )
-
-
-def avsbench_summary(probabilities: np.ndarray, truth: np.ndarray, masks: np.ndarray | None = None) -> dict[str, Any]:
-    """mIoU and F of frames in video order. `masks` default to probability > 0.5, strictly, as released."""
-    masks = probabilities > 0.5 if masks is None else masks
-    iou, curves = mask_iou(masks, truth), f_curves(probabilities, truth)
-    return {
-        "n_frames": len(truth),
-        "n_empty_truth": int((~truth.reshape(len(truth), -1).any(axis=1)).sum()),
-        "miou": mean_over_batches(iou, FRAMES_PER_VIDEO),
-        "f_per_video": f_score(curves, truth, FRAMES_PER_VIDEO),
-        "f_data_set": f_score(curves, truth),
-    }
-
-
-def _f_curve(probability: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """F at every threshold of one frame, from counts of sorted values instead of 255 comparisons of the image."""
-    if not truth.any():
-        return np.zeros(len(THRESHOLDS))
-    hits, predicted = _count_at(probability[truth]), _count_at(probability.ravel())
-    precision, recall = hits / (predicted + 1e-20), hits / (truth.sum() + 1e-20)
-    bottom = BETA_SQUARED * precision + recall
-    top = (1 + BETA_SQUARED) * precision * recall
-    return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
-
-
-def _count_at(values: np.ndarray) -> np.ndarray:
-    return len(values) - np.searchsorted(np.sort(values), THRESHOLDS, side="left")
-
-
-def _best(curves: np.ndarray) -> float:
-    return float(curves.mean(axis=0).max()) if len(curves) else 0.0
-
-
-# --- raw maps against masks -------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class _Frames:
-    """Per-frame values of one map: IoU at both rules (F,), F curves (F, 255), confidence (F,)."""
+    """Per-frame values of one map: IoU at both rules (F,), F curves (F, thresholds), confidence (F,)."""
 
     iou: np.ndarray
     top_half: np.ndarray
@@ -161,28 +79,22 @@ def score(raw: RawMaps, truth: Truth, protocol: MaskProtocol, *, seed: int = 0, 
     areas: list[float] = []
     for start in range(0, len(keys), _BATCH):
         chunk = keys[start : start + _BATCH]
-        masks = true_masks(truth, chunk)
+        masks, none = true_masks(truth, chunk), np.zeros(len(chunk))
         areas += (masks.sum(axis=(1, 2)) / SIZE**2).tolist()
         prepared = raw.prepare([positions[key] for key in chunk], protocol)
         for name, values in prepared.items():
-            found.setdefault(name, []).append(_frames(values.maps, masks, values.confidence))
+            found.setdefault(name, []).append(_frames(values.maps, masks, values.confidence, protocol))
         for name, floor in floor_masks(chunk, EZVSL, masks.sum(axis=(1, 2)), seed).items():
-            found.setdefault(f"floor:{name}", []).append(_frames(floor.astype(np.float32), masks, np.zeros(len(chunk))))
-        found.setdefault("ceiling", []).append(_frames(masks.astype(np.float32), masks, np.zeros(len(chunk))))
+            found.setdefault(f"floor:{name}", []).append(_frames(floor.astype(np.float32), masks, none, protocol))
+        found.setdefault("ceiling", []).append(_frames(masks.astype(np.float32), masks, none, protocol))
     has_truth = np.array(areas) > 0
     joined = {name: _joined(parts) for name, parts in found.items()}
     scores = {name: _scores(frames, keys, has_truth, seed) for name, frames in joined.items()}
     maps = [name for name in scores if not name.startswith("floor:") and name != "ceiling"]
-    summary = {
-        "test_set": truth.test_set.name,
+    summary = counted(truth.test_set, keys, run) | {
         "task": "segmentation",
         "protocol": protocol.as_json(),
-        "lists": {"truth": {"name": truth.test_set.name, "sha256": truth.test_set.sha256}},
-        "run": run,
         "seed": seed,
-        "n_expected": len(truth.test_set.annotations),
-        "n_scored": len(keys),
-        "missing": sorted(set(truth.test_set.keys) - positions.keys()),
         "n_empty_truth": int((~has_truth).sum()),
         "truth_from": truth_from(truth),
         "scores": {name: scores[name] for name in maps},
@@ -192,11 +104,10 @@ def score(raw: RawMaps, truth: Truth, protocol: MaskProtocol, *, seed: int = 0, 
     return Result(_table(truth, keys, areas, {name: joined[name] for name in maps}), summary)
 
 
-def _frames(probabilities: np.ndarray, masks: np.ndarray, confidence: np.ndarray) -> _Frames:
-    half = binarise(probabilities, TEXTBOOK).masks
-    return _Frames(
-        mask_iou(probabilities > 0.5, masks), mask_iou(half, masks), f_curves(probabilities, masks), confidence
-    )
+def _frames(probabilities: np.ndarray, masks: np.ndarray, confidence: np.ndarray, protocol: MaskProtocol) -> _Frames:
+    own, half = (binarise(probabilities, rule).masks for rule in (protocol, TEXTBOOK))
+    curves = f_curves(probabilities, masks, protocol.beta_squared, protocol.f_thresholds)
+    return _Frames(mask_iou(own, masks), mask_iou(half, masks), curves, confidence)
 
 
 def _joined(parts: list[_Frames]) -> _Frames:
