@@ -1,4 +1,4 @@
-"""How the foreign sounds of a test are drawn and made: what a protocol asks for, and the words for it in files' names.
+"""The foreign sounds of a test: what each is called, and how they are drawn and made where a protocol asks for them.
 
 Usually by seed 0, off screen any clip of another class, silence and noise through the whole front end. vssl_eval
 (e8ebbc9) draws a class first and then a file of it, repeats a test set under ten seeds, and the loader of its models of
@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+SILENCE, NOISE, OFF_SCREEN, SWAPPED = CONTROLS = ("silence", "noise", "offscreen", "swapped")
+OTHER_GROUP = "othergroup"  # off screen as AVSBench-Robust draws it: of another broad group
+NEGATIVES = (SILENCE, NOISE, OFF_SCREEN)  # under these nothing that is seen sounds; a swapped one is of the same class
+UNLOGGED = "/unlogged"  # ends the kind of a made sound
 SEEDS = re.compile(r"seed(?P<one>\d{1,9})|seeds(?P<first>\d{1,9})\.\.(?P<last>\d{1,9})")
 MOST = 100
 

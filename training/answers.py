@@ -8,18 +8,17 @@ import numpy as np
 
 from manifests.errors import InputError
 from manifests.readers.extended import ExtendedSet
-from manifests.sound_draws import SoundDraw
+from manifests.sound_draws import CONTROLS, NOISE, OFF_SCREEN, OTHER_GROUP, SILENCE, SoundDraw
 from manifests.test_sets import PAIR_SEPARATOR
 from manifests.truth import Truth
 from pipeline.shards.store import ShardStore
 from training.class_labels import labels_of, own_classes, under_references
-from training.data.control_pairs import OTHER_GROUP, control_name
+from training.data.control_pairs import control_name
 from training.data.mixtures import Case, mixture_names, mixture_pairs
 from training.data.pairs import EvaluationPair
 from training.evaluation.boxes import BoxMaps, box_maps
 from training.evaluation.control_maps import CUT_MAPS, ControlMaps
 from training.evaluation.control_protocols import ControlledProtocol
-from training.evaluation.listening import CONTROLS, NOISE, OFF_SCREEN, SILENCE
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks.duets import MixtureMaps, MixtureProtocol, cases_of

@@ -17,11 +17,11 @@ from typing import Any
 
 from benchmarks.methods.chart import Mark, draw
 from benchmarks.methods.summary import HEARD, markdown, on_bed
+from manifests.sound_draws import NEGATIVES
 
 PROTOCOL = "vssl_textbook"
 ACROSS, UP = "vssl_ciou", "hears"
 IN_WORDS = "share of what is shown that depends on the sound"
-NEGATIVES = ("silence", "noise", "offscreen")
 COLUMNS = {  # heading -> scores whose mean it is, and what they are multiplied by
     "hears": (("hears",), 100),
     "mean cIoU": (("vssl_ciou",), 100),

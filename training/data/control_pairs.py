@@ -12,12 +12,10 @@ from zlib import crc32
 
 import numpy as np
 
-from manifests.sound_draws import SoundDraw
+from manifests.sound_draws import NOISE, OFF_SCREEN, OTHER_GROUP, SILENCE, SWAPPED, UNLOGGED, SoundDraw
 from manifests.sound_groups import standing_in
-from training.data.made_sounds import NOISE, SILENCE, UNLOGGED
 from training.data.pairs import EvaluationPair
 
-OFF_SCREEN, SWAPPED, OTHER_GROUP = "offscreen", "swapped", "othergroup"
 USUAL = SoundDraw()
 _SEPARATOR = "\t"  # never part of a clip's name
 

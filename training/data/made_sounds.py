@@ -9,10 +9,9 @@ from zlib import crc32
 
 import numpy as np
 
+from manifests.sound_draws import SILENCE, UNLOGGED
 from pipeline.media.front_ends import find_front_end
 
-SILENCE, NOISE = "silence", "noise"
-UNLOGGED = "/unlogged"  # ends the kind
 LOUDNESS = 0.1  # root mean square of the noise, about that of speech in a recording of full scale 1
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from manifests.sound_draws import SILENCE
 from manifests.views import ViewName
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
 from training.data.beside import mean_of
-from training.data.made_sounds import SILENCE, made_sound
+from training.data.made_sounds import made_sound
 from training.data.views import decode_image, shown
 
 

@@ -8,13 +8,12 @@ from zlib import crc32
 import numpy as np
 
 from manifests.errors import InputError
+from manifests.sound_draws import CONTROLS, NEGATIVES
 from training.evaluation.control_protocols import ControlledProtocol, ListeningProtocol
 from training.evaluation.false_positives import false_positive_rate
 from training.evaluation.given_arrays import in_float32
 from training.evaluation.listening import (
-    CONTROLS,
     NEGATIVE_PAIRS,
-    NEGATIVES,
     active_share,
     map_correlation,
     mask_agreement,

@@ -10,15 +10,10 @@ from itertools import combinations
 
 import numpy as np
 
+from manifests.sound_draws import NEGATIVES
 from training.evaluation.localization import CURVE_THRESHOLDS
 
-SILENCE, NOISE, OFF_SCREEN, SWAPPED = CONTROLS = ("silence", "noise", "offscreen", "swapped")
 LISTENING = ("vssl", "vssl_textbook")  # what `training evaluate --listen` adds
-NEGATIVES = (
-    SILENCE,
-    NOISE,
-    OFF_SCREEN,
-)  # under these nothing that is seen sounds; a swapped sound is of the same class
 NEGATIVE_PAIRS = tuple(combinations(NEGATIVES, 2))  # the masks of two negatives are held against each other, too
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from training.evaluation.listening import NEGATIVE_PAIRS, NEGATIVES, active_share, auc_of_silence, mask_agreement
+from manifests.sound_draws import NEGATIVES
+from training.evaluation.listening import NEGATIVE_PAIRS, active_share, auc_of_silence, mask_agreement
 from training.evaluation.localization import auc, ciou, success_rate
 from training.evaluation.scores import Score
 

@@ -13,9 +13,8 @@ import pyarrow as pa
 from manifests.annotations import WHOLE, Box
 from manifests.files.arrays import read_npz
 from manifests.files.given import understood
-from manifests.sound_draws import draws_of
+from manifests.sound_draws import OFF_SCREEN, SILENCE, draws_of
 from training.evaluation.control_protocols import ListeningProtocol
-from training.evaluation.listening import OFF_SCREEN, SILENCE
 from training.evaluation.maps import upsample
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.stored import controls_kind

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from manifests.errors import InputError
-from manifests.sound_draws import SoundDraw
+from manifests.sound_draws import NOISE, OFF_SCREEN, OTHER_GROUP, SILENCE, SWAPPED, UNLOGGED, SoundDraw
 from pipeline.media.front_ends import DEFAULT, find_front_end
-from training.data.control_pairs import OFF_SCREEN, OTHER_GROUP, SWAPPED, control_name, control_pairs, group_pairs
-from training.data.made_sounds import NOISE, SILENCE, UNLOGGED, made_sound
+from training.data.control_pairs import control_name, control_pairs, group_pairs
+from training.data.made_sounds import made_sound
 from training.data.pairs import EvaluationPair
 
 PAIRINGS = [EvaluationPair(f"clip{number}", number, number) for number in range(12)]

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import pytest
 
 from manifests.annotations import Annotation, TestSet, pixel_fraction
+from manifests.sound_draws import NEGATIVES
 from manifests.test_sets import INTERACTIVE, LOCALIZATION
 from manifests.truth import Truth
 from training.evaluation import listening
@@ -46,8 +47,7 @@ def weights(values):
 def enlarged(arrays):
     """Maps (48, 224, 224) by resolution and sound; own sounds on both grids."""
     sides = {
-        side: {name: arrays[f"negatives_low{side}_{name}"] for name in ("positive", *listening.NEGATIVES)}
-        for side in (7, 14)
+        side: {name: arrays[f"negatives_low{side}_{name}"] for name in ("positive", *NEGATIVES)} for side in (7, 14)
     }
     return {
         (side, name, corners): upsample(low, "bilinear", corners)
@@ -81,7 +81,7 @@ def test_every_number_of_the_released_evaluator(values, enlarged, weights, case,
         scalars = found["scalars"]
         assert 100 * iou.mean() == pytest.approx(scalars[f"ciou_{spelled}_mean_wogl"], abs=0.01)
         assert 100 * auc(iou) == pytest.approx(scalars[f"auc_{spelled}_wogl"], abs=0.3)
-        shares = {name: listening.active_share(enlarged[side, name, False] > level) for name in listening.NEGATIVES}
+        shares = {name: listening.active_share(enlarged[side, name, False] > level) for name in NEGATIVES}
         for name, each in shares.items():
             np.testing.assert_allclose(each, found["per_clip"][f"pia_batch_{name}_{spelled}_wogl"], atol=CHAIN)
             assert 100 * each.mean() == pytest.approx(scalars[f"pia_metric_{name}_{spelled}_wogl"], abs=0.01)
@@ -117,10 +117,10 @@ MAPS = {"audio_visual": "wogl", "combined": "ogl"}
 
 
 def answers_of(case, side, arrays, truth):
-    sounds = {name: arrays[f"negatives_low{side}_{name}"] for name in ("positive", *listening.NEGATIVES)}
+    sounds = {name: arrays[f"negatives_low{side}_{name}"] for name in ("positive", *NEGATIVES)}
     if case.partition("_")[0] in ("ezvsl", "slavc", "fnac"):  # stored as (cosine + 1) / 2
         sounds = {name: 2 * maps - 1 for name, maps in sounds.items()}
-    controls = {name: sounds[name] for name in listening.NEGATIVES}
+    controls = {name: sounds[name] for name in NEGATIVES}
     return ControlMaps(RawMaps(truth.test_set.keys, sounds["positive"], arrays["negatives_object7"]), controls)
 
 
@@ -149,7 +149,7 @@ def hold_rules(scalars, answers, truth, case, ends):
             own = found[name]
             assert 100 * own["vssl_ciou"] == pytest.approx(scalars[f"ciou{spelled or '_05'}_mean_{kind}"], abs=0.01)
             assert 100 * own["vssl_auc"] == pytest.approx(scalars[f"auc{spelled or '_05'}_{kind}"], abs=0.3)
-            for sound in listening.NEGATIVES:
+            for sound in NEGATIVES:
                 assert 100 * own[f"pia_{sound}"] == pytest.approx(
                     scalars[f"pia_metric_{sound}{spelled}_{kind}"], abs=0.01
                 )
@@ -204,12 +204,12 @@ def test_what_the_released_code_prints_of_five_rules_at_once(released, case, sid
         own = found[name]
         assert 100 * own["mixed_ciou50"] == pytest.approx(scalars[f"ciou{printed}"], abs=0.01)
         assert 100 * own["mixed_auc"] == pytest.approx(scalars[f"auc{printed}"], abs=0.3)
-        for control, (cut, theirs) in product(listening.NEGATIVES, (("half", "ciou"), ("adaptive", "ciouadap"))):
+        for control, (cut, theirs) in product(NEGATIVES, (("half", "ciou"), ("adaptive", "ciouadap"))):
             shown, area = (scalars[f"{what}_{control}_{theirs}_{kind}"] for what in ("pia_metric", "auc"))
             assert 100 * own[f"{cut}_pia_{control}"] == pytest.approx(shown, abs=0.01)
             assert 100 * own[f"{cut}_auc_n_{control}"] == pytest.approx(area, abs=0.3)
-        for sounds in (*listening.NEGATIVES, *map("_".join, listening.NEGATIVE_PAIRS)):
-            theirs = f"iou_pos_{sounds}" if sounds in listening.NEGATIVES else f"iou_{sounds}"
+        for sounds in (*NEGATIVES, *map("_".join, listening.NEGATIVE_PAIRS)):
+            theirs = f"iou_pos_{sounds}" if sounds in NEGATIVES else f"iou_{sounds}"
             agreement = scalars[f"{theirs}_adap_{kind}_metric"]
             assert 100 * own[f"adaptive_overlap_{sounds}"] == pytest.approx(agreement, abs=0.01)
 

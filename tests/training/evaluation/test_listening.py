@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from manifests.sound_draws import NEGATIVES
 from training.evaluation import listening, printed
 
 RANDOM = np.random.default_rng(0)
@@ -29,9 +30,9 @@ def test_correlation_is_that_of_a_plain_reference():
 
 
 def test_an_oracle_gets_one_and_one_that_shows_everything_gets_nothing_for_silence():
-    iou, quiet = np.ones(4), dict.fromkeys(listening.NEGATIVES, np.zeros(4))
+    iou, quiet = np.ones(4), dict.fromkeys(NEGATIVES, np.zeros(4))
     assert listening.positive_negative_scores(iou, 1.0, quiet) == {"f_loc": 1.0, "f_auc": 1.0}
-    loud = dict.fromkeys(listening.NEGATIVES, np.ones(4))
+    loud = dict.fromkeys(NEGATIVES, np.ones(4))
     assert listening.positive_negative_scores(iou, 1.0, loud)["f_loc"] == 0
 
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
+from manifests.sound_draws import CONTROLS, NEGATIVES
 from manifests.truth import Truth, read_truth
 from training.evaluation.control_maps import ControlMaps
-from training.evaluation.listening import CONTROLS, NEGATIVES
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import score
 from training.evaluation.truth import weight_maps

@@ -7,10 +7,11 @@ import pytest
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
+from manifests.sound_draws import NEGATIVES
 from manifests.truth import Truth
 from training.evaluation.adaptive_masks import asked_areas
 from training.evaluation.control_maps import ControlMaps, ListeningProtocol
-from training.evaluation.listening import NEGATIVES, threshold_from_negatives
+from training.evaluation.listening import threshold_from_negatives
 from training.evaluation.printing import protocol_page, table
 from training.evaluation.prompted import prompted_scores
 from training.evaluation.protocols import find_protocol, known_protocols

@@ -8,8 +8,8 @@ from class_frames import write_avss, write_grey_masks, write_image
 from scored_files import scores_of
 
 from manifests.errors import InputError
+from manifests.sound_draws import NEGATIVES
 from manifests.truth import read_truth
-from training.evaluation.listening import NEGATIVES
 from training.evaluation.localization import auc, ciou, success_rate
 from training.evaluation.metrics.interactive import interactive_summary
 from training.evaluation.postprocess import binarise, prepare

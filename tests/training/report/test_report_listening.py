@@ -8,10 +8,10 @@ from statistics import fmean, stdev
 import numpy as np
 import pytest
 
+from manifests.sound_draws import CONTROLS, OFF_SCREEN, SWAPPED
 from manifests.truth import Truth
 from training.evaluated import save_controls
 from training.evaluation.control_maps import ControlMaps
-from training.evaluation.listening import CONTROLS, OFF_SCREEN, SWAPPED
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import score
 from training.report.comparison import as_text, comparisons

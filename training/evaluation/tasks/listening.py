@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.annotations import Annotation
+from manifests.sound_draws import CONTROLS, NEGATIVES, OFF_SCREEN, SILENCE, SWAPPED
 from manifests.test_sets import INTERACTIVE
 from manifests.truth import Truth
 from training.evaluation import printed
@@ -35,12 +36,7 @@ from training.evaluation.control_maps import (
 from training.evaluation.control_protocols import ListeningProtocol
 from training.evaluation.floors import CENTRED_DISC, WHOLE_IMAGE, disc_masks
 from training.evaluation.listening import (
-    CONTROLS,
     NEGATIVE_PAIRS,
-    NEGATIVES,
-    OFF_SCREEN,
-    SILENCE,
-    SWAPPED,
     auc_of_silence,
     positive_negative_scores,
 )

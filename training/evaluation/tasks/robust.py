@@ -14,12 +14,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
+from manifests.sound_draws import NEGATIVES
 from manifests.truth import Truth
 from training.evaluation.control_maps import ControlMaps, counted_control, read_controls, taken
 from training.evaluation.control_protocols import ControlledProtocol
 from training.evaluation.false_positives import false_positive_rate, logits_above_half, released_fpr
 from training.evaluation.floors import CENTRED_DISC, WHOLE_IMAGE, disc_masks
-from training.evaluation.listening import NEGATIVES
 from training.evaluation.maps import upsample
 from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL
