@@ -21,18 +21,7 @@ from manifests.sound_draws import CONTROLS, NEGATIVES, OFF_SCREEN, SILENCE, SWAP
 from manifests.test_sets import INTERACTIVE
 from manifests.truth import Truth
 from training.evaluation import printed
-from training.evaluation.control_maps import (
-    BATCH,
-    THRESHOLDS,
-    ControlMaps,
-    Guide,
-    Sounds,
-    Values,
-    own_values,
-    read_controls,
-    taken,
-    under_control,
-)
+from training.evaluation.control_maps import THRESHOLDS, ControlMaps, read_controls, taken
 from training.evaluation.control_protocols import ListeningProtocol
 from training.evaluation.floors import CENTRED_DISC, WHOLE_IMAGE, disc_masks
 from training.evaluation.listening import (
@@ -50,6 +39,7 @@ from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
 from training.evaluation.true_masks import truth_from, weights_of
 from training.evaluation.truth import SIZE
+from training.evaluation.under_sounds import Guide, Sounds, Values, own_values, under_control
 
 SCORES = (
     Score("hears", "hears", "of the pixels shown under the own or an off-screen sound, how many under one only."),
@@ -76,6 +66,7 @@ OPTIONAL = ("object_maps", "confidence", THRESHOLDS, *(f"maps_{control}" for con
 NOTHING = "nothing"
 
 
+_BATCH = 32
 ANSWERS, TAKES = ControlMaps, "one map a frame under each of several sounds"
 read = read_controls
 
@@ -95,7 +86,7 @@ def score(
     annotations = [one for one in truth.test_set.annotations if one.key in positions]
     keys, rows = [one.key for one in annotations], [positions[one.key] for one in annotations]
     sounds = _by_map(found, rows, keys)
-    weights = [weights_of(truth, keys[start : start + BATCH]) for start in range(0, len(keys), BATCH)]
+    weights = [weights_of(truth, keys[start : start + _BATCH]) for start in range(0, len(keys), _BATCH)]
     levels = {name: each.levels(protocol) for name, each in sounds.items()}
     every = weights * found.draws
     measured = {name: each.measure(protocol, levels[name], every) for name, each in sounds.items()}
