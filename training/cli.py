@@ -13,7 +13,7 @@ from pipeline.console import first_of, progress, run_app, summary
 from training.export.command import export
 from training.listings import configs, methods, protocols
 from training.localize.cli import localize
-from training.processes.liveness import end_with_launcher
+from training.processes.liveness import end_with_launcher, of_launcher
 from training.processes.thread_policy import threads_soon_sleep
 from training.serve.command import serve
 from training.shared_options import Device, Shards, View
@@ -47,10 +47,14 @@ def run(
     """Train a run, or resume it; a finished one is left alone."""
     from training.config import load_config
     from training.loop.start import start
+    from training.run_folders.asked_config import asked_config
     from training.run_folders.seeds import per_seed
-    from training.settings.files import once_each
+    from training.settings.files import config_in_words, once_each
 
-    several = [(own, load_config(config, own)) for own in per_seed(once_each(overrides or ()))]
+    path = asked_config(config)
+    several = [(own, load_config(path, own)) for own in per_seed(once_each(overrides or ()))]
+    if of_launcher("RANK", 0) == 0:
+        print(f"config: {config_in_words(path)}", flush=True)
     for number, (own, described) in enumerate(several):
         with first_of(len(several) - number):
             folder, trained = start(described, runs, device, own)

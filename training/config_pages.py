@@ -12,6 +12,7 @@ from typing import Any
 from manifests.catalogue import catalogue
 from manifests.files.content import read_content as read_given
 from training.published import Printed, rows_of
+from training.run_folders.asked_config import asked_config
 from training.settings.files import PACKAGED, find_config, read_content
 
 IMAGENET = "imagenet"
@@ -43,7 +44,7 @@ def config_page(source: str) -> str:
     from training.config import load_config
     from training.runs import build_empty
 
-    path = find_config(source)
+    path = asked_config(source)
     config = load_config(path)
     written = config.model_dump(mode="json")
     needed = [*_needs_of_files(written), *_needs_of_method(build_empty(config), config)]

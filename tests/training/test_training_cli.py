@@ -57,6 +57,7 @@ def trained(shards: Path, truth: Path, tmp_path_factory: pytest.TempPathFactory)
     result = command("training", "run", "tiny.yaml", "--device", "cpu", cwd=folder)
     assert result.returncode == 0, result.stderr
     assert "trained" in result.stdout
+    assert result.stdout.startswith("config: tiny.yaml\n")  # before all else: whose settings these are
     return folder
 
 

@@ -1,5 +1,6 @@
 """A run's YAML as one mapping, before anybody validates it: the file, its parent, the overrides of the command line."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,33 @@ MOST_BYTES = 1 << 20  # of a config file; the packaged ones have a few thousand
 
 
 def find_config(source: str | Path) -> Path:
-    """The file a user means: the path as given, else a packaged config of that name."""
+    """The file a user means: the path as given, else a packaged config where it is a name without a folder."""
     path = Path(source)
+    if path.is_dir() and not _is_bare(source):
+        raise InputError(f"{source} is a folder, and no config. Name the YAML file.")
     if path.exists() and not path.is_dir():  # a pipe or a device is refused by its reader
         return path
-    packaged = (PACKAGED / path.name, PACKAGED / f"{path.name}.yaml") if path.name else ()
-    for candidate in packaged:
-        if candidate.is_file():
-            return candidate
+    if (packaged := _packaged(str(source)) or _packaged(f"{source}.yaml")) is not None:
+        return packaged
     raise InputError(
         f"no config {str(source)!r}: neither a file here nor a packaged one.{_near(path)} `training configs` lists the "
-        "packaged ones."
+        "packaged ones, which are named without a folder."
     )
+
+
+def config_in_words(path: Path) -> str:
+    """Which config a command reads, as it says when it begins."""
+    return f"{path.name}, packaged" if path.parent == PACKAGED else str(path)
+
+
+def _is_bare(source: str | Path) -> bool:
+    """A name with a folder in it, be it `./`, is a place: never a packaged config, which may be another of its name."""
+    return os.sep not in str(source)
+
+
+def _packaged(name: str) -> Path | None:
+    """The packaged config of a bare name."""
+    return PACKAGED / name if name and _is_bare(name) and (PACKAGED / name).is_file() else None
 
 
 def _near(path: Path) -> str:
@@ -66,9 +82,10 @@ def _with_parent(path: Path) -> dict[str, Any]:
         return content
     if not isinstance(parent_name, str) or not parent_name:
         raise InputError(f"{path} extends {parent_name!r}. Give the name of a file beside it, or of a packaged config.")
-    parent_path = next((p for p in (path.parent / parent_name, PACKAGED / parent_name) if p.is_file()), None)
+    beside = path.parent / parent_name
+    parent_path = beside if beside.is_file() else _packaged(parent_name)
     if parent_path is None:
-        near = _near(path.parent / parent_name)
+        near = _near(beside)
         raise InputError(f"{path} extends {parent_name!r}, which is neither beside it nor a packaged config.{near}")
     if parent_path.resolve() == path.resolve():
         raise InputError(f"{path} extends itself. Name another file, or leave `extends` out.")
