@@ -1,10 +1,12 @@
 """Protocols that show an image under other sounds than its own: how these are drawn, where a threshold comes from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from manifests.sound_draws import SoundDraw, draws_of
-from training.evaluation.protocol import LATER, MapProtocol, require_between
+from training.evaluation.protocol import LATER, MapProtocol
+from training.evaluation.reaches import ANY, SHARE, Reach
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,10 @@ class ControlledProtocol(MapProtocol):
     sound_seeds: tuple[int, ...] = (0,)
     off_screen_by_class: bool = False
     unlogged: bool = False
+
+    @property
+    def reaches(self) -> Mapping[str, Reach]:
+        return {**super().reaches, "sound_seeds": Reach(0)}
 
     def as_json(self) -> dict[str, Any]:
         usual = {"sound_seeds": [0], "off_screen_by_class": False, "unlogged": False}
@@ -61,11 +67,14 @@ class ListeningProtocol(ControlledProtocol):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_between(0, 1, quantile=self.quantile)
         if self.scaling not in ("fixed", "none"):
             raise ValueError(
                 f"its thresholds are of maps that are not stretched: scaling fixed or none, not {self.scaling}"
             )
+
+    @property
+    def reaches(self) -> Mapping[str, Reach]:
+        return {**super().reaches, "quantile": SHARE, "printed_levels": ANY}
 
     @property
     def asks(self) -> str:

@@ -4,9 +4,11 @@
 record, and numbers of two protocols never share a column. `dataclasses.replace` makes a variant; give it a new name.
 """
 
+from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Self
 
+from training.evaluation.reaches import ANY, SHARE, Reach
 from training.evaluation.thresholds import RULES
 
 # Of a field that records did not always have: results name it only where it is not at its default, so that those from
@@ -25,6 +27,19 @@ class Protocol:
     source: str
     task: ClassVar[str]
     choices: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        """ValueError names a field with a value that its rule gives no meaning."""
+        for name, reach in self.reaches.items():
+            given = getattr(self, name)
+            values = given if isinstance(given, tuple) else () if given is None else (given,)
+            if any(not reach.holds(value) for value in values):
+                raise ValueError(f"{name} must be {reach}, not {given}")
+
+    @property
+    def reaches(self) -> Mapping[str, Reach]:
+        """Of every field that holds a number, or a tuple of them, which these may be."""
+        return {}
 
     @property
     def asks(self) -> str:
@@ -58,14 +73,6 @@ class Protocol:
     def at_temperature(self, temperature: float) -> Self:
         """The protocol for maps that are cosines / `temperature`: the same, unless it scales by a fixed range."""
         return self
-
-
-def require_between(low: float, high: float | None, **given: float) -> None:
-    """ValueError names a field's value that is not from `low` to `high` (None: to any number)."""
-    for name, value in given.items():
-        if not low <= value <= (value if high is None else high):
-            reach = f"at least {low}" if high is None else f"from {low} to {high}"
-            raise ValueError(f"{name} must be {reach}, not {value}")
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,18 @@ class MapProtocol(Protocol):
             raise ValueError(f"there is no threshold rule {self.rule!r}; the known ones are {', '.join(RULES)}")
         if self.exact and not RULES[self.rule].fixes_area:
             raise ValueError(f"the rule {self.rule!r} asks for no number of pixels, so it cannot be exact")
-        require_between(0, 1, iou_cut=self.iou_cut)
+        super().__post_init__()
+
+    @property
+    def reaches(self) -> Mapping[str, Reach]:
+        return {"level": self._reach_of_level, "iou_cut": SHARE, "map_range": ANY, "object_range": ANY}
+
+    @property
+    def _reach_of_level(self) -> Reach:
+        """By its rule; a fixed one is a value of the maps as they are scaled, which lie anywhere where they are not."""
+        if self.rule != "fixed":
+            return RULES[self.rule].level
+        return SHARE if self.stretch or self.scaling != "none" else ANY
 
     @property
     def idle(self) -> frozenset[str]:

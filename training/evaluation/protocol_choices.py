@@ -80,4 +80,4 @@ def _number_or_name(kind: type, text: str) -> int | float | str | None:
         value = kind(text)
     except ValueError:
         return None
-    return value if isinstance(value, str) or isfinite(value) else None
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -1,6 +1,7 @@
 """What may be chosen within a protocol, behind its name: it changes what is measured, and the name says so."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from manifests.errors import InputError
 from manifests.sound_draws import NEGATIVES
 from manifests.truth import Truth
 from training.evaluation.adaptive_masks import asked_areas
-from training.evaluation.control_maps import ControlMaps, ListeningProtocol
+from training.evaluation.control_maps import ControlMaps
+from training.evaluation.control_protocols import ListeningProtocol
 from training.evaluation.listening import threshold_from_negatives
 from training.evaluation.printing import protocol_page, table
 from training.evaluation.prompted import prompted_scores
@@ -57,7 +59,15 @@ def test_what_a_record_has_anyway_is_no_choice():
         ("vssl+quantile=many", "Give quantile=a number"),
         ("vssl+quantile=nan", "Give quantile=a number"),
         ("vssl+quantile=1.5", "quantile must be from 0 to 1, not 1.5"),
-        ("adaptive_masks+frames_per_batch=0", "frames_per_batch must be at least 1, not 0"),
+        ("adaptive_masks+frames_per_batch=0", "frames_per_batch must be from 1 to 1,000,000, not 0"),
+        ("ezvsl+level=1", "level must be from 0 to below 1, not 1.0"),
+        ("ezvsl+level=-0.5", "level must be from 0 to below 1, not -0.5"),
+        ("textbook+level=1.5", "level must be from 0 to below 1, not 1.5"),
+        ("sspl+level=1e9", "level must be from 0 to 1, not 1000000000.0"),
+        ("ezvsl+rule=fixed+level=1.5", "level must be from 0 to 1, not 1.5"),
+        ("ezvsl+scaling=none+rule=fixed+level=1.5", "level must be from 0 to 1, not 1.5"),
+        ("dsol+level=5", "level must be from 0 to 1, not 5.0"),
+        (f"denseav+size={10**400}", "size must be from 1 to 8,192, not 1000"),
         ("adaptive_masks+frames_per_batch=2.5", "Give frames_per_batch=a whole number"),
         ("ezvsl+rule=best", "there is no threshold rule 'best'"),
         ("ezvsl+level=0.3+level=0.4", "level of the protocol ezvsl is chosen twice"),
@@ -74,6 +84,40 @@ def test_what_cannot_be_chosen_is_refused(name, message):
     with pytest.raises(InputError) as refused:
         find_protocol(name)
     assert message in str(refused.value)
+
+
+def test_a_level_is_a_value_of_the_maps_as_they_are_scaled():
+    assert find_protocol("acl+level=1.5").level == 1.5  # logits; nothing scales them
+    assert find_protocol("avsbench_robust").reaches["level"].holds(-7)
+    assert find_protocol("ezvsl+level=0").level == 0
+
+
+def _numbers(protocol):
+    """The fields of a protocol that hold a number, or a tuple of numbers."""
+    hints = get_type_hints(type(protocol))
+    kinds = {each.name: {hints[each.name], *get_args(hints[each.name])} for each in fields(protocol)}
+    return [name for name, kind in kinds.items() if kind & {int, float}]
+
+
+def test_every_number_of_every_protocol_is_bounded_by_what_it_means():
+    for name, protocol in known_protocols().items():
+        assert sorted(_numbers(protocol)) == sorted(protocol.reaches), name
+        for field, reach in protocol.reaches.items():
+            beyond = [float("nan"), float("inf"), -float("inf"), 10**400 if reach.high < 1e9 else float("nan")]
+            beyond += [bound + step for bound, step in ((reach.low, -1), (reach.high, 1)) if abs(bound) < float("inf")]
+            for value in [*beyond, *([reach.high] if reach.below else [])]:
+                with pytest.raises(ValueError, match=f"{field} must be"):
+                    replace(protocol, **{field: (value,) if isinstance(getattr(protocol, field), tuple) else value})
+
+
+def test_levels_at_their_ends_are_scored():
+    random = np.random.default_rng(2)
+    for name, protocol in known_protocols("localization").items():
+        side = 224 if protocol.interpolation == "none" else 7
+        maps = RawMaps(KEYS, random.random((4, side, side)))
+        ends = [0.0, np.nextafter(1, 0) if protocol.reaches["level"].below else 1.0]
+        for level in [] if "level" not in protocol.choices or "level" in protocol.idle else ends:
+            assert score(maps, TRUTH, f"{name}+level={level}").summary
 
 
 def test_choices_are_fields_and_their_page_says_what_they_may_be():

@@ -6,7 +6,7 @@ stops, is given one pixel. The release scores masks as it scores boxes in the sa
 truth has 0 whatever it is given, and where one image stands under several sounds the smallest of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -22,8 +22,9 @@ from training.evaluation.metrics.interactive import SCORES as OF_GROUPS
 from training.evaluation.metrics.interactive import interactive_summary
 from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL, binarise
-from training.evaluation.protocol import LATER, MapProtocol, require_between
+from training.evaluation.protocol import LATER, MapProtocol
 from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
+from training.evaluation.reaches import COUNT, Reach
 from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
 from training.evaluation.segmentation import mask_iou
@@ -63,9 +64,9 @@ class AreaProtocol(MapProtocol):
     frames_per_batch: int = BATCH
     empty_mask: EmptyMask = field(default="half_of_batch", metadata=LATER)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_between(1, None, frames_per_batch=self.frames_per_batch)
+    @property
+    def reaches(self) -> Mapping[str, Reach]:
+        return {**super().reaches, "frames_per_batch": COUNT}
 
     @property
     def idle(self) -> frozenset[str]:

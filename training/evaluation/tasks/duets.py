@@ -7,7 +7,7 @@ on, in any order. Others that a file names are scored as well, and counted apart
 textbook's. Where a file says how frames were shown, `shown` has one part for all images of a case.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
@@ -29,6 +29,7 @@ from training.evaluation.needs import refuse_negatives, require_boxes, require_i
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import OF_MAPS
+from training.evaluation.reaches import COUNT, Reach
 from training.evaluation.results import ROW_SCHEMA, Result
 from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE, weight_map
@@ -57,6 +58,10 @@ class MixtureProtocol(Protocol):
     task: ClassVar[str] = "duets"
     images: int = 2
     instruments: bool = False
+
+    @property
+    def reaches(self) -> Mapping[str, Reach]:
+        return {"images": COUNT}
 
     @property
     def asks(self) -> str:

@@ -9,7 +9,7 @@ in one list, its best IoU of 20 thresholds chosen on these images (an oracle), a
 their images count 0. Textbook: AP of each image. `training.evaluation.prompted` has the arithmetic.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -20,6 +20,7 @@ import pyarrow as pa
 from manifests.annotations import WHOLE
 from manifests.class_maps import load_classes
 from manifests.errors import InputError
+from manifests.files.images import LONGEST_SIDE
 from manifests.pixels import disc_map
 from manifests.test_sets import PROMPTED
 from manifests.truth import Truth
@@ -38,8 +39,9 @@ from training.evaluation.prompted import (
     prompted_scores,
     word_window,
 )
-from training.evaluation.protocol import LATER, Protocol, require_between
+from training.evaluation.protocol import LATER, Protocol
 from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
+from training.evaluation.reaches import Reach
 from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE
@@ -69,8 +71,9 @@ class PromptProtocol(Protocol):
     nonnegative: bool = False
     stretch: Stretch = field(default="set", metadata=LATER)
 
-    def __post_init__(self) -> None:
-        require_between(1, None, size=self.size)
+    @property
+    def reaches(self) -> Mapping[str, Reach]:
+        return {"size": Reach(1, LONGEST_SIDE)}
 
 
 def read(arrays: dict[str, np.ndarray], alpha: float, protocol: PromptProtocol) -> RawMaps:

@@ -7,7 +7,7 @@ sounds, so that a low mIoU and F are good there; with nothing sounding the mask 
 and F is 0. Groups of frames of a video are read off their names, `<video>_<n>`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,8 +23,8 @@ from training.evaluation.floors import CENTRED_DISC, WHOLE_IMAGE, disc_masks
 from training.evaluation.maps import upsample
 from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL
-from training.evaluation.protocol import require_between
 from training.evaluation.raw_maps import match_names
+from training.evaluation.reaches import COUNT, Reach
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
 from training.evaluation.segmentation import f_curves, f_score, mask_iou
@@ -61,7 +61,10 @@ class RobustProtocol(ControlledProtocol):
         super().__post_init__()
         if len(self.sound_seeds) > 1 or self.off_screen_by_class or self.unlogged:
             raise ValueError("its sounds are drawn once, by groups of classes, and none is without its logarithm")
-        require_between(1, None, videos_per_batch=self.videos_per_batch)
+
+    @property
+    def reaches(self) -> Mapping[str, Reach]:
+        return {**super().reaches, "videos_per_batch": COUNT}
 
     @property
     def asks(self) -> str:

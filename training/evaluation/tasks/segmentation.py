@@ -10,7 +10,7 @@ or 20. Published numbers use one video of 5 frames a batch (`f_per_video`); ACL-
 data set (`f_data_set`). Both are reported here, and named.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -27,6 +27,7 @@ from training.evaluation.protocol import MapProtocol
 from training.evaluation.protocols.ezvsl import EZVSL
 from training.evaluation.protocols.textbook import TEXTBOOK
 from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
+from training.evaluation.reaches import Reach
 from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
 from training.evaluation.segmentation import BETA_SQUARED, F_THRESHOLDS, f_curves, f_score, mask_iou
@@ -53,6 +54,10 @@ class MaskProtocol(MapProtocol):
     choices: ClassVar[tuple[str, ...]] = ("interpolation", "align_corners", "scaling", "stretch")
     beta_squared: float = BETA_SQUARED
     f_thresholds: int = F_THRESHOLDS
+
+    @property
+    def reaches(self) -> Mapping[str, Reach]:
+        return {**super().reaches, "beta_squared": Reach(0), "f_thresholds": Reach(2, 10_000)}
 
 
 def check(truth: Truth, protocol: MaskProtocol) -> None:

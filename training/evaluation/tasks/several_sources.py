@@ -12,7 +12,7 @@ threshold, stand beside them (`training.evaluation.instruments`). DSOL reports C
 lists with the same AUC cannot be that measurement, so both cuts are given by name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -33,6 +33,7 @@ from training.evaluation.needs import refuse_negatives, require_boxes, require_i
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import match_names
+from training.evaluation.reaches import COUNT, SHARE, Reach
 from training.evaluation.results import ROW_SCHEMA, Result
 from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE, weight_map
@@ -55,6 +56,10 @@ class ClusterProtocol(Protocol):
     task: ClassVar[str] = "several_sources"
     fraction: float = 0.5
     clusters_checked: int | None = None
+
+    @property
+    def reaches(self) -> Mapping[str, Reach]:
+        return {"fraction": SHARE, "clusters_checked": COUNT}
 
     @property
     def asks(self) -> str:
