@@ -12,6 +12,7 @@ import numpy as np
 
 from index import arrays
 from manifests.errors import InputError
+from manifests.given_arrays import given_path, given_text
 from manifests.keys import normal_keys
 
 MADE_BY = "index build-knn"
@@ -37,7 +38,8 @@ class Neighbours:
 
         InputError when the folder is missing, unfinished or damaged, or was built from other shards.
         """
-        folder = Path(folder)
+        folder = given_path(folder, "the folder of neighbours")
+        given_text(manifest_sha256, "manifest_sha256")
         if not folder.is_dir():
             raise InputError(
                 f"there is no folder {folder}. `{MADE_BY} --out {folder}` fills it with nearest neighbours, `index "
@@ -84,7 +86,7 @@ class Neighbours:
     def position_of(self, key: str) -> int:
         """Row of a clip; InputError when it has no neighbours here."""
         try:
-            return self._positions[key]
+            return self._positions[given_text(key, "the key of a clip")]
         except KeyError:
             raise InputError(
                 f"{self.folder} has no neighbours of clip {key!r}: it covers {len(self)} clips of "

@@ -5,6 +5,7 @@ result = score({"3qesirWAGt4_000020": heat, ...}, "vggss.json", "ezvsl")
 result["ciou50"]
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from manifests.catalogue import read_clips
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
-from manifests.given_arrays import given_array
+from manifests.given_arrays import given_array, given_path, given_text, in_short, kind_of, number_of
 from manifests.published_sets import named_parts
 from manifests.splits import IdList
 from manifests.truth import USUAL_FORMAT, Truth
@@ -49,31 +50,45 @@ def score(
     `training score`. InputError when anything given cannot be used, or maps, truth and protocol do not fit.
     """
     _check_numbers(temperature, alpha, seed)
-    wanted = read_clips(Path(clips)) if clips else None
-    annotated = _annotated(Path(truth), format, wanted, negatives, test_set)
+    _check_texts(protocol=protocol, format=format, test_set="" if test_set is None else test_set)
+    source = _source(maps)
+    wanted = None if clips is None else read_clips(given_path(clips, "clips"))
+    annotated = _annotated(given_path(truth, "truth"), format, wanted, negatives, test_set)
     measured = tasks.check_protocol(protocol, annotated)
     task = tasks.task_of(measured)
     if not measured.from_files:
         raise InputError(f"The protocol {protocol} asks a model; it is measured by `training evaluate RUN`.")
-    arrays = _arrays(maps, measured)
+    arrays = _arrays(source, measured)
     answers = task.read(arrays, alpha, measured)
     seen = as_shown(annotated, arrays, lambda names: tasks.found_in(names, annotated, measured))
     found = document(tasks.score(answers, seen, protocol, temperature=temperature, seed=seed))
     found["unused_arrays"] = sorted(arrays.keys() - {*task.ARRAYS, *task.OPTIONAL, *SAY_WHAT_IS_SHOWN, *WRITTEN_BESIDE})
-    if not isinstance(maps, Mapping):
-        found["lists"]["maps"] = {"name": Path(maps).name, "sha256": file_sha256(Path(maps))}
+    if isinstance(source, Path):
+        found["lists"]["maps"] = {"name": source.name, "sha256": file_sha256(source)}
     if wanted is not None:
         found["lists"]["clips"] = {"name": wanted.name, "sha256": wanted.sha256}
     return found
 
 
-def _arrays(maps: Maps, protocol: Protocol) -> dict[str, np.ndarray]:
+def _source(maps: Maps) -> Path | dict[str, np.ndarray]:
+    """The file, or the arrays by name. InputError for anything else."""
+    if not isinstance(maps, Mapping):
+        if not isinstance(maps, str | os.PathLike):
+            raise InputError(
+                f"maps is {kind_of(maps)}. Give a mapping of each clip's name to its map, or the path of a maps.npz."
+            )
+        return given_path(maps, "maps")
+    if unnamed := [name for name in maps if not isinstance(name, str)]:
+        raise InputError(f"A name in maps is {kind_of(unnamed[0])}. Give the clips' names as texts.")
+    return {name: given_array(each, f"the array of {name}") for name, each in maps.items()}
+
+
+def _arrays(maps: Path | dict[str, np.ndarray], protocol: Protocol) -> dict[str, np.ndarray]:
     """The arrays that the protocol's task reads. InputError when one is missing."""
     needed = boxes.ARRAYS if protocol.asks == "boxes" else tasks.task_of(protocol).ARRAYS
-    if not isinstance(maps, Mapping):
+    if isinstance(maps, Path):
         return load_arrays(maps, needed)
-    given = {name: given_array(each, f"the array of {name}") for name, each in maps.items()}
-    arrays = given if "names" in given else _by_name(given)
+    arrays = maps if "names" in maps else _by_name(maps)
     check_arrays(arrays, "The mapping of arrays", needed)
     return arrays
 
@@ -88,17 +103,24 @@ def _by_name(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _check_numbers(temperature: float, alpha: float, seed: int) -> None:
     low, high = TEMPERATURES
-    if not low <= temperature <= high:
-        raise InputError(f"--temperature is {temperature}; what cosines are divided by is from {low:g} to {high:g}.")
-    if not 0 <= alpha <= 1:
-        raise InputError(f"--alpha is {alpha}; the weight of the map against object_maps is from 0 to 1.")
-    if seed < 0:
-        raise InputError(f"--seed is {seed}; a seed is 0 or more.")
+    if not low <= number_of(temperature) <= high:
+        raise InputError(
+            f"--temperature is {in_short(temperature)}; what cosines are divided by is from {low:g} to {high:g}."
+        )
+    if not 0 <= number_of(alpha) <= 1:
+        raise InputError(f"--alpha is {in_short(alpha)}; the weight of the map against object_maps is from 0 to 1.")
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"--seed is {in_short(seed)}; a seed is a whole number, 0 or more.")
+
+
+def _check_texts(**given: Any) -> None:
+    for name, text in given.items():
+        given_text(text, name)
 
 
 def _annotated(path: Path, format: str, wanted: IdList | None, negatives: Path | str | None, name: str | None) -> Truth:
     """The set, or what a list narrows it to, under a name that its content may bear; with its silent pairs."""
     lists = [] if wanted is None else [wanted]
-    pairs = None if negatives is None else Path(negatives)
+    pairs = None if negatives is None else given_path(negatives, "negatives")
     _, (found,) = named_parts(path, format, lists, negatives=pairs, name=name)
     return found

@@ -13,6 +13,7 @@ from manifests.annotations import Annotation
 from manifests.errors import InputError
 from manifests.files.given import understood
 from manifests.files.plain_data import object_with
+from manifests.given_arrays import given_place
 from pipeline.shards.codecs import decode_flac, decode_image, decode_npy
 from pipeline.shards.companion import (
     AFTERWARDS,
@@ -162,6 +163,7 @@ class Companions:
         return np.any(self._decoded(TRUTH, row, TRUTH_MASK, decode_image), axis=2)
 
     def _decoded(self, kind: str, row: int, member: str, decode: Callable[[bytes], Decoded]) -> Decoded:
+        row = given_place(row, len(self._keys), "the row")
         companion, key = self._of_kind(kind), self._stored_as(kind, row, member)
         if key is None:
             raise InputError(

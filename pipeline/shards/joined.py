@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from manifests.annotations import Annotation
 from manifests.errors import InputError
+from manifests.given_arrays import given_place
 from manifests.machine import MachineFailed
 from pipeline.shards.companion_store import Burst, Companions, Recording, Waveform
 from pipeline.shards.store import ShardStore
@@ -68,6 +69,7 @@ class JoinedShards(ShardStore):
 
     def alone(self, row: int) -> tuple[ShardStore, int]:
         """The store that holds a row, and the row's number there."""
+        row = given_place(row, len(self), "the row")
         number = bisect_right(self._first, row) - 1
         return self.stores[number], row - self._first[number]
 

@@ -19,6 +19,7 @@ from manifests.errors import InputError
 from manifests.files.given import understood
 from manifests.files.parquet import read_table
 from manifests.files.plain_data import parse_json_object
+from manifests.given_arrays import given_place, given_text
 from manifests.keys import normal_key, normal_keys
 from manifests.machine import MachineFailed
 from pipeline.shards.codecs import decode_image, decode_npy
@@ -123,7 +124,7 @@ class ShardStore:
 
     def row_of(self, key: str) -> int:
         """The row of a key. InputError names key and folder when it is not there."""
-        row = self._find(key)
+        row = self._find(given_text(key, "the key of a clip"))
         if row is None:
             raise InputError(
                 f"The clip {key} is not among the {len(self)} clips of {self.folder}. {self.folder / REJECTS} says "
@@ -142,6 +143,7 @@ class ShardStore:
         """One member's content; `member` is one of `pipeline.shards.record.MEMBERS`. InputError when the tar is not the
         one that the manifest describes.
         """
+        row = given_place(row, len(self), "the row")
         self._compare(self._shards[row])
         return self._tars.read(*self._where(row, member))
 

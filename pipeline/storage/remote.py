@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, ParamSpec, TypeVar, Union, cast
 
 from manifests.errors import InputError
 from manifests.files.given import LONGEST_REASON, printable, shortened
+from manifests.given_arrays import kind_of
 from manifests.machine import MachineFailed
 from pipeline.storage.pace import in_pace, silence_of
 from pipeline.storage.secrets import text_without_secrets, without_secrets
@@ -45,6 +46,8 @@ def place(text: str | Place) -> Place:
     """A path or address as a user gives it. InputError for none, and for a protocol this project does not read."""
     if isinstance(text, RemotePath):
         return text
+    if not isinstance(text, str | os.PathLike) or isinstance(os.fspath(text), bytes):
+        raise InputError(f"A folder is given as {kind_of(text)}. Give its path, or s3://bucket/folder.")
     if not os.fspath(text):  # an unset shell variable, which would become the current folder
         raise InputError(
             "A path is empty. Give a folder or s3://bucket/folder; the current folder is written as a dot."

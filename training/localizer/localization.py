@@ -15,7 +15,7 @@ import numpy as np
 
 from manifests.annotations import WHOLE, Box
 from manifests.errors import InputError
-from manifests.given_arrays import number_of
+from manifests.given_arrays import given_path, in_short, number_of
 from manifests.views import of_frame
 from training.localizer.asking import Answers
 from training.localizer.boxes import boxes_above
@@ -154,8 +154,9 @@ class Localization:
         more pixels of it; in the forms that `localize_pair` takes. InputError for a moment that there is not, and for
         what is no image.
         """
-        if not -len(self) <= number_of(number) < len(self):
-            raise InputError(f"moment {number} is asked for, and there are {len(self)}, from 0 to {len(self) - 1}.")
+        if not isinstance(number, int | np.integer) or not -len(self) <= number < len(self):
+            last = len(self) - 1
+            raise InputError(f"moment {in_short(number)} is asked for, and there are {len(self)}, from 0 to {last}.")
         boxes, part = self._drawn_boxes(threshold)[number], self.part(number)
         pixels = self.frames[number] if image is None else rgb_pixels(image)
         return drawn_still(pixels, self.heat[number], part, boxes, self.warnings[number])
@@ -182,7 +183,7 @@ class Localization:
         `advance` is told of every second that is drawn. InputError for an image and a sound, for the video itself as
         `out`, and where the sound cannot be carried; WorkFailed when the file cannot be written.
         """
-        return self.overlay_of(Path(out), [Panel(self.timeline(threshold))], advance)
+        return self.overlay_of(given_path(out, "out"), [Panel(self.timeline(threshold))], advance)
 
     def overlay_of(self, out: Path, panels: Sequence[Panel], advance: Callable[[int], object]) -> Written:
         """As `overlay`, with these panels side by side."""
@@ -247,5 +248,5 @@ class Localization:
 
 def _checked_threshold(threshold: Any) -> float:
     if not 0 < (number := number_of(threshold)) <= 1:
-        raise InputError(f"the threshold of boxes is {threshold}. Give more than 0 and at most 1.")
+        raise InputError(f"the threshold of boxes is {in_short(threshold)}. Give more than 0 and at most 1.")
     return number

@@ -14,7 +14,7 @@ from PIL import Image
 
 from manifests.errors import InputError
 from manifests.files.given import special_file
-from manifests.given_arrays import given_array, number_of
+from manifests.given_arrays import given_array, in_short, number_of
 from pipeline.media.audio import (
     BEYOND_FULL_SCALE,
     LOWEST_RATE,
@@ -158,7 +158,11 @@ def _moment_in_file(media: AudioFile, moment: float | None, options: DecodeOptio
 
 def _moment(duration: float, moment: float | None, options: DecodeOptions) -> float:
     """The moment that was asked for, else the one that ingest takes, in seconds."""
-    return choose_moment(duration, options) if moment is None else checked_moments([moment], duration)[0]
+    if moment is None:
+        return choose_moment(duration, options)
+    if np.isnan(seconds := number_of(moment)):
+        raise InputError(f"the moment is {in_short(moment)}. Give one number, in seconds.")
+    return checked_moments([seconds], duration)[0]
 
 
 def _checked_rate(given: Any) -> int:
@@ -166,7 +170,7 @@ def _checked_rate(given: Any) -> int:
     is_number = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
     if not is_number or not LOWEST_RATE <= given <= MAX_RATE or given != int(given):  # NaN is in no range
         raise InputError(
-            f"the sampling_rate of the array of sound is {given}: an array does not say how fast it is. Give "
+            f"the sampling_rate of the array of sound is {in_short(given)}: an array does not say how fast it is. Give "
             f"sampling_rate=, a whole number of samples a second from {LOWEST_RATE} to {MAX_RATE}."
         )
     return int(given)
@@ -222,8 +226,6 @@ def checked_moments(moments: Sequence[float], duration: float) -> list[float]:
     seconds = [number_of(moment) for moment in given]
     wrong = [moment for moment, number in zip(given, seconds, strict=True) if not 0 <= number <= duration]
     if not seconds or wrong:
-        raise InputError(
-            f"{f'the moment {wrong[0]} s' if wrong else 'no moment'} was asked for; the recording goes from 0 to "
-            f"{duration:.2f} s. Give moments within."
-        )
+        asked = f"the moment {in_short(wrong[0])} s" if wrong else "no moment"
+        raise InputError(f"{asked} was asked for; the recording goes from 0 to {duration:.2f} s. Give moments within.")
     return seconds

@@ -17,7 +17,7 @@ import torch
 
 from manifests.errors import InputError
 from manifests.files.checksums import digest_of
-from manifests.given_arrays import number_of
+from manifests.given_arrays import given_path, given_text, in_short, number_of
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
 from training.distributed import pick_device
@@ -53,7 +53,10 @@ class Localizer:
         device: auto, cpu, cuda or cuda:N. view: how frames are shown, squash or centre_crop; None as it was trained.
         InputError when there is no finished model, or no such device.
         """
-        return cls(open_model(source, pick_device(device)).viewing(view))
+        given_text(device, "device")
+        shown = None if view is None else given_text(view, "view")
+        path = given_path(source, "the model")
+        return cls(open_model(source if isinstance(source, str) else path, pick_device(device)).viewing(shown))
 
     @classmethod
     def from_pretrained(cls, source: Path | str, device: str = "auto", view: str | None = None) -> "Localizer":
@@ -96,7 +99,7 @@ class Localizer:
         batch of frames is held. `advance` is told of every batch how many moments it had. InputError where the file
         cannot be read, lacks image or sound, or does not have such moments.
         """
-        path = _path(video)
+        path = given_path(video, "the video")
         with readable(path) as media:
             duration = media.facts.duration
             rate, times = _moments(duration, every, moments)
@@ -108,7 +111,7 @@ class Localizer:
 
     def moment_count(self, video: Path | str, every: float = EVERY) -> int:
         """How many moments `localize` looks at. InputError as there."""
-        with readable(_path(video)) as media:
+        with readable(given_path(video, "the video")) as media:
             return len(_moments(media.facts.duration, every, None)[1])
 
     def localize_pair(
@@ -162,16 +165,9 @@ def _moments(duration: float, every: float | None, moments: Sequence[float] | No
         return None, checked_moments(moments, duration)
     step = EVERY if every is None else number_of(every)
     if not 0.999 / MOST_PER_SECOND <= step <= 1.001 * LONGEST_STEP:
-        raise InputError(f"every is {every} s; give from 1/{MOST_PER_SECOND:g} to {LONGEST_STEP:,.0f}.")
+        raise InputError(f"every is {in_short(every)} s; give from 1/{MOST_PER_SECOND:g} to {LONGEST_STEP:,.0f}.")
     count = int(duration / step + 1e-9) + 1  # the last moment of a recording may be its end
     return round(1 / step, 9), [min(number * step, duration) for number in range(count)]
-
-
-def _path(video: Any) -> Path:
-    """InputError for what names no file."""
-    if not isinstance(video, str | os.PathLike):
-        raise InputError(f"the video is a {type(video).__name__}. Give the path of its file.")
-    return Path(video)
 
 
 def _is_item(item: Any) -> bool:

@@ -256,7 +256,7 @@ def test_many_come_back_in_their_order(model: Localizer, video: Path, result: Lo
     assert [each.silent[0] for each in found] == [False, False, True]
     assert not found[2].maps.any()
     assert len(model.localize_many(path for path in [video])) == 1
-    with pytest.raises(InputError, match="Give the path"):
+    with pytest.raises(InputError, match="Give a path"):
         model.localize(image)
     for wrong in ("clip.mp4", [(image,)], [(image, sound, RATE, 1)], [[image, sound, RATE]], (image, sound, RATE), 5):
         with pytest.raises(InputError, match="Give a list"):
