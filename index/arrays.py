@@ -22,7 +22,7 @@ from manifests.errors import InputError
 from manifests.files.arrays import check_npy
 from manifests.files.checksums import Damaged, check_file, check_sealed, file_sha256, sealed
 from manifests.files.given import check_lasting, read_bytes, understood
-from manifests.files.outputs import Given, check_output, json_with
+from manifests.files.outputs import Given, check_output, json_with, names_in
 from manifests.files.parquet import read_table
 from manifests.files.plain_data import parse_json_object
 from manifests.files.whole_folders import whole_folder
@@ -59,7 +59,7 @@ def _is_own(folder: Path, kind: str) -> bool:
     """Whether a folder is empty, or holds arrays of this kind; or such as have lost their meta.json, which are none."""
     if not folder.is_dir():
         return False
-    names = {path.name for path in folder.iterdir()}
+    names = names_in(folder)
     if not names or not names <= FILES:
         return not names
     if json_with()(folder / META):

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from manifests.annotations import TestSet
 from manifests.clip_lists.layouts import read_clip_list
-from manifests.clip_lists.rows import SPLIT_OF_WORD, WHOLE_VIDEO, ClipLabel, ClipList
+from manifests.clip_lists.rows import WHOLE_VIDEO, ClipLabel, ClipList, normal_split
 from manifests.errors import InputError
 from manifests.files.content import read_content
 from manifests.keys import named_clip
@@ -26,7 +26,7 @@ TRAIN = "train"
 def split_of(named: str | None) -> str:
     """The split of a clip by what its list or folder names, `training` being `train`: one that names none is a training
     clip, for all stages."""
-    return SPLIT_OF_WORD.get(named.lower(), named) if named else TRAIN
+    return normal_split(named) or TRAIN
 
 
 @dataclass(frozen=True)

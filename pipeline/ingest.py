@@ -13,6 +13,7 @@ from pathlib import Path
 
 from manifests.errors import InputError, WorkFailed
 from manifests.files.locks import held
+from manifests.files.outputs import check_folder
 from pipeline.console import progress
 from pipeline.jobs.attempt_log import end_attempts, forget
 from pipeline.jobs.cluster import available_cores, connected, run_all, threads
@@ -64,6 +65,8 @@ def run_ingest(request: IngestRequest) -> None:
     out = request.out
     if request.options.companions.proposals:
         check_proposals()
+    with _explained(out):
+        check_own(out)
     with _locked(out):
         plan = prepare(request)
         if is_finished(out, plan) and not _damaged(out, plan):
@@ -81,6 +84,11 @@ def run_ingest(request: IngestRequest) -> None:
         report(out, plan, counts, made, time.monotonic() - started)
         with _explained(out):
             accept(out, plan, counts, request.max_reject_fraction)
+
+
+def check_own(out: Place) -> None:
+    """InputError when a folder holds other things than shards, finished or not."""
+    check_folder(out, lambda names: not names.isdisjoint({PLAN, INDEX}), "pipeline ingest")
 
 
 def _damaged(out: Place, plan: Plan) -> bool:

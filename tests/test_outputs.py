@@ -29,6 +29,7 @@ from manifests.files.outputs import check_output, json_with
 from pipeline.annotate import annotate
 from pipeline.cli import app as pipeline_app
 from pipeline.coverage import split_report
+from pipeline.ingest import check_own
 from pipeline.shards.store import ShardStore
 from pipeline.subcommand import is_place, typed_name
 from pipeline.synth.folder import claim
@@ -297,6 +298,79 @@ def test_made_corpora_take_new_or_empty_folders(tmp_path: Path, untouched, kind:
     assert "exists and is no" in untouched(lambda: claim(tmp_path / "mine", {"clips": 4}, kind))
     for _ in range(2):
         claim(tmp_path / "new", {"clips": 4}, kind)
+
+
+FOLDERS = {
+    "shards": ("index.json", "manifest.parquet", "rejects.parquet"),
+    "shards begun": ("plan/lock",),
+    "neighbours": ("image.npy", "audio.npy", "keys.parquet", "meta.json"),
+    "corpus": ("options.json", "videos/a.mp4"),
+    "run": ("config.yaml", "environment.json", "DONE"),
+    "model": ("config.json", "model.safetensors"),
+    "clips": ("export.json", "train-0.parquet"),
+}
+INTO_NEW = [
+    ("pipeline", "ingest", "--src", "videos", "--out"),
+    ("pipeline", "synth", "--clips", "1", "--out"),
+    ("index", "random-knn", "--shards", "own", "--k", "2", "--out"),
+    ("pipeline", "export", "--format", "parquet", "--shards", "own", "--out"),
+]  # fmt: skip
+INTO_ANY = [("training", "run", "whole_image", "--runs")]
+
+
+@pytest.mark.parametrize("line", [*INTO_NEW, *INTO_ANY], ids=lambda line: " ".join(line[:2]))
+def test_a_folder_of_one_kind_gets_nothing_of_another(
+    tmp_path: Path, line: tuple[str, ...], untouched, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    equal_shards(tmp_path / "own")
+    (tmp_path / "videos").mkdir()
+    own = {"ingest": "shards", "synth": "corpus", "export": "clips", "random-knn": "neighbours"}.get(line[1], " ")
+    others = {name: files for name, files in FOLDERS.items() if not name.startswith(own)}
+    others |= {"another's": ("notes.txt", "thesis.tex")} if line in INTO_NEW else {}
+    for name, files in others.items():
+        for file in files:
+            (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / file).write_text("{}")
+    for name in others:
+        before = contents(tmp_path)
+        ended = Commands(monkeypatch, capsys)(*line, name, cwd=tmp_path)
+        assert (ended.returncode, contents(tmp_path)) == (2, before), (name, ended.stderr)
+        said = ("holds", "is there already", "exists")
+        assert any(each in ended.stderr for each in said), ended.stderr
+        assert name in ended.stderr
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_nor_does_it_get_a_page(tmp_path: Path, untouched, name: str) -> None:
+    for file in FOLDERS[name]:
+        (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / file).write_text("{}")
+    assert "nothing that `training report` wrote" in untouched(lambda: write_report([tmp_path], None, tmp_path / name))
+
+
+@pytest.mark.parametrize("line", INTO_NEW[1:], ids=lambda line: " ".join(line[:2]))
+def test_notes_of_a_system_make_no_folder_anothers(
+    tmp_path: Path, line: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    equal_shards(tmp_path / "own")
+    for _ in range(2):
+        (tmp_path / "out").mkdir(exist_ok=True)
+        for name in (".DS_Store", "._index.json", "Thumbs.db"):
+            (tmp_path / "out" / name).write_text("of the system")
+        ended = Commands(monkeypatch, capsys)(*line, "out", cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+
+
+def test_ingest_goes_on_in_what_it_began() -> None:
+    for names in ((), (".DS_Store",), ("plan",), ("plan", "notes.txt"), ("index.json", "manifest.parquet")):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in names:
+                (Path(folder) / name).touch()
+            check_own(Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "notes.txt").touch()
+        with pytest.raises(InputError, match=r"holds notes\.txt, and nothing that `pipeline ingest` wrote"):
+            check_own(Path(folder))
 
 
 def test_annotate_keeps_another_table(tmp_path: Path) -> None:

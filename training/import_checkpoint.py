@@ -18,6 +18,7 @@ from index.encoders.weight_file import Layout, fitted, read_tensors, renamed
 from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
+from manifests.files.outputs import check_no_other_kind
 from manifests.files.whole import write_text
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
@@ -136,6 +137,7 @@ def import_checkpoint(
     if kind not in RELEASES:
         meant = did_you_mean(kind, RELEASES)
         raise InputError(f"There is no release {kind!r}.{meant} The known ones are {', '.join(RELEASES)}.")
+    check_no_other_kind(runs, "training import-checkpoint", "--runs")
     release = RELEASES[kind]
     layout = Layout(f"a checkpoint of {kind}", ADVICE, release.inside, release.names, release.unused)
     state = renamed(_tensors(kind, file), file, layout)

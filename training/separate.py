@@ -11,7 +11,8 @@ from torch import Tensor
 
 from manifests.errors import InputError
 from manifests.files.content import read_content
-from manifests.files.outputs import check_output, json_with
+from manifests.files.outputs import check_output, json_with, names_in
+from manifests.files.suffixes import is_of_system
 from manifests.files.whole import write_text
 from manifests.files.whole_folders import whole_folder
 from pipeline.media.decode import SILENCE_PEAK
@@ -77,10 +78,11 @@ def _rows(store: ShardStore, keys: Sequence[str]) -> list[int]:
 
 def _is_own(out: Path) -> bool:
     """Whether a folder is empty, or one that this command wrote with nothing beside it: it is replaced whole."""
-    held = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir()} if out.is_dir() else {""}
-    if REPORT not in held:
-        return out.is_dir() and not any(out.iterdir())
-    if not json_with("decibels_gained")(out / REPORT):
+    if not out.is_dir() or not names_in(out):
+        return out.is_dir()
+    files = (path for path in out.rglob("*") if not path.is_dir() and not is_of_system(path.name))
+    held = {path.relative_to(out).as_posix() for path in files}
+    if REPORT not in held or not json_with("decibels_gained")(out / REPORT):
         return False
     gained = read_content(out / REPORT).json()["decibels_gained"]
     return isinstance(gained, dict) and held <= {REPORT, MIXTURE, *map(_file, gained)}

@@ -27,6 +27,12 @@ KNOWN_FORMATS = (
 )
 
 
+def normal_split(named: str | None) -> str | None:
+    """A split as it is stored and shown: `Training` is no split beside `train`. None where none is named; other words
+    as they are."""
+    return SPLIT_OF_WORD.get(named.lower(), named) if named else None
+
+
 @dataclass(frozen=True, slots=True)
 class ClipLabel:
     """What a list says about one clip; `label` and `split` are None where the list does not say. `folders` are those
@@ -38,8 +44,7 @@ class ClipLabel:
     folders: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        if self.split is not None and self.split.lower() in SPLIT_WORDS:  # `Train` is no split beside `train`
-            object.__setattr__(self, "split", self.split.lower())
+        object.__setattr__(self, "split", normal_split(self.split))
 
     @classmethod
     def named(cls, text: str, label: str | None = None, split: str | None = None) -> "ClipLabel":

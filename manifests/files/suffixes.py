@@ -62,6 +62,12 @@ def is_litter(relative: str) -> bool:
     return bool(name.startswith(LITTER_BEGINNINGS) or name in LITTER_NAMES or unfinished or inside)
 
 
+def is_of_system(name: str) -> bool:
+    """Whether a name beside a command's own output is a note of the system (`.DS_Store`, `lost+found`)."""
+    name = name.lower()
+    return name.startswith(LITTER_BEGINNINGS) or name in LITTER_NAMES or name == "lost+found"
+
+
 def _is_litter_folder(name: str) -> bool:
     """A trash of Linux has the user's number behind it; Safari keeps a download in a folder `clip.mp4.download`."""
     return name in LITTER_FOLDERS or name.startswith(".trash-") or name.endswith(".download")

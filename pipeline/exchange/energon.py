@@ -27,7 +27,6 @@ from pipeline.shards.writer import writing_shard
 NAMED, META, ENERGON = "{}.tar", ".nv-meta", "7.4.1"
 DATASET = {"__module__": "megatron.energon", "__class__": "CrudeWebdataset"}
 USUAL = ("train", "val", "test")
-ALSO_CALLED = {"validation": "val", "valid": "val", "dev": "val"}
 TABLES = (
     "CREATE TABLE samples (tar_file_id INTEGER NOT NULL, sample_key TEXT NOT NULL UNIQUE, "
     "sample_index INTEGER NOT NULL, byte_offset INTEGER, byte_size INTEGER)",
@@ -99,7 +98,7 @@ def _splits(parts: Sequence[Part]) -> dict[str, object]:
     """Tars by split; energon's own three are always there."""
     named: dict[str, list[str]] = {split: [] for split in USUAL}
     for part in parts:
-        named.setdefault(ALSO_CALLED.get(part.split, part.split), []).append(part.name)
+        named.setdefault(part.split, []).append(part.name)
     return {"split_parts": named, "exclude": []}
 
 

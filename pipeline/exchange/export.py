@@ -16,6 +16,7 @@ from manifests.files.checksums import KEY, Damaged, check_sealed, file_sha256, s
 from manifests.files.given import read_bytes
 from manifests.files.outputs import check_output
 from manifests.files.plain_data import parse_json_object
+from manifests.files.suffixes import is_of_system
 from manifests.files.whole import LEFTOVERS, write_text
 from manifests.files.whole_folders import whole_folder
 from pipeline.console import progress
@@ -107,7 +108,7 @@ def _is_own(folder: Path) -> bool:
     """Whether a folder is empty, or holds an export and nothing beside it."""
     if not folder.is_dir():
         return False
-    names = {_name(path, folder) for path in _files(folder)}
+    names = {_name(path, folder) for path in _files(folder) if not is_of_system(path.name)}
     digests = _read_about(folder).get(KEY, {})
     return not names or (bool(digests) and names <= {*digests, ABOUT})
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import chain
 
+from manifests.clip_lists.rows import normal_split
 from manifests.errors import InputError
 from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.plan import Found, Plan, cut_shards
@@ -133,7 +134,7 @@ def _changes(saved: Plan, found: Found, clips: Iterable[Clip], out: Place) -> _C
     for clip in (clip for clip in clips if place_of(clip) in was):
         shard, before = was[place_of(clip)]
         other = _content(clip) != _content(before) or (clip.member is not None and readable(clip.path) in mended)
-        if not other and (clip.label, clip.split) == (before.label, before.split):
+        if not other and (clip.label, clip.split) == (before.label, normal_split(before.split)):
             continue
         keys = keys_of(shard)
         if keys is None and not clip.stream:  # the clips of a compressed archive must stay in its order
@@ -163,7 +164,11 @@ def _updated(saved: Plan, unread: Sequence[Clip]) -> Iterator[tuple[Clip, ...]]:
 def _other_clips(earlier: dict[tuple[object, ...], Clip], changed: Iterable[Clip]) -> Iterator[str]:
     pairs = [(earlier[place_of(clip)], clip) for clip in changed]
     yield from _counted("clips with another size", [now for was, now in pairs if was.size != now.size])
-    labelled = [now for was, now in pairs if was.label not in (None, now.label) or was.split not in (None, now.split)]
+    labelled = [
+        now
+        for was, now in pairs
+        if was.label not in (None, now.label) or normal_split(was.split) not in (None, now.split)
+    ]
     yield from _counted("clips with another label or split", labelled)
     moved = [now for was, now in pairs if (was.position, was.offset) != (now.position, now.offset)]
     yield from _counted("clips in another place of the same archive", moved)

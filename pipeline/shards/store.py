@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 
+from manifests.clip_lists.rows import normal_split
 from manifests.errors import InputError
 from manifests.files.given import understood
 from manifests.files.parquet import read_table
@@ -85,7 +86,10 @@ class ShardStore:
         self.folder = folder
         self.stored_keys = cast(list[str], table.column("key").to_pylist())  # in row order, as the tars spell them
         self.keys = normal_keys(self.stored_keys)  # what clips are known by; earlier versions stored names as they were
-        self.table = table.set_column(0, "key", pa.array(self.keys, pa.string()))
+        splits = map(normal_split, table.column("split").to_pylist())
+        self.table = table.set_column(0, "key", pa.array(self.keys, pa.string())).set_column(
+            table.schema.get_field_index("split"), "split", pa.array(splits, pa.string())
+        )
         self.front_end = str(index["front_end"])
         self.short_side = int(cast(int, index["short_side"]))  # pixels; frames of smaller videos are stored smaller
         self.manifest_sha256 = str(index["manifest_sha256"])
@@ -165,7 +169,8 @@ class ShardStore:
 
     def facts(self, row: int) -> dict[str, object]:
         """The json member: source, times, sizes, label, flags."""
-        return cast(dict[str, object], self.decoded(row, FACTS, parse_json_object))
+        facts = cast(dict[str, object], self.decoded(row, FACTS, parse_json_object))
+        return facts | ({"split": self.table["split"][row].as_py()} if "split" in facts else {})
 
     @cached_property
     def companions(self) -> Companions:

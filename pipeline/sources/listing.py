@@ -15,7 +15,7 @@ from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from manifests.clip_lists.rows import SPLIT_WORDS
+from manifests.clip_lists.rows import SPLIT_WORDS, normal_split
 from manifests.errors import InputError
 from manifests.files.given import check_lasting, reason
 from manifests.files.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MEDIA_SUFFIXES, is_litter
@@ -266,7 +266,7 @@ def _place_of_pair(pair: Pair) -> tuple[str | None, str | None]:
     """Split and class from the folders of the sound, which lies in no folder of its own; a split may stand alone."""
     folders = PurePosixPath(pair.audio).parts[:-1]
     if folders and folders[-1].lower() in SPLIT_WORDS:
-        return folders[-1].lower(), None
+        return normal_split(folders[-1]), None
     return _split_and_class(folders)
 
 
@@ -283,7 +283,7 @@ def _as_utf8(name: str) -> str:
 def _split_and_class(folders: tuple[str, ...]) -> tuple[str | None, str | None]:
     """`.../train/playing_violin_fiddle/clip.mp4` says both; a folder alone says nothing certain about the sound."""
     if len(folders) >= 2 and folders[-2].lower() in SPLIT_WORDS:
-        return folders[-2].lower(), readable(folders[-1])
+        return normal_split(folders[-2]), readable(folders[-1])
     return None, None
 
 

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from manifests.errors import InputError, WorkFailed
 from manifests.files.content import read_object
 from manifests.files.locks import held_from_beside
+from manifests.files.outputs import kind_of_folder, names_in
 from pipeline.console import progress
 from pipeline.media.encode import EncodingFailed
 from pipeline.storage.files import remove_leftovers, write_whole
@@ -83,8 +84,10 @@ def check_claim(out: Path, options: Mapping[str, object], kind: str, remedy: str
     """InputError if `out` is another's, as far as these options tell, of which some may not be known yet. Returns its
     own options; None for a new folder."""
     if not (out / OPTIONS).exists():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise InputError(f"--out {out} exists and is no {kind} corpus; give a new or an empty folder")
+        if out.exists() and (not out.is_dir() or names_in(out)):
+            held = kind_of_folder(names_in(out))
+            what = f"holds {held}" if held else "exists"
+            raise InputError(f"--out {out} {what} and is no {kind} corpus; give a new or an empty folder")
         return None
     held = _read_json(out / OPTIONS)
     _check_same(out, {name: held[name] for name in options if name in held}, options, remedy)

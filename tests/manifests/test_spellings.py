@@ -163,3 +163,11 @@ def test_marks_that_end_a_line_for_unicode_alone_end_none_in_a_file(tmp_path: Pa
     assert read_truth(tmp_path / "Annotations.txt", "ave").test_set.labels == {"a": f"dog{mark}x"}
     (tmp_path / "ids.txt").write_text(f"a{mark}b.mp4\rc.mp4\r", "utf-8", newline="")
     assert len(read_ids(tmp_path / "ids.txt").ids) == 2
+
+
+def test_a_split_of_a_list_is_stored_by_one_name(tmp_path: Path) -> None:
+    words = ["training", "TRN", "validation", "dev", "Testing", "eval", "holdout", ""]
+    rows = "".join(f"clip{number}.mp4,dog,{word}\n" for number, word in enumerate(words))
+    (tmp_path / "list.csv").write_text("file,label,split\n" + rows)
+    found = [row.split for row in read_labels(tmp_path / "list.csv").rows.values()]
+    assert found == ["train", "train", "val", "val", "test", "test", "holdout", None]

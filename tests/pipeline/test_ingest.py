@@ -141,7 +141,7 @@ def test_out_that_cannot_be_written(tmp_path: Path) -> None:
         run_ingest(request_for(source, tmp_path / "file"))
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "shard-000000.tar").write_text("someone else's")
-    with pytest.raises(InputError, match="no ingest of this folder has written"):
+    with pytest.raises(InputError, match="nothing that `pipeline ingest` wrote"):
         run_ingest(request_for(source, tmp_path / "foreign"))
 
 

@@ -15,7 +15,7 @@ from index.encoders.efficientnet_lite import read_classifier
 from index.encoders.tensor_file import read_tensors, write_tensors
 from manifests.errors import InputError
 from manifests.files.checksums import KEY, file_sha256, sealed
-from manifests.files.outputs import check_output
+from manifests.files.outputs import check_output, names_in
 from manifests.files.whole import write_text
 from manifests.files.whole_folders import whole_folder
 from pipeline.console import progress
@@ -78,7 +78,7 @@ def _check_results(run: LoadedRun) -> None:
 
 def _is_own(folder: Path) -> bool:
     """Whether a folder is empty, or an exported model with nothing beside it."""
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else {"a file"}
+    names = names_in(folder) if folder.is_dir() else {"a file"}
     return not names or (names <= FILES and is_exported(folder))
 
 

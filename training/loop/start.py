@@ -11,6 +11,7 @@ import torch
 
 from manifests.errors import InputError
 from manifests.files.locks import held
+from manifests.files.outputs import check_no_other_kind
 from manifests.files.whole import remove_leftovers, write_text
 from manifests.splits import Coverage, IdList, coverage, ids_of
 from training.config import RunConfig
@@ -37,6 +38,7 @@ def start(config: RunConfig, runs: Path, device: str = "auto", overrides: Sequen
     A finished run is left alone, except that it takes over the config's evaluation settings. What it was made from need
     not be there.
     """
+    check_no_other_kind(runs, "training run", "--runs")
     with stop_on_signals() as stop, ranks(device) as process:
         if (done := finished_without_inputs(runs, config)) is not None:
             if process.first:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from manifests.errors import InputError
-from manifests.files.outputs import check_not_read, check_output
+from manifests.files.outputs import check_no_other_kind, check_not_read, check_output
 from manifests.files.whole import write_text
 from pipeline.shards.joined import Folders, folders_of, named
 from training.evaluation.scores import Score, in_order, score_of
@@ -51,6 +51,7 @@ def write_report(
     """
     if not runs:
         raise InputError("no run to report on. Give run folders, or train and evaluate one first.")
+    check_no_other_kind(out, "training report")
     check_output(out / PAGE, {}, _is_page, "training report", "the page in --out,")
     read = [read_run(path) for path in runs]
     titles = run_titles(read)

@@ -62,10 +62,10 @@ def clips_of(files: list[str]) -> list[str]:
 
 def test_parquet_holds_every_clip_by_split(shards: Path, store: ShardStore, tmp_path: Path) -> None:
     facts = run_export("parquet", [shards], tmp_path / "out", 3)
-    assert facts["clips"] == "5 train, 1 test, 1 validation, 1 a_b"
+    assert facts["clips"] == "5 train, 1 test, 1 val, 1 a_b"
     assert clips_of(list(contents(tmp_path / "out"))) == [
         "data/a_b-00000-of-00001.parquet", "data/test-00000-of-00001.parquet", "data/train-00000-of-00002.parquet",
-        "data/train-00001-of-00002.parquet", "data/validation-00000-of-00001.parquet",
+        "data/train-00001-of-00002.parquet", "data/val-00000-of-00001.parquet",
     ]  # fmt: skip
     rows = [row for path in sorted((tmp_path / "out").rglob("*.parquet")) for row in pq.read_table(path).to_pylist()]
     assert sorted(row["key"] for row in rows) == sorted(store.keys)
@@ -74,7 +74,8 @@ def test_parquet_holds_every_clip_by_split(shards: Path, store: ShardStore, tmp_
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(row["image"]["bytes"]))), store.frame(place))
         assert np.array_equal(np.array(row["spectrogram"], np.float16), store.spectrogram(place))
         assert np.array_equal(decode_flac(row["audio"]["bytes"]), store.companions.waveform(place).samples)
-        assert (row["audio_start"], row["split"], row["label"]) == (4.0, SPLITS[place], "dog" if place else None)
+        split = store.table["split"][place].as_py()
+        assert (row["audio_start"], row["split"], row["label"]) == (4.0, split, "dog" if place else None)
 
 
 def test_datasets_reads_images_and_audio(shards: Path, store: ShardStore, tmp_path: Path,
@@ -83,7 +84,7 @@ def test_datasets_reads_images_and_audio(shards: Path, store: ShardStore, tmp_pa
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     run_export("parquet", [shards], tmp_path / "out", 3)
     found = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
-    assert {name: len(split) for name, split in found.items()} == {"train": 5, "test": 1, "validation": 1, "a_b": 1}
+    assert {name: len(split) for name, split in found.items()} == {"train": 5, "test": 1, "val": 1, "a_b": 1}
     features = found["train"].features
     assert isinstance(features["image"], datasets.Image)
     assert isinstance(features["audio"], datasets.Audio)
@@ -218,7 +219,7 @@ def energon(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_tars_lie_by_split(energon: Path) -> None:
     split = yaml.safe_load((energon / ".nv-meta" / "split.yaml").read_text())
     assert split["split_parts"]["train"] == ["train-00000-of-00002.tar", "train-00001-of-00002.tar"]
-    assert split["split_parts"]["val"] == ["validation-00000-of-00001.tar"]
+    assert split["split_parts"]["val"] == ["val-00000-of-00001.tar"]
     counts = json.loads((energon / ".nv-meta" / ".info.json").read_text())["shard_counts"]
     assert counts["train-00000-of-00002.tar"] == 3
     assert sum(counts.values()) == len(SPLITS)

@@ -95,3 +95,19 @@ def test_what_this_version_no_longer_lists_stays_while_it_lies_there(
     (source / "odd.mp4").unlink()
     with pytest.raises(InputError, match=r"missing clips: 1 \(such as odd.mp4\)"):
         run_ingest(request)
+
+
+def test_a_folder_of_before_splits_had_one_name_is_finished_as_it_is(tmp_path: Path, monkeypatch) -> None:
+    add(tmp_path / "src" / "training" / "dog", a="ok 1")
+    add(tmp_path / "src" / "testing" / "dog", b="ok 2")
+    request = request_for(tmp_path / "src", tmp_path / "out")
+    with monkeypatch.context() as before:
+        before.setattr("pipeline.sources.listing.normal_split", str.lower)
+        run_ingest(request)
+    finished = fingerprints(tmp_path / "out")
+    run_ingest(request)
+    assert fingerprints(tmp_path / "out") == finished
+    assert sorted(ShardStore.open(tmp_path / "out").table["split"].to_pylist()) == ["test", "train"]
+    add(tmp_path / "src" / "training" / "dog", c="ok 3")
+    run_ingest(request)
+    assert ShardStore.open(tmp_path / "out").table["split"].to_pylist().count("train") == 2

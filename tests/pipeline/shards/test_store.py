@@ -5,13 +5,16 @@ import json
 import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from damaged_tars import equal_clips
 from shard_maker import MadeClip, write_shards
 
 from manifests.errors import InputError
+from pipeline.exchange.plan import parts_of
 from pipeline.shards.codecs import decode_npy, encode_npy
 from pipeline.shards.store import ShardStore
 
@@ -133,3 +136,12 @@ def test_spectrograms_are_views_and_never_pickles() -> None:
     np.save(pickled, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="plain"):
         decode_npy(pickled.getvalue())
+
+
+def test_splits_of_earlier_versions_are_read_by_one_name(tmp_path: Path) -> None:
+    spelled = ("Training", "train", "testing", None)
+    clips = [replace(clip, split=split) for clip, split in zip(equal_clips(4), spelled, strict=True)]
+    store = ShardStore.open(write_shards(tmp_path / "shards", clips))
+    assert store.table["split"].to_pylist() == ["train", "train", "test", None]
+    assert [store.facts(row).get("split") for row in range(3)] == ["train", "train", "test"]
+    assert [part.split for part in parts_of(store, 10, "{}.parquet")] == ["train", "test"]
