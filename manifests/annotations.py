@@ -2,6 +2,7 @@
 
 Each reader of this package turns one corpus' format into a `TestSet`; evaluation sees nothing else. Boxes are kept
 exactly as read, garbage included: what a dirty box means is decided, counted and reported by evaluation.
+A file in another unit is refused.
 """
 
 import math
@@ -18,6 +19,8 @@ from manifests.namesakes import Names, Place, place_of
 Box = tuple[float, float, float, float]
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 LARGEST = 1e18  # of a box's numbers; VGG-SS as released has uninitialised ones of 3e16
+HANDFUL = 4  # boxes outside of their frames that say nothing of the others; released files have stray ones
+BELIEVABLE = 1e6  # a number of a box above it was never written, and says nothing of the unit
 MOST_SHOWN = 200  # characters of a value in a message
 
 
@@ -92,8 +95,31 @@ def make_test_set(name: str, annotations: Iterable[Annotation], content: Content
         if key in seen:
             raise InputError(f"{content.path} annotates {key} twice. Remove one of the two entries.")
         seen.add(key)
+    _check_fractions([box for each in annotations for box in each.boxes], str(content.path))
     annotations = tuple(replace(one, key=key) for one, key in zip(annotations, names.keys, strict=True))
     return TestSet(name, annotations, str(content.path), content.sha256, names.places)
+
+
+def _check_fractions(boxes: Sequence[Box], source: str) -> None:
+    """InputError when most boxes of a file lie outside of their frames: then its numbers are in another unit."""
+    outside = [box for box in boxes if _is_outside(box)]
+    if len(outside) <= HANDFUL or 2 * len(outside) < len(boxes):
+        return
+    values = [abs(value) for box in outside for value in box if abs(value) < BELIEVABLE]
+    raise InputError(
+        f"{source} gives boxes that are no fractions of their frames: {len(outside):,} of {len(boxes):,} lie mostly "
+        f"outside of 0 to 1, with numbers up to {max(values, default=math.inf):g}, as pixels or per cent have them. "
+        "Divide x by the frame's width and y by its height (per cent by 100), so that every box is x1, y1, x2, y2 from "
+        "0 to 1."
+    )
+
+
+def _is_outside(box: Box) -> bool:
+    """Whether less than half of a box lies within the frame; of one without area, whether a corner lies outside."""
+    (x1, x2), (y1, y2) = sorted(box[::2]), sorted(box[1::2])
+    area = (x2 - x1) * (y2 - y1)
+    within = max(0.0, min(x2, 1.0) - max(x1, 0.0)) * max(0.0, min(y2, 1.0) - max(y1, 0.0))
+    return within < area / 2 if area else not (0 <= x1 <= x2 <= 1 and 0 <= y1 <= y2 <= 1)
 
 
 def read_box(values: Any, where: str) -> Box:

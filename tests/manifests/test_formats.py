@@ -1,13 +1,17 @@
 """Formats are found by module: one file more is one format more, and nothing else changes."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import manifests.readers
+from manifests.annotations import TestSet
 from manifests.errors import InputError
 from manifests.splits import IdList
 from manifests.truth import find_format, format_help, format_names, formats, read_parts, read_truth
@@ -104,3 +108,39 @@ def test_a_file_of_another_form_is_said_with_the_form_that_was_expected(name: st
         InputError, match=rf"vggsound\.csv.*read as --format {name} \({re.escape(find_format(name).help)}\)"
     ):
         read_truth(tmp_path / "vggsound.csv", name, negatives=tmp_path / "none.csv")
+
+
+def _boxes(scale: tuple[float, float], count: int = 8) -> list[list[float]]:
+    own = [(0.1 + 0.01 * number, 0.2, 0.6, 0.7) for number in range(count)]
+    return [[side * scale[place % 2] for place, side in enumerate(box)] for box in own]
+
+
+def _vggss(path: Path, boxes: list[list[float]]) -> TestSet:
+    entries = [{"file": f"clip{number}", "class": "dog", "bbox": [box]} for number, box in enumerate(boxes)]
+    path.write_text(json.dumps(entries))
+    return read_truth(path, "vggss").test_set
+
+
+def _parquet(path: Path, boxes: list[list[float]]) -> TestSet:
+    keys = [f"clip{number}" for number in range(len(boxes))]
+    pq.write_table(pa.table({"key": keys, "label": ["dog"] * len(keys), "boxes": [[box] for box in boxes]}), path)
+    return read_truth(path, "parquet").test_set
+
+
+@pytest.mark.parametrize("read", [_vggss, _parquet])
+@pytest.mark.parametrize("scale", [(1280, 720), (224, 224), (100, 100)], ids=str)
+def test_boxes_in_pixels_or_per_cent_are_refused(tmp_path: Path, read, scale: tuple[float, float]) -> None:
+    largest = f"{max(max(box) for box in _boxes(scale)):g}"
+    with pytest.raises(InputError, match=rf"8 of 8 lie mostly outside of 0 to 1, .* up to {largest}, .*width"):
+        read(tmp_path / "truth", _boxes(scale))
+    garbage = [[-2.88e16, 0.1, 0.5, 0.5]] * 4
+    with pytest.raises(InputError, match=rf"12 of 12 .* numbers up to {largest}"):
+        read(tmp_path / "truth", [*_boxes(scale), *garbage])
+
+
+@pytest.mark.parametrize("read", [_vggss, _parquet])
+def test_stray_boxes_among_fractions_are_kept_as_they_are(tmp_path: Path, read) -> None:
+    stray = [[-2.88e16, 0.1, 0.5, 0.5], [0.2, 0.2, 1.3, 0.9], [0.5, 0.5, 0.5, 0.5], [7.0, 8.0, 9.0, 10.0]]
+    for boxes in ([*_boxes((1, 1)), *stray], stray, [[-0.2, -0.1, 1.1, 1.2]] * 20):
+        found = read(tmp_path / "truth", boxes)
+        assert [list(box) for each in found.annotations for box in each.boxes] == boxes
