@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from manifests.errors import InputError
-from training.run_folders.finished import resolve_run
+from training.model_names import check_openable
+from training.run_folders.finished import given_runs, resolve_run
 from training.runs import load_run
 
 
@@ -39,6 +40,21 @@ def test_an_unfinished_run_is_continued_where_it_lies(
     (Path(place) / "config.yaml").write_text("name: tiny\n")
     with pytest.raises(InputError, match=re.escape(advice)):
         resolve_run(Path(place))
+
+
+def test_so_is_one_that_its_name_stands_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (Path("runs/tiny/abc-s0")).mkdir(parents=True)
+    (Path("runs/tiny/abc-s0/DONE")).touch()
+    for seed in (0, 1):
+        run = Path(f"runs/tiny2/abc-s{seed}")
+        run.mkdir(parents=True)
+        (run / "config.yaml").write_text("name: tiny2\n")
+        continued = re.escape("continue it with `training run runs/tiny2/abc-s0/config.yaml`.")
+        said = r"abc-s0 is not finished" if seed == 0 else r"holds 2 runs, of which none is finished.*abc-s1"
+        for read in (resolve_run, load_run, lambda path: given_runs([path]), check_openable):
+            with pytest.raises(InputError, match=f"{said}.*{continued}$"):
+                read(Path("runs/tiny2"))
 
 
 def test_lost_weights_are_not_put_down_to_the_config(tmp_path: Path) -> None:

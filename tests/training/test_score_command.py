@@ -279,7 +279,7 @@ def test_odd_arguments_are_refused(scene):
         ("text", "s.json", 0, "Give numbers"),
         ("wide", "s.json", 0, r"confidences have shape \(64, 1\). Give \(clips,\)"),
         ("maps7", ".", 0, "is a folder"),
-        ("maps7", "s.json", -1, "a seed is 0 or more"),
+        ("maps7", "s.json", -1, "a seed is a whole number, 0 or more"),
     ):
         with pytest.raises(InputError, match=words):
             score_file(scene / f"{maps}.npz", scene / "vggss.json", "vggss", "ezvsl", scene / out, seed=seed)

@@ -48,8 +48,20 @@ def resolve_run(path: Path) -> Path:
     if finished:
         names = ", ".join(str(folder) for folder in finished)
         raise InputError(f"{path} holds {len(finished)} finished runs, name one: {names}.")
+    if begun := sorted(marker.parent for marker in path.glob(f"*/{CONFIG}")):
+        raise InputError(_none_finished(path, begun))
     raise InputError(
         f"no finished run at {path}: expected a folder with {CONFIG} and {DONE}, as `training run` makes.{_near(path)}"
+    )
+
+
+def _none_finished(path: Path, begun: Sequence[Path]) -> str:
+    """What to do with a folder `runs/<name>` whose runs are begun alone."""
+    if len(begun) == 1:
+        return f"run {begun[0]} is not finished (no {DONE} file); {how_to_continue(begun[0])}."
+    names = ", ".join(map(str, begun))
+    return f"{path} holds {len(begun)} runs, of which none is finished (no {DONE} file): {names}. For the first, " + (
+        f"{how_to_continue(begun[0])}."
     )
 
 
