@@ -24,6 +24,8 @@ from pages import Block, Desk, lay_out, own_processes, read_blocks
 from places import ROOT
 from typed_commands import calls, check_call
 
+from manifests.truth import read_truth
+
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
 REASONS = {"takes minutes", "runs until it is stopped", "needs Docker", "needs several hosts", "needs a released file",
            "needs pretrained weights", "needs a token"}  # fmt: skip
@@ -159,7 +161,8 @@ def test_your_data_runs_as_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     run_page(desk, "docs/your-data.md")
     labels = pq.read_table(desk.folder / "shards-holiday" / "manifest.parquet")["label"].to_pylist()
     assert labels == ["waves"] * 4
-    examples = [block.text for block in read_blocks(ROOT / "docs/your-data.md") if block.language == "python"]
+    page = ROOT / "docs/your-data.md"
+    examples = [block.text for block in read_blocks(page) if block.language == "python"]
     monkeypatch.chdir(desk.folder)
     names: dict[str, object] = {}
     for example in examples:
@@ -167,6 +170,9 @@ def test_your_data_runs_as_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     assert len((desk.folder / "moments.csv").read_text().splitlines()) > 1
     assert names["sound"].rate == 16000
     assert len(names["images"]) == 4
+    own = read_truth(Path("my-boxes.parquet"), "parquet").test_set
+    (Path("my-boxes.json")).write_text(next(block.text for block in read_blocks(page) if block.language == "json"))
+    assert read_truth(Path("my-boxes.json"), "vggss").test_set.annotations == own.annotations
 
 
 @pytest.mark.slow
