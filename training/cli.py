@@ -157,16 +157,18 @@ def score(
 ) -> None:
     """Score heat maps that any program wrote, exactly as this one's own."""
     from training.evaluation.printing import table
-    from training.score_file import asked, check_given, outputs, score_file
+    from training.score_file import asked, check_given, outputs, replaced, score_file
 
     options = {"negatives": negatives, "clips": clips, "test_set": test_set, "alpha": alpha, "seed": seed}
     places = outputs(asked(protocol, boxes), out)
     check_given(maps, truth, format, places, negatives=negatives, clips=clips)
     with progress("scoring", len(places), "protocols") as advance:
         for name, path in places.items():
+            earlier = replaced(path)
             found = score_file(maps, truth, format, name, path, temperature=temperature, **options)
             advance(1)
             print(table(found))
+            print(f"scores: {path}{earlier}")
 
 
 @app.command()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import InputError
+from manifests.files.content import read_content
 from manifests.files.given import understood
 from manifests.files.outputs import check_output, json_with
 from manifests.files.whole import write_text
@@ -55,6 +56,16 @@ def check_given(
         find_protocol(name)
         _check_place(out)
         check_output(out, given, json_with("protocol", "n_expected", "unused_arrays"), "training score")
+
+
+def replaced(out: Path) -> str:
+    """What to say of scores that are there already, which new ones replace; nothing where there are none."""
+    if not out.is_file():
+        return ""
+    earlier = read_content(out).json()
+    protocol, test_set = earlier["protocol"], earlier.get("test_set")
+    named = protocol.get("name") if isinstance(protocol, dict) else protocol
+    return f" (in place of those that were there, of {test_set} under {named})"
 
 
 def score_file(

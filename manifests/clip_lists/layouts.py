@@ -24,6 +24,7 @@ from manifests.clip_lists.rows import (
 from manifests.clip_lists.starts import is_seconds, is_youtube_id, timed_key, timed_names
 from manifests.errors import InputError
 from manifests.files.content import Content, lines_of
+from manifests.files.given import shortened
 from manifests.files.suffixes import AUDIO_SUFFIXES, EVERY_SUFFIX
 from manifests.keys import named_clip
 
@@ -92,7 +93,8 @@ def _joined(fields: Iterable[str]) -> str | None:
 
 
 def _shown(row: Sequence[str]) -> str:
-    return repr(",".join(row)[:200])
+    """The fields apart: which character separates them in the file is not known here."""
+    return shortened(", ".join(map(repr, row)), 200)
 
 
 # --- a header names the columns --------------------------------------------------------------------------------------

@@ -67,9 +67,12 @@ class LabelTable:
 
     @property
     def examples(self) -> str:
-        """The first rows as they were understood: `<key> is 'label' (split)`."""
+        """The first rows as they were understood: `<key> is 'label' (split)`, namesakes with their folders."""
         first = list(self.rows.values())[:EXAMPLES]
-        return "; ".join(f"{row.key} is {_said(row.label)} ({row.split or 'no split'})" for row in first)
+        return "; ".join(f"{self._named(row)} is {_said(row.label)} ({row.split or 'no split'})" for row in first)
+
+    def _named(self, row: ClipLabel) -> str:
+        return "/".join((*row.folders, row.key)) if row.key in self.namesakes else row.key
 
     def absent(self, present: Collection[str]) -> list[str]:
         """Clips listed but not among the keys `present`, sorted; MUSIC's two names of a video are one clip."""

@@ -171,3 +171,15 @@ def test_a_split_of_a_list_is_stored_by_one_name(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("file,label,split\n" + rows)
     found = [row.split for row in read_labels(tmp_path / "list.csv").rows.values()]
     assert found == ["train", "train", "val", "val", "test", "test", "holdout", None]
+
+
+def test_examples_show_the_folders_of_namesakes(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("file,label\ncity/take 1.mp4,chaplin\nsea/take 1.mp4,waves\nsea/b.mp4,dog\n")
+    said = read_labels(tmp_path / "list.csv").examples
+    assert said == "city/take 1 is 'chaplin' (no split); b is 'dog' (no split)"
+
+
+def test_a_first_line_is_shown_without_a_separator_that_it_does_not_have(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("Datei;Klasse;Set\na clip;dog;one\n")
+    with pytest.raises(InputError, match="its first line is 'Datei', 'Klasse', 'Set'"):
+        read_labels(tmp_path / "list.csv")

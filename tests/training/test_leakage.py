@@ -1,10 +1,13 @@
 """Leaks of test clips into training: found, left out, stored with the run, and shown with its results."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from damaged_tars import equal_clips
+from shard_maker import write_shards
 from tiny_run import write_tiny
 
 from index.neighbours import Neighbours
@@ -12,7 +15,7 @@ from manifests.errors import InputError
 from manifests.truth import read_truth
 from pipeline.coverage import split_report
 from pipeline.shards.store import ShardStore
-from training.config import load_config
+from training.config import Data, load_config
 from training.data.positives import Positives
 from training.data.selection import select
 from training.data.views import clip_random
@@ -141,3 +144,15 @@ def test_splits_finds_misses_and_leaks(shards, leaky, store, tmp_path, capsys) -
     assert "11 found, 1 missing, first notthere000_000001" in capsys.readouterr().out
     with pytest.raises(InputError, match="Download it from https"):
         split_report(["vggss_10k"], None, [], leaky)
+
+
+def test_clips_without_a_split_that_are_trained_on_are_said(tmp_path: Path, capsys) -> None:
+    clips = [replace(clip, split=None if number < 3 else clip.split) for number, clip in enumerate(equal_clips(24))]
+    shards = write_shards(tmp_path / "shards", clips)
+    store = ShardStore.open(shards)
+    assert select(store, Data()).unnamed == 3
+    assert select(store, Data(split="test")).unnamed == 0
+    alone = [replace(clip, split=None) for clip in clips]  # then no split was meant to leave anything out
+    assert select(ShardStore.open(write_shards(tmp_path / "alone", alone)), Data()).unnamed == 0
+    start(load_config(write_tiny(tmp_path, shards, data={"exclude_test": []})), tmp_path / "runs", "cpu")
+    assert "3 clips without a split are counted as train" in capsys.readouterr().out

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import re
 from functools import partial
 
 import numpy as np
 import pytest
+from commands import Commands
 from golden_values import SOURCES, load
 from PIL import Image
 
@@ -193,6 +195,14 @@ def test_negatives_bring_coded_and_textbook_numbers(scene):
     assert found["test_set"].startswith("extended_vggss-")
     with pytest.raises(InputError, match="--negatives"):
         score_file(scene / "e.npz", scene / "vggss.json", "extended", "slavc_relative", scene / "scores.json")
+
+
+def test_where_scores_lie_and_what_they_replace_is_said(scene, monkeypatch, capsys):
+    ended = partial(Commands(monkeypatch, capsys), cwd=scene)
+    line = ("score", "--maps", "maps7.npz", "--truth", "vggss.json", "--protocol")
+    assert ended("training", *line, "ezvsl").stdout.rstrip().endswith("scores: scores.json")
+    said = ended("training", *line, "kaist").stdout
+    assert re.search(r"scores: scores\.json \(in place of those that were there, of vggss\S* under ezvsl\)", said)
 
 
 def test_a_list_narrows_the_set_and_names_it(scene):

@@ -18,13 +18,15 @@ class Selection:
     """The clips of a store that a run trains on.
 
     `mask` (N,) bool says which rows they are; `left_out` counts those that were chosen but banned, `dropped` those with
-    a flag of `data.drop_flagged`, by flag; `listed` is the list that chose them, None where the split did.
+    a flag of `data.drop_flagged`, by flag; `listed` is the list that chose them, None where the split did. `unnamed`
+    counts those that name no split where others do, and so count as training clips.
     """
 
     mask: np.ndarray
     left_out: int
     dropped: Mapping[str, int]
     listed: IdList | None
+    unnamed: int = 0
 
     def keys(self, store: ShardStore) -> list[str]:
         """Their keys, in the order of the rows."""
@@ -47,7 +49,8 @@ def select(store: ShardStore, data: Data, banned: Collection[str] = ()) -> Selec
     if not mask.any():
         raise InputError(f"{store.folder} has no usable clip {_wanted(store, data, listed)}.")
     counts = {flag: dropped[flag] for flag in data.drop_flagged}
-    return Selection(mask, int((chosen & ~mask).sum()), counts, listed)
+    unnamed = 0 if listed is not None else int((mask & _without_split(store)).sum())
+    return Selection(mask, int((chosen & ~mask).sum()), counts, listed, unnamed)
 
 
 def train_list(data: Data) -> IdList | None:
@@ -64,6 +67,12 @@ def train_list(data: Data) -> IdList | None:
 
 def _of_split(store: ShardStore, data: Data) -> np.ndarray:
     return np.array([split_of(value) == split_of(data.split) for value in store.table["split"].to_pylist()], dtype=bool)
+
+
+def _without_split(store: ShardStore) -> np.ndarray:
+    """Clips that name no split where others do; none where none does."""
+    unnamed = np.array([value is None for value in store.table["split"].to_pylist()], dtype=bool)
+    return unnamed & ~unnamed.all()
 
 
 def _among(store: ShardStore, keys: Collection[str]) -> np.ndarray:

@@ -84,7 +84,7 @@ def localize(options: Options) -> dict[str, object]:
         raise InputError(NONE_OF.format(count, [*refused, *broken.values()][0]))
     documents.write_peaks(options.peaks, {task.found.name: task.overlay for task in tasks})
     if one:
-        return _facts_of_one(tasks[0], written)
+        return _facts_of_one(options, tasks[0], written)
     return _facts(options, tasks, written, len(refused) + len(broken), place)
 
 
@@ -208,8 +208,11 @@ def _panels(options: Options, results: Sequence[Localization]) -> list[Panel]:
 # --- what is said at the end -----------------------------------------------------------------------------------------
 
 
-def _facts_of_one(task: Task, written: Mapping[Path, tuple[Localization, Written]]) -> dict[str, object]:
-    places: dict[str, object] = {"overlay": task.overlay, "peaks": documents.document_of(task.overlay)}
+def _facts_of_one(
+    options: Options, task: Task, written: Mapping[Path, tuple[Localization, Written]]
+) -> dict[str, object]:
+    peaks = ", ".join(map(str, (documents.document_of(task.overlay), *options.peaks)))
+    places: dict[str, object] = {"overlay": task.overlay, "peaks": peaks}
     if task.overlay not in written:
         return places | {"state": "already finished"}
     result, made = written[task.overlay]

@@ -126,6 +126,8 @@ def _overlaps(inputs: Inputs) -> tuple[IdList, list[str], dict[str, Any]]:
     trained = training_list([*dict.fromkeys([*selection.keys(store), *inputs.earlier.clips])])
     lines, document = report_overlaps(trained, selection.left_out, inputs.tests)
     lines[:0] = [f"{count:,} {flag} clips dropped (data.drop_flagged)" for flag, count in selection.dropped.items()]
+    if selection.unnamed:
+        lines.insert(0, f"{selection.unnamed:,} clips without a split are counted as train")
     lines += inputs.earlier.said()
     document["training"] |= {"dropped": dict(selection.dropped), "unknown": list(inputs.earlier.unknown)}
     listed = selection.listed

@@ -310,3 +310,9 @@ def test_a_long_video_holds_no_frames(made: Path, monkeypatch: pytest.MonkeyPatc
     """Its frames are read when they are asked for; nothing of the command asks."""
     monkeypatch.setattr(Localization, "frames", property(lambda own: pytest.fail("frames were read")))
     localize(made / "clip.mp4", out=tmp_path / "overlay.mp4")
+
+
+def test_of_one_video_the_file_of_all_peaks_is_named_too(corpus: Path, tmp_path: Path) -> None:
+    video, table = corpus / "a.mp4", tmp_path / "peaks.parquet"
+    facts = localize(video, out=tmp_path / "one.mp4", peaks=(table,))
+    assert facts["peaks"] == f"{tmp_path / 'one.json'}, {table}"
