@@ -1,6 +1,7 @@
-"""The run directory, owned by one file: `runs/<config name>/<overrides>-<digest>-s<seed>/`.
+"""A run's directory, `runs/<config name>/<overrides>-<digest>-s<seed>/`: found or made, renewed, and opened to predict.
 
-Same run and seed, same folder: running again resumes, and a finished run is marked by `DONE`, written last.
+Same run and seed, same folder: running again resumes, and a finished run is marked by `DONE`, written last. What can be
+told of one without torch is in `training.run_folders`.
 """
 
 import json
