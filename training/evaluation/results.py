@@ -147,15 +147,21 @@ def count_flags(columns: Columns) -> dict[str, int]:
     return {flag: every.count(flag) for flag in sorted(set(every))}
 
 
-def counted(test_set: TestSet, keys: Sequence[str], run: str | None) -> dict[str, Any]:
-    """The part of a document that says what was expected and what was scored."""
+def counted(
+    test_set: TestSet, keys: Sequence[str], run: str | None, expected: Collection[str] | None = None
+) -> dict[str, Any]:
+    """The part of a document that says what was expected and what was scored.
+
+    `keys` are those scored; `expected` names what was to be, where that is not every clip of the set.
+    """
+    expected = test_set.keys if expected is None else expected
     return {
         "test_set": test_set.name,
         "lists": {"truth": {"name": test_set.name, "sha256": test_set.sha256}},
         "run": run,
-        "n_expected": len(test_set.annotations),
+        "n_expected": len(expected),
         "n_scored": len(keys),
-        "missing": sorted(set(test_set.keys) - set(keys)),
+        "missing": sorted(set(expected).difference(keys)),
     }
 
 

@@ -29,7 +29,7 @@ from training.evaluation.needs import refuse_negatives, require_boxes, require_i
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import OF_MAPS
-from training.evaluation.results import ROW_SCHEMA, Result
+from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE, weight_map
 
@@ -113,25 +113,19 @@ def score(
     """Score maps of mixtures. InputError for a case named twice or not of K images, or none of the set's."""
     images = _truths(truth, protocol)
     rows = _rows(found.names, truth, images, protocol)
-    expected, there = cases_of(truth, protocol), set(map(frozenset, rows))
-    missing = [case for case in expected if frozenset(case) not in there]
+    released = {frozenset(case): PAIR_SEPARATOR.join(case) for case in cases_of(truth, protocol)}
+    scored = [released[case] for case in map(frozenset, rows) if case in released]
     if found.maps.shape[1] % protocol.images:
         raise InputError(f"Maps of {found.maps.shape[1]} rows are not {protocol.images} images below one another.")
     truths = {case: np.stack([images[key] for key in case]) for case in rows}
     coded = {case: released_case(found.of(row), truths[case]) for case, row in rows.items()}
     book = {case: textbook_case(found.of(row), truths[case]) for case, row in rows.items()}
     floors, ceiling = _without_a_run(tuple(truths), np.packbits(np.stack([*truths.values()])).tobytes(), seed)
-    summary = {
-        "test_set": truth.test_set.name,
+    summary = counted(truth.test_set, scored, run, released.values()) | {
         "task": "duets",
         "protocol": protocol.as_json(),
-        "lists": {"truth": {"name": truth.test_set.name, "sha256": truth.test_set.sha256}},
-        "run": run,
         "seed": seed,
-        "n_expected": len(expected),
-        "n_scored": len(expected) - len(missing),
-        "missing": sorted(PAIR_SEPARATOR.join(case) for case in missing),
-        "n_of_another_pairing": len(rows) - len(expected) + len(missing),
+        "n_of_another_pairing": len(rows) - len(scored),
         "n_maps": int(np.isin(found.owner, list(rows.values())).sum()),
         "n_without_maps": sum(not case.iou for case in coded.values()),
         "n_empty_truth": sum(not own.any(axis=(1, 2)).all() for own in truths.values()),

@@ -33,7 +33,7 @@ from training.evaluation.needs import refuse_negatives, require_boxes, require_i
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import match_names
-from training.evaluation.results import ROW_SCHEMA, Result
+from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE, weight_map
 
@@ -126,10 +126,12 @@ def score(
     scored = [_score(found, protocol, each, own) for each, own in zip(maps, weights, strict=True)]
     return Result(
         _table(frames, scored),
-        _summary(truth, frames, protocol, seed)
+        counted(truth.test_set, [frame.key for frame in frames], run, [frame.key for frame in music.scorable])
         | {
-            "run": run,
-            "missing": sorted({frame.key for frame in music.scorable} - positions.keys()),
+            "task": "several_sources",
+            "protocol": protocol.as_json(),
+            "n_without_boxes": len(music.frames) - len(music.scorable),
+            "seed": seed,
             "scores": {AUDIO_VISUAL: music_summary(scored) | {"interval95": _intervals(scored, seed)}},
             "floors": {
                 name: music_summary(
@@ -146,21 +148,6 @@ def score(
 def _instruments(truth: Truth) -> MusicSet:
     assert truth.music is not None, "`check` comes before"
     return truth.music
-
-
-def _summary(truth: Truth, frames: Sequence[MusicFrame], protocol: ClusterProtocol, seed: int) -> dict[str, Any]:
-    """What a result says of the set and the way it was measured."""
-    music = _instruments(truth)
-    return {
-        "test_set": truth.test_set.name,
-        "task": "several_sources",
-        "protocol": protocol.as_json(),
-        "lists": {"truth": {"name": truth.test_set.name, "sha256": truth.test_set.sha256}},
-        "n_expected": len(music.scorable),
-        "n_scored": len(frames),
-        "n_without_boxes": len(music.frames) - len(music.scorable),
-        "seed": seed,
-    }
 
 
 def _weights(frame: MusicFrame, categories: Sequence[str]) -> dict[int, np.ndarray]:
