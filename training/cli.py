@@ -176,7 +176,7 @@ def embed(
     device: Device = "auto",
 ) -> None:
     """Embed the training clips with a trained run, for `index build-knn`."""
-    from training.distributed import pick_device
+    from index.encoders.torch_device import pick_device
     from training.embed import embed as write
     from training.runs import load_run, open_run_shards
 
@@ -237,7 +237,7 @@ def separate(
     device: Device = "auto",
 ) -> None:
     """Mix the sounds of clips, and write what each clip's image takes out of the mixture."""
-    from training.distributed import pick_device
+    from index.encoders.torch_device import pick_device
     from training.runs import load_run, open_run_shards
     from training.separate import separate as write
 
