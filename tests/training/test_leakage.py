@@ -139,5 +139,5 @@ def test_splits_finds_misses_and_leaks(shards, leaky, store, tmp_path, capsys) -
     assert [len(leak["shared"]) for leak in held["contains"]] == [11]
     assert json.loads((tmp_path / "report.json").read_text()) == report
     assert "11 found, 1 missing, first notthere000_000001" in capsys.readouterr().out
-    with pytest.raises(InputError, match="Download it from https"):
+    with pytest.raises(InputError, match="Get it from https"):
         split_report(["vggss_10k"], None, [], leaky)
