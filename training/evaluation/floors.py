@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from manifests.pixels import best_ciou, disc_map
-from training.evaluation.postprocess import asked_pixels, binarise, prepare
+from training.evaluation.postprocess import AUDIO_VISUAL, asked_pixels, binarise, prepare
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.protocols.ezvsl import EZVSL
 from training.evaluation.thresholds import RULES
@@ -44,7 +44,7 @@ def random_masks(keys: Sequence[str], protocol: MapProtocol, truth_pixels: np.nd
     noise = np.stack([noise_map(key, seed) for key in keys])
     if protocol.interpolation == "none":
         noise = noise.repeat(SIZE // _RANDOM_SIDE, axis=1).repeat(SIZE // _RANDOM_SIDE, axis=2)
-    return binarise(prepare(noise, protocol)["audio_visual"].maps, protocol, truth_pixels).masks
+    return binarise(prepare(noise, protocol)[AUDIO_VISUAL].maps, protocol, truth_pixels).masks
 
 
 def ceiling(weights: np.ndarray, protocol: MapProtocol) -> np.ndarray:

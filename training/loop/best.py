@@ -21,6 +21,7 @@ from training.data.selection import Selection
 from training.distributed import Ranks
 from training.evaluation.localization import metric_names
 from training.evaluation.needs import says_where
+from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.protocol import MapProtocol, Protocol
 from training.evaluation.protocols import find_protocol, known_protocols
 from training.evaluation.raw_maps import RawMaps
@@ -72,7 +73,7 @@ class BestKeeper:
             found = predict(run, store, self.pairings)
         truth = self.truth.seen_as(self.config.evaluation.view, found.parts)
         result = score(RawMaps(found.names, found.maps), truth, self.protocol)
-        return float(result.summary["scores"]["audio_visual"][CHOSEN_BY])
+        return float(result.summary["scores"][AUDIO_VISUAL][CHOSEN_BY])
 
 
 def check_choosing(protocol: str, truth: Truth | None) -> None:

@@ -41,8 +41,6 @@ from training.run_folders.logged import check_sections, log_entry
 from training.run_folders.names import configuration_of, said_of, seed_of
 from training.settings.files import read_mapping
 
-AUDIO_VISUAL, OBJECT_PRIOR, COMBINED = "audio_visual", "object_prior", "combined"
-MAPS = (AUDIO_VISUAL, OBJECT_PRIOR, COMBINED)
 SCORES = ("ciou50", "auc", "mean_iou")
 COPY_AGAIN = "Copy the run again from where it was made."
 TestClips = tuple[str, str]  # a test set's name and the hash of its truth

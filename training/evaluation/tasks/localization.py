@@ -23,7 +23,7 @@ from training.evaluation.localization import ciou
 from training.evaluation.maps import is_constant
 from training.evaluation.metrics import Scored, added_blocks
 from training.evaluation.needs import require_boxes
-from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED, OBJECT_PRIOR, Prepared, binarise
+from training.evaluation.postprocess import AUDIO_VISUAL, MAPS, OBJECT_PRIOR, Prepared, binarise
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
 from training.evaluation.results import (
@@ -40,7 +40,6 @@ from training.evaluation.scores import Score
 from training.evaluation.truth import SIZE, box_flags, weight_maps
 
 CEILING = "ceiling"
-MAPS = (AUDIO_VISUAL, OBJECT_PRIOR, COMBINED)
 FLOORS = (CENTRED_DISC, WHOLE_IMAGE, RANDOM, OBJECT_PRIOR)
 BATCH = 64
 SCORES = (
