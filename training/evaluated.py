@@ -14,7 +14,7 @@ from manifests.files.given import understood
 from manifests.files.parquet import read_table
 from manifests.files.whole import whole_file
 from manifests.sound_draws import word_of
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.answers import Answered, under_controls
 from training.evaluation.boxes import as_arrays
 from training.evaluation.control_maps import CUT_MAPS, THRESHOLDS, ControlMaps

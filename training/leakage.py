@@ -11,7 +11,8 @@ from typing import Any
 
 from manifests.catalogue import catalogue, clips_of, known_tests, resolve
 from manifests.splits import IdList, Overlap, overlap
-from manifests.truth import Truth, read_truth
+from manifests.test_sets import Truth
+from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig
 

@@ -14,8 +14,7 @@ from manifests.annotations import TestSet
 from manifests.errors import InputError
 from manifests.files.content import read_content
 from manifests.namesakes import Names, clips_named
-from manifests.test_sets import ExtendedSet, Negative
-from manifests.truth import Truth
+from manifests.test_sets import ExtendedSet, Negative, Truth
 from pipeline.shards.store import ShardStore
 from training.data.pairs import EvaluationPair
 

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from manifests.pixels import best_ciou, disc_map
+from manifests.pixels import SIZE, best_ciou, disc_map
 from training.evaluation.postprocess import AUDIO_VISUAL, asked_pixels, binarise, prepare
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.protocols.ezvsl import EZVSL
 from training.evaluation.thresholds import RULES
-from training.evaluation.truth import SIZE
 
 CENTRED_DISC, WHOLE_IMAGE, RANDOM = "centred_disc", "whole_image", "random"
 _RANDOM_SIDE = 7

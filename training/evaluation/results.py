@@ -21,13 +21,13 @@ from manifests.files.checksums import file_sha256, sealed
 from manifests.files.given import check_lasting, read_bytes
 from manifests.files.plain_data import object_with
 from manifests.files.whole import whole_file, write_text
+from manifests.pixels import SIZE
 from manifests.test_sets import ExtendedSet
 from manifests.views import VIEWS
 from training.evaluation.bootstrap import interval95
 from training.evaluation.localization import by_number_of_objects, by_size, summary
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.stored import stored_results
-from training.evaluation.truth import SIZE
 
 ROW_SCHEMA = pa.schema(
     [

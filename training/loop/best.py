@@ -13,7 +13,8 @@ from manifests.annotations import TestSet
 from manifests.errors import InputError
 from manifests.files.content import read_object
 from manifests.files.whole import write_text
-from manifests.truth import Truth, read_truth
+from manifests.test_sets import Truth
+from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig, Validation
 from training.data.evaluation_pairs import found_pairings

@@ -17,7 +17,8 @@ from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
 from manifests.files.names import name_problem
-from manifests.truth import Truth, find_format
+from manifests.test_sets import Truth
+from manifests.truth import find_format
 from pipeline.shards.joined import open_shards
 from pipeline.shards.record import FLAGS
 from pipeline.shards.store import ShardStore

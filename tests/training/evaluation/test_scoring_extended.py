@@ -8,7 +8,7 @@ import pytest
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
 from manifests.readers.extended import ExtendedSet, Negative
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluation import detection
 from training.evaluation.detection import Detections
 from training.evaluation.protocols import known_protocols

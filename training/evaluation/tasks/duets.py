@@ -19,9 +19,8 @@ import pyarrow as pa
 from manifests.annotations import WHOLE, Annotation
 from manifests.errors import InputError
 from manifests.namesakes import clips_named
-from manifests.pixels import disc_map
-from manifests.test_sets import PAIR_SEPARATOR, MusicFrame
-from manifests.truth import Truth
+from manifests.pixels import SIZE, disc_map
+from manifests.test_sets import PAIR_SEPARATOR, MusicFrame, Truth
 from training.evaluation.duets import Case, duet_scores, music_pixels, released_case, textbook_case
 from training.evaluation.floors import CENTRED_DISC, RANDOM, noise_map
 from training.evaluation.given_arrays import in_float32, names_of
@@ -31,7 +30,7 @@ from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import OF_MAPS
 from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
-from training.evaluation.truth import SIZE, weight_map
+from training.evaluation.truth import weight_map
 
 _CODED = (
     ("duet_ciou50", "cIoU@0.5", "share of entries whose IoU is at least 0.5, an entry for each map or image"),

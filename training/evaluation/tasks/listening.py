@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.annotations import Annotation
+from manifests.pixels import SIZE
 from manifests.sound_draws import CONTROLS, NEGATIVES, OFF_SCREEN, SILENCE, SWAPPED
-from manifests.test_sets import INTERACTIVE
-from manifests.truth import Truth
+from manifests.test_sets import INTERACTIVE, Truth
 from training.evaluation import printed
 from training.evaluation.control_maps import THRESHOLDS, ControlMaps, read_controls, taken
 from training.evaluation.control_protocols import ListeningProtocol
@@ -38,7 +38,6 @@ from training.evaluation.raw_maps import RawMaps, match_names
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
 from training.evaluation.true_masks import truth_from, weights_of
-from training.evaluation.truth import SIZE
 from training.evaluation.under_sounds import Guide, Sounds, Values, own_values, under_control
 
 SCORES = (

@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
+from manifests.pixels import SIZE
 from manifests.readers.extended import ExtendedSet, Negative
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluation.boxes import read_boxes
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, ceiling, floor_masks
 from training.evaluation.localization import ciou
@@ -37,7 +38,7 @@ from training.evaluation.results import (
     scores_of,
 )
 from training.evaluation.scores import Score
-from training.evaluation.truth import SIZE, box_flags, weight_maps
+from training.evaluation.truth import box_flags, weight_maps
 
 CEILING = "ceiling"
 FLOORS = (CENTRED_DISC, WHOLE_IMAGE, RANDOM, OBJECT_PRIOR)

@@ -21,9 +21,8 @@ import pyarrow as pa
 
 from manifests.annotations import Annotation
 from manifests.errors import InputError
-from manifests.pixels import disc_map
-from manifests.test_sets import MusicFrame, MusicSet
-from manifests.truth import Truth
+from manifests.pixels import SIZE, disc_map
+from manifests.test_sets import MusicFrame, MusicSet, Truth
 from training.evaluation.bootstrap import contributions, mean_intervals
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, noise_map
 from training.evaluation.given_arrays import in_float32, names_of, numbers, texts
@@ -35,7 +34,7 @@ from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import match_names
 from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
-from training.evaluation.truth import SIZE, weight_map
+from training.evaluation.truth import weight_map
 
 OVERLAPS = ("ciou30", "ciou50", "auc", "mean_ciou")
 SCORES = (
