@@ -9,14 +9,14 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from manifests.files.given import TooLarge, in_words, opened, read_bytes
+from manifests.files.given import MOST_UNPACKED_RATIO, TooLarge, in_words, opened, read_bytes
 
 if TYPE_CHECKING:
     import numpy as np
 
 # Bytes that the arrays of an archive may unpack to: maps of 5,158 clips at 224 x 224 take as many; what is stored
 # without compression may be as large as it is.
-MOST_UNPACKED, MOST_UNPACKED_RATIO = 1 << 30, 100
+MOST_UNPACKED = 1 << 30
 LONGEST_HEADER = 10_000  # characters, numpy's own bound
 
 

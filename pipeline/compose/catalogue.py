@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from manifests.clip_lists.starts import is_youtube_id
 from manifests.errors import InputError
 from manifests.files.content import read_content
 from manifests.files.folders import files_below
@@ -30,7 +31,6 @@ CLASS_IDS = "class_labels_indices.csv"
 OF_COLLECTIONS = "source_path"  # the one column whose sources may be instruments, such as "GM program 58"
 SEVERAL = "labels"  # the one column of these that holds classes joined by commas
 _JOINT = re.compile(r",(?!\s)")  # FSD50K's; "Violin, fiddle" is one class
-_YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _NAMES = (  # of files that name the recording they were cut from
     re.compile(r"\d-(?P<id>\d+)-[A-Z](?:-\d+)?"),  # ESC-50: fold, Freesound id, take, class
     re.compile(r"(?P<id>\d+)-\d+-\d+-\d+"),  # UrbanSound8K: Freesound id, class, occurrence, slice
@@ -108,7 +108,7 @@ def _entry(values: Mapping[str, str], path: Path, several: bool, by_path: bool) 
 
 def _is_segment(row: list[str]) -> bool:
     """A video and a second of it, as AudioSet and VGGSound list them, whatever the second is."""
-    return len(row) >= 3 and bool(_YOUTUBE_ID.fullmatch(row[0].strip())) and _is_number(row[1])
+    return len(row) >= 3 and is_youtube_id(row[0].strip()) and _is_number(row[1])
 
 
 def _is_number(text: str) -> bool:
