@@ -87,9 +87,7 @@ class Data(Section):
     colour_jitter: float = Field(0.0, ge=0.0, le=1.0, description="brightness, contrast, saturation strength")
     audio_mean: float = Field(0.0, description="subtracted from the log power; 0 is the LVS family's")
     audio_deviation: PositiveFloat = Field(12.0, description="then divided by; 12 is the LVS family's")
-    workers: int = Field(
-        0, ge=0, le=MOST_READERS, description="reader processes per rank; part of the order of clips"
-    )
+    workers: int = Field(0, ge=0, le=MOST_READERS, description="reader processes per rank; part of the order of clips")
     shuffle: PositiveInt = Field(1000, description="clips in the shuffle buffer of each stream")
     drop_flagged: tuple[str, ...] = Field(("silent",), description="flags whose clips are left out of training")
     label_groups: Path | None = Field(None, description="csv label,group: groups to learn in place of labels")

@@ -63,6 +63,8 @@ def _rows(entry: Any, where: str) -> list[list[Any]]:
 
 def _frame(key: str, rows: Any, where: str) -> MusicFrame:
     """A frame of rows x, y, width, height, category."""
+    from manifests.pixels import SIZE
+
     grouped: dict[str, tuple[Box, ...]] = {}
     as_read = []
     for row in rows if isinstance(rows, list) else [rows]:
@@ -73,7 +75,7 @@ def _frame(key: str, rows: Any, where: str) -> MusicFrame:
         if max(map(abs, box)) > LARGEST_FRACTION:
             raise InputError(f"{where} has the box {box}. Its numbers are fractions of the frame; correct the file.")
         as_read.append(box)
-        grouped[CATEGORIES[row[4]]] = (*grouped.get(CATEGORIES[row[4]], ()), corners(*box))
+        grouped[CATEGORIES[row[4]]] = (*grouped.get(CATEGORIES[row[4]], ()), corners(*box, SIZE))
     return MusicFrame(key, grouped, as_read=tuple(as_read))
 
 

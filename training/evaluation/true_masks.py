@@ -36,5 +36,5 @@ def _mask(truth: Truth, found: MaskSet, key: str) -> np.ndarray:
     if truth.classes is not None:
         return load_classes(truth.classes.files[key], truth.classes.coding, (SIZE, SIZE), shown) > 0
     if found.light_from is None:
-        return load_mask(found.masks[key], shown=shown)
-    return load_grey_mask(found.masks[key], found.light_from, shown=shown)
+        return load_mask(found.masks[key], SIZE, shown)
+    return load_grey_mask(found.masks[key], found.light_from, SIZE, shown)
