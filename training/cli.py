@@ -47,6 +47,7 @@ def run(
     """Train a run, or resume it; a finished one is left alone."""
     from training.config import load_config
     from training.loop.start import start
+    from training.run_folders.files import DONE
     from training.run_folders.seeds import per_seed
     from training.settings.files import once_each
 
@@ -54,7 +55,7 @@ def run(
     for number, (own, described) in enumerate(several):
         with first_of(len(several) - number):
             folder, trained = start(described, runs, device, own)
-        took = read_content(folder / "DONE").text().strip()
+        took = read_content(folder / DONE).text().strip()
         summary("trained" if trained else "already finished", {"run": folder, "took": took})
 
 

@@ -37,6 +37,7 @@ from training.evaluation.stored import (
 from training.evaluation.tasks import as_measured
 from training.object_prior import has_prior
 from training.predict import Predictions
+from training.run_folders.files import EVALUATION
 from training.runs import LoadedRun
 
 DEPENDS_ON = ("truth", "shards", "negatives", "pairs", "references", VALIDATION)  # what an earlier result stands on
@@ -67,7 +68,7 @@ def asked_of(run: LoadedRun, parts: tuple[Truth, ...], protocols: tuple[Protocol
 
 def results_folder(run: LoadedRun) -> Path:
     """Where results of these weights are written: those of the last epoch lie at the top."""
-    top = run.folder / "evaluation"
+    top = run.folder / EVALUATION
     return top if run.weights == "last" else top / run.weights
 
 

@@ -22,7 +22,7 @@ from manifests.files.whole import write_text
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
 from training.config import RunConfig, load_config
-from training.run_folders.finished import DONE, FACTS, WEIGHTS
+from training.run_folders.files import DONE, FACTS, WEIGHTS
 from training.run_folders.identity import IMPORTED, content_of
 from training.runs import build_empty, find_run, prepare, write_weights
 

@@ -32,7 +32,7 @@ from training.loop.earlier_stage import Seen
 from training.loop.remembered import Memory, remembering
 from training.methods.contract import BaseMethod
 from training.predict import predict
-from training.run_folders.finished import BEST_WEIGHTS
+from training.run_folders.files import BEST_WEIGHTS
 from training.runs import LoadedRun, write_weights
 
 CHOSEN_BY = "ciou50"  # of the audio-visual map: the score whose best epoch is kept

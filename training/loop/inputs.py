@@ -38,7 +38,8 @@ from training.loop.earlier_stage import Seen, take_over_weights
 from training.loop.training_pass import TrainingPass
 from training.methods.contract import BaseMethod
 from training.predict import object_prior_of
-from training.run_folders.finished import WEIGHTS, resolve_run
+from training.run_folders.files import WEIGHTS
+from training.run_folders.finished import resolve_run
 from training.run_folders.identity import Contents
 from training.runs import build_method
 

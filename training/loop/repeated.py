@@ -11,7 +11,7 @@ from manifests.errors import InputError
 from training.config import RunConfig
 from training.data.selection import train_list
 from training.loop.inputs import check_evaluation
-from training.run_folders.finished import CONFIG, DONE
+from training.run_folders.files import CONFIG, DONE
 from training.run_folders.identity import PLACES, differences
 from training.runs import absent_folders, known_contents, renew, stored_config
 

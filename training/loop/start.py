@@ -23,7 +23,7 @@ from training.loop.repeated import finished_without_inputs, take_over
 from training.loop.stopping import StopRequest, stop_on_signals
 from training.loop.trainer import Trainer, check_replicas
 from training.processes.liveness import of_launcher
-from training.run_folders.finished import DONE, FACTS, LOCK
+from training.run_folders.files import CHECKPOINTS, DONE, FACTS, LOCK
 from training.runs import carry, find_run, prepare, read_facts, renew
 
 BUSY = "Wait for it to end, or end it; the same command then goes on from its last checkpoint."
@@ -109,7 +109,7 @@ def _describe(config: RunConfig, folder: Path, inputs: Inputs) -> None:
         "classes": inputs.stream.classes.names if inputs.stream.classes else None,
         "threads": torch.get_num_threads(),
     }
-    for place in (folder, folder / "checkpoints"):
+    for place in (folder, folder / CHECKPOINTS):
         remove_leftovers(place)
     prepare(folder, config)
     carry(folder, config)
