@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from manifests.files.given import MOST_UNPACKED_RATIO, TooLarge, in_words, opened, read_bytes
+from manifests.files.given import MOST_UNPACKED_RATIO, TooLarge, in_words, opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,11 +29,6 @@ def read_npz(path: Path) -> "dict[str, np.ndarray]":
         if sum(member.file_size for member in members) > most:
             raise TooLarge(f"it unpacks to more than {in_words(most)}; store larger ones uncompressed")
         return {member.filename.removesuffix(".npy"): _member(archive, member) for member in members}
-
-
-def read_npy(path: Path) -> "np.ndarray":
-    """One array, whole. Raises OSError and ValueError."""
-    return array_of(read_bytes(path))
 
 
 def array_of(content: bytes) -> "np.ndarray":

@@ -45,9 +45,7 @@ def card(document: Document, licence: str | None, repository: str | None, files:
         "## Limits",
         _listed(_limits(document)),
         "## Licence",
-        f"{licence}."
-        if licence
-        else "Whoever exported these weights has not stated a licence. Ask before you use them.",
+        f"{licence}." if licence else UNSTATED,
         "## Files",
         _listed(f"`{name}`: {FILES.get(name, 'the map as a program of its own')}" for name in files),
     ]
