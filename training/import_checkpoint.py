@@ -83,8 +83,9 @@ _SSPL = (
 )
 
 
-def _coding_names(cycles: int = 4, levels: int = 3) -> tuple[tuple[str, str], ...]:
+def _coding_names() -> tuple[tuple[str, str], ...]:
     """SSPL's module of predictive coding, whose lists count through levels within sweeps."""
+    cycles, levels = 4, 3
     pairs = [
         ("PredProcess.0.", "to_audio."),
         *((f"PredProcess.{level + 1}.conv2d.", f"down.{level}.") for level in range(levels - 1)),

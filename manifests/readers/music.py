@@ -39,7 +39,7 @@ def read_music(path: Path | str, name: str) -> MusicSet:
     return MusicSet(name, frames, str(path), content.sha256)
 
 
-def read_music_synthetic(folder: Path | str, name: str = "music_synthetic") -> MusicSet:
+def read_music_synthetic(folder: Path | str) -> MusicSet:
     """Read the synthetic set's folder of `<k>.npy` box files, in numeric order."""
     folder = Path(folder)
     files = sorted(files_in(folder, {".npy"}), key=lambda file: (len(file.stem), file.stem))
@@ -53,7 +53,7 @@ def read_music_synthetic(folder: Path | str, name: str = "music_synthetic") -> M
         with understood(file, "is not a plain array", "Export it without Python objects."):
             rows = array_of(content.content)
         frames.append(_frame(key, rows.tolist(), str(file)))
-    return MusicSet(name, tuple(frames), str(folder), digest.hexdigest())
+    return MusicSet("music_synthetic", tuple(frames), str(folder), digest.hexdigest())
 
 
 def _rows(entry: Any, where: str) -> list[list[Any]]:
