@@ -1,7 +1,4 @@
-"""Open a media file by what it holds: its name, its suffix and what a playlist inside mentions are never followed.
-
-Used by `media_file`.
-"""
+"""Open a media file by what it holds: its name, its suffix and what a playlist inside mentions are never followed."""
 
 import io
 import os

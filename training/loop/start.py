@@ -32,7 +32,7 @@ BUSY = "Wait for it to end, or end it; the same command then goes on from its la
 def start(config: RunConfig, runs: Path, device: str = "auto", overrides: Sequence[str] = ()) -> tuple[Path, bool]:
     """Train the run this config describes, or resume it; returns its folder and whether there was anything to do.
 
-    A new folder's name says what was overridden (`run_names`).
+    A new folder's name says what was overridden (`run_folders.names`).
 
     A finished run is left alone, except that it takes over the config's evaluation settings. What it was made from need
     not be there.
