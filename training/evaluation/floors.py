@@ -31,7 +31,8 @@ def floor_masks(
 
 
 def disc_masks(protocol: MapProtocol, truth_pixels: np.ndarray) -> np.ndarray:
-    """A disc around the image's centre, of the area the rule asks for; of half the area where it asks for none."""
+    """bool (N, 224, 224): a disc around the image's centre, of the area that the rule asks for beside truths of
+    `truth_pixels`, int (N,); of half the area where it asks for none."""
     rule = protocol if RULES[protocol.rule].fixes_area else EZVSL
     disc, asked = disc_map()[None], asked_pixels(rule, truth_pixels, len(truth_pixels), SIZE**2)
     of_area = {area: binarise(disc, rule, truth_pixels[asked == area][:1]).masks[0] for area in np.unique(asked)}
@@ -39,7 +40,8 @@ def disc_masks(protocol: MapProtocol, truth_pixels: np.ndarray) -> np.ndarray:
 
 
 def random_masks(keys: Sequence[str], protocol: MapProtocol, truth_pixels: np.ndarray, seed: int) -> np.ndarray:
-    """Uniform noise on a 7 x 7 grid put through the whole protocol; it depends on key and seed, not on the order."""
+    """bool (N, 224, 224): uniform noise on a 7 x 7 grid put through the whole protocol, beside truths of
+    `truth_pixels`, int (N,); it depends on key and seed, not on the order."""
     noise = np.stack([noise_map(key, seed) for key in keys])
     if protocol.interpolation == "none":
         noise = noise.repeat(SIZE // _RANDOM_SIDE, axis=1).repeat(SIZE // _RANDOM_SIDE, axis=2)
