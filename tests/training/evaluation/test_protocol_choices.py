@@ -10,7 +10,8 @@ from manifests.errors import InputError
 from manifests.sound_draws import NEGATIVES
 from manifests.test_sets import Truth
 from training.evaluation.adaptive_masks import asked_areas
-from training.evaluation.control_maps import ControlMaps, ListeningProtocol
+from training.evaluation.control_maps import ControlMaps
+from training.evaluation.control_protocols import ListeningProtocol
 from training.evaluation.listening import threshold_from_negatives
 from training.evaluation.printing import protocol_page, table
 from training.evaluation.prompted import prompted_scores
