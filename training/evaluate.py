@@ -16,7 +16,8 @@ from manifests.files.content import read_content
 from manifests.files.names import name_problem
 from manifests.published_sets import named_parts
 from manifests.sound_draws import SoundDraw
-from manifests.truth import USUAL_FORMAT, Truth
+from manifests.test_sets import Truth
+from manifests.truth import USUAL_FORMAT
 from pipeline.console import progress
 from pipeline.shards.joined import Folders
 from pipeline.shards.store import ShardStore

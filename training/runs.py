@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from index.encoders.imagenet import IMAGENET
 from index.encoders.tensor_file import read_tensors, write_tensors
 from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
@@ -33,16 +34,16 @@ from training.leakage import TRAINING_CLIPS
 from training.methods import method_module
 from training.methods.contract import BaseMethod
 from training.run_folders.environment import environment
-from training.run_folders.finished import BEST_WEIGHTS, CONFIG, FACTS, WEIGHTS, WEIGHTS_AGAIN, weights_of
+from training.run_folders.files import BEST_WEIGHTS, CHECKPOINTS, COMMAND, CONFIG, ENVIRONMENT, FACTS, WEIGHTS
+from training.run_folders.finished import WEIGHTS_AGAIN, weights_of
 from training.run_folders.identity import IMPORTED, Contents, content_of, differences, digest
 from training.run_folders.names import folder_of
-from training.run_folders.seeds import COMMAND
 from training.settings.files import read_mapping
 
 COPY_AGAIN = (
     "Copy the run again from where it was made; where it was made here, delete the file and start the run again."
 )
-CARRIED, IMAGENET = "carried.json", "imagenet"
+CARRIED = "carried.json"
 
 
 def find_run(
@@ -143,7 +144,7 @@ def _with_carried(folder: Path, config: RunConfig) -> RunConfig:
 def prepare(folder: Path, config: RunConfig) -> None:
     """Make the run's folder and write what describes it: config, environment, command."""
     try:
-        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if may_pass(error):
             raise
@@ -151,7 +152,7 @@ def prepare(folder: Path, config: RunConfig) -> None:
             f"cannot write the run folder {folder}: {error.strerror}. Choose another with --runs."
         ) from error
     write_text(folder / CONFIG, config.to_yaml())
-    write_text(folder / "environment.json", json.dumps(environment(), indent=1))
+    write_text(folder / ENVIRONMENT, json.dumps(environment(), indent=1))
     write_text(folder / COMMAND, " ".join(sys.argv) + "\n")
 
 
