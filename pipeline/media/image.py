@@ -12,11 +12,11 @@ from math import floor
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type as SideData
 from av.video.frame import PictureType
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from pipeline.media.colours import TRANSFERS, samples_needed, seen
+from pipeline.media.side_data import display_matrix
 from pipeline.shards.record import Rejected
 
 MAX_SIDE, MAX_PIXELS = 8192, 50_000_000
@@ -226,14 +226,12 @@ def whole_pixels(length: float) -> int:
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
-    """(axes swapped, then mirrored left-right, then flipped upside down), from the display matrix phones write.
-
-    The matrix maps a stored (x, y) to x' = a x + c y, y' = b x + d y; only right angles and mirrors are honoured.
-    """
-    matrix = frame.side_data.get(SideData.DISPLAYMATRIX)  # pyrefly: ignore[no-matching-overload]  # a Mapping by key
+    """(axes swapped, then mirrored left-right, then flipped upside down), from the display matrix; only right angles
+    and mirrors are honoured."""
+    matrix = display_matrix(frame)
     if matrix is None:
         return False, False, False
-    (a, b, _), (c, d, _), _ = np.frombuffer(matrix, np.int32).reshape(3, 3).astype(np.int64)
+    (a, b, _), (c, d, _), _ = matrix
     if abs(int(b)) > abs(int(a)):
         return True, bool(c < 0), bool(b < 0)
     return False, bool(a < 0), bool(d < 0)
