@@ -30,7 +30,7 @@ from pipeline.media.image import (
     upright,
 )
 from pipeline.media.layouts import stream_channels
-from pipeline.media.recording import SEEK_LEADS, Recording
+from pipeline.media.recording import LOST_SECONDS, SEEK_LEADS, Recording
 from pipeline.media.streams import first_decodable, has_others, is_cover_art
 from pipeline.media.times import (
     CLOCK_SLACK,
@@ -41,8 +41,6 @@ from pipeline.media.times import (
     rate_of,
 )
 from pipeline.shards.record import Rejected
-
-LOST_SECONDS = 0.5  # the data may end that much before the container says they do
 
 
 class MediaFile(Recording):
@@ -92,7 +90,7 @@ class MediaFile(Recording):
     def _duration(self) -> float:
         """How long the image and the sound are, whichever is longer; other streams may go on. Of recordings put end to
         end a header knows one; of a stream, what its last clock shows."""
-        stated = (self._container.duration or 0) / av.time_base
+        stated = self._stated  # first: it may open anew
         used = (self._video, self._audio)
         alone = bool(stated) and not has_others(self._container, *used)
         indexed = [end for end in map(self._stated_end, used) if end is not None]
@@ -100,8 +98,8 @@ class MediaFile(Recording):
         if not self._may_begin_anew and (alone or is_indexed):
             return stated if alone else min(stated, max(indexed))
         numbers = [stream.index for stream in used]  # measuring opens anew
-        ends = self._ends(*self._container.streams)
-        self._joined = not self._shifts.keys().isdisjoint(numbers)
+        ends = self._data_ends
+        self._joined = not self._renewed.isdisjoint(numbers)
         if self._joined and kind_of(self._container) == "ogg":
             raise Rejected("corrupt", "several Ogg recordings lie end to end in it, which no decoder goes on through")
         found = max(ends.get(number, 0.0) for number in numbers)

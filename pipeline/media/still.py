@@ -22,8 +22,7 @@ from pipeline.media.decode import DecodedClip, DecodeOptions, assemble, check_co
 from pipeline.media.facts import Facts
 from pipeline.media.image import ShownFrame, check_size, upright
 from pipeline.media.layouts import stream_channels
-from pipeline.media.reader import LOST_SECONDS
-from pipeline.media.recording import Recording
+from pipeline.media.recording import LOST_SECONDS, Recording
 from pipeline.media.streams import decode_audio, first_decodable, has_others
 from pipeline.media.times import kind_of
 from pipeline.shards.record import Rejected
@@ -202,14 +201,14 @@ class AudioFile(Recording):
             return measured
         if stated is not None and stated > bytes_there:
             return measured * stated / bytes_there
-        return self._stated()
+        return self._stated_of_sound()
 
-    def _stated(self) -> float:
+    def _stated_of_sound(self) -> float:
         """What the container says; of one with an image that may be the image's length, and the sound a shorter one."""
-        stated = (self._container.duration or 0) / av.time_base
+        stated = self._stated
         if not has_others(self._container, self._audio):
             return stated
         if kind_of(self._container) == "mov" and (end := self._stated_end(self._audio)) is not None:
             return end
-        is_whole = max(self._ends(*self._container.streams).values(), default=0.0) > stated - LOST_SECONDS
+        is_whole = max(self._data_ends.values(), default=0.0) > stated - LOST_SECONDS
         return self.facts.duration if is_whole else stated

@@ -20,6 +20,7 @@ TRUE_AFTER_SEEK = ("mov", "matroska", "wav")
 DECODING_ORDER_ONLY = ("avi", "asf", "mxf")
 AT_ONCE = ("mxf",)  # of those, the ones whose first image is shown at the start, however late the decoder gives it out
 SHARED_TIMES = ("mpeg",)  # one time may stand for several images
+CLOCK_END_STATED = ("matroska", "asf", "nut", "wtv", "ogg")  # may say what the clock shows at the end as their length
 ANEW_SECONDS = 0.2  # a clock that goes back by more begins anew
 HOLE = 5  # so many steps are no wrong time of decoding any more
 HELD_FRAMES = 8  # how far back a time that proves wrong is corrected
