@@ -31,7 +31,7 @@ from pipeline.media.image import (
 )
 from pipeline.media.layouts import stream_channels
 from pipeline.media.recording import LOST_SECONDS, SEEK_LEADS, Recording
-from pipeline.media.streams import first_decodable, has_others, is_cover_art
+from pipeline.media.streams import first_decodable, has_others, has_palette, is_cover_art
 from pipeline.media.times import (
     CLOCK_SLACK,
     Shown,
@@ -126,6 +126,8 @@ class MediaFile(Recording):
     def _run(self, seconds: float) -> tuple[Run | None, av.Packet | None]:
         """The packets that tell what is shown at a moment, and the one whose image it is; None where only a full decode
         tells."""
+        if has_palette(self._video):
+            return None, None
         for lead in (*SEEK_LEADS, None) if self._seekable else (None,):
             self._rewind(self._video, None if lead is None else seconds - lead)
             run = read_run(self._packets(self._video), self._ticks(self._video, seconds))

@@ -21,7 +21,7 @@ from pipeline.media.announced import is_followed_by_another
 from pipeline.media.audio import AudioCollector, AudioSpan
 from pipeline.media.facts import Facts
 from pipeline.media.opening import nameless, open_container
-from pipeline.media.streams import decode_audio, padding_of, read_packets, seconds_of
+from pipeline.media.streams import decode_audio, has_palette, padding_of, read_packets, seconds_of
 from pipeline.media.times import CLOCK_END_STATED, CLOCK_SLACK, is_true_after_seek, kind_of, may_begin_anew, unguessed
 from pipeline.shards.record import Rejected
 
@@ -156,8 +156,9 @@ class Recording(ABC):
         return unguessed(self._container, read_packets(self._container, *streams), videos, shifts)
 
     def _is_seekable(self, *videos: av.VideoStream) -> bool:
-        """Whether packets have the same times after a seek: an index knows one recording only."""
-        return is_true_after_seek(self._container, *videos) and not self._may_begin_anew
+        """Whether packets tell as much after a seek: an index knows the times of one recording only, and no palette."""
+        is_true = is_true_after_seek(self._container, *videos) and not any(map(has_palette, videos))
+        return is_true and not self._may_begin_anew
 
     def _rewind(self, stream: av.stream.Stream | None, seconds: float | None) -> None:
         """Stand at or before `seconds` of a stream; for None, or where the format cannot seek, at the beginning."""

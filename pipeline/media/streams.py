@@ -51,6 +51,13 @@ def read_packets(container: av.container.InputContainer, *streams: av.stream.Str
         return
 
 
+def has_palette(video: av.VideoStream) -> bool:
+    """Whether its images are numbers of colours, which containers tell with the first packet alone. The keyframes of
+    such codecs may need tables of earlier ones, too (SMC). They are decoded from the beginning."""
+    form = video.codec_context.format
+    return form is not None and form.name == "pal8"
+
+
 def seconds_of(packet: av.Packet) -> float:
     """How long a packet lasts. Plain samples are counted: a file that does not say how many it holds is cut into equal
     packets, and the demuxer takes the last one for whole."""

@@ -1,4 +1,4 @@
-"""Videos whose images are files of their own, with what such files say of themselves."""
+"""Videos whose images are files of their own, with what such files say of themselves, and videos with a palette."""
 
 import io
 from pathlib import Path
@@ -12,6 +12,8 @@ from PIL import Image, ImageOps
 from pipeline.media.decode import DecodeOptions, decode_clip
 from pipeline.media.ffmpeg import file_input, run
 from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
+from pipeline.media.one_pass import OnePass
+from pipeline.media.reader import MediaFile
 
 CODECS = {"JPEG": "mjpeg", "PNG": "png"}
 WIDTH, HEIGHT = 64, 48
@@ -64,3 +66,21 @@ def test_both_decoders_turn_images_as_exif_says(tmp_path: Path, clips, orientati
     path = _video(tmp_path / "video", "PNG", orientation, "mov", clips.once("plain.mp4"))
     for decode in (decode_clip, decode_clip_ffmpeg):
         np.testing.assert_array_equal(decode(path, DecodeOptions(short_side=0)).frame, _upright(orientation))
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "pixels"),
+    [("mov", "smc", "pal8"), ("mov", "qtrle", "gray"), ("mov", "rawvideo", "pal8"), ("avi", "rawvideo", "pal8"),
+     ("mov", "msrle", "pal8"), ("avi", "msrle", "pal8")],
+)  # fmt: skip
+def test_a_palette_that_is_told_once(clips, clip_maker, container: str, codec: str, pixels: str) -> None:
+    source = file_input(clips.once("long-groups.mp4", seconds=4.0))
+    options = {"vcodec": codec, "pix_fmt": pixels, "acodec": "pcm_s16le", "g": 10}
+    path = clips.join(source.video, source.audio, name=f"{codec}.{container}", **options)
+    moments = [1.02, 3.02]
+    with MediaFile(path) as media:
+        assert [clip_maker.number_of(media.frame_at(moment).pixels) for moment in moments] == [25, 75]
+    with OnePass(path) as media:
+        assert [clip_maker.number_of(media.pixels(frame, 0)[0]) for frame in media.shown_at(moments)] == [25, 75]
+    for decode in (decode_clip, decode_clip_ffmpeg):
+        assert clip_maker.number_of(decode(path, DecodeOptions(moment=3.02, short_side=0)).frame) == 75
