@@ -154,7 +154,7 @@ class OnePass(MediaFile):
                 end = self._seconds(self._audio, packet.pts + packet.duration)
                 if end < needed[0] - DECODER_MEMORY:
                     continue
-            for frame in decode_audio(self._audio.codec_context, packet, lambda bad: None):
+            for frame in decode_audio(self._decoder, packet, lambda bad: None):
                 begin = end if frame.pts is None else self._seconds(self._audio, cast(int, frame.pts))
                 names = channel_names(frame.layout)
                 heard = _Heard(begin, frame.sample_rate, names or channels, channels_first(frame))

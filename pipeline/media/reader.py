@@ -62,6 +62,7 @@ class MediaFile(Recording):
         for stream in (self._video, self._audio):
             stream.codec_context.thread_count = 1
         self._video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        self._decoder = self._audio.codec_context
         self._zero = (self._container.start_time or 0) / av.time_base
         self._seekable = self._is_seekable(self._video)
 
@@ -100,8 +101,7 @@ class MediaFile(Recording):
         numbers = [stream.index for stream in used]  # measuring opens anew
         ends = self._data_ends
         self._joined = not self._renewed.isdisjoint(numbers)
-        if self._joined and kind_of(self._container) == "ogg":
-            raise Rejected("corrupt", "several Ogg recordings lie end to end in it, which no decoder goes on through")
+        self._check_unchained(self._joined)
         found = max(ends.get(number, 0.0) for number in numbers)
         if self._joined or not stated or (self._may_begin_anew and found > stated + LOST_SECONDS):
             return found

@@ -17,7 +17,7 @@ from typing import Self, cast
 import av
 
 from manifests.machine import is_machines_fault
-from pipeline.media.announced import is_followed_by_another
+from pipeline.media.announced import is_chained_ogg, is_followed_by_another
 from pipeline.media.audio import AudioCollector, AudioSpan
 from pipeline.media.facts import Facts
 from pipeline.media.opening import nameless, open_container
@@ -40,6 +40,7 @@ class Recording(ABC):
     """
 
     _audio: av.AudioStream
+    _decoder: av.AudioCodecContext  # of the sound
     _zero: float  # where the presented timeline starts on the container's clock
     _seekable: bool
     _may_begin_anew = False  # whether another recording may lie behind the first
@@ -131,6 +132,11 @@ class Recording(ABC):
         reached = max(self._data_ends.values(), default=0.0)
         return stated if reached > stated - self._zero / 2 else stated - self._zero
 
+    def _check_unchained(self, joined: bool) -> None:
+        """Raise Rejected for Ogg recordings put end to end. `joined`: whether a clock begins anew."""
+        if kind_of(self._container) == "ogg" and (joined or is_chained_ogg(self._bytes)):
+            raise Rejected("corrupt", "several Ogg recordings lie end to end in it, which no decoder goes on through")
+
     def _stated_end(self, stream: av.stream.Stream) -> float | None:
         if stream.start_time is None or stream.duration is None:
             return None
@@ -192,7 +198,7 @@ class Recording(ABC):
         last: av.Packet | None = None
         for packet in self._span_packets(span, begin):
             last = packet if packet.size else last
-            for frame in decode_audio(self._audio.codec_context, packet, failed):
+            for frame in decode_audio(self._decoder, packet, failed):
                 counted = frame.pts is None or (self._counts_audio and span.begun is not None)
                 span.add(frame, None if counted else self._seconds(self._audio, cast(int, frame.pts)))
             if span.is_full:

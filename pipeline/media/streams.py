@@ -6,7 +6,7 @@ Used by `reader` and by overlays.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from typing import TypeVar, cast
+from typing import BinaryIO, TypeVar, cast
 
 import av
 from av.stream import Discard, Disposition
@@ -14,6 +14,7 @@ from av.stream import Discard, Disposition
 from pipeline.shards.record import Rejected
 
 _PLAIN = re.compile(r"pcm_[suf](\d+)(?:le|be)?")  # the bits of a sample
+_OF_ONE_BYTE = ("pcm_u8", "pcm_mulaw", "pcm_alaw")  # of which no byte is the high one
 _Stream = TypeVar("_Stream", bound=av.stream.Stream)
 
 
@@ -68,6 +69,25 @@ def seconds_of(packet: av.Packet) -> float:
         return packet.size * 8 / (int(plain[1]) * codec.channels * codec.sample_rate)
     base = cast(Fraction, packet.stream.time_base)  # every stream of a file has one
     return float((packet.duration or 0) * base)
+
+
+def decoder_of(audio: av.AudioStream, content: BinaryIO) -> av.AudioCodecContext:
+    """The decoder of a sound of a file, whose handle stands afterwards where it stood.
+
+    ffmpeg understands the header of RIFX, which is WAV with the high byte first, and takes its samples for those of
+    WAV. Raises Rejected where they are more than plain numbers.
+    """
+    codec, stood = audio.codec_context, content.tell()
+    content.seek(0)
+    is_turned = content.read(4) == b"RIFX"
+    content.seek(stood)
+    if not is_turned or codec.name in _OF_ONE_BYTE:
+        return codec
+    if not (_PLAIN.fullmatch(codec.name) and codec.name.endswith("le")):
+        raise Rejected("unreadable", f"no decoder reads {codec.name} in RIFX, big-endian WAV; write it anew as WAV")
+    turned = cast(av.AudioCodecContext, av.CodecContext.create(codec.name.removesuffix("le") + "be", "r"))
+    turned.sample_rate, turned.layout = codec.sample_rate, codec.layout
+    return turned
 
 
 def padding_of(packet: av.Packet) -> int:
