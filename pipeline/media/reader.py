@@ -6,8 +6,10 @@ seeking is inexact or packets carry no time, decoding starts at the beginning.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property, partial
+from itertools import islice
 from typing import cast
 
 import av
@@ -24,6 +26,7 @@ from pipeline.media.image import (
     check_size,
     decode_all,
     decode_packet,
+    is_dated_by_decoding,
     placement,
     read_run,
     refuse,
@@ -39,8 +42,11 @@ from pipeline.media.times import (
     kind_of,
     presented,
     rate_of,
+    undated,
 )
 from pipeline.shards.record import Rejected
+
+PACKETS_TO_TELL = 250  # of images, in which one comes out of order where any does
 
 
 class MediaFile(Recording):
@@ -131,7 +137,7 @@ class MediaFile(Recording):
         for lead in (*SEEK_LEADS, None) if self._seekable else (None,):
             self._rewind(self._video, None if lead is None else seconds - lead)
             run = read_run(self._packets(self._video), self._ticks(self._video, seconds))
-            if not run.timed or (run.packets and run.is_guessed):
+            if not run.timed or run.is_guessed or (is_dated_by_decoding(run.packets) and self.is_in_decoding_order):
                 break
             wanted = run.first if lead is None and run.target is None else run.target
             if wanted is not None:
@@ -168,9 +174,26 @@ class MediaFile(Recording):
 
     def frames(self, failed: Callable[[Rejected], None] = refuse) -> Iterator[Shown]:
         """Every image from the beginning on, with the second at which it is shown; `failed` is told of bad packets."""
+        is_undated = self.is_in_decoding_order
         self._rewind(None, None)
-        decoded = decode_all(self._video.codec_context, self._packets(self._video), failed)
-        return presented(decoded, clock_of(self._container, self._video, partial(self._seconds, self._video)))
+        packets = map(undated, self._packets(self._video)) if is_undated else self._packets(self._video)
+        clock = clock_of(self._container, self._video, partial(self._seconds, self._video))
+        clock = replace(clock, by_decoding=clock.by_decoding or is_undated)
+        return presented(decode_all(self._video.codec_context, packets, failed), clock)
+
+    @cached_property
+    def is_in_decoding_order(self) -> bool:
+        """Whether packets give times in the order of decoding, and images come in another: streams of an AVI that were
+        copied into MP4, MOV or Matroska. Images of the beginning are decoded to tell, apart from what is read here."""
+        if not self._video.codec_context.has_b_frames:
+            return False
+        with MediaFile(self._content) as apart:
+            packets = [packet for packet in islice(apart._packets(apart._video), PACKETS_TO_TELL) if packet.size]
+            if not is_dated_by_decoding(packets):
+                return False
+            decoded = decode_all(apart._video.codec_context, packets, lambda failure: None)
+            times = [frame.pts for frame in decoded if frame.pts is not None]
+        return times != sorted(times)
 
     def pixels(self, frame: av.VideoFrame, short_side: int) -> tuple[np.ndarray, tuple[int, int]]:
         """A frame as a player shows it, and its width and height before it was reduced; see `upright`."""
