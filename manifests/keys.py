@@ -27,8 +27,9 @@ FOLDER_MARK = "__"  # between folders and name, in the keys of clips that share 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _SECONDS = re.compile(r"v?(?P<id>[A-Za-z0-9_-]{11})_(?P<start>\d{1,6})(?:\.0)?")
 _WINDOW = re.compile(r"v?(?P<id>[A-Za-z0-9_-]{11})_(?P<start>\d{1,8})_(?P<end>\d{1,8})(?:_out)?")
+_USUAL_VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 _DERIVED = re.compile(
-    r"(\.(jpe?g|png|webp|bmp|wav|mp3|flac|og[ga]|opus|m4a|aac|mp4|mkv|webm|avi|mov))+$", re.IGNORECASE
+    rf"({'|'.join(map(re.escape, (*sorted(IMAGE_SUFFIXES | AUDIO_SUFFIXES), *_USUAL_VIDEOS)))})+$", re.IGNORECASE
 )
 _FRAME = re.compile(r"(?:[^/]+/)?(?P<video>[^/]+)/(?P=video)_[1-9]\d?", re.DOTALL)  # AVSBench, as ingest names it, too
 _NUMBERED = re.compile(r"(?P<video>.+)_[0-9]+", re.DOTALL)

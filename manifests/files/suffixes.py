@@ -16,9 +16,11 @@ MEDIA_SUFFIXES = frozenset({
 })
 # fmt: on
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-AUDIO_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac"})
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64"}
+)
 # Lists also name a clip by what others made of it: features, annotations, images and sounds that ingest does not read.
-MADE_OF_CLIPS = frozenset({".mat", ".pkl", ".npy", ".npz", ".pt", ".h5", ".xml", ".gif", ".tif", ".tiff", ".aiff"})
+MADE_OF_CLIPS = frozenset({".mat", ".pkl", ".npy", ".npz", ".pt", ".h5", ".xml", ".gif", ".tif", ".tiff"})
 # What systems and downloads leave beside files: never an input, whatever its suffix says.
 LITTER_NAMES = frozenset(
     {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", ".ds_store", "icon\r", ".localized", ".nomedia",

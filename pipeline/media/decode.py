@@ -18,7 +18,8 @@ from pipeline.media.audio import AudioSpan
 from pipeline.media.facts import Facts
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.image import ShownFrame
-from pipeline.media.reader import LOST_SECONDS, MediaFile
+from pipeline.media.reader import MediaFile
+from pipeline.media.recording import LOST_SECONDS
 from pipeline.media.spectra import FrontEnd
 from pipeline.shards.record import PADDED, SHORT, SILENT, STATIC, TILED, Rejected
 
