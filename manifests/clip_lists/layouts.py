@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from manifests.clip_lists.ave_orders import text_of
-from manifests.clip_lists.ave_rows import events_of
+from manifests.clip_lists.ave_rows import events_of, is_event
 from manifests.clip_lists.json_layouts import read_json
 from manifests.clip_lists.rows import (
     END_FIELDS,
@@ -41,13 +41,13 @@ def read_clip_list(content: Content) -> ClipList:
     if content.path.name.removesuffix(".gz").lower().endswith((".json", ".jsonl")) or _JSON.match(text):
         return read_json(content)
     lines = [line for line in lines_of(text) if line.strip()]
-    if lines and lines[0].count("&") == 4 and "," not in lines[0]:
+    if lines and ((lines[0].count("&") == 4 and "," not in lines[0]) or any(map(is_event, lines[:2]))):
         events = events_of(text, content.path)
         return ClipList("AVE annotations", tuple(ClipLabel.named(event.video, event.category) for event in events))
     if _holds_whole_names(lines):
         return ClipList("list of ids", tuple(ClipLabel.named(_file_of_line(line)) for line in lines))
     delimiter = _delimiter(lines)
-    rows = [row for row in content.rows(delimiter, _quote(lines, delimiter)) if not _is_comment(row)]
+    rows = _without_comments(content.lines_and_rows(delimiter, _quote(lines, delimiter)))
     if not rows:
         return ClipList("empty", ())
     if _PYTHON.match(rows[0][0]):
@@ -80,6 +80,15 @@ def _holds_whole_names(lines: Sequence[str]) -> bool:
     """File names with commas in them, one a line and unquoted: each line ends in a suffix, some hold no comma."""
     plain = all('"' not in line and _ENDS_IN_SUFFIX.fullmatch(line.strip()) for line in lines)
     return plain and not all("," in line for line in lines)
+
+
+def _without_comments(rows: Iterable[tuple[str, list[str]]]) -> list[list[str]]:
+    """Rows that are none; below a header a name in quotes is a name, `"# 2"` too."""
+    kept: list[list[str]] = []
+    for line, row in rows:
+        named = bool(kept) and _is_header(kept[0]) and not line.lstrip().startswith("#")
+        kept += [row] if named or not _is_comment(row) else []
+    return kept
 
 
 def _is_comment(row: list[str]) -> bool:
@@ -224,6 +233,8 @@ def _segments(content: Content, rows: list[list[str]]) -> ClipList:
 def _named(content: Content, rows: list[list[str]]) -> ClipList:
     """The first column names the clip; the rest is a label, the last of them a split where every row says so."""
     rows = [row for row in rows if row[0].strip()]
+    if not rows:
+        return ClipList("empty", ())
     names = [_file_of_line(row[0]) for row in rows]
     if _ENDS_IN_SUFFIX.fullmatch(rows[0][-1].strip()) and not _ENDS_IN_SUFFIX.fullmatch(rows[0][0].strip()):
         raise _ambiguous(content, rows[0], "the name of a file stands last, so it may be one name that holds a comma")
