@@ -12,7 +12,6 @@ and suffix, or a key. A name is read as that of a file where it can be both: `cl
 """
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from urllib.parse import unquote_to_bytes
 
+from manifests.files.spelling import composed
 from manifests.files.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MADE_OF_CLIPS, MEDIA_SUFFIXES
 
 CLIP_SECONDS = 10
@@ -130,7 +130,7 @@ def video_of_frame(name: str) -> str:
 def normal_key(key: str) -> str:
     """A key in the one form that keys are compared in: earlier versions stored any form of Unicode, and the space
     around a file's name."""
-    return key if _PLAIN.fullmatch(key) else "/".join(map(_without_space, _composed(key).split("/")))
+    return key if _PLAIN.fullmatch(key) else "/".join(map(_without_space, composed(key).split("/")))
 
 
 def normal_keys(keys: Sequence[str]) -> list[str]:
@@ -152,11 +152,7 @@ def safe_key(stem: str) -> str:
     bytes become %XX, and so does a stem that is nothing but space."""
     if _PLAIN.fullmatch(stem):
         return stem
-    return "".join(map(_carried, _composed(stem.strip()))) or "".join(map(_escaped, stem))
-
-
-def _composed(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    return "".join(map(_carried, composed(stem.strip()))) or "".join(map(_escaped, stem))
 
 
 def _trimmed(name: str) -> str:

@@ -18,6 +18,7 @@ from manifests.clip_lists.starts import is_youtube_id
 from manifests.errors import InputError
 from manifests.files.content import read_content
 from manifests.files.folders import files_below
+from manifests.files.spelling import composed
 from manifests.keys import parse_clip_name, segment_key, stem_of
 from pipeline.compose.named_files import Name, parts_of
 
@@ -156,7 +157,7 @@ def _class_names_for(path: Path, ids: Mapping[Path, Mapping[str, str]], root: Pa
 def source_of(path: Path, entry: Entry | None, root: Path) -> str:
     """Which recording or photograph a file comes from: as a list says, as its name says, or itself."""
     listed = entry.source if entry else None
-    return _recording_named(listed or path.name) or listed or path.relative_to(root).as_posix()
+    return composed(_recording_named(listed or path.name) or listed or path.relative_to(root).as_posix())
 
 
 def _recording_named(text: str) -> str | None:
