@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from manifests.files.spelling import composed
+from manifests.files.spelling import compared
 from manifests.keys import base_name, parse_clip_name
 
 SAME_NAME = "an image and a sound of one name"
@@ -92,8 +92,8 @@ def _place(folder: str) -> tuple[str, ...]:
 
 
 def _parts(folder: str) -> tuple[str, ...]:
-    """As images and sounds are compared by them, whichever form of Unicode either is written in."""
-    return PurePosixPath(composed(folder)).parts
+    """As images and sounds are compared by them, however either is spelled."""
+    return PurePosixPath(compared(folder)).parts
 
 
 def pair_up(audio_files: Sequence[str], images: Mapping[str, Sequence[str]], videos: Iterable[str]) -> MatchedFiles:
@@ -231,7 +231,7 @@ def nearest(folder: str, audio_files: Sequence[str]) -> str | None:
         mine, others = _parts(folder), _parts(_folder(audio))
         same = [a == b for a, b in zip(reversed(mine), reversed(others), strict=False)]
         shared = same.index(False) if False in same else len(same)
-        letters = composed(folder), composed(audio)
+        letters = compared(folder), compared(audio)
         different = (place for place, (a, b) in enumerate(zip(*letters, strict=False)) if a != b)
         return -shared, -next(different, min(map(len, letters))), len(others)
 

@@ -1,4 +1,4 @@
-"""Names in lists and annotations, and on disk, are the same in either form of Unicode."""
+"""Names in lists and annotations, and on disk, are the same in either form of Unicode, and with space around them."""
 
 import json
 import unicodedata
@@ -22,9 +22,11 @@ COCO = {
 }
 
 
-@pytest.fixture(params=["NFC NFC", "NFD NFC", "NFC NFD", "NFD NFD"])
+@pytest.fixture(params=["NFC NFC", "NFD NFC", "NFC NFD", "NFD NFD", "space"])
 def forms(request: pytest.FixtureRequest) -> tuple[str, str]:
     """A folder and a name, as they are on disk and in lists."""
+    if request.param == "space":
+        return " hats/ kitten", "hats/kitten"
     on_disk, listed = (unicodedata.normalize(form, "hüte/kätzchen") for form in request.param.split())
     return on_disk, listed
 
