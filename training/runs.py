@@ -17,11 +17,12 @@ from torch import nn
 
 from index.encoders.imagenet import IMAGENET
 from index.encoders.tensor_file import read_tensors, write_tensors
+from manifests.clip_lists.written import keys_in
 from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
 from manifests.files.content import read_object
-from manifests.files.given import opened, understood
+from manifests.files.given import opened, read_bytes, understood
 from manifests.files.whole import whole_path, write_text
 from manifests.machine import may_pass
 from manifests.views import VIEWS
@@ -30,7 +31,7 @@ from pipeline.shards.joined import Folders, folders_of, named, open_shards
 from pipeline.shards.store import ShardStore
 from pipeline.storage.remote import Place, place
 from training.config import RunConfig, load_config
-from training.leakage import TRAINING_CLIPS
+from training.leakage import TRAINING_CLIPS, training_list
 from training.methods import method_module
 from training.methods.contract import BaseMethod
 from training.run_folders.environment import environment
@@ -93,10 +94,16 @@ def known_contents(folder: Path) -> dict[str, str]:
     facts = read_facts(folder)
     known = {"shards": facts["manifest_sha256"]} if "manifest_sha256" in facts else {}
     if (folder / TRAINING_CLIPS).is_file():
-        known["training_clips"] = file_sha256(folder / TRAINING_CLIPS)
+        known["training_clips"] = training_list([*training_clips(folder)]).sha256
     if IMPORTED in facts:
         known[IMPORTED] = content_of(facts[IMPORTED])
     return known | facts.get("contents", {})
+
+
+def training_clips(folder: Path) -> tuple[str, ...]:
+    """The keys that a run's list names. InputError when it is damaged."""
+    with understood(folder / TRAINING_CLIPS, "is damaged", COPY_AGAIN):
+        return keys_in(read_bytes(folder / TRAINING_CLIPS).decode())
 
 
 def read_facts(folder: Path, *names: str) -> dict[str, Any]:

@@ -54,6 +54,8 @@ _UNFINISHED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+_PAX_HEADERS = re.compile(r"paxheaders?(\.\d+)?")  # GNU tar's have the number of its process
+
 
 def is_litter(relative: str) -> bool:
     """Whether a path inside a source is what a system or a download left there, and no file of the corpus."""
@@ -65,5 +67,7 @@ def is_litter(relative: str) -> bool:
 
 
 def _is_litter_folder(name: str) -> bool:
-    """A trash of Linux has the user's number behind it; Safari keeps a download in a folder `clip.mp4.download`."""
-    return name in LITTER_FOLDERS or name.startswith(".trash-") or name.endswith(".download")
+    """A trash of Linux has the user's number behind it; Safari keeps a download in a folder `clip.mp4.download`; tools
+    that know no extended headers of tars unpack them as files."""
+    known = name in LITTER_FOLDERS or _PAX_HEADERS.fullmatch(name) is not None
+    return known or name.startswith(".trash-") or name.endswith(".download")

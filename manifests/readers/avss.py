@@ -13,6 +13,7 @@ from manifests.annotations import Annotation, TestSet
 from manifests.class_maps import AVSS_CLASSES
 from manifests.errors import InputError
 from manifests.files.content import Content, read_content, read_object
+from manifests.files.spelling import as_on_disk
 from manifests.keys import safe_key, video_of_frame
 from manifests.splits import IdList
 from manifests.test_sets import RETRIEVAL, SEGMENTATION, SEMANTIC, ClassSet, Format, MaskSet, Truth
@@ -30,7 +31,7 @@ def read_avss(folder: Path | str) -> Truth:
     digest, files = hashlib.sha256(content.content), dict[str, Path]()
     for part, video in _videos(content):
         for number in range(PARTS[part]):
-            file = folder / part / video / "labels_rgb" / f"{number}.png"
+            file = as_on_disk(folder / part / video / "labels_rgb" / f"{number}.png")
             files[key := f"{part}/{safe_key(video)}_{number + 1}"] = file
             digest.update(f"{key}\n".encode("utf-8", "surrogateescape") + read_content(file).content)
     name, source = f"avss_{SPLIT}", str(folder)

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
+from manifests.clip_lists.written import as_list
 from manifests.errors import InputError
 from manifests.files.locks import held
 from manifests.files.whole import remove_leftovers, write_text
 from manifests.splits import Coverage, IdList, coverage, ids_of
 from training.config import RunConfig
 from training.distributed import Ranks, ranks
-from training.leakage import OVERLAPS, TRAINING_CLIPS, as_text, report_overlaps, training_list
+from training.leakage import OVERLAPS, TRAINING_CLIPS, report_overlaps, training_list
 from training.loop.best import BestKeeper
 from training.loop.inputs import Inputs, open_inputs
 from training.loop.out_of_memory import explained
@@ -115,7 +116,7 @@ def _describe(config: RunConfig, folder: Path, inputs: Inputs) -> None:
     carry(folder, config)
     write_text(folder / FACTS, json.dumps(facts, indent=1))
     write_text(folder / OVERLAPS, json.dumps(overlaps, indent=1))
-    write_text(folder / TRAINING_CLIPS, as_text(trained.ids))
+    write_text(folder / TRAINING_CLIPS, as_list(trained.ids))
 
 
 def _overlaps(inputs: Inputs) -> tuple[IdList, list[str], dict[str, Any]]:
