@@ -92,12 +92,17 @@ def embed(
     store = open_shards(shards or SHARDS)
     chosen, rows = _chosen(store, split, clips, lists)
     changes = differences(store, encoders, chosen, rows, out)
+    if _to_make(out, changes, f"the {encoders.version} embeddings of {chosen} of {store.folder}"):
+        _embed(store, encoders, chosen, rows, out)
+
+
+def _to_make(out: Path, changes: list[str] | None, asked: str) -> bool:
+    """Whether `out` differs from what is asked for; says so of a finished folder."""
     if changes == []:
-        print(f"{out} already holds the {encoders.version} embeddings of {chosen} of {store.folder}: nothing to do.")
-        return
-    if changes:
+        print(f"{out} already holds {asked}: nothing to do.")
+    elif changes:
         print(f"rebuilding {out}: {', '.join(changes)}", flush=True)
-    _embed(store, encoders, chosen, rows, out)
+    return changes != []
 
 
 def _chosen(store: "ShardStore", split: str, clips: str | None, lists: Path) -> "tuple[str, np.ndarray]":
@@ -158,11 +163,8 @@ def build_knn(
     vectors, checked = _matching_embeddings(embeddings, shards)
     request = KnnRequest.of(vectors, k, recall)
     changes = differences(out, request.as_meta())
-    if changes == []:
-        print(f"{out} already holds these neighbours (k = {k}, same embeddings): nothing to do.")
+    if not _to_make(out, changes, f"these neighbours (k = {k}, same embeddings)"):
         return
-    if changes:
-        print(f"rebuilding {out}: {', '.join(changes)}", flush=True)
     means = Means(backend, search_device(backend, device) if recall == 1 else "cpu", threads)
     with progress("build-knn", 2 * len(vectors), "queries") as advance:
         meta = build(vectors, request, means, out, advance)
@@ -195,11 +197,8 @@ def random_knn(
     wanted = request(k, seed, chosen, store.manifest_sha256)
     table = store.table.take(rows)
     changes = differences(out, wanted, table["key"].to_pylist())
-    if changes == []:
-        print(f"{out} already holds these lists (k = {k}, seed {seed}, same shards): nothing to do.")
+    if not _to_make(out, changes, f"these lists (k = {k}, seed {seed}, same shards)"):
         return
-    if changes:
-        print(f"rebuilding {out}: {', '.join(changes)}", flush=True)
     with progress("random-knn", 2 * len(rows), "lists") as advance:
         meta = build(table, wanted, out, advance)
     facts = {"clips": _clips(meta), "k": k, "seed": seed}

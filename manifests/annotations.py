@@ -147,7 +147,7 @@ def read_label(value: Any, where: str) -> str | None:
     return None if value is None else str(value)
 
 
-def corners(x: float, y: float, width: float, height: float, size: int = 224) -> Box:
+def corners(x: float, y: float, width: float, height: float, size: int) -> Box:
     """The box of a corner and a size, all fractions.
 
     The far corner truncates to int(size * x + size * width), as released code computes it; x + width alone is a pixel

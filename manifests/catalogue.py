@@ -17,7 +17,8 @@ from manifests.errors import InputError
 from manifests.files.content import read_content
 from manifests.files.folders import every_file
 from manifests.splits import IdList, ids_of, read_ids
-from manifests.truth import Truth, formats, read_truth
+from manifests.test_sets import Truth
+from manifests.truth import formats, read_truth
 
 LISTS = Path(__file__).parent / "lists"
 ROLES = ("train", "test", "part", "negatives", "corpus")

@@ -4,22 +4,23 @@ Every spelling of a VGGSound clip on users' disks becomes `<id>_<start:06d>`. Yo
 hold `_` and start with `-`, so names are never split at the first `_` (27,501 of 190,228 listed ids contain one). Three
 spellings are in use: `<id>_<seconds>`, `<id>_<start ms>_<end ms>` and `v<id>_<start s>_<end s>_out`; a ten-second
 window tells milliseconds (end - start = 10000) from seconds (10). Any other name keeps its stem, in Unicode's composed
-form (macOS decomposes file names) and with what tar names or tables cannot carry as %XX: `my.video.mp4` is
-`my%2Evideo`.
+form (macOS decomposes file names), without space around it (lists cannot tell it from their own) and with what tar
+names or tables cannot carry as %XX: `my.video.mp4` is `my%2Evideo`.
 
 `file_clip` reads the name of a file, `clip_key` whatever a list or a table holds: a file with or without its folders
 and suffix, or a key. A name is read as that of a file where it can be both: `clip.mov` is the file of `clip`.
 """
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import takewhile
 from pathlib import PurePosixPath
 from urllib.parse import unquote_to_bytes
 
+from manifests.files.spelling import composed
 from manifests.files.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MADE_OF_CLIPS, MEDIA_SUFFIXES
 
 CLIP_SECONDS = 10
@@ -27,8 +28,9 @@ FOLDER_MARK = "__"  # between folders and name, in the keys of clips that share 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _SECONDS = re.compile(r"v?(?P<id>[A-Za-z0-9_-]{11})_(?P<start>\d{1,6})(?:\.0)?")
 _WINDOW = re.compile(r"v?(?P<id>[A-Za-z0-9_-]{11})_(?P<start>\d{1,8})_(?P<end>\d{1,8})(?:_out)?")
+_USUAL_VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 _DERIVED = re.compile(
-    r"(\.(jpe?g|png|webp|bmp|wav|mp3|flac|og[ga]|opus|m4a|aac|mp4|mkv|webm|avi|mov))+$", re.IGNORECASE
+    rf"({'|'.join(map(re.escape, (*sorted(IMAGE_SUFFIXES | AUDIO_SUFFIXES), *_USUAL_VIDEOS)))})+$", re.IGNORECASE
 )
 _FRAME = re.compile(r"(?:[^/]+/)?(?P<video>[^/]+)/(?P=video)_[1-9]\d?", re.DOTALL)  # AVSBench, as ingest names it, too
 _NUMBERED = re.compile(r"(?P<video>.+)_[0-9]+", re.DOTALL)
@@ -54,12 +56,14 @@ def clip_key(text: str) -> str:
 
 
 def named_clip(text: str) -> ClipName:
-    """As `clip_key`, with the video the clip was cut from. Space around the name does not count."""
+    """As `clip_key`, with the video the clip was cut from."""
     name = text.strip()
     if frame := _FRAME.fullmatch(name) or _MUSIC_FRAME.fullmatch(name):
         return ClipName(normal_key(name), normal_key(frame["video"]), None)
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return ClipName(name, name, None) if last == name and _is_escaped(name) else file_clip(_without_last(last))
+    if last == name and _is_escaped(name):
+        return ClipName(normal_key(name), normal_key(name), None)
+    return file_clip(_without_last(last))
 
 
 def folders_of(text: str) -> tuple[str, ...]:
@@ -90,11 +94,12 @@ def key_in_folders(folders: Sequence[str], key: str) -> str:
 
 def file_clip(file_name: str) -> ClipName:
     """The clip of a file's name (without folders): what ingest calls it."""
-    return parse_clip_name(stem_of(file_name))
+    return parse_clip_name(stem_of(_trimmed(file_name)))
 
 
 def parse_clip_name(stem: str) -> ClipName:
     """Read a file stem (name without directories and suffix); names of no known spelling keep it, made safe."""
+    stem = _trimmed(stem)
     if (match := _WINDOW.fullmatch(stem)) and (start := _window_start(match)) is not None:
         return _vggsound(match["id"], start)
     if match := _SECONDS.fullmatch(stem):
@@ -124,8 +129,9 @@ def video_of_frame(name: str) -> str:
 
 
 def normal_key(key: str) -> str:
-    """A key in the one form that keys are compared in, whatever form of Unicode an earlier version stored."""
-    return key if key.isascii() else unicodedata.normalize("NFC", key)
+    """A key in the one form that keys are compared in: earlier versions stored any form of Unicode, and the space
+    around a file's name."""
+    return key if _PLAIN.fullmatch(key) else "/".join(map(_without_space, composed(key).split("/")))
 
 
 def normal_keys(keys: Sequence[str]) -> list[str]:
@@ -143,12 +149,34 @@ def segment_key(source_id: str, start_seconds: float) -> str:
 
 
 def safe_key(stem: str) -> str:
-    """A stem as WebDataset key, injective on composed text: dots, slashes, controls and bad bytes become %XX."""
+    """A stem as WebDataset key, injective on composed text without space around it: dots, slashes, controls and bad
+    bytes become %XX, and so does a stem that is nothing but space."""
     if _PLAIN.fullmatch(stem):
         return stem
-    return "".join(
-        _escaped(letter) if letter in "./\\%" or not letter.isprintable() else letter for letter in normal_key(stem)
-    )
+    return "".join(map(_carried, composed(stem.strip()))) or "".join(map(_escaped, stem))
+
+
+def _trimmed(name: str) -> str:
+    """A name without space around it, if there is more to it."""
+    return name.strip() or name
+
+
+def _without_space(part: str) -> str:
+    """A part of a key without space around it, as it is or escaped, if there is more to it."""
+    leading, trailing = _space_at_ends()
+    start, end = (found.end() for found in (leading.match(part), trailing.match(part[::-1])) if found)
+    return part[start : len(part) - end] or part
+
+
+@cache
+def _space_at_ends() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """The second is of reversed text: looked for from the front, long runs would cost their length squared."""
+    spaces = [_carried(letter) for letter in map(chr, range(0x3001)) if letter.isspace()]
+    return re.compile(f"({'|'.join(spaces)})*"), re.compile(f"({'|'.join(each[::-1] for each in spaces)})*")
+
+
+def _carried(letter: str) -> str:
+    return _escaped(letter) if letter in "./\\%" or not letter.isprintable() else letter
 
 
 def _escaped(letter: str) -> str:
@@ -159,7 +187,7 @@ def _escaped(letter: str) -> str:
 
 def _is_escaped(name: str) -> bool:
     """Whether a name is what `safe_key` made of another one."""
-    return "%" in name and safe_key(unquote_to_bytes(name).decode("utf-8", "surrogateescape")) == name
+    return "%" in name and safe_key(unquote_to_bytes(name).decode("utf-8", "surrogateescape")) == normal_key(name)
 
 
 def _without_last(name: str) -> str:

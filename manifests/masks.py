@@ -29,7 +29,7 @@ NEARLY_BLACK, DARK, LIGHT = 8, 32, 191
 CLEAR_SHARE = 0.9  # of a mask with loss: so much of it is dark or light
 
 
-def load_mask(path: Path, size: int | None = 224, shown: Box = WHOLE) -> "np.ndarray":
+def load_mask(path: Path, size: int | None, shown: Box = WHOLE) -> "np.ndarray":
     """bool (size, size): pixels of an object, nearest-neighbour resized where the file differs in size.
 
     `size` None keeps the file's own (height, width). `shown`: the part of the mask that becomes the result (see
@@ -53,7 +53,7 @@ def load_mask(path: Path, size: int | None = 224, shown: Box = WHOLE) -> "np.nda
     return np.asarray(image.resize((size, size), Image.Resampling.NEAREST, box=cut_out(image, shown))).astype(bool)
 
 
-def load_grey_mask(path: Path, light_from: int, size: int = 224, shown: Box = WHOLE) -> "np.ndarray":
+def load_grey_mask(path: Path, light_from: int, size: int, shown: Box = WHOLE) -> "np.ndarray":
     """bool (size, size): pixels at least as light as `light_from` after resizing, for masks that were stored as jpg,
     where hardly any pixel stays black. Else as `load_mask`; shades of more than 8 bits, transparency, and what was
     drawn without loss in darker shades alone (numbers of classes, colours of a palette) are refused.

@@ -41,7 +41,7 @@ def disc_map() -> np.ndarray:
 
 
 def level_of(values: np.ndarray, count: int) -> np.generic:
-    """The value that `count` of the flat values reach, when all are distinct; more reach it where it is tied."""
+    """The value that `count` of the values (N,) reach, when all are distinct; more reach it where it is tied."""
     rank = len(values) - count
     return np.partition(values, rank)[rank]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from manifests.catalogue import Manifest, catalogue
 from manifests.splits import IdList
-from manifests.truth import Truth, read_parts
+from manifests.test_sets import Truth
+from manifests.truth import read_parts
 
 ALSO_CALLED = {"flickr": ("flickr_test", "flickr_test_249")}
 NEVER_READ = frozenset({"music_synthetic"})  # papers have numbers of it; its hash and count are not known here

@@ -122,14 +122,6 @@ def overlap(train: IdList, test: IdList) -> Overlap:
     return Overlap(train.name, test.name, clips, len(train.ids), len(test.ids), len(videos))
 
 
-def without(train: IdList, *tests: IdList) -> IdList:
-    """`train` with every clip of the test lists left out: the leak-free list, with a name and hash of its own."""
-    banned = {key for test in tests for key in test.ids}
-    ids = tuple(key for key in train.ids if key not in banned)
-    name = f"{train.name}-without-{'-'.join(test.name for test in tests)}"
-    return IdList(name, ids, train.source, _hash(ids))
-
-
 def coverage(wanted: IdList, present: Collection[str]) -> Coverage:
     """Which clips of a list are among `present` keys."""
     wanted, known = wanted.known_as(present), set(present)

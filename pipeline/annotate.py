@@ -14,7 +14,8 @@ from manifests.annotations import Annotation
 from manifests.errors import InputError
 from manifests.files.outputs import check_output
 from manifests.files.parquet import read_table
-from manifests.truth import Truth, read_truth
+from manifests.test_sets import Truth
+from manifests.truth import read_truth
 from pipeline.console import named
 from pipeline.shards.companion import COMPANION_SCHEMA, TRUTH, TRUTH_FACTS, TRUTH_MASK, companion_manifest
 from pipeline.shards.companion_writer import write_companion

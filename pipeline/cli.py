@@ -1,18 +1,15 @@
 """The `pipeline` command: videos in, shards out. Options and words only; the work is in the modules it names."""
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
 from manifests.truth import USUAL_FORMAT, format_help
 from pipeline.console import run_app
 from pipeline.media.front_ends import DEFAULT, front_end_names
 
-MOMENTS = ("annotated", "centre")
 Workers = Annotated[int | None, typer.Option(min=1, help="Local worker processes. Default: one per core.")]
 Surroundings = Annotated[float, typer.Option(min=0, max=1, help="How likely a class appears in its own surroundings.")]
 
@@ -89,7 +86,7 @@ def ingest(
 ) -> None:
     """Decode every clip once and write shards, a manifest and the list of rejects."""
     from pipeline.ingest import IngestRequest, run_ingest
-    from pipeline.jobs.options import DECODERS, IngestOptions
+    from pipeline.jobs.options import DECODERS, IngestOptions, checked_audio, known, parse_moment
     from pipeline.shards.companion import Wanted
     from pipeline.storage.remote import place
 
@@ -105,34 +102,6 @@ def ingest(
     )
     asked = tuple(map(place, src)), place(out), options, tuple(meta or ()), workers, scheduler, max_reject_fraction
     run_ingest(IngestRequest(*asked, timeout, moments))
-
-
-def known(option: str, name: str, table: Collection[str]) -> str:
-    """The name, when the table has it. InputError lists the names there are."""
-    if name not in table:
-        raise InputError(f"{option} {name!r} is not known.{did_you_mean(name, table)} There are: {', '.join(table)}.")
-    return name
-
-
-def checked_audio(audio: str | None, rate: int, seconds: float) -> tuple[int, float]:
-    """Rate and seconds of the stored waveform, both 0 without one."""
-    if audio not in (None, "context"):
-        raise InputError(f"--audio {audio!r} is not known; `--audio context` stores the waveform beside the shards.")
-    return (rate, seconds) if audio else (0, 0.0)
-
-
-def parse_moment(text: str) -> float | str:
-    """`annotated`, `centre` or a number of seconds >= 0."""
-    if text in MOMENTS:
-        return text
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0.0 <= seconds < float("inf"):
-        meant = did_you_mean(text, MOMENTS)
-        raise InputError(f"--moment {text!r} is neither annotated nor centre nor a number of seconds from 0 on.{meant}")
-    return seconds
 
 
 @app.command()

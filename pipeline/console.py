@@ -19,6 +19,7 @@ from typing import Annotated, Protocol
 import typer
 
 from manifests.commands.endings import run_to_its_end
+from manifests.commands.extras import DISTRIBUTION
 from manifests.commands.screen import terminal
 from pipeline.remaining import Remaining, in_words
 from pipeline.subcommand import Subcommand
@@ -26,7 +27,6 @@ from pipeline.subcommand import Subcommand
 PLAIN_LINE_SECONDS = 5.0
 LONGEST_PAUSE = 30.0
 ONE = {"clips": "clip", "steps": "step", "results": "result", "protocols": "protocol", "programs": "program"}
-DISTRIBUTION = "sound-source-localization"
 _REPEATS: ContextVar[int] = ContextVar("repeats", default=1)
 NAMED = 5  # clips of a list that are shown on the screen
 

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from manifests.catalogue import catalogue, known_tests, resolve
-from manifests.errors import InputError
+from manifests.catalogue import find_list, known_tests
 from manifests.files.outputs import Given, check_output, json_with
 from manifests.splits import TRAIN, IdList, coverage, overlap, split_of
 from pipeline.shards.joined import folders_of, named, open_shards
@@ -31,15 +30,14 @@ def split_report(
 
     InputError when a list cannot be found: nothing is skipped in silence.
     """
-    folders = (folder,) if folder.is_dir() else ()
     if out is not None:
         places = [str(one) for one in folders_of(shards)] if shards else None
         given: dict[str, Given] = {"LISTS": lists, "--test": tests, "--shards": places}
         check_output(out, given, json_with("shards", "lists"), "pipeline splits")
-    against = [_found(name, folders) for name in tests] or known_tests(folders)
+    against = [find_list(name, folder) for name in tests] or known_tests((folder,) if folder.is_dir() else ())
     if not against:
         print(f"no test set is known: none of the catalogue's is under {folder}. Give --lists or --test.")
-    listed = [_found(name, folders) for name in lists]
+    listed = [find_list(name, folder) for name in lists]
     store = open_shards(shards) if shards else None
     if store is not None:
         against = [test.known_as(store.keys) for test in against]
@@ -51,17 +49,6 @@ def split_report(
     if out is not None:
         write_whole(out, json.dumps(report, indent=1).encode())
     return report
-
-
-def _found(given: str, folders: Sequence[Path]) -> IdList:
-    ids = resolve(given, folders)
-    if ids is None:
-        manifest = catalogue()[given]
-        raise InputError(
-            f"the list {given} is not here: none of {', '.join(manifest.files)} is under the folder of --lists. "
-            f"Download it from {manifest.source}."
-        )
-    return ids
 
 
 def _trained_on(store: ShardStore) -> IdList:

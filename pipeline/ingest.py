@@ -19,21 +19,13 @@ from pipeline.jobs.attempt_log import end_attempts, forget
 from pipeline.jobs.cluster import available_cores, connected, run_all, threads
 from pipeline.jobs.growth import describe, grown
 from pipeline.jobs.options import IngestOptions
-from pipeline.jobs.plan import Found, Plan, first_plan, load_plan, save, save_head
+from pipeline.jobs.plan import Found, Plan, first_plan, is_planned, load_plan, save, save_head
 from pipeline.jobs.repair import forget_damaged
-from pipeline.jobs.shard_job import (
-    DONE,
-    JOURNAL,
-    PLAN,
-    ShardSummary,
-    ingest_shards,
-    is_whole,
-    marker_path,
-)
+from pipeline.jobs.shard_job import DONE, JOURNAL, ShardSummary, ingest_shards, is_whole, marker_path
 from pipeline.jobs.told import ClipsDone, heard_by
 from pipeline.jobs.totals import accept, is_finished, report, total, write_tables
 from pipeline.media.proposals import check_proposals
-from pipeline.shards.store import INDEX, MANIFEST, REJECTS
+from pipeline.shards.store import INDEX, MANIFEST, PLAN, REJECTS
 from pipeline.sources.labels import Labels, find_labels
 from pipeline.sources.listing import Listing, left_alone, list_sources
 from pipeline.sources.litter import litter_left_alone
@@ -143,7 +135,7 @@ def prepare(request: IngestRequest) -> Plan:
     found = Found(request.options, roots, tuple(clips), tuple(listing.refusals))
     announce(listing, labels, moments)
     with _explained(request.out):
-        if (folder / "options.json").exists():
+        if is_planned(folder):
             plan = _continued(found, request.out, memory)
         else:
             _check_untouched(request.out)

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 from manifests.files.given import understood
 from pipeline.console import summary
 from pipeline.jobs.options import automatic_shard_clips
-from pipeline.jobs.plan import cut_shards, load_head
-from pipeline.jobs.shard_job import DONE, PLAN
+from pipeline.jobs.plan import cut_shards, is_planned, load_head
+from pipeline.jobs.shard_job import DONE
 from pipeline.jobs.unique_keys import unique_keys
 from pipeline.shards.record import FLAGS, REASONS, REJECT_SCHEMA
-from pipeline.shards.store import INDEX, REJECTS, ShardStore
+from pipeline.shards.store import INDEX, PLAN, REJECTS, ShardStore
 from pipeline.sources.labels import Labels, find_labels
 from pipeline.sources.listing import Clip, Listing, list_sources, readable, tally
 from pipeline.sources.litter import litter_left_alone
@@ -28,7 +28,7 @@ def inspect_path(path: Place, meta: Sequence[Place]) -> None:
     """Describe a source folder or a shard folder, whichever `path` is."""
     if (path / INDEX).exists():
         inspect_shards(path)
-    elif (path / PLAN / "options.json").exists():
+    elif is_planned(path / PLAN):
         inspect_unfinished(path)
     else:
         inspect_source(path, meta)

@@ -198,7 +198,7 @@ def test_a_mask_of_a_billion_pixels_is_refused(tmp_path: Path) -> None:
     content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
     (tmp_path / "mask.png").write_bytes(content)
     with pytest.raises(InputError, match=r"more than twice the 50,000,000 pixels|50,000,000 in all are the most"):
-        load_mask(tmp_path / "mask.png")
+        load_mask(tmp_path / "mask.png", None)
 
 
 def test_a_frame_of_a_billion_pixels_in_a_shard_is_refused() -> None:

@@ -66,7 +66,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "ave": ("ave.txt", lambda path: read_truth(path, "ave")),
     "flickr": (f"flickr/{TESTED[0]}.xml", lambda path: read_truth(path.parent, "flickr")),
     "silent pairs": ("pairs.csv", lambda path: read_truth(path.parent / "vggss.json", "vggss", negatives=path)),
-    "mask": (MASK, load_mask),
+    "mask": (MASK, lambda path: load_mask(path, None)),
     "ids": ("vggsound.csv", read_ids),
     "labels": ("vggsound.csv", read_labels),
     "ids in json": ("vggss.json", read_ids),

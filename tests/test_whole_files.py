@@ -62,7 +62,7 @@ def _is_bypass(node: ast.Call) -> bool:
         return _writes(node, 1 if owner in OPENERS else 0)
     if owner and method in ("rename", "replace"):  # of a path: str.replace takes two, dataclasses' names its fields
         return len(node.args) == 1 and not node.keywords
-    return bool(owner) and owner != "whole_files" and method in ("write_text", "write_bytes")
+    return bool(owner) and method in ("write_text", "write_bytes")
 
 
 def _writes(node: ast.Call, position: int) -> bool:
@@ -124,7 +124,6 @@ def test_the_check_sees(call: str) -> None:
         "path.open()",
         "torch.save(content, handle)",
         "write_text(path, 'x')",
-        "whole_files.write_bytes(path, b'x')",
         "pq.write_table(table, handle)",
         "shutil.copyfile(source, hidden)",
         "av.open(io.BytesIO(), 'w', format='mp4')",

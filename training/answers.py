@@ -9,8 +9,7 @@ import numpy as np
 from manifests.errors import InputError
 from manifests.readers.extended import ExtendedSet
 from manifests.sound_draws import CONTROLS, NOISE, OFF_SCREEN, OTHER_GROUP, SILENCE, SoundDraw
-from manifests.test_sets import PAIR_SEPARATOR
-from manifests.truth import Truth
+from manifests.test_sets import PAIR_SEPARATOR, Truth
 from pipeline.shards.store import ShardStore
 from training.class_labels import labels_of, own_classes, under_references
 from training.data.control_pairs import control_name

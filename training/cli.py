@@ -48,6 +48,7 @@ def run(
     from training.config import load_config
     from training.loop.start import start
     from training.run_folders.asked_config import asked_config
+    from training.run_folders.files import DONE
     from training.run_folders.seeds import per_seed
     from training.settings.files import config_in_words, once_each
 
@@ -58,7 +59,7 @@ def run(
     for number, (own, described) in enumerate(several):
         with first_of(len(several) - number):
             folder, trained = start(described, runs, device, own)
-        took = read_content(folder / "DONE").text().strip()
+        took = read_content(folder / DONE).text().strip()
         summary("trained" if trained else "already finished", {"run": folder, "took": took})
 
 
@@ -182,7 +183,7 @@ def embed(
     device: Device = "auto",
 ) -> None:
     """Embed the training clips with a trained run, for `index build-knn`."""
-    from training.distributed import pick_device
+    from index.encoders.torch_device import pick_device
     from training.embed import embed as write
     from training.runs import load_run, open_run_shards
 
@@ -243,7 +244,7 @@ def separate(
     device: Device = "auto",
 ) -> None:
     """Mix the sounds of clips, and write what each clip's image takes out of the mixture."""
-    from training.distributed import pick_device
+    from index.encoders.torch_device import pick_device
     from training.runs import load_run, open_run_shards
     from training.separate import separate as write
 

@@ -67,7 +67,7 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    """Where the samples come from and how they reach the model."""
+    """Where the clips come from and how they reach the model."""
 
     shards: Annotated[Path | tuple[Path, ...], BeforeValidator(_folders)] = Path("shards")
     split: str = Field("train", description="clips of this split; clips without a split count as train")
@@ -87,10 +87,8 @@ class Data(Section):
     colour_jitter: float = Field(0.0, ge=0.0, le=1.0, description="brightness, contrast, saturation strength")
     audio_mean: float = Field(0.0, description="subtracted from the log power; 0 is the LVS family's")
     audio_deviation: PositiveFloat = Field(12.0, description="then divided by; 12 is the LVS family's")
-    workers: int = Field(
-        0, ge=0, le=MOST_READERS, description="reader processes per rank; part of the order of samples"
-    )
-    shuffle: PositiveInt = Field(1000, description="samples in the shuffle buffer of each stream")
+    workers: int = Field(0, ge=0, le=MOST_READERS, description="reader processes per rank; part of the order of clips")
+    shuffle: PositiveInt = Field(1000, description="clips in the shuffle buffer of each stream")
     drop_flagged: tuple[str, ...] = Field(("silent",), description="flags whose clips are left out of training")
     label_groups: Path | None = Field(None, description="csv label,group: groups to learn in place of labels")
 

@@ -15,7 +15,6 @@ from training.published import Printed, rows_of
 from training.run_folders.asked_config import asked_config
 from training.settings.files import PACKAGED, find_config, read_content
 
-IMAGENET = "imagenet"
 LONGEST_HEADLINE = 160
 SENTENCE_END = re.compile(r"\.\s+(?=[A-Z0-9])")
 MADE = {"augmented"}  # while clips are read
@@ -69,6 +68,8 @@ def _listed(title: str, lines: list[str]) -> list[str]:
 
 
 def _needs_of_files(config: Mapping[str, Any]) -> Iterator[str]:
+    from index.encoders.imagenet import IMAGENET
+
     data = config["data"]
     yield f"shards in {data['shards']}: `pipeline ingest`"
     if (known := catalogue().get(data["train_list"])) is not None:

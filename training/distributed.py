@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from index.device import chosen_device
+from index.encoders.torch_device import pick_device
 from manifests.errors import InputError, WorkFailed
 from training.processes.liveness import living_together, of_launcher
 from training.processes.rendezvous import start_of_all
@@ -127,12 +127,6 @@ class _Shared(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         return gradients[0][ctx.own] * ctx.world, None, None
-
-
-def pick_device(given: str) -> torch.device:
-    """What `--device` names: auto, cpu, cuda or cuda:N. InputError for anything else, and for a GPU that is absent."""
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return torch.device(chosen_device(given, gpus, "torch"))
 
 
 def repeatable_arithmetic() -> None:

@@ -16,7 +16,8 @@ from manifests.files.content import read_content
 from manifests.files.names import name_problem
 from manifests.published_sets import named_parts
 from manifests.sound_draws import SoundDraw
-from manifests.truth import USUAL_FORMAT, Truth
+from manifests.test_sets import Truth
+from manifests.truth import USUAL_FORMAT
 from pipeline.console import progress
 from pipeline.shards.joined import Folders
 from pipeline.shards.store import ShardStore
@@ -30,6 +31,7 @@ from training.data.mixtures import mixture_pairs
 from training.data.pairs import EvaluationPair
 from training.distributed import Ranks
 from training.evaluated import (
+    Asked,
     asked_of,
     finished,
     maps_are_whole,
@@ -113,17 +115,22 @@ def evaluate(run: LoadedRun, request: EvaluationRequest, process: Ranks | None =
     results = []
     with progress(f"scoring {run.config.name}", len(asked), "results") as advance:
         for one in asked:
-            answers = answered.answers(one.protocol, one.part)
-            result = score(answers, answered.as_shown(one.measured), one.protocol.name, run=_name(run))
-            result.summary["lists"] |= _set(one.measured) | sources | prior_facts(run.config.evaluation.object_prior)
-            result.summary["lists"] |= validation.lists(one.protocol)
+            result = _scored(run, answered, one, sources | validation.lists(one.protocol))
             result.summary["lists"]["training"] = seen.against(one.part.test_set)
-            result.summary["weights"] = run.weights
             result.write(folder)
             results.append(result)
             advance(1)
     tell_what_was_made_otherwise(run, dict.fromkeys(one.stem for one in asked))
     return results
+
+
+def _scored(run: LoadedRun, answered: Answered, one: Asked, lists: dict[str, dict[str, str]]) -> Result:
+    """One result, which says beside the scores what the run's answers were made from."""
+    shown = answered.as_shown(one.measured)
+    result = score(answered.answers(one.protocol, one.part), shown, one.protocol.name, run=_name(run))
+    result.summary["lists"] |= _set(one.measured) | lists | prior_facts(run.config.evaluation.object_prior)
+    result.summary["weights"] = run.weights
+    return result
 
 
 def _answered(

@@ -10,8 +10,9 @@ from training.evaluation.printing import table
 from training.evaluation.results import Result
 from training.report.comparison import Comparison, as_text, comparisons
 from training.report.results import Evaluation, Run, run_titles
-from training.run_folders.finished import CONFIG, how_to_continue
-from training.run_folders.seeds import COMMAND, every_seed, is_begun, unfinished_seeds
+from training.run_folders.files import COMMAND, CONFIG
+from training.run_folders.finished import how_to_continue
+from training.run_folders.seeds import every_seed, is_begun, unfinished_seeds
 from training.runs import load_run
 from training.settings.files import read_mapping
 

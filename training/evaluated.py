@@ -14,7 +14,7 @@ from manifests.files.given import understood
 from manifests.files.parquet import read_table
 from manifests.files.whole import whole_file
 from manifests.sound_draws import word_of
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.answers import Answered, under_controls
 from training.evaluation.boxes import as_arrays
 from training.evaluation.control_maps import CUT_MAPS, THRESHOLDS, ControlMaps
@@ -37,6 +37,7 @@ from training.evaluation.stored import (
 from training.evaluation.tasks import as_measured
 from training.object_prior import has_prior
 from training.predict import Predictions
+from training.run_folders.files import EVALUATION
 from training.runs import LoadedRun
 
 DEPENDS_ON = ("truth", "shards", "negatives", "pairs", "references", VALIDATION)  # what an earlier result stands on
@@ -67,7 +68,7 @@ def asked_of(run: LoadedRun, parts: tuple[Truth, ...], protocols: tuple[Protocol
 
 def results_folder(run: LoadedRun) -> Path:
     """Where results of these weights are written: those of the last epoch lie at the top."""
-    top = run.folder / "evaluation"
+    top = run.folder / EVALUATION
     return top if run.weights == "last" else top / run.weights
 
 

@@ -23,7 +23,7 @@ from manifests.files.whole import write_text
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
 from training.config import RunConfig, load_config
-from training.run_folders.finished import DONE, FACTS, WEIGHTS
+from training.run_folders.files import DONE, FACTS, WEIGHTS
 from training.run_folders.identity import IMPORTED, content_of
 from training.runs import build_empty, find_run, prepare, write_weights
 
@@ -84,8 +84,9 @@ _SSPL = (
 )
 
 
-def _coding_names(cycles: int = 4, levels: int = 3) -> tuple[tuple[str, str], ...]:
+def _coding_names() -> tuple[tuple[str, str], ...]:
     """SSPL's module of predictive coding, whose lists count through levels within sweeps."""
+    cycles, levels = 4, 3
     pairs = [
         ("PredProcess.0.", "to_audio."),
         *((f"PredProcess.{level + 1}.conv2d.", f"down.{level}.") for level in range(levels - 1)),

@@ -11,7 +11,8 @@ from typing import Any
 
 from manifests.catalogue import catalogue, clips_of, known_tests, resolve
 from manifests.splits import IdList, Overlap, overlap
-from manifests.truth import Truth, read_truth
+from manifests.test_sets import Truth
+from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig
 
@@ -99,15 +100,11 @@ def own_truth(config: RunConfig) -> Truth | None:
 
 
 def training_list(keys: list[str]) -> IdList:
-    """Clip keys as the list `training_clips.txt` will be."""
-    return IdList("training", tuple(keys), TRAINING_CLIPS, hashlib.sha256(as_text(keys).encode()).hexdigest())
+    """Clip keys as the list `training_clips.txt` will be; its hash is that of one key a line, whatever its form."""
+    lines = "".join(f"{key}\n" for key in keys)
+    return IdList("training", tuple(keys), TRAINING_CLIPS, hashlib.sha256(lines.encode()).hexdigest())
 
 
 def clips_sha256(store: ShardStore, rows: Iterable[int]) -> str:
     """Which clips the rows of a store are, in their order: a run's `training_clips` in `data.json`."""
     return training_list([store.stored_keys[row] for row in rows]).sha256
-
-
-def as_text(keys: Iterable[str]) -> str:
-    """One key a line."""
-    return "".join(f"{key}\n" for key in keys)

@@ -104,7 +104,7 @@ def pretrain(images: Path, out: Path, options: Options) -> dict[str, float]:
     metadata = {**shape, "labels": labels, "accuracy": accuracy, "pictures": len(train)}
     out.parent.mkdir(parents=True, exist_ok=True)
     write_tensors(out, model.torchvision_state(), {name: json.dumps(value) for name, value in metadata.items()})
-    return {"loss": loss, "held_out_accuracy": accuracy, "pictures": len(train), "labels": len(labels)}
+    return {"loss": loss, "held_out_accuracy": accuracy, "images": len(train), "labels": len(labels)}
 
 
 def _datasets(images: Path, options: Options) -> tuple[Subset, Subset, list[str]]:

@@ -1,6 +1,7 @@
-"""The run directory, owned by one file: `runs/<config name>/<overrides>-<digest>-s<seed>/`.
+"""A run's directory, `runs/<config name>/<overrides>-<digest>-s<seed>/`: found or made, renewed, and opened to predict.
 
-Same run and seed, same folder: running again resumes, and a finished run is marked by `DONE`, written last.
+Same run and seed, same folder: running again resumes, and a finished run is marked by `DONE`, written last. What can be
+told of one without torch is in `training.run_folders`.
 """
 
 import json
@@ -14,12 +15,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from index.encoders.imagenet import IMAGENET
 from index.encoders.tensor_file import read_tensors, write_tensors
+from manifests.clip_lists.written import keys_in
 from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
 from manifests.files.content import read_object
-from manifests.files.given import opened, understood
+from manifests.files.given import opened, read_bytes, understood
 from manifests.files.whole import whole_path, write_text
 from manifests.machine import may_pass
 from manifests.views import VIEWS
@@ -28,20 +31,20 @@ from pipeline.shards.joined import Folders, folders_of, named, open_shards
 from pipeline.shards.store import ShardStore
 from pipeline.storage.remote import Place, place
 from training.config import RunConfig, load_config
-from training.leakage import TRAINING_CLIPS
+from training.leakage import TRAINING_CLIPS, training_list
 from training.methods import method_module
 from training.methods.contract import BaseMethod
 from training.run_folders.environment import environment
-from training.run_folders.finished import BEST_WEIGHTS, CONFIG, FACTS, WEIGHTS, WEIGHTS_AGAIN, weights_of
+from training.run_folders.files import BEST_WEIGHTS, CHECKPOINTS, COMMAND, CONFIG, ENVIRONMENT, FACTS, WEIGHTS
+from training.run_folders.finished import WEIGHTS_AGAIN, weights_of
 from training.run_folders.identity import IMPORTED, Contents, content_of, differences, digest
 from training.run_folders.names import folder_of
-from training.run_folders.seeds import COMMAND
 from training.settings.files import read_mapping
 
 COPY_AGAIN = (
     "Copy the run again from where it was made; where it was made here, delete the file and start the run again."
 )
-CARRIED, IMAGENET = "carried.json", "imagenet"
+CARRIED = "carried.json"
 
 
 def find_run(
@@ -91,10 +94,16 @@ def known_contents(folder: Path) -> dict[str, str]:
     facts = read_facts(folder)
     known = {"shards": facts["manifest_sha256"]} if "manifest_sha256" in facts else {}
     if (folder / TRAINING_CLIPS).is_file():
-        known["training_clips"] = file_sha256(folder / TRAINING_CLIPS)
+        known["training_clips"] = training_list([*training_clips(folder)]).sha256
     if IMPORTED in facts:
         known[IMPORTED] = content_of(facts[IMPORTED])
     return known | facts.get("contents", {})
+
+
+def training_clips(folder: Path) -> tuple[str, ...]:
+    """The keys that a run's list names. InputError when it is damaged."""
+    with understood(folder / TRAINING_CLIPS, "is damaged", COPY_AGAIN):
+        return keys_in(read_bytes(folder / TRAINING_CLIPS).decode())
 
 
 def read_facts(folder: Path, *names: str) -> dict[str, Any]:
@@ -142,7 +151,7 @@ def _with_carried(folder: Path, config: RunConfig) -> RunConfig:
 def prepare(folder: Path, config: RunConfig) -> None:
     """Make the run's folder and write what describes it: config, environment, command."""
     try:
-        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if may_pass(error):
             raise
@@ -150,7 +159,7 @@ def prepare(folder: Path, config: RunConfig) -> None:
             f"cannot write the run folder {folder}: {error.strerror}. Choose another with --runs."
         ) from error
     write_text(folder / CONFIG, config.to_yaml())
-    write_text(folder / "environment.json", json.dumps(environment(), indent=1))
+    write_text(folder / ENVIRONMENT, json.dumps(environment(), indent=1))
     write_text(folder / COMMAND, " ".join(sys.argv) + "\n")
 
 

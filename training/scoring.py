@@ -18,7 +18,8 @@ from manifests.files.checksums import file_sha256
 from manifests.given_arrays import given_array, given_path, given_text, in_short, kind_of, number_of
 from manifests.published_sets import named_parts
 from manifests.splits import IdList
-from manifests.truth import USUAL_FORMAT, Truth
+from manifests.test_sets import Truth
+from manifests.truth import USUAL_FORMAT
 from training.evaluation import boxes, tasks
 from training.evaluation.document import document
 from training.evaluation.protocol import Protocol

@@ -13,7 +13,7 @@ from manifests.files.content import read_content, read_object
 from manifests.files.given import understood
 from manifests.files.locks import last_holder
 from training.loop.time_left import TimeLeft
-from training.run_folders.finished import LOCK
+from training.run_folders.files import CHECKPOINTS, CONFIG, DONE, FACTS, LOCK, LOG
 from training.run_folders.logged import check_sections, log_entry
 from training.settings.files import read_mapping
 
@@ -31,8 +31,8 @@ def status(path: Path, now: float | None = None) -> dict[str, object]:
 
 
 def _said(folder: Path, now: float) -> dict[str, object]:
-    rows = _rows(folder / "metrics.jsonl")
-    done = (folder / "DONE").is_file()
+    rows = _rows(folder / LOG)
+    done = (folder / DONE).is_file()
     said: dict[str, object] = {"run": folder, "state": _state(folder, rows, done, now)}
     total, epochs = _lengths(folder)
     if rows:
@@ -49,7 +49,7 @@ def _said(folder: Path, now: float) -> dict[str, object]:
 
 
 def _run_in(path: Path) -> Path:
-    found = [path] if (path / "config.yaml").is_file() else [each.parent for each in sorted(path.glob("*/config.yaml"))]
+    found = [path] if (path / CONFIG).is_file() else [each.parent for each in sorted(path.glob(f"*/{CONFIG}"))]
     if len(found) == 1:
         return found[0]
     if found:
@@ -69,8 +69,8 @@ def _rows(log: Path) -> list[dict[str, Any]]:
 
 def _state(folder: Path, rows: list[dict[str, Any]], done: bool, now: float) -> str:
     if done:
-        return f"finished: {read_content(folder / 'DONE').text().strip()}"
-    log = folder / "metrics.jsonl"
+        return f"finished: {read_content(folder / DONE).text().strip()}"
+    log = folder / LOG
     steps = f"its last step was logged {_ago(log, now)}" if rows else "no step is logged yet"
     return f"{_holder(folder / LOCK, now)}; {steps}"
 
@@ -87,14 +87,14 @@ def _holder(lock: Path, now: float) -> str:
 
 
 def _progress(last: dict[str, Any], total: int | None, epochs: int) -> str:
-    steps = f"{total:,}" if total is not None else "unknown (no data.json says how many)"
+    steps = f"{total:,}" if total is not None else f"unknown (no {FACTS} says how many)"
     return f"{last['epoch'] + 1} of {epochs}, step {last['step']:,} of {steps}"
 
 
 def _lengths(folder: Path) -> tuple[int | None, int]:
     """Steps of the whole run, None where no file says how many an epoch has, and its epochs."""
-    epochs = _whole(_config(folder).get("optim", {}).get("epochs", 1), folder / "config.yaml", "optim.epochs")
-    path = folder / "data.json"
+    epochs = _whole(_config(folder).get("optim", {}).get("epochs", 1), folder / CONFIG, "optim.epochs")
+    path = folder / FACTS
     facts = read_object(path, remedy=AGAIN) if path.exists() else {}
     if "steps_per_epoch" not in facts:
         return None, epochs
@@ -102,8 +102,8 @@ def _lengths(folder: Path) -> tuple[int | None, int]:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    config = read_mapping(folder / "config.yaml")
-    check_sections(config, folder / "config.yaml", AGAIN)
+    config = read_mapping(folder / CONFIG)
+    check_sections(config, folder / CONFIG, AGAIN)
     return config
 
 
@@ -116,7 +116,7 @@ def _whole(value: object, path: Path, name: str) -> int:
 def _pace(last: dict[str, Any], folder: Path, rate: float | None) -> dict[str, object]:
     """The last measured pace; runs of earlier versions have none but the seconds that their steps took."""
     pace = last.get("pace") or {}
-    batch = _whole(_config(folder).get("optim", {}).get("batch_size", 1), folder / "config.yaml", "optim.batch_size")
+    batch = _whole(_config(folder).get("optim", {}).get("batch_size", 1), folder / CONFIG, "optim.batch_size")
     said: dict[str, object] = {"samples/s": f"{batch / rate:,.0f}"} if rate and batch else {}
     if "samples_per_second" in pace:
         said = {"samples/s": f"{pace['samples_per_second']:,.0f}", "stall": f"{pace['stall']:.1%} of the time"}
@@ -128,7 +128,7 @@ def _told(seconds: float | None) -> str:
 
 
 def _checkpoint(folder: Path, now: float) -> str:
-    files = sorted((folder / "checkpoints").glob("[!.]*.pt"), key=lambda path: path.stat().st_mtime)
+    files = sorted((folder / CHECKPOINTS).glob("[!.]*.pt"), key=lambda path: path.stat().st_mtime)
     return f"{files[-1]}, {_ago(files[-1], now)}" if files else "none yet"
 
 

@@ -12,11 +12,10 @@ from typing import Any
 from manifests.annotations import TestSet
 from manifests.errors import InputError
 from manifests.files.content import read_object
-from manifests.files.given import read_bytes, understood
 from manifests.splits import ids_of, overlap
 from training.leakage import OVERLAPS, TRAINING_CLIPS, training_list
 from training.run_folders.finished import COPY_WHOLE
-from training.runs import COPY_AGAIN, read_facts
+from training.runs import COPY_AGAIN, read_facts, training_clips
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,7 @@ def seen_by(folder: Path) -> Seen:
             f"run {folder} has no {path.name}, which names the clips it was trained on; without it nobody can say "
             f"whether test clips are among them. {COPY_WHOLE}"
         )
-    with understood(path, "is damaged", COPY_AGAIN):
-        clips = tuple(read_bytes(path).decode().split("\n")[:-1])  # one a line: keys may hold spaces
+    clips = training_clips(folder)
     if count not in (None, len(clips)) or said.get("sha256") not in (None, training_list([*clips]).sha256):
         raise InputError(
             f"{path} names {len(clips):,} clips and is not the list of {said.get('clips') or count:,} clips that "

@@ -8,7 +8,7 @@ from typing import Any
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
 from manifests.files.parquet import read_table
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from manifests.views import VIEWS
 from training.evaluated import results_folder
 from training.evaluation.protocol import Protocol

@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.measure import cpu_time, record, write
 from manifests.annotations import Annotation, TestSet
 from manifests.readers.extended import ExtendedSet, Negative
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluation.localization import ciou
 from training.evaluation.postprocess import binarise, prepare
 from training.evaluation.protocol import MapProtocol

@@ -20,9 +20,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from manifests.annotations import Box
 from training.evaluation.maps import upsample
+from training.evaluation.postprocess import AUDIO_VISUAL
 from training.overlay.colours import heat_palette
 from training.report.masks import scored_mask
-from training.report.results import AUDIO_VISUAL, Evaluation, read_run
+from training.report.results import Evaluation, read_run
 from training.report.saved_maps import Maps
 from training.report.selection import Choice, choose
 from training.report.sources import Clips

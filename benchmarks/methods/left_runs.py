@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.methods.measure_run import RUNS, one_thread
 from benchmarks.methods.plan import run_name
 from manifests.files.parquet import read_table
-from training.run_folders.finished import DONE
+from training.run_folders.files import DONE
 from training.run_folders.names import seed_of
 
 MAPS = "evaluation/*-vggss-heard.maps.npz"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.methods.plan import Plan
+from manifests.clip_lists.written import as_list
 from manifests.files.parquet import read_table
 
 
@@ -83,4 +84,4 @@ def _write_lists(plan: Plan) -> None:
 
 
 def _write_ids(name: str, keys: list[str]) -> None:
-    Path(name).write_text("".join(f"{key}\n" for key in keys))
+    Path(name).write_text(as_list(keys))

@@ -27,6 +27,7 @@ from benchmarks.methods.left_runs import at_chosen_temperatures, begin
 from benchmarks.methods.measure_run import HEARD, SEEN
 from benchmarks.methods.prepare import command
 from benchmarks.methods.several_sources_page import page
+from manifests.clip_lists.written import as_csv
 from manifests.files.parquet import read_table
 from manifests.readers.music import read_music_synthetic
 from manifests.splits import read_ids
@@ -87,8 +88,8 @@ def found_collages(plan: Mapping[str, Any]) -> Collages | None:
     sounds, named = sounds_of_classes(ShardStore.open(SHARDS[0])), _instruments()
     lists = Path("collage-sounds-one.csv"), Path("collage-sounds-several.csv")
     for path, most in zip(lists, (1, None), strict=True):
-        rows = [f"{instrument},{clip}" for label, instrument in named.items() for clip in sounds[label][:most]]
-        path.write_text("\n".join(["category,clip", *rows]) + "\n")
+        rows = [(instrument, clip) for label, instrument in named.items() for clip in sounds[label][:most]]
+        path.write_text(as_csv([("category", "clip"), *rows]))
     stored = ShardStore.open(SHARDS[1]).companions
     held = frozenset(kind for kind in KINDS if stored.has(STORED_AS.get(kind, kind)))
     return Collages(f"{plan.get('bed', 'synth')}-collages", *lists, held)

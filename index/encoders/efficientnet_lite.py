@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from index.encoders.imagenet import DEVIATION, IMAGENET, MEAN, whole_frame
-from index.encoders.network import Network, fingerprint, pick_device
+from index.encoders.network import Network, fingerprint
 from index.encoders.same_convolution import SameConvolution
+from index.encoders.torch_device import pick_device
 from index.encoders.weight_file import Layout, fitted, read_tensors, require_numbers
 from manifests.errors import InputError
 

@@ -13,7 +13,8 @@ import numpy as np
 from torch import nn
 
 from index.clips import image, waveform
-from index.encoders.network import Network, fingerprint, needed, pick_device
+from index.encoders.network import Network, fingerprint, needed
+from index.encoders.torch_device import pick_device
 from manifests.errors import InputError
 from manifests.files.content import read_object
 from manifests.files.given import understood

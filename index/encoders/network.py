@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from index.device import AUTO, chosen_device
 from index.embeddings import unit_rows
 from manifests.errors import InputError, WorkFailed
 from pipeline.shards.store import ShardStore
@@ -63,12 +62,6 @@ class Network:
         if not np.isfinite(features).all():
             raise WorkFailed(f"{self.version} gave a vector that is not finite. Are its weights damaged?")
         return unit_rows(features)
-
-
-def pick_device(given: str | None) -> torch.device:
-    """The one asked for, or a GPU where torch sees one. InputError for a GPU that is not there."""
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return torch.device(chosen_device(given or AUTO, gpus, "torch"))
 
 
 def needed(name: str, modality: str, weights: Path | None, what: str) -> Path:

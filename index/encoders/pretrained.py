@@ -9,9 +9,10 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from index.encoders.imagenet import whole_frame
-from index.encoders.network import Network, fingerprint, needed, pick_device
+from index.encoders.network import Network, fingerprint, needed
 from index.encoders.residual import Trunk
 from index.encoders.tensor_file import read_tensors as read_sealed
+from index.encoders.torch_device import pick_device
 from index.encoders.weight_file import Layout, fitted, read_tensors, renamed
 from manifests.errors import InputError
 from manifests.files.given import opened, understood

@@ -15,7 +15,8 @@ from torch import nn
 from torchvision.models import WeightsEnum, get_model, get_model_builder, get_model_weights
 
 from index.clips import image
-from index.encoders.network import Network, fingerprint, pick_device
+from index.encoders.network import Network, fingerprint
+from index.encoders.torch_device import pick_device
 from index.encoders.weight_file import Layout, fitted, read_renamed
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore

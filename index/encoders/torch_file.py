@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 
@@ -24,15 +23,6 @@ from manifests.errors import InputError
 from manifests.files.checksums import Damaged
 from manifests.files.given import LONGEST_REASON, check_lasting, opened, shortened, understood
 
-# EZ-VSL, SLAVC and FNAC save their best scores, which are numpy scalars, beside the weights: plain numbers, but not to
-# torch unless said so. numpy 2 calls the function that makes them otherwise than the numpy that wrote the files.
-_SCALAR = np._core.multiarray.scalar
-_PLAIN: list[Any] = [
-    (_SCALAR, "numpy.core.multiarray.scalar"),
-    (_SCALAR, "numpy._core.multiarray.scalar"),
-    np.dtype,
-    *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "bool")),
-]
 # What torch says of a type it does not know, and of a stand-in that is filled as a dict or a list would be.
 _UNKNOWN = re.compile(r"GLOBAL (\S+) was not an allowed global")
 _FILLED = re.compile(r"Can only (SETITEM|SETITEMS|append|extend)\b.* but got <class '([^']+)'>")
@@ -58,6 +48,26 @@ class Stranger:
 
     def __setstate__(self, state: object) -> None:
         """Whatever it held is forgotten."""
+
+
+class NumpyScalar(Stranger):
+    """In place of a number or text of numpy's, of any type."""
+
+    def __str__(self) -> str:
+        return "a numpy scalar"
+
+
+class NumpyType(Stranger):
+    """In place of what numpy calls a dtype: numbers, arrays and states of random generators name theirs."""
+
+
+# EZ-VSL, SLAVC and FNAC save their best scores, which are numpy scalars, beside the weights: plain numbers, of which
+# nothing need be said. numpy 2 calls the function that makes them otherwise than the numpy that wrote the files.
+_PLAIN: list[Any] = [
+    (NumpyScalar, "numpy.core.multiarray.scalar"),
+    (NumpyScalar, "numpy._core.multiarray.scalar"),
+    (NumpyType, "numpy.dtype"),
+]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from torch import nn
 from torchvision.models import resnet18
 
 from index.clips import waveform
-from index.encoders.network import Network, fingerprint, needed, pick_device
+from index.encoders.network import Network, fingerprint, needed
+from index.encoders.torch_device import pick_device
 from index.encoders.weight_file import Layout, fitted, read_renamed
 from pipeline.shards.store import ShardStore
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from index.clips import waveform
-from index.encoders.network import Network, fingerprint, needed, pick_device
+from index.encoders.network import Network, fingerprint, needed
+from index.encoders.torch_device import pick_device
 from index.encoders.vggsound import audio_resnet
 from index.encoders.weight_file import Layout, fitted, read_renamed
 

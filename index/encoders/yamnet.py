@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from index.clips import waveform
-from index.encoders.network import Network, fingerprint, needed, pick_device
+from index.encoders.network import Network, fingerprint, needed
 from index.encoders.same_convolution import SameConvolution
+from index.encoders.torch_device import pick_device
 from index.encoders.weight_file import Layout, fitted, read_renamed
 from manifests.errors import InputError
 from pipeline.media.front_ends import find_front_end

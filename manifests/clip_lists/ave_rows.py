@@ -25,13 +25,23 @@ class Event:
     line: str
 
 
+def is_event(line: str) -> bool:
+    """Whether a line can be nothing but a row."""
+    fields = _fields(line)
+    return len(fields) == 5 and all(map(_SECONDS.fullmatch, fields[3:]))
+
+
+def _fields(line: str) -> list[str]:
+    """From behind: a category may be called `rock & roll`."""
+    return [field.strip() for field in line.rsplit("&", 4)]
+
+
 def events_of(text: str, path: Path) -> tuple[Event, ...]:
     """The rows of `path`. InputError names a line that is no row and no header, or says that there is none."""
     events = []
     for number, line in enumerate(lines_of(text), start=1):
-        fields = [field.strip() for field in line.split("&")]
-        if len(fields) == 5 and all(map(_SECONDS.fullmatch, fields[3:])):
-            category, video, quality, start, end = fields
+        if is_event(line):
+            category, video, quality, start, end = _fields(line)
             events.append(Event(video, category, quality, int(start), int(end), line))
         elif line.strip() and number > 1:
             raise InputError(f"{path}, line {number}, is {line!r}, not category&video&quality&start&end.")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from manifests.clip_lists.rows import (
+    END_FIELDS,
     KNOWN_FORMATS,
     LABEL_FIELDS,
     NAME_FIELDS,
@@ -39,13 +40,17 @@ def read_json(content: Content) -> ClipList:
 def _of_objects(content: Content, entries: list[Any]) -> ClipList:
     fields = [_name_field(entry, content) for entry in entries]
     named = [entry[field].strip() for entry, field in zip(entries, fields, strict=True)]
-    starts = [next((entry[field] for field in START_FIELDS if entry.get(field) is not None), None) for entry in entries]
+    windows = [(_said(entry, START_FIELDS), _said(entry, END_FIELDS)) for entry in entries]
     rows = tuple(
         ClipLabel.named(name, _first(entry, LABEL_FIELDS, numbers=True), _first(entry, SPLIT_FIELDS))
-        for name, entry in zip(timed_names(named, starts, fields, content.path), entries, strict=True)
+        for name, entry in zip(timed_names(named, windows, fields, content.path), entries, strict=True)
     )
     doubts = (_doubt(entry) for entry, row in zip(entries, rows, strict=True) if row.label is None)
     return ClipList("json list", rows, splits=any(row.split for row in rows), doubt=next(filter(None, doubts), None))
+
+
+def _said(entry: dict[str, Any], fields: tuple[str, ...]) -> object:
+    return next((entry[field] for field in fields if entry.get(field) is not None), None)
 
 
 def _name_field(entry: Any, content: Content) -> str:

@@ -7,8 +7,12 @@ could mean two things is refused: the list where its clips are in doubt, only it
 import re
 from collections.abc import Iterable, Sequence
 
+from manifests.clip_lists.audioset_strong import is_strong, read_strong
 from manifests.clip_lists.ave_orders import text_of
-from manifests.clip_lists.ave_rows import events_of
+from manifests.clip_lists.ave_rows import events_of, is_event
+from manifests.clip_lists.concat import files_of_concat
+from manifests.clip_lists.file_names import ends_in_suffix, file_of_line, hold_whole_names
+from manifests.clip_lists.headers import KNOWN, header_of, is_header, without_comments
 from manifests.clip_lists.json_layouts import read_json
 from manifests.clip_lists.rows import (
     END_FIELDS,
@@ -21,19 +25,14 @@ from manifests.clip_lists.rows import (
     ClipLabel,
     ClipList,
 )
-from manifests.clip_lists.starts import is_seconds, is_youtube_id, timed_key, timed_names
+from manifests.clip_lists.starts import in_seconds, is_seconds, is_time, is_youtube_id, timed_key, timed_names
 from manifests.errors import InputError
 from manifests.files.content import Content, lines_of
 from manifests.files.given import shortened
-from manifests.files.suffixes import AUDIO_SUFFIXES, EVERY_SUFFIX
 from manifests.keys import named_clip
 
-_KNOWN = frozenset({*VIDEO_IDS, *NAME_FIELDS, *LABEL_FIELDS, *SPLIT_FIELDS, *START_FIELDS, *END_FIELDS, "audio"})
 _PYTHON = re.compile(r"\s*[\[({]\s*[\[({]?\s*'")
 _JSON = re.compile(r"\s*(\[\s*[\[{\"\]]|\{\s*[\"}])")
-_ALTERNATIVES = "|".join(re.escape(suffix) for suffix in sorted(EVERY_SUFFIX, key=len, reverse=True))
-_ENDS_IN_SUFFIX = re.compile(rf".*({_ALTERNATIVES})", re.IGNORECASE | re.DOTALL)
-_FILE_AND_MORE = re.compile(rf"(?P<file>\S.*?(?P<suffix>{_ALTERNATIVES}))\s+(?P<more>\S.*)", re.IGNORECASE)
 
 
 def read_clip_list(content: Content) -> ClipList:
@@ -42,13 +41,19 @@ def read_clip_list(content: Content) -> ClipList:
     if content.path.name.removesuffix(".gz").lower().endswith((".json", ".jsonl")) or _JSON.match(text):
         return read_json(content)
     lines = [line for line in lines_of(text) if line.strip()]
-    if lines and lines[0].count("&") == 4 and "," not in lines[0]:
+    if lines and ((lines[0].count("&") == 4 and "," not in lines[0]) or any(map(is_event, lines[:2]))):
         events = events_of(text, content.path)
         return ClipList("AVE annotations", tuple(ClipLabel.named(event.video, event.category) for event in events))
-    if _holds_whole_names(lines):
-        return ClipList("list of ids", tuple(ClipLabel.named(_file_of_line(line)) for line in lines))
+    if (files := files_of_concat(lines, content.path)) is not None:
+        return ClipList("ffmpeg's list of files", tuple(map(ClipLabel.named, files)))
+    if hold_whole_names(lines):
+        return ClipList("list of ids", tuple(ClipLabel.named(file_of_line(line)) for line in lines))
+    return _of_columns(content, lines)
+
+
+def _of_columns(content: Content, lines: Sequence[str]) -> ClipList:
     delimiter = _delimiter(lines)
-    rows = [row for row in content.rows(delimiter, _quote(lines, delimiter)) if not _is_comment(row)]
+    rows = without_comments(content.lines_and_rows(delimiter, _quote(lines, delimiter)))
     if not rows:
         return ClipList("empty", ())
     if _PYTHON.match(rows[0][0]):
@@ -56,7 +61,9 @@ def read_clip_list(content: Content) -> ClipList:
             f"The list {content.path} begins with {_shown(rows[0])}, as Python prints a list; that is neither JSON nor "
             "one clip a line. Write it with json.dump."
         )
-    header = _header(rows)
+    if is_strong(rows[0]):
+        return read_strong(content, rows[0], rows[1:])
+    header = header_of(rows)
     return _bare(content, rows) if header is None else _with_header(content, header, rows[1:])
 
 
@@ -74,18 +81,7 @@ def _quote(lines: Sequence[str], delimiter: str) -> str:
     """The mark around fields: a single one where it stands around the first field of every line, but for a header's."""
     begins = re.compile(rf"'([^']|'')*'\s*({re.escape(delimiter)}|$)")
     quoted = [begins.match(line.strip()) is not None for line in lines]
-    return "'" if all(quoted[1:]) and any(quoted) and (quoted[0] or _is_header(lines[0].split(delimiter))) else '"'
-
-
-def _holds_whole_names(lines: Sequence[str]) -> bool:
-    """File names with commas in them, one a line and unquoted: each line ends in a suffix, some hold no comma."""
-    plain = all('"' not in line and _ENDS_IN_SUFFIX.fullmatch(line.strip()) for line in lines)
-    return plain and not all("," in line for line in lines)
-
-
-def _is_comment(row: list[str]) -> bool:
-    first = row[0].lstrip()
-    return first.startswith(("# ", "#\t")) and not _ENDS_IN_SUFFIX.fullmatch(first.rstrip())
+    return "'" if all(quoted[1:]) and any(quoted) and (quoted[0] or is_header(lines[0].split(delimiter))) else '"'
 
 
 def _joined(fields: Iterable[str]) -> str | None:
@@ -100,18 +96,6 @@ def _shown(row: Sequence[str]) -> str:
 # --- a header names the columns --------------------------------------------------------------------------------------
 
 
-def _header(rows: list[list[str]]) -> list[str] | None:
-    names = [field.strip().lower() for field in rows[0]]
-    first_alone = len(names) > 1 and names[0] in (*NAME_FIELDS, *VIDEO_IDS) and len(rows) > 1
-    return names if first_alone or _is_header(names) else None
-
-
-def _is_header(fields: Sequence[str]) -> bool:
-    """Whether so many columns are called as usual that a line can be nothing else."""
-    names = [field.strip().lower() for field in fields]
-    return names[0] in (*NAME_FIELDS, *VIDEO_IDS) if len(names) == 1 else len(_KNOWN.intersection(names)) >= 2
-
-
 def _with_header(content: Content, header: list[str], rows: list[list[str]]) -> ClipList:
     def column(*names: str) -> int | None:
         return next((header.index(name) for name in names if name in header), None)
@@ -122,7 +106,8 @@ def _with_header(content: Content, header: list[str], rows: list[list[str]]) -> 
             f"The list {content.path} has the columns {header} but none that names the clip. Call it one of "
             f"{', '.join(NAME_FIELDS)}."
         )
-    start, label, split = column(*START_FIELDS), column(*LABEL_FIELDS), column(*SPLIT_FIELDS)
+    start, end = column(*START_FIELDS), column(*END_FIELDS)
+    label, split = column(*LABEL_FIELDS), column(*SPLIT_FIELDS)
     kept = []
     for number, row in enumerate(rows, start=2):
         if any(field.strip() for field in row[len(header) :]):
@@ -132,12 +117,12 @@ def _with_header(content: Content, header: list[str], rows: list[list[str]]) -> 
             )
         if _field(row, name):
             kept.append(row)
-    names, starts = [row[name].strip() for row in kept], [_field(row, start) for row in kept]
+    names, windows = [row[name].strip() for row in kept], [(_field(row, start), _field(row, end)) for row in kept]
     found = (
         ClipLabel.named(named, _field(row, label), _field(row, split))
-        for named, row in zip(timed_names(names, starts, [header[name]] * len(kept), content.path), kept, strict=True)
+        for named, row in zip(timed_names(names, windows, [header[name]] * len(kept), content.path), kept, strict=True)
     )
-    unknown = [each for each in header if each not in _KNOWN]
+    unknown = [each for each in header if each not in KNOWN]
     doubt = f"no column is called {', '.join(LABEL_FIELDS)}, and what {', '.join(unknown)} holds is not known"
     return ClipList(
         "csv with a header", tuple(found), 1, split is not None, doubt if label is None and unknown else None
@@ -153,6 +138,7 @@ def _field(row: list[str], index: int | None) -> str | None:
 
 def _bare(content: Content, rows: list[list[str]]) -> ClipList:
     width = min(map(len, rows))
+    _check_times(content, rows)
     if max(map(len, rows)) == 1:
         return _lines(content, [row[0].strip() for row in rows])
     if _is_mixed(rows):
@@ -165,13 +151,22 @@ def _bare(content: Content, rows: list[list[str]]) -> ClipList:
     return _named(content, rows)
 
 
+def _check_times(content: Content, rows: list[list[str]]) -> None:
+    """InputError for a start that is no number of seconds: it is no label either."""
+    for number, row in enumerate(rows, start=1):
+        segment = len(row) > 3 and is_youtube_id(row[0].strip()) and not is_seconds(row[1].strip())
+        if len(row) > 1 and is_time(row[1].strip(), any_form=segment):
+            raise InputError(
+                f"Row {number} of {content.path} is {_shown(row)}: the start {row[1].strip()[:40]!r} is not read. Give "
+                "starts as numbers of seconds, such as 90 for 1:30."
+            )
+
+
 def _lines(content: Content, lines: list[str]) -> ClipList:
     """One field a line: a clip, or where every line goes on behind its name, a clip and its label."""
-    files = list(map(_file_of_line, lines))
+    files = list(map(file_of_line, lines))
     rest = [line.removeprefix(file).strip() for file, line in zip(files, lines, strict=True)]
-    said = [
-        "" if _ENDS_IN_SUFFIX.fullmatch(more) or named_clip(more).start_seconds is not None else more for more in rest
-    ]
+    said = ["" if ends_in_suffix(more) or named_clip(more).start_seconds is not None else more for more in rest]
     doubt = None
     if any(said) and not all(said):
         doubt = f"some lines say more than a clip's name and others do not, such as {lines[said.index('')][:200]!r}"
@@ -196,7 +191,7 @@ def _is_mixed(rows: list[list[str]]) -> bool:
 def _label_of_mixed(row: list[str], content: Content) -> ClipLabel:
     if _is_segment(row):
         return ClipLabel(timed_key(row[0].strip(), row[1], content.path), _joined(row[2:-1]), row[-1].strip() or None)
-    return ClipLabel.named(_file_of_line(row[0]), _joined(row[1:]))
+    return ClipLabel.named(file_of_line(row[0]), _joined(row[1:]))
 
 
 def _segments(content: Content, rows: list[list[str]]) -> ClipList:
@@ -216,9 +211,10 @@ def _segments(content: Content, rows: list[list[str]]) -> ClipList:
     if not splits and (max(map(len, labels)) > 1 or _are_splits(labels)):
         raise _ambiguous(content, rows[0], "it is not certain which of the last columns are label and split")
     layout = ",".join(["ytid,start", *["end"] * timed, *["label"] * any(labels), *["split"] * splits])
+    starts = in_seconds([(row[1], row[2] if timed else None) for row in rows], content.path)
     found = (
-        ClipLabel(timed_key(row[0].strip(), row[1], content.path), _joined(label), _field(each, -1) if splits else None)
-        for row, each, label in zip(rows, rest, labels, strict=True)
+        ClipLabel(timed_key(row[0].strip(), start, content.path), _joined(label), _field(each, -1) if splits else None)
+        for row, start, each, label in zip(rows, starts, rest, labels, strict=True)
     )
     return ClipList(layout, tuple(found), splits=splits)
 
@@ -226,8 +222,10 @@ def _segments(content: Content, rows: list[list[str]]) -> ClipList:
 def _named(content: Content, rows: list[list[str]]) -> ClipList:
     """The first column names the clip; the rest is a label, the last of them a split where every row says so."""
     rows = [row for row in rows if row[0].strip()]
-    names = [_file_of_line(row[0]) for row in rows]
-    if _ENDS_IN_SUFFIX.fullmatch(rows[0][-1].strip()) and not _ENDS_IN_SUFFIX.fullmatch(rows[0][0].strip()):
+    if not rows:
+        return ClipList("empty", ())
+    names = [file_of_line(row[0]) for row in rows]
+    if ends_in_suffix(rows[0][-1].strip()) and not ends_in_suffix(rows[0][0].strip()):
         raise _ambiguous(content, rows[0], "the name of a file stands last, so it may be one name that holds a comma")
     if all(row[1:] and row[1].strip().isdigit() for row in rows):  # flickr_test.csv: a number no loader reads
         doubt = None if all(row[0].strip().isdigit() for row in rows) else "the second column holds only numbers"
@@ -252,21 +250,8 @@ def _are_splits(labels: list[list[str]]) -> bool:
 def _names_a_clip(row: list[str]) -> bool:
     """A row of `name,label` names a clip file, a canonical clip or a numeric id; `ambulance siren,1050` does not."""
     name = row[0].strip()
-    named = _ENDS_IN_SUFFIX.fullmatch(name) or (" " not in name and any(letter.isdigit() for letter in name))
+    named = ends_in_suffix(name) or (" " not in name and any(letter.isdigit() for letter in name))
     return bool(named) and len(row) <= 5 and not (len(row) > 2 and row[1].strip().isdigit())
-
-
-def _file_of_line(line: str) -> str:
-    """The clip in a line without commas: the line, or its first word where the next is a label or the clip's sound."""
-    first, _, more = line.strip().partition(" ")
-    if more and named_clip(first).start_seconds is not None:
-        return first
-    match = _FILE_AND_MORE.fullmatch(line.strip())
-    if match is None:
-        return line
-    again = _ENDS_IN_SUFFIX.fullmatch(match["more"])
-    sounds = match["suffix"].lower() in AUDIO_SUFFIXES, bool(again and again[1].lower() in AUDIO_SUFFIXES)
-    return line if again and sounds[0] == sounds[1] else match["file"]
 
 
 def _ambiguous(content: Content, row: list[str], why: str) -> InputError:

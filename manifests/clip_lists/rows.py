@@ -20,10 +20,10 @@ END_FIELDS = ("end", "end_seconds", "end_time", "time_end")
 WHOLE_VIDEO = "_0_1000"
 KNOWN_FORMATS = (
     "vggsound.csv (ytid,start_seconds,label,split without a header), AudioSet's segments (YTID, start_seconds, "
-    "end_seconds, positive_labels), two columns `<id>_<start>.mp4,label`, with a third for the split, one column "
-    "of ids, a csv with a header that names its columns (file, label, split; Hugging Face's metadata.csv too), AVE's "
-    "Annotations.txt (Category&ytid&quality&start&end), a json list of objects with `file` and `class`, MUSIC's json "
-    "of ids by instrument, or a json object {id: label}"
+    "end_seconds, positive_labels) and strong labels, two columns `<id>_<start>.mp4,label`, with a third for the "
+    "split, one column of ids, a csv with a header that names its columns (file, label, split; Hugging Face's "
+    "metadata.csv too), AVE's Annotations.txt (Category&ytid&quality&start&end), a json list of objects with `file` "
+    "and `class`, MUSIC's json of ids by instrument, or a json object {id: label}"
 )
 
 

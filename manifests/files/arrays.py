@@ -9,14 +9,14 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from manifests.files.given import TooLarge, in_words, opened, read_bytes
+from manifests.files.given import MOST_UNPACKED_RATIO, TooLarge, in_words, opened
 
 if TYPE_CHECKING:
     import numpy as np
 
 # Bytes that the arrays of an archive may unpack to: maps of 5,158 clips at 224 x 224 take as many; what is stored
 # without compression may be as large as it is.
-MOST_UNPACKED, MOST_UNPACKED_RATIO = 1 << 30, 100
+MOST_UNPACKED = 1 << 30
 LONGEST_HEADER = 10_000  # characters, numpy's own bound
 
 
@@ -29,11 +29,6 @@ def read_npz(path: Path) -> "dict[str, np.ndarray]":
         if sum(member.file_size for member in members) > most:
             raise TooLarge(f"it unpacks to more than {in_words(most)}; store larger ones uncompressed")
         return {member.filename.removesuffix(".npy"): _member(archive, member) for member in members}
-
-
-def read_npy(path: Path) -> "np.ndarray":
-    """One array, whole. Raises OSError and ValueError."""
-    return array_of(read_bytes(path))
 
 
 def array_of(content: bytes) -> "np.ndarray":

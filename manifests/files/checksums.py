@@ -50,7 +50,7 @@ def digest_of(parts: Iterable[tuple[str, memoryview]]) -> str:
 
 @contextmanager
 def sealed_file(target: Path, keep: Path | None = None) -> Iterator[BinaryIO]:
-    """As `whole_files.whole_file`, with the digest after the content; what was there before becomes `keep`."""
+    """As `whole.whole_file`, with the digest after the content; what was there before becomes `keep`."""
     with whole_file(target, keep) as handle:
         hashed = _Hashed(handle)
         yield cast(BinaryIO, hashed)

@@ -55,10 +55,19 @@ class Content:
 
     def rows(self, delimiter: str = ",", quote: str = '"') -> list[list[str]]:
         """The content as csv rows, empty lines left out. A quote that is not closed would swallow rows: InputError."""
-        text = io.StringIO(self.text(), newline="")
-        reader = csv.reader(text, strict=True, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
+        return [row for _, row in self.lines_and_rows(delimiter, quote)]
+
+    def lines_and_rows(self, delimiter: str, quote: str) -> list[tuple[str, list[str]]]:
+        """The same, each with the line that it begins in: a row does not tell whether its fields stood in quotes."""
+        begun: list[str] = []
+        lines = (begun.append(line) or line for line in io.StringIO(self.text(), newline=""))
+        reader = csv.reader(lines, strict=True, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
+        found: list[tuple[str, list[str]]] = []
         try:
-            return [row for row in reader if any(field.strip() for field in row)]
+            for row in reader:
+                found += [(begun[0], row)] if any(field.strip() for field in row) else []
+                begun.clear()
+            return found
         except csv.Error as error:
             raise InputError(
                 f"{self.path} is broken as csv at line {reader.line_num} ({error}). A quote may be missing or left "

@@ -20,6 +20,7 @@ from manifests.machine import MachineFailed, may_pass
 MIB = 1 << 20
 PIECE = 1 << 24  # bytes read at a time
 MOST_BYTES = 1 << 30  # that are read of one list, annotation file or table; released ones have up to 100 million
+MOST_UNPACKED_RATIO = 100  # how many times its size a packed file may unpack to, beyond what any may
 LONGEST_REASON = 300  # characters of what a library said
 SPECIAL = (
     (stat.S_ISFIFO, "a named pipe"),

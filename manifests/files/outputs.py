@@ -99,14 +99,14 @@ def check_not_read(out: Path, inputs: Mapping[str, Given], option: str = "--out"
         raise InputError(f"{option} {out} is {kind}, in which nothing can be kept. Choose another name.")
 
 
-def check_writable(out: Path, option: str = "--out") -> None:
+def check_writable(out: Path) -> None:
     """InputError when `out` would have to be made where this user may make nothing; before the work, not after it."""
     if os.path.lexists(out):
         return
     folder = next((each for each in out.absolute().parents if os.path.lexists(each)), Path("/"))
     if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
         raise InputError(
-            f"{option} {out} cannot be written: Permission denied in {folder}. Name a place in a folder that can be "
+            f"--out {out} cannot be written: Permission denied in {folder}. Name a place in a folder that can be "
             "written."
         )
 

@@ -12,10 +12,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from manifests.files.given import in_words, opened
+from manifests.files.given import MOST_UNPACKED_RATIO, in_words, opened
 
 # Bytes that a table may take in memory: that of a corpus of 200,000 clips takes 120 million
-MOST_UNPACKED, MOST_UNPACKED_RATIO = 1 << 30, 100
+MOST_UNPACKED = 1 << 30
 ROWS = 1 << 16  # of a piece
 
 if TYPE_CHECKING:

@@ -16,9 +16,11 @@ MEDIA_SUFFIXES = frozenset({
 })
 # fmt: on
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-AUDIO_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac"})
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64"}
+)
 # Lists also name a clip by what others made of it: features, annotations, images and sounds that ingest does not read.
-MADE_OF_CLIPS = frozenset({".mat", ".pkl", ".npy", ".npz", ".pt", ".h5", ".xml", ".gif", ".tif", ".tiff", ".aiff"})
+MADE_OF_CLIPS = frozenset({".mat", ".pkl", ".npy", ".npz", ".pt", ".h5", ".xml", ".gif", ".tif", ".tiff"})
 # What systems and downloads leave beside files: never an input, whatever its suffix says.
 LITTER_NAMES = frozenset(
     {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", ".ds_store", "icon\r", ".localized", ".nomedia",
@@ -52,6 +54,8 @@ _UNFINISHED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+_PAX_HEADERS = re.compile(r"paxheaders?(\.\d+)?")  # GNU tar's have the number of its process
+
 
 def is_litter(relative: str) -> bool:
     """Whether a path inside a source is what a system or a download left there, and no file of the corpus."""
@@ -69,5 +73,7 @@ def is_of_system(name: str) -> bool:
 
 
 def _is_litter_folder(name: str) -> bool:
-    """A trash of Linux has the user's number behind it; Safari keeps a download in a folder `clip.mp4.download`."""
-    return name in LITTER_FOLDERS or name.startswith(".trash-") or name.endswith(".download")
+    """A trash of Linux has the user's number behind it; Safari keeps a download in a folder `clip.mp4.download`; tools
+    that know no extended headers of tars unpack them as files."""
+    known = name in LITTER_FOLDERS or _PAX_HEADERS.fullmatch(name) is not None
+    return known or name.startswith(".trash-") or name.endswith(".download")

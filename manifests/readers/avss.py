@@ -13,6 +13,7 @@ from manifests.annotations import Annotation, TestSet
 from manifests.class_maps import AVSS_CLASSES
 from manifests.errors import InputError
 from manifests.files.content import Content, read_content, read_object
+from manifests.files.spelling import as_on_disk
 from manifests.keys import safe_key, video_of_frame
 from manifests.splits import IdList
 from manifests.test_sets import RETRIEVAL, SEGMENTATION, SEMANTIC, ClassSet, Format, MaskSet, Truth
@@ -23,17 +24,17 @@ SPLIT = "test"
 NAMES = "label2idx.json"
 
 
-def read_avss(folder: Path | str, split: str = SPLIT) -> Truth:
-    """The frames of a split. InputError names a video whose frames are not all there."""
+def read_avss(folder: Path | str) -> Truth:
+    """The frames of the test split. InputError names a video whose frames are not all there."""
     folder = Path(folder)
     content = read_content(folder / "metadata.csv")
     digest, files = hashlib.sha256(content.content), dict[str, Path]()
-    for part, video in _videos(content, split):
+    for part, video in _videos(content):
         for number in range(PARTS[part]):
-            file = folder / part / video / "labels_rgb" / f"{number}.png"
+            file = as_on_disk(folder / part / video / "labels_rgb" / f"{number}.png")
             files[key := f"{part}/{safe_key(video)}_{number + 1}"] = file
             digest.update(f"{key}\n".encode("utf-8", "surrogateescape") + read_content(file).content)
-    name, source = f"avss_{split}", str(folder)
+    name, source = f"avss_{SPLIT}", str(folder)
     test_set = TestSet(name, tuple(Annotation(key, None, ()) for key in files), source, digest.hexdigest())
     return Truth(
         "avss",
@@ -58,8 +59,8 @@ def _numbers(path: Path) -> dict[str, int]:
     return found
 
 
-def _videos(content: Content, split: str) -> list[tuple[str, str]]:
-    """Part and name of each video of a split. InputError for other columns, parts or names, or no video."""
+def _videos(content: Content) -> list[tuple[str, str]]:
+    """Part and name of each video of the test split. InputError for other columns, parts or names, or no video."""
     rows = content.rows()
     if not rows or not set(COLUMNS) <= set(rows[0]):
         raise InputError(
@@ -70,17 +71,17 @@ def _videos(content: Content, split: str) -> list[tuple[str, str]]:
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(rows[0]):
             raise InputError(f"{content.path}, row {number}, has {len(row)} of {len(rows[0])} fields. Correct it.")
-        video, part, its_split = (row[column].strip() for column in where)
+        video, part, split = (row[column].strip() for column in where)
         if part not in PARTS or not video or Path(video).name != video:
             raise InputError(
                 f"{content.path}, row {number}, says the video {video[:80]!r} of the part {part[:80]!r}. Parts are "
                 f"{', '.join(PARTS)}, and a video is the name of a folder in one of them."
             )
-        if its_split == split:
+        if split == SPLIT:
             found.append((part, video))
     if not found or len(set(found)) < len(found):
         what = "a video twice" if found else "no video"
-        raise InputError(f"{content.path} has {what} in the split {split}. Give the file as released.")
+        raise InputError(f"{content.path} has {what} in the split {SPLIT}. Give the file as released.")
     return found
 
 

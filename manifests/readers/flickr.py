@@ -27,7 +27,7 @@ CONSENSUS = 2
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,9}\s*")
 
 
-def read_flickr(folder: Path | str, ids: Sequence[str] | None = None, name: str = "flickr") -> TestSet:
+def read_flickr(folder: Path | str, ids: Sequence[str] | None = None) -> TestSet:
     """Read `<id>.xml` files; `ids` chooses and orders them, by default all of the folder in sorted order.
 
     The set's hash covers names and contents. InputError when the folder has no XML, an id has no file (all are named
@@ -48,7 +48,7 @@ def read_flickr(folder: Path | str, ids: Sequence[str] | None = None, name: str 
         content = read_content(file_of[each])
         digest.update(f"{file_of[each].stem}\n".encode("utf-8", "surrogateescape") + content.content)
         annotations.append(Annotation(each, None, _boxes(content), CONSENSUS))
-    return TestSet(name, tuple(annotations), str(folder), digest.hexdigest())
+    return TestSet("flickr", tuple(annotations), str(folder), digest.hexdigest())
 
 
 def _boxes(content: Content) -> tuple[Box, ...]:

@@ -21,15 +21,15 @@ from manifests.test_sets import INTERACTIVE, LOCALIZATION, RETRIEVAL, SEGMENTATI
 MEASURED_ON_MASKS = ("adaptive_masks",)
 
 
-def read_is3(path: Path | str, name: str = "is3") -> TestSet:
+def read_is3(path: Path | str) -> TestSet:
     """Read `synthetic3240_bbox.json` or `IS3_annotation.json`; keys are file stems, the label is the entry's category,
     or the target (the last `_` token) where it has none."""
-    return read_boxes224(path, name, _key, _target)
+    return read_boxes224(path, "is3", _key, _target)
 
 
-def read_vpo(path: Path | str, name: str = "vpo") -> TestSet:
+def read_vpo(path: Path | str) -> TestSet:
     """Read `vpo_ss_bbox.json` or `vpo_ms_bbox.json`; keys are file stems, classes are not given."""
-    return read_boxes224(path, name, _key, lambda image: None)
+    return read_boxes224(path, "vpo", _key, lambda image: None)
 
 
 def _key(image: PurePosixPath) -> str:

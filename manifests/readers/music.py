@@ -39,7 +39,7 @@ def read_music(path: Path | str, name: str) -> MusicSet:
     return MusicSet(name, frames, str(path), content.sha256)
 
 
-def read_music_synthetic(folder: Path | str, name: str = "music_synthetic") -> MusicSet:
+def read_music_synthetic(folder: Path | str) -> MusicSet:
     """Read the synthetic set's folder of `<k>.npy` box files, in numeric order."""
     folder = Path(folder)
     files = sorted(files_in(folder, {".npy"}), key=lambda file: (len(file.stem), file.stem))
@@ -53,7 +53,7 @@ def read_music_synthetic(folder: Path | str, name: str = "music_synthetic") -> M
         with understood(file, "is not a plain array", "Export it without Python objects."):
             rows = array_of(content.content)
         frames.append(_frame(key, rows.tolist(), str(file)))
-    return MusicSet(name, tuple(frames), str(folder), digest.hexdigest())
+    return MusicSet("music_synthetic", tuple(frames), str(folder), digest.hexdigest())
 
 
 def _rows(entry: Any, where: str) -> list[list[Any]]:
@@ -63,6 +63,8 @@ def _rows(entry: Any, where: str) -> list[list[Any]]:
 
 def _frame(key: str, rows: Any, where: str) -> MusicFrame:
     """A frame of rows x, y, width, height, category."""
+    from manifests.pixels import SIZE
+
     grouped: dict[str, tuple[Box, ...]] = {}
     as_read = []
     for row in rows if isinstance(rows, list) else [rows]:
@@ -73,7 +75,7 @@ def _frame(key: str, rows: Any, where: str) -> MusicFrame:
         if max(map(abs, box)) > LARGEST_FRACTION:
             raise InputError(f"{where} has the box {box}. Its numbers are fractions of the frame; correct the file.")
         as_read.append(box)
-        grouped[CATEGORIES[row[4]]] = (*grouped.get(CATEGORIES[row[4]], ()), corners(*box))
+        grouped[CATEGORIES[row[4]]] = (*grouped.get(CATEGORIES[row[4]], ()), corners(*box, SIZE))
     return MusicFrame(key, grouped, as_read=tuple(as_read))
 
 

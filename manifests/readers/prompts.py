@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
 from manifests.files.content import Content, read_content
+from manifests.files.spelling import as_on_disk
 from manifests.keys import safe_key
 from manifests.splits import IdList
 from manifests.test_sets import PROMPTED, ClassSet, Format, Truth
@@ -33,7 +34,7 @@ def read_prompts(folder: Path | str, kind: str) -> Truth:
         again = seen[(key := f"{safe_key(image.with_suffix('').as_posix())}_{number}")]
         seen[key] += 1
         key = f"{key}_{again + 1}" if again else key
-        files[key] = folder / "annotations" / image.with_name(f"{image.stem}_seg.png")
+        files[key] = as_on_disk(folder / "annotations" / image.with_name(f"{image.stem}_seg.png"))
         asked[key] = number
         digest.update(f"{key}\n".encode("utf-8", "surrogateescape") + read_content(files[key]).content)
     name = f"ade20k_{kind}"

@@ -14,6 +14,7 @@ from manifests.annotations import Annotation, TestSet, read_name
 from manifests.errors import InputError
 from manifests.files.content import Content, read_content
 from manifests.files.folders import by_key, files_below
+from manifests.files.spelling import as_on_disk
 from manifests.readers.sslalignment_boxes import image_path
 from manifests.test_sets import MaskSet
 
@@ -61,7 +62,8 @@ def _of_list(content: Content) -> list[tuple[PurePosixPath, Path]]:
 def _mask(entry: Any, content: Content) -> Path:
     """Where the mask of an entry lies, beside the list: by as much of its path as fits, the longest tail first."""
     parts = PurePosixPath(read_name(entry["gt_box"], f'{content.path}, "gt_box"')).parts
-    tails = (content.path.parent.joinpath(*parts[-length:]) for length in range(min(len(parts), 6), 0, -1))
+    lengths = range(min(len(parts), 6), 0, -1)
+    tails = (as_on_disk(content.path.parent.joinpath(*parts[-length:])) for length in lengths)
     found = next((tail for tail in tails if ".." not in parts and tail.is_file()), None)
     if found is None:
         raise InputError(

@@ -14,9 +14,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from manifests.clip_lists.starts import in_seconds, is_youtube_id
 from manifests.errors import InputError
 from manifests.files.content import read_content
 from manifests.files.folders import files_below
+from manifests.files.spelling import composed
 from manifests.keys import parse_clip_name, segment_key, stem_of
 from pipeline.compose.named_files import Name, parts_of
 
@@ -30,7 +32,6 @@ CLASS_IDS = "class_labels_indices.csv"
 OF_COLLECTIONS = "source_path"  # the one column whose sources may be instruments, such as "GM program 58"
 SEVERAL = "labels"  # the one column of these that holds classes joined by commas
 _JOINT = re.compile(r",(?!\s)")  # FSD50K's; "Violin, fiddle" is one class
-_YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _NAMES = (  # of files that name the recording they were cut from
     re.compile(r"\d-(?P<id>\d+)-[A-Z](?:-\d+)?"),  # ESC-50: fold, Freesound id, take, class
     re.compile(r"(?P<id>\d+)-\d+-\d+-\d+"),  # UrbanSound8K: Freesound id, class, occurrence, slice
@@ -108,7 +109,7 @@ def _entry(values: Mapping[str, str], path: Path, several: bool, by_path: bool) 
 
 def _is_segment(row: list[str]) -> bool:
     """A video and a second of it, as AudioSet and VGGSound list them, whatever the second is."""
-    return len(row) >= 3 and bool(_YOUTUBE_ID.fullmatch(row[0].strip())) and _is_number(row[1])
+    return len(row) >= 3 and is_youtube_id(row[0].strip()) and _is_number(row[1])
 
 
 def _is_number(text: str) -> bool:
@@ -121,8 +122,10 @@ def _is_number(text: str) -> bool:
 
 def _read_segments(rows: Iterable[list[str]], catalogue: Catalogue, ids: Mapping[str, str], path: Path) -> None:
     """AudioSet: video, start, end, class ids in one field. VGGSound: video, start, class, split."""
-    for row in rows:
-        video, start = row[0].strip(), float(row[1])
+    rows = list(rows)
+    starts = in_seconds([(row[1], row[2]) for row in rows], path)
+    for row, given in zip(rows, starts, strict=True):
+        video, start = row[0].strip(), float(str(given))
         if not 0 <= start < math.inf:
             raise InputError(f"{path} lists {video} from second {start} on, which is none of a video. Correct it.")
         classes = row[3].split(",") if len(row) > 3 and _is_number(row[2]) else [row[2]]
@@ -156,7 +159,7 @@ def _class_names_for(path: Path, ids: Mapping[Path, Mapping[str, str]], root: Pa
 def source_of(path: Path, entry: Entry | None, root: Path) -> str:
     """Which recording or photograph a file comes from: as a list says, as its name says, or itself."""
     listed = entry.source if entry else None
-    return _recording_named(listed or path.name) or listed or path.relative_to(root).as_posix()
+    return composed(_recording_named(listed or path.name) or listed or path.relative_to(root).as_posix())
 
 
 def _recording_named(text: str) -> str | None:

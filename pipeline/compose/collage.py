@@ -15,7 +15,6 @@ Training collages are made of training clips, test collages of test clips.
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -116,7 +115,7 @@ def write_collages(
     out: Path,
     clips: int,
     seed: int,
-    workers: int | None = None,
+    workers: int,
     lists: Sequence[Path] = (),
     mixing: Mixing = AS_EVER,
 ) -> Counts:
@@ -142,7 +141,7 @@ def write_collages(
             folder.mkdir(exist_ok=True)
         remove_unfinished(out, *folders)
         collages = [draw_collage(solos, seed, index, mixing) for index in range(clips)]
-        with processes(min(workers or os.cpu_count() or 1, clips)) as at_work:
+        with processes(min(workers, clips)) as at_work:
             make = partial(make_collage, src, out, collages, mixing)
             truth = list(at_work.shown("collages", make, range(clips), "clips"))
         counts = _describe(out, options, collages, truth)

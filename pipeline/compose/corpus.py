@@ -13,7 +13,6 @@ Every file depends on the options, the material and its own number alone: not on
 """
 
 import io
-import os
 import wave
 from collections import Counter
 from collections.abc import Sequence
@@ -96,7 +95,7 @@ class Made:
     mask: bytes | None
 
 
-def write_composed(out: Path | str, material: Place, settings: Settings, workers: int | None = None) -> Counts:
+def write_composed(out: Path | str, material: Place, settings: Settings, workers: int) -> Counts:
     """Make the corpus, or what is missing of it; shows and returns the counts that `corpus.json` holds.
 
     A finished corpus of the same options and material is left alone. Raises InputError for options or material that
@@ -106,10 +105,9 @@ def write_composed(out: Path | str, material: Place, settings: Settings, workers
     settings.checked()
     check_workers(workers)
     _check_apart(out, material)
-    count = workers or os.cpu_count() or 1
     with writing(out):
         check_claim(out, settings.described(), "composed")  # before the material is decoded, which takes long
-        with scratch() as prepared, processes(count) as at_work:
+        with scratch() as prepared, processes(workers) as at_work:
             return _write(out, material, settings, prepared, at_work)
 
 

@@ -6,13 +6,13 @@ A class is the innermost folder that does not merely say what kind of file it ho
 """
 
 import os
-import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.errors import InputError
 from manifests.files import folders
+from manifests.files.spelling import composed
 
 # fmt: off
 SIDE_WORDS = frozenset({
@@ -82,7 +82,7 @@ def class_by_folder(path: Path, root: Path) -> str | None:
 
 
 def _as_text(name: str) -> str:
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return composed(os.fsencode(name).decode("utf-8", "backslashreplace"))
 
 
 def in_background_folder(path: Path, root: Path, given: Path | None = None) -> bool:
@@ -94,5 +94,4 @@ def in_background_folder(path: Path, root: Path, given: Path | None = None) -> b
 
 def spelled_alike(label: str) -> str:
     """What all spellings of a class have in common."""
-    composed = unicodedata.normalize("NFC", label)  # macOS takes letters of folder names apart
-    return " ".join(composed.casefold().replace("_", " ").replace("-", " ").split())
+    return " ".join(composed(label).casefold().replace("_", " ").replace("-", " ").split())

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from manifests.files.folders import files_below
+from manifests.files.spelling import compared
 from manifests.files.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 from manifests.keys import parse_clip_name
 from pipeline.compose.catalogue import Catalogue, Entry, read_catalogue
@@ -65,7 +66,7 @@ def _assigned(
         for name, entry in listed:
             fitting = [path for path in meant[name] if path in own]
             if len(fitting) == 1:
-                rows[fitting[0]].append((fitting[0].name == name[-1], len(name), entry))
+                rows[fitting[0]].append((compared(fitting[0].name) == name[-1], len(name), entry))
             elif fitting:
                 unclear[giver, name] = Unclear(name, giver, fitting)
             elif not meant[name]:
@@ -77,7 +78,7 @@ def _is_of(giver: Path, name: Name, root: Path, stage: str) -> bool:
     """Whether a list's row is of this folder, and not of the backgrounds in it. A list in the folder above may be of
     other folders, too: of it only names that begin with this folder count."""
     if not giver.is_relative_to(root):
-        return name[:-1][:1] == (root.resolve().name,)
+        return name[:-1][:1] == (compared(root.resolve().name),)
     return stage == "background" or not in_background_folder(giver, root)
 
 

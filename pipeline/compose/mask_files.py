@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from manifests.files.spelling import compared
 from pipeline.compose.files import KIND_WORDS, SIDE_WORDS, Rejection, class_by_folder, spelled_alike
 
 MASK_FOLDERS = {name for name in KIND_WORDS if "mask" in name or "segmentation" in name}
@@ -36,7 +37,7 @@ def find_masks(images: Iterable[Path], root: Path) -> Masks:
     alike: dict[tuple[str, str], tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
     for path in images:
         label, masks = spelled_alike(class_by_folder(path, root) or ""), is_mask(path, root)
-        alike[label, _stem_of_photograph(path) if masks else path.stem][masks].append(path)
+        alike[label, compared(_stem_of_photograph(path) if masks else path.stem)][masks].append(path)
     found = Masks()
     for photographs, masks in alike.values():
         if masks:

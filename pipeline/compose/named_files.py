@@ -3,8 +3,8 @@
 A name is looked for from what gives it outward. `train/boxes.csv` means `train/0.jpg` by `0.jpg`; so does
 `annotations/instances_train.json`, which holds none of its files beside it and is named for that folder. Once a folder
 holds one of the names, all are of that folder: what is missing there is never taken from another. A name fits each file
-whose path ends with all of it, and where it has no suffix (FSD50K), with any. Where several fit, nobody knows which is
-meant, and the caller refuses them.
+whose path ends with all of it, and where it has no suffix (FSD50K), with any, however either is spelled
+(`manifests.files.spelling`). Where several fit, nobody knows which is meant, and the caller refuses them.
 """
 
 import os
@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from manifests.files.spelling import as_on_disk, compared
 from pipeline.compose.files import Rejection
 
 Name = tuple[str, ...]  # a file's, with the folders that are given, outermost first
@@ -21,16 +22,21 @@ _BEFORE_FOLDER = re.compile(r"[_.\s-]")  # "instances_train2017" is of the folde
 
 
 def parts_of(text: str) -> Name:
-    """The parts of a path as lists write it, with `/` or `\\`."""
-    return PurePosixPath(text.replace("\\", "/")).parts
+    """The parts of a path as lists write it, with `/` or `\\`, as they are compared."""
+    return PurePosixPath(compared(text.replace("\\", "/"))).parts
 
 
 class NamedFiles:
-    """The files below a folder, by the names that lists and annotations in it, or above it, give them."""
+    """The files below a folder, by the names that lists and annotations in it, or above it, give them.
+
+    Paths are absolute and as they are compared; several files may then have one.
+    """
 
     def __init__(self, root: Path, paths: Iterable[Path]) -> None:
-        self._root, self._here = root, Path(os.path.abspath(root))
-        self._files = {self._absolute(path): path for path in paths}
+        self._root, self._here = root, Path(compared(os.path.abspath(root)))
+        self._files: dict[Path, list[Path]] = defaultdict(list)
+        for path in paths:
+            self._files[self._absolute(path)].append(path)
         self._without_suffix: dict[Path, list[Path]] = defaultdict(list)
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         self._by_stem: dict[str, list[Path]] = defaultdict(list)
@@ -43,7 +49,8 @@ class NamedFiles:
 
     def meant(self, names: Iterable[Name], giver: Path) -> dict[Name, list[Path]]:
         """The files that each name in `giver` fits, as they were given; none, one or several."""
-        own = self._absolute(giver.parent) if giver.is_relative_to(self._root) else giver.parent
+        above = Path(compared(str(giver.parent)))
+        own = self._absolute(giver.parent) if giver.is_relative_to(self._root) else above
         names = list(dict.fromkeys(names))
         wanted = [name for name in names if name and not self._is_of_another(own, name)]
         found = {name: self._in(own, name) for name in wanted}
@@ -52,21 +59,21 @@ class NamedFiles:
             found = {name: [path for folder in named_for for path in self._in(folder, name)] for name in wanted}
         if not any(found.values()):
             found = {name: self._in(self._here, name) or self._in(Path(self._here.anchor), name) for name in wanted}
-        return {name: [self._files[path] for path in found.get(name, ())] for name in names}
+        return {name: [each for path in found.get(name, ()) for each in self._files[path]] for name in names}
 
     def _absolute(self, path: Path) -> Path:
-        return self._here / path.relative_to(self._root)
+        return self._here / compared(str(path.relative_to(self._root)))
 
     def _is_of_another(self, own: Path, name: Name) -> bool:
         """Whether a list above means a file outside of the folder, and none of its name here."""
         if own not in self._here.parents or name[-1] not in self._by_name:
             return False
         place = _place(own, name)
-        return place not in self._files and place.is_file()
+        return place not in self._files and as_on_disk(place).is_file()
 
     def _named_for(self, giver: Path) -> list[Path]:
         """The folders that a list is named for, outermost alone."""
-        stem = giver.stem.casefold()
+        stem = compared(giver.stem).casefold()
         endings = {stem, *(stem[match.end() :] for match in _BEFORE_FOLDER.finditer(stem))}
         folders = {folder for folder in self._folders if folder.name.casefold() in endings}
         return sorted(folder for folder in folders if not folders.intersection(folder.parents))

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 from manifests.errors import InputError
 from manifests.files.given import read_bytes, shortened, understood
+from manifests.files.spelling import as_on_disk
 from pipeline.compose.files import Rejection, Unusable, files_below
 from pipeline.compose.object_images import ObjectImage, Outline
 
@@ -37,7 +38,8 @@ def _objects(path: Path, root: Path) -> list[ObjectImage]:
         raise Unusable("unreadable", str(error)) from error
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
         raise Unusable("leads_out", f"it names the image {shortened(name, 80)}, which leads out of {IMAGES}")
-    image, mask = path.parents[1] / IMAGES / name, path.parents[1] / OBJECTS / f"{path.stem}.png"
+    image = as_on_disk(path.parents[1] / IMAGES / name)
+    mask = as_on_disk(path.parents[1] / OBJECTS / f"{path.stem}.png")
     source, masked = image.relative_to(root).as_posix(), mask.is_file()
     return [
         ObjectImage(image, label, source, Outline(box, mask, number) if masked else Outline(box))

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from manifests.errors import InputError
+from manifests.splits import TRAIN
 from pipeline.shards.store import ShardStore
 
-TRAIN = "train"
 _NO_WORD = re.compile(r"\W+", re.ASCII)
 
 

@@ -6,10 +6,12 @@
 import hashlib
 import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, cast
 
+from manifests.commands.near_names import did_you_mean
+from manifests.errors import InputError
 from pipeline.media.front_ends import DEFAULT
 from pipeline.shards.companion import NOTHING, Wanted
 from pipeline.shards.record import SCHEMA_VERSION
@@ -21,6 +23,7 @@ DECODERS = {"pyav": "pipeline.media.decode:decode_clip", "ffmpeg": "pipeline.med
 # How the first folders spelled them. The hash in index.json still does, so that those of all folders can be compared.
 FIRST_SPELLINGS = {"pyav": "pipeline.media:decode_clip", "ffmpeg": "pipeline.media_ffmpeg:decode_clip_ffmpeg"}
 LATER = ("burst", "burst_rate")  # companions' options that the first folders do not know: stored where they are chosen
+MOMENTS = ("annotated", "centre")
 FEWEST_CLIPS, MOST_CLIPS, SHARDS_WANTED = 64, 1000, 128
 
 
@@ -76,3 +79,34 @@ def decoder_function(decoder: str) -> Callable[..., "DecodedClip"]:
 def automatic_shard_clips(clips: int) -> int:
     """Clips per shard: about 128 shards for a small corpus, never fewer than 64 clips nor more than 1,000 in one."""
     return min(max(clips // SHARDS_WANTED, FEWEST_CLIPS), MOST_CLIPS)
+
+
+# --- as a command line gives them -----------------------------------------------------------------------------------
+
+
+def known(option: str, name: str, table: Collection[str]) -> str:
+    """The name, when the table has it. InputError lists the names there are."""
+    if name not in table:
+        raise InputError(f"{option} {name!r} is not known.{did_you_mean(name, table)} There are: {', '.join(table)}.")
+    return name
+
+
+def checked_audio(audio: str | None, rate: int, seconds: float) -> tuple[int, float]:
+    """Rate and seconds of the stored waveform, both 0 without one."""
+    if audio not in (None, "context"):
+        raise InputError(f"--audio {audio!r} is not known; `--audio context` stores the waveform beside the shards.")
+    return (rate, seconds) if audio else (0, 0.0)
+
+
+def parse_moment(text: str) -> float | str:
+    """`annotated`, `centre` or a number of seconds >= 0."""
+    if text in MOMENTS:
+        return text
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds < float("inf"):
+        meant = did_you_mean(text, MOMENTS)
+        raise InputError(f"--moment {text!r} is neither annotated nor centre nor a number of seconds from 0 on.{meant}")
+    return seconds

@@ -24,6 +24,7 @@ from pipeline.sources.listing import Clip, Refusal
 from pipeline.storage.files import open_whole, read_json_object, read_table, replacing, write_whole
 from pipeline.storage.remote import Place, place
 
+HEAD = "options.json"  # written last: it marks a plan whole
 BEGIN_AGAIN = "Give a new folder to --out, or delete this one and begin again."
 
 PLAN_SCHEMA = pa.schema(
@@ -124,7 +125,7 @@ def cut_shards(clips: Iterable[Clip], shard_clips: int) -> tuple[tuple[Clip, ...
 
 
 def save(plan: Plan, folder: Place) -> None:
-    """Write the plan; `options.json` last, it marks the plan whole."""
+    """Write the plan, its head last."""
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "clips.parquet") as handle, pq.ParquetWriter(handle, PLAN_SCHEMA) as writer:
         for clips in plan.shards:  # one row group per shard: a worker reads its own and no other
@@ -138,7 +139,7 @@ def save_head(plan: Plan, folder: Place) -> None:
     """Write options and source folders (which may have moved since the clips were listed)."""
     roots = [os.fsencode(root).hex() for root in plan.roots]
     head = {"options": plan.options.stored(), "roots": roots}
-    write_whole(folder / "options.json", json.dumps(head, indent=1).encode())
+    write_whole(folder / HEAD, json.dumps(head, indent=1).encode())
 
 
 def _row(clip: Clip) -> dict[str, Any]:
@@ -152,10 +153,15 @@ def _clip(row: dict[str, Any]) -> Clip:
     return Clip(**{field.name: row[COLUMN_OF.get(field.name, field.name)] for field in fields(Clip)})
 
 
+def is_planned(folder: Place) -> bool:
+    """Whether a whole plan is saved in a folder."""
+    return (folder / HEAD).exists()
+
+
 def load_head(folder: Place) -> tuple[IngestOptions, tuple[Place, ...]]:
     """Options and source folders of a saved plan."""
-    with understood(folder / "options.json", "is damaged", BEGIN_AGAIN):
-        head = read_json_object(folder / "options.json")
+    with understood(folder / HEAD, "is damaged", BEGIN_AGAIN):
+        head = read_json_object(folder / HEAD)
         roots = tuple(place(os.fsdecode(bytes.fromhex(root))) for root in head["roots"])
         return IngestOptions.from_stored(head["options"]), roots
 

@@ -28,12 +28,13 @@ from pipeline.jobs.plan import load_head, load_shard
 from pipeline.jobs.told import SomeTimes, Tell
 from pipeline.shards.companion import COMPANION_SCHEMA, companion_name, kind_of
 from pipeline.shards.record import FACTS, FRAME, MANIFEST_SCHEMA, SPECTROGRAM, Member, Rejected
+from pipeline.shards.store import PLAN
 from pipeline.shards.writer import ShardWriter, shard_name, writing_shard
 from pipeline.sources.listing import Clip
 from pipeline.storage.files import read_table, read_whole, write_whole
 from pipeline.storage.remote import Place
 
-PLAN, DONE, JOURNAL = "plan", "done", "journal"
+DONE, JOURNAL = "done", "journal"
 MADE_AGAIN = "its shard is made again."
 FROM_FACTS = ("duration", "moment", "width", "height", "flags", "source_path", "source_sha256")
 

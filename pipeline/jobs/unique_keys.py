@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from manifests.keys import key_in_folders, safe_key
+from manifests.keys import clip_key, key_in_folders, safe_key
 from pipeline.sources.listing import Clip, Refusal
 
 Where = tuple[object, ...]
@@ -74,6 +74,10 @@ def _folder(clip: Clip) -> str:
 
 
 def _named_by_folder(clip: Clip) -> Clip:
+    """Its source stands before the folders where there are others, and where lists would read the key as another one:
+    `recordings__001` as second 1 of a video `recordings_`."""
     folders = [safe_key(part) for part in PurePosixPath(_folder(clip)).parts]
-    key = key_in_folders([*([f"src{clip.root}"] if clip.root else []), *folders], clip.key)
+    key = key_in_folders(folders, clip.key)
+    if clip.root or clip_key(key) != key:
+        key = key_in_folders([f"src{clip.root}"], key)
     return replace(clip, key=key, source_id=key)

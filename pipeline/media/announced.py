@@ -1,5 +1,5 @@
 """How long a file of sound says that it is, in the forms whose demuxers take what is there for the whole; and whether
-another recording lies behind the first one of a Matroska file, of which its header says nothing.
+another recording lies behind the first one of a Matroska or Ogg file, of which its header says nothing.
 
 One rule holds for every form: what a file states is what should be there. Where it was cut off, and what is missing was
 needed, the clip is refused (`still`). A size that stands for "until the end", as writers leave it that cannot go back,
@@ -12,9 +12,11 @@ from typing import BinaryIO
 UNTIL_THE_END_32, UNTIL_THE_END_64 = 0x7FFF0000, 1 << 40  # bytes; what stands for "unknown" is at least this
 MP3_SCANNED = 4096  # bytes of the first frame and of an ID3 tag before it
 MOST_CHUNKS = 64
+OGG_PAGE, OGG_PAGE_BYTES, OGG_BEGINS = b"OggS", 27, 2  # what a page begins with, up to its segments; a stream's first
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _SIZES: dict[bytes, Callable[[bytes], tuple[int, int]]] = {  # by the first four bytes: the size, and what is none
     b"RIFF": lambda head: (int.from_bytes(head[4:8], "little") + 8, UNTIL_THE_END_32),
+    b"RIFX": lambda head: (int.from_bytes(head[4:8]) + 8, UNTIL_THE_END_32),
     b"RF64": lambda head: (int.from_bytes(head[20:28], "little") + 8, UNTIL_THE_END_64),
     b"BW64": lambda head: (int.from_bytes(head[20:28], "little") + 8, UNTIL_THE_END_64),
     b"FORM": lambda head: (int.from_bytes(head[4:8]) + 8, UNTIL_THE_END_32),
@@ -77,6 +79,29 @@ def _ebml_size(content: BinaryIO) -> int | None:
     bits = 7 * width
     size = int.from_bytes(first + rest) & ((1 << bits) - 1)
     return None if size == (1 << bits) - 1 else size
+
+
+def is_chained_ogg(content: BinaryIO) -> bool:
+    """Whether Ogg recordings lie end to end: a page that begins a stream comes after pages that go on with one. The
+    handle stands afterwards where it stood."""
+    stood, goes_on = content.tell(), False
+    content.seek(0)
+    try:
+        while len(page := content.read(OGG_PAGE_BYTES)) == OGG_PAGE_BYTES and page.startswith(OGG_PAGE):
+            begins = bool(page[5] & OGG_BEGINS)
+            if begins and goes_on:
+                return True
+            goes_on = goes_on or not begins
+            content.seek(sum(content.read(page[26])), 1)
+        return False
+    finally:
+        content.seek(stood)
+
+
+def has_no_length(head: bytes) -> bool:
+    """Whether a file that begins so (36 bytes) is an RF64 whose table of sizes says 0, as ffmpeg leaves it in a pipe:
+    its sound goes on until the end, and demuxers take it for empty."""
+    return head[:4] in (b"RF64", b"BW64") and head[12:16] == b"ds64" and head[28:36] == bytes(8)
 
 
 def stated_frames(content: BinaryIO) -> int | None:

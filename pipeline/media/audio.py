@@ -1,7 +1,7 @@
 """From audio frames to a mono span at the rate that is asked for, every sample at its own time.
 
-Used by `media_file`. Frames are laid down at their presentation time, so a late start or a hole stays where it is and
-the offset between sound and image is kept; channels are mixed, and the span is resampled once, as a whole.
+Frames are laid down at their presentation time, so a late start or a hole stays where it is and the offset between
+sound and image is kept; channels are mixed, and the span is resampled once, as a whole.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """A media file becomes one clip: the image at a moment and the sound around it, or a verdict.
 
-Ingest calls `decode_clip` once per file; `media_ffmpeg.decode_clip_ffmpeg` is the same promise kept by the ffmpeg
+Ingest calls `decode_clip` once per file; `ffmpeg_decoder.decode_clip_ffmpeg` is the same promise kept by the ffmpeg
 binary, and `assemble` is what both share. Verdicts are given in this order: unreadable, no_video, no_audio, too_large
 (the header decides), too_short, corrupt (decoding decides). Silent, static and short clips are kept and flagged.
 
@@ -18,7 +18,8 @@ from pipeline.media.audio import AudioSpan
 from pipeline.media.facts import Facts
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.image import ShownFrame
-from pipeline.media.reader import LOST_SECONDS, MediaFile
+from pipeline.media.reader import MediaFile
+from pipeline.media.recording import LOST_SECONDS
 from pipeline.media.spectra import FrontEnd
 from pipeline.shards.record import PADDED, SHORT, SILENT, STATIC, TILED, Rejected
 

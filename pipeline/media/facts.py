@@ -8,8 +8,9 @@ class Facts:
     """What the header says, in seconds and Hz. `zero` is where the presented timeline starts on the container's clock.
 
     `*_end` is stated only where the container has an index of every stream (mp4), else None. `codec`: of the sound, as
-    ffmpeg spells it. `channels`: one name each, AMBI0 is W. `seekable`: packets have the same times after a seek as
-    when everything is read. `joined`: recordings lie end to end in it, and the clock of a later one begins anew.
+    ffmpeg spells it. `channels`: one name each, AMBI0 is W. `seekable`: packets have the same times and palette
+    after a seek as when everything is read. `joined`: recordings lie end to end in it, and the clock of a later one
+    begins anew.
     """
 
     format: str

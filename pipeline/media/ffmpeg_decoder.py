@@ -13,6 +13,7 @@ from the frame it begins with: the sound of two decodes then differs by a millis
 
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -62,6 +63,7 @@ def decode_clip_ffmpeg(
         moment = choose_moment(facts.duration, options)
         calm = media.is_calm(moment)
         moments = {"moment": moment, "other": comparison_moment(moment, facts.duration)}
+        facts = replace(facts, seekable=facts.seekable and not media.is_in_decoding_order)
         found = [] if facts.seekable else places(media.frames(), list(moments.values()))
     with tempfile.TemporaryDirectory(prefix="decode-") as folder:
         if isinstance(content, bytes):

@@ -4,7 +4,7 @@ Used by `reader`. Frames are chosen by presentation time, never by number: a str
 its edit list, and frame rates vary.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -12,11 +12,11 @@ from math import floor
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type as SideData
 from av.video.frame import PictureType
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from pipeline.media.colours import TRANSFERS, samples_needed, seen
+from pipeline.media.side_data import display_matrix
 from pipeline.shards.record import Rejected
 
 MAX_SIDE, MAX_PIXELS = 8192, 50_000_000
@@ -60,11 +60,8 @@ class Run:
 
     @property
     def is_guessed(self) -> bool:
-        """Whether images are reordered but their times are not, or two are shown at once: no writer means that."""
-        reordered = self.packets[0].stream.codec_context.has_b_frames
-        times = [packet.pts for packet in self.packets]
-        in_decoding_order = len(times) > 2 and all(packet.pts == packet.dts for packet in self.packets)
-        return (reordered and in_decoding_order) or len(set(times)) < len(times)
+        """Whether two images are shown at once: no writer means that."""
+        return len({packet.pts for packet in self.packets}) < len(self.packets)
 
 
 @dataclass(frozen=True)
@@ -108,6 +105,13 @@ def read_run(packets: Iterable[av.Packet], moment: int) -> Run:
         if beyond >= PACKETS_BEYOND:
             break
     return Run(kept, moment, target, first, passed=beyond > 0, timed=True)
+
+
+def is_dated_by_decoding(packets: Sequence[av.Packet]) -> bool:
+    """Whether packets in a row give times in the order of decoding, though their images may be shown in another."""
+    times = [packet.pts for packet in packets if packet.pts is not None]
+    is_ascending = len(times) == len(packets) > 2 and times == sorted(times)
+    return is_ascending and bool(packets[0].stream.codec_context.has_b_frames)
 
 
 def decode_packet(codec: av.VideoCodecContext, run: Run, wanted: av.Packet) -> av.VideoFrame | None:
@@ -226,14 +230,12 @@ def whole_pixels(length: float) -> int:
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
-    """(axes swapped, then mirrored left-right, then flipped upside down), from the display matrix phones write.
-
-    The matrix maps a stored (x, y) to x' = a x + c y, y' = b x + d y; only right angles and mirrors are honoured.
-    """
-    matrix = frame.side_data.get(SideData.DISPLAYMATRIX)  # pyrefly: ignore[no-matching-overload]  # a Mapping by key
+    """(axes swapped, then mirrored left-right, then flipped upside down), from the display matrix; only right angles
+    and mirrors are honoured."""
+    matrix = display_matrix(frame)
     if matrix is None:
         return False, False, False
-    (a, b, _), (c, d, _), _ = np.frombuffer(matrix, np.int32).reshape(3, 3).astype(np.int64)
+    (a, b, _), (c, d, _), _ = matrix
     if abs(int(b)) > abs(int(a)):
         return True, bool(c < 0), bool(b < 0)
     return False, bool(a < 0), bool(d < 0)

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.media.audio import MARGIN, AudioCollector, AudioSpan
 from pipeline.media.decode import SILENCE_PEAK
-from pipeline.media.image import decoded
+from pipeline.media.image import decoded, is_dated_by_decoding
 from pipeline.media.layouts import channel_names, channels_first
 from pipeline.media.reader import MediaFile
 from pipeline.media.recording import DECODER_MEMORY
@@ -66,10 +66,10 @@ class OnePass(MediaFile):
         if not self._seekable or not moments:
             return []
         self._rewind(None, None)
-        times = [(each.pts, each.dts, each.is_discard) for each in self._packets(self._video) if each.size]
-        shown = sorted(pts for pts, _, is_discard in times if pts is not None and not is_discard)
-        guessed = self._video.codec_context.has_b_frames and all(pts == dts for pts, dts, _ in times)
-        if not shown or guessed or len(set(shown)) < len(shown) or any(pts is None for pts, _, _ in times):
+        packets = [each for each in self._packets(self._video) if each.size]
+        shown = sorted(each.pts for each in packets if each.pts is not None and not each.is_discard)
+        is_dated = all(each.pts is not None for each in packets) and not is_dated_by_decoding(packets)
+        if not shown or not is_dated or len(set(shown)) < len(shown):
             return []
         ticks = (self._ticks(self._video, moment) for moment in moments)
         return [shown[max(bisect_right(shown, tick) - 1, 0)] for tick in ticks]
@@ -154,7 +154,7 @@ class OnePass(MediaFile):
                 end = self._seconds(self._audio, packet.pts + packet.duration)
                 if end < needed[0] - DECODER_MEMORY:
                     continue
-            for frame in decode_audio(self._audio.codec_context, packet, lambda bad: None):
+            for frame in decode_audio(self._decoder, packet, lambda bad: None):
                 begin = end if frame.pts is None else self._seconds(self._audio, cast(int, frame.pts))
                 names = channel_names(frame.layout)
                 heard = _Heard(begin, frame.sample_rate, names or channels, channels_first(frame))

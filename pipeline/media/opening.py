@@ -1,7 +1,4 @@
-"""Open a media file by what it holds: its name, its suffix and what a playlist inside mentions are never followed.
-
-Used by `media_file`.
-"""
+"""Open a media file by what it holds: its name, its suffix and what a playlist inside mentions are never followed."""
 
 import io
 import os
@@ -12,6 +9,7 @@ import av
 from av.container import InputContainer
 
 from manifests.files.given import opened
+from pipeline.media.announced import has_no_length
 from pipeline.media.image import MAX_PIXELS
 
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
@@ -35,11 +33,13 @@ def open_container(content: BinaryIO) -> InputContainer:
     cost more than the seek. Packets are read all the same: without an edit list, or cut into fragments, only they tell
     when a stream starts. Raises av.FFmpegError or ValueError where nothing opens it.
     """
-    beginning = content.read(8)
+    beginning = content.read(36)
     content.seek(0)
     if not beginning:
         raise ValueError("the file is empty")
     options = {"protocol_whitelist": "none", "max_pixels": str(MAX_PIXELS)}
-    if beginning[4:] in _MP4_BOXES:
+    if beginning[4:8] in _MP4_BOXES:
         options["skip_frame"] = "all"
+    if has_no_length(beginning):
+        options["ignore_length"] = "1"
     return cast(InputContainer, av.open(content, "r", options=options, metadata_errors="ignore"))

@@ -6,8 +6,10 @@ seeking is inexact or packets carry no time, decoding starts at the beginning.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property, partial
+from itertools import islice
 from typing import cast
 
 import av
@@ -24,14 +26,15 @@ from pipeline.media.image import (
     check_size,
     decode_all,
     decode_packet,
+    is_dated_by_decoding,
     placement,
     read_run,
     refuse,
     upright,
 )
 from pipeline.media.layouts import stream_channels
-from pipeline.media.recording import SEEK_LEADS, Recording
-from pipeline.media.streams import first_decodable, has_others, is_cover_art
+from pipeline.media.recording import LOST_SECONDS, SEEK_LEADS, Recording
+from pipeline.media.streams import first_decodable, has_others, has_palette, is_cover_art
 from pipeline.media.times import (
     CLOCK_SLACK,
     Shown,
@@ -39,10 +42,11 @@ from pipeline.media.times import (
     kind_of,
     presented,
     rate_of,
+    undated,
 )
 from pipeline.shards.record import Rejected
 
-LOST_SECONDS = 0.5  # the data may end that much before the container says they do
+PACKETS_TO_TELL = 250  # of images, in which one comes out of order where any does
 
 
 class MediaFile(Recording):
@@ -64,6 +68,7 @@ class MediaFile(Recording):
         for stream in (self._video, self._audio):
             stream.codec_context.thread_count = 1
         self._video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        self._decoder = self._audio.codec_context
         self._zero = (self._container.start_time or 0) / av.time_base
         self._seekable = self._is_seekable(self._video)
 
@@ -92,7 +97,7 @@ class MediaFile(Recording):
     def _duration(self) -> float:
         """How long the image and the sound are, whichever is longer; other streams may go on. Of recordings put end to
         end a header knows one; of a stream, what its last clock shows."""
-        stated = (self._container.duration or 0) / av.time_base
+        stated = self._stated  # first: it may open anew
         used = (self._video, self._audio)
         alone = bool(stated) and not has_others(self._container, *used)
         indexed = [end for end in map(self._stated_end, used) if end is not None]
@@ -100,10 +105,9 @@ class MediaFile(Recording):
         if not self._may_begin_anew and (alone or is_indexed):
             return stated if alone else min(stated, max(indexed))
         numbers = [stream.index for stream in used]  # measuring opens anew
-        ends = self._ends(*self._container.streams)
-        self._joined = not self._shifts.keys().isdisjoint(numbers)
-        if self._joined and kind_of(self._container) == "ogg":
-            raise Rejected("corrupt", "several Ogg recordings lie end to end in it, which no decoder goes on through")
+        ends = self._data_ends
+        self._joined = not self._renewed.isdisjoint(numbers)
+        self._check_unchained(self._joined)
         found = max(ends.get(number, 0.0) for number in numbers)
         if self._joined or not stated or (self._may_begin_anew and found > stated + LOST_SECONDS):
             return found
@@ -128,10 +132,12 @@ class MediaFile(Recording):
     def _run(self, seconds: float) -> tuple[Run | None, av.Packet | None]:
         """The packets that tell what is shown at a moment, and the one whose image it is; None where only a full decode
         tells."""
+        if has_palette(self._video):
+            return None, None
         for lead in (*SEEK_LEADS, None) if self._seekable else (None,):
             self._rewind(self._video, None if lead is None else seconds - lead)
             run = read_run(self._packets(self._video), self._ticks(self._video, seconds))
-            if not run.timed or (run.packets and run.is_guessed):
+            if not run.timed or run.is_guessed or (is_dated_by_decoding(run.packets) and self.is_in_decoding_order):
                 break
             wanted = run.first if lead is None and run.target is None else run.target
             if wanted is not None:
@@ -168,9 +174,26 @@ class MediaFile(Recording):
 
     def frames(self, failed: Callable[[Rejected], None] = refuse) -> Iterator[Shown]:
         """Every image from the beginning on, with the second at which it is shown; `failed` is told of bad packets."""
+        is_undated = self.is_in_decoding_order
         self._rewind(None, None)
-        decoded = decode_all(self._video.codec_context, self._packets(self._video), failed)
-        return presented(decoded, clock_of(self._container, self._video, partial(self._seconds, self._video)))
+        packets = map(undated, self._packets(self._video)) if is_undated else self._packets(self._video)
+        clock = clock_of(self._container, self._video, partial(self._seconds, self._video))
+        clock = replace(clock, by_decoding=clock.by_decoding or is_undated)
+        return presented(decode_all(self._video.codec_context, packets, failed), clock)
+
+    @cached_property
+    def is_in_decoding_order(self) -> bool:
+        """Whether packets give times in the order of decoding, and images come in another: streams of an AVI that were
+        copied into MP4, MOV or Matroska. Images of the beginning are decoded to tell, apart from what is read here."""
+        if not self._video.codec_context.has_b_frames:
+            return False
+        with MediaFile(self._content) as apart:
+            packets = [packet for packet in islice(apart._packets(apart._video), PACKETS_TO_TELL) if packet.size]
+            if not is_dated_by_decoding(packets):
+                return False
+            decoded = decode_all(apart._video.codec_context, packets, lambda failure: None)
+            times = [frame.pts for frame in decoded if frame.pts is not None]
+        return times != sorted(times)
 
     def pixels(self, frame: av.VideoFrame, short_side: int) -> tuple[np.ndarray, tuple[int, int]]:
         """A frame as a player shows it, and its width and height before it was reduced; see `upright`."""

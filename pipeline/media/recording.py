@@ -10,22 +10,25 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Self, cast
 
 import av
 
 from manifests.machine import is_machines_fault
-from pipeline.media.announced import is_followed_by_another
+from pipeline.media.announced import is_chained_ogg, is_followed_by_another
 from pipeline.media.audio import AudioCollector, AudioSpan
 from pipeline.media.facts import Facts
 from pipeline.media.opening import nameless, open_container
-from pipeline.media.streams import decode_audio, padding_of, read_packets, seconds_of
-from pipeline.media.times import CLOCK_SLACK, is_true_after_seek, may_begin_anew, unguessed
+from pipeline.media.streams import decode_audio, has_palette, padding_of, read_packets, seconds_of
+from pipeline.media.times import CLOCK_END_STATED, CLOCK_SLACK, is_true_after_seek, kind_of, may_begin_anew, unguessed
 from pipeline.shards.record import Rejected
 
 SEEK_LEADS = (0.0, 2.0, 10.0)  # how many seconds early to look for a keyframe before starting at the beginning
 AUDIO_PREROLL = 0.25  # seconds decoded before a span and thrown away: codecs carry state from packet to packet
+LOST_SECONDS = 0.5  # the data may end that much before the container says they do
+LATE_SECONDS = 0.1  # a clock that begins later is no encoder's delay
 DECODER_MEMORY = 1.0  # seconds before a span in which packets that are read on the way to it are decoded
 
 
@@ -37,9 +40,11 @@ class Recording(ABC):
     """
 
     _audio: av.AudioStream
+    _decoder: av.AudioCodecContext  # of the sound
     _zero: float  # where the presented timeline starts on the container's clock
     _seekable: bool
     _may_begin_anew = False  # whether another recording may lie behind the first
+    _renewed: frozenset[int] = frozenset()  # by number, the streams whose clock was found to begin anew on the way
     _counts_audio = False  # whether a frame of sound follows the one before, whatever its time says
 
     def __init__(self, content: bytes | Path) -> None:
@@ -104,6 +109,34 @@ class Recording(ABC):
         self._rewind(None, None)
         return ends
 
+    @cached_property
+    def _data_ends(self) -> dict[int, float]:
+        """The same of all streams; which of their clocks began anew on the way is kept."""
+        ends = self._ends(*self._container.streams)
+        self._renewed = frozenset(self._shifts)
+        return ends
+
+    @cached_property
+    def _stated(self) -> float:
+        """How long the header says that the file is, in seconds; 0 where it does not say.
+
+        Of a clock that begins late (segments, parts of a longer recording) some forms state the end, as ffmpeg writes
+        them; others, and other writers of the same forms (mkvmerge), state the length. It is what the data come nearer
+        to, or the shorter one where they were cut off. An end is supposed where little depends on it.
+        """
+        stated = (self._container.duration or 0) / av.time_base
+        if not stated or self._zero <= 0 or kind_of(self._container) not in CLOCK_END_STATED:
+            return stated
+        if self._zero < LATE_SECONDS and not self._may_begin_anew:  # else all is read anyway
+            return stated - self._zero
+        reached = max(self._data_ends.values(), default=0.0)
+        return stated if reached > stated - self._zero / 2 else stated - self._zero
+
+    def _check_unchained(self, joined: bool) -> None:
+        """Raise Rejected for Ogg recordings put end to end. `joined`: whether a clock begins anew."""
+        if kind_of(self._container) == "ogg" and (joined or is_chained_ogg(self._bytes)):
+            raise Rejected("corrupt", "several Ogg recordings lie end to end in it, which no decoder goes on through")
+
     def _stated_end(self, stream: av.stream.Stream) -> float | None:
         if stream.start_time is None or stream.duration is None:
             return None
@@ -129,8 +162,9 @@ class Recording(ABC):
         return unguessed(self._container, read_packets(self._container, *streams), videos, shifts)
 
     def _is_seekable(self, *videos: av.VideoStream) -> bool:
-        """Whether packets have the same times after a seek: an index knows one recording only."""
-        return is_true_after_seek(self._container, *videos) and not self._may_begin_anew
+        """Whether packets tell as much after a seek: an index knows the times of one recording only, and no palette."""
+        is_true = is_true_after_seek(self._container, *videos) and not any(map(has_palette, videos))
+        return is_true and not self._may_begin_anew
 
     def _rewind(self, stream: av.stream.Stream | None, seconds: float | None) -> None:
         """Stand at or before `seconds` of a stream; for None, or where the format cannot seek, at the beginning."""
@@ -164,7 +198,7 @@ class Recording(ABC):
         last: av.Packet | None = None
         for packet in self._span_packets(span, begin):
             last = packet if packet.size else last
-            for frame in decode_audio(self._audio.codec_context, packet, failed):
+            for frame in decode_audio(self._decoder, packet, failed):
                 counted = frame.pts is None or (self._counts_audio and span.begun is not None)
                 span.add(frame, None if counted else self._seconds(self._audio, cast(int, frame.pts)))
             if span.is_full:

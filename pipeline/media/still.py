@@ -22,9 +22,8 @@ from pipeline.media.decode import DecodedClip, DecodeOptions, assemble, check_co
 from pipeline.media.facts import Facts
 from pipeline.media.image import ShownFrame, check_size, upright
 from pipeline.media.layouts import stream_channels
-from pipeline.media.reader import LOST_SECONDS
-from pipeline.media.recording import Recording
-from pipeline.media.streams import decode_audio, first_decodable, has_others
+from pipeline.media.recording import LOST_SECONDS, Recording
+from pipeline.media.streams import decode_audio, decoder_of, first_decodable, has_others
 from pipeline.media.times import kind_of
 from pipeline.shards.record import Rejected
 
@@ -135,6 +134,7 @@ class AudioFile(Recording):
         self._audio = first_decodable(list(self._container.streams.audio), "no_audio", "sound")
         check_sound(self._audio.codec_context)
         self._audio.codec_context.thread_count = 1
+        self._decoder = decoder_of(self._audio, self._bytes)
         self._zero = (self._container.start_time or 0) / av.time_base
         self._seekable = self._is_seekable()
         self._counts_audio = kind_of(self._container) in GUESSING_FORMATS
@@ -145,6 +145,7 @@ class AudioFile(Recording):
     def facts(self) -> Facts:
         """Facts of the sound; its length is measured: headers guess it, or were written before it was known."""
         duration = self._counted() if kind_of(self._container) == "aac" else self._end()
+        self._check_unchained(bool(self._shifts))
         audio = self._audio
         return Facts(
             format=kind_of(self._container),
@@ -167,9 +168,7 @@ class AudioFile(Recording):
 
     def _counted(self) -> float:
         """Seconds of all frames: an ADTS file has no times, and its rate may change."""
-        decoded = [
-            decode_audio(self._audio.codec_context, each, lambda bad: None) for each in self._packets(self._audio)
-        ]
+        decoded = [decode_audio(self._decoder, each, lambda bad: None) for each in self._packets(self._audio)]
         self._rewind(None, None)
         return sum(frame.samples / frame.sample_rate for frames in decoded for frame in frames)
 
@@ -202,14 +201,14 @@ class AudioFile(Recording):
             return measured
         if stated is not None and stated > bytes_there:
             return measured * stated / bytes_there
-        return self._stated()
+        return self._stated_of_sound()
 
-    def _stated(self) -> float:
+    def _stated_of_sound(self) -> float:
         """What the container says; of one with an image that may be the image's length, and the sound a shorter one."""
-        stated = (self._container.duration or 0) / av.time_base
+        stated = self._stated
         if not has_others(self._container, self._audio):
             return stated
         if kind_of(self._container) == "mov" and (end := self._stated_end(self._audio)) is not None:
             return end
-        is_whole = max(self._ends(*self._container.streams).values(), default=0.0) > stated - LOST_SECONDS
+        is_whole = max(self._data_ends.values(), default=0.0) > stated - LOST_SECONDS
         return self.facts.duration if is_whole else stated

@@ -6,7 +6,7 @@ Used by `reader` and by overlays.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from typing import TypeVar, cast
+from typing import BinaryIO, TypeVar, cast
 
 import av
 from av.stream import Discard, Disposition
@@ -14,6 +14,7 @@ from av.stream import Discard, Disposition
 from pipeline.shards.record import Rejected
 
 _PLAIN = re.compile(r"pcm_[suf](\d+)(?:le|be)?")  # the bits of a sample
+_OF_ONE_BYTE = ("pcm_u8", "pcm_mulaw", "pcm_alaw")  # of which no byte is the high one
 _Stream = TypeVar("_Stream", bound=av.stream.Stream)
 
 
@@ -51,6 +52,13 @@ def read_packets(container: av.container.InputContainer, *streams: av.stream.Str
         return
 
 
+def has_palette(video: av.VideoStream) -> bool:
+    """Whether its images are numbers of colours, which containers tell with the first packet alone. The keyframes of
+    such codecs may need tables of earlier ones, too (SMC). They are decoded from the beginning."""
+    form = video.codec_context.format
+    return form is not None and form.name == "pal8"
+
+
 def seconds_of(packet: av.Packet) -> float:
     """How long a packet lasts. Plain samples are counted: a file that does not say how many it holds is cut into equal
     packets, and the demuxer takes the last one for whole."""
@@ -61,6 +69,25 @@ def seconds_of(packet: av.Packet) -> float:
         return packet.size * 8 / (int(plain[1]) * codec.channels * codec.sample_rate)
     base = cast(Fraction, packet.stream.time_base)  # every stream of a file has one
     return float((packet.duration or 0) * base)
+
+
+def decoder_of(audio: av.AudioStream, content: BinaryIO) -> av.AudioCodecContext:
+    """The decoder of a sound of a file, whose handle stands afterwards where it stood.
+
+    ffmpeg understands the header of RIFX, which is WAV with the high byte first, and takes its samples for those of
+    WAV. Raises Rejected where they are more than plain numbers.
+    """
+    codec, stood = audio.codec_context, content.tell()
+    content.seek(0)
+    is_turned = content.read(4) == b"RIFX"
+    content.seek(stood)
+    if not is_turned or codec.name in _OF_ONE_BYTE:
+        return codec
+    if not (_PLAIN.fullmatch(codec.name) and codec.name.endswith("le")):
+        raise Rejected("unreadable", f"no decoder reads {codec.name} in RIFX, big-endian WAV; write it anew as WAV")
+    turned = cast(av.AudioCodecContext, av.CodecContext.create(codec.name.removesuffix("le") + "be", "r"))
+    turned.sample_rate, turned.layout = codec.sample_rate, codec.layout
+    return turned
 
 
 def padding_of(packet: av.Packet) -> int:

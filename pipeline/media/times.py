@@ -1,10 +1,10 @@
 """When a frame is shown: one rule for ingest and for overlays, and which containers can be asked after a seek.
 
 Only some containers store when each image is shown (mp4, Matroska). Others store it now and then (MPEG program and
-transport streams) or only the order of decoding (AVI, ASF, MXF): there the demuxer guesses, and after a seek it guesses
-anew. Such files are read from their beginning, and where only the order of decoding is known, an image is shown when
-the decoder, given everything before it, gives it out: decoders put images in order. Where some images have a time and
-others have none, those follow in equal steps.
+transport streams) or only the order of decoding (AVI, ASF, MXF; MP4 and MOV into which an AVI was copied): there the
+demuxer guesses, and after a seek it guesses anew. Such files are read from their beginning, and where only the order of
+decoding is known, an image is shown when the decoder, given everything before it, gives it out: decoders put images in
+order. Where some images have a time and others have none, those follow in equal steps.
 """
 
 from collections import deque
@@ -20,6 +20,7 @@ TRUE_AFTER_SEEK = ("mov", "matroska", "wav")
 DECODING_ORDER_ONLY = ("avi", "asf", "mxf")
 AT_ONCE = ("mxf",)  # of those, the ones whose first image is shown at the start, however late the decoder gives it out
 SHARED_TIMES = ("mpeg",)  # one time may stand for several images
+CLOCK_END_STATED = ("matroska", "asf", "nut", "wtv", "ogg")  # may say what the clock shows at the end as their length
 ANEW_SECONDS = 0.2  # a clock that goes back by more begins anew
 HOLE = 5  # so many steps are no wrong time of decoding any more
 HELD_FRAMES = 8  # how far back a time that proves wrong is corrected
@@ -64,6 +65,12 @@ def unguessed(
         if packet.stream in guessing:
             packet.pts = None if packet.stream.codec_context.has_b_frames else packet.dts
         yield packet
+
+
+def undated(packet: av.Packet) -> av.Packet:
+    """A packet of which only the time of decoding is believed."""
+    packet.pts = None
+    return packet
 
 
 def may_begin_anew(container: av.container.InputContainer) -> bool:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from manifests.files.locks import held
 from pipeline.console import progress
 from pipeline.shards.companion import COMPANION_SCHEMA, companion_manifest, companion_name
-from pipeline.shards.store import ShardStore
+from pipeline.shards.store import PLAN, ShardStore
 from pipeline.shards.writer import writing_shard
 from pipeline.storage.files import read_table, replacing
 from pipeline.storage.remote import Place, RemotePath
@@ -55,7 +55,7 @@ def _alone(folder: Place) -> AbstractContextManager[None]:
     """One command at a time, by the lock of an ingest into the folder; a storage has none."""
     if isinstance(folder, RemotePath):
         return nullcontext()
-    return held(folder / "plan" / "lock", folder, "command", "Wait for it to end, and repeat this one.")
+    return held(folder / PLAN / "lock", folder, "command", "Wait for it to end, and repeat this one.")
 
 
 @contextmanager

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MANIFEST, REJECTS, INDEX = "manifest.parquet", "rejects.parquet", "index.json"
+PLAN = "plan"  # the folder of what an ingest was to do, and of its lock
 COLUMN_OF = {FRAME: "frame", FACTS: "json", SPECTROGRAM: "spec"}
 MEASURED = ("source_sha256", "moment", "width", "height")  # what a record and its row both say, whatever its name
 PLACED = ("key", "shard", *(f"{name}_{part}" for name in COLUMN_OF.values() for part in ("offset", "size")))
@@ -48,7 +49,7 @@ def read_index(folder: Place | str) -> dict[str, object]:
             f"There is no shard folder {folder}. Make it with `pipeline ingest --src VIDEOS --out {folder}`."
         )
     if not (folder / INDEX).exists():
-        began = (folder / "plan").is_dir()
+        began = (folder / PLAN).is_dir()
         state = (
             "is unfinished: repeat its `pipeline ingest` command" if began else "holds no shards: give another folder"
         )

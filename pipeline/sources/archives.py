@@ -19,7 +19,7 @@ from pathlib import PurePosixPath
 from tarfile import InvalidHeaderError, ReadError, TarFile, TruncatedHeaderError  # pyrefly: ignore[missing-module-attribute]
 from typing import IO, Any, Self, cast
 
-from manifests.files.given import check_lasting, opened, reason
+from manifests.files.given import MOST_UNPACKED_RATIO, check_lasting, opened, reason
 from pipeline.storage.files import read_whole, write_whole
 from pipeline.storage.remote import Place, RemotePath, Status
 
@@ -27,7 +27,7 @@ ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 LARGEST_MEMBER = 1 << 30  # bytes; one member is held in memory, and a tar header can claim any size
 LARGEST_NAME = 1 << 20  # bytes of a long name or of other words about a member, which the library holds in memory
 # Bytes that a compressed archive may unpack to: videos hardly shrink, one made to fill a machine does 1,000-fold.
-MOST_UNPACKED, MOST_UNPACKED_RATIO = 4 << 30, 100
+MOST_UNPACKED = 4 << 30
 WORDS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 STEP = 1 << 16  # bytes that are read, and unpacked to, at a time
 UNPACKERS = (

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from manifests.files.spelling import compared
 from manifests.keys import base_name, parse_clip_name
 
 SAME_NAME = "an image and a sound of one name"
@@ -86,8 +87,13 @@ class _Videos:
 
 
 def _place(folder: str) -> tuple[str, ...]:
-    parts = PurePosixPath(folder).parts
+    parts = _parts(folder)
     return tuple(part for part in parts if not any(map(_KIND.fullmatch, re.split(r"[_ -]", part))))
+
+
+def _parts(folder: str) -> tuple[str, ...]:
+    """As images and sounds are compared by them, however either is spelled."""
+    return PurePosixPath(compared(folder)).parts
 
 
 def pair_up(audio_files: Sequence[str], images: Mapping[str, Sequence[str]], videos: Iterable[str]) -> MatchedFiles:
@@ -222,11 +228,12 @@ def nearest(folder: str, audio_files: Sequence[str]) -> str | None:
     correspond to one another in no way hold equally good ones: `x/1.jpg` is of neither `a/1.wav` nor `b/1.wav`."""
 
     def resemblance(audio: str) -> tuple[int, int, int]:
-        mine, others = PurePosixPath(folder).parts, PurePosixPath(audio).parent.parts
+        mine, others = _parts(folder), _parts(_folder(audio))
         same = [a == b for a, b in zip(reversed(mine), reversed(others), strict=False)]
         shared = same.index(False) if False in same else len(same)
-        different = (place for place, (a, b) in enumerate(zip(folder, audio, strict=False)) if a != b)
-        return -shared, -next(different, min(len(folder), len(audio))), len(others)
+        letters = compared(folder), compared(audio)
+        different = (place for place, (a, b) in enumerate(zip(*letters, strict=False)) if a != b)
+        return -shared, -next(different, min(map(len, letters))), len(others)
 
     best = min(map(resemblance, audio_files), default=None)
     equal = sorted((audio for audio in audio_files if resemblance(audio) == best), key=lambda path: (len(path), path))
@@ -294,7 +301,7 @@ class _PlacesOfPairs:
 def _tops(pair: Pair) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The folders of all images and of all sounds, `frames` and `audio`: the first in which the two paths differ,
     or the source's first folder where image and audio lie together."""
-    images, audio = PurePosixPath(_home(pair)).parts, PurePosixPath(pair.audio).parent.parts
+    images, audio = _parts(_home(pair)), _parts(_folder(pair.audio))
     same = [a == b for a, b in zip(images, audio, strict=False)]
     end = 1 if images == audio else [*same, False].index(False) + 1
     return images[:end], audio[:end]
@@ -302,7 +309,7 @@ def _tops(pair: Pair) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _is_below(folder: str, tops: Collection[tuple[str, ...]]) -> bool:
     """Whether it is one of `tops` or inside; the source itself is the top of its own files only."""
-    parts = PurePosixPath(folder).parts
+    parts = _parts(folder)
     return any(parts[:end] in tops for end in range(min(1, len(parts)), len(parts) + 1))
 
 

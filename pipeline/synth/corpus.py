@@ -11,7 +11,6 @@ Every file depends on the seed and its own number alone: not on the number of wo
 """
 
 import io
-import os
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -55,9 +54,7 @@ REMEDY = (
 ENCODING = {"preset": "superfast", "crf": 23, "audio_bitrate": "64k", "audio_coder": "fast"}
 
 
-def write_corpus(
-    out: Path | str, clips: int, seed: int, workers: int | None = None, settings: Settings = Settings()
-) -> Counts:
+def write_corpus(out: Path | str, clips: int, seed: int, workers: int, settings: Settings = Settings()) -> Counts:
     """Make the corpus, or what is missing of it; shows and returns the counts that `corpus.json` holds.
 
     A finished corpus of the same options is left alone. Raises InputError for options that make no corpus or a folder
@@ -70,7 +67,7 @@ def write_corpus(
         if finished := claim(out, options, "synthetic", REMEDY):
             print(f"{out} already holds this corpus of {clips} clips; nothing to do")
             return finished
-        counts = _fill(out, options, settings, workers or os.cpu_count() or 1)
+        counts = _fill(out, options, settings, workers)
     summary(f"synthetic corpus {out}", counts)
     return counts
 

@@ -49,9 +49,9 @@ def writing(out: Path) -> Iterator[None]:
         raise WorkFailed(f"making the clips of {out} stopped: {error}. The same command goes on from there") from error
 
 
-def check_workers(workers: int | None) -> None:
+def check_workers(workers: int) -> None:
     """InputError when nobody would do the work."""
-    if workers is not None and workers < 1:
+    if workers < 1:
         raise InputError(f"--workers {workers}: at least one process has to do the work")
 
 

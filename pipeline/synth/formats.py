@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from manifests.annotations import Annotation, TestSet
+from manifests.clip_lists.written import as_csv, as_list
 from manifests.files.whole import write_if_other
 from manifests.readers.annotation_table import write_table
 from manifests.readers.music import CATEGORIES
@@ -151,8 +152,7 @@ def _music(folder: Path, clips: list[list[Row]], instruments: Mapping[str, int])
     for list_name, entries in frames.items():
         write_whole(folder / f"{list_name}.json", json.dumps(entries).encode())
     _write_pairs(folder, pairs)
-    references = ["category,clip", *(f"{category},{key}" for category, key in sorted(alone.items()))]
-    write_whole(folder / "references.csv", "\n".join(references).encode())
+    write_whole(folder / "references.csv", as_csv([("category", "clip"), *sorted(alone.items())]).encode())
     return sum(map(len, frames.values()))
 
 
@@ -216,13 +216,13 @@ def _classes(folder: Path, clips: list[list[Row]], labels: Sequence[str]) -> int
     folder.mkdir(parents=True, exist_ok=True)
     for part, name in enumerate(("heard", "unheard")):
         keys = [rows[0]["key"] for rows in clips if labels.index(rows[0]["label"]) % 2 == part]
-        write_whole(folder / f"{name}.txt", "".join(f"{key}\n" for key in keys).encode())
+        write_whole(folder / f"{name}.txt", as_list(keys).encode())
     return len(clips)
 
 
 def _write_pairs(folder: Path, pairs: Pairs) -> None:
-    lines = ["name,video,audio", *(f"{name},{video},{audio}" for name, (video, audio) in pairs.items())]
-    write_whole(folder / "pairs.csv", "\n".join(lines).encode())
+    rows = [("name", "video", "audio"), *((name, *clips) for name, clips in pairs.items())]
+    write_whole(folder / "pairs.csv", as_csv(rows).encode())
 
 
 def _around(boxes: list[list[int]]) -> list[int]:

@@ -14,7 +14,8 @@ from shard_maker import MadeClip, write_shards
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
-from manifests.truth import Truth, format_names, read_truth
+from manifests.test_sets import Truth
+from manifests.truth import format_names, read_truth
 from pipeline.annotate import annotate
 from pipeline.media.front_ends import find_front_end, front_end_names
 from training.config import load_config

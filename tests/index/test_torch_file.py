@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from index.encoders.torch_file import NumpyType, read_content
 from index.encoders.weight_file import Layout, read_renamed, read_tensors
 from manifests.errors import InputError
 
@@ -71,6 +72,48 @@ def test_tensors_beside_objects_of_unknown_types_are_read_and_the_entry_is_named
     assert "args (" in said
     assert name in said
     assert "epoch" not in said
+
+
+ARRAYS = {
+    "numbers": [np.arange(3, dtype=kind) for kind in ("int32", "uint8", ">i4", "float16", "complex64")],
+    "texts": np.array(["a", "bb"]),
+    "objects": np.array([1, "a", None, {"k": [1]}], dtype=object),
+    "records": np.zeros(2, [("a", "i4"), ("b", "f8", (2,))]),
+    "masked": np.ma.masked_array([1, 2], [0, 1]),
+    "times": np.array(["2021-03-04"], "M8[s]"),
+    "state": np.random.get_state(),
+    "generator": np.random.default_rng(0),
+}
+SCALARS = {
+    "states": np.random.default_rng(0).bit_generator.state,
+    "numbers": [np.dtype(kind).type(1) for kind in "bBhHiIlLqQefdgFD?"],
+    "others": [np.str_("x"), np.bytes_(b"x"), np.datetime64("2021-03-04"), np.zeros(1, [("a", "i4"), ("b", "f8")])[0]],
+    "types": [np.dtype("int32"), np.dtype([("a", "i4")])],
+}
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_what_numpy_leaves_beside_tensors_does_no_harm(
+    legacy: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Arrays are named, as they may be the weights of something; of numbers nothing need be said."""
+    for name, other in ARRAYS.items():
+        torch.save({"rng": other, "model": tensors()}, tmp_path / "a", _use_new_zipfile_serialization=not legacy)
+        assert equal(read_tensors(tmp_path / "a", "model"), tensors()), name
+        assert "rng (numpy." in capsys.readouterr().out, name
+    for name, other in SCALARS.items():
+        torch.save({"best": other, "model": tensors()}, tmp_path / "a", _use_new_zipfile_serialization=not legacy)
+        assert equal(read_tensors(tmp_path / "a", "model"), tensors()), name
+        assert capsys.readouterr().out == "", name
+
+
+def test_nothing_of_numpy_s_is_made_of_what_a_file_says(tmp_path: Path) -> None:
+    """Not even types and numbers, whose parts may be anything."""
+    trap = Trap(tmp_path / "sprung")
+    torch.save({"types": [np.dtype("O"), np.array([trap], object)], "trap": trap, **tensors()}, tmp_path / "a.pth")
+    assert equal(read_tensors(tmp_path / "a.pth"), tensors())
+    assert not (tmp_path / "sprung").exists()
+    assert isinstance(read_content(tmp_path / "a.pth").value["types"][0], NumpyType)
 
 
 def test_many_kinds_of_objects_in_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.keys import clip_key, file_clip, parse_clip_name, safe_key
+from manifests.keys import clip_key, file_clip, normal_key, normal_keys, parse_clip_name, safe_key
 
 ids = st.text(string.ascii_letters + string.digits + "_-", min_size=11, max_size=11)
 starts = st.integers(0, 35_752)
@@ -54,7 +54,7 @@ def test_any_name_gives_a_key_that_is_the_stem_or_canonical(stem: str) -> None:
 @given(st.one_of(st.text(max_size=40), st.text("vAz09_-.", max_size=34)))
 def test_keys_are_fixed_points(stem: str) -> None:
     key = parse_clip_name(stem).key
-    assert key != key.strip() or clip_key(key) == key
+    assert clip_key(key) == normal_key(key) == key
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,27 @@ def test_keys_are_fixed_points(stem: str) -> None:
 def test_any_name_of_a_clip_gives_its_key(text: str, key: str) -> None:
     assert clip_key(text) == key
     assert clip_key(key) == key
+
+
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        (" lead.mp4", "lead"),
+        ("trail .mp4", "trail"),
+        ("\ta b\u3000.mp4", "a b"),
+        (" AbCdEfGh_-1_30 .mp4", "AbCdEfGh_-1_000030"),
+        (" .mp4", "%2Emp4"),
+    ],
+)
+def test_space_around_a_name_is_no_part_of_a_key(file: str, key: str) -> None:
+    """On disk as in lists, which have space of their own around names."""
+    assert file_clip(file).key == clip_key(file) == clip_key(f"videos/{file}") == clip_key(f"{file} ") == key
+
+
+def test_keys_of_earlier_versions_lose_the_space_around_them() -> None:
+    stored = [" lead", "trail ", "%09a b%E3%80%80", "cat / x / x _1", "twin", "twin "]
+    assert normal_keys(stored) == ["lead", "trail", "a b", "cat/x/x _1", "twin", "twin "]
+    assert [clip_key(key) for key in stored[:3]] == ["lead", "trail", "a b"]
 
 
 @pytest.mark.parametrize("byte", [b"\xe9", b"\xff"])

@@ -12,6 +12,7 @@ from PIL import Image
 from manifests.class_maps import load_classes
 from manifests.errors import InputError
 from manifests.masks import load_grey_mask, load_mask
+from manifests.pixels import SIZE
 
 HEIGHT, WIDTH = 24, 40
 OBJECT = np.zeros((HEIGHT, WIDTH), bool)
@@ -64,8 +65,8 @@ FORMS = {
 def test_the_object_and_nothing_else_is_in_the_mask(tmp_path: Path, form: str) -> None:
     FORMS[form].save(tmp_path / "mask.png")
     np.testing.assert_array_equal(load_mask(tmp_path / "mask.png", None), OBJECT)
-    assert load_mask(tmp_path / "mask.png").shape == (224, 224)
-    assert load_mask(tmp_path / "mask.png").mean() == pytest.approx(OBJECT.mean(), abs=0.03)
+    assert load_mask(tmp_path / "mask.png", SIZE).shape == (224, 224)
+    assert load_mask(tmp_path / "mask.png", SIZE).mean() == pytest.approx(OBJECT.mean(), abs=0.03)
 
 
 @pytest.mark.parametrize("transparency", [0, bytes([0, 255])])
@@ -123,7 +124,7 @@ def test_with_loss_only_black_and_white_are_told_apart(tmp_path: Path, kind: str
     for colour in ((0, 0, 160), (200, 0, 0), (20, 20, 20), (90, 90, 90)):
         Image.fromarray((large[..., None] * colour).astype(np.uint8)).save(tmp_path / "m.png", kind, quality=quality)
         with pytest.raises(InputError, match="changes what was drawn"):
-            load_mask(tmp_path / "m.png")
+            load_mask(tmp_path / "m.png", SIZE)
 
 
 def test_a_mask_is_turned_as_its_frame_is(tmp_path: Path) -> None:
@@ -143,7 +144,7 @@ def test_several_images_in_a_file_are_refused(tmp_path: Path, kind: str) -> None
         **{"lossless": True} if kind == "WEBP" else {},
     )
     with pytest.raises(InputError, match="it holds 2 images"):
-        load_mask(tmp_path / "mask.png")
+        load_mask(tmp_path / "mask.png", SIZE)
 
 
 def deep(kind: str, channels: np.ndarray) -> bytes:
@@ -167,7 +168,7 @@ def test_16_bits_in_several_channels_are_refused(tmp_path: Path, kind: str, coun
     path.write_bytes(deep(kind, np.repeat(np.where(OBJECT, value, 0)[:, :, None], count, axis=2)))
     for load in (load_mask, partial(load_grey_mask, light_from=128)):
         with pytest.raises(InputError, match="16 bits in each of several channels"):
-            load(path)
+            load(path, size=SIZE)
     for coding in ("avss", "ade20k"):
         with pytest.raises(InputError, match="no colours of 8 bits a channel"):
             load_classes(path, coding)
@@ -177,12 +178,12 @@ def test_16_bits_in_several_channels_are_refused(tmp_path: Path, kind: str, coun
 def test_masks_without_loss_that_are_too_dark_to_count_are_refused(tmp_path: Path, image: Image.Image) -> None:
     image.save(tmp_path / "mask.png")
     with pytest.raises(InputError, match="no pixel is as light as 128"):
-        load_grey_mask(tmp_path / "mask.png", 128)
+        load_grey_mask(tmp_path / "mask.png", 128, SIZE)
     image.convert("L").save(tmp_path / "mask.jpg", quality=95)
-    assert not load_grey_mask(tmp_path / "mask.jpg", 128).any()  # of one with loss nobody can say
+    assert not load_grey_mask(tmp_path / "mask.jpg", 128, SIZE).any()  # of one with loss nobody can say
     for same in (grey(0), grey(128), grey(255), Image.fromarray(OBJECT)):
         same.save(tmp_path / "mask.png")
-        assert load_grey_mask(tmp_path / "mask.png", 128).any() == (same.getextrema()[1] > 0)
+        assert load_grey_mask(tmp_path / "mask.png", 128, SIZE).any() == (same.getextrema()[1] > 0)
 
 
 @pytest.mark.parametrize("image", [grey(3), grey(273, np.uint16), palette(OBJECT, BLACK, RED), Image.fromarray(OBJECT)])
@@ -228,4 +229,4 @@ def test_nothing_and_everything_are_masks_too(tmp_path: Path, value: int) -> Non
 def test_what_means_two_things_is_refused(tmp_path: Path, image: Image.Image, options: dict, why: str) -> None:
     image.save(tmp_path / "mask.png", **options)
     with pytest.raises(InputError, match=f"more than one way: .*{why}.*Store it again"):
-        load_mask(tmp_path / "mask.png")
+        load_mask(tmp_path / "mask.png", SIZE)

@@ -8,7 +8,7 @@ from manifests.annotations import Annotation, TestSet
 from manifests.catalogue import catalogue
 from manifests.published_sets import fits_name, named_by_content
 from manifests.readers.extended import ExtendedSet, Negative
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 
 HASH = "ab" * 32
 

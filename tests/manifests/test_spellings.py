@@ -130,6 +130,7 @@ CLIPS = [
         "download/a.mp4",
         "trash/a.mp4",
         "a.swp.mp4",
+        "paxheaders of a tar/a.mp4",
         ".a.b.matros.mp4",
     ),
 ]
@@ -142,7 +143,8 @@ LITTER = [
     ".dropbox.cache/a.mp4", ".tmp.drivedownload/a.mp4", ".cache/huggingface/a.mp4", "__pycache__/a.png",
     ".a.mp4.Ab3xYz", "a.mp4~", "#a.mp4#", "a.mp4:Zone.Identifier", ".nfs000000000012", ".fuse_hidden0001.mp4",
     ".trashed-1680000000-a.mp4", ".pending-1680000000-a.mp4", ".a.mp4.icloud", "a.temp.mp4", "a.f137.mp4.part",
-    "a.mp4.part-Frag12", ".a.mp4.swp", "desktop.ini", "x/Thumbs.db",
+    "a.mp4.part-Frag12", ".a.mp4.swp", "desktop.ini", "x/Thumbs.db", "./PaxHeader/a.mp4", "x/PaxHeaders.123/a.mp4",
+    "PaxHeaders/a.mp4",
 ]  # fmt: skip
 
 

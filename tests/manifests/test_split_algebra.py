@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
-from manifests.splits import IdList, coverage, ids_of, overlap, read_ids, restrict, without
+from manifests.splits import IdList, coverage, ids_of, overlap, read_ids, restrict
 
 VIDEOS = ["-bcdefghij_", "_0-_0-_0-_0", "AbCdEfGh_-1", "vAbCdEfGh_-"]  # dashes first, underscores, a v that is the id's
 clips = st.builds(lambda video, start: f"{video}_{start:06d}", st.sampled_from(VIDEOS), st.integers(0, 4))
@@ -51,17 +51,6 @@ def test_overlap_is_the_intersection(train: list[str], test: list[str], random) 
     random.shuffle(train)
     assert overlap(listed(train), listed(test)) == found
     assert set(coverage(listed(test), train).found) == set(found.clips)
-
-
-@given(distinct, distinct, distinct)
-def test_what_is_left_out_is_gone_and_nothing_else(train: list[str], one: list[str], two: list[str]) -> None:
-    clean = without(listed(train), listed(one), listed(two))
-    assert list(clean.ids) == [key for key in train if key not in {*one, *two}]
-    assert overlap(clean, listed(one)).clips == overlap(clean, listed(two)).clips == ()
-    assert without(clean, listed(one), listed(two)).ids == clean.ids
-    assert without(without(listed(train), listed(one)), listed(two)).ids == clean.ids
-    assert len(clean.ids) + len(set(train) & {*one, *two}) == len(train)
-    assert (clean.sha256 == without(listed(train)).sha256) == (list(clean.ids) == train)
 
 
 @given(st.lists(keys, unique=True, min_size=1, max_size=14), st.data())

@@ -11,6 +11,7 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resiz
 
 from manifests.annotations import WHOLE, Annotation, TestSet
 from manifests.masks import load_mask
+from manifests.pixels import SIZE
 from manifests.test_sets import MaskSet, MusicFrame, MusicSet, Truth
 from manifests.views import inside, of_frame, window
 from training.data.views import shown
@@ -89,13 +90,13 @@ def test_masks_are_cut_like_the_image(tmp_path: Path) -> None:
     mask[60:120, 100:200] = 255
     Image.fromarray(mask).save(tmp_path / "a.png")
     part = window("centre_crop", 240, 320, 224).part
-    ours = load_mask(tmp_path / "a.png", shown=part)
+    ours = load_mask(tmp_path / "a.png", SIZE, shown=part)
     box = weight_map(annotation((100 / 320, 60 / 240, 200 / 320, 120 / 240))).astype(bool)
     assert (ours != box).mean() < 0.01
     square = mask[:, 40:280]  # the same up to the rounding of 298.67 columns to 298
     theirs = np.asarray(Image.fromarray(square).resize((224, 224), Image.Resampling.NEAREST)) > 0
     assert (ours != theirs).mean() < 0.01
-    assert np.array_equal(load_mask(tmp_path / "a.png"), load_mask(tmp_path / "a.png", shown=WHOLE))
+    assert np.array_equal(load_mask(tmp_path / "a.png", SIZE), load_mask(tmp_path / "a.png", SIZE, shown=WHOLE))
 
 
 def test_a_truth_is_seen_as_its_model_saw_it(tmp_path: Path) -> None:

@@ -22,9 +22,8 @@ from manifests.files.locks import held
 from pipeline.annotate import annotate
 from pipeline.ingest import IngestRequest, run_ingest
 from pipeline.jobs.options import IngestOptions
-from pipeline.jobs.shard_job import PLAN
 from pipeline.shards.companion import TRUTH_FACTS
-from pipeline.shards.store import ShardStore
+from pipeline.shards.store import PLAN, ShardStore
 
 CLIPS = ("aaaaaaaaaaa_000010", "bbbbbbbbbbb_000020", "ccccccccccc_000030")
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import ffmpeg
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -11,6 +12,7 @@ from stills import audio, image, tree
 
 from pipeline.ingest import IngestRequest, run_ingest
 from pipeline.inspection import inspect_path
+from pipeline.media.ffmpeg import file_input, run
 from pipeline.shards.store import ShardStore
 from pipeline.sources.frames_and_audio import (
     EVERY_SECOND,
@@ -47,6 +49,27 @@ def test_ingested_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert 145 <= loudest <= 165  # the burst at 5.0 s is in the middle of the three seconds
     run_ingest(IngestRequest((source,), tmp_path / "out", workers=1))  # the saved plan is recognised as the same
     assert "already finished" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".aiff", "pcm_s16be"), (".AIF", "pcm_s24be"), (".au", "pcm_s16be"), (".caf", "pcm_s16le"),
+                          (".w64", "pcm_s16le"), (".aifc", "pcm_s16le")],
+)  # fmt: skip
+def test_less_usual_sounds(tmp_path: Path, suffix: str, codec: str) -> None:
+    cut = "-ZyXwVuTs09_000000"
+    tree(tmp_path / "src", f"frames/{VGGSOUND}.jpg", f"frames/{cut}.jpg", f"audio/{VGGSOUND}.wav")
+    sound = tmp_path / f"src/audio/{VGGSOUND}.wav"
+    form = {".aif": "aiff", ".aifc": "aiff"}.get(suffix.lower(), suffix[1:])
+    run(ffmpeg.output(file_input(sound), f"file:{tmp_path / 'sound'}", format=form, acodec=codec), timeout=60)
+    content = (tmp_path / "sound").read_bytes()
+    sound.unlink()
+    sound.with_suffix(suffix).write_bytes(content)
+    sound.with_name(f"{cut}{suffix}").write_bytes(content[: len(content) // 5])
+    run_ingest(IngestRequest((tmp_path / "src",), tmp_path / "out", workers=1))
+    store = ShardStore.open(tmp_path / "out")
+    assert (store.keys, store.facts(0)["moment"], store.facts(0)["flags"]) == ([VGGSOUND], 2.0, [])
+    (rejected,) = pq.read_table(tmp_path / "out" / "rejects.parquet").to_pylist()
+    assert (rejected["path"], rejected["reason"]) == (f"frames/{cut}.jpg + audio/{cut}{suffix}", "corrupt")
 
 
 def test_streamed_by_webdataset_under_their_keys(tmp_path: Path) -> None:

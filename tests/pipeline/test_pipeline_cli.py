@@ -16,8 +16,8 @@ from places import METADATA, VIDEOS
 from shard_maker import write_shards
 
 from manifests.errors import InputError
-from pipeline.cli import parse_moment
 from pipeline.inspection import inspect_shards
+from pipeline.jobs.options import parse_moment
 from pipeline.shards.store import ShardStore
 
 REAL = VIDEOS / "vggsound_real"

@@ -2,7 +2,8 @@
 
 One function per evaluator, after the protocol sheet (../shared/reference/evaluation.md, sections named below), which
 was written from the code at the commits it lists. Nothing here imports the project or torch; it is double precision,
-slow and literal. `test_reference.py` holds it against the numbers of the original code where ../shared is present.
+slow and literal. `test_golden_reference.py` holds it against the numbers of the original code where ../shared is
+present.
 """
 
 from collections.abc import Callable

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from manifests.truth import Truth, read_truth
+from manifests.test_sets import Truth
+from manifests.truth import read_truth
 
 
 def write_duets(folder: Path, keys: Sequence[str], boxes: list[dict[str, Any]]) -> tuple[list[str], Truth]:

@@ -7,7 +7,7 @@ import torch
 
 from pipeline.media.front_ends import DEFAULT
 from training.config import RunConfig, load_config
-from training.run_folders.finished import DONE, FACTS, WEIGHTS
+from training.run_folders.files import DONE, FACTS, WEIGHTS
 from training.runs import build_method, carry, prepare, write_weights
 
 SMALL = (

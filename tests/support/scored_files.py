@@ -4,7 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from training.evaluation.printing import table
+from training.evaluation.raw_maps import RawMaps, load_arrays
 from training.score_file import score_file
+
+
+def maps_in(path: Path, alpha: float = 0.4) -> RawMaps:
+    """The maps of an archive, one a clip."""
+    return RawMaps.of(load_arrays(path), alpha)
 
 
 def scores_of(folder: Path, truth: Any, format: Any, protocol: str, **options: Any) -> tuple[Any, Any, Any]:

@@ -7,7 +7,7 @@ import torch
 
 from pipeline.media.front_ends import DEFAULT
 from training.config import load_config
-from training.run_folders.finished import DONE, FACTS
+from training.run_folders.files import DONE, FACTS
 from training.runs import build_empty, prepare, write_weights
 
 SMALL = (

@@ -9,7 +9,7 @@ from places import ROOT
 METHODS = ROOT / "benchmarks" / "methods"
 
 
-@pytest.mark.parametrize("name", ["cpu", "moving", "real", "surroundings"])
+@pytest.mark.parametrize("name", ["cpu", "moving", "real", "real-vggss", "surroundings"])
 def test_pages_and_the_readme_have_the_tables_of_the_figures(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT)
     from benchmarks.methods.summary import methods_table, page

@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from scored_files import maps_in
 from tiny_run import train_tiny
 
 from manifests.errors import InputError
 from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore
 from training.evaluate import EvaluationRequest, evaluate
-from training.evaluation.raw_maps import load_maps
 from training.evaluation.tasks import score
 from training.report.results import read_run
 from training.runs import LoadedRun
@@ -60,7 +60,7 @@ def written(run: LoadedRun, name: str) -> dict:
 def test_the_saved_maps_score_as_the_run_did(run, vggss) -> None:
     (result,) = evaluate(run, EvaluationRequest(truth=vggss, protocols=("kaist",)))
     again = score(
-        load_maps(run.folder / f"evaluation/{content_name(vggss)}.maps.npz"), read_truth(vggss, "vggss"), "kaist"
+        maps_in(run.folder / f"evaluation/{content_name(vggss)}.maps.npz"), read_truth(vggss, "vggss"), "kaist"
     )
     assert again.table.equals(result.table)
     assert written(run, f"{content_name(vggss)}.kaist")["n_scored"] == 16
@@ -80,7 +80,7 @@ def test_negative_pairs_take_image_and_audio_of_two_clips(run, vggss, clips, sto
     assert set(extended.summary["extended"]["audio_visual"]["by_negative_type"]) <= {"easy", "hard"}
     assert written(run, f"{silent}.slavc_relative")["extended"]["audio_visual"]["n_negative"] == 2
     assert onscreen.summary["n_mismatched"] == 2
-    maps = load_maps(run.folder / f"evaluation/{silent}.maps.npz")
+    maps = maps_in(run.folder / f"evaluation/{silent}.maps.npz")
     row = {name: position for position, name in enumerate(maps.names)}
     assert not np.allclose(maps.maps[row[f"{keys[0]}+{keys[1]}"]], maps.maps[row[keys[0]]])
     assert maps.maps.shape[0] == 18
@@ -97,7 +97,7 @@ def test_retrieval_and_onscreen_without_a_list_of_negatives(run, vggss) -> None:
             assert scores[direction]["R@5"] == (ranks <= 5).mean()
             assert scores[f"{direction}_class"]["R@1"] >= scores[direction]["R@1"]
         assert result.summary["floors"]["chance"]["R@1"] == 1 / 16
-    maps = load_maps(run.folder / f"evaluation/{content_name(vggss)}.maps.npz").maps
+    maps = maps_in(run.folder / f"evaluation/{content_name(vggss)}.maps.npz").maps
     own = np.array(by_max.table["image_to_audio"])
     assert own.shape == (16,)
     assert (
@@ -193,7 +193,7 @@ def test_results_of_different_truth_share_no_file(run, vggss, clips, tmp_path: P
     assert written(run, "mine.ezvsl")["n_scored"] == 16
     short = hashlib.sha256((tmp_path / "two.json").read_bytes()).hexdigest()[:8]
     assert written(run, f"mine@{short}.ezvsl")["n_scored"] == 2
-    assert len(load_maps(run.folder / f"evaluation/mine@{short}.maps.npz").names) == 2
+    assert len(maps_in(run.folder / f"evaluation/mine@{short}.maps.npz").names) == 2
     read = read_run(run.folder)
     mine = sorted(
         (one for one in read.every_evaluation if one.test_set == "mine"), key=lambda one: one.facts["n_scored"]

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from scored_files import maps_in
 from tiny_run import train_tiny
 
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
 from training.evaluate import EvaluationRequest, evaluate
-from training.evaluation.raw_maps import load_maps
 from training.report.results import read_run
 from training.runs import LoadedRun, load_run, write_weights
 from training.score_file import score_file
@@ -64,7 +64,7 @@ def test_parts_of_one_name_keep_their_own_maps(run: LoadedRun, boxes: Path, keys
     results = evaluate(run, EvaluationRequest(truth=boxes, clips=lists, protocols=("textbook", "ezvsl")))
     assert [one.summary["n_scored"] for one in results] == [5, 5, len(keys) - 5, len(keys) - 5]
     for one in read_run(run.folder).every_evaluation:
-        assert len(load_maps(one.arrays("maps")).names) == one.facts["n_scored"]
+        assert len(maps_in(one.arrays("maps")).names) == one.facts["n_scored"]
 
 
 def test_a_result_without_silent_pairs_has_maps_beside_one_with_them(

@@ -11,7 +11,9 @@ from shard_maker import write_shards
 from tiny_run import write_tiny
 
 from index.neighbours import Neighbours
+from manifests.clip_lists.written import as_list
 from manifests.errors import InputError
+from manifests.splits import read_ids
 from manifests.truth import read_truth
 from pipeline.coverage import split_report
 from pipeline.shards.store import ShardStore
@@ -22,8 +24,8 @@ from training.data.views import clip_random
 from training.evaluate import EvaluationRequest, evaluate
 from training.leakage import find_tests, own_truth
 from training.loop.start import start
-from training.runs import load_run
-from training.trained_on import Seen
+from training.runs import known_contents, load_run
+from training.trained_on import Seen, seen_by
 
 
 @pytest.fixture
@@ -92,6 +94,21 @@ def test_videos_of_annotated_frames_are_excluded_whole(shards, tmp_path, at_hand
     assert Seen(("aaaaaaaaaaa_000013",)).against(test_set)["test_videos_trained_on"] == 1
 
 
+def test_training_clips_of_any_name_are_read_back_as_lists_are(tmp_path) -> None:
+    """And those of earlier versions, one a line whatever their names, as before."""
+    keys = ["Hello, World", "# 2", "file", "#3", "a,b", "AbCdEfGh_-1_000030 take 2", *(f"plain {n}" for n in range(10))]
+    made = [replace(clip, key=key) for clip, key in zip(equal_clips(16), sorted(keys), strict=True)]
+    shards = write_shards(tmp_path / "shards", made, [16])
+    (tmp_path / "mine.txt").write_text(as_list(keys))
+    options = (f"data.train_list={tmp_path / 'mine.txt'}", "data.drop_flagged=[]", "optim.batch_size=4")
+    folder, _ = start(load_config(write_tiny(tmp_path, shards), options), tmp_path / "runs", "cpu")
+    known, listed = known_contents(folder), folder / "training_clips.txt"
+    assert set(seen_by(folder).clips) == set(keys)
+    assert read_ids(listed).known_as(keys).ids == seen_by(folder).clips
+    listed.write_text("".join(f"{key}\n" for key in seen_by(folder).clips))
+    assert (set(seen_by(folder).clips), known_contents(folder)) == (set(keys), known)
+
+
 def test_a_list_that_is_not_there_is_said_aloud(shards, tmp_path, capsys) -> None:
     (tmp_path / "lists").mkdir()
     folder, _ = start(load_config(written(shards, tmp_path / "lists", "vggss")), tmp_path / "runs", "cpu")
@@ -142,7 +159,7 @@ def test_splits_finds_misses_and_leaks(shards, leaky, store, tmp_path, capsys) -
     assert [len(leak["shared"]) for leak in held["contains"]] == [11]
     assert json.loads((tmp_path / "report.json").read_text()) == report
     assert "11 found, 1 missing, first notthere000_000001" in capsys.readouterr().out
-    with pytest.raises(InputError, match="Download it from https"):
+    with pytest.raises(InputError, match="Get it from https"):
         split_report(["vggss_10k"], None, [], leaky)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from manifests.errors import InputError
 from manifests.files.content import read_content
+from manifests.files.spelling import composed
 from pipeline.shards.store import ShardStore
 
 HEADER = ["label", "group"]
@@ -40,6 +41,8 @@ def classes_of(store: ShardStore, selected: np.ndarray, groups: Path | None = No
 
 def _grouped(labels: list[str], path: Path) -> list[str]:
     group_of = dict(read_content(path).table(HEADER, 0, "Give a list of groups: each label once, with its group."))
+    whole = {composed(label): group for label, group in group_of.items()}  # labels of folders may be decomposed
+    group_of |= {label: whole[composed(label)] for label in {*labels} - group_of.keys() if composed(label) in whole}
     unknown = sorted(set(labels) - group_of.keys())
     if unknown:
         raise InputError(f"{path} names no group of {len(unknown)} labels of the training clips, first {unknown[0]!r}.")

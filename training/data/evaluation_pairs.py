@@ -14,13 +14,12 @@ from manifests.annotations import TestSet
 from manifests.errors import InputError
 from manifests.files.content import read_content
 from manifests.namesakes import Names, clips_named
-from manifests.test_sets import ExtendedSet, Negative
-from manifests.truth import Truth
+from manifests.test_sets import ExtendedSet, Negative, Truth
 from pipeline.shards.store import ShardStore
 from training.data.pairs import EvaluationPair
 
 HEADER = ["name", "video", "audio"]
-_MISMATCH = 211  # last word of the seed that draws foreign sounds
+_MISMATCH = (0, 211)  # the seed that draws foreign sounds
 
 
 def read_pairs(path: Path, present: Collection[str] = ()) -> dict[str, tuple[str, str]]:
@@ -76,14 +75,14 @@ def _of_samples(pairs: dict[str, tuple[str, str]], own: Names) -> dict[str, tupl
     return {key: pair for key, (_, pair) in found.items()}
 
 
-def with_mismatches(truth: Truth, seed: int = 0) -> ExtendedSet:
+def with_mismatches(truth: Truth) -> ExtendedSet:
     """The set's own negative pairs, else one for each clip: its image with a seeded sound of another class."""
-    return truth.extended or mismatched(truth.test_set, seed)
+    return truth.extended or mismatched(truth.test_set)
 
 
-def mismatched(test_set: TestSet, seed: int) -> ExtendedSet:
+def mismatched(test_set: TestSet) -> ExtendedSet:
     """Every clip's image with the sound of a clip of another class (of another clip where classes are unknown)."""
-    random, annotations = np.random.default_rng([seed, _MISMATCH]), test_set.annotations
+    random, annotations = np.random.default_rng(_MISMATCH), test_set.annotations
     pairs = []
     for own in annotations:
         foreign = [

@@ -1,5 +1,5 @@
-"""The U-Net of PixelPlayer: from one picture of a sound down to a few cells and up again, with a copy of each level
-handed across."""
+"""The U-Net of PixelPlayer: from a spectrogram down to a few cells and up again, with a copy of each level handed
+across."""
 
 import torch
 import torch.nn.functional as F

@@ -2,9 +2,8 @@
 
 SSPL's sound trunk (frozen, AudioSet weights in the layout of `torchvggish`). VGGish listens to 0.96 s patches of 64
 log-mel bands between 125 and 7500 Hz, made from 16 kHz sound. There are two ways to them:
-- `log_mel(waveform)`, exact, for whoever has the waveform (companion shards, `pipeline ingest --audio context`); a
-  front end that stores these 64 bands reaches the trunk through the same door, divided by 12 like every front end
-  (`data.audio_mean` and `audio_deviation` stay at their defaults);
+- a front end that stores these 64 bands, divided by 12 like every front end (`data.audio_mean` and `audio_deviation`
+  stay at their defaults);
 - `log_mel_of_power(spectrogram)`, derived from the log power that every shard holds. Deviations: the shards' default
   front end ends at 5512 Hz, so the upper seven bands are silent or nearly; its window is 46 ms, not 25; sound below the
   front end's floor is lost; amplitudes agree on average for noise, not for each tone.
@@ -82,19 +81,6 @@ def patches(log_mel_bands: Tensor) -> Tensor:
             "sound, give it longer ones: `method.sound_seconds: 1`."
         )
     return log_mel_bands[..., : count * PATCH].unflatten(2, (count, PATCH)).permute(0, 2, 3, 1)
-
-
-def log_mel(waveform: Tensor) -> Tensor:
-    """VGGish's own front end: (B, N) at 16 kHz in [-1, 1] -> (B, 64, 1 + (N - 400) // 160)."""
-    frames = waveform.unfold(1, WINDOW, HOP) * torch.hann_window(WINDOW, device=waveform.device)
-    magnitude = torch.fft.rfft(frames, N_FFT).abs().transpose(1, 2)
-    return torch.log(_mel_filters(N_FFT // 2 + 1, SAMPLE_RATE).to(waveform.device) @ magnitude + OFFSET)
-
-
-def scaled(waveform: Tensor) -> Tensor:
-    """SSPL's level: each waveform stretched by its own extremes to about [-1, 1]: (B, N) -> (B, N)."""
-    low, high = waveform.amin(dim=1, keepdim=True), waveform.amax(dim=1, keepdim=True)
-    return 2 * (waveform - low) / (high - low + 1e-3) - 1
 
 
 def log_mel_of_power(spectrogram: Tensor) -> Tensor:

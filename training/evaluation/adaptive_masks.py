@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from manifests.pixels import level_of
 from training.evaluation.segmentation import BETA_SQUARED, mask_iou, mean_over_batches
 
 BATCH = 64
@@ -23,9 +24,7 @@ def adaptive_mask(high: np.ndarray, pixels: int) -> np.ndarray:
     """
     if pixels < 1:
         raise ValueError("a mask of no pixel has no threshold (released code stops at a batch of one empty frame)")
-    flat = high.ravel()
-    rank = flat.size - pixels
-    return high > np.partition(flat, rank)[rank]
+    return high > level_of(high.ravel(), pixels)
 
 
 def adaptive_masks(

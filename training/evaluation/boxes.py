@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from manifests.errors import InputError
+from manifests.pixels import SIZE
 from training.evaluation.given_arrays import LARGEST, names_of, numbers
 from training.evaluation.raw_maps import RawMaps
-from training.evaluation.truth import SIZE, pixel_box
+from training.evaluation.truth import pixel_box
 
 ARRAYS = ("names", "predicted_boxes", "predicted_owner")
 SCORES = "predicted_scores"

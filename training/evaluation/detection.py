@@ -59,7 +59,7 @@ def precision_recall(
 
 
 def f1_scores(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
-    """Harmonic mean of precision and recall, 0 where both are 0."""
+    """float64 (T,): harmonic mean of precision (T,) and recall (T,), 0 where both are 0."""
     total = precision + recall
     return np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
 

@@ -14,11 +14,11 @@ from itertools import permutations
 
 import numpy as np
 
+from manifests.pixels import SIZE
 from training.evaluation.average_precision import average_precision
 from training.evaluation.localization import auc, ciou, success_rate
 from training.evaluation.maps import minmax, upsample
 
-SIDE = 224
 MANY_MAPS = 12
 
 
@@ -39,9 +39,9 @@ def enlarged_stack(low: np.ndarray, images: int) -> np.ndarray:
     import torch
 
     tensor = torch.from_numpy(np.ascontiguousarray(low, np.float32))[None, None]
-    size = (SIDE * images, SIDE)
+    size = (SIZE * images, SIZE)
     high = torch.nn.functional.interpolate(tensor, size, mode="bicubic", align_corners=False)
-    return high[0, 0].numpy().reshape(images, SIDE, SIDE)
+    return high[0, 0].numpy().reshape(images, SIZE, SIZE)
 
 
 def enlarged_apart(low: np.ndarray, images: int) -> np.ndarray:
@@ -137,11 +137,11 @@ def piap(masks: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def music_pixels(box: Sequence[float]) -> tuple[int, int, int, int]:
     """NoPrior's rows and columns (top, bottom, left, right) of a box x, y, width, height: truncated, then added."""
-    x, y, width, height = (int(SIDE * value) for value in box)
+    x, y, width, height = (int(SIZE * value) for value in box)
     return y, y + height, x, x + width
 
 
 def music_pixels_as_corners(box: Sequence[float]) -> tuple[int, int, int, int]:
     """AVGN's: width and height read as the far corner, which leaves about half of the boxes empty."""
-    x, y, right, bottom = (int(SIDE * min(max(value, 0.0), 1.0)) for value in box)
+    x, y, right, bottom = (int(SIZE * min(max(value, 0.0), 1.0)) for value in box)
     return y, bottom, x, right

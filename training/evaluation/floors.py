@@ -9,12 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from manifests.pixels import best_ciou, disc_map
-from training.evaluation.postprocess import asked_pixels, binarise, prepare
+from manifests.pixels import SIZE, best_ciou, disc_map
+from training.evaluation.postprocess import AUDIO_VISUAL, asked_pixels, binarise, prepare
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.protocols.ezvsl import EZVSL
 from training.evaluation.thresholds import RULES
-from training.evaluation.truth import SIZE
 
 CENTRED_DISC, WHOLE_IMAGE, RANDOM = "centred_disc", "whole_image", "random"
 _RANDOM_SIDE = 7
@@ -32,7 +31,8 @@ def floor_masks(
 
 
 def disc_masks(protocol: MapProtocol, truth_pixels: np.ndarray) -> np.ndarray:
-    """A disc around the image's centre, of the area the rule asks for; of half the area where it asks for none."""
+    """bool (N, 224, 224): a disc around the image's centre, of the area that the rule asks for beside truths of
+    `truth_pixels`, int (N,); of half the area where it asks for none."""
     rule = protocol if RULES[protocol.rule].fixes_area else EZVSL
     disc, asked = disc_map()[None], asked_pixels(rule, truth_pixels, len(truth_pixels), SIZE**2)
     of_area = {area: binarise(disc, rule, truth_pixels[asked == area][:1]).masks[0] for area in np.unique(asked)}
@@ -40,11 +40,12 @@ def disc_masks(protocol: MapProtocol, truth_pixels: np.ndarray) -> np.ndarray:
 
 
 def random_masks(keys: Sequence[str], protocol: MapProtocol, truth_pixels: np.ndarray, seed: int) -> np.ndarray:
-    """Uniform noise on a 7 x 7 grid put through the whole protocol; it depends on key and seed, not on the order."""
+    """bool (N, 224, 224): uniform noise on a 7 x 7 grid put through the whole protocol, beside truths of
+    `truth_pixels`, int (N,); it depends on key and seed, not on the order."""
     noise = np.stack([noise_map(key, seed) for key in keys])
     if protocol.interpolation == "none":
         noise = noise.repeat(SIZE // _RANDOM_SIDE, axis=1).repeat(SIZE // _RANDOM_SIDE, axis=2)
-    return binarise(prepare(noise, protocol)["audio_visual"].maps, protocol, truth_pixels).masks
+    return binarise(prepare(noise, protocol)[AUDIO_VISUAL].maps, protocol, truth_pixels).masks
 
 
 def ceiling(weights: np.ndarray, protocol: MapProtocol) -> np.ndarray:

@@ -37,18 +37,18 @@ def success_rate(iou: np.ndarray, at: float = 0.5, strict: bool = False) -> floa
 
 
 def success_curve(iou: np.ndarray) -> np.ndarray:
-    """float64 (21,): success rate at 0, 0.05, ... 1."""
+    """float64 (21,): success rate of IoUs (N,) at 0, 0.05, ... 1."""
     iou = _checked(iou)
     return (iou[:, None] >= CURVE_THRESHOLDS).mean(axis=0)
 
 
 def auc(iou: np.ndarray) -> float:
-    """Area under `success_curve` by trapezoids, in [0.025, 1]."""
+    """Area under the `success_curve` of IoUs (N,) by trapezoids, in [0.025, 1]."""
     return float(np.trapezoid(success_curve(iou), CURVE_THRESHOLDS))
 
 
 def mean_iou(iou: np.ndarray) -> float:
-    """Mean cIoU over samples."""
+    """Mean over the cIoU (N,) of samples."""
     return float(_checked(iou).mean())
 
 

@@ -6,7 +6,7 @@ enlarge first, scale afterwards (for bicubic the two do not commute), mix with t
 
 import numpy as np
 
-from training.evaluation.truth import SIZE
+from manifests.pixels import SIZE
 
 
 def upsample(maps: np.ndarray, interpolation: str, align_corners: bool, size: int = SIZE) -> np.ndarray:

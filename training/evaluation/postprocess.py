@@ -13,7 +13,7 @@ from training.evaluation import maps
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.thresholds import RULES
 
-AUDIO_VISUAL, OBJECT_PRIOR, COMBINED = "audio_visual", "object_prior", "combined"
+AUDIO_VISUAL, OBJECT_PRIOR, COMBINED = MAPS = ("audio_visual", "object_prior", "combined")
 
 
 @dataclass(frozen=True)

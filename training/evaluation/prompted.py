@@ -27,7 +27,7 @@ def stretched(maps: np.ndarray) -> np.ndarray:
     return (maps - low) / (high - low) if high > low else maps
 
 
-def best_iou(truth: np.ndarray, score: np.ndarray, thresholds: int = THRESHOLDS) -> float:
+def best_iou(truth: np.ndarray, score: np.ndarray) -> float:
     """The largest IoU of `score > t`, t evenly from the lowest to the highest score; 0 for an empty truth or one value.
 
     truth bool and score float of any one shape.
@@ -35,7 +35,7 @@ def best_iou(truth: np.ndarray, score: np.ndarray, thresholds: int = THRESHOLDS)
     low, high = float(score.min()), float(score.max())
     if high == low or not truth.any():
         return 0.0
-    return max(_iou(truth, score > level) for level in np.linspace(low, high, thresholds, dtype=np.float32))
+    return max(_iou(truth, score > level) for level in np.linspace(low, high, THRESHOLDS, dtype=np.float32))
 
 
 def _iou(truth: np.ndarray, mask: np.ndarray) -> float:

@@ -128,11 +128,6 @@ def check_arrays(arrays: Mapping[str, np.ndarray], source: str, needed: Sequence
         )
 
 
-def load_maps(path: Path | str, alpha: float = 0.4) -> RawMaps:
-    """Read `maps.npz`. InputError as `load_arrays` and `RawMaps.of`."""
-    return RawMaps.of(load_arrays(path), alpha)
-
-
 def as_shown(truth: Truth, arrays: Mapping[str, np.ndarray], found_in: FoundIn) -> Truth:
     """The truth within what the maps of a file cover, as its arrays `view` and `shown` say; whole frames without them.
 

@@ -21,13 +21,13 @@ from manifests.files.checksums import file_sha256, sealed
 from manifests.files.given import check_lasting, read_bytes
 from manifests.files.plain_data import object_with
 from manifests.files.whole import whole_file, write_text
+from manifests.pixels import SIZE
 from manifests.test_sets import ExtendedSet
 from manifests.views import VIEWS
 from training.evaluation.bootstrap import interval95
 from training.evaluation.localization import by_number_of_objects, by_size, summary
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.stored import stored_results
-from training.evaluation.truth import SIZE
 
 ROW_SCHEMA = pa.schema(
     [
@@ -147,15 +147,21 @@ def count_flags(columns: Columns) -> dict[str, int]:
     return {flag: every.count(flag) for flag in sorted(set(every))}
 
 
-def counted(test_set: TestSet, keys: Sequence[str], run: str | None) -> dict[str, Any]:
-    """The part of a document that says what was expected and what was scored."""
+def counted(
+    test_set: TestSet, keys: Sequence[str], run: str | None, expected: Collection[str] | None = None
+) -> dict[str, Any]:
+    """The part of a document that says what was expected and what was scored.
+
+    `keys` are those scored; `expected` names what was to be, where that is not every clip of the set.
+    """
+    expected = test_set.keys if expected is None else expected
     return {
         "test_set": test_set.name,
         "lists": {"truth": {"name": test_set.name, "sha256": test_set.sha256}},
         "run": run,
-        "n_expected": len(test_set.annotations),
+        "n_expected": len(expected),
         "n_scored": len(keys),
-        "missing": sorted(set(test_set.keys) - set(keys)),
+        "missing": sorted(set(expected).difference(keys)),
     }
 
 

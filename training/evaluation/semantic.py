@@ -32,21 +32,21 @@ class ClassCounts:
         return self.predicted + self.true - self.both
 
 
-def class_counts(predicted: np.ndarray, true: np.ndarray, classes: int = CLASSES) -> ClassCounts:
-    """Counts of label maps (F, H, W) with indices below `classes`. ValueError for shapes or labels that do not fit."""
+def class_counts(predicted: np.ndarray, true: np.ndarray) -> ClassCounts:
+    """Counts of label maps (F, H, W) with indices below CLASSES. ValueError for shapes or labels that do not fit."""
     if predicted.shape != true.shape or predicted.ndim != 3:
         raise ValueError(f"label maps of shape {predicted.shape} do not fit a truth of shape {true.shape}")
-    if max(predicted.max(), true.max()) >= classes or min(predicted.min(), true.min()) < 0:
-        raise ValueError(f"labels must lie from 0 to {classes - 1}")
-    rows = [_frame(p.ravel().astype(np.int64), t.ravel().astype(np.int64), classes)
-            for p, t in zip(predicted, true, strict=True)]  # fmt: skip
+    if max(predicted.max(), true.max()) >= CLASSES or min(predicted.min(), true.min()) < 0:
+        raise ValueError(f"labels must lie from 0 to {CLASSES - 1}")
+    rows = [_frame(*pair) for pair in zip(predicted, true, strict=True)]
     both, own, real = (np.stack(column) for column in zip(*rows, strict=True))
     return ClassCounts(both, own, real)
 
 
-def _frame(predicted: np.ndarray, true: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _frame(predicted: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    predicted, true = (each.ravel().astype(np.int64) for each in (predicted, true))
     hits = predicted[predicted == true]
-    both, own, real = (np.bincount(each, minlength=classes) for each in (hits, predicted, true))
+    both, own, real = (np.bincount(each, minlength=CLASSES) for each in (hits, predicted, true))
     return both, own, real
 
 

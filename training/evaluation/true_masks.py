@@ -7,9 +7,9 @@ import numpy as np
 from manifests.annotations import WHOLE
 from manifests.class_maps import load_classes
 from manifests.masks import load_grey_mask, load_mask
-from manifests.test_sets import MaskSet
-from manifests.truth import Truth
-from training.evaluation.truth import SIZE, weight_maps
+from manifests.pixels import SIZE
+from manifests.test_sets import MaskSet, Truth
+from training.evaluation.truth import weight_maps
 
 
 def true_masks(truth: Truth, keys: Sequence[str]) -> np.ndarray:
@@ -36,5 +36,5 @@ def _mask(truth: Truth, found: MaskSet, key: str) -> np.ndarray:
     if truth.classes is not None:
         return load_classes(truth.classes.files[key], truth.classes.coding, (SIZE, SIZE), shown) > 0
     if found.light_from is None:
-        return load_mask(found.masks[key], shown=shown)
-    return load_grey_mask(found.masks[key], found.light_from, shown=shown)
+        return load_mask(found.masks[key], SIZE, shown)
+    return load_grey_mask(found.masks[key], found.light_from, SIZE, shown)

@@ -24,23 +24,23 @@ FLAGS = {
 }
 
 
-def weight_map(annotation: Annotation, size: int = SIZE) -> np.ndarray:
-    """float32 (size, size) in [0, 1] of what was shown: boxes covering a pixel / `consensus`, at most 1.
+def weight_map(annotation: Annotation) -> np.ndarray:
+    """float32 (224, 224) in [0, 1] of what was shown: boxes covering a pixel / `consensus`, at most 1.
 
     With consensus 1 this is the union of boxes (VGG-SS); with 2 it is the Flickr-SoundNet consensus map with values
     0, 0.5 and 1, which counts boxes, not annotators, as every released evaluator does.
     """
-    return np.minimum(box_votes(annotation.boxes, size, annotation.shown) / annotation.consensus, 1)
+    return np.minimum(box_votes(annotation.boxes, SIZE, annotation.shown) / annotation.consensus, 1)
 
 
-def weight_maps(annotations: Sequence[Annotation], size: int = SIZE) -> np.ndarray:
-    """float32 (N, size, size), `weight_map` of each annotation."""
-    return np.stack([weight_map(annotation, size) for annotation in annotations])
+def weight_maps(annotations: Sequence[Annotation]) -> np.ndarray:
+    """float32 (N, 224, 224), `weight_map` of each annotation."""
+    return np.stack([weight_map(annotation) for annotation in annotations])
 
 
-def box_flags(annotation: Annotation, size: int = SIZE) -> list[str]:
+def box_flags(annotation: Annotation) -> list[str]:
     """Which of `FLAGS` (all but "empty_truth", which needs the map) hold for the boxes, sorted."""
-    pixels = [pixel_box(box, size) for box in annotation.boxes]
+    pixels = [pixel_box(box) for box in annotation.boxes]
     found = {
         "degenerate_box": any(x2 <= x1 or y2 <= y1 for x1, y1, x2, y2 in pixels),
         "outside_box": any(not 0 <= value <= 1 for box in annotation.boxes for value in box),

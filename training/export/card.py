@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
+from training.evaluation.postprocess import AUDIO_VISUAL, OBJECT_PRIOR
 from training.evaluation.scores import in_order, score_of
 from training.export.exported import CONFIG, PRIOR, WEIGHTS
 from training.methods import method_headline
-from training.report.results import OBJECT_PRIOR
 from training.report.tables import FLOOR_TITLES, MAP_TITLES
 
 LIBRARY = "sound-source-localization"
@@ -45,9 +45,7 @@ def card(document: Document, licence: str | None, repository: str | None, files:
         "## Limits",
         _listed(_limits(document)),
         "## Licence",
-        f"{licence}."
-        if licence
-        else "Whoever exported these weights has not stated a licence. Ask before you use them.",
+        f"{licence}." if licence else UNSTATED,
         "## Files",
         _listed(f"`{name}`: {FILES.get(name, 'the map as a program of its own')}" for name in files),
     ]
@@ -173,7 +171,7 @@ def _limits(document: Document) -> list[str]:
 
 def _against_floor(one: Document) -> str | None:
     """How its map stands to the best guess without listening, where cIoU says so."""
-    own = one["scores"].get("audio_visual", {}).get("ciou50")
+    own = one["scores"].get(AUDIO_VISUAL, {}).get("ciou50")
     floors = {name: scores["ciou50"] for name, scores in one["floors"].items() if "ciou50" in scores}
     if own is None or not floors:
         return None

@@ -11,7 +11,6 @@ import torch
 import torchvision
 
 from index.encoders.imagenet import DEVIATION, MEAN
-from manifests.files.given import read_bytes
 from manifests.views import IN_WORDS
 from pipeline.console import version
 from pipeline.media.front_ends import find_front_end
@@ -21,7 +20,7 @@ from training.export.exported import VERSION
 from training.leakage import TRAINING_CLIPS
 from training.model_names import FORMAT
 from training.report.results import Evaluation, read_run
-from training.runs import LoadedRun, known_contents, read_facts
+from training.runs import LoadedRun, known_contents, read_facts, training_clips
 
 ORDER = "(batch, 3, size, size) float32, RGB, rows from the top: pixels / 255, minus mean, divided by deviation"
 RESIZED = "bicubic with antialiasing, in 8 bits"
@@ -89,8 +88,8 @@ def _image(config: RunConfig) -> dict[str, Any]:
 def _training(run: LoadedRun, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The training list: its name, how many clips it has, and the hash of their names."""
     known = known_contents(run.folder)
-    clips = run.folder / TRAINING_CLIPS
-    count = facts.get("training_clips") or (len(read_bytes(clips).splitlines()) if clips.is_file() else None)
+    listed = (run.folder / TRAINING_CLIPS).is_file()
+    count = facts.get("training_clips") or (len(training_clips(run.folder)) if listed else None)
     named = run.config.data.train_list
     return {
         "list": without_places(named) if named else None,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from index.encoders.efficientnet_lite import read_classifier
+from index.encoders.imagenet import IMAGENET
 from index.encoders.tensor_file import read_tensors, write_tensors
 from manifests.errors import InputError
 from manifests.files.checksums import KEY, file_sha256, sealed
@@ -27,7 +28,7 @@ from training.export.document import document_of, evaluations_of
 from training.export.exported import CARD, CONFIG, PRIOR, WEIGHTS, open_exported, read_document
 from training.export.programs import FORMS, check_form, write_program
 from training.model_names import is_exported
-from training.object_prior import IMAGENET, LITE, OTHERWISE, architecture_of, has_prior
+from training.object_prior import LITE, OTHERWISE, architecture_of, has_prior
 from training.runs import LoadedRun
 
 FILES = frozenset({WEIGHTS, CONFIG, PRIOR, CARD, *(form.file for form in FORMS.values())})

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from index.encoders.torch_device import pick_device
 from manifests.errors import InputError
 from manifests.files.checksums import digest_of
 from manifests.given_arrays import given_path, given_text, in_short, number_of
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
-from training.distributed import pick_device
 from training.localizer.asking import ask
 from training.localizer.localization import Localization, Source
 from training.localizer.media import checked_moments, frames_at, heard_at, readable, refusing, still_audio, still_image

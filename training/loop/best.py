@@ -13,7 +13,8 @@ from manifests.annotations import TestSet
 from manifests.errors import InputError
 from manifests.files.content import read_object
 from manifests.files.whole import write_text
-from manifests.truth import Truth, read_truth
+from manifests.test_sets import Truth
+from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig, Validation
 from training.data.evaluation_pairs import found_pairings
@@ -21,6 +22,7 @@ from training.data.selection import Selection
 from training.distributed import Ranks
 from training.evaluation.localization import metric_names
 from training.evaluation.needs import says_where
+from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.protocol import MapProtocol, Protocol
 from training.evaluation.protocols import find_protocol, known_protocols
 from training.evaluation.raw_maps import RawMaps
@@ -30,7 +32,7 @@ from training.loop.earlier_stage import Seen
 from training.loop.remembered import Memory, remembering
 from training.methods.contract import BaseMethod
 from training.predict import predict
-from training.run_folders.finished import BEST_WEIGHTS
+from training.run_folders.files import BEST_WEIGHTS
 from training.runs import LoadedRun, write_weights
 
 CHOSEN_BY = "ciou50"  # of the audio-visual map: the score whose best epoch is kept
@@ -72,7 +74,7 @@ class BestKeeper:
             found = predict(run, store, self.pairings)
         truth = self.truth.seen_as(self.config.evaluation.view, found.parts)
         result = score(RawMaps(found.names, found.maps), truth, self.protocol)
-        return float(result.summary["scores"]["audio_visual"][CHOSEN_BY])
+        return float(result.summary["scores"][AUDIO_VISUAL][CHOSEN_BY])
 
 
 def check_choosing(protocol: str, truth: Truth | None) -> None:

@@ -17,7 +17,8 @@ from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
 from manifests.files.names import name_problem
-from manifests.truth import Truth, find_format
+from manifests.test_sets import Truth
+from manifests.truth import find_format
 from pipeline.shards.joined import open_shards
 from pipeline.shards.record import FLAGS
 from pipeline.shards.store import ShardStore
@@ -37,7 +38,8 @@ from training.loop.earlier_stage import Seen, take_over_weights
 from training.loop.training_pass import TrainingPass
 from training.methods.contract import BaseMethod
 from training.predict import object_prior_of
-from training.run_folders.finished import WEIGHTS, resolve_run
+from training.run_folders.files import WEIGHTS
+from training.run_folders.finished import resolve_run
 from training.run_folders.identity import Contents
 from training.runs import build_method
 

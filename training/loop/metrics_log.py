@@ -10,6 +10,7 @@ from manifests.files.whole import NO_ROOM, told, write_text
 from training.loop.checkpoint import Progress
 from training.loop.pace import PACE
 from training.loop.time_left import TimeLeft
+from training.run_folders.files import EVENTS, LOG
 
 
 class MetricsLog:
@@ -21,14 +22,14 @@ class MetricsLog:
     def __init__(self, folder: Path, resumed_step: int, total_steps: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._path, self._left = folder / "metrics.jsonl", TimeLeft(total_steps)
+        self._path, self._left = folder / LOG, TimeLeft(total_steps)
         kept = [line for line in _lines(self._path) if _step_of(line) <= resumed_step]
         for row in map(json.loads, kept):
             if "seconds" in row:
                 self._left.note(row["step"], row["seconds"])
         write_text(self._path, "".join(f"{line}\n" for line in kept))
         self._file = self._path.open("a", encoding="utf-8", buffering=1)
-        self._events = SummaryWriter(str(folder / "events"), purge_step=resumed_step + 1)
+        self._events = SummaryWriter(str(folder / EVENTS), purge_step=resumed_step + 1)
         threading.excepthook = _unless_full
 
     def write(

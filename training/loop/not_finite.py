@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from manifests.clip_lists.written import as_list
 from manifests.errors import WorkFailed
 from manifests.files.whole import told, write_text
 from training.distributed import Ranks
@@ -71,7 +72,7 @@ def not_finite(folder: Path, ranks: Ranks, step: Step, signs: Signs) -> WorkFail
     """
     whose = signs.ranks or tuple(range(ranks.world))
     if ranks.rank in whose:
-        write_text(folder / LISTED.format(ranks.rank), "".join(f"{key}\n" for key in step.keys))
+        write_text(folder / LISTED.format(ranks.rank), as_list(step.keys))
     became = f"the gradient became {signs.gradient} under a loss of {signs.loss:.4g}"
     if not math.isfinite(signs.loss):
         became = f"the loss became {signs.loss}"

@@ -6,13 +6,14 @@ run of the same settings and the same places is the one that is meant.
 
 from pathlib import Path
 
+from index.encoders.imagenet import IMAGENET
 from manifests.errors import InputError
 from training.config import RunConfig
 from training.data.selection import train_list
 from training.loop.inputs import check_evaluation
-from training.run_folders.finished import CONFIG, DONE
+from training.run_folders.files import CONFIG, DONE
 from training.run_folders.identity import PLACES, differences
-from training.runs import IMAGENET, absent_folders, known_contents, renew, stored_config
+from training.runs import absent_folders, known_contents, renew, stored_config
 
 
 def finished_without_inputs(root: Path, config: RunConfig) -> Path | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from manifests.clip_lists.written import as_list
 from manifests.errors import InputError
 from manifests.files.locks import held
 from manifests.files.outputs import check_no_other_kind
@@ -16,7 +17,7 @@ from manifests.files.whole import remove_leftovers, write_text
 from manifests.splits import Coverage, IdList, coverage, ids_of
 from training.config import RunConfig
 from training.distributed import Ranks, ranks
-from training.leakage import OVERLAPS, TRAINING_CLIPS, as_text, report_overlaps, training_list
+from training.leakage import OVERLAPS, TRAINING_CLIPS, report_overlaps, training_list
 from training.loop.best import BestKeeper
 from training.loop.inputs import Inputs, open_inputs
 from training.loop.out_of_memory import explained
@@ -24,7 +25,7 @@ from training.loop.repeated import finished_without_inputs, take_over
 from training.loop.stopping import StopRequest, stop_on_signals
 from training.loop.trainer import Trainer, check_replicas
 from training.processes.liveness import of_launcher
-from training.run_folders.finished import DONE, FACTS, LOCK
+from training.run_folders.files import CHECKPOINTS, DONE, FACTS, LOCK
 from training.runs import carry, find_run, prepare, read_facts, renew
 
 BUSY = "Wait for it to end, or end it; the same command then goes on from its last checkpoint."
@@ -33,7 +34,7 @@ BUSY = "Wait for it to end, or end it; the same command then goes on from its la
 def start(config: RunConfig, runs: Path, device: str = "auto", overrides: Sequence[str] = ()) -> tuple[Path, bool]:
     """Train the run this config describes, or resume it; returns its folder and whether there was anything to do.
 
-    A new folder's name says what was overridden (`run_names`).
+    A new folder's name says what was overridden (`run_folders.names`).
 
     A finished run is left alone, except that it takes over the config's evaluation settings. What it was made from need
     not be there.
@@ -111,13 +112,13 @@ def _describe(config: RunConfig, folder: Path, inputs: Inputs) -> None:
         "classes": inputs.stream.classes.names if inputs.stream.classes else None,
         "threads": torch.get_num_threads(),
     }
-    for place in (folder, folder / "checkpoints"):
+    for place in (folder, folder / CHECKPOINTS):
         remove_leftovers(place)
     prepare(folder, config)
     carry(folder, config)
     write_text(folder / FACTS, json.dumps(facts, indent=1))
     write_text(folder / OVERLAPS, json.dumps(overlaps, indent=1))
-    write_text(folder / TRAINING_CLIPS, as_text(trained.ids))
+    write_text(folder / TRAINING_CLIPS, as_list(trained.ids))
 
 
 def _overlaps(inputs: Inputs) -> tuple[IdList, list[str], dict[str, Any]]:

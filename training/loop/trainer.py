@@ -38,10 +38,8 @@ from training.loop.stopping import ASKED, StopRequest
 from training.loop.training_pass import TrainingPass
 from training.loop.whole_batch import WholeBatch, share
 from training.methods.contract import BaseMethod, Batch
-from training.run_folders.finished import WEIGHTS
+from training.run_folders.files import CHECKPOINTS, WEIGHTS
 from training.runs import write_weights
-
-CHECKPOINTS = "checkpoints"
 
 
 class LossOf(nn.Module):

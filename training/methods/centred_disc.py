@@ -17,10 +17,9 @@ import math
 import torch
 from torch import Tensor
 
+from manifests.pixels import SIZE
 from training.config import Section
 from training.methods.contract import BaseMethod, Prediction
-
-SIDE = 224
 
 
 class Config(Section):
@@ -33,8 +32,8 @@ class Method(BaseMethod):
     config: Config
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
-        offset = torch.arange(SIDE, device=image.device) - (SIDE - 1) / 2
-        distance = (offset[:, None] ** 2 + offset[None, :] ** 2) / (2 * (SIDE / 2) ** 2)
+        offset = torch.arange(SIZE, device=image.device) - (SIZE - 1) / 2
+        distance = (offset[:, None] ** 2 + offset[None, :] ** 2) / (2 * (SIZE / 2) ** 2)
         disc = 1 - 2 * distance ** (math.log(2) / math.log(math.pi))
         same = torch.ones(image.shape[0], 1, device=image.device)
         return Prediction(disc.expand(image.shape[0], -1, -1), same[:, 0], same, same)

@@ -13,6 +13,7 @@ from manifests.errors import InputError
 from training.similarity import distances, in_float32
 
 SMALLEST = 1e-5  # distance, as released
+ROUNDS = 100  # of k-means at most
 
 
 class SoftClusters(NamedTuple):
@@ -58,7 +59,7 @@ def soft_kmeans(
         return SoftClusters(centres, assignments)
 
 
-def kmeans(points: Tensor, clusters: int, seed: int, rounds: int = 100) -> Tensor:
+def kmeans(points: Tensor, clusters: int, seed: int) -> Tensor:
     """Labels (N,) int64 of points (N, C) by Lloyd's rounds from k-means++ centres; the same for a seed.
 
     A cluster that loses all its points takes the point farthest from its own centre. InputError for more clusters than
@@ -68,7 +69,7 @@ def kmeans(points: Tensor, clusters: int, seed: int, rounds: int = 100) -> Tenso
     generator = torch.Generator().manual_seed(seed)
     centres = _spread(points, clusters, generator)
     labels = _nearest(points, centres)[1]
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         centres = _means(points, labels, centres)
         before, labels = labels, _nearest(points, centres)[1]
         if torch.equal(before, labels):

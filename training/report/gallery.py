@@ -13,9 +13,10 @@ import numpy as np
 from manifests.annotations import Box
 from manifests.views import VIEWS
 from pipeline.console import Advance, progress
+from training.evaluation.postprocess import AUDIO_VISUAL
 from training.report.images import border, frame_uri, heat_uri, spectrogram_uri
 from training.report.masks import drawn_heat, scored_mask
-from training.report.results import AUDIO_VISUAL, Evaluation, Run, TestClips
+from training.report.results import Evaluation, Run, TestClips
 from training.report.saved_maps import FoundBox, Maps
 from training.report.selection import Choice, choose
 from training.report.sources import Clips, PlayableAudio

@@ -37,12 +37,11 @@ from training.evaluation.stored import (
     weights_problem,
 )
 from training.report.saved_maps import Maps, read_maps
+from training.run_folders.files import BEST_WEIGHTS, CONFIG, DONE, ENVIRONMENT, EVALUATION, LOG, WEIGHTS
 from training.run_folders.logged import check_sections, log_entry
 from training.run_folders.names import configuration_of, said_of, seed_of
 from training.settings.files import read_mapping
 
-AUDIO_VISUAL, OBJECT_PRIOR, COMBINED = "audio_visual", "object_prior", "combined"
-MAPS = (AUDIO_VISUAL, OBJECT_PRIOR, COMBINED)
 SCORES = ("ciou50", "auc", "mean_iou")
 COPY_AGAIN = "Copy the run again from where it was made."
 TestClips = tuple[str, str]  # a test set's name and the hash of its truth
@@ -235,29 +234,29 @@ def read_run(path: Path) -> Run:
 
     Raises InputError when it is no run folder or one of its files is damaged.
     """
-    if not (path / "config.yaml").is_file():
+    if not (path / CONFIG).is_file():
         raise InputError(
-            f"{path} is not a run folder: it holds no config.yaml. Give folders such as runs/<config>/<hash>-s<seed>."
+            f"{path} is not a run folder: it holds no {CONFIG}. Give folders such as runs/<config>/<hash>-s<seed>."
         )
-    config = read_mapping(path / "config.yaml", "the resolved config of a run", COPY_AGAIN)
-    check_sections(config, path / "config.yaml", COPY_AGAIN)
-    environment = path / "environment.json"
-    results = [*stored_results(path / "evaluation"), *stored_results(path / "evaluation" / "best")]
+    config = read_mapping(path / CONFIG, "the resolved config of a run", COPY_AGAIN)
+    check_sections(config, path / CONFIG, COPY_AGAIN)
+    environment = path / ENVIRONMENT
+    results = [*stored_results(path / EVALUATION), *stored_results(path / EVALUATION / "best")]
     evaluations = tuple(Evaluation(file, read_result(file)) for file in results)
     _check_weights(path, evaluations)
     return Run(
         path=path,
         config=config,
         environment=_read_json(environment) if environment.is_file() else {},
-        log=_read_log(path / "metrics.jsonl"),
+        log=_read_log(path / LOG),
         every_evaluation=evaluations,
-        finished=(path / "DONE").exists(),
+        finished=(path / DONE).exists(),
     )
 
 
 def _check_weights(path: Path, evaluations: Sequence[Evaluation]) -> None:
     """InputError for results of other weights than the run holds, as they stand in a run that was trained again."""
-    for early, name in ((False, "weights.safetensors"), (True, "weights.best.safetensors")):
+    for early, name in ((False, WEIGHTS), (True, BEST_WEIGHTS)):
         of_these = [one for one in evaluations if one.is_early_stopped == early and names_weights(one.facts)]
         if of_these and (path / name).is_file():
             sha256 = file_sha256(path / name)

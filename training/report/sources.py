@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from manifests.keys import normal_key
-from pipeline.jobs.plan import load_head, load_shard
-from pipeline.jobs.shard_job import PLAN
+from pipeline.jobs.plan import is_planned, load_head, load_shard
 from pipeline.shards.joined import Folders, open_shards
 from pipeline.shards.record import Rejected
-from pipeline.shards.store import ShardStore
+from pipeline.shards.store import PLAN, ShardStore
 from pipeline.sources.listing import Clip
 from pipeline.storage.remote import Place
 from training.report.images import audio_uri
@@ -111,6 +110,6 @@ def _roots_of(plan: Place) -> tuple[Place, ...]:
 
 def _read_plan(plan: Place, shard: int) -> dict[str, Clip]:
     """What the ingest planned for a shard; nothing in a folder that was copied without its plan."""
-    if not (plan / "options.json").exists():
+    if not is_planned(plan):
         return {}
     return {normal_key(clip.key): clip for clip in load_shard(plan, shard)}

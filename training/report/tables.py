@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from manifests.views import IN_WORDS
+from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE
+from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED, MAPS, OBJECT_PRIOR
 from training.evaluation.printing import missing_in_words, trained_in_words
 from training.report.papers import beside, said
-from training.report.results import MAPS, OBJECT_PRIOR, SCORES, Evaluation, Run, fullest
+from training.report.results import SCORES, Evaluation, Run, fullest
 from training.report.seeds_shown import OverSeeds, SeedsShown, by_configuration
 
-MAP_TITLES = {"audio_visual": "audio-visual", "object_prior": "object prior", "combined": "combined"}
+MAP_TITLES = {AUDIO_VISUAL: "audio-visual", OBJECT_PRIOR: "object prior", COMBINED: "combined"}
 FLOOR_TITLES = {
-    "centred_disc": "centred disc",
-    "whole_image": "whole image",
-    "random": "random map",
-    "object_prior": "object prior alone",
+    CENTRED_DISC: "centred disc",
+    WHOLE_IMAGE: "whole image",
+    RANDOM: "random map",
+    OBJECT_PRIOR: "object prior alone",
 }
 TIES_WORTH_A_WARNING = 0.01
 

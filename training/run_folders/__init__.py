@@ -1,1 +1,1 @@
-"""A run's folder, which `training.runs` owns: what it is called, which run it holds, made where, and what it logged."""
+"""A run's folder, which `training.runs` makes and opens: its name, which run it holds, made where, what it logged."""

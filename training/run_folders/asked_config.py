@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from manifests.errors import InputError
-from training.run_folders.finished import CONFIG, how_to_continue
+from training.run_folders.files import CONFIG
+from training.run_folders.finished import how_to_continue
 from training.settings.files import find_config
 
 

@@ -6,13 +6,11 @@ from pathlib import Path
 
 from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
+from training.run_folders.files import BEST_WEIGHTS, CONFIG, DONE, FACTS, WEIGHTS
 from training.run_folders.names import configuration_of, seed_of
 from training.run_folders.seeds import each_once, every_seed, unfinished_seeds
 from training.settings.files import read_mapping
 
-BEST_WEIGHTS = "weights.best.safetensors"
-CONFIG, DONE, WEIGHTS, FACTS = "config.yaml", "DONE", "weights.safetensors", "data.json"
-LOCK = "lock"  # there as long as somebody trains
 COPY_WHOLE = "Copy the whole folder, or the one that `training export` makes of it there."
 WEIGHTS_AGAIN = f"Copy the run again from where it was made, or delete its {DONE} file and start it again."
 NO_BEST = "Best weights need a `validation:` section in its config; --weights last takes the last epoch's."

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from manifests.errors import InputError
 from manifests.files.content import read_content
+from training.run_folders.files import COMMAND
 from training.run_folders.names import configuration_of, seed_of, with_seed
 
 _OPTION = "seeds="
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _LIST = re.compile(r"\d+(,\d+)*")
 MOST = 100
-COMMAND = "command.txt"  # in a run's folder: the line it was started by
 
 
 def per_seed(overrides: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -48,3 +48,11 @@ def test_a_header_is_none(tmp_path):
     (path := tmp_path / "a.txt").write_text(f"{HEADER}\n{DOG}\n")
     assert [annotation.label for annotation in read_ave_videos(path).annotations] == ["Dog"]
     assert [row.label for row in read_list(path).rows] == ["Dog"]
+
+
+def test_a_category_may_hold_commas_and_the_mark_between_columns(tmp_path):
+    """A composed corpus calls its classes as the folders of its images are called."""
+    (path := tmp_path / "a.txt").write_text("Violin, fiddle&abcdefghij0&good&0&10\nrock & roll&abcdefghij1&good&0&10\n")
+    rows = [("abcdefghij0", "Violin, fiddle"), ("abcdefghij1", "rock & roll")]
+    assert [(row.key, row.label) for row in read_list(path).rows] == rows
+    assert [(each.key, each.label) for each in read_ave_videos(path).annotations] == rows

@@ -8,6 +8,7 @@ import pytest
 
 from manifests.errors import InputError
 from manifests.masks import load_mask
+from manifests.pixels import SIZE
 from manifests.readers.avsbench import read_avsbench_boxes, read_avsbench_masks
 from manifests.readers.is3 import read_is3, read_vpo
 
@@ -52,7 +53,7 @@ def test_avsbench_masks(tmp_path):
         Image.fromarray(mask * number).save(path)
     found = read_avsbench_masks(tmp_path, "s4")
     assert list(found.masks) == ["dog/clip/clip_1", "dog/clip/clip_2", "dog/clip/clip_10"]
-    np.testing.assert_array_equal(load_mask(found.masks["dog/clip/clip_1"]), mask.astype(bool))
+    np.testing.assert_array_equal(load_mask(found.masks["dog/clip/clip_1"], SIZE), mask.astype(bool))
     assert load_mask(found.masks["dog/clip/clip_2"], 112).sum() == 5 * 112
     ms3 = read_avsbench_masks(tmp_path, "ms3")
     assert next(iter(ms3.masks)) == "clip/clip_1"
@@ -63,7 +64,7 @@ def test_avsbench_masks(tmp_path):
         read_avsbench_masks(tmp_path, "v2")
     (path.parent / "clip_11.png").write_text("not an image")
     with pytest.raises(InputError, match="cannot be read"):
-        load_mask(path.parent / "clip_11.png")
+        load_mask(path.parent / "clip_11.png", SIZE)
 
 
 def test_is3(lists, source):

@@ -11,6 +11,7 @@ from PIL import Image
 from manifests.class_maps import avss_colours, load_classes
 from manifests.errors import InputError
 from manifests.masks import load_grey_mask, load_mask
+from manifests.pixels import SIZE
 from manifests.truth import read_truth
 
 FRAMES = np.arange(71 * 4).reshape(71, 2, 2) % 71
@@ -94,8 +95,8 @@ def test_masks_stored_as_jpg_are_cut_in_the_middle(tmp_path: Path) -> None:
     assert set(truth.test_set.labels.values()) == {"kettle", "fox"}
     assert truth.masks is not None
     file = truth.masks.masks[names[0]]
-    assert (load_grey_mask(file, 128) != (mask > 0)).mean() < 0.001
-    np.testing.assert_array_equal(load_grey_mask(file, 128, 224, (0, 0, 0.5, 1))[:, ::2][:, :50], mask[:, :50] >= 128)
+    assert (load_grey_mask(file, 128, SIZE) != (mask > 0)).mean() < 0.001
+    np.testing.assert_array_equal(load_grey_mask(file, 128, SIZE, (0, 0, 0.5, 1))[:, ::2][:, :50], mask[:, :50] >= 128)
 
 
 def test_grey_masks_of_more_than_8_bits_or_with_transparency_are_refused(tmp_path: Path) -> None:
@@ -107,9 +108,9 @@ def test_grey_masks_of_more_than_8_bits_or_with_transparency_are_refused(tmp_pat
     clear.save(tmp_path / "clear.png")
     for name, message in (("deep", "more than 8 bits"), ("clear", "some of it is transparent")):
         with pytest.raises(InputError, match=message):
-            load_grey_mask(tmp_path / f"{name}.png", 128)
+            load_grey_mask(tmp_path / f"{name}.png", 128, SIZE)
     Image.new("RGBA", (224, 224), "white").save(tmp_path / "opaque.png")
-    assert load_grey_mask(tmp_path / "opaque.png", 128).all()
+    assert load_grey_mask(tmp_path / "opaque.png", 128, SIZE).all()
 
 
 def test_a_list_of_masks_finds_them_beside_it(tmp_path: Path) -> None:
@@ -144,7 +145,7 @@ def test_s4_masks_by_their_list(tmp_path: Path) -> None:
     assert truth.keys == (key,)
     assert truth.test_set.labels == {key: "helmet"}
     assert truth.masks is not None
-    assert load_mask(truth.masks.masks[key]).all()  # what is drawn is the object, however dark
+    assert load_mask(truth.masks.masks[key], SIZE).all()  # what is drawn is the object, however dark
 
 
 @pytest.mark.parametrize("kind", ["avss", "ade20k_sound", "is3"])

@@ -39,7 +39,7 @@ def test_corner_and_size_truncate_as_released(lists):
         for box in frame["bbox"]:
             x, y, width, height = box["normbox"]
             coded = [int(224 * x), int(224 * y), int(224 * x + 224 * width), int(224 * y + 224 * height)]
-            assert [int(224 * value) for value in corners(x, y, width, height)] == coded
+            assert [int(224 * value) for value in corners(x, y, width, height, 224)] == coded
 
 
 def test_music_synthetic(tmp_path):

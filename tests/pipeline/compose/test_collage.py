@@ -86,9 +86,9 @@ def test_music_reads_every_test_collage(collages: Path) -> None:
 def test_the_same_bytes_again(source: Path, collages: Path, tmp_path: Path) -> None:
     write_collages(source, tmp_path / "again", COLLAGES, 2, workers=1)
     assert digests(tmp_path / "again") == digests(collages)
-    assert write_collages(source, collages, COLLAGES, 2)["clips"] == COLLAGES
+    assert write_collages(source, collages, COLLAGES, 2, workers=2)["clips"] == COLLAGES
     with pytest.raises(InputError, match="other options"):
-        write_collages(source, collages, COLLAGES, 3)
+        write_collages(source, collages, COLLAGES, 3, workers=2)
 
 
 def test_collages_of_another_corpus_are_not_taken_for_these(source: Path, collages: Path, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_collages_of_another_corpus_are_not_taken_for_these(source: Path, collag
     described["options"]["material"] = "other"
     (other / "corpus.json").write_text(json.dumps(described))
     with pytest.raises(InputError, match="other options"):
-        write_collages(other, collages, COLLAGES, 2)
+        write_collages(other, collages, COLLAGES, 2, workers=2)
 
 
 def test_a_sound_that_was_cut_off_is_refused(source: Path, tmp_path: Path) -> None:
@@ -137,15 +137,15 @@ def test_a_table_that_says_what_none_does_is_refused(source: Path, tmp_path: Pat
 
 def test_what_makes_no_collages_is_refused(collages: Path, corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no truth\.parquet"):
-        write_collages(tmp_path, tmp_path / "out", 4, 0)
+        write_collages(tmp_path, tmp_path / "out", 4, 0, workers=2)
     (beside := tmp_path / "shards").mkdir()
     pq.write_table(pa.table({"key": ["a"], "shard": ["truth-000000.tar"]}), beside / "truth.parquet")
     with pytest.raises(InputError, match=r"truth\.parquet names no object that sounds"):
-        write_collages(beside, tmp_path / "out", 4, 0)
+        write_collages(beside, tmp_path / "out", 4, 0, workers=2)
     with pytest.raises(InputError, match="needs 4"):
-        write_collages(corpus, tmp_path / "out", 4, 0)
+        write_collages(corpus, tmp_path / "out", 4, 0, workers=2)
     with pytest.raises(InputError, match="at least one clip"):
-        write_collages(corpus, tmp_path / "out", 0, 0)
+        write_collages(corpus, tmp_path / "out", 0, 0, workers=2)
     assert json.loads((collages / "corpus.json").read_text())["counts"]["with several sources"] == COLLAGES
 
 

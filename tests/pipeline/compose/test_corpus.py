@@ -20,7 +20,7 @@ from PIL import Image
 
 from manifests.errors import InputError, WorkFailed
 from manifests.masks import load_mask
-from manifests.pixels import box_votes, disc_map
+from manifests.pixels import SIZE, box_votes, disc_map
 from manifests.truth import read_truth
 from pipeline.compose.corpus import Place, write_composed
 from pipeline.compose.settings import Settings
@@ -179,7 +179,7 @@ def test_masks_are_of_the_object_and_not_of_its_box(corpus: Path, truth: Rows) -
     masks = sorted((corpus / "avsbench/s4_data/gt_masks/test").rglob("*.png"))
     assert masks
     for path in masks:
-        mask = load_mask(path)
+        mask = load_mask(path, SIZE)
         boxes = [
             (row["x1"], row["y1"], row["x2"], row["y2"])
             for row in truth[path.parent.name]
@@ -191,7 +191,7 @@ def test_masks_are_of_the_object_and_not_of_its_box(corpus: Path, truth: Rows) -
         assert mask.any()
         assert not (mask & ~grown).any()
         assert mask.sum() <= around.sum() * 1.02
-    assert any(load_mask(path).sum() < 0.9 * 224**2 for path in masks)
+    assert any(load_mask(path, SIZE).sum() < 0.9 * 224**2 for path in masks)
 
 
 def test_no_source_is_on_both_sides(corpus: Path, described: dict) -> None:

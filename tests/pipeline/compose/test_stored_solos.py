@@ -121,4 +121,4 @@ def test_shards_without_labels_or_sound_say_which_flag_gives_them(tmp_path: Path
     with pytest.raises(InputError, match="--audio context"):
         find_solos(write_shards(tmp_path / "mute", mute))
     with pytest.raises(InputError, match="two gains above 0"):
-        write_collages(tmp_path / "mute", tmp_path / "made", 1, 0, mixing=Mixing((1.5, 0.5)))
+        write_collages(tmp_path / "mute", tmp_path / "made", 1, 0, workers=1, mixing=Mixing((1.5, 0.5)))

@@ -6,6 +6,8 @@ import pytest
 from source_trees import files, tar
 
 from manifests.errors import InputError
+from manifests.keys import clip_key
+from manifests.namesakes import clips_named
 from pipeline.jobs.plan import cut_shards
 from pipeline.jobs.unique_keys import unique_keys
 from pipeline.sources.listing import list_sources
@@ -33,6 +35,23 @@ def test_equal_names_in_several_folders_are_different_clips(tmp_path: Path) -> N
     clips, refusals = unique_keys(list_sources([tmp_path]).clips)
     assert [clip.key for clip in clips] == ["001", "002", "cat__001", "dog__001"]
     assert [item.path for item in refusals] == ["cat/002.mp4"]
+
+
+def test_folders_before_a_name_do_not_make_it_another_clip_s(tmp_path: Path) -> None:
+    """`recordings__001` would be second 1 of the video `recordings_`, for every list."""
+    files(tmp_path, "recordings/001.mp4", "interviews/1_11.mp4", "dog/001.mp4", "dog/1_11.mp4")
+    keys = [clip.key for clip in unique_keys(list_sources([tmp_path]).clips)[0]]
+    assert keys == ["dog__001", "dog__1_11", "src0__interviews__1_11", "src0__recordings__001"]
+    assert [clip_key(key) for key in keys] == keys
+    named = clips_named(["recordings/001.mp4", "interviews/1_11.mp4"], "a list").among(keys)
+    assert list(named.values()) == ["src0__recordings__001", "src0__interviews__1_11"]
+
+
+def test_names_that_differ_by_space_around_them_are_namesakes(tmp_path: Path) -> None:
+    files(tmp_path, "a/lead.mp4", "b/ lead.mp4", "trail.mp4", "trail .avi", " alone .mp4")
+    clips, refusals = unique_keys(list_sources([tmp_path]).clips)
+    assert [clip.key for clip in clips] == ["a__lead", "alone", "b__lead", "trail"]
+    assert [(item.path, item.reason) for item in refusals] == [("trail.mp4", "duplicate")]
 
 
 @pytest.mark.parametrize(

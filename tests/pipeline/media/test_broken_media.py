@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from decoded import DECODERS, verdict
 
-from pipeline.media import recording as media_file
+from pipeline.media import recording
 from pipeline.media.decode import DecodeOptions, decode_clip
 from pipeline.media.ffmpeg import file_input
 from pipeline.media.opening import open_container
@@ -53,7 +53,7 @@ class TestBroken:
                 yield from islice(self.container.demux(*streams), 10)
                 raise IndexError("list index out of range")
 
-        monkeypatch.setattr(media_file, "open_container", lambda content: Torn(open_container(content)))
+        monkeypatch.setattr(recording, "open_container", lambda content: Torn(open_container(content)))
         assert verdict(decode_clip, plain) == "corrupt"
 
     def test_a_rate_that_nobody_records_with_is_refused(self) -> None:

@@ -21,6 +21,7 @@ from pipeline.media.still import decode_pair, read_image, read_pixels, rgba
 from pipeline.shards.record import Rejected
 
 RATE = 11025
+SCALES = {">i2": 2**15 - 1, ">i4": 2**31 - 1}  # what of each type stands for 1
 CASES = Path(__file__).parents[4] / "shared" / "cases"
 SUBTITLES = "1\n00:00:01,000 --> 00:00:02,000\na\n\n2\n00:00:50,000 --> 00:01:00,000\nb\n"
 DECODERS = pytest.mark.parametrize("decode", [decode_clip, decode_clip_ffmpeg])
@@ -84,6 +85,10 @@ def _pitch(waveform: np.ndarray) -> float:
     return float(np.abs(np.fft.rfft(waveform * np.hanning(len(waveform)))).argmax() * RATE / len(waveform))
 
 
+def _chunk(raw: bytes) -> bytes:
+    return struct.pack(">4sI", b"data", len(raw)) + raw
+
+
 def _marked(content: bytearray) -> bytes:
     """An mp4 with its index at the end, and the box of first-order ambisonic sound in its sound's entry."""
     box = struct.pack(">I4sBBIBBI4I", 36, b"SA3D", 0, 0, 1, 0, 0, 4, 0, 1, 2, 3)
@@ -114,9 +119,10 @@ class TestLength:
         assert np.array_equal(found.waveform, expected.waveform)
         assert (found.moment, found.duration, found.flags) == (expected.moment, expected.duration, expected.flags)
 
-    @pytest.mark.parametrize("kind", ["au", "wav", "flac", "matroska", "caf"])
+    @pytest.mark.parametrize("kind", ["au", "wav", "rf64", "flac", "matroska", "caf"])
     def test_a_writer_that_could_not_go_back(self, kind: str) -> None:
-        found = decode_pair(_image(), _written(kind, _Pipe()))
+        options = {"rf64": "always"} if kind == "rf64" else {}
+        found = decode_pair(_image(), _written("wav" if kind == "rf64" else kind, _Pipe(), **options))
         assert (found.moment, found.duration) == (5.0, pytest.approx(10.0, abs=0.01))
         assert np.abs(found.waveform - decode_pair(_image(), self._wave()).waveform).max() < 0.02
 
@@ -187,6 +193,31 @@ class TestLength:
         for decode in (decode_clip, decode_clip_ffmpeg):
             clip = decode(path)
             assert (clip.duration, clip.moment) == (pytest.approx(6.0, abs=0.05), pytest.approx(3.0, abs=0.03))
+
+
+class TestHighByteFirst:
+    """RIFX: a WAV whose numbers have their high byte first, those of its header as well."""
+
+    @staticmethod
+    def _rifx(kind: str, tag: int = 0) -> bytes:
+        raw, bits = (_chirp(0, 10, 16000) * SCALES.get(kind, 1)).astype(kind).tobytes(), 8 * np.dtype(kind).itemsize
+        tag = tag or (3 if "f" in kind else 1)
+        form = struct.pack(">IHHIIHH", 16, tag, 1, 16000, 2000 * bits, bits // 8, bits)
+        return struct.pack(">4sI4s4s", b"RIFX", 36 + len(raw), b"WAVE", b"fmt ") + form + _chunk(raw)
+
+    @pytest.mark.parametrize("kind", [">i2", ">i4", ">f4", ">f8"])
+    def test_its_samples_are_those_of_the_same_wav(self, kind: str) -> None:
+        found = decode_pair(_image(), self._rifx(kind))
+        assert (found.duration, found.flags) == (pytest.approx(10.0), ())
+        assert np.abs(found.waveform - _chirp(3.5, 3, RATE)).max() < 0.01
+
+    def test_one_that_was_cut_off_is_refused(self) -> None:
+        with pytest.raises(Rejected, match="announces"):
+            decode_pair(_image(), self._rifx(">i2")[:100_000])
+
+    def test_what_is_more_than_plain_numbers_is_refused(self) -> None:
+        with pytest.raises(Rejected, match="write it anew as WAV"):
+            decode_pair(_image(), self._rifx(">i2", tag=2))
 
 
 class TestChanges:

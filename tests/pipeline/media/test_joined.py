@@ -11,8 +11,10 @@ import pytest
 from moving import Form, Part
 
 from pipeline.media.decode import DecodedClip, DecodeOptions, decode_clip
+from pipeline.media.ffmpeg import file_input
 from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
 from pipeline.media.reader import MediaFile
+from pipeline.media.still import AudioFile
 from pipeline.shards.record import Rejected
 
 DECODERS = pytest.mark.parametrize("decode", [decode_clip, decode_clip_ffmpeg])
@@ -174,6 +176,16 @@ def test_ogg_put_end_to_end_is_refused(clips, decode) -> None:
     recording = clips.remux(clips.once("plain.mp4"), "one.ogv", **{"c:v": "libtheora", "c:a": "flac"}).read_bytes()
     with pytest.raises(Rejected, match="end to end"):
         decode(recording + recording)
+
+
+@pytest.mark.parametrize("rates", [(48000, 44100), (48000, 48000)])
+def test_sounds_in_ogg_put_end_to_end_are_refused(clips, rates: tuple[int, int]) -> None:
+    whole = file_input(clips.once("plain.mp4")).audio
+    parts = [clips.join(whole, name=f"part-{rate}.ogg", acodec="libvorbis", ar=rate).read_bytes() for rate in rates]
+    with AudioFile(parts[0]) as media:
+        assert media.facts.duration == pytest.approx(6.0, abs=0.1)
+    with pytest.raises(Rejected, match="end to end"), AudioFile(b"".join(parts)) as media:
+        assert media.facts
 
 
 @DECODERS

@@ -8,7 +8,7 @@ import pytest
 import scipy.signal
 from decoded import DECODERS, alike, shown, verdict
 
-from pipeline.media import reader as media_file
+from pipeline.media import reader
 from pipeline.media.decode import DecodedClip, DecodeOptions, decode_clip
 from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
 from pipeline.shards.record import FLAGS
@@ -113,7 +113,7 @@ class TestRealFiles:
         self, real_videos: Path, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         fast = plain(real_videos / name).waveform
-        monkeypatch.setattr(media_file, "SEEK_LEADS", ())
+        monkeypatch.setattr(reader, "SEEK_LEADS", ())
         slow = decode_clip(real_videos / name).waveform
         assert np.abs(fast - slow).max() < 1e-3
 

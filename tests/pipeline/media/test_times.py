@@ -6,12 +6,15 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import av
+import ffmpeg
 import moving
 import pytest
 from moving import Form
 
 from pipeline.media.decode import DecodeOptions, decode_clip
+from pipeline.media.ffmpeg import file_input, run
 from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
+from pipeline.media.one_pass import OnePass
 from pipeline.media.reader import MediaFile
 from pipeline.media.times import Clock, presented
 from pipeline.shards.record import Rejected
@@ -72,6 +75,34 @@ def test_every_form_that_can_be_written(tmp_path: Path, clip_maker: ModuleType, 
             wrong.append(f"{form}: {str(error)[:200]}")
     assert checked
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("codec", "b_frames", "container", "options"),
+    [("mpeg4", 2, "mp4", {}), ("mpeg2video", 2, "mov", {}), ("libx264", 3, "mov", {}),
+     ("libx264", 3, "mp4", {"fflags": "+genpts"}), ("libx264", 3, "matroska", {"fflags": "+genpts"}),
+     ("mpeg4", 2, "matroska", {"fflags": "+genpts"}), ("mpeg4", 0, "mp4", {})],
+)  # fmt: skip
+def test_an_avi_copied_into_a_container_of_times(
+    tmp_path: Path, clip_maker: ModuleType, codec: str, b_frames: int, container: str, options: dict[str, str]
+) -> None:
+    """The copy has the times of decoding for those of presentation, or such as were made up from them."""
+    moving.write(tmp_path / "avi", Form("avi", codec, b_frames), clip_maker)
+    copied = ffmpeg.output(
+        file_input(tmp_path / "avi", **options), f"file:{tmp_path / 'copy'}", format=container, c="copy"
+    )
+    run(copied, timeout=60)
+    moments = [1.02, 2.5, 3.02, 3.05]
+    with MediaFile(tmp_path / "avi") as media:
+        own = [clip_maker.number_of(media.frame_at(moment).pixels) for moment in moments]
+    with OnePass(tmp_path / "copy") as media:
+        found = [clip_maker.number_of(media.frame_at(moment).pixels) for moment in moments]
+        together = [clip_maker.number_of(media.pixels(frame, 0)[0]) for frame in media.shown_at(moments)]
+        full = [(seconds, clip_maker.number_of(media.pixels(frame, 0)[0])) for seconds, frame in media.frames()]
+    second = [decode_clip_ffmpeg(tmp_path / "copy", DecodeOptions(moment=each, short_side=0)) for each in moments]
+    assert found == together == [moving.shown_at(full, moment)[1] for moment in moments]
+    assert found == [clip_maker.number_of(clip.frame) for clip in second]
+    assert max(abs(one - other) for one, other in zip(found, own, strict=True)) <= ("fflags" in options)
 
 
 @pytest.mark.parametrize(("moment", "began"), [(2.005, 1.977578), (5.006, 4.977578)])

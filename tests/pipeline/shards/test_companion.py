@@ -8,9 +8,8 @@ import pytest
 from ingest_here import ingest_here
 
 from manifests.errors import InputError
-from pipeline.cli import checked_audio
 from pipeline.ingest import IngestRequest, run_ingest
-from pipeline.jobs.options import IngestOptions
+from pipeline.jobs.options import IngestOptions, checked_audio
 from pipeline.media.proposals import selective_search
 from pipeline.shards.codecs import decode_flac, encode_flac
 from pipeline.shards.companion import Wanted, kind_of

@@ -73,7 +73,7 @@ def test_metadata_of_hugging_face_speaks_of_its_own_folder(
     assert labelled(tmp_path) == {
         "data__train__0001": ("dog", "train"),
         "data__train__more__0002": ("7", "train"),
-        "data__test__0001": ("cat", "test"),
+        "src0__data__test__0001": ("cat", "test"),  # `data__test__0001` would be second 1 of a video
         "other__0002": (None, None),
     }
     listing = list_sources([tmp_path])

@@ -57,7 +57,7 @@ def test_resume_remakes_only_what_is_missing(corpus: Path, tmp_path: Path) -> No
 
 
 def test_finished_corpus_is_left_alone(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    counts = write_corpus(corpus, CLIPS, SEED)
+    counts = write_corpus(corpus, CLIPS, SEED, 2)
     assert "nothing to do" in capsys.readouterr().out
     assert counts["clips"] == CLIPS
 
@@ -65,11 +65,11 @@ def test_finished_corpus_is_left_alone(corpus: Path, capsys: pytest.CaptureFixtu
 def test_bad_options_and_foreign_folders(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="other options"):
-        write_corpus(corpus, CLIPS + 1, SEED)
+        write_corpus(corpus, CLIPS + 1, SEED, 2)
     with pytest.raises(InputError, match="no synthetic corpus"):
-        write_corpus(tmp_path, CLIPS, SEED)
+        write_corpus(tmp_path, CLIPS, SEED, 2)
     with pytest.raises(InputError, match="cannot be written"):
-        write_corpus(tmp_path / "notes.txt" / "below", CLIPS, SEED)
+        write_corpus(tmp_path / "notes.txt" / "below", CLIPS, SEED, 2)
     for clips, seed, workers in ((0, 0, 1), (1, -1, 1), (1, 0, 0)):
         with pytest.raises(InputError):
             write_corpus(tmp_path / "new", clips, seed, workers)

@@ -1,5 +1,6 @@
 """Classes as numbers: of the clips that are trained on, alone or in groups."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -46,3 +47,11 @@ def test_labels_are_put_together_in_groups(labelled: ShardStore, tmp_path: Path)
     groups.write_text("cat,animal\n")
     with pytest.raises(InputError, match="label,group"):
         classes_of(labelled, selected, groups)
+
+
+def test_labels_of_folders_that_macos_took_apart_have_their_group(tmp_path: Path) -> None:
+    frame, audio = np.zeros((32, 32, 3), np.uint8), np.zeros((257, 300), np.float16)
+    label = unicodedata.normalize("NFD", "kätzchen")
+    store = ShardStore.open(write_shards(tmp_path / "s", [MadeClip("a", frame, audio, label)], short_side=32))
+    (tmp_path / "groups.csv").write_text("label,group\nkätzchen,animal\n")
+    assert classes_of(store, np.array([True]), tmp_path / "groups.csv").names == ("animal",)

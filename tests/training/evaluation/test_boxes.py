@@ -8,7 +8,7 @@ import pytest
 
 from manifests.annotations import WHOLE, Annotation, TestSet
 from manifests.errors import InputError
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.cli import main
 from training.evaluation.boxes import as_arrays, box_maps, boxes_by_name
 from training.evaluation.metrics.predicted_boxes import matched_iou, pairwise_iou

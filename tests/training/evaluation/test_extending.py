@@ -11,7 +11,7 @@ import yaml
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluation.document import document
 from training.evaluation.printing import protocol_page, protocols_page, table
 from training.evaluation.protocols import find_protocol

@@ -10,7 +10,7 @@ from golden_inputs import DISJOINT_ANNOTATORS
 
 from manifests.annotations import Annotation, TestSet
 from manifests.readers.vggss import read_vggss
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluation import localization, maps, segmentation
 from training.evaluation.metrics.interactive import group_minima, interactive_summary
 from training.evaluation.postprocess import binarise, prepare

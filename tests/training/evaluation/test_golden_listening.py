@@ -9,8 +9,7 @@ import pytest
 
 from manifests.annotations import Annotation, TestSet, pixel_fraction
 from manifests.sound_draws import NEGATIVES
-from manifests.test_sets import INTERACTIVE, LOCALIZATION
-from manifests.truth import Truth
+from manifests.test_sets import INTERACTIVE, LOCALIZATION, Truth
 from training.evaluation import listening
 from training.evaluation.control_maps import ControlMaps
 from training.evaluation.localization import auc, ciou

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
 from manifests.sound_draws import CONTROLS, NEGATIVES
-from manifests.truth import Truth, read_truth
+from manifests.test_sets import Truth
+from manifests.truth import read_truth
 from training.evaluation.control_maps import ControlMaps
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import score

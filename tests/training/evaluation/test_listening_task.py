@@ -9,7 +9,7 @@ import pytest
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
 from manifests.sound_draws import CONTROLS, NEGATIVES, SoundDraw
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluation.control_maps import ControlMaps
 from training.evaluation.printing import table
 from training.evaluation.protocols import drawn_by, find_protocol, known_protocols, seeds_variant

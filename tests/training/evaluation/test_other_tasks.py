@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from manifests.annotations import Annotation, TestSet, corners
+from manifests.pixels import SIZE
 from manifests.test_sets import Truth
 from manifests.truth import read_truth
 from training.evaluation import instruments, localization, segmentation
@@ -197,7 +198,7 @@ def test_music_solo(golden):
     )
     order = {f"{name}/frame.jpg": index for index, name in enumerate(scene["names"])}
     keys = [key for key in expected["keys"] if expected["boxes"].get(key)]  # the others are skipped, as released
-    annotations = [Annotation(key, None, tuple(corners(*box) for box in expected["boxes"][key])) for key in keys]
+    annotations = [Annotation(key, None, tuple(corners(*box, SIZE) for box in expected["boxes"][key])) for key in keys]
     raw = np.maximum(inputs["low14"][[order[key] for key in keys]], 0)
     protocol = PROTOCOLS["dsol"]
     masks = binarise(prepare(raw, protocol)["audio_visual"].maps, protocol).masks
@@ -221,7 +222,7 @@ def test_music_mixtures(golden, clusters, kind, fraction, checked):
     for key in expected["keys"]:
         boxes = {}
         for *box, category in reference[f"boxes_{clusters}"][key]:
-            boxes.setdefault(row_of[int(category)], []).append(corners(*box))
+            boxes.setdefault(row_of[int(category)], []).append(corners(*box, SIZE))
         truth = {row: weight_map(Annotation(key, None, tuple(found))) for row, found in boxes.items()}
         maps = arrays[f"maps_{clusters}"][int(key[1:])]
         scored.append(instruments.score_frame(maps, arrays[f"corr_{clusters}"], truth, fraction, checked))

@@ -9,7 +9,7 @@ import pytest
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
 from manifests.sound_draws import NEGATIVES
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluation.adaptive_masks import asked_areas
 from training.evaluation.control_maps import ControlMaps
 from training.evaluation.control_protocols import ListeningProtocol

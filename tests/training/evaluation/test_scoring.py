@@ -8,7 +8,7 @@ import pytest
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluation import localization
 from training.evaluation.postprocess import binarise, prepare
 from training.evaluation.protocols import known_protocols

@@ -4,15 +4,16 @@ import json
 
 import numpy as np
 import pytest
+from scored_files import maps_in
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
 from manifests.readers.extended import ExtendedSet, Negative
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluation import detection
 from training.evaluation.detection import Detections
 from training.evaluation.protocols import known_protocols
-from training.evaluation.raw_maps import RawMaps, load_maps
+from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks.localization import score
 
 PROTOCOLS = known_protocols("localization")
@@ -93,7 +94,7 @@ def test_negatives_without_a_map_of_any_are_refused(maps):
 def test_archive_of_maps(tmp_path, maps):
     path = tmp_path / "maps.npz"
     np.savez(path, names=np.array(NAMES), maps=maps, confidence=np.arange(len(NAMES), dtype=float))
-    raw = load_maps(path, alpha=0.6)
+    raw = maps_in(path, alpha=0.6)
     assert list(raw.names) == NAMES
     assert raw.object_maps is None
     assert raw.alpha == 0.6
@@ -103,16 +104,16 @@ def test_archive_of_maps(tmp_path, maps):
 
 def test_broken_archives_are_explained(tmp_path, maps):
     with pytest.raises(InputError, match="cannot be read"):
-        load_maps(tmp_path / "absent.npz")
+        maps_in(tmp_path / "absent.npz")
     (tmp_path / "text.npz").write_text("no archive")
     with pytest.raises(InputError, match="cannot be read"):
-        load_maps(tmp_path / "text.npz")
+        maps_in(tmp_path / "text.npz")
     np.savez(tmp_path / "objects.npz", names=np.array(["a", None], dtype=object), maps=maps[:2])
     with pytest.raises(InputError, match="cannot be read"):
-        load_maps(tmp_path / "objects.npz")
+        maps_in(tmp_path / "objects.npz")
     np.savez(tmp_path / "less.npz", maps=maps)
     with pytest.raises(InputError, match="needs the arrays names and maps"):
-        load_maps(tmp_path / "less.npz")
+        maps_in(tmp_path / "less.npz")
     np.save(tmp_path / "one.npy", maps)
     with pytest.raises(InputError, match="cannot be read"):
-        load_maps(tmp_path / "one.npy")
+        maps_in(tmp_path / "one.npy")

@@ -5,7 +5,7 @@ import pytest
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluation import localization
 from training.evaluation.bootstrap import interval95, mean_intervals
 from training.evaluation.postprocess import binarise

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from shard_maker import MadeClip, write_shards
 
 from manifests.annotations import Annotation, TestSet
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.plan import Plan, save
 from pipeline.media.encode import encode_video

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluation.boxes import as_arrays, box_maps
 from training.evaluation.tasks import score
 from training.report.page import write_report

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from manifests.sound_draws import CONTROLS, OFF_SCREEN, SWAPPED
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluated import save_controls
 from training.evaluation.control_maps import ControlMaps
 from training.evaluation.raw_maps import RawMaps

@@ -18,7 +18,7 @@ from pipeline.media.encode import encode_video
 from pipeline.media.front_ends import DEFAULT, find_front_end
 from pipeline.sources.listing import Clip
 from training.config import load_config
-from training.run_folders.finished import DONE, FACTS, WEIGHTS
+from training.run_folders.files import DONE, FACTS, WEIGHTS
 from training.runs import build_method, prepare, write_weights
 
 RATE, FPS, SECONDS, WIDTH, HEIGHT = 22050, 10, 3, 96, 72

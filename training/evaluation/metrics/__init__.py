@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluation.found import found_modules
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.raw_maps import RawMaps

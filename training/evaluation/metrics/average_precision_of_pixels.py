@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from manifests.annotations import Annotation
-from manifests.pixels import box_votes
+from manifests.pixels import SIZE, box_votes
 from training.evaluation.duets import music_pixels_as_corners, piap, swapped_piap
 from training.evaluation.localization import ciou, success_rate
 from training.evaluation.metrics import Scored
@@ -23,7 +23,7 @@ from training.evaluation.protocols.avgn import AvgnProtocol
 from training.evaluation.raw_maps import match_names
 from training.evaluation.results import Columns, columns_of
 from training.evaluation.scores import Score
-from training.evaluation.truth import SIZE, SIZE_BUCKETS, size_bucket, weight_maps
+from training.evaluation.truth import SIZE_BUCKETS, size_bucket, weight_maps
 
 CUTS = (0.3, 0.75)
 SCORES = (

@@ -13,8 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from manifests.test_sets import INTERACTIVE
-from manifests.truth import Truth
+from manifests.test_sets import INTERACTIVE, Truth
 from training.evaluation.adaptive_masks import BATCH, EmptyMask, adaptive_masks, asked_areas, mask_scores
 from training.evaluation.floors import floor_masks
 from training.evaluation.localization import auc, ciou, success_rate

@@ -19,9 +19,8 @@ import pyarrow as pa
 from manifests.annotations import WHOLE, Annotation
 from manifests.errors import InputError
 from manifests.namesakes import clips_named
-from manifests.pixels import disc_map
-from manifests.test_sets import PAIR_SEPARATOR, MusicFrame
-from manifests.truth import Truth
+from manifests.pixels import SIZE, disc_map
+from manifests.test_sets import PAIR_SEPARATOR, MusicFrame, Truth
 from training.evaluation.duets import Case, duet_scores, music_pixels, released_case, textbook_case
 from training.evaluation.floors import CENTRED_DISC, RANDOM, noise_map
 from training.evaluation.given_arrays import in_float32, names_of
@@ -30,9 +29,9 @@ from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import OF_MAPS
 from training.evaluation.reaches import COUNT, Reach
-from training.evaluation.results import ROW_SCHEMA, Result
+from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
-from training.evaluation.truth import SIZE, weight_map
+from training.evaluation.truth import weight_map
 
 _CODED = (
     ("duet_ciou50", "cIoU@0.5", "share of entries whose IoU is at least 0.5, an entry for each map or image"),
@@ -118,25 +117,19 @@ def score(
     """Score maps of mixtures. InputError for a case named twice or not of K images, or none of the set's."""
     images = _truths(truth, protocol)
     rows = _rows(found.names, truth, images, protocol)
-    expected, there = cases_of(truth, protocol), set(map(frozenset, rows))
-    missing = [case for case in expected if frozenset(case) not in there]
+    released = {frozenset(case): PAIR_SEPARATOR.join(case) for case in cases_of(truth, protocol)}
+    scored = [released[case] for case in map(frozenset, rows) if case in released]
     if found.maps.shape[1] % protocol.images:
         raise InputError(f"Maps of {found.maps.shape[1]} rows are not {protocol.images} images below one another.")
     truths = {case: np.stack([images[key] for key in case]) for case in rows}
     coded = {case: released_case(found.of(row), truths[case]) for case, row in rows.items()}
     book = {case: textbook_case(found.of(row), truths[case]) for case, row in rows.items()}
     floors, ceiling = _without_a_run(tuple(truths), np.packbits(np.stack([*truths.values()])).tobytes(), seed)
-    summary = {
-        "test_set": truth.test_set.name,
+    summary = counted(truth.test_set, scored, run, released.values()) | {
         "task": "duets",
         "protocol": protocol.as_json(),
-        "lists": {"truth": {"name": truth.test_set.name, "sha256": truth.test_set.sha256}},
-        "run": run,
         "seed": seed,
-        "n_expected": len(expected),
-        "n_scored": len(expected) - len(missing),
-        "missing": sorted(PAIR_SEPARATOR.join(case) for case in missing),
-        "n_of_another_pairing": len(rows) - len(expected) + len(missing),
+        "n_of_another_pairing": len(rows) - len(scored),
         "n_maps": int(np.isin(found.owner, list(rows.values())).sum()),
         "n_without_maps": sum(not case.iou for case in coded.values()),
         "n_empty_truth": sum(not own.any(axis=(1, 2)).all() for own in truths.values()),

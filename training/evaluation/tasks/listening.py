@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.annotations import Annotation
+from manifests.pixels import SIZE
 from manifests.sound_draws import CONTROLS, NEGATIVES, OFF_SCREEN, SILENCE, SWAPPED
-from manifests.test_sets import INTERACTIVE
-from manifests.truth import Truth
+from manifests.test_sets import INTERACTIVE, Truth
 from training.evaluation import printed
 from training.evaluation.control_maps import THRESHOLDS, ControlMaps, read_controls, taken
 from training.evaluation.control_protocols import ListeningProtocol
@@ -38,7 +38,6 @@ from training.evaluation.raw_maps import RawMaps, match_names
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
 from training.evaluation.true_masks import truth_from, weights_of
-from training.evaluation.truth import SIZE
 from training.evaluation.under_sounds import Guide, Sounds, Values, own_values, under_control
 
 SCORES = (
@@ -222,7 +221,7 @@ def _floors(
         )
         levels = Sounds(prior, dict.fromkeys(NEGATIVES, prior), keys).levels(own)
         deaf = Sounds(prior, {SILENCE: prior}, keys)  # whatever the control is, it is the same map
-        found[OBJECT_PRIOR] = _same_under(deaf.measure(own, levels, weights), SILENCE, controls)
+        found[OBJECT_PRIOR] = _same_under(deaf.measure(own, levels, weights), controls)
     return found
 
 
@@ -231,13 +230,13 @@ def _deaf(masks: Sequence[np.ndarray], controls: Sequence[str], weights: Sequenc
     for each, truth in zip(masks, weights, strict=True):
         same = under_control(each, each, truth) | {"correlation": np.ones(len(each))}
         parts.append(own_values(each, truth) | {f"{key}_{SILENCE}": value for key, value in same.items()})
-    return _same_under({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, SILENCE, controls)
+    return _same_under({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, controls)
 
 
-def _same_under(values: Values, control: str, controls: Sequence[str]) -> Values:
-    """What was measured under one control, as that of all of them."""
-    own = {name: each for name, each in values.items() if not name.endswith(f"_{control}")}
-    under = {name.removesuffix(control): each for name, each in values.items() if name.endswith(f"_{control}")}
+def _same_under(values: Values, controls: Sequence[str]) -> Values:
+    """What was measured under silence, as that of all controls."""
+    own = {name: each for name, each in values.items() if not name.endswith(f"_{SILENCE}")}
+    under = {name.removesuffix(SILENCE): each for name, each in values.items() if name.endswith(f"_{SILENCE}")}
     pairs = [f"overlap_{one}_{other}" for one, other in NEGATIVE_PAIRS if one in controls and other in controls]
     own |= dict.fromkeys(pairs, np.ones(len(own["iou"])))
     return own | {f"{name}{each}": value for each in controls for name, value in under.items()}

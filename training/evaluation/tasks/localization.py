@@ -15,15 +15,16 @@ import pyarrow as pa
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
+from manifests.pixels import SIZE
 from manifests.readers.extended import ExtendedSet, Negative
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluation.boxes import read_boxes
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, ceiling, floor_masks
 from training.evaluation.localization import ciou
 from training.evaluation.maps import is_constant
 from training.evaluation.metrics import Scored, added_blocks
 from training.evaluation.needs import require_boxes
-from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED, OBJECT_PRIOR, Prepared, binarise
+from training.evaluation.postprocess import AUDIO_VISUAL, MAPS, OBJECT_PRIOR, Prepared, binarise
 from training.evaluation.protocol import MapProtocol
 from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
 from training.evaluation.results import (
@@ -32,14 +33,14 @@ from training.evaluation.results import (
     breakdown_of,
     columns_of,
     count_flags,
+    counted,
     name_negatives,
     scores_of,
 )
 from training.evaluation.scores import Score
-from training.evaluation.truth import SIZE, box_flags, weight_maps
+from training.evaluation.truth import box_flags, weight_maps
 
 CEILING = "ceiling"
-MAPS = (AUDIO_VISUAL, OBJECT_PRIOR, COMBINED)
 FLOORS = (CENTRED_DISC, WHOLE_IMAGE, RANDOM, OBJECT_PRIOR)
 BATCH = 64
 SCORES = (
@@ -121,8 +122,7 @@ def score(
         _score_maps(rows, facts, raw.prepare([positions[key] for key in facts.keys], protocol), protocol)
         _score_context(rows, facts, protocol, seed)
     positives, negatives = rows.table(), _negatives(raw, truth.extended, positions, protocol, batch)
-    summary = summarise(positives, truth.test_set, protocol, seed) | {
-        "run": run,
+    summary = _summary(positives, truth.test_set, protocol, seed, run) | {
         "alpha": raw.alpha if raw.object_maps is not None else None,
         "seed": seed,
         "n_maps_of_other_clips": len(raw.names) - len(positions),
@@ -134,19 +134,14 @@ def score(
     return Result(pa.concat_tables([positives, negatives]), summary)
 
 
-def summarise(table: pa.Table, test_set: TestSet, protocol: MapProtocol, seed: int) -> dict[str, Any]:
+def _summary(table: pa.Table, test_set: TestSet, protocol: MapProtocol, seed: int, run: str | None) -> dict[str, Any]:
     """The JSON document of a table of rows: everything that can be computed from the rows and the truth."""
     by_map = {name: columns_of(table, name) for name in table["map"].unique().to_pylist()}
     scores = {name: scores_of(columns, protocol, seed) for name, columns in by_map.items()}
     scored = by_map[AUDIO_VISUAL]
     flags = count_flags(scored)
-    return {
-        "test_set": test_set.name,
+    return counted(test_set, scored.keys, run) | {
         "protocol": protocol.as_json(),
-        "lists": {"truth": {"name": test_set.name, "sha256": test_set.sha256}},
-        "n_expected": len(test_set.annotations),
-        "n_scored": len(scored.keys),
-        "missing": sorted(set(test_set.keys) - set(scored.keys)),
         "n_empty_truth": flags.get("empty_truth", 0),
         "flags": flags,
         "scores": {name: scores[name] for name in MAPS if name in scores},

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.errors import InputError
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluation.bootstrap import mean_intervals
 from training.evaluation.protocol import Protocol
 from training.evaluation.results import Result, counted, name_negatives, require_finite_rows

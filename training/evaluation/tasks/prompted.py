@@ -21,9 +21,8 @@ from manifests.annotations import WHOLE
 from manifests.class_maps import load_classes
 from manifests.errors import InputError
 from manifests.files.images import LONGEST_SIDE
-from manifests.pixels import disc_map
-from manifests.test_sets import PROMPTED
-from manifests.truth import Truth
+from manifests.pixels import SIZE, disc_map
+from manifests.test_sets import PROMPTED, Truth
 from training.evaluation.average_precision import average_precision
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, noise_map
 from training.evaluation.given_arrays import in_float32, names_of, numbers
@@ -44,7 +43,6 @@ from training.evaluation.raw_maps import RawMaps, match_names, read_single_maps
 from training.evaluation.reaches import Reach
 from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
-from training.evaluation.truth import SIZE
 
 SCORES = (
     Score("prompted_ap", "mAP", "mean over classes of the average precision over all pixels of a class's images."),

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.sound_draws import NEGATIVES
-from manifests.truth import Truth
+from manifests.test_sets import Truth
 from training.evaluation.control_maps import ControlMaps, counted_control, read_controls, taken
 from training.evaluation.control_protocols import ControlledProtocol
 from training.evaluation.false_positives import false_positive_rate, logits_above_half, released_fpr

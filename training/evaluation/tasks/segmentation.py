@@ -18,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.keys import video_of_frame
-from manifests.truth import Truth
+from manifests.pixels import SIZE
+from manifests.test_sets import Truth
 from training.evaluation.bootstrap import mean_intervals
 from training.evaluation.floors import floor_masks
 from training.evaluation.needs import refuse_negatives, require_boxes
@@ -32,7 +33,6 @@ from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
 from training.evaluation.segmentation import BETA_SQUARED, F_THRESHOLDS, f_curves, f_score, mask_iou
 from training.evaluation.true_masks import true_masks, truth_from
-from training.evaluation.truth import SIZE
 
 SCORES = (
     Score("miou", "mIoU", "mean over videos of the IoU with the pixel mask, at probability 0.5."),

@@ -16,8 +16,7 @@ import pyarrow as pa
 from manifests.annotations import WHOLE
 from manifests.class_maps import load_classes
 from manifests.errors import InputError
-from manifests.test_sets import SEMANTIC, ClassSet
-from manifests.truth import Truth
+from manifests.test_sets import SEMANTIC, ClassSet, Truth
 from training.evaluation.given_arrays import names_of
 from training.evaluation.needs import refuse_negatives, require_classes
 from training.evaluation.postprocess import AUDIO_VISUAL

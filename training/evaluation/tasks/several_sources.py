@@ -21,9 +21,8 @@ import pyarrow as pa
 
 from manifests.annotations import Annotation
 from manifests.errors import InputError
-from manifests.pixels import disc_map
-from manifests.test_sets import MusicFrame, MusicSet
-from manifests.truth import Truth
+from manifests.pixels import SIZE, disc_map
+from manifests.test_sets import MusicFrame, MusicSet, Truth
 from training.evaluation.bootstrap import contributions, mean_intervals
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, noise_map
 from training.evaluation.given_arrays import in_float32, names_of, numbers, texts
@@ -34,9 +33,9 @@ from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import match_names
 from training.evaluation.reaches import COUNT, SHARE, Reach
-from training.evaluation.results import ROW_SCHEMA, Result
+from training.evaluation.results import ROW_SCHEMA, Result, counted
 from training.evaluation.scores import Score
-from training.evaluation.truth import SIZE, weight_map
+from training.evaluation.truth import weight_map
 
 OVERLAPS = ("ciou30", "ciou50", "auc", "mean_ciou")
 SCORES = (
@@ -131,10 +130,12 @@ def score(
     scored = [_score(found, protocol, each, own) for each, own in zip(maps, weights, strict=True)]
     return Result(
         _table(frames, scored),
-        _summary(truth, frames, protocol, seed)
+        counted(truth.test_set, [frame.key for frame in frames], run, [frame.key for frame in music.scorable])
         | {
-            "run": run,
-            "missing": sorted({frame.key for frame in music.scorable} - positions.keys()),
+            "task": "several_sources",
+            "protocol": protocol.as_json(),
+            "n_without_boxes": len(music.frames) - len(music.scorable),
+            "seed": seed,
             "scores": {AUDIO_VISUAL: music_summary(scored) | {"interval95": _intervals(scored, seed)}},
             "floors": {
                 name: music_summary(
@@ -151,21 +152,6 @@ def score(
 def _instruments(truth: Truth) -> MusicSet:
     assert truth.music is not None, "`check` comes before"
     return truth.music
-
-
-def _summary(truth: Truth, frames: Sequence[MusicFrame], protocol: ClusterProtocol, seed: int) -> dict[str, Any]:
-    """What a result says of the set and the way it was measured."""
-    music = _instruments(truth)
-    return {
-        "test_set": truth.test_set.name,
-        "task": "several_sources",
-        "protocol": protocol.as_json(),
-        "lists": {"truth": {"name": truth.test_set.name, "sha256": truth.test_set.sha256}},
-        "n_expected": len(music.scorable),
-        "n_scored": len(frames),
-        "n_without_boxes": len(music.frames) - len(music.scorable),
-        "seed": seed,
-    }
 
 
 def _weights(frame: MusicFrame, categories: Sequence[str]) -> dict[int, np.ndarray]:
