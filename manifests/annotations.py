@@ -73,7 +73,7 @@ class TestSet:
         """The keys with their folders."""
         return Names(self.keys, self.places, self.source)
 
-    def called(self, names: Mapping[str, str]) -> "TestSet":
+    def with_keys(self, names: Mapping[str, str]) -> "TestSet":
         """With other keys, by the present ones, for the clips of which there are any."""
         renamed = (replace(one, key=names.get(one.key, one.key)) for one in self.annotations)
         return replace(self, annotations=tuple(renamed), places={}) if names else self

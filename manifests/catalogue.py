@@ -25,7 +25,7 @@ ROLES = ("train", "test", "part", "negatives", "corpus")
 
 
 @dataclass(frozen=True)
-class Manifest:
+class ReleasedList:
     """What is known of a list; `sha256` is that of the uncompressed file."""
 
     name: str
@@ -49,16 +49,16 @@ def _keys_sha256(ids: IdList) -> str:
 
 
 @cache
-def catalogue() -> dict[str, Manifest]:
+def catalogue() -> dict[str, ReleasedList]:
     """Every packaged manifest by name."""
     found = {}
     for path in sorted(LISTS.glob("*.yaml")):
         content = read_content(path).yaml()
-        found[path.stem] = Manifest(**content | {"files": tuple(content["files"])})
+        found[path.stem] = ReleasedList(**content | {"files": tuple(content["files"])})
     return found
 
 
-def locate(manifest: Manifest, folders: Iterable[Path]) -> Path | None:
+def locate(manifest: ReleasedList, folders: Iterable[Path]) -> Path | None:
     """The list's file, plain or gzipped, at any depth of the folders; the released content before one of equal name."""
     wanted = {name for file in manifest.files for name in (file, f"{file}.gz")}
     named = [
@@ -68,7 +68,7 @@ def locate(manifest: Manifest, folders: Iterable[Path]) -> Path | None:
     return next(released, named[0] if named else None)
 
 
-def read_listed(manifest: Manifest, path: Path) -> IdList:
+def read_listed(manifest: ReleasedList, path: Path) -> IdList:
     """The list under its manifest's name; another content than the released one shows in the name."""
     if _video_of(manifest.format):
         ids = replace(clips_of(read_truth(path, manifest.format)), name=manifest.name, source=str(path))

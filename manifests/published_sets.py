@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from manifests.catalogue import Manifest, catalogue
+from manifests.catalogue import ReleasedList, catalogue
 from manifests.splits import IdList
 from manifests.test_sets import Truth
 from manifests.truth import read_parts
@@ -67,7 +67,7 @@ def named_parts(
     return known, tuple(named_by_content(part.called(name)) for part, name in zip(parts, names, strict=True))
 
 
-def _called(name: str) -> list[Manifest]:
+def _called(name: str) -> list[ReleasedList]:
     """The released test sets of this name."""
     names = ALSO_CALLED.get(name) or (one for one in (name,) if one in catalogue() and catalogue()[one].role == "test")
     return [catalogue()[one] for one in names]

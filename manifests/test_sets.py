@@ -200,7 +200,7 @@ class Truth:
         """The same in the names that `present` clips have (`manifests.namesakes`). InputError for a name that several
         of them could have."""
         names = self.test_set.names.among(present)
-        test_set, masks, classes, extended = self.test_set.called(names), self.masks, self.classes, self.extended
+        test_set, masks, classes, extended = self.test_set.with_keys(names), self.masks, self.classes, self.extended
         if masks is not None:
             masks = replace(masks, masks=_called(masks.masks, names))
         if classes is not None:

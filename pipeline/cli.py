@@ -240,12 +240,12 @@ def compose(
     workers: Workers = None,
 ) -> None:
     """Compose a corpus of real images and real recordings whose sounding objects are known."""
-    from pipeline.compose.corpus import Place, write_composed
+    from pipeline.compose.corpus import MaterialFolders, write_composed
     from pipeline.compose.settings import Settings
     from pipeline.jobs.cluster import available_cores
 
     settings = Settings(clips, seed, several, distractors, interactive, off_screen, silent, surroundings, spread, video)
-    write_composed(out, Place(pictures, sounds, backgrounds), settings, workers or available_cores())
+    write_composed(out, MaterialFolders(pictures, sounds, backgrounds), settings, workers or available_cores())
 
 
 @app.command()

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.measure import cpu_seconds, record, write
 from manifests.readers.vggss import read_vggss
-from pipeline.compose.corpus import Place, write_composed
+from pipeline.compose.corpus import MaterialFolders, write_composed
 from pipeline.compose.settings import Settings as Composed
 from pipeline.synth.corpus import impression, waveform
 from pipeline.synth.folder import processes
@@ -60,7 +60,7 @@ def composed(material: Path, settings: Composed) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         start, used = time.monotonic(), cpu_seconds()
         out = Path(folder) / "corpus"
-        write_composed(out, Place(material, material, material / "backgrounds"), asked, WORKERS)
+        write_composed(out, MaterialFolders(material, material, material / "backgrounds"), asked, WORKERS)
         spent = {"wall_s": round(time.monotonic() - start, 1), "cpu_s": round(cpu_seconds() - used, 1)}
         found = json.loads((out / "corpus.json").read_text())
     return {"counts": found["counts"], "split": found["split"], "spent": spent, **found["statistics"]}

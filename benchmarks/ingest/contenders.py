@@ -22,7 +22,7 @@ from pipeline.jobs.decoder_messages import ClipToDecode
 from pipeline.jobs.decoder_process import RecordMaker
 from pipeline.jobs.options import IngestOptions
 from pipeline.media.front_ends import find_front_end
-from pipeline.media.image import decode_packet, read_run
+from pipeline.media.image import decode_packet, read_packet_run
 from pipeline.shards.codecs import encode_npy
 from pipeline.shards.record import FACTS
 from pipeline.shards.writer import ShardWriter
@@ -118,7 +118,7 @@ def floor(probing: bool) -> Callable[[Path], None]:
             assert audio.time_base is not None
             video.codec_context.thread_count = audio.codec_context.thread_count = 1
             container.seek(round(MOMENT / video.time_base), stream=video)
-            packets = read_run(container.demux(video), round(MOMENT / video.time_base))
+            packets = read_packet_run(container.demux(video), round(MOMENT / video.time_base))
             assert packets.target is not None
             assert decode_packet(video.codec_context, packets, packets.target) is not None
             container.seek(round(START / audio.time_base), stream=audio)

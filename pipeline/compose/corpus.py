@@ -77,7 +77,7 @@ MEDIA_FOLDERS = {False: ("frames", "audio"), True: ("video",)}
 
 
 @dataclass(frozen=True)
-class Place:
+class MaterialFolders:
     """Where material lies; no backgrounds: they are drawn."""
 
     images: Path
@@ -95,7 +95,7 @@ class Made:
     mask: bytes | None
 
 
-def write_composed(out: Path | str, material: Place, settings: Settings, workers: int) -> Counts:
+def write_composed(out: Path | str, material: MaterialFolders, settings: Settings, workers: int) -> Counts:
     """Make the corpus, or what is missing of it; shows and returns the counts that `corpus.json` holds.
 
     A finished corpus of the same options and material is left alone. Raises InputError for options or material that
@@ -111,7 +111,7 @@ def write_composed(out: Path | str, material: Place, settings: Settings, workers
             return _write(out, material, settings, prepared, at_work)
 
 
-def _write(out: Path, material: Place, settings: Settings, prepared: Path, at_work: Workers) -> Counts:
+def _write(out: Path, material: MaterialFolders, settings: Settings, prepared: Path, at_work: Workers) -> Counts:
     found = collect(material.images, material.audio, material.backgrounds, settings, prepared, at_work)
     options = {**settings.described(), "material": found.digest}
     if finished := claim(out, options, "composed"):
@@ -129,7 +129,7 @@ def _write(out: Path, material: Place, settings: Settings, prepared: Path, at_wo
     return counts
 
 
-def _check_apart(out: Path, material: Place) -> None:
+def _check_apart(out: Path, material: MaterialFolders) -> None:
     """The corpus would be material of its own next time."""
     for folder in (material.images, material.audio, material.backgrounds):
         if folder and folder.resolve() in (out.resolve(), *out.resolve().parents):

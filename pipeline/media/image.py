@@ -30,7 +30,7 @@ CALM_BITS_PER_PIXEL = 0.02  # a moving image spends several times that on every 
 
 
 @dataclass(frozen=True)
-class Run:
+class PacketRun:
     """Packets in decoding order from a keyframe to just beyond a moment (ticks of the stream's time base).
 
     `target` is the packet of the last image presented at or before the moment, None when there is none; `first` the
@@ -81,7 +81,7 @@ class ShownFrame:
     calm: bool
 
 
-def read_run(packets: Iterable[av.Packet], moment: int) -> Run:
+def read_packet_run(packets: Iterable[av.Packet], moment: int) -> PacketRun:
     """Read on from a seek: skip to the last keyframe before the moment, or else the first, then keep packets until none
     that follows can matter."""
     kept: list[av.Packet] = []
@@ -92,7 +92,7 @@ def read_run(packets: Iterable[av.Packet], moment: int) -> Run:
         if not packet.size or not (kept or packet.is_keyframe):
             continue
         if packet.pts is None:
-            return Run([*kept, packet], moment, None, None, passed=False, timed=False)
+            return PacketRun([*kept, packet], moment, None, None, passed=False, timed=False)
         if packet.is_keyframe and packet.pts <= moment and not packet.is_discard:
             kept = []
         kept.append(packet)
@@ -104,7 +104,7 @@ def read_run(packets: Iterable[av.Packet], moment: int) -> Run:
         beyond += packet.dts is not None and packet.dts > moment and first is not None
         if beyond >= PACKETS_BEYOND:
             break
-    return Run(kept, moment, target, first, passed=beyond > 0, timed=True)
+    return PacketRun(kept, moment, target, first, passed=beyond > 0, timed=True)
 
 
 def is_dated_by_decoding(packets: Sequence[av.Packet]) -> bool:
@@ -114,7 +114,7 @@ def is_dated_by_decoding(packets: Sequence[av.Packet]) -> bool:
     return is_ascending and bool(packets[0].stream.codec_context.has_b_frames)
 
 
-def decode_packet(codec: av.VideoCodecContext, run: Run, wanted: av.Packet) -> av.VideoFrame | None:
+def decode_packet(codec: av.VideoCodecContext, run: PacketRun, wanted: av.Packet) -> av.VideoFrame | None:
     """The frame of one packet of a run, skipping every frame that no other depends on; bit-exact with a full decode.
 
     None when no frame carries the packet's time (hidden frames of VP8), or when the run begins with what only the

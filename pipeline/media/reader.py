@@ -20,15 +20,15 @@ from pipeline.media.audio import check_sound
 from pipeline.media.facts import Facts
 from pipeline.media.image import (
     MAX_PIXELS,
+    PacketRun,
     Placement,
-    Run,
     ShownFrame,
     check_size,
     decode_all,
     decode_packet,
     is_dated_by_decoding,
     placement,
-    read_run,
+    read_packet_run,
     refuse,
     upright,
 )
@@ -129,14 +129,14 @@ class MediaFile(Recording):
                 return self._image(frame, self._seconds(self._video, frame.pts), short_side, calm, data_end)
         return self._frame_by_full_decode(seconds, short_side, calm)
 
-    def _run(self, seconds: float) -> tuple[Run | None, av.Packet | None]:
+    def _run(self, seconds: float) -> tuple[PacketRun | None, av.Packet | None]:
         """The packets that tell what is shown at a moment, and the one whose image it is; None where only a full decode
         tells."""
         if has_palette(self._video):
             return None, None
         for lead in (*SEEK_LEADS, None) if self._seekable else (None,):
             self._rewind(self._video, None if lead is None else seconds - lead)
-            run = read_run(self._packets(self._video), self._ticks(self._video, seconds))
+            run = read_packet_run(self._packets(self._video), self._ticks(self._video, seconds))
             if not run.timed or run.is_guessed or (is_dated_by_decoding(run.packets) and self.is_in_decoding_order):
                 break
             wanted = run.first if lead is None and run.target is None else run.target
@@ -148,7 +148,7 @@ class MediaFile(Recording):
         """Whether so little changes around a moment that the image may be standing still."""
         return self._is_calm(self._run(seconds)[0])
 
-    def _is_calm(self, run: Run | None) -> bool:
+    def _is_calm(self, run: PacketRun | None) -> bool:
         codec, base = self._video.codec_context, cast(Fraction, self._video.time_base)
         return run is None or run.is_calm(1 / float(base), codec.width * codec.height)
 

@@ -89,7 +89,7 @@ while True: time.sleep(1)
 def test_processes_have_the_time_to_save_that_the_launcher_says(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(HELD_UP)
-    line = "from training import agent, launch; agent.SECONDS_TO_SAVE = 2; launch.main()"
+    line = "from training import launch; from training.processes import agent; agent.SECONDS_TO_SAVE = 2; launch.main()"
     command = [sys.executable, "-c", line, "--standalone", "--monitor-interval", "0.1", str(program)]
     begun = time.monotonic()
     assert subprocess.run(command, check=False, timeout=240).returncode == 75

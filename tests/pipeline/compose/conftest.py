@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from material import write_material
 
-from pipeline.compose.corpus import Place, write_composed
+from pipeline.compose.corpus import MaterialFolders, write_composed
 from pipeline.compose.settings import Settings
 
 CLIPS = 60
@@ -18,12 +18,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def material(folder: Path) -> Place:
-    return Place(folder, folder, folder / "backgrounds")
+def material(folder: Path) -> MaterialFolders:
+    return MaterialFolders(folder, folder, folder / "backgrounds")
 
 
 @pytest.fixture(scope="session")
-def corpus(material: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def corpus(material: MaterialFolders, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("composed") / "corpus"
     write_composed(out, material, SETTINGS, workers=2)
     return out

@@ -15,7 +15,7 @@ from PIL import Image
 from manifests.errors import InputError
 from manifests.truth import read_truth
 from pipeline.compose.collage import write_collages
-from pipeline.compose.corpus import Place, write_composed
+from pipeline.compose.corpus import MaterialFolders, write_composed
 from pipeline.compose.settings import Settings
 from pipeline.compose.solos import find_solos, read_clip
 
@@ -28,7 +28,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = write_material(tmp_path_factory.mktemp("instruments"), CLASSES, files=3)
     out = tmp_path_factory.mktemp("composed") / "corpus"
     plain = Settings(clips=80, several=0, distractors=0, interactive=0, off_screen=0, silent=0)
-    write_composed(out, Place(root, root), plain, workers=2)
+    write_composed(out, MaterialFolders(root, root), plain, workers=2)
     return out
 
 

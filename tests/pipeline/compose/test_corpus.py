@@ -22,7 +22,7 @@ from manifests.errors import InputError, WorkFailed
 from manifests.masks import load_mask
 from manifests.pixels import SIZE, box_votes, disc_map
 from manifests.truth import read_truth
-from pipeline.compose.corpus import Place, write_composed
+from pipeline.compose.corpus import MaterialFolders, write_composed
 from pipeline.compose.settings import Settings
 from pipeline.ingest import IngestRequest, run_ingest
 from pipeline.shards.store import ShardStore
@@ -63,7 +63,7 @@ def described(corpus: Path) -> dict:
 
 
 def test_same_bytes_whatever_the_workers_and_what_was_there(
-    corpus: Path, material: Place, settings: Settings, tmp_path: Path
+    corpus: Path, material: MaterialFolders, settings: Settings, tmp_path: Path
 ) -> None:
     again = tmp_path / "again"
     shutil.copytree(corpus, again)
@@ -77,7 +77,7 @@ def test_same_bytes_whatever_the_workers_and_what_was_there(
 
 
 def test_a_finished_corpus_is_left_alone_and_another_refused(
-    corpus: Path, material: Place, settings: Settings, capsys: pytest.CaptureFixture[str]
+    corpus: Path, material: MaterialFolders, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert write_composed(corpus, material, settings, workers=1)["clips"] == settings.clips
     assert "nothing to do" in capsys.readouterr().out
@@ -88,7 +88,7 @@ def test_a_finished_corpus_is_left_alone_and_another_refused(
 def test_other_material_is_another_corpus(corpus: Path, settings: Settings, tmp_path: Path) -> None:
     write_material(tmp_path, files=5)
     with pytest.raises(InputError, match="other options"):
-        write_composed(corpus, Place(tmp_path, tmp_path), settings, workers=1)
+        write_composed(corpus, MaterialFolders(tmp_path, tmp_path), settings, workers=1)
 
 
 @pytest.mark.parametrize(("format", "name"), READABLE)
@@ -240,7 +240,7 @@ def test_pairs_name_clips_that_are_there(corpus: Path, truth: Rows) -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_videos_move_and_are_where_the_truth_says(material: Place, tmp_path: Path) -> None:
+def test_videos_move_and_are_where_the_truth_says(material: MaterialFolders, tmp_path: Path) -> None:
     import av
 
     out = tmp_path / "video"
@@ -276,7 +276,7 @@ def write_nothing(path: Path) -> None:
     path.write_bytes(head + samples)
 
 
-def test_one_clip_is_a_corpus(material: Place, tmp_path: Path) -> None:
+def test_one_clip_is_a_corpus(material: MaterialFolders, tmp_path: Path) -> None:
     assert write_composed(tmp_path / "one", material, Settings(clips=1), workers=1)["test"] == 0
 
 
@@ -285,7 +285,7 @@ def test_a_class_name_leads_nowhere(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, root)
     rows = [f"{kind}/{copy}.{end},../up" for copy in range(6) for kind, end in (("pictures", "png"), ("audio", "wav"))]
     (root / "cat" / "list.csv").write_text("\n".join(["file,label", *(f"cat/{row}" for row in rows)]))
-    write_composed(tmp_path / "out", Place(root, root), Settings(clips=2), workers=1)
+    write_composed(tmp_path / "out", MaterialFolders(root, root), Settings(clips=2), workers=1)
     assert {path.name for path in (tmp_path / "out" / "objects").iterdir()} == {"%2E%2E%2Fup", "banjo", "french_horn"}
     assert {path.name for path in tmp_path.iterdir()} == {"material", "out"}
 
@@ -303,7 +303,7 @@ def test_bad_files_are_left_out_with_a_reason(tmp_path: Path) -> None:
     (root / "cat/audio/cut.wav").write_bytes((root / "cat/audio/cut.wav").read_bytes()[: 3 * RATE])
     write_cut_out(root / "owl/pictures/0.png", 1, 1)
     write_tone(root / "nowhere.wav", 500, 1)
-    counts = write_composed(tmp_path / "out", Place(root, root), Settings(clips=4), workers=1)
+    counts = write_composed(tmp_path / "out", MaterialFolders(root, root), Settings(clips=4), workers=1)
     rows = pq.read_table(tmp_path / "out" / "rejects.parquet").to_pylist()
     found = {Path(row["path"]).name: row["reason"] for row in rows}
     assert found == {
@@ -327,7 +327,7 @@ def test_names_that_are_not_utf_8_are_written_out(tmp_path: Path) -> None:
     (root / "cat").rename(root / name)
     (root / name / "pictures" / "0.png").rename(root / name / "pictures" / f"{name}.png")
     (root / "banjo/audio" / f"{name}.wav").write_bytes(b"no sound")
-    write_composed(tmp_path / "out", Place(root, root), Settings(clips=12), workers=1)
+    write_composed(tmp_path / "out", MaterialFolders(root, root), Settings(clips=12), workers=1)
     ((rejected,), used) = (
         pq.read_table(tmp_path / "out" / f"{kind}.parquet").to_pylist() for kind in ("rejects", "sources")
     )
@@ -341,7 +341,7 @@ def test_names_that_are_not_utf_8_are_written_out(tmp_path: Path) -> None:
 def test_a_folder_of_something_else_is_refused_before_the_material_is_looked_at(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "note.txt").write_text("years of work")
-    absent = Place(tmp_path / "absent", tmp_path / "absent")
+    absent = MaterialFolders(tmp_path / "absent", tmp_path / "absent")
     with pytest.raises(InputError, match="exists and is no composed corpus"):
         write_composed(tmp_path / "mine", absent, Settings(clips=2), workers=1)
     with pytest.raises(InputError, match="other options"):
@@ -358,7 +358,7 @@ def test_a_full_temporary_folder_is_no_fault_of_out(
         with monkeypatch.context() as patch:
             patch.setattr(place, name, full)
             with pytest.raises(WorkFailed, match=r"temporary folder .*TMPDIR"):
-                write_composed(tmp_path / "out", Place(folder, folder), Settings(clips=2), workers=1)
+                write_composed(tmp_path / "out", MaterialFolders(folder, folder), Settings(clips=2), workers=1)
     assert not (tmp_path / "out").exists()
 
 
@@ -382,12 +382,12 @@ def test_material_that_makes_no_corpus_is_refused(folder: Path, tmp_path: Path) 
         (folder, folder, alone, "leaves 1 usable images"),
     ):
         with pytest.raises(InputError, match=said):
-            write_composed(out, Place(images, audio, backgrounds), made, workers=1)
+            write_composed(out, MaterialFolders(images, audio, backgrounds), made, workers=1)
     for wrong in ({"clips": 0}, {"seed": -1}, {"several": 1.5}, {"off_screen": 0.7, "silent": 0.5}):
         with pytest.raises(InputError):
-            write_composed(out, Place(folder, folder), Settings(**wrong), workers=1)
+            write_composed(out, MaterialFolders(folder, folder), Settings(**wrong), workers=1)
     with pytest.raises(InputError, match="lies in the material"):
-        write_composed(one / "out", Place(one, folder), made, workers=1)
+        write_composed(one / "out", MaterialFolders(one, folder), made, workers=1)
     with pytest.raises(InputError, match="--workers"):
-        write_composed(out, Place(folder, folder), made, workers=0)
+        write_composed(out, MaterialFolders(folder, folder), made, workers=0)
     assert not out.exists()

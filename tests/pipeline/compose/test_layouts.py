@@ -12,7 +12,7 @@ from manifests.errors import InputError
 from manifests.files.folders import files_below
 from manifests.files.suffixes import IMAGE_SUFFIXES
 from pipeline.compose.coco import decoded_runs, find_coco
-from pipeline.compose.corpus import Place, write_composed
+from pipeline.compose.corpus import MaterialFolders, write_composed
 from pipeline.compose.files import Rejection, Unusable, class_by_folder
 from pipeline.compose.finding import find_material
 from pipeline.compose.material import ready_background, ready_object
@@ -373,7 +373,9 @@ def test_a_corpus_of_voc_photographs_and_audioset_names(tmp_path: Path) -> None:
     (tmp_path / "audio" / "segments.csv").write_text(
         "\n".join(["# YTID, start_seconds, end_seconds, positive_labels", *rows])
     )
-    counts = write_composed(tmp_path / "out", Place(tmp_path / "voc", tmp_path / "audio"), Settings(clips=5), workers=1)
+    counts = write_composed(
+        tmp_path / "out", MaterialFolders(tmp_path / "voc", tmp_path / "audio"), Settings(clips=5), workers=1
+    )
     assert counts["left out: audio, several_classes"] == 4
     assert counts["left out: image, no_class"] == 1
     assert counts["files left out"] == 5

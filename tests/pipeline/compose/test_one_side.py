@@ -11,7 +11,7 @@ import pytest
 from material import write_background, write_cut_out, write_photograph, write_tone
 
 from manifests.errors import InputError
-from pipeline.compose.corpus import Place, write_composed
+from pipeline.compose.corpus import MaterialFolders, write_composed
 from pipeline.compose.recordings import find_recordings
 from pipeline.compose.settings import Settings
 from pipeline.synth.folder import Counts
@@ -43,7 +43,7 @@ def write_cut_outs(root: Path, *labels: str, files: int = 4) -> None:
 
 
 def composed(tmp_path: Path, backgrounds: Path | None = None, settings: Settings = FEW) -> Counts:
-    material = Place(tmp_path / "pictures", tmp_path / "sounds", backgrounds)
+    material = MaterialFolders(tmp_path / "pictures", tmp_path / "sounds", backgrounds)
     return write_composed(tmp_path / "out", material, settings, workers=1)
 
 

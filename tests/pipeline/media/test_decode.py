@@ -11,7 +11,7 @@ from decoded import DECODERS, alike, shown, verdict
 
 from pipeline.media.decode import DecodeOptions, decode_clip, is_static
 from pipeline.media.ffmpeg import file_input
-from pipeline.media.image import Run
+from pipeline.media.image import PacketRun
 from pipeline.media.reader import MediaFile
 
 
@@ -170,7 +170,7 @@ def test_a_run_of_large_packets_is_not_calm() -> None:
     keyframe, small = av.Packet(50_000), av.Packet(40)
     keyframe.is_keyframe = True
     keyframe.pts, small.pts = 0, 10
-    assert Run([keyframe, small], 10, small, keyframe, passed=True, timed=True).is_calm(25, 640 * 360)
+    assert PacketRun([keyframe, small], 10, small, keyframe, passed=True, timed=True).is_calm(25, 640 * 360)
     large = av.Packet(5_000)
     large.pts = 11
-    assert not Run([keyframe, small, large], 11, large, keyframe, passed=True, timed=True).is_calm(25, 640 * 360)
+    assert not PacketRun([keyframe, small, large], 11, large, keyframe, passed=True, timed=True).is_calm(25, 640 * 360)
