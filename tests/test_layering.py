@@ -139,6 +139,11 @@ def test_imports_run_downward_between_rooms(module: str) -> None:
     assert not wrong, f"{module} imports {sorted(wrong)}, which do not lie below it"
 
 
+def test_every_room_says_what_it_is_for() -> None:
+    rooms = [path for path in FILES if path.name == "__init__.py"]
+    assert [module_name(path) for path in rooms if not ast.get_docstring(ast.parse(path.read_text()))] == []
+
+
 def test_no_imports_go_in_a_circle() -> None:
     arrows = {name: modules_imported(path) - {name} for name, path in MODULES.items()}
     for module, above in ALLOWED_UPWARD:

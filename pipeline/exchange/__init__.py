@@ -1,0 +1,1 @@
+"""Clips for other programs: as Parquet for `datasets`, as shards for Megatron-Energon."""

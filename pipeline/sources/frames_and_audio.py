@@ -7,63 +7,31 @@ names decide between several sounds of one name, and whether a sound that lies b
 """
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from manifests.files.spelling import compared
 from manifests.keys import base_name, parse_clip_name
+from pipeline.sources.lonely import settle_the_lonely
+from pipeline.sources.pairs import (
+    EVERY_SECOND,
+    ONE_OF_MANY,
+    SAME_NAME,
+    MatchedFiles,
+    Pair,
+    folder_of,
+    join_key,
+    parts_of,
+    suffixes_of,
+)
 
-SAME_NAME = "an image and a sound of one name"
-ONE_OF_MANY = "a folder of images and a sound of its name: the annotated image, or else the middle one"
-EVERY_SECOND = "images <video>_<n> and a sound <video>: each image with the sound around its second"
 MASK_FOLDERS = frozenset({"gt_masks", "gt_segmentation", "masks"})
 ANNOTATED_IMAGES = ("125", "image_050")  # the image at 5.0 s in the dumps of SSL-TIE (25 fps) and SSLalignment
-IMAGE_WITHIN_SECOND = 15 / 16  # AVSBench takes image n at n - 1 + 15/16 seconds
 _KIND = re.compile(
     r"videos?|frames?|pictures?|images?|img|sounds?|audios?|aud|mp[34]|wavs?|flac|jpe?g|png|clips?", re.IGNORECASE
 )
-_ROOT = "."  # the source itself, as a path writes it
 _NUMBERED = re.compile(r"(?P<video>.+)_(?P<number>[1-9]\d?)", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """An image and its sound, as paths of the walk. `number` counts the images of one sound from 1, a second apart;
-    None where the image stands for the whole sound."""
-
-    image: str
-    audio: str
-    naming: str
-    number: int | None = None
-
-    @property
-    def stem(self) -> str:
-        """The name of the sound without its suffixes: what label lists know the clip by."""
-        return base_name(self.audio)
-
-    @property
-    def moment(self) -> float | None:
-        """When the image was taken, in seconds after the sound's start; None when nobody wrote it down."""
-        return None if self.number is None else self.number - 1 + IMAGE_WITHIN_SECOND
-
-
-@dataclass
-class MatchedFiles:
-    """Every pair, in path order; images and audio without a partner where pairs lie; and the count, by suffix, of
-    files that are neither: the other images of a clip's folder, masks, images and audio of videos that are there.
-    """
-
-    pairs: list[Pair] = field(default_factory=list)
-    lonely_images: list[str] = field(default_factory=list)
-    lonely_audio: list[str] = field(default_factory=list)
-    unused: Counter[str] = field(default_factory=Counter)
-
-
-def join_key(path: str) -> str:
-    """What an image and its sound have in common, whatever their spelling of a VGGSound name."""
-    return parse_clip_name(base_name(path)).key
 
 
 class _Videos:
@@ -83,17 +51,12 @@ class _Videos:
         places = self._places.get(join_key(path))
         if not places:
             return False
-        return _says_its_video(path) or _place(_folder(path)) in places
+        return _says_its_video(path) or _place(folder_of(path)) in places
 
 
 def _place(folder: str) -> tuple[str, ...]:
-    parts = _parts(folder)
+    parts = parts_of(folder)
     return tuple(part for part in parts if not any(map(_KIND.fullmatch, re.split(r"[_ -]", part))))
-
-
-def _parts(folder: str) -> tuple[str, ...]:
-    """As images and sounds are compared by them, however either is spelled."""
-    return PurePosixPath(compared(folder)).parts
 
 
 def pair_up(audio_files: Sequence[str], images: Mapping[str, Sequence[str]], videos: Iterable[str]) -> MatchedFiles:
@@ -116,10 +79,10 @@ def pair_up(audio_files: Sequence[str], images: Mapping[str, Sequence[str]], vid
             names = _not_of_videos(folder, names, there, result)
             lonely += [(folder, name) for name in _pair_folder(folder, names, sounds, result)]
         else:
-            result.unused += _suffixes(images[folder])
+            result.unused += suffixes_of(images[folder])
     used = {pair.audio for pair in result.pairs}
-    result.unused += _suffixes(audio for group in of_videos.values() for audio in group if audio not in used)
-    _settle_the_lonely(lonely, by_key, result)
+    result.unused += suffixes_of(audio for group in of_videos.values() for audio in group if audio not in used)
+    settle_the_lonely(lonely, by_key, result)
     return result
 
 
@@ -133,7 +96,7 @@ class _Sounds:
         self._by_key = audio_files
         self._seen: dict[str, set[tuple[str, ...]]] = defaultdict(set)
         for folder, names in images.items():
-            here, above = _place(folder), _place(_folder(folder))
+            here, above = _place(folder), _place(folder_of(folder))
             self._seen[join_key(folder)].add(above)
             for name in names:
                 numbered = _NUMBERED.fullmatch(base_name(name))
@@ -147,7 +110,7 @@ class _Sounds:
         return nearest(folder, free)
 
     def _is_anothers(self, audio: str, key: str, folder: str) -> bool:
-        theirs, mine = _place(_folder(audio)), _place(folder)
+        theirs, mine = _place(folder_of(audio)), _place(folder)
         beside = theirs in self._seen[key] and not _says_its_video(audio)
         return beside and not (_within(mine, theirs) or _within(theirs, mine))
 
@@ -162,14 +125,10 @@ def _within(fewer: Sequence[str], folders: Sequence[str]) -> bool:
     return all(part in rest for part in fewer)
 
 
-def _folder(path: str) -> str:
-    return str(PurePosixPath(path).parent)
-
-
 def _not_of_videos(folder: str, names: Sequence[str], videos: _Videos, result: MatchedFiles) -> list[str]:
     whole = videos.hold(folder)
     rest = [name for name in names if not whole and not videos.hold(str(PurePosixPath(folder, name)))]
-    result.unused += _suffixes(names) - _suffixes(rest)
+    result.unused += suffixes_of(names) - suffixes_of(rest)
     return rest
 
 
@@ -179,10 +138,10 @@ def _pair_folder(folder: str, names: Sequence[str], sounds: _Sounds, result: Mat
     result.pairs += [pair for pair in pairs if pair]
     rest = [name for name, pair in zip(names, pairs, strict=True) if pair is None]
     rest = _pair_numbered(folder, rest, sounds, result)
-    if rest and (audio := sounds.of(folder, _folder(folder))):
+    if rest and (audio := sounds.of(folder, folder_of(folder))):
         chosen = representative(rest)
         result.pairs.append(Pair(f"{folder}/{chosen}", audio, ONE_OF_MANY))
-        result.unused += _suffixes(name for name in rest if name != chosen)
+        result.unused += suffixes_of(name for name in rest if name != chosen)
         return []
     return rest
 
@@ -205,7 +164,7 @@ def _numbered_pair(folder: str, name: str, sounds: _Sounds) -> Pair | None:
     if match is None:
         return None
     inside = join_key(folder) == join_key(match["video"])
-    audio = sounds.of(match["video"], _folder(folder) if inside else folder)
+    audio = sounds.of(match["video"], folder_of(folder) if inside else folder)
     return Pair(str(PurePosixPath(folder, name)), audio, EVERY_SECOND, int(match["number"])) if audio else None
 
 
@@ -228,7 +187,7 @@ def nearest(folder: str, audio_files: Sequence[str]) -> str | None:
     correspond to one another in no way hold equally good ones: `x/1.jpg` is of neither `a/1.wav` nor `b/1.wav`."""
 
     def resemblance(audio: str) -> tuple[int, int, int]:
-        mine, others = _parts(folder), _parts(_folder(audio))
+        mine, others = parts_of(folder), parts_of(folder_of(audio))
         same = [a == b for a, b in zip(reversed(mine), reversed(others), strict=False)]
         shared = same.index(False) if False in same else len(same)
         letters = compared(folder), compared(audio)
@@ -237,92 +196,5 @@ def nearest(folder: str, audio_files: Sequence[str]) -> str | None:
 
     best = min(map(resemblance, audio_files), default=None)
     equal = sorted((audio for audio in audio_files if resemblance(audio) == best), key=lambda path: (len(path), path))
-    told_apart = len({_place(_folder(audio)) for audio in equal}) > 1
+    told_apart = len({_place(folder_of(audio)) for audio in equal}) > 1
     return equal[0] if equal and (_says_its_video(equal[0]) or not told_apart) else None
-
-
-def _settle_the_lonely(
-    lonely: Sequence[tuple[str, str]], audio_files: Mapping[str, list[str]], result: MatchedFiles
-) -> None:
-    """Where pairs lie a file without a partner is a loss and named, and so is an image whose sound is another's or
-    cannot be told; elsewhere it is just another file."""
-    _settle_images(lonely, audio_files, result)
-    used = {pair.audio for pair in result.pairs}
-    tops = {_tops(pair)[1] for pair in result.pairs}
-    for audio in sorted(each for group in audio_files.values() for each in group if each not in used):
-        if _is_below(str(PurePosixPath(audio).parent), tops):
-            result.lonely_audio.append(audio)
-        else:
-            result.unused += _suffixes([audio])
-
-
-def _settle_images(
-    lonely: Sequence[tuple[str, str]], audio_files: Mapping[str, list[str]], result: MatchedFiles
-) -> None:
-    places = _PlacesOfPairs(result.pairs)
-    images, folders = set(), set()
-    for folder, name in lonely:
-        image, home = str(PurePosixPath(folder, name)), str(PurePosixPath(folder))
-        loss = places.loss(home, name)
-        if loss == home or (loss is None and join_key(home) in audio_files):
-            folders.add(home)
-        elif loss == image or join_key(name) in audio_files:
-            images.add(image)
-        else:
-            result.unused += _suffixes([name])
-    result.lonely_images += sorted(folders | {image for image in images if _folder(image) not in folders})
-
-
-class _PlacesOfPairs:
-    """Where the images of all pairs lie, which tells what an image without a sound is: a loss or just another file."""
-
-    def __init__(self, pairs: Sequence[Pair]) -> None:
-        in_own_folder = [pair for pair in pairs if _is_in_own_folder(pair)]
-        homes = {_home(pair) for pair in pairs} - {_ROOT}
-        self._with_images = homes | {str(PurePosixPath(pair.image).parent) for pair in pairs}
-        self._with_own_folders = homes | {_home(pair) for pair in in_own_folder}
-        self._tops = {_tops(pair)[0] for pair in pairs} - {()}
-        self._tops_of_own_folders = {_tops(pair)[0] for pair in in_own_folder} - {()}
-
-    def loss(self, folder: str, name: str) -> str | None:
-        """The image itself; its folder, where clips have folders of their own; None where no pair lies."""
-        image = str(PurePosixPath(folder, name))
-        if folder in self._with_images:
-            return image
-        if self._is_a_clips_own(folder):
-            return folder
-        return image if _is_below(folder, self._tops) else None
-
-    def _is_a_clips_own(self, folder: str) -> bool:
-        beside_others = str(PurePosixPath(folder).parent) in self._with_own_folders
-        return folder != _ROOT and (beside_others or _is_below(folder, self._tops_of_own_folders))
-
-
-def _tops(pair: Pair) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The folders of all images and of all sounds, `frames` and `audio`: the first in which the two paths differ,
-    or the source's first folder where image and audio lie together."""
-    images, audio = _parts(_home(pair)), _parts(_folder(pair.audio))
-    same = [a == b for a, b in zip(images, audio, strict=False)]
-    end = 1 if images == audio else [*same, False].index(False) + 1
-    return images[:end], audio[:end]
-
-
-def _is_below(folder: str, tops: Collection[tuple[str, ...]]) -> bool:
-    """Whether it is one of `tops` or inside; the source itself is the top of its own files only."""
-    parts = _parts(folder)
-    return any(parts[:end] in tops for end in range(min(1, len(parts)), len(parts) + 1))
-
-
-def _suffixes(names: Iterable[str]) -> Counter[str]:
-    return Counter(PurePosixPath(name).suffix.lower() for name in names)
-
-
-def _home(pair: Pair) -> str:
-    """The folder that holds the images of all clips: beside the image, or one above a clip's own folder."""
-    folder = PurePosixPath(pair.image).parent
-    return str(folder.parent if _is_in_own_folder(pair) else folder)
-
-
-def _is_in_own_folder(pair: Pair) -> bool:
-    folder = str(PurePosixPath(pair.image).parent)
-    return pair.naming == ONE_OF_MANY or (pair.number is not None and join_key(folder) == join_key(pair.audio))

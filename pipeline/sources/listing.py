@@ -22,8 +22,9 @@ from manifests.files.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MEDIA_SUFFI
 from manifests.keys import file_clip, parse_clip_name, safe_key, stem_of
 from pipeline.sources.apart import Apart
 from pipeline.sources.archives import is_archive, is_compressed, list_members
-from pipeline.sources.frames_and_audio import Pair, pair_up
+from pipeline.sources.frames_and_audio import pair_up
 from pipeline.sources.litter import litter_left_alone, unfinished
+from pipeline.sources.pairs import Pair
 from pipeline.sources.walk import Refusal, Tree, or_refused, readable, tree_of
 from pipeline.storage.remote import Place
 

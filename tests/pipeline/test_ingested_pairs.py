@@ -14,11 +14,7 @@ from pipeline.ingest import IngestRequest, run_ingest
 from pipeline.inspection import inspect_path
 from pipeline.media.ffmpeg import file_input, run
 from pipeline.shards.store import ShardStore
-from pipeline.sources.frames_and_audio import (
-    EVERY_SECOND,
-    ONE_OF_MANY,
-    SAME_NAME,
-)
+from pipeline.sources.pairs import EVERY_SECOND, ONE_OF_MANY, SAME_NAME
 
 pytestmark = pytest.mark.usefixtures("here")
 
