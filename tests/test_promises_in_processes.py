@@ -16,7 +16,7 @@ import tarfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from attacked_desk import TESTED, another_user, lay_out, run, state_of
+from full_disk import NOTHING_KEPT, limit_files
 from PIL import Image
 from places import PYTHONPATH
 from waiting import wait_until
@@ -71,7 +72,7 @@ def desk(sound: Path, tmp_path: Path) -> Path:
 
 def started(package: str, *words: str, at: Path, **how: object) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-c", f"from {package}.cli import main; main()", *words]
-    environment = os.environ | {"PYTHONPATH": PYTHONPATH}
+    environment = os.environ | {"PYTHONPATH": PYTHONPATH} | NOTHING_KEPT
     return subprocess.run(line, cwd=at, env=environment, text=True, check=False, **({"capture_output": True} | how))
 
 
@@ -83,13 +84,9 @@ def in_words(ended: subprocess.CompletedProcess[str], code: int) -> str:
     return said
 
 
-def limit(bound: int, of: int = resource.RLIMIT_FSIZE) -> Callable[[], None]:
-    return lambda: resource.setrlimit(of, (bound, bound))
-
-
 def fill_up(name: str, desk: Path) -> None:
     before = state_of(desk)
-    ended = started(*WRITERS[name], at=desk, preexec_fn=limit(300))
+    ended = started(*WRITERS[name], at=desk, preexec_fn=limit_files(300))
     assert "File too large" in in_words(ended, 1)
     left = [path for path in state_of(desk).keys() - before.keys() if ".tmp" in path or ".partial" in path]
     assert not left

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from full_disk import NOTHING_KEPT, limit_files
 from ingest_here import ingest_here
 from PIL import Image
 from places import PYTHONPATH
@@ -94,10 +94,10 @@ def not_annotated(shards: Path, folder: Path) -> Path:
 
 def limited(line: list[str], at: Path) -> subprocess.CompletedProcess[str]:
     """The command where no file may be larger than a block of a tar: a disk that is nearly full."""
-    bound = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, 15_000))  # noqa: E731
-    environment = os.environ | {"PYTHONPATH": PYTHONPATH}
+    environment = os.environ | {"PYTHONPATH": PYTHONPATH} | NOTHING_KEPT
     code = "from pipeline.cli import main; main()"
     line = [sys.executable, "-c", code, *line]
+    bound = limit_files(15_000)
     return subprocess.run(line, cwd=at, env=environment, preexec_fn=bound, capture_output=True, text=True, check=False)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fake_ingest import FAKE, corpus, fingerprints, planned, request_for
+from full_disk import NOTHING_KEPT, limit_files
 from ingest_here import ingest_here
 from places import PYTHONPATH
 
@@ -48,7 +49,7 @@ def start(
     """The command in a process of its own; `more` follows source and out on its command line."""
     path = tmp_path / "command.py"
     path.write_text(script)
-    environment = os.environ | {"PYTHONPATH": PYTHONPATH}
+    environment = os.environ | {"PYTHONPATH": PYTHONPATH} | NOTHING_KEPT
     arguments = [sys.executable, str(path), str(source), str(out), *map(str, more)]
     return subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True, **popen)
 
@@ -188,12 +189,9 @@ def test_two_ingests_into_one_folder(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_full_disk_is_a_sentence_and_the_same_command_continues(tmp_path: Path) -> None:
-    """The limit on file sizes stands for a disk that is full: the tar of 8 clips does not fit."""
-    import resource
-
+    """The tar of 8 clips does not fit."""
     source, out = corpus(tmp_path / "src", *(f"ok {number}" for number in range(8))), tmp_path / "out"
-    limit = (400_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
-    process = start(tmp_path, source, out, 8, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    process = start(tmp_path, source, out, 8, preexec_fn=limit_files(400_000))
     errors = process.communicate()[1]
     assert "WorkFailed" in errors
     assert "free space" in errors

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import stat
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from full_disk import limited_files
 from safetensors.torch import save_file
 
 from manifests.errors import InputError, WorkFailed
@@ -36,11 +36,8 @@ def names(folder: Path) -> list[str]:
 
 @pytest.fixture
 def small_disk() -> Iterator[None]:
-    """The limit on file sizes stands for a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with limited_files(50_000):
+        yield
 
 
 # --- whole or not at all ---------------------------------------------------------------------------------------------

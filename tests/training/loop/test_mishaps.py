@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from full_disk import NOTHING_KEPT, limit_files, limited_files
 from runs_in_processes import launched, losses, steps_logged, write_small
 from safetensors.torch import load_file
 from spoilt_method import PLACES, spoilt_config, without_gradient
@@ -233,29 +235,28 @@ def write_steps(log: MetricsLog, count: int) -> None:
 
 
 def test_a_log_that_the_disk_has_no_room_for_is_a_sentence(tmp_path: Path) -> None:
-    log, before = MetricsLog(tmp_path, 0, 100), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))
-    try:
-        with pytest.raises(WorkFailed, match=r"metrics\.jsonl cannot be written: File too large"):
-            write_steps(log, 100)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    log = MetricsLog(tmp_path, 0, 100)
+    with (
+        limited_files(2_000),
+        pytest.raises(WorkFailed, match=r"metrics\.jsonl cannot be written: File too large"),
+    ):
+        write_steps(log, 100)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [300, 3_000, 200_000])
 def test_a_full_disk_is_a_sentence_and_the_run_goes_on(config, tmp_path: Path, limit: int) -> None:
-    """A limit on file sizes stands for a disk that is full: of descriptions, of the log, of checkpoints."""
+    """Full of descriptions, of the log, of checkpoints."""
     config()
     line = [sys.executable, "-m", "training", "run", "small.yaml", "--device", "cpu"]
-    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     full = subprocess.run(
         line,
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard)),
+        env=os.environ | NOTHING_KEPT,
+        preexec_fn=limit_files(limit),
     )
     assert full.returncode == 1, full.stderr
     assert "Traceback" not in full.stderr
