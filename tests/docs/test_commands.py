@@ -49,7 +49,8 @@ def test_every_fenced_block_says_what_it_is(page: Path) -> None:
     fences = page.read_text().count("\n```")
     found = read_blocks(page)
     assert fences == 2 * len(found)
-    assert {block.language for block in found} <= {"sh", "text", "python", "yaml"}
+    assert {block.language for block in found} <= {"sh", "text", "python", "yaml", "json"}
+    assert all(json.loads(block.text) for block in found if block.language == "json")
 
 
 @for_every(PAGES, name_of)
