@@ -36,6 +36,11 @@ def _fields(line: str) -> list[str]:
     return [field.strip() for field in line.rsplit("&", 4)]
 
 
+def _is_header(line: str) -> bool:
+    """Whether a first line names columns: a time in it makes it a row, though one that cannot be read."""
+    return not any(letter.isdigit() for field in _fields(line)[3:] for letter in field)
+
+
 def events_of(text: str, path: Path) -> tuple[Event, ...]:
     """The rows of `path`. InputError names a line that is no row and no header, or says that there is none."""
     events = []
@@ -43,7 +48,7 @@ def events_of(text: str, path: Path) -> tuple[Event, ...]:
         if is_event(line):
             category, video, quality, start, end = _fields(line)
             events.append(Event(video, category, quality, int(start), int(end), line))
-        elif line.strip() and number > 1:
+        elif line.strip() and not (number == 1 and _is_header(line)):
             raise InputError(f"{path}, line {number}, is {line!r}, not category&video&quality&start&end.")
     if not events:
         raise InputError(f"{path} holds no event. Give Annotations.txt as released with AVE.")

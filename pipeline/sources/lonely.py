@@ -17,7 +17,7 @@ def settle_the_lonely(
     used = {pair.audio for pair in result.pairs}
     tops = {_tops(pair)[1] for pair in result.pairs}
     for audio in sorted(each for group in audio_files.values() for each in group if each not in used):
-        if _is_below(str(PurePosixPath(audio).parent), tops):
+        if _is_below(folder_of(audio), tops):
             result.lonely_audio.append(audio)
         else:
             result.unused += suffixes_of([audio])
@@ -46,7 +46,7 @@ class _PlacesOfPairs:
     def __init__(self, pairs: Sequence[Pair]) -> None:
         in_own_folder = [pair for pair in pairs if _is_in_own_folder(pair)]
         homes = {_home(pair) for pair in pairs} - {_ROOT}
-        self._with_images = homes | {str(PurePosixPath(pair.image).parent) for pair in pairs}
+        self._with_images = homes | {folder_of(pair.image) for pair in pairs}
         self._with_own_folders = homes | {_home(pair) for pair in in_own_folder}
         self._tops = {_tops(pair)[0] for pair in pairs} - {()}
         self._tops_of_own_folders = {_tops(pair)[0] for pair in in_own_folder} - {()}
@@ -61,7 +61,7 @@ class _PlacesOfPairs:
         return image if _is_below(folder, self._tops) else None
 
     def _is_a_clips_own(self, folder: str) -> bool:
-        beside_others = str(PurePosixPath(folder).parent) in self._with_own_folders
+        beside_others = folder_of(folder) in self._with_own_folders
         return folder != _ROOT and (beside_others or _is_below(folder, self._tops_of_own_folders))
 
 
@@ -87,5 +87,5 @@ def _home(pair: Pair) -> str:
 
 
 def _is_in_own_folder(pair: Pair) -> bool:
-    folder = str(PurePosixPath(pair.image).parent)
+    folder = folder_of(pair.image)
     return pair.naming == ONE_OF_MANY or (pair.number is not None and join_key(folder) == join_key(pair.audio))

@@ -34,6 +34,7 @@ def read_list(path):
     [
         ((DOG, "Dog&abc"), "line 2"),
         ((HEADER, DOG, "Cat&abcdefghij1&good&1.5&10"), "line 3"),  # no row is left out: its clip would be trained on
+        (("Cat&abcdefghij1&good&1.5&10", DOG), "line 1"),
         ((DOG, HEADER), "line 2"),
         ((HEADER,), "no event"),
     ],

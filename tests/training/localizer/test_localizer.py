@@ -37,13 +37,6 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model() -> Localizer:
-    with pytest.MonkeyPatch.context() as patch:
-        stand_in(patch, BrightAndLoud())
-        return Localizer.load("runs/bright/0123abcd-s0", device="cpu")
-
-
-@pytest.fixture(scope="module")
 def result(model: Localizer, video: Path) -> Localization:
     return model.localize(video, every=1)
 

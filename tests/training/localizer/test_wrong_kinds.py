@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bright_localizer import BrightAndLoud, square_video, stand_in
+from bright_localizer import square_video
 
 from index import Neighbours
 from manifests.errors import InputError
@@ -41,13 +41,6 @@ def refused(call: Callable[..., object], given: dict[str, object], **others: Any
 
 def without(*names: str) -> dict[str, object]:
     return {name: value for name, value in WRONG.items() if name not in names}
-
-
-@pytest.fixture(scope="module")
-def model() -> Localizer:
-    with pytest.MonkeyPatch.context() as patch:
-        stand_in(patch, BrightAndLoud())
-        return Localizer.load("runs/bright/0123abcd-s0", device="cpu")
 
 
 @pytest.fixture(scope="module")
