@@ -58,8 +58,10 @@ def frozen_trunks(method: nn.Module, name: str) -> list[nn.Module]:
     return [] if trained else trunks
 
 
-def add_weights(digest: "hashlib._Hash", trunk: nn.Module) -> None:
-    """Names and values of a trunk's weights into a digest."""
+def add_trunk(digest: "hashlib._Hash", trunk: nn.Module) -> None:
+    """All that decides what a trunk computes into a digest: its layers (the same weights at another stride make other
+    features), and names and values of its weights."""
+    digest.update(repr(trunk).encode())
     for name, value in trunk.state_dict().items():
         digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
 
@@ -127,7 +129,7 @@ class KeptFeatures:
             self._audio.put(clips, heard)
 
     def _identity(self, stream: TrainingStream) -> str:
-        """What decides the features: clips, how they are shown, the trunks' weights and precision."""
+        """What decides the features: clips, how they are shown, the trunks and their precision."""
         data, digest = stream.data, hashlib.sha256()
         one = torch.ones(1, 1, device=self.device)
         with self._autocast():
@@ -137,7 +139,7 @@ class KeptFeatures:
         digest.update(repr((stream.store.manifest_sha256, keys, shown, precision)).encode())
         for trunk in (self._trunks.image, self._trunks.audio):
             if trunk is not None:
-                add_weights(digest, trunk)
+                add_trunk(digest, trunk)
         if self._trunks.audio is not None and self._trunks.audio_entry != "forward":
             digest.update(self._trunks.audio_entry.encode())
         return digest.hexdigest()[:16]

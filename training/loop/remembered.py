@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from training.loop.kept_features import add_weights, frozen_trunks
+from training.loop.kept_features import add_trunk, frozen_trunks
 from training.methods.contract import BaseMethod
 
 Features = dict[bytes, Tensor]  # digest of an input -> what a trunk made of it
@@ -44,6 +44,6 @@ def _recalling(compute: Callable[[Tensor], Tensor], known: Features) -> Callable
 
 
 def _digest(trunk: nn.Module, entry: str) -> bytes:
-    digest = hashlib.sha256(f"{entry} {trunk!r}".encode())  # the same weights at another stride make other features
-    add_weights(digest, trunk)
+    digest = hashlib.sha256(entry.encode())
+    add_trunk(digest, trunk)
     return digest.digest()

@@ -199,6 +199,17 @@ def test_another_run_finds_the_features_in_their_folder(config, tmp_path: Path, 
     assert len(list((tmp_path / "features").iterdir())) == 2
 
 
+def test_features_of_one_trunk_are_not_taken_for_those_of_another(config, tmp_path: Path) -> None:
+    """The same weights at another stride, or behind another pooling, make other features."""
+    given = config(METHODS["no heads"]).model_dump(mode="json") | {"compute": {"features": tmp_path / "features"}}
+    encoders = given["encoders"]
+    pooled = encoders | {"audio": encoders["audio"] | {"input_pool": (3, 3)}}
+    strided = encoders | {"image": encoders["image"] | {"input_pool": (2, 2)}}
+    for made, shape in enumerate((encoders, pooled, strided), 1):
+        start(RunConfig.model_validate(given | {"encoders": shape}), tmp_path / str(made), "cpu")
+        assert len(list((tmp_path / "features").iterdir())) == made
+
+
 def test_a_damaged_file_of_features_is_named(config, tmp_path: Path) -> None:
     given = config(METHODS["no heads"]).model_dump(mode="json") | {"compute": {"features": tmp_path / "features"}}
     start(RunConfig.model_validate(given), tmp_path / "one", "cpu")
