@@ -16,9 +16,10 @@ import numpy as np
 from index import arrays
 from index.embeddings import Embeddings
 from index.label_agreement import LabelAgreement, chance
-from index.ranking import Ranking, check_k, source_numbers, source_sizes
+from index.ranking import Ranking, check_k, source_sizes
 from index.search import Search, open_search
 from manifests.errors import InputError, WorkFailed
+from pipeline.shards.sources import source_numbers
 
 FIRST = 8  # of a block: the part of it that the first one is
 CHECKED_ROWS = 32  # rows compared with exact arithmetic after each build, and at once

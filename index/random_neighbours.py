@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from index import arrays
 from index.label_agreement import LabelAgreement, chance
-from index.ranking import check_k, source_numbers, source_sizes
+from index.ranking import check_k, source_sizes
+from pipeline.shards.sources import source_numbers
 
 ENCODER = "random"
 BLOCK = 1024  # clips written at once

@@ -134,12 +134,5 @@ def check_k(k: int, sizes: np.ndarray) -> None:
     )
 
 
-def source_numbers(source_ids: list[str | None]) -> np.ndarray:
-    """Number the source videos, int32 (N,); a clip whose source is unknown is its own."""
-    numbers: dict[str | int, int] = {}
-    names = (position if name is None else name for position, name in enumerate(source_ids))
-    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int32)
-
-
 def _blocks(positions: np.ndarray, size: int) -> list[np.ndarray]:
     return [positions[start : start + size] for start in range(0, len(positions), size)]

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from index.embeddings import unit_rows
 from index.knn import neighbour_blocks, sampled_recall
-from index.ranking import Ranking, check_k, exact_scores, source_numbers, source_sizes
+from index.ranking import Ranking, check_k, exact_scores, source_sizes
 from index.search import FaissCpuSearch
 from manifests.errors import InputError
+from pipeline.shards.sources import source_numbers
 
 
 def reference_neighbours(vectors: np.ndarray, sources: Sequence[object], k: int) -> np.ndarray:

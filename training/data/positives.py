@@ -17,6 +17,7 @@ from index.label_agreement import agreement, chance
 from index.neighbours import MADE_BY, Neighbours
 from manifests.errors import InputError
 from pipeline.shards.record import FRAME
+from pipeline.shards.sources import source_numbers
 from pipeline.shards.store import ShardStore
 from training.data.views import decode_image
 
@@ -52,6 +53,7 @@ class Positives:
         self.allowed = np.array([key in trained for key in neighbours.keys], dtype=bool)
         self.fetched = tuple(name for name in MODALITIES if needs & {"neighbours", f"near_{name}"})
         self.excluded = "exclusions" in needs
+        self._video = source_numbers(store.table["source_id"].to_pylist())
 
     def check(self) -> None:
         """InputError when the lists cover not every clip that is trained on, or name only others for one."""
@@ -125,12 +127,9 @@ class Positives:
         company = keys if company is None else company
         own, others = (np.array([self.neighbours.position_of(key) for key in named]) for named in (keys, company))
         image, audio = (np.stack([np.isin(others, near[row]) for row in own]) for near in self._lists())
-        same = (self._sources(keys)[:, None] == self._sources(company)) & (own[:, None] != others)
+        videos, of_others = (self._video[[self.store.row_of(key) for key in named]] for named in (keys, company))
+        same = (videos[:, None] == of_others) & (own[:, None] != others)
         return {name: torch.from_numpy(mask) for name, mask in (("image", image), ("audio", audio), ("source", same))}
-
-    def _sources(self, keys: list[str]) -> np.ndarray:
-        column = self.store.table["source_id"]
-        return np.array([column[self.store.row_of(key)].as_py() for key in keys])
 
 
 def _is_doubtful(share: float | None, expected: float | None) -> bool:

@@ -24,6 +24,7 @@ from manifests.errors import InputError
 from pipeline.media.front_ends import find_front_end
 from pipeline.shards.codecs import decode_npy
 from pipeline.shards.record import FRAME, SPECTROGRAM
+from pipeline.shards.sources import source_numbers
 from pipeline.shards.store import ShardStore
 from pipeline.shards.tars import MAKE_AGAIN
 from training.config import Data
@@ -73,7 +74,7 @@ class TrainingStream(IterableDataset):
         self.side = view_side(data, store.short_side)
         self.selected, self._heard = selected, find_front_end(store.front_end).shape
         shards = store.table["shard"].to_pylist()
-        self.source_of_row = numbered_sources(store)
+        self.source_of_row = source_numbers(store.table["source_id"].to_pylist()).astype(np.int64)
         self.shard_of_row = np.cumsum([0] + [a != b for a, b in pairwise(shards)])
         self._sizes = list(zip(store.table["height"].to_pylist(), store.table["width"].to_pylist(), strict=True))
         self.epoch, self.first_step = 0, 0
@@ -213,12 +214,6 @@ class TrainingStream(IterableDataset):
         if self.positives is not None and self.positives.excluded:
             batch["exclusions"] = self.positives.exclusions(batch["key"], company)
         return batch
-
-
-def numbered_sources(store: ShardStore) -> np.ndarray:
-    """int64 (N,): a number for the video that each row was cut from; a row that names none has its own."""
-    named = zip(store.table["source_id"].to_pylist(), store.keys, strict=True)
-    return np.unique([source or key for source, key in named], return_inverse=True)[1]
 
 
 def _stacked(views: list[dict[str, Any]]) -> dict[str, Tensor]:

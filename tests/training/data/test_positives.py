@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,12 @@ def neighbours(store: ShardStore, knn: Path) -> Neighbours:
 
 def two_cuts_a_video(store: ShardStore) -> ShardStore:
     """The same clips, of which rows 2 n and 2 n + 1 come from one video."""
-    sources = pa.array([f"video{row // 2}" for row in range(len(store))])
+    return of_videos(store, [f"video{row // 2}" for row in range(len(store))])
+
+
+def of_videos(store: ShardStore, names: Sequence[str | None]) -> ShardStore:
+    """The same clips, cut from videos of these names."""
+    sources = pa.array(names, pa.string())
     column = store.table.column_names.index("source_id")
     return ShardStore(store.folder, read_index(store.folder), store.table.set_column(column, "source_id", sources))
 
@@ -42,6 +48,12 @@ def test_exclusions_are_neighbours_and_cuts_of_the_same_video(store: ShardStore,
             same_video = store.row_of(anchor) // 2 == store.row_of(other) // 2
             assert bool(masks["source"][i, j]) == (same_video and i != j)
     assert all(mask.any() and not mask.diagonal().any() for mask in masks.values())
+
+
+def test_clips_whose_video_is_unknown_are_cuts_of_their_own(store: ShardStore, neighbours: Neighbours) -> None:
+    unknown = of_videos(store, [None] * len(store))
+    positives = Positives(unknown, neighbours, frozenset({"exclusions"}), neighbours.keys)
+    assert not positives.exclusions(neighbours.keys[:24])["source"].any()
 
 
 def test_clips_that_are_not_trained_on_are_never_drawn(store: ShardStore, neighbours: Neighbours) -> None:
