@@ -28,6 +28,7 @@ def main() -> None:
 
 @app.command()
 def ingest(
+    context: typer.Context,
     src: Annotated[
         list[str],
         typer.Option(
@@ -85,11 +86,13 @@ def ingest(
     ] = 1.0,
 ) -> None:
     """Decode every clip once and write shards, a manifest and the list of rejects."""
+    from manifests.commands.together import check_together
     from pipeline.ingest import IngestRequest, run_ingest
     from pipeline.jobs.options import DECODERS, IngestOptions, checked_audio, known, parse_moment
     from pipeline.shards.companion import Wanted
     from pipeline.storage.remote import place
 
+    check_together(context, audio_rate="audio", audio_seconds="audio", burst_rate="burst")
     options = IngestOptions(
         short_side=short_side,
         moment=parse_moment(moment),

@@ -27,6 +27,7 @@ from manifests.machine import may_pass
 BEAT = 4.0  # seconds between two signs of life
 WATCHED = 3 * BEAT  # seconds without one after which another machine's holder counts as gone
 LONGEST_NOTE, BEGINS = 10_000, b'{"host"'  # bytes of a note, which may be written at this moment
+LOOKS, AT_A_TIME = 10, 0.01  # tries to take a lock, and seconds between two
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL, errno.EBADF}  # of some network disks
 _open: set[int] = set()
 
@@ -115,10 +116,9 @@ def _close(descriptor: int) -> None:
 def _taken(descriptor: int, lock: Path, note: dict[str, Any]) -> bool:
     """Whether the folder is ours now."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         locks = True
-    except BlockingIOError:
-        return False
+        if not _locked(descriptor):
+            return False
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
@@ -131,6 +131,16 @@ def _taken(descriptor: int, lock: Path, note: dict[str, Any]) -> bool:
         return _is_at(lock, descriptor)
     time.sleep(BEAT / 4)  # of two that began at once, the one that wrote last stays
     return _note(lock).get("token") == note["token"]
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether the kernel gave the lock. `last_holder` shares it for an instant, which is waited for."""
+    for _ in range(LOOKS):
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(AT_A_TIME)
+    return False
 
 
 def _ended_here(before: dict[str, Any], host: str) -> bool:

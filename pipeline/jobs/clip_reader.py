@@ -5,6 +5,7 @@ import os
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 from manifests.files.given import opened, read_bytes
 from manifests.machine import check_still_there, is_machines_fault
@@ -31,9 +32,11 @@ class ClipReader:
     def __init__(self) -> None:
         self._archive: ForwardReader | None = None
         self._file, self._position = ("", ""), -1
+        self._copies: list[IO[bytes]] = []
 
     def read(self, clip: ClipToDecode) -> ClipContent:
-        """All of a clip; Rejected when it cannot be read."""
+        """All of a clip, until the next one is read; Rejected when it cannot be read."""
+        self._copies.clear()
         media, sha256 = self._read(clip)
         if clip.audio is None:
             return ClipContent(media, None, sha256)
@@ -64,12 +67,13 @@ class ClipReader:
         return self._forward(path, clip.position) if is_compressed(path.name) else _slice(path, clip)
 
     def _local(self, path: Place) -> Path:
-        """A file too large to hold, on this machine until the next one."""
+        """A file too large to hold, on this machine until the next clip; a pair has two."""
         if isinstance(path, Path):
             return path
-        self._copy = tempfile.NamedTemporaryFile(prefix="clip-")  # noqa: SIM115  # deleted with its last reference
-        path.download(self._copy.name)
-        return Path(self._copy.name)
+        copy = tempfile.NamedTemporaryFile(prefix="clip-")  # noqa: SIM115  # deleted with its last reference
+        self._copies.append(copy)
+        path.download(copy.name)
+        return Path(copy.name)
 
     def _forward(self, path: Place, position: int) -> bytes:
         """Goes on where the last clip was, if that is before this one in the same, unchanged archive."""

@@ -119,6 +119,8 @@ def test_bad_input_is_a_paragraph_and_exit_code_2(tmp_path: Path, pipeline: Call
         ("--src", tmp_path / "videos", "--moment", "noon"): "neither annotated nor centre",
         ("--src", tmp_path / "videos", "--decoder", "vlc"): "pyav, ffmpeg",
         ("--src", tmp_path / "videos", "--out", "/proc/nowhere"): "cannot be written",
+        ("--src", tmp_path / "videos", "--audio-rate", "48000"): "--audio-rate says how --audio is done",
+        ("--src", tmp_path / "videos", "--burst-rate", "3"): "--burst-rate says how --burst is done",
     }
     for arguments, words in cases.items():
         result = pipeline("ingest", *arguments, cwd=tmp_path)

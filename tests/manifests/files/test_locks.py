@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,17 @@ def test_a_second_process_is_told_who_holds_it_and_a_killed_one_holds_nothing(tm
     with held_by_us(tmp_path):
         assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_looks_at_a_lock_keeps_nobody_from_it(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()
+    looks = os.open(tmp_path / "lock", os.O_RDONLY)  # as `last_holder` does, for longer than it takes
+    fcntl.flock(looks, fcntl.LOCK_SH)
+    end = threading.Timer(0.03, os.close, [looks])
+    end.start()
+    with held_by_us(tmp_path):
+        pass
+    end.join()
 
 
 def test_a_child_that_outlives_the_holder_holds_nothing(tmp_path: Path) -> None:
