@@ -5,6 +5,7 @@ told of one without torch is in `training.run_folders`.
 """
 
 import json
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -160,7 +161,7 @@ def prepare(folder: Path, config: RunConfig) -> None:
         ) from error
     write_text(folder / CONFIG, config.to_yaml())
     write_text(folder / ENVIRONMENT, json.dumps(environment(), indent=1))
-    write_text(folder / COMMAND, " ".join(sys.argv) + "\n")
+    write_text(folder / COMMAND, shlex.join(sys.argv) + "\n")
 
 
 @dataclass(frozen=True)

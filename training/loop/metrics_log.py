@@ -3,8 +3,13 @@
 import json
 import math
 import threading
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
+from typing import Self
 
+from manifests.errors import WorkFailed
 from manifests.files.given import opened
 from manifests.files.whole import NO_ROOM, told, write_text
 from training.loop.checkpoint import Progress
@@ -16,7 +21,8 @@ from training.run_folders.files import EVENTS, LOG
 class MetricsLog:
     """Appends one JSON object per logged step; steps after the resumed one are forgotten first.
 
-    The viewer gets what `training status` says of a run of `total_steps`.
+    The viewer gets what `training status` says of a run of `total_steps`. To be closed, or used in a `with` statement,
+    which ends as what failed inside it, if something did.
     """
 
     def __init__(self, folder: Path, resumed_step: int, total_steps: int) -> None:
@@ -30,7 +36,15 @@ class MetricsLog:
         write_text(self._path, "".join(f"{line}\n" for line in kept))
         self._file = self._path.open("a", encoding="utf-8", buffering=1)
         self._events = SummaryWriter(str(folder / EVENTS), purge_step=resumed_step + 1)
-        threading.excepthook = _unless_full
+        self._told_before = threading.excepthook
+        threading.excepthook = partial(_unless_full, self._told_before)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with suppress(WorkFailed) if kind else nullcontext():
+            self.close()
 
     def write(
         self, done: Progress, epoch: int, losses: dict[str, float], learning_rate: float, pace: dict[str, float]
@@ -58,15 +72,18 @@ class MetricsLog:
 
     def close(self) -> None:
         """Flush and close both files. WorkFailed when the disk is full."""
-        with told(self._path):
-            self._file.close()
-            self._events.close()
+        try:
+            with told(self._path):
+                self._file.close()
+                self._events.close()
+        finally:
+            threading.excepthook = self._told_before
 
 
-def _unless_full(failure: threading.ExceptHookArgs) -> None:
+def _unless_full(tell: Callable[[threading.ExceptHookArgs], object], failure: threading.ExceptHookArgs) -> None:
     """Leave it to the next write to tell of a full disk, which the thread of the viewer's events meets by itself."""
     if not (isinstance(failure.exc_value, OSError) and failure.exc_value.errno in NO_ROOM):
-        threading.__excepthook__(failure)
+        tell(failure)
 
 
 def _lines(path: Path) -> list[str]:

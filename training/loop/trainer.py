@@ -40,6 +40,7 @@ from training.loop.whole_batch import WholeBatch, share
 from training.methods.contract import BaseMethod, Batch
 from training.run_folders.files import CHECKPOINTS, WEIGHTS
 from training.runs import write_weights
+from training.settings.limits import LARGEST_SEED
 
 
 class LossOf(nn.Module):
@@ -109,9 +110,16 @@ class Trainer:
         Interrupted when a signal came: then all is saved.
         """
         self.ranks.agree(self.done.step, "checkpoint")
-        self._log = MetricsLog(self.folder, self.done.step, self.total_steps) if self.ranks.first else None
         self.method.train()
         self.stop.training = True
+        log = MetricsLog(self.folder, self.done.step, self.total_steps) if self.ranks.first else nullcontext()
+        with log as self._log:
+            self._train_on()
+        if self.ranks.first:
+            write_weights(self.folder / WEIGHTS, self.method)
+        self.ranks.barrier()
+
+    def _train_on(self) -> None:
         self._end_epoch()  # of the epoch a resumed run had just ended
         self._saved_at = last_step_end = time.monotonic()
         with progress(f"training {self.config.name}", self.total_steps, "steps", self.done.step) as advance:
@@ -129,10 +137,6 @@ class Trainer:
                     self.save()
                 advance(1, self._said)
         self.save()
-        if self._log is not None:
-            self._log.close()
-            write_weights(self.folder / WEIGHTS, self.method)
-        self.ranks.barrier()
 
     def _record(self, read: Iterable[tuple[Step, dict[str, float]]]) -> None:
         """Log the steps whose losses are known now. WorkFailed at one whose loss or gradient is no number."""
@@ -244,7 +248,8 @@ class Trainer:
 
     def _seed(self, replica: int) -> None:
         """Dropout, augmentation: all from (seed, step, replica)."""
-        torch.manual_seed((self.config.seed * 1_000_003 + self.done.step) * 1_009 + replica)
+        number = (self.config.seed * 1_000_003 + self.done.step) * 1_009 + replica
+        torch.manual_seed(number % (LARGEST_SEED + 1))
 
     def _autocast(self) -> Any:
         enabled = self.config.optim.precision == "bfloat16"

@@ -1,6 +1,7 @@
 """TensorBoard gets what `training status` says, read back with TensorBoard's own reader."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,18 @@ def test_a_step_that_was_run_again_is_one_point(run: Path) -> None:
     curves = events(run)
     assert sorted(curves["loss/total"]) == list(range(10, 151, 10))
     assert sorted(curves["progress/minutes_left"]) == list(range(20, 151, 10))
+
+
+def test_a_run_that_fails_closes_its_log_and_gives_the_hook_of_threads_back(tmp_path: Path) -> None:
+    hook = threading.excepthook
+
+    def fails() -> None:
+        with MetricsLog(tmp_path, 0, 10) as log:
+            assert threading.excepthook is not hook
+            log.write(Progress(1, 0.5), 0, {"total": 2.0}, 1e-4, PACE)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert threading.excepthook is hook
+    assert events(tmp_path)["loss/total"] == {1: 2.0}

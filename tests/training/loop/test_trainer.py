@@ -21,6 +21,7 @@ from training.loop.start import start
 from training.loop.trainer import Trainer
 from training.run_folders.finished import resolve_run
 from training.runs import load_run
+from training.settings.limits import LARGEST_SEED
 
 from ..conftest import made_clip
 
@@ -63,6 +64,11 @@ def test_a_run_trains_writes_everything_and_is_not_run_twice(write_config, tmp_p
     with torch.no_grad():
         prediction = run.method(torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 257, 300))
     assert torch.isfinite(prediction.map).all()
+
+
+def test_the_largest_seed_trains(write_config, tmp_path: Path) -> None:
+    config = load_config(write_config(), [f"seed={LARGEST_SEED}", "optim.epochs=1"])
+    assert start(config, tmp_path / "runs", "cpu")[1]
 
 
 def test_semantic_positives_are_trained_from_the_neighbours(write_config, tmp_path: Path) -> None:
