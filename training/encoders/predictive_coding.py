@@ -10,7 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from manifests.errors import InputError
+
 LEVELS = 3
+SMALLEST = 2 ** (LEVELS - 1)  # cells of a side that leave one on the lowest level
 FEEDBACK_RATE, ERROR_RATE = 0.5, 1.0  # first values; learned per channel and kept from below 0 by a ReLU
 
 
@@ -41,6 +44,8 @@ class PredictiveCoding(nn.Module):
         self.error_norm = nn.ModuleList(_norms(channels, LEVELS) for _ in range(sweeps))
 
     def forward(self, visual: Tensor, audio: Tensor) -> Tensor:
+        """InputError for fewer than 4 cells in height or width."""
+        _check_size(*visual.shape[-2:])
         predicted = self._first_predictions(visual)
         state = self._corrected(predicted, predicted, audio, sweep=0)
         for sweep in range(1, self.cycles + 1):
@@ -97,6 +102,14 @@ class PredictiveCoding(nn.Module):
         if level == LEVELS - 1:
             error = F.interpolate(error, size=(height, width), mode="bilinear", align_corners=True)
         return self.up[level](error)[..., :height, :width]
+
+
+def _check_size(height: int, width: int) -> None:
+    if min(height, width) < SMALLEST:
+        raise InputError(
+            f"predictive coding halves the cells of an image twice, and {height} x {width} of them leave none. Give it "
+            f"at least {SMALLEST} x {SMALLEST}: a larger data.image_size, or a smaller encoders.image.last_stride."
+        )
 
 
 def _rates(channels: int, first: float) -> nn.ParameterList:

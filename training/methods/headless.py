@@ -1,7 +1,8 @@
-"""What the LVS family shares: two trunks, no heads, cosines of their post-ReLU features (hence between 0 and 1).
+"""What the LVS family shares: two trunks, no heads, cosines of their post-ReLU features (hence between 0 and 1,
+unless a subclass adds to them).
 
-Not a method but the ground five of them stand on (LVS, vanilla LVS, HardPos, SSL-TIE, Hear the Flow), which differ in
-their losses. Two of these share one more thing, the loss that LVS released.
+Not a method but the ground six of them stand on (LVS, vanilla LVS, HardPos, SSL-TIE, Hear the Flow, cross-modal
+alignment), which differ in their losses. Two of these share one more thing, the loss that LVS released.
 """
 
 from typing import NamedTuple
@@ -41,11 +42,11 @@ class HeadlessMethod(BaseMethod):
         self.audio_trunk = build_audio_trunk(encoders.audio)
 
     def visual(self, image: Tensor) -> Tensor:
-        """(B, 3, S, S) -> features (B, C, h, w), not negative and not normalised."""
+        """(B, 3, S, S) -> features (B, C, h, w), not negative and not normalised unless a subclass says so."""
         return self.image_trunk(image)
 
     def auditory(self, audio: Tensor) -> Tensor:
-        """(B, 1, F, T) -> unit vectors (B, C)."""
+        """(B, 1, F, T) -> (B, C), unit vectors unless a subclass needs their length."""
         return unit(self.audio_trunk(audio))
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:

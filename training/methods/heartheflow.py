@@ -81,9 +81,13 @@ class Method(HeadlessMethod):
         self.key = nn.Conv2d(2 if self.flow_trunk is None else self.flow_trunk.dimension, channels // REDUCTION, 1)
         self.value = nn.Conv2d(channels, channels, 1)
 
+    def visual(self, image: Tensor) -> Tensor:
+        """V' of images that stand still, of which their maps are made: unit features (B, C, h, w), signed."""
+        return self.attended(image, _standing_still(image))
+
     def attended(self, image: Tensor, flow: Tensor) -> Tensor:
         """V' of images (B, 3, S, S) that move so, (B, 2, h, w): unit features (B, C, h', w')."""
-        features = self.visual(image)
+        features = self.image_trunk(image)
         keys = self.key(self._moving(flow, image, features)).flatten(2)
         queries = self.query(features).flatten(2)
         agreement = torch.einsum("ncx,ncy->nxy", queries.float(), keys.float()) / sqrt(queries.shape[1])
@@ -98,7 +102,7 @@ class Method(HeadlessMethod):
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
         """Of images that stand still."""
-        return self._predicted(image, audio, torch.zeros_like(image[:, :2, :1, :1]))
+        return self._predicted(image, audio, _standing_still(image))
 
     def predict(self, batch: Batch) -> Prediction:
         return self._predicted(batch["image"], batch["audio"], batch["flow"])
@@ -113,3 +117,7 @@ class Method(HeadlessMethod):
         maps = cosine_maps(self.attended(batch["image"], batch["flow"]), self.auditory(batch["audio"]))
         thresholds = (config.positive_threshold, config.negative_threshold)
         return {"total": tri_map_contrast(maps, TriMap(*thresholds, config.mask_temperature, config.temperature))}
+
+
+def _standing_still(image: Tensor) -> Tensor:
+    return torch.zeros_like(image[:, :2, :1, :1])

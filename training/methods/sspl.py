@@ -92,26 +92,26 @@ class Method(BaseMethod):
         groups = [{"params": rest, "rate": 1.0}, {"params": head, "rate": self.config.head_rate}]
         return [*groups, {"params": rates, "rate": 1.0, "weight_decay": 0.0}] if rates else groups
 
-    def auditory(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+    def listened(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 1, F, T) -> unit vectors of the trunk (B, A), which the PCM explains, and g (B, C)."""
         trunk = self.audio_trunk
         heard = trunk.per_patch(audio) if isinstance(trunk, Vggish) else trunk(audio).unsqueeze(1)
         return unit(heard.mean(dim=1)), unit(self.audio_mlp(heard).mean(dim=1))
 
-    def visual(self, image: Tensor, heard: Tensor) -> Tensor:
+    def revised(self, image: Tensor, heard: Tensor) -> Tensor:
         """(B, 3, S, S) and the trunk's sound (B, A) -> F (B, C, h, w), signed, not normalised."""
         features = self.image_trunk(image)
         return self.coding(features, heard) if self.config.predictive_coding else features
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
-        heard, auditory = self.auditory(audio)
-        visual = self.visual(image, heard)
+        heard, auditory = self.listened(audio)
+        visual = self.revised(image, heard)
         maps = paired_maps(unit(visual), auditory)
         return Prediction(maps, max_response(maps), unit(visual.mean(dim=(2, 3))), auditory)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        heard, auditory = self.auditory(batch["audio"])
-        views = [self.visual(image, heard) for image in (batch["image"], batch["augmented"]["image"])]
+        heard, auditory = self.listened(batch["audio"])
+        views = [self.revised(image, heard) for image in (batch["image"], batch["augmented"]["image"])]
         projected = [self.projector(attended(visual, auditory)) for visual in views]
         predicted = [self.predictor(z) for z in projected]
         forth, back = agreement(predicted[0], projected[1]), agreement(predicted[1], projected[0])

@@ -72,7 +72,7 @@ def test_cells_that_look_the_same_stay_the_same_whatever_moves() -> None:
     """Flow is in the keys only: this is what the page says that the formula cannot do."""
     method, batch = build("maxpool"), make_batch()
     alike = batch["image"].mean(dim=(2, 3), keepdim=True).expand_as(batch["image"])
-    method.visual = lambda image: image[:, :1].expand(-1, 32, -1, -1)[..., ::8, ::8]
+    method.image_trunk.forward = lambda image: image[:, :1].expand(-1, 32, -1, -1)[..., ::8, ::8]
     with torch.no_grad():
         attended = method.attended(alike, batch["flow"])
     assert torch.allclose(attended, attended[..., :1, :1].expand_as(attended), atol=1e-6)
@@ -99,3 +99,11 @@ def test_a_frozen_image_trunk_stays_while_the_flow_s_learns() -> None:
     method.loss(make_batch())["total"].backward()
     assert all(weight.grad is None for weight in method.image_trunk.parameters())
     assert all(weight.grad is not None for weight in method.flow_trunk.parameters())
+
+
+def test_cells_alone_are_those_that_maps_of_still_images_are_made_of() -> None:
+    method, batch = build("cnn"), make_batch()
+    with torch.no_grad():
+        seen, heard = method.visual(batch["image"]), method.auditory(batch["audio"])
+        shown = method(batch["image"], batch["audio"]).map
+    torch.testing.assert_close(torch.einsum("nchw,nc->nhw", seen, heard), shown)

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from manifests.errors import InputError
 from training.config import Encoder, Encoders
 from training.encoders.predictive_coding import PredictiveCoding
 from training.methods.sspl import Config, Method, attended
@@ -58,10 +59,10 @@ def test_loss_is_simsiam_s_on_both_views(predictive_coding: bool) -> None:
     with torch.no_grad():
         cosines = []
         for n in range(6):
-            heard, auditory = trained.auditory(content["audio"][n : n + 1])
+            heard, auditory = trained.listened(content["audio"][n : n + 1])
             z, p = [], []
             for view in (content["image"], content["augmented"]["image"]):
-                visual = trained.visual(view[n : n + 1], heard)
+                visual = trained.revised(view[n : n + 1], heard)
                 z.append(trained.projector(plain_attended(visual[0], auditory[0]).unsqueeze(0)))
                 p.append(trained.predictor(z[-1]))
             cosines += [float(torch.cosine_similarity(p[0], z[1])), float(torch.cosine_similarity(p[1], z[0]))]
@@ -100,8 +101,8 @@ def test_the_map_is_the_cosine_of_revised_features_and_audio() -> None:
     trained, content = method().eval(), batch()
     with torch.no_grad():
         prediction = trained(content["image"], content["audio"])
-        heard, auditory = trained.auditory(content["audio"])
-        visual = trained.visual(content["image"], heard)
+        heard, auditory = trained.listened(content["audio"])
+        visual = trained.revised(content["image"], heard)
         expected = torch.cosine_similarity(visual, auditory[:, :, None, None], dim=1)
     assert torch.allclose(prediction.map, expected, atol=1e-5)
 
@@ -170,6 +171,13 @@ def test_predictive_coding_has_the_released_rates_and_batch_norms() -> None:
 def test_predictive_coding_fits_other_sizes(size: tuple[int, int]) -> None:
     module = PredictiveCoding(channels=4, audio_channels=3, cycles=2)
     assert module(torch.randn(2, 4, *size), torch.rand(2, 3)).shape == (2, 4, *size)
+
+
+@pytest.mark.parametrize("size", [(3, 4), (14, 2), (1, 1)])
+def test_predictive_coding_of_fewer_cells_is_refused(size: tuple[int, int]) -> None:
+    module = PredictiveCoding(channels=4, audio_channels=3, cycles=2)
+    with pytest.raises(InputError, match=f"{size[0]} x {size[1]}.*data.image_size.*last_stride"):
+        module(torch.randn(2, 4, *size), torch.rand(2, 3))
 
 
 def test_parameter_groups_hold_every_trained_parameter_once() -> None:
