@@ -16,6 +16,7 @@ from manifests.files.suffixes import is_of_system
 from manifests.files.whole import write_text
 from manifests.files.whole_folders import whole_folder
 from pipeline.media.decode import SILENCE_PEAK
+from pipeline.shards.codecs import FULL_SCALE
 from pipeline.shards.record import FRAME
 from pipeline.shards.store import ShardStore
 from training.data.beside import WAVEFORM_RATE, Beside, collated, on_device
@@ -23,7 +24,6 @@ from training.data.views import decode_image, normalise_image, shown
 from training.parts.separation import distortion_ratio
 from training.runs import LoadedRun
 
-FULL_SCALE = 32767
 REPORT, MIXTURE = "separation.json", "mixture.wav"
 
 

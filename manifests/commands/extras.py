@@ -14,6 +14,10 @@ def needed(module: str, extra: str, what: str) -> ModuleType:
         return import_module(module)
     except ImportError as error:
         raise InputError(
-            f"{what} needs {module}, which is not installed here ({error}). Install this project with its extra: "
-            f"pip install '{DISTRIBUTION}[{extra}]'."
+            f"{what} needs {module}, which is not installed here ({error}). {how_to_install(extra)}"
         ) from error
+
+
+def how_to_install(extra: str) -> str:
+    """The sentence that ends an error about a library which is not there."""
+    return f"Install this project with its extra: pip install '{DISTRIBUTION}[{extra}]'."

@@ -20,7 +20,7 @@ from manifests.masks import load_mask
 from pipeline.compose.files import Unusable
 from pipeline.compose.object_images import ObjectImage, Outline
 from pipeline.media.still import AudioFile, read_pixels, rgb_on_white, rgba
-from pipeline.shards.codecs import encode_npy
+from pipeline.shards.codecs import FULL_SCALE, encode_npy
 from pipeline.shards.record import Rejected
 from pipeline.synth.audio import SAMPLE_RATE
 from pipeline.synth.render import VISIBLE_ALPHA
@@ -81,7 +81,7 @@ def ready_recording(target: Path, path: Path) -> Ready:
     sound = _sounding(_decoded(content))
     loudness = float(np.sqrt(np.mean(np.square(sound))))
     sound = np.clip(sound * (0.1 / loudness), -1, 1)  # recordings are equally loud, whatever microphones were
-    _keep(target, np.round(sound * 32767).astype(np.int16))
+    _keep(target, np.round(sound * FULL_SCALE).astype(np.int16))
     return Ready(hashlib.sha256(content).hexdigest(), (len(sound), 0), _spectrum(sound))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.compose.pieces import Scene, Thing
+from pipeline.shards.codecs import FULL_SCALE
 from pipeline.synth.audio import SAMPLE_RATE, mix
 from pipeline.synth.scene import SECONDS
 
@@ -61,7 +62,7 @@ def _faded(recording: np.ndarray, longest: int, rng: np.random.Generator, *, who
     start = int(rng.integers(max(1, len(recording) - longest + 1)))
     if not whole and len(recording) < longest:
         start = int(rng.integers(max(1, len(recording) // 2)))
-    piece = recording[start : start + longest].astype(np.float32) / 32767
+    piece = recording[start : start + longest].astype(np.float32) / FULL_SCALE
     ramp = np.minimum(np.arange(len(piece)), np.arange(len(piece))[::-1]) / FADE
     return piece * np.minimum(ramp, 1).astype(np.float32)
 

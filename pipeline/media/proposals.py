@@ -3,6 +3,7 @@
 import ctypes
 from typing import TYPE_CHECKING
 
+from manifests.commands.extras import how_to_install
 from manifests.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,10 +24,7 @@ def check_proposals() -> None:
 
 def without_opencv(option: str, error: Exception) -> InputError:
     """What to say of an option where the library is not there."""
-    return InputError(
-        f"{option} needs OpenCV with its contrib modules ({error}). Install this project with its extra: "
-        "pip install 'sound-source-localization[proposals]'."
-    )
+    return InputError(f"{option} needs OpenCV with its contrib modules ({error}). {how_to_install('proposals')}")
 
 
 def selective_search(image: "np.ndarray") -> "np.ndarray":

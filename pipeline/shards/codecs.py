@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 JPEG_QUALITY = 90
 NPY_PREAMBLE = 10  # bytes of magic, version and header length in a .npy of version 1.0
-FULL_SCALE = 32767
+FULL_SCALE = 32767  # of a 16-bit sample
 
 
 def encode_jpeg(frame: "np.ndarray") -> bytes:

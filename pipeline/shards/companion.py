@@ -66,7 +66,7 @@ NOTHING = Wanted()
 def kind_of(member: str) -> str | None:
     """The companion a member belongs to; None for the members of the shard itself."""
     kind = member.partition(".")[0]
-    return kind if kind in MADE_BY and member != "frame.jpg" else None
+    return kind if kind in MADE_BY else None
 
 
 def companion_name(kind: str, shard: int, generation: str = "") -> str:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import IO, BinaryIO, cast
 
 from pipeline.shards.record import Member
+from pipeline.shards.tars import after_padding
 from pipeline.storage.files import replacing
 from pipeline.storage.remote import Place
 
@@ -44,8 +45,7 @@ class ShardWriter:
         info = tarfile.TarInfo(name)
         info.size = len(content)
         self._tar.addfile(info, io.BytesIO(content))
-        padded = -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-        return Member(self._tar.offset - padded, info.size)
+        return Member(self._tar.offset - after_padding(info.size), info.size)
 
     def finish(self) -> None:
         """Write the tar's end; nothing can be added afterwards."""

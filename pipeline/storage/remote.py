@@ -16,6 +16,7 @@ from functools import cache, wraps
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, ParamSpec, TypeVar, Union, cast
 
+from manifests.commands.extras import how_to_install
 from manifests.errors import InputError
 from manifests.files.given import LONGEST_REASON, printable, shortened
 from manifests.given_arrays import kind_of
@@ -74,10 +75,7 @@ def _file_system(protocol: str, process: int) -> Any:
     try:
         files = fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False)
     except ImportError as error:
-        raise InputError(
-            f"{protocol}:// needs the s3fs package ({error}). Install this project with its extra: "
-            "pip install 'sound-source-localization[s3]'."
-        ) from error
+        raise InputError(f"{protocol}:// needs the s3fs package ({error}). {how_to_install('s3')}") from error
     # `_reported` alone asks again: s3fs would five times, and for each of them the client below it
     files.retries, files.config_kwargs = 1, files.config_kwargs | {"retries": {"total_max_attempts": 1}}
     files._call_s3 = in_pace(files._call_s3, silence_of(files), PATIENCE)

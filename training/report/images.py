@@ -13,6 +13,7 @@ import contourpy
 import numpy as np
 from PIL import Image
 
+from pipeline.shards.codecs import FULL_SCALE
 from training.overlay.colours import heat_palette
 
 HEAT_LEVELS = 64
@@ -68,7 +69,7 @@ def audio_uri(waveform: np.ndarray, sample_rate: int) -> str:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(sample_rate)
-        file.writeframes(np.round(np.clip(waveform, -1.0, 1.0) * 32767).astype("<i2").tobytes())
+        file.writeframes(np.round(np.clip(waveform, -1.0, 1.0) * FULL_SCALE).astype("<i2").tobytes())
     return f"data:audio/wav;base64,{b64encode(buffer.getvalue()).decode()}"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manifests.commands.endings import ENDING_SIGNALS
+from manifests.commands.extras import how_to_install
 from manifests.errors import InputError
 from pipeline.console import summary
 from training.model_names import check_openable
@@ -24,10 +25,7 @@ if TYPE_CHECKING:
 
 PASSWORD = "TRAINING_SERVE_PASSWORD"
 ASKING = "Any name, and the password of this page. After five wrong ones each answer takes longer."
-WITHOUT_GRADIO = (
-    "`training serve` needs gradio, which is not installed. Install it with: pip install "
-    "'sound-source-localization[demo]'"
-)
+WITHOUT_GRADIO = f"`training serve` needs gradio, which is not installed. {how_to_install('demo')}"
 LONGEST = 60.0  # seconds that a job may take, and so many more for each second of video that is taken
 LONGEST_PER_SECOND = 20.0
 FAREWELL = 1  # seconds that open connections are given at the end
