@@ -34,7 +34,7 @@ from pipeline.media.image import (
 )
 from pipeline.media.layouts import stream_channels
 from pipeline.media.recording import LOST_SECONDS, SEEK_LEADS, Recording
-from pipeline.media.streams import first_decodable, has_others, has_palette, is_cover_art
+from pipeline.media.streams import has_others, has_palette, heard_stream, shown_stream
 from pipeline.media.times import (
     CLOCK_SLACK,
     Shown,
@@ -59,10 +59,7 @@ class MediaFile(Recording):
     _joined = False  # whether the clock begins anew on the way; known once the duration is
 
     def _choose_streams(self) -> None:
-        """The first moving image (cover art is none) and the first sound, whatever else the file carries."""
-        moving = [stream for stream in self._container.streams.video if not is_cover_art(stream)]
-        self._video = first_decodable(moving, "no_video", "moving image")
-        self._audio = first_decodable(self._container.streams.audio, "no_audio", "sound")
+        self._video, self._audio = shown_stream(self._container), heard_stream(self._container)
         check_size(self._video.codec_context.width, self._video.codec_context.height)
         check_sound(self._audio.codec_context)
         for stream in (self._video, self._audio):

@@ -23,7 +23,7 @@ from pipeline.media.facts import Facts
 from pipeline.media.image import ShownFrame, check_size, upright
 from pipeline.media.layouts import stream_channels
 from pipeline.media.recording import LOST_SECONDS, Recording
-from pipeline.media.streams import decode_audio, decoder_of, first_decodable, has_others
+from pipeline.media.streams import decode_audio, decoder_of, has_others, heard_stream
 from pipeline.media.times import kind_of
 from pipeline.shards.record import Rejected
 
@@ -131,7 +131,7 @@ class AudioFile(Recording):
     """A file of which only the sound is wanted: it may have no image, and cover art is none."""
 
     def _choose_streams(self) -> None:
-        self._audio = first_decodable(list(self._container.streams.audio), "no_audio", "sound")
+        self._audio = heard_stream(self._container)
         check_sound(self._audio.codec_context)
         self._audio.codec_context.thread_count = 1
         self._decoder = decoder_of(self._audio, self._bytes)
