@@ -118,7 +118,8 @@ class _Call:
         """
         early = max(0.0, min(self.moments.values()) - LOOK_BACK)
         audio_early = max(0.0, self.audio_from - MARGIN)
-        audio_begin = audio_early - AUDIO_PREROLL if audio_early > AUDIO_PREROLL else None  # a seek may miss the first
+        seeks_sound = self.facts.sound_seekable and audio_early > AUDIO_PREROLL  # a seek may miss the first
+        audio_begin = audio_early - AUDIO_PREROLL if seeks_sound else None
         failure = "ffmpeg decodes no image"
         seeks = [(early, audio_begin)] if self.facts.seekable else []
         for image_seek, audio_seek in (*seeks, (None, None)):

@@ -34,7 +34,7 @@ from pipeline.media.image import (
 )
 from pipeline.media.layouts import stream_channels
 from pipeline.media.recording import LOST_SECONDS, SEEK_LEADS, Recording
-from pipeline.media.streams import has_others, has_palette, heard_stream, shown_stream
+from pipeline.media.streams import has_others, has_palette, heard_stream, shown_stream, starts_anywhere
 from pipeline.media.times import (
     CLOCK_SLACK,
     Shown,
@@ -78,6 +78,7 @@ class MediaFile(Recording):
         return Facts(
             format=kind_of(container),
             seekable=self._seekable,
+            sound_seekable=self._seekable and starts_anywhere(audio),
             joined=self._joined,
             zero=self._zero,
             duration=duration,

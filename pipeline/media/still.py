@@ -23,7 +23,7 @@ from pipeline.media.facts import Facts
 from pipeline.media.image import ShownFrame, check_size, upright
 from pipeline.media.layouts import stream_channels
 from pipeline.media.recording import LOST_SECONDS, Recording
-from pipeline.media.streams import decode_audio, decoder_of, has_others, heard_stream
+from pipeline.media.streams import decode_audio, decoder_of, has_others, heard_stream, starts_anywhere
 from pipeline.media.times import kind_of
 from pipeline.shards.record import Rejected
 
@@ -150,6 +150,7 @@ class AudioFile(Recording):
         return Facts(
             format=kind_of(self._container),
             seekable=self._seekable,
+            sound_seekable=self._seekable and starts_anywhere(audio),
             joined=bool(self._shifts),
             zero=self._zero,
             duration=duration,

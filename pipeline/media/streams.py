@@ -15,6 +15,11 @@ from pipeline.shards.record import Rejected
 
 _PLAIN = re.compile(r"pcm_[suf](\d+)(?:le|be)?")  # the bits of a sample
 _OF_ONE_BYTE = ("pcm_u8", "pcm_mulaw", "pcm_alaw")  # of which no byte is the high one
+# whose packets, some tenths of a second after a first one, are decoded as if all before them had been
+_STARTS_ANYWHERE = re.compile(
+    r"pcm_.*|aac(_latm)?|e?ac3|mp[123]|opus|vorbis|flac|alac|dts|mlp|truehd|tta|wavpack|wmav[12]|amr_[nw]b"
+    r"|adpcm_(ima_wav|ima_qt|ms|swf)|s302m"
+)
 _Stream = TypeVar("_Stream", bound=av.stream.Stream)
 
 
@@ -69,6 +74,12 @@ def read_packets(container: av.container.InputContainer, *streams: av.stream.Str
     # needed is judged by the caller.
     except (av.FFmpegError, IndexError):
         return
+
+
+def starts_anywhere(audio: av.AudioStream) -> bool:
+    """Whether its sound may be decoded from any packet on. Codecs may carry their state through the whole file and say
+    it nowhere (ADPCM of Yamaha, DFPWM): one that is not known to begin anew is decoded from the beginning."""
+    return _STARTS_ANYWHERE.fullmatch(audio.codec_context.codec.canonical_name) is not None
 
 
 def has_palette(video: av.VideoStream) -> bool:
