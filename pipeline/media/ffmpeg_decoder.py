@@ -149,7 +149,9 @@ class _Call:
 
     def _write_images(self, seek: float | None) -> str:
         image_end = max(self.moments.values()) + LOOK_BACK
-        stream = self._input(seek, image_end, reinit_filter=0)[str(self.facts.video_index)]
+        # without this option ffmpeg before 7.1 would show all of the image; it refuses to
+        crop = {"apply_cropping": "all"} if self.facts.cropped else {}
+        stream = self._input(seek, image_end, reinit_filter=0, **crop)[str(self.facts.video_index)]
         video = stream.filter_multi_output("split", 2)
         look_back = None if seek is None else LOOK_BACK
         images = [self._image_output(video[place], name, look_back) for place, name in enumerate(self.moments)]

@@ -85,7 +85,7 @@ class OnePass(MediaFile):
                     if frame.pts is None:
                         return
                     if frame.pts in chosen:
-                        yield frame
+                        yield self._shown_part(frame)
                     if frame.pts >= last:
                         return
 

@@ -14,9 +14,11 @@ from typing import cast
 
 import av
 import numpy as np
+from av.codec.context import Flags
 from av.video.reformatter import VideoReformatter
 
 from pipeline.media.audio import check_sound
+from pipeline.media.cropping import MAY_CROP, Cropper, stated_edges
 from pipeline.media.facts import Facts
 from pipeline.media.image import (
     MAX_PIXELS,
@@ -65,6 +67,7 @@ class MediaFile(Recording):
         for stream in (self._video, self._audio):
             stream.codec_context.thread_count = 1
         self._video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        self._video.codec_context.flags |= Flags.unaligned  # else edges cut off at the left are rounded down
         self._decoder = self._audio.codec_context
         self._zero = (self._container.start_time or 0) / av.time_base
         self._seekable = self._is_seekable(self._video)
@@ -79,6 +82,7 @@ class MediaFile(Recording):
             format=kind_of(container),
             seekable=self._seekable,
             sound_seekable=self._seekable and starts_anywhere(audio),
+            cropped=self._cropper is not None,
             joined=self._joined,
             zero=self._zero,
             duration=duration,
@@ -124,7 +128,8 @@ class MediaFile(Recording):
             if frame is not None and frame.pts is not None:
                 ends = not run.passed and run.end is not None
                 data_end = self._seconds(self._video, cast(int, run.end)) if ends else None
-                return self._image(frame, self._seconds(self._video, frame.pts), short_side, calm, data_end)
+                seconds = self._seconds(self._video, frame.pts)
+                return self._image(self._shown_part(frame), seconds, short_side, calm, data_end)
         return self._frame_by_full_decode(seconds, short_side, calm)
 
     def _run(self, seconds: float) -> tuple[PacketRun | None, av.Packet | None]:
@@ -177,7 +182,8 @@ class MediaFile(Recording):
         packets = map(undated, self._packets(self._video)) if is_undated else self._packets(self._video)
         clock = clock_of(self._container, self._video, partial(self._seconds, self._video))
         clock = replace(clock, by_decoding=clock.by_decoding or is_undated)
-        return presented(decode_all(self._video.codec_context, packets, failed), clock)
+        decoded = presented(decode_all(self._video.codec_context, packets, failed), clock)
+        return ((seconds, self._shown_part(frame)) for seconds, frame in decoded)
 
     @cached_property
     def is_in_decoding_order(self) -> bool:
@@ -200,6 +206,14 @@ class MediaFile(Recording):
     def placement(self, frame: av.VideoFrame, short_side: int) -> Placement:
         """How a player puts a frame; see `image.placement`."""
         return placement(frame, self._aspect, short_side)
+
+    def _shown_part(self, frame: av.VideoFrame) -> av.VideoFrame:
+        return frame if self._cropper is None else self._cropper.cropped(frame)
+
+    @cached_property
+    def _cropper(self) -> Cropper | None:
+        edges = stated_edges(self._container, self._video) if kind_of(self._container) in MAY_CROP else None
+        return None if edges is None else Cropper(*edges)
 
     @cached_property
     def _scaler(self) -> VideoReformatter:

@@ -151,6 +151,7 @@ class AudioFile(Recording):
             format=kind_of(self._container),
             seekable=self._seekable,
             sound_seekable=self._seekable and starts_anywhere(audio),
+            cropped=False,
             joined=bool(self._shifts),
             zero=self._zero,
             duration=duration,
