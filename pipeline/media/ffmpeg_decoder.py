@@ -21,7 +21,7 @@ import ffmpeg
 import numpy as np
 
 from pipeline.media.audio import MARGIN, AudioCollector, AudioSpan
-from pipeline.media.colours import DEEP_RGB, RGB, RGB_AND_ALPHA, samples_needed, seen
+from pipeline.media.colours import DEEP_RGB, RGB, RGB_AND_ALPHA, light_of, samples_needed, seen
 from pipeline.media.decode import (
     DecodedClip,
     DecodeOptions,
@@ -49,6 +49,7 @@ _TIME_BASE = r"\[showinfo@{name} .*config in time_base: (\d+)/(\d+)"
 _IMAGE = r"\[showinfo@{name} .* pts: *(-?\d+) .* sar:(\d+)/(\d+) s:(\d+)x(\d+)"
 _FORM = re.compile(r"\[showinfo@.* pts: .* fmt:(\S+)")
 _TRANSFER = re.compile(r"\[showinfo@.* color_trc:(\S+)")
+_PRIMARIES = re.compile(r"\[showinfo@.* color_primaries:(\S+)")
 _AUDIO = re.compile(r"\[ashowinfo@sound .* n:\d+ pts:(-?\d+) .* chlayout:(.*) rate:(\d+) nb_samples:(\d+)")
 _BROKEN_AUDIO = re.compile(r"\[aist#.*Error submitting packet to decoder")
 _BROKEN_IMAGE = re.compile(r"\[vist#.*Error submitting packet to decoder: (.*)")
@@ -71,10 +72,24 @@ def decode_clip_ffmpeg(
         else:
             Path(folder, CONTENT).symlink_to(content.absolute())
         call = _Call(Path(folder), facts, moments, dict(zip(moments, found, strict=False)), options, timeout)
-        image, other, audio = call.decode()
+        try:
+            image, other, audio = call.decode()
+        except Rejected as verdict:
+            raise _in_words(content, moment, verdict) from verdict
     audio = _from_reader(content, moment, options) if audio is None else audio
     check_complete(facts, moment, image.data_end, audio, options)
     return assemble(facts, moment, image, audio, calm and is_static(image.pixels, other.pixels), options)
+
+
+def _in_words(content: bytes | Path, moment: float, verdict: Rejected) -> Rejected:
+    """The reader's reason where it cannot show the image either: a log of ffmpeg does not say what it was."""
+    if verdict.reason == "corrupt":
+        try:
+            with MediaFile(content) as media:
+                media.frame_at(moment, 1)
+        except Rejected as reason:
+            return reason
+    return verdict
 
 
 def _from_reader(content: bytes | Path, moment: float, options: DecodeOptions) -> AudioSpan:
@@ -107,7 +122,8 @@ class _Call:
         self.scratch, self.facts, self.options, self.timeout = scratch, facts, options, timeout
         self.moments, self.places = moments, places
         self.audio_from = span_start(moments["moment"], options)
-        self._samples, self._transfer = RGB, None  # in which form samples are asked for; what the frames say of light
+        self._samples = RGB  # in which form samples are asked for
+        self._light: str | None = None  # what the frames say of theirs
 
     def decode(self) -> tuple[ShownFrame, ShownFrame, AudioSpan | None]:
         """The image at the moment, the one to compare it with, the sound, None where only the reader can tell that.
@@ -137,8 +153,9 @@ class _Call:
 
     def _run(self, image_seek: float | None, audio_seek: float | None) -> str:
         log = self._write_images(image_seek)
-        form, self._transfer = _FORM.findall(log), (_TRANSFER.findall(log) or [None])[-1]
-        needed = samples_needed(form[-1], self._transfer) if form else RGB
+        form, *light = (pattern.findall(log) or [None] for pattern in (_FORM, _TRANSFER, _PRIMARIES))
+        self._light = light_of(*(found[-1] for found in light))
+        needed = samples_needed(form[-1], self._light) if form[-1] else RGB
         if needed != self._samples:
             self._samples = needed
             log = self._write_images(image_seek)
@@ -227,7 +244,7 @@ class _Call:
         rows, depth = whole_pixels(height * scale), np.uint16 if self._samples == DEEP_RGB else np.uint8
         samples = np.frombuffer(content, depth).reshape(rows, -1, 4 if self._samples == RGB_AND_ALPHA else 3)
         return ShownFrame(
-            pixels=seen(samples, self._transfer),
+            pixels=seen(samples, self._light),
             seconds=seconds,
             source_width=whole_pixels(width),
             source_height=height,

@@ -18,8 +18,8 @@ from av.codec.context import Flags
 from av.video.reformatter import VideoReformatter
 
 from pipeline.media.audio import check_sound
-from pipeline.media.cropping import MAY_CROP, Cropper, stated_edges
 from pipeline.media.facts import Facts
+from pipeline.media.framing import Cropper, framing
 from pipeline.media.image import (
     MAX_PIXELS,
     PacketRun,
@@ -212,8 +212,7 @@ class MediaFile(Recording):
 
     @cached_property
     def _cropper(self) -> Cropper | None:
-        edges = stated_edges(self._container, self._video) if kind_of(self._container) in MAY_CROP else None
-        return None if edges is None else Cropper(*edges)
+        return framing(self._container, self._video)
 
     @cached_property
     def _scaler(self) -> VideoReformatter:

@@ -1,4 +1,5 @@
-"""Edges that a container or a codec says are not shown are cut off, in both decoders and wherever images are read."""
+"""Edges that a container or a codec says are not shown are cut off, in both decoders and wherever images are read; what
+is turned by no right angle is refused."""
 
 import struct
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from pipeline.media import ffmpeg_decoder
 from pipeline.media.decode import DecodeOptions, decode_clip
 from pipeline.media.ffmpeg import file_input
 from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
+from pipeline.media.framing import check_turn
 from pipeline.media.one_pass import OnePass
 from pipeline.shards.record import Rejected
 
@@ -81,6 +83,19 @@ def test_what_the_codec_cuts_off_at_the_left_is_cut_to_the_pixel(plain: Path, cl
     edges = f"h264_metadata=crop_left={LEFT}:crop_right={RIGHT}:crop_top={TOP}:crop_bottom={BOTTOM}"
     path = clips.remux(plain, "codec.mp4", **{"bsf:v": edges})
     assert alike(decode(path, NATIVE).frame, _cut(decode(plain, NATIVE).frame))
+
+
+@DECODERS
+@pytest.mark.parametrize("degrees", [45, 100])
+def test_an_image_turned_by_no_right_angle_is_refused(plain: Path, clips: ClipFactory, decode, degrees: int) -> None:
+    with pytest.raises(Rejected, match=f"turned by {degrees} degrees") as rejected:
+        decode(clips.turned(plain, f"turned{degrees}.mp4", display_rotation=degrees))
+    assert rejected.value.reason == "unreadable"
+
+
+def test_a_turn_of_nothing_and_one_that_is_nearly_right() -> None:
+    for degrees in (0.0, -0.5, 90.9, -90.0, 180.0, 359.5, float("nan")):
+        check_turn(degrees)
 
 
 def test_moments_of_one_pass_and_of_a_full_decode(plain: Path, cropped: Path) -> None:
