@@ -4,6 +4,7 @@ What is transparent shows white, as in images. High dynamic range (PQ of SMPTE S
 down: left as it is, it looks grey and dark to every model that was trained on ordinary images. Light is counted from
 the 203 cd/m2 of ITU-R BT.2408's white, BT.2020's primaries become BT.709's, and what is brighter than white is
 compressed by the Moebius curve of ffmpeg's `tonemap`, up to the 1,000 cd/m2 for which most of it is made.
+Of ordinary range the primaries of BT.2020 and Display P3 become BT.709's likewise: left as they are, colours look pale.
 """
 
 import av
@@ -12,26 +13,60 @@ import numpy as np
 RGB, RGB_AND_ALPHA, DEEP_RGB = "rgb24", "rgba", "rgb48le"
 PQ, HLG = "smpte2084", "arib-std-b67"  # as ffmpeg spells them
 TRANSFERS = {16: PQ, 18: HLG}  # by the number of ISO/IEC 23091-2
+MATRICES = {1: "bt709", 2: "unspecified", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco"}
+MATRICES |= {
+    9: "bt2020nc",
+    10: "bt2020c",
+    11: "smpte2085",
+    12: "chroma-derived-nc",
+    13: "chroma-derived-c",
+    14: "ictcp",
+}
+PRIMARIES = {9: "bt2020", 12: "smpte432"}
 PEAK = 1000 / 203  # of the brightest light that is told apart, in units of white
 KNEE = 0.3  # light up to here is left as it is
 _TO_BT709 = np.array(  # linear light of BT.2020 to BT.709, ITU-R BT.2087
     [[1.660491, -0.587641, -0.072850], [-0.124550, 1.132900, -0.008349], [-0.018151, -0.100579, 1.118730]], np.float32
 )
+_P3_TO_BT709 = np.array(  # of SMPTE EG 432-1 (Display P3), from the chromaticities of both with their common white D65
+    [[1.224940, -0.224940, 0.0], [-0.042057, 1.042057, 0.0], [-0.019638, -0.078636, 1.098274]], np.float32
+)
+_WIDE = {"bt2020": _TO_BT709, "smpte432": _P3_TO_BT709}
 _LUMINANCE = np.array([0.2627, 0.6780, 0.0593], np.float32)  # of BT.2020
 
 
-def samples_needed(form: str, transfer: str | None) -> str:
-    """In which form to ask for a frame's samples: its pixel format and transfer as ffmpeg spells them."""
+def light_of(transfer: str | None, primaries: str | None) -> str | None:
+    """What of its light is not as on an ordinary screen: the transfer of high dynamic range, or else wide primaries;
+    all as ffmpeg spells them. None for ordinary light."""
     if transfer in (PQ, HLG):
+        return transfer
+    return primaries if primaries in _WIDE else None
+
+
+def light_in(frame: av.VideoFrame) -> str | None:
+    """The same of a frame."""
+    return light_of(TRANSFERS.get(int(frame.color_trc)), PRIMARIES.get(int(frame.color_primaries)))
+
+
+def is_shown_as_stored(frame: av.VideoFrame) -> bool:
+    """Whether its samples as RGB are what a viewer sees."""
+    return light_in(frame) is None and samples_needed(frame.format.name, None) == RGB
+
+
+def samples_needed(form: str, light: str | None) -> str:
+    """In which form to ask for a frame's samples. form: its pixel format as ffmpeg spells it; light: see `light_of`."""
+    if light in (PQ, HLG):
         return DEEP_RGB
     has_alpha = form == "pal8" or any(component.is_alpha for component in av.VideoFormat(form).components)
     return RGB_AND_ALPHA if has_alpha else RGB
 
 
-def seen(samples: np.ndarray, transfer: str | None) -> np.ndarray:
+def seen(samples: np.ndarray, light: str | None) -> np.ndarray:
     """uint8 (H, W, 3) of samples in the form that `samples_needed` names: uint8 (H, W, 3 or 4) or uint16 (H, W, 3)."""
     if samples.dtype == np.uint16:
-        return _tone_mapped(samples, transfer)
+        return _tone_mapped(samples, light)
+    if light in _WIDE:
+        samples = np.concatenate([_of_primaries(samples[..., :3], _WIDE[light]), samples[..., 3:]], axis=2)
     if samples.shape[2] == 4:
         opacity = samples[..., 3:].astype(np.uint16)
         return ((samples[..., :3] * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
@@ -45,6 +80,14 @@ def _tone_mapped(samples: np.ndarray, transfer: str | None) -> np.ndarray:
     brightest = np.maximum(light.max(axis=-1, keepdims=True), 1e-6)
     shown = np.minimum(light * (_compressed(brightest) / brightest), 1.0)
     return np.round(255 * _srgb(shown)).astype(np.uint8)
+
+
+def _of_primaries(samples: np.ndarray, to_bt709: np.ndarray) -> np.ndarray:
+    """Colours of other primaries, uint8 (H, W, 3), on an ordinary screen; those beyond it are its nearest."""
+    coded = np.arange(256, dtype=np.float32) / 255
+    linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    light = np.einsum("ij,hwj->hwi", to_bt709, linear[samples])
+    return np.round(255 * _srgb(np.clip(light, 0.0, 1.0))).astype(np.uint8)
 
 
 def _light_of_pq(coded: np.ndarray) -> np.ndarray:

@@ -9,12 +9,15 @@ class Facts:
 
     `*_end` is stated only where the container has an index of every stream (mp4), else None. `codec`: of the sound, as
     ffmpeg spells it. `channels`: one name each, AMBI0 is W. `seekable`: packets have the same times and palette
-    after a seek as when everything is read. `joined`: recordings lie end to end in it, and the clock of a later one
-    begins anew.
+    after a seek as when everything is read; `sound_seekable`: so is the sound that they give. `cropped`: the
+    container says that edges of the image are not shown. `joined`: recordings lie
+    end to end in it, and the clock of a later one begins anew.
     """
 
     format: str
     seekable: bool
+    sound_seekable: bool
+    cropped: bool
     joined: bool
     zero: float
     duration: float

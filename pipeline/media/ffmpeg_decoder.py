@@ -21,7 +21,7 @@ import ffmpeg
 import numpy as np
 
 from pipeline.media.audio import MARGIN, AudioCollector, AudioSpan
-from pipeline.media.colours import DEEP_RGB, RGB, RGB_AND_ALPHA, samples_needed, seen
+from pipeline.media.colours import DEEP_RGB, RGB, RGB_AND_ALPHA, light_of, samples_needed, seen
 from pipeline.media.decode import (
     DecodedClip,
     DecodeOptions,
@@ -49,6 +49,7 @@ _TIME_BASE = r"\[showinfo@{name} .*config in time_base: (\d+)/(\d+)"
 _IMAGE = r"\[showinfo@{name} .* pts: *(-?\d+) .* sar:(\d+)/(\d+) s:(\d+)x(\d+)"
 _FORM = re.compile(r"\[showinfo@.* pts: .* fmt:(\S+)")
 _TRANSFER = re.compile(r"\[showinfo@.* color_trc:(\S+)")
+_PRIMARIES = re.compile(r"\[showinfo@.* color_primaries:(\S+)")
 _AUDIO = re.compile(r"\[ashowinfo@sound .* n:\d+ pts:(-?\d+) .* chlayout:(.*) rate:(\d+) nb_samples:(\d+)")
 _BROKEN_AUDIO = re.compile(r"\[aist#.*Error submitting packet to decoder")
 _BROKEN_IMAGE = re.compile(r"\[vist#.*Error submitting packet to decoder: (.*)")
@@ -71,10 +72,24 @@ def decode_clip_ffmpeg(
         else:
             Path(folder, CONTENT).symlink_to(content.absolute())
         call = _Call(Path(folder), facts, moments, dict(zip(moments, found, strict=False)), options, timeout)
-        image, other, audio = call.decode()
+        try:
+            image, other, audio = call.decode()
+        except Rejected as verdict:
+            raise _in_words(content, moment, verdict) from verdict
     audio = _from_reader(content, moment, options) if audio is None else audio
     check_complete(facts, moment, image.data_end, audio, options)
     return assemble(facts, moment, image, audio, calm and is_static(image.pixels, other.pixels), options)
+
+
+def _in_words(content: bytes | Path, moment: float, verdict: Rejected) -> Rejected:
+    """The reader's reason where it cannot show the image either: a log of ffmpeg does not say what it was."""
+    if verdict.reason == "corrupt":
+        try:
+            with MediaFile(content) as media:
+                media.frame_at(moment, 1)
+        except Rejected as reason:
+            return reason
+    return verdict
 
 
 def _from_reader(content: bytes | Path, moment: float, options: DecodeOptions) -> AudioSpan:
@@ -107,7 +122,8 @@ class _Call:
         self.scratch, self.facts, self.options, self.timeout = scratch, facts, options, timeout
         self.moments, self.places = moments, places
         self.audio_from = span_start(moments["moment"], options)
-        self._samples, self._transfer = RGB, None  # in which form samples are asked for; what the frames say of light
+        self._samples = RGB  # in which form samples are asked for
+        self._light: str | None = None  # what the frames say of theirs
 
     def decode(self) -> tuple[ShownFrame, ShownFrame, AudioSpan | None]:
         """The image at the moment, the one to compare it with, the sound, None where only the reader can tell that.
@@ -118,7 +134,8 @@ class _Call:
         """
         early = max(0.0, min(self.moments.values()) - LOOK_BACK)
         audio_early = max(0.0, self.audio_from - MARGIN)
-        audio_begin = audio_early - AUDIO_PREROLL if audio_early > AUDIO_PREROLL else None  # a seek may miss the first
+        seeks_sound = self.facts.sound_seekable and audio_early > AUDIO_PREROLL  # a seek may miss the first
+        audio_begin = audio_early - AUDIO_PREROLL if seeks_sound else None
         failure = "ffmpeg decodes no image"
         seeks = [(early, audio_begin)] if self.facts.seekable else []
         for image_seek, audio_seek in (*seeks, (None, None)):
@@ -136,8 +153,9 @@ class _Call:
 
     def _run(self, image_seek: float | None, audio_seek: float | None) -> str:
         log = self._write_images(image_seek)
-        form, self._transfer = _FORM.findall(log), (_TRANSFER.findall(log) or [None])[-1]
-        needed = samples_needed(form[-1], self._transfer) if form else RGB
+        form, *light = (pattern.findall(log) or [None] for pattern in (_FORM, _TRANSFER, _PRIMARIES))
+        self._light = light_of(*(found[-1] for found in light))
+        needed = samples_needed(form[-1], self._light) if form[-1] else RGB
         if needed != self._samples:
             self._samples = needed
             log = self._write_images(image_seek)
@@ -148,7 +166,9 @@ class _Call:
 
     def _write_images(self, seek: float | None) -> str:
         image_end = max(self.moments.values()) + LOOK_BACK
-        stream = self._input(seek, image_end, reinit_filter=0)[str(self.facts.video_index)]
+        # without this option ffmpeg before 7.1 would show all of the image; it refuses to
+        crop = {"apply_cropping": "all"} if self.facts.cropped else {}
+        stream = self._input(seek, image_end, reinit_filter=0, **crop)[str(self.facts.video_index)]
         video = stream.filter_multi_output("split", 2)
         look_back = None if seek is None else LOOK_BACK
         images = [self._image_output(video[place], name, look_back) for place, name in enumerate(self.moments)]
@@ -224,7 +244,7 @@ class _Call:
         rows, depth = whole_pixels(height * scale), np.uint16 if self._samples == DEEP_RGB else np.uint8
         samples = np.frombuffer(content, depth).reshape(rows, -1, 4 if self._samples == RGB_AND_ALPHA else 3)
         return ShownFrame(
-            pixels=seen(samples, self._transfer),
+            pixels=seen(samples, self._light),
             seconds=seconds,
             source_width=whole_pixels(width),
             source_height=height,

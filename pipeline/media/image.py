@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from math import floor
+from math import atan2, degrees, floor
 
 import av
 import numpy as np
 from av.video.frame import PictureType
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from pipeline.media.colours import TRANSFERS, samples_needed, seen
+from pipeline.media.colours import MATRICES, light_in, samples_needed, seen
+from pipeline.media.framing import check_turn
 from pipeline.media.side_data import display_matrix
 from pipeline.shards.record import Rejected
 
@@ -208,20 +209,24 @@ def upright(
     as a new one takes as long as to scale.
     """
     placed = placement(frame, aspect, short_side)
-    transfer = TRANSFERS.get(int(frame.color_trc))
-    scaled = (scaler or VideoReformatter()).reformat(
-        frame,
-        placed.width,
-        placed.height,
-        samples_needed(frame.format.name, transfer),
-        interpolation=SCALING,
-        threads=1,
-    )
-    samples = scaled.to_ndarray()
-    pixels = seen(samples, transfer)
+    light = light_in(frame)
+    form = samples_needed(frame.format.name, light)
+    samples = _scaled(scaler or VideoReformatter(), frame, placed, form).to_ndarray()
+    pixels = seen(samples, light)
     pixels = pixels.transpose(1, 0, 2) if placed.swapped else pixels
     pixels = pixels[:: -1 if placed.flipped else 1, :: -1 if placed.mirrored else 1]
     return np.ascontiguousarray(pixels), placed.source
+
+
+def _scaled(scaler: VideoReformatter, frame: av.VideoFrame, placed: Placement, form: str) -> av.VideoFrame:
+    try:
+        return scaler.reformat(frame, placed.width, placed.height, form, interpolation=SCALING, threads=1)
+    except av.FFmpegError as error:
+        matrix = MATRICES.get(int(frame.colorspace), f"number {int(frame.colorspace)} of ISO/IEC 23091-2")
+        message = (
+            f"no decoder here turns {frame.format.name} with the colour matrix {matrix} into RGB: {error.strerror}"
+        )
+        raise Rejected("unreadable", message) from error
 
 
 def whole_pixels(length: float) -> int:
@@ -230,12 +235,13 @@ def whole_pixels(length: float) -> int:
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
-    """(axes swapped, then mirrored left-right, then flipped upside down), from the display matrix; only right angles
-    and mirrors are honoured."""
+    """(axes swapped, then mirrored left-right, then flipped upside down), from the display matrix; right angles and
+    mirrors. Raises Rejected for others."""
     matrix = display_matrix(frame)
     if matrix is None:
         return False, False, False
     (a, b, _), (c, d, _), _ = matrix
+    check_turn(degrees(atan2(b, a)))
     if abs(int(b)) > abs(int(a)):
         return True, bool(c < 0), bool(b < 0)
     return False, bool(a < 0), bool(d < 0)

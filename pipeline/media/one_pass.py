@@ -20,7 +20,7 @@ from pipeline.media.image import decoded, is_dated_by_decoding
 from pipeline.media.layouts import channel_names, channels_first
 from pipeline.media.reader import MediaFile
 from pipeline.media.recording import DECODER_MEMORY
-from pipeline.media.streams import decode_audio
+from pipeline.media.streams import decode_audio, starts_anywhere
 from pipeline.media.times import CLOCK_SLACK
 from pipeline.shards.record import Rejected
 
@@ -85,7 +85,7 @@ class OnePass(MediaFile):
                     if frame.pts is None:
                         return
                     if frame.pts in chosen:
-                        yield frame
+                        yield self._shown_part(frame)
                     if frame.pts >= last:
                         return
 
@@ -149,10 +149,11 @@ class OnePass(MediaFile):
         """Every frame of sound from the beginning on, without those long before the second `needed`[0]."""
         channels, end = self.facts.channels, 0.0  # asked before anything is read: measuring opens the file anew
         self._rewind(None, None)
+        may_skip = starts_anywhere(self._audio)
         for packet in self._packets(self._audio):
             if packet.size and packet.pts is not None and packet.duration:
                 end = self._seconds(self._audio, packet.pts + packet.duration)
-                if end < needed[0] - DECODER_MEMORY:
+                if may_skip and end < needed[0] - DECODER_MEMORY:
                     continue
             for frame in decode_audio(self._decoder, packet, lambda bad: None):
                 begin = end if frame.pts is None else self._seconds(self._audio, cast(int, frame.pts))

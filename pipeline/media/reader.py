@@ -14,10 +14,12 @@ from typing import cast
 
 import av
 import numpy as np
+from av.codec.context import Flags
 from av.video.reformatter import VideoReformatter
 
 from pipeline.media.audio import check_sound
 from pipeline.media.facts import Facts
+from pipeline.media.framing import Cropper, framing
 from pipeline.media.image import (
     MAX_PIXELS,
     PacketRun,
@@ -34,7 +36,7 @@ from pipeline.media.image import (
 )
 from pipeline.media.layouts import stream_channels
 from pipeline.media.recording import LOST_SECONDS, SEEK_LEADS, Recording
-from pipeline.media.streams import first_decodable, has_others, has_palette, is_cover_art
+from pipeline.media.streams import has_others, has_palette, heard_stream, shown_stream, starts_anywhere
 from pipeline.media.times import (
     CLOCK_SLACK,
     Shown,
@@ -59,15 +61,13 @@ class MediaFile(Recording):
     _joined = False  # whether the clock begins anew on the way; known once the duration is
 
     def _choose_streams(self) -> None:
-        """The first moving image (cover art is none) and the first sound, whatever else the file carries."""
-        moving = [stream for stream in self._container.streams.video if not is_cover_art(stream)]
-        self._video = first_decodable(moving, "no_video", "moving image")
-        self._audio = first_decodable(self._container.streams.audio, "no_audio", "sound")
+        self._video, self._audio = shown_stream(self._container), heard_stream(self._container)
         check_size(self._video.codec_context.width, self._video.codec_context.height)
         check_sound(self._audio.codec_context)
         for stream in (self._video, self._audio):
             stream.codec_context.thread_count = 1
         self._video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        self._video.codec_context.flags |= Flags.unaligned  # else edges cut off at the left are rounded down
         self._decoder = self._audio.codec_context
         self._zero = (self._container.start_time or 0) / av.time_base
         self._seekable = self._is_seekable(self._video)
@@ -81,6 +81,8 @@ class MediaFile(Recording):
         return Facts(
             format=kind_of(container),
             seekable=self._seekable,
+            sound_seekable=self._seekable and starts_anywhere(audio),
+            cropped=self._cropper is not None,
             joined=self._joined,
             zero=self._zero,
             duration=duration,
@@ -126,7 +128,8 @@ class MediaFile(Recording):
             if frame is not None and frame.pts is not None:
                 ends = not run.passed and run.end is not None
                 data_end = self._seconds(self._video, cast(int, run.end)) if ends else None
-                return self._image(frame, self._seconds(self._video, frame.pts), short_side, calm, data_end)
+                seconds = self._seconds(self._video, frame.pts)
+                return self._image(self._shown_part(frame), seconds, short_side, calm, data_end)
         return self._frame_by_full_decode(seconds, short_side, calm)
 
     def _run(self, seconds: float) -> tuple[PacketRun | None, av.Packet | None]:
@@ -179,7 +182,8 @@ class MediaFile(Recording):
         packets = map(undated, self._packets(self._video)) if is_undated else self._packets(self._video)
         clock = clock_of(self._container, self._video, partial(self._seconds, self._video))
         clock = replace(clock, by_decoding=clock.by_decoding or is_undated)
-        return presented(decode_all(self._video.codec_context, packets, failed), clock)
+        decoded = presented(decode_all(self._video.codec_context, packets, failed), clock)
+        return ((seconds, self._shown_part(frame)) for seconds, frame in decoded)
 
     @cached_property
     def is_in_decoding_order(self) -> bool:
@@ -202,6 +206,13 @@ class MediaFile(Recording):
     def placement(self, frame: av.VideoFrame, short_side: int) -> Placement:
         """How a player puts a frame; see `image.placement`."""
         return placement(frame, self._aspect, short_side)
+
+    def _shown_part(self, frame: av.VideoFrame) -> av.VideoFrame:
+        return frame if self._cropper is None else self._cropper.cropped(frame)
+
+    @cached_property
+    def _cropper(self) -> Cropper | None:
+        return framing(self._container, self._video)
 
     @cached_property
     def _scaler(self) -> VideoReformatter:

@@ -21,7 +21,7 @@ from pipeline.media.announced import is_chained_ogg, is_followed_by_another
 from pipeline.media.audio import AudioCollector, AudioSpan
 from pipeline.media.facts import Facts
 from pipeline.media.opening import nameless, open_container
-from pipeline.media.streams import decode_audio, has_palette, padding_of, read_packets, seconds_of
+from pipeline.media.streams import decode_audio, has_palette, padding_of, read_packets, seconds_of, starts_anywhere
 from pipeline.media.times import CLOCK_END_STATED, CLOCK_SLACK, is_true_after_seek, kind_of, may_begin_anew, unguessed
 from pipeline.shards.record import Rejected
 
@@ -177,7 +177,7 @@ class Recording(ABC):
 
     def audio_between(self, start: float, rate: int, count: int) -> AudioSpan:
         """`count` mono samples at `rate` Hz from `start` on; what lies outside the recording is zero."""
-        for lead in SEEK_LEADS if self._seekable else ():
+        for lead in SEEK_LEADS if self._seekable and starts_anywhere(self._audio) else ():
             span = self._collected(start, count / rate, start - AUDIO_PREROLL - lead)
             if span.begun is not None and span.begun <= max(start, self.facts.audio_start):
                 return span.resampled(rate, count)
@@ -218,8 +218,9 @@ class Recording(ABC):
         """Packets of the sound from about `begin` on or from the very beginning, without those long before a span: the
         span is told of them."""
         self._rewind(self._audio, begin)
+        may_skip = starts_anywhere(self._audio) and not self._counts_audio
         for packet in self._packets(self._audio):
-            if packet.size and packet.pts is not None and packet.duration and not self._counts_audio:
+            if may_skip and packet.size and packet.pts is not None and packet.duration:
                 end = self._seconds(self._audio, packet.pts + packet.duration)
                 if end < span.start - DECODER_MEMORY:
                     span.skip(self._seconds(self._audio, packet.pts), end)

@@ -23,12 +23,13 @@ from pipeline.media.facts import Facts
 from pipeline.media.image import ShownFrame, check_size, upright
 from pipeline.media.layouts import stream_channels
 from pipeline.media.recording import LOST_SECONDS, Recording
-from pipeline.media.streams import decode_audio, decoder_of, first_decodable, has_others
+from pipeline.media.streams import decode_audio, decoder_of, has_others, heard_stream, starts_anywhere
 from pipeline.media.times import kind_of
 from pipeline.shards.record import Rejected
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 DEEPEST_GREY = 0xFFFF
+SCREEN_GAMMA, USUAL_GAMMA = 2.2, 0.05  # of an ordinary screen; what differs by less is that of one, as libpng has it
 GUESSING_FORMATS = ("mp3", "aac")  # their headers state no length, so it is estimated from the first frames
 
 
@@ -94,7 +95,8 @@ def _of_deep_grey(image: Image.Image) -> Image.Image:
     samples = np.asarray(image).astype(np.int64)
     if samples.min() < 0 or samples.max() > DEEPEST_GREY:
         raise ValueError("its samples have more than 16 bits, and nothing says which is white")
-    grey = Image.fromarray(np.round(samples * (255 / DEEPEST_GREY)).astype(np.uint8))
+    exponent = 1.0 if "srgb" in image.info or "icc_profile" in image.info else _exponent(image)
+    grey = Image.fromarray(np.round(255 * (samples / DEEPEST_GREY) ** exponent).astype(np.uint8))
     if (clear := image.info.get("transparency")) is not None:
         grey.putalpha(Image.fromarray(np.where(samples == clear, 0, 255).astype(np.uint8)))
     return grey.convert("RGB" if clear is None else "RGBA")
@@ -104,8 +106,10 @@ def _in_srgb(image: Image.Image) -> Image.Image:
     """In the colours of a screen, where the file says by a profile that its own are others: a camera's, those
     of print. A profile that is none says nothing."""
     profile = image.info.get("icc_profile")
-    if not profile or image.mode == "1":
+    if image.mode == "1":
         return image
+    if not profile:
+        return image if "srgb" in image.info else _of_usual_gamma(image)
     image = image.convert("RGB") if image.mode in ("P", "PA") else image
     try:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -116,6 +120,23 @@ def _in_srgb(image: Image.Image) -> Image.Image:
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image
     return shown or image
+
+
+def _of_usual_gamma(image: Image.Image) -> Image.Image:
+    """As a screen needs the samples, where a PNG without sRGB says by gAMA that its own are of another gamma."""
+    exponent = _exponent(image)
+    if exponent == 1:
+        return image
+    image = image.convert("RGB") if image.mode in ("P", "PA") else image
+    brighter = [round(255 * (sample / 255) ** exponent) for sample in range(256)]
+    tables = [list(range(256)) if band == "A" else brighter for band in image.getbands()]
+    return image.point([value for table in tables for value in table])
+
+
+def _exponent(image: Image.Image) -> float:
+    gamma = image.info.get("gamma") or 0.0
+    is_usual = gamma <= 0 or abs(gamma * SCREEN_GAMMA - 1) < USUAL_GAMMA
+    return 1.0 if is_usual else 1 / (gamma * SCREEN_GAMMA)
 
 
 def _opened(content: bytes | Path) -> BinaryIO:
@@ -131,7 +152,7 @@ class AudioFile(Recording):
     """A file of which only the sound is wanted: it may have no image, and cover art is none."""
 
     def _choose_streams(self) -> None:
-        self._audio = first_decodable(list(self._container.streams.audio), "no_audio", "sound")
+        self._audio = heard_stream(self._container)
         check_sound(self._audio.codec_context)
         self._audio.codec_context.thread_count = 1
         self._decoder = decoder_of(self._audio, self._bytes)
@@ -150,6 +171,8 @@ class AudioFile(Recording):
         return Facts(
             format=kind_of(self._container),
             seekable=self._seekable,
+            sound_seekable=self._seekable and starts_anywhere(audio),
+            cropped=False,
             joined=bool(self._shifts),
             zero=self._zero,
             duration=duration,

@@ -6,7 +6,7 @@ Used by `reader` and by overlays.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from typing import BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import av
 from av.stream import Discard, Disposition
@@ -15,6 +15,11 @@ from pipeline.shards.record import Rejected
 
 _PLAIN = re.compile(r"pcm_[suf](\d+)(?:le|be)?")  # the bits of a sample
 _OF_ONE_BYTE = ("pcm_u8", "pcm_mulaw", "pcm_alaw")  # of which no byte is the high one
+# whose packets, some tenths of a second after a first one, are decoded as if all before them had been
+_STARTS_ANYWHERE = re.compile(
+    r"pcm_.*|aac(_latm)?|e?ac3|mp[123]|opus|vorbis|flac|alac|dts|mlp|truehd|tta|wavpack|wmav[12]|amr_[nw]b"
+    r"|adpcm_(ima_wav|ima_qt|ms|swf)|s302m"
+)
 _Stream = TypeVar("_Stream", bound=av.stream.Stream)
 
 
@@ -23,14 +28,33 @@ def is_cover_art(stream: av.stream.Stream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
-def first_decodable(streams: Sequence[_Stream], reason: str, what: str) -> _Stream:
-    """The first stream that has a decoder. Raises Rejected (`reason` where there is none at all)."""
+def is_default(stream: av.stream.Stream) -> bool:
+    """Whether the container says that players should take it where nobody chooses."""
+    return bool(stream.disposition & Disposition.default)
+
+
+def shown_stream(container: av.container.InputContainer) -> av.VideoStream:
+    """The stream of a container whose images count. Raises Rejected where no moving image can be decoded.
+
+    Of several streams the one that ffmpeg takes unasked: one marked as default before others, then the largest, then
+    the first. Cover art is none of them.
+    """
+    moving = [stream for stream in container.streams.video if not is_cover_art(stream)]
+    return _preferred(moving, lambda codec: codec.width * codec.height, "no_video", "moving image")
+
+
+def heard_stream(container: av.container.InputContainer) -> av.AudioStream:
+    """The stream of a container whose sound counts: by the same rule, the most channels counting as the largest."""
+    return _preferred(container.streams.audio, lambda codec: codec.channels, "no_audio", "sound")
+
+
+def _preferred(streams: Sequence[_Stream], size: Callable[[Any], int], reason: str, what: str) -> _Stream:
     if not streams:
         raise Rejected(reason, f"it has no {what}")
-    for stream in streams:
-        if stream.codec_context is not None:
-            return stream
-    raise Rejected("unreadable", f"its {what} is of a codec that no decoder here knows")
+    decodable = [stream for stream in streams if stream.codec_context is not None]
+    if not decodable:
+        raise Rejected("unreadable", f"its {what} is of a codec that no decoder here knows")
+    return max(decodable, key=lambda stream: (is_default(stream), size(stream.codec_context)))  # of equals the first
 
 
 def has_others(container: av.container.InputContainer, *used: av.stream.Stream) -> bool:
@@ -50,6 +74,12 @@ def read_packets(container: av.container.InputContainer, *streams: av.stream.Str
     # needed is judged by the caller.
     except (av.FFmpegError, IndexError):
         return
+
+
+def starts_anywhere(audio: av.AudioStream) -> bool:
+    """Whether its sound may be decoded from any packet on. Codecs may carry their state through the whole file and say
+    it nowhere (ADPCM of Yamaha, DFPWM): one that is not known to begin anew is decoded from the beginning."""
+    return _STARTS_ANYWHERE.fullmatch(audio.codec_context.codec.canonical_name) is not None
 
 
 def has_palette(video: av.VideoStream) -> bool:

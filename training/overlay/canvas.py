@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from manifests.annotations import WHOLE, Box
-from pipeline.media.colours import RGB, TRANSFERS, samples_needed
+from pipeline.media.colours import is_shown_as_stored
 from pipeline.media.image import Placement
 from pipeline.media.reader import MediaFile
 from training.overlay.colours import heat_palette
@@ -87,7 +87,7 @@ class Canvas:
         """The frame as a player shows it, of the canvas's form and size; it may be the decoder's own, so not for
         writing."""
         placed = media.placement(frame, self.short_side)
-        if samples_needed(frame.format.name, TRANSFERS.get(int(frame.color_trc))) != RGB:
+        if not is_shown_as_stored(frame):
             return self.take_pixels(media.pixels(frame, self.short_side)[0])
         return self._taken(frame, placed)
 

@@ -17,7 +17,7 @@ from pipeline.media.opening import nameless, open_container
 from pipeline.media.reader import MediaFile
 from pipeline.media.spectra import FrontEnd
 from pipeline.media.still import AudioFile, read_image
-from pipeline.media.streams import first_decodable, is_cover_art
+from pipeline.media.streams import shown_stream
 from pipeline.shards.record import Rejected
 
 MEGABYTE = 1 << 20  # as gradio counts them
@@ -99,8 +99,7 @@ def refusing(path: Path, kind: str) -> Iterator[None]:
 def _image_packets(path: Path) -> Iterator[av.Packet]:
     """The packets of a video's image, as far as they can be read."""
     with nameless(path) as content, open_container(content) as container:
-        moving = [stream for stream in container.streams.video if not is_cover_art(stream)]
         try:
-            yield from (packet for packet in container.demux(first_decodable(moving, "no_video", "")) if packet.size)
+            yield from (packet for packet in container.demux(shown_stream(container)) if packet.size)
         except av.FFmpegError:
             return  # what is drawn ends here, too

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from pipeline.media.still import read_image, read_pixels, rgba
 from pipeline.shards.record import Rejected
@@ -102,3 +103,23 @@ def test_a_form_that_is_not_read_is_named(mode: str, compression: str) -> None:
     )
     with pytest.raises(Rejected, match="no image of the forms JPEG, PNG, WEBP, BMP"):
         shown(image, "TIFF", **({} if mode in ("F", "I;16") else {"compression": compression}))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "I;16"])
+def test_samples_of_another_gamma_are_shown_as_viewers_do(mode: str) -> None:
+    """PNG's gAMA of 1.0: samples count light. Beside an sRGB chunk, or of a screen's gamma, it changes nothing."""
+    grey = Image.fromarray(np.full((48, 64), 64, np.uint8))
+    image = Image.fromarray(np.full((48, 64), 64 * 257, np.uint16)) if mode == "I;16" else grey.convert(mode)
+    for gamma, chunk, expected in ((1.0, None, 136), (1.0, b"sRGB", 64), (1 / 2.2, None, 64)):
+        content = _with_gamma(image, gamma, chunk)
+        assert np.abs(read_image(content, 0.0, 0).pixels.astype(int) - expected).max() <= 1
+
+
+def _with_gamma(image: Image.Image, gamma: float, chunk: bytes | None) -> bytes:
+    extra = PngInfo()
+    extra.add(b"gAMA", round(gamma * 100000).to_bytes(4))
+    if chunk:
+        extra.add(chunk, b"\0")
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=extra)
+    return buffer.getvalue()
