@@ -47,7 +47,10 @@ class Content:
                 f'python -c "{_CONVERT}" > ave_test.txt, where h5py is installed; give that file.'
             )
         try:
-            return self.content.decode("utf-8-sig")
+            text = self.content.decode("utf-8-sig")
+            if "\0" in text:  # UTF-16 without its mark is UTF-8 all the same, with a zero beside every letter
+                raise InputError(f"{self.path} holds zero bytes, as UTF-16 does. Save it as text in UTF-8.")
+            return text
         except UnicodeDecodeError as error:
             raise InputError(
                 f"{self.path} is not text in UTF-8 ({error}). Give the list or annotation file."
