@@ -8,12 +8,18 @@ from manifests.keys import named_clip
 
 _ALTERNATIVES = "|".join(re.escape(suffix) for suffix in sorted(EVERY_SUFFIX, key=len, reverse=True))
 _ENDS_IN_SUFFIX = re.compile(rf".*({_ALTERNATIVES})", re.IGNORECASE | re.DOTALL)
+_YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _FILE_AND_MORE = re.compile(rf"(?P<file>\S.*?(?P<suffix>{_ALTERNATIVES}))\s+(?P<more>\S.*)", re.IGNORECASE)
 
 
 def ends_in_suffix(text: str) -> bool:
     """Whether a text ends as names of files do that are made of clips."""
     return _ENDS_IN_SUFFIX.fullmatch(text) is not None
+
+
+def is_youtube_id(text: str) -> bool:
+    """Whether a text is spelled as YouTube's ids are."""
+    return _YOUTUBE_ID.fullmatch(text) is not None
 
 
 def hold_whole_names(lines: Sequence[str]) -> bool:
@@ -33,3 +39,15 @@ def file_of_line(line: str) -> str:
     again = _ENDS_IN_SUFFIX.fullmatch(match["more"])
     sounds = match["suffix"].lower() in AUDIO_SUFFIXES, bool(again and again[1].lower() in AUDIO_SUFFIXES)
     return line if again and sounds[0] == sounds[1] else match["file"]
+
+
+def surely_names_a_clip(text: str) -> bool:
+    """Whether a text is spelled as only names are: of a file, of a YouTube video, or of a clip of one."""
+    name = text.strip()
+    return ends_in_suffix(name) or is_youtube_id(name) or named_clip(name).start_seconds is not None
+
+
+def looks_like_a_name(text: str) -> bool:
+    """Whether a text may be a clip's name and no class: `kitchen 1.mp4` and `abc_1`, not `ambulance siren`."""
+    name = text.strip()
+    return surely_names_a_clip(name) or (" " not in name and any(letter.isdigit() for letter in name))

@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from itertools import takewhile
 
-from manifests.clip_lists.file_names import ends_in_suffix
-from manifests.clip_lists.rows import END_FIELDS, LABEL_FIELDS, NAME_FIELDS, SPLIT_FIELDS, START_FIELDS, VIDEO_IDS
-from manifests.clip_lists.starts import is_seconds, is_youtube_id
-
-KNOWN = frozenset({*VIDEO_IDS, *NAME_FIELDS, *LABEL_FIELDS, *SPLIT_FIELDS, *START_FIELDS, *END_FIELDS, "audio"})
+from manifests.clip_lists.columns import is_known
+from manifests.clip_lists.file_names import ends_in_suffix, is_youtube_id
+from manifests.clip_lists.rows import NAME_FIELDS, VIDEO_IDS
+from manifests.clip_lists.starts import is_seconds
 
 
 def is_header(fields: Sequence[str]) -> bool:
     """Whether so many columns are called as usual that a line can be nothing else."""
     names = [field.strip().lower() for field in fields]
-    return names[0] in (*NAME_FIELDS, *VIDEO_IDS) if len(names) == 1 else len(KNOWN.intersection(names)) >= 2
+    return names[0] in (*NAME_FIELDS, *VIDEO_IDS) if len(names) == 1 else len(set(filter(is_known, names))) >= 2
 
 
 def header_of(rows: Sequence[Sequence[str]]) -> list[str] | None:

@@ -5,33 +5,35 @@ could mean two things is refused: the list where its clips are in doubt, only it
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from manifests.clip_lists.audioset_strong import is_strong, read_strong
 from manifests.clip_lists.ave_orders import text_of
 from manifests.clip_lists.ave_rows import events_of, is_event
-from manifests.clip_lists.concat import files_of_concat
-from manifests.clip_lists.file_names import ends_in_suffix, file_of_line, hold_whole_names
-from manifests.clip_lists.headers import KNOWN, header_of, is_header, without_comments
-from manifests.clip_lists.json_layouts import read_json
-from manifests.clip_lists.rows import (
-    END_FIELDS,
-    LABEL_FIELDS,
-    NAME_FIELDS,
-    SPLIT_FIELDS,
-    SPLIT_WORDS,
-    START_FIELDS,
-    VIDEO_IDS,
-    ClipLabel,
-    ClipList,
+from manifests.clip_lists.columns import check_once, unknown_columns
+from manifests.clip_lists.file_names import (
+    ends_in_suffix,
+    file_of_line,
+    hold_whole_names,
+    is_youtube_id,
+    looks_like_a_name,
+    surely_names_a_clip,
 )
-from manifests.clip_lists.starts import in_seconds, is_seconds, is_time, is_youtube_id, timed_key, timed_names
+from manifests.clip_lists.headers import header_of, is_header, without_comments
+from manifests.clip_lists.json_layouts import read_json
+from manifests.clip_lists.playlists import files_of_concat, files_of_playlist
+from manifests.clip_lists.rows import LABEL_FIELDS, NAME_FIELDS, OWN_HEADER, SPLIT_WORDS, VIDEO_IDS, ClipLabel, ClipList
+from manifests.clip_lists.starts import in_seconds, is_seconds, is_time, timed_key
+from manifests.clip_lists.tables import clips_of
+from manifests.clip_lists.written_names import name_in
 from manifests.errors import InputError
 from manifests.files.content import Content, lines_of
 from manifests.files.given import shortened
 from manifests.keys import named_clip
 
 _PYTHON = re.compile(r"\s*[\[({]\s*[\[({]?\s*'")
+_LIKE_COMMENT = re.compile(r"[#%;]|//|--|==")
 _JSON = re.compile(r"\s*(\[\s*[\[{\"\]]|\{\s*[\"}])")
 
 
@@ -46,13 +48,15 @@ def read_clip_list(content: Content) -> ClipList:
         return ClipList("AVE annotations", tuple(ClipLabel.named(event.video, event.category) for event in events))
     if (files := files_of_concat(lines, content.path)) is not None:
         return ClipList("ffmpeg's list of files", tuple(map(ClipLabel.named, files)))
+    if (files := files_of_playlist(lines)) is not None:
+        return ClipList("playlist", tuple(ClipLabel.named(name_in(file, content.path)) for file in files))
     if hold_whole_names(lines):
         return ClipList("list of ids", tuple(ClipLabel.named(file_of_line(line)) for line in lines))
     return _of_columns(content, lines)
 
 
 def _of_columns(content: Content, lines: Sequence[str]) -> ClipList:
-    delimiter = _delimiter(lines)
+    delimiter = _delimiter(lines, content)
     rows = without_comments(content.lines_and_rows(delimiter, _quote(lines, delimiter)))
     if not rows:
         return ClipList("empty", ())
@@ -67,14 +71,24 @@ def _of_columns(content: Content, lines: Sequence[str]) -> ClipList:
     return _bare(content, rows) if header is None else _with_header(content, header, rows[1:])
 
 
-def _delimiter(lines: Sequence[str]) -> str:
+def _delimiter(lines: Sequence[str], content: Content) -> str:
     """What stands between columns: a comma, where the first line does not show another one (Excel writes semicolons
-    where the comma stands in numbers)."""
+    where the comma stands in numbers). InputError where both may."""
     first = lines[0] if lines else ""
     if "\t" in first:
         return "\t"
-    others = (mark for mark in ";|" if mark in first and all(mark in line for line in lines))
-    return "," if "," in first else next(others, ",")
+    other = next((mark for mark in ";|" if all(mark in line for line in lines)), None) if first else None
+    if other is None or "," not in first:
+        return other or ","
+    if not all(other in line.split(",")[0] for line in lines) or _first_are_names(lines, ","):
+        return ","
+    if _first_are_names(lines, other):
+        return other
+    raise _ambiguous(content, [first], f"a comma or {other} may stand between its columns")
+
+
+def _first_are_names(lines: Sequence[str], delimiter: str) -> bool:
+    return all(surely_names_a_clip(line.split(delimiter)[0].strip(" \"'")) for line in lines)
 
 
 def _quote(lines: Sequence[str], delimiter: str) -> str:
@@ -85,7 +99,10 @@ def _quote(lines: Sequence[str], delimiter: str) -> str:
 
 
 def _joined(fields: Iterable[str]) -> str | None:
-    return ", ".join(field.strip() for field in fields) or None
+    said = [field.strip() for field in fields]
+    while said and not said[-1]:  # columns that are empty, as spreadsheets leave them
+        said.pop()
+    return ", ".join(said) or None
 
 
 def _shown(row: Sequence[str]) -> str:
@@ -97,47 +114,40 @@ def _shown(row: Sequence[str]) -> str:
 
 
 def _with_header(content: Content, header: list[str], rows: list[list[str]]) -> ClipList:
-    def column(*names: str) -> int | None:
-        return next((header.index(name) for name in names if name in header), None)
-
-    name = column(*NAME_FIELDS, *VIDEO_IDS)
-    if name is None:
+    check_once(header, content.path)
+    naming = next((name for name in (*NAME_FIELDS, *VIDEO_IDS) if name in header), None)
+    if naming is None:
         raise InputError(
             f"The list {content.path} has the columns {header} but none that names the clip. Call it one of "
             f"{', '.join(NAME_FIELDS)}."
         )
-    start, end = column(*START_FIELDS), column(*END_FIELDS)
-    label, split = column(*LABEL_FIELDS), column(*SPLIT_FIELDS)
-    kept = []
     for number, row in enumerate(rows, start=2):
         if any(field.strip() for field in row[len(header) :]):
             raise InputError(
                 f"Row {number} of {content.path} has {len(row)} fields, {_shown(row)}, but the header names "
                 f"{len(header)}. A label that holds a comma must stand in quotes."
             )
-        if _field(row, name):
-            kept.append(row)
-    names, windows = [row[name].strip() for row in kept], [(_field(row, start), _field(row, end)) for row in kept]
-    found = (
-        ClipLabel.named(named, _field(row, label), _field(row, split))
-        for named, row in zip(timed_names(names, windows, [header[name]] * len(kept), content.path), kept, strict=True)
-    )
-    unknown = [each for each in header if each not in KNOWN]
+    entries = [{name: field.strip() for name, field in zip(header, row, strict=False)} for row in rows]
+    entries = [entry for entry in entries if entry.get(naming)]
+    keys = header == [OWN_HEADER]  # as this project writes any key there is
+    names = [entry[naming] if keys else name_in(entry[naming], content.path) for entry in entries]
+    found = clips_of(names, [naming] * len(names), entries, content.path)
+    unknown = [] if any(name in LABEL_FIELDS for name in header) else unknown_columns(header)
     doubt = f"no column is called {', '.join(LABEL_FIELDS)}, and what {', '.join(unknown)} holds is not known"
-    return ClipList(
-        "csv with a header", tuple(found), 1, split is not None, doubt if label is None and unknown else None
-    )
-
-
-def _field(row: list[str], index: int | None) -> str | None:
-    return row[index].strip() or None if index is not None and index < len(row) else None
+    return replace(found, layout="csv with a header", headers=1, doubt=doubt if unknown else None)
 
 
 # --- the content tells the columns apart -----------------------------------------------------------------------------
 
 
+def _field(row: list[str], index: int) -> str | None:
+    return row[index].strip() or None if index < len(row) else None
+
+
 def _bare(content: Content, rows: list[list[str]]) -> ClipList:
+    rows = [[name_in(row[0], content.path) if row[0].strip() else "", *row[1:]] for row in _without_empty(rows)]
     width = min(map(len, rows))
+    _check_comments(content, rows)
     _check_times(content, rows)
     if max(map(len, rows)) == 1:
         return _lines(content, [row[0].strip() for row in rows])
@@ -151,10 +161,25 @@ def _bare(content: Content, rows: list[list[str]]) -> ClipList:
     return _named(content, rows)
 
 
+def _without_empty(rows: list[list[str]]) -> list[list[str]]:
+    """Rows without the columns at their end that are empty in all of them, as spreadsheets leave them."""
+    width = max(max((at for at, field in enumerate(row, start=1) if field.strip()), default=1) for row in rows)
+    return [row[:width] for row in rows]
+
+
+def _check_comments(content: Content, rows: list[list[str]]) -> None:
+    """InputError for a line that begins as comments do and names no clip for certain, beside others that do."""
+    for row in rows:
+        if _LIKE_COMMENT.match(row[0]) and not surely_names_a_clip(file_of_line(row[0])):
+            if any(surely_names_a_clip(file_of_line(other[0])) for other in rows):
+                raise _ambiguous(content, row, "this line may be a comment or a clip; leave it out if it is none")
+            return
+
+
 def _check_times(content: Content, rows: list[list[str]]) -> None:
     """InputError for a start that is no number of seconds: it is no label either."""
     for number, row in enumerate(rows, start=1):
-        segment = len(row) > 3 and is_youtube_id(row[0].strip()) and not is_seconds(row[1].strip())
+        segment = is_youtube_id(row[0].strip()) and len(row) > 1 and not is_seconds(row[1].strip())
         if len(row) > 1 and is_time(row[1].strip(), any_form=segment):
             raise InputError(
                 f"Row {number} of {content.path} is {_shown(row)}: the start {row[1].strip()[:40]!r} is not read. Give "
@@ -224,16 +249,14 @@ def _named(content: Content, rows: list[list[str]]) -> ClipList:
     rows = [row for row in rows if row[0].strip()]
     if not rows:
         return ClipList("empty", ())
+    _check_first_column(content, rows)
     names = [file_of_line(row[0]) for row in rows]
-    if ends_in_suffix(rows[0][-1].strip()) and not ends_in_suffix(rows[0][0].strip()):
-        raise _ambiguous(content, rows[0], "the name of a file stands last, so it may be one name that holds a comma")
     if all(row[1:] and row[1].strip().isdigit() for row in rows):  # flickr_test.csv: a number no loader reads
         doubt = None if all(row[0].strip().isdigit() for row in rows) else "the second column holds only numbers"
         return ClipList("list of ids with a number", tuple(map(ClipLabel.named, names)), doubt=doubt)
     splits = all(len(row) > 2 and row[-1].strip().lower() in SPLIT_WORDS for row in rows)
-    named = all(map(_names_a_clip, rows))
-    doubt = None if named else f"its first line is {_shown(rows[0])}"
-    if named and not splits and _are_splits([row[1:] for row in rows]):
+    doubt = None if all(map(_can_be_labelled, rows)) else f"its first line is {_shown(rows[0])}"
+    if not doubt and not splits and _are_splits([row[1:] for row in rows]):
         doubt = "the second column holds splits, or classes that are called so"
     labels = [row[1:-1] if splits else row[1:] for row in rows]
     found = (
@@ -243,19 +266,49 @@ def _named(content: Content, rows: list[list[str]]) -> ClipList:
     return ClipList("name,label,split" if splits else "name,label", tuple(found), splits=splits, doubt=doubt)
 
 
+def _check_first_column(content: Content, rows: list[list[str]]) -> None:
+    """InputError where it is not certain that the first column names the clips, or that their names say all of it."""
+    first, others = [row[0].strip() for row in rows], [row[1:] for row in rows]
+    if ends_in_suffix(rows[0][-1].strip()) and not ends_in_suffix(first[0]):
+        raise _ambiguous(content, rows[0], "the name of a file stands last, so it may be one name that holds a comma")
+    if unsure := [row for row in rows if not looks_like_a_name(row[0])]:
+        raise _ambiguous(content, unsure[0], "its first column may be no clip")
+    sure = all(map(surely_names_a_clip, first))
+    if not sure and _hold_in_a_column(others, lambda field: ends_in_suffix(field) or _is_clip(field)):
+        raise _ambiguous(content, rows[0], "the name of a file or clip stands behind the first column")
+    if min(map(len, others)) > 1 and _is_counted(first) and _hold_in_a_column(others, is_youtube_id):
+        raise _ambiguous(content, rows[0], "the first column counts the rows")
+    if all(is_youtube_id(name) and not name.isdigit() for name in first) and _hold_in_a_column(others, _is_number):
+        raise _ambiguous(content, rows[0], "a column of numbers may be where clips begin in their videos")
+
+
+def _hold_in_a_column(rows: list[list[str]], fits: Callable[[str], bool]) -> bool:
+    return any(all(fits(field.strip()) for field in column) for column in zip(*rows, strict=False))
+
+
+def _is_clip(text: str) -> bool:
+    return named_clip(text).start_seconds is not None
+
+
+def _is_counted(names: list[str]) -> bool:
+    return any(names == [str(number) for number in range(begin, begin + len(names))] for begin in (0, 1))
+
+
+def _is_number(text: str) -> bool:
+    return is_time(text, any_form=True)
+
+
 def _are_splits(labels: list[list[str]]) -> bool:
     return all(label and label[-1].strip().lower() in SPLIT_WORDS for label in labels)
 
 
-def _names_a_clip(row: list[str]) -> bool:
-    """A row of `name,label` names a clip file, a canonical clip or a numeric id; `ambulance siren,1050` does not."""
-    name = row[0].strip()
-    named = ends_in_suffix(name) or (" " not in name and any(letter.isdigit() for letter in name))
-    return bool(named) and len(row) <= 5 and not (len(row) > 2 and row[1].strip().isdigit())
+def _can_be_labelled(row: list[str]) -> bool:
+    """Whether what stands behind a name may be a label with commas."""
+    return len(row) <= 5 and not (len(row) > 2 and row[1].strip().isdigit())
 
 
 def _ambiguous(content: Content, row: list[str], why: str) -> InputError:
     return InputError(
-        f"The list {content.path} can be read in more than one way: {why} (first line {_shown(row)}). Name its columns "
+        f"The list {content.path} can be read in more than one way: {why} (line {_shown(row)}). Name its columns "
         "in a first line, for example file,label,split or ytid,start,end,label,split."
     )

@@ -15,8 +15,8 @@ VIDEO_IDS = ("ytid", "youtube_id", "video_id", "id")
 NAME_FIELDS = ("file", "file_name", "filename", "video", "key", "name", "video_id", "image", "path", "clip")
 LABEL_FIELDS = ("class", "label", "category", "labels", "positive_labels")
 SPLIT_FIELDS = ("split", "subset")
-START_FIELDS = ("start", "start_seconds", "start_time", "time_start")  # the last as Kinetics has it
-END_FIELDS = ("end", "end_seconds", "end_time", "time_end")
+MAYBE_SPLIT_FIELDS = ("set", "partition", "fold", "phase", "usage")  # where every word in them is a split
+OWN_HEADER = "key"  # of lists that this project writes
 WHOLE_VIDEO = "_0_1000"
 KNOWN_FORMATS = (
     "vggsound.csv (ytid,start_seconds,label,split without a header), AudioSet's segments (YTID, start_seconds, "

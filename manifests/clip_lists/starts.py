@@ -5,9 +5,20 @@ start, is a clip's own, and digits alone are Flickr's.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from manifests.clip_lists.columns import (
+    KNOWN_STARTS,
+    columns_of,
+    end_unit,
+    is_known,
+    plain,
+    shown,
+    start_unit,
+    values_of,
+)
+from manifests.clip_lists.file_names import is_youtube_id
 from manifests.clip_lists.rows import VIDEO_IDS
 from manifests.errors import InputError
 from manifests.files.given import shortened
@@ -19,12 +30,11 @@ _MOST_SHOWN = 80
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 _CLOCK = re.compile(r"(\d+:)?\d{1,4}:\d{1,2}([.,]\d*)?")
 _NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?\s*(s|secs?|seconds?|ms|m)?", re.IGNORECASE)
-_YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
-
-
-def is_youtube_id(text: str) -> bool:
-    """Whether a text is spelled as YouTube's ids are."""
-    return _YOUTUBE_ID.fullmatch(text) is not None
+_LIKE_START = re.compile(r"start|begin|onset|offset|time|seconds?$|segment|interval")
+_NO_START = re.compile(  # numbers that lists give of whole videos, by names that are plain
+    r"|unnamed\d*|index|idx|rank|duration|length|fps|width|height|views|likes|year|fold|count|score|confidence|quality"
+    r"|(class|label|category)(id|idx|index|number)"
+)
 
 
 def is_seconds(text: str) -> bool:
@@ -73,17 +83,74 @@ def _length(start: object, end: object) -> float | None:
 
 
 def timed_names(
-    names: Sequence[str], windows: Sequence[tuple[object, object]], columns: Sequence[str], path: Path
+    names: Sequence[str], entries: Sequence[Mapping[str, object]], columns: Sequence[str], path: Path
 ) -> list[str]:
-    """What clips are called by name, start and end (None: not said) of their rows; `columns` say where the names stood.
+    """What clips are called by their names and the other columns of their rows; `columns` say where the names stood.
 
     Names are of videos where their column says so, or where all are spelled so: `kitchen_001` beside `hall_1` is none.
-    InputError for a start that cannot be read, or that one row lacks and others have.
+    InputError for a start that cannot be read, that one row lacks and others have, or that a column may hold whose name
+    is not known: without their starts all clips of a video would be one.
     """
-    if all(start is None for start, _ in windows) or all(map(str.isdigit, names)):
+    if all(map(str.isdigit, names)):
         return list(names)
     alike = all(is_youtube_id(name) or named_clip(name).start_seconds is not None for name in names)
-    return [
-        timed_key(name, start, path) if is_youtube_id(name) and (alike or column in VIDEO_IDS) else name
-        for name, start, column in zip(names, in_seconds(windows, path), columns, strict=True)
+    of_videos = [
+        is_youtube_id(name) and (alike or column in VIDEO_IDS) for name, column in zip(names, columns, strict=True)
     ]
+    windows = [(_start(entry, path), _end(entry)) for entry in entries]
+    if all(start is None for start, _ in windows):
+        _check_unread([entry for entry, video in zip(entries, of_videos, strict=True) if video], path)
+        return list(names)
+    return [
+        timed_key(name, start, path) if video else name
+        for name, start, video in zip(names, in_seconds(windows, path), of_videos, strict=True)
+    ]
+
+
+def _start(entry: Mapping[str, object], path: Path) -> object:
+    """Where a row says that its clip begins, None where it does not. InputError where it says two things."""
+    told = {
+        column: _converted(value, unit)
+        for column, value in entry.items()
+        if (unit := start_unit(column)) is not None and value not in (None, "")
+    }
+    if len({float(str(value)) for value in told.values() if is_seconds(str(value).strip())}) > 1:
+        raise InputError(
+            f"{path} gives one clip the starts {' and '.join(f'{name} {shown(entry[name])}' for name in told)}, which "
+            "are not the same. Leave the column out that is not meant."
+        )
+    return next(iter(told.values()), None)
+
+
+def _end(entry: Mapping[str, object]) -> object:
+    ends = ((value, end_unit(column)) for column, value in entry.items())
+    return next((_converted(value, unit) for value, unit in ends if unit is not None and value not in (None, "")), None)
+
+
+def _converted(value: object, unit: float) -> object:
+    """A time in seconds; what is no number stays what it is."""
+    text = str(value).strip()
+    return float(text) * unit if unit != 1 and is_seconds(text) else value
+
+
+def _check_unread(entries: Sequence[Mapping[str, object]], path: Path) -> None:
+    for column in columns_of(entries):
+        values = values_of(column, entries)
+        if values and _may_be_start(column, values):
+            raise InputError(
+                f"{path} names videos by YouTube ids without a start, and has the column {column!r}, which holds "
+                f"{shown(values[0])} and may tell where a clip begins in its video. Call it one of {KNOWN_STARTS} if "
+                "it does, or leave it out if the whole videos are meant."
+            )
+
+
+def _may_be_start(column: str, values: Sequence[object]) -> bool:
+    name = plain(column)
+    if end_unit(column) is None and (is_known(column) or _NO_START.fullmatch(name)):
+        return False
+    return _LIKE_START.search(name) is not None or all(map(_is_number_or_time, values))
+
+
+def _is_number_or_time(value: object) -> bool:
+    text = str(value).strip()
+    return not isinstance(value, bool) and is_time(text, any_form=True)

@@ -10,23 +10,22 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from manifests.clip_lists.layouts import read_clip_list
+from manifests.clip_lists.rows import OWN_HEADER
 from manifests.errors import InputError
 from manifests.files.content import Content
-
-HEADER = "key"
 
 
 def as_list(keys: Iterable[str]) -> str:
     """The text of a list of these keys."""
     keys = list(keys)
     bare = "".join(f"{key}\n" for key in keys)
-    return bare if _is_read_as(bare, keys) else as_csv([(HEADER,), *((key,) for key in keys)], every_field=True)
+    return bare if _is_read_as(bare, keys) else as_csv([(OWN_HEADER,), *((key,) for key in keys)], every_field=True)
 
 
 def keys_in(text: str) -> tuple[str, ...]:
     """The keys of a list that `as_list` wrote, or a version that wrote one key a line whatever it was called."""
     first, *lines = text.split("\n")
-    if first == f'"{HEADER}"':
+    if first == f'"{OWN_HEADER}"':
         return tuple(row[0] for row in csv.reader(lines) if row)
     return tuple([first, *lines][:-1])
 

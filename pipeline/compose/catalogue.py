@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from manifests.clip_lists.starts import in_seconds, is_youtube_id
+from manifests.clip_lists.file_names import is_youtube_id
+from manifests.clip_lists.starts import in_seconds
 from manifests.errors import InputError
 from manifests.files.content import read_content
 from manifests.files.folders import files_below

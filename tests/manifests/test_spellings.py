@@ -183,5 +183,5 @@ def test_examples_show_the_folders_of_namesakes(tmp_path: Path) -> None:
 
 def test_a_first_line_is_shown_without_a_separator_that_it_does_not_have(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("Datei;Klasse;Set\na clip;dog;one\n")
-    with pytest.raises(InputError, match="its first line is 'Datei', 'Klasse', 'Set'"):
+    with pytest.raises(InputError, match="line 'Datei', 'Klasse', 'Set'"):
         read_labels(tmp_path / "list.csv")

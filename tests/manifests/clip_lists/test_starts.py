@@ -1,6 +1,8 @@
 """Starts beside YouTube ids: one rule for csv and JSON, and no start for names that are no ids."""
 
+import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from manifests.errors import InputError
 from manifests.readers.label_lists import read_labels
 from manifests.splits import read_ids
+from pipeline.sources.moments import read_moments
 
 TWO = ("AbCdEfGh_-1_000030", "AbCdEfGh_-1_000060")
 
@@ -77,3 +80,55 @@ def test_music_s_videos_are_a_list_of_ids(tmp_path: Path, videos: object) -> Non
     (tmp_path / "music.json").write_text(json.dumps({"videos": {"cello": videos}}))
     with pytest.raises(InputError, match=r"for the videos of cello\. Give a list of video ids"):
         read_ids(tmp_path / "music.json")
+
+
+UNITS = [
+    ("start_sec", 30, 60), ("startSeconds", 30, "60.5"), ("Start (s)", 30, 60), ("begin", 30, 60),
+    ("start-time", 30, 60), ("start_ms", 30_000, "60000"), ("startMilliseconds", 30_000, 60_500),
+    ("time_start_ms", 30_000, 60_000),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.json", "list.jsonl"])
+def test_a_start_is_known_however_its_column_is_spelled(tmp_path: Path, name: str) -> None:
+    for column, *starts in UNITS:
+        rows = [("AbCdEfGh_-1", start, "dog") for start in starts]
+        assert read_ids(written(tmp_path / name, ("youtube_id", column, "label"), rows)).ids == TWO, column
+
+
+UNREAD = [
+    ("onset", 30), ("offset", 30), ("time", "0:30"), ("timestamp", "from 30 on"), ("segment", "30-40"), ("t", 30),
+    ("pos", "30,5"), ("end", 40), ("end_ms", 40_000), ("startFrame", 750),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("read", [read_ids, read_labels, read_moments])
+def test_what_may_be_a_start_beside_a_video_s_id_is_refused(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    for (column, value), name in itertools.product(UNREAD, ("list.csv", "list.json", "list.jsonl")):
+        said = f'"{value}"' if name == "list.csv" else value
+        path = written(tmp_path / name, ("youtube_id", column, "label"), [("AbCdEfGh_-1", said, "dog")])
+        with pytest.raises(InputError, match=rf"the column '{column.lower()}', which .* one of start, start_seconds,"):
+            read(path)
+
+
+def test_numbers_that_tell_no_start_stay_beside_whole_videos_and_clips(tmp_path: Path) -> None:
+    fields = ("", "duration", "youtube_id", "label", "class_id")
+    assert read_ids(written(tmp_path / "a.csv", fields, [(0, 10.5, "AbCdEfGh_-1", "dog", 3)])).ids == ("AbCdEfGh_-1",)
+    for named, key in ((TWO[0], TWO[0]), ("kitchen.mp4", "kitchen")):
+        assert read_ids(written(tmp_path / "a.csv", ("file", "onset", "label"), [(named, 3, "dog")])).ids == (key,)
+
+
+def test_two_columns_of_starts_must_agree(tmp_path: Path) -> None:
+    fields = ("youtube_id", "start", "start_ms")
+    assert read_ids(written(tmp_path / "a.csv", fields, [("AbCdEfGh_-1", 30, 30_000)])).ids == TWO[:1]
+    with pytest.raises(InputError, match="start '30' and start_ms '40000', which are not the same"):
+        read_ids(written(tmp_path / "a.csv", fields, [("AbCdEfGh_-1", 30, 40_000)]))
+
+
+@pytest.mark.parametrize(
+    "line", ["AbCdEfGh_-1,dog,30", "AbCdEfGh_-1;30,0;dog", "AbCdEfGh_-1;30,0;dog;train", "AbCdEfGh_-1;30,0"]
+)
+def test_a_start_that_is_not_read_is_refused_without_a_header_too(tmp_path: Path, line: str) -> None:
+    (tmp_path / "list.csv").write_text(f"{line}\n")
+    with pytest.raises(InputError, match=r"where clips begin|the start '30,0' is not read"):
+        read_ids(tmp_path / "list.csv")

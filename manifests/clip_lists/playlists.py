@@ -1,4 +1,5 @@
-"""Lists that tell ffmpeg which files to put end to end (its concat demuxer): `file 'clip.mp4'`, a line each."""
+"""Lists for players: of ffmpeg, which files to put end to end (its concat demuxer: `file 'clip.mp4'`, a line each), and
+M3U, whose other lines begin with #."""
 
 import re
 from collections.abc import Sequence
@@ -26,6 +27,13 @@ def files_of_concat(lines: Sequence[str], path: Path) -> list[str] | None:
             "which may take a part of a file. Give the names of the clips, one a line."
         )
     return [_unquoted(line.removeprefix("file").strip()) for word, line in said if word == "file"]
+
+
+def files_of_playlist(lines: Sequence[str]) -> list[str] | None:
+    """The files that an M3U names; None for another list."""
+    if not lines or lines[0].split()[0] != "#EXTM3U":
+        return None
+    return [line.strip() for line in lines if not line.startswith("#")]
 
 
 def _are_all_quoted(lines: Sequence[str]) -> bool:
