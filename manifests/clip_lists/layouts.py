@@ -183,7 +183,7 @@ def _check_times(content: Content, rows: list[list[str]]) -> None:
         if len(row) > 1 and is_time(row[1].strip(), any_form=segment):
             raise InputError(
                 f"Row {number} of {content.path} is {_shown(row)}: the start {row[1].strip()[:40]!r} is not read. Give "
-                "starts as numbers of seconds, such as 90 for 1:30."
+                "starts as numbers of seconds, such as 90 for 1:30 and 12.5 for 12,5."
             )
 
 

@@ -23,7 +23,8 @@ KNOWN_FORMATS = (
     "end_seconds, positive_labels) and strong labels, two columns `<id>_<start>.mp4,label`, with a third for the "
     "split, one column of ids, a csv with a header that names its columns (file, label, split; Hugging Face's "
     "metadata.csv too), AVE's Annotations.txt (Category&ytid&quality&start&end), a json list of objects with `file` "
-    "and `class`, MUSIC's json of ids by instrument, or a json object {id: label}"
+    "and `class`, MUSIC's json of ids by instrument, a json object {id: label} or {id: object}, or one of "
+    "columns or of lists by split"
 )
 
 

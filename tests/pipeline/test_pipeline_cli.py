@@ -115,7 +115,7 @@ def test_bad_input_is_a_paragraph_and_exit_code_2(tmp_path: Path, pipeline: Call
         ("--src", tmp_path / "empty"): "is empty",
         ("--src", ""): "A path is empty",
         ("--src", tmp_path / "texts"): "only: 1 .txt",
-        ("--src", tmp_path / "videos", "--meta", tmp_path / "stat.csv"): "no known format",
+        ("--src", tmp_path / "videos", "--meta", tmp_path / "stat.csv"): "its first column may be no clip",
         ("--src", tmp_path / "videos", "--moment", "noon"): "neither annotated nor centre",
         ("--src", tmp_path / "videos", "--decoder", "vlc"): "pyav, ffmpeg",
         ("--src", tmp_path / "videos", "--out", "/proc/nowhere"): "cannot be written",
