@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,49 @@ def test_the_largest_maps_and_every_temperature_give_finite_numbers(truth: Path,
     for temperature in (1e-6, 1e4):
         found = score({"names": KEYS, "maps": maps}, truth, protocol, format="vggss", temperature=temperature)
         assert json.dumps(found, allow_nan=False)
+
+
+LOST = [
+    lambda maps: maps + 1e6,
+    lambda maps: maps + 1e9,
+    lambda maps: maps * 1e-60,
+    lambda maps: maps * 1e-44,
+    lambda maps: (maps * 1000).astype(np.int64) + 2**40,
+    lambda maps: (maps * 1000).astype(np.int64) - 2**40,
+    lambda maps: (maps * 1000).astype(np.uint64) + np.uint64(2**63),
+    lambda maps: np.longdouble(maps) + 1e9,
+]
+KEPT = [
+    lambda maps: maps + 100,
+    lambda maps: maps * 1e-30,
+    lambda maps: (maps * 2**62).astype(np.int64),
+    lambda maps: (maps * 2**63).astype(np.uint64),
+    lambda maps: np.float64(np.float32(maps + 1e6)),  # nothing is lost: its maker had float32
+    lambda maps: np.full_like(maps, 0.1) + maps * 1e-16,  # a constant map that was rounded
+    lambda maps: maps * np.array([1, 1, 1e-60])[:, None, None],  # one that is 0 beside the others
+    lambda maps: np.where(maps > 0.5, 2**24 + 2, 0),
+]
+
+
+def test_maps_that_float32_cannot_tell_apart_are_refused_and_others_kept(truth: Path) -> None:
+    maps = np.random.default_rng(0).random((3, 7, 7))
+    for change in LOST:
+        with pytest.raises(InputError, match="differences of its pixels would be lost"):
+            score({"names": KEYS, "maps": change(maps)}, truth, format="vggss")
+    for change in KEPT:
+        assert score({"names": KEYS, "maps": change(maps)}, truth, format="vggss")["n_scored"] == 3
+
+
+def test_half_precision_and_a_map_with_nan_are_told_without_a_warning(truth: Path) -> None:
+    maps = np.random.default_rng(0).random((3, 7, 7)).astype(np.float16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert score({"names": KEYS, "maps": maps}, truth, format="vggss")["n_scored"] == 3
+        for value in (np.nan, np.inf):
+            broken = maps.astype(np.float64)
+            broken[1, 2, 3:5] = value, -value
+            with pytest.raises(InputError, match=f"map of {KEYS[1]} holds NaN or infinity"):
+                score({"names": KEYS, "maps": broken}, truth, format="vggss")
 
 
 @pytest.mark.parametrize(
