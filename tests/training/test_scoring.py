@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 import warnings
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +50,9 @@ def test_every_form_of_maps_gives_the_numbers_of_the_command(truth: Path, tmp_pa
         ({"names": np.array([KEYS]), "maps": np.zeros((1, 7, 7))}, "The names are <U18 of shape"),
         ({"names": np.array([b"\xff"]), "maps": np.zeros((1, 7, 7))}, "bytes and not UTF-8"),
         ({"names": KEYS, "maps": np.full((3, 7, 7), np.float32(1e31))}, "does not fit float32"),
-        ({KEYS[0]: torch.zeros(7, 7, requires_grad=True)}, f"the array of {KEYS[0]} is a Tensor that is no array"),
+        ({KEYS[0]: torch.zeros(7, 7, device="meta")}, f"the array of {KEYS[0]} is a Tensor that is no array"),
+        ({KEYS[0]: np.ma.masked_less(np.eye(7), 0.5)}, f"the array of {KEYS[0]} has masked numbers"),
+        ({f"clip{at}": np.eye(7) for at in range(3000)} | {"names": KEYS}, "clip0.{,250}; scoring needs the arrays"),
     ],
 )
 def test_maps_that_are_none_are_refused(truth: Path, maps: dict[str, np.ndarray], said: str) -> None:
@@ -122,6 +126,37 @@ def test_texts_may_be_bytes_and_arrays_lists(truth: Path) -> None:
     assert score(stored, truth, format="vggss")["rows"] == expected
 
 
+def test_maps_of_any_kind_of_number_are_taken(truth: Path) -> None:
+    maps = np.random.default_rng(0).random((3, 7, 7)) > 0.5
+    tensor = torch.from_numpy(maps)
+
+    def rows(given: Any) -> list[dict[str, Any]]:
+        return score(dict(zip(KEYS, given, strict=True)), truth, format="vggss")["rows"]
+
+    expected = rows(maps.astype(np.float32))
+    for given in (maps, np.ma.array(maps), tensor, tensor.bfloat16(), tensor.float().requires_grad_(), tensor.byte()):
+        assert rows(given) == expected
+    controlled = {"names": KEYS, "maps": maps, "maps_silence": maps, "object_maps": maps}
+    assert score(controlled, truth, "vssl", format="vggss")["n_scored"] == 3
+
+
+def test_a_file_may_hold_each_map_under_its_clip_s_name(truth: Path, tmp_path: Path) -> None:
+    maps = np.random.default_rng(0).random((3, 7, 7))
+    np.savez(tmp_path / "maps.npz", **dict(zip(KEYS, maps, strict=True)))
+    expected = score({"names": KEYS, "maps": maps}, truth, format="vggss")["rows"]
+    assert score(tmp_path / "maps.npz", truth, format="vggss")["rows"] == expected
+
+
+def test_an_archive_with_two_arrays_of_a_name_is_refused(truth: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "maps.npz", "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a name twice
+        for name, array in (("names", np.array(KEYS)), ("maps", np.zeros((3, 7, 7))), ("maps", np.ones((3, 7, 7)))):
+            with archive.open(f"{name}.npy", "w") as member:
+                np.save(member, array)
+    with pytest.raises(InputError, match=r"cannot be read as maps \(it holds 'maps' twice\)"):
+        score(tmp_path / "maps.npz", truth, format="vggss")
+
+
 def test_parts_of_frames_in_pixels_are_refused(truth: Path) -> None:
     given = {"names": KEYS, "maps": np.zeros((3, 7, 7)), "view": "centre_crop"}
     for part in ([20, 0, 200, 224], [0.5, 0.0, 0.25, 1.0]):
@@ -136,6 +171,9 @@ def test_embeddings_of_any_size_are_ranked_and_others_refused(truth: Path) -> No
         arrays = {"names": KEYS, "image_embeddings": np.float64(given) * factor, "audio_embeddings": given}
         found = score(arrays, truth, "retrieval", format="vggss")
         assert found["scores"]["image_to_audio"]["R@1"] == found["floors"]["chance_class"]["R@1"] == 1.0  # one class
+    zero = given * np.array([[1], [0], [1]])
+    with pytest.raises(InputError, match=f"In audio_embeddings 1 of 3 .* {KEYS[1]}: they are like"):
+        score({"names": KEYS, "image_embeddings": given, "audio_embeddings": zero}, truth, "retrieval", format="vggss")
     for wrong in (np.full((3, 8), "a"), given + 1j, given[0]):
         with pytest.raises(InputError, match="give numbers of shape"):
             score(
