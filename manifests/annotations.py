@@ -20,6 +20,7 @@ Box = tuple[float, float, float, float]
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 LARGEST = 1e18  # of a box's numbers; VGG-SS as released has uninitialised ones of 3e16
 HANDFUL = 4  # boxes outside of their frames that say nothing of the others; released files have stray ones
+FARTHEST = 2.0  # a number of a box beyond it is of another unit; such a box lies mostly outside of its frame
 BELIEVABLE = 1e6  # a number of a box above it was never written, and says nothing of the unit
 MOST_SHOWN = 200  # characters of a value in a message
 
@@ -95,23 +96,30 @@ def make_test_set(name: str, annotations: Iterable[Annotation], content: Content
         if key in seen:
             raise InputError(f"{content.path} annotates {key} twice. Remove one of the two entries.")
         seen.add(key)
-    _check_fractions([box for each in annotations for box in each.boxes], str(content.path))
+    _check_fractions(annotations, str(content.path))
     annotations = tuple(replace(one, key=key) for one, key in zip(annotations, names.keys, strict=True))
     return TestSet(name, annotations, str(content.path), content.sha256, names.places)
 
 
-def _check_fractions(boxes: Sequence[Box], source: str) -> None:
-    """InputError when most boxes of a file lie outside of their frames: then its numbers are in another unit."""
-    outside = [box for box in boxes if _is_outside(box)]
-    if len(outside) <= HANDFUL or 2 * len(outside) < len(boxes):
+def _check_fractions(annotations: Sequence[Annotation], source: str) -> None:
+    """InputError for a box with numbers of another unit, and when most boxes of a file lie outside of their frames."""
+    boxes = [(each.key, box) for each in annotations for box in each.boxes]
+    outside = [(key, box) for key, box in boxes if _is_outside(box)]
+    foreign = [(key, box) for key, box in outside if _far_numbers(box)]
+    if not foreign and (len(outside) <= HANDFUL or 2 * len(outside) < len(boxes)):
         return
-    values = [abs(value) for box in outside for value in box if abs(value) < BELIEVABLE]
+    wrong = foreign or outside
+    (key, first), largest = wrong[0], max((value for _, box in wrong for value in _far_numbers(box)), default=math.inf)
     raise InputError(
-        f"{source} gives boxes that are no fractions of their frames: {len(outside):,} of {len(boxes):,} lie mostly "
-        f"outside of 0 to 1, with numbers up to {max(values, default=math.inf):g}, as pixels or per cent have them. "
-        "Divide x by the frame's width and y by its height (per cent by 100), so that every box is x1, y1, x2, y2 from "
-        "0 to 1."
+        f"{source} gives boxes that are no fractions of their frames: {len(wrong):,} of {len(boxes):,} lie mostly "
+        f"outside of 0 to 1, the first of them {list(first)} of {key}, with numbers up to {largest:g}, as pixels or "
+        "per cent have them. Divide x by the frame's width and y by its height (per cent by 100), so that every box is "
+        "x1, y1, x2, y2 from 0 to 1."
     )
+
+
+def _far_numbers(box: Box) -> list[float]:
+    return [abs(value) for value in box if FARTHEST < abs(value) < BELIEVABLE]
 
 
 def _is_outside(box: Box) -> bool:

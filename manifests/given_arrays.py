@@ -4,6 +4,7 @@ A caller may hand over anything in any place; what is of another kind is answere
 """
 
 import os
+import sys
 from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,28 @@ LONGEST_SHOWN = 60  # characters
 
 
 def given_array(given: Any, what: str) -> "np.ndarray":
-    """An array of any library as numpy's. InputError, which begins with `what`, where that cannot be: lists of several
-    lengths, a tensor on a GPU or one that gradients flow through."""
+    """An array of any library as numpy's. InputError, which begins with `what`, where that cannot be, as of lists of
+    several lengths, and for one that hides some of its numbers."""
     import numpy as np
 
+    if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
+        raise InputError(f"{what} has masked numbers, which would count as any other. Fill them, with `filled`.")
     try:
-        return np.asarray(given)
+        return np.asarray(_of_torch(given))
     except (TypeError, ValueError, RuntimeError) as error:
         said = str(error).partition("\n")[0].rstrip(".")
         raise InputError(f"{what} is a {type(given).__name__} that is no array: {said}. Give a numpy array.") from error
+
+
+def _of_torch(given: Any) -> Any:
+    """A tensor of torch as numpy can read it: from its device, without gradients, in float32 where numpy has no such
+    type (bfloat16). Anything else as it is."""
+    torch = sys.modules.get("torch")  # nobody has a tensor who has not loaded it
+    if torch is None or not isinstance(given, torch.Tensor):
+        return given
+    tensor = given.detach().cpu()
+    own = {torch.float16, torch.float32, torch.float64}
+    return tensor if not tensor.is_floating_point() or tensor.dtype in own else tensor.float()
 
 
 def given_path(given: Any, what: str) -> Path:

@@ -131,7 +131,8 @@ def score(
     maps: Annotated[
         Path,
         typer.Option(
-            help="maps.npz: names (N,), maps (N, h, w), optionally object_maps, confidence, view, shown; or embeddings"
+            help="maps.npz: names (N,), maps (N, h, w), optionally object_maps, confidence, view, shown; each map "
+            "under its clip's name; or embeddings"
         ),
     ],
     truth: Annotated[Path, typer.Option(help="annotations, in the format named")],

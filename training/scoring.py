@@ -46,8 +46,8 @@ def score(
 ) -> dict[str, Any]:
     """The document that `training score` writes: numbers with floor and ceiling, n scored of n expected, a row a clip.
 
-    maps: by the clip's name its map (h, w), larger where the source is, of any size and not normalised; or the arrays
-    of a `maps.npz` (`names`, `maps`, ...), or its path. truth: a file in `format`, as the other options of
+    maps: by the clip's name its map (h, w), larger where the source is, not normalised, all of one size; or the
+    arrays of a `maps.npz` (`names`, `maps`, ...), or its path. truth: a file in `format`, as the other options of
     `training score`. InputError when anything given cannot be used, or maps, truth and protocol do not fit.
     """
     _check_numbers(temperature, alpha, seed)
@@ -87,18 +87,22 @@ def _source(maps: Maps) -> Path | dict[str, np.ndarray]:
 def _arrays(maps: Path | dict[str, np.ndarray], protocol: Protocol) -> dict[str, np.ndarray]:
     """The arrays that the protocol's task reads. InputError when one is missing."""
     needed = boxes.ARRAYS if protocol.asks == "boxes" else tasks.task_of(protocol).ARRAYS
-    if isinstance(maps, Path):
-        return load_arrays(maps, needed)
-    arrays = maps if "names" in maps else _by_name(maps)
-    check_arrays(arrays, "The mapping of arrays", needed)
+    given = load_arrays(maps, ()) if isinstance(maps, Path) else maps
+    arrays = given if "maps" not in needed or not given.keys().isdisjoint(needed) else _by_name(given)
+    check_arrays(arrays, str(maps) if isinstance(maps, Path) else "The mapping of arrays", needed)
     return arrays
 
 
 def _by_name(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    shapes = {name: each.shape for name, each in maps.items()}
-    if not maps or len(set(shapes.values())) != 1:
-        said = ", ".join(f"{name} {shape}" for name, shape in list(shapes.items())[:3]) or "nothing"
-        raise InputError(f"The maps are {said}, ...: give one map (h, w) for every clip, all of one shape.")
+    firsts: dict[tuple[int, ...], str] = {}
+    for name, each in maps.items():
+        firsts.setdefault(each.shape, name)
+    if len(firsts) != 1:
+        said = ", ".join(f"{name} {shape}" for shape, name in list(firsts.items())[:3]) or "nothing"
+        raise InputError(
+            f"The maps are {said}, ...: give one map (h, w) for every clip, all of one shape; or the arrays names (N,) "
+            "and maps (N, h, w)."
+        )
     return {"names": np.array(list(maps)), "maps": np.stack(list(maps.values()))}
 
 

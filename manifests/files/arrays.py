@@ -6,6 +6,7 @@ A header can claim any shape, and a compressed archive unpack to a thousand time
 import io
 import math
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 # Bytes that the arrays of an archive may unpack to: maps of 5,158 clips at 224 x 224 take as many; what is stored
 # without compression may be as large as it is.
 MOST_UNPACKED = 1 << 30
+LONGEST_NAME = 100  # characters of an array's name in a message
 LONGEST_HEADER = 10_000  # characters, numpy's own bound
 
 
@@ -24,11 +26,14 @@ def read_npz(path: Path) -> "dict[str, np.ndarray]":
     """Every array of an archive by name. Raises OSError, ValueError and what zipfile raises for broken archives."""
     with opened(path) as handle, zipfile.ZipFile(handle) as archive:
         members = archive.infolist()
+        names = [member.filename.removesuffix(".npy") for member in members]
+        if twice := [name for name, times in Counter(names).items() if times > 1]:
+            raise ValueError(f"it holds {twice[0][:LONGEST_NAME]!r} twice")
         handle.seek(0, io.SEEK_END)
         most = MOST_UNPACKED + MOST_UNPACKED_RATIO * handle.tell()
         if sum(member.file_size for member in members) > most:
             raise TooLarge(f"it unpacks to more than {in_words(most)}; store larger ones uncompressed")
-        return {member.filename.removesuffix(".npy"): _member(archive, member) for member in members}
+        return {name: _member(archive, member) for name, member in zip(names, members, strict=True)}
 
 
 def array_of(content: bytes) -> "np.ndarray":

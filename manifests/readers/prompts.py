@@ -3,11 +3,13 @@
 The folder holds `prompted_segmentation.csv` with the columns `image_location`, `ade_class_id` and a file of sound
 (`vggsound_file`) or of speech (`speech_prompt_file`); a row without that file, or of class 0, is no prompt of the set.
 Classes of the pixels are in `annotations/<image_location>`, with `_seg.png` for `.jpg`. A prompt's key is
-`<image>_<class>`, with another number where an image is asked for one class again.
+`<image>_<class>`, with another number where an image is asked for one class again; the image has its folders, with %2F
+for a slash, and no suffix. Names of maps may have the slash.
 """
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +18,7 @@ from manifests.errors import InputError
 from manifests.files.content import Content, read_content
 from manifests.files.spelling import as_on_disk
 from manifests.keys import safe_key
+from manifests.namesakes import Place, place_of
 from manifests.splits import IdList
 from manifests.test_sets import PROMPTED, ClassSet, Format, Truth
 
@@ -29,19 +32,27 @@ def read_prompts(folder: Path | str, kind: str) -> Truth:
     folder = Path(folder)
     content = read_content(folder / "prompted_segmentation.csv")
     digest, files, asked = hashlib.sha256(content.content), dict[str, Path](), dict[str, int]()
-    seen: Counter[str] = Counter()
-    for image, number in _prompts(content, PROMPTS[kind]):
-        again = seen[(key := f"{safe_key(image.with_suffix('').as_posix())}_{number}")]
-        seen[key] += 1
-        key = f"{key}_{again + 1}" if again else key
+    places: dict[str, Place] = {}
+    for image, number, key, again in _numbered(_prompts(content, PROMPTS[kind])):
+        place = place_of(f"{image.with_suffix('').as_posix()}_{number}{again}")
+        places |= {key: place} if len(place) > 1 else {}
         files[key] = as_on_disk(folder / "annotations" / image.with_name(f"{image.stem}_seg.png"))
         asked[key] = number
         digest.update(f"{key}\n".encode("utf-8", "surrogateescape") + read_content(files[key]).content)
     name = f"ade20k_{kind}"
     annotations = tuple(Annotation(key, str(asked[key]), ()) for key in files)
-    test_set = TestSet(name, annotations, str(folder), digest.hexdigest())
+    test_set = TestSet(name, annotations, str(folder), digest.hexdigest(), places)
     classes = ClassSet(files, "ade20k", asked)
     return Truth(name, test_set, tasks=frozenset({PROMPTED}), protocols=("denseav",), classes=classes)
+
+
+def _numbered(prompts: Iterable[tuple[PurePosixPath, int]]) -> Iterator[tuple[PurePosixPath, int, str, str]]:
+    """Image, class, key, and what ends a name where the image is asked for the class again."""
+    seen: Counter[str] = Counter()
+    for image, number in prompts:
+        seen[(key := f"{safe_key(image.with_suffix('').as_posix())}_{number}")] += 1
+        again = f"_{seen[key]}" if seen[key] > 1 else ""
+        yield image, number, key + again, again
 
 
 def _prompts(content: Content, column: str) -> list[tuple[PurePosixPath, int]]:

@@ -134,13 +134,20 @@ def test_boxes_in_pixels_or_per_cent_are_refused(tmp_path: Path, read, scale: tu
     with pytest.raises(InputError, match=rf"8 of 8 lie mostly outside of 0 to 1, .* up to {largest}, .*width"):
         read(tmp_path / "truth", _boxes(scale))
     garbage = [[-2.88e16, 0.1, 0.5, 0.5]] * 4
-    with pytest.raises(InputError, match=rf"12 of 12 .* numbers up to {largest}"):
+    with pytest.raises(InputError, match=rf"8 of 12 .* numbers up to {largest}"):
         read(tmp_path / "truth", [*_boxes(scale), *garbage])
+    with pytest.raises(InputError, match=r"1 of 41 .* of clip40, with"):
+        read(tmp_path / "truth", [*_boxes((1, 1), 40), *_boxes(scale, 1)])
+
+
+def test_boxes_that_mostly_lie_outside_are_refused_however_near(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"8 of 8 lie mostly outside .* \[-0.9, -0.8, -0.4, 0.2\] of clip0"):
+        _vggss(tmp_path / "truth", [[-0.9, -0.8, -0.4, 0.2]] * 8)
 
 
 @pytest.mark.parametrize("read", [_vggss, _parquet])
 def test_stray_boxes_among_fractions_are_kept_as_they_are(tmp_path: Path, read) -> None:
-    stray = [[-2.88e16, 0.1, 0.5, 0.5], [0.2, 0.2, 1.3, 0.9], [0.5, 0.5, 0.5, 0.5], [7.0, 8.0, 9.0, 10.0]]
+    stray = [[-2.88e16, 0.1, 0.5, 0.5], [0.2, 0.2, 1.3, 0.9], [0.5, 0.5, 0.5, 0.5], [1.2, 0.1, 1.9, 0.4]]
     for boxes in ([*_boxes((1, 1)), *stray], stray, [[-0.2, -0.1, 1.1, 1.2]] * 20):
         found = read(tmp_path / "truth", boxes)
         assert [list(box) for each in found.annotations for box in each.boxes] == boxes

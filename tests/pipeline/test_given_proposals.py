@@ -70,10 +70,8 @@ def test_what_lies_outside_or_beyond_the_most_is_counted(shards: Path, tmp_path:
 
 def test_pixels_and_boxes_of_which_none_is_left_are_refused(shards: Path, tmp_path: Path) -> None:
     for boxes, complaint in (
-        (
-            {KEYS[0]: [[0, 0, 100, 80]], KEYS[1]: BOXES},
-            r"1 of its 4 boxes .*\[0\.0, 0\.0, 100\.0, 80\.0\] of the clip aaa",
-        ),
+        ({KEYS[0]: [[0, 0, 100, 80]], KEYS[1]: BOXES}, r"1 of 4 lie .*\[0\.0, 0\.0, 100\.0, 80\.0\] of aaa"),
+        ({KEYS[0]: [[-1.5, 0, 1, 1]], KEYS[1]: BOXES}, r"1 of its 4 boxes .*\[-1\.5, .* of the clip aaa"),
         ({KEYS[0]: [[1.2, 0.1, 1.5, 0.4]]}, "1 boxes of 1 clips .* none of them has an area within"),
         ({KEYS[0]: []}, "0 boxes of 1 clips"),
     ):

@@ -11,6 +11,8 @@ empty prediction on empty truth   cIoU 0 (0/0, NaN in released code)
 NaN or infinity in a map, a       refused with the clip's name: such pixels have no ranking (released code silently
 confidence or a similarity        predicts nothing, or nearly everything)
 a number beyond 1e30 in a map     refused with the number: what is stretched and added up must fit float32
+a map that float32 would blur     refused with its range: of 64-bit numbers that differ little beside their size, ranks
+                                  would be lost (less than 1024 steps); what differs by rounding alone is constant
 a clip without a predicted box    nothing is predicted; its confidence is 0, or below every score where one is 0 or less
 predicted box without area        covers nothing, counted `without_area`
 box outside the frame             clipped to it, flagged `outside_box`

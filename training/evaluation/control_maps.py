@@ -36,7 +36,7 @@ class ControlMaps:
                 f"called {', '.join(f'maps_{name}' for name in CONTROLS)}, one map for each name; any of them will do."
             )
         for name, maps in self.controls.items():
-            if np.asarray(maps).dtype.kind not in "fiu":
+            if np.asarray(maps).dtype.kind not in "fiub":
                 raise InputError(f"maps_{name} are of type {np.asarray(maps).dtype}. Give numbers.")
             if np.shape(maps)[-3:] != np.shape(self.own.maps) or np.ndim(maps) > 4:
                 raise InputError(

@@ -1,7 +1,8 @@
 """Raw heat maps as a method or any other program gave them, and which of them belong to a test set's clips.
 
 On disk they are `maps.npz`: `names` (N,) text, `maps` (N, h, w) float32 at any resolution, not normalised, and
-optionally `object_maps` (N, h', w') and `confidence` (N,). A negative pair is named `<video>+<audio>`. A map covers the
+optionally `object_maps` (N, h', w') and `confidence` (N,); or, where that is all, the map (h, w) of each clip by its
+name. A negative pair is named `<video>+<audio>`. A map covers the
 whole frame unless the file says otherwise: `view` is how frames were shown, `shown` (N, 4) the part of each that was.
 """
 
@@ -12,11 +13,11 @@ from typing import cast
 
 import numpy as np
 
-from manifests.annotations import Box, TestSet
+from manifests.annotations import MOST_SHOWN, Box, TestSet
 from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
 from manifests.files.arrays import read_npz
-from manifests.files.given import understood
+from manifests.files.given import shortened, understood
 from manifests.namesakes import clips_named
 from manifests.test_sets import PAIR_SEPARATOR, ExtendedSet, Truth
 from manifests.views import VIEWS, ViewName
@@ -56,7 +57,7 @@ class RawMaps:
                 )
             if values is not None and 0 in np.shape(values)[1:]:
                 raise InputError(f"The {what} have shape {np.shape(values)}: they are empty. Export them again.")
-            if values is not None and np.asarray(values).dtype.kind not in "fiu":
+            if values is not None and np.asarray(values).dtype.kind not in "fiub":
                 raise InputError(f"The {what} are of type {np.asarray(values).dtype}. Give numbers.")
         if self.confidence is not None and not np.isfinite(self.confidence).all():
             raise InputError("The confidences hold NaN or infinity. Every clip needs a finite confidence.")
@@ -120,7 +121,8 @@ def load_arrays(path: Path | str, needed: Sequence[str] = ("names", "maps")) -> 
 def check_arrays(arrays: Mapping[str, np.ndarray], source: str, needed: Sequence[str]) -> None:
     """InputError when what a source holds lacks a needed array, or has a single value in place of one."""
     if not set(needed) <= set(arrays):
-        held, wanted = ", ".join(arrays) or "nothing", f"{', '.join(needed[:-1])} and {needed[-1]}"
+        held = shortened(", ".join(arrays) or "nothing", MOST_SHOWN)
+        wanted = f"{', '.join(needed[:-1])} and {needed[-1]}"
         raise InputError(f"{source} holds {held}; scoring needs the arrays {wanted}.")
     if single := [name for name in needed if np.ndim(arrays[name]) == 0]:
         raise InputError(

@@ -1,6 +1,7 @@
 """Mixtures, AVGN's pixels and prompts from files, under the protocols' names, against the evaluators' numbers."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from scored_files import scores_of
 
 from manifests.errors import InputError
 from manifests.truth import read_truth
+from training import score
 from training.evaluation import duets
 from training.evaluation.protocols import find_protocol
 from training.evaluation.raw_maps import RawMaps
@@ -239,6 +241,22 @@ def test_prompts_of_denseav(values, arrays, tmp_path):
     assert found["classes_never_visible"] == [20]
     assert found["ceiling"]["prompted_ap_textbook"] == pytest.approx(1)
     assert found["floors"]["whole_image"]["prompted_iou"] == 0
+
+
+def test_names_of_prompts_may_have_their_folders_with_a_slash(tmp_path):
+    folder = write_prompts(tmp_path, np.full((3, 4, 4), 300), [300, 7, 300])
+    (folder / "annotations" / "training").mkdir()
+    shutil.copy(folder / "annotations/validation/ADE_001_seg.png", folder / "annotations/training")
+    with (folder / "prompted_segmentation.csv").open("a") as table:
+        table.write("validation/ADE_001.jpg,,again.wav,7\ntraining/ADE_001.jpg,,other.wav,7\n")
+    keys, maps = read_truth(folder, "ade20k_sound").keys, np.random.default_rng(0).random((5, 7, 7))
+    named = [key.replace("%2F", "/") for key in keys]
+    assert named[1::2] == ["validation/ADE_001_7", "validation/ADE_001_7_2"]
+    expected, found = (
+        score({"names": names, "maps": own}, folder, "denseav", format="ade20k_sound")
+        for names, own in ((keys, maps), (named[::-1], maps[::-1]))
+    )
+    assert (found["n_scored"], found["rows"], found["scores"]) == (5, expected["rows"], expected["scores"])
 
 
 def similarities(arrays, heads):

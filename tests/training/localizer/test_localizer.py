@@ -231,8 +231,8 @@ def test_a_moment_that_there_is_not_is_refused(result: Localization) -> None:
             for rate in (0, 1, True, 440.5, np.nan, 10**12, "16000")
         ),
         (np.zeros((8, 8), np.uint8), Path("absent.wav"), None, "there is no file absent.wav"),
-        (torch.zeros((8, 8, 3), requires_grad=True), np.ones(100, np.float32), 100, "no array"),
-        (np.zeros((8, 8), np.uint8), torch.ones(100, requires_grad=True), 100, "no array"),
+        (torch.zeros((8, 8, 3), device="meta"), np.ones(100, np.float32), 100, "no array"),
+        (np.zeros((8, 8), np.uint8), torch.ones(100, device="meta"), 100, "no array"),
         (np.zeros((8, 8), np.uint8), np.ones((100, 101), np.float32), 100, "100 channels"),
         (Path("absent.png"), np.ones(100, np.float32), 100, "there is no file absent.png"),
     ],

@@ -21,7 +21,7 @@ def blocks(page: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory, shards: Path, knn: Path) -> Path:
-    """What the page names: a run, a video, an image, a sound, shards with neighbours, annotations."""
+    """What the page names: a run, a video, an image, a sound, shards with neighbours, annotations, maps."""
     folder = tmp_path_factory.mktemp("desk")
     write_run(folder / "runs" / "demo" / "0123abcd-s0")
     (folder / "shards").symlink_to(shards)
@@ -35,6 +35,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory, shards: Path, knn: Path) -> P
         {"file": f"clip{number:07d}_000030", "class": "dog", "bbox": [[0.1, 0.2, 0.6, 0.7]]} for number in range(2)
     ]
     (folder / "vggss.json").write_text(json.dumps(entries))
+    (folder / "maps").mkdir()
+    for entry in entries:
+        ramp = np.arange(196, dtype=np.uint8).reshape(14, 14)
+        Image.fromarray(ramp).save(folder / "maps" / f"{entry['file']}.png")
     return folder
 
 
@@ -47,4 +51,5 @@ def test_the_page_runs_from_top_to_bottom(desk: Path, monkeypatch: pytest.Monkey
     assert names["image"].shape[2] == 3  # type: ignore[attr-defined]
     assert len(names["clips"]) == 3  # type: ignore[arg-type]
     assert 0 <= names["result"]["ciou50"] <= 1  # type: ignore[index]
+    assert names["result"]["n_scored"] == len(names["maps"]) == 2  # type: ignore[index, arg-type]
     assert names["nearest"]

@@ -77,7 +77,7 @@ class MixtureMaps:
 
     def __post_init__(self) -> None:
         maps, owner = self.maps, self.owner
-        numbers = maps.dtype.kind in "fiu" and owner.dtype.kind in "iu"
+        numbers = maps.dtype.kind in "fiub" and owner.dtype.kind in "iu"
         if not numbers or maps.ndim != 3 or owner.shape != (len(maps),) or 0 in maps.shape[1:]:
             raise InputError(
                 f"The maps have the shape {maps.shape} and the owners {owner.shape}. Give maps (M, K h, w), numbers, "

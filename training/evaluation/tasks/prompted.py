@@ -95,7 +95,7 @@ def maps_of(arrays: dict[str, np.ndarray], protocol: PromptProtocol) -> np.ndarr
     heard = numbers({"heard": np.ones((count, frames)), **arrays}, "heard", (count, frames))
     if silent := np.flatnonzero(~heard.any(axis=1)).tolist():
         raise InputError(f"{len(silent)} prompts have no frame that is heard, first {names_of(arrays)[silent[0]]}.")
-    together = over_heads(in_float32(arrays["maps"], "maps"), protocol.heads, protocol.nonnegative)
+    together = over_heads(in_float32(arrays["maps"], "maps", (1, 2, 3, 4, 5)), protocol.heads, protocol.nonnegative)
     if arrays.keys().isdisjoint(OF_WORDS):
         maps = [map_of_sound(*each) for each in zip(together, heard, strict=True)]
     else:

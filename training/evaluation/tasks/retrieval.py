@@ -66,7 +66,7 @@ ARRAYS, OPTIONAL = ("names", *EMBEDDINGS), ()
 def read(arrays: dict[str, np.ndarray], alpha: float, protocol: RetrievalProtocol) -> Similarity:
     """Cosines of `image_embeddings` (N, D) and `audio_embeddings` (N, D) of `names` (N,), of any scale.
 
-    InputError for anything but numbers, or shapes that differ.
+    InputError for anything but numbers, shapes that differ, or a vector of zeros.
     """
     names = names_of(arrays)
     sides = [numbers(arrays, name, ("N", "D")) for name in EMBEDDINGS]
@@ -75,8 +75,21 @@ def read(arrays: dict[str, np.ndarray], alpha: float, protocol: RetrievalProtoco
             f"The embeddings have shapes {sides[0].shape} and {sides[1].shape} for {len(names)} names. Give one row of "
             "equal length per name on both sides."
         )
+    for name, side in zip(EMBEDDINGS, sides, strict=True):
+        _refuse_zeros(side, name, names)
     image, audio = (unit(_of_middling_size(side)) for side in sides)
     return Similarity(names, image @ audio.T)
+
+
+def _refuse_zeros(vectors: np.ndarray, array: str, names: Sequence[str]) -> None:
+    """InputError for a vector without a direction, whose cosine with every other would be 0."""
+    zero = ~vectors.any(axis=1)
+    if zero.any():
+        raise InputError(
+            f"In {array} {int(zero.sum())} of {len(vectors)} embeddings are 0 throughout, first that of "
+            f"{names[int(zero.argmax())]}: they are like nothing, and would tie with all. Leave these clips out, or "
+            "find out why the model produced them."
+        )
 
 
 def _of_middling_size(vectors: np.ndarray) -> np.ndarray:

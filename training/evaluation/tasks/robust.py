@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+from scipy.special import expit
 
 from manifests.sound_draws import NEGATIVES
 from manifests.test_sets import Truth
@@ -147,7 +148,7 @@ def _logits(masks: np.ndarray) -> np.ndarray:
 
 def _frames(logits: np.ndarray, truth: np.ndarray) -> _Frames:
     shown = logits_above_half(logits)
-    probabilities = (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
+    probabilities = expit(logits.astype(np.float64)).astype(np.float32)
     seen = np.asarray(truth.any(axis=(1, 2)))
     background = false_positive_rate(shown, truth)
     return _Frames(released_fpr(shown), background, mask_iou(shown, truth), f_curves(probabilities, truth), seen)
