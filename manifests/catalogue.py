@@ -70,7 +70,7 @@ def locate(manifest: ReleasedList, folders: Iterable[Path]) -> Path | None:
 
 def read_listed(manifest: ReleasedList, path: Path) -> IdList:
     """The list under its manifest's name; another content than the released one shows in the name."""
-    if _video_of(manifest.format):
+    if video_of_frames(manifest.format):
         ids = replace(clips_of(read_truth(path, manifest.format)), name=manifest.name, source=str(path))
     else:
         ids = read_ids(path, name=manifest.name)
@@ -86,13 +86,14 @@ def read_clips(path: Path | str) -> IdList:
 
 def clips_of(truth: Truth) -> IdList:
     """The clips of an annotated set; where frames are annotated, the whole videos that they are of."""
-    listed, video_of = ids_of(truth.test_set), _video_of(truth.format)
+    listed, video_of = ids_of(truth.test_set), video_of_frames(truth.format)
     if video_of is None:
         return listed
     return replace(listed, ids=tuple(dict.fromkeys(map(video_of, listed.ids))), places={}, of_videos=True)
 
 
-def _video_of(format: str) -> Callable[[str], str] | None:
+def video_of_frames(format: str) -> Callable[[str], str] | None:
+    """What gives the video of a key in a format that annotates frames; None in others."""
     found = formats().get(format)  # of a bare list there is none
     return found.video_of if found else None
 

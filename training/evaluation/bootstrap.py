@@ -4,7 +4,7 @@ The three localization scores are means over clips (AUC too: the area of an aver
 their areas), so one resampling of per-clip contributions serves all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from training.evaluation.localization import CURVE_THRESHOLDS, metric_names
 
 RESAMPLES = 1000
 _CHUNK = 50
+_Z = 1.959963984540054  # of the normal distribution, at 97.5 %
 
 
 def contributions(iou: np.ndarray, at: float = 0.5) -> np.ndarray:
@@ -21,21 +22,48 @@ def contributions(iou: np.ndarray, at: float = 0.5) -> np.ndarray:
     return np.stack([iou >= at, area, iou], axis=1).astype(np.float64)
 
 
-def interval95(iou: np.ndarray, at: float = 0.5, seed: int = 0, resamples: int = RESAMPLES) -> dict[str, list[float]]:
-    """95 % percentile interval [low, high] of each score of `summary`, from seeded resampling of clips (N,)."""
+def interval95(
+    iou: np.ndarray, at: float = 0.5, seed: int = 0, of: Sequence[Hashable] | None = None
+) -> dict[str, list[float]]:
+    """95 % percentile interval [low, high] of each score of `summary`, from seeded resampling of clips (N,); as
+    `mean_intervals`."""
     columns = contributions(np.asarray(iou, np.float64), at).T
-    return mean_intervals(dict(zip(metric_names(at), columns, strict=True)), seed, resamples)
+    return mean_intervals(dict(zip(metric_names(at), columns, strict=True)), seed, of)
 
 
 def mean_intervals(
-    columns: Mapping[str, np.ndarray], seed: int = 0, resamples: int = RESAMPLES
+    columns: Mapping[str, np.ndarray], seed: int = 0, of: Sequence[Hashable] | None = None
 ) -> dict[str, list[float]]:
-    """The interval of the mean of each column (N,), all resampled together: what one sample adds to each score."""
+    """The interval of the mean of each column (N,) of what a sample adds to a score, in [0, 1]; all resampled together.
+
+    `of` names the video or image of each sample, which is drawn with all its samples: they are alike. Where all samples
+    score the same (nothing found, all found, one sample) resampling has no width, and Wilson's interval stands.
+    """
     values = np.stack([np.asarray(column, np.float64) for column in columns.values()], axis=1)
+    sums, counts = _by_group(values, of)
     random = np.random.default_rng(seed)
     means = []
-    for start in range(0, resamples, _CHUNK):
-        drawn = random.integers(len(values), size=(min(_CHUNK, resamples - start), len(values)))
-        means.append(values[drawn].mean(axis=1))
+    for start in range(0, RESAMPLES, _CHUNK):
+        drawn = random.integers(len(sums), size=(min(_CHUNK, RESAMPLES - start), len(sums)))
+        means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)[:, None])
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975], axis=0)
-    return {name: [float(low[at]), float(high[at])] for at, name in enumerate(columns)}
+    alike = {at: _wilson(column[0], len(sums)) for at, column in enumerate(values.T) if np.ptp(column) == 0}
+    return {name: alike.get(at, [float(low[at]), float(high[at])]) for at, name in enumerate(columns)}
+
+
+def _by_group(values: np.ndarray, of: Sequence[Hashable] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Sums (G, C) of samples (N, C) by what they belong to, in the order in which that first comes; how many (G,)."""
+    if of is None:
+        return values, np.ones(len(values))
+    numbers: dict[Hashable, int] = {}
+    group = np.array([numbers.setdefault(name, len(numbers)) for name in of])
+    sums = np.zeros((len(numbers), values.shape[1]))
+    np.add.at(sums, group, values)
+    return sums, np.bincount(group).astype(np.float64)
+
+
+def _wilson(share: float, count: int) -> list[float]:
+    """Wilson's 95 % interval (1927) of a share of `count` samples; values in [0, 1] of that mean need none wider."""
+    middle, width = share + _Z**2 / (2 * count), _Z * np.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
+    scale = 1 + _Z**2 / count
+    return [max(0.0, float((middle - width) / scale)), min(1.0, float((middle + width) / scale))]

@@ -12,6 +12,7 @@ from training.evaluation.scores import added, heading, in_order, score_of, task_
 from training.evaluation.truth import FLAGS
 
 NAMED_MISSING = 12
+TIES_WORTH_A_WARNING = 0.01  # of the pixels
 CUT = {  # where a threshold of listening comes from
     "level": "a constant of the protocol",
     "negatives": "below which {share} of the maps' maxima under negative sounds lie",
@@ -51,6 +52,7 @@ def table(facts: Mapping[str, Any]) -> str:
         *(f"  the run {said}" for said in trained_in_words(facts)),
         *_controls(facts),
         *_dirt(facts.get("flags", {})),
+        *(f"  {said}" for said in ties_in_words(facts)),
         _line("", {name: score_of(name).heading for name in names}, "95 %"),
     ]
     for name, scores in rows:
@@ -168,6 +170,17 @@ def _dirt(flags: Mapping[str, int]) -> list[str]:
     """What was odd about truth and maps, counted: a line each."""
     meanings = FLAGS | {"constant_map": "every pixel of the map has the same value"}
     return [f"  {count} with {name.replace('_', ' ')}: {meanings[name]}" for name, count in flags.items()]
+
+
+def ties_in_words(facts: Mapping[str, Any]) -> list[str]:
+    """A clause where the threshold fell among equal values so often that masks are not of the size they should be."""
+    share = facts.get("tie_share", 0.0)
+    if share <= TIES_WORTH_A_WARNING:
+        return []
+    return [
+        f"{100 * share:.1f} % of the pixels tie at the threshold: masks miss the area that is asked for, and scores "
+        "may pass the ceiling, which assumes it"
+    ]
 
 
 def _extras(facts: Mapping[str, Any]) -> list[str]:

@@ -126,9 +126,9 @@ def columns_of(table: pa.Table, name: str) -> Columns:
     return Columns(rows["key"].to_pylist(), iou, confidence, areas, boxes, rows["flags"].to_pylist())
 
 
-def scores_of(columns: Columns, protocol: MapProtocol, seed: int) -> dict[str, Any]:
-    """ciou50, auc and mean_iou with their 95 % intervals."""
-    interval = interval95(columns.iou, protocol.iou_cut, seed)
+def scores_of(columns: Columns, protocol: MapProtocol, seed: int, of: Sequence[str] | None = None) -> dict[str, Any]:
+    """ciou50, auc and mean_iou with their 95 % intervals, of samples that belong to `of` (`alike.drawn_with`)."""
+    interval = interval95(columns.iou, protocol.iou_cut, seed, of)
     return {**summary(columns.iou, protocol.iou_cut), "interval95": interval}
 
 

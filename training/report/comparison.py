@@ -17,6 +17,7 @@ from training.evaluation.printing import (
     missing_in_words,
     names_of_missing,
     share_heard,
+    ties_in_words,
     trained_in_words,
 )
 from training.evaluation.scores import in_order, score_of, task_values, values_of
@@ -219,6 +220,7 @@ def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
         yield f"{title} scored {facts['n_scored']} of {facts['n_expected']}{missing_in_words(facts)}."
     if not evaluation.is_what_it_says:
         yield f"{title}: these clips are not the released {evaluation.test_set}, so no published number stands beside."
+    yield from (f"{title}: {said}." for said in ties_in_words(facts))
     yield from (f"{title} {said}." for said in trained_in_words(facts))
     yield from said(run, title, evaluation)
 

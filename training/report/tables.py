@@ -12,7 +12,7 @@ from typing import Any
 from manifests.views import IN_WORDS
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE
 from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED, MAPS, OBJECT_PRIOR
-from training.evaluation.printing import missing_in_words, trained_in_words
+from training.evaluation.printing import missing_in_words, ties_in_words, trained_in_words
 from training.report.papers import beside, said
 from training.report.results import SCORES, Evaluation, Run, fullest
 from training.report.seeds_shown import OverSeeds, SeedsShown, by_configuration
@@ -24,7 +24,6 @@ FLOOR_TITLES = {
     RANDOM: "random map",
     OBJECT_PRIOR: "object prior alone",
 }
-TIES_WORTH_A_WARNING = 0.01
 
 
 @dataclass(frozen=True)
@@ -236,9 +235,7 @@ def _warnings(found: list[Scored], most: Evaluation) -> Iterable[str]:
             yield f"{title} scored {facts['n_scored']} of {facts['n_expected']} clips{missing_in_words(facts)}."
         elif facts["n_scored"] != most.facts["n_scored"]:
             yield f"{title} was scored on {facts['n_scored']} clips, the floors here on {most.facts['n_scored']}."
-        if facts.get("tie_share", 0.0) > TIES_WORTH_A_WARNING:
-            share = 100 * facts["tie_share"]
-            yield f"{title}: in {share:.1f} % of its maps, pixels tie at the threshold and the mask misses its area."
+        yield from (f"{title}: {said}." for said in ties_in_words(facts))
         yield from (f"{title} {said}." for said in trained_in_words(facts))
         if not evaluation.is_what_it_says:
             yield f"{title}: these clips are not the released {evaluation.test_set}: no published number stands beside."

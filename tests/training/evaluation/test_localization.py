@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.evaluation import floors, localization, postprocess
-from training.evaluation.bootstrap import contributions, interval95
+from training.evaluation.bootstrap import contributions, interval95, mean_intervals
 from training.evaluation.protocol import MapProtocol, adaptive
 from training.evaluation.protocols import find_protocol, known_protocols
 
@@ -56,11 +56,32 @@ def test_aggregates_are_their_definitions(values):
 @given(IOUS, SEEDS)
 def test_interval_surrounds_the_score_and_is_seeded(values, seed):
     iou = np.array(values)
-    interval = interval95(iou, seed=seed, resamples=60)
-    assert interval == interval95(iou, seed=seed, resamples=60)
+    interval = interval95(iou, seed=seed)
+    assert interval == interval95(iou, seed=seed)
     for low, high in interval.values():
         assert 0 <= low <= high <= 1
     assert interval["mean_iou"][0] <= iou.max() + 1e-12
+
+
+def test_where_all_samples_score_alike_the_interval_is_wilson_s():
+    """Resampling would say that twenty clips lost leave no doubt: by Wilson up to 16 % may be found."""
+    found = mean_intervals({"none": np.zeros(20), "all": np.ones(20)})
+    assert found["none"] == pytest.approx([0, 0.16113], abs=1e-5)
+    assert found["all"] == pytest.approx([1 - 0.16113, 1], abs=1e-5)
+    assert interval95(np.array([0.7]))["mean_iou"] == pytest.approx([0.10336, 0.97926], abs=1e-4)
+
+
+def test_intervals_of_frames_hold_the_true_value_as_often_as_they_say():
+    """Twenty videos of five equal frames, 200 times: drawn one by one frames would say half the width."""
+    random = np.random.default_rng(0)
+    held = {"videos": 0, "frames": 0}
+    for seed in range(200):
+        share = np.repeat(random.random(20), 5)
+        for name, of in (("videos", [f"v{frame // 5}" for frame in range(100)]), ("frames", None)):
+            low, high = mean_intervals({"mean": share}, seed, of)["mean"]
+            held[name] += low <= 0.5 <= high
+    assert held["videos"] >= 176
+    assert held["frames"] < 160
 
 
 def test_interval_of_a_coin_has_the_width_statistics_predicts():

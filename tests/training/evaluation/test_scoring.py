@@ -11,6 +11,7 @@ from manifests.errors import InputError
 from manifests.test_sets import Truth
 from training.evaluation import localization
 from training.evaluation.postprocess import binarise, prepare
+from training.evaluation.printing import table
 from training.evaluation.protocols import known_protocols
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks.localization import score
@@ -139,3 +140,24 @@ def test_wrong_input_is_refused(maps):
         RawMaps(SCORED, maps, confidence=np.full(5, np.nan))
     with pytest.raises(InputError, match="do not fit the protocol acl"):
         score(RawMaps(SCORED, maps), TRUTH, PROTOCOLS["acl"])
+
+
+def test_frames_of_a_video_are_drawn_together() -> None:
+    """The same numbers from four videos of five frames are worth less than from twenty clips."""
+    keys = [f"video{number // 5}_{number % 5 + 1}" for number in range(20)]
+    boxes = ((0.1, 0.1, 0.6, 0.9),)
+    frames = TestSet("made", tuple(Annotation(key, "dog", boxes) for key in keys), "made", "0" * 64)
+    maps = np.random.default_rng(0).normal(size=(4, 7, 7)).astype(np.float32).repeat(5, axis=0)
+    widths = {}
+    for format in ("avsbench_s4", "vggss"):
+        scores = score(RawMaps(keys, maps), Truth(format, frames), PROTOCOLS["ezvsl"]).summary["scores"]["audio_visual"]
+        low, high = scores["interval95"]["mean_iou"]
+        widths[format] = high - low
+    assert widths["avsbench_s4"] > 1.5 * widths["vggss"]
+
+
+def test_ties_are_said_on_the_screen(maps) -> None:
+    masks = (np.arange(49).reshape(1, 7, 7) < 12).astype(np.float32).repeat(len(SCORED), axis=0)
+    said = "of the pixels tie at the threshold"
+    assert said in table(score(RawMaps(SCORED, masks), TRUTH, PROTOCOLS["ezvsl"]).summary)
+    assert said not in table(score(RawMaps(SCORED, maps), TRUTH, PROTOCOLS["ezvsl"]).summary)

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from manifests.annotations import Annotation, TestSet
+from manifests.annotations import Annotation
 from manifests.errors import InputError
 from manifests.pixels import SIZE
 from manifests.readers.extended import ExtendedSet, Negative
 from manifests.test_sets import Truth
+from training.evaluation.alike import drawn_with
 from training.evaluation.boxes import read_boxes
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, ceiling, floor_masks
 from training.evaluation.localization import ciou
@@ -122,7 +123,7 @@ def score(
         _score_maps(rows, facts, raw.prepare([positions[key] for key in facts.keys], protocol), protocol)
         _score_context(rows, facts, protocol, seed)
     positives, negatives = rows.table(), _negatives(raw, truth.extended, positions, protocol, batch)
-    summary = _summary(positives, truth.test_set, protocol, seed, run) | {
+    summary = _summary(positives, truth, protocol, seed, run) | {
         "alpha": raw.alpha if raw.object_maps is not None else None,
         "seed": seed,
         "n_maps_of_other_clips": len(raw.names) - len(positions),
@@ -134,13 +135,14 @@ def score(
     return Result(pa.concat_tables([positives, negatives]), summary)
 
 
-def _summary(table: pa.Table, test_set: TestSet, protocol: MapProtocol, seed: int, run: str | None) -> dict[str, Any]:
+def _summary(table: pa.Table, truth: Truth, protocol: MapProtocol, seed: int, run: str | None) -> dict[str, Any]:
     """The JSON document of a table of rows: everything that can be computed from the rows and the truth."""
     by_map = {name: columns_of(table, name) for name in table["map"].unique().to_pylist()}
-    scores = {name: scores_of(columns, protocol, seed) for name, columns in by_map.items()}
+    of = drawn_with(truth, by_map[AUDIO_VISUAL].keys)  # every map has the same rows
+    scores = {name: scores_of(columns, protocol, seed, of) for name, columns in by_map.items()}
     scored = by_map[AUDIO_VISUAL]
     flags = count_flags(scored)
-    return counted(test_set, scored.keys, run) | {
+    return counted(truth.test_set, scored.keys, run) | {
         "protocol": protocol.as_json(),
         "n_empty_truth": flags.get("empty_truth", 0),
         "flags": flags,

@@ -2,7 +2,8 @@
 
 No released code computes the table of the Cross-Modal Alignment paper, and its text does not name the similarity of a
 pair, so results carry `similarity`, and two similarities never share a column. A rank counts the strictly larger scores
-plus half of the tied wrong ones: a constant matrix then scores as chance does, not R@1 = 1.
+plus half of the tied wrong ones: of a constant matrix R@1 is then 0 and not 1. That is no expected recall: where all is
+tied, R@K lies below chance up to the middle of the gallery and above it beyond.
 """
 
 import math
@@ -16,6 +17,7 @@ import pyarrow as pa
 
 from manifests.errors import InputError
 from manifests.test_sets import Truth
+from training.evaluation.alike import drawn_with
 from training.evaluation.bootstrap import mean_intervals
 from training.evaluation.given_arrays import names_of, numbers
 from training.evaluation.protocol import Protocol
@@ -124,7 +126,7 @@ def score(
     summary = counted(truth.test_set, keys, run) | {
         "task": "retrieval",
         "protocol": protocol.as_json() | {"gallery": len(keys)},
-        "scores": _scores(similarity, found_at, protocol, labels),
+        "scores": _scores(similarity, found_at, protocol, labels, drawn_with(truth, keys)),
         "floors": _floors(labels),
         "ceiling": {f"R@{k}": 1.0 for k in KS},
     }
@@ -132,12 +134,16 @@ def score(
 
 
 def _scores(
-    similarity: np.ndarray, found_at: dict[str, np.ndarray], protocol: RetrievalProtocol, labels: list[str | None]
+    similarity: np.ndarray,
+    found_at: dict[str, np.ndarray],
+    protocol: RetrievalProtocol,
+    labels: list[str | None],
+    of: Sequence[str] | None,
 ) -> dict[str, Any]:
     """Recalls by direction, with intervals, and by class."""
     classes = np.array(labels) if None not in labels else None
     found = retrieval_summary(similarity, protocol.source, classes, TIES)
-    scores = {way: recalls | {"interval95": mean_intervals({f"R@{k}": found_at[way] <= k for k in KS})}
+    scores = {way: recalls | {"interval95": mean_intervals({f"R@{k}": found_at[way] <= k for k in KS}, of=of)}
               for way, recalls in found["instance"].items()}  # fmt: skip
     return scores | {f"{way}_class": recalls for way, recalls in found.get("class", {}).items()}
 

@@ -23,6 +23,7 @@ from manifests.annotations import Annotation
 from manifests.errors import InputError
 from manifests.pixels import SIZE, disc_map
 from manifests.test_sets import MusicFrame, MusicSet, Truth
+from training.evaluation.alike import drawn_with
 from training.evaluation.bootstrap import contributions, mean_intervals
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, noise_map
 from training.evaluation.given_arrays import in_float32, names_of, numbers, texts
@@ -136,7 +137,7 @@ def score(
             "protocol": protocol.as_json(),
             "n_without_boxes": len(music.frames) - len(music.scorable),
             "seed": seed,
-            "scores": {AUDIO_VISUAL: music_summary(scored) | {"interval95": _intervals(scored, seed)}},
+            "scores": {AUDIO_VISUAL: music_summary(scored) | {"interval95": _intervals(scored, truth, frames, seed)}},
             "floors": {
                 name: music_summary(
                     [_score(found, protocol, floor, own) for floor, own in zip(each, weights, strict=True)]
@@ -176,11 +177,13 @@ def _score(found: ClusterMaps, protocol: ClusterProtocol, maps: np.ndarray, weig
     return score_frame(maps, found.correspondence, weights, protocol.fraction, protocol.clusters_checked)
 
 
-def _intervals(scored: Sequence[FrameScore], seed: int) -> dict[str, list[float]]:
-    """Over frames; of one video they are alike, so the true interval is wider."""
+def _intervals(
+    scored: Sequence[FrameScore], truth: Truth, frames: Sequence[MusicFrame], seed: int
+) -> dict[str, list[float]]:
     values = np.array([frame.ciou for frame in scored])
     columns = dict(zip(("ciou50", "auc", "mean_ciou"), contributions(values).T, strict=True))
-    return mean_intervals({"ciou30": values >= AT_30} | columns, seed)
+    of = drawn_with(truth, [frame.key for frame in frames])
+    return mean_intervals({"ciou30": values >= AT_30} | columns, seed, of)
 
 
 def _ceiling(weights: Sequence[dict[int, np.ndarray]]) -> dict[str, float]:
