@@ -186,6 +186,11 @@ def _why_unreadable(path: Path, error: Exception) -> str:
         return _why_zip(path, error)
     if isinstance(error, EOFError | SafetensorError) or _CUT.search(str(error)):
         return _SHORTENED
+    if start[:1] == b"\x80" and "Unsupported operand" in str(error):  # of a protocol that torch.save does not write
+        return (
+            "is a pickle that torch did not write, so loading it may run code that it brings. Ask whoever made it for "
+            "its tensors alone: torch.save(model.state_dict(), FILE)."
+        )
     return _why_not_plain(error)
 
 
@@ -225,6 +230,8 @@ def _why_archive(archive: zipfile.ZipFile) -> str | None:
     names = [name.partition("/")[2] for name in archive.namelist()]
     if "constants.pkl" in names:
         return "is a TorchScript program. Load it where it was made and save its `state_dict()` with torch.save."
+    if all(name.endswith(".npy") for name in archive.namelist()):
+        return "is numpy's archive. Save its arrays as tensors: torch.save({name: torch.from_numpy(array), ...}, FILE)."
     if "data.pkl" not in names:
         return "is an archive of other files, not one that torch.save wrote. Unpack it and give the file inside."
     return _SHORTENED if archive.testzip() is not None else None

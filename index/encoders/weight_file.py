@@ -13,6 +13,7 @@ from index.encoders.torch_file import Content, printable, read_content
 from manifests.errors import InputError
 
 NAMED = 8  # names shown in a refusal
+_FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _COUNTER = "num_batches_tracked"
 _WRAPPERS = re.compile(r"(^|\.)((module|_orig_mod)\.)+")  # of DataParallel, DistributedDataParallel and torch.compile
 _TENSOR_NAME = re.compile(r"(^|\.)(weight|bias|running_mean|running_var)$")
@@ -40,6 +41,7 @@ def read_renamed(path: Path, layout: Layout) -> dict[str, Tensor]:
 
 def renamed(tensors: Mapping[str, Tensor], path: Path, layout: Layout) -> dict[str, Tensor]:
     """Tensors by the authors' names under ours; InputError as `read_renamed`, whose `path` completes its message."""
+    tensors = _unwrapped(tensors, layout)
     used = {name: value for name, value in tensors.items() if not any(re.match(one, name) for one in layout.unused)}
     ours, strangers = {}, []
     for name, value in used.items():
@@ -54,8 +56,28 @@ def renamed(tensors: Mapping[str, Tensor], path: Path, layout: Layout) -> dict[s
     return ours
 
 
+def _unwrapped(tensors: Mapping[str, Tensor], layout: Layout) -> Mapping[str, Tensor]:
+    """Without the names of what held the model (`model.` of Lightning, `net.`), with which every tensor's begins where
+    none begins as the layout has it."""
+    known = re.compile("|".join([*(re.escape(old) for old, _ in layout.names), *layout.unused]))
+    inner = tensors
+    while not any(map(known.match, inner)):
+        if len({name.partition(".")[0] for name in inner}) != 1 or not all("." in name for name in inner):
+            return tensors  # as the file names them
+        inner = {name.partition(".")[2]: value for name, value in inner.items()}
+    return inner
+
+
 def require_numbers(path: Path | str, tensors: Mapping[str, Tensor]) -> None:
-    """InputError naming the tensors that hold NaN or infinity: a training that diverged left them."""
+    """InputError naming the tensors that are no plain floating-point numbers, as quantized ones are, or that hold NaN
+    or infinity: a training that diverged left them."""
+    other = [name for name, value in tensors.items() if value.dtype not in _FLOATS and not name.endswith(_COUNTER)]
+    if other:
+        kinds = [f"{name}: {str(tensors[name].dtype).removeprefix('torch.')}" for name in other]
+        raise InputError(
+            f"{path} is whole, but {len(other)} of its {len(tensors)} tensors are no real numbers of 16, 32 or 64 bits "
+            f"({_listed(kinds)}). Of weights that were quantized use those from before, as float32."
+        )
     broken = [name for name, value in tensors.items() if not bool(torch.isfinite(value).all())]
     if broken:
         raise InputError(
@@ -82,8 +104,9 @@ def fitted(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path
 def read_tensors(path: Path, inside: str | None = None, advice: str = "") -> dict[str, Tensor]:
     """A file's tensors by name, without the prefixes of what wrapped the model (`module.`, `_orig_mod.`).
 
-    They may be the file itself, or lie under `inside` or whichever one entry holds tensors by name. Objects of other
-    kinds beside them are left alone and said; one where a tensor should be is an InputError that names it.
+    They may be the file itself, or lie under `inside` or whichever one entry, or entry of an entry, holds tensors by
+    name. Objects of other kinds beside them are left alone and said; one where a tensor should be is an InputError that
+    names it.
     """
     content = read_content(path)
     state = _state(path, content, inside, advice)
@@ -104,7 +127,7 @@ def read_tensors(path: Path, inside: str | None = None, advice: str = "") -> dic
 
 
 def _state(path: Path, content: Content, inside: str | None, advice: str) -> dict[Any, Any]:
-    """The dict that holds tensors by name: `inside`, the file itself, or the only entry that is one."""
+    """The dict that holds tensors by name: `inside`, the file itself, the only entry that is one or that holds such."""
     value = content.value
     entries = {name: one for name, one in value.items() if _holds_tensors(one)} if isinstance(value, dict) else {}
     if inside in entries:
@@ -113,6 +136,9 @@ def _state(path: Path, content: Content, inside: str | None, advice: str) -> dic
         return value
     if len(entries) == 1:
         return next(iter(entries.values()))
+    deeper = [one for one in value.values() if _holds_holders(one)] if isinstance(value, dict) and not entries else []
+    if len(deeper) == 1:
+        return _state(path, Content(deeper[0], content.made), inside, advice)
     if isinstance(value, dict) and isinstance(value.get(inside), dict):
         return value[inside]  # for what stands there in place of tensors
     raise _no_tensors(path, content, list(entries), advice)
@@ -135,6 +161,10 @@ def _holds_tensors(value: object) -> bool:
     if not isinstance(value, dict):
         return False
     return any(_is_tensor(one) and _TENSOR_NAME.search(str(name)) for name, one in value.items())
+
+
+def _holds_holders(value: object) -> bool:
+    return isinstance(value, dict) and any(map(_holds_tensors, value.values()))
 
 
 def _is_tensor(value: object) -> bool:

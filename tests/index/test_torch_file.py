@@ -4,6 +4,7 @@ import argparse
 import datetime
 import gzip
 import pickle
+import re
 import tarfile
 import zipfile
 from collections import OrderedDict, defaultdict
@@ -139,6 +140,36 @@ def test_a_wrapped_part_of_a_model(tmp_path: Path) -> None:
     assert set(read_tensors(tmp_path / "a.pth")) == {"imgnet.conv.weight", "imgnet.conv.bias"}
 
 
+HOLDERS = ["model.", "net.", "encoder.", "model.module.", "a.b.c."]
+
+
+@pytest.mark.parametrize("prefix", HOLDERS)
+def test_what_held_the_model_is_no_part_of_its_names(prefix: str, tmp_path: Path) -> None:
+    layout = Layout("a net", "", None, (("conv.", "first."),), (r"fc\.",))
+    wanted = {f"first.{name.removeprefix('conv.')}": value for name, value in tensors().items()}
+    state = {prefix + name: value for name, value in (tensors() | {"fc.bias": torch.zeros(2)}).items()}
+    for content in ({"state_dict": state, "epoch": 1}, {"checkpoint": {"model": state, "step": 3}, "epoch": 1}):
+        torch.save(content, tmp_path / "a.pth")
+        assert equal(read_renamed(tmp_path / "a.pth", layout), wanted)
+    others = [f"{prefix}other.weight", f"{prefix}other.bias"], ["weight"], [f"{prefix}conv.weight", "loss.weight"]
+    for names in others:
+        torch.save(dict.fromkeys(names, torch.zeros(2)), tmp_path / "a.pth")
+        with pytest.raises(InputError, match=re.escape(names[0].replace("module.", ""))):  # as the file names it
+            read_renamed(tmp_path / "a.pth", layout)
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.bool, torch.complex64, torch.float8_e4m3fn], ids=str)
+def test_weights_of_another_kind_of_number_are_refused_by_name(kind: torch.dtype, tmp_path: Path) -> None:
+    layout = Layout("a net", "", None, (("", ""),))
+    count = {"conv.num_batches_tracked": torch.tensor(3)}
+    torch.save(tensors() | count | {"conv.bias": torch.ones(2).to(kind)}, tmp_path / "a.pth")
+    with pytest.raises(InputError, match=rf"1 of its 3 tensors are no real .* \(conv\.bias: {str(kind)[6:]}\)"):
+        read_renamed(tmp_path / "a.pth", layout)
+    for good in (torch.float16, torch.bfloat16, torch.float64):
+        torch.save(tensors() | count | {"conv.bias": torch.ones(2).to(good)}, tmp_path / "a.pth")
+        assert len(read_renamed(tmp_path / "a.pth", layout)) == 3
+
+
 def test_safetensors_under_another_name(tmp_path: Path) -> None:
     save_file(tensors(), tmp_path / "a.pth")
     assert equal(read_tensors(tmp_path / "a.pth"), tensors())
@@ -212,6 +243,7 @@ def unreadable(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
     torch.jit.script(Net().conv).save(tmp_path / "script")
     with zipfile.ZipFile(tmp_path / "others", "w") as archive:
         archive.writestr("model/best.pth", whole["zip"])
+    np.savez(tmp_path / "arrays.npz", **{"conv.weight": np.zeros((2, 3))})
     with tarfile.open(tmp_path / "tar", "w") as tar:
         tar.add(tmp_path / "zip", "best.pth")
     return {
@@ -225,11 +257,12 @@ def unreadable(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
         "safetensors cut": ((tmp_path / "safe").read_bytes()[:-2000], "cut short or damaged. Download it again"),
         "script": ((tmp_path / "script").read_bytes(), "is a TorchScript program"),
         "archive": ((tmp_path / "others").read_bytes(), "is an archive of other files"),
+        "numpy": ((tmp_path / "arrays.npz").read_bytes(), "is numpy's archive. Save its arrays as tensors"),
         "tar": ((tmp_path / "tar").read_bytes(), "is a packed archive"),
         "gz": (gzip.compress(whole["zip"]), "is a packed archive"),
         "protocol 4": (
             pickle.dumps(tensors(), protocol=4),
-            "tensors (Unsupported operand 149), so loading it",
+            "is a pickle that torch did not write, so loading it",
         ),
         "zeros": (bytes(4000), "cut short or damaged. Download it again"),
         "text": (b"just some words\n" * 40, "is not a file of plain torch tensors"),
