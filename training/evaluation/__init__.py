@@ -31,5 +31,6 @@ batch size, order, processes      change nothing: thresholds and truth belong to
 extra nodes in a Flickr XML       ignored
 AVSBench frame without truth      IoU is the share of background; left out of F; a video of such frames counts F 0
 MUSIC frame without boxes         not scored, counted `n_without_boxes`; all clusters sound: left out of NSA, counted
-equal similarities in retrieval   half of the tied wrong ones count as ahead: of a constant matrix R@1 is 0
+equal similarities in retrieval   the recall to be expected of a random order of what ties: a constant matrix scores
+                                  as chance does
 """

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -47,10 +47,15 @@ def test_retrieval(golden, name):
 
 def test_a_constant_similarity_scores_as_chance_does():
     constant = np.zeros((200, 200), np.float32)
-    for ties, first in (("optimistic", 1.0), ("middle", 0.0), ("pessimistic", 0.0)):
+    for ties, first in (("optimistic", 1.0), ("expected", 1 / 200), ("pessimistic", 0.0)):
         found = retrieval.retrieval_summary(constant, "constant", ties=ties)
-        assert found["instance"]["image_to_audio"]["R@1"] == first
+        assert found["instance"]["image_to_audio"]["R@1"] == pytest.approx(first)
         assert found["ties"] == ties
+    for labels in (["a"] * 50 + ["b"] * 50, list("aaabbbbccdef")):
+        found = retrieval.retrieval_summary(np.zeros((len(labels),) * 2), "constant", np.array(labels))
+        for way in ("image_to_audio", "audio_to_image"):
+            assert found["class"][way] == pytest.approx(retrieval.chance_of_class(labels))
+            assert found["instance"][way] == pytest.approx({f"R@{k}": min(1, k / len(labels)) for k in (1, 5, 10)})
     with pytest.raises(ValueError, match="NaN"):
         retrieval.retrieval_summary(np.full((2, 2), np.nan), "broken")
     with pytest.raises(ValueError, match="no rank"):
@@ -73,16 +78,33 @@ def test_ranks_are_counted(seed):
     similarity = random.integers(0, 4, (6, 6)) / 4
     classes = random.integers(0, 3, 6)
     relevant = classes[:, None] == classes[None, :]
-    for ties, weight in (("optimistic", 0), ("middle", 0.5), ("pessimistic", 1)):
+    for ties in ("optimistic", "expected", "pessimistic"):
         for row, (scores, right) in enumerate(zip(similarity, relevant, strict=True)):
             best = max(score for score, is_right in zip(scores, right, strict=True) if is_right)
             larger = sum(score > best for score in scores)
             tied = sum(score == best and not is_right for score, is_right in zip(scores, right, strict=True))
-            assert retrieval.ranks(similarity, relevant, ties)[row] == 1 + larger + weight * tied
+            same = sum(score == best and is_right for score, is_right in zip(scores, right, strict=True))
+            weight = {"optimistic": 0, "expected": 1 / (same + 1), "pessimistic": 1}[ties]
+            assert retrieval.ranks(similarity, relevant, ties)[row] == pytest.approx(1 + larger + weight * tied)
     by_class = retrieval.retrieval_summary(similarity, "random", classes)
     for direction in ("image_to_audio", "audio_to_image"):
         for k in ("R@1", "R@5", "R@10"):
             assert by_class["class"][direction][k] >= by_class["instance"][direction][k]
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20)
+def test_expected_recall_and_rank_are_what_breaking_ties_at_random_reaches(seed):
+    random = np.random.default_rng(seed)
+    similarity, classes = random.integers(0, 2, (12, 12)).astype(float), random.integers(0, 4, 12)
+    relevant = classes[:, None] == classes
+    broken = [similarity + 1e-6 * random.random(similarity.shape) for _ in range(400)]
+    for way in (relevant, np.eye(12, dtype=bool)):
+        for k, expected in retrieval.recalls(similarity, way).items():
+            drawn = np.mean([retrieval.recalls(each, way, "optimistic")[k] for each in broken])
+            assert drawn == pytest.approx(expected, abs=0.04)
+        drawn = np.mean([retrieval.ranks(each, way) for each in broken])
+        assert drawn == pytest.approx(retrieval.ranks(similarity, way).mean(), abs=0.4)
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,18 @@
 """Cross-modal retrieval: R@K from image to sound and back, with the pair similarity named and ties not forgiven.
 
 No released code computes the table of the Cross-Modal Alignment paper, and its text does not name the similarity of a
-pair, so results carry `similarity`, and two similarities never share a column. A rank counts the strictly larger scores
-plus half of the tied wrong ones: of a constant matrix R@1 is then 0 and not 1. That is no expected recall: where all is
-tied, R@K lies below chance up to the middle of the gallery and above it beyond.
+pair, so results carry `similarity`, and two similarities never share a column. Where scores tie, a query counts by the
+expected recall: the probability that something right is among the first K when what ties stands in a random order. With
+`a` scores strictly larger than the best right one and `t` equal to it, `r` of them right, that is
+1 - C(t - r, s) / C(t, s) for s = min(t, max(0, K - a)), and s / t for one right item: a constant matrix scores as
+chance does, not R@1 = 1. The ranks in the rows are expected ones as well, 1 + a + (t - r) / (r + 1).
 """
 
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +28,8 @@ from training.evaluation.results import Result, counted, require_finite_rows
 from training.evaluation.scores import Score
 
 KS = (1, 5, 10)
-TIES = "middle"
+Ties = Literal["optimistic", "expected", "pessimistic"]
+TIES: Ties = "expected"
 SCORES = tuple(
     Score(f"R@{k}", f"R@{k}", f"share of queries whose own counterpart is among the {k} nearest.") for k in KS
 )
@@ -122,11 +125,13 @@ def score(
     require_finite_rows(similarity, keys)
     labels = [truth.test_set.labels[key] for key in keys]
     own = np.eye(len(keys), dtype=bool)
-    found_at = {"image_to_audio": ranks(similarity, own, TIES), "audio_to_image": ranks(similarity.T, own, TIES)}
+    directions = {"image_to_audio": similarity, "audio_to_image": similarity.T}
+    found_at = {way: ranks(table, own) for way, table in directions.items()}
+    instance = {way: hits(table, own) for way, table in directions.items()}
     summary = counted(truth.test_set, keys, run) | {
         "task": "retrieval",
         "protocol": protocol.as_json() | {"gallery": len(keys)},
-        "scores": _scores(similarity, found_at, protocol, labels, drawn_with(truth, keys)),
+        "scores": _scores(similarity, instance, protocol, labels, drawn_with(truth, keys)),
         "floors": _floors(labels),
         "ceiling": {f"R@{k}": 1.0 for k in KS},
     }
@@ -135,15 +140,15 @@ def score(
 
 def _scores(
     similarity: np.ndarray,
-    found_at: dict[str, np.ndarray],
+    instance: dict[str, dict[str, np.ndarray]],
     protocol: RetrievalProtocol,
     labels: list[str | None],
     of: Sequence[str] | None,
 ) -> dict[str, Any]:
-    """Recalls by direction, with intervals, and by class."""
+    """Recalls by direction, with the intervals of their `instance` hits, and by class."""
     classes = np.array(labels) if None not in labels else None
-    found = retrieval_summary(similarity, protocol.source, classes, TIES)
-    scores = {way: recalls | {"interval95": mean_intervals({f"R@{k}": found_at[way] <= k for k in KS}, of=of)}
+    found = retrieval_summary(similarity, protocol.source, classes)
+    scores = {way: recalls | {"interval95": mean_intervals(instance[way], of=of)}
               for way, recalls in found["instance"].items()}  # fmt: skip
     return scores | {f"{way}_class": recalls for way, recalls in found.get("class", {}).items()}
 
@@ -163,10 +168,6 @@ def chance_of_class(labels: Sequence[str | None]) -> dict[str, float]:
         return math.prod(max(total - own - drawn, 0) / (total - drawn) for drawn in range(min(k, total)))
 
     return {f"R@{k}": 1 - sum(own * missed(own, k) for own in of_class.values()) / total for k in KS}
-
-
-Ties = Literal["optimistic", "middle", "pessimistic"]
-_TIE_WEIGHT = {"optimistic": 0.0, "middle": 0.5, "pessimistic": 1.0}
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -206,26 +207,60 @@ SIMILARITIES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 
 
-def ranks(similarity: np.ndarray, relevant: np.ndarray, ties: Ties = "middle") -> np.ndarray:
+@dataclass(frozen=True)
+class _Places:
+    """Where the best relevant item of each query lies, int (N,) each: how many items score more, how many as much as it
+    in all, and how many of these are relevant."""
+
+    larger: np.ndarray
+    tied: np.ndarray
+    right: np.ndarray
+
+    @classmethod
+    def of(cls, similarity: np.ndarray, relevant: np.ndarray) -> Self:
+        if not relevant.any(axis=1).all():
+            raise ValueError("a query without any relevant item has no rank")
+        best = np.where(relevant, similarity, -np.inf).max(axis=1, keepdims=True)
+        tied = similarity == best
+        return cls((similarity > best).sum(axis=1), tied.sum(axis=1), (tied & relevant).sum(axis=1))
+
+
+def ranks(similarity: np.ndarray, relevant: np.ndarray, ties: Ties = TIES) -> np.ndarray:
     """float64 (N,): rank (1 is first) of the best relevant item of each row of `similarity` (N, M).
 
     relevant: bool (N, M), at least one True per row.
     """
-    if not relevant.any(axis=1).all():
-        raise ValueError("a query without any relevant item has no rank")
-    best = np.where(relevant, similarity, -np.inf).max(axis=1, keepdims=True)
-    larger = (similarity > best).sum(axis=1)
-    tied_wrong = ((similarity == best) & ~relevant).sum(axis=1)
-    return 1 + larger + _TIE_WEIGHT[ties] * tied_wrong
+    found = _Places.of(similarity, relevant)
+    wrong = found.tied - found.right
+    ahead = {"optimistic": 0, "expected": wrong / (found.right + 1), "pessimistic": wrong}
+    return 1.0 + found.larger + ahead[ties]
 
 
-def recalls(rank: np.ndarray) -> dict[str, float]:
-    """R@1, R@5 and R@10: the share of queries whose rank is at most K."""
-    return {f"R@{k}": float((rank <= k).mean()) for k in KS}
+def hits(similarity: np.ndarray, relevant: np.ndarray, ties: Ties = TIES) -> dict[str, np.ndarray]:
+    """By R@K, float64 (N,): whether a relevant item is among the K first of each row; how probably, where it ties."""
+    if ties != "expected":
+        rank = ranks(similarity, relevant, ties)
+        return {f"R@{k}": (rank <= k).astype(np.float64) for k in KS}
+    found = _Places.of(similarity, relevant)
+    return {f"R@{k}": 1 - _all_wrong(found, np.clip(k - found.larger, 0, found.tied)) for k in KS}
+
+
+def _all_wrong(found: _Places, places: np.ndarray) -> np.ndarray:
+    """float64 (N,): how probably the first `places` (N,) of the tied items, in a random order, are all wrong."""
+    missed = np.ones(len(places))
+    for before in range(int(places.max(initial=0))):
+        left = np.maximum(found.tied - found.right - before, 0) / np.maximum(found.tied - before, 1)
+        missed *= np.where(before < places, left, 1.0)
+    return missed
+
+
+def recalls(similarity: np.ndarray, relevant: np.ndarray, ties: Ties = TIES) -> dict[str, float]:
+    """R@1, R@5 and R@10: the means of `hits` over queries."""
+    return {name: float(found.mean()) for name, found in hits(similarity, relevant, ties).items()}
 
 
 def retrieval_summary(
-    similarity: np.ndarray, similarity_name: str, classes: np.ndarray | None = None, ties: Ties = "middle"
+    similarity: np.ndarray, similarity_name: str, classes: np.ndarray | None = None, ties: Ties = TIES
 ) -> dict[str, Any]:
     """Recalls both ways for `similarity` (N, N), row = image, column = sound, item i belonging to item i.
 
@@ -240,8 +275,8 @@ def retrieval_summary(
     result: dict[str, Any] = {"similarity": similarity_name, "ties": ties, "gallery": len(similarity)}
     for level, relevant in levels.items():
         result[level] = {
-            "image_to_audio": recalls(ranks(similarity, relevant, ties)),
-            "audio_to_image": recalls(ranks(similarity.T, relevant.T, ties)),
+            "image_to_audio": recalls(similarity, relevant, ties),
+            "audio_to_image": recalls(similarity.T, relevant.T, ties),
         }
     return result
 
