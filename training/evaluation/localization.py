@@ -53,8 +53,8 @@ def mean_iou(iou: np.ndarray) -> float:
 
 
 def metric_names(at: float = 0.5) -> tuple[str, str, str]:
-    """The keys of `summary`; the cut is part of the first one's name, so that 0.3 never poses as 0.5."""
-    return f"ciou{round(100 * at)}", "auc", "mean_iou"
+    """The keys of `summary`; the whole cut is part of the first one's name: neither 0.3 nor 0.504 poses as 0.5."""
+    return f"ciou{round(100 * at, 12):.15g}", "auc", "mean_iou"
 
 
 def summary(iou: np.ndarray, at: float = 0.5) -> dict[str, float]:

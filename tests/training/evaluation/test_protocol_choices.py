@@ -46,6 +46,25 @@ def test_what_is_chosen_stands_in_the_record_and_in_its_name():
     assert find_protocol("ezvsl+align_corners=false").align_corners is False
 
 
+@pytest.mark.parametrize(
+    ("cut", "key", "heading"),
+    [
+        ("0.504", "ciou50.4", "cIoU at 50.4 %"),
+        ("0.333", "ciou33.3", "cIoU at 33.3 %"),
+        ("0.005", "ciou0.5", "cIoU at 0.5 %"),
+        ("0.29", "ciou29", "cIoU at 29 %"),
+        ("0.50000001", "ciou50.000001", "cIoU at 50.000001 %"),
+        ("0.3", "ciou30", "cIoU@0.3"),
+        ("0.5", "ciou50", "cIoU@0.5"),
+    ],
+)
+def test_no_cut_poses_as_another(answers, cut, key, heading):
+    found = score(answers.own, TRUTH, f"ezvsl+iou_cut={cut}").summary
+    assert list(found["scores"]["audio_visual"])[:1] == [key]
+    assert list(found["scores"]["audio_visual"]["interval95"])[:1] == [key]
+    assert heading in table(found)
+
+
 def test_what_a_record_has_anyway_is_no_choice():
     for name in ("ezvsl+comparator=ge", "adaptive_masks+frames_per_batch=64", "vssl+undefined=zero+pooling=one_list"):
         assert find_protocol(name) == find_protocol(name.partition("+")[0])

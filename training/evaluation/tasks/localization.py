@@ -50,6 +50,7 @@ SCORES = (
         "cIoU@0.5",
         "share of clips whose IoU is at least 0.5: what papers call cIoU, not the mean.",
     ),
+    Score("ciou*", "cIoU at * %", "share of clips whose IoU is at least * %, where another cut than 0.5 was chosen."),
     Score("ciou50_last", "cIoU@0.5, last epoch", "the same of the last epoch, where a paper also prints its best."),
     Score("auc", "AUC", 'area under the curve "share of clips with IoU of at least t", for t from 0 to 1 in 0.05.'),
     Score("mean_iou", "mean IoU", "mean of the IoU over clips."),
