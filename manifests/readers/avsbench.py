@@ -2,16 +2,20 @@
 
 Keys are `<category>/<video>/<video>_<n>` for S4 and `<video>/<video>_<n>` for MS3, n = 1..5, one frame a second; the
 ".mp4" that MS3 image names carry in the middle is dropped, so images, boxes and masks of a frame share one key.
+
+Released loaders take videos in the order of `s4_meta_data.csv`, which lies beside `s4_data`, and that order matters
+where several are averaged first (`videos_per_batch`). Masks stand in it where the file is there, else as folders do.
 """
 
 import hashlib
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
-from manifests.files.content import read_content
+from manifests.files.content import Content, read_content
 from manifests.files.folders import by_key, files_below
 from manifests.keys import safe_key, video_of_frame
 from manifests.readers.sslalignment_boxes import read_boxes224
@@ -31,8 +35,11 @@ def read_avsbench_boxes(path: Path | str, subset: str) -> TestSet:
 
 
 def read_avsbench_masks(folder: Path | str, subset: str, split: str = "test") -> MaskSet:
-    """Find the masks under `gt_masks/<split>/` of `s4_data` or `ms3_data`. InputError when there are none, or two of a
-    frame."""
+    """Find the masks under `gt_masks/<split>/` of `s4_data` or `ms3_data`.
+
+    They stand in the order of `<subset>_meta_data.csv` in or beside that folder, videos that it does not list last.
+    InputError when there are none, or two of a frame.
+    """
     root = Path(folder) / "gt_masks" / split
     files = sorted(files_below(root, {".png"}), key=lambda file: (file.parent, _frame_number(file)))
     if not files:
@@ -42,7 +49,32 @@ def read_avsbench_masks(folder: Path | str, subset: str, split: str = "test") ->
     masks = by_key(((_key(PurePosixPath(file.with_suffix("").as_posix()), depth), file) for file in files), root)
     for key, file in masks.items():
         digest.update(f"{key}\n".encode("utf-8", "surrogateescape") + read_content(file).content)
-    return MaskSet(f"avsbench_{subset}", masks, str(root), digest.hexdigest())
+    listed = next((found for found in _lists_of(Path(folder), subset) if found.is_file()), None)
+    ordered = masks if listed is None else _in_order(masks, _listed_videos(read_content(listed), split))
+    return MaskSet(f"avsbench_{subset}", ordered, str(root), digest.hexdigest())
+
+
+def _lists_of(folder: Path, subset: str) -> tuple[Path, Path]:
+    name = f"{subset}_meta_data.csv"
+    return folder / name, Path(os.path.abspath(folder)).parent / name
+
+
+def _listed_videos(content: Content, split: str) -> list[str]:
+    """The videos of a split in file order, as in keys: the first column has their names, as released code reads it."""
+    rows = content.rows()
+    if not rows or "split" not in rows[0][1:]:
+        raise InputError(
+            f"{content.path} has no column split after the videos' names, so it does not say in which order AVSBench "
+            "takes the masks beside it. Give the file as released, or take it away: masks then stand by folder."
+        )
+    column = rows[0].index("split", 1)
+    return [safe_key(row[0]) for row in rows[1:] if len(row) > column and row[column].strip() == split]
+
+
+def _in_order(masks: dict[str, Path], videos: list[str]) -> dict[str, Path]:
+    place = {video: at for at, video in reversed(list(enumerate(videos)))}
+    keys = sorted(masks, key=lambda key: place.get(key.split("/")[-2], len(videos)))
+    return {key: masks[key] for key in keys}
 
 
 def _depth(subset: str) -> int:

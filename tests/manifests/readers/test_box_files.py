@@ -67,6 +67,28 @@ def test_avsbench_masks(tmp_path):
         load_mask(path.parent / "clip_11.png", SIZE)
 
 
+@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize(("subset", "above"), [("s4", "dog/"), ("ms3", "")])
+def test_masks_stand_in_the_order_of_the_released_table(tmp_path, subset, above, beside):
+    root = tmp_path / f"{subset}_data"
+    for video in ("a", "b", "c", "late"):
+        for number in (1, 2):
+            path = root / "gt_masks" / "test" / above / video / f"{video}_{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(video.encode())
+    by_folder = read_avsbench_masks(root, subset)
+    table = (tmp_path if beside else root) / f"{subset}_meta_data.csv"
+    table.write_text("name,start_time,category,split\nc,0,dog,test\na,0,dog,test\nlate,0,dog,train\nb,0,dog,test\n")
+    listed = read_avsbench_masks(root, subset)
+    assert [key.split("/")[-1] for key in listed.masks] == [
+        f"{video}_{number}" for video in ("c", "a", "b", "late") for number in (1, 2)
+    ]
+    assert (dict(by_folder.masks), by_folder.sha256) == (listed.masks, listed.sha256)
+    table.write_text("name,category\na,dog\n")
+    with pytest.raises(InputError, match="no column split"):
+        read_avsbench_masks(root, subset)
+
+
 def test_is3(lists, source):
     path = lists / "is3" / "synthetic3240_bbox.json.gz"
     test_set = read_is3(path)
