@@ -7,6 +7,7 @@ from pathlib import Path
 
 from manifests.errors import InputError
 from manifests.files.given import shortened
+from manifests.files.suffixes import EVERY_SUFFIX
 
 _SITE = r"(https?://)?(((www|m|music)\.)?youtube\.com/(watch\?v=|embed/|shorts/|live/)|youtu\.be/)"
 _PAGE = re.compile(rf"{_SITE}(?P<id>[A-Za-z0-9_-]{{11}})", re.IGNORECASE)
@@ -34,6 +35,7 @@ def name_in(text: str, path: Path) -> str:
 
 
 def _why_spoilt(name: str) -> str | None:
-    if not name.isascii() and "Cf" in map(unicodedata.category, (name[0], name[-1])):
+    is_a_file = Path(name).suffix.lower() in EVERY_SUFFIX  # whose name may begin so
+    if not name.isascii() and not is_a_file and "Cf" in map(unicodedata.category, (name[0], name[-1])):
         return f"it begins or ends with a character that is not seen ({name!a})"
     return next((why for pattern, why in _SPOILT if pattern.fullmatch(name)), None)

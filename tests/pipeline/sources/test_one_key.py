@@ -43,9 +43,12 @@ ESCAPE = re.compile("%[0-9A-F]{2}")
 
 
 def usable(stem: str) -> bool:
-    """Not a name whose end looks like a suffix, or that is a key with its escapes, or blank at an end."""
+    """Not a name whose end looks like a suffix, or that is a key with its escapes, or blank or not seen at an end."""
     looks_like_a_file = PurePosixPath(f"x{stem}").suffix.lower() in EVERY_SUFFIX
-    return not looks_like_a_file and stem == stem.strip() and stem.strip(".") != "" and not ESCAPE.search(stem)
+    is_seen = "Cf" not in map(unicodedata.category, stem[:1] + stem[-1:])
+    return (
+        is_seen and not looks_like_a_file and stem == stem.strip() and stem.strip(".") != "" and not ESCAPE.search(stem)
+    )
 
 
 def key_of_ingest(folder: Path, *names: str) -> str:
@@ -128,6 +131,12 @@ def test_plain_lines_with_any_letters_are_whole_names(tmp_path, names) -> None:
     (tmp_path / "list.txt").write_text("".join(f"{name}.mp4\n" for name in ["plain clip", *names]), "utf-8")
     expected = dict.fromkeys(["plain clip", *(file_clip(f"{name}.mp4").key for name in names)])
     assert read_ids(tmp_path / "list.txt").ids == tuple(expected)
+
+
+@pytest.mark.parametrize("file", ["\xadclip.mp4", "clip\u200b.mp4", "\ufeff\u2060.mov"])
+def test_a_file_whose_name_has_letters_that_are_not_seen_is_found_with_its_suffix(tmp_path: Path, file: str) -> None:
+    (tmp_path / "list.txt").write_text(f"plain clip.mp4\n{file}\n", "utf-8")
+    assert read_ids(tmp_path / "list.txt").ids[1] == key_of_ingest(tmp_path / "src", file)
 
 
 @pytest.mark.parametrize(("file", "key"), [("my.video.mp4", "my%2Evideo"), ("holiday.mov", "holiday")])
