@@ -240,7 +240,8 @@ def test_prompts_of_denseav(values, arrays, tmp_path):
     assert found["scores"]["audio_visual"]["prompted_iou"] == pytest.approx(expected["basic_iou"], abs=2e-3)
     assert found["classes_never_visible"] == [20]
     assert found["ceiling"]["prompted_ap_textbook"] == pytest.approx(1)
-    assert found["floors"]["whole_image"]["prompted_iou"] == 0
+    whole = found["floors"]["whole_image"]  # of all pixels that are taken, those of the class
+    assert 0 < whole["prompted_iou"] == pytest.approx(whole["prompted_ap"], abs=1e-6)
 
 
 def test_names_of_prompts_may_have_their_folders_with_a_slash(tmp_path):

@@ -14,6 +14,7 @@ from training.evaluation.postprocess import binarise, prepare
 from training.evaluation.printing import table
 from training.evaluation.protocols import known_protocols
 from training.evaluation.raw_maps import RawMaps
+from training.evaluation.tasks import score as score_task
 from training.evaluation.tasks.localization import score
 from training.evaluation.truth import weight_maps
 
@@ -161,3 +162,20 @@ def test_ties_are_said_on_the_screen(maps) -> None:
     said = "of the pixels tie at the threshold"
     assert said in table(score(RawMaps(SCORED, masks), TRUTH, PROTOCOLS["ezvsl"]).summary)
     assert said not in table(score(RawMaps(SCORED, maps), TRUTH, PROTOCOLS["ezvsl"]).summary)
+
+
+def test_the_floor_of_the_whole_image_is_that_of_all_pixels():
+    """Whatever a rule does with a constant map."""
+    keys = ("a", "b")
+    clips = tuple(Annotation(key, None, ((0.0, 0.0, 0.5, 0.5),)) for key in keys)
+    truth = Truth("vggss", TestSet("made", clips, "made.json", "0" * 64))
+    maps = np.random.default_rng(1).random((2, 7, 7))
+    for protocol, scores in {
+        "avsbench": ("miou", "miou_top_half"),
+        "ezvsl": ("mean_iou",),
+        "textbook": ("mean_iou",),
+        "sspl": ("mean_iou",),
+        "adaptive_masks": ("mask_miou",),
+    }.items():
+        floors = score_task(RawMaps(keys, maps), truth, protocol).summary["floors"]
+        assert [floors["whole_image"][name] for name in scores] == pytest.approx([0.25] * len(scores))

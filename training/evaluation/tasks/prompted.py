@@ -138,6 +138,7 @@ def score(raw: RawMaps, truth: Truth, protocol: PromptProtocol, *, seed: int = 0
     scored = partial(prompted_scores, labels=labels, classes=asked, stretch=protocol.stretch)
     own = scored(maps)
     floors = {name: _flat(scored(each)) for name, each in _floors(keys, seed).items()}
+    floors[WHOLE_IMAGE]["prompted_iou"] = _iou_of_everything(labels, asked)
     best = (labels == np.asarray(asked)[:, None, None]).astype(np.float32)
     summary = counted(truth.test_set, keys, run) | {
         "task": "prompted",
@@ -152,6 +153,12 @@ def score(raw: RawMaps, truth: Truth, protocol: PromptProtocol, *, seed: int = 0
         "ceiling": _flat(scored(best)),
     }
     return Result(_table(truth, keys, maps, labels, asked), summary)
+
+
+def _iou_of_everything(labels: np.ndarray, asked: Sequence[int]) -> float:
+    """The mean over classes of the IoU of all pixels; of a constant map a threshold takes none of them."""
+    wanted, classes = labels == np.asarray(asked)[:, None, None], np.asarray(asked)
+    return float(np.mean([wanted[classes == each].mean() for each in np.unique(classes)]))
 
 
 def _flat(found: dict[str, dict[str, float]]) -> dict[str, float]:

@@ -90,7 +90,7 @@ def score(raw: RawMaps, truth: Truth, protocol: MaskProtocol, *, seed: int = 0, 
         for name, values in prepared.items():
             found.setdefault(name, []).append(_frames(values.maps, masks, values.confidence, protocol))
         for name, floor in floor_masks(chunk, EZVSL, masks.sum(axis=(1, 2)), seed).items():
-            found.setdefault(f"floor:{name}", []).append(_frames(floor.astype(np.float32), masks, none, protocol))
+            found.setdefault(f"floor:{name}", []).append(_of_masks(floor, masks, none, protocol))
         found.setdefault("ceiling", []).append(_frames(masks.astype(np.float32), masks, none, protocol))
     has_truth = np.array(areas) > 0
     joined = {name: _joined(parts) for name, parts in found.items()}
@@ -111,8 +111,18 @@ def score(raw: RawMaps, truth: Truth, protocol: MaskProtocol, *, seed: int = 0, 
 
 def _frames(probabilities: np.ndarray, masks: np.ndarray, confidence: np.ndarray, protocol: MaskProtocol) -> _Frames:
     own, half = (binarise(probabilities, rule).masks for rule in (protocol, TEXTBOOK))
-    curves = f_curves(probabilities, masks, protocol.beta_squared, protocol.f_thresholds)
+    curves = f_curves(probabilities, masks, *_weights(protocol))
     return _Frames(mask_iou(own, masks), mask_iou(half, masks), curves, confidence)
+
+
+def _of_masks(given: np.ndarray, masks: np.ndarray, confidence: np.ndarray, protocol: MaskProtocol) -> _Frames:
+    """Of a floor's masks, which stand for the top half as they are: cut again, the whole image would be nothing."""
+    iou, curves = mask_iou(given, masks), f_curves(given.astype(np.float32), masks, *_weights(protocol))
+    return _Frames(iou, iou, curves, confidence)
+
+
+def _weights(protocol: MaskProtocol) -> tuple[float, int]:
+    return protocol.beta_squared, protocol.f_thresholds
 
 
 def _joined(parts: list[_Frames]) -> _Frames:
