@@ -239,7 +239,7 @@ def test_wrong_requests_are_refused(run, vggss, tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_text("name,video\na,b")
     with pytest.raises(InputError, match="Give a list of pairs"):
         evaluate(run, EvaluationRequest(truth=vggss, pairs=tmp_path / "pairs.csv"))
-    other = [{"file": "elsewhere00_000001", "class": "dog", "bbox": []}]
+    other = [{"file": "elsewhere00_000001", "class": "dog", "bbox": [[0.1, 0.1, 0.9, 0.9]]}]
     (tmp_path / "other.json").write_text(json.dumps(other))
     with pytest.raises(InputError, match="none of the 1 clips"):
         evaluate(run, EvaluationRequest(truth=tmp_path / "other.json"))

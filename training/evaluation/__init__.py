@@ -23,7 +23,7 @@ more than ten boxes               no limit
 truth of the whole image        cIoU exactly 0.5: passes under `>=` (ezvsl), misses by a pixel under `>` (kaist, lvs)
 one or two samples, or one        coded AP is exactly 0, also of a perfect answer, as in SLAVC; textbook AP stands
 confidence for all                beside it, with `confidence_tie_share`
-only negatives                    refused: there is no positive clip to localize
+only negatives, or no box at all  refused: there is no positive clip to localize
 only positives                    AP and max-F1 as defined; no `negatives` given: neither is reported
 no sample at all                  refused
 an empty size bucket              n = 0 and no number (null), never 0

@@ -1,6 +1,8 @@
 """What a task needs of a truth: refused in one sentence each when it is not there."""
 
+from manifests.annotations import Annotation
 from manifests.errors import InputError
+from manifests.pixels import pixel_box
 from manifests.test_sets import LOCALIZATION, MULTI_SOURCE, SEGMENTATION, SEMANTIC, Truth
 from training.evaluation.protocol import Protocol
 
@@ -19,11 +21,22 @@ def require_boxes(truth: Truth, protocol: Protocol, *, or_masks: bool = False) -
             f"{truth.test_set.source} says when something sounds, not where: {truth.format} has no boxes for the "
             f"protocol {protocol.name}. Evaluate a run on it with --protocol retrieval."
         )
+    if truth.masks is None and not any(map(_covers, truth.test_set.annotations)):
+        raise InputError(
+            f"None of the {len(truth.test_set.keys)} clips of {truth.test_set.source} has a box that covers a pixel, "
+            "so there is nothing to localize. Give the clips with their boxes, or evaluate a run with --protocol "
+            "retrieval."
+        )
     if truth.masks is not None and not or_masks:
         raise InputError(
             f"{truth.test_set.source} holds pixel masks, which protocols such as avsbench measure; {protocol.name} "
             "needs boxes, for example s4_box.json."
         )
+
+
+def _covers(annotation: Annotation) -> bool:
+    """In the whole frame: what a view cuts away of a set is the measurement's, and counts as lost."""
+    return any(x1 < x2 and y1 < y2 for x1, y1, x2, y2 in map(pixel_box, annotation.boxes))
 
 
 def require_classes(truth: Truth, protocol: Protocol, task: str) -> None:

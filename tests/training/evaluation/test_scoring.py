@@ -179,3 +179,16 @@ def test_the_floor_of_the_whole_image_is_that_of_all_pixels():
     }.items():
         floors = score_task(RawMaps(keys, maps), truth, protocol).summary["floors"]
         assert [floors["whole_image"][name] for name in scores] == pytest.approx([0.25] * len(scores))
+
+
+@pytest.mark.parametrize("boxes", [(), ((0.5, 0.5, 0.5, 0.9),), ((1.0, 1.0, 1.5, 1.5),)])
+def test_a_set_without_anything_to_localize_is_refused(maps, boxes):
+    nothing = tuple(Annotation(key, None, boxes) for key in SCORED)
+    truth = Truth("vggss", TestSet("none", nothing, "none.json", "0" * 64))
+    for protocol in ("ezvsl", "avsbench", "adaptive_masks"):
+        with pytest.raises(InputError, match=r"None of the 5 clips of none\.json has a box that covers a pixel"):
+            score_task(RawMaps(SCORED, maps), truth, protocol)
+    one = Annotation("one", None, ((0.1, 0.1, 0.9, 0.9),))
+    truth = Truth("vggss", TestSet("one", (*nothing, one), "one.json", "0" * 64))
+    found = score_task(RawMaps([*SCORED, "one"], np.concatenate([maps, maps[:1]])), truth, "ezvsl").summary
+    assert found["n_empty_truth"] == 5
