@@ -36,8 +36,8 @@ def mean_intervals(
 ) -> dict[str, list[float]]:
     """The interval of the mean of each column (N,) of what a sample adds to a score, in [0, 1]; all resampled together.
 
-    `of` names the video or image of each sample, which is drawn with all its samples: they are alike. Where all samples
-    score the same (nothing found, all found, one sample) resampling has no width, and Wilson's interval stands.
+    `of` names the video or image of each sample, which is drawn with all its samples: they are alike. Where all that is
+    drawn scores the same (nothing found, all found, one clip or video) resampling has no width, and Wilson's stands.
     """
     values = np.stack([np.asarray(column, np.float64) for column in columns.values()], axis=1)
     sums, counts = _by_group(values, of)
@@ -47,7 +47,8 @@ def mean_intervals(
         drawn = random.integers(len(sums), size=(min(_CHUNK, RESAMPLES - start), len(sums)))
         means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)[:, None])
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975], axis=0)
-    alike = {at: _wilson(column[0], len(sums)) for at, column in enumerate(values.T) if np.ptp(column) == 0}
+    flat = np.flatnonzero(np.ptp(sums / counts[:, None], axis=0) < 1e-12)  # but for rounding
+    alike = {int(at): _wilson(float(values[:, at].mean()), len(sums)) for at in flat}
     return {name: alike.get(at, [float(low[at]), float(high[at])]) for at, name in enumerate(columns)}
 
 

@@ -176,3 +176,12 @@ def test_unknown_protocol_lists_the_known():
 def test_exactness_needs_a_number_of_pixels():
     with pytest.raises(ValueError, match="cannot be exact"):
         MapProtocol("odd", "test", rule="fixed", exact=True)
+
+
+def test_frames_of_one_video_have_an_interval_with_a_width():
+    iou = np.array([0.2, 0.4, 0.6, 0.8])
+    for low, high in interval95(iou, of=["video"] * 4).values():
+        assert low < 0.5 < high
+        assert high - low > 0.7
+    low, high = interval95(iou, of=["one", "two", "two", "one"])["mean_iou"]  # two videos with the same mean
+    assert high - low > 0.5
