@@ -13,15 +13,10 @@ import numpy as np
 RGB, RGB_AND_ALPHA, DEEP_RGB = "rgb24", "rgba", "rgb48le"
 PQ, HLG = "smpte2084", "arib-std-b67"  # as ffmpeg spells them
 TRANSFERS = {16: PQ, 18: HLG}  # by the number of ISO/IEC 23091-2
-MATRICES = {1: "bt709", 2: "unspecified", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco"}
-MATRICES |= {
-    9: "bt2020nc",
-    10: "bt2020c",
-    11: "smpte2085",
-    12: "chroma-derived-nc",
-    13: "chroma-derived-c",
-    14: "ictcp",
-}
+MATRICES = {  # likewise
+    1: "bt709", 2: "unspecified", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc",
+    10: "bt2020c", 11: "smpte2085", 12: "chroma-derived-nc", 13: "chroma-derived-c", 14: "ictcp",
+}  # fmt: skip
 PRIMARIES = {9: "bt2020", 12: "smpte432"}
 PEAK = 1000 / 203  # of the brightest light that is told apart, in units of white
 KNEE = 0.3  # light up to here is left as it is

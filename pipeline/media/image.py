@@ -15,12 +15,12 @@ import numpy as np
 from av.video.frame import PictureType
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from manifests.files.images import LONGEST_SIDE, MOST_PIXELS
 from pipeline.media.colours import MATRICES, light_in, samples_needed, seen
 from pipeline.media.framing import check_turn
 from pipeline.media.side_data import display_matrix
 from pipeline.shards.record import Rejected
 
-MAX_SIDE, MAX_PIXELS = 8192, 50_000_000
 PACKETS_BEYOND = 8  # read past the moment to tell a still image from a moving one; never decoded
 # swscale's faster default darkens an image by one to two of 255
 SCALING = (
@@ -166,8 +166,10 @@ def decoded(codec: av.VideoCodecContext, packet: av.Packet | None) -> list[av.Vi
 
 def check_size(width: int, height: int) -> None:
     """Bound what a small file can make us allocate. Raises Rejected."""
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-        raise Rejected("too_large", f"an image of {width}x{height} is above {MAX_SIDE} a side or {MAX_PIXELS} pixels")
+    if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
+        raise Rejected(
+            "too_large", f"an image of {width}x{height} is above {LONGEST_SIDE} a side or {MOST_PIXELS} pixels"
+        )
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import av
 from av.container import InputContainer
 
 from manifests.files.given import opened
+from manifests.files.images import MOST_PIXELS
 from pipeline.media.announced import has_no_length
-from pipeline.media.image import MAX_PIXELS
 
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 
@@ -37,7 +37,7 @@ def open_container(content: BinaryIO) -> InputContainer:
     content.seek(0)
     if not beginning:
         raise ValueError("the file is empty")
-    options = {"protocol_whitelist": "none", "max_pixels": str(MAX_PIXELS)}
+    options = {"protocol_whitelist": "none", "max_pixels": str(MOST_PIXELS)}
     if beginning[4:8] in _MP4_BOXES:
         options["skip_frame"] = "all"
     if has_no_length(beginning):

@@ -17,11 +17,11 @@ import numpy as np
 from av.codec.context import Flags
 from av.video.reformatter import VideoReformatter
 
+from manifests.files.images import MOST_PIXELS
 from pipeline.media.audio import check_sound
 from pipeline.media.facts import Facts
 from pipeline.media.framing import Cropper, framing
 from pipeline.media.image import (
-    MAX_PIXELS,
     PacketRun,
     Placement,
     ShownFrame,
@@ -66,7 +66,7 @@ class MediaFile(Recording):
         check_sound(self._audio.codec_context)
         for stream in (self._video, self._audio):
             stream.codec_context.thread_count = 1
-        self._video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        self._video.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         self._video.codec_context.flags |= Flags.unaligned  # else edges cut off at the left are rounded down
         self._decoder = self._audio.codec_context
         self._zero = (self._container.start_time or 0) / av.time_base

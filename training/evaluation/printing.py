@@ -173,14 +173,14 @@ def _dirt(flags: Mapping[str, int]) -> list[str]:
 
 
 def ties_in_words(facts: Mapping[str, Any]) -> list[str]:
-    """A clause where the threshold fell among equal values so often that masks are not of the size they should be."""
+    """A clause where the threshold fell among equal values so often that it matters which of them are in the mask."""
     share = facts.get("tie_share", 0.0)
     if share <= TIES_WORTH_A_WARNING:
         return []
-    return [
-        f"{100 * share:.1f} % of the pixels tie at the threshold: masks miss the area that is asked for, and scores "
-        "may pass the ceiling, which assumes it"
-    ]
+    effect = "masks miss the area that is asked for, and scores may pass the ceiling, which assumes it"
+    if facts["protocol"].get("exact"):
+        effect = "they are taken row by row from the top left"
+    return [f"{100 * share:.1f} % of the pixels tie at the threshold: {effect}"]
 
 
 def _extras(facts: Mapping[str, Any]) -> list[str]:

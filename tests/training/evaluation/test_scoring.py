@@ -162,6 +162,9 @@ def test_ties_are_said_on_the_screen(maps) -> None:
     said = "of the pixels tie at the threshold"
     assert said in table(score(RawMaps(SCORED, masks), TRUTH, PROTOCOLS["ezvsl"]).summary)
     assert said not in table(score(RawMaps(SCORED, maps), TRUTH, PROTOCOLS["ezvsl"]).summary)
+    assert f"{said}: they are taken row by row" in table(
+        score(RawMaps(SCORED, masks), TRUTH, PROTOCOLS["textbook"]).summary
+    )
 
 
 def test_the_floor_of_the_whole_image_is_that_of_all_pixels():
