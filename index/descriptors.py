@@ -18,6 +18,7 @@ from index.clips import image
 from index.embeddings import unit_rows
 from manifests.errors import InputError
 from pipeline.media.front_ends import find_front_end
+from pipeline.media.mel import hertz_of, mel
 from pipeline.media.spectra import FrontEnd
 from pipeline.shards.record import SPECTROGRAM
 
@@ -113,13 +114,8 @@ def mel_bands(spectrogram: np.ndarray, front_end: FrontEnd) -> np.ndarray:
 @cache
 def mel_edges(front_end: FrontEnd) -> np.ndarray:
     """First bin of each band, evenly spaced on the mel scale, and the end: (MEL_BANDS + 1,) strictly increasing."""
-    mels = np.linspace(0, _mel(front_end.sample_rate / 2), MEL_BANDS + 1)
-    hertz = 700 * (10 ** (mels / 2595) - 1)
-    return np.rint(front_end.rows_of(hertz)).astype(int)
-
-
-def _mel(hertz: float) -> float:
-    return 2595 * np.log10(1 + hertz / 700)
+    edges = hertz_of(np.linspace(0, mel(front_end.sample_rate / 2), MEL_BANDS + 1))
+    return np.rint(front_end.rows_of(edges)).astype(int)
 
 
 def image_statistics(image: Image.Image) -> np.ndarray:

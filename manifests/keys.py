@@ -128,6 +128,11 @@ def video_of_frame(name: str) -> str:
     return frame["video"] if frame else name
 
 
+def video_of_frame_path(key: str) -> str:
+    """The same of `<...>/<video>_<n>`. The number is no start in seconds, as it would be in a clip's name."""
+    return video_of_frame(key.rpartition("/")[2])
+
+
 def normal_key(key: str) -> str:
     """A key in the one form that keys are compared in: earlier versions stored any form of Unicode, and the space
     around a file's name."""

@@ -9,7 +9,7 @@ import gzip
 import hashlib
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,14 @@ def read_content(path: Path | str, most: int = MOST_BYTES) -> Content:
             "from; a list that really is so long can be given unpacked."
         )
     return Content(path, content)
+
+
+def sha256_of_all(named: Iterable[tuple[str, Content]], listed: Content | None = None) -> str:
+    """SHA-256 of a set that lies in several files: of what lists them, then of each name and content as they come."""
+    digest = hashlib.sha256(listed.content if listed else b"")
+    for name, content in named:
+        digest.update(f"{name}\n".encode("utf-8", "surrogateescape") + content.content)
+    return digest.hexdigest()
 
 
 def _unpacked(path: Path) -> bytes:

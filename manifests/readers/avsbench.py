@@ -7,7 +7,6 @@ Released loaders take videos in the order of `s4_meta_data.csv`, which lies besi
 where several are averaged first (`videos_per_batch`). Masks stand in it where the file is there, else as folders do.
 """
 
-import hashlib
 import os
 from collections.abc import Callable
 from functools import partial
@@ -15,9 +14,9 @@ from pathlib import Path, PurePosixPath
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
-from manifests.files.content import Content, read_content
+from manifests.files.content import Content, read_content, sha256_of_all
 from manifests.files.folders import by_key, files_below
-from manifests.keys import safe_key, video_of_frame
+from manifests.keys import safe_key, video_of_frame_path
 from manifests.readers.sslalignment_boxes import read_boxes224
 from manifests.readers.sslalignment_masks import holds_masks, read_masks224
 from manifests.splits import IdList
@@ -45,13 +44,11 @@ def read_avsbench_masks(folder: Path | str, subset: str, split: str = "test") ->
     if not files:
         raise InputError(f"{root} holds no mask (*.png). Give the folder that contains gt_masks of AVSBench {subset}.")
     depth = _depth(subset)
-    digest = hashlib.sha256()
     masks = by_key(((_key(PurePosixPath(file.with_suffix("").as_posix()), depth), file) for file in files), root)
-    for key, file in masks.items():
-        digest.update(f"{key}\n".encode("utf-8", "surrogateescape") + read_content(file).content)
+    digest = sha256_of_all((key, read_content(file)) for key, file in masks.items())
     listed = next((found for found in _lists_of(Path(folder), subset) if found.is_file()), None)
     ordered = masks if listed is None else _in_order(masks, _listed_videos(read_content(listed), split))
-    return MaskSet(f"avsbench_{subset}", ordered, str(root), digest.hexdigest())
+    return MaskSet(f"avsbench_{subset}", ordered, str(root), digest)
 
 
 def _lists_of(folder: Path, subset: str) -> tuple[Path, Path]:
@@ -125,12 +122,7 @@ def _subset_named(path: Path) -> str:
     return named.pop()
 
 
-def _video(key: str) -> str:
-    """A frame is `<...>/<video>_<n>`, and n is no start in seconds, as it would be in a clip's name."""
-    return video_of_frame(key.rpartition("/")[2])
-
-
-_format = partial(Format, video_of=_video)
+_format = partial(Format, video_of=video_of_frame_path)
 FORMATS = {
     "avsbench": _format("AVSBench: a box file or the folder of gt_masks, the subset read off its name", _truth),
     "avsbench_s4": _format("AVSBench S4: s4_box.json or s4_data", partial(_truth, subset="s4")),

@@ -6,15 +6,14 @@ for each video `<label>/<uid>/labels_rgb/<n>.png`, n from 0: 5 frames of v1s and
 beside it, where it is there, says what the classes are called.
 """
 
-import hashlib
 from pathlib import Path
 
 from manifests.annotations import Annotation, TestSet
 from manifests.class_maps import AVSS_CLASSES
 from manifests.errors import InputError
-from manifests.files.content import Content, read_content, read_object
+from manifests.files.content import Content, read_content, read_object, sha256_of_all
 from manifests.files.spelling import as_on_disk
-from manifests.keys import safe_key, video_of_frame
+from manifests.keys import safe_key, video_of_frame_path
 from manifests.splits import IdList
 from manifests.test_sets import RETRIEVAL, SEGMENTATION, SEMANTIC, ClassSet, Format, MaskSet, Truth
 
@@ -28,18 +27,18 @@ def read_avss(folder: Path | str) -> Truth:
     """The frames of the test split. InputError names a video whose frames are not all there."""
     folder = Path(folder)
     content = read_content(folder / "metadata.csv")
-    digest, files = hashlib.sha256(content.content), dict[str, Path]()
+    files = dict[str, Path]()
     for part, video in _videos(content):
         for number in range(PARTS[part]):
             file = as_on_disk(folder / part / video / "labels_rgb" / f"{number}.png")
-            files[key := f"{part}/{safe_key(video)}_{number + 1}"] = file
-            digest.update(f"{key}\n".encode("utf-8", "surrogateescape") + read_content(file).content)
+            files[f"{part}/{safe_key(video)}_{number + 1}"] = file
     name, source = f"avss_{SPLIT}", str(folder)
-    test_set = TestSet(name, tuple(Annotation(key, None, ()) for key in files), source, digest.hexdigest())
+    digest = sha256_of_all(((key, read_content(file)) for key, file in files.items()), content)
+    test_set = TestSet(name, tuple(Annotation(key, None, ()) for key in files), source, digest)
     return Truth(
         "avss",
         test_set,
-        masks=MaskSet(name, files, source, digest.hexdigest()),
+        masks=MaskSet(name, files, source, digest),
         tasks=frozenset({SEGMENTATION, SEMANTIC, RETRIEVAL}),
         protocols=("avsbench",),
         classes=ClassSet(files, "avss", numbers=_numbers(folder / NAMES)),
@@ -89,8 +88,8 @@ def _truth(path: Path, _wanted: IdList | None) -> Truth:
     return read_avss(path)
 
 
-def _video(key: str) -> str:
-    return video_of_frame(key.rpartition("/")[2])
-
-
-FORMATS = {"avss": Format("AVSBench-semantic: the folder of metadata.csv, v1s, v1m and v2", _truth, video_of=_video)}
+FORMATS = {
+    "avss": Format(
+        "AVSBench-semantic: the folder of metadata.csv, v1s, v1m and v2", _truth, video_of=video_of_frame_path
+    )
+}

@@ -6,7 +6,6 @@ released parsers append an empty list for them and then fail. A pixel needs two 
 whoever drew them.
 """
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from xml.etree import ElementTree
 
 from manifests.annotations import Annotation, Box, TestSet
 from manifests.errors import InputError
-from manifests.files.content import Content, read_content
+from manifests.files.content import Content, read_content, sha256_of_all
 from manifests.files.folders import by_key, files_in
 from manifests.files.given import understood
 from manifests.keys import clip_key
@@ -42,13 +41,12 @@ def read_flickr(folder: Path | str, ids: Sequence[str] | None = None) -> TestSet
     if absent:
         shown = ", ".join(absent[:10])
         raise InputError(f"{folder} lacks the annotation of {len(absent)} of {len(chosen)} listed images: {shown}.")
-    digest = hashlib.sha256()
-    annotations = []
-    for each in chosen:
-        content = read_content(file_of[each])
-        digest.update(f"{file_of[each].stem}\n".encode("utf-8", "surrogateescape") + content.content)
-        annotations.append(Annotation(each, None, _boxes(content), CONSENSUS))
-    return TestSet("flickr", tuple(annotations), str(folder), digest.hexdigest())
+    contents = [read_content(file_of[each]) for each in chosen]
+    annotations = tuple(
+        Annotation(each, None, _boxes(content), CONSENSUS) for each, content in zip(chosen, contents, strict=True)
+    )
+    digest = sha256_of_all((content.path.stem, content) for content in contents)
+    return TestSet("flickr", annotations, str(folder), digest)
 
 
 def _boxes(content: Content) -> tuple[Box, ...]:

@@ -6,14 +6,13 @@ come from a detector, not from people, and 1,116 solo and 1,228 duet frames have
 they stay countable.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from manifests.annotations import MOST_SHOWN, Box, corners, read_box
 from manifests.errors import InputError
 from manifests.files.arrays import array_of
-from manifests.files.content import read_content
+from manifests.files.content import Content, read_content, sha256_of_all
 from manifests.files.folders import by_key, files_in
 from manifests.files.given import shortened, understood
 from manifests.keys import named_clip, safe_key
@@ -45,15 +44,16 @@ def read_music_synthetic(folder: Path | str) -> MusicSet:
     files = sorted(files_in(folder, {".npy"}), key=lambda file: (len(file.stem), file.stem))
     if not files:
         raise InputError(f"{folder} holds no box file (<k>.npy). Give the box folder of MUSIC-Synthetic.")
-    digest = hashlib.sha256()
-    frames = []
-    for key, file in by_key(((safe_key(file.stem), file) for file in files), folder).items():
-        content = read_content(file)
-        digest.update(f"{file.stem}\n".encode("utf-8", "surrogateescape") + content.content)
-        with understood(file, "is not a plain array", "Export it without Python objects."):
-            rows = array_of(content.content)
-        frames.append(_frame(key, rows.tolist(), str(file)))
-    return MusicSet("music_synthetic", tuple(frames), str(folder), digest.hexdigest())
+    of_key = by_key(((safe_key(file.stem), file) for file in files), folder)
+    contents = {key: read_content(file) for key, file in of_key.items()}
+    frames = tuple(_frame(key, _array(content), str(content.path)) for key, content in contents.items())
+    digest = sha256_of_all((content.path.stem, content) for content in contents.values())
+    return MusicSet("music_synthetic", frames, str(folder), digest)
+
+
+def _array(content: Content) -> list[Any]:
+    with understood(content.path, "is not a plain array", "Export it without Python objects."):
+        return array_of(content.content).tolist()
 
 
 def _rows(entry: Any, where: str) -> list[list[Any]]:

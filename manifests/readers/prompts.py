@@ -7,7 +7,6 @@ Classes of the pixels are in `annotations/<image_location>`, with `_seg.png` for
 for a slash, and no suffix. Names of maps may have the slash.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -15,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
-from manifests.files.content import Content, read_content
+from manifests.files.content import Content, read_content, sha256_of_all
 from manifests.files.spelling import as_on_disk
 from manifests.keys import safe_key
 from manifests.namesakes import Place, place_of
@@ -31,17 +30,17 @@ def read_prompts(folder: Path | str, kind: str) -> Truth:
     """The prompts by "sound" or "speech". InputError names a row that cannot be understood or an absent file."""
     folder = Path(folder)
     content = read_content(folder / "prompted_segmentation.csv")
-    digest, files, asked = hashlib.sha256(content.content), dict[str, Path](), dict[str, int]()
+    files, asked = dict[str, Path](), dict[str, int]()
     places: dict[str, Place] = {}
     for image, number, key, again in _numbered(_prompts(content, PROMPTS[kind])):
         place = place_of(f"{image.with_suffix('').as_posix()}_{number}{again}")
         places |= {key: place} if len(place) > 1 else {}
         files[key] = as_on_disk(folder / "annotations" / image.with_name(f"{image.stem}_seg.png"))
         asked[key] = number
-        digest.update(f"{key}\n".encode("utf-8", "surrogateescape") + read_content(files[key]).content)
     name = f"ade20k_{kind}"
     annotations = tuple(Annotation(key, str(asked[key]), ()) for key in files)
-    test_set = TestSet(name, annotations, str(folder), digest.hexdigest(), places)
+    digest = sha256_of_all(((key, read_content(file)) for key, file in files.items()), content)
+    test_set = TestSet(name, annotations, str(folder), digest, places)
     classes = ClassSet(files, "ade20k", asked)
     return Truth(name, test_set, tasks=frozenset({PROMPTED}), protocols=("denseav",), classes=classes)
 

@@ -5,14 +5,13 @@ path of a mask for `gt_box`. The paths are absolute on the authors' machines, so
 and VPO are jpg: a pixel is of the object from grey value 128 on, as in the released evaluator.
 """
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from manifests.annotations import Annotation, TestSet, read_name
 from manifests.errors import InputError
-from manifests.files.content import Content, read_content
+from manifests.files.content import Content, read_content, sha256_of_all
 from manifests.files.folders import by_key, files_below
 from manifests.files.spelling import as_on_disk
 from manifests.readers.sslalignment_boxes import image_path
@@ -36,12 +35,11 @@ def read_masks224(
     """Every mask by its image's key. InputError when there are none, two of one key, or one of the list is absent."""
     path = Path(path)
     files = _of_folder(path) if path.is_dir() else _of_list(read_content(path))
-    masks, digest = by_key(((key_of(image), file) for image, file in files), path), hashlib.sha256()
+    masks = by_key(((key_of(image), file) for image, file in files), path)
     annotations = tuple(Annotation(key_of(image), label_of(image), ()) for image, _ in files)
-    for key, file in masks.items():
-        digest.update(f"{key}\n".encode("utf-8", "surrogateescape") + read_content(file).content)
-    test_set = TestSet(name, annotations, str(path), digest.hexdigest())
-    return test_set, MaskSet(name, masks, str(path), digest.hexdigest(), light_from=light_from)
+    digest = sha256_of_all((key, read_content(file)) for key, file in masks.items())
+    test_set = TestSet(name, annotations, str(path), digest)
+    return test_set, MaskSet(name, masks, str(path), digest, light_from=light_from)
 
 
 def _of_folder(path: Path) -> list[tuple[PurePosixPath, Path]]:

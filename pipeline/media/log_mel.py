@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 
+from pipeline.media.mel import mel
 from pipeline.media.spectra import FrontEnd, windows
 
 BANDS, LOWEST, HIGHEST = 64, 125.0, 7500.0
@@ -37,7 +38,7 @@ class LogMel(FrontEnd):
     def rows_of(self, hertz: np.ndarray) -> np.ndarray:
         """Right to three rows, and to one from 1 kHz on. What lies outside the bands shares the rows of the lowest and
         the highest, so that every frequency has a place of its own."""
-        known = mel(np.array([0, 440, HIGHEST, self.sample_rate / 2]))
+        known = mel([0, 440, HIGHEST, self.sample_rate / 2])
         return np.interp(mel(hertz), known, [0, 10.8, BANDS - 1, BANDS])
 
     def compute(self, waveform: np.ndarray) -> np.ndarray:
@@ -53,13 +54,8 @@ class LogMel(FrontEnd):
 def mel_triangles(bins: int, sample_rate: int) -> np.ndarray:
     """float32 (64, bins): weights of the bins in each band; zero beyond half the rate."""
     of_bins = mel(np.linspace(0, sample_rate / 2, bins))
-    edges = np.linspace(mel(np.asarray(LOWEST)), mel(np.asarray(HIGHEST)), BANDS + 2)[:, None]
+    edges = np.linspace(mel(LOWEST), mel(HIGHEST), BANDS + 2)[:, None]
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
     triangles = np.minimum((of_bins - lower) / (centre - lower), (upper - of_bins) / (upper - centre)).clip(min=0)
     triangles[:, 0] = 0
     return triangles.astype(np.float32)
-
-
-def mel(hertz: np.ndarray) -> np.ndarray:
-    """HTK's mel scale."""
-    return 1127.0 * np.log(1.0 + hertz / 700.0)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.media.mel import hertz_of, mel
 from pipeline.media.spectra import FrontEnd, windows
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class MelDecibel(FrontEnd):
         return 0.0, 1.0
 
     def rows_of(self, hertz: np.ndarray) -> np.ndarray:
-        return _mel(hertz) / _mel(np.asarray(self.sample_rate / 2)) * self.bands
+        return mel(hertz) / mel(self.sample_rate / 2) * self.bands
 
     def compute(self, waveform: np.ndarray) -> np.ndarray:
         from scipy.fft import rfft
@@ -65,14 +66,10 @@ def _triangles(front_end: MelDecibel) -> "csr_array":
 
     nyquist = front_end.sample_rate / 2
     bins = np.linspace(0, nyquist, front_end.n_fft // 2 + 1)[:, None]
-    edges = 700 * (10 ** (np.linspace(0, _mel(np.asarray(nyquist)), front_end.bands + 2) / 2595) - 1)
+    edges = hertz_of(np.linspace(0, mel(nyquist), front_end.bands + 2))
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
     weights = np.minimum((bins - lower) / (centre - lower), (upper - bins) / (upper - centre))
     return csr_array(np.maximum(weights, 0).T.astype(np.float32))
-
-
-def _mel(hertz: np.ndarray) -> np.ndarray:
-    return 2595 * np.log10(1 + hertz / 700)
 
 
 FRONT_END = MelDecibel(
