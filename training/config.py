@@ -45,6 +45,7 @@ from training.settings.mistakes import carrying, lines_of
 from training.settings.numbers import Paper, Published, refuse_switch
 
 ImagePolicyName = Literal["none", "crop_flip", "simclr", "moco"]
+ColourName = Literal["brightness", "contrast", "saturation"]
 AudioPolicyName = Literal["none", "time_shift", "masks", "stripes_released", "stripes_corrected"]
 
 
@@ -79,12 +80,15 @@ class Data(Section):
     image_size: PositiveInt = Field(
         224, ge=SMALLEST_IMAGE, le=LARGEST_IMAGE, description="side of the square image the model sees, pixels"
     )
-    squash: bool = Field(False, description="make the frame square before the crop; papers do not")
+    squash: bool = Field(False, description="make the frame square before the crop, as SSPL, DSOL and DMC do")
     crop_scale: float = Field(1.1, ge=1, le=LARGEST_CROP_SCALE, description="short side before the crop / image_size")
     flip: bool = True
     image_policy: ImagePolicyName = Field("none", description="applied after the crop and flip")
     audio_policy: AudioPolicyName = "none"
-    colour_jitter: float = Field(0.0, ge=0.0, le=1.0, description="brightness, contrast, saturation strength")
+    colour_jitter: float = Field(0.0, ge=0.0, le=1.0, description="colours change by factors of 1 -+ this")
+    colours: tuple[ColourName, ...] = Field(
+        ("brightness", "contrast", "saturation"), min_length=1, description="what colour_jitter changes"
+    )
     audio_mean: float = Field(0.0, description="subtracted from the log power; 0 is the LVS family's")
     audio_deviation: PositiveFloat = Field(12.0, description="then divided by; 12 is the LVS family's")
     workers: int = Field(0, ge=0, le=MOST_READERS, description="reader processes per rank; part of the order of clips")
@@ -146,15 +150,23 @@ class Optim(Section):
     batch_norm: Literal["local", "synchronised"] = Field(
         "local", description="statistics of each replica's clips, as in the papers, or of the whole batch's"
     )
-    optimiser: Literal["adam", "adamw"] = "adam"
+    optimiser: Literal["adam", "adamw", "sgd"] = Field("adam", description="sgd: with momentum 0.9")
     learning_rate: PositiveFloat = 1e-4
     weight_decay: float = Field(0.0, ge=0.0)
     warmup_steps: int = Field(0, ge=0)
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "steps"] = "constant"
+    decay: PositiveFloat = Field(0.1, le=1, description="factor on the rate at each of decay_epochs")
+    decay_epochs: tuple[PositiveFloat, ...] = Field((), description="epochs after which the schedule `steps` decays")
     precision: Literal["float32", "bfloat16"] = "float32"
     not_finite: Literal["stop", "skip"] = Field(
         "stop", description="at a loss or gradient that is no number: stop, or leave the step out and count it"
     )
+
+    @model_validator(mode="after")
+    def _steps_are_where_they_count(self) -> "Optim":
+        if (self.schedule == "steps") != bool(self.decay_epochs):
+            raise ValueError("schedule steps needs decay_epochs, such as [40, 80]; no other schedule takes them")
+        return self
 
     @model_validator(mode="after")
     def _parts_are_equal(self) -> "Optim":

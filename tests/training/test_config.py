@@ -168,9 +168,11 @@ def test_images_have_sides_that_trunks_can_take(side: int) -> None:
 
 FROZEN_KEYS = """
 data: shards split train_list neighbours k lists exclude_test image_size squash crop_scale flip
-data: label_groups image_policy audio_policy colour_jitter audio_mean audio_deviation workers shuffle drop_flagged
+data: label_groups image_policy audio_policy colour_jitter colours audio_mean audio_deviation workers shuffle
+data: drop_flagged
 encoders: image audio
 optim: epochs batch_size replicas optimiser learning_rate weight_decay warmup_steps schedule precision
+optim: decay decay_epochs
 optim: negatives batch_norm not_finite
 compute: resident features compile recompute
 evaluation: truth format negatives test_set view protocols object_prior batch_size

@@ -68,7 +68,7 @@ class DeviceBatches:
     def _image(self, pixels: Tensor, policy: str) -> Tensor:
         image = image_view(resized(pixels, self.data.image_size), policy)
         if self.data.colour_jitter:
-            image = colour_jitter(image, self.data.colour_jitter)
+            image = colour_jitter(image, self.data.colour_jitter, self.data.colours)
         return normalise_image(image.contiguous(memory_format=torch.channels_last))
 
     def _audio(self, spectrogram: Tensor, policy: str) -> Tensor:

@@ -1,6 +1,7 @@
 """How parameters move: the optimiser a run asks for, over its method's groups, and the learning rate's course."""
 
 import math
+from functools import partial
 
 import torch
 from torch.optim import Optimizer
@@ -8,7 +9,7 @@ from torch.optim import Optimizer
 from training.config import Optim
 from training.methods.contract import BaseMethod
 
-KINDS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+KINDS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9)}
 
 
 def build_optimiser(method: BaseMethod, optim: Optim) -> Optimizer:
@@ -29,9 +30,11 @@ def set_learning_rate(optimiser: Optimizer, rate: float) -> None:
 
 
 def learning_rate(optim: Optim, step: int, total_steps: int) -> float:
-    """The run's learning rate at a step (from 0): linear warm-up, then constant or half a cosine down to zero."""
+    """The run's learning rate at a step (from 0): linear warm-up, then constant, half a cosine down to zero, or `decay`
+    times itself after each of `decay_epochs`."""
     if step < optim.warmup_steps:
         return optim.learning_rate * (step + 1) / optim.warmup_steps
     if optim.schedule == "cosine":
         return optim.learning_rate * 0.5 * (1 + math.cos(math.pi * step / total_steps))
-    return optim.learning_rate
+    passed = sum(step >= epoch * total_steps / optim.epochs for epoch in optim.decay_epochs)
+    return optim.learning_rate * optim.decay**passed

@@ -21,8 +21,10 @@ Deviations and choices where paper and released code differ:
   the logistic saturates, so lengths are 1 here and d lies in [0, 2].
 - loss: the paper's square of the norm, 2 sigma^2; the code averages the two entries, which is half of it.
 - the first of the paper's two attention mechanisms has no ReLU before the softmax; this is the second, the better one.
-- `variant: dsol` is the "Attention" row of DSOL's tables, which is not this loss: no ReLU before the softmax, z of unit
-  features, a ReLU after the last layer, and Hadsell's contrast of |f - a| with margin 10 of raw vectors.
+- `variant: dsol` is the "Attention" row of DSOL's tables, which is not this loss: W and U end in a ReLU, there is none
+  before the softmax, z is of unit features, a mismatched sound attends to the image by itself, and raw vectors learn by
+  Hadsell's contrast of |f - a| with margin 10.
+- images: whole frames made square and not augmented, as in the paper.
 - mismatches: `one` other clip of the batch for each, as in the paper; `all` is another, often stronger method.
 - the supervised and the semi-supervised version (annotated maps) are not part of this file.
 - embeddings: f of an image pooled evenly, since its own attention would tell it which sound is right.
@@ -40,7 +42,7 @@ from training.config import Encoders, Section
 from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction
 from training.parts.pair_losses import contrastive_loss, distance_ratio_loss, draw_mismatches
-from training.similarity import distances, max_response, paired_maps, unit
+from training.similarity import cosine_maps, distances, max_response, paired_maps, unit
 
 
 class Config(Section):
@@ -62,9 +64,8 @@ class Method(BaseMethod):
         self.image_trunk = build_image_trunk(encoders.image)
         self.audio_trunk = build_audio_trunk(encoders.audio)
         channels, heard = self.image_trunk.dimension, self.audio_trunk.dimension
-        self.query = nn.Sequential(nn.Linear(heard, heard), nn.ReLU(), nn.Linear(heard, channels))
-        last = [nn.ReLU()] if config.variant == "dsol" else []
-        self.describe = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, heard), *last)
+        self.query = _layers(heard, channels, config)
+        self.describe = _layers(channels, heard, config)
 
     def visual(self, image: Tensor) -> Tensor:
         """(B, 3, S, S) -> v (B, C, h, w), not normalised."""
@@ -80,10 +81,15 @@ class Method(BaseMethod):
         return maps if self.config.variant == "dsol" else maps.clamp(min=0)
 
     def attended(self, visual: Tensor, maps: Tensor) -> Tensor:
-        """f of what the maps attend to: (B, C, h, w), (B, h, w) -> (B, A)."""
-        weights = maps.flatten(1).softmax(dim=1)
+        """f of what maps of each image attend to: (B, C, h, w), (B, ..., h, w) -> (B, ..., A)."""
+        weights = maps.flatten(-2).softmax(dim=-1)
         cells = unit(visual) if self.config.variant == "dsol" else visual
-        return self.describe(torch.einsum("ncp,np->nc", cells.flatten(2).float(), weights).clamp(min=0))
+        return self.describe(torch.einsum("ncp,n...p->n...c", cells.flatten(2).float(), weights).clamp(min=0))
+
+    def distances_of_pairs(self, visual: Tensor, heard: Tensor) -> Tensor:
+        """|f - a| of every image with every sound, which attends to it: (B, C, h, w), (B, A) -> (B, B)."""
+        described = self.attended(visual, cosine_maps(unit(visual), unit(self.query(heard))))
+        return distances(described.transpose(0, 1), heard[:, None]).squeeze(-1).T
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
         visual, heard = self.visual(image), self.audio_trunk(audio)
@@ -93,8 +99,15 @@ class Method(BaseMethod):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         visual, heard = self.visual(batch["image"]), self.audio_trunk(batch["audio"])
-        described = self.attended(visual, self.agreement(visual, unit(self.query(heard))))
         mismatched = draw_mismatches(batch["source"], self.config.mismatches)
         if self.config.variant == "dsol":
-            return {"total": contrastive_loss(distances(described, heard).square(), mismatched, self.config.margin)}
+            squared = self.distances_of_pairs(visual, heard).square()
+            return {"total": contrastive_loss(squared, mismatched, self.config.margin)}
+        described = self.attended(visual, self.agreement(visual, unit(self.query(heard))))
         return {"total": distance_ratio_loss(distances(unit(described), unit(heard)), mismatched)}
+
+
+def _layers(given: int, wanted: int, config: Config) -> nn.Sequential:
+    """Two layers, the first as wide as what it is given."""
+    last = [nn.ReLU()] if config.variant == "dsol" else []
+    return nn.Sequential(nn.Linear(given, given), nn.ReLU(), nn.Linear(given, wanted), *last)

@@ -29,7 +29,6 @@ Deviations and choices where paper and released code differ:
 - the code applies the logistic function twice before it combines maps, so that all classes always count; here once.
 - the map is not divided by its maximum. As a confidence that is always 1, which made the benchmarking paper's AP 0.
 - another clip's part of the same class counts as a mismatch, as in the code.
-- the optimiser there is SGD with momentum; Adam here.
 - sound: 5 s of 64 mel bands there; here what the shards hold.
 - embeddings: of stage 2 the projections of the pooled cells, of stage 1 the class probabilities.
 - confidence: the largest cell of the map.

@@ -23,6 +23,7 @@ Deviations and choices where paper and released code differ:
   have projections of their own to 16 dimensions, are shared by image and sound, and there are 10; here they are those
   of above.
 - mismatches: `one` other clip of the batch for each, in place of one further image for each sound.
+- image: the code draws one of four frames of the second, here it is the stored one.
 - the denominator of a centre is at least 1e-5; the code divides by what may be 0.
 - what sounds and what is silent is not decided: the number of sounds is given. `ranking`, whose clusters have partners
   by number and not by sound, has one map for all.

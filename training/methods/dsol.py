@@ -23,8 +23,10 @@ Deviations and choices where paper and released code differ:
   the same and does not say with how many classes; `clusters: 100` there.
 - mismatches: `one` other clip of the batch for each image, in place of one further image for each sound: the same pairs
   with half of the work. Batch-norm statistics differ by that.
-- one Adam moves everything, the fresh layers at `head_rate` times the rate (1e-3 / 1e-4); the code has a second one.
-- sound: the code's 1 s of 64 mel bands gives 13 x 4 cells; here what the shards hold.
+- one Adam moves everything, the fresh layers at `head_rate` times the rate (1e-3 / 1e-4); the code has a second one,
+  made anew with the fresh layers, where here the moments of their predecessors stay.
+- sound: the code's 1 s of 64 mel bands gives 13 x 4 cells; here what the shards hold. Of four frames of that second the
+  code draws one; here it is the stored one.
 - cells at the border of a map do not grow, as in the code.
 - the code's variant for AudioSet (products without unit length, a bias) is `avol` with a ReLU more.
 - k-means is made from k-means++ with a seed of the epoch; the code's is FAISS's or scikit-learn's.

@@ -18,7 +18,7 @@ Of a mixture every class that sounds is a source (`source_maps`).
 
 Deviations and choices where paper and released code differ:
 - s_k is the product, as in the code; its alternative, a minimum, is switched off there.
-- the four quarters' costs are averaged; whether the code adds or averages them is not known.
+- the four quarters' costs are averaged, as in the code.
 - KL is divided by K as in the code, whose reduction is the mean over all entries; the weight of 0.5 belongs to that.
 - first values of alpha and beta are not stated: 1 over the number of channels, and 0.
 - the dictionary is that of the first stage's last round, in place of its epoch 10.

@@ -49,8 +49,9 @@ Deviations and choices where paper and released code differ:
 - the partner is another clip of the batch, of another video; each clip is once the first and on average once the
   second. Both masks of a mixture are learned.
 - energies are those of linear frequencies, collected into the rows whose mask they would take.
-- optimiser: SGD with momentum there; Adam here, the trunk at the run's rate and all else at `head_rate` times it
-  (1e-4 and 1e-3).
+- optimiser: SGD with momentum, the trunk at the run's rate and all else at `head_rate` times it (1e-4 and 1e-3), a
+  tenth of it after 40 and 80 of 100 epochs, as released. An epoch of the code passes over a hundred copies of each
+  video, each at a moment of its own; here over the clips that were stored, once.
 - without a waveform (an image and a spectrogram alone) the stored spectrogram stands in for the magnitudes: brought to
   the same size and axis, and each to mean 0 and deviation 1, since its scale is not known.
 - embeddings: the components i of an image, and those of a sound, weighed by energy. Nobody meant them for retrieval.

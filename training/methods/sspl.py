@@ -20,8 +20,9 @@ Deviations and choices where paper and released code differ:
   above 5512 Hz (training/encoders/vggish.py). The code also stretches each waveform by its own extremes first, which
   a spectrogram cannot undo.
 - views: the code draws resize, crop and flip twice; the first view is the loader's, the second one is cut from the
-  loader's square by `image_policy`. The sound is the same for both.
-- test frames of Flickr are cropped as LVS's (`evaluation.view: centre_crop`); those of VGG-SS are stored as squares.
+  loader's square by `image_policy`, so that it lies within the first. The sound is the same for both.
+- frames of training and of VGG-SS are stored as squares (`data.squash`); test frames of Flickr are cropped as LVS's
+  (`evaluation.view: centre_crop`).
 - batch norm is synchronised over the code's two processes of 128 clips: `optim.replicas: 1` of 256. Replicas would have
   statistics of their own; without negatives nothing else depends on them.
 - learning rates differ by part; `parameter_groups` says how, relative to `optim.learning_rate`. AdamW in the code.

@@ -31,27 +31,32 @@ def two_layers(weights: dict, name: str, vector: torch.Tensor) -> torch.Tensor:
     return weights[f"{name}.2.weight"] @ hidden + weights[f"{name}.2.bias"]
 
 
-def plain(method: Method, batch: dict, rectified: bool, unit_cells: bool) -> tuple[list, list, list]:
-    """Maps, descriptions and sounds of each clip, by loops over cells."""
-    weights = method.state_dict()
-    maps, described, sounds = [], [], list(method.audio_trunk(batch["audio"]))
-    for cells, sound in zip(method.image_trunk(batch["image"]), sounds, strict=True):
-        query = two_layers(weights, "query", sound)
-        places = [(y, x) for y in range(cells.shape[1]) for x in range(cells.shape[2])]
-        agreement = [float(torch.cosine_similarity(cells[:, y, x], query, dim=0)) for y, x in places]
-        agreement = [max(value, 0.0) for value in agreement] if rectified else agreement
-        weight = [math.exp(value) / sum(math.exp(other) for other in agreement) for value in agreement]
-        taken = [cells[:, y, x] / (cells[:, y, x].norm() if unit_cells else 1) for y, x in places]
-        pooled = sum(w * cell for w, cell in zip(weight, taken, strict=True))
-        maps.append(torch.tensor(agreement).view(cells.shape[1:]))
-        described.append(two_layers(weights, "describe", pooled.clamp(min=0)))
-    return maps, described, sounds
+def described_by(method: Method, cells: torch.Tensor, sound: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Map and description of an image (C, h, w) to which a sound (A,) attends, by a loop over cells."""
+    weights, released = method.state_dict(), method.config.variant == "dsol"
+    query = two_layers(weights, "query", sound)
+    query = query.clamp(min=0) if released else query
+    places = [(y, x) for y in range(cells.shape[1]) for x in range(cells.shape[2])]
+    agreement = [float(torch.cosine_similarity(cells[:, y, x], query, dim=0)) for y, x in places]
+    agreement = agreement if released else [max(value, 0.0) for value in agreement]
+    weight = [math.exp(value) / sum(math.exp(other) for other in agreement) for value in agreement]
+    taken = [cells[:, y, x] / (cells[:, y, x].norm() if released else 1) for y, x in places]
+    pooled = sum(w * cell for w, cell in zip(weight, taken, strict=True))
+    described = two_layers(weights, "describe", pooled.clamp(min=0))
+    return torch.tensor(agreement).view(cells.shape[1:]), described.clamp(min=0) if released else described
+
+
+def plain(method: Method, batch: dict) -> tuple[list, list, list]:
+    """Maps, descriptions and sounds of each clip."""
+    images, sounds = method.image_trunk(batch["image"]), list(method.audio_trunk(batch["audio"]))
+    maps, described = zip(*(described_by(method, *pair) for pair in zip(images, sounds, strict=True)), strict=True)
+    return list(maps), list(described), sounds
 
 
 def test_forward_and_loss_are_those_of_a_plain_reading_of_the_paper() -> None:
     method, batch = build(mismatches="all"), make_batch()
     with torch.no_grad():
-        maps, described, sounds = plain(method, batch, rectified=True, unit_cells=False)
+        maps, described, sounds = plain(method, batch)
         prediction, loss = method(batch["image"], batch["audio"]), method.loss(batch)["total"]
     terms = []
     for n in range(BATCH):
@@ -65,12 +70,16 @@ def test_forward_and_loss_are_those_of_a_plain_reading_of_the_paper() -> None:
     assert loss.item() == pytest.approx(sum(terms) / len(terms), rel=1e-4)
 
 
-def test_the_variant_of_dsols_tables_is_a_contrast_of_raw_vectors() -> None:
+def test_the_variant_of_dsols_tables_is_a_contrast_of_raw_vectors_of_pairs() -> None:
+    """Every sound attends to every image for itself, and W and U end in a ReLU."""
     method, batch = build(variant="dsol", mismatches="all"), make_batch()
     with torch.no_grad():
-        maps, described, sounds = plain(method, batch, rectified=False, unit_cells=True)
+        for layer in (method.query[2], method.describe[2]):
+            layer.weight.mul_(20)  # so that attention differs by sound, and descriptions come near the margin
+        images, sounds = method.image_trunk(batch["image"]), method.audio_trunk(batch["audio"])
+        maps = [described_by(method, *pair)[0] for pair in zip(images, sounds, strict=True)]
+        far = [[float((described_by(method, cells, sound)[1] - sound).norm()) for sound in sounds] for cells in images]
         prediction, loss = method(batch["image"], batch["audio"]), method.loss(batch)["total"]
-    far = [[float((f.clamp(min=0) - a).norm()) for a in sounds] for f in described]
     own = sum(0.5 * far[n][n] ** 2 for n in range(BATCH)) / BATCH
     pairs = [(n, m) for n in range(BATCH) for m in range(BATCH) if n != m]
     foreign = sum(0.5 * max(0.0, 10 - far[n][m]) ** 2 for n, m in pairs) / len(pairs)

@@ -7,7 +7,7 @@ one operator that acts on images and on maps alike (SSL-TIE's equivariance).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ from training.data.augment.images import (
     uniform,
 )
 
+COLOURS = {"brightness": brightness, "contrast": contrast, "saturation": saturation}  # in this order
 BLUR_REACH = 4.0  # the blur's kernel ends after this many of its largest sigma
 
 
@@ -160,11 +161,13 @@ def _blur(image: Tensor, rows: Tensor, sigma: tuple[float, float]) -> None:
         image[rows] = gaussian_blur(image[rows], uniform((len(rows),), sigma), math.ceil(BLUR_REACH * sigma[1]))
 
 
-def colour_jitter(pixels: Tensor, strength: float) -> Tensor:
-    """Brightness, contrast and saturation of each image by factors in [1 - strength, 1 + strength].
+def colour_jitter(pixels: Tensor, strength: float, colours: Collection[str] = tuple(COLOURS)) -> Tensor:
+    """Brightness, contrast and saturation of each image, or some of them, by factors in [1 - strength, 1 + strength].
 
     (B, 3, H, W) uint8 -> uint8; the mild policy of runs from small images, on top of the loader's crop and flip.
     """
     factors = (1 + strength * (2 * torch.rand(3, len(pixels), 1, 1, 1) - 1)).to(pixels.device)
-    image = saturation(contrast(brightness(pixels.float(), factors[0]), factors[1]), factors[2])
+    image = pixels.float()
+    for (name, change), factor in zip(COLOURS.items(), factors, strict=True):
+        image = change(image, factor) if name in colours else image
     return image.round().clamp(0, 255).to(torch.uint8)

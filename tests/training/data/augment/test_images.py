@@ -11,9 +11,10 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as reference
 
 from manifests.errors import InputError
-from training.config import AudioPolicyName, ImagePolicyName
+from training.config import AudioPolicyName, ColourName, Data, ImagePolicyName
 from training.data.augment import (
     AUDIO_POLICIES,
+    COLOURS,
     IMAGE_POLICIES,
     audio_view,
     colour_jitter,
@@ -150,7 +151,18 @@ def test_demo_jitter_is_the_identity_at_no_strength_and_bounded_otherwise() -> N
     assert 120 < float(jittered.max()) <= 131
 
 
+def test_jitter_changes_the_colours_that_are_asked_for() -> None:
+    """Brightness and saturation alone (DMC, DSOL) leave the contrast of a grey image: deviation over mean."""
+    generator = torch.Generator().manual_seed(0)
+    grey = torch.randint(90, 160, (40, 1, 8, 8), generator=generator, dtype=torch.uint8).expand(-1, 3, -1, -1)
+    without, with_it = (colour_jitter(grey, 0.3, each).float() for each in (["brightness", "saturation"], ["contrast"]))
+    contrast = [image.std(dim=(1, 2, 3)) / image.mean(dim=(1, 2, 3)) for image in (grey.float(), without, with_it)]
+    assert torch.allclose(contrast[1], contrast[0], rtol=0.02)
+    assert float((contrast[2] / contrast[0]).min()) < 0.8
+
+
 def test_configs_know_exactly_these_policies() -> None:
+    assert set(get_args(ColourName)) == set(COLOURS) == set(Data().colours)
     assert list(get_args(ImagePolicyName)) == list(IMAGE_POLICIES)
     assert list(get_args(AudioPolicyName)) == list(AUDIO_POLICIES)
 
