@@ -168,6 +168,31 @@ def test_it_writes_over_nothing_else(run: Path, tmp_path: Path) -> None:
     assert "cannot be written" in refused("export", run, "--out", "/proc/model")
 
 
+def test_another_run_s_export_is_not_written_over(run: Path, exported: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    shutil.copytree(exported, out)
+    before = contents(out)
+
+    def another(of: str, *pairs: tuple[str, str]) -> Path:
+        copy = Path(shutil.copytree(run, tmp_path / "runs" / of))
+        text = (copy / "config.yaml").read_text()
+        for old, new in pairs:
+            assert old in text
+            text = text.replace(old, new)
+        (copy / "config.yaml").write_text(text)
+        return copy
+
+    for folder in (
+        another("seed", ("seed: 0", "seed: 1")),
+        another("name", ("name: ezvsl\nmethod", "name: other\nmethod")),
+    ):
+        assert "was exported from another run" in refused("export", folder, "--out", out)
+    assert contents(out) == before
+    scored = another("scored", ("test_set: mine", "test_set: yours"))
+    assert "exported" in told("export", scored, "--out", out)
+    assert contents(out) != before
+
+
 def test_a_prior_that_cannot_be_had_is_left_out_and_said(run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
