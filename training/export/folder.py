@@ -28,6 +28,7 @@ from training.evaluation.stored import prior_of
 from training.export.card import card
 from training.export.document import document_of, evaluations_of
 from training.export.exported import CARD, CONFIG, PRIOR, WEIGHTS, open_exported, read_document
+from training.export.licences import check_licence, in_words
 from training.export.programs import FORMS, check_form, write_program
 from training.model_names import MOST_BYTES, is_exported
 from training.object_prior import LITE, OTHERWISE, architecture_of, has_prior
@@ -53,6 +54,7 @@ def export(run: LoadedRun, wanted: Wanted) -> dict[str, object]:
     InputError when `out` is the run or holds anything but an earlier export of this run, WorkFailed when the disk is
     full, and as `write_program` for the programs asked for.
     """
+    check_licence(wanted.licence)
     for form in wanted.forms:
         check_form(form)
     check_output(wanted.out, {"RUN": [run.folder, *run.folder.parents]}, _is_own, "training export")
@@ -177,7 +179,7 @@ def _facts(wanted: Wanted) -> dict[str, object]:
     document = read_document(wanted.out)
     facts: dict[str, object] = {
         "files": ", ".join(sorted(path.name for path in wanted.out.iterdir())),
-        "licence": wanted.licence or "not stated; --licence says it",
+        "licence": in_words(wanted.licence),
     }
     for program in document["programs"].values():
         facts[program["file"]] = f"differs from the model by {program['greatest_difference']:.1e} at most"

@@ -168,6 +168,20 @@ def test_it_writes_over_nothing_else(run: Path, tmp_path: Path) -> None:
     assert "cannot be written" in refused("export", run, "--out", "/proc/model")
 
 
+def test_a_licence_is_the_hub_s_word_or_a_name(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    said = told("export", run, "--out", out, "--licence", "My Lab's: no sale")
+    assert (head(out)["license"], head(out)["license_name"]) == ("other", "My Lab's: no sale")
+    assert "My Lab's: no sale, for which the Hub has no word" in said
+    assert "My Lab's: no sale." in (out / CARD).read_text()
+    told("export", run, "--out", out, "--licence", "CC-BY-4.0")
+    assert head(out)["license"] == "cc-by-4.0"
+    assert "license_name" not in head(out)
+    for none in ("", " ", "other", "a\nb", "x" * 201):
+        assert "names none" in refused("export", run, "--out", tmp_path / "none", "--licence", none)
+    assert not (tmp_path / "none").exists()
+
+
 def test_another_run_s_export_is_not_written_over(run: Path, exported: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     shutil.copytree(exported, out)
