@@ -251,7 +251,7 @@ def test_a_folder_runs_no_code_that_it_names(exported: Path, tmp_path: Path, mon
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(InputError, match="import it first"):
+    with pytest.raises(InputError, match=r"say `--method evil\.method`"):
         open_exported("model")
     assert not (tmp_path / "ran").exists()
     import evil.method  # noqa: F401
