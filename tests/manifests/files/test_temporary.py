@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from places import PYTHONPATH
+from waiting import wait_until
 
 from manifests.errors import WorkFailed
 from manifests.files import temporary
@@ -28,6 +30,14 @@ time.sleep(600)
 """
 
 
+def has_ended(process: psutil.Process) -> bool:
+    """Whether it holds nothing any more; nobody may have asked for its code."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 @contextmanager
 def holder(above: Path, how: str = "alone") -> Iterator[int]:
     """The number of a process that holds a temporary folder, alone or as the fork of the one that made it."""
@@ -39,7 +49,9 @@ def holder(above: Path, how: str = "alone") -> Iterator[int]:
         try:
             yield number
         finally:
-            os.kill(number, 9)
+            held = psutil.Process(number)
+            held.kill()
+            wait_until(lambda: has_ended(held), 20)
 
 
 def test_a_folder_is_private_and_gone_at_the_end(tmp_path: Path) -> None:
