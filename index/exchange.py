@@ -20,6 +20,7 @@ from manifests.errors import InputError
 from manifests.files.outputs import check_output
 from manifests.files.parquet import read_metadata
 from manifests.files.whole import whole_file
+from manifests.files.whole_folders import alone_at
 from pipeline.console import progress
 
 COMMAND = "index export"
@@ -41,6 +42,7 @@ def export(folder: Path, out: Path) -> dict[str, object]:
     if out.exists() and _told(out) == _told_of(meta):
         return {"already there": out, **facts}
     with (
+        alone_at(out),
         progress("export", len(keys), "clips") as advance,
         whole_file(out) as handle,
         pq.ParquetWriter(handle, schema, compression="zstd") as writer,

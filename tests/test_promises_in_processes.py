@@ -34,6 +34,7 @@ from waiting import wait_until
 from manifests.commands.endings import ENDING_SIGNALS
 from manifests.errors import InputError
 from manifests.files import arrays, parquet
+from manifests.files.temporary import remove_left_behind
 from manifests.masks import load_mask
 from pipeline.sources.listing import list_sources
 from training.data.views import decode_image
@@ -247,7 +248,8 @@ def working(name: str, desk: Path) -> Iterator[tuple[subprocess.Popen[str], list
         (desk / "many" / f"{number:011d}_000000.mp4").hardlink_to(next((desk / "src").iterdir()))
     package, *words = LONG[name]
     line = [sys.executable, "-c", f"from {package}.cli import main; main()", *words]
-    environment = os.environ | {"PYTHONPATH": PYTHONPATH}
+    (desk / "temporary").mkdir()
+    environment = os.environ | {"PYTHONPATH": PYTHONPATH, "TMPDIR": str(desk / "temporary")}
     piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(line, cwd=desk, env=environment, start_new_session=True, **piped) as command:
         signs = {"ingest": "long/plan/options.json", "synth": "long/options.json", "compose": "long/options.json"}
@@ -269,6 +271,7 @@ def test_a_signal_ends_a_command_in_words_and_leaves_no_pieces(name: str, sent: 
         assert "Traceback" not in said
         _, alive = psutil.wait_procs(children, 20)
     assert not alive
+    assert not list((desk / "temporary").iterdir())
     left = [
         path for path in state_of(desk) if ".tmp" in path or ".partial" in path or path.endswith((".lock", "/lock"))
     ]
@@ -285,6 +288,8 @@ def test_the_processes_of_a_killed_command_end_with_it(name: str, desk: Path) ->
         for process in alive:
             process.kill()
     assert not alive
+    remove_left_behind(desk / "temporary")  # as the next command does
+    assert not list((desk / "temporary").iterdir())
 
 
 def test_a_tree_deeper_than_the_stack_is_listed(tmp_path: Path) -> None:

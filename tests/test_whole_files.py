@@ -1,4 +1,4 @@
-"""One helper renames files into place and one reads Parquet: no module of the packages does either by itself."""
+"""One helper renames files into place, one reads Parquet, one makes temporary folders: no other module does it."""
 
 import ast
 from pathlib import Path
@@ -8,10 +8,11 @@ from every import for_every
 from places import ROOT
 
 PACKAGES = ("manifests", "pipeline", "index", "training")
-HELPERS = {"manifests/files/whole.py", "manifests/files/parquet.py"}
+HELPERS = {"manifests/files/whole.py", "manifests/files/parquet.py", "manifests/files/temporary.py"}
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 RENAMING = {"os.replace", "os.rename", "os.renames", "shutil.move", "os.link"}
 READING_PARQUET = {"read_table", "ParquetFile", "ParquetDataset", "read_parquet", "read_pandas", "dataset"}
+TEMPORARY = {"mkdtemp", "mkstemp", "TemporaryDirectory", "NamedTemporaryFile"}  # a kill would leave it for good
 SAVING = {"np.save", "np.savez", "np.savez_compressed", "torch.save", "save_file", "pq.write_table", "pq.ParquetWriter"}
 WRITING_MODES = ("w", "x", "a", "+")
 OPENERS = ("", "io", "av", "tarfile", "gzip", "wave")  # whose `open` takes the file first, then the mode
@@ -26,7 +27,8 @@ ALLOWED = {
     ("pipeline/compose/material.py", "_keep"): "scratch of one command, which reads it when all of it is there",
     ("pipeline/jobs/attempt_log.py", "__init__"): "a journal, appended to",
     ("pipeline/jobs/attempt_log.py", "add"): "a journal on object storage",
-    ("pipeline/media/ffmpeg_decoder.py", "decode_clip_ffmpeg"): "scratch of one call",
+    ("pipeline/jobs/clip_reader.py", "_local"): "in the decoder's temporary folder, which goes with it",
+    ("pipeline/media/ffmpeg_decoder.py", "decode_clip_ffmpeg"): "in the decoder's temporary folder, which goes with it",
     ("pipeline/storage/cache.py", "keep"): "a number that is changed in place, under a lock",
     ("training/loop/metrics_log.py", "__init__"): "a log, appended to",
     ("training/loop/not_finite.py", "note"): "a log, appended to",
@@ -34,7 +36,8 @@ ALLOWED = {
 
 
 def bypasses(source: str) -> list[tuple[str, str]]:
-    """(function, call as written) of all that renames a file, writes one under its own name, or reads Parquet."""
+    """(function, call as written) of all that renames a file, writes one under its own name, makes a temporary one, or
+    reads Parquet."""
     found = []
 
     def visit(node: ast.AST, function: str) -> None:
@@ -54,7 +57,11 @@ def _is_bypass(node: ast.Call) -> bool:
     name = f"{owner}.{method}"
     if name == "shutil.copyfile":
         return not (isinstance(node.args[1], ast.Name) and node.args[1].id in GIVEN)
-    if name in RENAMING or (owner in ("pq", "pyarrow.parquet", "ds", "pd") and method in READING_PARQUET):
+    if (
+        name in RENAMING
+        or method in TEMPORARY
+        or (owner in ("pq", "pyarrow.parquet", "ds", "pd") and method in READING_PARQUET)
+    ):
         return True
     if name in SAVING or method in SAVING:
         return not any(isinstance(value, ast.Name) and value.id in GIVEN for value in node.args)
@@ -108,6 +115,8 @@ def test_what_is_allowed_is_still_there() -> None:
         "pq.write_table(table, path)",
         "pq.read_table(path)",
         "pq.ParquetFile(path)",
+        "tempfile.mkdtemp()",
+        "TemporaryDirectory(dir=folder)",
     ],
 )
 def test_the_check_sees(call: str) -> None:
@@ -121,6 +130,8 @@ def test_the_check_sees(call: str) -> None:
         "dataclasses.replace(record, name=1)",
         "replace(record, name=1)",
         "open(path, 'rb')",
+        "temporary_folder('upload')",
+        "tempfile.TemporaryFile()",
         "path.open()",
         "torch.save(content, handle)",
         "write_text(path, 'x')",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from manifests.commands.endings import INTERRUPTED, run_to_its_end
 from manifests.errors import InputError, WorkFailed
 from manifests.files.given import reason
+from manifests.files.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
@@ -49,7 +50,9 @@ def launch(line: Sequence[str]) -> None:
     _pass_on(asked, signal.SIGUSR1)
     api.LocalElasticAgent = Agent
     try:
-        run(asked)
+        with temporary_folder("launch") as folder:  # torchrun's own would stay
+            asked.log_dir = asked.log_dir or str(folder)
+            run(asked)
     except ChildFailedError as failed:
         refused = with_bad_input(failed.failures)
         sys.exit(_told(failed.failures, failed.get_first_failure()[0] if refused is None else refused))

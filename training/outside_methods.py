@@ -7,6 +7,7 @@ packages are not run to find it: a name in a config that is not that of a method
 import ast
 import importlib
 import sys
+from collections.abc import Iterable
 from importlib.abc import InspectLoader
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -34,6 +35,16 @@ def import_outside(name: str) -> ModuleType:
         return importlib.import_module(name)
     except Exception as error:  # whatever the module raises while it runs
         raise InputError(f"{name} cannot be imported: {type(error).__name__}: {error}. Correct the module.") from error
+
+
+def import_named(names: Iterable[str]) -> None:
+    """Import the methods that a user names beside a model: an exported one has none imported. InputError as above."""
+    for name in names:
+        if not is_outside(name):
+            raise InputError(
+                f"--method {name} is no method of your own: its name is that of a module, my_package.{name}."
+            )
+        import_outside(name)
 
 
 def find_outside(name: str) -> ModuleSpec:

@@ -8,6 +8,7 @@ Of several processes that torchrun started, the first one says it; what the othe
 torchrun prints of those that failed.
 """
 
+import atexit
 import errno
 import io
 import json
@@ -53,7 +54,7 @@ def run_to_its_end(command: Callable[[], object]) -> None:
     except InputError as error:
         _fail("bad input", str(error), BAD_INPUT)
     except Interrupted as error:
-        _fail("stopped", str(error), INTERRUPTED)
+        _fail("stopped", str(error), INTERRUPTED, done=False)
     except UnicodeEncodeError as error:
         where = error.object[max(0, error.start - 40) : error.end + 40]
         _fail("bad input", f"A name is not UTF-8, near {printable(where)!r}. Give it another.", BAD_INPUT)
@@ -65,7 +66,24 @@ def run_to_its_end(command: Callable[[], object]) -> None:
     except Exception:
         _defect()
         raise
+    _let_no_signal_change_it()
     sys.exit(code)
+
+
+def _let_no_signal_change_it() -> None:
+    """The command has ended; python needs half a second to follow it where torch is loaded, and the code is said.
+
+    Signals are ignored when that begins, and not before: this process may be one that goes on, and a thread for which
+    python waits first could hang.
+    """
+    atexit.unregister(_ignore_signals)
+    atexit.register(_ignore_signals)  # the last one that is registered is called first
+
+
+def _ignore_signals() -> None:
+    if threading.current_thread() is threading.main_thread():
+        for number in ENDING_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _defect() -> None:
@@ -180,13 +198,16 @@ def _is_open(number: int) -> bool:
     return True
 
 
-def _fail(kind: str, message: str, code: int) -> None:
+def _fail(kind: str, message: str, code: int, *, done: bool = True) -> None:
+    """Say why, and end. What was asked to stop is not `done`: a second signal waits for nothing."""
     lines = [printable(line) for line in message.splitlines() if line.strip()]
     said = f"{kind}: {shortened(chr(10).join(lines), LONGEST_PARAGRAPH)}"
     with suppress(OSError, AttributeError):  # nobody can be told
         if not _tell_launcher(said):
             print(said, file=sys.stderr, flush=True)
     _drop_output()
+    if done:
+        _let_no_signal_change_it()
     sys.exit(code)
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from manifests.errors import InputError
 from manifests.files.given import read_bytes
+from manifests.files.names import within_another
 from manifests.machine import may_pass
 
 BEAT = 4.0  # seconds between two signs of life
@@ -53,10 +54,10 @@ def held(lock: Path, folder: Path, who: str, remedy: str) -> Iterator[None]:
 
 
 def held_from_beside(folder: Path) -> AbstractContextManager[None]:
-    """Hold a folder that a command names by --out, by a file beside it: it may be replaced. Raises as `held`."""
+    """Hold what a command names by --out, by a file beside it: it may be replaced. Raises as `held`."""
     folder = folder.absolute()
     remedy = "Wait for it to end, or choose another --out."
-    return held(folder.with_name(f".{folder.name}.lock"), folder, "command", remedy)
+    return held(folder.with_name(f".{within_another(folder.name)}.lock"), folder, "command", remedy)
 
 
 def last_holder(lock: Path) -> tuple[str, bool | None]:

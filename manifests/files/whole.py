@@ -6,6 +6,7 @@ stays, and the hidden one goes. Only a killed process leaves one behind, for `re
 """
 
 import errno
+import glob
 import os
 import re
 import shutil
@@ -16,12 +17,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from manifests.errors import InputError, WorkFailed
+from manifests.files.names import LONGEST_WITHIN, within_another
 from manifests.machine import may_pass
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NOT_SYNCED = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}  # folders of some network file systems
-LONGEST_NAME = 100  # bytes of the file's own name in the hidden one; a file system takes 255 in all
 LEFTOVERS = ".*.tmp*"
+_OF_ONE = re.compile(r"\d+-[0-9a-f]{32}\.tmp.*", re.DOTALL)  # what follows on the file's own name
 _QUOTED = re.compile(r"\(os error (\d+)\)")  # how safetensors tells what the system said
 _WRITTEN_IN_PART = re.compile(r"\d+ requested and \d+ written")  # how numpy tells that no more went onto the disk
 
@@ -114,10 +116,17 @@ def remove_leftovers(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def remove_leftovers_of(target: Path) -> None:
+    """Delete what killed writers of this one file left beside it. Only while nobody else writes it."""
+    for path in target.parent.glob(f".{glob.escape(within_another(target.name))}.*.tmp*"):
+        if _OF_ONE.fullmatch(path.name.removeprefix(f".{within_another(target.name)}.")):
+            path.unlink(missing_ok=True)
+
+
 def _hidden(target: Path) -> Path:
     """A new, empty file beside `target`."""
-    own = os.fsdecode(os.fsencode(target.name)[:LONGEST_NAME])
-    hidden = target.with_name(f".{own}.{os.getpid()}-{uuid.uuid4().hex}.tmp{target.suffix[:LONGEST_NAME]}")
+    own, suffix = within_another(target.name), target.suffix[:LONGEST_WITHIN]
+    hidden = target.with_name(f".{own}.{os.getpid()}-{uuid.uuid4().hex}.tmp{suffix}")
     try:
         hidden.touch(exist_ok=False)
     except OSError as error:

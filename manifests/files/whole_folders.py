@@ -1,11 +1,11 @@
-"""Folders that a command writes whole: a reader meets the old one or the new one, never half of one."""
+"""What one command at a time writes: folders that a reader meets as the old one or the new one, and files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from manifests.files.locks import held_from_beside
-from manifests.files.whole import publish_folder, remove, told
+from manifests.files.whole import publish_folder, remove, remove_leftovers_of, told
 
 
 @contextmanager
@@ -30,3 +30,15 @@ def whole_folder(target: Path, *, resumed: bool = False) -> Iterator[Path]:
         finally:
             if not resumed:
                 remove(partial)
+
+
+@contextmanager
+def alone_at(target: Path, *beside: Path) -> Iterator[None]:
+    """Hold a file that is written for long, and those `beside` it, of which killed commands leave nothing then.
+
+    InputError when it is being written by another command.
+    """
+    with held_from_beside(target):
+        for path in (target, *beside):
+            remove_leftovers_of(path.absolute())
+        yield

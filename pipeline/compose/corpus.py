@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.errors import InputError
+from manifests.files.temporary import temporary_folder
 from manifests.files.whole import write_if_other
 from manifests.keys import safe_key
 from pipeline.compose.collection import Collection, collect
@@ -53,7 +54,6 @@ from pipeline.synth.folder import (
     claim,
     processes,
     remove_unfinished,
-    scratch,
     write_description,
     writing,
 )
@@ -107,7 +107,7 @@ def write_composed(out: Path | str, material: MaterialFolders, settings: Setting
     _check_apart(out, material)
     with writing(out):
         check_claim(out, settings.described(), "composed")  # before the material is decoded, which takes long
-        with scratch() as prepared, processes(workers) as at_work:
+        with temporary_folder("compose") as prepared, processes(workers) as at_work:
             return _write(out, material, settings, prepared, at_work)
 
 

@@ -9,7 +9,6 @@ is made for this run and leaves no process of it; what a remote one asks for is 
 
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from manifests.errors import InputError, WorkFailed
 from manifests.files.given import reason, understood
+from manifests.files.temporary import temporary_folder
 from pipeline.jobs.code_version import code_version, other_code, run_as
 from pipeline.jobs.scheduler_check import NO_PAGES, REMEDY, check_scheduler
 
@@ -68,7 +68,7 @@ def _local(workers: int) -> Iterator["Client"]:
     from distributed.security import Security
 
     dask.config.set(QUIET | KEPT)  # worker processes take it over from here
-    with tempfile.TemporaryDirectory(prefix="ingest-") as own:  # not one that others may have made
+    with temporary_folder("ingest") as own, dask.config.set({"temporary-directory": str(own)}):  # nobody else's
         with understood("The processes of this command", "cannot be started", SETTINGS):
             cluster = LocalCluster(
                 n_workers=workers,
@@ -80,7 +80,6 @@ def _local(workers: int) -> Iterator["Client"]:
                 protocol="tls://",
                 scheduler_kwargs={"dashboard": False},
                 security=Security.temporary(),
-                local_directory=own,
             )
         with cluster, Client(cluster) as client:
             yield client

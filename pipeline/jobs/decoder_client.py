@@ -19,6 +19,7 @@ from functools import cache
 from typing import BinaryIO, cast
 
 from manifests.errors import WorkFailed
+from manifests.files.temporary import TemporaryFolder
 from pipeline.jobs.decoder_messages import ClipToDecode, DecodedMembers
 from pipeline.jobs.options import IngestOptions
 from pipeline.shards.record import Rejected
@@ -119,13 +120,13 @@ class Decoder:
 
     def _start(self) -> subprocess.Popen[bytes]:
         """A child that has imported its decoder; WorkFailed when it cannot: that is no clip's fault."""
-        self._scratch = tempfile.TemporaryDirectory(prefix="decoder-")  # goes with the child, however that ends
+        self._scratch = TemporaryFolder("decoder")  # goes with the child, however that ends
         self._child = subprocess.Popen(
             [sys.executable, "-m", "pipeline.jobs.decoder_process", json.dumps(self._options.stored())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=os.environ | ONE_THREAD | KEEP_MEMORY | {"TMPDIR": self._scratch.name},
+            env=os.environ | ONE_THREAD | KEEP_MEMORY | {"TMPDIR": str(self._scratch.path)},
             start_new_session=True,  # Ctrl-C is for the run, not for the clip that happens to be decoded
         )
         with suppress(OSError):  # a user may hold 64 MiB in pipes: 32 decoders have less then, and need more turns
@@ -154,7 +155,7 @@ class Decoder:
             except BrokenPipeError:  # an unsent request in the buffer of a dead child's pipe
                 continue
         self._child = None
-        self._scratch.cleanup()
+        self._scratch.close()
         return code
 
     def _death(self) -> DecoderDied:

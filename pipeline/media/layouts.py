@@ -30,7 +30,8 @@ _B_FORMAT = bytes.fromhex(
 _SA3D = re.compile(rb"SA3D\0[\0\x80].{4}\0\0(.{4})((?:\0\0\0.)*)", re.DOTALL)
 _MOST_COMPARED = 1 << 28  # products of samples; more channels at higher rates are compared on a part of them
 _MISCOUNTED = 8  # of so many planes PyAV reads one that is not there
-_SAMPLE = {"u8p": "u1", "s16p": "i2", "s32p": "i4", "s64p": "i8", "fltp": "f4", "dblp": "f8"}
+_SAMPLE = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
+_UNREAD = "s64"  # which PyAV makes no array of
 _INTEGER_SCALE = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31, "i8": 2.0**63}
 
 
@@ -111,11 +112,12 @@ def _oppose(samples: np.ndarray, channels: Sequence[str], power: np.ndarray) -> 
 
 def channels_first(frame: av.AudioFrame) -> np.ndarray:
     """float32 (channels, samples), full scale 1, of a frame of any layout and sample type."""
-    channels = frame.layout.nb_channels
-    if frame.format.is_planar and channels >= _MISCOUNTED:
-        kind = _SAMPLE[frame.format.name]
-        planes = (bytes(frame.planes[place]) for place in range(channels))
-        samples = np.stack([np.frombuffer(plane, kind, frame.samples) for plane in planes])
+    channels, planar = frame.layout.nb_channels, frame.format.is_planar
+    name = frame.format.name.removesuffix("p")
+    if name == _UNREAD or (planar and channels >= _MISCOUNTED):
+        count, length = (channels, frame.samples) if planar else (1, channels * frame.samples)
+        planes = (bytes(frame.planes[place]) for place in range(count))
+        samples = np.stack([np.frombuffer(plane, _SAMPLE[name], length) for plane in planes])
     else:
         samples = frame.to_ndarray()
     if samples.shape[0] != channels:  # interleaved frames come as one row

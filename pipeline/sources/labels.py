@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 
 from manifests.clip_lists.rows import ClipLabel
 from manifests.errors import InputError
+from manifests.files.temporary import temporary_folder
 from manifests.keys import safe_key
 from manifests.readers.label_lists import LabelTable, NameInFolders, read_labels
 from pipeline.sources.listing import FOLDER_LISTS, Clip, Listing, readable, stem_key
@@ -91,8 +91,8 @@ def _read(path: Place, found: bool = False) -> LabelTable:
     within = _parts(path.parent) if found and path.name.lower() in FOLDER_LISTS else ()
     if isinstance(path, Path):
         return read_labels(path, within)
-    with TemporaryDirectory() as folder:  # the readers tell formats apart by name and content of a file
-        local = Path(folder, path.name)
+    with temporary_folder("list") as folder:  # the readers tell formats apart by name and content of a file
+        local = folder / path.name
         path.download(str(local))
         return replace(read_labels(local, within), path=str(path))
 

@@ -1,13 +1,13 @@
 """Whole files here or on object storage, where an object is whole by nature: it is written here and sent at the end."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from manifests.files import parquet, whole
 from manifests.files.given import opened, read_bytes
 from manifests.files.plain_data import parse_json_object
+from manifests.files.temporary import temporary_folder
 from pipeline.storage.remote import Place, RemotePath
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def replacing(path: Place) -> Iterator[BinaryIO]:
     """A binary handle whose content appears under `path` when the block ends, and never when it raises."""
     if isinstance(path, RemotePath):
-        with tempfile.NamedTemporaryFile(prefix="upload-") as local:
-            yield cast(BinaryIO, local)
-            local.flush()
-            path.upload(local.name)
+        with temporary_folder("upload") as folder:
+            with open(hidden := folder / "content", "wb") as handle:
+                yield handle
+            path.upload(str(hidden))
         return
     with whole.whole_file(path) as handle:
         yield handle

@@ -9,7 +9,6 @@ import json
 import multiprocessing
 import multiprocessing.connection
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, wait
@@ -52,20 +51,6 @@ def check_workers(workers: int) -> None:
     """InputError when nobody would do the work."""
     if workers < 1:
         raise InputError(f"--workers {workers}: at least one process has to do the work")
-
-
-@contextmanager
-def scratch() -> Iterator[Path]:
-    """A temporary folder, gone in the end. WorkFailed where none can be made, which is no fault of `out`."""
-    try:
-        made = tempfile.TemporaryDirectory(prefix="compose-")
-    except OSError as error:
-        raise WorkFailed(
-            f"no temporary folder can be made: {error}. Free space, or name another place in TMPDIR, and repeat the "
-            "command."
-        ) from error
-    with made as folder:
-        yield Path(folder)
 
 
 def claim(out: Path, options: Mapping[str, object], kind: str, remedy: str = REMEDY) -> Counts | None:

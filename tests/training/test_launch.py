@@ -71,10 +71,13 @@ def test_what_ended_by_bad_input_is_not_started_again(tmp_path: Path, code: int,
     program = tmp_path / "program.py"
     program.write_text(f"print('started', flush=True); raise SystemExit({code})")
     line = ["--standalone", "--nproc-per-node", "1", "--max-restarts", "2", "--monitor-interval", "0.1", str(program)]
+    (temporary := tmp_path / "temporary").mkdir()
     ended = subprocess.run(
-        [sys.executable, "-m", "training.launch", *line], check=False, capture_output=True, text=True, timeout=240
-    )
+        [sys.executable, "-m", "training.launch", *line], check=False, capture_output=True, text=True, timeout=240,
+        env=os.environ | {"TMPDIR": str(temporary)},
+    )  # fmt: skip
     assert (ended.returncode, ended.stdout.count("started")) == (code, times), ended.stderr
+    assert not list(temporary.iterdir())
 
 
 HELD_UP = """

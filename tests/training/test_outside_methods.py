@@ -6,14 +6,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from bright_localizer import square_video
+from places import PYTHONPATH
 from typer.testing import CliRunner
 
 from manifests.errors import InputError
 from training.cli import app
 from training.config import load_config
+from training.export.folder import Wanted, export
 from training.loop.start import start
 from training.methods import method_module, method_page
 from training.runs import load_run
+from training.serve.limits import Limits
+from training.serve.worker import Worker
 
 METHOD = '''"""Mine: an EZ-VSL that is called otherwise."""
 
@@ -57,6 +62,44 @@ def test_it_trains_and_opens_again(package: Path, shards: Path) -> None:
     assert type(run.method).__module__ == "training.methods.ezvsl"
     assert type(run.method.config).__module__ == "outside_package.inner.mine"
     assert run.method(torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 257, 300)).map.shape == (1, 4, 4)
+
+
+@pytest.fixture
+def exported(package: Path, shards: Path) -> Path:
+    """A model of the user's method, in a process that has not imported it."""
+    folder, _ = start(load_config("ezvsl", (*TINY, f"data.shards={shards}")), Path("runs"), "cpu")
+    export(load_run(folder), Wanted(Path("model")))
+    for name in [one for one in sys.modules if one.startswith("outside_package")]:
+        del sys.modules[name]
+    return Path("model")
+
+
+def test_an_exported_one_opens_where_the_user_names_the_method(exported: Path) -> None:
+    square_video(Path("clip.mp4"))
+    line = ["localize", str(exported), "clip.mp4", "--maps-per-second", "0.5", "--device", "cpu"]
+    refused = CliRunner().invoke(app, line)
+    assert "say `--method outside_package.inner.mine`" in str(refused.exception)
+    assert "outside_package.inner.mine" not in sys.modules
+    for name, complaint in (("mine", "no method of your own"), ("outside_package.inner.no_method", "without Config")):
+        assert complaint in str(CliRunner().invoke(app, [*line, "--method", name]).exception)
+    localized = CliRunner().invoke(app, [*line, "--method", "outside_package.inner.mine"])
+    assert localized.exit_code == 0, localized.exception
+    assert Path("overlay.mp4").is_file()
+
+
+@pytest.mark.slow
+def test_a_server_opens_it_as_well(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
+    for methods in ((), ("outside_package.inner.mine",)):
+        worker = Worker(([str(exported)], "cpu", Limits(1, 1.0), methods), 60.0)
+        try:
+            if not methods:
+                with pytest.raises(InputError, match="say `--method outside_package"):
+                    worker.start()
+            else:
+                assert [model["short"] for model in worker.start()] == ["mine"]
+        finally:
+            worker.end()
 
 
 def test_its_page_is_read(package: Path) -> None:

@@ -12,11 +12,11 @@ import yaml
 from training.evaluation.postprocess import AUDIO_VISUAL, OBJECT_PRIOR
 from training.evaluation.scores import in_order, score_of
 from training.export.exported import CONFIG, PRIOR, WEIGHTS
+from training.export.licences import hub_words
 from training.methods import method_headline
 from training.report.tables import FLOOR_TITLES, MAP_TITLES
 
 LIBRARY = "sound-source-localization"
-UNKNOWN = "unknown"  # the Hub's word for a licence that nobody has stated
 ANYWHERE = "path/of/this/folder"
 USE = """```python
 from training import Localizer  # of the project sound-source-localization, in its environment
@@ -61,7 +61,7 @@ FILES = {
 
 def _head(document: Document, licence: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "license": licence or UNKNOWN,
+        **hub_words(licence),
         "library_name": LIBRARY,
         "tags": [LIBRARY, "audio-visual", str(document["method"])],
         "datasets": [_data_name(document)],

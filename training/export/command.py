@@ -15,7 +15,9 @@ def export(
     format: Annotated[
         list[str] | None, typer.Option(help="also the map as a program of its own: onnx or torch-export; repeatable")
     ] = None,
-    licence: Annotated[str | None, typer.Option(help="of the weights, as the Hub spells it: cc-by-4.0")] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="of the weights: the Hub's word, as cc-by-4.0, or its own name")
+    ] = None,
     push: Annotated[str | None, typer.Option(help="ORG/NAME on the Hugging Face Hub; HF_TOKEN has the token")] = None,
 ) -> None:
     """Make a folder of a run that opens anywhere: Localizer.load(FOLDER)."""

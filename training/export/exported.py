@@ -6,7 +6,7 @@
     README.md                    the card
 
 `open_exported` makes of it what `load_run` makes of a run. Nothing in it can run code: the weights are plain tensors,
-and a method of another package is taken only when the program that opens the folder has imported it.
+and a method of another package is taken only when the user has named it (`--method`), or the program imported it.
 """
 
 import sys
@@ -73,7 +73,7 @@ def _config(folder: Path, stored: Mapping[str, Any]) -> RunConfig:
     if is_outside(name) and name not in sys.modules:
         raise InputError(
             f"{folder} needs the method {name}, which is no part of this project. Opening a model runs no code that it "
-            f"names: import it first (`import {name}`), then open the model again."
+            f"names: say `--method {name}` to the command, or `import {name}` in a program, if you trust it."
         )
     config = RunConfig.model_validate({**stored, "method": options_of_its_time(stored["method"])})
     prior = config.evaluation.object_prior

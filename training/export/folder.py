@@ -16,7 +16,9 @@ from index.encoders.imagenet import IMAGENET
 from index.encoders.tensor_file import read_tensors, write_tensors
 from manifests.errors import InputError
 from manifests.files.checksums import KEY, file_sha256, sealed
+from manifests.files.given import read_bytes
 from manifests.files.outputs import check_output, names_in
+from manifests.files.plain_data import parse_json_object
 from manifests.files.whole import write_text
 from manifests.files.whole_folders import whole_folder
 from pipeline.console import progress
@@ -26,8 +28,9 @@ from training.evaluation.stored import prior_of
 from training.export.card import card
 from training.export.document import document_of, evaluations_of
 from training.export.exported import CARD, CONFIG, PRIOR, WEIGHTS, open_exported, read_document
+from training.export.licences import check_licence, in_words
 from training.export.programs import FORMS, check_form, write_program
-from training.model_names import is_exported
+from training.model_names import MOST_BYTES, is_exported
 from training.object_prior import LITE, OTHERWISE, architecture_of, has_prior
 from training.runs import LoadedRun
 
@@ -48,14 +51,16 @@ class Wanted:
 def export(run: LoadedRun, wanted: Wanted) -> dict[str, object]:
     """Write a run's folder to pass on, unless it is there; facts for a summary.
 
-    InputError when `out` is the run or holds anything but an exported model, WorkFailed when the disk is full, and as
-    `write_program` for the programs asked for.
+    InputError when `out` is the run or holds anything but an earlier export of this run, WorkFailed when the disk is
+    full, and as `write_program` for the programs asked for.
     """
+    check_licence(wanted.licence)
     for form in wanted.forms:
         check_form(form)
     check_output(wanted.out, {"RUN": [run.folder, *run.folder.parents]}, _is_own, "training export")
     _check_results(run)
     document = document_of(run)
+    _check_same_run(wanted.out, document)
     request = _request(run, wanted, document)
     if _is_there(wanted.out, request):
         return {"already there": wanted.out, **_facts(wanted)}
@@ -81,6 +86,32 @@ def _is_own(folder: Path) -> bool:
     """Whether a folder is empty, or an exported model with nothing beside it."""
     names = names_in(folder) if folder.is_dir() else {"a file"}
     return not names or (names <= FILES and is_exported(folder))
+
+
+def _check_same_run(out: Path, document: Mapping[str, Any]) -> None:
+    """InputError where `out` holds the export of another run, which may be all that is left of it."""
+    if not is_exported(out):
+        return
+    there = parse_json_object(read_bytes(out / CONFIG, MOST_BYTES))
+    if not _agree(_of_which_run(there), _of_which_run(document)):
+        what = f"the model {there.get('name')}" if there.get("name") != document["name"] else "a model of this name"
+        raise InputError(
+            f"--out {out} holds {what}, which was exported from another run, and is not written over. Choose another "
+            "--out, or remove that folder."
+        )
+
+
+def _of_which_run(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What stays the same of a run's exports: its settings but for how it is scored, and what it was trained on."""
+    kept = {name: document.get(name) for name in ("run", "front_end", "shards", "training", "imported")}
+    return kept | {"run": {name: each for name, each in dict(kept["run"] or {}).items() if name != "evaluation"}}
+
+
+def _agree(one: Any, other: Any) -> bool:
+    """Whether two documents say the same wherever both say something: earlier programs had fewer settings."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(_agree(one[name], other[name]) for name in one.keys() & other.keys())
+    return one == other
 
 
 def _request(run: LoadedRun, wanted: Wanted, document: Mapping[str, Any]) -> str:
@@ -148,7 +179,7 @@ def _facts(wanted: Wanted) -> dict[str, object]:
     document = read_document(wanted.out)
     facts: dict[str, object] = {
         "files": ", ".join(sorted(path.name for path in wanted.out.iterdir())),
-        "licence": wanted.licence or "not stated; --licence says it",
+        "licence": in_words(wanted.licence),
     }
     for program in document["programs"].values():
         facts[program["file"]] = f"differs from the model by {program['greatest_difference']:.1e} at most"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.console import summary
-from training.shared_options import Device, View
+from training.shared_options import Device, Methods, View
 
 
 def localize(
@@ -31,12 +31,15 @@ def localize(
         list[Path] | None, typer.Option(help="all moments of all videos in one file, .jsonl or .parquet; repeatable")
     ] = None,
     view: View = None,
+    method: Methods = None,
     device: Device = "auto",
 ) -> None:
     """Put a run's heat map over videos, with their sound, and write peaks and confidences as JSON beside each."""
     from training.localize.command import localize as draw
     from training.localize.options import BOX_THRESHOLD, Options
+    from training.outside_methods import import_named
 
+    import_named(method or ())
     wanted = BOX_THRESHOLD if boxes and threshold is None else threshold
     options = Options(
         run, tuple(video), out, maps_per_second, view, device, wanted, side_by_side, other_run, tuple(peaks or ())

@@ -15,6 +15,7 @@ from pathlib import Path
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
 from manifests.files.outputs import check_not_read
+from manifests.files.whole_folders import alone_at
 from manifests.views import IN_WORDS
 from pipeline.console import progress
 from pipeline.remaining import in_words
@@ -187,11 +188,12 @@ def _draw(options: Options, task: Task, models: Sequence[Localizer], advance: Ad
     task.overlay.parent.mkdir(parents=True, exist_ok=True)
     every, rate = 1 / options.maps_per_second, task.video.rate
     try:
-        results = [model.localize(task.video.path, every, advance=done) for model in models]
-        documents.write_document(task.overlay, results[0], task.made_of, options.threshold, None)
-        panels = _panels(options, results)
-        written = results[0].overlay_of(task.overlay, panels, advance=lambda seconds: done(round(seconds * rate)))
-        documents.write_document(task.overlay, results[0], task.made_of, options.threshold, written)
+        with alone_at(task.overlay, documents.document_of(task.overlay)):
+            results = [model.localize(task.video.path, every, advance=done) for model in models]
+            documents.write_document(task.overlay, results[0], task.made_of, options.threshold, None)
+            panels = _panels(options, results)
+            written = results[0].overlay_of(task.overlay, panels, advance=lambda seconds: done(round(seconds * rate)))
+            documents.write_document(task.overlay, results[0], task.made_of, options.threshold, written)
     finally:
         done(left)
     return results[0], written

@@ -10,6 +10,7 @@ from manifests.files.given import TooLarge, read_bytes
 from manifests.files.outputs import check_output, json_with
 from manifests.files.parquet import read_table
 from manifests.files.whole import whole_path, write_text
+from manifests.files.whole_folders import alone_at
 from training.localizer.localization import Localization
 from training.overlay.video import Written, is_marked
 
@@ -100,10 +101,11 @@ def write_peaks(paths: Iterable[Path], overlays: Mapping[str, Path]) -> None:
     """Every moment of every overlay, by its video's name, as a row in JSON lines or Parquet."""
     for path in paths:
         rows = (row for name, overlay in overlays.items() for row in _rows(name, overlay))
-        if path.suffix.lower() == TABLE:
-            _write_table(path, rows)
-        else:
-            write_text(path, "".join(f"{json.dumps(row)}\n" for row in rows))
+        with alone_at(path):
+            if path.suffix.lower() == TABLE:
+                _write_table(path, rows)
+            else:
+                write_text(path, "".join(f"{json.dumps(row)}\n" for row in rows))
 
 
 def _rows(video: str, overlay: Path) -> Iterator[dict[str, Any]]:

@@ -131,11 +131,12 @@ def still_audio(
 
     moment: seconds; None takes the moment that ingest takes. Arrays are (samples,) or (samples, channels), floats in
     [-1, 1] or integers of 8, 16 or 32 bits, where the range of the type is that of the sound, and need `sampling_rate`
-    in Hz. InputError for what cannot be used.
+    in Hz; a file says its own. InputError for what cannot be used, and for another rate than the file's.
     """
     options = DecodeOptions(front_end=front_end, minimum_seconds=0.0)
     if isinstance(audio, Path | str):
         with refusing(Path(audio)), AudioFile(Path(audio)) as media:
+            _check_rate_of_file(sampling_rate, Path(audio), media)
             chosen = _moment_in_file(media, moment, options)
             span = media.audio_between(span_start(chosen, options), front_end.sample_rate, front_end.samples)
             return fill_span(span, front_end)[0], chosen
@@ -174,6 +175,15 @@ def _checked_rate(given: Any) -> int:
             f"sampling_rate=, a whole number of samples a second from {LOWEST_RATE} to {MAX_RATE}."
         )
     return int(given)
+
+
+def _check_rate_of_file(given: Any, path: Path, media: AudioFile) -> None:
+    """InputError for a rate that is not the file's own: one of the two would be wrong, and nothing says which."""
+    if given is not None and number_of(given) != (rate := media.facts.sample_rate):
+        raise InputError(
+            f"the sampling_rate is {in_short(given)}, but {path} says itself that it has {rate} samples a second. "
+            "Leave sampling_rate out for a file; where the file is wrong, give its samples as an array."
+        )
 
 
 def _channels(samples: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -121,8 +121,8 @@ class Localizer:
 
         image: a file, or uint8 (H, W, 3). audio: a file with sound, or an array (samples,) or (samples, channels) with
         its `sampling_rate` in Hz, a whole number: floats in [-1, 1], or integers of 8, 16 or 32 bits, whose type says
-        what is loudest. moment: where in the sound, in seconds; None as ingest chooses it: 5 s, or the middle of what
-        is shorter. InputError for what cannot be used.
+        what is loudest; a file says its own rate. moment: where in the sound, in seconds; None as ingest chooses it:
+        5 s, or the middle of what is shorter. InputError for what cannot be used.
         """
         return self._localize_pairs([(image, audio, sampling_rate)], moment)[0]
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from training.shared_options import Device
+from training.shared_options import Device, Methods
 
 
 def serve(
@@ -22,6 +22,7 @@ def serve(
     max_seconds: Annotated[float, typer.Option(min=1, max=3600, help="longest video that is taken")] = 60.0,
     max_megabytes: Annotated[int, typer.Option(min=1, max=100_000, help="largest file that is taken")] = 200,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="videos worked on at once, each with models of its own")] = 1,
+    method: Methods = None,
     device: Device = "auto",
 ) -> None:
     """Open a page to drop videos on: heat map, boxes, plots, two runs side by side, an image with another sound."""
@@ -30,4 +31,4 @@ def serve(
     from training.serve.server import serve as open_page
 
     limits = Limits(max_megabytes, max_seconds)
-    open_page(Request(runs, host, port, limits, shards, examples, jobs, password, device))
+    open_page(Request(runs, host, port, limits, shards, examples, jobs, password, device, tuple(method or ())))

@@ -20,13 +20,15 @@ READY, WORKING, DONE, REFUSED, FAILED = "ready", "working", "done", "refused", "
 Message = tuple[str, Any]
 
 
-def attend(pipe: Connection, sources: Sequence[str], device: str, limits: Limits) -> None:
-    """Load the models, say so, and answer jobs until the pipe is closed."""
+def attend(pipe: Connection, sources: Sequence[str], device: str, limits: Limits, methods: Sequence[str] = ()) -> None:
+    """Load the models, for which `methods` of the user's are imported, say so, and answer jobs until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server as well, which ends this process
     keep_freed_memory()
     from training.localizer.model import Localizer
+    from training.outside_methods import import_named
 
     try:
+        import_named(methods)
         models = [Localizer.load(source, device) for source in sources]
     except (InputError, WorkFailed) as error:
         pipe.send((REFUSED, str(error)))

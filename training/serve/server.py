@@ -44,6 +44,7 @@ class Request:
     jobs: int = 1
     password: bool = False
     device: str = "auto"
+    methods: Sequence[str] = ()
 
 
 def serve(request: Request) -> None:
@@ -58,7 +59,7 @@ def serve(request: Request) -> None:
         _prepare_gradio(place)
         from training.serve.worker import Pool, Worker
 
-        arguments = ([str(run) for run in request.runs], request.device, request.limits)
+        arguments = ([str(run) for run in request.runs], request.device, request.limits, request.methods)
         longest = LONGEST + LONGEST_PER_SECOND * request.limits.seconds
         pool = Pool([Worker(arguments, longest) for _ in range(request.jobs)])
         try:

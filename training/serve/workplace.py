@@ -5,11 +5,9 @@ What a visit left goes when its page is closed, everything else after KEPT, and 
 behind when the next one starts.
 """
 
-import fcntl
 import os
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 from collections import defaultdict
@@ -17,9 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from manifests.files.temporary import temporary_folder
+
 KEPT = 3600.0  # seconds after its last use that a file stays, at most
 SWEPT = 60.0  # seconds between two looks
-PREFIX, LOCK = "training-serve-", "lock"
 RESULTS_OF_A_VISIT = 8  # earlier ones go
 
 
@@ -117,35 +116,17 @@ def _remove(path: Path) -> None:
 @contextmanager
 def workplace(above: Path | None = None) -> Iterator[Workplace]:
     """A new workplace in the system's temporary folder, or `above`; gone at the end, with what dead servers left."""
-    above = Path(tempfile.gettempdir()) if above is None else above
-    _remove_left_behind(above)
-    root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=above))  # only this user may look into it
-    descriptor = os.open(root / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
     ended = threading.Event()
-    try:
-        place = Workplace(root)
-        threading.Thread(target=_keep_sweeping, args=(place, ended), name="sweeper", daemon=True).start()
-        yield place
-    finally:
-        ended.set()
-        shutil.rmtree(root, ignore_errors=True)
-        os.close(descriptor)
+    with temporary_folder("serve", above) as root:
+        try:
+            place = Workplace(root)
+            threading.Thread(target=_keep_sweeping, args=(place, ended), name="sweeper", daemon=True).start()
+            yield place
+        finally:
+            ended.set()
 
 
 def _keep_sweeping(place: Workplace, ended: threading.Event) -> None:
     while not ended.wait(SWEPT):
         with suppress(OSError):
             place.sweep()
-
-
-def _remove_left_behind(above: Path) -> None:
-    """Folders of servers that are gone: nobody holds their lock."""
-    for root in above.glob(f"{PREFIX}*"):
-        with suppress(OSError):  # another user's, or removed by another server at this moment
-            descriptor = os.open(root / LOCK, os.O_RDWR)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(root, ignore_errors=True)
-            finally:
-                os.close(descriptor)

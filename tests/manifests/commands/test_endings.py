@@ -2,11 +2,17 @@
 
 import errno
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from every import for_every
+from places import PYTHONPATH
 
-from manifests.commands.endings import LAUNCHERS_FILE, run_to_its_end
+from manifests.commands.endings import ENDING_SIGNALS, LAUNCHERS_FILE, run_to_its_end
 from manifests.errors import InputError, WorkFailed
 
 
@@ -80,3 +86,54 @@ def test_where_the_launcher_cannot_be_told_every_process_speaks(file, monkeypatc
         monkeypatch.setenv(LAUNCHERS_FILE, file)
     assert ended(InputError("no such list")) == 2
     assert capsys.readouterr().err == "bad input: no such list\n"
+
+
+SIGNALLED = """
+import atexit, os, sys
+from manifests.commands.endings import run_to_its_end
+from manifests.errors import InputError
+number, moment, how = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+
+class Late:
+    def __del__(self, kill=os.kill, own=os.getpid()):
+        kill(own, number)
+
+def command():
+    global late
+    if moment == "exit functions":
+        atexit.register(os.kill, os.getpid(), number)
+    else:
+        late = Late()
+    if how == "signalled":
+        os.kill(os.getpid(), number)
+    if how == "refused":
+        raise InputError("no such list")
+    print("done")
+
+run_to_its_end(command)
+"""
+
+
+def signalled(number: signal.Signals, moment: str, how: str) -> subprocess.CompletedProcess[str]:
+    """How a process ends that is signalled when its command has ended."""
+    line = [sys.executable, "-c", SIGNALLED, str(int(number)), moment, how]
+    environment = os.environ | {"PYTHONPATH": PYTHONPATH}
+    return subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+@for_every([(number, moment) for number in ENDING_SIGNALS for moment in ("exit functions", "teardown")], str)
+def test_a_signal_while_python_ends_changes_nothing(case: tuple[signal.Signals, str]) -> None:
+    ended = signalled(*case, "done")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+
+
+@pytest.mark.parametrize("moment", ["exit functions", "teardown"])
+def test_nor_where_the_command_had_failed(moment: str) -> None:
+    ended = signalled(signal.SIGTERM, moment, "refused")
+    assert (ended.returncode, ended.stderr) == (2, "bad input: no such list\n")
+
+
+def test_what_was_asked_to_stop_ends_at_once_when_it_is_asked_again() -> None:
+    ended = signalled(signal.SIGTERM, "exit functions", "signalled")
+    assert ended.returncode == -signal.SIGTERM
+    assert ended.stderr.startswith("stopped: SIGTERM asked the command to end")

@@ -26,6 +26,7 @@ from manifests.files.whole import (
     write_bytes,
     write_text,
 )
+from manifests.files.whole_folders import alone_at
 
 LARGE = 100_000  # numbers, more than the small disk below takes
 
@@ -100,6 +101,29 @@ def test_what_a_killed_writer_leaves_is_removed(tmp_path: Path) -> None:
     remove_leftovers(tmp_path)
     assert names(tmp_path) == ["x.pt"]
     assert (tmp_path / "x.pt").read_text() == "before"
+
+
+def test_of_one_file_what_killed_writers_left_goes_and_nothing_else(tmp_path: Path) -> None:
+    long = "x" * 240
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    for name in ("x[1].mp4", "x[1].mp4.mp4", f"{long}1.mp4", f"{long}2.mp4"):
+        subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / name)], env=environment, check=False)
+    others = {".x[1].mp4.0123.tmp", ".x[1].mp4.part", ".x1.mp4.7-0123456789abcdef0123456789abcdef.tmp.mp4"}
+    for name in others:
+        (tmp_path / name).touch()
+    assert len(names(tmp_path)) == 4 + len(others)
+    with alone_at(tmp_path / "x[1].mp4", tmp_path / f"{long}1.mp4"):
+        assert (tmp_path / ".x[1].mp4.lock").exists()
+    left = set(names(tmp_path)) - others
+    assert {name.startswith((".x[1].mp4.mp4.", ".xxxx")) for name in left} == {True}
+    assert len(left) == 2
+
+
+def test_a_long_name_is_held_as_any_other(tmp_path: Path) -> None:
+    with alone_at(tmp_path / ("ä" * 125)), alone_at(tmp_path / ("ä" * 124)):
+        with pytest.raises(InputError, match="Another command is writing"), alone_at(tmp_path / ("ä" * 125)):
+            pass
+        assert len(names(tmp_path)) == 2
 
 
 def test_file_then_folder_are_brought_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

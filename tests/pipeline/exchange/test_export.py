@@ -94,6 +94,19 @@ def test_datasets_reads_images_and_audio(shards: Path, store: ShardStore, tmp_pa
     assert np.array_equal(decode_flac(plain[1]["audio"]["bytes"]), store.companions.waveform(1).samples)
 
 
+def test_datasets_needs_torchcodec_for_any_row_with_a_sound(shards: Path, tmp_path: Path) -> None:
+    """As docs/exchange.md says: columns without sounds are read without it, and sounds as the files they are."""
+    datasets = pytest.importorskip("datasets", reason="the library datasets is not installed")
+    if datasets.config.TORCHCODEC_AVAILABLE:
+        pytest.skip("torchcodec is installed")
+    run_export("parquet", [shards], tmp_path / "out", 3)
+    train = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))["train"]
+    with pytest.raises(ImportError, match="torchcodec"):
+        train[0]
+    assert train.remove_columns("audio")[0]["image"].size == (40, 32)
+    assert train.cast_column("audio", datasets.Audio(decode=False))[0]["audio"]["bytes"][:4] == b"fLaC"
+
+
 def test_equal_shards_give_equal_bytes(shards: Path, tmp_path: Path) -> None:
     for form in export.FORMS:
         for name in ("one", "two"):

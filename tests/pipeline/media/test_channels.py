@@ -1,6 +1,7 @@
 """What is heard of channels of every kind: loudspeakers, ambisonics with and without a mark, microphones, one alone."""
 
 import io
+from itertools import product
 
 import av
 import numpy as np
@@ -39,6 +40,26 @@ def heard(content: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
     with AudioFile(content) as media:
         names = media.facts.channels
         return media.audio_between(0.25, RATE, RATE).samples, names
+
+
+PCM_CODECS = sorted(name for name in av.codecs_available if name.startswith("pcm_"))
+
+
+def test_every_kind_of_pcm_is_heard_in_every_container_that_takes_it() -> None:
+    """Those of 64 bits, too, of which PyAV makes no array."""
+    one, wrong, seen = tone(), [], set()
+    for codec, kind in product(PCM_CODECS, ("wav", "w64", "matroska", "caf", "mov", "aiff", "au", "nut")):
+        try:
+            content = written([one, one], "stereo", kind, codec)
+        except (av.FFmpegError, ValueError):  # no encoder of it, or none in this container
+            continue
+        samples, _ = heard(content)
+        seen.add((codec, kind))
+        if np.abs(samples - one[round(0.25 * RATE) :][: len(samples)])[500:-500].max() > 0.03:
+            wrong.append((codec, kind))
+    assert not wrong
+    assert {("pcm_s64le", "wav"), ("pcm_s64be", "nut"), ("pcm_u8", "matroska"), ("pcm_s24le", "caf")} < seen
+    assert len({codec for codec, _ in seen}) > 25
 
 
 def level(samples: np.ndarray, hertz: float) -> float:

@@ -168,6 +168,45 @@ def test_it_writes_over_nothing_else(run: Path, tmp_path: Path) -> None:
     assert "cannot be written" in refused("export", run, "--out", "/proc/model")
 
 
+def test_a_licence_is_the_hub_s_word_or_a_name(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    said = told("export", run, "--out", out, "--licence", "My Lab's: no sale")
+    assert (head(out)["license"], head(out)["license_name"]) == ("other", "My Lab's: no sale")
+    assert "My Lab's: no sale, for which the Hub has no word" in said
+    assert "My Lab's: no sale." in (out / CARD).read_text()
+    told("export", run, "--out", out, "--licence", "CC-BY-4.0")
+    assert head(out)["license"] == "cc-by-4.0"
+    assert "license_name" not in head(out)
+    for none in ("", " ", "other", "a\nb", "x" * 201):
+        assert "names none" in refused("export", run, "--out", tmp_path / "none", "--licence", none)
+    assert not (tmp_path / "none").exists()
+
+
+def test_another_run_s_export_is_not_written_over(run: Path, exported: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    shutil.copytree(exported, out)
+    before = contents(out)
+
+    def another(of: str, *pairs: tuple[str, str]) -> Path:
+        copy = Path(shutil.copytree(run, tmp_path / "runs" / of))
+        text = (copy / "config.yaml").read_text()
+        for old, new in pairs:
+            assert old in text
+            text = text.replace(old, new)
+        (copy / "config.yaml").write_text(text)
+        return copy
+
+    for folder in (
+        another("seed", ("seed: 0", "seed: 1")),
+        another("name", ("name: ezvsl\nmethod", "name: other\nmethod")),
+    ):
+        assert "was exported from another run" in refused("export", folder, "--out", out)
+    assert contents(out) == before
+    scored = another("scored", ("test_set: mine", "test_set: yours"))
+    assert "exported" in told("export", scored, "--out", out)
+    assert contents(out) != before
+
+
 def test_a_prior_that_cannot_be_had_is_left_out_and_said(run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
@@ -212,7 +251,7 @@ def test_a_folder_runs_no_code_that_it_names(exported: Path, tmp_path: Path, mon
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(InputError, match="import it first"):
+    with pytest.raises(InputError, match=r"say `--method evil\.method`"):
         open_exported("model")
     assert not (tmp_path / "ran").exists()
     import evil.method  # noqa: F401

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from bright_localizer import FPS, HEIGHT, SECONDS, WIDTH, BrightAndLoud, Deaf, square_at, square_video, stand_in
+from places import PYTHONPATH
 
 from manifests.errors import InputError
+from manifests.files.whole_folders import alone_at
 from pipeline.media.encode import encode_video
 from training.localize import command, cost, documents
 from training.localize.options import Options
@@ -71,6 +75,39 @@ def test_a_folder_becomes_a_folder(corpus: Path, tmp_path: Path, capsys: pytest.
     assert "no_audio" in said
     assert "broken.mov" in said
     assert "notes.txt" not in said
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+import pytest
+from bright_localizer import BrightAndLoud, stand_in
+from training.localize import command
+from training.localize.options import Options
+from training.overlay import video
+stand_in(pytest.MonkeyPatch(), BrightAndLoud())
+video._Writer.run = lambda writer: os.kill(os.getpid(), 9)
+command.localize(Options(Path(sys.argv[1]), (Path(sys.argv[2]),), Path(sys.argv[3])))
+"""
+
+
+@pytest.mark.slow
+def test_what_a_killed_command_left_goes_with_the_next(made: Path, tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": PYTHONPATH}
+    (tmp_path / ".overlay.mp4.part").touch()  # another program's
+    for _ in range(2):
+        line = [sys.executable, "-c", KILLED, str(RUN), str(made / "clip.mp4"), str(tmp_path / "overlay.mp4")]
+        assert subprocess.run(line, env=environment, check=False).returncode == -9
+    left = [path.name for path in tmp_path.iterdir() if path.name.endswith((".tmp.mp4", ".lock"))]
+    assert len(left) == 2  # of the last one alone
+    localize(made / "clip.mp4", out=tmp_path / "overlay.mp4")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".overlay.mp4.part", "overlay.json", "overlay.mp4"]
+
+
+def test_an_overlay_that_another_command_writes_is_left_to_it(corpus: Path, tmp_path: Path) -> None:
+    with alone_at(tmp_path / "out" / "a.mp4"):
+        assert localize(corpus, out=tmp_path / "out")["left out"] == 3
+    assert localize(corpus, out=tmp_path / "out")["already finished"] == 2
 
 
 def test_finished_overlays_are_left_alone(corpus: Path, tmp_path: Path) -> None:

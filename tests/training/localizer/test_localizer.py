@@ -204,6 +204,16 @@ def test_arrays_of_other_libraries_are_arrays(model: Localizer, result: Localiza
     )
 
 
+def test_a_rate_that_is_not_the_file_s_is_refused(model: Localizer, result: Localization, tmp_path: Path) -> None:
+    wavfile.write(tmp_path / "tone.wav", RATE, tone(4.0).astype(np.float32))
+    image, sound = result.frames[0], tmp_path / "tone.wav"
+    same = model.localize_many([(image, sound), (image, sound, RATE)])
+    assert np.array_equal(same[0].responses, same[1].responses)
+    for rate in (RATE + 1, "48000", np.nan):
+        with pytest.raises(InputError, match=f"says itself that it has {RATE} samples a second"):
+            model.localize_pair(image, sound, sampling_rate=rate)
+
+
 def test_a_moment_that_there_is_not_is_refused(result: Localization) -> None:
     for number in (len(result), "a"):
         with pytest.raises(InputError, match=f"there are {len(result)}"):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from places import PYTHONPATH
 
-from training.serve.workplace import KEPT, PREFIX, RESULTS_OF_A_VISIT, Workplace, workplace
+from manifests.files.temporary import LOCK, PREFIX
+from training.serve.workplace import KEPT, RESULTS_OF_A_VISIT, Workplace, workplace
 
 
 def upload(place: Workplace, name: str) -> Path:
@@ -37,8 +38,8 @@ def test_only_files_of_visitors_are_used(tmp_path: Path) -> None:
         given = upload(place, "a")
         assert place.use("one", str(given)) == given
         (place.uploads / "link").symlink_to(outside)
-        (place.root / "lock2").touch()
-        wrong = [outside, place.root / "lock", place.uploads / ".." / "lock", place.uploads / "link", place.uploads]
+        (place.root / "other").touch()
+        wrong = [outside, place.root / LOCK, place.uploads / ".." / LOCK, place.uploads / "link", place.uploads]
         for path in [*map(str, wrong), "a\0b", "http://localhost/a.mp4", "", f"{place.uploads}/none"]:
             with pytest.raises(ValueError):  # noqa: PT011
                 place.use("one", path)
