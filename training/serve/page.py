@@ -44,6 +44,7 @@ def _video_tab(visits: Visits) -> None:
             gr.Markdown(_taken(visits.limits), elem_classes="note")
         with gr.Column(scale=3, min_width=320):
             player = _player(EMPTY_VIDEO, "result")
+    _belongs(video, visits)
     asked: dict[str, Any] = {"fn": visits.video, "inputs": [video, model, other], "outputs": player, **_asking(visits)}
     gr.on([video.upload, go.click], visits.wait_video, None, player, **_aside()).then(**asked)
     if chosen is not None:
@@ -65,6 +66,8 @@ def _image_tab(visits: Visits) -> None:
             gr.Markdown(_taken_beside(visits.limits), elem_classes="note")
         with gr.Column(scale=3, min_width=320):
             player = _player(EMPTY_IMAGE, "result-image")
+    _belongs(image, visits)
+    _belongs(audio, visits)
     asked: dict[str, Any] = {
         "fn": visits.image,
         "inputs": [image, audio, model, tried],
@@ -77,6 +80,11 @@ def _image_tab(visits: Visits) -> None:
         picked = sounds.click(_pick([str(each.sound) for each in visits.examples]), None, audio, **_aside())
         picked.then(visits.wait_image, None, player, **_aside()).then(**asked)
     player.stop(visits.stop_image, None, None, **_aside())
+
+
+def _belongs(given: gr.File | gr.Image | gr.Audio, visits: Visits) -> None:
+    """What is given here goes with the visit, asked about or not."""
+    given.change(visits.keep, given, None, preprocess=False, trigger_mode="multiple", **_aside())
 
 
 def _asking(visits: Visits) -> dict[str, Any]:

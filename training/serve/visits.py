@@ -1,6 +1,7 @@
 """What visitors ask, and what they are answered: files are found, a desk is asked, its words become the page's."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,11 @@ class Visits:
             yield working("Opening the file", None)
             for said in self.pool.ask(job, stop):
                 yield working(said.said, said.share) if isinstance(said, Working) else self._linked(said)
+
+    def keep(self, given: Any, request: gr.Request) -> None:
+        """A visit gave a file: its own from now on, also where nothing is asked about it."""
+        with suppress(Refused):
+            self._file(str(request.session_hash), given, "")
 
     def _file(self, visit: str, given: Any, otherwise: str) -> Path:
         path = given.get("path") if isinstance(given, dict) else getattr(given, "path", None)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ def test_the_page(runs: list[Path], media: Path, tmp_path: Path) -> None:
         files_go_when_pages_are_closed(server)
         a_telephone_shows_it_all_in_its_width(opened, server, media)
         a_signal_ends_it_in_order(server)
+        what_nobody_asked_about_goes_as_well(opened, server, media)
+        an_upload_that_breaks_off_leaves_nothing(server)
 
 
 def players(page: Any) -> list[dict[str, Any]]:
@@ -165,3 +168,23 @@ def a_signal_ends_it_in_order(server: Server) -> None:
     assert "files of visitors are deleted" in server.said
     assert not server.errors
     assert not list(server.work.glob("training-serve-*"))
+def what_nobody_asked_about_goes_as_well(opened: Any, server: Server, media: Path) -> None:
+    with watched(opened, server.address) as seen:
+        seen.page.get_by_role("tab", name="An image").click()
+        dropped(seen.page, media / "image.png", "image")
+        dropped(seen.page, media / "sound.wav", "sound")
+        wait_until(lambda: len(server.files("uploads")) == 2)
+        seen.page.wait_for_selector("#image img")
+        seen.page.wait_for_selector("#sound .waveform-container")
+    files_go_when_pages_are_closed(server)
+
+
+def an_upload_that_breaks_off_leaves_nothing(server: Server) -> None:
+    head = "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 100000"
+    part = '--x\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\nbegun'
+    host, port = server.address.removeprefix("http://").strip("/").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(f"POST /gradio_api/upload HTTP/1.1\r\nHost: {host}\r\n{head}\r\n\r\n{part}".encode())
+        wait_until(lambda: bool(server.files("uploads")))
+    wait_until(lambda: not server.files("uploads"))
+    assert not server.errors
