@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from training.serve.jobs import THRESHOLDS, USUAL_THRESHOLD
-from training.serve.limits import MOST_SOUND, Limits
+from training.serve.limits import IMAGES, MOST_SOUND, Limits
 from training.serve.visits import NOTHING, Visits, link
 from training.serve.workplace import KEPT
 
@@ -37,7 +37,7 @@ def build_page(visits: Visits) -> gr.Blocks:
 def _video_tab(visits: Visits) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            video = gr.File(label="Video", file_types=["video"], elem_id="video", height=200)
+            video = gr.File(label="Video", elem_id="video", height=200)
             model, other = _models(visits), _other_model(visits)
             go = gr.Button("Find the sound", variant="primary", elem_id="go")
             chosen = _shelf([(each.name, each.image) for each in visits.examples], "Or try a clip")
@@ -114,6 +114,11 @@ def _other_model(visits: Visits) -> gr.Dropdown:
     return gr.Dropdown(choices, value=NOTHING, label=label, visible=len(visits.models) > 1, filterable=False)
 
 
+def head() -> str:
+    """A script of the page that runs before gradio's."""
+    return f"<script>{(HERE / 'any_kind.js').read_text(encoding='utf-8')}</script>"
+
+
 def _shelf(choices: Sequence[tuple[str, Path | None]], title: str, name: str | None = None) -> gr.HTML | None:
     """Buttons of examples; None without any."""
     if not choices:
@@ -147,7 +152,7 @@ def _taken(limits: Limits) -> str:
 
 
 def _taken_beside(limits: Limits) -> str:
-    return f"A sound of up to {MOST_SOUND / 60:g} minutes; a few seconds are heard. {_kept()}"
+    return f"A {IMAGES} image, and a sound of up to {MOST_SOUND / 60:g} minutes; a few seconds are heard. {_kept()}"
 
 
 def _kept() -> str:

@@ -111,7 +111,7 @@ def _mounted(page: Any, request: Request, place: Workplace, password: str | None
     import gradio as gr
     from gradio.themes.utils.fonts import Font
 
-    from training.serve.page import HERE
+    from training.serve.page import HERE, head
 
     page.has_launched = True  # else gradio, mounted, does not look whether a file that is named was ever sent
     theme = gr.themes.Default(
@@ -125,7 +125,7 @@ def _mounted(page: Any, request: Request, place: Workplace, password: str | None
         auth=_checking(password) if password else None, auth_message=ASKING,
         allowed_paths=[str(place.results), str(place.examples)], show_error=False,
         max_file_size=request.limits.bytes, ssr_mode=False, enable_monitoring=False, pwa=False, mcp_server=False,
-        theme=theme, css_paths=[HERE / "page.css"],
+        theme=theme, css_paths=[HERE / "page.css"], head=head(),
     )  # fmt: skip
 
 
