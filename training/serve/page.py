@@ -46,10 +46,11 @@ def _video_tab(visits: Visits) -> None:
             player = _player(EMPTY_VIDEO, "result")
     _belongs(video, visits)
     asked: dict[str, Any] = {"fn": visits.video, "inputs": [video, model, other], "outputs": player, **_asking(visits)}
-    gr.on([video.upload, go.click], visits.wait_video, None, player, **_aside()).then(**asked)
+    failed = visits.fail_video
+    _then(gr.on([video.upload, go.click], visits.wait_video, None, player, **_aside()), asked, failed, player)
     if chosen is not None:
         picked = chosen.click(_pick([str(each.video) for each in visits.examples]), None, video, **_aside())
-        picked.then(visits.wait_video, None, player, **_aside()).then(**asked)
+        _then(picked.then(visits.wait_video, None, player, **_aside()), asked, failed, player)
     player.stop(visits.stop_video, None, None, **_aside())
 
 
@@ -74,11 +75,12 @@ def _image_tab(visits: Visits) -> None:
         "outputs": [player, tried],
         **_asking(visits),
     }
-    go.click(visits.wait_image, None, player, **_aside()).then(**asked)
+    failed = visits.fail_image
+    _then(go.click(visits.wait_image, None, player, **_aside()), asked, failed, player)
     if images is not None and sounds is not None:
         images.click(_pick([str(each.image) for each in visits.examples]), None, image, **_aside())
         picked = sounds.click(_pick([str(each.sound) for each in visits.examples]), None, audio, **_aside())
-        picked.then(visits.wait_image, None, player, **_aside()).then(**asked)
+        _then(picked.then(visits.wait_image, None, player, **_aside()), asked, failed, player)
     player.stop(visits.stop_image, None, None, **_aside())
 
 
@@ -97,6 +99,11 @@ def _asking(visits: Visits) -> dict[str, Any]:
         "api_visibility": "private",
         "preprocess": False,  # gradio would decode images, and convert sounds, in the server's process
     }
+
+
+def _then(waiting: Any, asked: dict[str, Any], failed: Any, player: gr.HTML) -> None:
+    """What is asked once the page says that it waits. It says no longer so where gradio takes no more questions."""
+    waiting.then(**asked).failure(failed, None, player, **_aside())
 
 
 def _aside() -> dict[str, Any]:

@@ -19,6 +19,7 @@ from training.serve.workplace import Workplace
 SOUNDS_AT_ONCE = 4  # that an image was tried with last
 NOTHING = -1  # beside a model
 VIDEO, IMAGE = "video", "image"  # the tabs
+BUSY = "Nothing came of this, most likely because too many visitors wait. Try again in a minute."
 LINKS = ("video", "peaks", "image")  # files in an answer
 Answer = dict[str, Any]
 
@@ -109,6 +110,18 @@ class Visits:
     def _wait(self, request: gr.Request, tab: str) -> Answer:
         self.stops.ask(str(request.session_hash), tab)
         return working("Waiting for its turn", None)
+
+    def fail_video(self, request: gr.Request) -> Answer:
+        """Gradio did not pass on what was asked, and tells the page nothing but that."""
+        return self._fail(request, VIDEO)
+
+    def fail_image(self, request: gr.Request) -> Answer:
+        """The same of an image."""
+        return self._fail(request, IMAGE)
+
+    def _fail(self, request: gr.Request, tab: str) -> Answer:
+        self.stops.forget(str(request.session_hash), tab)
+        return refused(Refused(BUSY))
 
     def stop_video(self, request: gr.Request) -> None:
         """End what a visit asked of a video. That it has ended the work itself says: before, gradio takes no other."""

@@ -14,6 +14,9 @@ from waiting import wait_until
 
 from .conftest import SECONDS
 
+MOST_WAITING, NOTHING = 20, -1
+BUSY = "Nothing came of this, most likely because too many visitors wait. Try again in a minute."
+
 pytestmark = needs_gradio  # it is imported by the server alone
 OPACITY = """() => {
   let found = 1;
@@ -177,9 +180,25 @@ def work_that_lasts_can_be_stopped(page: Any, server: Server, another: Callable[
         waiting.page.wait_for_selector("#result .working")
         waiting.page.wait_for_timeout(1000)  # gradio would fade what waits for its turn
         assert waiting.page.evaluate(OPACITY) == 1
+    one_more_than_may_wait_is_told_so(server, another, media)
     page.get_by_role("button", name="Stop", exact=True).click()
     page.wait_for_function("document.querySelector('#result .empty')?.textContent.startsWith('Stopped')")
     wait_until(lambda: not server.desks)
+
+
+def one_more_than_may_wait_is_told_so(server: Server, another: Callable[[], Any], media: Path) -> None:
+    with another() as full:
+        ids = [
+            each["id"]
+            for each in full.page.request.get(f"{server.address}config").json()["dependencies"]
+            if each["queue"]
+        ]
+        question = {"data": [None, 0, NOTHING], "fn_index": ids[0]}  # refused as soon as its turn comes
+        for number in range(MOST_WAITING):
+            asked = question | {"session_hash": str(number)}
+            full.page.request.post(f"{server.address}gradio_api/queue/join", data=asked)
+        dropped(full.page, media / "clip.mp4")
+        full.page.wait_for_function(f"document.querySelector('#result .refused')?.textContent === {BUSY!r}")
 
 
 def files_go_when_pages_are_closed(server: Server) -> None:
