@@ -60,7 +60,8 @@ def _image_tab(visits: Visits) -> None:
         with gr.Column(scale=2, min_width=300):
             image = gr.Image(label="Image", sources=["upload", "clipboard"], elem_id="image", height=220)
             images = _shelf([(each.name, each.image) for each in visits.examples], "Or take this one")
-            audio = gr.Audio(label="Sound", sources=["upload", "microphone"], elem_id="sound")
+            # no buttons: one of gradio's would share what was given with another host
+            audio = gr.Audio(label="Sound", sources=["upload", "microphone"], buttons=[], elem_id="sound")
             sounds = _shelf([(each.name, None) for each in visits.examples], "What if it made this sound?", "sounds")
             model = _models(visits)
             go = gr.Button("Find the sound", variant="primary", elem_id="go-image")

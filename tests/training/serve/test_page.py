@@ -138,6 +138,7 @@ def a_video_is_a_sound_too_and_a_sound_no_image(page: Any, media: Path) -> None:
     page.locator("#sound").get_by_label("Clear").click()
     dropped(page, media / "clip.mp4", "sound", "clip")
     page.wait_for_selector("#sound .waveform-container")
+    assert page.locator("#sound").get_by_role("button", name="Share").count() == 0
     page.locator("#go-image").click()
     page.wait_for_function("document.querySelectorAll('#result-image .card img').length === 3")
     assert page.locator("#result-image figcaption strong").first.inner_text() == "clip"
