@@ -22,6 +22,7 @@ ALLOWED = {
     ("index/encoders/tensor_file.py", "_order_metadata"): "still the hidden file of a helper, before it has its name",
     ("manifests/commands/endings.py", "_tell_launcher"): "torchrun's own file for what failed, in its own folder",
     ("training/serve/examples.py", "_example"): "scratch of one server",
+    ("training/serve/workplace.py", "_shown"): "scratch of one server",
     ("index/arrays.py", "write_array"): "a folder that is published when all of it is there",
     ("index/arrays.py", "write_keys_and_meta"): "a folder that is published when all of it is there",
     ("pipeline/compose/material.py", "_keep"): "scratch of one command, which reads it when all of it is there",

@@ -1,5 +1,6 @@
 """`training serve` as a process of its own, and a real browser that looks at what it serves."""
 
+import base64
 import os
 import re
 import shutil
@@ -19,6 +20,11 @@ from places import ROOT
 READY, ADDRESS = "Ctrl-C", re.compile(r"page +(http://\S+)")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ENDS_WITHIN = 20.0  # seconds
+MOVED = """([content, name]) => {
+  const moved = new DataTransfer();
+  moved.items.add(new File([Uint8Array.from(atob(content), (each) => each.charCodeAt(0))], name));
+  return moved;
+}"""
 needs_gradio = pytest.mark.skipif(not find_spec("gradio"), reason="gradio is not installed: the extra demo")
 
 
@@ -43,7 +49,7 @@ class Server:
 
     def files(self, folder: str) -> list[Path]:
         """What visitors have in `uploads` or `results`; folders may go while they are looked into."""
-        walked = (found for root in self.work.glob("training-serve-*") for found in os.walk(root / folder))
+        walked = (found for root in self.work.glob("*-serve-*") for found in os.walk(root / folder))
         return [Path(place, name) for place, _, names in walked for name in names]
 
     @property
@@ -134,6 +140,13 @@ def watched(opened: Any, address: str, width: int = 1280, colours: str = "light"
     visit.close()
 
 
-def dropped(page: Any, path: Path, field_id: str = "video") -> None:
-    """Choose a file as by dropping it."""
-    page.set_input_files(f"#{field_id} input[type=file]", path)
+def dropped(page: Any, path: Path, field_id: str = "video", name: str | None = None) -> None:
+    """Choose a file, under another name where one is given."""
+    given = path if name is None else {"name": name, "mimeType": "", "buffer": path.read_bytes()}
+    page.set_input_files(f"#{field_id} input[type=file]", given)
+
+
+def dragged(page: Any, path: Path, field_id: str, name: str) -> None:
+    """Drop a file, under a name of which a browser does not know what it says."""
+    moved = page.evaluate_handle(MOVED, [base64.b64encode(path.read_bytes()).decode(), name])
+    page.dispatch_event(f"#{field_id} input[type=file] >> xpath=..", "drop", {"dataTransfer": moved})

@@ -7,21 +7,15 @@ answer makes a browser refuse whatever is not of this server.
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 from urllib.parse import unquote
-
-from fastapi import HTTPException
 
 from training.serve.brake import Brake, TooMany, address_of
 from training.serve.limits import MEGABYTE, Limits
 from training.serve.loopback import is_from_here
+from training.serve.uploads import App, Bounded, Message, Receive, Send, respond, take
 from training.serve.workplace import Workplace
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 LARGEST_QUESTION = 1 * MEGABYTE  # of a request that is no upload
 WRAPPING = 1 * MEGABYTE  # around the file of an upload
@@ -56,13 +50,17 @@ class Gate:
             await self.app(scope, receive, send)
             return
         answer = _with_headers(send)
-        is_upload = scope["path"].rstrip("/").endswith("/upload")
+        method, path = scope["method"], scope["path"].rstrip("/")
+        is_upload = method == "POST" and path.endswith("/upload")
         if (refusal := self._refusal(scope, is_upload)) is not None:
             await _refuse(answer, *refusal)
-        elif scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login"):
+        elif method == "POST" and path.endswith("/login"):
             await self._login(scope, receive, answer)
-        elif is_upload or scope["method"] != "POST":
-            await self.app(scope, self._counted(receive), answer)
+        elif is_upload:
+            content = Bounded(receive, self.limits.bytes + WRAPPING)
+            await take(self.app, scope, content, answer, self.place, self._too_much)
+        elif method in ("GET", "HEAD"):
+            await self.app(scope, receive, answer)
         else:
             await self._question(scope, receive, answer)
 
@@ -97,20 +95,6 @@ class Gate:
     @property
     def _too_much(self) -> str:
         return f"At most {self.limits.megabytes:,} MB are taken."
-
-    def _counted(self, receive: Receive) -> Receive:
-        """What sends more than it may is refused there, whatever it announced."""
-        taken = 0
-
-        async def count() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self.limits.bytes + WRAPPING:
-                raise HTTPException(413, self._too_much)
-            return message
-
-        return count
 
     async def _question(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """A request that is read before it is passed on: the files that it names lie where visitors' files lie."""
@@ -164,7 +148,4 @@ def _with_headers(send: Send) -> Send:
 
 
 async def _refuse(send: Send, status: int, said: str) -> None:
-    content = said.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(content)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+    await respond(send, status, said.encode())

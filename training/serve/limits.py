@@ -16,7 +16,7 @@ from pipeline.media.decode import DecodeOptions
 from pipeline.media.opening import nameless, open_container
 from pipeline.media.reader import MediaFile
 from pipeline.media.spectra import FrontEnd
-from pipeline.media.still import AudioFile, read_image
+from pipeline.media.still import FORMATS, AudioFile, read_image
 from pipeline.media.streams import shown_stream
 from pipeline.shards.record import Rejected
 
@@ -25,6 +25,7 @@ MOST_FRAMES_A_SECOND = 120  # a camera's; of more, drawing would take longer tha
 SHORTEST = 0.1  # seconds
 SLACK = 0.5  # seconds that a video cut to the limit may be longer
 MOST_SOUND = 600.0  # seconds of a sound beside an image, of which a few are heard
+IMAGES = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
 WORDS = {
     "unreadable": "is no {kind}, or it is damaged",
     "no_video": "has no moving image, only sound",
@@ -61,7 +62,7 @@ class Limits:
     def check_image(self, path: Path) -> None:
         """Raises Refused for what is no image, or too large a one."""
         self._check_size(path)
-        with refusing(path, "image"):
+        with refusing(path, f"{IMAGES} image"):
             read_image(path, 0.0, 1)
 
     def check_audio(self, path: Path, front_end: FrontEnd) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from training.serve.jobs import THRESHOLDS, USUAL_THRESHOLD
-from training.serve.limits import MOST_SOUND, Limits
+from training.serve.limits import IMAGES, MOST_SOUND, Limits
 from training.serve.visits import NOTHING, Visits, link
 from training.serve.workplace import KEPT
 
@@ -37,18 +37,20 @@ def build_page(visits: Visits) -> gr.Blocks:
 def _video_tab(visits: Visits) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            video = gr.File(label="Video", file_types=["video"], elem_id="video", height=200)
+            video = gr.File(label="Video", elem_id="video", height=200)
             model, other = _models(visits), _other_model(visits)
             go = gr.Button("Find the sound", variant="primary", elem_id="go")
             chosen = _shelf([(each.name, each.image) for each in visits.examples], "Or try a clip")
             gr.Markdown(_taken(visits.limits), elem_classes="note")
         with gr.Column(scale=3, min_width=320):
             player = _player(EMPTY_VIDEO, "result")
+    _belongs(video, visits)
     asked: dict[str, Any] = {"fn": visits.video, "inputs": [video, model, other], "outputs": player, **_asking(visits)}
-    gr.on([video.upload, go.click], visits.wait_video, None, player, **_aside()).then(**asked)
+    failed = visits.fail_video
+    _then(gr.on([video.upload, go.click], visits.wait_video, None, player, **_aside()), asked, failed, player)
     if chosen is not None:
         picked = chosen.click(_pick([str(each.video) for each in visits.examples]), None, video, **_aside())
-        picked.then(visits.wait_video, None, player, **_aside()).then(**asked)
+        _then(picked.then(visits.wait_video, None, player, **_aside()), asked, failed, player)
     player.stop(visits.stop_video, None, None, **_aside())
 
 
@@ -58,25 +60,34 @@ def _image_tab(visits: Visits) -> None:
         with gr.Column(scale=2, min_width=300):
             image = gr.Image(label="Image", sources=["upload", "clipboard"], elem_id="image", height=220)
             images = _shelf([(each.name, each.image) for each in visits.examples], "Or take this one")
-            audio = gr.Audio(label="Sound", sources=["upload", "microphone"], elem_id="sound")
+            # no buttons: one of gradio's would share what was given with another host
+            audio = gr.Audio(label="Sound", sources=["upload", "microphone"], buttons=[], elem_id="sound")
             sounds = _shelf([(each.name, None) for each in visits.examples], "What if it made this sound?", "sounds")
             model = _models(visits)
             go = gr.Button("Find the sound", variant="primary", elem_id="go-image")
             gr.Markdown(_taken_beside(visits.limits), elem_classes="note")
         with gr.Column(scale=3, min_width=320):
             player = _player(EMPTY_IMAGE, "result-image")
+    _belongs(image, visits)
+    _belongs(audio, visits)
     asked: dict[str, Any] = {
         "fn": visits.image,
         "inputs": [image, audio, model, tried],
         "outputs": [player, tried],
         **_asking(visits),
     }
-    go.click(visits.wait_image, None, player, **_aside()).then(**asked)
+    failed = visits.fail_image
+    _then(go.click(visits.wait_image, None, player, **_aside()), asked, failed, player)
     if images is not None and sounds is not None:
         images.click(_pick([str(each.image) for each in visits.examples]), None, image, **_aside())
         picked = sounds.click(_pick([str(each.sound) for each in visits.examples]), None, audio, **_aside())
-        picked.then(visits.wait_image, None, player, **_aside()).then(**asked)
+        _then(picked.then(visits.wait_image, None, player, **_aside()), asked, failed, player)
     player.stop(visits.stop_image, None, None, **_aside())
+
+
+def _belongs(given: gr.File | gr.Image | gr.Audio, visits: Visits) -> None:
+    """What is given here goes with the visit, asked about or not."""
+    given.change(visits.keep, given, None, preprocess=False, trigger_mode="multiple", **_aside())
 
 
 def _asking(visits: Visits) -> dict[str, Any]:
@@ -89,6 +100,11 @@ def _asking(visits: Visits) -> dict[str, Any]:
         "api_visibility": "private",
         "preprocess": False,  # gradio would decode images, and convert sounds, in the server's process
     }
+
+
+def _then(waiting: Any, asked: dict[str, Any], failed: Any, player: gr.HTML) -> None:
+    """What is asked once the page says that it waits. It says no longer so where gradio takes no more questions."""
+    waiting.then(**asked).failure(failed, None, player, **_aside())
 
 
 def _aside() -> dict[str, Any]:
@@ -104,6 +120,11 @@ def _other_model(visits: Visits) -> gr.Dropdown:
     choices = [("nothing", NOTHING), *((name, number) for number, name in enumerate(visits.models))]
     label = "Beside it, to compare"
     return gr.Dropdown(choices, value=NOTHING, label=label, visible=len(visits.models) > 1, filterable=False)
+
+
+def head() -> str:
+    """A script of the page that runs before gradio's."""
+    return f"<script>{(HERE / 'any_kind.js').read_text(encoding='utf-8')}</script>"
 
 
 def _shelf(choices: Sequence[tuple[str, Path | None]], title: str, name: str | None = None) -> gr.HTML | None:
@@ -139,7 +160,7 @@ def _taken(limits: Limits) -> str:
 
 
 def _taken_beside(limits: Limits) -> str:
-    return f"A sound of up to {MOST_SOUND / 60:g} minutes; a few seconds are heard. {_kept()}"
+    return f"A {IMAGES} image, and a sound of up to {MOST_SOUND / 60:g} minutes; a few seconds are heard. {_kept()}"
 
 
 def _kept() -> str:

@@ -1,5 +1,6 @@
 """`training serve`: the page in a browser, from this machine or through a tunnel, until it is stopped."""
 
+import errno
 import hmac
 import logging
 import os
@@ -29,6 +30,7 @@ WITHOUT_GRADIO = f"`training serve` needs gradio, which is not installed. {how_t
 LONGEST = 60.0  # seconds that a job may take, and so many more for each second of video that is taken
 LONGEST_PER_SECOND = 20.0
 FAREWELL = 1  # seconds that open connections are given at the end
+NOT_HERE = "--host {host} is no address of this machine. Give 127.0.0.1, or 0.0.0.0 for all."
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def _mounted(page: Any, request: Request, place: Workplace, password: str | None
     import gradio as gr
     from gradio.themes.utils.fonts import Font
 
-    from training.serve.page import HERE
+    from training.serve.page import HERE, head
 
     page.has_launched = True  # else gradio, mounted, does not look whether a file that is named was ever sent
     theme = gr.themes.Default(
@@ -124,7 +126,7 @@ def _mounted(page: Any, request: Request, place: Workplace, password: str | None
         auth=_checking(password) if password else None, auth_message=ASKING,
         allowed_paths=[str(place.results), str(place.examples)], show_error=False,
         max_file_size=request.limits.bytes, ssr_mode=False, enable_monitoring=False, pwa=False, mcp_server=False,
-        theme=theme, css_paths=[HERE / "page.css"],
+        theme=theme, css_paths=[HERE / "page.css"], head=head(),
     )  # fmt: skip
 
 
@@ -160,7 +162,7 @@ def listening(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, OverflowError, UnicodeError) as error:
-        raise InputError(f"--host {host} is no address of this machine. Give 127.0.0.1, or 0.0.0.0 for all.") from error
+        raise InputError(NOT_HERE.format(host=host)) from error
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -168,6 +170,8 @@ def listening(host: str, port: int) -> socket.socket:
         listener.listen()
     except OSError as error:
         listener.close()
+        if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):  # the latter: no IPv6 here
+            raise InputError(NOT_HERE.format(host=host)) from error
         said = f"No page can be opened at {host}, port {port}: {error.strerror}. Give another --port."
         raise InputError(said) from error
     return listener

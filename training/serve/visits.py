@@ -1,6 +1,7 @@
 """What visitors ask, and what they are answered: files are found, a desk is asked, its words become the page's."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from training.serve.workplace import Workplace
 SOUNDS_AT_ONCE = 4  # that an image was tried with last
 NOTHING = -1  # beside a model
 VIDEO, IMAGE = "video", "image"  # the tabs
+BUSY = "Nothing came of this, most likely because too many visitors wait. Try again in a minute."
 LINKS = ("video", "peaks", "image")  # files in an answer
 Answer = dict[str, Any]
 
@@ -73,6 +75,11 @@ class Visits:
             for said in self.pool.ask(job, stop):
                 yield working(said.said, said.share) if isinstance(said, Working) else self._linked(said)
 
+    def keep(self, given: Any, request: gr.Request) -> None:
+        """A visit gave a file: its own from now on, also where nothing is asked about it."""
+        with suppress(Refused):
+            self._file(str(request.session_hash), given, "")
+
     def _file(self, visit: str, given: Any, otherwise: str) -> Path:
         path = given.get("path") if isinstance(given, dict) else getattr(given, "path", None)
         if not isinstance(path, str):
@@ -103,6 +110,18 @@ class Visits:
     def _wait(self, request: gr.Request, tab: str) -> Answer:
         self.stops.ask(str(request.session_hash), tab)
         return working("Waiting for its turn", None)
+
+    def fail_video(self, request: gr.Request) -> Answer:
+        """Gradio did not pass on what was asked, and tells the page nothing but that."""
+        return self._fail(request, VIDEO)
+
+    def fail_image(self, request: gr.Request) -> Answer:
+        """The same of an image."""
+        return self._fail(request, IMAGE)
+
+    def _fail(self, request: gr.Request, tab: str) -> Answer:
+        self.stops.forget(str(request.session_hash), tab)
+        return refused(Refused(BUSY))
 
     def stop_video(self, request: gr.Request) -> None:
         """End what a visit asked of a video. That it has ended the work itself says: before, gradio takes no other."""

@@ -2,7 +2,8 @@
 
 Uploads lie by their content's hash, as gradio puts them; results in folders of visits, by names nobody can guess.
 What a visit left goes when its page is closed, everything else after KEPT, and what a server that was killed left
-behind when the next one starts.
+behind when the next one starts. A request that uploads does not say whose page it is of; the page names the file as
+soon as it has it. Where it never does, since it was closed at that moment, the file goes after UNCLAIMED.
 """
 
 import os
@@ -18,6 +19,8 @@ from pathlib import Path
 from manifests.files.temporary import temporary_folder
 
 KEPT = 3600.0  # seconds after its last use that a file stays, at most
+UNCLAIMED = 60.0  # seconds that a file waits for its page
+LATE = 10.0  # seconds after a page was closed that a request of it may still be under way
 SWEPT = 60.0  # seconds between two looks
 RESULTS_OF_A_VISIT = 8  # earlier ones go
 
@@ -34,6 +37,9 @@ class Workplace:
         self._folders: dict[str, Path] = {}
         self._results: dict[str, list[Path]] = defaultdict(list)
         self._users: dict[Path, set[str]] = defaultdict(set)
+        self._unclaimed: dict[Path, list[float]] = defaultdict(list)  # when each of its uploads ended
+        self._left: dict[str, float] = {}  # visits whose pages were closed just now
+        self._arriving = 0
         self._lock = threading.Lock()
 
     def new_result(self, visit: str) -> Path:
@@ -49,6 +55,29 @@ class Workplace:
             shutil.rmtree(each, ignore_errors=True)
         return made
 
+    @contextmanager
+    def arriving(self) -> Iterator[None]:
+        """While files are sent, which gradio writes beside the folders of those that lie here whole. Once none is sent
+        any more, what lies there is of no use."""
+        with self._lock:
+            self._arriving += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._arriving -= 1
+                parts = [] if self._arriving else [path for path in self.uploads.iterdir() if path.is_file()]
+                for path in parts:
+                    path.unlink(missing_ok=True)
+
+    def arrived(self, given: str) -> Path:
+        """A file was sent, and lies here until its visit uses it. Returns its path, without the leading dot that
+        gradio would not take back."""
+        path = _shown(Path(given))
+        with self._lock:
+            self._unclaimed[path].append(time.time())
+        return path
+
     def use(self, visit: str, given: str) -> Path:
         """A file that a visit gave, by the path that its browser names. ValueError for one that is not there, or not of
         visitors. It counts as used now, and as this visit's.
@@ -57,10 +86,23 @@ class Workplace:
         if not self.holds(given) or not path.is_file():
             raise ValueError(given)
         if path.is_relative_to(self.uploads):
+            self._claim(visit, path)
             os.utime(path)
-            with self._lock:
-                self._users[path].add(visit)
         return path
+
+    def _claim(self, visit: str, path: Path) -> None:
+        with self._lock:
+            if time.time() - self._left.get(visit, 0.0) < LATE:
+                raise ValueError(str(path))
+            self._users[path].add(visit)
+            self._forget(path)
+
+    def _forget(self, path: Path) -> None:
+        """The oldest upload of a file waits no longer."""
+        if ended := self._unclaimed.get(path):
+            del ended[0]
+        if not ended:
+            self._unclaimed.pop(path, None)
 
     def holds(self, given: str) -> bool:
         """Whether a path leads to what visitors sent, or to an example."""
@@ -72,26 +114,44 @@ class Workplace:
 
     def leave(self, visit: str) -> None:
         """A page was closed: its results go, and the uploads that no other visit uses."""
+        now = time.time()
         with self._lock:
+            self._left = {each: at for each, at in self._left.items() if now - at < LATE} | {visit: now}
             folder = self._folders.pop(visit, None)
             self._results.pop(visit, None)
             for users in self._users.values():
                 users.discard(visit)
-            unused = [path for path, users in self._users.items() if not users]
-            for path in unused:
-                del self._users[path]
-        for path in unused:
-            _remove(path)
+            self._remove_unused()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def _remove_unused(self) -> None:
+        """Files that visits used, and none does any more."""
+        unused = [path for path, users in self._users.items() if not users and path not in self._unclaimed]
+        for path in unused:
+            del self._users[path]
+            _remove(path)
+
     def sweep(self, now: float | None = None) -> int:
-        """Delete files of visits that were last used more than KEPT ago, and folders that are empty. How many went."""
-        before = (time.time() if now is None else now) - KEPT
-        old = [path for path in self._files() if path.stat().st_mtime < before]
+        """Delete files of visits that were last used more than KEPT ago, those that wait in vain, and folders that are
+        empty. How many went."""
+        now = time.time() if now is None else now
+        old = [path for path in self._files() if path.stat().st_mtime < now - KEPT]
         for path in old:
             _remove(path)
-        return len(old)
+        return len(old) + self._sweep_unclaimed(now - UNCLAIMED)
+
+    def _sweep_unclaimed(self, before: float) -> int:
+        with self._lock:
+            late = [path for path, ended in self._unclaimed.items() if ended[0] < before]
+            for path in late:
+                while (ended := self._unclaimed.get(path)) and ended[0] < before:
+                    self._forget(path)
+            vain = [path for path in late if path not in self._unclaimed and not self._users.get(path)]
+            vain = [path for path in vain if path.exists()]
+            for path in vain:
+                _remove(path)
+        return len(vain)
 
     @property
     def size(self) -> int:
@@ -104,6 +164,16 @@ class Workplace:
                 with suppress(FileNotFoundError):  # it went in the meantime
                     if path.is_file():
                         yield path
+
+
+def _shown(path: Path) -> Path:
+    """A file under a name that begins with no dot; it is renamed where it does."""
+    if not path.name.startswith("."):
+        return path
+    shown = path.with_name(path.name.lstrip(".") or "file")
+    with suppress(FileNotFoundError):  # the same file was sent twice at once
+        path.replace(shown)
+    return shown
 
 
 def _remove(path: Path) -> None:

@@ -49,7 +49,7 @@ def test_refusals_of_videos(media: Path, tmp_path: Path) -> None:
 
 
 def test_refusals_of_images_and_sounds(media: Path, tmp_path: Path) -> None:
-    assert "no image" in refusal(USUAL.check_image, media / "sound.wav")
+    assert "is no JPEG, PNG, WEBP or BMP image" in refusal(USUAL.check_image, media / "sound.wav")
     assert "no sound" in refusal(check_audio, media / "image.png")
     assert "no sound, or it is damaged" in refusal(check_audio, media / "note.mp4")
     Image.new("1", (9000, 8)).save(tmp_path / "wide.png")

@@ -89,7 +89,7 @@ def ends_in_order(server: Server) -> None:
     assert time.monotonic() - began < 15
     assert "files of visitors are deleted" in server.said
     assert not server.errors
-    assert not list(server.work.glob("training-serve-*"))
+    assert not list(server.work.glob("*-serve-*"))
 
 
 @pytest.mark.timeout(300)

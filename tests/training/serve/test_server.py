@@ -25,10 +25,9 @@ def test_a_port_that_is_taken_and_an_address_of_another_machine() -> None:
         taken.listen()
         with pytest.raises(InputError, match="Give another --port"):
             listening("127.0.0.1", taken.getsockname()[1])
-    with pytest.raises(InputError, match=r"--port|no address of this machine"):
-        listening("192.0.2.1", 0)
-    with pytest.raises(InputError, match="no address of this machine"):
-        listening("no such host", 0)
+    for host in ("192.0.2.1", "2001:db8::1", "no such host"):
+        with pytest.raises(InputError, match=f"--host {host} is no address of this machine"):
+            listening(host, 0)
     with listening("127.0.0.1", 0) as free:
         assert free.getsockname()[1] > 0
 
@@ -80,4 +79,4 @@ def test_what_is_absent_is_said_in_one_paragraph(tmp_path: Path, missing: str, r
     assert ended.returncode == 2, ended.stderr
     assert sentence in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert not list((tmp_path / "tmp").glob("training-serve-*"))
+    assert not list((tmp_path / "tmp").glob("*-serve-*"))

@@ -10,7 +10,7 @@ import pytest
 from places import PYTHONPATH
 
 from manifests.files.temporary import LOCK, PREFIX
-from training.serve.workplace import KEPT, RESULTS_OF_A_VISIT, Workplace, workplace
+from training.serve.workplace import KEPT, LATE, RESULTS_OF_A_VISIT, UNCLAIMED, Workplace, workplace
 
 
 def upload(place: Workplace, name: str) -> Path:
@@ -61,6 +61,60 @@ def test_what_a_visit_left_goes_with_it(tmp_path: Path) -> None:
         place.leave("nobody")
         assert not any(place.uploads.iterdir())
         assert not any(place.results.iterdir())
+
+
+def test_what_no_page_claims_goes_soon_and_what_one_does_stays(tmp_path: Path) -> None:
+    with workplace(tmp_path) as place:
+        sent, claimed = (place.arrived(str(upload(place, name))) for name in "ab")
+        place.use("one", str(claimed))
+        assert place.sweep(time.time() + UNCLAIMED / 2) == 0
+        assert place.sweep(time.time() + UNCLAIMED + 10) == 1
+        assert [sent.parent.exists(), claimed.exists()] == [False, True]
+
+
+def test_the_same_file_sent_by_two_stays_for_the_one_who_has_not_named_it_yet(tmp_path: Path) -> None:
+    with workplace(tmp_path) as place:
+        path = upload(place, "a")
+        place.arrived(str(path))
+        place.use("one", str(path))
+        place.arrived(str(path))
+        place.leave("one")
+        assert place.use("two", str(path)) == path
+        place.leave("two")
+        assert not path.exists()
+
+
+def test_a_page_that_is_closed_keeps_nothing_that_it_names_too_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with workplace(tmp_path) as place:
+        path = place.arrived(str(upload(place, "a")))
+        place.leave("one")
+        with pytest.raises(ValueError, match=r"clip\.mp4"):
+            place.use("one", str(path))
+        assert place.sweep(time.time() + UNCLAIMED + 10) == 1
+        path = place.arrived(str(upload(place, "b")))
+        later = time.time() + LATE + 1
+        monkeypatch.setattr(time, "time", lambda: later)  # its connection was gone for a moment, and it is there
+        assert place.use("one", str(path)) == path
+
+
+@pytest.mark.parametrize(("name", "shown"), [(".clip.mp4", "clip.mp4"), ("...mp4", "mp4"), ("a.mp4", "a.mp4")])
+def test_a_name_begins_with_no_dot(tmp_path: Path, name: str, shown: str) -> None:
+    with workplace(tmp_path) as place:
+        sent = upload(place, "a").rename(place.uploads / "a" / name)
+        assert place.arrived(str(sent)) == place.arrived(str(sent)) == place.uploads / "a" / shown
+        assert (place.uploads / "a" / shown).exists()
+
+
+def test_what_was_sent_in_part_goes_when_nothing_is_sent_any_more(tmp_path: Path) -> None:
+    with workplace(tmp_path) as place:
+        whole = upload(place, "a")
+        with place.arriving():
+            with place.arriving():
+                (place.uploads / "part").touch()
+            assert (place.uploads / "part").exists()  # it may be of the other
+        assert list(place.uploads.iterdir()) == [whole.parent]
 
 
 def test_a_visit_keeps_its_last_results(tmp_path: Path) -> None:
