@@ -17,6 +17,14 @@ def in_float32(features: Tensor) -> torch.autocast:
     return torch.autocast(features.device.type, enabled=False)
 
 
+def einsum(equation: str, *features: Tensor) -> Tensor:
+    """torch.einsum in float32. Autocast rounds products to bfloat16 whatever their factors are; `.float()` alone is no
+    protection.
+    """
+    with in_float32(features[0]):
+        return torch.einsum(equation, *(each.float() for each in features))
+
+
 def unit(features: Tensor) -> Tensor:
     """Scale to unit length along dim 1: (N, C) or (N, C, h, w), same shape out."""
     return F.normalize(features, dim=1)
@@ -24,8 +32,7 @@ def unit(features: Tensor) -> Tensor:
 
 def cosine_maps(visual: Tensor, audio: Tensor) -> Tensor:
     """Map of every image with every sound: (N, C, h, w), (M, C) -> (N, M, h, w)."""
-    with in_float32(visual):
-        return torch.einsum("nchw,mc->nmhw", visual.float(), audio.float())
+    return einsum("nchw,mc->nmhw", visual, audio)
 
 
 def own_maps(maps: Tensor) -> Tensor:
@@ -35,8 +42,7 @@ def own_maps(maps: Tensor) -> Tensor:
 
 def paired_maps(visual: Tensor, audio: Tensor) -> Tensor:
     """Map of each image with its own sound: (N, C, h, w), (N, C) -> (N, h, w)."""
-    with in_float32(visual):
-        return torch.einsum("nchw,nc->nhw", visual.float(), audio.float())
+    return einsum("nchw,nc->nhw", visual, audio)
 
 
 def pooled_by_map(visual: Tensor, audio: Tensor, temperature: float = 0.05) -> Tensor:
@@ -45,7 +51,7 @@ def pooled_by_map(visual: Tensor, audio: Tensor, temperature: float = 0.05) -> T
     A mean of the cells, weighted by a softmax of their cosines with the sound; what is seen elsewhere hardly counts.
     """
     weights = (paired_maps(visual, audio).flatten(1) / temperature).softmax(dim=1)
-    return unit(torch.einsum("nx,ncx->nc", weights, visual.float().flatten(2)))
+    return unit(einsum("nx,ncx->nc", weights, visual.flatten(2)))
 
 
 def max_response(maps: Tensor) -> Tensor:

@@ -1,13 +1,18 @@
 """Closed forms of the shared building blocks."""
 
+import ast
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from every import for_every
+from places import ROOT
 
 from training.losses import info_nce, symmetric_info_nce
 from training.similarity import (
     cosine_maps,
+    einsum,
     max_response,
     mean_response,
     own_maps,
@@ -83,3 +88,37 @@ def test_an_image_is_pooled_where_its_sound_points() -> None:
     weights = torch.exp(torch.einsum("chw,c->hw", visual[0], audio[0]) / 0.3)
     expected = (visual[0] * weights / weights.sum()).sum(dim=(1, 2))
     assert torch.allclose(pooled_by_map(visual, audio, 0.3)[0], expected / expected.norm(), atol=1e-5)
+
+
+ROUNDED = {"torch.einsum", "torch.matmul", "torch.bmm", "torch.mm", "torch.baddbmm"}
+ROOMS = ("methods", "parts", "encoders")
+WITH_PRODUCTS = sorted(each for room in ROOMS for each in (ROOT / "training" / room).rglob("*.py"))
+
+
+def test_products_stay_in_float32_where_trunks_compute_in_bfloat16() -> None:
+    generator = torch.Generator().manual_seed(0)
+    one, other = torch.randn(8, 33, generator=generator), torch.randn(8, 33, generator=generator)
+    expected = torch.einsum("nc,mc->nm", one, other)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(einsum("nc,mc->nm", one, other), expected)
+        assert einsum("nc,mc->nm", one.bfloat16(), other).dtype == torch.float32
+        assert not torch.equal(torch.einsum("nc,mc->nm", one, other).float(), expected)  # what it keeps away
+
+
+@for_every(WITH_PRODUCTS)
+def test_methods_multiply_through_it(path: Path) -> None:
+    """`.float()` does not keep autocast from rounding a product; `in_float32` around `@`, or `einsum`, does."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    kept = {id(inner) for each in ast.walk(tree) if _keeps(each) for inner in ast.walk(each)}
+    bare = [ast.unparse(each) for each in ast.walk(tree) if _multiplies(each) and id(each) not in kept]
+    assert bare == []
+
+
+def _keeps(node: ast.AST) -> bool:
+    return isinstance(node, ast.With) and any("in_float32" in ast.unparse(item) for item in node.items)
+
+
+def _multiplies(node: ast.AST) -> bool:
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.MatMult)
+    return isinstance(node, ast.Call) and ast.unparse(node.func) in ROUNDED

@@ -20,6 +20,7 @@ from pipeline.media.front_ends import find_front_end, front_end_names
 from pipeline.media.log_mel import BANDS, mel_triangles
 from pipeline.media.log_power import LogPower
 from training.encoders.kept import hands_on_features
+from training.similarity import einsum
 
 SAMPLE_RATE, WINDOW, HOP, N_FFT = 16000, 400, 160, 512
 OFFSET = 0.01  # added before the logarithm; silence is ln 0.01 = -4.605
@@ -94,7 +95,7 @@ def log_mel_of_power(spectrogram: Tensor) -> Tensor:
     magnitude = (power * (SAMPLE_RATE * WINDOW * 3 / 8 / 2)).sqrt()  # a periodic Hann window's sum of squares is 3/8 N
     spacing = (front_end.sample_rate / front_end.n_fft) / (SAMPLE_RATE / N_FFT)
     filters = _mel_filters(front_end.shape[0], front_end.sample_rate).to(spectrogram.device)
-    return torch.log(spacing * (filters @ magnitude) + OFFSET)
+    return torch.log(spacing * einsum("mf,bft->bmt", filters, magnitude) + OFFSET)
 
 
 def _front_end_of(bins: int, frames: int) -> LogPower:

@@ -42,7 +42,7 @@ from training.config import Encoders, Section
 from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction
 from training.parts.pair_losses import contrastive_loss, distance_ratio_loss, draw_mismatches
-from training.similarity import cosine_maps, distances, max_response, paired_maps, unit
+from training.similarity import cosine_maps, distances, einsum, max_response, paired_maps, unit
 
 
 class Config(Section):
@@ -84,7 +84,7 @@ class Method(BaseMethod):
         """f of what maps of each image attend to: (B, C, h, w), (B, ..., h, w) -> (B, ..., A)."""
         weights = maps.flatten(-2).softmax(dim=-1)
         cells = unit(visual) if self.config.variant == "dsol" else visual
-        return self.describe(torch.einsum("ncp,n...p->n...c", cells.flatten(2).float(), weights).clamp(min=0))
+        return self.describe(einsum("ncp,n...p->n...c", cells.flatten(2), weights).clamp(min=0))
 
     def distances_of_pairs(self, visual: Tensor, heard: Tensor) -> Tensor:
         """|f - a| of every image with every sound, which attends to it: (B, C, h, w), (B, A) -> (B, B)."""

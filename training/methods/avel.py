@@ -58,7 +58,7 @@ from training.parts.several_images import (
     times_of,
 )
 from training.parts.spans import spans
-from training.similarity import distances, unit
+from training.similarity import distances, einsum, unit
 
 LEAK = 0.3  # of the matching network's ReLU
 MEMORY = 128  # hidden units of an LSTM, in each direction
@@ -146,7 +146,7 @@ class Method(BaseMethod):
 
     def logits(self, features: Tensor, sound: Tensor, maps: Tensor) -> Tensor:
         """Of a clip's classes, by its segments: (B, N, C, h, w), (B, N, A), (B, N, h, w) -> (B, K), float32."""
-        attended = torch.einsum("nchw,nhw->nc", features.flatten(0, 1).float(), maps.flatten(0, 1))
+        attended = einsum("nchw,nhw->nc", features.flatten(0, 1), maps.flatten(0, 1))
         attended, heard = attended.unflatten(0, maps.shape[:2]), sound.float()
         if self.config.segments > 1:
             attended, heard = torch.relu(self.image_memory(attended)[0]), torch.relu(self.audio_memory(heard)[0])

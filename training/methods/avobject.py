@@ -70,7 +70,7 @@ from training.parts.peaks import NONE, parts, peaks
 from training.parts.several_images import of_each, refuse_without_middle, standing_still
 from training.parts.spans import SECONDS, refuse_beyond, spans
 from training.parts.trajectories import along, check_tracing, movements
-from training.similarity import in_float32, max_response, unit
+from training.similarity import einsum, max_response, unit
 
 SMOOTHED_STEPS, SMOOTHED_CELLS = 5, 3
 
@@ -182,8 +182,7 @@ class Method(BaseMethod):
 
     def logits(self, visual: Tensor, auditory: Tensor) -> Tensor:
         """l of steps (B, N, D, h, w) and as many sounds (B, N, D): (B, N, h, w)."""
-        with in_float32(visual):
-            return self.scale.float() * torch.einsum("btdhw,btd->bthw", visual, auditory)
+        return self.scale.float() * einsum("btdhw,btd->bthw", visual, auditory)
 
     def shifted(self, visual: Tensor, auditory: Tensor) -> Tensor:
         """S of steps (B, N, D, h, w) at every shift of sounds (B, M, D): (B, M - N + 1)."""
@@ -193,9 +192,8 @@ class Method(BaseMethod):
 
     def with_others(self, visual: Tensor, auditory: Tensor) -> Tensor:
         """S of every clip's steps (B, N, D, h, w) with every clip's sound in time (B, N, D): (B, B)."""
-        with in_float32(visual):
-            every = [self.scale.float() * torch.einsum("itdhw,td->ithw", visual, sound) for sound in auditory]
-            return torch.stack([max_response(logits).mean(dim=1) for logits in every], dim=1)
+        every = [self.scale.float() * einsum("itdhw,td->ithw", visual, sound) for sound in auditory]
+        return torch.stack([max_response(logits).mean(dim=1) for logits in every], dim=1)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         visual, shifts = self.seen(batch["burst"]), self.config.shifts

@@ -47,7 +47,7 @@ from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction, SourceMaps, TrainingClips
 from training.parts.clustering import PseudoLabels, check_clusters, kmeans
 from training.parts.pair_losses import draw_mismatches, masked_mean
-from training.similarity import in_float32, max_response, unit
+from training.similarity import einsum, in_float32, max_response, unit
 
 SMALLEST_SUM, SMALLEST_SQUARE = 1e-10, 1e-8
 
@@ -110,7 +110,7 @@ class Method(BaseMethod):
 
     def forward(self, image: Tensor, audio: Tensor) -> Prediction:
         seen, heard = self.image_trunk(image), self.audio_trunk.cells(audio)
-        maps = torch.einsum("nk,nkhw->nhw", self._weights(heard), self.class_maps(seen, heard))
+        maps = einsum("nk,nkhw->nhw", self._weights(heard), self.class_maps(seen, heard))
         return Prediction(maps, max_response(maps), *self._embeddings(seen, heard))
 
     def class_responses(self, batch: Batch) -> Tensor:
@@ -135,7 +135,7 @@ class Method(BaseMethod):
             return self.image_classes(seen).float().clamp(min=0)
         cells = unit(self.image_parts(seen.movedim(1, 3)).movedim(3, 1).float())
         parts = self._parts(heard, self.audio_classes, self.audio_parts)
-        return torch.einsum("nkd,ndhw->nkhw", parts, cells).clamp(min=0)
+        return einsum("nkd,ndhw->nkhw", parts, cells).clamp(min=0)
 
     def _embeddings(self, seen: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         image, sound = seen.mean(dim=(2, 3)), heard.mean(dim=(2, 3))
@@ -148,7 +148,7 @@ class Method(BaseMethod):
         """e_k of cells (B, C, h, w): unit vectors (B, K, D), float32."""
         activation = classes(cells).detach().float().clamp(min=0).flatten(2)
         mass = activation.sum(dim=2, keepdim=True)
-        weighed = torch.einsum("nkp,ncp->nkc", activation, cells.float().flatten(2)) / (mass + SMALLEST_SUM)
+        weighed = einsum("nkp,ncp->nkc", activation, cells.flatten(2)) / (mass + SMALLEST_SUM)
         return F.normalize(projection(weighed).float(), dim=2)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -43,7 +43,7 @@ from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction, SourceMaps
 from training.parts.clustering import SoftClusters, guarded_distances, soft_kmeans
 from training.parts.pair_losses import contrastive_loss, draw_mismatches, masked_mean
-from training.similarity import distances, in_float32, unit
+from training.similarity import distances, einsum, unit
 
 MARGINS = {"contrastive": 5.0, "ranking": 10.0}
 MIXED = "the number of sounds in a mixture"
@@ -153,7 +153,6 @@ def squared_distances(seen: Tensor, sounds: Tensor) -> Tensor:
 
 def ranking_loss(seen: Tensor, sounds: Tensor, mismatched: Tensor, margin: float) -> Tensor:
     """[margin + s_wrong - s_right]_+ of clusters of equal number: (B, K, D) twice, (B, B) bool -> scalar."""
-    with in_float32(seen):
-        agreement = torch.einsum("nkd,mkd->nmk", *(F.normalize(each.float(), dim=2) for each in (seen, sounds)))
+    agreement = einsum("nkd,mkd->nmk", *(F.normalize(each.float(), dim=2) for each in (seen, sounds)))
     right = agreement.diagonal().T.unsqueeze(1)  # (B, 1, K)
     return masked_mean((margin + agreement - right).clamp(min=0).mean(dim=2), mismatched)

@@ -46,7 +46,7 @@ from training.encoders.weights import build_audio_trunk
 from training.methods.contract import Batch, SourceMaps, TrainingClips
 from training.methods.correspondence import CorrespondenceMethod
 from training.parts.pair_losses import draw_mismatches, masked_mean
-from training.similarity import cosine_maps, max_response, paired_maps
+from training.similarity import cosine_maps, einsum, max_response, paired_maps
 
 SHARPNESS = 3.0  # of class maps, as evaluated
 SOUNDS_ABOVE = 0.2  # of class maps
@@ -99,7 +99,7 @@ class Method(CorrespondenceMethod):
 
     def sounding(self, features: Tensor, maps: Tensor) -> Tensor:
         """s_k of the trunk's cells (B, C, h, w) and maps l (B, h, w): (B, K, h, w), float32."""
-        agreement = torch.einsum("kc,nchw->nkhw", self.dictionary, features.float())
+        agreement = einsum("kc,nchw->nkhw", self.dictionary, features)
         return (self.strength.float() * agreement + self.offset.float()) * maps.unsqueeze(1)
 
     def class_maps(self, image: Tensor, audio: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ from training.config import Encoders, Section
 from training.encoders.flow import build_flow_trunk, enlarged
 from training.methods.contract import Batch, Prediction
 from training.methods.headless import HeadlessMethod, TriMap, tri_map_contrast
-from training.similarity import cosine_maps, max_response, paired_maps, unit
+from training.similarity import cosine_maps, einsum, max_response, paired_maps, unit
 
 REDUCTION = 8  # channels of V to one of queries and keys
 
@@ -90,8 +90,8 @@ class Method(HeadlessMethod):
         features = self.image_trunk(image)
         keys = self.key(self._moving(flow, image, features)).flatten(2)
         queries = self.query(features).flatten(2)
-        agreement = torch.einsum("ncx,ncy->nxy", queries.float(), keys.float()) / sqrt(queries.shape[1])
-        added = torch.einsum("nxy,ncy->ncx", agreement.softmax(dim=2), self.value(features).flatten(2).float())
+        agreement = einsum("ncx,ncy->nxy", queries, keys) / sqrt(queries.shape[1])
+        added = einsum("nxy,ncy->ncx", agreement.softmax(dim=2), self.value(features).flatten(2))
         return unit(features.float() + added.view_as(features))
 
     def _moving(self, flow: Tensor, image: Tensor, features: Tensor) -> Tensor:

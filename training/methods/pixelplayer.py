@@ -82,7 +82,7 @@ from training.parts.separation import (
     warped_energy,
 )
 from training.parts.several_images import images_of, middle_of, of_each, refuse_without_middle
-from training.similarity import in_float32, max_response, unit
+from training.similarity import einsum, in_float32, max_response, unit
 
 FLOOR, SMALLEST = 1e-10, 1e-12
 GAINS = 0.5, 1.5
@@ -145,8 +145,7 @@ class Method(BaseMethod):
 
     def mask_logits(self, gates: Tensor, parts: Tensor) -> Tensor:
         """Of images' gates i (B, K) and parts (B, K, R, T): (B, R, T)."""
-        with in_float32(parts):
-            return torch.einsum("bk,bkrt->brt", gates * self.strength, parts) + self.offset
+        return einsum("bk,bkrt->brt", gates * self.strength, parts) + self.offset
 
     def heard(self, waveform: Tensor) -> Tensor:
         """X of waveforms (B, N) on linear frequencies, as many times as the U-Net can halve: (B, F, T)."""
@@ -203,7 +202,7 @@ class Method(BaseMethod):
         parts = self.parts(magnitudes)
         shares = energies / energies.sum(dim=(1, 2), keepdim=True).clamp(min=SMALLEST)
         maps = self._passed(torch.sigmoid(middle_of(cells)), parts, shares)
-        loud = torch.einsum("brt,bkrt->bk", shares, torch.sigmoid(parts))
+        loud = einsum("brt,bkrt->bk", shares, torch.sigmoid(parts))
         return Prediction(maps, max_response(maps), unit(self.gates(cells)), unit(loud + SMALLEST))
 
     def _passed(self, gates: Tensor, parts: Tensor, shares: Tensor) -> Tensor:

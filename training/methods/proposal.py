@@ -80,7 +80,7 @@ from training.parts.several_images import (
     times_of,
 )
 from training.parts.spans import spans
-from training.similarity import distances, unit
+from training.similarity import distances, einsum, unit
 
 SMALLEST_SUM = 1e-6
 SIDE = 224  # pixels that g is enlarged to, whatever the images have, so that a kept feature may stand for an image
@@ -209,7 +209,7 @@ class Method(BaseMethod):
         return fits * (responses(standard_range(maps, SIDE), boxes, "sum_centred").clamp(min=0) + SMALLEST_SUM)
 
     def _attended(self, cells: Tensor, weights: Tensor) -> Tensor:
-        return unit(self.frame_head(torch.einsum("npc,np->nc", cells.float(), weights)))
+        return unit(self.frame_head(einsum("npc,np->nc", cells, weights)))
 
     def selected(self, proposals: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
         """The K regions that respond most, (B, K, 4), and which of them are there, (B, K): (B, P, 4), (B, h, w)."""
@@ -230,7 +230,7 @@ class Method(BaseMethod):
 
     def weighed(self, regions: Tensor, heard: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """d_k and alpha_k (B, K) of unit vectors (B, K, D), (B, D); regions that are not there weigh nothing."""
-        fits = torch.einsum("nkd,nd->nk", regions, heard.float()).clamp(min=0) * valid
+        fits = einsum("nkd,nd->nk", regions, heard).clamp(min=0) * valid
         if self.config.weighting == "softmax":
             weights = fits.masked_fill(~valid, -torch.inf).softmax(dim=1).nan_to_num(0.0)
             return fits, weights

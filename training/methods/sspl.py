@@ -43,7 +43,7 @@ from training.encoders.predictive_coding import PredictiveCoding
 from training.encoders.vggish import Vggish
 from training.encoders.weights import build_audio_trunk, build_image_trunk
 from training.methods.contract import BaseMethod, Batch, Prediction
-from training.similarity import max_response, paired_maps, unit
+from training.similarity import einsum, max_response, paired_maps, unit
 
 SMALLEST_RANGE = 1e-10
 
@@ -129,7 +129,7 @@ def attended(visual: Tensor, auditory: Tensor) -> Tensor:
     maps = paired_maps(unit(visual), auditory).float()
     low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
     weights = (maps - low) / (high - low + SMALLEST_RANGE)
-    return torch.einsum("nchw,nhw->nc", visual, weights)
+    return einsum("nchw,nhw->nc", visual, weights)
 
 
 def _projector(channels: int, width: int) -> nn.Sequential:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from manifests.errors import InputError
-from training.similarity import distances, in_float32
+from training.similarity import distances, einsum, in_float32
 
 SMALLEST = 1e-5  # distance, as released
 ROUNDS = 100  # of k-means at most
@@ -90,7 +90,8 @@ def _spread(points: Tensor, clusters: int, generator: torch.Generator) -> Tensor
 
 def _nearest(points: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     """Squared distance (N,) and number (N,) of each point's nearest centre."""
-    squares = points.square().sum(dim=1, keepdim=True) - 2 * points @ centres.T + centres.square().sum(dim=1)
+    products = einsum("nc,kc->nk", points, centres)
+    squares = points.square().sum(dim=1, keepdim=True) - 2 * products + centres.square().sum(dim=1)
     return squares.min(dim=1)
 
 

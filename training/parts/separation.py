@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from training.similarity import einsum
+
 SIZE, HOP = 1022, 256  # samples of a window, and between two
 FREQUENCIES, ROWS = SIZE // 2 + 1, 256
 BASE = 21.0  # of the logarithmic axis
@@ -39,13 +41,13 @@ def warped(magnitudes: Tensor) -> Tensor:
 
 def unwarped(masks: Tensor) -> Tensor:
     """Logarithmic to linear frequencies: (..., R, T) -> (..., F, T)."""
-    return torch.einsum("fr,...rt->...ft", _back(masks.device), masks.float())
+    return einsum("fr,...rt->...ft", _back(masks.device), masks)
 
 
 def warped_energy(magnitudes: Tensor) -> Tensor:
     """What a mask of logarithmic rows stands for: the energies of the frequencies that `unwarped` takes from each row,
     (B, F, T) -> (B, R, T). Their sum is that of all energies."""
-    return torch.einsum("fr,bft->brt", _back(magnitudes.device), magnitudes.float().square())
+    return einsum("fr,bft->brt", _back(magnitudes.device), magnitudes.float().square())
 
 
 def louder_than_half(own: Tensor, mixture: Tensor) -> Tensor:
