@@ -23,6 +23,7 @@ from pipeline.shards.store import ShardStore
 CORPORA = {"VGGSound": 200_000, "a million hours": 360_000_000}  # clips of 10 s
 PRICES = {"core_hour": 0.04, "gpu_hour": 3.0, "gigabyte_month": 0.023}  # dollars: assumptions, of no one's list
 CORES, GPUS, EPOCHS, K = 256, 64, 20, 1000  # a cluster to divide hours by
+CLIPS_OF_A_GPU = 140_000  # that stay in the memory of one of 80 GB, in steps of bfloat16
 SHARD_BYTES = 191_000  # a clip: a frame of 256 pixels and a spectrogram, most of it the latter's 154,328
 ROWS = 300_000
 
@@ -45,14 +46,18 @@ def figures() -> dict[str, float]:
     """What one clip costs, or a pair of clips."""
     ingest, decode = (_read(f"ingest/{name}.json") for name in ("shards", "decode"))
     search, gpu = _read("index/knn-144000.json"), _read("gpu/h200-1.json")["parts"]["neighbours"]
-    rates = _read("gpu/h100-2.json")["parts"]["speed"]["rates"]
+    checks = [_read(f"gpu/{name}.json")["parts"]["speed"]["rates"] for name in ("h100-1", "h100-2", "h200-1")]
+    resident, streamed = (
+        min(rates[feed]["samples_per_second"] for rates in checks if feed in rates) for feed in ("resident", "streamed")
+    )
     bits = sum(decode["kbit_per_second"].values()) / len(decode["kbit_per_second"])
     return {
         "ingest_core_seconds_a_clip": ingest["cpu"]["2 workers"]["ms_per_clip"] / 1000,
         "video_megabytes_a_clip": bits * 10 / 8 / 1000,
         "exact_search_core_seconds_a_pair": search["results"]["faiss-cpu"]["cpu_s"] / search["clips"] ** 2,
         "exact_search_gpu_seconds_a_pair": gpu["torch_gpu"]["seconds"] / gpu["vectors"] ** 2,
-        "training_samples_a_gpu_second": rates["resident"]["samples_per_second"],
+        "training_samples_a_gpu_second": resident,  # the slowest of what was measured, as of streaming
+        "streamed_samples_a_gpu_second": streamed,
         **manifest_costs(),
     }
 
@@ -91,8 +96,10 @@ def needs(clips: int, one: dict[str, float]) -> dict[str, dict[str, float]]:
     ingest = clips * one["ingest_core_seconds_a_clip"] / 3600
     search = clips**2 * one["exact_search_core_seconds_a_pair"] / 3600
     on_gpu = clips**2 * one["exact_search_gpu_seconds_a_pair"] / 3600
-    approximate = clips**2 * approximate_search(clips) / 3600
-    training = clips * EPOCHS / one["training_samples_a_gpu_second"] / 3600
+    approximate = search * approximate_search(clips)
+    fits = clips <= CLIPS_OF_A_GPU * GPUS
+    pace = one["training_samples_a_gpu_second" if fits else "streamed_samples_a_gpu_second"]
+    training = clips * EPOCHS / pace / 3600
     terabytes = clips * SHARD_BYTES / 1e12
     rate = CORES / one["ingest_core_seconds_a_clip"]
     return {
@@ -115,15 +122,15 @@ def needs(clips: int, one: dict[str, float]) -> dict[str, dict[str, float]]:
         ),
         "training": _rounded(
             gpu_hours=training, hours=training / GPUS, dollars=training * PRICES["gpu_hour"],
-            gigabytes_a_second_a_gpu=one["training_samples_a_gpu_second"] * SHARD_BYTES / 1e9,
+            gigabytes_a_second_a_gpu=pace * SHARD_BYTES / 1e9,
         ),
     }  # fmt: skip
 
 
 def approximate_search(clips: int) -> float:
-    """Core seconds a pair, of the largest corpus measured that is no larger: of a larger one they would be fewer."""
+    """Its share of exact search's time, of the largest corpus measured that is no larger; of a larger one it falls."""
     rows = [row for row in _read("index/approximate.json")["standing_for"] if row["clips"] <= clips]
-    return rows[-1]["core_nanoseconds_a_pair"]["approximate"] / 1e9
+    return rows[-1]["approximate_against_exact"]
 
 
 def _rounded(**values: float) -> dict[str, float]:
