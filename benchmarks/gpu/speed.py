@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from benchmarks.step.corpus import write_loose, write_shards
-from benchmarks.step.fed import Fed, clips_per_second_of_readers, feeds
+from benchmarks.step.fed import Fed, clips_per_second_of_readers, feeds, views_by_readers
 from benchmarks.step.limits import PAIR_FLOP
 from benchmarks.step.reference import AsTheField
 from benchmarks.step.runs import EZVSL, described, trainer_of
@@ -212,6 +212,7 @@ LAST: dict[str, dict[str, Any]] = {
     "fixed, optimiser in a loop": {"feed": "fixed", "change": plain_optimiser},
     "fixed, channels first": {"feed": "fixed", "change": channels_first},
     "fixed, stem as a convolution": {"feed": "fixed", "change": stem_as_convolution},
+    "streamed, views made by the readers": {"feed": "streamed", "change": views_by_readers},
     "streamed, copied in the step": {"feed": "loader"},
     "fixed, float32": {"feed": "fixed", "optim": {"precision": "float32"}},
 }

@@ -13,6 +13,7 @@ PLAN = Plan(
         Switch("stem as a matrix product", on="fixed", off="fixed, stem as a convolution"),
         Switch("bfloat16", on="fixed", off="fixed, float32"),
         Switch("clips in GPU memory", on="resident", off="streamed"),
+        Switch("bytes to the device, views there", on="streamed", off="streamed, views made by the readers"),
         Switch("copied beside the step", on="streamed", off="streamed, copied in the step"),
         Switch("compiled, of tensors", on="compiled, fixed", off="fixed"),
         Switch("compiled, clips in GPU memory", on="compiled, resident", off="resident"),

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from torch import nn
+
 from benchmarks.step.timing import settled
-from training.data.stream import training_loader
-from training.loop.device_batches import moved
+from training.data.stream import TrainingStream, training_loader
+from training.loop.device_batches import DeviceBatches, moved
 from training.loop.pace import Pace
 from training.loop.readings import Step
 from training.loop.trainer import Trainer
@@ -58,6 +60,20 @@ def feeds(trainer: Trainer, feed: str) -> Iterator[list[dict[str, Any]]]:
         epochs = itertools.chain.from_iterable(bare_loader(trainer) for _ in itertools.count())
         return ([moved(part, trainer.ranks.device) for part in parts] for parts in epochs)
     return trainer.batches()
+
+
+class ViewsByReaders(TrainingStream):
+    """A stream whose readers make what the method sees, as the field's loaders do: floats go to the device."""
+
+    def __iter__(self) -> Iterator[list[dict[str, Any]]]:
+        # pyrefly: ignore[bad-argument-type]  # views ask the method nothing
+        made = DeviceBatches(self.data, nn.Identity(), self.store.front_end)
+        for parts in super().__iter__():
+            yield [part | made.views(part) for part in parts]
+
+
+def views_by_readers(trainer: Trainer) -> None:
+    trainer.stream.__class__ = ViewsByReaders
 
 
 def clips_per_second_of_readers(trainer: Trainer) -> float:
