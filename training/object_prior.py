@@ -120,6 +120,6 @@ def _cellwise(state: dict[str, Tensor], weights: str) -> nn.Conv2d:
 def architecture_of(prior: Wanted) -> Encoder:
     """The trunk of the prior's weights: what a file says it holds, ResNet-18 for ImageNet's and for silent files."""
     named = prior.layout == LITE or prior.weights == IMAGENET
-    stated = {} if named else read_weight_file(Path(prior.weights))[1]
+    stated = {} if named else read_weight_file(Path(prior.weights), OTHERWISE)[1]
     shape = {name: stated[name] for name in ("blocks", "width") if name in stated}
     return Encoder.model_validate({"layout": prior.layout, **shape})

@@ -22,7 +22,7 @@ from manifests.annotations import Box
 from training.evaluation.maps import upsample
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.overlay.colours import heat_palette
-from training.report.masks import scored_mask
+from training.report.gallery import drawn_mask
 from training.report.results import Evaluation, read_run
 from training.report.saved_maps import Maps
 from training.report.selection import Choice, choose
@@ -62,7 +62,7 @@ class Shown:
         """What is drawn of a clip, from above, and the words below each."""
         own, foreign = self.own.maps[self.own.row_of[key]], self.foreign[key]
         low, high = min(own.min(), foreign.min()), max(own.max(), foreign.max())
-        mask = scored_mask(own, self.scored.facts["protocol"], self.scored.areas[key])
+        mask = drawn_mask(key, own, self.own, self.scored)
         yield boxed(frame, self.own.boxes[key]), str(self.scored.labels[key]).replace("_", " ")
         yield outlined(heated(frame, own, low, high), mask), f"IoU {self.scored.ious[AUDIO_VISUAL][key]:.2f}"
         yield heated(frame, foreign, low, high), ""

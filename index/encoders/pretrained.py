@@ -47,10 +47,15 @@ def _trunk(tensors: dict[str, Tensor], facts: dict[str, object], path: Path) -> 
     return trunk
 
 
-def read_weight_file(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """Tensors and metadata of a safetensors file, or the tensors of a torch state dict (metadata empty)."""
+def read_weight_file(
+    path: Path, otherwise: str = "give a file of `training pretrain`"
+) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """Tensors and metadata of a safetensors file, or the tensors of a torch state dict (metadata empty).
+
+    InputError when there is none: `otherwise` says what else to do, which differs by who asks.
+    """
     if not path.exists():
-        raise InputError(f"no weights at {path}. Give a file, `imagenet` or `none`.")
+        raise InputError(f"no weights at {path}: correct the path, or {otherwise}.")
     if path.suffix != ".safetensors":
         return read_tensors(path), {}
     with understood(path, "is not a readable safetensors file", "Make it again."), opened(path):  # no pipe, no device

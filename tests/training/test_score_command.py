@@ -135,7 +135,8 @@ def test_music_mixtures(golden, scene, clusters):
     np.testing.assert_allclose([ours[key] for key in expected["keys"]], expected["ciou"], atol=CHAIN, rtol=0)
     assert found["ciou30"] == pytest.approx(expected["ciou_at_0_3"])
     assert found["nsa"]["coded"] == pytest.approx(expected["nsa"], abs=1e-4)
-    assert set(found["floors"]) == {"centred_disc", "whole_image", "random"}
+    assert set(found["floors"]) == {"centred_disc", "whole_image", "random", "nothing"}
+    assert found["floors"]["nothing"]["nsa"]["textbook"] == 1  # whoever shows nothing is quiet where nothing sounds
     assert "NSA as coded" in table(found)
     assert f"{100 * found['nsa']['coded']:.2f}" in table(found)
     with pytest.raises(InputError, match="takes one map a frame"):

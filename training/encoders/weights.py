@@ -113,10 +113,10 @@ def load_into(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
 def read_weights(source: str, blocks: tuple[int, ...], otherwise: str = OTHERWISE.format("image")) -> dict[str, Tensor]:
     """Tensors by torchvision name: of ImageNet for the ResNet with these blocks, or of a file.
 
-    InputError when they cannot be had; `otherwise` says what to do without ImageNet's.
+    InputError when they cannot be had; `otherwise` says what to do without them.
     """
     if source != IMAGENET:
-        return read_weight_file(Path(source))[0]
+        return read_weight_file(Path(source), otherwise)[0]
     return imagenet_classifier(blocks, otherwise).state_dict()
 
 

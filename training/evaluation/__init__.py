@@ -1,8 +1,9 @@
 """From raw maps and truth to numbers. Where input is degenerate, this is what happens; `training protocols` prints it.
 
 input                             answer
-constant map                      as the protocol's released code: `>=` predicts everything, `>` nothing, `lvs` one or
-                                  the other by the value's sign; flagged `constant_map` and counted; nothing is
+constant map                      by rank as the protocol's released code: `>=` predicts everything, `>` nothing, `lvs`
+                                  one or the other by the value's sign; at a fixed level, or a share of the maximum,
+                                  everything or nothing by the value; flagged `constant_map` and counted; nothing is
                                   predicted under `textbook` and `+exact`
 ties at a rank threshold          as the released code (all in, or all out), with `tie_share` beside the score; under
                                   `textbook` and `+exact` exactly the asked pixels, row by row from the top left

@@ -15,7 +15,7 @@ from training.evaluation.protocol import MapProtocol
 from training.evaluation.protocols.ezvsl import EZVSL
 from training.evaluation.thresholds import RULES
 
-CENTRED_DISC, WHOLE_IMAGE, RANDOM = "centred_disc", "whole_image", "random"
+CENTRED_DISC, WHOLE_IMAGE, RANDOM, NOTHING = "centred_disc", "whole_image", "random", "nothing"
 _RANDOM_SIDE = 7
 
 
@@ -28,6 +28,13 @@ def floor_masks(
         WHOLE_IMAGE: np.ones((len(keys), SIZE, SIZE), bool),
         RANDOM: random_masks(keys, protocol, truth_pixels, seed),
     }
+
+
+def floor_masks_and_nothing(
+    keys: Sequence[str], protocol: MapProtocol, truth_pixels: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
+    """As `floor_masks`, and masks of no pixel: what frames without truth reward, where these have an IoU of 1."""
+    return floor_masks(keys, protocol, truth_pixels, seed) | {NOTHING: np.zeros((len(keys), SIZE, SIZE), bool)}
 
 
 def disc_masks(protocol: MapProtocol, truth_pixels: np.ndarray) -> np.ndarray:

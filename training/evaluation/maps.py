@@ -12,7 +12,8 @@ from manifests.pixels import SIZE
 def upsample(maps: np.ndarray, interpolation: str, align_corners: bool, size: int = SIZE) -> np.ndarray:
     """Enlarge (N, h, w) to (N, size, size); `interpolation` is "bilinear" or "bicubic", "none" asks for size already.
 
-    Bilinear without aligned corners equals OpenCV's INTER_LINEAR to 6e-8 (golden_interp). Runs on the CPU.
+    Bilinear without aligned corners equals OpenCV's INTER_LINEAR to 6e-8 (golden_interp). A constant map stays one: its
+    pixels would differ by rounding alone, and ranks and stretching would make a mask of that. Runs on the CPU.
     """
     if interpolation == "none" or (maps.shape[1:] == (size, size)):
         if maps.shape[1:] != (size, size):
@@ -22,7 +23,9 @@ def upsample(maps: np.ndarray, interpolation: str, align_corners: bool, size: in
 
     low = torch.from_numpy(np.ascontiguousarray(maps, np.float32))[:, None]
     high = torch.nn.functional.interpolate(low, (size, size), mode=interpolation, align_corners=align_corners)
-    return high[:, 0].numpy()
+    enlarged, flat = high[:, 0].numpy(), is_constant(maps)
+    enlarged[flat] = np.asarray(maps, np.float32)[flat][:, :1, :1]
+    return enlarged
 
 
 def resized(maps: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

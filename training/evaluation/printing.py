@@ -137,7 +137,21 @@ def _controls(facts: Mapping[str, Any]) -> list[str]:
         for name, found in facts.get("controls", {}).items()
         if found["without"]
     ]
-    return [*_heard(facts["scores"]), *_threshold(facts), *without]
+    undefined = [f"  {said}" for said in undefined_in_words(facts)]
+    return [*_heard(facts["scores"]), *_threshold(facts), *undefined, *without]
+
+
+def undefined_in_words(facts: Mapping[str, Any]) -> list[str]:
+    """A clause for each map that lacks scores because the protocol takes no number for an IoU of 0/0."""
+    if facts["protocol"].get("undefined") != "nan":
+        return []
+    why = "of a clip with no truth and nothing shown the IoU is 0/0, and undefined=nan makes it no number"
+    found = []
+    for name, own in facts["scores"].items():
+        absent = [score_of(key).title for key in in_order(own) if own[key] is None and key != "hears"]
+        if absent:
+            found.append(f"{name.replace('_', ' ')} has no {', '.join(absent)}: {why}")
+    return found
 
 
 def clips_have(count: int) -> str:

@@ -132,6 +132,7 @@ def _counted(one: Document) -> str:
     return (
         f"**{one['test_set']}**, protocol `{one['protocol']}`{view}: {one['n_scored']} of {one['n_expected']} clips "
         f"scored{_leaked(one)}. Truth `{one['truth']['sha256'][:12]}`."
+        + "".join(f" {said[:1].upper()}{said[1:]}." for said in one["undefined"])
     )
 
 

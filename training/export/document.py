@@ -15,6 +15,7 @@ from manifests.views import IN_WORDS
 from pipeline.console import version
 from pipeline.media.front_ends import find_front_end
 from training.config import RunConfig
+from training.evaluation.printing import undefined_in_words
 from training.evaluation.scores import task_values, values_of
 from training.export.exported import VERSION
 from training.leakage import TRAINING_CLIPS
@@ -121,4 +122,5 @@ def _evaluation(one: Evaluation) -> dict[str, Any]:
         "scores": {name: values_of(facts, name) for name in facts["scores"]},
         "floors": {name: task_values(scores) for name, scores in floors.items()},
         "ceiling": task_values(facts["ceiling"] or {}),
+        "undefined": undefined_in_words(facts),
     }

@@ -5,7 +5,7 @@ extended sets, images with several sounds). A column holds numbers of one measur
 protocol in every field. Published numbers stand beside the runs that repeat them, others in lines of their own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from training.evaluation.printing import (
     share_heard,
     ties_in_words,
     trained_in_words,
+    undefined_in_words,
 )
 from training.evaluation.scores import in_order, score_of, task_values, values_of
 from training.report.papers import alone, beside, said
@@ -117,7 +118,7 @@ def one_table(found: Sequence[Found], runs: Sequence[Run] = (), unfinished: Sequ
     absent, heard = [], []
     for own, seeds in configurations(found, runs, unfinished):
         lines += _lines_of(own, seeds)
-        absent += seeds.notes
+        absent += [*seeds.notes, *_not_shared(own, seeds)]
         heard += _heard(own, seeds)
         heard += [note for run, title, evaluation in own for note in _notes(run, title, evaluation)]
     ceiling = task_values(most.facts["ceiling"])
@@ -138,13 +139,14 @@ def configurations(
     return [(own, SeedsShown.of([(run, result) for run, _, result in own], runs, unfinished)) for own in together]
 
 
-def heard_lines(found: Sequence[Found], seeds: SeedsShown) -> list[Line]:
-    """A line for each map of a configuration, of its mean over seeds; where not every seed knows how much it hears,
-    for each seed its own."""
+def heard_lines(found: Sequence[Found], seeds: SeedsShown, needed: Collection[str] = (HEARS,)) -> list[Line]:
+    """A line for each map of a configuration, of its mean over seeds; where not every seed has the scores that are
+    needed, for each seed its own."""
     single = [line for one in found for line in _lines(*one)]
     lines = list[Line]()
     for mean in _lines_of(found, seeds):
-        lines += [mean] if mean.heard else [line for line in single if line.map == mean.map]
+        whole = all(score in mean.values for score in needed)
+        lines += [mean] if whole else [line for line in single if line.map == mean.map]
     return lines
 
 
@@ -204,6 +206,18 @@ def _lines(run: Run, title: str, evaluation: Evaluation) -> list[Line]:
     ]
 
 
+def _not_shared(found: Sequence[Found], seeds: SeedsShown) -> Iterable[str]:
+    """Which scores have no mean, because a seed that has the map lacks them."""
+    lines = [(run, line) for run, _, evaluation in found for line in _lines(run, run.name, evaluation)]
+    for name in dict.fromkeys(line.map for _, line in lines):
+        same = [(run, line) for run, line in lines if line.map == name]
+        every = in_order(score for _, line in same for score in line.values)
+        for run, line in same:
+            if absent := [score_of(score).title for score in every if score not in line.values]:
+                what = f"seed {run.seed} has no {', '.join(absent)} of {name.replace('_', ' ')}"
+                yield f"{seeds.name}: {what}, so that there is no mean of it."
+
+
 def _heard(found: Sequence[Found], seeds: SeedsShown) -> Iterable[str]:
     for line in heard_lines(found, seeds):
         if line.heard:
@@ -220,7 +234,7 @@ def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
         yield f"{title} scored {facts['n_scored']} of {facts['n_expected']}{missing_in_words(facts)}."
     if not evaluation.is_what_it_says:
         yield f"{title}: these clips are not the released {evaluation.test_set}, so no published number stands beside."
-    yield from (f"{title}: {said}." for said in ties_in_words(facts))
+    yield from (f"{title}: {said}." for said in (*ties_in_words(facts), *undefined_in_words(facts)))
     yield from (f"{title} {said}." for said in trained_in_words(facts))
     yield from said(run, title, evaluation)
 

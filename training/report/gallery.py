@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from manifests.annotations import Box
+from manifests.pixels import SIZE, box_votes
 from manifests.views import VIEWS
 from pipeline.console import Advance, progress
 from training.evaluation.postprocess import AUDIO_VISUAL
@@ -212,6 +213,19 @@ def _placed(box: Box, place: Box) -> Box:
 
 
 def _score(key: str, raw: np.ndarray, maps: Maps, evaluation: Evaluation) -> Score:
-    boxes = [one.box for one in maps.predicted.get(key, ())]
-    mask = scored_mask(raw, evaluation.facts["protocol"], evaluation.areas[key], boxes)
+    mask = drawn_mask(key, raw, maps, evaluation)
     return Score(evaluation.protocol, evaluation.ious[AUDIO_VISUAL][key], border(mask))
+
+
+def drawn_mask(key: str, raw: np.ndarray, maps: Maps, evaluation: Evaluation) -> np.ndarray:
+    """bool (224, 224): the mask whose IoU the result holds, of a clip's raw map (h, w) or its predicted boxes."""
+    boxes = [one.box for one in maps.predicted.get(key, ())]
+    return scored_mask(raw, evaluation.facts["protocol"], _truth_pixels(key, maps, evaluation), boxes)
+
+
+def _truth_pixels(key: str, maps: Maps, evaluation: Evaluation) -> int:
+    """How many pixels any box of the truth covers. Where annotators have to agree that is more than its area, in which
+    a pixel of one box counts half; files of maps without boxes leave the area alone."""
+    if key not in maps.boxes:
+        return round(evaluation.areas[key] * SIZE**2)
+    return int((box_votes(maps.boxes[key], SIZE, maps.part(key)) > 0).sum())

@@ -41,11 +41,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Plot:
-    """One test set under one protocol. `unknown` names the runs that were shown no clip with a foreign sound."""
+    """One test set under one protocol. `unknown` names the runs that were shown no clip with a foreign sound,
+    `unplaced` those that have no mean cIoU."""
 
     title: str
     points: tuple[Point, ...]
     unknown: tuple[str, ...]
+    unplaced: tuple[str, ...]
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
 
@@ -67,17 +69,18 @@ def _plot(found: Sequence[Found], runs: Sequence[Run], unfinished: Sequence[Path
     first = found[0][2]
     floors = fullest(one for _, _, one in found).facts["floors"]
     points = [_point(Line(name.replace("_", " "), name, task_values(own), {}), None) for name, own in floors.items()]
-    numbers, unknown = {run.path: number for number, run in enumerate(runs)}, list[str]()
+    numbers, asked = {run.path: number for number, run in enumerate(runs)}, list[Line]()
     taken = set[int]()
     for own, seeds in configurations(found, runs, unfinished):
         number = _free([numbers[run.path] for run, _, _ in own], taken)
-        lines = [line for line in heard_lines(own, seeds) if line.map == AUDIO_VISUAL]
+        lines = [line for line in heard_lines(own, seeds, (ACROSS, UP)) if line.map == AUDIO_VISUAL]
         points += [_point(line, number) for line in lines]
-        unknown += [line.run for line in lines if not line.heard]
+        asked += lines
     return Plot(
         f"{first.test_set} under {first.measured}",
         tuple(_lettered([point for point in points if point is not None])),
-        tuple(unknown),
+        tuple(line.run for line in asked if not line.heard),
+        tuple(line.run for line in asked if line.heard and ACROSS not in line.values),
         tuple((across(value), f"{value:g}") for value in TICKS),
         tuple((up(value), f"{value:g}") for value in TICKS),
     )
@@ -91,8 +94,9 @@ def _free(numbers: Sequence[int], taken: set[int]) -> int:
 
 
 def _point(line: Line, run: int | None) -> Point | None:
-    """Where a line of a table lies in the drawing; None where it is not known how much it hears."""
-    if not line.heard:
+    """Where a line of a table lies in the drawing; None where it is not known how much it hears, or how well it
+    localizes."""
+    if not line.heard or ACROSS not in line.values:
         return None
     located, hears = line.values[ACROSS], line.values[UP]
     x, y, seeds = across(located), up(hears), ()

@@ -48,10 +48,8 @@ def scores_boxes(fields: Mapping[str, Any]) -> bool:
     return fields["name"].partition("+")[0] == BOXES
 
 
-def scored_mask(
-    raw: np.ndarray, fields: Mapping[str, Any], truth_share: float, boxes: Sequence[Box] = ()
-) -> np.ndarray:
-    """bool (224, 224): the pixels the protocol calls sounding; `truth_share` of the image is truth.
+def scored_mask(raw: np.ndarray, fields: Mapping[str, Any], truth_pixels: int, boxes: Sequence[Box] = ()) -> np.ndarray:
+    """bool (224, 224): the pixels the protocol calls sounding, where so many of them are in any box of the truth.
 
     Under the protocol of boxes the pixels of `boxes`, fractions of what was shown.
     """
@@ -59,5 +57,4 @@ def scored_mask(
         return box_mask(np.array(boxes, np.float64).reshape(-1, 4)).astype(bool)
     protocol = as_protocol(fields)
     prepared = prepare(raw[None], protocol)[AUDIO_VISUAL].maps
-    truth_pixels = np.array([round(truth_share * prepared[0].size)])
-    return binarise(prepared, protocol, truth_pixels).masks[0]
+    return binarise(prepared, protocol, np.array([truth_pixels])).masks[0]

@@ -8,6 +8,7 @@ from every import for_every
 from golden_inputs import edge_cases
 
 from training.evaluation import localization
+from training.evaluation.maps import is_constant
 from training.evaluation.postprocess import binarise, prepare
 from training.evaluation.protocol import MapProtocol, adaptive
 from training.evaluation.protocols import known_protocols
@@ -69,6 +70,19 @@ def test_textbook_answers_ties_with_exactly_half():
     for case, predicted in (("09a_ties_8_levels", 25088), ("09c_binary_map_fewer_ones_than_half", 25088)):
         assert answer(PROTOCOLS["textbook"], *CASES[case])[0].sum() == predicted
     assert answer(PROTOCOLS["textbook"], *CASES["01a_constant_map_0.3"])[0].sum() == 0
+
+
+@pytest.mark.parametrize("value", [-0.4, 0.1, 0.4, 1.0])
+@pytest.mark.parametrize("side", [7, 14])
+def test_a_constant_map_stays_constant_when_it_is_enlarged(value, side):
+    """Rounding is no ranking: at a rank all or nothing, at a level what the value says."""
+    small = np.full((side, side), value, np.float32)
+    for name, protocol in PROTOCOLS.items():
+        if protocol.interpolation == "none":
+            continue
+        prepared = prepare(small[None], protocol)["audio_visual"].maps
+        assert is_constant(prepared)[0], name
+        assert binarise(prepared, protocol, np.array([20000])).masks.mean() in (0, 1), name
 
 
 def test_the_auc_grid_is_a_float_product(golden):

@@ -184,6 +184,22 @@ def test_the_floor_of_the_whole_image_is_that_of_all_pixels():
         assert [floors["whole_image"][name] for name in scores] == pytest.approx([0.25] * len(scores))
 
 
+@pytest.mark.parametrize(
+    ("protocol", "scores"),
+    [
+        ("avsbench", ("miou", "miou_top_half")),
+        *((name, ("mask_miou",)) for name in ("adaptive_masks", "top_half_masks")),
+    ],
+)
+def test_masks_of_nothing_are_a_floor_which_frames_without_truth_reward(protocol, scores):
+    clips = tuple(Annotation(key, None, ((0.0, 0.0, 0.5, 0.5),) if key == "a" else ()) for key in "abcd")
+    truth = Truth("vggss", TestSet("made", clips, "made.json", "0" * 64))
+    maps = np.random.default_rng(1).random((4, 7, 7))
+    floors = score_task(RawMaps(tuple("abcd"), maps), truth, protocol).summary["floors"]
+    assert [floors["nothing"][name] for name in scores] == pytest.approx([0.75] * len(scores))
+    assert floors["whole_image"][scores[0]] == pytest.approx(0.25 / 4)
+
+
 @pytest.mark.parametrize("boxes", [(), ((0.5, 0.5, 0.5, 0.9),), ((1.0, 1.0, 1.5, 1.5),)])
 def test_a_set_without_anything_to_localize_is_refused(maps, boxes):
     nothing = tuple(Annotation(key, None, boxes) for key in SCORED)

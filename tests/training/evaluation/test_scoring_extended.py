@@ -12,6 +12,7 @@ from manifests.readers.extended import ExtendedSet, Negative
 from manifests.test_sets import Truth
 from training.evaluation import detection
 from training.evaluation.detection import Detections
+from training.evaluation.printing import table
 from training.evaluation.protocols import known_protocols
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks.localization import score
@@ -63,6 +64,12 @@ def test_negatives_bring_ap_and_max_f1(maps):
         assert set(found["by_negative_type"]) == {"real", "hard"}
     assert set(summary["extended"]) == {"audio_visual", "object_prior", "combined"}
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def test_avgn_s_line_says_against_how_many_negatives(maps):
+    found = score(RawMaps(NAMES, maps), EXTENDED, PROTOCOLS["avgn_relative"]).summary
+    assert " of clips, AP and F1 against 3 negatives: " in table(found)
+    assert " of clips: " in table(score(RawMaps(NAMES, maps), TRUTH, PROTOCOLS["avgn_relative"]).summary)
 
 
 def test_positives_score_the_same_with_and_without_negatives(maps):

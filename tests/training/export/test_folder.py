@@ -7,6 +7,7 @@ import struct
 from contextlib import chdir
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -15,11 +16,17 @@ from safetensors import safe_open
 from typer.testing import CliRunner
 
 from index.encoders.tensor_file import write_tensors
+from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
+from manifests.sound_draws import CONTROLS
+from manifests.test_sets import Truth
 from training.cli import app
 from training.config import Encoder
 from training.encoders.resnet import ImageTrunk
 from training.evaluate import EvaluationRequest, evaluate
+from training.evaluation.control_maps import ControlMaps
+from training.evaluation.raw_maps import RawMaps
+from training.evaluation.tasks import score
 from training.export.exported import CARD, CONFIG, PRIOR, WEIGHTS, open_exported
 from training.model_names import is_exported
 from training.predict import object_prior_of
@@ -120,6 +127,19 @@ def test_the_card_has_every_number_with_floor_and_ceiling(run: Path, exported: P
     assert values["cIoU@0.5 (audio-visual, fraction)"] == pytest.approx(
         result["scores"]["audio_visual"]["ciou50"], abs=1e-6
     )
+
+
+def test_the_card_says_which_numbers_are_not_known(run: Path, tmp_path: Path) -> None:
+    """Under undefined=nan: nothing is true of a clip and nothing shown."""
+    folder = shutil.copytree(run, tmp_path / "tiny" / "abcd-s0")
+    clips = (Annotation("one", "a", ((0.5, 0.5, 0.5, 0.5),)), Annotation("two", "a", ((0.2, 0.2, 0.7, 0.8),)))
+    maps = np.full((2, 7, 7), -1, np.float32)
+    answers = ControlMaps(RawMaps(["one", "two"], maps), dict.fromkeys(CONTROLS, maps))
+    truth = Truth("vggss", TestSet("two", clips, "two.json", "0" * 64))
+    score(answers, truth, "vssl_ssltie_fixed+undefined=nan").write(folder / "evaluation")
+    told("export", folder, "--out", tmp_path / "model")
+    text = (tmp_path / "model" / CARD).read_text()
+    assert "Audio visual has no mean cIoU, own threshold, AUC, own threshold, F_LOC, F_AUC" in text
 
 
 def test_the_hub_reads_the_card(exported: Path) -> None:

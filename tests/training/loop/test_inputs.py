@@ -48,6 +48,7 @@ def _no_network(*given: object, **options: object) -> None:
         ("evaluation.truth=nowhere.json", r"evaluation.truth: there is no file or folder nowhere\.json"),
         ("evaluation.format=vgss", "evaluation.*vgss.*Did you mean vggss"),
         ("evaluation.object_prior={weights: nowhere.pth}", r"evaluation.object_prior: no weights at nowhere\.pth"),
+        ("evaluation.object_prior={weights: none}", r"no weights at none: .*, or evaluation.object_prior to null\.$"),
         (
             "evaluation.object_prior={weights: imagenet}",
             r"evaluation\.object_prior: torchvision could not fetch .*no network.* or evaluation\.object_prior to null",

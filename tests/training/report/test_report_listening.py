@@ -12,6 +12,7 @@ from manifests.sound_draws import CONTROLS, OFF_SCREEN, SWAPPED
 from manifests.test_sets import Truth
 from training.evaluated import save_controls
 from training.evaluation.control_maps import ControlMaps
+from training.evaluation.printing import table as printed
 from training.evaluation.raw_maps import RawMaps
 from training.evaluation.tasks import score
 from training.report.comparison import as_text, comparisons
@@ -192,3 +193,27 @@ def test_a_set_on_which_no_map_can_win_has_a_page(scenes, shards, tmp_path):
     folder = make_run(tmp_path, tiny, Invented("lost"))
     index, _ = write_report([folder], shards, tmp_path / "page")
     assert "ceiling 0" in index.read_text()
+
+
+def test_a_run_whose_mean_ciou_is_not_known_has_no_place_and_is_named(scenes, shards, tmp_path):
+    """Under undefined=nan a clip without truth and with nothing shown leaves no mean."""
+    empty = [replace(scene, annotation=replace(scene.annotation, boxes=((0.5, 0.5, 0.5, 0.5),))) for scene in scenes]
+    protocol = "vssl_ssltie_fixed+undefined=nan"
+    folders = [make_run(tmp_path, scenes, Invented("same", seed=seed)) for seed in range(2)]
+    for folder, loudness in zip(folders, (-9, 9), strict=True):  # the first shows nothing, the other something
+        truth, names = Truth("vggss", truth_of([*empty[:1], *scenes[1:]])), [one.annotation.key for one in scenes]
+        maps = loudness * np.abs(make_maps(scenes, 1.0, seed=3))
+        result = score(ControlMaps(RawMaps(names, maps), dict.fromkeys(CONTROLS, maps)), truth, protocol)
+        result.write(folder / "evaluation")
+        said = " ".join(printed(result.summary).split())
+        lacks = "audio visual has no mean cIoU, own threshold, AUC, own threshold, F_LOC, F_AUC"
+        assert (lacks in said) == (loudness < 0)
+    runs = [read_run(folder) for folder in folders]
+    (plot,) = listening_plots(runs, ["quiet", "loud"])
+    assert plot.unplaced == ("quiet",)
+    assert [point.located for point in plot.points if point.run is not None]
+    (table,) = [one for one in comparisons(runs, ["quiet", "loud"]) if one.protocol == protocol]
+    assert any("quiet: audio visual has no mean cIoU" in note for note in table.notes)
+    assert any("seed 0 has no mean cIoU, own threshold" in note for note in table.notes)
+    index, _ = write_report(folders, shards, tmp_path / "page")
+    assert "as their mean cIoU is not known" in index.read_text()

@@ -11,13 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
+from manifests.test_sets import Truth
+from training.evaluation.localization import ciou
 from training.evaluation.protocols import find_protocol
+from training.evaluation.raw_maps import RawMaps
+from training.evaluation.tasks import score
+from training.evaluation.truth import weight_map
 from training.report.curves import loss_panels, validation_panels
+from training.report.gallery import drawn_mask
 from training.report.images import border
 from training.report.masks import as_protocol, scored_mask
 from training.report.page import write_report
-from training.report.results import read_run
+from training.report.results import Evaluation, read_run
+from training.report.saved_maps import Maps
 from training.report.selection import choose
 from training.report.sources import ABSENT, CHANGED, Clips
 from training.report.tables import score_tables
@@ -174,4 +182,20 @@ def test_a_protocol_of_a_later_version_is_told_in_words() -> None:
     assert as_protocol(known | {"view": "squash"}) == find_protocol("ezvsl")
     for later in ({"sharpened": True}, {"rule": "best_half"}):
         with pytest.raises(InputError, match="under the protocol ezvsl cannot be drawn"):
-            scored_mask(np.zeros((7, 7), np.float32), known | later, 0.5)
+            scored_mask(np.zeros((7, 7), np.float32), known | later, 25088)
+
+
+@pytest.mark.parametrize("protocol", ["adaptive", "ezvsl"])
+@pytest.mark.parametrize("consensus", [1, 2])
+@pytest.mark.parametrize("shown", [(0.0, 0.0, 1.0, 1.0), (0.125, 0.0, 0.875, 1.0)])
+def test_the_mask_that_is_drawn_is_the_one_that_was_scored(
+    protocol: str, consensus: int, shown: tuple[float, ...], tmp_path: Path
+) -> None:
+    """Also where a pixel that one annotator alone chose counts half."""
+    boxes = ((0.1, 0.2, 0.6, 0.7), (0.4, 0.4, 0.9, 0.9))
+    annotation = Annotation("one", None, boxes, consensus, shown=shown)
+    raw = np.random.default_rng(0).normal(size=(1, 7, 7)).astype(np.float32)
+    result = score(RawMaps(["one"], raw), Truth("flickr", TestSet("mine", (annotation,), "m", "0" * 64)), protocol)
+    evaluation = Evaluation(result.write(tmp_path), result.summary)
+    mask = drawn_mask("one", raw[0], Maps(("one",), raw, {"one": boxes}, {"one": shown}), evaluation)
+    assert ciou(mask[None], weight_map(annotation)[None])[0] == evaluation.ious["audio_visual"]["one"]

@@ -49,11 +49,12 @@ def reduce(scored: Scored) -> dict[str, Any]:
 
 
 def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
-    return {name: value for name, value in block.get(map_name, {}).items() if name != "by_size"}
+    return {name: value for name, value in block.get(map_name, {}).items() if name not in ("by_size", "n_negative")}
 
 
 def heading(block: dict[str, Any], map_name: str) -> str:
-    return "of clips"
+    pairs = block[map_name].get("n_negative")
+    return f"of clips, AP and F1 against {pairs} negatives" if pairs else "of clips"
 
 
 def _of_map(scored: Scored, name: str) -> dict[str, Any]:
@@ -69,6 +70,7 @@ def _of_map(scored: Scored, name: str) -> dict[str, Any]:
         **{f"ciou{cut}_strict": success_rate(positive.iou, at, strict=True) for cut, at in STRICT.items()},
         "f1_at_30": detection.f1_at(everyone, CONFIDENCE[name], CUTS["30"]),
         **_by_confidence(everyone),
+        "n_negative": len(negative.keys),
         "by_size": {size: _of_size(clips, sizes == size) for size in SIZE_BUCKETS},
     }
 

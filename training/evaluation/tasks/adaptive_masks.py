@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from manifests.test_sets import INTERACTIVE, Truth
 from training.evaluation.adaptive_masks import BATCH, EmptyMask, adaptive_masks, asked_areas, mask_scores
-from training.evaluation.floors import floor_masks
+from training.evaluation.floors import floor_masks_and_nothing
 from training.evaluation.localization import auc, ciou, success_rate
 from training.evaluation.metrics.interactive import SCORES as OF_GROUPS
 from training.evaluation.metrics.interactive import interactive_summary
@@ -88,7 +88,7 @@ def score(raw: RawMaps, truth: Truth, protocol: AreaProtocol, *, seed: int = 0, 
         masks = true_masks(truth, chunk)
         for name, values in raw.prepare([positions[key] for key in chunk], protocol).items():
             found.setdefault(name, []).append((cut(values.maps, masks, protocol), masks))
-        for name, floor in floor_masks(chunk, protocol, masks.sum(axis=(1, 2)), seed).items():
+        for name, floor in floor_masks_and_nothing(chunk, protocol, masks.sum(axis=(1, 2)), seed).items():
             found.setdefault(f"floor:{name}", []).append((floor, masks))
         found.setdefault("ceiling", []).append((_best(masks, protocol), masks))
     grouped = keys if INTERACTIVE in truth.tasks else ()

@@ -23,7 +23,7 @@ from manifests.test_sets import INTERACTIVE, Truth
 from training.evaluation import printed
 from training.evaluation.control_maps import THRESHOLDS, ControlMaps, read_controls, taken
 from training.evaluation.control_protocols import ListeningProtocol
-from training.evaluation.floors import CENTRED_DISC, WHOLE_IMAGE, disc_masks
+from training.evaluation.floors import CENTRED_DISC, NOTHING, WHOLE_IMAGE, disc_masks
 from training.evaluation.listening import (
     NEGATIVE_PAIRS,
     auc_of_silence,
@@ -62,7 +62,6 @@ SCORES = (
 )  # fmt: skip
 ARRAYS = ("names", "maps")
 OPTIONAL = ("object_maps", "confidence", THRESHOLDS, *(f"maps_{control}" for control in CONTROLS))
-NOTHING = "nothing"
 
 
 _BATCH = 32

@@ -31,7 +31,13 @@ KS = (1, 5, 10)
 Ties = Literal["optimistic", "expected", "pessimistic"]
 TIES: Ties = "expected"
 SCORES = tuple(
-    Score(f"R@{k}", f"R@{k}", f"share of queries whose own counterpart is among the {k} nearest.") for k in KS
+    Score(
+        f"R@{k}",
+        f"R@{k}",
+        f"share of queries with their own counterpart among the {k} nearest; in rows called class, "
+        "with any clip of their class.",
+    )
+    for k in KS
 )
 
 

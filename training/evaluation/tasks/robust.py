@@ -20,7 +20,7 @@ from manifests.test_sets import Truth
 from training.evaluation.control_maps import ControlMaps, counted_control, read_controls, taken
 from training.evaluation.control_protocols import ControlledProtocol
 from training.evaluation.false_positives import false_positive_rate, logits_above_half, released_fpr
-from training.evaluation.floors import CENTRED_DISC, WHOLE_IMAGE, disc_masks
+from training.evaluation.floors import CENTRED_DISC, NOTHING, WHOLE_IMAGE, disc_masks
 from training.evaluation.maps import upsample
 from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL
@@ -32,7 +32,7 @@ from training.evaluation.segmentation import f_curves, f_score, mask_iou
 from training.evaluation.tasks.segmentation import rows_by_video
 from training.evaluation.true_masks import true_masks, truth_from
 
-OWN, NOTHING = "own", "nothing"
+OWN = "own"
 SCORES = (
     Score("robust_miou", "mIoU, own sound", "mean over batches of videos of the IoU with the mask, as AVSBench."),
     Score("robust_f", "F, own sound", "F-score, beta squared 0.3, at each batch's best threshold, as AVSBench."),

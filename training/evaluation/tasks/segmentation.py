@@ -21,7 +21,7 @@ from manifests.keys import video_of_frame
 from manifests.pixels import SIZE
 from manifests.test_sets import Truth
 from training.evaluation.bootstrap import mean_intervals
-from training.evaluation.floors import floor_masks
+from training.evaluation.floors import floor_masks_and_nothing
 from training.evaluation.needs import refuse_negatives, require_boxes
 from training.evaluation.postprocess import AUDIO_VISUAL, binarise
 from training.evaluation.protocol import MapProtocol
@@ -89,7 +89,7 @@ def score(raw: RawMaps, truth: Truth, protocol: MaskProtocol, *, seed: int = 0, 
         prepared = raw.prepare([positions[key] for key in chunk], protocol)
         for name, values in prepared.items():
             found.setdefault(name, []).append(_frames(values.maps, masks, values.confidence, protocol))
-        for name, floor in floor_masks(chunk, EZVSL, masks.sum(axis=(1, 2)), seed).items():
+        for name, floor in floor_masks_and_nothing(chunk, EZVSL, masks.sum(axis=(1, 2)), seed).items():
             found.setdefault(f"floor:{name}", []).append(_of_masks(floor, masks, none, protocol))
         found.setdefault("ceiling", []).append(_frames(masks.astype(np.float32), masks, none, protocol))
     has_truth = np.array(areas) > 0

@@ -25,7 +25,7 @@ from manifests.pixels import SIZE, disc_map
 from manifests.test_sets import MusicFrame, MusicSet, Truth
 from training.evaluation.alike import drawn_with
 from training.evaluation.bootstrap import contributions, mean_intervals
-from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE, noise_map
+from training.evaluation.floors import CENTRED_DISC, NOTHING, RANDOM, WHOLE_IMAGE, noise_map
 from training.evaluation.given_arrays import in_float32, names_of, numbers, texts
 from training.evaluation.instruments import AT_30, QUIET, FrameScore, music_summary, score_frame
 from training.evaluation.localization import auc, mean_iou, success_rate
@@ -199,7 +199,8 @@ def _floors(frames: Sequence[MusicFrame], clusters: int, seed: int) -> dict[str,
     """Maps (K, h, w) of each frame by floor: the same for every cluster, but for noise."""
     disc, whole = (np.stack([one] * clusters) for one in (_disc(), np.ones((SIZE, SIZE), np.float32)))
     noise = [np.stack([noise_map(f"{frame.key}/{cluster}", seed) for cluster in range(clusters)]) for frame in frames]
-    return {CENTRED_DISC: [disc] * len(frames), WHOLE_IMAGE: [whole] * len(frames), RANDOM: noise}
+    same = {CENTRED_DISC: disc, WHOLE_IMAGE: whole, NOTHING: np.zeros_like(whole)}
+    return {name: [one] * len(frames) for name, one in same.items()} | {RANDOM: noise}
 
 
 def _disc() -> np.ndarray:
