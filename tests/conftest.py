@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 # several test processes share the cores: one thread each, set before numpy or torch start their pools
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,6 +17,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 for number in (signal.SIGHUP, signal.SIGINT):
     if signal.getsignal(number) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
         signal.signal(number, lambda *_: None)
+
+settings.register_profile("beside others", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("beside others")
 
 gc.disable()  # while libraries are imported and tests collected, nothing becomes garbage
 

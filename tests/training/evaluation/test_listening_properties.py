@@ -31,7 +31,7 @@ def scored(truth: Truth, own: np.ndarray, controls: dict[str, np.ndarray], proto
     ]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.lists(SIDES, min_size=COUNT, max_size=COUNT))
 def test_a_map_that_ignores_the_sound(seed, boxes):
     """Correlation 1, one mask under all sounds, nothing lost when the sound is swapped, and nothing heard."""
@@ -45,7 +45,7 @@ def test_a_map_that_ignores_the_sound(seed, boxes):
     assert found["pia_silence"] == found["pia_noise"] == found["pia_offscreen"]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(SIDES, min_size=COUNT, max_size=COUNT), st.floats(0.5, 5))
 def test_an_oracle_whatever_its_scale(boxes, scale):
     truth = truth_of(boxes)
@@ -58,7 +58,7 @@ def test_an_oracle_whatever_its_scale(boxes, scale):
     assert found["ciou_drop_offscreen"] == 1
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.permutations(range(COUNT)))
 def test_the_order_of_clips_and_one_scale_for_all_maps_change_nothing(seed, order):
     random = np.random.default_rng(seed)
@@ -87,7 +87,7 @@ def test_a_box_and_its_mask_give_the_same_numbers(tmp_path):
     assert result["ceiling"]["outside_truth"] == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["vssl", "vssl_textbook", "vssl_lvs"]))
 def test_whatever_pairs_are_missing_they_are_counted_and_named_and_no_number_is_nan(seed, protocol):
     random = np.random.default_rng(seed)
