@@ -9,7 +9,7 @@ from typing import TypeVar
 from manifests.annotations import WHOLE, Annotation, Box, TestSet
 from manifests.errors import InputError
 from manifests.namesakes import Names, Place
-from manifests.splits import IdList, restrict
+from manifests.splits import IdList, hash_of, restrict, video_of_clip
 from manifests.views import ViewName
 
 Value = TypeVar("Value")
@@ -41,9 +41,11 @@ class Negative:
 
 @dataclass(frozen=True)
 class ExtendedSet:
-    """Positives and negatives that are scored together; `source` and `sha256` are those of the negatives' file.
+    """Positives and negatives that are scored together; `source` and `sha256` are those of the negatives' file, the
+    latter with the part's where the set was narrowed.
 
-    `places` has the folders of clips that this file names in folders.
+    `places` has the folders of clips that this file names in folders, `left_out` how many of its pairs of each kind are
+    of no clip of the part that the set was narrowed to.
     """
 
     name: str
@@ -52,6 +54,7 @@ class ExtendedSet:
     source: str
     sha256: str
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def clips(self) -> Names:
@@ -69,14 +72,25 @@ class ExtendedSet:
         return replace(self, positives=positives, negatives=pairs, places={})
 
     def narrowed(self, positives: TestSet) -> "ExtendedSet":
-        """The pairs whose image is in a part of the set, beside that part. InputError when there is none."""
-        kept = set(positives.keys)
-        pairs = tuple(pair for pair in self.negatives if pair.video in kept)
+        """The pairs whose image is of a part of the set, beside that part; the others are counted.
+
+        An image that is no clip of the whole set is another moment of one of its videos, as those of real pairs are:
+        it belongs to every part with a clip of that video. InputError when no pair is left.
+        """
+        whole, kept = set(self.positives.keys), set(positives.keys)
+        videos = {video_of_clip(key) for key in kept}
+        pairs = tuple(
+            pair
+            for pair in self.negatives
+            if pair.video in kept or (pair.video not in whole and video_of_clip(pair.video) in videos)
+        )
         if not pairs:
             raise InputError(
                 f"{self.source} holds no pair whose image is in {positives.source}. Leave --negatives out."
             )
-        return replace(self.beside(positives), negatives=pairs)
+        left_out = dict(Counter(pair.kind for pair in set(self.negatives).difference(pairs)))
+        digest = hash_of((self.sha256, positives.sha256))  # which clips of a video are in the part decides on pairs
+        return replace(self.beside(positives), negatives=pairs, sha256=digest, left_out=left_out)
 
     def beside(self, positives: TestSet) -> "ExtendedSet":
         """The same pairs under the name of these positives."""

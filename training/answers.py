@@ -197,8 +197,11 @@ def _similarity_over_positions(made: Answered, truth: Truth) -> Similarity:
 def _pairs(made: Answered, truth: Truth) -> BothPairs:
     assert made.foreign is not None, "asked for without negative pairs"
     own = made.about(truth)
-    seen = set(own.names)
-    mismatched = {pair.key for pair in made.foreign.negatives if pair.video in seen or pair.kind == "real"}
+    if truth.extended is not None:
+        mismatched = {pair.key for pair in truth.extended.negatives}
+    else:
+        seen = set(own.names)
+        mismatched = {pair.key for pair in made.foreign.negatives if pair.video in seen}
     return BothPairs(_distances(own), _distances(made.predictions.only(mismatched)), made.thresholds.get(DISTANCE))
 
 

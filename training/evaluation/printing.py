@@ -110,7 +110,24 @@ def trained_in_words(facts: Mapping[str, Any]) -> list[str]:
 def _missing(facts: Mapping[str, Any]) -> list[str]:
     """Clips, and negative pairs, that were expected and have no map: named."""
     of = {"clips": facts.get("missing", []), "negative pairs": facts.get("negatives", {}).get("missing", [])}
-    return [f"  {len(keys)} {what} missing: {names_of_missing(keys)}" for what, keys in of.items() if keys]
+    missing = [f"  {len(keys)} {what} missing: {names_of_missing(keys)}" for what, keys in of.items() if keys]
+    return [*missing, *_left_out(facts)]
+
+
+def _left_out(facts: Mapping[str, Any]) -> list[str]:
+    """How many negative pairs a list leaves out."""
+    kinds = facts.get("negatives", {}).get("left_out") or {}
+    by_kind = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return [f"  {sum(kinds.values())} negative pairs left out, of no video of the list: {by_kind}"] if kinds else []
+
+
+def negatives_in_words(facts: Mapping[str, Any]) -> list[str]:
+    """Which negative pairs have no part in the numbers, as ends of sentences about a run."""
+    found = facts.get("negatives", {})
+    missing = found.get("missing") or []
+    scored = f"scored {found.get('n_scored')} of {found.get('n_expected')} negative pairs; missing: "
+    left_out = (f"was scored under a list: {line.strip()}" for line in _left_out(facts))
+    return [*([scored + names_of_missing(missing)] if missing else []), *left_out]
 
 
 def _counted(facts: Mapping[str, Any]) -> list[str]:

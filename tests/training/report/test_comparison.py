@@ -245,6 +245,20 @@ def test_published_numbers_stand_beside_the_published_set_alone(tmp_path: Path) 
     assert "one: these clips are not the released vggss, so no published number stands beside." in table.notes
 
 
+def test_silent_pairs_that_have_no_part_are_told(tmp_path: Path) -> None:
+    """Those without a map, and those that a list leaves out: AP depends on both."""
+    pairs = {"n_expected": 9, "n_scored": 7, "missing": ["a+b", "c+d"], "left_out": {"real": 3, "easy": 1}}
+    facts = result("mine-some", "ezvsl", {"audio_visual": {"ciou50": 0.3, "auc": 0.3, "mean_iou": 0.3}})
+    run = read_run(write(tmp_path / "one" / "aaaaaaaa-s0", facts | {"negatives": pairs}))
+    said = [
+        "one scored 7 of 9 negative pairs; missing: a+b, c+d.",
+        "one was scored under a list: 4 negative pairs left out, of no video of the list: 1 easy, 3 real.",
+    ]
+    (compared,), (reported,) = comparisons([run], ["one"]), score_tables([run], ["one"])
+    assert set(said) <= set(compared.notes)
+    assert set(said) <= set(reported.warnings)
+
+
 def test_other_measurements_refuse_the_column(runs) -> None:
     by_protocol = {found.protocol: found for found in runs[0].every_evaluation}
     with pytest.raises(InputError, match="cannot share a column"):
