@@ -6,6 +6,7 @@ from typing import Any
 
 import training.evaluation
 from manifests.views import IN_WORDS, VIEWS
+from training.evaluation.metrics.interactive import INCOMPLETE, judged_by_maps
 from training.evaluation.protocol_choices import choices_in_words
 from training.evaluation.protocols import find_protocol, known_protocols
 from training.evaluation.scores import added, heading, in_order, score_of, task_values
@@ -25,6 +26,8 @@ COUNTED = {  # what only some tasks count
     "n_padding": "frames past the end of their video: scored as released, left out of the textbook's numbers",
     "n_without_hit": "frames without a class in its right place: 0/0 and left out of the mIoU of frames as coded",
     "n_alone": "images with one sound, which test nothing interactive",
+    "n_incomplete": f"images left out of IIoU and IAUC, {INCOMPLETE}",
+    "n_incomplete_videos": "videos of which some frames have no map: their numbers are of the other frames",
     "n_without_boxes": "frames without boxes: not scored",
     "n_of_another_pairing": "cases of another pairing than the released one",
     "n_maps": "maps of these cases: one for each source that was found, or one for a mixture",
@@ -121,13 +124,22 @@ def _left_out(facts: Mapping[str, Any]) -> list[str]:
     return [f"  {sum(kinds.values())} negative pairs left out, of no video of the list: {by_kind}"] if kinds else []
 
 
-def negatives_in_words(facts: Mapping[str, Any]) -> list[str]:
-    """Which negative pairs have no part in the numbers, as ends of sentences about a run."""
+def left_out_in_words(facts: Mapping[str, Any]) -> list[str]:
+    """Which negative pairs and images have no part in the numbers, as ends of sentences about a run."""
     found = facts.get("negatives", {})
     missing = found.get("missing") or []
     scored = f"scored {found.get('n_scored')} of {found.get('n_expected')} negative pairs; missing: "
     left_out = (f"was scored under a list: {line.strip()}" for line in _left_out(facts))
-    return [*([scored + names_of_missing(missing)] if missing else []), *left_out]
+    return [*([scored + names_of_missing(missing)] if missing else []), *left_out, *_incomplete(facts)]
+
+
+def _incomplete(facts: Mapping[str, Any]) -> list[str]:
+    """What is said of images that lack the map of a sound."""
+    if judged_by_maps(facts):
+        return ["counts images whose other sounds have no map in IIoU and IAUC; evaluate it again"]
+    blocks = [facts, *facts.get("interactive", {}).values()]
+    count = max(block.get("n_incomplete", 0) for block in blocks)
+    return [f"has {count} images left out of IIoU and IAUC, {INCOMPLETE}"] if count else []
 
 
 def _counted(facts: Mapping[str, Any]) -> list[str]:

@@ -14,9 +14,9 @@ from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.printing import (
     clips_have,
     hears_in_words,
+    left_out_in_words,
     missing_in_words,
     names_of_missing,
-    negatives_in_words,
     share_heard,
     ties_in_words,
     trained_in_words,
@@ -221,7 +221,7 @@ def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
         yield f"{title} scored {facts['n_scored']} of {facts['n_expected']}{missing_in_words(facts)}."
     if not evaluation.is_what_it_says:
         yield f"{title}: these clips are not the released {evaluation.test_set}, so no published number stands beside."
-    yield from (f"{title} {said}." for said in negatives_in_words(facts))
+    yield from (f"{title} {said}." for said in left_out_in_words(facts))
     yield from (f"{title}: {said}." for said in ties_in_words(facts))
     yield from (f"{title} {said}." for said in trained_in_words(facts))
     yield from said(run, title, evaluation)

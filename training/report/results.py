@@ -23,6 +23,7 @@ from manifests.published_sets import fits_name
 from manifests.views import VIEWS
 from training.evaluation.found import found_modules
 from training.evaluation.localization import metric_names
+from training.evaluation.metrics.interactive import judged_by_maps
 from training.evaluation.stored import (
     AGAIN,
     RAW_MAPS,
@@ -70,7 +71,8 @@ class Evaluation:
         """
         protocol = json.dumps(self.facts["protocol"] | {"view": self.view}, sort_keys=True)
         silent = self.facts.get("lists", {}).get("negatives", {}) if "negatives" in self.facts else {}
-        return self.test_set, protocol, f"{self.truth_sha256} {silent.get('sha256', '')}"
+        of_maps = " images by their maps" if judged_by_maps(self.facts) else ""
+        return self.test_set, protocol, f"{self.truth_sha256} {silent.get('sha256', '')}{of_maps}"
 
     @property
     def view(self) -> str:
