@@ -6,7 +6,8 @@ from typing import Any
 
 import training.evaluation
 from manifests.views import IN_WORDS, VIEWS
-from training.evaluation.metrics.interactive import INCOMPLETE, judged_by_maps
+from training.evaluation.earlier import earlier_rules
+from training.evaluation.metrics.interactive import INCOMPLETE
 from training.evaluation.protocol_choices import choices_in_words
 from training.evaluation.protocols import find_protocol, known_protocols
 from training.evaluation.scores import added, heading, in_order, score_of, task_values
@@ -130,16 +131,26 @@ def left_out_in_words(facts: Mapping[str, Any]) -> list[str]:
     missing = found.get("missing") or []
     scored = f"scored {found.get('n_scored')} of {found.get('n_expected')} negative pairs; missing: "
     left_out = (f"was scored under a list: {line.strip()}" for line in _left_out(facts))
-    return [*([scored + names_of_missing(missing)] if missing else []), *left_out, *_incomplete(facts)]
+    again = (f"was scored by an earlier version: it {rule}; evaluate it again" for rule in earlier_rules(facts))
+    return [
+        *([scored + names_of_missing(missing)] if missing else []), *left_out, *_incomplete(facts), *again,
+        *_drawn_again(facts),
+    ]  # fmt: skip
 
 
 def _incomplete(facts: Mapping[str, Any]) -> list[str]:
     """What is said of images that lack the map of a sound."""
-    if judged_by_maps(facts):
-        return ["counts images whose other sounds have no map in IIoU and IAUC; evaluate it again"]
     blocks = [facts, *facts.get("interactive", {}).values()]
     count = max(block.get("n_incomplete", 0) for block in blocks)
     return [f"has {count} images left out of IIoU and IAUC, {INCOMPLETE}"] if count else []
+
+
+def _drawn_again(facts: Mapping[str, Any]) -> list[str]:
+    """What is said of clips whose foreign sound is another one than it would be if no clip were missing."""
+    return [
+        f"has other sounds under {control} than with all clips of the set in {clips_in_words(count)}"
+        for control, count in facts.get("drawn_again", {}).items()
+    ]
 
 
 def _counted(facts: Mapping[str, Any]) -> list[str]:
@@ -166,12 +177,17 @@ def _controls(facts: Mapping[str, Any]) -> list[str]:
         for name, found in facts.get("controls", {}).items()
         if found["without"]
     ]
-    return [*_heard(facts["scores"]), *_threshold(facts), *without]
+    again = [f"  the run {said}" for said in _drawn_again(facts)]
+    return [*_heard(facts["scores"]), *_threshold(facts), *without, *again]
 
 
 def clips_have(count: int) -> str:
     """The beginning of a sentence about so many clips."""
-    return "1 clip has" if count == 1 else f"{count} clips have"
+    return f"{clips_in_words(count)} {'has' if count == 1 else 'have'}"
+
+
+def clips_in_words(count: int) -> str:
+    return "1 clip" if count == 1 else f"{count} clips"
 
 
 def _heard(scores: Mapping[str, Any]) -> list[str]:

@@ -21,9 +21,9 @@ from manifests.files.parquet import read_table
 from manifests.files.plain_data import NotPlain
 from manifests.published_sets import fits_name
 from manifests.views import VIEWS
+from training.evaluation.earlier import earlier_rules
 from training.evaluation.found import found_modules
 from training.evaluation.localization import metric_names
-from training.evaluation.metrics.interactive import judged_by_maps
 from training.evaluation.stored import (
     AGAIN,
     RAW_MAPS,
@@ -71,8 +71,8 @@ class Evaluation:
         """
         protocol = json.dumps(self.facts["protocol"] | {"view": self.view}, sort_keys=True)
         silent = self.facts.get("lists", {}).get("negatives", {}) if "negatives" in self.facts else {}
-        of_maps = " images by their maps" if judged_by_maps(self.facts) else ""
-        return self.test_set, protocol, f"{self.truth_sha256} {silent.get('sha256', '')}{of_maps}"
+        rules = earlier_rules(self.facts)
+        return self.test_set, protocol, " ".join((self.truth_sha256, silent.get("sha256", ""), *rules))
 
     @property
     def view(self) -> str:

@@ -8,7 +8,7 @@ IS3 only: on VGG-SS or Flickr the name rule groups unrelated clips by prefix.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -108,12 +108,3 @@ def interactive_summary(names: Sequence[str], iou: np.ndarray, every: Iterable[s
         "n_incomplete": len(set(map(group_key, every))) - len(minima),
         "group_sizes": {str(size): int(count) for size, count in zip(sizes, counts, strict=True)},
     }
-
-
-def judged_by_maps(facts: Mapping[str, Any]) -> bool:
-    """Whether a result of an earlier version judged images by those of their sounds that had a map, so that an image
-    may count as solved whose other sound has none."""
-    if not facts.get("missing") or "n_incomplete" in facts:
-        return False
-    by_map = {name: block for name, block in facts.get("interactive", {}).items() if "n_incomplete" not in block}
-    return bool(by_map) or any("iiou" in scores for scores in facts["scores"].values())
