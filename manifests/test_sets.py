@@ -168,6 +168,23 @@ class MusicSet:
         """The frames with at least one box."""
         return tuple(frame for frame in self.frames if frame.boxes)
 
+    @property
+    def without_boxes(self) -> tuple[MusicFrame, ...]:
+        """The frames that a detector found nothing in, which nothing scores."""
+        return tuple(frame for frame in self.frames if not frame.boxes)
+
+    def among(self, wanted: IdList) -> tuple[tuple[MusicFrame, ...], IdList]:
+        """The frames without boxes that a list names, and the list of the others. InputError when it names no other."""
+        names = Names(tuple(frame.key for frame in self.frames), {}, self.source)
+        called, empty = wanted.names.as_in(names), {frame.key: frame for frame in self.without_boxes}
+        others = tuple(own for own, key in zip(wanted.ids, called, strict=True) if key not in empty)
+        if not others:
+            raise InputError(
+                f"{self.source} has no box in any of the {len(called)} frames of {wanted.source}, so there is nothing "
+                "to localize. Give a list with frames that have some."
+            )
+        return tuple(empty[key] for key in dict.fromkeys(called) if key in empty), replace(wanted, ids=others)
+
     def test_set(self) -> TestSet:
         """The scorable frames with the union of their boxes, as MUSIC-solo is scored; labels join the instruments."""
         annotations = (
@@ -240,12 +257,14 @@ class Truth:
         return replace(self, view=view, test_set=test_set, masks=masks, classes=classes, music=music)
 
     def narrowed(self, wanted: IdList) -> "Truth":
-        """The clips of a list. InputError names those that are not annotated."""
+        """The clips of a list. InputError names those that are not annotated; frames without boxes are, with none."""
+        masks, classes, music = self.masks, self.classes, self.music
+        without, wanted = music.among(wanted) if music is not None else ((), wanted)
         test_set = restrict(self.test_set, wanted)
         kept = set(test_set.keys)
-        masks, classes, music = self.masks, self.classes, self.music
         if music is not None:
-            music = replace(music, frames=tuple(frame for frame in music.frames if frame.key in kept))
+            listed = kept.union(frame.key for frame in without)
+            music = replace(music, frames=tuple(frame for frame in music.frames if frame.key in listed))
         masks, classes = masks and masks.only(kept), classes and classes.only(kept)
         extended = self.extended and self.extended.narrowed(test_set)
         return replace(self, test_set=test_set, masks=masks, classes=classes, music=music, extended=extended)
