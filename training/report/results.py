@@ -67,9 +67,10 @@ class Evaluation:
     def comparable(self) -> tuple[str, str, str]:
         """Equal only for numbers that one table may hold: same set, same protocol in every field, same truth and pairs.
 
-        How frames were shown is one of the fields.
+        How frames were shown is one of the fields. Whose code a protocol repeats is said in words, which may change.
         """
-        protocol = json.dumps(self.facts["protocol"] | {"view": self.view}, sort_keys=True)
+        fields = {name: value for name, value in self.facts["protocol"].items() if name != "source"}
+        protocol = json.dumps(fields | {"view": self.view}, sort_keys=True)
         silent = self.facts.get("lists", {}).get("negatives", {}) if "negatives" in self.facts else {}
         rules = earlier_rules(self.facts)
         return self.test_set, protocol, " ".join((self.truth_sha256, silent.get("sha256", ""), *rules))

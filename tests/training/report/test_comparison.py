@@ -268,3 +268,12 @@ def test_other_measurements_refuse_the_column(runs) -> None:
     (runs[1].path / "evaluation/vggss.ezvsl.json").write_text(json.dumps(other))
     again = read_run(runs[1].path)
     assert len([t for t in comparisons([runs[0], again], ["one", "two"]) if t.protocol == "ezvsl"]) == 2
+
+
+def test_other_words_about_whose_code_it_is_are_no_other_measurement(runs) -> None:
+    path = runs[1].path / "evaluation/vggss.ezvsl.json"
+    other = json.loads(path.read_text())
+    other["protocol"]["source"] = "EZ-VSL's test.py, in other words"
+    path.write_text(json.dumps(other))
+    found = comparisons([runs[0], read_run(runs[1].path)], ["one", "two"])
+    assert len([table for table in found if table.protocol == "ezvsl"]) == 1
