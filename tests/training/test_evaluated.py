@@ -99,3 +99,20 @@ def test_a_part_has_the_silent_pairs_of_its_images(
     assert "1 negative pairs left out, of no video of the list: 1 real" in table(found)
     with pytest.raises(InputError, match=r"silent\.csv holds no pair whose image is in .* Leave --negatives out"):
         evaluate(run, EvaluationRequest(**given, clips=(others,)))
+
+
+def test_on_screen_or_off_is_asked_of_the_pairs_of_a_part_alone(
+    run: LoadedRun, boxes: Path, keys: list[str], tmp_path: Path
+) -> None:
+    """A real pair of a clip that a list leaves out was off screen in every part."""
+    (tmp_path / "some.txt").write_text("\n".join(keys[:5]))
+    pairs = [(keys[0], keys[9]), (keys[9], keys[9])]
+    (tmp_path / "silent.csv").write_text(
+        "\n".join(["video,audio,label", *(f"{one},{two},non-sounding" for one, two in pairs)])
+    )
+    given = {"truth": boxes, "negatives": tmp_path / "silent.csv", "protocols": ("onscreen",)}
+    (whole,), (part,) = (
+        evaluate(run, EvaluationRequest(**given, **more)) for more in ({}, {"clips": (tmp_path / "some.txt",)})
+    )
+    assert (whole.summary["n_mismatched"], part.summary["n_mismatched"]) == (2, 1)
+    assert part.summary["negatives"]["left_out"] == {"real": 1}
