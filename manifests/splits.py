@@ -59,10 +59,10 @@ class IdList:
 
     def _clips_of_videos(self, present: Collection[str]) -> dict[str, list[str]]:
         """The clips of each whole video, by its key here; videos without any are left out."""
-        videos = {_video(key): key for key in self.ids if self.of_videos or key.endswith(WHOLE_VIDEO)}
+        videos = {video_of_clip(key): key for key in self.ids if self.of_videos or key.endswith(WHOLE_VIDEO)}
         found: dict[str, list[str]] = defaultdict(list)
         for key in sorted(present) if videos else ():
-            if (video := _video(key)) in videos:
+            if (video := video_of_clip(key)) in videos:
                 found[videos[video]].append(key)
         return found
 
@@ -118,7 +118,7 @@ def overlap(train: IdList, test: IdList) -> Overlap:
     """Clips of `test` that `train` contains, and how many of its source videos."""
     known = set(train.ids)
     clips = tuple(key for key in test.ids if key in known)
-    videos = {_video(key) for key in train.ids} & {_video(key) for key in test.ids}
+    videos = {video_of_clip(key) for key in train.ids} & {video_of_clip(key) for key in test.ids}
     return Overlap(train.name, test.name, clips, len(train.ids), len(test.ids), len(videos))
 
 
@@ -145,7 +145,7 @@ def restrict(test_set: TestSet, wanted: IdList) -> TestSet:
         )
     chosen, name = tuple(by_key[key] for key in ids), f"{test_set.name}-{wanted.name}"
     places = {key: test_set.places[key] for key in ids if key in test_set.places}
-    digest = _hash((test_set.sha256, wanted.sha256))
+    digest = hash_of((test_set.sha256, wanted.sha256))
     return TestSet(name, chosen, f"{test_set.source} + {wanted.source}", digest, places)
 
 
@@ -157,11 +157,12 @@ def _rows(path: Path, listed: ClipList, split: str | None) -> list[ClipLabel]:
     return [row for row in listed.rows if row.split and split_of(row.split) == split_of(split)]
 
 
-def _video(key: str) -> str:
+def video_of_clip(key: str) -> str:
     """The video that a clip was cut from, or a frame, whose own video may be a clip. A whole one goes without the
     constant end that MUSIC gives its name."""
     return named_clip(named_clip(key).source_id.removesuffix(WHOLE_VIDEO)).source_id
 
 
-def _hash(parts: Iterable[str]) -> str:
+def hash_of(parts: Iterable[str]) -> str:
+    """One hash for what was put together of several files, of the hashes of these."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

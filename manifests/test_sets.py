@@ -9,7 +9,7 @@ from typing import TypeVar
 from manifests.annotations import WHOLE, Annotation, Box, TestSet
 from manifests.errors import InputError
 from manifests.namesakes import Names, Place
-from manifests.splits import IdList, restrict
+from manifests.splits import IdList, hash_of, restrict, video_of_clip
 from manifests.views import ViewName
 
 Value = TypeVar("Value")
@@ -41,9 +41,11 @@ class Negative:
 
 @dataclass(frozen=True)
 class ExtendedSet:
-    """Positives and negatives that are scored together; `source` and `sha256` are those of the negatives' file.
+    """Positives and negatives that are scored together; `source` and `sha256` are those of the negatives' file, the
+    latter with the part's where the set was narrowed.
 
-    `places` has the folders of clips that this file names in folders.
+    `places` has the folders of clips that this file names in folders, `left_out` how many of its pairs of each kind are
+    of no clip of the part that the set was narrowed to.
     """
 
     name: str
@@ -52,6 +54,7 @@ class ExtendedSet:
     source: str
     sha256: str
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def clips(self) -> Names:
@@ -69,14 +72,25 @@ class ExtendedSet:
         return replace(self, positives=positives, negatives=pairs, places={})
 
     def narrowed(self, positives: TestSet) -> "ExtendedSet":
-        """The pairs whose image is in a part of the set, beside that part. InputError when there is none."""
-        kept = set(positives.keys)
-        pairs = tuple(pair for pair in self.negatives if pair.video in kept)
+        """The pairs whose image is of a part of the set, beside that part; the others are counted.
+
+        An image that is no clip of the whole set is another moment of one of its videos, as those of real pairs are:
+        it belongs to every part with a clip of that video. InputError when no pair is left.
+        """
+        whole, kept = set(self.positives.keys), set(positives.keys)
+        videos = {video_of_clip(key) for key in kept}
+        pairs = tuple(
+            pair
+            for pair in self.negatives
+            if pair.video in kept or (pair.video not in whole and video_of_clip(pair.video) in videos)
+        )
         if not pairs:
             raise InputError(
                 f"{self.source} holds no pair whose image is in {positives.source}. Leave --negatives out."
             )
-        return replace(self.beside(positives), negatives=pairs)
+        left_out = dict(Counter(pair.kind for pair in set(self.negatives).difference(pairs)))
+        digest = hash_of((self.sha256, positives.sha256))  # which clips of a video are in the part decides on pairs
+        return replace(self.beside(positives), negatives=pairs, sha256=digest, left_out=left_out)
 
     def beside(self, positives: TestSet) -> "ExtendedSet":
         """The same pairs under the name of these positives."""
@@ -154,6 +168,23 @@ class MusicSet:
         """The frames with at least one box."""
         return tuple(frame for frame in self.frames if frame.boxes)
 
+    @property
+    def without_boxes(self) -> tuple[MusicFrame, ...]:
+        """The frames that a detector found nothing in, which nothing scores."""
+        return tuple(frame for frame in self.frames if not frame.boxes)
+
+    def among(self, wanted: IdList) -> tuple[tuple[MusicFrame, ...], IdList]:
+        """The frames without boxes that a list names, and the list of the others. InputError when it names no other."""
+        names = Names(tuple(frame.key for frame in self.frames), {}, self.source)
+        called, empty = wanted.names.as_in(names), {frame.key: frame for frame in self.without_boxes}
+        others = tuple(own for own, key in zip(wanted.ids, called, strict=True) if key not in empty)
+        if not others:
+            raise InputError(
+                f"{self.source} has no box in any of the {len(called)} frames of {wanted.source}, so there is nothing "
+                "to localize. Give a list with frames that have some."
+            )
+        return tuple(empty[key] for key in dict.fromkeys(called) if key in empty), replace(wanted, ids=others)
+
     def test_set(self) -> TestSet:
         """The scorable frames with the union of their boxes, as MUSIC-solo is scored; labels join the instruments."""
         annotations = (
@@ -226,12 +257,14 @@ class Truth:
         return replace(self, view=view, test_set=test_set, masks=masks, classes=classes, music=music)
 
     def narrowed(self, wanted: IdList) -> "Truth":
-        """The clips of a list. InputError names those that are not annotated."""
+        """The clips of a list. InputError names those that are not annotated; frames without boxes are, with none."""
+        masks, classes, music = self.masks, self.classes, self.music
+        without, wanted = music.among(wanted) if music is not None else ((), wanted)
         test_set = restrict(self.test_set, wanted)
         kept = set(test_set.keys)
-        masks, classes, music = self.masks, self.classes, self.music
         if music is not None:
-            music = replace(music, frames=tuple(frame for frame in music.frames if frame.key in kept))
+            listed = kept.union(frame.key for frame in without)
+            music = replace(music, frames=tuple(frame for frame in music.frames if frame.key in listed))
         masks, classes = masks and masks.only(kept), classes and classes.only(kept)
         extended = self.extended and self.extended.narrowed(test_set)
         return replace(self, test_set=test_set, masks=masks, classes=classes, music=music, extended=extended)

@@ -99,7 +99,7 @@ def read_parts(
     name: str | None = None,
 ) -> tuple[Truth, tuple[Truth, ...]]:
     """The whole set and what of it is scored: all, or the clips of each list, named after both, with those silent pairs
-    whose image is in the list.
+    whose image is in the list, or another moment of a video that is.
 
     Where one list is the test set (`Format.narrows`), the set is read as that list and scored whole.
     """

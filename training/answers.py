@@ -12,7 +12,7 @@ from manifests.sound_draws import CONTROLS, NOISE, OFF_SCREEN, OTHER_GROUP, SILE
 from manifests.test_sets import PAIR_SEPARATOR, Truth
 from pipeline.shards.store import ShardStore
 from training.class_labels import labels_of, own_classes, under_references
-from training.data.control_pairs import control_name
+from training.data.control_pairs import Drawn, control_name
 from training.data.mixtures import Case, mixture_names, mixture_pairs
 from training.data.pairs import EvaluationPair
 from training.evaluation.boxes import BoxMaps, box_maps
@@ -36,7 +36,7 @@ from training.several_maps import class_maps_of, heard_classes_of, source_maps_o
 class Answered:
     """A run's predictions for everything asked; `foreign` are the pairs in which nothing seen sounds.
 
-    `donors` says by draw, control and clip whose sound a control is, where controls were asked for; `thresholds` by map
+    `drawn` says by draw whose sound a control is, where controls were asked for; `thresholds` by map
     where a validation set says to cut, and the `distance` up to which it says that a pair is on screen.
     """
 
@@ -46,7 +46,7 @@ class Answered:
     predictions: Predictions
     foreign: ExtendedSet | None
     references: References | None
-    donors: Mapping[SoundDraw, Mapping[str, Mapping[str, str]]] | None = None
+    drawn: Mapping[SoundDraw, Drawn] | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def about(self, truth: Truth) -> Predictions:
@@ -56,6 +56,17 @@ class Answered:
     def as_shown(self, truth: Truth) -> Truth:
         """The truth within what the run was shown of each frame."""
         return truth.seen_as(self.run.config.evaluation.view, self.predictions.parts)
+
+    def drawn_again(self, protocol: ControlledProtocol, truth: Truth) -> dict[str, int]:
+        """By control, how many clips of a set have another foreign sound than where no clip is missing."""
+        assert self.drawn is not None, "a protocol asks for controls"
+        found: dict[str, set[str]] = {}
+        for control, kinds in UNDER[protocol.asks].items():
+            for draw in (self.drawn[draw] for draw in protocol.draws):
+                of_kind = {name: kind for kind in kinds[::-1] for name in draw.donors.get(kind, ())}
+                again = {name for name, kind in of_kind.items() if name in draw.again[kind]}
+                found.setdefault(control, set()).update(again.intersection(truth.test_set.keys))
+        return {control: len(names) for control, names in found.items() if names}
 
     def answers(self, protocol: Protocol, truth: Truth) -> Any:
         """The record that the protocol's task scores, once `check_asked` has passed. InputError where data lacks."""
@@ -197,8 +208,11 @@ def _similarity_over_positions(made: Answered, truth: Truth) -> Similarity:
 def _pairs(made: Answered, truth: Truth) -> BothPairs:
     assert made.foreign is not None, "asked for without negative pairs"
     own = made.about(truth)
-    seen = set(own.names)
-    mismatched = {pair.key for pair in made.foreign.negatives if pair.video in seen or pair.kind == "real"}
+    if truth.extended is not None:
+        mismatched = {pair.key for pair in truth.extended.negatives}
+    else:
+        seen = set(own.names)
+        mismatched = {pair.key for pair in made.foreign.negatives if pair.video in seen}
     return BothPairs(_distances(own), _distances(made.predictions.only(mismatched)), made.thresholds.get(DISTANCE))
 
 

@@ -24,8 +24,8 @@ from pipeline.shards.store import ShardStore
 from pipeline.storage.files import remove_leftovers
 from training.answers import Answered, check_asked, takes_apart
 from training.class_labels import trained_classes
-from training.data.control_pairs import control_pairs, group_pairs
-from training.data.evaluation_pairs import found_pairings, read_pairs, with_mismatches
+from training.data.control_pairs import Drawn, control_pairs, group_pairs
+from training.data.evaluation_pairs import found_pairings, read_pairs, samples_of, with_mismatches
 from training.data.made_sounds import made_sound
 from training.data.mixtures import mixture_pairs
 from training.data.pairs import EvaluationPair
@@ -130,6 +130,8 @@ def _scored(run: LoadedRun, answered: Answered, one: Asked, lists: dict[str, dic
     result = score(answered.answers(one.protocol, one.part), shown, one.protocol.name, run=_name(run))
     result.summary["lists"] |= _set(one.measured) | lists | prior_facts(run.config.evaluation.object_prior)
     result.summary["weights"] = run.weights
+    if isinstance(one.protocol, ControlledProtocol):
+        result.summary["drawn_again"] = answered.drawn_again(one.protocol, one.part)
     return result
 
 
@@ -152,28 +154,32 @@ def _answered(
         trained_classes(run, truth.classes.numbers)
     method: object = run.method
     several = references.pairings(store, pairings) if references and not isinstance(method, HasClassMaps) else []
-    controls, donors = _controls(pairings, truth, protocols, store.front_end)
+    sounds = {name: sound for name, (_, sound) in samples_of(truth, pairs).items()}
+    controls, drawn = _controls(pairings, sounds, truth, protocols, store.front_end)
     wanted = pairings + several + controls + mixture_pairs(mixed, pairings)
     predictions = predict(run, store, wanted, object_prior_of(run.config, run.device), process)
-    return Answered(run, store, pairings, predictions, foreign, references, donors)
+    return Answered(run, store, pairings, predictions, foreign, references, drawn)
 
 
 def _controls(
-    pairings: list[EvaluationPair], truth: Truth, protocols: tuple[Protocol, ...], front_end: str
-) -> tuple[list[EvaluationPair], dict[SoundDraw, dict[str, dict[str, str]]] | None]:
+    pairings: list[EvaluationPair],
+    sounds: dict[str, str],
+    truth: Truth,
+    protocols: tuple[Protocol, ...],
+    front_end: str,
+) -> tuple[list[EvaluationPair], dict[SoundDraw, Drawn] | None]:
     """The controls that protocols ask for, each once, and by draw whose sounds they are; None where none asks."""
     asking = [protocol for protocol in protocols if isinstance(protocol, ControlledProtocol)]
-    found, donors = dict[str, EvaluationPair](), dict[SoundDraw, dict[str, dict[str, str]]]()
+    found, drawn = dict[str, EvaluationPair](), dict[SoundDraw, Drawn]()
     classes, labels = classes_of(truth), truth.test_set.labels
     for draw in dict.fromkeys(draw for protocol in asking for draw in protocol.draws):
-        pairs, donors[draw] = control_pairs(pairings, classes, labels, draw)
+        drawn[draw] = control_pairs(pairings, sounds, classes, labels, draw)
         if any(protocol.asks == "controls_by_group" and draw in protocol.draws for protocol in asking):
-            more, chosen = group_pairs(pairings, labels, draw)
-            pairs, donors[draw] = pairs + more, donors[draw] | chosen
-        found |= {pair.name: pair for pair in pairs}
+            drawn[draw] = drawn[draw].beside(group_pairs(pairings, labels, draw))
+        found |= {pair.name: pair for pair in drawn[draw].pairs}
     for made in {pair.made for pair in found.values() if pair.made}:
         made_sound(front_end, made, "")  # or it is refused now, before anything is predicted
-    return list(found.values()), donors or None
+    return list(found.values()), drawn or None
 
 
 def _name(run: LoadedRun) -> str:

@@ -19,6 +19,7 @@ from training.answers import Answered, under_controls
 from training.evaluation.boxes import as_arrays
 from training.evaluation.control_maps import CUT_MAPS, THRESHOLDS, ControlMaps
 from training.evaluation.control_protocols import ControlledProtocol
+from training.evaluation.earlier import earlier_rules
 from training.evaluation.protocol import Protocol
 from training.evaluation.raw_maps import load_arrays
 from training.evaluation.results import Result, content_id, file_name
@@ -84,7 +85,8 @@ def finished(run: LoadedRun, one: Asked, lists: dict[str, dict[str, str]]) -> Re
                 [each.get(name, {}).get("sha256") for name in DEPENDS_ON] for each in (facts["lists"], lists)
             )
             other_weights = weights_problem(facts, lists[WEIGHTS]["sha256"])
-            if other_weights or before != now or not has_prior(facts, run.config.evaluation.object_prior):
+            other_prior = not has_prior(facts, run.config.evaluation.object_prior)
+            if other_weights or before != now or other_prior or earlier_rules(facts):
                 return None
             return Result(read_table(path.with_suffix(".parquet")), facts)
     except InputError as damage:
@@ -102,9 +104,9 @@ def save_arrays(run: LoadedRun, answered: Answered, asked: Sequence[Asked]) -> N
         (one.stem, one.protocol.draws): one.part for one in asked if isinstance(one.protocol, ControlledProtocol)
     }
     for (stem, draws), part in foreign.items():
-        assert answered.donors is not None, "a protocol asks for controls"
+        assert answered.drawn is not None, "a protocol asks for controls"
         path = arrays_file(folder, stem, f"{CONTROLS}{word_of(draws)}")
-        save_controls(path, under_controls(answered, part, draws), [answered.donors[draw] for draw in draws])
+        save_controls(path, under_controls(answered, part, draws), [answered.drawn[draw].donors for draw in draws])
 
 
 def save_maps(path: Path, predictions: Predictions, truth: Truth) -> None:

@@ -19,8 +19,8 @@ from training.data.mixtures import mixture_pairs
 from training.data.pairs import EvaluationPair
 from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.printing import table
-from training.evaluation.protocols import find_protocol
-from training.evaluation.tasks.several_sources import ClusterMaps, score
+from training.evaluation.tasks import score
+from training.evaluation.tasks.several_sources import ClusterMaps
 from training.loop.start import start
 from training.reference_sounds import References, owned_classes
 from training.runs import LoadedRun, load_run
@@ -52,10 +52,10 @@ def test_what_no_map_is_of_and_frames_without_boxes_are_said() -> None:
     truth = Truth("music", TestSet("set", (Annotation("a", None, (box,)),), "set", "0" * 64), None, None, music)
     maps = np.random.default_rng(0).random((1, 2, 7, 7)).astype(np.float32)
     found = ClusterMaps(["a"], maps, np.eye(2, dtype=np.int64), ["cello", "flute"])
-    said = table(score(found, truth, find_protocol("music_duet")).summary)
+    said = table(score(found, truth, "music_duet").summary)
     assert "1 frames without boxes: not scored" in said
     with pytest.raises(InputError, match=r"shows flute, .* categories are cello, violin.* --references"):
-        score(replace(found, categories=["cello", "violin"]), truth, find_protocol("music_duet"))
+        score(replace(found, categories=["cello", "violin"]), truth, "music_duet")
 
 
 def test_a_list_of_no_frame_is_said(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_second_stage_is_scored_by_its_own_class_maps(
         heard = run.method.heard_classes(spectra).numpy()
     references = References(tuple(instruments), tuple(keys[:2]))
     named = references.named(maps, heard, [one.key for one in truth.music.frames])
-    expected = score(named, truth, find_protocol(protocol))
+    expected = score(named, truth, protocol)
     assert found.summary["scores"]["audio_visual"]["nsa"] == expected.summary["scores"]["audio_visual"]["nsa"]
     assert found.table["iou"].to_pylist() == pytest.approx(expected.table["iou"].to_pylist(), abs=1e-6)
 

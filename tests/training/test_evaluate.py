@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pyarrow.compute as pc
@@ -19,11 +20,13 @@ from scored_files import maps_in
 from tiny_run import train_tiny
 
 from manifests.errors import InputError
+from manifests.files.checksums import KEY
 from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore
 from training.evaluate import EvaluationRequest, evaluate
+from training.evaluation.printing import clips_in_words, left_out_in_words, table
 from training.evaluation.tasks import score
-from training.report.results import read_run
+from training.report.results import Evaluation, read_run
 from training.runs import LoadedRun
 from training.score_file import score_file
 
@@ -317,6 +320,33 @@ def test_foreign_sounds_of_other_seeds_are_told_apart_and_made_when_they_are_ask
     released = replace(asked, protocols=("vssl_ezvsl+byclass+unlogged",))
     assert evaluate(run, released)[0].summary["protocol"]["unlogged"] is True
     assert (folder / "drawn.controls+byclass+unlogged.npz").is_file()
+
+
+def test_foreign_sounds_are_drawn_among_the_clips_of_the_truth_and_missing_ones_told(run, clips, tmp_path, capsys):
+    """A result of before drew among those that were there: it stands apart and is made again."""
+    gone = [(f"gone{number:07d}_000001", label) for number, (_, label) in enumerate(clips[:6])]
+    path = tmp_path / "more.json"
+    box = [[0.2, 0.25, 0.6, 0.75]]
+    path.write_text(json.dumps([{"file": key, "class": label, "bbox": box} for key, label in (*clips, *gone)]))
+    asked = EvaluationRequest(truth=path, test_set="more", protocols=("vssl",))
+    (result,) = evaluate(run, asked)
+    labels, again = dict([*clips, *gone]), 0
+    for name, label in clips:
+        partners = sorted(other for other, another in labels.items() if another != label)
+        first = np.random.default_rng([0, crc32(f"offscreen/{name}".encode())]).integers(len(partners))
+        again += partners[first].startswith("gone")
+    assert result.summary["controls"]["offscreen"]["n"] == len(clips)
+    assert result.summary["drawn_again"]["offscreen"] == again > 0
+    said = f"has other sounds under offscreen than with all clips of the set in {clips_in_words(again)}"
+    assert said in table(result.summary)
+    earlier = {name: value for name, value in written(run, "more.vssl").items() if name not in ("drawn_again", KEY)}
+    (own,) = (one for one in read_run(run.folder).every_evaluation if one.test_set == "more")
+    before = Evaluation(own.path, earlier)
+    assert before.comparable != own.comparable
+    assert "were drawn among the clips that were there" in left_out_in_words(earlier)[0]
+    own.path.write_text(json.dumps(earlier))
+    assert evaluate(run, asked)[0].summary["drawn_again"] == result.summary["drawn_again"]
+    assert evaluate(run, asked)[0].summary == json.loads(own.path.read_text())  # finished
 
 
 @pytest.fixture

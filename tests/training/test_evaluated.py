@@ -10,9 +10,12 @@ from tiny_run import train_tiny
 from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
 from training.evaluate import EvaluationRequest, evaluate
+from training.evaluation.printing import table
 from training.report.results import read_run
 from training.runs import LoadedRun, load_run, write_weights
 from training.score_file import score_file
+
+ELSEWHERE = "elsewhere00_000001"  # of no video of the set
 
 
 @pytest.fixture
@@ -84,14 +87,32 @@ def test_a_part_has_the_silent_pairs_of_its_images(
     listed, others, silent = (tmp_path / name for name in ("some.txt", "others.txt", "silent.csv"))
     listed.write_text("\n".join(keys[:5]))
     others.write_text("\n".join(keys[5:]))
-    silent.write_text(f"video,audio,label\n{keys[0]},{keys[9]},non-sounding\n")
+    silent.write_text(f"video,audio,label\n{keys[0]},{keys[9]},non-sounding\n{ELSEWHERE},{ELSEWHERE},non-sounding\n")
     given = {"truth": boxes, "negatives": silent, "protocols": ("slavc_relative",)}
     (result,) = evaluate(run, EvaluationRequest(**given, clips=(listed,)))
-    counts = {"n_expected": 1, "n_scored": 1, "missing": [], "kinds": {"hard": 1}}
+    counts = {"n_expected": 1, "n_scored": 1, "missing": [], "kinds": {"hard": 1}, "left_out": {"real": 1}}
     assert result.summary["negatives"] == counts
     (maps,) = (run.folder / "evaluation").glob("extended_*some*.maps.npz")
     more = {"clips": listed, "negatives": silent}
     found = score_file(maps, boxes, "vggss", "slavc_relative", tmp_path / "scored.json", **more)
     assert (found["negatives"], found["extended"]) == (counts, result.summary["extended"])
+    assert "1 negative pairs left out, of no video of the list: 1 real" in table(found)
     with pytest.raises(InputError, match=r"silent\.csv holds no pair whose image is in .* Leave --negatives out"):
         evaluate(run, EvaluationRequest(**given, clips=(others,)))
+
+
+def test_on_screen_or_off_is_asked_of_the_pairs_of_a_part_alone(
+    run: LoadedRun, boxes: Path, keys: list[str], tmp_path: Path
+) -> None:
+    """A real pair of a clip that a list leaves out was off screen in every part."""
+    (tmp_path / "some.txt").write_text("\n".join(keys[:5]))
+    pairs = [(keys[0], keys[9]), (keys[9], keys[9])]
+    (tmp_path / "silent.csv").write_text(
+        "\n".join(["video,audio,label", *(f"{one},{two},non-sounding" for one, two in pairs)])
+    )
+    given = {"truth": boxes, "negatives": tmp_path / "silent.csv", "protocols": ("onscreen",)}
+    (whole,), (part,) = (
+        evaluate(run, EvaluationRequest(**given, **more)) for more in ({}, {"clips": (tmp_path / "some.txt",)})
+    )
+    assert (whole.summary["n_mismatched"], part.summary["n_mismatched"]) == (2, 1)
+    assert part.summary["negatives"]["left_out"] == {"real": 1}

@@ -1,13 +1,16 @@
 """Which sounds an image is shown with to find out whether a model listens: its controls.
 
 Silence and noise are made; an off-screen sound is one of another class, a swapped one another clip's of the same class.
-Both are drawn by the seed and the clip's own name alone, so a pair does not change with the order or number of
-processes. A clip without a partner has no such pair; whoever asks can see which are missing. Released code draws a
-class first and then a clip of it, each class as often: vssl_eval among all other classes, AVSBench-Robust among those
-of other broad groups (`manifests.sound_groups`). `manifests.sound_draws` says which draw is asked for.
+Both are drawn among all clips of the truth, by the seed and the clip's own name alone, so a pair does not change with
+the order or number of processes, nor with other clips that are missing. Where the clip that is drawn is itself missing,
+the own one goes on through the others in an order of its own, and whoever asks can see where that was so. A clip
+without a partner has no such pair; these can be seen, too. Released code draws a class first and then a clip of it,
+each class as often: vssl_eval among all other classes, AVSBench-Robust among those of other broad groups
+(`manifests.sound_groups`). `manifests.sound_draws` says which draw is asked for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from zlib import crc32
 
 import numpy as np
@@ -18,6 +21,7 @@ from training.data.pairs import EvaluationPair
 
 USUAL = SoundDraw()
 _SEPARATOR = "\t"  # never part of a clip's name
+_Rows = Mapping[str, int]  # of the clips that are there, where the sound of each is
 
 
 def control_name(name: str, control: str, draw: SoundDraw = USUAL) -> str:
@@ -30,89 +34,117 @@ def control_name(name: str, control: str, draw: SoundDraw = USUAL) -> str:
     return f"{name}{_SEPARATOR}{control}{how}"
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Pairs of a draw and, by control and clip, whose sound they have; `again` names by control the clips that have
+    another one than where no clip is missing."""
+
+    pairs: list[EvaluationPair] = field(default_factory=list)
+    donors: dict[str, dict[str, str]] = field(default_factory=dict)
+    again: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, own: EvaluationPair, control: str, draw: SoundDraw, chosen: "_Choice | None", rows: _Rows) -> None:
+        """The pair of a clip under a control, where there is a choice."""
+        if chosen is None:
+            return
+        self.donors[control][own.name] = chosen.clip
+        self.pairs.append(EvaluationPair(control_name(own.name, control, draw), own.image_row, rows[chosen.clip]))
+        if chosen.again:
+            self.again[control].add(own.name)
+
+    def beside(self, other: "Drawn") -> "Drawn":
+        """This and what another adds."""
+        return Drawn(self.pairs + other.pairs, self.donors | other.donors, self.again | other.again)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    clip: str
+    again: bool = False
+
+
 def control_pairs(
     pairings: Sequence[EvaluationPair],
+    sounds: Mapping[str, str],
     classes: Mapping[str, frozenset[str]],
     labels: Mapping[str, str | None],
     draw: SoundDraw = USUAL,
-) -> tuple[list[EvaluationPair], dict[str, dict[str, str]]]:
-    """Every control of every pairing in a draw, and which clip's sound it is: control -> clip -> clip.
+) -> Drawn:
+    """Every control of every pairing in a draw.
 
-    `classes`: what is known to sound or be seen in each clip; a clip of which nothing is known has no partners.
-    `labels`: what sounds in it, which alone counts where a class is drawn first.
+    `sounds`: every clip of the truth, those that are missing too, and which clip's sound it has. `classes`: what is
+    known to sound or be seen in each; a clip of which nothing is known has no partners. `labels`: what sounds in it,
+    which alone counts where a class is drawn first.
     """
-    by_name = {pairing.name: pairing for pairing in pairings}
-    order, by_label = sorted(by_name), _by_label(pairings, labels)
-    donors: dict[str, dict[str, str]] = {OFF_SCREEN: {}, SWAPPED: {}}
-    found = []
+    rows, by_label = {own.name: own.audio_row for own in pairings}, _by_label(labels)
+    order = sorted(name for name in sounds if classes.get(name))
+    found = Drawn([], {OFF_SCREEN: {}, SWAPPED: {}}, {OFF_SCREEN: set(), SWAPPED: set()})
     for own in pairings:
         for kind in (SILENCE, NOISE):
             made, name = f"{kind}{UNLOGGED}" if draw.unlogged else kind, control_name(own.name, kind, draw)
-            found.append(EvaluationPair(name, own.image_row, own.audio_row, made))
-        allowed = _partners(own, order, by_name, classes)
-        if allowed and draw.by_class:
-            allowed[OFF_SCREEN] = _of_one_class(own.name, set(by_label) - classes[own.name], by_label, draw.seed)
-        for control, partners in allowed.items():
-            if partners:
-                donors[control][own.name] = chosen = _drawn(partners, own.name, control, draw.seed)
-                name = control_name(own.name, control, draw)
-                found.append(EvaluationPair(name, own.image_row, by_name[chosen].audio_row))
-    return found, donors
+            found.pairs.append(EvaluationPair(name, own.image_row, own.audio_row, made))
+        for control, partners in _partners(own.name, order, sounds, classes).items():
+            if control == OFF_SCREEN and draw.by_class:
+                others = sorted(set(by_label) - classes[own.name])
+                chosen = _of_a_class(own.name, others, by_label, (f"{control}/class", control), draw.seed, rows)
+            else:
+                chosen = _drawn(partners, own.name, control, draw.seed, rows.__contains__)
+            found.add(own, control, draw, chosen, rows)
+    return found
 
 
-def _by_label(pairings: Sequence[EvaluationPair], labels: Mapping[str, str | None]) -> dict[str, list[str]]:
+def group_pairs(pairings: Sequence[EvaluationPair], labels: Mapping[str, str | None], draw: SoundDraw = USUAL) -> Drawn:
+    """Off-screen pairs as AVSBench-Robust has them, where the labels, of all clips of the truth, are AVSBench's."""
+    rows, by_label = {own.name: own.audio_row for own in pairings}, _by_label(labels)
+    found = Drawn([], {OTHER_GROUP: {}}, {OTHER_GROUP: set()})
+    for own in pairings:
+        allowed = standing_in(labels.get(own.name) or "", by_label)
+        chosen = _of_a_class(own.name, allowed, by_label, (OTHER_GROUP, f"{OTHER_GROUP}/of"), draw.seed, rows)
+        found.add(own, OTHER_GROUP, draw, chosen, rows)
+    return found
+
+
+def _by_label(labels: Mapping[str, str | None]) -> dict[str, list[str]]:
     """Names of the clips of each label, in order."""
     found: dict[str, list[str]] = {}
-    for name in sorted(pairing.name for pairing in pairings):
-        if label := labels.get(name):
+    for name in sorted(labels):
+        if label := labels[name]:
             found.setdefault(label, []).append(name)
     return found
 
 
 def _partners(
-    own: EvaluationPair,
-    order: Sequence[str],
-    by_name: Mapping[str, EvaluationPair],
-    classes: Mapping[str, frozenset[str]],
+    own: str, order: Sequence[str], sounds: Mapping[str, str], classes: Mapping[str, frozenset[str]]
 ) -> dict[str, list[str]]:
     """Clips with another sound, by control: of none of the own classes, or of the very same ones."""
-    known = classes.get(own.name, frozenset())
-    others = [name for name in order if classes.get(name) and by_name[name].audio_row != own.audio_row]
+    known = classes.get(own, frozenset())
     if not known:
         return {}
+    others = [name for name in order if sounds[name] != sounds[own]]
     return {
         OFF_SCREEN: [name for name in others if known.isdisjoint(classes[name])],
         SWAPPED: [name for name in others if known == classes[name]],
     }
 
 
-def _of_one_class(name: str, allowed: set[str], by_label: Mapping[str, list[str]], seed: int) -> list[str]:
-    """The clips of the class that is drawn for a clip among those allowed; none where none is."""
-    order = sorted(allowed)
-    return by_label[order[_number(len(order), name, f"{OFF_SCREEN}/class", seed)]] if order else []
+def _of_a_class(
+    own: str, allowed: Sequence[str], by_label: Mapping[str, list[str]], what: tuple[str, str], seed: int, rows: _Rows
+) -> _Choice | None:
+    """A clip of the class that is drawn first; `what` is drawn, class and clip, tells the two draws from others."""
+    of_class = _drawn(allowed, own, what[0], seed, lambda label: not rows.keys().isdisjoint(by_label[label]))
+    if of_class is None:
+        return None
+    chosen = _drawn(by_label[of_class.clip], own, what[1], seed, rows.__contains__)
+    return chosen and _Choice(chosen.clip, chosen.again or of_class.again)
 
 
-def group_pairs(
-    pairings: Sequence[EvaluationPair], labels: Mapping[str, str | None], draw: SoundDraw = USUAL
-) -> tuple[list[EvaluationPair], dict[str, dict[str, str]]]:
-    """Off-screen pairs as AVSBench-Robust has them, where the labels are AVSBench's; and whose sounds they are."""
-    by_name, by_label = {pairing.name: pairing for pairing in pairings}, _by_label(pairings, labels)
-    found, donors = [], dict[str, str]()
-    for own in pairings:
-        allowed = standing_in(labels.get(own.name) or "", by_label)
-        if allowed:
-            partners = by_label[_drawn(allowed, own.name, OTHER_GROUP, draw.seed)]
-            donors[own.name] = chosen = _drawn(partners, own.name, f"{OTHER_GROUP}/of", draw.seed)
-            name = control_name(own.name, OTHER_GROUP, draw)
-            found.append(EvaluationPair(name, own.image_row, by_name[chosen].audio_row))
-    return found, {OTHER_GROUP: donors}
-
-
-def _drawn(partners: Sequence[str], name: str, control: str, seed: int) -> str:
-    return partners[_number(len(partners), name, control, seed)]
-
-
-def _number(count: int, name: str, control: str, seed: int) -> int:
-    """One of 0 to `count` - 1."""
+def _drawn(among: Sequence[str], name: str, control: str, seed: int, is_there: Callable[[str], bool]) -> _Choice | None:
+    """One of these, the first that is there of an order of the clip's own; None where none is."""
+    if not among:
+        return None
     random = np.random.default_rng([seed, crc32(f"{control}/{name}".encode())])
-    return int(random.integers(count))
+    first = among[int(random.integers(len(among)))]
+    if is_there(first):
+        return _Choice(first)
+    others = (among[at] for at in random.permutation(len(among)))
+    return next((_Choice(each, again=True) for each in others if is_there(each)), None)

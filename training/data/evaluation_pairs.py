@@ -42,9 +42,7 @@ def found_pairings(
 
     InputError when they hold no test clip, or the pairs of a sample contradict each other.
     """
-    row_of, own = {key: row for row, key in enumerate(store.keys)}, truth.test_set.names
-    samples = _of_samples(pairs or {}, own)
-    wanted = {key: samples.get(key, (key, key)) for key in own.keys}
+    row_of, wanted = {key: row for row, key in enumerate(store.keys)}, samples_of(truth, pairs)
     found = _held(wanted, row_of)
     if not found:
         raise InputError(
@@ -54,6 +52,14 @@ def found_pairings(
         )
     negatives = truth.extended.negatives if truth.extended else ()
     return found + _held({pair.key: (pair.video, pair.audio) for pair in negatives}, row_of)
+
+
+def samples_of(truth: Truth, pairs: dict[str, tuple[str, str]] | None = None) -> dict[str, tuple[str, str]]:
+    """The clips of image and sound of every sample of a set, whether they are there or not. InputError as
+    `found_pairings`."""
+    own = truth.test_set.names
+    given = _of_samples(pairs or {}, own)
+    return {key: given.get(key, (key, key)) for key in own.keys}
 
 
 def _of_samples(pairs: dict[str, tuple[str, str]], own: Names) -> dict[str, tuple[str, str]]:

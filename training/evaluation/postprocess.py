@@ -42,12 +42,17 @@ def prepare(
     fixed ranges (SLAVC) it is that of the mixture.
     """
     require_finite(raw)
-    scaled, confidence = _scaled(raw, protocol, protocol.map_range)
+    scaled, confidence = _scaled(_enlarged(raw, protocol), protocol, protocol.map_range)
     prepared = {AUDIO_VISUAL: Prepared(_finished(scaled, protocol), confidence)}
     if object_raw is None:
         return prepared
     require_finite(object_raw)
-    object_scaled, object_confidence = _scaled(object_raw, protocol, protocol.object_range)
+    object_high = (
+        _enlarged(object_raw, protocol)
+        if protocol.object_enlarging == "alike"
+        else maps.upsample(object_raw, "bilinear", align_corners=True)
+    )
+    object_scaled, object_confidence = _scaled(object_high, protocol, protocol.object_range)
     mixture = maps.mix(scaled, object_scaled, alpha)
     prepared[OBJECT_PRIOR] = Prepared(_finished(object_scaled, protocol), object_confidence)
     mixture_confidence = confidence_of(mixture, protocol) if protocol.scaling == "fixed" else confidence
@@ -55,8 +60,11 @@ def prepare(
     return prepared
 
 
-def _scaled(raw: np.ndarray, protocol: MapProtocol, bounds: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    high = maps.upsample(raw, protocol.interpolation, protocol.align_corners)
+def _enlarged(raw: np.ndarray, protocol: MapProtocol) -> np.ndarray:
+    return maps.upsample(raw, protocol.interpolation, protocol.align_corners)
+
+
+def _scaled(high: np.ndarray, protocol: MapProtocol, bounds: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
     if protocol.scaling == "fixed":
         high = maps.rescale(high, *bounds)
     confidence = confidence_of(high, protocol)

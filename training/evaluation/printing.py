@@ -6,6 +6,8 @@ from typing import Any
 
 import training.evaluation
 from manifests.views import IN_WORDS, VIEWS
+from training.evaluation.earlier import earlier_rules
+from training.evaluation.metrics.interactive import INCOMPLETE
 from training.evaluation.protocol_choices import choices_in_words
 from training.evaluation.protocols import find_protocol, known_protocols
 from training.evaluation.scores import added, heading, in_order, score_of, task_values
@@ -25,6 +27,8 @@ COUNTED = {  # what only some tasks count
     "n_padding": "frames past the end of their video: scored as released, left out of the textbook's numbers",
     "n_without_hit": "frames without a class in its right place: 0/0 and left out of the mIoU of frames as coded",
     "n_alone": "images with one sound, which test nothing interactive",
+    "n_incomplete": f"images left out of IIoU and IAUC, {INCOMPLETE}",
+    "n_incomplete_videos": "videos of which some frames have no map: their numbers are of the other frames",
     "n_without_boxes": "frames without boxes: not scored",
     "n_of_another_pairing": "cases of another pairing than the released one",
     "n_maps": "maps of these cases: one for each source that was found, or one for a mixture",
@@ -110,7 +114,43 @@ def trained_in_words(facts: Mapping[str, Any]) -> list[str]:
 def _missing(facts: Mapping[str, Any]) -> list[str]:
     """Clips, and negative pairs, that were expected and have no map: named."""
     of = {"clips": facts.get("missing", []), "negative pairs": facts.get("negatives", {}).get("missing", [])}
-    return [f"  {len(keys)} {what} missing: {names_of_missing(keys)}" for what, keys in of.items() if keys]
+    missing = [f"  {len(keys)} {what} missing: {names_of_missing(keys)}" for what, keys in of.items() if keys]
+    return [*missing, *_left_out(facts)]
+
+
+def _left_out(facts: Mapping[str, Any]) -> list[str]:
+    """How many negative pairs a list leaves out."""
+    kinds = facts.get("negatives", {}).get("left_out") or {}
+    by_kind = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return [f"  {sum(kinds.values())} negative pairs left out, of no video of the list: {by_kind}"] if kinds else []
+
+
+def left_out_in_words(facts: Mapping[str, Any]) -> list[str]:
+    """Which negative pairs and images have no part in the numbers, as ends of sentences about a run."""
+    found = facts.get("negatives", {})
+    missing = found.get("missing") or []
+    scored = f"scored {found.get('n_scored')} of {found.get('n_expected')} negative pairs; missing: "
+    left_out = (f"was scored under a list: {line.strip()}" for line in _left_out(facts))
+    again = (f"was scored by an earlier version: it {rule}; evaluate it again" for rule in earlier_rules(facts))
+    return [
+        *([scored + names_of_missing(missing)] if missing else []), *left_out, *_incomplete(facts), *again,
+        *_drawn_again(facts),
+    ]  # fmt: skip
+
+
+def _incomplete(facts: Mapping[str, Any]) -> list[str]:
+    """What is said of images that lack the map of a sound."""
+    blocks = [facts, *facts.get("interactive", {}).values()]
+    count = max(block.get("n_incomplete", 0) for block in blocks)
+    return [f"has {count} images left out of IIoU and IAUC, {INCOMPLETE}"] if count else []
+
+
+def _drawn_again(facts: Mapping[str, Any]) -> list[str]:
+    """What is said of clips whose foreign sound is another one than it would be if no clip were missing."""
+    return [
+        f"has other sounds under {control} than with all clips of the set in {clips_in_words(count)}"
+        for control, count in facts.get("drawn_again", {}).items()
+    ]
 
 
 def _counted(facts: Mapping[str, Any]) -> list[str]:
@@ -138,7 +178,8 @@ def _controls(facts: Mapping[str, Any]) -> list[str]:
         if found["without"]
     ]
     undefined = [f"  {said}" for said in undefined_in_words(facts)]
-    return [*_heard(facts["scores"]), *_threshold(facts), *undefined, *without]
+    again = [f"  the run {said}" for said in _drawn_again(facts)]
+    return [*_heard(facts["scores"]), *_threshold(facts), *undefined, *without, *again]
 
 
 def undefined_in_words(facts: Mapping[str, Any]) -> list[str]:
@@ -156,7 +197,11 @@ def undefined_in_words(facts: Mapping[str, Any]) -> list[str]:
 
 def clips_have(count: int) -> str:
     """The beginning of a sentence about so many clips."""
-    return "1 clip has" if count == 1 else f"{count} clips have"
+    return f"{clips_in_words(count)} {'has' if count == 1 else 'have'}"
+
+
+def clips_in_words(count: int) -> str:
+    return "1 clip" if count == 1 else f"{count} clips"
 
 
 def _heard(scores: Mapping[str, Any]) -> list[str]:

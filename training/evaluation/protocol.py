@@ -5,7 +5,7 @@ record, and numbers of two protocols never share a column. `dataclasses.replace`
 """
 
 from collections.abc import Mapping
-from dataclasses import Field, asdict, dataclass, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, Self
 
 from training.evaluation.reaches import ANY, SHARE, Reach
@@ -80,6 +80,7 @@ class MapProtocol(Protocol):
     """From a raw map to a mask and a verdict.
 
     interpolation, align_corners: how the map reaches 224 x 224 ("none": it must have that size).
+    object_enlarging: how an object-prior map does, as the map ("alike") or bilinear with aligned corners.
     scaling: "minmax", "flipped_minmax" (LVS), "fixed" (affine from `map_range` / `object_range` to [0, 1]) or "none".
     stretch: min-max each map once more after scaling and mixing.
     rule, level: which pixels are called sounding, by a rule of `thresholds`: "top_share" - threshold is the pixel at
@@ -117,6 +118,7 @@ class MapProtocol(Protocol):
     exact: bool = False
     iou_cut: float = 0.5
     confidence: Literal["top_quarter", "maximum"] = "top_quarter"
+    object_enlarging: Literal["alike", "bilinear_aligned"] = field(default="alike", metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:

@@ -176,6 +176,8 @@ def name_negatives(summary: dict[str, Any], extended: ExtendedSet, scored: Colle
         "missing": sorted(expected.difference(scored)),
         "kinds": extended.kinds,
     }
+    if extended.left_out:
+        summary["negatives"]["left_out"] = dict(extended.left_out)
 
 
 def require_finite_rows(rows: np.ndarray, names: Sequence[str]) -> None:

@@ -31,7 +31,7 @@ Deviations and choices where paper and released code differ:
 - f and v are not scaled to unit length again, and f divides by all cells, not by the foreground's: both as in the code.
 - nothing is detached: the adjacencies move towards the assignment, too. The foreground mask has no gradient.
 - the released code reports the checkpoint that was best on the test set; here the last epoch is the result. It prints
-  each test under two ways of enlarging maps (protocols `ezvsl`, `ezvsl_train`) and does not say which the paper shows.
+  each test under two ways of enlarging maps (protocols `ezvsl`, `fnac_bicubic`) and does not say which the paper shows.
 - map scale: the code's is divided by the temperature, here it is a cosine; no released rule changes by that.
 - confidence: the method has none; the maximum cosine is used (the protocol may choose another).
 """

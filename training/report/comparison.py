@@ -14,6 +14,7 @@ from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.printing import (
     clips_have,
     hears_in_words,
+    left_out_in_words,
     missing_in_words,
     names_of_missing,
     share_heard,
@@ -234,6 +235,7 @@ def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
         yield f"{title} scored {facts['n_scored']} of {facts['n_expected']}{missing_in_words(facts)}."
     if not evaluation.is_what_it_says:
         yield f"{title}: these clips are not the released {evaluation.test_set}, so no published number stands beside."
+    yield from (f"{title} {said}." for said in left_out_in_words(facts))
     yield from (f"{title}: {said}." for said in (*ties_in_words(facts), *undefined_in_words(facts)))
     yield from (f"{title} {said}." for said in trained_in_words(facts))
     yield from said(run, title, evaluation)

@@ -21,6 +21,7 @@ from manifests.files.parquet import read_table
 from manifests.files.plain_data import NotPlain
 from manifests.published_sets import fits_name
 from manifests.views import VIEWS
+from training.evaluation.earlier import earlier_rules
 from training.evaluation.found import found_modules
 from training.evaluation.localization import metric_names
 from training.evaluation.stored import (
@@ -66,11 +67,13 @@ class Evaluation:
     def comparable(self) -> tuple[str, str, str]:
         """Equal only for numbers that one table may hold: same set, same protocol in every field, same truth and pairs.
 
-        How frames were shown is one of the fields.
+        How frames were shown is one of the fields. Whose code a protocol repeats is said in words, which may change.
         """
-        protocol = json.dumps(self.facts["protocol"] | {"view": self.view}, sort_keys=True)
+        fields = {name: value for name, value in self.facts["protocol"].items() if name != "source"}
+        protocol = json.dumps(fields | {"view": self.view}, sort_keys=True)
         silent = self.facts.get("lists", {}).get("negatives", {}) if "negatives" in self.facts else {}
-        return self.test_set, protocol, f"{self.truth_sha256} {silent.get('sha256', '')}"
+        rules = earlier_rules(self.facts)
+        return self.test_set, protocol, " ".join((self.truth_sha256, silent.get("sha256", ""), *rules))
 
     @property
     def view(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from manifests.views import IN_WORDS
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE
 from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED, MAPS, OBJECT_PRIOR
-from training.evaluation.printing import missing_in_words, ties_in_words, trained_in_words
+from training.evaluation.printing import left_out_in_words, missing_in_words, ties_in_words, trained_in_words
 from training.report.papers import beside, said
 from training.report.results import SCORES, Evaluation, Run, fullest
 from training.report.seeds_shown import OverSeeds, SeedsShown, by_configuration
@@ -235,6 +235,7 @@ def _warnings(found: list[Scored], most: Evaluation) -> Iterable[str]:
             yield f"{title} scored {facts['n_scored']} of {facts['n_expected']} clips{missing_in_words(facts)}."
         elif facts["n_scored"] != most.facts["n_scored"]:
             yield f"{title} was scored on {facts['n_scored']} clips, the floors here on {most.facts['n_scored']}."
+        yield from (f"{title} {said}." for said in left_out_in_words(facts))
         yield from (f"{title}: {said}." for said in ties_in_words(facts))
         yield from (f"{title} {said}." for said in trained_in_words(facts))
         if not evaluation.is_what_it_says:

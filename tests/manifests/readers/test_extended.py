@@ -1,5 +1,7 @@
 """Silent pairs of Extended VGG-SS and Extended Flickr, and files that are none."""
 
+from dataclasses import replace
+
 import pytest
 
 from manifests.annotations import Annotation, TestSet
@@ -16,6 +18,25 @@ def test_extended_vggss(lists, source):
     assert extended.kinds == PAIRS[source]
     assert extended.name == "extended_vggss"
     assert len({negative.key for negative in extended.negatives}) == sum(PAIRS[source].values())
+
+
+def test_a_list_keeps_the_silent_moments_of_its_videos(lists, source):
+    """Real pairs show other moments than any annotated clip. Under a list of the whole set none is lost; parts of it
+    share them by video and count what they leave out."""
+    positives = read_vggss(lists / "vggss" / "vggss.json")
+    extended = read_extended(lists / "extended" / "vggss_test_plus_silent.csv", positives)
+    whole = extended.narrowed(positives)
+    assert (whole.kinds, whole.left_out) == (PAIRS[source], {})
+    videos = sorted({key[:11] for key in positives.keys})
+    halves = [
+        replace(positives, annotations=tuple(one for one in positives.annotations if one.key[:11] in chosen))
+        for chosen in (set(videos[::2]), set(videos[1::2]))
+    ]
+    parts = [extended.narrowed(half) for half in halves]
+    for kind, count in PAIRS[source].items():
+        assert sum(part.kinds.get(kind, 0) for part in parts) == count
+        assert all(part.kinds.get(kind, 0) + part.left_out.get(kind, 0) == count for part in parts)
+    assert whole.sha256 != extended.sha256  # so that results of another choice of pairs share no table
 
 
 def test_extended_flickr_has_no_kinds(lists):

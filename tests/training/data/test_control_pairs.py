@@ -1,4 +1,6 @@
-"""Controls are drawn by seed and name alone, never of a class that is in the image."""
+"""Controls are drawn by seed and name among the clips of the truth, never of a class that is in the image."""
+
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -13,41 +15,86 @@ from training.data.pairs import EvaluationPair
 PAIRINGS = [EvaluationPair(f"clip{number}", number, number) for number in range(12)]
 LABELS = {f"clip{number}": "abc"[number % 3] for number in range(12)}
 CLASSES = {name: frozenset({label}) for name, label in LABELS.items()}
+SOUNDS = {name: name for name in LABELS}
 
 
 def test_every_clip_has_its_four_controls_whatever_the_order():
-    pairs, donors = control_pairs(PAIRINGS, CLASSES, LABELS)
+    drawn = control_pairs(PAIRINGS, SOUNDS, CLASSES, LABELS)
+    pairs, donors = drawn.pairs, drawn.donors
     assert len(pairs) == 4 * len(PAIRINGS)
-    again, same = control_pairs(PAIRINGS[::-1], CLASSES, LABELS)
-    assert same == donors
-    assert {pair.name: pair for pair in again} == {pair.name: pair for pair in pairs}
-    assert control_pairs(PAIRINGS, CLASSES, LABELS, SoundDraw(seed=1))[1] != donors
+    again = control_pairs(PAIRINGS[::-1], SOUNDS, CLASSES, LABELS)
+    assert (again.donors, again.again) == (donors, {OFF_SCREEN: set(), SWAPPED: set()})
+    assert {pair.name: pair for pair in again.pairs} == {pair.name: pair for pair in pairs}
+    assert control_pairs(PAIRINGS, SOUNDS, CLASSES, LABELS, SoundDraw(seed=1)).donors != donors
     for name, own in CLASSES.items():
         assert CLASSES[donors[OFF_SCREEN][name]].isdisjoint(own)
         assert CLASSES[donors[SWAPPED][name]] == own
         assert donors[SWAPPED][name] != name
 
 
+def test_of_a_whole_set_the_draw_is_what_it_ever_was():
+    """Results of before were drawn so: an index into the clips of other classes, sorted, by seed and name."""
+    for seed in (0, 7):
+        found = control_pairs(PAIRINGS, SOUNDS, CLASSES, LABELS, SoundDraw(seed)).donors[OFF_SCREEN]
+        for name, label in LABELS.items():
+            partners = sorted(other for other in LABELS if LABELS[other] != label)
+            random = np.random.default_rng([seed, crc32(f"{OFF_SCREEN}/{name}".encode())])
+            assert found[name] == partners[random.integers(len(partners))]
+
+
+@pytest.mark.parametrize("draw", [SoundDraw(), SoundDraw(seed=3), SoundDraw(by_class=True)])
+def test_a_missing_clip_changes_the_sounds_of_those_alone_that_had_its_own(draw: SoundDraw):
+    """And each missing one more those of the ones that had this one's, which are told."""
+    whole, there = control_pairs(PAIRINGS, SOUNDS, CLASSES, LABELS, draw).donors, PAIRINGS
+    for gone in ("clip4", "clip7", "clip3"):
+        before = control_pairs(there, SOUNDS, CLASSES, LABELS, draw).donors
+        there = [own for own in there if own.name != gone]
+        now = control_pairs(there, SOUNDS, CLASSES, LABELS, draw)
+        for control, chosen in now.donors.items():
+            assert chosen.keys() == {own.name for own in there}  # nobody is left without a sound
+            assert gone not in chosen.values()
+            assert all(other == before[control][own] or before[control][own] == gone for own, other in chosen.items())
+            assert now.again[control] == {own for own, other in chosen.items() if whole[control][own] != other}
+
+
+def test_a_group_whose_clips_are_all_missing_leaves_its_place_to_another():
+    names = ("playing_piano", "male_speech", "dog_barking", "helicopter")
+    labels = {f"clip{number}": names[number % 4] for number in range(12)}
+    there = [own for own in PAIRINGS if labels[own.name] != "helicopter"]
+    whole, now = group_pairs(PAIRINGS, labels).donors[OTHER_GROUP], group_pairs(there, labels)
+    chosen = now.donors[OTHER_GROUP]
+    assert chosen.keys() == {own.name for own in there}
+    assert now.again[OTHER_GROUP] == {own for own, other in chosen.items() if other != whole[own]}
+    assert all(labels[whole[own]] == "helicopter" for own in now.again[OTHER_GROUP])
+
+
+def test_sounds_of_one_clip_are_no_partners_of_each_other():
+    """Several images under one sound: a set says so of clips that are missing, too."""
+    shared = SOUNDS | {"clip3": "clip0", "clip6": "clip0", "clip9": "clip0"}
+    found = control_pairs(PAIRINGS[1:], shared, CLASSES, LABELS)
+    assert not {"clip3", "clip6", "clip9"} & found.donors[SWAPPED].keys()
+
+
 def test_a_class_alone_and_a_clip_of_no_known_class_have_no_partner():
     lonely = CLASSES | {"clip0": frozenset({"d"}), "clip1": frozenset()}
-    _, donors = control_pairs(PAIRINGS, lonely, LABELS)
+    donors = control_pairs(PAIRINGS, SOUNDS, lonely, LABELS).donors
     assert "clip0" not in donors[SWAPPED]
     assert "clip0" in donors[OFF_SCREEN]
     assert "clip1" not in donors[OFF_SCREEN]
     assert "clip1" not in donors[OFF_SCREEN].values()
     one_class = dict.fromkeys(CLASSES, frozenset({"a"}))
-    pairs, donors = control_pairs(PAIRINGS, one_class, LABELS)
-    assert donors[OFF_SCREEN] == {}
-    assert control_name("clip0", OFF_SCREEN) not in {pair.name for pair in pairs}
+    alike = control_pairs(PAIRINGS, SOUNDS, one_class, LABELS)
+    assert alike.donors[OFF_SCREEN] == {}
+    assert control_name("clip0", OFF_SCREEN) not in {pair.name for pair in alike.pairs}
 
 
 def test_draws_share_the_pairs_that_they_make_alike():
-    usual, other = (control_pairs(PAIRINGS, CLASSES, LABELS, SoundDraw(seed))[0] for seed in (0, 1))
+    usual, other = (control_pairs(PAIRINGS, SOUNDS, CLASSES, LABELS, SoundDraw(seed)).pairs for seed in (0, 1))
     shared = {pair.name for pair in usual} & {pair.name for pair in other}
     assert shared == {control_name(own.name, SILENCE) for own in PAIRINGS}
     noises = {pair.heard for pair in usual + other if pair.made == NOISE}
     assert len(noises) == 2 * len(PAIRINGS)
-    unlogged, _ = control_pairs(PAIRINGS, CLASSES, LABELS, SoundDraw(unlogged=True))
+    unlogged = control_pairs(PAIRINGS, SOUNDS, CLASSES, LABELS, SoundDraw(unlogged=True)).pairs
     assert {pair.made for pair in unlogged} == {SILENCE + UNLOGGED, NOISE + UNLOGGED, None}
     assert len({pair.name for pair in usual} & {pair.name for pair in unlogged}) == 2 * len(PAIRINGS)
 
@@ -57,14 +104,15 @@ def test_by_class_every_other_class_is_off_screen_as_often_whatever_its_number_o
     labels = {pair.name: "rare" if at < 4 else "own" if at < 200 else "usual" for at, pair in enumerate(many)}
     labels["clip399"] = None
     classes = {name: frozenset({label} if label else ()) for name, label in labels.items()}
+    sounds = {name: name for name in labels}
     for by_class, share in ((False, 4 / 203), (True, 0.5)):
-        _, donors = control_pairs(many, classes, labels, SoundDraw(by_class=by_class))
+        donors = control_pairs(many, sounds, classes, labels, SoundDraw(by_class=by_class)).donors
         heard = [labels[other] for own, other in donors[OFF_SCREEN].items() if labels[own] == "own"]
         assert "own" not in heard
         assert np.mean([label == "rare" for label in heard]) == pytest.approx(share, abs=0.08)
         assert "clip399" not in donors[OFF_SCREEN]
     both = classes | {f"clip{at:03d}": frozenset({"own", "rare"}) for at in range(4, 200)}  # IS3: two in one picture
-    _, donors = control_pairs(many, both, labels, SoundDraw(by_class=True))
+    donors = control_pairs(many, sounds, both, labels, SoundDraw(by_class=True)).donors
     assert {labels[other] for own, other in donors[OFF_SCREEN].items() if labels[own] == "own"} == {"usual"}
 
 
@@ -95,13 +143,14 @@ def test_made_sounds_come_from_the_front_end(kind):
 def test_off_screen_sounds_of_avsbench_robust_are_of_another_group():
     names = ("playing_piano", "male_speech", "dog_barking", "helicopter")
     labels = {f"clip{number}": names[number % 4] for number in range(12)} | {"clip11": "no such class", "clip10": None}
-    pairs, donors = group_pairs(PAIRINGS, labels)
-    chosen = donors[OTHER_GROUP]
+    drawn = group_pairs(PAIRINGS, labels)
+    chosen = drawn.donors[OTHER_GROUP]
     assert chosen.keys() == {name for name, label in labels.items() if label in names}
     allowed = {"playing_piano": {"dog_barking", "helicopter"}, "male_speech": {"dog_barking", "helicopter"},
                "dog_barking": {"playing_piano", "helicopter"}, "helicopter": set(names) - {"helicopter"}}  # fmt: skip
     for own, other in chosen.items():
         assert labels[other] in allowed[labels[own]]
-    assert {pair.name for pair in pairs} == {control_name(own, OTHER_GROUP) for own in chosen}
-    assert group_pairs(PAIRINGS[::-1], labels)[1] == donors
-    assert group_pairs(PAIRINGS, dict.fromkeys(labels, "kettle")) == ([], {OTHER_GROUP: {}})
+    assert {pair.name for pair in drawn.pairs} == {control_name(own, OTHER_GROUP) for own in chosen}
+    assert group_pairs(PAIRINGS[::-1], labels).donors == drawn.donors
+    nothing = group_pairs(PAIRINGS, dict.fromkeys(labels, "kettle"))
+    assert (nothing.pairs, nothing.donors) == ([], {OTHER_GROUP: {}})

@@ -245,6 +245,20 @@ def test_published_numbers_stand_beside_the_published_set_alone(tmp_path: Path) 
     assert "one: these clips are not the released vggss, so no published number stands beside." in table.notes
 
 
+def test_silent_pairs_that_have_no_part_are_told(tmp_path: Path) -> None:
+    """Those without a map, and those that a list leaves out: AP depends on both."""
+    pairs = {"n_expected": 9, "n_scored": 7, "missing": ["a+b", "c+d"], "left_out": {"real": 3, "easy": 1}}
+    facts = result("mine-some", "ezvsl", {"audio_visual": {"ciou50": 0.3, "auc": 0.3, "mean_iou": 0.3}})
+    run = read_run(write(tmp_path / "one" / "aaaaaaaa-s0", facts | {"negatives": pairs}))
+    said = [
+        "one scored 7 of 9 negative pairs; missing: a+b, c+d.",
+        "one was scored under a list: 4 negative pairs left out, of no video of the list: 1 easy, 3 real.",
+    ]
+    (compared,), (reported,) = comparisons([run], ["one"]), score_tables([run], ["one"])
+    assert set(said) <= set(compared.notes)
+    assert set(said) <= set(reported.warnings)
+
+
 def test_other_measurements_refuse_the_column(runs) -> None:
     by_protocol = {found.protocol: found for found in runs[0].every_evaluation}
     with pytest.raises(InputError, match="cannot share a column"):
@@ -254,3 +268,12 @@ def test_other_measurements_refuse_the_column(runs) -> None:
     (runs[1].path / "evaluation/vggss.ezvsl.json").write_text(json.dumps(other))
     again = read_run(runs[1].path)
     assert len([t for t in comparisons([runs[0], again], ["one", "two"]) if t.protocol == "ezvsl"]) == 2
+
+
+def test_other_words_about_whose_code_it_is_are_no_other_measurement(runs) -> None:
+    path = runs[1].path / "evaluation/vggss.ezvsl.json"
+    other = json.loads(path.read_text())
+    other["protocol"]["source"] = "EZ-VSL's test.py, in other words"
+    path.write_text(json.dumps(other))
+    found = comparisons([runs[0], read_run(runs[1].path)], ["one", "two"])
+    assert len([table for table in found if table.protocol == "ezvsl"]) == 1

@@ -2,10 +2,13 @@
 
 IIoU counts an image only when every one of its sounds is localized: a group's value is the smallest cIoU of its
 members (SSLalignment e7ae3c5 `Evaluator_iiou`). The adaptive scores are the same functions on adaptive cIoU values.
-Meaningful on IS3 only: on VGG-SS or Flickr the name rule groups unrelated clips by prefix.
+Which sounds an image has is the truth's to say (that of the list, where one narrows it): an image is judged when each
+of them has a map, and left out and counted otherwise, as of the smallest of its cIoUs nothing is known. Meaningful on
+IS3 only: on VGG-SS or Flickr the name rule groups unrelated clips by prefix.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -26,6 +29,7 @@ SCORES = (
     Score("adaptive_iauc", "IAUC_adap", "IAUC of maps cut where they have the truth's area."),
 )
 _NAMES = tuple(score.key for score in SCORES)
+INCOMPLETE = "of which not every sound has a map"
 
 
 def applies(scored: Scored) -> bool:
@@ -36,7 +40,8 @@ def applies(scored: Scored) -> bool:
 def reduce(scored: Scored) -> dict[str, Any]:
     """`interactive_summary` by map."""
     rows = {name: columns_of(scored.positives, name) for name in scored.maps}
-    return {name: interactive_summary(columns.keys, columns.iou) for name, columns in rows.items()}
+    every = scored.truth.test_set.keys
+    return {name: interactive_summary(columns.keys, columns.iou, every) for name, columns in rows.items()}
 
 
 def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
@@ -46,7 +51,8 @@ def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
 def heading(block: dict[str, Any], map_name: str) -> str:
     found = block[map_name]
     alone = f" ({found['n_single']} with one sound, which test nothing interactive)" if found.get("n_single") else ""
-    return f"over {found['n_groups']} images, every sound right{alone}"
+    lost = f"; {found['n_incomplete']} left out, {INCOMPLETE}" if found.get("n_incomplete") else ""
+    return f"over {found['n_groups']} images, every sound right{alone}{lost}"
 
 
 def group_key(name: str) -> str:
@@ -68,25 +74,37 @@ def classes_of(truth: Truth) -> dict[str, frozenset[str]]:
     return {key: frozenset(groups[group_key(key) if together else key]) for key in truth.test_set.keys}
 
 
-def group_minima(names: Sequence[str], iou: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest iou of each group, float64 (G,), and how many members it has, int (G,), in order of first appearance."""
+def group_minima(
+    names: Sequence[str], iou: np.ndarray, every: Iterable[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest iou of each group, float64 (G,), and how many members it has, int (G,), in order of first appearance.
+
+    every: the names of the truth; groups of which not all of these are among `names` are left out.
+    """
     groups: dict[str, list[float]] = {}
     for name, value in zip(names, iou, strict=True):
         groups.setdefault(group_key(name), []).append(float(value))
-    return np.array([min(values) for values in groups.values()]), np.array([len(values) for values in groups.values()])
+    members = Counter(map(group_key, names if every is None else every))
+    whole = [values for group, values in groups.items() if len(values) == members[group]]
+    return np.array([min(values) for values in whole]), np.array([len(values) for values in whole], int)
 
 
-def interactive_summary(names: Sequence[str], iou: np.ndarray) -> dict[str, Any]:
-    """iiou (share of images with every sound at 0.5) and iauc, and the sizes of the groups they rest on."""
-    minima, members = group_minima(names, iou)
+def interactive_summary(names: Sequence[str], iou: np.ndarray, every: Iterable[str] | None = None) -> dict[str, Any]:
+    """iiou (share of images with every sound at 0.5) and iauc, and the sizes of the groups they rest on.
+
+    every: the names of the truth, where `names`, those that have a map, may be fewer.
+    """
+    every = names if every is None else list(every)
+    minima, members = group_minima(names, iou, every)
     sizes, counts = np.unique(members, return_counts=True)
     several = minima[members > 1]
     return {
-        "iiou": success_rate(minima),
-        "iauc": auc(minima),
+        "iiou": success_rate(minima) if len(minima) else None,
+        "iauc": auc(minima) if len(minima) else None,
         "iiou_of_several": success_rate(several) if len(several) else None,
         "iauc_of_several": auc(several) if len(several) else None,
         "n_single": int((members == 1).sum()),
         "n_groups": len(minima),
+        "n_incomplete": len(set(map(group_key, every))) - len(minima),
         "group_sizes": {str(size): int(count) for size, count in zip(sizes, counts, strict=True)},
     }

@@ -79,7 +79,8 @@ def score(
     """Score answers (maps, clusters, similarities, pairs) under a named protocol.
 
     `temperature`: what the maps' cosines were divided by, which matters where a protocol scales by a fixed range.
-    The result's protocol says how frames were shown (`truth.view`), as numbers of two views are two measurements.
+    The result's protocol says how frames were shown (`truth.view`), as numbers of two views are two measurements. It
+    counts frames that the truth has without a box, which no task scores.
     InputError when answers, truth and protocol do not belong together.
     """
     found = check_protocol(protocol, truth)
@@ -89,4 +90,6 @@ def score(
         raise InputError(f"The protocol {protocol} takes {task.TAKES}. What is given suits {', '.join(fitting)}.")
     result = task.score(answers, truth, found.at_temperature(temperature), seed=seed, run=run)
     result.summary["protocol"]["view"] = truth.view
+    if truth.music is not None:
+        result.summary["n_without_boxes"] = len(truth.music.without_boxes)
     return result

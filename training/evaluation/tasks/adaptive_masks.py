@@ -91,8 +91,8 @@ def score(raw: RawMaps, truth: Truth, protocol: AreaProtocol, *, seed: int = 0, 
         for name, floor in floor_masks_and_nothing(chunk, protocol, masks.sum(axis=(1, 2)), seed).items():
             found.setdefault(f"floor:{name}", []).append((floor, masks))
         found.setdefault("ceiling", []).append((_best(masks, protocol), masks))
-    grouped = keys if INTERACTIVE in truth.tasks else ()
-    scores = {name: _scores(parts, size) | _as_boxes(parts, grouped) for name, parts in found.items()}
+    every = truth.test_set.keys if INTERACTIVE in truth.tasks else ()
+    scores = {name: _scores(parts, size) | _as_boxes(parts, keys, every) for name, parts in found.items()}
     maps = {name: parts for name, parts in found.items() if name != "ceiling" and not name.startswith("floor:")}
     areas = np.concatenate([masks.mean(axis=(1, 2)) for _, masks in found["ceiling"]])
     summary = counted(truth.test_set, keys, run) | {
@@ -101,7 +101,7 @@ def score(raw: RawMaps, truth: Truth, protocol: AreaProtocol, *, seed: int = 0, 
         "seed": seed,
         "truth_from": truth_from(truth),
         "n_empty_truth": int((areas == 0).sum()),
-        "n_alone": interactive_summary(keys, areas)["n_single"] if grouped else 0,
+        **_of_groups(keys, areas, every),
         "scores": {name: scores[name] for name in maps},
         "floors": {name.removeprefix("floor:"): scores[name] for name in scores if name.startswith("floor:")},
         "ceiling": scores["ceiling"],
@@ -131,10 +131,19 @@ def _scores(parts: Sequence[tuple[np.ndarray, np.ndarray]], batch: int) -> dict[
     return {f"mask_{name}": value for name, value in mask_scores(masks, truth, batch).items()}
 
 
-def _as_boxes(parts: Sequence[tuple[np.ndarray, np.ndarray]], keys: Sequence[str]) -> dict[str, float | None]:
-    """What the evaluator of boxes says of masks; `keys` of frames where the sounds of an image are judged together."""
+def _of_groups(keys: Sequence[str], areas: np.ndarray, every: Sequence[str]) -> dict[str, int]:
+    """How many images have one sound only, and how many are left out, since not every sound has a map."""
+    together = interactive_summary(keys, areas, every) if every else {}
+    return {"n_alone": together.get("n_single", 0), "n_incomplete": together.get("n_incomplete", 0)}
+
+
+def _as_boxes(
+    parts: Sequence[tuple[np.ndarray, np.ndarray]], keys: Sequence[str], every: Sequence[str]
+) -> dict[str, float | None]:
+    """What the evaluator of boxes says of masks of frames `keys`; `every` frame of the truth, where the sounds of an
+    image are judged together."""
     iou = np.concatenate([ciou(masks, truth.astype(np.float32)) for masks, truth in parts])
-    together = interactive_summary(keys, iou) if keys else {}
+    together = interactive_summary(keys, iou, every) if every else {}
     found = {"mask_ciou50": success_rate(iou), "mask_auc": auc(iou)}
     return found | {score.key: together[score.key] for score in OF_GROUPS if score.key in together}
 

@@ -91,7 +91,7 @@ def score(
     asked = tuple(name for name in found.controls if sounds[AUDIO_VISUAL].has(name).any())
     floors = _floors(found.own, rows, keys, asked, protocol, weights)
     own = levels[AUDIO_VISUAL]
-    groups = {"interactive": _interactive(measured, keys)} if INTERACTIVE in truth.tasks else {}
+    groups = {"interactive": _interactive(measured, keys, truth.test_set.keys)} if INTERACTIVE in truth.tasks else {}
     summary = counted(truth.test_set, keys, run) | {
         "task": "listening",
         "protocol": protocol.as_json(),
@@ -113,7 +113,9 @@ def score(
     return Result(_table(annotations, weights, by_clip), summary | groups)
 
 
-def _interactive(measured: Mapping[str, Values], keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _interactive(
+    measured: Mapping[str, Values], keys: Sequence[str], every: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """What `metrics.interactive` says of each map, at the protocol's own threshold and where it cuts by truth, too.
 
     The released code's IIoU is NaN where a clip has neither truth nor anything shown; here such a clip has
@@ -123,9 +125,9 @@ def _interactive(measured: Mapping[str, Values], keys: Sequence[str]) -> dict[st
     for name, values in measured.items():
         if np.isnan(values["iou"][once]).any():
             continue  # under `undefined=nan` no mean of this map is known, as in the released code
-        found[name] = interactive_summary(keys, values["iou"][once])
+        found[name] = interactive_summary(keys, values["iou"][once], every)
         if ADAPTIVE_IOU in values:
-            by_area = interactive_summary(keys, values[ADAPTIVE_IOU][once])
+            by_area = interactive_summary(keys, values[ADAPTIVE_IOU][once], every)
             found[name] |= {f"adaptive_{score}": by_area[score] for score in ("iiou", "iauc")}
     return found
 

@@ -29,7 +29,7 @@ from training.evaluation.reaches import COUNT, Reach
 from training.evaluation.results import Result, counted
 from training.evaluation.scores import Score
 from training.evaluation.segmentation import f_curves, f_score, mask_iou
-from training.evaluation.tasks.segmentation import rows_by_video
+from training.evaluation.tasks.segmentation import incomplete_videos, rows_by_video
 from training.evaluation.true_masks import true_masks, truth_from
 
 OWN = "own"
@@ -116,6 +116,7 @@ def score(
         "truth_from": truth_from(truth),
         "controls": {name: counted_control(keys, has.get(name)) for name in NEGATIVES},
         "n_empty_truth": int((~own[OWN].seen).sum()),
+        "n_incomplete_videos": incomplete_videos(keys, truth.test_set.keys),
         "scores": {AUDIO_VISUAL: scores.pop(AUDIO_VISUAL)},
         "ceiling": scores.pop("ceiling"),
         "floors": scores,

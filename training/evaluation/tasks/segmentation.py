@@ -10,6 +10,7 @@ or 20. Published numbers use one video of 5 frames a batch (`f_per_video`); ACL-
 data set (`f_data_set`). Both are reported here, and named.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -101,6 +102,7 @@ def score(raw: RawMaps, truth: Truth, protocol: MaskProtocol, *, seed: int = 0, 
         "protocol": protocol.as_json(),
         "seed": seed,
         "n_empty_truth": int((~has_truth).sum()),
+        "n_incomplete_videos": incomplete_videos(keys, truth.test_set.keys),
         "truth_from": truth_from(truth),
         "scores": {name: scores[name] for name in maps},
         "floors": {name.removeprefix("floor:"): scores[name] for name in scores if name.startswith("floor:")},
@@ -155,6 +157,12 @@ def rows_by_video(keys: Sequence[str]) -> list[list[int]]:
     for row, key in enumerate(keys):
         videos.setdefault(video_of_frame(key), []).append(row)
     return list(videos.values())
+
+
+def incomplete_videos(keys: Sequence[str], every: Sequence[str]) -> int:
+    """How many videos have a map of some of their frames: `keys` are those of `every` frame that have one."""
+    frames, scored = Counter(map(video_of_frame, every)), Counter(map(video_of_frame, keys))
+    return sum(frames[video] != count for video, count in scored.items())
 
 
 def _table(truth: Truth, keys: Sequence[str], areas: list[float], maps: dict[str, _Frames]) -> pa.Table:

@@ -135,7 +135,6 @@ def score(
         | {
             "task": "several_sources",
             "protocol": protocol.as_json(),
-            "n_without_boxes": len(music.frames) - len(music.scorable),
             "seed": seed,
             "scores": {AUDIO_VISUAL: music_summary(scored) | {"interval95": _intervals(scored, truth, frames, seed)}},
             "floors": {
