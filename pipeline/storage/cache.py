@@ -32,6 +32,7 @@ from typing import BinaryIO, cast
 from manifests.errors import InputError
 from manifests.files.given import understood
 from manifests.files.whole import whole_path
+from pipeline.storage.addresses import check_here
 from pipeline.storage.remote import Place, RangeReader, RemotePath
 
 FOLDER, GIGABYTES = "SHARD_CACHE", "SHARD_CACHE_GB"
@@ -149,6 +150,7 @@ def _of_environment(folder: str | None, gigabytes: str | None) -> BlockCache:
             f"{GIGABYTES} is {gigabytes!r}, which is no number of gigabytes. Give one from 0 on (0: nothing is kept), "
             f"or unset it for {DEFAULT_GIGABYTES:g}."
         )
+    check_here(folder, FOLDER)
     with understood(f"{FOLDER} ({folder or DEFAULT_FOLDER})", "is no folder", f"Set {FOLDER} to one."):  # of no user
         return BlockCache(Path(folder or DEFAULT_FOLDER).expanduser(), int(1e9 * limit))
 
