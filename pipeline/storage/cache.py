@@ -22,6 +22,7 @@ import io
 import math
 import os
 import re
+import stat
 import sys
 import zlib
 from contextlib import suppress
@@ -29,8 +30,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from manifests.errors import InputError
-from manifests.files.given import understood
+from manifests.errors import InputError, WorkFailed
+from manifests.files.given import NotAFile, opened, understood
 from manifests.files.whole import whole_path
 from pipeline.storage.addresses import check_here
 from pipeline.storage.remote import Place, RangeReader, RemotePath
@@ -47,6 +48,8 @@ KEPT = 0.9  # of the bound, after blocks have made room
 READ_AHEAD = 1 << 20  # bytes
 _OWN = re.compile(r"[0-9a-f]{32}(-\d+){1,2}|\.[0-9a-f]{32}(-\d+){1,2}\.\d+-[0-9a-f]{32}\.tmp")  # and what a kill left
 
+_said: set[tuple[Path, str]] = set()
+
 
 class BlockCache:
     """A folder of blocks, at most `limit` bytes together."""
@@ -56,20 +59,28 @@ class BlockCache:
 
     def read(self, name: str, size: int, start: int, end: int) -> bytes | None:
         """Bytes start..end of a block of so many bytes, None when it is not here. What is not as it was kept goes."""
-        with suppress(OSError), (self.folder / name).open("rb", buffering=0) as file:
-            os.utime(file.fileno())  # used last
-            content = _as_kept(file.fileno(), name, size, start, end)
+        with suppress(OSError):
+            content = self._as_kept(name, size, start, end)
             if content is None:
-                _say_once(f"the cache {self.folder} has pieces that are not what was kept in it (a machine that lost "
-                          "power, a disk that fails): they are fetched again")  # fmt: skip
+                _say_once(self.folder, "has pieces that are not what was kept in it (a machine that lost power, a disk "
+                          "that fails): they are fetched again")  # fmt: skip
                 os.unlink(self.folder / name)
+            return content
+        return None
+
+    def _as_kept(self, name: str, size: int, start: int, end: int) -> bytes | None:
+        """As `_as_kept` of a block; None, too, of what is no file. OSError where there is nothing."""
+        with suppress(NotAFile), opened(self.folder / name) as file:  # a pipe would be waited for, for ever
+            content = _as_kept(file.fileno(), name, size, start, end)
+            if content is not None:
+                os.utime(file.fileno())  # used last
             return content
         return None
 
     def keep(self, name: str, content: bytes) -> None:
         """Store a block where it fits, after others have made room for it. One process does so at a time.
 
-        OSError where nothing can be written, or another program's file has the name of ours.
+        OSError where nothing can be written, or something of another program has the name of ours.
         """
         sums = _checksums(name, 0, content)
         size = len(content) + len(sums)
@@ -78,6 +89,8 @@ class BlockCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         with open(os.open(self.folder / TOTAL, flags, 0o600), "r+b", buffering=0) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise FileExistsError(errno.EEXIST, "there is something that is no file", TOTAL)
             fcntl.flock(file, fcntl.LOCK_EX)
             known = file.read(DIGITS + 1)
             if known.strip(b"\0") and not known.isdigit():  # zeros are what a machine that lost power left
@@ -91,9 +104,12 @@ class BlockCache:
             self._write(name, content, sums)
 
     def _write(self, name: str, content: bytes, sums: bytes) -> None:
-        with whole_path(self.folder / name, durable=False) as hidden, open(hidden, "wb") as handle:
-            handle.write(content)
-            handle.write(sums)
+        try:
+            with whole_path(self.folder / name, durable=False) as hidden, open(hidden, "wb") as handle:
+                handle.write(content)
+                handle.write(sums)
+        except (InputError, WorkFailed) as error:  # of outputs that a command cannot do without
+            raise error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error)) from None
 
     def _make_room(self, allowed: int) -> int:
         """Remove the blocks used longest ago until the rest has no more than the allowed bytes; returns what it has.
@@ -211,12 +227,15 @@ class CachedObject:
         try:
             self._blocks.keep(name, content)
         except OSError as error:
-            _say_once(f"the cache {self._blocks.folder} cannot be written ({error}); every read goes to the storage")
+            said = f"cannot be written ({error.strerror or error}); what is not in it comes from the storage every time"
+            _say_once(self._blocks.folder, said, about="writing")
 
 
-@cache
-def _say_once(warning: str) -> None:
-    print(f"warning: {warning}", file=sys.stderr, flush=True)
+def _say_once(folder: Path, warning: str, about: str = "reading") -> None:
+    """Whatever it is about writing, or reading, and however many pieces it is about."""
+    if (folder, about) not in _said:
+        _said.add((folder, about))
+        print(f"warning: the cache {folder} {warning}", file=sys.stderr, flush=True)
 
 
 def open_cached(path: Place) -> BinaryIO:

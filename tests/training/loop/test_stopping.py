@@ -199,3 +199,18 @@ def test_a_reader_dies_of_no_signal_that_was_sent_to_the_whole_job(number: signa
     rest = process.communicate(timeout=60)[0]
     assert rest.splitlines()[-1] == "all"
     assert process.returncode == 0
+
+
+@pytest.mark.slow
+def test_a_reader_that_waits_ends_soon_after_its_parent_was_killed() -> None:
+    """Torch's look for their parent between two items alone, and one may wait a minute for a storage."""
+    waiting = READER.replace("time.sleep(1)", "time.sleep(1000)")
+    process = subprocess.Popen([sys.executable, "-c", waiting], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    reader = int(process.stdout.readline())
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{reader}/cmdline").is_file() and Path(f"/proc/{reader}/cmdline").read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
