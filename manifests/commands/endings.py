@@ -30,6 +30,7 @@ WORK_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 75
 LONGEST_PARAGRAPH = 4000  # characters
 LAUNCHERS_FILE = "TORCHELASTIC_ERROR_FILE"  # set by torchrun: what is written there, it prints when all have ended
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1)  # SIGUSR1: Slurm, before time is up
+GOES_ON = "The same command goes on from what is saved."  # training has checkpoints, evaluation what is written
 READER_LEFT = "What reads the output of this command ended before all of it was written."
 # torch's words for it, python's where there is none for the stack of a thread, the linker's where none for a library
 _NO_MEMORY = re.compile(
@@ -158,10 +159,8 @@ def of_a_dead_reader(error: Exception) -> str | None:
     """What to say of torch's error that a reader process was killed; None for any other."""
     if not isinstance(error, RuntimeError) or _READER_DIED.search(str(error)) is None:
         return None
-    return (
-        f"A process that reads the shards was killed ({reason(error)}). Is there memory for data.workers of them? "
-        "The same command goes on from the last checkpoint."
-    )
+    why = f"A process that reads the shards was killed ({reason(error)})."
+    return f"{why} Is there memory for data.workers of them? {GOES_ON}"
 
 
 def lacks_memory(error: Exception) -> bool:
