@@ -17,7 +17,7 @@ class OnceEach(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As the library's. InputError for an option of one value that stands there twice."""
-        typed: dict[str, Any] = {}
+        typed: Mapping[str, Any] = {}
         if "--help" not in args:
             self._check_settings(args)
             typed = self._typed(ctx, list(args))
