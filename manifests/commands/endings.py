@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from manifests.errors import InputError, Interrupted, WorkFailed
+from manifests.errors import InputError, Interrupted, Saved, WorkFailed
 from manifests.files.given import printable, reason, shortened
 
 WORK_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 75
@@ -55,7 +55,7 @@ def run_to_its_end(command: Callable[[], object]) -> None:
     except InputError as error:
         _fail("bad input", str(error), BAD_INPUT)
     except Interrupted as error:
-        _fail("stopped", str(error), INTERRUPTED, done=False)
+        _fail("stopped", str(error), INTERRUPTED, done=isinstance(error, Saved))
     except UnicodeEncodeError as error:
         where = error.object[max(0, error.start - 40) : error.end + 40]
         _fail("bad input", f"A name is not UTF-8, near {printable(where)!r}. Give it another.", BAD_INPUT)
@@ -198,7 +198,7 @@ def _is_open(number: int) -> bool:
 
 
 def _fail(kind: str, message: str, code: int, *, done: bool = True) -> None:
-    """Say why, and end. What was asked to stop is not `done`: a second signal waits for nothing."""
+    """Say why, and end. What was asked to stop, and saves nothing, is not `done`: a second signal waits for nothing."""
     lines = [printable(line) for line in message.splitlines() if line.strip()]
     said = f"{kind}: {shortened(chr(10).join(lines), LONGEST_PARAGRAPH)}"
     with suppress(OSError, AttributeError):  # nobody can be told

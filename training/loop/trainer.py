@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from manifests.errors import InputError, Interrupted, WorkFailed
+from manifests.errors import InputError, Interrupted, Saved, WorkFailed
 from pipeline.console import progress
 from training.config import RunConfig
 from training.data.stream import TrainingStream
@@ -197,7 +197,7 @@ class Trainer:
         if not self.done.step:
             raise Interrupted(f"{self.stop.reason} came{meanwhile} before the first step: there was nothing to save.")
         self.save()
-        raise Interrupted(
+        raise Saved(
             f"the run was asked to stop by {self.stop.reason}{meanwhile} and {saved} at step {self.done.step:,} of "
             f"{self.total_steps:,} ({self.checkpoints.folder / LAST}). The same command goes on from there."
         )
