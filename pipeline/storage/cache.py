@@ -20,6 +20,7 @@ import fcntl
 import hashlib
 import io
 import math
+import mmap
 import os
 import re
 import stat
@@ -48,7 +49,8 @@ KEPT = 0.9  # of the bound, after blocks have made room
 READ_AHEAD = 1 << 20  # bytes
 _OWN = re.compile(r"[0-9a-f]{32}(-\d+){1,2}|\.[0-9a-f]{32}(-\d+){1,2}\.\d+-[0-9a-f]{32}\.tmp")  # and what a kill left
 
-_said: set[tuple[Path, str]] = set()
+READING, WRITING = 0, 1  # what a person is told about
+_said = mmap.mmap(-1, 2)  # whether that was said, by this process or by a reader that it has forked
 
 
 class BlockCache:
@@ -228,13 +230,13 @@ class CachedObject:
             self._blocks.keep(name, content)
         except OSError as error:
             said = f"cannot be written ({error.strerror or error}); what is not in it comes from the storage every time"
-            _say_once(self._blocks.folder, said, about="writing")
+            _say_once(self._blocks.folder, said, WRITING)
 
 
-def _say_once(folder: Path, warning: str, about: str = "reading") -> None:
-    """Whatever it is about writing, or reading, and however many pieces it is about."""
-    if (folder, about) not in _said:
-        _said.add((folder, about))
+def _say_once(folder: Path, warning: str, about: int = READING) -> None:
+    """However many pieces it is about, and however many readers meet it."""
+    if not _said[about]:
+        _said[about] = 1
         print(f"warning: the cache {folder} {warning}", file=sys.stderr, flush=True)
 
 

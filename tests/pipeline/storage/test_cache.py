@@ -32,6 +32,7 @@ def storage(s3_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(cache, "BLOCK", BLOCK)
     monkeypatch.setattr(cache, "PAGE", PAGE)
     monkeypatch.setattr(remote, "PAUSES", (0.01,) * 4)
+    cache._said[:] = bytes(2)
     with gate(s3_address) as (address, kept):
         for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": address}).items():
             monkeypatch.setenv(name, value)
@@ -145,7 +146,7 @@ def test_a_piece_that_is_not_what_was_kept_is_fetched_again(
 ) -> None:
     """All pieces are damaged at once, and told of once; afterwards they are whole again."""
     bucket, kept = storage
-    cache._said.clear()
+    cache._said[:] = bytes(2)
     (bucket / "a.tar").write_bytes(content := os.urandom(3 * BLOCK))
     with open_cached(bucket / "a.tar") as file:
         file.read()
@@ -258,6 +259,15 @@ def test_a_cache_that_fills_its_disk_or_vanishes_is_said_once_and_done_without(
     assert ("No space left" if missing == "room" else "No such file") in said
 
 
+def test_readers_of_one_run_say_it_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    cache._said[:] = bytes(2)
+    for _ in range(3):
+        reader = multiprocessing.get_context("fork").Process(target=cache._say_once, args=(tmp_path, "is full"))
+        reader.start()
+        reader.join()
+    assert capfd.readouterr().err.count("is full") == 1
+
+
 @contextmanager
 def failing_whole(code: int, target: Path, *, durable: bool) -> Iterator[Path]:
     """`whole_path`, while whose block the disk fails."""
@@ -279,7 +289,7 @@ def test_what_lies_where_a_piece_should_is_not_waited_for(
     kind: str, storage: tuple[RemotePath, Gate], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bucket, _ = storage
-    cache._said.clear()
+    cache._said[:] = bytes(2)
     (bucket / "a.tar").write_bytes(content := os.urandom(3 * BLOCK))
     with open_cached(bucket / "a.tar") as file:
         file.read()
