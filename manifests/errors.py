@@ -18,3 +18,7 @@ class Interrupted(BaseException):  # no error: what takes care of any error lets
 
     That is EX_TEMPFAIL of sysexits.h, "try again later": no shell, Python or signal gives it by itself.
     """
+
+
+class Saved(Interrupted):
+    """So has a run, whose code says that it is saved: once it is, no further signal changes that."""

@@ -12,8 +12,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from index.encoders.torch_device import pick_device
+from manifests.commands.endings import GOES_ON
 from manifests.errors import InputError, WorkFailed
-from training.processes.liveness import living_together, of_launcher
+from training.processes.liveness import OTHER_ENDED, living_together, of_launcher
 from training.processes.rendezvous import start_of_all
 
 LOST_CONNECTION = ("Connection closed by peer", "Connection reset", "Broken pipe", "gloo/transport", "NCCL")
@@ -164,17 +165,17 @@ def ranks(device: str = "auto") -> Iterator[Ranks]:
             dist.init_process_group("nccl" if use_cuda else "gloo", store=store, rank=rank, world_size=world)
             yield Ranks(rank, world, chosen)
     except RuntimeError as error:
-        if not _is_lost_connection(error):
+        if not is_lost_connection(error):
             raise
         raise WorkFailed(
-            f"another process of the run has ended or cannot be reached ({str(error).splitlines()[0][:200]}); this "
-            f"one, {rank} of {world}, ends, too. The same command goes on from the last checkpoint."
+            f"{OTHER_ENDED} or cannot be reached ({str(error).splitlines()[0][:200]}); this "
+            f"one, {rank} of {world}, ends, too. {GOES_ON}"
         ) from error
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
 
 
-def _is_lost_connection(error: RuntimeError) -> bool:
+def is_lost_connection(error: RuntimeError) -> bool:
     """Whether a collective operation failed because its partners are gone: gloo's and NCCL's words for it."""
     return isinstance(error, dist.DistError) or any(words in str(error) for words in LOST_CONNECTION)

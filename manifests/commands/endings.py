@@ -23,13 +23,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from manifests.errors import InputError, Interrupted, WorkFailed
+from manifests.errors import InputError, Interrupted, Saved, WorkFailed
 from manifests.files.given import printable, reason, shortened
 
 WORK_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 75
 LONGEST_PARAGRAPH = 4000  # characters
 LAUNCHERS_FILE = "TORCHELASTIC_ERROR_FILE"  # set by torchrun: what is written there, it prints when all have ended
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1)  # SIGUSR1: Slurm, before time is up
+GOES_ON = "The same command goes on from what is saved."  # training has checkpoints, evaluation what is written
 READER_LEFT = "What reads the output of this command ended before all of it was written."
 # torch's words for it, python's where there is none for the stack of a thread, the linker's where none for a library
 _NO_MEMORY = re.compile(
@@ -54,7 +55,7 @@ def run_to_its_end(command: Callable[[], object]) -> None:
     except InputError as error:
         _fail("bad input", str(error), BAD_INPUT)
     except Interrupted as error:
-        _fail("stopped", str(error), INTERRUPTED, done=False)
+        _fail("stopped", str(error), INTERRUPTED, done=isinstance(error, Saved))
     except UnicodeEncodeError as error:
         where = error.object[max(0, error.start - 40) : error.end + 40]
         _fail("bad input", f"A name is not UTF-8, near {printable(where)!r}. Give it another.", BAD_INPUT)
@@ -158,10 +159,8 @@ def of_a_dead_reader(error: Exception) -> str | None:
     """What to say of torch's error that a reader process was killed; None for any other."""
     if not isinstance(error, RuntimeError) or _READER_DIED.search(str(error)) is None:
         return None
-    return (
-        f"A process that reads the shards was killed ({reason(error)}). Is there memory for data.workers of them? "
-        "The same command goes on from the last checkpoint."
-    )
+    why = f"A process that reads the shards was killed ({reason(error)})."
+    return f"{why} Is there memory for data.workers of them? {GOES_ON}"
 
 
 def lacks_memory(error: Exception) -> bool:
@@ -199,7 +198,7 @@ def _is_open(number: int) -> bool:
 
 
 def _fail(kind: str, message: str, code: int, *, done: bool = True) -> None:
-    """Say why, and end. What was asked to stop is not `done`: a second signal waits for nothing."""
+    """Say why, and end. What was asked to stop, and saves nothing, is not `done`: a second signal waits for nothing."""
     lines = [printable(line) for line in message.splitlines() if line.strip()]
     said = f"{kind}: {shortened(chr(10).join(lines), LONGEST_PARAGRAPH)}"
     with suppress(OSError, AttributeError):  # nobody can be told

@@ -12,7 +12,7 @@ from manifests.machine import check_still_there, is_machines_fault
 from pipeline.jobs.decoder_messages import ClipToDecode
 from pipeline.shards.record import Rejected
 from pipeline.sources.archives import ForwardReader, is_compressed, version_of
-from pipeline.storage.remote import Place, RemotePath, place
+from pipeline.storage.remote import Place, RemotePath, listed
 
 HELD_IN_MEMORY = 64 << 20  # bytes; larger files are decoded from disk instead
 
@@ -56,12 +56,12 @@ class ClipReader:
         except Exception as error:  # of a file, or an archive around it, that is not what it was when it was listed
             if isinstance(error, OSError) and is_machines_fault(error):
                 raise
-            if isinstance(error, FileNotFoundError) and isinstance(path := place(clip.file), Path):
+            if isinstance(error, FileNotFoundError) and isinstance(path := listed(clip.file), Path):
                 check_still_there(path)
             raise Rejected("unreadable", f"{type(error).__name__}: {error}") from error
 
     def _content(self, clip: ClipToDecode) -> bytes | Path:
-        path = place(clip.file)
+        path = listed(clip.file)
         if clip.member is None:
             return self._local(path) if clip.size > HELD_IN_MEMORY else _whole(path)
         return self._forward(path, clip.position) if is_compressed(path.name) else _slice(path, clip)

@@ -20,8 +20,10 @@ import fcntl
 import hashlib
 import io
 import math
+import mmap
 import os
 import re
+import stat
 import sys
 import zlib
 from contextlib import suppress
@@ -29,9 +31,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from manifests.errors import InputError
-from manifests.files.given import understood
+from manifests.errors import InputError, WorkFailed
+from manifests.files.given import NotAFile, opened, understood
 from manifests.files.whole import whole_path
+from pipeline.storage.addresses import check_here
 from pipeline.storage.remote import Place, RangeReader, RemotePath
 
 FOLDER, GIGABYTES = "SHARD_CACHE", "SHARD_CACHE_GB"
@@ -46,6 +49,9 @@ KEPT = 0.9  # of the bound, after blocks have made room
 READ_AHEAD = 1 << 20  # bytes
 _OWN = re.compile(r"[0-9a-f]{32}(-\d+){1,2}|\.[0-9a-f]{32}(-\d+){1,2}\.\d+-[0-9a-f]{32}\.tmp")  # and what a kill left
 
+READING, WRITING = 0, 1  # what a person is told about
+_said = mmap.mmap(-1, 2)  # whether that was said, by this process or by a reader that it has forked
+
 
 class BlockCache:
     """A folder of blocks, at most `limit` bytes together."""
@@ -55,20 +61,28 @@ class BlockCache:
 
     def read(self, name: str, size: int, start: int, end: int) -> bytes | None:
         """Bytes start..end of a block of so many bytes, None when it is not here. What is not as it was kept goes."""
-        with suppress(OSError), (self.folder / name).open("rb", buffering=0) as file:
-            os.utime(file.fileno())  # used last
-            content = _as_kept(file.fileno(), name, size, start, end)
+        with suppress(OSError):
+            content = self._as_kept(name, size, start, end)
             if content is None:
-                _say_once(f"the cache {self.folder} has pieces that are not what was kept in it (a machine that lost "
-                          "power, a disk that fails): they are fetched again")  # fmt: skip
+                _say_once(self.folder, "has pieces that are not what was kept in it (a machine that lost power, a disk "
+                          "that fails): they are fetched again")  # fmt: skip
                 os.unlink(self.folder / name)
+            return content
+        return None
+
+    def _as_kept(self, name: str, size: int, start: int, end: int) -> bytes | None:
+        """As `_as_kept` of a block; None, too, of what is no file. OSError where there is nothing."""
+        with suppress(NotAFile), opened(self.folder / name) as file:  # a pipe would be waited for, for ever
+            content = _as_kept(file.fileno(), name, size, start, end)
+            if content is not None:
+                os.utime(file.fileno())  # used last
             return content
         return None
 
     def keep(self, name: str, content: bytes) -> None:
         """Store a block where it fits, after others have made room for it. One process does so at a time.
 
-        OSError where nothing can be written, or another program's file has the name of ours.
+        OSError where nothing can be written, or something of another program has the name of ours.
         """
         sums = _checksums(name, 0, content)
         size = len(content) + len(sums)
@@ -77,6 +91,8 @@ class BlockCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         with open(os.open(self.folder / TOTAL, flags, 0o600), "r+b", buffering=0) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise FileExistsError(errno.EEXIST, "there is something that is no file", TOTAL)
             fcntl.flock(file, fcntl.LOCK_EX)
             known = file.read(DIGITS + 1)
             if known.strip(b"\0") and not known.isdigit():  # zeros are what a machine that lost power left
@@ -90,9 +106,12 @@ class BlockCache:
             self._write(name, content, sums)
 
     def _write(self, name: str, content: bytes, sums: bytes) -> None:
-        with whole_path(self.folder / name, durable=False) as hidden, open(hidden, "wb") as handle:
-            handle.write(content)
-            handle.write(sums)
+        try:
+            with whole_path(self.folder / name, durable=False) as hidden, open(hidden, "wb") as handle:
+                handle.write(content)
+                handle.write(sums)
+        except (InputError, WorkFailed) as error:  # of outputs that a command cannot do without
+            raise error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error)) from None
 
     def _make_room(self, allowed: int) -> int:
         """Remove the blocks used longest ago until the rest has no more than the allowed bytes; returns what it has.
@@ -149,6 +168,7 @@ def _of_environment(folder: str | None, gigabytes: str | None) -> BlockCache:
             f"{GIGABYTES} is {gigabytes!r}, which is no number of gigabytes. Give one from 0 on (0: nothing is kept), "
             f"or unset it for {DEFAULT_GIGABYTES:g}."
         )
+    check_here(folder, FOLDER)
     with understood(f"{FOLDER} ({folder or DEFAULT_FOLDER})", "is no folder", f"Set {FOLDER} to one."):  # of no user
         return BlockCache(Path(folder or DEFAULT_FOLDER).expanduser(), int(1e9 * limit))
 
@@ -209,12 +229,15 @@ class CachedObject:
         try:
             self._blocks.keep(name, content)
         except OSError as error:
-            _say_once(f"the cache {self._blocks.folder} cannot be written ({error}); every read goes to the storage")
+            said = f"cannot be written ({error.strerror or error}); what is not in it comes from the storage every time"
+            _say_once(self._blocks.folder, said, WRITING)
 
 
-@cache
-def _say_once(warning: str) -> None:
-    print(f"warning: {warning}", file=sys.stderr, flush=True)
+def _say_once(folder: Path, warning: str, about: int = READING) -> None:
+    """However many pieces it is about, and however many readers meet it."""
+    if not _said[about]:
+        _said[about] = 1
+        print(f"warning: the cache {folder} {warning}", file=sys.stderr, flush=True)
 
 
 def open_cached(path: Place) -> BinaryIO:

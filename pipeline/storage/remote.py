@@ -24,7 +24,8 @@ from manifests.machine import MachineFailed
 from pipeline.storage.pace import in_pace, silence_of
 from pipeline.storage.secrets import text_without_secrets, without_secrets
 
-_URL = re.compile(r"(?P<protocol>s3)://?(?P<path>.*)|[a-z][a-z0-9+.-]+://.*", re.DOTALL)  # a Path eats a slash
+# a Path eats a slash
+_URL = re.compile(r"(?P<protocol>s3)://?(?P<path>.*)|[a-z][a-z0-9+.-]+://.*", re.DOTALL | re.IGNORECASE)
 _CREDENTIALS = re.compile(r"[^/]*[@:]")  # before the first slash; no bucket's name has either
 PAUSES = (0.2, 0.4, 0.8, 1.6)  # seconds before what failed is asked for again, five times in all
 PATIENCE = 60.0  # seconds since the first time, after which nothing is asked again; and in which an answer has to begin
@@ -44,7 +45,20 @@ Place = Union[Path, "RemotePath"]
 
 
 def place(text: str | Place) -> Place:
-    """A path or address as a user gives it. InputError for none, and for a protocol this project does not read."""
+    """A folder's path or address as a user gives it. InputError for none, for a protocol this project does not read,
+    and for an address with more in it than bucket and folder."""
+    found = listed(text)
+    if isinstance(found, RemotePath) and found is not text and "?" in found.path:
+        raise InputError(
+            f"{without_secrets(str(found))}?... is no folder's address: nothing is asked behind a question mark, and "
+            "configs and logs would keep a token. Give s3://bucket/folder, and the credentials in the environment: "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        )
+    return found
+
+
+def listed(text: str | Place) -> Place:
+    """As `place`, of a file that was found in a folder: its name may have a question mark."""
     if isinstance(text, RemotePath):
         return text
     if not isinstance(text, str | os.PathLike) or isinstance(os.fspath(text), bytes):
@@ -64,7 +78,7 @@ def place(text: str | Place) -> Place:
             "An s3:// address holds credentials, which configs and logs would keep. Give s3://bucket/folder, and the "
             "credentials in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         )
-    return RemotePath(match["protocol"], match["path"].strip("/"))
+    return RemotePath(match["protocol"].lower(), match["path"].strip("/"))
 
 
 @cache

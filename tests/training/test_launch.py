@@ -1,6 +1,7 @@
 """`python -m training.launch`: torchrun, of whose failures one line is left, and the exit code of the run."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from runs_in_processes import steps_logged, wait_for, write_small
+from places import ROOT
+from runs_in_processes import losses, steps_logged, wait_for, write_small
 from torch.distributed import DistStoreError
 from torch.distributed import run as torchrun
 from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -16,8 +18,8 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from torch.distributed.elastic.rendezvous import RendezvousConnectionError
 
 from manifests.errors import InputError, WorkFailed
-from training.launch import launch
-from training.processes.agent import met
+from training.launch import _stopped, launch
+from training.processes.agent import Agent, Ends, met
 from training.processes.one_host import meet_on_loopback
 
 LINE = ("--standalone", "--nproc-per-node", "2", "-m", "training", "run", "x.yaml")
@@ -36,8 +38,9 @@ def failed(folder: Path, **said: tuple[int, str]) -> ChildFailedError:
     return ChildFailedError("training", failures)
 
 
-def end_of(error: Exception, monkeypatch: pytest.MonkeyPatch) -> object:
+def end_of(error: Exception, monkeypatch: pytest.MonkeyPatch, own: dict[int, int] | None = None) -> object:
     def fails(asked: object) -> None:
+        Agent.ends = Ends(own)
         raise error
 
     monkeypatch.setattr(torchrun, "run", fails)
@@ -95,8 +98,10 @@ def test_processes_have_the_time_to_save_that_the_launcher_says(tmp_path: Path) 
     line = "from training import launch; from training.processes import agent; agent.SECONDS_TO_SAVE = 2; launch.main()"
     command = [sys.executable, "-c", line, "--standalone", "--monitor-interval", "0.1", str(program)]
     begun = time.monotonic()
-    assert subprocess.run(command, check=False, timeout=240).returncode == 75
+    ended = subprocess.run(command, check=False, timeout=240, capture_output=True, text=True)
     assert time.monotonic() - begun < 30, "torchrun's own time"
+    assert ended.returncode == 1, "nobody has said that anything was saved"
+    assert "had not ended 2 s later" in ended.stderr
 
 
 LISTENING = """
@@ -194,3 +199,77 @@ def test_a_run_that_is_signalled(number, whom, code, said, shards: Path, tmp_pat
     assert process.returncode == code, err
     assert said in err
     assert "Traceback" not in err
+
+
+SILENT = """
+import os, sys, time
+from training.data.stream import TrainingStream
+decode = TrainingStream._decode
+
+def held_up(self, sample):
+    if os.environ["RANK"] == {silent!r} and self.epoch == 1:
+        time.sleep(1000)
+    return decode(self, sample)
+
+TrainingStream._decode = held_up
+from training.cli import main
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("silent", "said"), [("0", "it waited for clips of"), ("1", "another of its processes waited")]
+)
+def test_a_signal_while_one_process_waits_for_clips_saves_the_step_before(
+    silent: str, said: str, shards: Path, tmp_path: Path
+) -> None:
+    """Whichever it is: the other one has begun the step, and waits for the first one's part of it."""
+    config = write_small(tmp_path / "small.yaml", shards, epochs=3)
+    assert started(config, tmp_path / "whole").wait(timeout=240) == 0
+    (tmp_path / "program.py").write_text(SILENT.format(silent=silent))
+    command = [sys.executable, "-m", "training.launch", *LINE[:3], str(tmp_path / "program.py"), *LINE[5:-1]]
+    process = subprocess.Popen(
+        [*command, str(config), "--runs", str(tmp_path / "runs"), "--device", "cpu"], stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    wait_for(lambda: any(steps_logged(run) == 3 for run in tmp_path.glob("runs/small/*")), process, 240)
+    time.sleep(1)
+    process.terminate()
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 75, err
+    assert re.search(rf"stopped: .* while {said}.* is saved at step 3 of 9 ", err), err
+    assert started(config, tmp_path / "runs").wait(timeout=240) == 0
+    one, two = (next(tmp_path.glob(f"{name}/small/*")) for name in ("whole", "runs"))
+    assert losses(one) == losses(two)
+    assert (one / "weights.safetensors").read_bytes() == (two / "weights.safetensors").read_bytes()
+
+
+def test_of_those_that_failed_the_one_that_ended_first_is_the_reason(tmp_path, monkeypatch, capsys) -> None:
+    """Whatever the order, within one second: torchrun's times are whole ones."""
+    lost = "failed: another process of the run has ended or cannot be reached"
+    for survivor in ((-15, ""), (1, lost), (75, "stopped: it is saved")):
+        for own in ({1: -9}, None) if survivor[0] != 75 else ({1: -9},):
+            error = failed(tmp_path, rank0=survivor, rank1=(-9, ""))
+            for failure in error.failures.values():
+                failure.timestamp = 7
+            with pytest.raises(WorkFailed, match="process 1 of the run was ended by SIGKILL"):
+                end_of(error, monkeypatch, own)
+    error = failed(tmp_path, rank0=(1, lost), rank1=(1, "failed: the loss became nan"))
+    error.failures[1].timestamp = error.failures[0].timestamp
+    assert end_of(error, monkeypatch, {0: 1, 1: 1}) == 1
+    assert capsys.readouterr().err == "failed: the loss became nan\n"
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"),
+    [({}, 75), ({0: 75, 1: 1}, 75), ({0: 1, 1: 75}, 1), ({0: 0, 1: -15}, 0), ({0: -15, 1: -15}, 75),
+     ({2: 75, 3: 1}, 75), ({2: 1, 3: -15}, 1)],
+)  # fmt: skip
+def test_after_a_signal_the_code_is_that_of_the_process_that_saves(codes: dict[int, int], code: int) -> None:
+    assert _stopped(codes) == code
+
+
+def test_who_had_to_be_killed_has_not_said_that_it_saved() -> None:
+    with pytest.raises(WorkFailed, match=r"had not ended 110 s later.* is lost\. The same command goes on"):
+        _stopped({0: -9, 1: 75})

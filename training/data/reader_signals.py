@@ -2,11 +2,14 @@
 
 Slurm and torchrun signal every process of a job. A reader that dies of it would end the run before it has saved, so a
 reader obeys SIGTERM only from its parent (torch ends readers so), and is deaf to the others that ask a run to stop.
+A parent that was killed ends none: each reader looks whether it is still there, also while it waits for a storage.
 """
 
 import os
 import signal
 import threading
+
+LOOK = 1.0  # seconds
 
 
 def obey_parent_alone(_worker: int) -> None:
@@ -18,6 +21,8 @@ def obey_parent_alone(_worker: int) -> None:
 
 
 def _wait_for_parent(parent: int) -> None:
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
-        pass
+    while os.getppid() == parent:
+        asked = signal.sigtimedwait({signal.SIGTERM}, LOOK)
+        if asked is not None and asked.si_pid == parent:
+            break
     os._exit(0)

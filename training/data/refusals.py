@@ -3,13 +3,14 @@
 Raised in the reader, torch would raise one of the same kind with the reader's traceback for words.
 """
 
+import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
 from torch.utils.data import IterableDataset
 
 from manifests.commands.endings import of_a_dead_reader
-from manifests.errors import InputError, WorkFailed
+from manifests.errors import InputError, Interrupted, WorkFailed
 
 Item = TypeVar("Item")
 FAILURES = (InputError, WorkFailed, OSError, MemoryError)
@@ -37,7 +38,10 @@ def or_refusal(read: Callable[[], Item]) -> Item | Exception:
 
 
 def raised(items: Iterable[Item | Exception]) -> Iterator[Item]:
-    """The items up to the first refusal, which is raised. WorkFailed when a reader process is killed."""
+    """The items up to the first refusal, which is raised. WorkFailed when a reader process is killed.
+
+    Where this process is asked to stop, its readers end as well: torch would wait five seconds for each.
+    """
     try:
         for item in items:
             if isinstance(item, FAILURES):
@@ -47,3 +51,7 @@ def raised(items: Iterable[Item | Exception]) -> Iterator[Item]:
         if (said := of_a_dead_reader(error)) is None:
             raise
         raise WorkFailed(said) from error
+    except Interrupted:
+        for reader in multiprocessing.active_children():
+            reader.terminate()
+        raise

@@ -7,7 +7,7 @@ meets first: a row without its members, one of another name or size, or bytes th
 import os
 import tarfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ.setdefault("WDS_SECURE", "1")  # no pickle, no shell pipes: shards may come from anybody
 
@@ -20,6 +20,7 @@ from pipeline.storage.remote import Place
 from training.data.order import Segment
 
 READ = (FRAME, SPECTROGRAM)
+Failure = TypeVar("Failure", bound=Exception)
 NOT_A_TAR = (tarfile.TarError, EOFError, ValueError)  # ValueError: a member twice
 
 
@@ -36,11 +37,18 @@ def segment_samples(store: ShardStore, segment: Segment) -> Iterator[dict[str, A
             yield sample | {"__key__": store.keys[row]}
             row += 1
     except NOT_A_TAR as error:
-        raise store.not_met(min(row, segment.last), f"no tar ({error})") from error
+        raise store.not_met(min(row, segment.last), f"no tar ({_as_raised(error, piece)})") from error
     except OSError as error:  # the disk is gone, or the tar is: a moment ago it was there
-        raise store.unreadable(min(row, segment.last), error) from error
+        raise store.unreadable(min(row, segment.last), _as_raised(error, piece)) from error
     if row <= segment.last:
         raise store.not_met(row, "the end of the tar")
+
+
+def _as_raised(error: Failure, piece: "TarRange") -> Failure:
+    """The error without what WebDataset has put behind its words: the stream, and where it is from."""
+    if error.args and isinstance(error.args[0], str):
+        error.args = (error.args[0].partition(f" @ {piece}")[0],)
+    return error
 
 
 def _opened(store: ShardStore, segment: Segment) -> "TarRange":

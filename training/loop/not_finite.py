@@ -95,14 +95,22 @@ class Skipping:
 
     def __init__(self, policy: str, folder: Path, ranks: Ranks) -> None:
         self._skips, self._folder, self._ranks = policy == "skip", folder, ranks
+        # the process that saves puts a step back whose others have gone, where that is told: gloo does, on a CPU
+        self._keeps = self._skips or (ranks.first and ranks.world > 1 and ranks.device.type == "cpu")
         self._buffers: list[Tensor] = []
         self._in_a_row = 0
         self.skipped = False  # the last step
 
     def before(self, method: nn.Module) -> None:
         """Keep what a forward pass changes."""
-        if self._skips:
+        if self._keeps:
             self._buffers = [buffer.clone() for buffer in method.buffers()]
+
+    @torch.no_grad()
+    def put_back(self, method: nn.Module) -> None:
+        """As it was `before`, in the process that kept it."""
+        for buffer, kept in zip(method.buffers(), self._buffers, strict=False):
+            buffer.copy_(kept)
 
     @torch.no_grad()
     def counts(self, method: nn.Module, loss: Tensor, gradient: Tensor) -> bool:
@@ -112,8 +120,7 @@ class Skipping:
         if math.isfinite(float(loss)) and math.isfinite(float(gradient)):
             self.skipped, self._in_a_row = False, 0
             return True
-        for buffer, kept in zip(method.buffers(), self._buffers, strict=True):
-            buffer.copy_(kept)
+        self.put_back(method)
         self.skipped, self._in_a_row = True, self._in_a_row + 1
         return False
 

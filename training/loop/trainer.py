@@ -10,18 +10,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from manifests.errors import InputError, Interrupted, WorkFailed
+from manifests.errors import InputError, Interrupted, Saved, WorkFailed
 from pipeline.console import progress
 from training.config import RunConfig
 from training.data.stream import TrainingStream
 from training.data.tar_hashes import TarHashes
-from training.distributed import Ranks
+from training.distributed import Ranks, is_lost_connection
 from training.encoders.batch_norm import synchronise
 from training.encoders.spread import spread_trunks
 from training.encoders.weights import compile_trunks
@@ -34,13 +34,15 @@ from training.loop.optimiser import build_optimiser, learning_rate, set_learning
 from training.loop.pace import Pace
 from training.loop.readings import Readings, Step
 from training.loop.room import room_for_clips
-from training.loop.stopping import ASKED, StopRequest
+from training.loop.stopping import ASKED, PATIENCE, Broken, StopRequest
 from training.loop.training_pass import TrainingPass
 from training.loop.whole_batch import WholeBatch, share
 from training.methods.contract import BaseMethod, Batch
 from training.run_folders.files import CHECKPOINTS, WEIGHTS
 from training.runs import write_weights
 from training.settings.limits import LARGEST_SEED
+
+NOTICED = 1.0  # seconds for which what is interrupted has gone on, where that is worth a word
 
 
 class LossOf(nn.Module):
@@ -90,7 +92,7 @@ class Trainer:
         self.model = self._wrapped()
         self.clips = TrainingPass(self.stream, self.method, self.config.data, self.ranks)
         self.readings, self._log, self.resident_bytes, self._said = Readings(), None, 0, ""
-        self._pace = Pace(optim.batch_size, self.ranks.device, self.done)
+        self._pace, self._doing = Pace(optim.batch_size, self.ranks.device, self.done), ("", time.monotonic())
 
     def _over_all_replicas(self) -> WholeBatch:
         """Let the trunks share a whole batch between the processes; what makes that batch."""
@@ -114,7 +116,10 @@ class Trainer:
         self.stop.training = True
         log = MetricsLog(self.folder, self.done.step, self.total_steps) if self.ranks.first else nullcontext()
         with log as self._log:
-            self._train_on()
+            try:
+                self._train_on()
+            except Broken:
+                self._save_and_stop("is saved" if self.ranks.first else "is left to its first process to save")
         if self.ranks.first:
             write_weights(self.folder / WEIGHTS, self.method)
         self.ranks.barrier()
@@ -123,8 +128,8 @@ class Trainer:
         self._end_epoch()  # of the epoch a resumed run had just ended
         self._saved_at = last_step_end = time.monotonic()
         with progress(f"training {self.config.name}", self.total_steps, "steps", self.done.step) as advance:
-            for parts in self._pace.over(self.batches()):
-                rate, names, losses = self._learning_rate(self.done.step), *self.step(parts)
+            for parts in self._pace.over(self._awaited()):
+                rate, names, losses = self._learning_rate(self.done.step), *self._step_of_all(parts)
                 now = time.monotonic()
                 self.done = self.done.after_step(now - last_step_end, skipped := self._skipping.skipped)
                 last_step_end = now
@@ -137,6 +142,32 @@ class Trainer:
                     self.save()
                 advance(1, self._said)
         self.save()
+
+    def _awaited(self) -> Iterator[list[dict[str, Any]]]:
+        """The batches, each waited for until a signal comes. Broken then."""
+        batches = self.batches()
+        patience = PATIENCE if self.ranks.world > 1 else 0.0
+        while self.done.step < self.total_steps:
+            self._does(f"it waited for clips of {self.stream.store.folder}")
+            with self.stop.breakable(patience):
+                parts = next(batches)
+            yield parts
+        next(batches, None)  # what is left to do of them
+
+    def _step_of_all(self, parts: list[dict[str, Any]]) -> tuple[list[str], Tensor]:
+        """A step; Broken, as if it had not begun, where this process and those it waits for were asked to stop."""
+        try:
+            return self.step(parts)
+        except RuntimeError as error:
+            if not (is_lost_connection(error) and self.stop.name):
+                raise
+            self._skipping.put_back(self.method)
+            self._does("another of its processes waited for clips", time.monotonic() - PATIENCE)
+            raise Broken from error
+
+    def _does(self, what: str, since: float | None = None) -> None:
+        """Note what a signal may interrupt, and since when that goes on."""
+        self._doing = what, time.monotonic() if since is None else since
 
     def _record(self, read: Iterable[tuple[Step, dict[str, float]]]) -> None:
         """Log the steps whose losses are known now. WorkFailed at one whose loss or gradient is no number."""
@@ -156,19 +187,31 @@ class Trainer:
         """Interrupted, after saving, at the step that all processes know of."""
         if not self.stop.is_due(self.done.step) or self.done.step == self.total_steps:
             return
+        self._does("")
+        self._save_and_stop("is saved")
+
+    def _save_and_stop(self, saved: str) -> NoReturn:
+        """Interrupted, when all that is done is saved; the sentence names what was interrupted."""
+        what, since = self._doing
+        meanwhile = f" while {what}" if what and time.monotonic() - since > NOTICED else ""
+        if not self.done.step:
+            raise Interrupted(f"{self.stop.reason} came{meanwhile} before the first step: there was nothing to save.")
         self.save()
-        raise Interrupted(
-            f"the run was asked to stop by {self.stop.reason} and is saved at step {self.done.step:,} of "
+        raise Saved(
+            f"the run was asked to stop by {self.stop.reason}{meanwhile} and {saved} at step {self.done.step:,} of "
             f"{self.total_steps:,} ({self.checkpoints.folder / LAST}). The same command goes on from there."
         )
 
     def _end_epoch(self) -> None:
-        """Save what an epoch has made, then score it."""
+        """Save what an epoch has made, then score it. Broken where a signal comes meanwhile."""
         if not self.done.step or self.done.step % self.stream.steps:
             return
         self.save()
+        self._stop_if_asked()
         if self.after_epoch is not None:
-            self.after_epoch(self.method, self.done.step)
+            self._does("it scored the epoch")
+            with self.stop.breakable():
+                self.after_epoch(self.method, self.done.step)
 
     def _is_logged(self, step: int) -> bool:
         return step % self.config.log_every == 0 or step % self.stream.steps == 0 or step == 1
@@ -184,10 +227,14 @@ class Trainer:
 
     def batches(self) -> Iterator[list[dict[str, Any]]]:
         """Every remaining step's micro-batches of this rank, epoch after epoch."""
-        if self.done.step >= self.total_steps:
-            return
-        if self.ranks.first:
+        if self.ranks.first and self.total_steps:
             self._tars.start()
+        if self.done.step < self.total_steps:
+            yield from self._epochs()
+        if self.ranks.first and self.total_steps:
+            self._tars.finish()
+
+    def _epochs(self) -> Iterator[list[dict[str, Any]]]:
         room = room_for_clips(self.config, self.ranks, self.stream, self.method)
         feed = Feed(self.stream, self.config.compute, self.method_batch, self._autocast, room)
         if self.ranks.first:
@@ -204,8 +251,6 @@ class Trainer:
                     "the tars no longer match manifest.parquet. Run `pipeline ingest` again."
                 )
             self._tars.tell()
-        if self.ranks.first:
-            self._tars.finish()
 
     def step(self, parts: list[dict[str, Any]]) -> tuple[list[str], Tensor]:
         """One optimiser step over this rank's micro-batches; the losses' names, and their means over all replicas.

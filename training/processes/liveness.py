@@ -18,9 +18,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
+from manifests.commands.endings import GOES_ON
 from manifests.errors import InputError
 
 LAUNCHED = "TORCHELASTIC_RUN_ID"  # torchrun sets it for the processes that it starts
+OTHER_ENDED = "another process of the run has ended"  # what one says that lost it: no reason of its own
 LOOK = 1.0  # seconds
 BEAT = 5.0
 LOST = 40.0
@@ -148,5 +150,5 @@ class _Peers:
 
 
 def _end(why: str) -> None:
-    print(f"failed: {why} The same command goes on from the last checkpoint.", file=sys.stderr, flush=True)
+    print(f"failed: {why} {GOES_ON}", file=sys.stderr, flush=True)
     os._exit(1)

@@ -10,8 +10,11 @@ from manifests.errors import InputError
 from manifests.files import content as given
 from manifests.files.given import shortened
 from manifests.files.plain_data import NotPlain, parse_yaml
+from pipeline.storage.addresses import check_here, is_address
+from pipeline.storage.remote import place
 
 PACKAGED = Path(__file__).parents[1] / "configs"
+IN_A_STORAGE = (("data", "shards"),)  # the keys that may be addresses, which their readers look at
 MOST_BYTES = 1 << 20  # of a config file; the packaged ones have a few thousand
 
 
@@ -58,8 +61,8 @@ def once_each(overrides: Sequence[str]) -> tuple[str, ...]:
     """The overrides of a command line. InputError where a later one would undo an earlier one: a key given twice, or a
     section behind a key in it."""
     keys = [override.partition("=")[0] for override in overrides]
-    for place, key in enumerate(keys):
-        if undone := [early for early in keys[:place] if early == key or early.startswith(f"{key}.")]:
+    for number, key in enumerate(keys):
+        if undone := [early for early in keys[:number] if early == key or early.startswith(f"{key}.")]:
             raise InputError(
                 f"{undone[0]}= is given, and {key}= behind it, of which only the last would count. Give one."
             )
@@ -71,12 +74,28 @@ def read_content(path: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
     content = _with_parent(path)
     for override in overrides:
         _apply(content, override)
+    _check_addresses(content)
     content.setdefault("name", path.stem)
     return content
 
 
+def _check_addresses(content: Any, keys: tuple[str, ...] = ()) -> None:
+    """InputError for a value that is an address where its key may have none (IN_A_STORAGE), or one that cannot be."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            _check_addresses(value, (*keys, str(key)))
+    elif isinstance(content, list):
+        for value in content:
+            _check_addresses(value, keys)
+    elif keys not in IN_A_STORAGE:
+        check_here(content, ".".join(keys))
+    elif is_address(content):
+        place(content)
+
+
 def _with_parent(path: Path) -> dict[str, Any]:
     content = read_mapping(path)
+    _check_addresses(content)
     parent_name = content.pop("extends", None)
     if parent_name is None:
         return content
@@ -118,17 +137,19 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _apply(content: dict[str, Any], override: str) -> None:
+    check_here(override, "a setting")
     path, equals, text = override.partition("=")
+    shown = path if "://" in override else shortened(override, 80)  # what an address holds is not repeated
     if not equals or not path:
-        raise InputError(f"override {override!r} is not of the form section.key=value.")
+        raise InputError(f"override {shown!r} is not of the form section.key=value.")
     *sections, last = path.split(".")
     for section in sections:
         content = content.setdefault(section, {})
         if not isinstance(content, dict):
-            raise InputError(f"override {override!r}: {section!r} is a value, not a section.")
+            raise InputError(f"override {shown!r}: {section!r} is a value, not a section.")
     try:
         content[last] = parse_yaml(text)
     except NotPlain as error:
         raise InputError(
-            f"override {shortened(override, 80)!r}: its value {error}. Write it as in a config."
+            f"override {shown!r}: its value {'is no YAML' if shown == path else error}. Write it as in a config."
         ) from error

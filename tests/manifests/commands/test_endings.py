@@ -91,7 +91,7 @@ def test_where_the_launcher_cannot_be_told_every_process_speaks(file, monkeypatc
 SIGNALLED = """
 import atexit, os, sys
 from manifests.commands.endings import run_to_its_end
-from manifests.errors import InputError
+from manifests.errors import InputError, Saved
 number, moment, how = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 
 class Late:
@@ -106,6 +106,8 @@ def command():
         late = Late()
     if how == "signalled":
         os.kill(os.getpid(), number)
+    if how == "saved":
+        raise Saved("the run is saved")
     if how == "refused":
         raise InputError("no such list")
     print("done")
@@ -131,6 +133,12 @@ def test_a_signal_while_python_ends_changes_nothing(case: tuple[signal.Signals, 
 def test_nor_where_the_command_had_failed(moment: str) -> None:
     ended = signalled(signal.SIGTERM, moment, "refused")
     assert (ended.returncode, ended.stderr) == (2, "bad input: no such list\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_nor_where_a_run_has_said_that_it_is_saved(number: signal.Signals) -> None:
+    ended = signalled(number, "exit functions", "saved")
+    assert (ended.returncode, ended.stderr) == (75, "stopped: the run is saved\n")
 
 
 def test_what_was_asked_to_stop_ends_at_once_when_it_is_asked_again() -> None:

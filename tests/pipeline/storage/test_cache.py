@@ -1,9 +1,13 @@
 """Reading shards of an S3 server through a bounded cache: what is fetched, what is kept, and what the server may do."""
 
+import errno
 import hashlib
 import multiprocessing
 import os
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +17,7 @@ from every import for_every
 from s3_server import ENVIRONMENT, Gate, gate
 
 from manifests.errors import InputError
+from manifests.files.whole import whole_path
 from pipeline.shards.store import ShardStore
 from pipeline.storage import cache, remote
 from pipeline.storage.cache import BlockCache, CachedObject, open_cached
@@ -27,6 +32,7 @@ def storage(s3_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(cache, "BLOCK", BLOCK)
     monkeypatch.setattr(cache, "PAGE", PAGE)
     monkeypatch.setattr(remote, "PAUSES", (0.01,) * 4)
+    cache._said[:] = bytes(2)
     with gate(s3_address) as (address, kept):
         for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": address}).items():
             monkeypatch.setenv(name, value)
@@ -140,7 +146,7 @@ def test_a_piece_that_is_not_what_was_kept_is_fetched_again(
 ) -> None:
     """All pieces are damaged at once, and told of once; afterwards they are whole again."""
     bucket, kept = storage
-    cache._say_once.cache_clear()
+    cache._said[:] = bytes(2)
     (bucket / "a.tar").write_bytes(content := os.urandom(3 * BLOCK))
     with open_cached(bucket / "a.tar") as file:
         file.read()
@@ -230,6 +236,85 @@ def test_a_cache_that_cannot_be_written_is_said_and_done_without(
     with open_cached(bucket / "a.tar") as file:
         assert file.read() == content
     assert capsys.readouterr().err.count("cannot be written") == 1
+
+
+@pytest.mark.parametrize("missing", ["room", "the folder"])
+def test_a_cache_that_fills_its_disk_or_vanishes_is_said_once_and_done_without(
+    missing: str, storage: tuple[RemotePath, Gate], tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What outputs end a command with, a full disk and a folder that is gone, ends no reader."""
+    (bucket, _), folder = storage, tmp_path / "cache"
+    (bucket / "a.tar").write_bytes(content := os.urandom(5 * BLOCK))
+    if missing == "room":
+        monkeypatch.setattr(cache, "whole_path", partial(failing_whole, errno.ENOSPC))
+    else:
+        monkeypatch.setattr(BlockCache, "_write", after(lambda: shutil.rmtree(folder), BlockCache._write))
+    with open_cached(bucket / "a.tar") as file:
+        assert file.read() == content
+        for start in (700, 4100, 2200):
+            file.seek(start)
+            assert file.read(50) == content[start : start + 50]
+    said = capsys.readouterr().err
+    assert said.count("warning") == said.count("comes from the storage every time") == 1
+    assert ("No space left" if missing == "room" else "No such file") in said
+
+
+def test_readers_of_one_run_say_it_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    cache._said[:] = bytes(2)
+    for _ in range(3):
+        reader = multiprocessing.get_context("fork").Process(target=cache._say_once, args=(tmp_path, "is full"))
+        reader.start()
+        reader.join()
+    assert capfd.readouterr().err.count("is full") == 1
+
+
+@contextmanager
+def failing_whole(code: int, target: Path, *, durable: bool) -> Iterator[Path]:
+    """`whole_path`, while whose block the disk fails."""
+    with whole_path(target, durable=durable):
+        raise OSError(code, os.strerror(code))
+    yield target
+
+
+def after(first: Callable[[], object], method: Callable[..., None]) -> Callable[..., None]:
+    def called(*arguments: object) -> None:
+        first()
+        method(*arguments)
+
+    return called
+
+
+@for_every(["a pipe", "a device", "a folder", "a link"])
+def test_what_lies_where_a_piece_should_is_not_waited_for(
+    kind: str, storage: tuple[RemotePath, Gate], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket, _ = storage
+    cache._said[:] = bytes(2)
+    (bucket / "a.tar").write_bytes(content := os.urandom(3 * BLOCK))
+    with open_cached(bucket / "a.tar") as file:
+        file.read()
+    (mine := tmp_path / "mine").write_text("mine")
+    os.utime(mine, (1, 1))
+    for path in pieces(tmp_path / "cache"):
+        path.unlink()
+        PLACES[kind](path, mine)
+    (tmp_path / "cache" / "total").unlink()
+    if kind != "a folder":
+        PLACES[kind](tmp_path / "cache" / "total", mine)
+    for _ in range(2):
+        with open_cached(bucket / "a.tar") as file:
+            assert file.read() == content
+    assert 1 <= capsys.readouterr().err.count("warning") <= 2
+    assert (mine.read_text(), mine.stat().st_mtime) == ("mine", 1)
+    shutil.rmtree(tmp_path / "cache")
+
+
+PLACES: dict[str, Callable[[Path, Path], object]] = {
+    "a pipe": lambda path, _: os.mkfifo(path),
+    "a device": lambda path, _: path.symlink_to("/dev/tty"),
+    "a folder": lambda path, _: path.mkdir(),
+    "a link": lambda path, mine: path.symlink_to(mine),
+}
 
 
 @pytest.fixture

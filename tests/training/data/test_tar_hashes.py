@@ -10,12 +10,14 @@ from damaged_tars import FIRST, SECOND, equal_shards
 from runs_in_processes import write_small
 
 from manifests.errors import InputError
+from manifests.machine import MachineFailed
 from pipeline.shards.joined import open_shards
 from pipeline.shards.store import ShardStore
 from training.config import Data, load_config
 from training.data.order import Streams
 from training.data.stream import TrainingStream
 from training.data.tar_hashes import TarHashes
+from training.data.tar_samples import TarRange
 from training.loop.start import start
 
 
@@ -74,6 +76,17 @@ def test_a_run_on_such_a_tar_ends_before_its_first_step(tmp_path: Path) -> None:
     assert not list((tmp_path / "runs").rglob("last.pt"))
 
 
+def test_a_run_that_was_stopped_after_its_last_step_compares_before_it_is_done(tmp_path: Path) -> None:
+    folder = noted_shards(tmp_path / "shards")
+    config = load_config(write_small(tmp_path / "small.yaml", folder))
+    run, _ = start(config, tmp_path / "runs", "cpu")
+    (run / "DONE").unlink()
+    zero(folder / FIRST)
+    with pytest.raises(InputError, match=f"{FIRST} is damaged"):
+        start(config, tmp_path / "runs", "cpu")
+    assert not (run / "DONE").exists()
+
+
 def stream_of(store: ShardStore) -> TrainingStream:
     return TrainingStream(store, Data(image_size=32, shuffle=1), np.ones(24, bool), Streams(6, 1, 1), 0, range(1), None)
 
@@ -120,3 +133,21 @@ def test_a_member_of_another_shape_is_damage(tmp_path: Path) -> None:
     tar.write_bytes(content.replace(b"(257, 300)", b"(300, 257)", 1))
     with pytest.raises(InputError, match=r"clip\d+\.spec\.npy .*its shape is \(300, 257\), where \(257, 300\)"):
         list(stream_of(ShardStore.open(tar.parent)))
+
+
+@pytest.mark.parametrize("error", [MachineFailed("The storage is gone. Repeat the command."), ValueError("no header")])
+def test_an_error_while_a_tar_is_read_is_told_in_its_own_words(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """WebDataset puts the stream behind them, as python writes an object."""
+
+    def fails(_self: TarRange, _size: int) -> bytes:
+        raise error
+
+    stream = stream_of(ShardStore.open(equal_shards(tmp_path / "shards")))
+    monkeypatch.setattr(TarRange, "read", fails)
+    with pytest.raises((MachineFailed, InputError)) as told:
+        read_all(stream, 0)
+    words = str(error)
+    assert "object at" not in str(told.value)
+    assert str(told.value) == words if isinstance(error, MachineFailed) else f"({words})" in str(told.value)

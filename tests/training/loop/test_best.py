@@ -1,19 +1,23 @@
 """Early stop against last: what is kept, on which clips it may be chosen, and that training does not notice."""
 
 import json
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from tiny_run import EZVSL, write_tiny
 
-from manifests.errors import InputError
+from manifests.errors import InputError, Interrupted
 from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore
 from training.config import RunConfig, load_config
 from training.evaluate import EvaluationRequest, evaluate
 from training.loop.best import check_choosing
 from training.loop.start import start
+from training.predict import shown_batches
 from training.report.comparison import as_text, comparisons
 from training.report.results import read_run
 from training.runs import load_run
@@ -68,6 +72,34 @@ def test_the_best_epoch_is_kept_beside_the_last(config, tmp_path: Path) -> None:
         assert torch.equal(a, b)
     with pytest.raises(InputError, match="validation"):
         load_run(plain, weights="best")
+
+
+@pytest.mark.parametrize("epoch", [1, 3], ids=["in the middle", "after the last step"])
+def test_a_signal_ends_a_validation_which_is_made_again(
+    config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    """Its epoch is saved before: all that a run loses is the score, which is then what it would have been."""
+    given = config(truth=tmp_path / "val.json")
+    whole, _ = start(given, tmp_path / "whole", "cpu")
+    steps = [int(step) for step in json.loads((whole / "validation.json").read_text())]
+    asked = []
+
+    def signalled(*of: object) -> Iterator[object]:
+        for number, batch in enumerate(shown_batches(*of)):
+            asked.append(number)
+            if len(asked) == epoch:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    with monkeypatch.context() as patched:
+        patched.setattr("training.predict.shown_batches", signalled)
+        with pytest.raises(Interrupted, match=rf"SIGTERM and is saved at step {steps[epoch - 1]} of {steps[-1]}"):
+            start(given, tmp_path / "runs", "cpu")
+    (history,) = [*tmp_path.glob("runs/*/*/validation.json")] or [None]
+    assert len(json.loads(history.read_text()) if history else {}) == epoch - 1
+    folder, _ = start(given, tmp_path / "runs", "cpu")
+    for name in ("validation.json", "weights.safetensors", "weights.best.safetensors"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
 
 
 def test_no_epoch_is_chosen_on_test_clips(config, tmp_path: Path) -> None:

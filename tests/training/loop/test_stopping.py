@@ -1,10 +1,12 @@
 """A run that is asked to stop by a signal: it saves, has its own exit code, and goes on as if nothing had been."""
 
+import gc
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from safetensors.torch import load_file
 
 from manifests.errors import Interrupted
 from training.config import load_config
+from training.data.stream import TrainingStream
 from training.loop.start import start
 from training.loop.stopping import stop_on_signals
 from training.loop.trainer import Trainer
@@ -124,6 +127,51 @@ def test_a_run_that_stops_itself_goes_on_with_equal_losses(
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+def asked_after(seconds: float) -> None:
+    """Have this process signalled so much later."""
+    threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_signal_while_clips_are_waited_for_saves_what_is_done(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    """As where a storage is silent for minutes: at once, and no reader is waited for."""
+    config = load_config(write_small(tmp_path / "small.yaml", shards, workers=workers))
+    whole, _ = start(config, tmp_path / "whole", "cpu")
+    decode = TrainingStream._decode
+
+    def held_up(self: TrainingStream, sample: dict) -> dict:
+        if self.epoch == 1:
+            time.sleep(1000)
+        return decode(self, sample)
+
+    def batches(self: Trainer) -> Iterator[list]:
+        for number, parts in enumerate(every(self), start=1):
+            yield parts
+            if number == 4:
+                time.sleep(1000)
+
+    every, epochs = Trainer._epochs, config.optim.epochs
+    assert epochs == 2
+    with monkeypatch.context() as patched:
+        patched.setattr(*((TrainingStream, "_decode", held_up) if workers else (Trainer, "_epochs", batches)))
+        asked_after(SOME_SECONDS)
+        begun = time.monotonic()
+        said = rf"SIGTERM while it waited for clips of .* and is saved at step {3 if workers else 4} of 6"
+        with pytest.raises(Interrupted, match=said):
+            start(config, tmp_path / "cut", "cpu")
+    gc.collect()
+    assert time.monotonic() - begun < SOME_SECONDS + 3
+    folder, _ = start(config, tmp_path / "cut", "cpu")
+    assert losses(folder) == losses(whole)
+    one, two = (load_file(each / "weights.safetensors") for each in (folder, whole))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+SOME_SECONDS = 4.0  # in which the steps before are taken
+
+
 @pytest.mark.slow
 def test_killed_at_any_step_again_and_again_it_has_equal_losses(undisturbed: Path, tmp_path: Path) -> None:
     """kill -9 at moments that fall where they fall, saves and epochs' ends among them."""
@@ -199,3 +247,18 @@ def test_a_reader_dies_of_no_signal_that_was_sent_to_the_whole_job(number: signa
     rest = process.communicate(timeout=60)[0]
     assert rest.splitlines()[-1] == "all"
     assert process.returncode == 0
+
+
+@pytest.mark.slow
+def test_a_reader_that_waits_ends_soon_after_its_parent_was_killed() -> None:
+    """Torch's look for their parent between two items alone, and one may wait a minute for a storage."""
+    waiting = READER.replace("time.sleep(1)", "time.sleep(1000)")
+    process = subprocess.Popen([sys.executable, "-c", waiting], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    reader = int(process.stdout.readline())
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{reader}/cmdline").is_file() and Path(f"/proc/{reader}/cmdline").read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -92,7 +92,7 @@ def test_a_lost_host_ends_the_other_within_a_minute_and_the_run_goes_on(
     code = running[OTHER[lost]].wait(SECONDS)
     seconds, said = time.monotonic() - begun, hosts.log(OTHER[lost]).read_text()
     assert (code, seconds < 60) == (1, True), f"{seconds:.0f} s\n{said}"
-    assert re.search(r"^failed: .*goes on from the last checkpoint\.$", said, re.MULTILINE), said
+    assert re.search(r"^failed: .*goes on from what is saved\.$", said, re.MULTILINE), said
     assert not re.search("Traceback|frame #", said), said
     assert running[lost].wait(SECONDS) == {"killed": -signal.SIGKILL, "cut": 1}[way], hosts.log(lost).read_text()
     (run,) = tmp_path.glob("runs/small/*")
