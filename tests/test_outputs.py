@@ -65,7 +65,7 @@ WRITING = {
 # Options of text in these commands that are words, never the name of a file or a folder.
 WORDS = {
     "moment", "audio", "scheduler", "decoder", "front_end", "image_encoder", "audio_encoder", "split", "device",
-    "test_set", "protocol", "view", "blocks", "format", "weights", "licence", "push", "clip",
+    "test_set", "protocol", "view", "blocks", "format", "weights", "licence", "push", "clip", "method",
 }  # fmt: skip
 APPS = {"pipeline": pipeline_app, "index": index_app, "training": training_app}
 
