@@ -16,6 +16,7 @@ import pytest
 from places import ROOT
 
 from manifests.errors import InputError
+from manifests.files.temporary import PREFIX
 from pipeline.jobs.cluster import connected
 from pipeline.jobs.code_version import code_version, run_as
 from pipeline.jobs.scheduler_check import check_scheduler
@@ -174,7 +175,7 @@ def test_another_user_of_this_machine_is_kept_out() -> None:
         processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
         ports = {each.laddr.port for one in processes for each in one.net_connections() if each.status == "LISTEN"}
         (worker,) = client.run(lambda dask_worker: dask_worker.local_directory).values()
-        own = next(str(folder) for folder in Path(worker).parents if folder.name.startswith("ingest-"))
+        own = next(str(folder) for folder in Path(worker).parents if folder.name.startswith(f"{PREFIX}ingest-"))
         given = [",".join(map(str, ports)), ",".join(str(one.pid) for one in processes), own]
         asked = subprocess.run([sys.executable, "-c", ANOTHER_USER, *given], capture_output=True, text=True, check=True)
         assert "is 65534" in asked.stdout
