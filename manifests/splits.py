@@ -137,16 +137,21 @@ def restrict(test_set: TestSet, wanted: IdList) -> TestSet:
     """
     by_key = {annotation.key: annotation for annotation in test_set.annotations}
     ids = tuple(dict.fromkeys(wanted.names.as_in(test_set.names)))
-    absent = [key for key in ids if key not in by_key]
-    if absent:
-        raise InputError(
-            f"{len(absent)} of the {len(ids)} clips of {wanted.source} are not annotated in {test_set.source}, "
-            f"first {absent[0]}. Give the annotations this list was made for."
-        )
+    check_annotated(ids, by_key, wanted, test_set.source)
     chosen, name = tuple(by_key[key] for key in ids), f"{test_set.name}-{wanted.name}"
     places = {key: test_set.places[key] for key in ids if key in test_set.places}
     digest = hash_of((test_set.sha256, wanted.sha256))
     return TestSet(name, chosen, f"{test_set.source} + {wanted.source}", digest, places)
+
+
+def check_annotated(keys: Iterable[str], known: Collection[str], wanted: IdList, source: str) -> None:
+    """InputError names clips of a list, by their keys in a set, that the set does not know."""
+    ids = tuple(dict.fromkeys(keys))
+    if absent := [key for key in ids if key not in known]:
+        raise InputError(
+            f"{len(absent)} of the {len(ids)} clips of {wanted.source} are not annotated in {source}, "
+            f"first {absent[0]}. Give the annotations this list was made for."
+        )
 
 
 def _rows(path: Path, listed: ClipList, split: str | None) -> list[ClipLabel]:

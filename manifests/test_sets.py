@@ -9,7 +9,7 @@ from typing import TypeVar
 from manifests.annotations import WHOLE, Annotation, Box, TestSet
 from manifests.errors import InputError
 from manifests.namesakes import Names, Place
-from manifests.splits import IdList, hash_of, restrict, video_of_clip
+from manifests.splits import IdList, check_annotated, hash_of, restrict, video_of_clip
 from manifests.views import ViewName
 
 Value = TypeVar("Value")
@@ -177,6 +177,7 @@ class MusicSet:
         """The frames without boxes that a list names, and the list of the others. InputError when it names no other."""
         names = Names(tuple(frame.key for frame in self.frames), {}, self.source)
         called, empty = wanted.names.as_in(names), {frame.key: frame for frame in self.without_boxes}
+        check_annotated(called, {frame.key for frame in self.frames}, wanted, self.source)
         others = tuple(own for own, key in zip(wanted.ids, called, strict=True) if key not in empty)
         if not others:
             raise InputError(

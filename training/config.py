@@ -155,8 +155,10 @@ class Optim(Section):
     weight_decay: float = Field(0.0, ge=0.0)
     warmup_steps: int = Field(0, ge=0)
     schedule: Literal["constant", "cosine", "steps"] = "constant"
-    decay: PositiveFloat = Field(0.1, le=1, description="factor on the rate at each of decay_epochs")
-    decay_epochs: tuple[PositiveFloat, ...] = Field((), description="epochs after which the schedule `steps` decays")
+    decay: PositiveFloat = Field(0.1, lt=1, description="factor on the rate at each of decay_at")
+    decay_at: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (), description="shares of the run after which the schedule `steps` decays"
+    )
     precision: Literal["float32", "bfloat16"] = "float32"
     not_finite: Literal["stop", "skip"] = Field(
         "stop", description="at a loss or gradient that is no number: stop, or leave the step out and count it"
@@ -164,8 +166,10 @@ class Optim(Section):
 
     @model_validator(mode="after")
     def _steps_are_where_they_count(self) -> "Optim":
-        if (self.schedule == "steps") != bool(self.decay_epochs):
-            raise ValueError("schedule steps needs decay_epochs, such as [40, 80]; no other schedule takes them")
+        if (self.schedule == "steps") != bool(self.decay_at):
+            raise ValueError("schedule steps needs decay_at, such as [0.4, 0.8]; no other schedule takes it")
+        if self.schedule != "steps" and self.decay != type(self).model_fields["decay"].default:
+            raise ValueError("decay is of schedule steps, and nothing to the others")
         return self
 
     @model_validator(mode="after")

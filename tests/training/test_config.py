@@ -172,7 +172,7 @@ data: label_groups image_policy audio_policy colour_jitter colours audio_mean au
 data: drop_flagged
 encoders: image audio
 optim: epochs batch_size replicas optimiser learning_rate weight_decay warmup_steps schedule precision
-optim: decay decay_epochs
+optim: decay decay_at
 optim: negatives batch_norm not_finite
 compute: resident features compile recompute
 evaluation: truth format negatives test_set view protocols object_prior batch_size

@@ -184,11 +184,13 @@ def _controls(facts: Mapping[str, Any]) -> list[str]:
 
 def undefined_in_words(facts: Mapping[str, Any]) -> list[str]:
     """A clause for each map that lacks scores because the protocol takes no number for an IoU of 0/0."""
-    if facts["protocol"].get("undefined") != "nan":
+    if facts["protocol"].get("undefined") != "nan" or not facts.get("n_empty_truth"):
         return []
     why = "of a clip with no truth and nothing shown the IoU is 0/0, and undefined=nan makes it no number"
     found = []
     for name, own in facts["scores"].items():
+        if own.get("vssl_ciou") is not None:  # what is absent then lacks a partner, which is said elsewhere
+            continue
         absent = [score_of(key).title for key in in_order(own) if own[key] is None and key != "hears"]
         if absent:
             found.append(f"{name.replace('_', ' ')} has no {', '.join(absent)}: {why}")

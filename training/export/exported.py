@@ -68,6 +68,11 @@ def open_exported(folder: Path | str, device: str | torch.device = "cpu") -> Loa
     return LoadedRun(folder, config, method.to(where).eval(), front_end, manifest, where, epoch)
 
 
+def config_of(stored: Mapping[str, Any]) -> RunConfig:
+    """The config that is stored in a model, with what settings younger than it meant then."""
+    return RunConfig.model_validate({**stored, "method": options_of_its_time(stored["method"])})
+
+
 def _config(folder: Path, stored: Mapping[str, Any]) -> RunConfig:
     name = str(stored["method"]["name"])
     if is_outside(name) and name not in sys.modules:
@@ -75,7 +80,7 @@ def _config(folder: Path, stored: Mapping[str, Any]) -> RunConfig:
             f"{folder} needs the method {name}, which is no part of this project. Opening a model runs no code that it "
             f"names: say `--method {name}` to the command, or `import {name}` in a program, if you trust it."
         )
-    config = RunConfig.model_validate({**stored, "method": options_of_its_time(stored["method"])})
+    config = config_of(stored)
     prior = config.evaluation.object_prior
     if prior is None:
         return config

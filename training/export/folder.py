@@ -6,6 +6,7 @@ from there.
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +27,13 @@ from training.config import RunConfig
 from training.encoders.weights import read_weights
 from training.evaluation.stored import prior_of
 from training.export.card import card
-from training.export.document import document_of, evaluations_of
-from training.export.exported import CARD, CONFIG, PRIOR, WEIGHTS, open_exported, read_document
+from training.export.document import document_of, evaluations_of, without_places
+from training.export.exported import CARD, CONFIG, PRIOR, WEIGHTS, config_of, open_exported, read_document
 from training.export.licences import check_licence, in_words
 from training.export.programs import FORMS, check_form, write_program
 from training.model_names import MOST_BYTES, is_exported
 from training.object_prior import LITE, OTHERWISE, architecture_of, has_prior
+from training.outside_methods import is_outside
 from training.runs import LoadedRun
 
 FILES = frozenset({WEIGHTS, CONFIG, PRIOR, CARD, *(form.file for form in FORMS.values())})
@@ -93,7 +95,7 @@ def _check_same_run(out: Path, document: Mapping[str, Any]) -> None:
     if not is_exported(out):
         return
     there = parse_json_object(read_bytes(out / CONFIG, MOST_BYTES))
-    if not _agree(_of_which_run(there), _of_which_run(document)):
+    if _of_which_run(there) != _of_which_run(document):
         what = f"the model {there.get('name')}" if there.get("name") != document["name"] else "a model of this name"
         raise InputError(
             f"--out {out} holds {what}, which was exported from another run, and is not written over. Choose another "
@@ -103,15 +105,21 @@ def _check_same_run(out: Path, document: Mapping[str, Any]) -> None:
 
 def _of_which_run(document: Mapping[str, Any]) -> dict[str, Any]:
     """What stays the same of a run's exports: its settings but for how it is scored, and what it was trained on."""
-    kept = {name: document.get(name) for name in ("run", "front_end", "shards", "training", "imported")}
-    return kept | {"run": {name: each for name, each in dict(kept["run"] or {}).items() if name != "evaluation"}}
+    kept = {name: document.get(name) for name in ("front_end", "shards", "training", "imported")}
+    settings = _with_younger_ones(dict(document.get("run") or {}))
+    return kept | {"run": {name: each for name, each in settings.items() if name != "evaluation"}}
 
 
-def _agree(one: Any, other: Any) -> bool:
-    """Whether two documents say the same wherever both say something: earlier programs had fewer settings."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return all(_agree(one[name], other[name]) for name in one.keys() & other.keys())
-    return one == other
+def _with_younger_ones(settings: dict[str, Any]) -> dict[str, Any]:
+    """Stored settings with those that earlier programs did not have, as they were then; unchanged where they cannot be
+    understood, or name a method of others, whose code is not to run."""
+    try:
+        name = str(settings["method"]["name"])
+        if is_outside(name) and name not in sys.modules:
+            return settings
+        return without_places(config_of(settings).model_dump(mode="json"))
+    except (KeyError, TypeError, ValueError, InputError):
+        return settings
 
 
 def _request(run: LoadedRun, wanted: Wanted, document: Mapping[str, Any]) -> str:

@@ -31,10 +31,10 @@ def set_learning_rate(optimiser: Optimizer, rate: float) -> None:
 
 def learning_rate(optim: Optim, step: int, total_steps: int) -> float:
     """The run's learning rate at a step (from 0): linear warm-up, then constant, half a cosine down to zero, or `decay`
-    times itself after each of `decay_epochs`."""
+    times itself after each of `decay_at`."""
     if step < optim.warmup_steps:
         return optim.learning_rate * (step + 1) / optim.warmup_steps
     if optim.schedule == "cosine":
         return optim.learning_rate * 0.5 * (1 + math.cos(math.pi * step / total_steps))
-    passed = sum(step >= epoch * total_steps / optim.epochs for epoch in optim.decay_epochs)
+    passed = sum(step >= share * total_steps for share in optim.decay_at)
     return optim.learning_rate * optim.decay**passed

@@ -21,9 +21,10 @@ Deviations and choices where paper and released code differ:
   the logistic saturates, so lengths are 1 here and d lies in [0, 2].
 - loss: the paper's square of the norm, 2 sigma^2; the code averages the two entries, which is half of it.
 - the first of the paper's two attention mechanisms has no ReLU before the softmax; this is the second, the better one.
-- `variant: dsol` is the "Attention" row of DSOL's tables, which is not this loss: W and U end in a ReLU, there is none
-  before the softmax, z is of unit features, a mismatched sound attends to the image by itself, and raw vectors learn by
-  Hadsell's contrast of |f - a| with margin 10.
+- `variant: dsol_released` is the "Attention" row of DSOL's tables, which is not this loss: W and U end in a ReLU, there
+  is none before the softmax, z is of unit features, a mismatched sound attends to the image by itself, and raw vectors
+  learn by Hadsell's contrast of |f - a| with margin 10. `variant: dsol` is an earlier reading of it here: W ends
+  without a ReLU, and a mismatched sound meets what the own one attends to.
 - images: whole frames made square and not augmented, as in the paper.
 - mismatches: `one` other clip of the batch for each, as in the paper; `all` is another, often stronger method.
 - the supervised and the semi-supervised version (annotated maps) are not part of this file.
@@ -48,8 +49,10 @@ from training.similarity import cosine_maps, distances, einsum, max_response, pa
 class Config(Section):
     """Options of Attention10k."""
 
-    variant: Literal["paper", "dsol"] = Field("paper", description="dsol: the row of that name in DSOL's tables")
-    margin: float = Field(10.0, gt=0, description="of the variant dsol")
+    variant: Literal["paper", "dsol_released", "dsol"] = Field(
+        "paper", description="dsol_released: the row of that name in DSOL's tables; dsol: nearly, see the page"
+    )
+    margin: float = Field(10.0, gt=0, description="of the variants of DSOL")
     mismatches: Literal["one", "all"] = Field("one", description="other clips of the batch that an image is shown with")
 
 
@@ -64,8 +67,8 @@ class Method(BaseMethod):
         self.image_trunk = build_image_trunk(encoders.image)
         self.audio_trunk = build_audio_trunk(encoders.audio)
         channels, heard = self.image_trunk.dimension, self.audio_trunk.dimension
-        self.query = _layers(heard, channels, config)
-        self.describe = _layers(channels, heard, config)
+        self.query = _layers(heard, channels, rectified=config.variant == "dsol_released")
+        self.describe = _layers(channels, heard, rectified=config.variant != "paper")
 
     def visual(self, image: Tensor) -> Tensor:
         """(B, 3, S, S) -> v (B, C, h, w), not normalised."""
@@ -78,12 +81,12 @@ class Method(BaseMethod):
     def agreement(self, visual: Tensor, query: Tensor) -> Tensor:
         """r of each image with its own sound: (B, C, h, w), unit (B, C) -> (B, h, w)."""
         maps = paired_maps(unit(visual), query)
-        return maps if self.config.variant == "dsol" else maps.clamp(min=0)
+        return maps.clamp(min=0) if self.config.variant == "paper" else maps
 
     def attended(self, visual: Tensor, maps: Tensor) -> Tensor:
         """f of what maps of each image attend to: (B, C, h, w), (B, ..., h, w) -> (B, ..., A)."""
         weights = maps.flatten(-2).softmax(dim=-1)
-        cells = unit(visual) if self.config.variant == "dsol" else visual
+        cells = visual if self.config.variant == "paper" else unit(visual)
         return self.describe(einsum("ncp,n...p->n...c", cells.flatten(2), weights).clamp(min=0))
 
     def distances_of_pairs(self, visual: Tensor, heard: Tensor) -> Tensor:
@@ -100,14 +103,16 @@ class Method(BaseMethod):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         visual, heard = self.visual(batch["image"]), self.audio_trunk(batch["audio"])
         mismatched = draw_mismatches(batch["source"], self.config.mismatches)
-        if self.config.variant == "dsol":
+        if self.config.variant == "dsol_released":
             squared = self.distances_of_pairs(visual, heard).square()
             return {"total": contrastive_loss(squared, mismatched, self.config.margin)}
         described = self.attended(visual, self.agreement(visual, unit(self.query(heard))))
+        if self.config.variant == "dsol":
+            return {"total": contrastive_loss(distances(described, heard).square(), mismatched, self.config.margin)}
         return {"total": distance_ratio_loss(distances(unit(described), unit(heard)), mismatched)}
 
 
-def _layers(given: int, wanted: int, config: Config) -> nn.Sequential:
+def _layers(given: int, wanted: int, rectified: bool) -> nn.Sequential:
     """Two layers, the first as wide as what it is given."""
-    last = [nn.ReLU()] if config.variant == "dsol" else []
+    last = [nn.ReLU()] if rectified else []
     return nn.Sequential(nn.Linear(given, given), nn.ReLU(), nn.Linear(given, wanted), *last)

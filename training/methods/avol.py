@@ -21,7 +21,7 @@ Deviations and choices where sources differ (the authors released no code; the l
   every clip of another video, which is a different and often stronger method.
 - sound: 1 s around the frame in the paper, here what the shards hold. The paper warns that sounds always cut at a frame
   betray themselves to the network by traces of the codec; mismatched sounds here are cut in the same way.
-- learning rate: a factor of 0.94 every 16 epochs is `optim.decay_epochs: [16, 32, ...]`. The paper's batch of 2,048
+- learning rate: a factor of 0.94 every 16 epochs is `optim.decay_at: [0.8]` of 20. The paper's batch of 2,048
   pairs over 16 GPUs fits no single one.
 - AVE-Net, the sibling for retrieval (distances of unit vectors of whole images), is not part of this file.
 - several sources: there is one map, whatever the number of sources.

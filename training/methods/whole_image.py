@@ -4,8 +4,7 @@ Mathematics. map(x) = 1. Under a rule that keeps pixels equal to its threshold (
 21.95 cIoU on VGG-SS, the share of clips whose truth fills half of the frame. Under a strict rule (>) a constant map
 predicts nothing; for such protocols the floor is the evaluation's own (`training/evaluation/floors.py`).
 
-No encoders and nothing to train. Map of 224 x 224, the size every protocol scores at: resampling ones can round some
-of them below the others, and a min-max stretch would make an image of that.
+No encoders and nothing to train. Map of 224 x 224, the size every protocol scores at.
 
 Deviations: none; the score and the embeddings are the same for every pair, so confidence and retrieval are chance.
 """

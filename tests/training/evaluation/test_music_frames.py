@@ -58,5 +58,5 @@ def test_a_list_without_any_box_or_with_frames_of_no_annotation_is_refused(solos
     with pytest.raises(InputError, match=r"no box in any of the 2 frames of .*list\.txt"):
         score(arrays("dsol"), solos, "dsol", **given)
     listed.write_text("\n".join((*FRAMES, "AbCdEfGh_09_0_1000/frame_000/00001.jpg")))
-    with pytest.raises(InputError, match=r"1 of the 5 clips of .*list\.txt are not annotated"):
+    with pytest.raises(InputError, match=r"1 of the 7 clips of .*list\.txt are not annotated"):
         score(arrays("dsol"), solos, "dsol", **given)

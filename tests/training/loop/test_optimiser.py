@@ -16,18 +16,20 @@ def rates(**options: object) -> list[float]:
     return [learning_rate(optim, step, 40) for step in range(40)]
 
 
-def test_steps_decay_after_their_epochs() -> None:
-    found = rates(schedule="steps", decay=0.5, decay_epochs=[2, 5.25, 12])
-    assert found == [1.0] * 8 + [0.5] * 13 + [0.25] * 19  # of four steps an epoch; the last lies beyond the end
+def test_steps_decay_after_their_shares_of_the_run() -> None:
+    assert rates(schedule="steps", decay=0.5, decay_at=[0.2, 0.525]) == [1.0] * 8 + [0.5] * 13 + [0.25] * 19
 
 
 def test_other_schedules_and_the_warm_up_stay() -> None:
     assert rates() == [1.0] * 40
     assert rates(schedule="cosine")[20] == pytest.approx(0.5)
-    assert rates(schedule="steps", decay_epochs=[0.25], warmup_steps=2)[:3] == pytest.approx([0.5, 1.0, 0.1])
+    assert rates(schedule="steps", decay_at=[0.05], warmup_steps=2)[:3] == pytest.approx([0.5, 1.0, 0.1])
 
 
-@pytest.mark.parametrize("wrong", ["schedule=steps", "decay_epochs=[3]", "decay_epochs=[-1]", "decay=2", "decay=0"])
+WRONG = ("schedule=steps", "decay_at=[0.5]", "decay_at=[-1]", "decay_at=[40]", "decay=2", "decay=0", "decay=0.5")
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_steps_that_would_not_count_are_refused(wrong: str) -> None:
     with pytest.raises(InputError, match="decay"):
         load_config("ezvsl", (f"optim.{wrong}",))
