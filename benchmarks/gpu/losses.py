@@ -59,7 +59,7 @@ def float32(sizes: Sizes, shards: Path, folder: Path, device: str, note: Callabl
 def on_the_same_pixels(config: RunConfig, device: str, folder: Path) -> tuple[float, float]:
     """Relative differences of the first step's loss and of its gradient over all parameters, from the CPU's."""
     trainers = [trainer_of(config, where, folder / f"same{number}") for number, where in enumerate(("cpu", device))]
-    batch = trainers[0].method_batch(next(iter(trainers[0].batches()))[0])
+    batch = trainers[0].optimiser_step.batches(next(iter(trainers[0].batches()))[0])
     losses, gradients = zip(*(_gradient(trainer, batch) for trainer in trainers), strict=True)
     gradient = (gradients[1] - gradients[0]).norm() / gradients[0].norm()
     return abs(losses[1] / losses[0] - 1), float(gradient)

@@ -113,17 +113,17 @@ class Rates:
 def parts_of_a_step(trainer: Trainer, device: str) -> dict[str, float]:
     """Milliseconds: the views alone, forward, forward and backward, the optimiser."""
     (part,) = next(feeds(trainer, "fixed"))
-    batch = trainer.method_batch(part)
+    batch = trainer.optimiser_step.batches(part)
 
     def forward() -> torch.Tensor:
         with torch.autocast(device, dtype=torch.bfloat16):
-            return trainer.model(batch)["total"]
+            return trainer.optimiser_step.model(batch)["total"]
 
     times = {
-        "views": seconds_of(lambda: trainer.method_batch(part), device),
+        "views": seconds_of(lambda: trainer.optimiser_step.batches(part), device),
         "forward": seconds_of(forward, device),
         "forward_and_backward": seconds_of(lambda: forward().backward(), device),
-        "optimiser": seconds_of(trainer.optimiser.step, device),
+        "optimiser": seconds_of(trainer.optimiser_step.optimiser.step, device),
     }
     return {name: round(1000 * seconds, 3) for name, seconds in times.items()}
 
@@ -180,14 +180,16 @@ def stem_as_convolution(trainer: Trainer) -> None:
 
 
 def plain_optimiser(trainer: Trainer) -> None:
-    groups = [{name: group[name] for name in ("params", "rate")} for group in trainer.optimiser.param_groups]
-    trainer.optimiser = torch.optim.Adam(groups, lr=1e-4, foreach=False, fused=False)
+    step = trainer.optimiser_step
+    groups = [{name: group[name] for name in ("params", "rate")} for group in step.optimiser.param_groups]
+    step.optimiser = torch.optim.Adam(groups, lr=1e-4, foreach=False, fused=False)
 
 
 def channels_first(trainer: Trainer) -> None:
     # pyrefly: ignore[no-matching-overload]  # torch's own stub lacks memory_format
     trainer.method.to(memory_format=torch.contiguous_format)
-    views = trainer.method_batch
+    step = trainer.optimiser_step
+    views = step.batches
 
     def contiguous(part: dict[str, Any]) -> dict[str, Any]:
         batch = views(part)
@@ -195,7 +197,7 @@ def channels_first(trainer: Trainer) -> None:
             name: batch[name].contiguous(memory_format=torch.contiguous_format) for name in ("image", "audio")
         }
 
-    trainer.method_batch = contiguous  # pyrefly: ignore[bad-assignment]  # called alike
+    step.batches = contiguous  # pyrefly: ignore[bad-assignment]  # called alike
 
 
 # --- contenders ------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from training.config import Encoder, Encoders
 from training.distributed import Ranks, ranks
 from training.encoders.spread import Share, spread_trunks
-from training.loop.trainer import LossOf
+from training.loop.optimiser_step import LossOf
 from training.methods import method_config, method_module, method_names
 
 TINY = Encoders(

@@ -1,7 +1,7 @@
 """Saving and resuming a run: tensors and plain data only, written whole or not at all, with a checksum.
 
 The checkpoint before the last one is kept: where the last one is damaged, the run goes on from there and says so. No
-random state is saved: every random number of a step is a function of (seed, step), see `trainer.py`.
+random state is saved: every random number of a step is a function of (seed, step), see `optimiser_step.py`.
 """
 
 import math

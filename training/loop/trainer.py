@@ -1,8 +1,7 @@
 """The whole training loop: one process or many (torchrun), the same losses with the same number of threads each.
 
-A step's batch is cut into `optim.replicas` equal parts with their own negatives and batch-norm statistics; each of
-W processes serves replicas / W of them, one after the other. Every random number of a part comes from
-(seed, step, replica), so neither the number of processes nor a kill and resume changes what is computed.
+It takes the steps of `optimiser_step.py`, one after another, from wherever the last checkpoint left off; logs, saves
+and scores between them; and ends where it is asked to, where a step is no number, or where all is done.
 """
 
 import time
@@ -13,8 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from manifests.errors import InputError, Interrupted, Saved, WorkFailed
 from pipeline.console import progress
@@ -23,37 +21,23 @@ from training.data.stream import TrainingStream
 from training.data.tar_hashes import TarHashes
 from training.distributed import Ranks, is_lost_connection
 from training.encoders.batch_norm import synchronise
-from training.encoders.spread import spread_trunks
-from training.encoders.weights import compile_trunks
 from training.loop.checkpoint import LAST, Checkpoints, Progress
 from training.loop.device_batches import DeviceBatches
 from training.loop.feed import Feed
 from training.loop.metrics_log import MetricsLog
-from training.loop.not_finite import Signs, Skipping, gradient_norm, names_of_signs, not_finite, own_losses
-from training.loop.optimiser import build_optimiser, learning_rate, set_learning_rate
+from training.loop.not_finite import Signs, Skipping, not_finite
+from training.loop.optimiser import build_optimiser, learning_rate
+from training.loop.optimiser_step import OptimiserStep, learns
 from training.loop.pace import Pace
 from training.loop.readings import Readings, Step
 from training.loop.room import room_for_clips
 from training.loop.stopping import ASKED, PATIENCE, Broken, StopRequest
 from training.loop.training_pass import TrainingPass
-from training.loop.whole_batch import WholeBatch, share
-from training.methods.contract import BaseMethod, Batch
+from training.methods.contract import BaseMethod
 from training.run_folders.files import CHECKPOINTS, WEIGHTS
 from training.runs import write_weights
-from training.settings.limits import LARGEST_SEED
 
 NOTICED = 1.0  # seconds for which what is interrupted has gone on, where that is worth a word
-
-
-class LossOf(nn.Module):
-    """DistributedDataParallel only sees `forward`: this one's forward is the method's loss."""
-
-    def __init__(self, method: BaseMethod) -> None:
-        super().__init__()
-        self.method = method
-
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        return self.method.loss(batch)
 
 
 @dataclass
@@ -67,7 +51,7 @@ class Trainer:
     ranks: Ranks
     stop: StopRequest = field(default_factory=StopRequest)
     after_epoch: Callable[[BaseMethod, int], None] | None = None  # of the first rank, with the steps done
-    optimiser: torch.optim.Optimizer = field(init=False)
+    optimiser_step: OptimiserStep = field(init=False)
     done: Progress = field(default_factory=Progress)
     _log: MetricsLog | None = field(init=False)
 
@@ -75,36 +59,20 @@ class Trainer:
         optim = self.config.optim
         # pyrefly: ignore[no-matching-overload]  # torch's own stub lacks memory_format
         self.method.to(self.ranks.device, memory_format=torch.channels_last)
-        has_parameters = any(parameter.requires_grad for parameter in self.method.parameters())
-        self.total_steps = optim.epochs * self.stream.steps if has_parameters else 0
+        self.total_steps = optim.epochs * self.stream.steps if learns(self.method) else 0
         if optim.batch_norm == "synchronised" and optim.negatives == "local":
             synchronise(self.method, self.ranks.device)
-        self.optimiser = build_optimiser(self.method, optim)
-        self.checkpoints = Checkpoints(self.folder / CHECKPOINTS)
-        self.done = self.checkpoints.load(self.method, self.optimiser, self.total_steps)
+        self.checkpoints, optimiser = Checkpoints(self.folder / CHECKPOINTS), build_optimiser(self.method, optim)
+        self.done = self.checkpoints.load(self.method, optimiser, self.total_steps)
         self._tars = TarHashes(self.stream.store, self.stream.selected.nonzero()[0])
         self._skipping, self._saved = Skipping(optim.not_finite, self.folder, self.ranks), self.done.step
-        self._compiled = self.config.compute.compile == "always"
-        if self._compiled:
-            compile_trunks(self.method)
-        self.method_batch = DeviceBatches(self.config.data, self.method, self.stream.store.front_end)
-        self._whole = self._over_all_replicas() if optim.negatives == "global" else None
-        self.model = self._wrapped()
+        batches = DeviceBatches(self.config.data, self.method, self.stream.store.front_end)
+        self.optimiser_step = OptimiserStep(
+            self.config, self.method, optimiser, self.ranks, self.stream.replicas, batches, self._skipping
+        )
         self.clips = TrainingPass(self.stream, self.method, self.config.data, self.ranks)
         self.readings, self._log, self.resident_bytes, self._said = Readings(), None, 0, ""
         self._pace, self._doing = Pace(optim.batch_size, self.ranks.device, self.done), ("", time.monotonic())
-
-    def _over_all_replicas(self) -> WholeBatch:
-        """Let the trunks share a whole batch between the processes; what makes that batch."""
-        spread_trunks(self.method, share(self.config, self.ranks))
-        return WholeBatch(self.ranks, self.config.optim.replicas, self.method_batch, self._seed)
-
-    def _wrapped(self) -> nn.Module:
-        model = LossOf(self.method)
-        if self.ranks.world == 1 or not self.total_steps:
-            return model
-        devices = [self.ranks.device] if self.ranks.device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=devices)
 
     def train(self) -> None:
         """Run to the last step, from wherever the checkpoint left off, and write the weights.
@@ -220,7 +188,7 @@ class Trainer:
         """Checkpoint on the first rank; the other ranks hold the same parameters."""
         self._record(self.readings.rest())  # no weights are kept that a step without a number has spoilt
         if self.ranks.first and self._saved != self.done.step:
-            self.checkpoints.save(self.method, self.optimiser, self.done)
+            self.checkpoints.save(self.method, self.optimiser_step.optimiser, self.done)
             if self._log is not None:
                 self._log.saved(self.done.step)
         self._saved, self._saved_at = self.done.step, time.monotonic()
@@ -236,7 +204,7 @@ class Trainer:
 
     def _epochs(self) -> Iterator[list[dict[str, Any]]]:
         room = room_for_clips(self.config, self.ranks, self.stream, self.method)
-        feed = Feed(self.stream, self.config.compute, self.method_batch, self._autocast, room)
+        feed = Feed(self.stream, self.config.compute, self.optimiser_step.batches, self.optimiser_step.autocast, room)
         if self.ranks.first:
             print(*feed.remarks, sep="\n", end="\n" if feed.remarks else "", flush=True)
         self.resident_bytes, self.clips.kept = feed.resident_bytes, feed.kept
@@ -253,52 +221,9 @@ class Trainer:
             self._tars.tell()
 
     def step(self, parts: list[dict[str, Any]]) -> tuple[list[str], Tensor]:
-        """One optimiser step over this rank's micro-batches; the losses' names, and their means over all replicas.
-
-        After them what tells of a request to stop, and of a step that is no number.
-        """
-        set_learning_rate(self.optimiser, self._learning_rate(self.done.step))
-        self.optimiser.zero_grad(set_to_none=True)
-        if self._compiled:  # what its trunks gave in the last step is needed no more
-            torch.compiler.cudagraph_mark_step_begin()
-        self._skipping.before(self.method)
-        sums: dict[str, Tensor] = {}
-        count = len(parts) if self._whole is None else 1
-        for number, batch in enumerate(self._contrasted(parts), start=1):
-            model = self.model
-            with (
-                nullcontext() if number == count or not isinstance(model, DistributedDataParallel) else model.no_sync()
-            ):
-                with self._autocast():
-                    losses = self.model(batch)
-                (losses["total"] / count).backward()
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0) + value.detach().float() / count
-        beside = torch.stack([*sums.values(), self.stop.as_loss(self.ranks.device)])
-        means = self.ranks.mean(torch.cat([beside, own_losses(sums["total"], self.ranks)]))
-        gradient = gradient_norm(self.method)
-        if self._skipping.counts(self.method, means[list(sums).index("total")], gradient):
-            self.optimiser.step()
-            self.method.after_step(self.done.step)
-        return [*sums, ASKED, *names_of_signs(self.ranks)], torch.cat([means, gradient[None]])
-
-    def _contrasted(self, parts: list[dict[str, Any]]) -> Iterator[Batch]:
-        """What losses are over, made when it is asked for: the batch of each replica, or the whole one of all."""
-        if self._whole is not None:
-            yield self._whole(parts)
-            return
-        for replica, part in zip(self.stream.replicas, parts, strict=True):
-            self._seed(replica)
-            yield Batch(**self.method_batch(part))
-
-    def _seed(self, replica: int) -> None:
-        """Dropout, augmentation: all from (seed, step, replica)."""
-        number = (self.config.seed * 1_000_003 + self.done.step) * 1_009 + replica
-        torch.manual_seed(number % (LARGEST_SEED + 1))
-
-    def _autocast(self) -> Any:
-        enabled = self.config.optim.precision == "bfloat16"
-        return torch.autocast(self.ranks.device.type, dtype=torch.bfloat16, enabled=enabled)
+        """The next step over this rank's micro-batches: the losses' names and means, and what travels beside them."""
+        asked = self.stop.as_loss(self.ranks.device)
+        return self.optimiser_step(self.done.step, self._learning_rate(self.done.step), parts, {ASKED: asked})
 
     def _learning_rate(self, step: int) -> float:
         return learning_rate(self.config.optim, step, self.total_steps)

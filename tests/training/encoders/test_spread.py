@@ -13,7 +13,7 @@ from union_losses import REPLICAS, build, losses_and_gradients, make_batch, shar
 from training.distributed import Ranks
 from training.encoders.batch_norm import synchronise
 from training.encoders.spread import Share, spread_trunks
-from training.loop.trainer import LossOf
+from training.loop.optimiser_step import LossOf
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 VARIANTS = list(variants())

@@ -55,13 +55,13 @@ def test_a_batch_is_joined_with_all_that_belongs_to_it(write_config: Callable[..
     trainer = Trainer(config, tmp_path, inputs.method, inputs.stream, ALONE)
     parts = next(trainer.batches())
     assert [len(part["key"]) for part in parts] == [4] * 4
-    (batch,) = trainer._contrasted(parts)
+    (batch,) = trainer.optimiser_step.contrasted(parts)
     assert batch["key"] == [key for part in parts for key in part["key"]]
     expected = inputs.stream.positives.exclusions(batch["key"])
     assert all(torch.equal(mask, expected[name]) for name, mask in batch["exclusions"].items())
     for replica, part in enumerate(parts):
-        trainer._seed(replica)
-        own, rows = trainer.method_batch(part), slice(4 * replica, 4 * replica + 4)
+        trainer.optimiser_step._seed(replica)
+        own, rows = trainer.optimiser_step.batches(part), slice(4 * replica, 4 * replica + 4)
         assert torch.equal(batch["image"][rows], own["image"])
         assert torch.equal(batch["neighbours"]["audio"][rows], own["neighbours"]["audio"])
 
