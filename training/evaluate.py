@@ -132,6 +132,7 @@ def _scored(run: LoadedRun, answered: Answered, one: Asked, lists: dict[str, dic
     result.summary["weights"] = run.weights
     if isinstance(one.protocol, ControlledProtocol):
         result.summary["drawn_again"] = answered.drawn_again(one.protocol, one.part)
+        result.summary["swapped_by"] = "label"  # told from results of before by it: see `earlier_rules`
     return result
 
 

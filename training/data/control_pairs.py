@@ -1,6 +1,7 @@
 """Which sounds an image is shown with to find out whether a model listens: its controls.
 
-Silence and noise are made; an off-screen sound is one of another class, a swapped one another clip's of the same class.
+Silence and noise are made; an off-screen sound is one of another class, of none that is seen or heard; a swapped one
+is another clip's of the very class that sounds, whatever else is in the image.
 Both are drawn among all clips of the truth, by the seed and the clip's own name alone, so a pair does not change with
 the order or number of processes, nor with other clips that are missing. Where the clip that is drawn is itself missing,
 the own one goes on through the others in an order of its own, and whoever asks can see where that was so. A clip
@@ -74,7 +75,7 @@ def control_pairs(
 
     `sounds`: every clip of the truth, those that are missing too, and which clip's sound it has. `classes`: what is
     known to sound or be seen in each; a clip of which nothing is known has no partners. `labels`: what sounds in it,
-    which alone counts where a class is drawn first.
+    which alone counts for swapped sounds and where a class is drawn first.
     """
     rows, by_label = {own.name: own.audio_row for own in pairings}, _by_label(labels)
     order = sorted(name for name in sounds if classes.get(name))
@@ -83,7 +84,7 @@ def control_pairs(
         for kind in (SILENCE, NOISE):
             made, name = f"{kind}{UNLOGGED}" if draw.unlogged else kind, control_name(own.name, kind, draw)
             found.pairs.append(EvaluationPair(name, own.image_row, own.audio_row, made))
-        for control, partners in _partners(own.name, order, sounds, classes).items():
+        for control, partners in _partners(own.name, order, sounds, classes, labels).items():
             if control == OFF_SCREEN and draw.by_class:
                 others = sorted(set(by_label) - classes[own.name])
                 chosen = _of_a_class(own.name, others, by_label, (f"{control}/class", control), draw.seed, rows)
@@ -114,16 +115,20 @@ def _by_label(labels: Mapping[str, str | None]) -> dict[str, list[str]]:
 
 
 def _partners(
-    own: str, order: Sequence[str], sounds: Mapping[str, str], classes: Mapping[str, frozenset[str]]
+    own: str,
+    order: Sequence[str],
+    sounds: Mapping[str, str],
+    classes: Mapping[str, frozenset[str]],
+    labels: Mapping[str, str | None],
 ) -> dict[str, list[str]]:
-    """Clips with another sound, by control: of none of the own classes, or of the very same ones."""
-    known = classes.get(own, frozenset())
+    """Clips with another sound, by control: of none of the classes of the own clip, or of the one that sounds in it."""
+    known, label = classes.get(own, frozenset()), labels.get(own)
     if not known:
         return {}
     others = [name for name in order if sounds[name] != sounds[own]]
     return {
         OFF_SCREEN: [name for name in others if known.isdisjoint(classes[name])],
-        SWAPPED: [name for name in others if known == classes[name]],
+        SWAPPED: [name for name in others if label and labels.get(name) == label],
     }
 
 

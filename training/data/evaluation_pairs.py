@@ -45,13 +45,25 @@ def found_pairings(
     row_of, wanted = {key: row for row, key in enumerate(store.keys)}, samples_of(truth, pairs)
     found = _held(wanted, row_of)
     if not found:
-        raise InputError(
-            f"none of the {len(wanted)} clips of {truth.test_set.source} is in {store.folder} (it holds {len(row_of)} "
-            f"clips, the first is {store.keys[0]!r}, the first wanted {next(iter(wanted))!r}). Ingest the test videos "
-            "into the same shards, or give --pairs where samples are not named as clips are."
-        )
+        raise _nothing_held(store, truth, wanted, pairs)
     negatives = truth.extended.negatives if truth.extended else ()
     return found + _held({pair.key: (pair.video, pair.audio) for pair in negatives}, row_of)
+
+
+def _nothing_held(
+    store: ShardStore, truth: Truth, wanted: dict[str, tuple[str, str]], pairs: dict[str, tuple[str, str]] | None
+) -> InputError:
+    """The error where shards have no clip of a set; a sample is named with its clips where pairs say what they are."""
+    first, (video, audio) = next(iter(wanted.items()))
+    named, advice = f"{first!r}", "or give --pairs where samples are not named as clips are"
+    if pairs:
+        named = f"{first!r} of the clips {video!r} and {audio!r}"
+        advice = "or name the shards that hold the clips of --pairs with --shards"
+    return InputError(
+        f"none of the {len(wanted)} clips of {truth.test_set.source} is in {store.folder} (it holds "
+        f"{len(store.keys)} clips, the first is {store.keys[0]!r}, the first wanted {named}). Ingest the test videos "
+        f"into the same shards, {advice}."
+    )
 
 
 def samples_of(truth: Truth, pairs: dict[str, tuple[str, str]] | None = None) -> dict[str, tuple[str, str]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from manifests.errors import InputError
-from manifests.sound_draws import NOISE, OFF_SCREEN, OTHER_GROUP, SILENCE, SWAPPED, UNLOGGED, SoundDraw
+from manifests.sound_draws import CONTROLS, NOISE, OFF_SCREEN, OTHER_GROUP, SILENCE, SWAPPED, UNLOGGED, SoundDraw
 from pipeline.media.front_ends import DEFAULT, find_front_end
 from training.data.control_pairs import control_name, control_pairs, group_pairs
 from training.data.made_sounds import made_sound
@@ -75,15 +75,39 @@ def test_sounds_of_one_clip_are_no_partners_of_each_other():
     assert not {"clip3", "clip6", "clip9"} & found.donors[SWAPPED].keys()
 
 
+def test_an_image_of_several_classes_is_shown_with_none_of_them_and_swapped_with_the_one_that_sounds():
+    """Whatever stands beside it: of `dog` with a cat, another dog alone or with a bird is a partner."""
+    seen = {
+        "clip0": "dog cat", "clip1": "cat dog", "clip2": "dog", "clip3": "dog bird", "clip4": "bird", "clip5": "cat",
+        "clip6": "bird dog", "clip7": "fish",
+    }  # fmt: skip
+    pairings, sounds = PAIRINGS[: len(seen)], {name: name for name in seen}
+    labels = {name: classes.split()[0] for name, classes in seen.items()}
+    classes = {name: frozenset(given.split()) for name, given in seen.items()}
+    partners: dict[str, dict[str, set[str]]] = {control: {name: set() for name in seen} for control in CONTROLS[2:]}
+    for seed in range(40):
+        for control, chosen in control_pairs(pairings, sounds, classes, labels, SoundDraw(seed)).donors.items():
+            for name, other in chosen.items():
+                partners[control][name].add(other)
+    assert partners[SWAPPED] == {
+        "clip0": {"clip2", "clip3"}, "clip1": {"clip5"}, "clip2": {"clip0", "clip3"}, "clip3": {"clip0", "clip2"},
+        "clip4": {"clip6"}, "clip5": {"clip1"}, "clip6": {"clip4"}, "clip7": set(),
+    }  # fmt: skip
+    assert partners[OFF_SCREEN]["clip0"] == {"clip4", "clip7"}
+    assert partners[OFF_SCREEN]["clip3"] == {"clip5", "clip7"}
+    assert partners[OFF_SCREEN]["clip7"] == seen.keys() - {"clip7"}
+
+
 def test_a_class_alone_and_a_clip_of_no_known_class_have_no_partner():
     lonely = CLASSES | {"clip0": frozenset({"d"}), "clip1": frozenset()}
-    donors = control_pairs(PAIRINGS, SOUNDS, lonely, LABELS).donors
+    labels = LABELS | {"clip0": "d", "clip1": None}
+    donors = control_pairs(PAIRINGS, SOUNDS, lonely, labels).donors
     assert "clip0" not in donors[SWAPPED]
     assert "clip0" in donors[OFF_SCREEN]
     assert "clip1" not in donors[OFF_SCREEN]
     assert "clip1" not in donors[OFF_SCREEN].values()
     one_class = dict.fromkeys(CLASSES, frozenset({"a"}))
-    alike = control_pairs(PAIRINGS, SOUNDS, one_class, LABELS)
+    alike = control_pairs(PAIRINGS, SOUNDS, one_class, dict.fromkeys(LABELS, "a"))
     assert alike.donors[OFF_SCREEN] == {}
     assert control_name("clip0", OFF_SCREEN) not in {pair.name for pair in alike.pairs}
 

@@ -17,6 +17,13 @@ def test_a_map_that_ignores_the_sound_correlates_fully_and_agrees_with_itself():
     assert (listening.mask_agreement(maps > 0, maps > 0) == 1).all()
 
 
+def test_masks_agree_by_what_they_share_and_two_empty_ones_agree():
+    none, left, whole = np.zeros((1, 2, 2), bool), np.array([[[True, False]] * 2]), np.ones((1, 2, 2), bool)
+    assert listening.mask_agreement(none, none)[0] == 1
+    assert listening.mask_agreement(none, left)[0] == listening.mask_agreement(left, ~left)[0] == 0
+    assert listening.mask_agreement(left, whole)[0] == 0.5
+
+
 def test_maps_without_variation_rank_nothing():
     flat, other = np.full((1, 3, 3), 0.1, np.float32), RANDOM.normal(size=(1, 3, 3))
     assert listening.map_correlation(flat, flat + 1)[0] == 1

@@ -296,6 +296,17 @@ def test_onscreen(golden):
         assert found["scores"][rule]["accuracy"] == pytest.approx(reference[f"acc_{rule}"], abs=EXACT)
 
 
+def test_a_pair_at_the_very_threshold_is_off_screen():
+    """Of the distance, below which a pair is on screen, and of the activation, above which it is."""
+    level = onscreen.ACTIVATION_THRESHOLD
+    distance = np.array([0.5, 1.0, 1.5]), np.array([1.0])
+    activation = np.array([level, level, 2 * level]), np.array([level])
+    right = onscreen.right_answers(distance, activation, 1.0)
+    assert right["m_on"].tolist() == [True, False, False, True]
+    assert right["d_on"].tolist() == [False, False, True, True]
+    assert right["either"].tolist() == [True, False, True, True]
+
+
 def test_onscreen_at_the_distance_of_other_pairs(golden):
     found = onscreen_scores(golden("golden_onscreen.json"), "onscreen_validated", threshold=0.0)
     assert found["m_on"] == 0
