@@ -17,6 +17,8 @@ _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _COUNTER = "num_batches_tracked"
 _WRAPPERS = re.compile(r"(^|\.)((module|_orig_mod)\.)+")  # of DataParallel, DistributedDataParallel and torch.compile
 _TENSOR_NAME = re.compile(r"(^|\.)(weight|bias|running_mean|running_var)$")
+# The first tensors of trunks that are read under their authors' names: ResNet, VGG, YAMNet, EfficientNet-Lite
+_BEGINNING = re.compile(r"(conv1|features\.0|convs\.0|_?conv_stem)\.(weight|bias)$")
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,15 @@ def renamed(tensors: Mapping[str, Tensor], path: Path, layout: Layout) -> dict[s
 
 
 def _unwrapped(tensors: Mapping[str, Tensor], layout: Layout) -> Mapping[str, Tensor]:
+    """As `without_holder`, of names as the layout has them."""
+    if any(not old for old, _ in layout.names):  # theirs are ours
+        return without_holder(tensors)
+    return without_holder(tensors, re.compile("|".join([*(re.escape(old) for old, _ in layout.names), *layout.unused])))
+
+
+def without_holder(tensors: Mapping[str, Tensor], known: re.Pattern[str] = _BEGINNING) -> Mapping[str, Tensor]:
     """Without the names of what held the model (`model.` of Lightning, `net.`), with which every tensor's begins where
-    none begins as the layout has it."""
-    known = re.compile("|".join([*(re.escape(old) for old, _ in layout.names), *layout.unused]))
+    none begins as `known`."""
     inner = tensors
     while not any(map(known.match, inner)):
         if len({name.partition(".")[0] for name in inner}) != 1 or not all("." in name for name in inner):
