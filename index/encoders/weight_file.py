@@ -78,7 +78,7 @@ def without_holder(tensors: Mapping[str, Tensor], known: re.Pattern[str] = _BEGI
 
 def require_numbers(path: Path | str, tensors: Mapping[str, Tensor]) -> None:
     """InputError naming the tensors that are no plain floating-point numbers, as quantized ones are, or that hold NaN
-    or infinity: a training that diverged left them."""
+    or infinity, as a training that diverged left them, or else what a network makes these of."""
     other = [name for name, value in tensors.items() if value.dtype not in _FLOATS and not name.endswith(_COUNTER)]
     if other:
         kinds = [f"{name}: {str(tensors[name].dtype).removeprefix('torch.')}" for name in other]
@@ -92,6 +92,17 @@ def require_numbers(path: Path | str, tensors: Mapping[str, Tensor]) -> None:
             f"{path} is whole, but {len(broken)} of its {len(tensors)} tensors hold NaN or infinite values "
             f"({_listed(broken)}). Nothing can be computed with them; use weights saved before they broke."
         )
+    beyond = [name for name, value in tensors.items() if _is_beyond(name, value)]
+    if beyond:
+        raise InputError(
+            f"{path} is whole, but {len(beyond)} of its {len(tensors)} tensors hold what no training leaves "
+            f"({_listed(beyond)}): numbers beyond those of 32 bits, or a running variance below 0. Use other weights."
+        )
+
+
+def _is_beyond(name: str, value: Tensor) -> bool:
+    too_large = value.dtype == torch.float64 and not bool(torch.isfinite(value.float()).all())
+    return too_large or (name.endswith("running_var") and bool((value < 0).any()))
 
 
 def fitted(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path, layout: Layout) -> dict[str, Tensor]:
