@@ -214,3 +214,24 @@ def test_a_name_keeps_its_zeros(tmp_path: Path) -> None:
     assert (config.name, config.data.shards, config.data.split) == ("010", Path("08"), "1:00")
     (tmp_path / "again.yaml").write_text(config.to_yaml())
     assert load_config(tmp_path / "again.yaml") == config
+
+
+@pytest.mark.parametrize(
+    ("section", "where"),
+    [
+        ("optim: {epochs: 1, learning_rate: 0,0005}", "optim.0005"),
+        ("optim: {learning_rate: 0,5}", "optim.5"),
+        ("method: {name: ezvsl, temperature: 0,07}", "method.07"),
+        ("method: {name: ezvsl, temperature: 0,5}", "method.5"),
+    ],
+)
+def test_a_decimal_comma_within_braces_is_named(section: str, where: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(f"extends: ezvsl.yaml\n{section}\n")
+    with pytest.raises(InputError, match=rf"  {where}: is no key: .* with a point"):
+        load_config(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize("override", ["optim.learning_rate=0,0005", "method.temperature=0,07", "optim.epochs=1,5"])
+def test_a_decimal_comma_is_named(override: str) -> None:
+    with pytest.raises(InputError, match=r"1 mistake:\n.*with a point in place of the comma \(given: '\d,\d+'\)"):
+        load_config("ezvsl.yaml", (override,))
