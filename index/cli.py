@@ -4,7 +4,7 @@
 Reads what `pipeline ingest` wrote, writes what `training` reads, each in its default place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -165,6 +165,7 @@ def build_knn(
     changes = differences(out, request.as_meta())
     if not _to_make(out, changes, f"these neighbours (k = {k}, same embeddings)"):
         return
+    print(*_told_apart(vectors), sep="", end="", flush=True)
     means = Means(backend, search_device(backend, device) if recall == 1 else "cpu", threads)
     with progress("build-knn", 2 * len(vectors), "queries") as advance:
         meta = build(vectors, request, means, out, advance)
@@ -243,6 +244,18 @@ def _matching_embeddings(folder: Path | None, shards: list[Path] | None) -> "tup
             flush=True,
         )
     return vectors, f"made from {store.folder}"
+
+
+def _told_apart(vectors: "Embeddings") -> Iterator[str]:
+    """A line for images or sounds that all have one vector."""
+    from index.embeddings import all_alike
+
+    for modality in MODULES:
+        if all_alike(getattr(vectors, modality)):
+            yield (
+                f"warning: all {len(vectors):,} clips of {vectors.folder} have the same {modality} vector, so their "
+                f"neighbours by {modality} say nothing. Embed them by another encoder or other weights.\n"
+            )
 
 
 def _facts(meta: Mapping[str, object], vectors: "Embeddings", checked: str) -> dict[str, object]:

@@ -17,6 +17,7 @@ from manifests.errors import InputError
 MADE_BY = "index embed"
 UNIT_TOLERANCE = 1e-4
 CHECK_ROWS = 16_384
+ALIKE = 1e-6  # entries of unit vectors that differ by rounding alone
 _META = ("encoder", "manifest_sha256", "front_end", "split", "count", "dimension")
 
 
@@ -122,6 +123,12 @@ def check_unit_rows(vectors: np.ndarray, what: str) -> None:
                 f"{what} must hold unit vectors, but row {start + row} has length {lengths[row]:.6g}. "
                 "Normalise the embeddings and drop clips that have none."
             )
+
+
+def all_alike(vectors: np.ndarray) -> bool:
+    """Whether several rows are one and the same vector: no clip is then nearer to another than any other."""
+    blocks = (vectors[start : start + CHECK_ROWS] for start in range(0, len(vectors), CHECK_ROWS))
+    return len(vectors) > 1 and all(np.abs(block - vectors[0]).max() <= ALIKE for block in blocks)
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:

@@ -2,11 +2,11 @@
 
 Each reader of this package turns one corpus' format into a `TestSet`; evaluation sees nothing else. Boxes are kept
 exactly as read, garbage included: what a dirty box means is decided, counted and reported by evaluation.
-A file in another unit is refused.
+A file in another unit is refused, and so is one whose boxes are written in another way.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -22,6 +22,23 @@ LARGEST = 1e18  # of a box's numbers; VGG-SS as released has uninitialised ones 
 HANDFUL = 4  # boxes outside of their frames that say nothing of the others; released files have stray ones
 FARTHEST = 2.0  # a number of a box beyond it is of another unit; such a box lies mostly outside of its frame
 BELIEVABLE = 1e6  # a number of a box above it was never written, and says nothing of the unit
+MOST_REVERSED = 0.1  # of a file's boxes; released ones have none but uninitialised ones, x, y, width, height has 0.4
+ROUNDING = 0.02  # what a box given by its corner and size may reach over the frame
+CONVENTIONS: tuple[tuple[str, Callable[[Box], bool]], ...] = (  # the first that all boxes of a file fit is named
+    (
+        "as where the far corner comes first: put the upper left one first",
+        lambda box: box[2] <= box[0] and box[3] <= box[1],
+    ),
+    (
+        "as where y is counted from below: write x1, 1 - y1, x2, 1 - y2",
+        lambda box: box[0] <= box[2] and box[3] <= box[1],
+    ),
+    (
+        "as x, y, width, height has them: write x, y, x + width, y + height",
+        lambda box: max(box[0] + box[2], box[1] + box[3]) <= 1 + ROUNDING,
+    ),
+    ("as x1, x2, y1, y2 has them: write x1, y1, x2, y2", lambda box: box[0] <= box[1] and box[2] <= box[3]),
+)
 MOST_SHOWN = 200  # characters of a value in a message
 
 
@@ -97,6 +114,7 @@ def make_test_set(name: str, annotations: Iterable[Annotation], content: Content
             raise InputError(f"{content.path} annotates {key} twice. Remove one of the two entries.")
         seen.add(key)
     _check_fractions(annotations, str(content.path))
+    _check_corners(annotations, str(content.path))
     annotations = tuple(replace(one, key=key) for one, key in zip(annotations, names.keys, strict=True))
     return TestSet(name, annotations, str(content.path), content.sha256, names.places)
 
@@ -115,6 +133,21 @@ def _check_fractions(annotations: Sequence[Annotation], source: str) -> None:
         f"outside of 0 to 1, the first of them {list(first)} of {key}, with numbers up to {largest:g}, as pixels or "
         "per cent have them. Divide x by the frame's width and y by its height (per cent by 100), so that every box is "
         "x1, y1, x2, y2 from 0 to 1."
+    )
+
+
+def _check_corners(annotations: Sequence[Annotation], source: str) -> None:
+    """InputError where many boxes of a file end before they begin: their numbers mean something else than corners."""
+    boxes = [(each.key, box) for each in annotations for box in each.boxes if max(map(abs, box)) <= BELIEVABLE]
+    reversed_ones = [(key, box) for key, box in boxes if box[2] < box[0] or box[3] < box[1]]
+    if len(reversed_ones) <= MOST_REVERSED * len(boxes):
+        return
+    looks = next((what for what, fits in CONVENTIONS if all(fits(box) for _, box in boxes)), "as no corners have them")
+    key, first = reversed_ones[0]
+    raise InputError(
+        f"{source} gives boxes that are not x1, y1, x2, y2: {len(reversed_ones):,} of {len(boxes):,} end before they "
+        f"begin (x2 < x1 or y2 < y1), the first of them {list(first)} of {key}, {looks}. A box is its upper left "
+        "corner and its lower right one, fractions of the frame."
     )
 
 

@@ -45,7 +45,7 @@ def run(
     device: Device = "auto",
 ) -> None:
     """Train a run, or resume it; a finished one is left alone."""
-    from training.config import load_config
+    from training.loop.named import load_named
     from training.loop.start import start
     from training.run_folders.asked_config import asked_config
     from training.run_folders.files import DONE
@@ -53,7 +53,7 @@ def run(
     from training.settings.files import config_in_words, once_each
 
     path = asked_config(config)
-    several = [(own, load_config(path, own)) for own in per_seed(once_each(overrides or ()))]
+    several = [(own, load_named(path, own)) for own in per_seed(once_each(overrides or ()))]
     if of_launcher("RANK", 0) == 0:
         print(f"config: {config_in_words(path)}", flush=True)
     for number, (own, described) in enumerate(several):

@@ -296,6 +296,22 @@ class RunConfig(Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+class WrongConfig(InputError):
+    """A config with mistakes: a line for each, and what it says."""
+
+    def __init__(self, path: Path, content: dict[str, Any], lines: list[str]) -> None:
+        count = f"{len(lines)} mistake{'s' if len(lines) != 1 else ''}"
+        super().__init__(f"{path} has {count}:\n" + "\n".join(lines))
+        self.path, self.content, self.lines = path, content, lines
+
+    def with_lines(self, further: list[str]) -> "WrongConfig":
+        """With further mistakes, of keys that have none yet."""
+        told = {line.partition(": ")[0] for line in self.lines}
+        return WrongConfig(
+            self.path, self.content, self.lines + [f for f in further if f.partition(": ")[0] not in told]
+        )
+
+
 def load_config(source: str | Path, overrides: tuple[str, ...] = ()) -> RunConfig:
     """Read a run's YAML (a path, or the name of a packaged config) with dotted overrides on top.
 
@@ -310,6 +326,4 @@ def _validate(content: dict[str, Any], path: Path) -> RunConfig:
     try:
         return RunConfig.model_validate(content)
     except ValidationError as error:
-        mistakes = lines_of(error, RunConfig)
-    count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
-    raise InputError(f"{path} has {count}:\n" + "\n".join(mistakes))
+        raise WrongConfig(path, content, lines_of(error, RunConfig)) from error

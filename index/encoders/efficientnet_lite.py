@@ -19,7 +19,7 @@ from index.encoders.imagenet import DEVIATION, IMAGENET, MEAN, whole_frame
 from index.encoders.network import Network, fingerprint
 from index.encoders.same_convolution import SameConvolution
 from index.encoders.torch_device import pick_device
-from index.encoders.weight_file import Layout, fitted, read_tensors, require_numbers
+from index.encoders.weight_file import Layout, fitted, read_tensors, require_numbers, without_holder
 from manifests.commands.extras import how_to_install
 from manifests.errors import InputError
 
@@ -129,7 +129,8 @@ def read_classifier(source: str | Path) -> dict[str, Tensor]:
     The package's names are ours with an underscore before each part. InputError as `fitted` raises it.
     """
     path = imagenet_file() if str(source) == IMAGENET else Path(source)
-    found = {re.sub(r"(^|\.)_", r"\1", name): value for name, value in read_tensors(path, None, LAYOUT.advice).items()}
+    held = without_holder(read_tensors(path, None, LAYOUT.advice))
+    found = {re.sub(r"(^|\.)_", r"\1", name): value for name, value in held.items()}
     require_numbers(path, found)
     return fitted(found, Classifier().state_dict(), path, LAYOUT)
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from index.embeddings import unit_rows
-from manifests.errors import InputError, WorkFailed
+from index.embeddings import all_alike, unit_rows
+from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
 
 BATCH = 32
@@ -27,7 +27,7 @@ class Network:
     """An encoder made of two functions: `read` gives a clip's arrays (in threads), `embed` maps their batches, each
     (B, ...) on `device`, to (B, D). A clip's vector does not depend on the others of its batch.
 
-    WorkFailed when a vector is not finite.
+    InputError when a vector is not finite, and when clips that differ all have one vector: the weights are to blame.
     """
 
     version: str
@@ -53,14 +53,29 @@ class Network:
                     finish(waiting.popleft())
             while waiting:
                 finish(waiting.popleft())
-        return np.concatenate(done)
+        found = np.concatenate(done)
+        if all_alike(found):
+            self._check_seen_alike(store, rows)
+        return found
+
+    def _check_seen_alike(self, store: ShardStore, rows: Sequence[int]) -> None:
+        """InputError where clips of one vector are not one to the eye and ear of the network."""
+        first, *others = (self.read(store, row) for row in rows[:BATCH])
+        if not all(np.array_equal(one, other) for each in others for one, other in zip(first, each, strict=True)):
+            raise InputError(
+                f"{self.version} gives all {len(rows):,} clips the same vector, though they differ: its weights tell "
+                "nothing apart, as weights of zeros do. Give the weights of a trained network."
+            )
 
     @torch.inference_mode()
     def _embedded(self, clips: Iterable[tuple[np.ndarray, ...]]) -> np.ndarray:
         batches = (torch.from_numpy(np.stack(arrays)).to(self.device) for arrays in zip(*clips, strict=True))
         features = self.embed(*batches).float().cpu().numpy()
         if not np.isfinite(features).all():
-            raise WorkFailed(f"{self.version} gave a vector that is not finite. Are its weights damaged?")
+            raise InputError(
+                f"{self.version} gave a vector that is not finite: nothing can be computed with its weights. Give "
+                "those of a trained network that was saved whole."
+            )
         return unit_rows(features)
 
 

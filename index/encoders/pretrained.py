@@ -13,7 +13,7 @@ from index.encoders.network import Network, fingerprint, needed
 from index.encoders.residual import Trunk
 from index.encoders.tensor_file import read_tensors as read_sealed
 from index.encoders.torch_device import pick_device
-from index.encoders.weight_file import Layout, fitted, read_tensors, renamed
+from index.encoders.weight_file import Layout, fitted, read_tensors, renamed, without_holder
 from manifests.errors import InputError
 from manifests.files.given import opened, understood
 from manifests.files.plain_data import parse_json
@@ -50,14 +50,15 @@ def _trunk(tensors: dict[str, Tensor], facts: dict[str, object], path: Path) -> 
 def read_weight_file(
     path: Path, otherwise: str = "give a file of `training pretrain`"
 ) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """Tensors and metadata of a safetensors file, or the tensors of a torch state dict (metadata empty).
+    """Tensors and metadata of a safetensors file, or the tensors of a torch state dict (metadata empty), without the
+    names of what held the model.
 
     InputError when there is none: `otherwise` says what else to do, which differs by who asks.
     """
     if not path.exists():
         raise InputError(f"no weights at {path}: correct the path, or {otherwise}.")
     if path.suffix != ".safetensors":
-        return read_tensors(path), {}
+        return dict(without_holder(read_tensors(path))), {}
     with understood(path, "is not a readable safetensors file", "Make it again."), opened(path):  # no pipe, no device
         tensors, metadata = read_sealed(path)
-        return tensors, {name: parse_json(value) for name, value in metadata.items()}
+        return dict(without_holder(tensors)), {name: parse_json(value) for name, value in metadata.items()}

@@ -17,6 +17,8 @@ _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _COUNTER = "num_batches_tracked"
 _WRAPPERS = re.compile(r"(^|\.)((module|_orig_mod)\.)+")  # of DataParallel, DistributedDataParallel and torch.compile
 _TENSOR_NAME = re.compile(r"(^|\.)(weight|bias|running_mean|running_var)$")
+# The first tensors of trunks that are read under their authors' names: ResNet, VGG, YAMNet, EfficientNet-Lite
+_BEGINNING = re.compile(r"(conv1|features\.0|convs\.0|_?conv_stem)\.(weight|bias)$")
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,15 @@ def renamed(tensors: Mapping[str, Tensor], path: Path, layout: Layout) -> dict[s
 
 
 def _unwrapped(tensors: Mapping[str, Tensor], layout: Layout) -> Mapping[str, Tensor]:
+    """As `without_holder`, of names as the layout has them."""
+    if any(not old for old, _ in layout.names):  # theirs are ours
+        return without_holder(tensors)
+    return without_holder(tensors, re.compile("|".join([*(re.escape(old) for old, _ in layout.names), *layout.unused])))
+
+
+def without_holder(tensors: Mapping[str, Tensor], known: re.Pattern[str] = _BEGINNING) -> Mapping[str, Tensor]:
     """Without the names of what held the model (`model.` of Lightning, `net.`), with which every tensor's begins where
-    none begins as the layout has it."""
-    known = re.compile("|".join([*(re.escape(old) for old, _ in layout.names), *layout.unused]))
+    none begins as `known`."""
     inner = tensors
     while not any(map(known.match, inner)):
         if len({name.partition(".")[0] for name in inner}) != 1 or not all("." in name for name in inner):
@@ -70,7 +78,7 @@ def _unwrapped(tensors: Mapping[str, Tensor], layout: Layout) -> Mapping[str, Te
 
 def require_numbers(path: Path | str, tensors: Mapping[str, Tensor]) -> None:
     """InputError naming the tensors that are no plain floating-point numbers, as quantized ones are, or that hold NaN
-    or infinity: a training that diverged left them."""
+    or infinity, as a training that diverged left them, or else what a network makes these of."""
     other = [name for name, value in tensors.items() if value.dtype not in _FLOATS and not name.endswith(_COUNTER)]
     if other:
         kinds = [f"{name}: {str(tensors[name].dtype).removeprefix('torch.')}" for name in other]
@@ -84,6 +92,17 @@ def require_numbers(path: Path | str, tensors: Mapping[str, Tensor]) -> None:
             f"{path} is whole, but {len(broken)} of its {len(tensors)} tensors hold NaN or infinite values "
             f"({_listed(broken)}). Nothing can be computed with them; use weights saved before they broke."
         )
+    beyond = [name for name, value in tensors.items() if _is_beyond(name, value)]
+    if beyond:
+        raise InputError(
+            f"{path} is whole, but {len(beyond)} of its {len(tensors)} tensors hold what no training leaves "
+            f"({_listed(beyond)}): numbers beyond those of 32 bits, or a running variance below 0. Use other weights."
+        )
+
+
+def _is_beyond(name: str, value: Tensor) -> bool:
+    too_large = value.dtype == torch.float64 and not bool(torch.isfinite(value.float()).all())
+    return too_large or (name.endswith("running_var") and bool((value < 0).any()))
 
 
 def fitted(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path, layout: Layout) -> dict[str, Tensor]:

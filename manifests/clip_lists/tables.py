@@ -3,22 +3,45 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from manifests.clip_lists.columns import said_of
+from manifests.clip_lists.columns import said_of, shown, values_of
 from manifests.clip_lists.rows import LABEL_FIELDS, ClipLabel, ClipList
 from manifests.clip_lists.sides import sides_of
 from manifests.clip_lists.starts import timed_names
+from manifests.errors import InputError
 
 
 def clips_of(
     names: Sequence[str], fields: Sequence[str], entries: Sequence[Mapping[str, object]], path: Path
 ) -> ClipList:
     """The clips of rows by their `names`, each from a column of `fields`. InputError where a start or a split is not
-    certain."""
+    certain, or two columns say different classes."""
     sides = sides_of(entries, path)
+    labels = _label_columns(entries)
     rows = tuple(
-        ClipLabel.named(name, said_of(entry, LABEL_FIELDS, numbers=True), side)
+        ClipLabel.named(name, _label(name, entry, labels, path), side)
         for name, entry, side in zip(
             timed_names(names, entries, fields, path), entries, sides or [None] * len(entries), strict=True
         )
     )
     return ClipList("rows with named columns", rows, splits=sides is not None)
+
+
+def _label_columns(entries: Sequence[Mapping[str, object]]) -> list[str]:
+    """The columns that say classes: of names and numbers beside them, which count the names, those with names."""
+    said = {column: values_of(column, entries) for column in LABEL_FIELDS}
+    named = [column for column, values in said.items() if not all(str(value).strip().isdigit() for value in values)]
+    return named or list(LABEL_FIELDS)
+
+
+def _label(name: str, entry: Mapping[str, object], columns: Sequence[str], path: Path) -> str | None:
+    """What the columns say of a clip. InputError where that is two things, or a number in place of a name."""
+    said = {column: label for column in LABEL_FIELDS if (label := said_of(entry, (column,), numbers=True)) is not None}
+    meant = {column: label for column, label in said.items() if column in columns}
+    if len(set(meant.values())) > 1 or (said and not meant):
+        told = " and ".join(f"{shown(label)} as its {column}" for column, label in (meant or said).items())
+        why = "which of them is its class" if meant else f"what {' and '.join(columns)} of it is, as other rows say"
+        raise InputError(
+            f"{path} has {told} of the clip {name}, and it is not certain {why}. Leave out the columns that are not "
+            "meant, or call them otherwise."
+        )
+    return next(iter(meant.values()), None)

@@ -69,11 +69,11 @@ def object_with(text: str | bytes, *names: str) -> dict[str, Any]:
 
 def parse_yaml(text: str) -> Any:
     """The value that a YAML text stands for, None for an empty one. Raises NotPlain."""
-    import yaml
+    from manifests.files.yaml_loader import Loader
 
     loader = None
     try:
-        loader = yaml.SafeLoader(text)
+        loader = Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None

@@ -7,6 +7,7 @@ and classes of pixels are no part of a table.
 """
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +53,23 @@ def read_table(path: Path | str, name: str | None = None) -> TestSet:
     absent = {"key", "label", "boxes"} - set(table.column_names)
     if absent:
         raise InputError(f"{path} lacks the columns {', '.join(sorted(absent))}. An annotation table has them all.")
-    annotations = (_annotation(row, f"{path}, row {number},") for number, row in enumerate(table.to_pylist()))
+    annotations = [_annotation(row, f"{path}, row {number},") for number, row in enumerate(table.to_pylist())]
+    _check_consensus(annotations, path)
     return make_test_set(name or Path(path).stem, annotations, content)
+
+
+def _check_consensus(annotations: Sequence[Annotation], path: Path | str) -> None:
+    """InputError for a clip whose consensus no clip of the file has boxes for: it is no number of annotators, and no
+    pixel of the clip would count fully. Fewer boxes than others are another thing: some annotators saw nothing."""
+    most = max((len(each.boxes) for each in annotations), default=0)
+    for number, each in enumerate(annotations):
+        if each.boxes and each.consensus > most:
+            raise InputError(
+                f"{path}, row {number}, {each.key}, has the consensus {each.consensus} and {len(each.boxes)} boxes, "
+                f"and no clip of the file more than {most}: no pixel of it would count fully. A consensus is how many "
+                "boxes must cover a pixel: 1 where one is enough, 2 where two annotators must agree, each with boxes "
+                "of their own."
+            )
 
 
 def _annotation(row: dict[str, Any], where: str) -> Annotation:

@@ -1,7 +1,7 @@
 """Label lists: which clip carries which label and split.
 
 `read_labels` answers with a row per clip key. Ingest joins these rows to the clips it finds; of several rows of one
-clip the first is kept, and counted.
+clip the first is kept, and counted; rows that put a clip into two splits are refused.
 """
 
 from collections.abc import Collection, Mapping
@@ -85,7 +85,8 @@ def _said(label: str | None) -> str:
 
 
 def read_labels(path: Path, within: tuple[str, ...] = ()) -> LabelTable:
-    """Read a label list of any known layout; `.gz` is unpacked. InputError when none fits, or two do.
+    """Read a label list of any known layout; `.gz` is unpacked. InputError when none fits, or two do, or when a clip is
+    in two splits.
 
     `within`: the folders of a list that names the files in and below its own folder, as Hugging Face's metadata does.
     What such a folder is called says the split where the list does not.
@@ -111,6 +112,7 @@ def _table(path: Path, found: ClipList) -> LabelTable:
     repeated = conflicting = 0
     for label in found.rows:
         kept = rows.setdefault((label.key, label.folders), label)
+        _check_split(path, kept, label)
         if kept is label:
             by_key.setdefault(label.key, []).append(label)
         repeated += kept is not label
@@ -118,3 +120,12 @@ def _table(path: Path, found: ClipList) -> LabelTable:
     first = {key: same[0] for key, same in by_key.items()}
     namesakes = {key: tuple(same) for key, same in by_key.items() if len(same) > 1}
     return LabelTable(str(path), found.layout, first, repeated, conflicting, found.headers, namesakes)
+
+
+def _check_split(path: Path, first: ClipLabel, later: ClipLabel) -> None:
+    """InputError for a clip in two splits: one of them would be trained on, or tested, against what the list says."""
+    if first.split and later.split and first.split != later.split:
+        raise InputError(
+            f"The label list {path} has the clip {'/'.join((*first.folders, first.key))} in two splits, {first.split} "
+            f"and {later.split}. Keep one of its rows."
+        )

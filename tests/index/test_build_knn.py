@@ -46,6 +46,13 @@ def test_running_again_does_nothing(run: Callable[..., str], make_embeddings: Ca
     assert "neighbours written to knn" in run("build-knn", "--k", "6")
 
 
+def test_vectors_all_alike_are_warned_of(run: Callable[..., str], make_embeddings: Callable[..., Path]) -> None:
+    make_embeddings(image=unit_rows(np.ones((60, 12))))
+    output = run("build-knn", "--k", "5")
+    assert "warning: all 60 clips of embeddings have the same image vector" in output
+    assert "same audio vector" not in output
+
+
 def test_embed_again_and_anew(run: Callable[..., str], make_shards: Callable[..., Path]) -> None:
     make_shards(splits=["train"] * 4 + ["test"] * 3 + [None])
     first = run("embed")

@@ -15,7 +15,7 @@ from index.clips import image, resampled, waveform
 from index.embeddings import Embeddings
 from index.encoders import Encoder, open_encoder
 from index.encoders.vggsound import audio_resnet, standardised_spectrogram
-from manifests.errors import InputError, WorkFailed
+from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
 
 IMAGENET_MEAN, IMAGENET_STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -91,8 +91,27 @@ def test_damaged_weights_give_no_vectors(store: ShardStore, tmp_path: Path) -> N
     state["layer4.1.bn2.weight"] = torch.full((512,), 3e38)  # overflows
     torch.save(state, tmp_path / "resnet18.pth")
     encoder = open_encoder("image", "resnet18", tmp_path / "resnet18.pth", "cpu")
-    with pytest.raises(WorkFailed, match="gave a vector that is not finite"):
+    with pytest.raises(InputError, match=r"resnet18-\w+ gave a vector that is not finite"):
         encoder.vectors(store, [0], lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("bn1.running_var", -torch.ones(64)), ("bn1.weight", torch.full((64,), 1e300, dtype=torch.float64))],
+)
+def test_numbers_that_no_training_leaves_are_refused_by_name(name: str, value: Tensor, tmp_path: Path) -> None:
+    torch.save(resnet18(weights=None).state_dict() | {name: value}, tmp_path / "resnet18.pth")
+    with pytest.raises(InputError, match=rf"resnet18\.pth is whole, but 1 of its \d+ .* no training leaves \({name}\)"):
+        open_encoder("image", "resnet18", tmp_path / "resnet18.pth", "cpu")
+
+
+def test_weights_that_tell_no_clips_apart_are_refused(store: ShardStore, tmp_path: Path) -> None:
+    state = {name: torch.zeros_like(value) for name, value in resnet18(weights=None).state_dict().items()}
+    torch.save(state, tmp_path / "resnet18.pth")
+    encoder = open_encoder("image", "resnet18", tmp_path / "resnet18.pth", "cpu")
+    with pytest.raises(InputError, match=r"resnet18-\w+ gives all 2 clips the same vector, though they differ"):
+        encoder.vectors(store, [0, 1], lambda _: None)
+    assert len(encoder.vectors(store, [1, 1], lambda _: None)) == 2  # one image has one vector
 
 
 def test_no_code_in_a_file_is_run(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import re
 import tarfile
 import zipfile
 from collections import OrderedDict, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from torchvision.models import resnet18
 
+from index.encoders import open_encoder
+from index.encoders.efficientnet_lite import Classifier
+from index.encoders.pretrained import read_weight_file
 from index.encoders.torch_file import NumpyType, read_content
 from index.encoders.weight_file import Layout, read_renamed, read_tensors
+from index.encoders.yamnet import Yamnet
 from manifests.errors import InputError
 
 
@@ -156,6 +162,37 @@ def test_what_held_the_model_is_no_part_of_its_names(prefix: str, tmp_path: Path
         torch.save(dict.fromkeys(names, torch.zeros(2)), tmp_path / "a.pth")
         with pytest.raises(InputError, match=re.escape(names[0].replace("module.", ""))):  # as the file names it
             read_renamed(tmp_path / "a.pth", layout)
+
+
+@pytest.mark.parametrize("prefix", [*HOLDERS, "backbone.", "module.model.", "features."])
+@pytest.mark.parametrize("first", ["conv1", "features.0", "convs.0"])
+@pytest.mark.parametrize("save", [torch.save, save_file])
+def test_a_trunk_under_its_authors_names_is_read_out_of_what_held_it(
+    prefix: str, first: str, save: Callable[..., None], tmp_path: Path
+) -> None:
+    state = {f"{first}.weight": torch.ones(2), "layer1.0.weight": torch.zeros(2), "fc.bias": torch.zeros(1)}
+    path = tmp_path / ("a.pth" if save is torch.save else "a.safetensors")
+    save({prefix + name: value for name, value in state.items()}, path)
+    assert equal(read_weight_file(path)[0], state)
+    layout = Layout("a net", "", None, (("", ""),), (r"fc\.",))
+    assert set(read_renamed(path, layout)) == set(state) - {"fc.bias"}
+    save({prefix + name: value for name, value in state.items()} | {"loss.weight": torch.ones(1)}, path)
+    assert f"{first}.weight" not in read_weight_file(path)[0]  # it was no holder of all
+
+
+HELD: dict[str, tuple[Callable[[], nn.Module], Callable[[Path], object]]] = {
+    "resnet18": (resnet18, lambda path: open_encoder("image", "resnet18", path, "cpu")),
+    "efficientnet_lite0": (Classifier, lambda path: open_encoder("image", "efficientnet_lite0", path, "cpu")),
+    "yamnet": (Yamnet, lambda path: open_encoder("audio", "yamnet", path, "cpu")),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_encoders_are_read_out_of_what_held_them(name: str, tmp_path: Path) -> None:
+    build, opened = HELD[name]
+    state = {f"model.backbone.{name}": value for name, value in build().state_dict().items()}
+    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "a.pth")
+    assert opened(tmp_path / "a.pth")
 
 
 @pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.bool, torch.complex64, torch.float8_e4m3fn], ids=str)

@@ -151,3 +151,35 @@ def test_stray_boxes_among_fractions_are_kept_as_they_are(tmp_path: Path, read) 
     for boxes in ([*_boxes((1, 1)), *stray], stray, [[-0.2, -0.1, 1.1, 1.2]] * 20):
         found = read(tmp_path / "truth", boxes)
         assert [list(box) for each in found.annotations for box in each.boxes] == boxes
+
+
+def _corner_boxes(count: int = 12) -> list[list[float]]:
+    return [[0.05 * number, 0.3, 0.05 * number + 0.3, 0.9] for number in range(count)]
+
+
+WRITTEN_OTHERWISE = {
+    "x, y, width, height": lambda x1, y1, x2, y2: [x1, y1, x2 - x1, y2 - y1],
+    "far corner comes first": lambda x1, y1, x2, y2: [x2, y2, x1, y1],
+    "y is counted from below": lambda x1, y1, x2, y2: [x1, 1 - y1, x2, 1 - y2],
+    "x1, x2, y1, y2": lambda x1, y1, x2, y2: [x1, x2, y1, y2],
+    "no corners": lambda x1, y1, x2, y2: [x2, y1, x1, y2],
+}
+
+
+@pytest.mark.parametrize("read", [_vggss, _parquet])
+@pytest.mark.parametrize("convention", WRITTEN_OTHERWISE)
+def test_boxes_of_another_convention_are_refused_by_its_name(tmp_path: Path, read, convention: str) -> None:
+    boxes = [WRITTEN_OTHERWISE[convention](*box) for box in _corner_boxes()]
+    with pytest.raises(InputError, match=rf"of 12 end before they begin .* of clip\d+, as .*{convention}.*corner"):
+        read(tmp_path / "truth", boxes)
+
+
+@pytest.mark.parametrize("read", [_vggss, _parquet])
+def test_a_reversed_box_among_many_and_uninitialised_ones_are_kept(tmp_path: Path, read) -> None:
+    for boxes in (
+        [*_corner_boxes(), [0.5, 0.5, 0.4, 0.6]],
+        [[0.5, 0.5, -2.88e16, 0.6], *_corner_boxes(2)],
+        [[0.5, 0.5, 0.5, 0.5]] * 3,
+    ):
+        found = read(tmp_path / "truth", boxes)
+        assert [list(box) for each in found.annotations for box in each.boxes] == boxes

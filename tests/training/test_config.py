@@ -191,3 +191,47 @@ def test_the_keys_of_a_config_are_frozen() -> None:
     for section, keys in expected.items():
         found = list(written) if section == "run" else list(written[section])
         assert sorted(found) == sorted(keys), section
+
+
+@pytest.mark.parametrize(("written", "meant"), [("010", 10), ("08", 8), ("+010", 10), ("00", 0), ("0x1F", 31)])
+@pytest.mark.parametrize("tag", ["", "!!int "])
+def test_a_number_with_leading_zeros_is_decimal_in_a_file_and_in_an_override(
+    written: str, meant: int, tag: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.yaml").write_text(f"extends: ezvsl.yaml\nseed: {tag}{written}\n")
+    assert load_config(tmp_path / "mine.yaml").seed == meant
+    assert load_config("ezvsl.yaml", (f"seed={tag}{written}",)).seed == meant
+
+
+@pytest.mark.parametrize("override", ["optim.epochs=1:00", "method.temperature=0:0.2", "optim.epochs=!!int 1:00"])
+def test_numbers_to_the_base_60_are_none(override: str) -> None:
+    with pytest.raises(InputError, match=r"1 mistake:\n.*unable to parse string as an? (integer|number)"):
+        load_config("ezvsl.yaml", (override,))
+
+
+def test_a_name_keeps_its_zeros(tmp_path: Path) -> None:
+    config = load_config("ezvsl.yaml", ("name=010", "data.shards=08", "data.split=1:00"))
+    assert (config.name, config.data.shards, config.data.split) == ("010", Path("08"), "1:00")
+    (tmp_path / "again.yaml").write_text(config.to_yaml())
+    assert load_config(tmp_path / "again.yaml") == config
+
+
+@pytest.mark.parametrize(
+    ("section", "where"),
+    [
+        ("optim: {epochs: 1, learning_rate: 0,0005}", "optim.0005"),
+        ("optim: {learning_rate: 0,5}", "optim.5"),
+        ("method: {name: ezvsl, temperature: 0,07}", "method.07"),
+        ("method: {name: ezvsl, temperature: 0,5}", "method.5"),
+    ],
+)
+def test_a_decimal_comma_within_braces_is_named(section: str, where: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(f"extends: ezvsl.yaml\n{section}\n")
+    with pytest.raises(InputError, match=rf"  {where}: is no key: .* with a point"):
+        load_config(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize("override", ["optim.learning_rate=0,0005", "method.temperature=0,07", "optim.epochs=1,5"])
+def test_a_decimal_comma_is_named(override: str) -> None:
+    with pytest.raises(InputError, match=r"1 mistake:\n.*with a point in place of the comma \(given: '\d,\d+'\)"):
+        load_config("ezvsl.yaml", (override,))

@@ -1,11 +1,9 @@
 """Everything a run stands on, opened and checked before its first step; all that is wrong is said at once."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -35,6 +33,7 @@ from training.evaluation.tasks import check_protocol, default_protocols
 from training.leakage import TestLists, clips_sha256, find_tests, own_truth
 from training.loop.best import check_choosing, refuse_training_clips, validation_truth
 from training.loop.earlier_stage import Seen, take_over_weights
+from training.loop.named import is_there
 from training.loop.training_pass import TrainingPass
 from training.methods.contract import BaseMethod
 from training.predict import object_prior_of
@@ -42,9 +41,9 @@ from training.run_folders.files import WEIGHTS
 from training.run_folders.finished import resolve_run
 from training.run_folders.identity import Contents
 from training.runs import build_method
+from training.settings.attempts import Mistakes
 
 OF_POSITIVES = {"neighbours", "near_image", "near_audio", "exclusions"}  # what a method needs that neighbour lists give
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -61,33 +60,6 @@ class Inputs:
     earlier: Seen
 
 
-class Mistakes:
-    """Attempts things that may be refused, and keeps every refusal until `refuse`."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, None] = {}  # in order, each once
-
-    def attempt(self, where: str, work: Callable[..., Made], *given: object) -> Made:
-        """What the work makes of what is given.
-
-        None where it is refused, or where some of what is given was: `refuse` ends the run before anybody uses it.
-        """
-        if any(one is None for one in given):
-            return cast(Made, None)
-        try:
-            return work(*given)
-        except InputError as error:
-            said = str(error)
-            self.found[said if said.startswith(where) else f"{where}: {said}"] = None
-            return cast(Made, None)
-
-    def refuse(self, name: str) -> None:
-        """InputError with all of them, if there are any."""
-        if self.found:
-            several = f"{name} has {len(self.found)} mistakes:\n  " if len(self.found) > 1 else ""
-            raise InputError(several + "\n  ".join(self.found))
-
-
 def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
     """Open all that a config names. InputError lists everything in it that cannot be used."""
     mistakes = Mistakes()
@@ -95,7 +67,14 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
     store = attempt("data.shards", open_shards, data.shards)
     torch.manual_seed(config.seed)  # the same first weights in every process
     method = attempt("encoders", build_method, config)
-    truth = attempt("evaluation.truth", _truth, config)
+    truth = _truth(config, mistakes)
+    wanted = config.validation
+    if wanted is not None:
+        named = (
+            attempt("validation.format", find_format, wanted.format),
+            attempt("validation.truth", is_there, wanted.truth),
+        )
+        wanted = None if None in named else wanted
     attempt("data.lists", _check_lists, data)
     attempt("data.drop_flagged", _check_flags, data, store)
     tests = _tests(config, truth, mistakes)
@@ -111,7 +90,7 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
     made = partial(_stream, config, process, positives, classes)
     stream = attempt("optim.batch_size", made, store, selection, method)
     _check_evaluation(config, truth, mistakes)
-    validation = attempt("validation", validation_truth, config.validation, tests, store)
+    validation = attempt("validation", validation_truth, wanted, tests, store)
     if config.validation is not None:
         attempt("validation.protocol", partial(check_choosing, config.validation.protocol, validation))
     earlier = attempt("init_from", take_over_weights, method, config.init_from, store) if config.init_from else Seen()
@@ -231,24 +210,25 @@ def _check_beside(config: RunConfig, store: ShardStore, selection: Selection, me
 # --- what it is held against -----------------------------------------------------------------------------------------
 
 
-def _truth(config: RunConfig) -> Truth | None:
-    path = config.evaluation.truth
-    if path is not None and not path.exists():
-        raise InputError(f"there is no file or folder {path}. Correct the path, or leave it out.")
-    return own_truth(config)
+def _truth(config: RunConfig, mistakes: Mistakes) -> Truth | None:
+    """The annotations, where file and format are both there: each is said by itself."""
+    wanted = config.evaluation
+    format = mistakes.attempt("evaluation.format", find_format, wanted.format)
+    path = mistakes.attempt("evaluation.truth", is_there, wanted.truth)
+    negatives = mistakes.attempt("evaluation.negatives", is_there, wanted.negatives)
+    absent = wanted.negatives is not None and negatives is None
+    return mistakes.attempt("evaluation.truth", own_truth, None if absent or None in (format, path) else config)
 
 
 def check_evaluation(config: RunConfig) -> None:
     """InputError lists everything in the evaluation section that cannot be used."""
     mistakes = Mistakes()
-    _check_evaluation(config, mistakes.attempt("evaluation.truth", _truth, config), mistakes)
+    _check_evaluation(config, _truth(config, mistakes), mistakes)
     mistakes.refuse(config.name)
 
 
 def _check_evaluation(config: RunConfig, truth: Truth | None, mistakes: Mistakes) -> None:
     wanted = config.evaluation
-    if wanted.truth is None:
-        mistakes.attempt("evaluation.format", find_format, wanted.format)
     # a set whose authors measure something else is not scored under the config's protocols
     of_config = truth is not None and default_protocols(truth, wanted.protocols) == wanted.protocols
     for name in wanted.protocols:

@@ -12,6 +12,9 @@ from manifests.files.given import shortened
 
 INNER = "lines_of_a_section"  # the type of an error that carries the lines of a section validated by itself
 WITHOUT_VALUE = {"missing", "unnamed"}
+UNKNOWN = {"extra_forbidden", "invalid_key"}
+NO_NUMBER = {"float_parsing", "int_parsing"}
+_WITH_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 _QUOTED = re.compile(r"'([^']*)'")
 MOST_SHOWN = 200  # characters of what was given
 
@@ -34,12 +37,16 @@ def carrying(lines: list[str]) -> PydanticCustomError:
 
 
 def _reason(mistake: Any, model: type[BaseModel], path: tuple[str, ...]) -> str:
+    if mistake["type"] in UNKNOWN and path[-1].isdigit():
+        return "is no key: within braces a comma ends a value. Write a number with a point, such as 0.5 for 0,5"
     if mistake["type"] == "extra_forbidden":
         return f"unknown key{_meant(path[-1], list(_keys(model, path[:-1])))}"
     section = mistake["type"] == "model_type"
     said, meant = f"is a section, as in `{path[-1]}: {{key: value}}`" if section and path else mistake["msg"], ""
     if mistake["type"] == "literal_error":
         meant = f".{did_you_mean(str(mistake['input']), _QUOTED.findall(mistake['ctx']['expected']))}".rstrip(".")
+    if mistake["type"] in NO_NUMBER and _WITH_COMMA.fullmatch(str(mistake["input"]).strip()):
+        meant = ". Write it with a point in place of the comma"
     return f"{said}{meant}" + (
         "" if mistake["type"] in WITHOUT_VALUE else f" (given: {shortened(repr(mistake['input']), MOST_SHOWN)})"
     )

@@ -46,3 +46,22 @@ def test_a_consensus_is_a_number_of_boxes(tmp_path, consensus):
         (1, 1),
         (2, 0),
     ]
+
+
+@pytest.mark.parametrize(("consensus", "counts"), [([9, 9], [1, 2]), ([1, 3], [2, 2]), ([2, 1], [1, 1])])
+def test_a_consensus_that_no_clip_has_boxes_for_is_refused(tmp_path, consensus, counts):
+    _write(tmp_path / "mine.parquet", consensus, counts)
+    with pytest.raises(InputError, match=rf"the consensus {max(consensus)} and .* no clip of the file more than"):
+        read_table(tmp_path / "mine.parquet")
+
+
+@pytest.mark.parametrize(("consensus", "counts"), [([2, 2], [1, 2]), ([1, 9], [1, 0]), ([3, 2], [3, 1])])
+def test_a_clip_may_have_fewer_boxes_than_its_annotators_drew_elsewhere(tmp_path, consensus, counts):
+    _write(tmp_path / "mine.parquet", consensus, counts)
+    assert [each.consensus for each in read_table(tmp_path / "mine.parquet").annotations] == consensus
+
+
+def _write(path, consensus, counts):
+    boxes = [((0.1, 0.2, 0.5, 0.9),) * count for count in counts]
+    clips = zip("ab", boxes, consensus, strict=True)
+    write_table(TestSet("mine", tuple(Annotation(key, None, each, most) for key, each, most in clips), "", ""), path)

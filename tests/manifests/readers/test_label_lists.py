@@ -223,3 +223,55 @@ def test_the_audioset_case_is_read_right() -> None:
     if not case.exists():
         pytest.skip("the case audioset_csv is not in ../shared/cases")
     assert read_labels(case).rows["--BfvyPmVMo_000020"] == ClipLabel("--BfvyPmVMo_000020", "/m/03l9g")
+
+
+TWO_COLUMNS = {
+    "numbers_first.csv": "file_name,label,category\na b.mp4,1,dog\nc.mp4,,\n",
+    "names_first.csv": "file_name,class,label\na b.mp4,dog,1\nc.mp4,,\n",
+    "equal.csv": "file_name,label,category\na b.mp4,dog,dog\nc.mp4,,\n",
+    "in_turn.csv": "file_name,label,category\na b.mp4,,dog\nc.mp4,,\n",
+    "numbers.json": '[{"file": "a b.mp4", "label": 1, "category": "dog"}, {"file": "c.mp4"}]',
+}
+
+
+@pytest.mark.parametrize(("name", "text"), TWO_COLUMNS.items())
+def test_of_two_columns_of_classes_the_one_with_names_counts(tmp_path: Path, name: str, text: str) -> None:
+    rows = read_labels(written(tmp_path, name, text)).rows
+    assert [row.label for row in rows.values()] == ["dog", None]
+
+
+def test_numbers_alone_are_classes(tmp_path: Path) -> None:
+    text = "file_name,label,category\na.mp4,1,\nc.mp4,2,\n"
+    assert [row.label for row in read_labels(written(tmp_path, "numbers.csv", text)).rows.values()] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("two.csv", "file_name,label,category\na.mp4,poodle,dog\n"),
+        ("half.csv", "file_name,label,category\na.mp4,1,\nb.mp4,2,dog\n"),
+        ("ids.csv", "file_name,label,category\na.mp4,1,10\n"),
+        ("two.json", '[{"file": "a.mp4", "label": "poodle", "class": "dog"}]'),
+    ],
+)
+def test_two_classes_of_one_row_are_refused(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(InputError, match=r"as its label.* of the clip a\.mp4, and it is not certain wh"):
+        read_labels(written(tmp_path, name, text))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mine.csv", "AbCdEfGh_-1,0,dog,train\nAbCdEfGh_-1,0,dog,test\n"),
+        ("mine.json", '{"train": ["AbCdEfGh_-1_000000.mp4"], "val": ["AbCdEfGh_-1_000000.mp4"]}'),
+        ("named.csv", "file,split\nAbCdEfGh_-1_000000,test\nAbCdEfGh_-1_000000.mp4,train\n"),
+    ],
+)
+def test_a_clip_in_two_splits_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(InputError, match="has the clip AbCdEfGh_-1_000000 in two splits, t"):
+        read_labels(written(tmp_path, name, text))
+
+
+def test_a_clip_may_be_listed_again_in_its_split_or_in_none(tmp_path: Path) -> None:
+    text = "file,split\na.mp4,train\na.mp4,Training\na.mp4,\nb/a.mp4,test\n"
+    assert read_labels(written(tmp_path, "mine.csv", text)).repeated == 2

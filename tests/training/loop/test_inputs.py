@@ -13,6 +13,7 @@ from manifests.errors import InputError
 from training.config import Encoder, load_config
 from training.encoders.resnet import ImageTrunk
 from training.evaluate import EvaluationRequest, evaluate
+from training.loop.named import load_named
 from training.loop.start import start
 from training.runs import load_run
 
@@ -46,7 +47,7 @@ def _no_network(*given: object, **options: object) -> None:
         ("evaluation.protocols=[ezvls]", "evaluation.protocols: .*ezvls.*Did you mean ezvsl"),
         ("evaluation.protocols=[retrieval, music_duet]", "evaluation.protocols: .*instrument"),
         ("evaluation.truth=nowhere.json", r"evaluation.truth: there is no file or folder nowhere\.json"),
-        ("evaluation.format=vgss", "evaluation.*vgss.*Did you mean vggss"),
+        ("evaluation.format=vgss", r"^evaluation\.format: .*vgss.*Did you mean vggss"),
         ("evaluation.object_prior={weights: nowhere.pth}", r"evaluation.object_prior: no weights at nowhere\.pth"),
         ("evaluation.object_prior={weights: none}", r"no weights at none: .*, or evaluation.object_prior to null\.$"),
         (
@@ -67,7 +68,7 @@ def _no_network(*given: object, **options: object) -> None:
         ("method={name: heartheflow}", "^method.name: .*flow"),
         ("evaluation.test_set=a/b", "^evaluation.test_set: it becomes a file's name .*'a/b'"),
         ("encoders.audio.weights=imagenet", r"encoders: ImageNet .*: set encoders\.audio\.weights"),
-        ("validation={truth: nowhere.json}", r"validation: nowhere\.json"),
+        ("validation={truth: nowhere.json}", r"^validation\.truth: there is no file or folder nowhere\.json"),
     ],
 )
 def test_every_name_is_tried(written: Path, override: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +100,32 @@ def test_all_mistakes_are_said_at_once(written: Path) -> None:
     assert "tiny has 6 mistakes" in message
     for name in ("ezvls", "kaits", "nowhere.pth", "vgss", "flikr", "nothing.pth"):
         assert name in message
+
+
+def test_what_does_not_need_one_another_is_said_together(written: Path) -> None:
+    names = (
+        "evaluation={truth: nowhere.json, negatives: no.csv, format: vgss}",
+        "validation={truth: no.json, format: vgss}",
+    )
+    message = refused(written, *names, "data.shards=nowhere")
+    assert "tiny has 6 mistakes" in message
+    for where in ("data.shards", *(f"evaluation.{key}" for key in ("truth", "negatives", "format")),
+                  "validation.truth", "validation.format"):  # fmt: skip
+        assert f"  {where}: " in message
+
+
+def test_a_config_with_mistakes_says_too_what_it_names_in_vain(written: Path) -> None:
+    names = "evaluation={protocols: [ezvls, ezvsl], truth: nowhere.json}", "data.shards=nowhere"
+    with pytest.raises(InputError) as error:
+        load_named(written, ("optim.epoch=3", "method.temprature=1", "validation={format: 3}", *names))
+    message = str(error.value)
+    assert "has 7 mistakes" in message
+    for where in ("optim.epoch", "method.temprature", "validation.truth", "validation.format", "evaluation.protocols",
+                  "evaluation.truth", "data.shards"):  # fmt: skip
+        assert f"  {where}: " in message
+    with pytest.raises(InputError, match=r"1 mistake:\n  optim\.epoch: unknown key\. Did you mean epochs"):
+        load_named(written, ("optim.epoch=3",))
+    assert load_named(written) == load_config(written)
 
 
 def test_a_finished_run_takes_over_other_evaluation_settings(written: Path, tmp_path: Path, capsys) -> None:
