@@ -140,7 +140,8 @@ def _check_corners(annotations: Sequence[Annotation], source: str) -> None:
     """InputError where many boxes of a file end before they begin: their numbers mean something else than corners."""
     boxes = [(each.key, box) for each in annotations for box in each.boxes if max(map(abs, box)) <= BELIEVABLE]
     reversed_ones = [(key, box) for key, box in boxes if box[2] < box[0] or box[3] < box[1]]
-    if len(reversed_ones) <= MOST_REVERSED * len(boxes):
+    slip = len(reversed_ones) == 1 < len(boxes)  # which tells nothing of the others
+    if slip or len(reversed_ones) <= MOST_REVERSED * len(boxes):
         return
     looks = next((what for what, fits in CONVENTIONS if all(fits(box) for _, box in boxes)), "as no corners have them")
     key, first = reversed_ones[0]

@@ -178,6 +178,7 @@ def test_boxes_of_another_convention_are_refused_by_its_name(tmp_path: Path, rea
 def test_a_reversed_box_among_many_and_uninitialised_ones_are_kept(tmp_path: Path, read) -> None:
     for boxes in (
         [*_corner_boxes(), [0.5, 0.5, 0.4, 0.6]],
+        [*_corner_boxes(3), [0.5, 0.5, 0.4, 0.6]],
         [[0.5, 0.5, -2.88e16, 0.6], *_corner_boxes(2)],
         [[0.5, 0.5, 0.5, 0.5]] * 3,
     ):
