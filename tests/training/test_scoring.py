@@ -41,8 +41,20 @@ def test_every_form_of_maps_gives_the_numbers_of_the_command(truth: Path, tmp_pa
 @pytest.mark.parametrize(
     ("maps", "said"),
     [
-        ({}, "nothing"),
-        ({KEYS[0]: np.zeros((7, 7)), KEYS[1]: np.zeros((8, 8))}, "all of one shape"),
+        ({}, "The maps are nothing: give one map"),
+        (
+            {KEYS[0]: np.zeros((7, 7)), KEYS[1]: np.zeros((8, 8))},
+            f"{KEYS[1]} \\(8, 8\\): give one map",
+        ),
+        ({f"c{at}": np.zeros((7, 7 + at)) for at in range(4)}, r"c2 \(7, 9\), \.\.\.: give one map"),
+        ({KEYS[0]: np.zeros((7, 7)), KEYS[1]: np.zeros((7, 7, 3))}, f"{KEYS[1]} looks like a coloured picture"),
+        ({KEYS[0]: np.zeros((7, 7, 3))}, "They look like coloured pictures of maps: colours do not say"),
+        ({"names": KEYS, "maps": np.zeros((3, 7, 9, 4))}, "They look like coloured pictures of maps: colours do not"),
+        ({"names": KEYS, "maps": np.zeros((3, 7, 9, 2))}, "grey pictures with transparency"),
+        ({"names": KEYS, "maps": np.zeros((3, 7, 9, 1))}, r"Write maps\[\.\.\., 0\]"),
+        ({"names": KEYS, "maps": np.zeros((3, 1, 7, 9))}, r"Write maps\[:, 0\]"),
+        ({"names": KEYS, "maps": np.zeros((3, 3, 7, 9))}, "such as music_duet. If they are coloured pictures, colours"),
+        ({"names": KEYS, "maps": np.zeros((3, 2, 7, 9))}, r"such as music_duet\.$"),
         ({"names": np.array(KEYS)}, "scoring needs the arrays"),
         ({"names": np.array(KEYS), "maps": np.array(3.0)}, "a single value as maps"),
         ({"other": np.zeros((7, 7))}, "None of the 1 maps"),
