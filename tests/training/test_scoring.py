@@ -169,6 +169,17 @@ def test_an_archive_with_two_arrays_of_a_name_is_refused(truth: Path, tmp_path: 
         score(tmp_path / "maps.npz", truth, format="vggss")
 
 
+def test_maps_and_truth_in_each_other_s_place_are_told(truth: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "maps.npz", names=KEYS, maps=np.ones((3, 7, 7)))
+    with pytest.raises(InputError, match="Maps are what `training score --maps` takes"):
+        score(truth, tmp_path / "maps.npz")
+    with pytest.raises(InputError, match=r"It is JSON, as annotations are, which --truth takes\. Write it with numpy"):
+        score(truth, truth)
+    np.save(tmp_path / "maps.npy", np.ones((3, 7, 7)))
+    with pytest.raises(InputError, match=r"It is an array of numpy \(.npy\)\. Write it with numpy\.savez"):
+        score(tmp_path / "maps.npy", truth)
+
+
 def test_parts_of_frames_in_pixels_are_refused(truth: Path) -> None:
     given = {"names": KEYS, "maps": np.zeros((3, 7, 7)), "view": "centre_crop"}
     for part in ([20, 0, 200, 224], [0.5, 0.0, 0.25, 1.0]):

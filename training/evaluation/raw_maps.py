@@ -18,6 +18,7 @@ from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
 from manifests.files.arrays import read_npz
 from manifests.files.given import shortened, understood
+from manifests.files.recognised import ARRAYS, JSON, PARQUET, words_of
 from manifests.namesakes import clips_named
 from manifests.test_sets import PAIR_SEPARATOR, ExtendedSet, Truth
 from manifests.views import VIEWS, ViewName
@@ -127,10 +128,19 @@ def _of_four_axes(shape: tuple[int, ...]) -> str:
 
 def load_arrays(path: Path | str, needed: Sequence[str] = ("names", "maps")) -> dict[str, np.ndarray]:
     """Every array of a `maps.npz`. InputError when it is no archive, holds Python objects, or lacks a needed one."""
-    with understood(path, "cannot be read as maps", "Write it with numpy.savez, plain arrays."):
+    with understood(
+        path, "cannot be read as maps", f"{_other_than_arrays(path)}Write it with numpy.savez, plain arrays."
+    ):
         arrays = read_npz(Path(path))
     check_arrays(arrays, str(path), needed)
     return arrays
+
+
+def _other_than_arrays(path: Path | str) -> str:
+    """What a file is that is no archive of arrays, and where it may belong."""
+    held = words_of(path)
+    belongs = ", as annotations are, which --truth takes" if held in (JSON, PARQUET) else ""
+    return f"It is {held}{belongs}. " if held not in ("", ARRAYS) else ""
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray], source: str, needed: Sequence[str]) -> None:
