@@ -26,6 +26,7 @@ from training.config import RunConfig, load_config
 from training.run_folders.files import DONE, FACTS, WEIGHTS
 from training.run_folders.identity import IMPORTED, content_of
 from training.runs import build_empty, find_run, prepare, write_weights
+from training.settings.files import PACKAGED
 
 FRONT_END = "log-power-16000-512-238-v1"  # scipy spectrogram, 512 samples, hop 238, at 16 kHz: the LVS family's code
 ADVICE = "Name its release by --from, or its architecture, for example encoders.image.width=64."
@@ -191,7 +192,7 @@ def _config(kind: str, release: Release, path: Path, state: dict[str, Tensor], o
     width = (f"method.dimension={heads[0].shape[0]}",) if heads else ()
     bare = ("encoders.image.weights=none", "encoders.audio.weights=none", "data.train_list=null")  # nothing is trained
     named = (f"name={kind}-{path.resolve().name.partition('.')[0]}", *width, *bare, *release.overrides, *overrides)
-    return load_config(release.config, named)
+    return load_config(PACKAGED / f"{release.config}.yaml", named)
 
 
 def _origin(kind: str, path: Path) -> dict[str, Any]:

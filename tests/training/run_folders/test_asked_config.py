@@ -8,6 +8,7 @@ from commands import Commands
 
 from manifests.errors import InputError
 from training.config import load_config
+from training.import_checkpoint import RELEASES, _config
 from training.run_folders.asked_config import asked_config
 from training.settings.files import PACKAGED, config_in_words
 
@@ -36,6 +37,25 @@ def test_a_file_of_ones_own_comes_first_and_is_named() -> None:
     Path("demo.yaml").write_text("method: {name: ezvsl}\n")
     assert config_in_words(asked_config("demo.yaml")) == "demo.yaml"
     assert config_in_words(asked_config("./demo.yaml")) == "demo.yaml"
+    assert config_in_words(asked_config("demo")) == "demo.yaml"
+    assert config_in_words(asked_config("./demo")) == "demo.yaml"
+    assert load_config("demo").method.name == "ezvsl"
+    Path("demo").write_text("method: {name: slavc}\n")
+    assert config_in_words(asked_config("demo")) == "demo"
+
+
+def test_what_speaks_of_packaged_configs_reads_those(monkeypatch, capsys) -> None:
+    """`training configs` lists them, and a released checkpoint is opened with one, whatever lies here."""
+    own = partial(Commands(monkeypatch, capsys), "training", cwd=Path.cwd())
+    listed = own("configs").stdout
+    released = {release.config: load_config(release.config) for release in RELEASES.values()}
+    for name in ("demo", *released):
+        Path(f"{name}.yaml").write_text("# Mine.\nmethod: {name: whole_image}\n")
+    assert own("configs").stdout == listed
+    for kind, release in RELEASES.items():
+        made = _config(kind, release, Path("released.pth"), {}, ())
+        assert made.method.name == released[release.config].method.name
+    assert "Mine." in own("configs", "demo").stdout
 
 
 @pytest.mark.parametrize("path", ["nowhere/demo.yaml", "./demo.yaml", "nowhere/demo", "/nowhere/demo.yaml", "../demo"])
