@@ -1,10 +1,14 @@
 """Which config a command reads: a packaged one by its bare name alone, never in place of a file that is not there."""
 
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 from commands import Commands
+from places import PYTHONPATH
 
 from manifests.errors import InputError
 from training.config import load_config
@@ -56,6 +60,16 @@ def test_what_speaks_of_packaged_configs_reads_those(monkeypatch, capsys) -> Non
         made = _config(kind, release, Path("released.pth"), {}, ())
         assert made.method.name == released[release.config].method.name
     assert "Mine." in own("configs", "demo").stdout
+
+
+def test_it_is_named_before_torch_is_loaded(somewhere: Path) -> None:
+    (somewhere / "torch.py").write_text("raise SystemExit(3)\n")
+    code = "from training.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", "demo"], capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": f"{somewhere}{os.pathsep}{PYTHONPATH}"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (3, "config: demo.yaml, packaged\n"), done.stderr
 
 
 @pytest.mark.parametrize("path", ["nowhere/demo.yaml", "./demo.yaml", "nowhere/demo", "/nowhere/demo.yaml", "../demo"])
