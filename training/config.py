@@ -27,6 +27,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from manifests.commands.counting import counted
 from manifests.errors import InputError
 from manifests.truth import USUAL_FORMAT
 from manifests.views import ViewName
@@ -311,5 +312,5 @@ def _validate(content: dict[str, Any], path: Path) -> RunConfig:
         return RunConfig.model_validate(content)
     except ValidationError as error:
         mistakes = lines_of(error, RunConfig)
-    count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
+    count = counted(len(mistakes), "mistake")
     raise InputError(f"{path} has {count}:\n" + "\n".join(mistakes))

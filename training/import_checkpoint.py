@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from index.encoders.weight_file import Layout, fitted, read_tensors, renamed
+from manifests.commands.counting import counted
 from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
@@ -173,7 +174,7 @@ def _part(kind: str, folder: Path, part: str) -> Path:
     files = [path for path in sorted(folder.glob(f"{part}*")) if path.is_file()] if folder.is_dir() else []
     if len(files) == 1:
         return files[0]
-    found = f"{len(files)} files" if files else "no file"
+    found = counted(len(files), "file") if files else "no file"
     parts = ", ".join(f"{name}*.pth" for name in RELEASES[kind].parts)
     raise InputError(
         f"{folder} holds {found} {part}*. A checkpoint of {kind} is a folder with one file for each part of the "

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from manifests.commands.counting import counted
 from training.evaluation.postprocess import AUDIO_VISUAL, OBJECT_PRIOR
 from training.evaluation.scores import in_order, score_of
 from training.export.exported import CONFIG, PRIOR, WEIGHTS
@@ -105,7 +106,7 @@ def _input_words(document: Document) -> str:
 
 def _data_words(document: Document) -> str:
     training = document["training"]
-    clips = f"{training['clips']:,} clips" if training["clips"] else "an unknown number of clips"
+    clips = counted(training["clips"], "clip") if training["clips"] else "an unknown number of clips"
     named = f"the list `{training['list']}`" if training["list"] else f"the split `{training['split']}` of its shards"
     lines = [f"Trained on {clips} of {named}."]
     if training["sha256"]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from manifests.commands.counting import counted
 from training.evaluation import detection
 from training.evaluation.detection import Detections
 from training.evaluation.localization import success_rate
@@ -69,7 +70,7 @@ def values(block: dict[str, Any], map_name: str) -> dict[str, float | None]:
 
 
 def heading(block: dict[str, Any], map_name: str) -> str:
-    return f"against {block[map_name]['n_negative']} negatives"
+    return f"against {counted(block[map_name]['n_negative'], 'negative')}"
 
 
 def extended_summary(
