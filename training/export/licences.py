@@ -42,7 +42,9 @@ def check_licence(licence: str | None) -> None:
 
 def hub_words(licence: str | None) -> dict[str, str]:
     """What the head of a card says of a licence."""
-    word = UNKNOWN if licence is None else licence.strip().lower()
+    if licence is None:
+        return {"license": UNKNOWN}
+    word = licence.strip().lower()
     return {"license": word} if word in HUB else {"license": OTHER, "license_name": licence.strip()}
 
 
@@ -69,4 +71,5 @@ def in_words(licence: str | None) -> str:
     said = hub_words(licence)
     if said["license"] == UNKNOWN:
         return "not stated; --licence says it"
-    return said["license"] if "license_name" not in said else f"{licence.strip()}, for which the Hub has no word"
+    named = said.get("license_name")
+    return said["license"] if named is None else f"{named}, for which the Hub has no word"
