@@ -50,7 +50,7 @@ demo: announced setup
 	@echo; $(BIN)/training compare demo/runs/demo demo/runs/demo_semantic
 	@echo "The second run goes on from the first. As many epochs without neighbours gave about the same with seed 0"
 	@echo "(benchmarks/demo/settings.json), likely since the sounds of one class are drawn much alike, so that another adds little."
-	@echo "On real images and sounds such positives help: README.md."
+	@echo "On real images and sounds the neighbours of its own map help a little: README.md."
 	@echo; echo "Next: put a heat map over any video of yours with"
 	@echo "  $(BIN)/training localize demo/runs/demo VIDEO --out overlay.mp4"
 	@page=demo/report/index.html; $(OPEN)

@@ -13,6 +13,7 @@ import typer
 
 from index.device import AUTO, device_number
 from index.encoders import DESCRIPTOR, MODULES, open_encoder
+from manifests.commands.counting import counted, have
 from manifests.commands.freed_memory import keep_freed_memory
 from pipeline.console import progress, run_app, summary
 
@@ -125,7 +126,7 @@ def _embed(store: "ShardStore", encoders: "Encoders", split: str, rows: "np.ndar
     clips = f"{len(rows):,} of {len(store):,} in the shards"
     facts = {"encoder": encoders.version, "split": split, "clips": clips}
     if unnamed := without_split(store.table):
-        facts["without a split"] = f"{unnamed:,} clips, counted as train"
+        facts["without a split"] = f"{counted(unnamed, 'clip')}, counted as train"
     summary(f"embeddings written to {out}", facts)
 
 
@@ -238,8 +239,9 @@ def _matching_embeddings(folder: Path | None, shards: list[Path] | None) -> "tup
     store = open_shards(shards or SHARDS)
     vectors.check_made_from(store.manifest_sha256, store.folder)
     if absent := not_embedded(store, vectors):
+        named = f"of the split {vectors.meta['split']}"
         print(
-            f"{absent:,} clips of the split {vectors.meta['split']} have no embedding in {place}, so they get no "
+            f"{have(absent, f'clip {named}', f'clips {named}')} no embedding in {place}, and so no "
             "neighbours: an earlier version counted them to no split. Repeat the command that made the embeddings.",
             flush=True,
         )

@@ -65,6 +65,11 @@ class Annotation:
         *folders, key = place_of(text)
         return cls(key, label, boxes, consensus, folders=tuple(folders))
 
+    @property
+    def in_full(self) -> str:
+        """The clip with the folders that the file names it in, for people."""
+        return "/".join((*self.folders, self.key))
+
 
 @dataclass(frozen=True)
 class TestSet:
@@ -109,9 +114,9 @@ def make_test_set(name: str, annotations: Iterable[Annotation], content: Content
         raise InputError(f"{content.path} holds no annotated clip. Check that it is a {name} annotation file.")
     names = Names.of([(*annotation.folders, annotation.key) for annotation in annotations], str(content.path))
     seen: set[str] = set()
-    for key in names.keys:
+    for key, annotation in zip(names.keys, annotations, strict=True):
         if key in seen:
-            raise InputError(f"{content.path} annotates {key} twice. Remove one of the two entries.")
+            raise InputError(f"{content.path} annotates {annotation.in_full} twice. Remove one of the two entries.")
         seen.add(key)
     _check_fractions(annotations, str(content.path))
     _check_corners(annotations, str(content.path))
@@ -121,7 +126,7 @@ def make_test_set(name: str, annotations: Iterable[Annotation], content: Content
 
 def _check_fractions(annotations: Sequence[Annotation], source: str) -> None:
     """InputError for a box with numbers of another unit, and when most boxes of a file lie outside of their frames."""
-    boxes = [(each.key, box) for each in annotations for box in each.boxes]
+    boxes = [(each.in_full, box) for each in annotations for box in each.boxes]
     outside = [(key, box) for key, box in boxes if _is_outside(box)]
     foreign = [(key, box) for key, box in outside if _far_numbers(box)]
     if not foreign and (len(outside) <= HANDFUL or 2 * len(outside) < len(boxes)):

@@ -15,11 +15,13 @@ from pkgutil import iter_modules
 import manifests.readers
 from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
+from manifests.files.recognised import ARRAY, ARRAYS, JSON, PARQUET, TEXT, words_of
 from manifests.readers.extended import read_extended
 from manifests.splits import IdList
 from manifests.test_sets import Format, Truth
 
 USUAL_FORMAT = "vggss"  # meant where none is named
+TABLE = "parquet"  # of one's own
 
 
 def formats() -> dict[str, Format]:
@@ -72,7 +74,7 @@ def _read(
     path: Path | str, format: str, negatives: Path | str | None, wanted: IdList | None, name: str | None
 ) -> Truth:
     known = find_format(format)
-    with _said_as(format, known):
+    with _said_as(format, known, Path(path)):
         truth = known.read(Path(path), wanted if known.narrows else None)
     if negatives is not None:  # what kind a pair is the classes of the whole set say
         truth = replace(truth, extended=read_extended(negatives, truth.test_set))
@@ -82,12 +84,27 @@ def _read(
 
 
 @contextmanager
-def _said_as(name: str, known: Format) -> Iterator[None]:
-    """Say with what is wrong with annotations which form of them was expected."""
+def _said_as(name: str, known: Format, path: Path) -> Iterator[None]:
+    """Say with what is wrong with annotations which form of them was expected, and which they have."""
     try:
         yield
     except InputError as error:
-        raise InputError(f"{error} It was read as --format {name} ({known.help}).") from error
+        raise InputError(f"{error} It was read as --format {name} ({known.help}).{_meant(name, path)}") from error
+
+
+def _meant(name: str, path: Path) -> str:
+    """What may have been meant by a file that is of another kind than a format's."""
+    held = words_of(path)
+    if held == PARQUET and name != TABLE:
+        return f" For a table of boxes of your own give --format {TABLE}."
+    if held in (ARRAYS, ARRAY):
+        return " Maps are what `training score --maps` takes; --truth takes annotations."
+    if name not in (TABLE, USUAL_FORMAT) or path.name.endswith(".gz"):
+        return ""
+    if held == JSON and name == TABLE:
+        return f" JSON in VGG-SS's form is --format {USUAL_FORMAT}."
+    own = f"a parquet table (--format {TABLE}) or JSON (--format {USUAL_FORMAT})"
+    return f" Boxes of your own are {own}: docs/your-data.md has both." if held == TEXT else ""
 
 
 def read_parts(

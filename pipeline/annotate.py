@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from manifests.annotations import Annotation
+from manifests.commands.counting import counted
 from manifests.errors import InputError
 from manifests.files.outputs import check_output
 from manifests.files.parquet import read_table
@@ -41,7 +42,11 @@ def annotate(folder: Place, source: Path, format: str) -> dict[str, object]:
     if isinstance(folder, Path):
         check_output(folder / manifest, {"--truth": source}, _is_companion, "pipeline annotate", "the file")
     places = write_companion(folder, TRUTH, store, rows, lambda row: _members(wanted[store.keys[row]], truth))
-    masks = f", {sum(place['member'] == TRUTH_MASK for place in places)} masks" if truth.masks is not None else ""
+    masks = (
+        f", {counted(sum(place['member'] == TRUTH_MASK for place in places), 'mask')}"
+        if truth.masks is not None
+        else ""
+    )
     boxes = sum(len(wanted[store.keys[row]].boxes) for row in rows)
     held = set(store.keys)
     missing = [key for key in wanted if key not in held]
@@ -49,7 +54,7 @@ def annotate(folder: Place, source: Path, format: str) -> dict[str, object]:
         "annotations": f"{source} ({truth.test_set.name})",
         "clips": f"{len(rows)} of the {len(wanted)} annotated ones are in the shards",
         **({"missing": named(missing)} if missing else {}),
-        "stored": f"{boxes} boxes{masks}",
+        "stored": f"{counted(boxes, 'box', 'boxes')}{masks}",
     }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests.catalogue import find_list, known_tests
+from manifests.commands.counting import counted
 from manifests.files.outputs import Given, check_output, json_with
 from manifests.splits import TRAIN, IdList, coverage, overlap, split_of
 from pipeline.shards.joined import folders_of, named, open_shards
@@ -78,7 +79,7 @@ def _entry(ids: IdList, store: ShardStore | None, against: Sequence[IdList]) -> 
 
 
 def _show(entry: dict[str, Any]) -> None:
-    print(f"{entry['name']}: {entry['clips']:,} clips ({entry['source']}, sha256 {entry['sha256'][:12]})")
+    print(f"{entry['name']}: {counted(entry['clips'], 'clip')} ({entry['source']}, sha256 {entry['sha256'][:12]})")
     if "found" in entry:
         missing = entry["missing"]
         some = f", first {', '.join(missing[:NAMED])}" if missing else ""

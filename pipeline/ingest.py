@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from manifests.commands.counting import are, counted
 from manifests.errors import InputError, WorkFailed
 from manifests.files.locks import held
 from manifests.files.outputs import check_folder
@@ -87,7 +88,7 @@ def _damaged(out: Place, plan: Plan) -> bool:
     """Whether shards of a finished folder must be made again, which is said."""
     damaged = forget_damaged(out, plan)
     if damaged:
-        print(f"{len(damaged)} files are missing or not what was written, such as {damaged[0]}: they are made again")
+        print(f"{are(len(damaged), 'file')} missing or not what was written, such as {damaged[0]}: made again")
     return bool(damaged)
 
 
@@ -175,9 +176,8 @@ def _check_untouched(out: Place) -> None:
 
 def announce(listing: Listing, labels: Labels, moments: Moments | None = None) -> None:
     """Say what was found, what was left alone, and which label lists are used."""
-    print(
-        f"found {len(listing.clips)} clips" + (f" ({listing.archives} tar files included)" if listing.archives else "")
-    )
+    tars = f" ({counted(listing.archives, 'tar file')} included)" if listing.archives else ""
+    print(f"found {counted(len(listing.clips), 'clip')}{tars}")
     if line := left_alone(listing, (table.path for table in labels.tables)):
         print(line)
     if line := litter_left_alone(listing.litter):

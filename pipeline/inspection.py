@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests.commands.counting import are, counted
 from manifests.files.given import understood
 from pipeline.console import summary
 from pipeline.jobs.options import automatic_shard_clips
@@ -66,7 +67,8 @@ def inspect_source(root: Place, meta: Sequence[Place]) -> None:
 
 def _moments(clips: Sequence[Clip]) -> str:
     known = sum(clip.start_known for clip in clips)
-    return f"the annotated 5 s for {known} clips with a VGGSound name, the centre for the other {len(clips) - known}"
+    named = f"{counted(known, 'clip')} with a VGGSound name"
+    return f"the annotated 5 s for {named}, the centre for the other {len(clips) - known}"
 
 
 def _print_names(clips: Sequence[Clip]) -> None:
@@ -86,7 +88,7 @@ def _print_labels(listing: Listing, labels: Labels, clips: Sequence[Clip]) -> No
     if labels.tables and (absent := labels.unnamed(clips)):
         print(f"labels: no list names {_examples(len(absent), (clip.display for clip in absent))}")
     if by_folder := [clip for clip in listing.clips if clip.label]:
-        print(f"labels: {len(by_folder)} clips lie in <split>/<class>/, such as {by_folder[0].display}")
+        print(f"labels: {are(len(by_folder), 'clip')} in <split>/<class>/, such as {by_folder[0].display}")
 
 
 def _examples(count: int, lines: Iterable[str]) -> str:

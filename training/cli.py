@@ -45,17 +45,18 @@ def run(
     device: Device = "auto",
 ) -> None:
     """Train a run, or resume it; a finished one is left alone."""
-    from training.loop.named import load_named
-    from training.loop.start import start
     from training.run_folders.asked_config import asked_config
-    from training.run_folders.files import DONE
-    from training.run_folders.seeds import per_seed
     from training.settings.files import config_in_words, once_each
 
     path = asked_config(config)
-    several = [(own, load_named(path, own)) for own in per_seed(once_each(overrides or ()))]
-    if of_launcher("RANK", 0) == 0:
+    if of_launcher("RANK", 0) == 0:  # before torch is loaded, which takes half a minute on a busy machine
         print(f"config: {config_in_words(path)}", flush=True)
+    from training.loop.named import load_named
+    from training.loop.start import start
+    from training.run_folders.files import DONE
+    from training.run_folders.seeds import per_seed
+
+    several = [(own, load_named(path, own)) for own in per_seed(once_each(overrides or ()))]
     for number, (own, described) in enumerate(several):
         with first_of(len(several) - number):
             folder, trained = start(described, runs, device, own)

@@ -41,7 +41,7 @@ from training.settings.limits import (
     Name,
     Pool,
 )
-from training.settings.mistakes import carrying, lines_of
+from training.settings.mistakes import WrongConfig, carrying, lines_of
 from training.settings.numbers import Paper, Published, refuse_switch
 
 ImagePolicyName = Literal["none", "crop_flip", "simclr", "moco"]
@@ -294,22 +294,6 @@ class RunConfig(Section):
     def to_yaml(self) -> str:
         """The resolved description; `load_config` of it gives an equal record."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-class WrongConfig(InputError):
-    """A config with mistakes: a line for each, and what it says."""
-
-    def __init__(self, path: Path, content: dict[str, Any], lines: list[str]) -> None:
-        count = f"{len(lines)} mistake{'s' if len(lines) != 1 else ''}"
-        super().__init__(f"{path} has {count}:\n" + "\n".join(lines))
-        self.path, self.content, self.lines = path, content, lines
-
-    def with_lines(self, further: list[str]) -> "WrongConfig":
-        """With further mistakes, of keys that have none yet."""
-        told = {line.partition(": ")[0] for line in self.lines}
-        return WrongConfig(
-            self.path, self.content, self.lines + [f for f in further if f.partition(": ")[0] not in told]
-        )
 
 
 def load_config(source: str | Path, overrides: tuple[str, ...] = ()) -> RunConfig:

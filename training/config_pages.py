@@ -13,7 +13,7 @@ from manifests.catalogue import catalogue
 from manifests.files.content import read_content as read_given
 from training.published import Printed, rows_of
 from training.run_folders.asked_config import asked_config
-from training.settings.files import PACKAGED, find_config, read_content
+from training.settings.files import PACKAGED, read_content
 
 LONGEST_HEADLINE = 160
 SENTENCE_END = re.compile(r"\.\s+(?=[A-Z0-9])")
@@ -33,8 +33,8 @@ def config_names(method: str | None = None) -> list[str]:
 
 
 def config_headline(name: str) -> str:
-    """The first sentence of the comment at a config's top."""
-    text = " ".join(_comment(find_config(name)))
+    """The first sentence of the comment at a packaged config's top."""
+    text = " ".join(_comment(PACKAGED / f"{name}.yaml"))
     return textwrap.shorten(SENTENCE_END.split(text)[0].rstrip("."), LONGEST_HEADLINE, placeholder=" …")
 
 

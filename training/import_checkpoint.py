@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from index.encoders.weight_file import Layout, fitted, read_tensors, renamed
+from manifests.commands.counting import counted
 from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
@@ -26,6 +27,7 @@ from training.config import RunConfig, load_config
 from training.run_folders.files import DONE, FACTS, WEIGHTS
 from training.run_folders.identity import IMPORTED, content_of
 from training.runs import build_empty, find_run, prepare, write_weights
+from training.settings.files import PACKAGED
 
 FRONT_END = "log-power-16000-512-238-v1"  # scipy spectrogram, 512 samples, hop 238, at 16 kHz: the LVS family's code
 ADVICE = "Name its release by --from, or its architecture, for example encoders.image.width=64."
@@ -172,7 +174,7 @@ def _part(kind: str, folder: Path, part: str) -> Path:
     files = [path for path in sorted(folder.glob(f"{part}*")) if path.is_file()] if folder.is_dir() else []
     if len(files) == 1:
         return files[0]
-    found = f"{len(files)} files" if files else "no file"
+    found = counted(len(files), "file") if files else "no file"
     parts = ", ".join(f"{name}*.pth" for name in RELEASES[kind].parts)
     raise InputError(
         f"{folder} holds {found} {part}*. A checkpoint of {kind} is a folder with one file for each part of the "
@@ -191,7 +193,7 @@ def _config(kind: str, release: Release, path: Path, state: dict[str, Tensor], o
     width = (f"method.dimension={heads[0].shape[0]}",) if heads else ()
     bare = ("encoders.image.weights=none", "encoders.audio.weights=none", "data.train_list=null")  # nothing is trained
     named = (f"name={kind}-{path.resolve().name.partition('.')[0]}", *width, *bare, *release.overrides, *overrides)
-    return load_config(release.config, named)
+    return load_config(PACKAGED / f"{release.config}.yaml", named)
 
 
 def _origin(kind: str, path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from manifests.catalogue import catalogue, clips_of, known_tests, resolve
+from manifests.commands.counting import counted
 from manifests.splits import IdList, Overlap, overlap
 from manifests.test_sets import Truth
 from manifests.truth import read_truth
@@ -78,7 +79,7 @@ def report_overlaps(trained: IdList, left_out: int, tests: TestLists) -> tuple[l
 def _said(left_out: int, found: Iterable[Overlap], tests: TestLists) -> list[str]:
     lines = [str(shared) for shared in found]
     if tests.excluded:
-        lines.insert(0, f"{left_out:,} clips of {names(tests.excluded)} left out of training")
+        lines.insert(0, f"{counted(left_out, 'clip')} of {names(tests.excluded)} left out of training")
     for name in tests.not_found:
         released = catalogue().get(name)
         remedy = f". Put {' or '.join(released.files)} into the folder of data.lists" if released else ""

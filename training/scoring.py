@@ -23,11 +23,12 @@ from manifests.truth import USUAL_FORMAT
 from training.evaluation import boxes, tasks
 from training.evaluation.document import document
 from training.evaluation.protocol import Protocol
-from training.evaluation.raw_maps import SAY_WHAT_IS_SHOWN, as_shown, check_arrays, load_arrays
+from training.evaluation.raw_maps import COLOURS, NO_COLOURS, SAY_WHAT_IS_SHOWN, as_shown, check_arrays, load_arrays
 
 # `training evaluate` writes them for the page: the truth is read elsewhere, and predicted boxes are no maps
 WRITTEN_BESIDE = ("boxes", "box_owner", *boxes.ARRAYS, boxes.SCORES)
 TEMPERATURES = 1e-6, 1e4  # beyond these, what maps are scaled to no longer fits float32
+MOST_NAMED = 3  # shapes of maps that are not all of one
 Maps = Path | str | Mapping[str, np.ndarray]
 
 
@@ -98,10 +99,13 @@ def _by_name(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     for name, each in maps.items():
         firsts.setdefault(each.shape, name)
     if len(firsts) != 1:
-        said = ", ".join(f"{name} {shape}" for shape, name in list(firsts.items())[:3]) or "nothing"
+        said = [f"{name} {shape}" for shape, name in firsts.items()] or ["nothing"]
+        said = said[:MOST_NAMED] + ["..."] * (len(said) > MOST_NAMED)
+        picture = next((name for shape, name in firsts.items() if len(shape) == 3 and shape[-1] in COLOURS), None)
+        hint = f" {picture} looks like a coloured picture of a map: {NO_COLOURS}" if picture else ""
         raise InputError(
-            f"The maps are {said}, ...: give one map (h, w) for every clip, all of one shape; or the arrays names (N,) "
-            "and maps (N, h, w)."
+            f"The maps are {', '.join(said)}: give one map (h, w) for every clip, all of one shape; or the arrays "
+            f"names (N,) and maps (N, h, w).{hint}"
         )
     return {"names": np.array(list(maps)), "maps": np.stack(list(maps.values()))}
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from manifests.commands.counting import are
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
 from manifests.files.parquet import read_table
@@ -67,8 +68,8 @@ def _result(run: LoadedRun, name: str, measured_by: str, tested: Truth) -> Path:
     shared = set(read_table(path.with_suffix(".parquet"))["key"].to_pylist()) & set(tested.test_set.keys)
     if shared:
         raise InputError(
-            f"{len(shared)} clips of {name} are tested as well, such as {min(shared)}: a clip would have a say in its "
-            "own threshold. Name a set of other clips."
+            f"Of {name} {are(len(shared), 'clip')} tested as well, such as {min(shared)}: a clip would have a say in "
+            "its own threshold. Name a set of other clips."
         )
     return path
 

@@ -9,7 +9,8 @@ import struct
 
 from manifests.clip_lists.ave_rows import events_of
 from manifests.errors import InputError
-from manifests.files.content import HDF5, Content, read_content
+from manifests.files.content import Content, read_content
+from manifests.files.recognised import HDF5
 
 ROWS = {
     "a216fcdd02782ba9d10c9ea79116120eb3be467740e58290e1b340d42a590456": 3339,

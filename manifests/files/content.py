@@ -17,15 +17,11 @@ from typing import Any
 from manifests.errors import InputError
 from manifests.files.given import MOST_BYTES, opened, read_bytes, shortened, understood
 from manifests.files.plain_data import NotPlain, object_with, parse_json, parse_yaml
+from manifests.files.recognised import kind_of
 
 MOST_UNPACKED = 1 << 28  # bytes a gzipped list may unpack to; released ones have up to 8 million
 MOST_SAID = 120  # characters of a row in a sentence
 _LINE_END = re.compile(r"\r\n?|\n")
-HDF5 = b"\x89HDF\r\n\x1a\n"
-_CONVERT = (
-    "import h5py; rows = open('Annotations.txt').read().splitlines(); "
-    "print(*(rows[i] for i in h5py.File('test_order.h5')['order'][:]), sep='\\n')"
-)
 
 
 @dataclass(frozen=True)
@@ -41,11 +37,8 @@ class Content:
 
     def text(self) -> str:
         """The content as UTF-8 text, a byte-order mark removed."""
-        if self.content.startswith(HDF5):
-            raise InputError(
-                f"{self.path} is an HDF5 file, which is not read here. AVE's split orders become a list of clips with "
-                f'python -c "{_CONVERT}" > ave_test.txt, where h5py is installed; give that file.'
-            )
+        if kind := kind_of(self.content):
+            raise InputError(f"{self.path} is {kind.words}, where text is read. {kind.remedy}")
         try:
             text = self.content.decode("utf-8-sig")
             if "\0" in text:  # UTF-16 without its mark is UTF-8 all the same, with a zero beside every letter
@@ -106,7 +99,9 @@ class Content:
             parts = [line for line in lines_of(text) if line.strip()] if lines else [text]
             values = [parse_json(part, whole=whole) for part in parts]
         except NotPlain as error:
-            raise InputError(f"{self.path} {error}. Download the file again or check its format.") from error
+            other = text.strip()[:1] not in ("", "[", "{")
+            remedy = "It is other text: give the right file" if other else "Download the file again or check its format"
+            raise InputError(f"{self.path} {error}. {remedy}.") from error
         return values if lines else values[0]
 
     def yaml(self, remedy: str = "Correct the file.") -> Any:

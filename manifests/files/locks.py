@@ -14,7 +14,7 @@ import stat
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -35,12 +35,14 @@ _open: set[int] = set()
 
 @contextmanager
 def held(lock: Path, folder: Path, who: str, remedy: str) -> Iterator[None]:
-    """Hold `folder` by the file `lock`, which is made, and removed at the end. `who` names what writes: run, ingest.
+    """Hold `folder` by the file `lock`, which is made, and removed at the end, as are folders made for it that nothing
+    was written into: what is refused leaves none. `who` names what writes: run, ingest.
 
     InputError when it cannot be made, and when another process holds it: says which one, since when, and `remedy`.
     """
     note = {"host": platform.node(), "pid": os.getpid(), "token": uuid.uuid4().hex}
     note["since"] = datetime.now().astimezone().isoformat(timespec="seconds")
+    made = [each for each in lock.parents if not each.exists()]
     descriptor = _opened(lock, folder)
     try:
         _check_lock(descriptor, lock)
@@ -51,6 +53,14 @@ def held(lock: Path, folder: Path, who: str, remedy: str) -> Iterator[None]:
             yield
     finally:
         _close(descriptor)
+        _remove_empty(made)
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders, inner ones first, up to one that holds something."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def held_from_beside(folder: Path) -> AbstractContextManager[None]:

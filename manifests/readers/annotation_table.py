@@ -16,6 +16,7 @@ from manifests.errors import InputError
 from manifests.files import parquet
 from manifests.files.content import read_content
 from manifests.files.given import understood
+from manifests.files.recognised import PARQUET, words_of
 from manifests.files.whole import whole_file
 from manifests.splits import IdList
 from manifests.test_sets import Format, Truth
@@ -48,7 +49,8 @@ def write_table(test_set: TestSet, path: Path | str) -> None:
 def read_table(path: Path | str, name: str | None = None) -> TestSet:
     """Read an annotation table; `name` defaults to the file's stem, a missing consensus column means 1."""
     content = read_content(path)
-    with understood(path, "is not a parquet file", "Write it with key, label and boxes."):
+    told = f"It is {words_of(path)}. " if words_of(path) not in ("", PARQUET) else ""
+    with understood(path, "is not a parquet file", f"{told}Write it with key, label and boxes."):
         table = parquet.read_table(io.BytesIO(content.content))
     absent = {"key", "label", "boxes"} - set(table.column_names)
     if absent:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from manifests.commands.counting import counted
 from manifests.errors import InputError
 from manifests.splits import TRAIN, read_ids, split_of
 from pipeline.shards.companion import TRUTH
@@ -49,7 +50,7 @@ def find_stored(src: Path, lists: Sequence[Path] = ()) -> Solos:
             else:
                 found[row["split"]][row["label"]].append(row)
     for lacking, count in left_out.items():
-        print(f"{count:,} clips {lacking} are left out")
+        print(f"{counted(count, 'clip')} {lacking} left out")
     return _enough(found, store, left_out)
 
 
@@ -79,7 +80,7 @@ def _enough(found: Solos, store: ShardStore, left_out: Counter[str]) -> Solos:
     """Those of the splits that have four classes. InputError where the training clips have not, or without sound."""
     train, test = (found[split] for split in SPLITS)
     if len(train) < PARTS:
-        why = "".join(f"; {count:,} clips {lacking}" for lacking, count in left_out.items())
+        why = "".join(f"; {counted(count, 'clip')} {lacking}" for lacking, count in left_out.items())
         raise InputError(
             f"--src {store.folder} has labelled clips of {len(train)} classes to train on, and a collage needs "
             f"{PARTS}{why}. Ingest videos of one object each with their labels (`pipeline ingest --meta`)."
@@ -107,8 +108,8 @@ def keys_listed(lists: Sequence[Path], src: Path, clips: Collection[str]) -> set
     for path, keys in named.items():
         if absent := [key for key in keys if key not in clips]:
             raise InputError(
-                f"--list {path} names {len(absent)} clips that {src} has not, first {absent[0]!r}. Give lists of "
-                "its own clips: each side's, if test collages are to be made as well."
+                f"--list {path} names {counted(len(absent), 'clip')} that {src} has not, first {absent[0]!r}. Give "
+                "lists of its own clips: each side's, if test collages are to be made as well."
             )
     return {key for keys in named.values() for key in keys}
 

@@ -13,6 +13,7 @@ from typing import cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests.commands.counting import counted
 from manifests.errors import WorkFailed
 from manifests.files.plain_data import object_with
 from pipeline.console import summary
@@ -36,8 +37,8 @@ def write_tables(out: Place, plan: Plan) -> None:
     records, rejects = (_rows(out / name) for name in (MANIFEST, REJECTS))
     if records + rejects != plan.inputs:
         raise WorkFailed(
-            f"{out} accounts for {records} records and {rejects} rejects, but {plan.inputs} inputs were found. This is "
-            "a defect of ingest, not of your files; please report it, and ingest into a new folder."
+            f"{out} accounts for {counted(records, 'record')} and {counted(rejects, 'reject')} of {plan.inputs} inputs "
+            "found. This is a defect of ingest, not of your files; please report it, and ingest into a new folder."
         )
 
 

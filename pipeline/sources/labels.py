@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 from manifests.clip_lists.rows import ClipLabel
+from manifests.commands.counting import are
 from manifests.errors import InputError
 from manifests.files.temporary import temporary_folder
 from manifests.keys import safe_key
@@ -45,7 +46,11 @@ class Labels:
                 f"labels: {readable(table.path)} ({table.format}) names {len(named)} of these clips"
                 + (f"; {len(absent)} it lists are absent, such as {absent[0]}" if absent else "")
                 + f"; it says: {readable(table.examples)}"
-                + (f"; {table.conflicting} rows contradict an earlier one, which counts" if table.conflicting else "")
+                + (
+                    f"; {are(table.conflicting, 'row')} at odds with an earlier one, which counts"
+                    if table.conflicting
+                    else ""
+                )
             )
         for path, reason in self.unused:
             yield f"labels: {readable(str(path))} is not used: {reason}"

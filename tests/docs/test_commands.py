@@ -76,6 +76,17 @@ def test_every_command_named_in_a_sentence_exists(page: Path) -> None:
             check_call(words[0], words[1:], complete=False)
 
 
+def test_a_variant_of_a_run_has_a_name_of_its_own() -> None:
+    """Pages are followed one after another: what they call `runs/ezvsl_semantic` must be one configuration on all."""
+    blocks = [each for page in PAGES for each in read_blocks(page) if each.language == "sh" and each.reason is None]
+    found = [arguments for block in blocks for words in block.commands for name, arguments in calls(words)
+             if name == "training" and arguments[0] == "run"]  # fmt: skip
+    assert len(found) >= 3
+    for _, config, *overrides in found:
+        changes = [each for each in overrides if not each.startswith(("seed", "compute.", "-"))]
+        assert not changes or any(each.startswith("name=") for each in changes), (config, overrides)
+
+
 def test_an_option_that_is_gone_is_found() -> None:
     check_call("index", ["build-knn", "--k", "1000"], complete=True)
     for wrong, complaint in (
@@ -149,7 +160,7 @@ def test_readme_runs_as_written(desk: Desk) -> None:
 def test_stages_run_as_written(desk: Desk) -> None:
     lay_out(desk.folder, 1030)
     run_page(desk, "docs/stages.md")
-    assert len(list(desk.folder.glob("runs/ezvsl_semantic/*/DONE"))) == 2
+    assert len(list(desk.folder.glob("runs/one-epoch/*/DONE"))) == 1
     assert np.load(desk.folder / "knn-of-the-run" / "audio.npy", mmap_mode="r").shape == (1018, 1000)
     for made in ("knn-random", "scores.json", "overlay.mp4", "overlay.json", "report/index.html"):
         assert (desk.folder / made).exists(), made

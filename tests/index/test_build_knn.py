@@ -57,7 +57,7 @@ def test_embed_again_and_anew(run: Callable[..., str], make_shards: Callable[...
     make_shards(splits=["train"] * 4 + ["test"] * 3 + [None])
     first = run("embed")
     assert "5 of 8 in the shards" in first
-    assert "1 clips, counted as train" in first
+    assert "1 clip, counted as train" in first
     assert "nothing to do" in run("embed")
     assert "rebuilding embeddings: split train -> test" in run("embed", "--split", "test")
     with pytest.raises(InputError, match=r"'validation' \(splits in these shards: test, train\)"):

@@ -140,6 +140,16 @@ def test_boxes_in_pixels_or_per_cent_are_refused(tmp_path: Path, read, scale: tu
         read(tmp_path / "truth", [*_boxes((1, 1), 40), *_boxes(scale, 1)])
 
 
+@pytest.mark.parametrize("box", [[100, 100, 300, 200], None])
+def test_a_clip_is_named_with_the_folders_that_tell_it_apart(tmp_path: Path, box: list[int] | None) -> None:
+    clips = {"one/dogs/take 1.mp4": [0.1, 0.2, 0.6, 0.7], "two/dogs/take 1.mp4": box or [0.1, 0.2, 0.6, 0.7]}
+    entries = [{"file": name, "class": "dog", "bbox": [each]} for name, each in clips.items()]
+    (tmp_path / "truth.json").write_text(json.dumps(entries if box else [*entries, entries[1]]))
+    said = r"the first of them .* of two/dogs/take 1, with" if box else "annotates two/dogs/take 1 twice"
+    with pytest.raises(InputError, match=said):
+        read_truth(tmp_path / "truth.json", "vggss")
+
+
 def test_boxes_that_mostly_lie_outside_are_refused_however_near(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"8 of 8 lie mostly outside .* \[-0.9, -0.8, -0.4, 0.2\] of clip0"):
         _vggss(tmp_path / "truth", [[-0.9, -0.8, -0.4, 0.2]] * 8)

@@ -134,6 +134,15 @@ def test_every_input_is_accounted_for(tmp_path: Path) -> None:
     assert store.facts(store.row_of("b3"))["source_sha256"] == hashlib.sha256(b"ok b.tar.gz 3").hexdigest()
 
 
+def test_a_source_without_videos_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    with tarfile.open(tmp_path / "src" / "shard-000000.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("a.json"))
+    with pytest.raises(InputError, match="holds no video"):
+        run_ingest(request_for(tmp_path / "src", tmp_path / "out"))
+    assert [path.name for path in tmp_path.iterdir()] == ["src"]
+
+
 def test_out_that_cannot_be_written(tmp_path: Path) -> None:
     source = corpus(tmp_path / "src", "ok 1")
     (tmp_path / "file").write_text("in the way")

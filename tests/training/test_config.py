@@ -131,7 +131,7 @@ def test_a_config_of_one_s_own_is_meant_where_it_is_near(tmp_path: Path, monkeyp
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "tiny.yaml").write_text("extends: ezvsl_semantic.yaml\n")
     monkeypatch.chdir(tmp_path)
-    for mistyped in ("mine/tiny", "mine/tinny.yaml"):
+    for mistyped in ("mine/tin", "mine/tinny.yaml"):
         with pytest.raises(InputError, match=r"Did you mean mine/tiny\.yaml\?"):
             load_config(mistyped)
     (tmp_path / "second.yaml").write_text("extends: mine/tiny.yaml\n")

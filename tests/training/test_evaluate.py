@@ -19,12 +19,13 @@ from PIL import Image
 from scored_files import maps_in
 from tiny_run import train_tiny
 
+from manifests.commands.counting import counted
 from manifests.errors import InputError
 from manifests.files.checksums import KEY
 from manifests.truth import read_truth
 from pipeline.shards.store import ShardStore
 from training.evaluate import EvaluationRequest, evaluate
-from training.evaluation.printing import clips_in_words, left_out_in_words, table
+from training.evaluation.printing import left_out_in_words, table
 from training.evaluation.tasks import score
 from training.report.results import Evaluation, read_run
 from training.runs import LoadedRun
@@ -337,7 +338,7 @@ def test_foreign_sounds_are_drawn_among_the_clips_of_the_truth_and_missing_ones_
         again += partners[first].startswith("gone")
     assert result.summary["controls"]["offscreen"]["n"] == len(clips)
     assert result.summary["drawn_again"]["offscreen"] == again > 0
-    said = f"has other sounds under offscreen than with all clips of the set in {clips_in_words(again)}"
+    said = f"has other sounds under offscreen than with all clips of the set in {counted(again, 'clip')}"
     assert said in table(result.summary)
     earlier = {name: value for name, value in written(run, "more.vssl").items() if name not in ("drawn_again", KEY)}
     (own,) = (one for one in read_run(run.folder).every_evaluation if one.test_set == "more")
@@ -375,7 +376,7 @@ def test_the_distance_of_a_validation_set_says_what_is_on_screen(run, parts):
     matching, near = np.array(found.table["matching"]), np.array(found.table["distance"]) < validation.summary["m_on"]
     assert found.summary["scores"]["m_on"]["accuracy"] == pytest.approx((near == matching).mean())
     assert found.summary["scores"]["d_on"] == own.summary["scores"]["d_on"]
-    with pytest.raises(InputError, match="are tested as well"):
+    with pytest.raises(InputError, match="tested as well"):
         evaluate(run, replace(fitted, protocols=("onscreen_validated",), threshold_set="fitted"))
 
 
@@ -409,7 +410,7 @@ def test_the_threshold_of_a_validation_set_is_found_by_its_name_and_depends_on_i
     controls = run.folder / "evaluation" / "tested.controls.npz"
     again = score_file(controls, parts["tested"], "vggss", "vssl_validated", tmp_path / "s.json", test_set="tested")
     assert again["scores"] == found.summary["scores"]
-    with pytest.raises(InputError, match="are tested as well"):
+    with pytest.raises(InputError, match="tested as well"):
         evaluate(run, replace(first, protocols=("vssl_validated",), threshold_set="validation"))
     with pytest.raises(InputError, match="Nothing asks for validation"):
         evaluate(run, replace(first, threshold_set="validation"))

@@ -96,7 +96,7 @@ def test_a_part_has_the_silent_pairs_of_its_images(
     more = {"clips": listed, "negatives": silent}
     found = score_file(maps, boxes, "vggss", "slavc_relative", tmp_path / "scored.json", **more)
     assert (found["negatives"], found["extended"]) == (counts, result.summary["extended"])
-    assert "1 negative pairs left out, of no video of the list: 1 real" in table(found)
+    assert "1 negative pair left out, of no video of the list: 1 real" in table(found)
     with pytest.raises(InputError, match=r"silent\.csv holds no pair whose image is in .* Leave --negatives out"):
         evaluate(run, EvaluationRequest(**given, clips=(others,)))
 

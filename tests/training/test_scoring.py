@@ -41,8 +41,20 @@ def test_every_form_of_maps_gives_the_numbers_of_the_command(truth: Path, tmp_pa
 @pytest.mark.parametrize(
     ("maps", "said"),
     [
-        ({}, "nothing"),
-        ({KEYS[0]: np.zeros((7, 7)), KEYS[1]: np.zeros((8, 8))}, "all of one shape"),
+        ({}, "The maps are nothing: give one map"),
+        (
+            {KEYS[0]: np.zeros((7, 7)), KEYS[1]: np.zeros((8, 8))},
+            f"{KEYS[1]} \\(8, 8\\): give one map",
+        ),
+        ({f"c{at}": np.zeros((7, 7 + at)) for at in range(4)}, r"c2 \(7, 9\), \.\.\.: give one map"),
+        ({KEYS[0]: np.zeros((7, 7)), KEYS[1]: np.zeros((7, 7, 3))}, f"{KEYS[1]} looks like a coloured picture"),
+        ({KEYS[0]: np.zeros((7, 7, 3))}, "They look like coloured pictures of maps: colours do not say"),
+        ({"names": KEYS, "maps": np.zeros((3, 7, 9, 4))}, "They look like coloured pictures of maps: colours do not"),
+        ({"names": KEYS, "maps": np.zeros((3, 7, 9, 2))}, "grey pictures with transparency"),
+        ({"names": KEYS, "maps": np.zeros((3, 7, 9, 1))}, r"Write maps\[\.\.\., 0\]"),
+        ({"names": KEYS, "maps": np.zeros((3, 1, 7, 9))}, r"Write maps\[:, 0\]"),
+        ({"names": KEYS, "maps": np.zeros((3, 3, 7, 9))}, "such as music_duet. If they are coloured pictures, colours"),
+        ({"names": KEYS, "maps": np.zeros((3, 2, 7, 9))}, r"such as music_duet\.$"),
         ({"names": np.array(KEYS)}, "scoring needs the arrays"),
         ({"names": np.array(KEYS), "maps": np.array(3.0)}, "a single value as maps"),
         ({"other": np.zeros((7, 7))}, "None of the 1 maps"),
@@ -155,6 +167,17 @@ def test_an_archive_with_two_arrays_of_a_name_is_refused(truth: Path, tmp_path: 
                 np.save(member, array)
     with pytest.raises(InputError, match=r"cannot be read as maps \(it holds 'maps' twice\)"):
         score(tmp_path / "maps.npz", truth, format="vggss")
+
+
+def test_maps_and_truth_in_each_other_s_place_are_told(truth: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "maps.npz", names=KEYS, maps=np.ones((3, 7, 7)))
+    with pytest.raises(InputError, match="Maps are what `training score --maps` takes"):
+        score(truth, tmp_path / "maps.npz")
+    with pytest.raises(InputError, match=r"It is JSON, as annotations are, which --truth takes\. Write it with numpy"):
+        score(truth, truth)
+    np.save(tmp_path / "maps.npy", np.ones((3, 7, 7)))
+    with pytest.raises(InputError, match=r"It is an array of numpy \(.npy\)\. Write it with numpy\.savez"):
+        score(tmp_path / "maps.npy", truth)
 
 
 def test_parts_of_frames_in_pixels_are_refused(truth: Path) -> None:

@@ -20,6 +20,7 @@ import webdataset
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from manifests.commands.counting import counted
 from manifests.errors import InputError
 from pipeline.media.front_ends import find_front_end
 from pipeline.shards.codecs import decode_npy
@@ -80,7 +81,7 @@ class TrainingStream(IterableDataset):
         self.epoch, self.first_step = 0, 0
         if self.steps == 0:
             raise InputError(
-                f"{store.folder} has {int(self.selected.sum())} usable clips, fewer than optim.batch_size "
+                f"{store.folder} has {counted(int(self.selected.sum()), 'usable clip')}, fewer than optim.batch_size "
                 f"{streams.batch_size}; lower it."
             )
 

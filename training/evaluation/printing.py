@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 import training.evaluation
+from manifests.commands.counting import counted, have
 from manifests.views import IN_WORDS, VIEWS
 from training.evaluation.earlier import earlier_rules
 from training.evaluation.metrics.interactive import INCOMPLETE
@@ -113,8 +114,8 @@ def trained_in_words(facts: Mapping[str, Any]) -> list[str]:
 
 def _missing(facts: Mapping[str, Any]) -> list[str]:
     """Clips, and negative pairs, that were expected and have no map: named."""
-    of = {"clips": facts.get("missing", []), "negative pairs": facts.get("negatives", {}).get("missing", [])}
-    missing = [f"  {len(keys)} {what} missing: {names_of_missing(keys)}" for what, keys in of.items() if keys]
+    of = {"clip": facts.get("missing", []), "negative pair": facts.get("negatives", {}).get("missing", [])}
+    missing = [f"  {counted(len(keys), what)} missing: {names_of_missing(keys)}" for what, keys in of.items() if keys]
     return [*missing, *_left_out(facts)]
 
 
@@ -122,7 +123,8 @@ def _left_out(facts: Mapping[str, Any]) -> list[str]:
     """How many negative pairs a list leaves out."""
     kinds = facts.get("negatives", {}).get("left_out") or {}
     by_kind = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    return [f"  {sum(kinds.values())} negative pairs left out, of no video of the list: {by_kind}"] if kinds else []
+    pairs = counted(sum(kinds.values()), "negative pair")
+    return [f"  {pairs} left out, of no video of the list: {by_kind}"] if kinds else []
 
 
 def left_out_in_words(facts: Mapping[str, Any]) -> list[str]:
@@ -142,13 +144,13 @@ def _incomplete(facts: Mapping[str, Any]) -> list[str]:
     """What is said of images that lack the map of a sound."""
     blocks = [facts, *facts.get("interactive", {}).values()]
     count = max(block.get("n_incomplete", 0) for block in blocks)
-    return [f"has {count} images left out of IIoU and IAUC, {INCOMPLETE}"] if count else []
+    return [f"has {counted(count, 'image')} left out of IIoU and IAUC, {INCOMPLETE}"] if count else []
 
 
 def _drawn_again(facts: Mapping[str, Any]) -> list[str]:
     """What is said of clips whose foreign sound is another one than it would be if no clip were missing."""
     return [
-        f"has other sounds under {control} than with all clips of the set in {clips_in_words(count)}"
+        f"has other sounds under {control} than with all clips of the set in {counted(count, 'clip')}"
         for control, count in facts.get("drawn_again", {}).items()
     ]
 
@@ -173,7 +175,7 @@ def share_heard(heard: float) -> str:
 def _controls(facts: Mapping[str, Any]) -> list[str]:
     """How much is heard, and which clips a control could not be made for."""
     without = [
-        f"  {clips_have(len(found['without']))} no map under {name}: {names_of_missing(found['without'])}"
+        f"  {have(len(found['without']), 'clip')} no map under {name}: {names_of_missing(found['without'])}"
         for name, found in facts.get("controls", {}).items()
         if found["without"]
     ]
@@ -195,15 +197,6 @@ def undefined_in_words(facts: Mapping[str, Any]) -> list[str]:
         if absent:
             found.append(f"{name.replace('_', ' ')} has no {', '.join(absent)}: {why}")
     return found
-
-
-def clips_have(count: int) -> str:
-    """The beginning of a sentence about so many clips."""
-    return f"{clips_in_words(count)} {'has' if count == 1 else 'have'}"
-
-
-def clips_in_words(count: int) -> str:
-    return "1 clip" if count == 1 else f"{count} clips"
 
 
 def _heard(scores: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
 from manifests.files.arrays import read_npz
 from manifests.files.given import shortened, understood
+from manifests.files.recognised import ARRAYS, JSON, PARQUET, words_of
 from manifests.namesakes import clips_named
 from manifests.test_sets import PAIR_SEPARATOR, ExtendedSet, Truth
 from manifests.views import VIEWS, ViewName
@@ -27,6 +28,11 @@ from training.evaluation.protocol import MapProtocol, Protocol
 
 SAY_WHAT_IS_SHOWN = ("view", "shown")
 OF_MAPS = "The file of maps"
+COLOURS = (3, 4)  # values of a coloured pixel: red, green, blue, and how opaque it is
+NO_COLOURS = (
+    "colours do not say which place is higher. Write each map as it was before it was coloured: its numbers, or a grey "
+    "picture, (height, width)."
+)
 _SLACK = 1e-3  # of a fraction: half precision rounds to that
 FoundIn = Callable[[Sequence[str]], Mapping[str, int]]
 
@@ -98,24 +104,43 @@ def read_single_maps(arrays: dict[str, np.ndarray], alpha: float, protocol: Prot
     """The arrays of a `maps.npz` for a protocol that takes one map a frame. InputError for any other number of axes."""
     shape = np.shape(arrays["maps"])
     if len(shape) == 4:
-        hint = (
-            "Write maps[:, 0]: the second axis is of length one."
-            if shape[1] == 1
-            else ("Maps of several sources in a frame are for protocols such as music_duet.")
-        )
         raise InputError(
             f"The protocol {protocol.name} takes one map a frame, (clips, height, width); these maps have the shape "
-            f"{shape}. {hint}"
+            f"{shape}. {_of_four_axes(shape)}"
         )
     return RawMaps.of(arrays, alpha)
 
 
+def _of_four_axes(shape: tuple[int, ...]) -> str:
+    """What maps of four axes may be, and what to do about it: a single channel, pictures, several sources."""
+    _, second, _, last = shape
+    if second == 1:
+        return "Write maps[:, 0]: the second axis is of length one."
+    if last == 1:
+        return "Write maps[..., 0]: the last axis is of length one."
+    if last == 2:
+        return "They look like grey pictures with transparency: write maps[..., 0], and check that grey is the value."
+    if last in COLOURS:
+        return f"They look like coloured pictures of maps: {NO_COLOURS}"
+    pictures = f" If they are coloured pictures, {NO_COLOURS}" if second in COLOURS else ""
+    return f"Maps of several sources in a frame are for protocols such as music_duet.{pictures}"
+
+
 def load_arrays(path: Path | str, needed: Sequence[str] = ("names", "maps")) -> dict[str, np.ndarray]:
     """Every array of a `maps.npz`. InputError when it is no archive, holds Python objects, or lacks a needed one."""
-    with understood(path, "cannot be read as maps", "Write it with numpy.savez, plain arrays."):
+    with understood(
+        path, "cannot be read as maps", f"{_other_than_arrays(path)}Write it with numpy.savez, plain arrays."
+    ):
         arrays = read_npz(Path(path))
     check_arrays(arrays, str(path), needed)
     return arrays
+
+
+def _other_than_arrays(path: Path | str) -> str:
+    """What a file is that is no archive of arrays, and where it may belong."""
+    held = words_of(path)
+    belongs = ", as annotations are, which --truth takes" if held in (JSON, PARQUET) else ""
+    return f"It is {held}{belongs}. " if held not in ("", ARRAYS) else ""
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray], source: str, needed: Sequence[str]) -> None:

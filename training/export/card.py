@@ -9,10 +9,11 @@ from typing import Any
 
 import yaml
 
+from manifests.commands.counting import counted
 from training.evaluation.postprocess import AUDIO_VISUAL, OBJECT_PRIOR
 from training.evaluation.scores import in_order, score_of
 from training.export.exported import CONFIG, PRIOR, WEIGHTS
-from training.export.licences import hub_words
+from training.export.licences import hub_words, in_text
 from training.methods import method_headline
 from training.report.tables import FLOOR_TITLES, MAP_TITLES
 
@@ -24,7 +25,6 @@ from training import Localizer  # of the project sound-source-localization, in i
 model = Localizer.load("{place}")
 model.localize("clip.mp4").overlay("overlay.mp4")
 ```"""
-UNSTATED = "Whoever exported these weights has not stated a licence. Ask before you use them."
 Document = Mapping[str, Any]
 
 
@@ -45,7 +45,7 @@ def card(document: Document, licence: str | None, repository: str | None, files:
         "## Limits",
         _listed(_limits(document)),
         "## Licence",
-        f"{licence}." if licence else UNSTATED,
+        in_text(licence),
         "## Files",
         _listed(f"`{name}`: {FILES.get(name, 'the map as a program of its own')}" for name in files),
     ]
@@ -106,7 +106,7 @@ def _input_words(document: Document) -> str:
 
 def _data_words(document: Document) -> str:
     training = document["training"]
-    clips = f"{training['clips']:,} clips" if training["clips"] else "an unknown number of clips"
+    clips = counted(training["clips"], "clip") if training["clips"] else "an unknown number of clips"
     named = f"the list `{training['list']}`" if training["list"] else f"the split `{training['split']}` of its shards"
     lines = [f"Trained on {clips} of {named}."]
     if training["sha256"]:

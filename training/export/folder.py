@@ -8,7 +8,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from training.evaluation.stored import prior_of
 from training.export.card import card
 from training.export.document import document_of, evaluations_of, without_places
 from training.export.exported import CARD, CONFIG, PRIOR, WEIGHTS, config_of, open_exported, read_document
-from training.export.licences import check_licence, in_words
+from training.export.licences import check_licence, hub_words, in_words, stated_licence
 from training.export.programs import FORMS, check_form, write_program
 from training.model_names import MOST_BYTES, is_exported
 from training.object_prior import LITE, OTHERWISE, architecture_of, has_prior
@@ -42,12 +42,17 @@ IN_METADATA = ("name", "method", "weights", "front_end", "training", "evaluation
 
 @dataclass(frozen=True)
 class Wanted:
-    """Where a model is exported to, which programs are made of it, its licence, and its name on the Hub."""
+    """Where a model is exported to, which programs are made of it, its licence, and its name on the Hub.
+
+    What an earlier export of the same run in `out` stated stays: its programs beside `forms`, its licence where none is
+    given. It is refused where its weights are others and these were not asked for (`usual_weights`).
+    """
 
     out: Path
     forms: tuple[str, ...] = ()
     licence: str | None = None
     repository: str | None = None
+    usual_weights: bool = False
 
 
 def export(run: LoadedRun, wanted: Wanted) -> dict[str, object]:
@@ -57,18 +62,23 @@ def export(run: LoadedRun, wanted: Wanted) -> dict[str, object]:
     full, and as `write_program` for the programs asked for.
     """
     check_licence(wanted.licence)
-    for form in wanted.forms:
-        check_form(form)
+    _check_forms(wanted)
     check_output(wanted.out, {"RUN": [run.folder, *run.folder.parents]}, _is_own, "training export")
     _check_results(run)
     document = document_of(run)
     _check_same_run(wanted.out, document)
+    wanted, kept = _with_earlier(wanted, document)
     request = _request(run, wanted, document)
     if _is_there(wanted.out, request):
-        return {"already there": wanted.out, **_facts(wanted)}
+        return {"already there": wanted.out, **_facts(wanted), **kept}
     with whole_folder(wanted.out) as partial:
         without = _fill(partial, run, wanted, document | {"request": request})
-    return {"model": wanted.out, **_facts(wanted), **without}
+    return {"model": wanted.out, **_facts(wanted), **kept, **without}
+
+
+def _check_forms(wanted: Wanted) -> None:
+    for form in wanted.forms:
+        check_form(form)
 
 
 def _check_results(run: LoadedRun) -> None:
@@ -103,6 +113,28 @@ def _check_same_run(out: Path, document: Mapping[str, Any]) -> None:
         )
 
 
+def _with_earlier(wanted: Wanted, document: Mapping[str, Any]) -> tuple[Wanted, dict[str, object]]:
+    """What is wanted, with what the export of this run in `out` stated beside it; what was kept, for the summary.
+
+    InputError where that is of other weights, which nobody asked to replace, or its licence cannot be read.
+    """
+    if not is_exported(wanted.out):
+        return wanted, {}
+    there = parse_json_object(read_bytes(wanted.out / CONFIG, MOST_BYTES))
+    weights, new = there.get("weights"), document["weights"]
+    if wanted.usual_weights and weights != new:
+        raise InputError(
+            f"--out {wanted.out} holds the weights called {weights} of this run. Say --weights {weights} to go on with "
+            f"them, or --weights {new} to have these in their place."
+        )
+    forms = tuple(form for form in FORMS if form in (there.get("programs") or {}) and form not in wanted.forms)
+    licence = stated_licence(wanted.out / CARD) if wanted.licence is None else None
+    kept = ([f"licence {licence}"] if licence else []) + [f"format {form}" for form in forms]
+    wanted = replace(wanted, forms=(*wanted.forms, *forms), licence=wanted.licence or licence)
+    _check_forms(wanted)
+    return wanted, {"kept of the earlier export": ", ".join(kept)} if kept else {}
+
+
 def _of_which_run(document: Mapping[str, Any]) -> dict[str, Any]:
     """What stays the same of a run's exports: its settings but for how it is scored, and what it was trained on."""
     kept = {name: document.get(name) for name in ("front_end", "shards", "training", "imported")}
@@ -124,7 +156,7 @@ def _with_younger_ones(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _request(run: LoadedRun, wanted: Wanted, document: Mapping[str, Any]) -> str:
     """Digest of all that decides what is written."""
-    asked = [wanted.forms, wanted.licence, wanted.repository, file_sha256(_weights_of(run))]
+    asked = [sorted(wanted.forms), hub_words(wanted.licence), wanted.repository, file_sha256(_weights_of(run))]
     return hashlib.sha256(json.dumps([document, *asked], sort_keys=True).encode()).hexdigest()
 
 

@@ -4,10 +4,17 @@ The Hugging Face Hub takes a list of words for `license`, and refuses a card wit
 it calls `other`, with the name beside it (`license_name`).
 """
 
+import re
+from pathlib import Path
+
 from manifests.errors import InputError
+from manifests.files.given import read_bytes, understood
+from manifests.files.plain_data import parse_yaml
 
 UNKNOWN, OTHER = "unknown", "other"  # the Hub's: nobody has stated one; one that it has no word for
 LONGEST = 200  # characters
+UNSTATED = "Whoever exported these weights has not stated a licence. Ask before you use them."
+_HEAD = re.compile(r"---\n(.*?\n)---\n", re.DOTALL)
 HUB = frozenset({
     "afl-3.0", "agpl-3.0", "apache-2.0", "apple-amlr", "apple-ascl", "artistic-2.0", "bigcode-openrail-m",
     "bigscience-bloom-rail-1.0", "bigscience-openrail-m", "bsd", "bsd-2-clause", "bsd-3-clause",
@@ -41,9 +48,28 @@ def hub_words(licence: str | None) -> dict[str, str]:
     return {"license": word} if word in HUB else {"license": OTHER, "license_name": licence.strip()}
 
 
+def stated_licence(card: Path) -> str | None:
+    """The licence that a card's head states, None where it says that there is none. InputError for no such head."""
+    remedy = f"Say --licence, which was kept there; {UNKNOWN} where none was stated."
+    with understood(card, "is damaged, or no card of an exported model", remedy):
+        head = _HEAD.match(read_bytes(card).decode())
+        found = parse_yaml(head[1]) if head else {}
+        named = found.get("license_name", found.get("license"))
+        if not isinstance(named, str):
+            raise ValueError("no licence stands in its head")
+    return None if named == UNKNOWN else named
+
+
+def in_text(licence: str | None) -> str:
+    """The same as a sentence of its text."""
+    said = hub_words(licence)
+    return UNSTATED if said["license"] == UNKNOWN else f"{said.get('license_name', said['license'])}."
+
+
 def in_words(licence: str | None) -> str:
     """The same for a summary."""
-    if licence is None:
-        return "not stated; --licence says it"
     said = hub_words(licence)
-    return said["license"] if "license_name" not in said else f"{licence.strip()}, for which the Hub has no word"
+    if said["license"] == UNKNOWN:
+        return "not stated; --licence says it"
+    named = said.get("license_name")
+    return said["license"] if named is None else f"{named}, for which the Hub has no word"

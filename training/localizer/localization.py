@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from manifests.annotations import WHOLE, Box
+from manifests.commands.counting import counted
 from manifests.errors import InputError
 from manifests.given_arrays import given_path, in_short, number_of
 from manifests.views import of_frame
@@ -75,7 +76,7 @@ class Localization:
 
     def __repr__(self) -> str:
         rows, columns = self.responses.shape[1:]
-        moments = f"{len(self)} moments, {self.times.min():g} to {self.times.max():g} s"
+        moments = f"{counted(len(self), 'moment')}, {self.times.min():g} to {self.times.max():g} s"
         return f"Localization({self.source.name}: {moments}, maps {rows} x {columns}, by {self.source.run})"
 
     def __len__(self) -> int:

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from manifests.annotations import TestSet
+from manifests.commands.counting import counted
 from manifests.errors import InputError
 from manifests.files.content import read_object
 from manifests.files.whole import write_text
@@ -131,6 +132,6 @@ def _refuse_test_clips(chosen_on: TestSet, tests: TestLists) -> None:
         shared = set(chosen_on.keys) & set(test.ids)
         if shared:
             raise InputError(
-                f"{len(shared)} clips of validation.truth ({chosen_on.source}) are test clips of {test.name}, first "
-                f"{min(shared)}: an epoch chosen on them would make the test score mean nothing. Choose on other clips."
+                f"validation.truth ({chosen_on.source}) has {counted(len(shared), 'test clip')} of {test.name}, first "
+                f"{min(shared)}: an epoch chosen so would make the test score mean nothing. Choose on other clips."
             )

@@ -8,9 +8,10 @@ from typing import Any
 from manifests.errors import InputError
 from manifests.truth import find_format
 from pipeline.shards.joined import open_shards
-from training.config import RunConfig, WrongConfig, load_config
+from training.config import RunConfig, load_config
 from training.evaluation.protocols import find_protocol
 from training.settings.attempts import Mistakes
+from training.settings.mistakes import WrongConfig
 
 
 def is_there(path: Path | str) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from manifests.clip_lists.written import as_list
+from manifests.commands.counting import are, counted
 from manifests.errors import InputError
 from manifests.files.locks import held
 from manifests.files.outputs import check_no_other_kind
@@ -126,9 +127,12 @@ def _overlaps(inputs: Inputs) -> tuple[IdList, list[str], dict[str, Any]]:
     store, selection = inputs.stream.store, inputs.selection
     trained = training_list([*dict.fromkeys([*selection.keys(store), *inputs.earlier.clips])])
     lines, document = report_overlaps(trained, selection.left_out, inputs.tests)
-    lines[:0] = [f"{count:,} {flag} clips dropped (data.drop_flagged)" for flag, count in selection.dropped.items()]
+    lines[:0] = [
+        f"{counted(count, f'{flag} clip')} dropped (data.drop_flagged)" for flag, count in selection.dropped.items()
+    ]
     if selection.unnamed:
-        lines.insert(0, f"{selection.unnamed:,} clips without a split are counted as train")
+        unnamed = are(selection.unnamed, "clip without a split", "clips without a split")
+        lines.insert(0, f"{unnamed} counted as train")
     lines += inputs.earlier.said()
     document["training"] |= {"dropped": dict(selection.dropped), "unknown": list(inputs.earlier.unknown)}
     listed = selection.listed
@@ -146,7 +150,7 @@ def _overlaps(inputs: Inputs) -> tuple[IdList, list[str], dict[str, Any]]:
 def _chosen_on(found: Coverage, source: str) -> str:
     """A line about the clips on which the best epoch is chosen."""
     clips, absent = len(found.found), len(found.missing)
-    first = f"; {absent:,} are not in the shards, first {found.missing[0]}" if absent else ""
+    first = f"; {absent:,} not in the shards, first {found.missing[0]}" if absent else ""
     return f"the best epoch is chosen on {clips:,} of the {clips + absent:,} clips of {source}{first}"
 
 

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from manifests.commands.counting import have
 from manifests.errors import InputError
 from training.evaluation.postprocess import AUDIO_VISUAL
 from training.evaluation.printing import (
-    clips_have,
     hears_in_words,
     left_out_in_words,
     missing_in_words,
@@ -230,7 +230,7 @@ def _notes(run: Run, title: str, evaluation: Evaluation) -> Iterable[str]:
     for control, pairs in facts.get("controls", {}).items():
         if without := pairs["without"]:
             named = names_of_missing(without)
-            yield f"{title}: {clips_have(len(without))} no pair under {control} and no part in its numbers: {named}."
+            yield f"{title}: {have(len(without), 'clip')} no pair under {control} and no part in its numbers: {named}."
     if facts["n_scored"] < facts["n_expected"]:
         yield f"{title} scored {facts['n_scored']} of {facts['n_expected']}{missing_in_words(facts)}."
     if not evaluation.is_what_it_says:

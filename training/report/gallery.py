@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from manifests.annotations import Box
+from manifests.commands.counting import have
 from manifests.pixels import SIZE, box_votes
 from manifests.views import VIEWS
 from pipeline.console import Advance, progress
@@ -144,7 +145,7 @@ def _gallery(
         if colour not in drawn and any(one.clips == scored_on for one in run.evaluations)
     ]
     if absent:
-        notes.append(f"{len(absent)} scored clips have no record in the shards given and cannot be drawn.")
+        notes.append(f"{have(len(absent), 'scored clip')} no record in the shards given and cannot be drawn.")
     oracles = [one.protocol for one in shown[0].evaluations if one.facts["protocol"].get("rule") == "adaptive"]
     chosen_by = shown[0].evaluations[0].protocol
     return Gallery(scored_on[0], chosen_by, next(iter(oracles), None), tuple(sections), tuple(notes))

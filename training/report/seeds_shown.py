@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TypeVar
 
+from manifests.commands.counting import counted
 from training.evaluation.stored import PRIOR, SOURCES
 from training.report.results import Evaluation, Run
 from training.run_folders.names import configuration_of, seed_of
@@ -82,7 +83,7 @@ class SeedsShown:
     def in_words(self, count: int) -> str:
         """So many seeds, and of how many where that is not all."""
         every = self.count + len(self.absent)
-        return f"{count} seeds" if count == every else f"{count} of {every} seeds"
+        return counted(count, "seed") if count == every else f"{count} of {every} seeds"
 
 
 def _are_seeds(one: Path, other: Path) -> bool:

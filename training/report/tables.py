@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from manifests.commands.counting import counted, have
 from manifests.views import IN_WORDS
 from training.evaluation.floors import CENTRED_DISC, RANDOM, WHOLE_IMAGE
 from training.evaluation.postprocess import AUDIO_VISUAL, COMBINED, MAPS, OBJECT_PRIOR
@@ -226,7 +227,7 @@ def _mean_row(title: str, rows: list[Row], seeds: SeedsShown) -> Row:
 def _warnings(found: list[Scored], most: Evaluation) -> Iterable[str]:
     """What a reader must know before quoting a number of this table, in plain words."""
     if empty := most.facts.get("n_empty_truth"):
-        yield f"{empty} clips have an empty ground truth and count as wrong in every row."
+        yield f"{have(empty, 'clip')} an empty ground truth and count{'s' * (empty == 1)} as wrong in every row."
     for one in found:
         facts, title, evaluation = one.evaluation.facts, one.title, one.evaluation
         if not one.run.finished:
@@ -234,7 +235,8 @@ def _warnings(found: list[Scored], most: Evaluation) -> Iterable[str]:
         if facts["n_scored"] < facts["n_expected"]:
             yield f"{title} scored {facts['n_scored']} of {facts['n_expected']} clips{missing_in_words(facts)}."
         elif facts["n_scored"] != most.facts["n_scored"]:
-            yield f"{title} was scored on {facts['n_scored']} clips, the floors here on {most.facts['n_scored']}."
+            scored = counted(facts["n_scored"], "clip")
+            yield f"{title} was scored on {scored}, the floors here on {most.facts['n_scored']}."
         yield from (f"{title} {said}." for said in left_out_in_words(facts))
         yield from (f"{title}: {said}." for said in ties_in_words(facts))
         yield from (f"{title} {said}." for said in trained_in_words(facts))

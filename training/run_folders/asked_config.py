@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from manifests.commands.counting import counted
 from manifests.errors import InputError
 from training.run_folders.files import CONFIG
 from training.run_folders.finished import how_to_continue
@@ -18,6 +19,6 @@ def asked_config(source: str) -> Path:
     except InputError as error:
         if not own:
             raise
-        what = "is a run's folder" if own[0] == path else f"holds {len(own)} run{'s' if len(own) > 1 else ''}"
+        what = "is a run's folder" if own[0] == path else f"holds {counted(len(own), 'run')}"
         which = "" if own[0] == path else f" of {own[0]}" if len(own) == 1 else f", {own[0]} for example"
         raise InputError(f"{source} {what}, and no config{which}: {how_to_continue(own[0])}.") from error

@@ -19,12 +19,13 @@ MOST_BYTES = 1 << 20  # of a config file; the packaged ones have a few thousand
 
 
 def find_config(source: str | Path) -> Path:
-    """The file a user means: the path as given, else a packaged config where it is a name without a folder."""
+    """The file a user means: their own, with or without its ending, else a packaged one of a name without a folder."""
     path = Path(source)
     if path.is_dir() and not _is_bare(source):
         raise InputError(f"{source} is a folder, and no config. Name the YAML file.")
-    if path.exists() and not path.is_dir():  # a pipe or a device is refused by its reader
-        return path
+    for own in (path, Path(f"{source}.yaml")):
+        if own.exists() and not own.is_dir():  # a pipe or a device is refused by its reader
+            return own
     if (packaged := _packaged(str(source)) or _packaged(f"{source}.yaml")) is not None:
         return packaged
     raise InputError(

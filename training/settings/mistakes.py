@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
+from manifests.commands.counting import counted
 from manifests.commands.near_names import did_you_mean
+from manifests.errors import InputError
 from manifests.files.given import shortened
 
 INNER = "lines_of_a_section"  # the type of an error that carries the lines of a section validated by itself
@@ -68,3 +71,18 @@ def _keys(model: type[BaseModel], path: Iterable[str]) -> Iterable[str]:
             return ()
         model = sections[0]
     return model.model_fields
+
+
+class WrongConfig(InputError):
+    """A config with mistakes: a line for each, and what it says."""
+
+    def __init__(self, path: Path, content: dict[str, Any], lines: list[str]) -> None:
+        super().__init__(f"{path} has {counted(len(lines), 'mistake')}:\n" + "\n".join(lines))
+        self.path, self.content, self.lines = path, content, lines
+
+    def with_lines(self, further: list[str]) -> "WrongConfig":
+        """With further mistakes, of keys that have none yet."""
+        told = {line.partition(": ")[0] for line in self.lines}
+        return WrongConfig(
+            self.path, self.content, self.lines + [f for f in further if f.partition(": ")[0] not in told]
+        )

@@ -10,7 +10,7 @@ from places import METADATA, needed
 from manifests.catalogue import find_list, read_clips
 from manifests.clip_lists import ave_orders
 from manifests.errors import InputError
-from manifests.files.content import HDF5
+from manifests.files.recognised import HDF5
 from manifests.readers.ave import read_ave_videos
 from manifests.splits import read_ids
 

@@ -83,6 +83,19 @@ def test_it_is_let_go_when_the_work_fails(tmp_path: Path) -> None:
         pass
 
 
+def test_what_is_refused_leaves_no_folder_and_no_folder_of_others_goes(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="refused"), held_by_us(tmp_path / "new" / "plan"):
+        raise InputError("refused")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "mine").mkdir()
+    with held_by_us(tmp_path / "mine" / "plan"):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+    with held_by_us(tmp_path / "kept" / "plan"):
+        (tmp_path / "kept" / "shard.tar").write_bytes(b"")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["kept", "mine", "shard.tar"]
+
+
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"), held(tmp_path / "file/x/lock", tmp_path, "run", ""):

@@ -157,5 +157,5 @@ def test_only_listed_clips_are_shown(source: Path, tmp_path: Path) -> None:
         split: ["cat", "flute", "guitar", "trumpet"] for split in ("train", "test")
     }
     (tmp_path / "b.txt").write_text("AAAAAAAAAAA_000000\n")
-    with pytest.raises(InputError, match=r"b\.txt names 1 clips that .* has not"):
+    with pytest.raises(InputError, match=r"b\.txt names 1 clip that .* has not"):
         find_solos(source, [tmp_path / "a.txt", tmp_path / "b.txt"])

@@ -48,8 +48,8 @@ def test_labelled_clips_without_boxes_are_trained_on(shards: Path, tmp_path: Pat
     said = capsys.readouterr().out
     assert (counts["train"], counts["test"], counts["with several sources"]) == (6, 0, 6)
     for words in (
-        "1 clips without a label",
-        "1 clips of split val",
+        "1 clip without a label",
+        "1 clip of split val",
         "5 clips to test on without one box",
         "for training",
     ):

@@ -111,8 +111,7 @@ def test_ingest_again_makes_again_what_is_damaged(tmp_path: Path, capsys: pytest
     (out / "shard-000002.tar").write_bytes((out / "shard-000002.tar").read_bytes()[:700])
     run_ingest(request)
     assert (
-        "3 files are missing or not what was written, such as shard-000000.tar: they are made"
-        in capsys.readouterr().out
+        "3 files are missing or not what was written, such as shard-000000.tar: made again" in capsys.readouterr().out
     )
     assert fingerprints(out) == finished
     (out / "shard-000001.tar").unlink()
@@ -121,7 +120,7 @@ def test_ingest_again_makes_again_what_is_damaged(tmp_path: Path, capsys: pytest
     table = pq.read_table(out / "manifest.parquet")
     pq.write_table(table.slice(0, 3), out / "manifest.parquet")
     run_ingest(request)
-    assert "1 files are missing or not what was written, such as manifest.parquet" in capsys.readouterr().out
+    assert "1 file is missing or not what was written, such as manifest.parquet" in capsys.readouterr().out
     assert fingerprints(out) == finished
     run_ingest(request)
     assert "already finished" in capsys.readouterr().out

@@ -68,7 +68,7 @@ def test_ingest_says_in_one_line_what_it_left_alone(tmp_path: Path, capsys: pyte
     for meta in ((), (tmp_path / "docs" / ".." / "mine.csv",)):  # found beside the clips, or given
         announce(listing, find_labels(meta, listing))
         assert capsys.readouterr().out.splitlines()[:2] == [
-            "found 1 clips (1 tar files included)",
+            "found 1 clip (1 tar file included)",
             "9 files are no clips and were left alone: "
             ".zip 2, .csv 2, (no suffix) 1, .zst 1, .7z 1, .caf\\xe9 1, .gif 1",
         ]

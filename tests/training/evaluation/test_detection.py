@@ -11,8 +11,10 @@ from training.evaluation import detection, localization
 from training.evaluation.consistency import impossible
 from training.evaluation.detection import Detections
 from training.evaluation.metrics.extended import DRAWS, equal_positives, extended_summary, scores
+from training.evaluation.metrics.extended import values as shown_values
 from training.evaluation.postprocess import binarise, prepare
 from training.evaluation.protocols import known_protocols
+from training.evaluation.scores import in_order, score_of
 
 PROTOCOLS = known_protocols("localization")
 
@@ -170,6 +172,20 @@ def test_summary_by_kind_size_and_objects():
     recall = found["precision_recall"]["recall"]
     assert recall == sorted(recall)
     assert recall[-1] == 1
+
+
+def test_beside_each_max_f1_stands_what_always_answering_reaches_on_the_same_samples():
+    """Half of the clips located, confidences at random: among as many negatives the floor is far below that of all."""
+    random = np.random.default_rng(1)
+    positive = np.arange(440) < 400
+    detections = Detections(np.where(positive, np.arange(440) % 2, 0.0), random.uniform(size=440), positive)
+    kinds = np.where(positive, "", np.where(np.arange(440) % 2, "hard", "easy"))
+    shown = shown_values({"map": extended_summary(detections, kinds, positive * 9.0, positive * 1)}, "map")
+    for end in ("", "_hard", "_easy"):
+        assert shown[f"max_f1{end}"] >= shown[f"always_on_f1{end}"]
+    assert shown["always_on_f1"] > shown["max_f1_hard"]  # of other samples: these two are not to be compared
+    headings = [score_of(key).heading for key in in_order(shown)]
+    assert headings.index("F1 of always on, hard negatives") < headings.index("LocAcc")
 
 
 def test_draws_are_seeded_equal_in_number_and_different():

@@ -202,6 +202,38 @@ def test_a_licence_is_the_hub_s_word_or_a_name(run: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "none").exists()
 
 
+def test_what_an_earlier_export_stated_stays(run: Path, tmp_path: Path) -> None:
+    """The commands of docs/export.md in their order: a licence, then a program, then nothing but the folder."""
+    out = tmp_path / "model"
+    told("export", run, "--out", out, "--licence", "My Lab's: no sale---")
+    said = told("export", run, "--out", out, "--format", "torch-export")
+    assert "licence My Lab's: no sale---" in said
+    before = contents(out)
+    said = told("export", run, "--out", out)
+    assert "already there" in said
+    assert "licence My Lab's: no sale---, format torch-export" in said
+    assert contents(out) == before
+    told("export", run, "--out", out, "--licence", "cc-by-4.0")
+    assert (head(out)["license"], (out / "model.pt2").is_file()) == ("cc-by-4.0", True)
+    assert "not stated" in told("export", run, "--out", out, "--licence", "unknown")
+    assert head(out)["license"] == "unknown"
+    assert "has not stated a licence" in (out / CARD).read_text()
+    (out / CARD).write_text("---\nlicense: [a]\n---\n")
+    assert "Say --licence" in refused("export", run, "--out", out)
+
+
+def test_weights_are_not_replaced_by_default(run: Path, tmp_path: Path) -> None:
+    out, copy = tmp_path / "model", Path(shutil.copytree(run, tmp_path / "run"))
+    shutil.copy(copy / "weights.safetensors", copy / "weights.best.safetensors")
+    told("export", copy, "--out", out, "--weights", "best")
+    before = contents(out)
+    said = refused("export", copy, "--out", out, "--licence", "mit")
+    assert "--weights best to go on with them, or --weights last" in said
+    assert contents(out) == before
+    told("export", copy, "--out", out, "--weights", "last")
+    assert open_exported(out).weights == "last"
+
+
 def test_another_run_s_export_is_not_written_over(run: Path, exported: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     shutil.copytree(exported, out)

@@ -123,7 +123,7 @@ def test_absent_clips_to_choose_on_and_a_warm_up_without_end_are_said(config, tm
     wanted = config(truth=tmp_path / "part.json")
     optim = wanted.optim.model_copy(update={"epochs": 1, "warmup_steps": 10})
     folder, _ = start(wanted.model_copy(update={"optim": optim}), tmp_path / "runs", "cpu")
-    said = "the best epoch is chosen on 3 of the 4 clips of {}/part.json; 1 are not in the shards, first absent00000"
+    said = "the best epoch is chosen on 3 of the 4 clips of {}/part.json; 1 not in the shards, first absent00000"
     shown = capsys.readouterr().out
     assert said.format(tmp_path) in shown
     assert "optim.warmup_steps 10 are more than the 3 steps of this run" in shown

@@ -1,13 +1,18 @@
 """Which config a command reads: a packaged one by its bare name alone, never in place of a file that is not there."""
 
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 from commands import Commands
+from places import PYTHONPATH
 
 from manifests.errors import InputError
 from training.config import load_config
+from training.import_checkpoint import RELEASES, _config
 from training.run_folders.asked_config import asked_config
 from training.settings.files import PACKAGED, config_in_words
 
@@ -36,6 +41,35 @@ def test_a_file_of_ones_own_comes_first_and_is_named() -> None:
     Path("demo.yaml").write_text("method: {name: ezvsl}\n")
     assert config_in_words(asked_config("demo.yaml")) == "demo.yaml"
     assert config_in_words(asked_config("./demo.yaml")) == "demo.yaml"
+    assert config_in_words(asked_config("demo")) == "demo.yaml"
+    assert config_in_words(asked_config("./demo")) == "demo.yaml"
+    assert load_config("demo").method.name == "ezvsl"
+    Path("demo").write_text("method: {name: slavc}\n")
+    assert config_in_words(asked_config("demo")) == "demo"
+
+
+def test_what_speaks_of_packaged_configs_reads_those(monkeypatch, capsys) -> None:
+    """`training configs` lists them, and a released checkpoint is opened with one, whatever lies here."""
+    own = partial(Commands(monkeypatch, capsys), "training", cwd=Path.cwd())
+    listed = own("configs").stdout
+    released = {release.config: load_config(release.config) for release in RELEASES.values()}
+    for name in ("demo", *released):
+        Path(f"{name}.yaml").write_text("# Mine.\nmethod: {name: whole_image}\n")
+    assert own("configs").stdout == listed
+    for kind, release in RELEASES.items():
+        made = _config(kind, release, Path("released.pth"), {}, ())
+        assert made.method.name == released[release.config].method.name
+    assert "Mine." in own("configs", "demo").stdout
+
+
+def test_it_is_named_before_torch_is_loaded(somewhere: Path) -> None:
+    (somewhere / "torch.py").write_text("raise SystemExit(3)\n")
+    code = "from training.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", "demo"], capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": f"{somewhere}{os.pathsep}{PYTHONPATH}"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (3, "config: demo.yaml, packaged\n"), done.stderr
 
 
 @pytest.mark.parametrize("path", ["nowhere/demo.yaml", "./demo.yaml", "nowhere/demo", "/nowhere/demo.yaml", "../demo"])

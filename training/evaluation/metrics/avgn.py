@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from manifests.commands.counting import counted
 from training.evaluation import detection
 from training.evaluation.detection import Detections
 from training.evaluation.localization import auc, success_rate
@@ -54,7 +55,7 @@ def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
 
 def heading(block: dict[str, Any], map_name: str) -> str:
     pairs = block[map_name].get("n_negative")
-    return f"of clips, AP and F1 against {pairs} negatives" if pairs else "of clips"
+    return f"of clips, AP and F1 against {counted(pairs, 'negative')}" if pairs else "of clips"
 
 
 def _of_map(scored: Scored, name: str) -> dict[str, Any]:

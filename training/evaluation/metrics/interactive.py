@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from manifests.commands.counting import counted
 from manifests.test_sets import INTERACTIVE, Truth
 from training.evaluation.localization import auc, success_rate
 from training.evaluation.metrics import Scored
@@ -52,7 +53,7 @@ def heading(block: dict[str, Any], map_name: str) -> str:
     found = block[map_name]
     alone = f" ({found['n_single']} with one sound, which test nothing interactive)" if found.get("n_single") else ""
     lost = f"; {found['n_incomplete']} left out, {INCOMPLETE}" if found.get("n_incomplete") else ""
-    return f"over {found['n_groups']} images, every sound right{alone}{lost}"
+    return f"over {counted(found['n_groups'], 'image')}, every sound right{alone}{lost}"
 
 
 def group_key(name: str) -> str:

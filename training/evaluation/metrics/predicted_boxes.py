@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from manifests.annotations import Annotation
+from manifests.commands.counting import counted
 from manifests.views import inside
 from training.evaluation.boxes import BoxMaps
 from training.evaluation.metrics import Scored
@@ -49,10 +50,9 @@ def values(block: dict[str, Any], map_name: str) -> dict[str, float]:
 
 def heading(block: dict[str, Any], map_name: str) -> str:
     overlapping, empty = len(block.get("overlapping", ())), block.get("without_area", 0)
-    clips = f"{overlapping} clip" if overlapping == 1 else f"{overlapping} clips"
-    counted = [f"boxes that overlap in {clips}"] if overlapping else []
-    counted += [f"{empty} boxes without area" if empty > 1 else "1 box without area"] if empty else []
-    return f"box by box, with {' and '.join(counted)}" if counted else "box by box"
+    found = [f"boxes that overlap in {counted(overlapping, 'clip')}"] if overlapping else []
+    found += [f"{counted(empty, 'box', 'boxes')} without area"] if empty else []
+    return f"box by box, with {' and '.join(found)}" if found else "box by box"
 
 
 def covering(boxes: np.ndarray) -> np.ndarray:

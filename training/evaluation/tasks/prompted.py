@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from manifests.annotations import WHOLE
 from manifests.class_maps import load_classes
+from manifests.commands.counting import have
 from manifests.errors import InputError
 from manifests.files.images import LONGEST_SIDE
 from manifests.pixels import SIZE, disc_map
@@ -94,7 +95,7 @@ def maps_of(arrays: dict[str, np.ndarray], protocol: PromptProtocol) -> np.ndarr
     count, frames = shape[0], shape[-1]
     heard = numbers({"heard": np.ones((count, frames)), **arrays}, "heard", (count, frames))
     if silent := np.flatnonzero(~heard.any(axis=1)).tolist():
-        raise InputError(f"{len(silent)} prompts have no frame that is heard, first {names_of(arrays)[silent[0]]}.")
+        raise InputError(f"{have(len(silent), 'prompt')} no frame that is heard, first {names_of(arrays)[silent[0]]}.")
     together = over_heads(in_float32(arrays["maps"], "maps", (1, 2, 3, 4, 5)), protocol.heads, protocol.nonnegative)
     if arrays.keys().isdisjoint(OF_WORDS):
         maps = [map_of_sound(*each) for each in zip(together, heard, strict=True)]
