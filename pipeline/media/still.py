@@ -187,7 +187,7 @@ class AudioFile(Recording):
         )
 
     def _end(self) -> float:
-        return self._ends(self._audio).get(self._audio.index, 0.0)
+        return self._ends(self._audio.index).get(self._audio.index, 0.0)
 
     def _counted(self) -> float:
         """Seconds of all frames: an ADTS file has no times, and its rate may change."""
@@ -217,7 +217,7 @@ class AudioFile(Recording):
         measured, bytes_there = self.facts.duration, self._bytes.seek(0, io.SEEK_END)
         stated = stated_bytes(self._bytes)
         frames = stated_frames(self._bytes) if self.facts.format == "mp3" else None
-        self._rewind(None, None)  # the handle is the demuxer's
+        self._open_anew()  # the handle is the demuxer's
         if frames is not None:
             return max(measured, frames / self.facts.sample_rate)
         if self.facts.format in GUESSING_FORMATS:
