@@ -59,9 +59,14 @@ def read_pixels(content: bytes | Path, seen: Callable[[Image.Image], np.ndarray]
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Rejected("too_large", str(error)) from error
     except UnidentifiedImageError as error:
-        raise Rejected("unreadable", f"it is no image of the forms {', '.join(FORMATS)}") from error
+        raise Rejected("unreadable", _no_image(content)) from error
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged JPEG and PNG data
         raise Rejected("corrupt", f"the image cannot be decoded: {error}") from error
+
+
+def _no_image(content: bytes | Path) -> str:
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    return f"it is no image of the forms {', '.join(FORMATS)}" if size else "the image is empty (0 bytes)"
 
 
 def turned_upright(image: Image.Image) -> Image.Image:
