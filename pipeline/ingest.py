@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from manifests.commands.counting import are, counted
@@ -19,6 +20,7 @@ from pipeline.console import progress
 from pipeline.jobs.attempt_log import end_attempts, forget
 from pipeline.jobs.cluster import available_cores, connected, run_all, threads
 from pipeline.jobs.growth import describe, grown
+from pipeline.jobs.next_files import described, with_next_files
 from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.plan import Found, Plan, first_plan, is_planned, load_plan, save, save_head
 from pipeline.jobs.repair import forget_damaged
@@ -61,14 +63,14 @@ def run_ingest(request: IngestRequest) -> None:
     with _explained(out):
         check_own(out)
     with _locked(out):
-        plan = prepare(request)
+        plan, found = prepare(request)
         if is_finished(out, plan) and not _damaged(out, plan):
             print(f"{out} is already finished; nothing to do.")
             report(out, plan, total(out, plan))
             return
         with _explained(out):
             end_attempts(out / JOURNAL)
-            made = make_shards(request, plan)
+            plan, made = make_all(request, plan, found)
             _tidy(out)  # after workers that were lost on the way
             forget(out / JOURNAL)
             (out / INDEX).unlink(missing_ok=True)  # of a folder that has grown: it speaks of the tables before
@@ -124,8 +126,9 @@ def _explained(out: Place) -> Iterator[None]:
 # --- before the shards -----------------------------------------------------------------------------------------------
 
 
-def prepare(request: IngestRequest) -> Plan:
-    """The plan, announced, and on disk: written now, or found there and continued with what is new."""
+def prepare(request: IngestRequest) -> tuple[Plan, Found]:
+    """The plan, announced, and on disk: written now, or found there and continued with what is new; and what it is
+    of."""
     folder = request.out / PLAN
     memory = folder / "archives"
     listing = list_sources(request.sources, exclude=request.out, memory=memory)
@@ -142,7 +145,7 @@ def prepare(request: IngestRequest) -> Plan:
             _check_untouched(request.out)
             save(plan := first_plan(found), folder)
         _tidy(request.out)
-    return plan
+    return plan, found
 
 
 def _continued(found: Found, out: Place, memory: Place) -> Plan:
@@ -187,6 +190,17 @@ def announce(listing: Listing, labels: Labels, moments: Moments | None = None) -
 
 
 # --- the shards ------------------------------------------------------------------------------------------------------
+
+
+def make_all(request: IngestRequest, plan: Plan, found: Found) -> tuple[Plan, ShardSummary]:
+    """Have all shards made, and those of the files that are tried where others of their key were rejected."""
+    made = make_shards(request, plan)
+    while (further := with_next_files(plan, found, request.out)) is not None:
+        print(described(list(chain(*further.shards[len(plan.shards) :]))))
+        save(further, request.out / PLAN)
+        plan = further
+        made += make_shards(request, plan)
+    return plan, made
 
 
 def make_shards(request: IngestRequest, plan: Plan) -> ShardSummary:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
@@ -29,7 +29,7 @@ from manifests.files.given import opened, understood
 from manifests.files.images import open_image
 from manifests.files.outputs import check_output
 from pipeline.console import progress
-from pipeline.media.still import rgb_on_white
+from pipeline.media.still import rgb_on_white, turned_upright
 from training.config import Encoder, Section
 from training.encoders.resnet import ImageTrunk, initialise
 from training.settings.limits import LARGEST_IMAGE, LARGEST_SEED
@@ -137,7 +137,7 @@ def _read(path: str) -> Image.Image:
     """An image as ingest sees it: upright, in RGB. InputError where it is none, or too large."""
     remedy = "Remove it, or put a sound image in its place."
     with understood(path, remedy=remedy), opened(path) as handle, open_image(handle) as image:
-        return Image.fromarray(rgb_on_white(ImageOps.exif_transpose(image)))
+        return Image.fromarray(rgb_on_white(turned_upright(image)))
 
 
 def _fit(model: Classifier, train: Subset, options: Options, device: torch.device) -> float:

@@ -11,7 +11,7 @@ from manifests.files.given import opened, read_bytes
 from manifests.machine import check_still_there, is_machines_fault
 from pipeline.jobs.decoder_messages import ClipToDecode
 from pipeline.shards.record import Rejected
-from pipeline.sources.archives import ForwardReader, is_compressed, version_of
+from pipeline.sources.archives import ForwardReader, version_of
 from pipeline.storage.remote import Place, RemotePath, listed
 
 HELD_IN_MEMORY = 64 << 20  # bytes; larger files are decoded from disk instead
@@ -64,7 +64,7 @@ class ClipReader:
         path = listed(clip.file)
         if clip.member is None:
             return self._local(path) if clip.size > HELD_IN_MEMORY else _whole(path)
-        return self._forward(path, clip.position) if is_compressed(path.name) else _slice(path, clip)
+        return self._forward(path, clip.position) if clip.is_compressed else _slice(path, clip)
 
     def _local(self, path: Place) -> Path:
         """A file too large to hold, on this machine until the next clip; a pair has two."""

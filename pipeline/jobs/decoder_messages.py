@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from pipeline.sources.archives import is_compressed
-
 
 @dataclass(frozen=True)
 class ClipToDecode:
@@ -21,7 +19,7 @@ class ClipToDecode:
     @property
     def is_compressed(self) -> bool:
         """Whether the clip lies in an archive that can only be read from its beginning."""
-        return self.member is not None and is_compressed(self.file)
+        return self.member is not None and self.offset is None
 
 
 @dataclass(frozen=True)

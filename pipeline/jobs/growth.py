@@ -6,7 +6,8 @@ made and that is another one now, stops the command: nobody knows then whether s
 One that was rejected is tried again when its file has changed: a download that was not whole then may be now.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import chain
@@ -29,12 +30,12 @@ def grown(saved: Plan, found: Found, out: Place, memory: Place) -> Plan:
     `pipeline.sources.listing.list_sources`. InputError names the options and the clips that are not what they were.
     """
     earlier = {place_of(clip): clip for clip in chain(*saved.shards)}
-    unlisted = _unlisted(earlier.values(), found.clips)
-    there = [clip for clip in unlisted if _lies_there(clip, found.roots, memory)]
+    left_out = unlisted(earlier.values(), found.clips)
+    there = [clip for clip in left_out if _lies_there(clip, found.roots, memory)]
     clips, duplicates = unique_keys([*found.clips, *there], earlier)
     new = [clip for clip in clips if place_of(clip) not in earlier]
     changes = _changes(saved, found, clips, out)
-    missing = set(unlisted) - set(there)
+    missing = set(left_out) - set(there)
     options = list(_other_options(saved.options, found.options))
     if options or missing or list(_other_clips(earlier, changes.of_records)):
         others = _other_clips(earlier, [*changes.of_records, *changes.of_unread])
@@ -77,7 +78,8 @@ def describe(saved: Plan, plan: Plan, found: Found, out: Place) -> Iterator[str]
         yield f"inputs refused undecoded: {len(saved.refusals)} before, {len(plan.refusals)} now"
 
 
-def _unlisted(earlier: Iterable[Clip], listed: Iterable[Clip]) -> list[Clip]:
+def unlisted(earlier: Iterable[Clip], listed: Iterable[Clip]) -> list[Clip]:
+    """Those of `earlier` that are listed no more."""
     places = set(map(place_of, listed))
     return [clip for clip in earlier if place_of(clip) not in places]
 
@@ -130,6 +132,10 @@ class _Changes:
 def _changes(saved: Plan, found: Found, clips: Iterable[Clip], out: Place) -> _Changes:
     changes, keys_of = _Changes(), cache(partial(stored_keys, out))
     was = {place_of(clip): (shard, clip) for shard, planned in enumerate(saved.shards) for clip in planned}
+    shards_of: dict[str, set[int]] = defaultdict(set)
+    for number, planned in enumerate(saved.shards):
+        for clip in planned:
+            shards_of[clip.key].add(number)
     mended = _unreadable(saved.refusals) - _unreadable(found.refusals)
     for clip in (clip for clip in clips if place_of(clip) in was):
         shard, before = was[place_of(clip)]
@@ -141,9 +147,17 @@ def _changes(saved: Plan, found: Found, clips: Iterable[Clip], out: Place) -> _C
             changes.of_unread.append(clip)
         elif keys is None or clip.key in keys:
             changes.of_records.append(clip)
-        elif other:
+        elif other and not _is_anothers(clip, shard, shards_of, keys_of):
             changes.of_rejects.append(clip)
     return changes
+
+
+def _is_anothers(
+    clip: Clip, shard: int, shards_of: dict[str, set[int]], keys_of: Callable[[int], Container[str] | None]
+) -> bool:
+    """Whether the key of a rejected clip is that of another file's record, or may become it."""
+    others = (keys_of(each) for each in shards_of[clip.key] if each > shard)
+    return any(keys is None or clip.key in keys for keys in others)
 
 
 def _content(clip: Clip) -> tuple[object, ...]:

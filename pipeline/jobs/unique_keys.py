@@ -1,7 +1,7 @@
 """One key, one clip: files that share a name are told apart by their folders, or one of them stands for all."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
@@ -24,18 +24,44 @@ def unique_keys(clips: Sequence[Clip], earlier: Mapping[Where, Clip] = NOTHING_Y
     equal is the same clip under two names: the largest file is kept, the others are refused as duplicates. What only
     the folders of one of those say of label and split stays with the one that is kept.
 
-    Clips planned `earlier`, by their places, keep their keys and are kept before any other.
+    Clips planned `earlier`, by their places, keep their keys and are kept before any other: all of them, as one is only
+    planned beside another that was rejected (`next_files`).
     """
+    kept, refusals = [], []
+    for group, count in _groups(clips, earlier):
+        best, others = group[count - 1], group[count:]
+        kept += [
+            _labelled([clip, *group[:number], *group[number + 1 :]], earlier.get(place_of(clip)))
+            for number, clip in enumerate(group[:count])
+        ]
+        refusals += [
+            Refusal(clip.display, "duplicate", f"{best.display} has the same key, {clip.key}") for clip in others
+        ]
+    return kept, refusals
+
+
+def next_files(clips: Sequence[Clip], earlier: Mapping[Where, Clip]) -> dict[str, Clip]:
+    """By key, of files that share it the next one to try once those planned `earlier` are rejected. A member of an
+    archive is not tried for another one of the same name in it: nothing tells the two apart."""
+    found = {}
+    for group, count in _groups(clips, earlier):
+        waiting = [clip for clip in group[count:] if place_of(clip) not in earlier]
+        if waiting:
+            best, *others = waiting
+            found[best.key] = _labelled([best, *group[:count], *others], None)
+    return found
+
+
+def _groups(clips: Sequence[Clip], earlier: Mapping[Where, Clip]) -> Iterator[tuple[list[Clip], int]]:
+    """Clips of one key, by key, in the order in which they are tried, and how many of them are kept."""
     by_key: dict[str, list[Clip]] = defaultdict(list)
     for clip in _with_folders(clips, earlier):
         by_key[clip.key].append(clip)
-    kept, refusals = [], []
     for key in sorted(by_key):
         group = sorted(by_key[key], key=lambda clip: (*_newness(clip, earlier), -clip.size, clip.root, clip.display))
-        best, *others = group
-        kept.append(_labelled(group, earlier.get(place_of(best))))
-        refusals += [Refusal(clip.display, "duplicate", f"{best.display} has the same key, {key}") for clip in others]
-    return kept, refusals
+        planned = {place_of(clip): clip for clip in reversed(group) if place_of(clip) in earlier}
+        first = [clip for clip in group if planned.get(place_of(clip)) is clip] or group[:1]
+        yield [*first, *(clip for clip in group if clip not in first)], len(first)
 
 
 def _newness(clip: Clip, earlier: Mapping[Where, Clip]) -> tuple[bool, bool]:

@@ -7,6 +7,8 @@ compressed by the Moebius curve of ffmpeg's `tonemap`, up to the 1,000 cd/m2 for
 Of ordinary range the primaries of BT.2020 and Display P3 become BT.709's likewise: left as they are, colours look pale.
 """
 
+from collections.abc import Sequence
+
 import av
 import numpy as np
 
@@ -17,6 +19,7 @@ MATRICES = {  # likewise
     1: "bt709", 2: "unspecified", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc",
     10: "bt2020c", 11: "smpte2085", 12: "chroma-derived-nc", 13: "chroma-derived-c", 14: "ictcp",
 }  # fmt: skip
+BT709 = 1
 PRIMARIES = {9: "bt2020", 12: "smpte432"}
 PEAK = 1000 / 203  # of the brightest light that is told apart, in units of white
 KNEE = 0.3  # light up to here is left as it is
@@ -27,6 +30,8 @@ _P3_TO_BT709 = np.array(  # of SMPTE EG 432-1 (Display P3), from the chromaticit
     [[1.224940, -0.224940, 0.0], [-0.042057, 1.042057, 0.0], [-0.019638, -0.078636, 1.098274]], np.float32
 )
 _WIDE = {"bt2020": _TO_BT709, "smpte432": _P3_TO_BT709}
+_BT709_PRIMARIES, _D65 = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)), (0.3127, 0.3290)
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 _LUMINANCE = np.array([0.2627, 0.6780, 0.0593], np.float32)  # of BT.2020
 
 
@@ -61,7 +66,7 @@ def seen(samples: np.ndarray, light: str | None) -> np.ndarray:
     if samples.dtype == np.uint16:
         return _tone_mapped(samples, light)
     if light in _WIDE:
-        samples = np.concatenate([_of_primaries(samples[..., :3], _WIDE[light]), samples[..., 3:]], axis=2)
+        samples = np.concatenate([in_bt709(samples[..., :3], _WIDE[light]), samples[..., 3:]], axis=2)
     if samples.shape[2] == 4:
         opacity = samples[..., 3:].astype(np.uint16)
         return ((samples[..., :3] * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
@@ -77,7 +82,27 @@ def _tone_mapped(samples: np.ndarray, transfer: str | None) -> np.ndarray:
     return np.round(255 * _srgb(shown)).astype(np.uint8)
 
 
-def _of_primaries(samples: np.ndarray, to_bt709: np.ndarray) -> np.ndarray:
+def to_bt709(primaries: Sequence[tuple[float, float]], white: tuple[float, float]) -> np.ndarray:
+    """float32 (3, 3): linear light of these primaries to those of BT.709, from the chromaticities (x, y) of red, green
+    and blue, and of their white, which becomes D65 (Bradford). Raises LinAlgError or ZeroDivisionError for none."""
+    whites = [_xyz(white), _xyz(_D65)]
+    before, after = (_BRADFORD @ each for each in whites)
+    adapted = np.linalg.inv(_BRADFORD) @ np.diag(after / before) @ _BRADFORD
+    own, screen = _to_xyz(primaries, whites[0]), _to_xyz(_BT709_PRIMARIES, whites[1])
+    return (np.linalg.inv(screen) @ adapted @ own).astype(np.float32)
+
+
+def _to_xyz(primaries: Sequence[tuple[float, float]], white: np.ndarray) -> np.ndarray:
+    columns = np.stack([_xyz(each) for each in primaries], axis=1)
+    return columns * np.linalg.solve(columns, white)
+
+
+def _xyz(place: tuple[float, float]) -> np.ndarray:
+    x, y = place
+    return np.array([x / y, 1.0, (1 - x - y) / y])
+
+
+def in_bt709(samples: np.ndarray, to_bt709: np.ndarray) -> np.ndarray:
     """Colours of other primaries, uint8 (H, W, 3), on an ordinary screen; those beyond it are its nearest."""
     coded = np.arange(256, dtype=np.float32) / 255
     linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4).astype(np.float32)

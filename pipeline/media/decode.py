@@ -9,6 +9,7 @@ starts late. Where the recording does not cover the span, up to PAD_SECONDS are 
 covered part is repeated in both directions, itself staying in place (`tiled`). A span without any sound is silence.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def decode_clip(content: bytes | Path, options: DecodeOptions = DecodeOptions())
         image = media.frame_at(moment, options.short_side)
         front_end = options.front_end
         audio = media.audio_between(span_start(moment, options), front_end.sample_rate, front_end.samples)
-        check_complete(facts, moment, image.data_end, audio, options)
+        check_complete(facts, moment, image.data_end, audio, options, media.is_cut_off)
         static = image.calm and is_static(
             image.pixels, media.frame_at(comparison_moment(moment, facts.duration), options.short_side).pixels
         )
@@ -107,24 +108,32 @@ def comparison_moment(moment: float, duration: float) -> float:
 
 
 def check_complete(
-    facts: Facts, moment: float, image_data_end: float | None, audio: AudioSpan, options: DecodeOptions
+    facts: Facts,
+    moment: float,
+    image_data_end: float | None,
+    audio: AudioSpan,
+    options: DecodeOptions,
+    is_cut_off: Callable[[], bool] = lambda: False,
 ) -> None:
     """Raise Rejected where the data break off before what the container promises, and that part was needed.
 
     An mp4's index states the end of each stream; elsewhere only the whole has an end, which one stream alone may miss.
+    is_cut_off: whether both miss it; asked only where one of them lacks something, as all of the file is read for it.
     """
     span_end = span_start(moment, options) + options.front_end.seconds
     image_lost = _is_lost(image_data_end, moment, facts.video_end or facts.duration)
     audio_lost = _is_lost(audio.data_end, span_end, facts.audio_end or facts.duration)
     indexed = facts.video_end is not None and facts.audio_end is not None
-    if (image_lost or audio_lost) if indexed else (image_lost and audio_lost):
+    lacking = image_lost or _is_lost(audio.data_end, span_end, facts.duration, PAD_SECONDS)
+    is_lost = (image_lost or audio_lost) if indexed else (image_lost and audio_lost) or (lacking and is_cut_off())
+    if is_lost:
         raise Rejected("corrupt", f"the data end before the {facts.duration:.2f} s that the file announces")
     if audio.errors and audio.hole > PAD_SECONDS:
         raise Rejected("corrupt", f"{audio.errors} packets of sound fail to decode, {audio.hole:.2f} s are missing")
 
 
-def _is_lost(data_end: float | None, needed: float, promised: float) -> bool:
-    return data_end is not None and min(needed, promised) - data_end > LOST_SECONDS
+def _is_lost(data_end: float | None, needed: float, promised: float, forgiven: float = LOST_SECONDS) -> bool:
+    return data_end is not None and min(needed, promised) - data_end > forgiven
 
 
 def assemble(

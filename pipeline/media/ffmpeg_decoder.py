@@ -14,6 +14,7 @@ from the frame it begins with: the sound of two decodes then differs by a millis
 import re
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import av
@@ -77,7 +78,7 @@ def decode_clip_ffmpeg(
         except Rejected as verdict:
             raise _in_words(content, moment, verdict) from verdict
     audio = _from_reader(content, moment, options) if audio is None else audio
-    check_complete(facts, moment, image.data_end, audio, options)
+    check_complete(facts, moment, image.data_end, audio, options, partial(_is_cut_off, content))
     return assemble(facts, moment, image, audio, calm and is_static(image.pixels, other.pixels), options)
 
 
@@ -90,6 +91,11 @@ def _in_words(content: bytes | Path, moment: float, verdict: Rejected) -> Reject
         except Rejected as reason:
             return reason
     return verdict
+
+
+def _is_cut_off(content: bytes | Path) -> bool:
+    with MediaFile(content) as media:
+        return media.is_cut_off()
 
 
 def _from_reader(content: bytes | Path, moment: float, options: DecodeOptions) -> AudioSpan:

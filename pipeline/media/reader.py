@@ -104,17 +104,34 @@ class MediaFile(Recording):
         alone = bool(stated) and not has_others(self._container, *used)
         indexed = [end for end in map(self._stated_end, used) if end is not None]
         is_indexed = kind_of(self._container) == "mov" and len(indexed) == len(used)
-        if not self._may_begin_anew and (alone or is_indexed):
-            return stated if alone else min(stated, max(indexed))
-        numbers = [stream.index for stream in used]  # measuring opens anew
+        numbers = [stream.index for stream in used]  # what follows may open anew
+        goes_on = self._goes_on_after(stated)
+        if not self._may_begin_anew and not goes_on and (alone or is_indexed):
+            return stated if alone else min(stated or max(indexed), max(indexed))
         ends = self._data_ends
         self._joined = not self._renewed.isdisjoint(numbers)
         self._check_unchained(self._joined)
         found = max(ends.get(number, 0.0) for number in numbers)
-        if self._joined or not stated or (self._may_begin_anew and found > stated + LOST_SECONDS):
+        if self._joined or not stated or goes_on or (self._may_begin_anew and found > stated + LOST_SECONDS):
             return found
         is_whole = max(ends.values(), default=0.0) > stated - LOST_SECONDS
         return min(stated, found) if is_whole and not alone else stated
+
+    def _goes_on_after(self, stated: float) -> bool:
+        """Whether a Matroska file has images or sound well after the end that it states. Only its last part is read."""
+        if not stated or kind_of(self._container) != "matroska":
+            return False
+        self._rewind(self._video, stated)
+        for packet in self._packets(self._video, self._audio):
+            if packet.pts is not None and self._seconds(packet.stream, packet.pts) > stated + LOST_SECONDS:
+                return True
+        return False
+
+    def is_cut_off(self) -> bool:
+        """Whether image and sound both end well before what the header announces, so that neither is but the shorter
+        one."""
+        duration, ends = self.facts.duration, self._data_ends
+        return max(ends.get(stream.index, 0.0) for stream in (self._video, self._audio)) < duration - LOST_SECONDS
 
     def frame_at(self, seconds: float, short_side: int = 0) -> ShownFrame:
         """The last image whose presentation starts at or before `seconds`; the first one when there is none.

@@ -21,6 +21,7 @@ from pipeline.media.announced import is_chained_ogg, is_followed_by_another
 from pipeline.media.audio import AudioCollector, AudioSpan
 from pipeline.media.facts import Facts
 from pipeline.media.opening import nameless, open_container
+from pipeline.media.promised import promised_seconds
 from pipeline.media.streams import decode_audio, has_palette, padding_of, read_packets, seconds_of, starts_anywhere
 from pipeline.media.times import CLOCK_END_STATED, CLOCK_SLACK, is_true_after_seek, kind_of, may_begin_anew, unguessed
 from pipeline.shards.record import Rejected
@@ -45,6 +46,7 @@ class Recording(ABC):
     _seekable: bool
     _may_begin_anew = False  # whether another recording may lie behind the first
     _renewed: frozenset[int] = frozenset()  # by number, the streams whose clock was found to begin anew on the way
+    _is_read = False  # whether anything was read since it was opened
     _counts_audio = False  # whether a frame of sound follows the one before, whatever its time says
 
     def __init__(self, content: bytes | Path) -> None:
@@ -69,10 +71,13 @@ class Recording(ABC):
             raise Rejected("unreadable", f"it cannot be read: {error.strerror or error}") from error
         try:
             self._container = open_container(self._bytes)
-        except (av.FFmpegError, ValueError) as error:
+        except (av.FFmpegError, ValueError, OSError) as error:  # OSError: a header points beyond all files
             self._bytes.close()
+            if isinstance(error, OSError) and is_machines_fault(error):
+                raise
             message = error.strerror if isinstance(error, av.FFmpegError) else str(error)
             raise Rejected("unreadable", f"no decoder opens it: {message}") from error
+        self._is_read = False
         self._may_begin_anew = may_begin_anew(self._container) or is_followed_by_another(self._bytes)
         try:
             self._choose_streams()
@@ -98,9 +103,11 @@ class Recording(ABC):
         """The stream of the sound; another one once a question was answered."""
         return self._audio
 
-    def _ends(self, *streams: av.stream.Stream) -> dict[int, float]:
-        """By the number of a stream, where its last packet ends."""
+    def _ends(self, *numbers: int) -> dict[int, float]:
+        """By the number of a stream, where its last packet ends; of these numbers, or of all."""
         ends: dict[int, float] = {}
+        self._rewind(None, None)
+        streams = [stream for stream in self._container.streams if not numbers or stream.index in numbers]
         for packet in self._packets(*streams):
             ticks = packet.dts if packet.pts is None else packet.pts
             if ticks is not None and packet.size:
@@ -112,7 +119,7 @@ class Recording(ABC):
     @cached_property
     def _data_ends(self) -> dict[int, float]:
         """The same of all streams; which of their clocks began anew on the way is kept."""
-        ends = self._ends(*self._container.streams)
+        ends = self._ends()
         self._renewed = frozenset(self._shifts)
         return ends
 
@@ -124,7 +131,8 @@ class Recording(ABC):
         them; others, and other writers of the same forms (mkvmerge), state the length. It is what the data come nearer
         to, or the shorter one where they were cut off. An end is supposed where little depends on it.
         """
-        stated = (self._container.duration or 0) / av.time_base
+        known = max(0, self._container.duration or 0) / av.time_base
+        stated = max(known, promised_seconds(self._container, self._bytes))
         if not stated or self._zero <= 0 or kind_of(self._container) not in CLOCK_END_STATED:
             return stated
         if self._zero < LATE_SECONDS and not self._may_begin_anew:  # else all is read anyway
@@ -138,7 +146,7 @@ class Recording(ABC):
             raise Rejected("corrupt", "several Ogg recordings lie end to end in it, which no decoder goes on through")
 
     def _stated_end(self, stream: av.stream.Stream) -> float | None:
-        if stream.start_time is None or stream.duration is None:
+        if stream.start_time is None or not stream.duration:  # a length of 0 was never filled in
             return None
         return self._seconds(stream, stream.start_time + stream.duration)
 
@@ -157,7 +165,7 @@ class Recording(ABC):
     def _packets(self, *streams: av.stream.Stream) -> Iterator[av.Packet]:
         """Packets of these streams until the data end, with no time that is only a guess."""
         videos = [one for one in streams if isinstance(one, av.VideoStream)]
-        self._shifts = {}
+        self._shifts, self._is_read = {}, True
         shifts = self._shifts if self._may_begin_anew else None
         return unguessed(self._container, read_packets(self._container, *streams), videos, shifts)
 
@@ -169,9 +177,14 @@ class Recording(ABC):
     def _rewind(self, stream: av.stream.Stream | None, seconds: float | None) -> None:
         """Stand at or before `seconds` of a stream; for None, or where the format cannot seek, at the beginning."""
         if stream is not None and seconds is not None:
+            self._is_read = True
             with suppress(av.FFmpegError):
                 self._container.seek(self._ticks(stream, seconds), stream=stream, backward=True)
                 return
+        if self._is_read:
+            self._open_anew()
+
+    def _open_anew(self) -> None:
         self._close()
         self._open()
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import av
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.media.announced import stated_bytes, stated_frames
 from pipeline.media.audio import check_sound
@@ -23,13 +23,12 @@ from pipeline.media.facts import Facts
 from pipeline.media.image import ShownFrame, check_size, upright
 from pipeline.media.layouts import stream_channels
 from pipeline.media.recording import LOST_SECONDS, Recording
+from pipeline.media.still_colours import in_colour, of_ordinary_light
 from pipeline.media.streams import decode_audio, decoder_of, has_others, heard_stream, starts_anywhere
 from pipeline.media.times import kind_of
 from pipeline.shards.record import Rejected
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
-DEEPEST_GREY = 0xFFFF
-SCREEN_GAMMA, USUAL_GAMMA = 2.2, 0.05  # of an ordinary screen; what differs by less is that of one, as libpng has it
 GUESSING_FORMATS = ("mp3", "aac")  # their headers state no length, so it is estimated from the first frames
 
 
@@ -56,19 +55,30 @@ def read_pixels(content: bytes | Path, seen: Callable[[Image.Image], np.ndarray]
     try:
         with _opened(content) as handle, _without_warnings(), Image.open(handle, formats=FORMATS) as image:
             check_size(*image.size)
-            return seen(ImageOps.exif_transpose(image))
+            return seen(turned_upright(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Rejected("too_large", str(error)) from error
     except UnidentifiedImageError as error:
-        raise Rejected("unreadable", f"it is no image of the forms {', '.join(FORMATS)}") from error
+        raise Rejected("unreadable", _no_image(content)) from error
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged JPEG and PNG data
         raise Rejected("corrupt", f"the image cannot be decoded: {error}") from error
+
+
+def _no_image(content: bytes | Path) -> str:
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    return f"it is no image of the forms {', '.join(FORMATS)}" if size else "the image is empty (0 bytes)"
+
+
+def turned_upright(image: Image.Image) -> Image.Image:
+    """An image that was opened and not yet decoded, upright and of ordinary light, to be asked for its pixels by
+    `rgb_on_white` or `rgba`. To decode it raises OSError, SyntaxError or ValueError where it is damaged."""
+    return ImageOps.exif_transpose(of_ordinary_light(image))
 
 
 def rgb_on_white(image: Image.Image) -> np.ndarray:
     """uint8 (H, W, 3) of an image of any sample format, as a viewer shows it on white. Raises ValueError for samples of
     which nothing says what is black and what is white."""
-    seen = _in_colour(image)
+    seen = in_colour(image)
     if seen.mode == "RGBA":
         seen = Image.alpha_composite(Image.new("RGBA", image.size, "white"), seen)
     return np.asarray(seen.convert("RGB"))
@@ -76,67 +86,7 @@ def rgb_on_white(image: Image.Image) -> np.ndarray:
 
 def rgba(image: Image.Image) -> np.ndarray:
     """uint8 (H, W, 4): the same colours and, apart from them, how much of each is seen. Raises ValueError likewise."""
-    return np.asarray(_in_colour(image).convert("RGBA"))
-
-
-def _in_colour(image: Image.Image) -> Image.Image:
-    """RGBA where something of it may be transparent, else RGB. Pillow itself takes all greys of 16 bits for white."""
-    if image.mode.startswith("I"):
-        return _of_deep_grey(image)
-    if image.mode == "F":
-        raise ValueError("its samples are fractions, and nothing says which is white")
-    if image.has_transparency_data:
-        return _in_srgb(image.convert("RGBA"))
-    return _in_srgb(image).convert("RGB")
-
-
-def _of_deep_grey(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits, in 16 or in 32."""
-    samples = np.asarray(image).astype(np.int64)
-    if samples.min() < 0 or samples.max() > DEEPEST_GREY:
-        raise ValueError("its samples have more than 16 bits, and nothing says which is white")
-    exponent = 1.0 if "srgb" in image.info or "icc_profile" in image.info else _exponent(image)
-    grey = Image.fromarray(np.round(255 * (samples / DEEPEST_GREY) ** exponent).astype(np.uint8))
-    if (clear := image.info.get("transparency")) is not None:
-        grey.putalpha(Image.fromarray(np.where(samples == clear, 0, 255).astype(np.uint8)))
-    return grey.convert("RGB" if clear is None else "RGBA")
-
-
-def _in_srgb(image: Image.Image) -> Image.Image:
-    """In the colours of a screen, where the file says by a profile that its own are others: a camera's, those
-    of print. A profile that is none says nothing."""
-    profile = image.info.get("icc_profile")
-    if image.mode == "1":
-        return image
-    if not profile:
-        return image if "srgb" in image.info else _of_usual_gamma(image)
-    image = image.convert("RGB") if image.mode in ("P", "PA") else image
-    try:
-        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(own):
-            return image
-        mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        shown = ImageCms.profileToProfile(image, own, ImageCms.createProfile("sRGB"), outputMode=mode)
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return image
-    return shown or image
-
-
-def _of_usual_gamma(image: Image.Image) -> Image.Image:
-    """As a screen needs the samples, where a PNG without sRGB says by gAMA that its own are of another gamma."""
-    exponent = _exponent(image)
-    if exponent == 1:
-        return image
-    image = image.convert("RGB") if image.mode in ("P", "PA") else image
-    brighter = [round(255 * (sample / 255) ** exponent) for sample in range(256)]
-    tables = [list(range(256)) if band == "A" else brighter for band in image.getbands()]
-    return image.point([value for table in tables for value in table])
-
-
-def _exponent(image: Image.Image) -> float:
-    gamma = image.info.get("gamma") or 0.0
-    is_usual = gamma <= 0 or abs(gamma * SCREEN_GAMMA - 1) < USUAL_GAMMA
-    return 1.0 if is_usual else 1 / (gamma * SCREEN_GAMMA)
+    return np.asarray(in_colour(image).convert("RGBA"))
 
 
 def _opened(content: bytes | Path) -> BinaryIO:
@@ -187,7 +137,7 @@ class AudioFile(Recording):
         )
 
     def _end(self) -> float:
-        return self._ends(self._audio).get(self._audio.index, 0.0)
+        return self._ends(self._audio.index).get(self._audio.index, 0.0)
 
     def _counted(self) -> float:
         """Seconds of all frames: an ADTS file has no times, and its rate may change."""
@@ -217,7 +167,7 @@ class AudioFile(Recording):
         measured, bytes_there = self.facts.duration, self._bytes.seek(0, io.SEEK_END)
         stated = stated_bytes(self._bytes)
         frames = stated_frames(self._bytes) if self.facts.format == "mp3" else None
-        self._rewind(None, None)  # the handle is the demuxer's
+        self._open_anew()  # the handle is the demuxer's
         if frames is not None:
             return max(measured, frames / self.facts.sample_rate)
         if self.facts.format in GUESSING_FORMATS:

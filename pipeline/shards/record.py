@@ -58,7 +58,7 @@ REASONS = {
     "too_short": "shorter than the shortest clip accepted",
     "decoder_crash": "the decoder took its process down",
     "timeout": "decoding did not end within the time allowed",
-    "duplicate": "another file with the same key was kept",
+    "duplicate": "another file with the same key was taken",
     "refused": "a link or an archive path that leads out of the source folder, or an archive member too large to hold",
 }
 

@@ -11,7 +11,7 @@ import lzma
 import math
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from functools import partial
 from itertools import chain
@@ -23,12 +23,13 @@ from manifests.files.given import MOST_UNPACKED_RATIO, check_lasting, opened, re
 from pipeline.storage.files import read_whole, write_whole
 from pipeline.storage.remote import Place, RemotePath, Status
 
-ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz")
 LARGEST_MEMBER = 1 << 30  # bytes; one member is held in memory, and a tar header can claim any size
 LARGEST_NAME = 1 << 20  # bytes of a long name or of other words about a member, which the library holds in memory
 # Bytes that a compressed archive may unpack to: videos hardly shrink, one made to fill a machine does 1,000-fold.
 MOST_UNPACKED = 4 << 30
 WORDS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+USTAR, USTAR_PLACE = b"ustar", 257  # what every header has since POSIX.1-1988
 STEP = 1 << 16  # bytes that are read, and unpacked to, at a time
 UNPACKERS = (
     (b"\x1f\x8b", partial(zlib.decompressobj, wbits=16 + zlib.MAX_WBITS)),
@@ -58,9 +59,20 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
-def is_compressed(name: str) -> bool:
-    """Whether the archive can only be read forwards."""
-    return is_archive(name) and not name.lower().endswith(".tar")
+def is_compressed(path: Place) -> bool:
+    """Whether the archive can only be read forwards, by its name or by what it holds: some compress and keep the name.
+    Raises OSError where that cannot be seen."""
+    if not path.name.lower().endswith(".tar"):
+        return True
+    with _handle(path) as handle:
+        return _unpacker(handle.read(tarfile.BLOCKSIZE)) is not None
+
+
+def _unpacker(head: bytes) -> Callable[[], Any] | None:
+    """What unpacks data that begin so, None for a plain tar: the name of its first member may begin as they do."""
+    if head[USTAR_PLACE:].startswith(USTAR):
+        return None
+    return next((begin for magic, begin in UNPACKERS if head.startswith(magic)), None)
 
 
 def list_members(path: Place, memory: Place | None = None) -> tuple[list[ArchiveMember], str | None]:
@@ -68,13 +80,18 @@ def list_members(path: Place, memory: Place | None = None) -> tuple[list[Archive
 
     A compressed archive must be unpacked to be listed: the answer is kept in the folder `memory` for the next time.
     """
-    if memory is None or not is_compressed(path.name):
-        return _list(path)
+    try:
+        compressed = is_compressed(path)
+    except OSError as error:
+        check_lasting(path, error)
+        return [], f"{type(error).__name__}: {error}"
+    if memory is None or not compressed:
+        return _list(path, compressed)
     identity = f"{path.resolve()} {version_of(path)}".encode("utf-8", "surrogateescape")
     kept = memory / f"{hashlib.sha256(identity).hexdigest()}.json"
     if kept.exists() and (remembered := _remembered(kept)) is not None:
         return remembered
-    members, broken = _list(path)
+    members, broken = _list(path, compressed)
     memory.mkdir(parents=True, exist_ok=True)
     write_whole(kept, json.dumps([[astuple(member) for member in members], broken]).encode())
     return members, broken
@@ -95,13 +112,13 @@ def version_of(path: Place) -> str:
     return f"{state.st_size} {state.version if isinstance(state, Status) else state.st_mtime_ns}"
 
 
-def _list(path: Place) -> tuple[list[ArchiveMember], str | None]:
+def _list(path: Place, compressed: bool) -> tuple[list[ArchiveMember], str | None]:
     members: list[ArchiveMember] = []
     try:
-        with _open(path) as archive:
-            for position, info in enumerate(_headers(archive, path)):
+        with _open(path, compressed) as archive:
+            for position, info in enumerate(_headers(archive, path, compressed)):
                 if not info.isdir():
-                    members.append(_member(info, position, seekable=not is_compressed(path.name)))
+                    members.append(_member(info, position, seekable=not compressed))
     except BROKEN as error:
         check_lasting(path, error)
         return members, f"{type(error).__name__}: {error}"
@@ -142,9 +159,9 @@ class _StrictHeader(tarfile.TarInfo):
             raise ReadError(f"no member header at byte {tarfile.offset} ({error})") from error
 
 
-def _open(path: Place) -> TarFile:
+def _open(path: Place, compressed: bool) -> TarFile:
     """A stream for compressed archives (`r|` never seeks back), a seekable reader for plain ones."""
-    if is_compressed(path.name):
+    if compressed:
         return tarfile.open(
             fileobj=cast(IO[bytes], _Unpacked(path)), mode="r|", bufsize=STEP, tarinfo=_StrictHeader, errorlevel=1
         )
@@ -169,7 +186,7 @@ class _Unpacked:
 def _unpack(path: Place) -> Iterator[bytes]:
     with _handle(path) as handle:
         packed = handle.read(STEP)
-        begin = next((begin for magic, begin in UNPACKERS if packed.startswith(magic)), None)
+        begin = _unpacker(packed)
         if begin is None:  # not compressed, whatever its name says
             yield from chain([packed], iter(lambda: handle.read(STEP), b""))
             return
@@ -193,8 +210,8 @@ def _unpack_piece(unpacker: Any, packed: bytes) -> Iterator[bytes]:
         yield piece
 
 
-def _headers(archive: TarFile, path: Place) -> Iterator[tarfile.TarInfo]:
-    most = MOST_UNPACKED + MOST_UNPACKED_RATIO * path.stat().st_size if is_compressed(path.name) else math.inf
+def _headers(archive: TarFile, path: Place, compressed: bool) -> Iterator[tarfile.TarInfo]:
+    most = MOST_UNPACKED + MOST_UNPACKED_RATIO * path.stat().st_size if compressed else math.inf
     while (info := _next(archive)) is not None:
         # pyrefly: ignore[missing-attribute]
         archive.members = []  # the library keeps every header it met; those of 200,000 clips are not small
@@ -235,8 +252,8 @@ class ForwardReader:
     """Contents of a compressed archive's members, asked for in archive order."""
 
     def __init__(self, path: Place) -> None:
-        self._archive = _open(path)
-        self._headers = enumerate(_headers(self._archive, path))
+        self._archive = _open(path, compressed=True)
+        self._headers = enumerate(_headers(self._archive, path, compressed=True))
 
     def read(self, position: int) -> bytes:
         """The content of member `position`; positions must increase. Raises one of BROKEN when it cannot be read."""

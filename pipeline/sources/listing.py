@@ -21,7 +21,7 @@ from manifests.files.given import check_lasting, reason
 from manifests.files.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES, MEDIA_SUFFIXES, is_litter
 from manifests.keys import file_clip, parse_clip_name, safe_key, stem_of
 from pipeline.sources.apart import Apart
-from pipeline.sources.archives import is_archive, is_compressed, list_members
+from pipeline.sources.archives import is_archive, list_members
 from pipeline.sources.frames_and_audio import pair_up
 from pipeline.sources.litter import litter_left_alone, unfinished
 from pipeline.sources.pairs import Pair
@@ -71,7 +71,7 @@ class Clip:
     @property
     def stream(self) -> str | None:
         """The compressed archive this clip can only be read from in order, None for anything read at random."""
-        return self.path if self.member is not None and is_compressed(self.path) else None
+        return self.path if self.member is not None and self.offset is None else None
 
 
 @dataclass

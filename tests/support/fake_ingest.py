@@ -31,7 +31,7 @@ def request_for(source: Path, out: Path, shard_clips: int | None = None, decoder
 
 def planned(request: IngestRequest) -> Plan:
     request.out.mkdir()
-    return prepare(request)
+    return prepare(request)[0]
 
 
 def rejects(out: Path) -> dict[str, str]:

@@ -302,6 +302,13 @@ class TestImages:
         assert (found[:, :31] == 255).all()
         assert np.abs(found[:, 33:].astype(int) - self.GREY[:, 33:, None]).max() <= 1
 
+    def test_nothing_is_called_empty(self, tmp_path: Path) -> None:
+        (tmp_path / "zero.jpg").touch()
+        for content in (b"", tmp_path / "zero.jpg"):
+            with pytest.raises(Rejected, match=r"the image is empty \(0 bytes\)") as refused:
+                read_image(content, 0.0, 0)
+            assert refused.value.reason == "unreadable"
+
     def test_transparent_colour_of_a_palette(self) -> None:
         image = Image.fromarray((self.GREY > 127).astype(np.uint8), "P")
         image.putpalette([10, 20, 30, 200, 40, 40])

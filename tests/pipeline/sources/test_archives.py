@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from source_trees import files, keys, link, tar
 
+from pipeline.jobs.clip_reader import ClipReader
+from pipeline.jobs.decoder_messages import ClipToDecode
 from pipeline.sources import archives
 from pipeline.sources.archives import LARGEST_MEMBER, ForwardReader, list_members
 from pipeline.sources.listing import list_sources
@@ -107,6 +109,22 @@ def test_garbage_behind_the_first_member_is_no_end_of_archive(tmp_path: Path) ->
 def packed_in(suffix: str, content: bytes) -> bytes:
     packers = {".tar": bytes, ".tar.gz": gzip.compress, ".tar.bz2": bz2.compress, ".tar.xz": lzma.compress}
     return packers[suffix](content)
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.TAR", "a.tgz", "a.tbz2", "a.tbz", "a.txz", "a.tar.gz"])
+@pytest.mark.parametrize("packed", [".tar", ".tar.gz", ".tar.bz2", ".tar.xz"])
+def test_the_content_says_how_an_archive_is_packed(tmp_path: Path, name: str, packed: str) -> None:
+    contents = [("BZh91AY.mp4", b"x" * 100), ("b.mp4", b"y" * 100)]  # the first name begins as bzip2 does
+    path = tmp_path / "src" / name
+    path.parent.mkdir()
+    path.write_bytes(packed_in(packed, tar(tmp_path / "plain", *contents).read_bytes()))
+    listing = list_sources([tmp_path / "src"], memory=tmp_path / "memory")
+    assert (keys(listing), listing.refusals) == (["BZh91AY", "b"], [])
+    reader = ClipReader()
+    for clip, (_, content) in zip(listing.clips, contents, strict=True):
+        place = {"member": clip.member, "position": clip.position, "offset": clip.offset}
+        assert reader.read(ClipToDecode(str(path), clip.size, "centre", **place)).media == content
+        assert (clip.stream is None) == (packed == ".tar" and name.lower() == "a.tar")
 
 
 def two_members(folder: Path) -> bytes:

@@ -1,0 +1,111 @@
+"""Videos whose data end before the header says, or whose header does not say the truth of its length."""
+
+import struct
+from pathlib import Path
+from types import ModuleType
+
+import moving
+import numpy as np
+import pytest
+from decoded import DECODERS, verdict
+from moving import Form
+
+from pipeline.media.decode import DecodeOptions, decode_clip
+from pipeline.media.ffmpeg import file_input
+from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
+
+FORMS = [
+    Form("matroska", "libx264", 2), Form("flv", "flv"), Form("asf", "wmv2"), Form("avi", "mpeg4"),
+    Form("mxf", "mpeg2video", 2),
+]  # fmt: skip
+NEEDED = DecodeOptions(moment=2.6)  # of 4.33 s; the sound is needed up to 4.1 s
+MATROSKA_DURATION = b"\x44\x89\x88"  # the name of the element, and that eight bytes follow
+
+
+def _cut(content: bytes, fraction: float) -> bytes:
+    return content[: int(len(content) * fraction)]
+
+
+def _zeroed(content: bytes, fraction: float, index: int) -> bytes:
+    """As a download leaves it that filled the file before it was broken off; the last bytes stay."""
+    kept = int(len(content) * fraction)
+    return content[:kept] + bytes(len(content) - kept - index) + content[len(content) - index :]
+
+
+@pytest.fixture(params=FORMS, ids=str)
+def whole(request: pytest.FixtureRequest, tmp_path: Path, clip_maker: ModuleType) -> bytes:
+    moving.write(tmp_path / "whole", request.param, clip_maker)
+    return (tmp_path / "whole").read_bytes()
+
+
+class TestCutOff:
+    def test_in_the_middle_of_the_sound_that_is_needed(self, whole: bytes) -> None:
+        assert decode_clip(whole, NEEDED).flags == ()
+        for decode in (decode_clip, decode_clip_ffmpeg):
+            for fraction in (0.65, 0.8):  # the image of the moment is lost as well, and it is there
+                assert verdict(decode, _cut(whole, fraction), NEEDED) == "corrupt"
+
+    def test_zeros_in_place_of_what_is_missing(self, whole: bytes) -> None:
+        assert verdict(decode_clip, _zeroed(whole, 0.8, 0), NEEDED) == "corrupt"
+
+    def test_behind_what_is_needed(self, whole: bytes) -> None:
+        options = DecodeOptions(moment=1.55)
+        expected, clip = decode_clip(whole, options), decode_clip(_cut(whole, 0.9), options)
+        assert (clip.moment, clip.flags) == (1.55, expected.flags)
+        assert np.array_equal(clip.waveform, expected.waveform)
+
+    def test_the_moment_is_that_of_the_whole(self, whole: bytes) -> None:
+        """What is left is no clip of its own: its middle is not the middle that was meant."""
+        meant = decode_clip(whole)
+        cut = decode_clip(_cut(whole, 0.93))
+        assert (cut.moment, cut.duration) == (meant.moment, meant.duration)
+        assert np.array_equal(cut.frame, meant.frame)
+
+
+@DECODERS
+@pytest.mark.parametrize("suffix", ["mkv", "avi", "wmv", "flv"])
+@pytest.mark.parametrize("shorter", ["image", "sound"])
+def test_one_stream_that_is_shorter_by_itself(clips, decode, suffix: str, shorter: str) -> None:
+    """No file was cut off where the other stream goes on up to the end."""
+    long = file_input(clips.once("ten_seconds.mp4", seconds=10.0))
+    short = file_input(clips.once("four_seconds.mp4", seconds=4.0))
+    video, audio = (short.video, long.audio) if shorter == "image" else (long.video, short.audio)
+    codec = {"wmv": "wmv2", "flv": "flv"}.get(suffix, "mpeg4")
+    name = f"short_{shorter}.{suffix}"
+    clip = decode(clips.join(video, audio, name=name, vcodec=codec, acodec="mp2" if suffix == "avi" else "aac"))
+    assert clip.moment == 5.0
+    assert ("tiled" in clip.flags) == (shorter == "sound")
+
+
+@pytest.mark.parametrize("seconds", [0.0, -5.0, 3.0, float("nan")])
+def test_a_length_that_the_data_of_a_matroska_file_contradict(clips, seconds: float) -> None:
+    content = clips.remux(clips.once("ten_seconds.mp4", seconds=10.0), "ten_seconds.mkv").read_bytes()
+    place = content.index(MATROSKA_DURATION) + len(MATROSKA_DURATION)
+    clip = decode_clip(content[:place] + struct.pack(">d", seconds * 1000) + content[place + 8 :])
+    assert (clip.moment, clip.duration) == (5.0, pytest.approx(10.0, abs=0.05))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_length_of_an_mp4_that_was_never_filled_in(clips, count: int) -> None:
+    """Of the first stream, or of both."""
+    content, place = bytearray(clips.once("ten_seconds.mp4", seconds=10.0).read_bytes()), 0
+    for _ in range(count):
+        place = content.index(b"mdhd", place) + 4
+        content[place + 16 : place + 20] = bytes(4)
+    clip = decode_clip(bytes(content))
+    assert (clip.moment, clip.duration) == (5.0, pytest.approx(10.0, abs=0.05))
+
+
+def test_an_avi_that_lacks_only_its_index(clips) -> None:
+    content = clips.join(
+        *(file_input(clips.once("ten_seconds.mp4", seconds=10.0))[kind] for kind in "va"), name="ten_seconds.avi"
+    ).read_bytes()
+    clip = decode_clip(content[: content.rindex(b"idx1")])
+    assert (clip.moment, clip.duration) == (5.0, pytest.approx(10.0, abs=0.1))
+
+
+def test_a_header_that_points_beyond_all_files_is_unreadable(tmp_path: Path, clip_maker: ModuleType) -> None:
+    moving.write(tmp_path / "whole", Form("nut", "mpeg4", 2), clip_maker)
+    content = (tmp_path / "whole").read_bytes()[:-12]
+    (tmp_path / "broken").write_bytes(content + (-(2**62)).to_bytes(8, signed=True) + bytes(4))
+    assert verdict(decode_clip, tmp_path / "broken") == "unreadable"
