@@ -21,7 +21,7 @@ from index.encoders.tensor_file import read_tensors, write_tensors
 from manifests.clip_lists.written import keys_in
 from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.files.checksums import file_sha256
+from manifests.files.checksums import Damaged, file_sha256
 from manifests.files.content import read_object
 from manifests.files.given import opened, read_bytes, understood
 from manifests.files.whole import whole_path, write_text
@@ -38,7 +38,7 @@ from training.methods.contract import BaseMethod
 from training.run_folders.environment import environment
 from training.run_folders.files import BEST_WEIGHTS, CHECKPOINTS, COMMAND, CONFIG, ENVIRONMENT, FACTS, WEIGHTS
 from training.run_folders.finished import WEIGHTS_AGAIN, weights_of
-from training.run_folders.identity import IMPORTED, Contents, content_of, differences, digest
+from training.run_folders.identity import IMPORTED, Contents, carried, content_of, differences, digest, of_another
 from training.run_folders.names import folder_of
 from training.settings.files import read_mapping
 
@@ -46,6 +46,7 @@ COPY_AGAIN = (
     "Copy the run again from where it was made; where it was made here, delete the file and start the run again."
 )
 CARRIED = "carried.json"
+RUN = "run"  # in the metadata of weights: of which run they are
 
 
 def find_run(
@@ -94,11 +95,12 @@ def known_contents(folder: Path) -> dict[str, str]:
     """What a run has stored of the contents it was made from; before they were stored, what follows from its files."""
     facts = read_facts(folder)
     known = {"shards": facts["manifest_sha256"]} if "manifest_sha256" in facts else {}
-    if (folder / TRAINING_CLIPS).is_file():
-        known["training_clips"] = training_list([*training_clips(folder)]).sha256
     if IMPORTED in facts:
         known[IMPORTED] = content_of(facts[IMPORTED])
-    return known | facts.get("contents", {})
+    known |= facts.get("contents", {})
+    if "training_clips" not in known and (folder / TRAINING_CLIPS).is_file():
+        known["training_clips"] = training_list([*training_clips(folder)]).sha256
+    return known
 
 
 def training_clips(folder: Path) -> tuple[str, ...]:
@@ -210,9 +212,14 @@ def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: st
     facts = read_facts(folder, "front_end", "manifest_sha256")
     if facts["front_end"] not in front_end_names():
         raise InputError(f"{folder / FACTS} names {facts['front_end']!r}, which is no front end here. {COPY_AGAIN}")
+    with understood(folder / FACTS, "is damaged", COPY_AGAIN):
+        own = carried(config, known_contents(folder))
     method = build_empty(config)
     with understood(file, "is damaged, or not of this run", WEIGHTS_AGAIN), opened(file):
-        method.load_state_dict(read_tensors(file)[0])
+        tensors, metadata = read_tensors(file)
+        if foreign := of_another(json.loads(metadata.get(RUN, "null")), own):
+            raise Damaged(foreign)
+        method.load_state_dict(tensors)
     device = torch.device(device)
     return LoadedRun(
         folder, config, method.to(device).eval(), facts["front_end"], facts["manifest_sha256"], device, weights
@@ -249,6 +256,6 @@ def build_empty(config: RunConfig) -> BaseMethod:
     return build_method(config.model_copy(update={"encoders": bare}))
 
 
-def write_weights(path: Path, method: nn.Module) -> None:
-    """Every tensor of a method as one safetensors file, whole or not at all."""
-    write_tensors(path, method.state_dict())
+def write_weights(path: Path, method: nn.Module, run: Mapping[str, Any]) -> None:
+    """Every tensor of a method as one safetensors file that carries its run (`carried`), whole or not at all."""
+    write_tensors(path, method.state_dict(), {RUN: json.dumps(run, sort_keys=True)})

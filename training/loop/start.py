@@ -76,7 +76,7 @@ def _alone(folder: Path, process: Ranks) -> Iterator[None]:
 
 
 def _train(config: RunConfig, folder: Path, inputs: Inputs, process: Ranks, stop: StopRequest) -> None:
-    trainer = Trainer(config, folder, inputs.method, inputs.stream, process, stop)
+    trainer = Trainer(config, folder, inputs.method, inputs.stream, process, inputs.contents, stop)
     if process.first:
         print(*trainer.checkpoints.said, sep="\n", end="\n" if trainer.checkpoints.said else "")
         print(f"device: {process.device}, {torch.get_num_threads()} threads", flush=True)
@@ -89,7 +89,7 @@ def _train(config: RunConfig, folder: Path, inputs: Inputs, process: Ranks, stop
             )
         if inputs.validation is not None:
             store = inputs.stream.store
-            trainer.after_epoch = BestKeeper(config, folder, store, inputs.validation, process)
+            trainer.after_epoch = BestKeeper(config, folder, store, inputs.validation, process, trainer.run)
     with explained(config, process, lambda: trainer.resident_bytes):
         trainer.train()
     if process.first:
