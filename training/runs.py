@@ -23,7 +23,7 @@ from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
 from manifests.files.checksums import Damaged, file_sha256
 from manifests.files.content import read_object
-from manifests.files.given import opened, read_bytes, understood
+from manifests.files.given import has_file, opened, read_bytes, understood
 from manifests.files.whole import whole_path, write_text
 from manifests.machine import may_pass
 from manifests.views import VIEWS
@@ -72,6 +72,7 @@ def find_run(
 def stored_config(folder: Path) -> RunConfig:
     """The config in a run's folder. InputError as `load_config`."""
     path = folder / CONFIG
+    has_file(path)
     config = load_config(path)
     given = read_mapping(path)["method"]
     missing = tuple(f"method.{key}={value}" for key, value in options_of_its_time(given).items() if key not in given)
@@ -98,7 +99,7 @@ def known_contents(folder: Path) -> dict[str, str]:
     if IMPORTED in facts:
         known[IMPORTED] = content_of(facts[IMPORTED])
     known |= facts.get("contents", {})
-    if "training_clips" not in known and (folder / TRAINING_CLIPS).is_file():
+    if "training_clips" not in known and has_file(folder / TRAINING_CLIPS):
         known["training_clips"] = training_list([*training_clips(folder)]).sha256
     return known
 
@@ -112,7 +113,7 @@ def training_clips(folder: Path) -> tuple[str, ...]:
 def read_facts(folder: Path, *names: str) -> dict[str, Any]:
     """What a run has stored of its data, with these names; nothing before it is begun. InputError when damaged."""
     path = folder / FACTS
-    return read_object(path, *names, remedy=COPY_AGAIN) if names or path.is_file() else {}
+    return read_object(path, *names, remedy=COPY_AGAIN) if names or has_file(path) else {}
 
 
 def renew(folder: Path, config: RunConfig) -> list[str]:
@@ -144,7 +145,7 @@ def carry(folder: Path, config: RunConfig) -> None:
 def _with_carried(folder: Path, config: RunConfig) -> RunConfig:
     """The config with the run's own copy of its object prior's weights in place of the file it was given."""
     prior = config.evaluation.object_prior
-    facts = read_object(folder / CARRIED, remedy=COPY_AGAIN) if (folder / CARRIED).is_file() else {}
+    facts = read_object(folder / CARRIED, remedy=COPY_AGAIN) if has_file(folder / CARRIED) else {}
     if prior is None or facts.get("given") != prior.weights:
         return config
     copied = prior.model_copy(update={"weights": str(folder / facts["file"])})

@@ -10,6 +10,7 @@ import struct
 from manifests.clip_lists.ave_rows import events_of
 from manifests.errors import InputError
 from manifests.files.content import HDF5, Content, read_content
+from manifests.files.given import has_file
 
 ROWS = {
     "a216fcdd02782ba9d10c9ea79116120eb3be467740e58290e1b340d42a590456": 3339,
@@ -29,7 +30,7 @@ def text_of(content: Content) -> str:
     if count is None:
         return content.text()
     beside = content.path.parent / ANNOTATIONS
-    if not beside.is_file():
+    if not has_file(beside):
         raise InputError(
             f"{content.path} numbers rows of AVE's {ANNOTATIONS}, which is not beside it. Put that file there, or give "
             "trainSet.txt, valSet.txt or testSet.txt of AVE's zip."

@@ -14,6 +14,7 @@ from typing import Any
 from manifests.annotations import TestSet
 from manifests.errors import InputError
 from manifests.files.content import read_object
+from manifests.files.given import has_file
 from manifests.files.whole import write_text
 from manifests.test_sets import Truth
 from manifests.truth import read_truth
@@ -64,7 +65,7 @@ class BestKeeper:
         self.truth, self.pairings = truth, found_pairings(store, truth)
         self.path = folder / history_file(config.evaluation.view)
         self._seen: Memory = {}  # frozen trunks make the same of these clips in every epoch
-        self.history: dict[str, float] = read_object(self.path) if self.path.is_file() else {}
+        self.history: dict[str, float] = read_object(self.path) if has_file(self.path) else {}
 
     def __call__(self, method: BaseMethod, step: int) -> None:
         """Score the method as it is after `step` steps; keep its weights when no earlier epoch was as good."""

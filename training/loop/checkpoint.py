@@ -6,6 +6,7 @@ every random number of a step is a function of (seed, step), see `optimiser_step
 """
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch.optim import Optimizer
 from index.encoders.torch_file import said_by_torch
 from manifests.errors import InputError
 from manifests.files.checksums import Damaged, check_seal, sealed_file
-from manifests.files.given import check_lasting, reason
+from manifests.files.given import check_lasting, no_file, reason
 from training.run_folders.identity import of_another
 
 FORMAT = 1
@@ -62,7 +63,7 @@ class Checkpoints:
         damages = []
         for name in (LAST, PREVIOUS):
             path = self.folder / name
-            if not path.exists():
+            if not os.path.lexists(path):
                 continue
             try:
                 progress = _restore(path, method, optimiser, steps, self.run)
@@ -89,6 +90,8 @@ class Checkpoints:
 
 def _restore(path: Path, method: nn.Module, optimiser: Optimizer, steps: int, run: Mapping[str, Any]) -> Progress:
     """Load one checkpoint. Damaged when it is none, or none of this run; MachineFailed when its disk fails."""
+    if (kind := no_file(path)) is not None:
+        raise Damaged(f"it is {kind}, not a file")
     try:
         check_seal(path)
         content = torch.load(path, map_location="cpu", weights_only=True)

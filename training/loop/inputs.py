@@ -16,6 +16,7 @@ from manifests.catalogue import resolve
 from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
+from manifests.files.given import is_there
 from manifests.files.names import name_problem
 from manifests.test_sets import Truth
 from manifests.truth import find_format
@@ -137,7 +138,7 @@ def _tests(config: RunConfig, truth: Truth | None, mistakes: Mistakes) -> TestLi
 
 def _check_lists(data: Data) -> None:
     """InputError where there is no such folder, unless nobody named one: lists are not needed."""
-    if data.lists.is_dir() or (data.lists == Data().lists and not data.lists.exists()):
+    if data.lists.is_dir() or (data.lists == Data().lists and not is_there(data.lists)):
         return
     raise InputError(
         f"{data.lists} is {'no folder' if data.lists.exists() else 'not there'}: known test sets would not be found, "
@@ -233,7 +234,7 @@ def _check_beside(config: RunConfig, store: ShardStore, selection: Selection, me
 
 def _truth(config: RunConfig) -> Truth | None:
     path = config.evaluation.truth
-    if path is not None and not path.exists():
+    if path is not None and not is_there(path):
         raise InputError(f"there is no file or folder {path}. Correct the path, or leave it out.")
     return own_truth(config)
 

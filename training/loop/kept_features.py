@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from index.encoders.tensor_file import UNREADABLE, read_tensors, write_tensors
 from manifests.errors import InputError
 from manifests.files.checksums import Damaged
-from manifests.files.given import check_lasting
+from manifests.files.given import check_lasting, has_file
 from training.config import Data
 from training.data.kept_rows import KeptRows
 from training.data.resident import decoded, sizes_of_frames
@@ -108,7 +108,7 @@ class KeptFeatures:
         self.bytes, self.where = 0, ""
         self.refused: str | None = None
         file = None if folder is None else folder / f"{self._identity(stream)}.safetensors"
-        if file is not None and file.is_file():
+        if file is not None and has_file(file):
             self._read(file)
             return
         self._compute(stream, rows)

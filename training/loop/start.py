@@ -11,6 +11,7 @@ import torch
 
 from manifests.clip_lists.written import as_list
 from manifests.errors import InputError
+from manifests.files.given import has_file
 from manifests.files.locks import held
 from manifests.files.outputs import check_no_other_kind
 from manifests.files.whole import remove_leftovers, write_text
@@ -51,7 +52,7 @@ def start(config: RunConfig, runs: Path, device: str = "auto", overrides: Sequen
         folder, said = find_run(runs, config, inputs.contents, overrides)
         with _alone(folder, process):
             _same_threads(folder, process)
-            finished = (folder / DONE).is_file()
+            finished = has_file(folder / DONE)
             if process.first:
                 said += renew(folder, config) if finished else []
                 print(*said, sep="\n", end="\n" if said else "", flush=True)
