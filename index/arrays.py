@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from manifests.errors import InputError
 from manifests.files.arrays import check_npy
 from manifests.files.checksums import Damaged, check_file, check_sealed, file_sha256, sealed
-from manifests.files.given import check_lasting, read_bytes, understood
+from manifests.files.given import check_lasting, has_file, read_bytes, understood
 from manifests.files.outputs import Given, check_output, json_with, names_in
 from manifests.files.parquet import read_table
 from manifests.files.plain_data import parse_json_object
@@ -94,7 +94,7 @@ def read_meta(folder: Path, made_by: str) -> dict[str, object]:
     """Read meta.json of a finished folder. InputError names the command (`made_by`) that makes such a folder."""
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; `{made_by}` makes it.")
-    if not (folder / META).exists():
+    if not has_file(folder / META):
         raise InputError(f"{folder} is not finished: it has no {META}. Run `{made_by}` again.")
     with understood(folder / META, remedy=f"Run `{made_by}` again."):
         meta = parse_json_object(read_bytes(folder / META))

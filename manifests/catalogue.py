@@ -16,6 +16,7 @@ from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
 from manifests.files.content import read_content
 from manifests.files.folders import every_file
+from manifests.files.given import has_file
 from manifests.splits import IdList, ids_of, read_ids
 from manifests.test_sets import Truth
 from manifests.truth import formats, read_truth
@@ -59,11 +60,13 @@ def catalogue() -> dict[str, ReleasedList]:
 
 
 def locate(manifest: ReleasedList, folders: Iterable[Path]) -> Path | None:
-    """The list's file, plain or gzipped, at any depth of the folders; the released content before one of equal name."""
+    """The list's file, plain or gzipped, at any depth of the folders; the released content before one of equal name.
+
+    InputError where only what is no file has its name: a link that leads nowhere is no list that is not there.
+    """
     wanted = {name for file in manifest.files for name in (file, f"{file}.gz")}
-    named = [
-        path for folder in folders for path in sorted(every_file(folder)) if path.name in wanted and path.is_file()
-    ]
+    there = [path for folder in folders for path in sorted(every_file(folder, folders=True)) if path.name in wanted]
+    named = [path for path in there if path.is_file()] or [path for path in there if has_file(path)]
     released = (path for path in named if read_content(path).sha256 == manifest.sha256)
     return next(released, named[0] if named else None)
 
@@ -106,6 +109,7 @@ def resolve(given: str, folders: Iterable[Path]) -> IdList | None:
     if Path(given).is_file():
         return read_ids(given)
     if given not in catalogue():
+        has_file(given)
         raise InputError(
             f"{given!r} is neither a file nor a known list.{did_you_mean(given, catalogue())} The known ones are "
             f"{', '.join(catalogue())}."

@@ -13,6 +13,7 @@ from manifests.catalogue import read_clips
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
 from manifests.files.content import read_content
+from manifests.files.given import is_there
 from manifests.files.names import name_problem
 from manifests.published_sets import named_parts
 from manifests.sound_draws import SoundDraw
@@ -212,7 +213,7 @@ def _annotations(run: LoadedRun, request: EvaluationRequest) -> Path:
     path = request.truth or run.config.evaluation.truth
     if path is None:
         raise InputError(f"run {run.folder} names no test set; give its annotations: --truth vggss.json.")
-    if request.truth is None and not path.exists():
+    if request.truth is None and not is_there(path):
         raise InputError(
             f"run {run.folder} names the test set {path}, seen from the folder it was started in. {path} is not there. "
             "Say where it is now with --truth FILE."

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from manifests.errors import InputError
-from manifests.files.given import understood
+from manifests.files.given import has_file, understood
 from manifests.files.parquet import read_table
 from manifests.files.whole import whole_file
 from manifests.sound_draws import word_of
@@ -76,7 +76,7 @@ def results_folder(run: LoadedRun) -> Path:
 def finished(run: LoadedRun, one: Asked, lists: dict[str, dict[str, str]]) -> Result | None:
     """An earlier result of what is asked, when everything it depends on is what it was."""
     path = results_folder(run) / f"{one.stem}.{one.protocol.name}.json"
-    if not path.is_file():
+    if not has_file(path):
         return None
     try:
         facts = read_result(path)
@@ -166,7 +166,7 @@ def maps_are_whole(run: LoadedRun, one: Asked) -> bool:
     kinds = (RAW_MAPS, controls_kind(one.protocol.as_json())) if controlled else (RAW_MAPS,)
     for path in (arrays_file(results_folder(run), one.stem, kind) for kind in kinds):
         try:
-            if not path.is_file():
+            if not has_file(path):
                 raise InputError(f"{path}, what the run showed, is not there.")
             load_arrays(path, ("names", "maps"))
         except InputError as error:

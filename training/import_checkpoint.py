@@ -25,7 +25,7 @@ from pipeline.media.front_ends import find_front_end
 from pipeline.media.spectra import FrontEnd
 from training.config import RunConfig, load_config
 from training.run_folders.files import DONE, FACTS, WEIGHTS
-from training.run_folders.identity import IMPORTED, content_of
+from training.run_folders.identity import IMPORTED, carried, content_of
 from training.runs import build_empty, find_run, prepare, write_weights
 from training.settings.files import PACKAGED
 
@@ -149,11 +149,12 @@ def import_checkpoint(
     method = build_empty(config)
     method.load_state_dict(fitted(state, method.state_dict(), file, layout))
     origin = _origin(kind, file)
-    folder, _ = find_run(runs, config, {IMPORTED: content_of(origin)})
+    contents = {IMPORTED: content_of(origin)}
+    folder, _ = find_run(runs, config, contents)
     prepare(folder, config)
     facts = {"front_end": chosen.name, "manifest_sha256": "", IMPORTED: origin}
     write_text(folder / FACTS, json.dumps(facts, indent=1))
-    write_weights(folder / WEIGHTS, method)
+    write_weights(folder / WEIGHTS, method, carried(config, contents))
     write_text(folder / DONE, f"imported from {file.name}\n")
     return folder
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from manifests.catalogue import catalogue, clips_of, known_tests, resolve
 from manifests.commands.counting import counted
+from manifests.files.given import is_there
 from manifests.splits import IdList, Overlap, overlap
 from manifests.test_sets import Truth
 from manifests.truth import read_truth
@@ -95,7 +96,7 @@ def names(tests: Iterable[IdList]) -> str:
 def own_truth(config: RunConfig) -> Truth | None:
     """The test set the config names, None when it names none or the file is not there. InputError as its reader."""
     wanted = config.evaluation
-    if wanted.truth is None or not wanted.truth.exists():
+    if wanted.truth is None or not is_there(wanted.truth):
         return None
     return read_truth(wanted.truth, wanted.format, negatives=wanted.negatives, name=wanted.test_set)
 

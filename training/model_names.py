@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from manifests.errors import InputError
-from manifests.files.given import read_bytes
+from manifests.files.given import has_file, read_bytes
 from manifests.files.plain_data import object_with
 from training.run_folders.finished import weights_of
 
@@ -42,7 +42,7 @@ def check_openable(source: Path | str) -> None:
 
 def is_meant_as_exported(folder: Path) -> bool:
     """Whether a folder is an exported model, or a damaged one, which is told as what it is."""
-    return is_exported(folder) or (folder / WEIGHTS).is_file()
+    return is_exported(folder) or has_file(folder / WEIGHTS)
 
 
 def is_exported(folder: Path) -> bool:

@@ -21,9 +21,9 @@ from index.encoders.tensor_file import read_tensors, write_tensors
 from manifests.clip_lists.written import keys_in
 from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
-from manifests.files.checksums import file_sha256
+from manifests.files.checksums import Damaged, file_sha256
 from manifests.files.content import read_object
-from manifests.files.given import opened, read_bytes, understood
+from manifests.files.given import has_file, opened, read_bytes, understood
 from manifests.files.whole import whole_path, write_text
 from manifests.machine import may_pass
 from manifests.views import VIEWS
@@ -38,7 +38,7 @@ from training.methods.contract import BaseMethod
 from training.run_folders.environment import environment
 from training.run_folders.files import BEST_WEIGHTS, CHECKPOINTS, COMMAND, CONFIG, ENVIRONMENT, FACTS, WEIGHTS
 from training.run_folders.finished import WEIGHTS_AGAIN, weights_of
-from training.run_folders.identity import IMPORTED, Contents, content_of, differences, digest
+from training.run_folders.identity import IMPORTED, Contents, carried, content_of, differences, digest, of_another
 from training.run_folders.names import folder_of
 from training.settings.files import read_mapping
 
@@ -46,6 +46,7 @@ COPY_AGAIN = (
     "Copy the run again from where it was made; where it was made here, delete the file and start the run again."
 )
 CARRIED = "carried.json"
+RUN = "run"  # in the metadata of weights: of which run they are
 
 
 def find_run(
@@ -71,6 +72,7 @@ def find_run(
 def stored_config(folder: Path) -> RunConfig:
     """The config in a run's folder. InputError as `load_config`."""
     path = folder / CONFIG
+    has_file(path)
     config = load_config(path)
     given = read_mapping(path)["method"]
     missing = tuple(f"method.{key}={value}" for key, value in options_of_its_time(given).items() if key not in given)
@@ -94,11 +96,12 @@ def known_contents(folder: Path) -> dict[str, str]:
     """What a run has stored of the contents it was made from; before they were stored, what follows from its files."""
     facts = read_facts(folder)
     known = {"shards": facts["manifest_sha256"]} if "manifest_sha256" in facts else {}
-    if (folder / TRAINING_CLIPS).is_file():
-        known["training_clips"] = training_list([*training_clips(folder)]).sha256
     if IMPORTED in facts:
         known[IMPORTED] = content_of(facts[IMPORTED])
-    return known | facts.get("contents", {})
+    known |= facts.get("contents", {})
+    if "training_clips" not in known and has_file(folder / TRAINING_CLIPS):
+        known["training_clips"] = training_list([*training_clips(folder)]).sha256
+    return known
 
 
 def training_clips(folder: Path) -> tuple[str, ...]:
@@ -110,7 +113,7 @@ def training_clips(folder: Path) -> tuple[str, ...]:
 def read_facts(folder: Path, *names: str) -> dict[str, Any]:
     """What a run has stored of its data, with these names; nothing before it is begun. InputError when damaged."""
     path = folder / FACTS
-    return read_object(path, *names, remedy=COPY_AGAIN) if names or path.is_file() else {}
+    return read_object(path, *names, remedy=COPY_AGAIN) if names or has_file(path) else {}
 
 
 def renew(folder: Path, config: RunConfig) -> list[str]:
@@ -142,7 +145,7 @@ def carry(folder: Path, config: RunConfig) -> None:
 def _with_carried(folder: Path, config: RunConfig) -> RunConfig:
     """The config with the run's own copy of its object prior's weights in place of the file it was given."""
     prior = config.evaluation.object_prior
-    facts = read_object(folder / CARRIED, remedy=COPY_AGAIN) if (folder / CARRIED).is_file() else {}
+    facts = read_object(folder / CARRIED, remedy=COPY_AGAIN) if has_file(folder / CARRIED) else {}
     if prior is None or facts.get("given") != prior.weights:
         return config
     copied = prior.model_copy(update={"weights": str(folder / facts["file"])})
@@ -210,9 +213,14 @@ def load_run(folder: Path | str, device: str | torch.device = "cpu", weights: st
     facts = read_facts(folder, "front_end", "manifest_sha256")
     if facts["front_end"] not in front_end_names():
         raise InputError(f"{folder / FACTS} names {facts['front_end']!r}, which is no front end here. {COPY_AGAIN}")
+    with understood(folder / FACTS, "is damaged", COPY_AGAIN):
+        own = carried(config, known_contents(folder))
     method = build_empty(config)
     with understood(file, "is damaged, or not of this run", WEIGHTS_AGAIN), opened(file):
-        method.load_state_dict(read_tensors(file)[0])
+        tensors, metadata = read_tensors(file)
+        if foreign := of_another(json.loads(metadata.get(RUN, "null")), own):
+            raise Damaged(foreign)
+        method.load_state_dict(tensors)
     device = torch.device(device)
     return LoadedRun(
         folder, config, method.to(device).eval(), facts["front_end"], facts["manifest_sha256"], device, weights
@@ -249,6 +257,6 @@ def build_empty(config: RunConfig) -> BaseMethod:
     return build_method(config.model_copy(update={"encoders": bare}))
 
 
-def write_weights(path: Path, method: nn.Module) -> None:
-    """Every tensor of a method as one safetensors file, whole or not at all."""
-    write_tensors(path, method.state_dict())
+def write_weights(path: Path, method: nn.Module, run: Mapping[str, Any]) -> None:
+    """Every tensor of a method as one safetensors file that carries its run (`carried`), whole or not at all."""
+    write_tensors(path, method.state_dict(), {RUN: json.dumps(run, sort_keys=True)})

@@ -10,7 +10,7 @@ from typing import Any
 
 from manifests.errors import InputError
 from manifests.files.content import read_content, read_object
-from manifests.files.given import understood
+from manifests.files.given import has_file, understood
 from manifests.files.locks import last_holder
 from training.loop.time_left import TimeLeft
 from training.run_folders.files import CHECKPOINTS, CONFIG, DONE, FACTS, LOCK, LOG
@@ -32,7 +32,7 @@ def status(path: Path, now: float | None = None) -> dict[str, object]:
 
 def _said(folder: Path, now: float) -> dict[str, object]:
     rows = _rows(folder / LOG)
-    done = (folder / DONE).is_file()
+    done = has_file(folder / DONE)
     said: dict[str, object] = {"run": folder, "state": _state(folder, rows, done, now)}
     total, epochs = _lengths(folder)
     if rows:
@@ -49,7 +49,7 @@ def _said(folder: Path, now: float) -> dict[str, object]:
 
 
 def _run_in(path: Path) -> Path:
-    found = [path] if (path / CONFIG).is_file() else [each.parent for each in sorted(path.glob(f"*/{CONFIG}"))]
+    found = [path] if has_file(path / CONFIG) else [each.parent for each in sorted(path.glob(f"*/{CONFIG}"))]
     if len(found) == 1:
         return found[0]
     if found:
@@ -59,7 +59,7 @@ def _run_in(path: Path) -> Path:
 
 def _rows(log: Path) -> list[dict[str, Any]]:
     """What a run has logged; a last line that is being written is left out."""
-    text = read_content(log).text() if log.exists() else ""
+    text = read_content(log).text() if has_file(log) else ""
     rows = []
     for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
         with understood(f"{log}, line {number},", "is damaged", AGAIN):
@@ -95,7 +95,7 @@ def _lengths(folder: Path) -> tuple[int | None, int]:
     """Steps of the whole run, None where no file says how many an epoch has, and its epochs."""
     epochs = _whole(_config(folder).get("optim", {}).get("epochs", 1), folder / CONFIG, "optim.epochs")
     path = folder / FACTS
-    facts = read_object(path, remedy=AGAIN) if path.exists() else {}
+    facts = read_object(path, remedy=AGAIN) if has_file(path) else {}
     if "steps_per_epoch" not in facts:
         return None, epochs
     return epochs * _whole(facts["steps_per_epoch"], path, "steps_per_epoch"), epochs

@@ -12,6 +12,7 @@ from typing import Any
 from manifests.annotations import TestSet
 from manifests.errors import InputError
 from manifests.files.content import read_object
+from manifests.files.given import has_file
 from manifests.splits import ids_of, overlap
 from training.leakage import OVERLAPS, TRAINING_CLIPS, training_list
 from training.run_folders.finished import COPY_WHOLE
@@ -55,7 +56,7 @@ def seen_by(folder: Path) -> Seen:
     """
     path, said = folder / TRAINING_CLIPS, _said(folder)
     count = read_facts(folder).get("training_clips")
-    if not path.is_file():
+    if not has_file(path):
         if count is None and not said:  # a released checkpoint: its authors' clips are not in it
             return Seen(unknown=(f"{folder.parent.name}/{folder.name}",))
         raise InputError(
@@ -78,4 +79,4 @@ def unknown_of(folder: Path) -> tuple[str, ...]:
 
 def _said(folder: Path) -> Mapping[str, Any]:
     path = folder / OVERLAPS
-    return read_object(path, "training", remedy=COPY_AGAIN)["training"] if path.is_file() else {}
+    return read_object(path, "training", remedy=COPY_AGAIN)["training"] if has_file(path) else {}

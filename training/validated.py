@@ -8,6 +8,7 @@ from typing import Any
 from manifests.commands.counting import are
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
+from manifests.files.given import has_file
 from manifests.files.parquet import read_table
 from manifests.test_sets import Truth
 from manifests.views import VIEWS
@@ -60,7 +61,7 @@ def _result(run: LoadedRun, name: str, measured_by: str, tested: Truth) -> Path:
     """The run's result on the set under the protocol. InputError without one, or where it shares clips."""
     view = run.config.evaluation.view
     path = results_folder(run) / f"{name}{'' if view == VIEWS[0] else f'.{view}'}.{measured_by}.json"
-    if not path.is_file():
+    if not has_file(path):
         raise InputError(
             f"{path} is not there: the run has not been asked on {name}. Evaluate it first on these clips, with "
             f"--test-set {name} --protocol {measured_by}."

@@ -108,7 +108,7 @@ def child(case: str, source: Path) -> None:
 def ingest(source: Path, out: Path, workers: int) -> None:
     """The part of `pipeline ingest` that grows with the corpus, and an end of all decoders."""
     two_shards = replace(OPTIONS, shard_clips=-(-len(list(source.iterdir())) // 2))
-    plan = prepare(IngestRequest((source,), out, two_shards, workers=workers))
+    plan, _ = prepare(IngestRequest((source,), out, two_shards, workers=workers))
     with connected(None, workers) as client:
         jobs = [(out, task.start, task.stop, TIMEOUT) for task in plan.tasks]
         records = sum(summary.records for summary in run_all(client, ingest_shards, jobs))

@@ -41,7 +41,7 @@ def trainer_of(config: RunConfig, device: str, folder: Path) -> Trainer:
     process = Ranks(0, 1, torch.device(device, 0) if device == "cuda" else torch.device(device))
     repeatable_arithmetic()
     inputs = open_inputs(config, process)
-    return Trainer(config, folder, inputs.method, inputs.stream, process)
+    return Trainer(config, folder, inputs.method, inputs.stream, process, inputs.contents)
 
 
 EZVSL: dict[str, Any] = {"name": "ezvsl", "temperature": 0.07}

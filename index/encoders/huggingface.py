@@ -18,7 +18,7 @@ from index.encoders.torch_device import pick_device
 from manifests.commands.extras import how_to_install
 from manifests.errors import InputError
 from manifests.files.content import read_object
-from manifests.files.given import understood
+from manifests.files.given import has_file, understood
 from pipeline.shards.store import ShardStore
 
 CONFIG, WEIGHTS, PREPROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"
@@ -62,7 +62,7 @@ def _audio_reader(extractor: Any) -> Callable[[ShardStore, int], tuple[np.ndarra
 
 
 def _check_folder(folder: Path, name: str) -> None:
-    missing = [file for file in (CONFIG, WEIGHTS, PREPROCESSOR) if not (folder / file).is_file()]
+    missing = [file for file in (CONFIG, WEIGHTS, PREPROCESSOR) if not has_file(folder / file)]
     if missing:
         raise InputError(
             f"{folder} is not a Hugging Face folder of a {name} model: it has no {', '.join(missing)}. Copy the whole "

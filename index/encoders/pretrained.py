@@ -15,7 +15,7 @@ from index.encoders.tensor_file import read_tensors as read_sealed
 from index.encoders.torch_device import pick_device
 from index.encoders.weight_file import Layout, fitted, read_tensors, renamed, without_holder
 from manifests.errors import InputError
-from manifests.files.given import opened, understood
+from manifests.files.given import is_there, opened, understood
 from manifests.files.plain_data import parse_json
 
 USUAL_SIDE = 224  # of files that do not say
@@ -55,7 +55,7 @@ def read_weight_file(
 
     InputError when there is none: `otherwise` says what else to do, which differs by who asks.
     """
-    if not path.exists():
+    if not is_there(path):
         raise InputError(f"no weights at {path}: correct the path, or {otherwise}.")
     if path.suffix != ".safetensors":
         return dict(without_holder(read_tensors(path))), {}

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from index.encoders.tensor_file import read_tensors
 from manifests.errors import InputError
 from manifests.files.checksums import Damaged
-from manifests.files.given import LONGEST_REASON, check_lasting, opened, shortened, understood
+from manifests.files.given import LONGEST_REASON, check_lasting, is_there, opened, shortened, understood
 
 # What torch says of a type it does not know, and of a stand-in that is filled as a dict or a list would be.
 _UNKNOWN = re.compile(r"GLOBAL (\S+) was not an allowed global")
@@ -100,7 +100,7 @@ class Content:
 
 def read_content(path: Path) -> Content:
     """What torch saved in a file, or a safetensors file's tensors by name. InputError for a file that is neither."""
-    if not path.exists():
+    if not is_there(path):
         raise InputError(f"there is no file of weights at {path}.")
     with understood(path):
         opened(path).close()  # no pipe, no device

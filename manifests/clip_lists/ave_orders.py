@@ -10,6 +10,7 @@ import struct
 from manifests.clip_lists.ave_rows import events_of
 from manifests.errors import InputError
 from manifests.files.content import Content, read_content
+from manifests.files.given import has_file
 from manifests.files.recognised import HDF5
 
 ROWS = {
@@ -30,7 +31,7 @@ def text_of(content: Content) -> str:
     if count is None:
         return content.text()
     beside = content.path.parent / ANNOTATIONS
-    if not beside.is_file():
+    if not has_file(beside):
         raise InputError(
             f"{content.path} numbers rows of AVE's {ANNOTATIONS}, which is not beside it. Put that file there, or give "
             "trainSet.txt, valSet.txt or testSet.txt of AVE's zip."

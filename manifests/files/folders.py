@@ -12,9 +12,10 @@ from manifests.files.given import check_lasting
 from manifests.files.suffixes import is_litter
 
 
-def every_file(root: Path, onerror: Callable[[OSError], None] | None = None) -> Iterator[Path]:
+def every_file(root: Path, onerror: Callable[[OSError], None] | None = None, folders: bool = False) -> Iterator[Path]:
     """Every file at any depth, also in folders that links lead to: each folder once, by its own path where it lies
-    below the root. A folder that cannot be read has none, unless `onerror` raises."""
+    below the root; with `folders` those themselves, too. A folder that cannot be read has none, unless `onerror`
+    raises."""
     been: set[str] = set()
     waiting = [root]
     for start in waiting:
@@ -25,7 +26,7 @@ def every_file(root: Path, onerror: Callable[[OSError], None] | None = None) -> 
                 continue
             been.add(real)
             inside.sort()
-            yield from (Path(folder, name) for name in names)
+            yield from (Path(folder, name) for name in [*names, *(inside if folders else [])])
             waiting += [link for name in inside if (link := Path(folder, name)).is_symlink()]
 
 

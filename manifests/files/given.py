@@ -145,6 +145,24 @@ def special_file(path: Path | str) -> str | None:
         return "a link that leads nowhere" if os.path.islink(path) else None
 
 
+def no_file(path: Path | str) -> str | None:
+    """What lies at a path and is no file, a folder too, in words; None for a file, and where nothing is."""
+    return "a folder" if os.path.isdir(path) else special_file(path)
+
+
+def has_file(path: Path | str) -> bool:
+    """Whether a file is there. InputError for what is there and is none, which would else be said to be missing, or
+    be done without in silence."""
+    if (kind := no_file(path)) is not None:
+        raise InputError(f"{path} is {kind}, not a file. Put the file there, or take away what is there.")
+    return Path(path).is_file()
+
+
+def is_there(path: Path | str) -> bool:
+    """Whether a file or a folder is there. InputError as `has_file`."""
+    return os.path.isdir(path) or has_file(path)
+
+
 def _check_regular(facts: os.stat_result) -> None:
     if not stat.S_ISREG(facts.st_mode):
         kind = "a folder" if stat.S_ISDIR(facts.st_mode) else kind_of_special(facts) or "no regular file"

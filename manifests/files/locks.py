@@ -42,7 +42,7 @@ def held(lock: Path, folder: Path, who: str, remedy: str) -> Iterator[None]:
     """
     note = {"host": platform.node(), "pid": os.getpid(), "token": uuid.uuid4().hex}
     note["since"] = datetime.now().astimezone().isoformat(timespec="seconds")
-    made = [each for each in lock.parents if not each.exists()]
+    made = [each for each in lock.parents if not each.is_dir()]
     descriptor = _opened(lock, folder)
     try:
         _check_lock(descriptor, lock)

@@ -34,8 +34,8 @@ def whole_path(target: Path, keep: Path | None = None, *, durable: bool = True) 
 
     It has the suffix of `target`, and is an empty file already. A `target` that was there before becomes `keep`; a kill
     between the two renamings leaves `keep` alone. Not `durable`: a machine that loses power may lose it, which suits
-    many small files whose writer compares them with what they should be. InputError when `target` lies where nothing
-    can be written, WorkFailed when the disk is full.
+    many small files whose writer compares them with what they should be. InputError when `target` is a folder, or lies
+    where nothing can be written, WorkFailed when the disk is full.
     """
     hidden = _hidden(target)
     mode = hidden.stat().st_mode
@@ -47,6 +47,8 @@ def whole_path(target: Path, keep: Path | None = None, *, durable: bool = True) 
                 _sync(hidden)
             if keep is not None and target.exists():
                 os.replace(target, keep)
+            if target.is_dir():
+                raise InputError(f"{target} is a folder, where a file is to be written. Take it away.")
             os.replace(hidden, target)
             if durable:
                 _sync_folder(target.parent)

@@ -16,6 +16,7 @@ from manifests.annotations import Annotation, TestSet
 from manifests.errors import InputError
 from manifests.files.content import Content, read_content, sha256_of_all
 from manifests.files.folders import by_key, files_below
+from manifests.files.given import has_file
 from manifests.keys import safe_key, video_of_frame_path
 from manifests.readers.sslalignment_boxes import read_boxes224
 from manifests.readers.sslalignment_masks import holds_masks, read_masks224
@@ -46,7 +47,7 @@ def read_avsbench_masks(folder: Path | str, subset: str, split: str = "test") ->
     depth = _depth(subset)
     masks = by_key(((_key(PurePosixPath(file.with_suffix("").as_posix()), depth), file) for file in files), root)
     digest = sha256_of_all((key, read_content(file)) for key, file in masks.items())
-    listed = next((found for found in _lists_of(Path(folder), subset) if found.is_file()), None)
+    listed = next((found for found in _lists_of(Path(folder), subset) if has_file(found)), None)
     ordered = masks if listed is None else _in_order(masks, _listed_videos(read_content(listed), split))
     return MaskSet(f"avsbench_{subset}", ordered, str(root), digest)
 

@@ -12,6 +12,7 @@ from manifests.annotations import Annotation, TestSet
 from manifests.class_maps import AVSS_CLASSES
 from manifests.errors import InputError
 from manifests.files.content import Content, read_content, read_object, sha256_of_all
+from manifests.files.given import has_file
 from manifests.files.spelling import as_on_disk
 from manifests.keys import safe_key, video_of_frame_path
 from manifests.splits import IdList
@@ -47,7 +48,7 @@ def read_avss(folder: Path | str) -> Truth:
 
 def _numbers(path: Path) -> dict[str, int]:
     """Class numbers by name; none where the file is not there. InputError for what are no classes of the set."""
-    if not path.is_file():
+    if not has_file(path):
         return {}
     found = read_object(path)
     if wrong := [name for name, number in found.items() if number not in range(AVSS_CLASSES) or number is True]:

@@ -13,6 +13,7 @@ from manifests.annotations import Annotation, TestSet, read_name
 from manifests.errors import InputError
 from manifests.files.content import Content, read_content, sha256_of_all
 from manifests.files.folders import by_key, files_below
+from manifests.files.given import has_file
 from manifests.files.spelling import as_on_disk
 from manifests.readers.sslalignment_boxes import image_path
 from manifests.test_sets import MaskSet
@@ -62,7 +63,7 @@ def _mask(entry: Any, content: Content) -> Path:
     parts = PurePosixPath(read_name(entry["gt_box"], f'{content.path}, "gt_box"')).parts
     lengths = range(min(len(parts), 6), 0, -1)
     tails = (as_on_disk(content.path.parent.joinpath(*parts[-length:])) for length in lengths)
-    found = next((tail for tail in tails if ".." not in parts and tail.is_file()), None)
+    found = next((tail for tail in tails if ".." not in parts and has_file(tail)), None)
     if found is None:
         raise InputError(
             f"{content.path} names the mask {'/'.join(parts[-2:])}, which does not lie beside it. Put the list beside "

@@ -19,6 +19,7 @@ from manifests.clip_lists.starts import in_seconds
 from manifests.errors import InputError
 from manifests.files.content import read_content
 from manifests.files.folders import files_below
+from manifests.files.given import has_file
 from manifests.files.spelling import composed
 from manifests.keys import parse_clip_name, segment_key, stem_of
 from pipeline.compose.named_files import Name, parts_of
@@ -66,7 +67,7 @@ def read_catalogue(root: Path) -> Catalogue:
     catalogue = Catalogue()
     ids = {path.parent: _class_names(path) for path in near if path.name == CLASS_IDS}
     lists = [path for path in near if path.name != CLASS_IDS]
-    for path in dict.fromkeys([*([above] if above.is_file() else []), *lists]):
+    for path in dict.fromkeys([*([above] if has_file(above) else []), *lists]):
         _read_list(path, catalogue, ids, root)
     return catalogue
 

@@ -26,7 +26,7 @@ import pyarrow as pa
 from PIL import Image
 
 from manifests.errors import InputError
-from manifests.files.given import read_bytes
+from manifests.files.given import has_file, read_bytes
 from manifests.files.whole import write_if_other
 from pipeline.compose.corpus import encode_wav
 from pipeline.compose.solos import find_solos, read_clip
@@ -203,7 +203,7 @@ def _digest(src: Path, solos: Mapping[str, Mapping[str, Sequence[Row]]]) -> str:
     rows = [row for classes in solos.values() for of_class in classes.values() for row in of_class]
     told = json.dumps(sorted(rows, key=itemgetter("key")), sort_keys=True)
     described = src / (INDEX if is_shards(src) else CORPUS)
-    return hashlib.sha256(told.encode() + (read_bytes(described) if described.is_file() else b"")).hexdigest()
+    return hashlib.sha256(told.encode() + (read_bytes(described) if has_file(described) else b"")).hexdigest()
 
 
 def _describe(out: Path, options: dict[str, object], collages: Sequence[Collage], truth: list[list[Row]]) -> Counts:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from manifests.errors import InputError
-from manifests.files.given import read_bytes, understood
+from manifests.files.given import has_file, read_bytes, understood
 from manifests.keys import safe_key
 from pipeline.compose.stored_solos import (
     BOX,
@@ -40,7 +40,7 @@ def find_solos(src: Path, lists: Sequence[Path] = ()) -> Solos:
     if is_shards(src):
         return find_stored(src, lists)
     table = src / "truth.parquet"
-    if not table.is_file():
+    if not has_file(table):
         raise InputError(
             f"--src {src} holds no truth.parquet and no index.json. Give a folder that pipeline synth or compose made, "
             "or shards of videos with one labelled object each."
@@ -97,7 +97,7 @@ def read_clip(src: Path, row: Row, shift: float = 0.0) -> tuple[np.ndarray, np.n
     if is_shards(src):
         return read_stored(src, row, shift)
     video = src / "video" / f"{row['key']}.mp4"
-    if video.is_file():
+    if has_file(video):
         with understood(video, remedy=REMEDY), MediaFile(video) as media:
             return media.frame_at(row["moment"]).pixels, media.audio_between(shift, SAMPLE_RATE, SAMPLES).samples
     image = src / "frames" / f"{row['key']}.jpg"

@@ -13,6 +13,7 @@ import numpy as np
 
 from manifests.commands.counting import counted
 from manifests.errors import InputError
+from manifests.files.given import has_file
 from manifests.splits import TRAIN, read_ids, split_of
 from pipeline.shards.companion import TRUTH
 from pipeline.shards.store import INDEX, ShardStore
@@ -31,7 +32,7 @@ Solos = dict[str, dict[str, list[Row]]]  # truth rows by split and class
 
 def is_shards(src: Path) -> bool:
     """Whether a folder holds shards, and not a made corpus."""
-    return (src / INDEX).is_file()
+    return has_file(src / INDEX)
 
 
 def find_stored(src: Path, lists: Sequence[Path] = ()) -> Solos:

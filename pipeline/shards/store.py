@@ -11,13 +11,14 @@ import io
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 
 from manifests.clip_lists.rows import normal_split
 from manifests.errors import InputError
-from manifests.files.given import understood
+from manifests.files.given import has_file, understood
 from manifests.files.parquet import read_table
 from manifests.files.plain_data import parse_json_object
 from manifests.given_arrays import given_place, given_text
@@ -48,7 +49,7 @@ def read_index(folder: Place | str) -> dict[str, object]:
         raise InputError(
             f"There is no shard folder {folder}. Make it with `pipeline ingest --src VIDEOS --out {folder}`."
         )
-    if not (folder / INDEX).exists():
+    if not (has_file(folder / INDEX) if isinstance(folder, Path) else (folder / INDEX).exists()):
         began = (folder / PLAN).is_dir()
         state = (
             "is unfinished: repeat its `pipeline ingest` command" if began else "holds no shards: give another folder"

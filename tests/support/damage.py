@@ -74,6 +74,14 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
 }
 
 
+NO_FILE: dict[str, Callable[[Path], None]] = {
+    "a named pipe": DAMAGE["a pipe"],
+    "a folder": DAMAGE["a folder"],
+    "a device": DAMAGE["a device"],
+    "a link that leads nowhere": DAMAGE["a link to nowhere"],
+}  # what lies in a file's place, as it is said of it
+
+
 def spoiled(value: Any, draw: random.Random) -> Any:
     """A copy with one value, wherever it lies, exchanged for a nasty one, or one name or entry gone."""
     value = copy.deepcopy(value)

@@ -8,6 +8,7 @@ import torch
 from pipeline.media.front_ends import DEFAULT
 from training.config import RunConfig, load_config
 from training.run_folders.files import DONE, FACTS, WEIGHTS
+from training.run_folders.identity import carried
 from training.runs import build_method, carry, prepare, write_weights
 
 SMALL = (
@@ -29,10 +30,10 @@ def make_run(folder: Path, config: RunConfig, manifest_sha256: str = "0" * 64, f
     method = build_method(config)
     prepare(folder, config)
     carry(folder, config)
-    facts = {"front_end": front_end, "manifest_sha256": manifest_sha256, "training_clips": 3,
-             "contents": {"shards": manifest_sha256, "training_clips": "1" * 64}}  # fmt: skip
+    contents = {"shards": manifest_sha256, "training_clips": "1" * 64}
+    facts = {"front_end": front_end, "manifest_sha256": manifest_sha256, "training_clips": 3, "contents": contents}
     (folder / FACTS).write_text(json.dumps(facts))
     (folder / "training_clips.txt").write_text("trained0\ntrained1\ntrained2\n")
-    write_weights(folder / WEIGHTS, method)
+    write_weights(folder / WEIGHTS, method, carried(config, contents))
     (folder / DONE).write_text("1 s\n")
     return folder

@@ -8,6 +8,7 @@ import torch
 from pipeline.media.front_ends import DEFAULT
 from training.config import load_config
 from training.run_folders.files import DONE, FACTS
+from training.run_folders.identity import carried
 from training.runs import build_empty, prepare, write_weights
 
 SMALL = (
@@ -23,7 +24,7 @@ def write_run(folder: Path, *overrides: str) -> Path:
     config = load_config("ezvsl", (*SMALL, *overrides))
     prepare(folder, config)
     torch.manual_seed(0)
-    write_weights(folder / "weights.safetensors", build_empty(config))
+    write_weights(folder / "weights.safetensors", build_empty(config), carried(config, {}))
     (folder / FACTS).write_text(json.dumps({"front_end": DEFAULT, "manifest_sha256": "0" * 64}))
     (folder / DONE).write_text("0 s\n")
     return folder

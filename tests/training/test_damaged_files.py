@@ -1,12 +1,14 @@
 """Files of runs, results and arrays in which something was changed: told when read, made again where that goes."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from damage import NO_FILE
 from runs_in_processes import write_small
 from safetensors.torch import load_file, save_file
 
@@ -17,6 +19,7 @@ from index.encoders.tensor_file import read_tensors, write_tensors
 from index.encoders.torch_file import read_content
 from index.neighbours import Neighbours
 from manifests.errors import InputError
+from manifests.files.given import no_file
 from pipeline.shards.store import ShardStore
 from training.config import load_config
 from training.evaluate import EvaluationRequest, evaluate
@@ -27,6 +30,7 @@ from training.report.foreign_sounds import read_controls
 from training.report.results import read_run, run_titles
 from training.report.saved_maps import read_maps
 from training.runs import load_run
+from training.status import status
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +206,55 @@ def test_a_damaged_line_of_the_log_does_not_end_a_run(tmp_path: Path, capsys) ->
     MetricsLog(tmp_path, 4, 10).close()
     assert "2 lines of" in capsys.readouterr().out
     assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1, 3, 4]
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "opened": load_run,
+    "evaluated": lambda run: evaluate(load_run(run), EvaluationRequest()),
+    "evaluated anew": lambda run: evaluate(load_run(run), EvaluationRequest(protocols=("textbook",))),
+    "told of": status,
+    "reported": read_run,
+    "started again": lambda run: start(load_config(run / "config.yaml"), run.parents[1], "cpu"),
+}
+LOOKED_FOR = {
+    "config.yaml": ("opened", "told of", "reported", "started again"),
+    "data.json": ("opened", "told of"),
+    "weights.safetensors": ("opened", "reported"),
+    "DONE": ("opened", "told of", "reported", "started again"),
+    "metrics.jsonl": ("told of", "reported"),
+    "training_clips.txt": ("evaluated anew",),
+    "overlaps.json": ("evaluated anew",),
+    "environment.json": ("reported",),
+    "evaluation/boxes.ezvsl.json": ("evaluated", "reported"),
+    "evaluation/boxes.ezvsl.parquet": ("reported",),
+}
+
+
+@pytest.mark.parametrize("kind", NO_FILE)
+@pytest.mark.parametrize("name", LOOKED_FOR)
+def test_what_is_no_file_is_not_said_to_be_missing(run: Path, name: str, kind: str) -> None:
+    """Nor is it passed over, waited for, or written over."""
+    NO_FILE[kind](run / name)
+    for reader in LOOKED_FOR[name]:
+        with pytest.raises(InputError, match=rf"{Path(name).name} .*({kind}|No such file)") as caught:
+            READERS[reader](run)
+        assert not re.search("has no |is not there|not finished|is not beside|no run", str(caught.value)), reader
+    assert no_file(run / name) == kind
+
+
+@pytest.mark.parametrize("kind", NO_FILE)
+def test_a_checkpoint_that_is_no_file_is_not_taken_for_none(run: Path, capsys, kind: str) -> None:
+    shutil.copyfile(run / "checkpoints/last.pt", run / "checkpoints/previous.pt")
+    NO_FILE[kind](run / "checkpoints/last.pt")
+    (run / "DONE").unlink()
+    start(load_config(run / "config.yaml"), run.parents[1], "cpu")
+    said = capsys.readouterr().out
+    assert f"last.pt cannot be used: it is {kind}, not a file" in said
+    assert "the run goes on from the checkpoint before" in said
+    (run / "DONE").unlink()
+    (run / "checkpoints/previous.pt").unlink()
+    with pytest.raises(InputError, match=f"last.pt cannot be used: it is {kind}, not a file"):
+        start(load_config(run / "config.yaml"), run.parents[1], "cpu")
 
 
 @pytest.mark.parametrize("name", ["image.npy", "audio.npy", "keys.parquet", "meta.json"])

@@ -12,6 +12,7 @@ from pipeline.shards.store import ShardStore
 from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.printing import table
 from training.report.results import read_run
+from training.run_folders.identity import carried
 from training.runs import LoadedRun, load_run, write_weights
 from training.score_file import score_file
 
@@ -41,7 +42,7 @@ def test_results_of_other_weights_are_made_again(run: LoadedRun, boxes: Path) ->
     (first,) = evaluate(run, request)
     for parameter in run.method.parameters():
         parameter.data.mul_(-1)
-    write_weights(run.weights_file, run.method)  # as a run that was trained again leaves them
+    write_weights(run.weights_file, run.method, carried(run.config, {}))  # as a run that was trained again leaves them
     with pytest.raises(InputError, match="was scored with other weights"):
         read_run(run.folder)
     (again,) = evaluate(load_run(run.folder), request)

@@ -14,7 +14,7 @@ from typing import Any
 from manifests.errors import InputError
 from manifests.files.checksums import check_file, check_sealed
 from manifests.files.content import read_object
-from manifests.files.given import understood
+from manifests.files.given import has_file, understood
 from manifests.sound_draws import draws_of, word_of
 
 AGAIN = "Evaluate the run again."
@@ -41,7 +41,7 @@ def read_result(path: Path) -> dict[str, Any]:
     with understood(path, "is damaged", AGAIN):
         digests = check_sealed(facts)
     table = path.with_suffix(".parquet")
-    if not table.is_file():
+    if not has_file(table):
         raise InputError(f"{path} is damaged: {table.name}, the samples of its numbers, is not beside it. {AGAIN}")
     with understood(table, "is damaged", AGAIN):
         check_file(table, digests)

@@ -11,6 +11,7 @@ import torch
 import torchvision
 
 from index.encoders.imagenet import DEVIATION, MEAN
+from manifests.files.given import has_file
 from manifests.views import IN_WORDS
 from pipeline.console import version
 from pipeline.media.front_ends import find_front_end
@@ -89,7 +90,7 @@ def _image(config: RunConfig) -> dict[str, Any]:
 def _training(run: LoadedRun, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The training list: its name, how many clips it has, and the hash of their names."""
     known = known_contents(run.folder)
-    listed = (run.folder / TRAINING_CLIPS).is_file()
+    listed = has_file(run.folder / TRAINING_CLIPS)
     count = facts.get("training_clips") or (len(training_clips(run.folder)) if listed else None)
     named = run.config.data.train_list
     return {

@@ -7,12 +7,15 @@ early would have given.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from manifests.annotations import TestSet
 from manifests.commands.counting import counted
 from manifests.errors import InputError
 from manifests.files.content import read_object
+from manifests.files.given import has_file
 from manifests.files.whole import write_text
 from manifests.test_sets import Truth
 from manifests.truth import read_truth
@@ -45,16 +48,25 @@ def history_file(view: str) -> str:
 
 
 class BestKeeper:
-    """Called at the end of every epoch by the first process; `truth` are the clips of the validation section."""
+    """Called at the end of every epoch by the first process; `truth` are the clips of the validation section, `carried`
+    is what the weights say of their run."""
 
-    def __init__(self, config: RunConfig, folder: Path, store: ShardStore, truth: Truth, process: Ranks) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: Path,
+        store: ShardStore,
+        truth: Truth,
+        process: Ranks,
+        carried: Mapping[str, Any],
+    ) -> None:
         assert config.validation is not None, "only a run that validates keeps its best epoch"
         self.config, self.folder, self.store, self.process = config, folder, store, process
-        self.protocol = config.validation.protocol
+        self.protocol, self.carried = config.validation.protocol, carried
         self.truth, self.pairings = truth, found_pairings(store, truth)
         self.path = folder / history_file(config.evaluation.view)
         self._seen: Memory = {}  # frozen trunks make the same of these clips in every epoch
-        self.history: dict[str, float] = read_object(self.path) if self.path.is_file() else {}
+        self.history: dict[str, float] = read_object(self.path) if has_file(self.path) else {}
 
     def __call__(self, method: BaseMethod, step: int) -> None:
         """Score the method as it is after `step` steps; keep its weights when no earlier epoch was as good."""
@@ -64,7 +76,7 @@ class BestKeeper:
         value = self._score(method)
         method.train()
         if value > max(self.history.values(), default=-1.0):
-            write_weights(self.folder / BEST_WEIGHTS, method)
+            write_weights(self.folder / BEST_WEIGHTS, method, self.carried)
         self.history[str(step)] = value
         write_text(self.path, json.dumps(self.history, indent=1))
 

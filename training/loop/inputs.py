@@ -14,6 +14,7 @@ from manifests.catalogue import resolve
 from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
+from manifests.files.given import is_there
 from manifests.files.names import name_problem
 from manifests.test_sets import Truth
 from manifests.truth import find_format
@@ -33,7 +34,7 @@ from training.evaluation.tasks import check_protocol, default_protocols
 from training.leakage import TestLists, clips_sha256, find_tests, own_truth
 from training.loop.best import check_choosing, refuse_training_clips, validation_truth
 from training.loop.earlier_stage import Seen, take_over_weights
-from training.loop.named import is_there
+from training.loop.named import existing
 from training.loop.training_pass import TrainingPass
 from training.methods.contract import BaseMethod
 from training.predict import object_prior_of
@@ -72,7 +73,7 @@ def open_inputs(config: RunConfig, process: Ranks) -> Inputs:
     if wanted is not None:
         named = (
             attempt("validation.format", find_format, wanted.format),
-            attempt("validation.truth", is_there, wanted.truth),
+            attempt("validation.truth", existing, wanted.truth),
         )
         wanted = None if None in named else wanted
     attempt("data.lists", _check_lists, data)
@@ -116,7 +117,7 @@ def _tests(config: RunConfig, truth: Truth | None, mistakes: Mistakes) -> TestLi
 
 def _check_lists(data: Data) -> None:
     """InputError where there is no such folder, unless nobody named one: lists are not needed."""
-    if data.lists.is_dir() or (data.lists == Data().lists and not data.lists.exists()):
+    if data.lists.is_dir() or (data.lists == Data().lists and not is_there(data.lists)):
         return
     raise InputError(
         f"{data.lists} is {'no folder' if data.lists.exists() else 'not there'}: known test sets would not be found, "
@@ -214,8 +215,8 @@ def _truth(config: RunConfig, mistakes: Mistakes) -> Truth | None:
     """The annotations, where file and format are both there: each is said by itself."""
     wanted = config.evaluation
     format = mistakes.attempt("evaluation.format", find_format, wanted.format)
-    path = mistakes.attempt("evaluation.truth", is_there, wanted.truth)
-    negatives = mistakes.attempt("evaluation.negatives", is_there, wanted.negatives)
+    path = mistakes.attempt("evaluation.truth", existing, wanted.truth)
+    negatives = mistakes.attempt("evaluation.negatives", existing, wanted.negatives)
     absent = wanted.negatives is not None and negatives is None
     return mistakes.attempt("evaluation.truth", own_truth, None if absent or None in (format, path) else config)
 

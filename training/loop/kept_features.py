@@ -7,7 +7,7 @@ make a batch, so that a run comes to the same losses with and without.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from index.encoders.tensor_file import UNREADABLE, read_tensors, write_tensors
 from manifests.errors import InputError
-from manifests.files.given import check_lasting
+from manifests.files.checksums import Damaged
+from manifests.files.given import check_lasting, has_file
 from training.config import Data
 from training.data.kept_rows import KeptRows
 from training.data.resident import decoded, sizes_of_frames
@@ -30,6 +31,7 @@ from training.loop.device_batches import DeviceBatches, moved
 from training.loop.room import Room
 from training.methods.contract import BaseMethod
 
+OF = "of"  # in a file's metadata: what decides its features, as its name has it
 STILL = "data.squash true, crop_scale 1, flip false, colour_jitter 0, image_policy none"
 
 
@@ -106,7 +108,7 @@ class KeptFeatures:
         self.bytes, self.where = 0, ""
         self.refused: str | None = None
         file = None if folder is None else folder / f"{self._identity(stream)}.safetensors"
-        if file is not None and file.is_file():
+        if file is not None and has_file(file):
             self._read(file)
             return
         self._compute(stream, rows)
@@ -146,7 +148,8 @@ class KeptFeatures:
 
     def _read(self, file: Path) -> None:
         try:
-            found = read_tensors(file)[0]
+            found, metadata = read_tensors(file)
+            self._check_kept(found, metadata.get(OF, file.stem) == file.stem)
         except UNREADABLE as error:
             check_lasting(file, error)
             raise InputError(f"{file} is no readable file of features ({error}); delete it to have it made.") from error
@@ -155,9 +158,17 @@ class KeptFeatures:
             self._images = KeptRows.holding(found.pop("image"), on_device, self.device)
             self._audio = KeptRows.holding(found.pop("audio"), on_device, self.device)
 
+    def _check_kept(self, found: Mapping[str, Tensor], own: bool) -> None:
+        """Damaged for features that are not these clips' and trunks', under whose name the file lies."""
+        if not own:
+            raise Damaged("its features are of other clips or trunks: another file was put in its place")
+        counts = [len(found[name]) if name in found and found[name].dim() else 0 for name in ("image", "audio")]
+        if counts != 2 * [len(self._place)]:
+            raise Damaged(f"it has images of {counts[0]:,} clips and sounds of {counts[1]:,}, not {len(self._place):,}")
+
     def _write(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_tensors(file, {"image": self._images.whole(), "audio": self._audio.whole()})
+        write_tensors(file, {"image": self._images.whole(), "audio": self._audio.whole()}, {OF: file.stem})
 
     def _divided(self, image: Tensor, heard: Tensor) -> np.ndarray | None:
         """Whose features, of the size of some clips', lie on the device; None, and `refused`, without room for all."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from manifests.errors import WorkFailed
-from manifests.files.given import opened
+from manifests.files.given import has_file, opened
 from manifests.files.whole import NO_ROOM, told, write_text
 from training.loop.checkpoint import Progress
 from training.loop.pace import PACE
@@ -88,7 +88,7 @@ def _unless_full(tell: Callable[[threading.ExceptHookArgs], object], failure: th
 
 def _lines(path: Path) -> list[str]:
     """Whole lines of a log; a last line cut by a kill is dropped (its step will be run again)."""
-    if not path.exists():
+    if not has_file(path):
         return []
     with opened(path) as handle:
         text = handle.read().decode(errors="replace")

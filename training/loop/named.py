@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import InputError
+from manifests.files.given import is_there
 from manifests.truth import find_format
 from pipeline.shards.joined import open_shards
 from training.config import RunConfig, load_config
@@ -14,20 +15,20 @@ from training.settings.attempts import Mistakes
 from training.settings.mistakes import WrongConfig
 
 
-def is_there(path: Path | str) -> Path:
+def existing(path: Path | str) -> Path:
     """The path. InputError where nothing is there."""
-    if not Path(path).exists():
+    if not is_there(path):
         raise InputError(f"there is no file or folder {path}. Correct the path, or leave it out.")
     return Path(path)
 
 
 CHECKS: dict[tuple[str, str], Callable[[Any], object]] = {
     ("data", "shards"): open_shards,
-    ("evaluation", "truth"): is_there,
+    ("evaluation", "truth"): existing,
     ("evaluation", "format"): find_format,
-    ("evaluation", "negatives"): is_there,
+    ("evaluation", "negatives"): existing,
     ("evaluation", "protocols"): find_protocol,
-    ("validation", "truth"): is_there,
+    ("validation", "truth"): existing,
     ("validation", "format"): find_format,
     ("validation", "protocol"): find_protocol,
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from index.encoders.imagenet import IMAGENET
 from manifests.errors import InputError
+from manifests.files.given import has_file
 from training.config import RunConfig
 from training.data.selection import train_list
 from training.loop.inputs import check_evaluation
@@ -18,7 +19,7 @@ from training.runs import absent_folders, known_contents, renew, stored_config
 
 def finished_without_inputs(root: Path, config: RunConfig) -> Path | None:
     """The finished run that a config describes, when it is the only one and not all of its inputs are there."""
-    fitting = [done.parent for done in sorted((root / config.name).glob(f"*-s{config.seed}/{DONE}"))]
+    fitting = [done.parent for done in sorted((root / config.name).glob(f"*-s{config.seed}/{DONE}")) if has_file(done)]
     fitting = [folder for folder in fitting if _same_settings_and_places(folder, config)]
     return fitting[0] if len(fitting) == 1 and absent_inputs(fitting[0], config) else None
 
@@ -52,7 +53,7 @@ def take_over(folder: Path, config: RunConfig) -> list[str]:
 
 def _same_settings_and_places(folder: Path, config: RunConfig) -> bool:
     try:
-        return (folder / CONFIG).is_file() and not differences(
+        return has_file(folder / CONFIG) and not differences(
             stored_config(folder), {}, config, dict.fromkeys(PLACES, "")
         )
     except InputError:

@@ -12,6 +12,7 @@ import torch
 from manifests.clip_lists.written import as_list
 from manifests.commands.counting import are, counted
 from manifests.errors import InputError
+from manifests.files.given import has_file
 from manifests.files.locks import held
 from manifests.files.outputs import check_no_other_kind
 from manifests.files.whole import remove_leftovers, write_text
@@ -52,7 +53,7 @@ def start(config: RunConfig, runs: Path, device: str = "auto", overrides: Sequen
         folder, said = find_run(runs, config, inputs.contents, overrides)
         with _alone(folder, process):
             _same_threads(folder, process)
-            finished = (folder / DONE).is_file()
+            finished = has_file(folder / DONE)
             if process.first:
                 said += renew(folder, config) if finished else []
                 print(*said, sep="\n", end="\n" if said else "", flush=True)
@@ -77,7 +78,7 @@ def _alone(folder: Path, process: Ranks) -> Iterator[None]:
 
 
 def _train(config: RunConfig, folder: Path, inputs: Inputs, process: Ranks, stop: StopRequest) -> None:
-    trainer = Trainer(config, folder, inputs.method, inputs.stream, process, stop)
+    trainer = Trainer(config, folder, inputs.method, inputs.stream, process, inputs.contents, stop)
     if process.first:
         print(*trainer.checkpoints.said, sep="\n", end="\n" if trainer.checkpoints.said else "")
         print(f"device: {process.device}, {torch.get_num_threads()} threads", flush=True)
@@ -90,7 +91,7 @@ def _train(config: RunConfig, folder: Path, inputs: Inputs, process: Ranks, stop
             )
         if inputs.validation is not None:
             store = inputs.stream.store
-            trainer.after_epoch = BestKeeper(config, folder, store, inputs.validation, process)
+            trainer.after_epoch = BestKeeper(config, folder, store, inputs.validation, process, trainer.run)
     with explained(config, process, lambda: trainer.resident_bytes):
         trainer.train()
     if process.first:

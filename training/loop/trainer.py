@@ -35,6 +35,7 @@ from training.loop.stopping import ASKED, PATIENCE, Broken, StopRequest
 from training.loop.training_pass import TrainingPass
 from training.methods.contract import BaseMethod
 from training.run_folders.files import CHECKPOINTS, WEIGHTS
+from training.run_folders.identity import Contents, carried
 from training.runs import write_weights
 
 NOTICED = 1.0  # seconds for which what is interrupted has gone on, where that is worth a word
@@ -49,8 +50,10 @@ class Trainer:
     method: BaseMethod
     stream: TrainingStream
     ranks: Ranks
+    contents: Contents  # what lies at the config's places
     stop: StopRequest = field(default_factory=StopRequest)
     after_epoch: Callable[[BaseMethod, int], None] | None = None  # of the first rank, with the steps done
+    run: dict[str, Any] = field(init=False)  # what checkpoints and weights carry of it
     optimiser_step: OptimiserStep = field(init=False)
     done: Progress = field(default_factory=Progress)
     _log: MetricsLog | None = field(init=False)
@@ -62,7 +65,9 @@ class Trainer:
         self.total_steps = optim.epochs * self.stream.steps if learns(self.method) else 0
         if optim.batch_norm == "synchronised" and optim.negatives == "local":
             synchronise(self.method, self.ranks.device)
-        self.checkpoints, optimiser = Checkpoints(self.folder / CHECKPOINTS), build_optimiser(self.method, optim)
+        self.run = carried(self.config, self.contents)
+        optimiser = build_optimiser(self.method, optim)
+        self.checkpoints = Checkpoints(self.folder / CHECKPOINTS, self.run)
         self.done = self.checkpoints.load(self.method, optimiser, self.total_steps)
         self._tars = TarHashes(self.stream.store, self.stream.selected.nonzero()[0])
         self._skipping, self._saved = Skipping(optim.not_finite, self.folder, self.ranks), self.done.step
@@ -89,7 +94,7 @@ class Trainer:
             except Broken:
                 self._save_and_stop("is saved" if self.ranks.first else "is left to its first process to save")
         if self.ranks.first:
-            write_weights(self.folder / WEIGHTS, self.method)
+            write_weights(self.folder / WEIGHTS, self.method, self.run)
         self.ranks.barrier()
 
     def _train_on(self) -> None:

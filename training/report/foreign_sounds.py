@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from manifests.annotations import WHOLE, Box
 from manifests.files.arrays import read_npz
-from manifests.files.given import understood
+from manifests.files.given import has_file, understood
 from manifests.sound_draws import OFF_SCREEN, SILENCE, draws_of
 from training.evaluation.control_protocols import ListeningProtocol
 from training.evaluation.maps import upsample
@@ -69,7 +69,7 @@ def triples(runs: Sequence[Run], titles: Sequence[str], clips: Clips) -> list[Tr
     for run, title in zip(runs, titles, strict=True):
         asked = [one for one in run.every_evaluation if one.facts.get("task") == "listening"]
         once = [one for one in asked if len(draws_of(one.facts["protocol"])) == 1]  # a card shows one foreign sound
-        kept = next((one for one in once if one.arrays(controls_kind(one.facts["protocol"])).is_file()), None)
+        kept = next((one for one in once if has_file(one.arrays(controls_kind(one.facts["protocol"])))), None)
         if kept is not None:
             told = f"{title}, best epoch" if kept.is_early_stopped else title
             arrays = read_controls(kept.arrays(controls_kind(kept.facts["protocol"])))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from manifests.errors import InputError
+from manifests.files.given import has_file
 from manifests.files.outputs import check_no_other_kind, check_not_read, check_output
 from manifests.files.whole import write_text
 from pipeline.shards.joined import Folders, folders_of, named
@@ -105,7 +106,7 @@ def _no_gallery(run: Run) -> str:
 def _shards_of(run: Run) -> tuple[Path, ...]:
     """The folders that a run's config names, if all of them are there."""
     folders = tuple(Path(str(folder)) for folder in folders_of(run.config.get("data", {}).get("shards") or ()))
-    return folders if all((folder / "index.json").is_file() for folder in folders) else ()
+    return folders if all(has_file(folder / "index.json") for folder in folders) else ()
 
 
 def _render(**content: Any) -> str:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from manifests.errors import InputError
 from manifests.files.checksums import file_sha256
 from manifests.files.content import read_content, read_object
-from manifests.files.given import understood
+from manifests.files.given import has_file, understood
 from manifests.files.parquet import read_table
 from manifests.files.plain_data import NotPlain
 from manifests.published_sets import fits_name
@@ -107,7 +107,7 @@ class Evaluation:
     def absent_arrays(self) -> list[str]:
         """Names of those files that belong to this result and are not there."""
         paths = [self.arrays(kind) for kind in kinds_of(self.facts)]
-        return [path.name for path in paths if not path.is_file()]
+        return [path.name for path in paths if not has_file(path)]
 
     @property
     def sources(self) -> dict[str, dict[str, str]]:
@@ -229,7 +229,7 @@ class Run:
     def maps(self, evaluation: Evaluation) -> Maps | None:
         """The saved maps that were scored, None when the run kept none."""
         path = evaluation.arrays(RAW_MAPS)
-        return read_maps(path) if path.is_file() else None
+        return read_maps(path) if has_file(path) else None
 
 
 def read_run(path: Path) -> Run:
@@ -237,7 +237,7 @@ def read_run(path: Path) -> Run:
 
     Raises InputError when it is no run folder or one of its files is damaged.
     """
-    if not (path / CONFIG).is_file():
+    if not has_file(path / CONFIG):
         raise InputError(
             f"{path} is not a run folder: it holds no {CONFIG}. Give folders such as runs/<config>/<hash>-s<seed>."
         )
@@ -250,10 +250,10 @@ def read_run(path: Path) -> Run:
     return Run(
         path=path,
         config=config,
-        environment=_read_json(environment) if environment.is_file() else {},
+        environment=_read_json(environment) if has_file(environment) else {},
         log=_read_log(path / LOG),
         every_evaluation=evaluations,
-        finished=(path / DONE).exists(),
+        finished=has_file(path / DONE),
     )
 
 
@@ -261,7 +261,7 @@ def _check_weights(path: Path, evaluations: Sequence[Evaluation]) -> None:
     """InputError for results of other weights than the run holds, as they stand in a run that was trained again."""
     for early, name in ((False, WEIGHTS), (True, BEST_WEIGHTS)):
         of_these = [one for one in evaluations if one.is_early_stopped == early and names_weights(one.facts)]
-        if of_these and (path / name).is_file():
+        if of_these and has_file(path / name):
             sha256 = file_sha256(path / name)
             for one in of_these:
                 if problem := weights_problem(one.facts, sha256):
@@ -283,7 +283,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_log(path: Path) -> tuple[dict[str, Any], ...]:
     """The logged steps in order; a last line cut short by a kill is left out, any other damage is an error."""
-    lines = read_content(path).text().splitlines() if path.is_file() else []
+    lines = read_content(path).text().splitlines() if has_file(path) else []
     entries = []
     for number, line in enumerate(lines, start=1):
         try:

@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from typing import TypeVar
 
 from manifests.commands.counting import counted
-from training.evaluation.stored import PRIOR, SOURCES
+from training.evaluation.stored import PRIOR, SOURCES, WEIGHTS, names_weights
 from training.report.results import Evaluation, Run
 from training.run_folders.names import configuration_of, seed_of
 from training.run_folders.seeds import is_begun
@@ -51,11 +51,13 @@ class OverSeeds:
 
 @dataclass(frozen=True)
 class SeedsShown:
-    """`count` results of runs that differ by their seed alone; `absent` says of every other seed why it has none."""
+    """`count` results of runs that differ by their seed alone; `absent` says of every other seed why it has none,
+    `equal` names those of the same weights together."""
 
     name: str
     count: int
     absent: tuple[str, ...]
+    equal: tuple[str, ...]
 
     @classmethod
     def of(cls, shown: Sequence[Result], runs: Sequence[Run], unfinished: Sequence[Path]) -> "SeedsShown":
@@ -71,19 +73,33 @@ class SeedsShown:
         absent += [_left(folder) for folder in left]
         apart = [one for run in others for one in run.every_evaluation if _made_otherwise(one, evaluation)]
         words = [first.name, *(["best epoch"] if evaluation.is_early_stopped else []), *_told_apart(evaluation, apart)]
-        return cls(", ".join(words), len(shown), tuple(absent))
+        return cls(", ".join(words), len(shown), tuple(absent), _equal_weights(shown))
 
     @property
     def notes(self) -> list[str]:
-        """A sentence about the seeds that have no part in the numbers; none where no seed is absent."""
-        if not self.absent:
-            return []
-        return [f"{self.name} stands for {self.in_words(self.count)}: {', '.join(self.absent)}."]
+        """Sentences about the seeds that have no part in the numbers, and about those that may be no further ones."""
+        absent = [f"{self.name} stands for {self.in_words(self.count)}: {', '.join(self.absent)}."]
+        return (absent if self.absent else []) + [
+            f"{named} of {self.name} were scored with the same weights: unless nothing in them is trained, they are "
+            "copies of one seed, which counts several times here."
+            for named in self.equal
+        ]
 
     def in_words(self, count: int) -> str:
         """So many seeds, and of how many where that is not all."""
         every = self.count + len(self.absent)
         return counted(count, "seed") if count == every else f"{count} of {every} seeds"
+
+
+def _equal_weights(shown: Sequence[Result]) -> tuple[str, ...]:
+    """The seeds that were scored with the same file of weights, together. Weights of today carry their seed; those of
+    earlier versions may have been copied from one run into another."""
+    together: dict[str, list[str]] = {}
+    for run, evaluation in shown:
+        if names_weights(evaluation.facts):
+            sha256 = str(evaluation.facts["lists"][WEIGHTS].get("sha256", run.path))
+            together.setdefault(sha256, []).append(_named(run.seed, run.path))
+    return tuple(" and ".join(named) for named in together.values() if len(named) > 1)
 
 
 def _are_seeds(one: Path, other: Path) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
+from manifests.files.given import has_file
 from training.run_folders.files import BEST_WEIGHTS, CONFIG, DONE, FACTS, WEIGHTS
 from training.run_folders.names import configuration_of, seed_of
 from training.run_folders.seeds import each_once, every_seed, unfinished_seeds
@@ -35,12 +36,12 @@ def how_to_continue(folder: Path) -> str:
 
 def resolve_run(path: Path) -> Path:
     """The finished run a user means: a run folder, or `runs/<name>` when it holds exactly one finished run."""
-    if (path / DONE).is_file():
+    if has_file(path / DONE):
         return path
-    if (path / CONFIG).is_file():
-        finished_elsewhere = f" If it was finished elsewhere: {COPY_WHOLE}" if (path / WEIGHTS).is_file() else ""
+    if has_file(path / CONFIG):
+        finished_elsewhere = f" If it was finished elsewhere: {COPY_WHOLE}" if has_file(path / WEIGHTS) else ""
         raise InputError(f"run {path} is not finished (no DONE file); {how_to_continue(path)}.{finished_elsewhere}")
-    finished = sorted(marker.parent for marker in path.glob(f"*/{DONE}")) if path.is_dir() else []
+    finished = sorted(marker.parent for marker in path.glob(f"*/{DONE}") if has_file(marker)) if path.is_dir() else []
     if len(finished) == 1:
         return finished[0]
     if finished:
@@ -72,9 +73,9 @@ def weights_of(path: Path, weights: str = "last") -> Path:
     if weights not in ("last", "best"):
         raise InputError(f"--weights {weights!r} is neither last nor best.")
     file = folder / (WEIGHTS if weights == "last" else BEST_WEIGHTS)
-    if not file.is_file():
+    if not has_file(file):
         raise InputError(f"run {folder} has no {file.name}. {NO_BEST if weights == 'best' else WEIGHTS_AGAIN}")
-    if absent := [name for name in (CONFIG, FACTS) if not (folder / name).is_file()]:
+    if absent := [name for name in (CONFIG, FACTS) if not has_file(folder / name)]:
         raise InputError(f"run {folder} has no {' and no '.join(absent)}, so it was copied in part. {COPY_WHOLE}")
     return file
 
@@ -87,7 +88,7 @@ def _one_per_seed(folders: Sequence[Path]) -> list[Path]:
     kept: dict[object, Path] = {}
     for folder in folders:
         seed = seed_of(folder.name)
-        named = read_mapping(folder / CONFIG).get("name") if (folder / CONFIG).is_file() else None
+        named = read_mapping(folder / CONFIG).get("name") if has_file(folder / CONFIG) else None
         same = folder if seed is None else (str(named), configuration_of(folder.name), seed)
         if (first := kept.setdefault(same, folder)) != folder:
             print(f"{folder} is left out: it is of the same configuration and seed as {first}, so no further seed.")

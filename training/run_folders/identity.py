@@ -1,8 +1,9 @@
 """Which run a config describes: its settings, and the content of what its paths lead to.
 
 A path is a place, not an identity: shards, neighbours, lists and weights may move, and the run is the same as long as
-their content is. Evaluation settings, validation clips, how often a run logs and how it is computed
-belong to no run's identity. The seed stands beside the digest in a run folder's name.
+their content is. Evaluation settings, validation clips, how often a run logs and how it is computed belong to no run's
+identity. The seed stands beside the digest in a run folder's name. Checkpoints and weights carry all of it (`carried`),
+and so belong to their run wherever its folder lies and whatever it is called.
 """
 
 import hashlib
@@ -55,13 +56,46 @@ def differences(before: RunConfig, known: Contents, config: RunConfig, contents:
     for name in {**contents, **known}:  # what only one of the two runs was made from counts as well
         moved = any(then.get(key) != now[key] for key in PLACES[name])
         if known[name] != contents[name] if name in known and name in contents else moved:
-            lines.append(f"the content of {' or '.join(PLACES[name]) or 'the imported file'}")
+            lines.append(f"the content of {_place_of(name)}")
     return lines
 
 
 def content_of(origin: Mapping[str, Any]) -> str:
     """One hash for the released file, or files, that a run was imported from, as its `data.json` describes them."""
     return hashlib.sha256(json.dumps(origin.get("files") or origin["sha256"], sort_keys=True).encode()).hexdigest()
+
+
+def carried(config: RunConfig, contents: Contents) -> dict[str, Any]:
+    """What a run's checkpoints and weights say of it, as JSON has it: seed, settings and contents; no place or name."""
+    own = {key: value for key, value in settings(config).items() if key != "name"}
+    return {"seed": config.seed, "settings": own, "contents": dict(contents)}
+
+
+def of_another(said: Any, own: Mapping[str, Any]) -> str:
+    """In what the run that a file carries is not this one, both as `carried` gives them; empty where it is.
+
+    What only one of them names is not compared, be it a setting younger than the file or a content that was not stored
+    then. A file of an earlier version carries nothing, and may be of any run.
+    """
+    if said is None:
+        return ""
+    parts = [said.get(name) if isinstance(said, Mapping) else None for name in ("settings", "contents")]
+    if not all(isinstance(part, Mapping) for part in parts):
+        return "it does not say of which run it is"
+    there, here = ({**run["settings"], "seed": run.get("seed")} for run in (said, own))
+    lines = [f"{key} is {there[key]} there, {here[key]} here" for key in _unequal(there, here)]
+    lines += [f"another content of {_place_of(name)}" for name in _unequal(said["contents"], own["contents"])]
+    return f"it is of another run: {'; '.join(lines)}" if lines else ""
+
+
+def _unequal(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The names that both have, with other values."""
+    return sorted(name for name in one.keys() & other.keys() if one[name] != other[name])
+
+
+def _place_of(name: str) -> str:
+    """What a person calls the place of a content."""
+    return " or ".join(PLACES.get(name, ())) or "the imported file"
 
 
 def _dotted(config: RunConfig) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from manifests.errors import InputError
 from manifests.files.content import read_content
+from manifests.files.given import has_file
 from training.run_folders.files import COMMAND
 from training.run_folders.names import configuration_of, seed_of, with_seed
 
@@ -49,7 +50,7 @@ def _numbers_in(text: str) -> list[int]:
 
 def every_seed(path: Path) -> list[Path]:
     """The finished runs of a folder `runs/<name>` that differ by their seed alone; else the path as it was given."""
-    finished = list(path.glob("*-s*/DONE"))
+    finished = [marker for marker in path.glob("*-s*/DONE") if has_file(marker)]
     configurations = {configuration_of(marker.parent.name) for marker in finished}
     numbered = all(seed_of(marker.parent.name) is not None for marker in finished)
     return _by_seed(finished) if len(configurations) == 1 and numbered else [path]
@@ -79,7 +80,7 @@ def is_begun(run: Path) -> bool:
 
 def _asked_with(run: Path) -> list[int]:
     """The seeds that the command which started a run names with `seeds=`; none where it names one, or is not kept."""
-    words = read_content(run / COMMAND).text().split() if (run / COMMAND).is_file() else []
+    words = read_content(run / COMMAND).text().split() if has_file(run / COMMAND) else []
     given = [word.removeprefix(_OPTION) for word in words if word.startswith(_OPTION)]
     return [seed for text in given for seed in _numbers_in(text)]
 

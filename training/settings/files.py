@@ -8,7 +8,7 @@ from typing import Any
 from manifests.commands.near_names import nearest
 from manifests.errors import InputError
 from manifests.files import content as given
-from manifests.files.given import shortened
+from manifests.files.given import is_there, shortened
 from manifests.files.plain_data import NotPlain, parse_yaml
 from pipeline.storage.addresses import check_here, is_address
 from pipeline.storage.remote import place
@@ -24,7 +24,7 @@ def find_config(source: str | Path) -> Path:
     if path.is_dir() and not _is_bare(source):
         raise InputError(f"{source} is a folder, and no config. Name the YAML file.")
     for own in (path, Path(f"{source}.yaml")):
-        if own.exists() and not own.is_dir():  # a pipe or a device is refused by its reader
+        if not own.is_dir() and is_there(own):  # a pipe or a device is refused by its reader
             return own
     if (packaged := _packaged(str(source)) or _packaged(f"{source}.yaml")) is not None:
         return packaged
@@ -103,7 +103,7 @@ def _with_parent(path: Path) -> dict[str, Any]:
     if not isinstance(parent_name, str) or not parent_name:
         raise InputError(f"{path} extends {parent_name!r}. Give the name of a file beside it, or of a packaged config.")
     beside = path.parent / parent_name
-    parent_path = beside if beside.is_file() else _packaged(parent_name)
+    parent_path = beside if not beside.is_dir() and is_there(beside) else _packaged(parent_name)
     if parent_path is None:
         near = _near(beside)
         raise InputError(f"{path} extends {parent_name!r}, which is neither beside it nor a packaged config.{near}")

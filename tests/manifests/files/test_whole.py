@@ -194,6 +194,13 @@ def test_a_place_where_nothing_can_be_written_is_bad_input(tmp_path: Path) -> No
             write_text(target, "")
 
 
+def test_a_folder_in_a_file_s_place_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "x" / "kept").mkdir(parents=True)
+    with pytest.raises(InputError, match="x is a folder, where a file is to be written"):
+        write_text(tmp_path / "x", "x")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["kept", "x"]
+
+
 def test_a_read_only_folder_is_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests may run as root, whom no permission stops."""
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from damage import NO_FILE
 from damaged_tars import equal_shards
 from shard_maker import write_waveforms
 
@@ -55,6 +56,13 @@ def test_an_edited_manifest_is_found_when_the_folder_is_opened(tmp_path: Path, e
         InputError, match=r"manifest\.parquet is not the one that index\.json speaks of.*Fetch it again"
     ):
         ShardStore.open(folder)
+
+
+@pytest.mark.parametrize("kind", NO_FILE)
+def test_an_index_that_is_no_file_is_not_taken_for_none(tmp_path: Path, kind: str) -> None:
+    NO_FILE[kind](equal_shards(tmp_path / "shards") / "index.json")
+    with pytest.raises(InputError, match=rf"index\.json is {kind}, not a file"):
+        ShardStore.open(tmp_path / "shards")
 
 
 def test_a_foreign_manifest_is_found_when_the_folder_is_opened(tmp_path: Path) -> None:

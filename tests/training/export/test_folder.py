@@ -13,6 +13,7 @@ import torch
 import yaml
 from made_run import make_run, small_config
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from index.encoders.tensor_file import write_tensors
@@ -246,6 +247,9 @@ def test_another_run_s_export_is_not_written_over(run: Path, exported: Path, tmp
             assert old in text
             text = text.replace(old, new)
         (copy / "config.yaml").write_text(text)
+        weights = copy / "weights.safetensors"
+        save_file(load_file(weights), weights)  # which do not say of which run they are
+        shutil.rmtree(copy / "evaluation")
         return copy
 
     for folder in (

@@ -17,6 +17,11 @@ from manifests.files.checksums import MARK, SEAL
 from training.loop.checkpoint import Checkpoints, Progress
 
 STEPS = 40
+RUN: dict[str, Any] = {
+    "seed": 0,
+    "settings": {"method.temperature": 0.03, "optim.epochs": 2},
+    "contents": {"shards": "1" * 64, "earlier_stage": "2" * 64},
+}
 
 
 def trained(width: int = 3) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -31,14 +36,14 @@ def trained(width: int = 3) -> tuple[nn.Module, torch.optim.Optimizer]:
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     """A folder with the checkpoints of steps 10 and 20."""
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = Checkpoints(tmp_path, RUN)
     for step in (10, 20):
         checkpoints.save(*trained(), Progress(step, 1.5, 2))
     return tmp_path
 
 
-def loaded(folder: Path, width: int = 3) -> tuple[Progress, list[str]]:
-    checkpoints = Checkpoints(folder)
+def loaded(folder: Path, width: int = 3, run: dict[str, Any] = RUN) -> tuple[Progress, list[str]]:
+    checkpoints = Checkpoints(folder, run)
     return checkpoints.load(*trained(width), STEPS), checkpoints.said
 
 
@@ -89,6 +94,13 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "a negative step": changed(step=-1),
     "a step in words": changed(step="20"),
     "endless": changed(seconds=float("inf")),
+    "of another seed": changed(run={**RUN, "seed": 1}),
+    "of another setting": changed(run={**RUN, "settings": {**RUN["settings"], "method.temperature": 0.1}}),
+    "of other shards": changed(run={**RUN, "contents": {**RUN["contents"], "shards": "3" * 64}}),
+    "of another earlier stage": changed(run={**RUN, "contents": {**RUN["contents"], "earlier_stage": "3" * 64}}),
+    "of a run that is a number": changed(run=3),
+    "of a run without settings": changed(run={"seed": 0, "contents": {}}),
+    "of a run with a list of contents": changed(run={**RUN, "contents": []}),
 }
 
 
@@ -125,7 +137,7 @@ def check_told(said: str) -> None:
 
 def test_the_damaged_one_is_set_aside_not_kept_as_the_one_before(saved: Path) -> None:
     (saved / "last.pt").write_text("to be done")
-    checkpoints, (method, optimiser) = Checkpoints(saved), trained()
+    checkpoints, (method, optimiser) = Checkpoints(saved, RUN), trained()
     checkpoints.load(method, optimiser, STEPS)
     checkpoints.save(method, optimiser, Progress(11))
     assert (saved / "damaged.pt").read_text() == "to be done"
@@ -151,8 +163,23 @@ def test_one_of_an_earlier_version_opens(saved: Path) -> None:
     content = path.read_bytes()
     assert content[-SEAL:].startswith(MARK)
     path.write_bytes(content[:-SEAL])
-    changed(skipped=None)(path)
+    changed(skipped=None, run=None)(path)
     assert loaded(saved) == (Progress(20, 1.5, 0), [])
+
+
+def test_one_of_another_run_says_in_what_it_differs(saved: Path) -> None:
+    other = {**RUN, "seed": 3, "settings": {**RUN["settings"], "method.temperature": 0.1}}
+    other["contents"] = {**RUN["contents"], "shards": "3" * 64}
+    with pytest.raises(
+        InputError, match=r"method\.temperature is 0\.03 there, 0\.1 here; seed is 0 there, 3 here; another"
+    ):
+        loaded(saved, run=other)
+    assert not re.search("[13]{64}", "".join(loaded(saved)[1]))
+
+
+def test_a_setting_or_content_that_only_one_version_knows_is_not_compared(saved: Path) -> None:
+    younger = {**RUN, "settings": {**RUN["settings"], "optim.new": 1}, "contents": {"shards": "1" * 64, "new": "4"}}
+    assert loaded(saved, run=younger) == (Progress(20, 1.5, 2), [])
 
 
 def test_one_that_a_disk_does_not_give_now_is_not_gone_back_from(saved: Path, monkeypatch) -> None:

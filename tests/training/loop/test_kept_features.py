@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from manifests.errors import InputError
 from training.config import Data, Encoders, RunConfig
@@ -217,6 +218,26 @@ def test_a_damaged_file_of_features_is_named(config, tmp_path: Path) -> None:
     left.write_bytes(left.read_bytes()[:100])
     with pytest.raises(InputError, match=f"{left.name} is no readable file of features .* delete it"):
         start(RunConfig.model_validate(given), tmp_path / "two", "cpu")
+
+
+def test_another_run_s_file_of_features_is_not_believed(config, tmp_path: Path) -> None:
+    """Under the name that its own would have; what an earlier version wrote does not say of what it is."""
+    given = config(METHODS["no heads"]).model_dump(mode="json") | {"compute": {"features": tmp_path / "features"}}
+    own, other = (RunConfig.model_validate(given | {"seed": seed}) for seed in (0, 1))
+    start(own, tmp_path / "one", "cpu")
+    (left,) = (tmp_path / "features").iterdir()
+    start(other, tmp_path / "two", "cpu")
+    (foreign,) = {*(tmp_path / "features").iterdir()} - {left}
+    tensors = load_file(left)
+    left.write_bytes(foreign.read_bytes())
+    with pytest.raises(InputError, match=f"{left.name} is no readable .*of other clips or trunks.* delete it"):
+        start(own, tmp_path / "three", "cpu")
+    save_file(tensors, left)
+    start(own, tmp_path / "three", "cpu")
+    for wrong in ({"image": tensors["image"]}, {name: value[:-1] for name, value in tensors.items()}):
+        save_file(wrong, left)
+        with pytest.raises(InputError, match=f"{left.name} is no readable .*images of 6[01] clips.*not 61.* delete"):
+            start(own, tmp_path / "four", "cpu")
 
 
 def test_features_that_do_not_fit_are_not_kept(config, tmp_path: Path, capsys, monkeypatch) -> None:

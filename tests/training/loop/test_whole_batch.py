@@ -52,7 +52,7 @@ def test_a_batch_is_joined_with_all_that_belongs_to_it(write_config: Callable[..
     """Rows follow the keys; exclusions are between all clips; every replica's draws are its own, as with local ones."""
     config = load_config(write_config())
     inputs = open_inputs(config, ALONE)
-    trainer = Trainer(config, tmp_path, inputs.method, inputs.stream, ALONE)
+    trainer = Trainer(config, tmp_path, inputs.method, inputs.stream, ALONE, inputs.contents)
     parts = next(trainer.batches())
     assert [len(part["key"]) for part in parts] == [4] * 4
     (batch,) = trainer.optimiser_step.contrasted(parts)

@@ -205,6 +205,21 @@ def test_results_of_other_weights_are_refused(tmp_path: Path) -> None:
         read_run(folder)
 
 
+def test_seeds_of_the_same_weights_are_told(tmp_path: Path) -> None:
+    """As those of earlier versions are where one run's weights were copied into another's folder."""
+    found = [result("vggss", "ezvsl", {"audio_visual": {"ciou50": 0.3, "auc": 0.3, "mean_iou": 0.3}}) for _ in range(3)]
+    for facts, sha256 in zip(found, "001", strict=True):
+        facts["lists"] = {"truth": {"sha256": "0"}, "weights": {"name": "weights.safetensors", "sha256": 64 * sha256}}
+        facts["scores"]["audio_visual"]["interval95"] = {}
+    read = [read_run(write(tmp_path / "same" / f"aaaaaaaa-s{at}", facts)) for at, facts in enumerate(found)]
+    (table,), (page,) = comparisons(read, run_titles(read)), score_tables(read, run_titles(read))
+    (note,) = (note for note in table.notes if "same weights" in note)
+    assert note.startswith("seed 0 (aaaaaaaa-s0) and seed 0 (aaaaaaaa-s1) of same were scored with the same weights: ")
+    assert note in page.warnings
+    (alone,) = comparisons(read[1:], run_titles(read[1:]))
+    assert not any("same weights" in note for note in alone.notes)
+
+
 def test_results_that_share_maps_and_were_made_otherwise_are_named(tmp_path: Path) -> None:
     first, second = with_prior("0.4"), with_prior("0.6") | {"protocol": {"name": "adaptive"}}
     run = read_run(write(tmp_path / "same" / "aaaaaaaa-s0", first, second))

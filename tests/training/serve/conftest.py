@@ -19,6 +19,7 @@ from pipeline.media.front_ends import DEFAULT, find_front_end
 from pipeline.sources.listing import Clip
 from training.config import load_config
 from training.run_folders.files import DONE, FACTS, WEIGHTS
+from training.run_folders.identity import carried
 from training.runs import build_method, prepare, write_weights
 
 RATE, FPS, SECONDS, WIDTH, HEIGHT = 22050, 10, 3, 96, 72
@@ -105,7 +106,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> Callab
         config, folder = load_config(described), root / "runs" / name / "0123abcd-s0"
         torch.manual_seed(len(name))
         prepare(folder, config)
-        write_weights(folder / WEIGHTS, build_method(config))
+        write_weights(folder / WEIGHTS, build_method(config), carried(config, {}))
         (folder / FACTS).write_text(json.dumps({"front_end": DEFAULT, "manifest_sha256": ""}))
         (folder / DONE).write_text("")
         return folder.parent
