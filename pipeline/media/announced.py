@@ -15,10 +15,9 @@ UNTIL_THE_END = 0  # what `stated_bytes` says of a file that goes on until its e
 # ffmpeg in AIFF, leave 0, which no file can be cut off from.
 PLACEHOLDERS = {
     0x7F000000: "sox (AIFF, AIFC)",
-    0x7FFF0000: "the lowest of what was seen below 2 GiB",
-    0x7FFFF000: "sox (WAV), espeak-ng, piper, Nero's encoders",
-    0x7FFFFF00: "arecord before 1.0.9",
-    0x7FFFFFFF: "lame --decode, oggdec, speexdec",
+    0x7FFFF000: "sox (WAV), espeak-ng, piper",
+    0x7FFFFF00: "early arecord",
+    0x7FFFFFFF: "lame --decode, oggdec",
     0x80000000: "arecord",
     0xFFFFFFFF: "ffmpeg (WAV, AU), sox (AU), schism tracker",
 }
