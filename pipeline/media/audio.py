@@ -6,7 +6,7 @@ it is and the offset between sound and image is kept; channels are mixed, and th
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import cast
 
 import av
@@ -176,7 +176,7 @@ class AudioCollector:
         begins = settled(self._stated, self._lengths, self._step)
         pieces: list[_Piece] = []
         for run in self._runs:
-            counted = np.concatenate([[0], np.cumsum(run.counts)])
+            counted = list(accumulate(run.counts, initial=0))
             parts = [number for number in range(len(run.counts)) if not number or run.first + number in begins]
             for number, after in pairwise([*parts, len(run.counts)]):
                 position = self._position(run.kind[0], begins.get(run.first + number), pieces)
