@@ -3,38 +3,59 @@ another recording lies behind the first one of a Matroska or Ogg file, of which 
 
 One rule holds for every form: what a file states is what should be there. Where it was cut off, and what is missing was
 needed, the clip is refused (`still`). A size that stands for "until the end", as writers leave it that cannot go back,
-states nothing; nor do forms without a length (AAC, Ogg, MP3 without a Xing, Info or VBRI header).
+states nothing; nor do forms without a length (AAC, Ogg, MP3 without a Xing, Info or VBRI header). Other sizes beyond
+the file are those of files that were cut off, large ones as well: the numbers that writers choose are known.
 """
 
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-UNTIL_THE_END_32, UNTIL_THE_END_64 = 0x7FFF0000, 1 << 40  # bytes; what stands for "unknown" is at least this
+UNTIL_THE_END = 0  # what `stated_bytes` says of a file that goes on until its end
+# Bytes that stand for it in 32 bits, by the programs that leave them in a pipe, as their sources have them. Many, and
+# ffmpeg in AIFF, leave 0, which no file can be cut off from.
+PLACEHOLDERS = {
+    0x7F000000: "sox (AIFF, AIFC)",
+    0x7FFFF000: "sox (WAV), espeak-ng, piper",
+    0x7FFFFF00: "early arecord",
+    0x7FFFFFFF: "lame --decode, oggdec",
+    0x80000000: "arecord",
+    0xFFFFFFFF: "ffmpeg (WAV, AU), sox (AU), schism tracker",
+}
+PLACEHOLDER_SLACK = 0x10000  # rounded down to whole blocks (65,535 bytes at most), or a header added
+UNTIL_THE_END_64 = 1 << 40  # bytes; what stands for it in 64 bits is at least this
 MP3_SCANNED = 4096  # bytes of the first frame and of an ID3 tag before it
 MOST_CHUNKS = 64
 OGG_PAGE, OGG_PAGE_BYTES, OGG_BEGINS = b"OggS", 27, 2  # what a page begins with, up to its segments; a stream's first
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
-_SIZES: dict[bytes, Callable[[bytes], tuple[int, int]]] = {  # by the first four bytes: the size, and what is none
-    b"RIFF": lambda head: (int.from_bytes(head[4:8], "little") + 8, UNTIL_THE_END_32),
-    b"RIFX": lambda head: (int.from_bytes(head[4:8]) + 8, UNTIL_THE_END_32),
-    b"RF64": lambda head: (int.from_bytes(head[20:28], "little") + 8, UNTIL_THE_END_64),
-    b"BW64": lambda head: (int.from_bytes(head[20:28], "little") + 8, UNTIL_THE_END_64),
-    b"FORM": lambda head: (int.from_bytes(head[4:8]) + 8, UNTIL_THE_END_32),
-    b"riff": lambda head: (int.from_bytes(head[16:24], "little"), UNTIL_THE_END_64),
-    b".snd": lambda head: (int.from_bytes(head[4:8]) + int.from_bytes(head[8:12]), UNTIL_THE_END_32),
+_SIZES: dict[bytes, tuple[Callable[[bytes], int], bool]] = {  # by the first four bytes: the size; is it long
+    b"RIFF": (lambda head: int.from_bytes(head[4:8], "little") + 8, False),
+    b"RIFX": (lambda head: int.from_bytes(head[4:8]) + 8, False),
+    b"RF64": (lambda head: int.from_bytes(head[20:28], "little") + 8, True),
+    b"BW64": (lambda head: int.from_bytes(head[20:28], "little") + 8, True),
+    b"FORM": (lambda head: int.from_bytes(head[4:8]) + 8, False),
+    b"riff": (lambda head: int.from_bytes(head[16:24], "little"), True),
+    b".snd": (lambda head: int.from_bytes(head[4:8]) + int.from_bytes(head[8:12]), False),
 }
 _SAMPLES_PER_FRAME = {3: 1152, 2: 576, 0: 576}  # layer III of MPEG 1, 2 and 2.5, by the version's two bits
 
 
 def stated_bytes(content: BinaryIO) -> int | None:
-    """How many bytes the file should have; None where it does not say. The handle is moved."""
+    """How many bytes the file should have; UNTIL_THE_END where its size stands for that, None where the form has no
+    size. The handle is moved."""
     content.seek(0)
     head = content.read(32)
     if head[:4] == b"caff":
         return max((end for end in _caf_chunks(content) if end < UNTIL_THE_END_64), default=None)
-    read = _SIZES.get(head[:4])
-    size, until_the_end = read(head) if read else (UNTIL_THE_END_64, UNTIL_THE_END_64)
-    return size if size < until_the_end else None
+    if head[:4] not in _SIZES:
+        return None
+    read, is_long = _SIZES[head[:4]]
+    size = read(head)
+    goes_on = size >= UNTIL_THE_END_64 if is_long else _is_placeholder(size)
+    return UNTIL_THE_END if goes_on else size
+
+
+def _is_placeholder(size: int) -> bool:
+    return any(abs(size - each) <= PLACEHOLDER_SLACK for each in PLACEHOLDERS)
 
 
 def _caf_chunks(content: BinaryIO) -> Iterator[int]:

@@ -1,11 +1,12 @@
 """From audio frames to a mono span at the rate that is asked for, every sample at its own time.
 
-Frames are laid down at their presentation time, so a late start or a hole stays where it is and the offset between
-sound and image is kept; channels are mixed, and the span is resampled once, as a whole.
+Frames are laid down at their presentation time (`settled` says how it is read), so a late start or a hole stays where
+it is and the offset between sound and image is kept; channels are mixed, and the span is resampled once, as a whole.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
 from typing import cast
 
 import av
@@ -13,6 +14,7 @@ import numpy as np
 from av.filter import Graph
 
 from pipeline.media.layouts import channel_names, channels_first, mixed
+from pipeline.media.settled import AROUND, settled
 from pipeline.shards.record import Rejected
 
 MARGIN = 0.08  # seconds decoded on either side for the resampling filter; whole samples at all common rates
@@ -23,7 +25,7 @@ BEYOND_FULL_SCALE = 8.0  # mixing and lossy codecs go somewhat beyond 1; integer
 SIXTEEN_OF_32 = 2.0**-16  # the loudest value of 16 bits where 32 were said, below one step of 16-bit sound
 FAINTEST_OF_32 = 2.0**-24  # and what only rounding leaves in a silent recording of 32 bits
 LONGEST_PADDING = 0.2  # seconds; what encoders add to fill their last frame is shorter
-JITTER = 0.05  # seconds between a frame's stated time and the end of the one before that still count as continuous
+CONTEXT = MARGIN + AROUND  # seconds on either side of a span whose frames tell where those of the span belong
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,16 @@ class AudioSpan:
     data_end: float | None
 
 
+Kind = tuple[int, tuple[str, ...]]  # samples a second, the channels' names
+
+
 @dataclass(frozen=True)
 class _Piece:
     """Samples that lie next to each other: float32 (channels, n), from `position` on, counted from the margin before
     the span. `kind`: rate, channel names."""
 
     position: int
-    kind: tuple[int, tuple[str, ...]]
+    kind: Kind
     samples: np.ndarray
 
     @property
@@ -63,56 +68,86 @@ class _Piece:
         return replace(self, samples=self.samples[:, : max(0, position - self.position)])
 
 
+@dataclass
+class _Run:
+    """Frames of one kind in the order in which they came: their samples, and how many are of each."""
+
+    kind: Kind
+    first: int  # the number of the first of them
+    samples: np.ndarray
+    counts: list[int]
+
+
+@dataclass
+class _Batch:
+    """The same of PyAV's frames, whose samples are still in a queue: it would read channels that are not there."""
+
+    kind: tuple[int, str, str] = (0, "", "")
+    first: int = 0
+    queue: av.AudioFifo = field(default_factory=av.AudioFifo)
+    counts: list[int] = field(default_factory=list)
+
+
 class AudioCollector:
     """Collects the frames of [start, start + seconds), in seconds of the presented timeline.
 
     Rate and layout may change on the way (broadcasts, recordings put end to end): each part is resampled from its own
-    rate, and their sum is the span, as a filter of a whole would have it.
+    rate, and their sum is the span, as a filter of a whole would have it. `step`: seconds of one of the clock that the
+    frames' times are of.
     """
 
-    def __init__(self, start: float, seconds: float, channels: tuple[str, ...] = (), codec: str = "") -> None:
-        self.start, self.seconds, self._codec = start, seconds, codec
+    def __init__(
+        self, start: float, seconds: float, channels: tuple[str, ...] = (), codec: str = "", step: float = 0.0
+    ) -> None:
+        self.start, self.seconds, self._codec, self._step = start, seconds, codec, step
         self._ambisonic = channels if "AMBI0" in channels else ()  # what frames may call loudspeakers
         self.errors = 0
         self.ended = False
-        self.reached: float | None = None  # where the sound laid down so far ends
+        self.reached: float | None = None  # where the sound so far ends, as far as its times are right
         self.begun: float | None = None  # when the first frame seen starts, inside the span or not
+        self._end: float | None = None  # where what was laid down stops being sound
         self._rate = 0
-        self._next = 0
-        self._batch, self._batched = av.AudioFifo(), 0  # and the samples in it
-        self._batch_start, self._batch_kind = 0, (0, "", "")
-        self._pieces: list[_Piece] = []
+        self._stated: list[float | None] = []  # of every frame that is kept
+        self._lengths: list[float] = []
+        self._batch = _Batch()
+        self._runs: list[_Run] = []
 
     @property
     def is_full(self) -> bool:
-        return self.reached is not None and self.reached >= self.start + self.seconds + MARGIN
+        return self.reached is not None and self.reached >= self.start + self.seconds + CONTEXT
 
     def add(self, frame: av.AudioFrame, seconds: float | None) -> None:
-        """Lay a frame down at its time, or right after the one before when its time is unknown or only jitters."""
+        """Keep a frame, which begins at its time, or right after the one before where its time is unknown."""
         rate, samples = frame.sample_rate, frame.samples  # a clip has hundreds of frames, and PyAV's properties cost
-        position = self._place(rate, samples, seconds)
-        if position + samples > 0:
-            self._append(frame, position)
-            self._batched += samples
+        if self._keeps(rate, samples, seconds):
+            kind = rate, frame.layout.name, frame.format.name
+            if kind != self._batch.kind:
+                self._finish_batch()
+                self._batch = _Batch(kind, len(self._stated) - 1)
+            frame.pts = None  # the queue insists on times of its own counting
+            self._batch.queue.write(frame)
+            self._batch.counts.append(samples)
 
     def lay(self, samples: np.ndarray, rate: int, names: tuple[str, ...], seconds: float | None) -> None:
         """As `add`, of float32 (channels, n) that another decoder made."""
-        position = self._place(rate, samples.shape[1], seconds)
-        if position + samples.shape[1] > 0:
-            self._pieces.append(_Piece(position, (rate, self._heard_as(names)), samples))
+        if self._keeps(rate, samples.shape[1], seconds):
+            kind = rate, self._heard_as(names)
+            self._runs.append(_Run(kind, len(self._stated) - 1, samples, [samples.shape[1]]))
 
-    def _place(self, rate: int, samples: int, seconds: float | None) -> int:
-        """Where a frame of so many samples belongs; the next one is expected behind it."""
+    def _keeps(self, rate: int, samples: int, seconds: float | None) -> bool:
+        """Whether a frame lies near the span; then its time is noted."""
         if rate != self._rate:
-            self._begin(rate)
-        position = self._next if seconds is None else round((seconds - self.start + MARGIN) * rate)
-        if self._has_audio and abs(position - self._next) <= JITTER * rate:
-            position = self._next
-        if self.begun is None:
-            self.begun = seconds if seconds is not None else 0.0
-        self._next = position + samples
-        self.reached = self._next / rate + self.start - MARGIN
-        return position
+            check_rate(rate)
+            self._rate = rate
+        before = self.reached
+        begin = seconds if seconds is not None else (self.start - MARGIN if before is None else before)
+        self.begun = begin if self.begun is None else self.begun
+        self.reached = begin + samples / rate
+        if self.reached < self.start - CONTEXT or not samples:
+            return False
+        self._stated.append(seconds if self._stated else begin)
+        self._lengths.append(samples / rate)
+        return True
 
     def skip(self, begin: float, end: float) -> None:
         """Sound of [begin, end) seconds lies too far before the span to be worth decoding."""
@@ -123,70 +158,71 @@ class AudioCollector:
         """No more frames follow, and what was laid down after `seconds` is the padding of the last one: where it is too
         long for that, the container is wrong about its end."""
         if self.reached is not None and 0.0 < self.reached - seconds < LONGEST_PADDING:
-            self._finish_batch()
-            self._pieces = [piece.until(round((seconds - self.start + MARGIN) * piece.rate)) for piece in self._pieces]
-            self.reached = seconds
-
-    def _begin(self, rate: int) -> None:
-        check_rate(rate)
-        self._next = round(self._next * rate / self._rate) if self._rate else 0
-        self._rate = rate
-
-    @property
-    def _has_audio(self) -> bool:
-        """Whether a frame was laid down yet: the first one goes by its own time, wherever decoding began."""
-        return bool(self._batched or self._pieces)
-
-    def _append(self, frame: av.AudioFrame, position: int) -> None:
-        # the queue itself would read channels that are not there
-        kind = frame.sample_rate, frame.layout.name, frame.format.name
-        if position != self._batch_start + self._batched or kind != self._batch_kind:
-            self._finish_batch()
-        if not self._batched:
-            self._batch_start, self._batch_kind = position, kind
-        frame.pts = None  # the queue insists on times of its own counting
-        self._batch.write(frame)
+            self._end = self.reached = seconds
 
     def _finish_batch(self) -> None:
-        if self._batched:
-            frame = cast(av.AudioFrame, self._batch.read())  # there is one: None stands for an empty queue
-            names, samples = channel_names(frame.layout), channels_first(frame)
-            self._pieces.append(_Piece(self._batch_start, (frame.sample_rate, self._heard_as(names)), samples))
-            self._batch, self._batched = av.AudioFifo(), 0
+        batch = self._batch
+        if batch.counts:
+            frame = cast(av.AudioFrame, batch.queue.read())  # there is one: None stands for an empty queue
+            kind = frame.sample_rate, self._heard_as(channel_names(frame.layout))
+            self._runs.append(_Run(kind, batch.first, channels_first(frame), batch.counts))
+            self._batch = _Batch()
 
     def _heard_as(self, names: tuple[str, ...]) -> tuple[str, ...]:
         return self._ambisonic if len(self._ambisonic) == len(names) else names
+
+    def _pieces(self) -> list[_Piece]:
+        """All frames where they belong, those end to end as one."""
+        begins = settled(self._stated, self._lengths, self._step)
+        pieces: list[_Piece] = []
+        for run in self._runs:
+            counted = list(accumulate(run.counts, initial=0))
+            parts = [number for number in range(len(run.counts)) if not number or run.first + number in begins]
+            for number, after in pairwise([*parts, len(run.counts)]):
+                position = self._position(run.kind[0], begins.get(run.first + number), pieces)
+                pieces.append(_Piece(position, run.kind, run.samples[:, counted[number] : counted[after]]))
+        return pieces if self._end is None else [piece.until(self._place(self._end, piece.rate)) for piece in pieces]
+
+    def _position(self, rate: int, begin: float | None, before: list[_Piece]) -> int:
+        """Of a piece that begins at its time, or where none is said right behind the one before."""
+        if begin is not None:
+            return self._place(begin, rate)
+        return round(before[-1].end * rate / before[-1].rate)
+
+    def _place(self, seconds: float, rate: int) -> int:
+        return round((seconds - self.start + MARGIN) * rate)
 
     def resampled(self, rate: int, count: int) -> AudioSpan:
         """`count` samples from `start` on at `rate` Hz."""
         self._finish_batch()
         data_end = self.reached if self.ended else None
-        if not self._pieces:
+        if not self._runs:
             return AudioSpan(np.zeros(count, np.float32), 0, 0, 0.0, self.errors, data_end)
-        kinds = list(dict.fromkeys(piece.kind for piece in self._pieces))
-        first, last, hole = self._extent(rate, count)
+        pieces = self._pieces()
+        first, last, hole = self._extent(pieces, rate, count)
         samples = np.zeros(count, np.float32)
-        for kind in kinds:
-            covered = resample(self._laid_out(kind), kind[0], rate)[round(MARGIN * rate) :][first:last]
+        for kind in dict.fromkeys(piece.kind for piece in pieces):
+            laid = self._laid_out([piece for piece in pieces if piece.kind == kind])
+            covered = resample(laid, kind[0], rate)[round(MARGIN * rate) :][first:last]
             samples[first : first + len(covered)] += covered
         return AudioSpan(samples, first, last, hole, self.errors, data_end)
 
-    def _laid_out(self, kind: tuple[int, tuple[str, ...]]) -> np.ndarray:
+    def _laid_out(self, pieces: list[_Piece]) -> np.ndarray:
         """Mono float32 of all pieces of a kind at their rate, the margins included; zero where others are."""
-        rate, channels = kind
+        rate, channels = pieces[0].kind
         buffer = np.zeros((len(channels), round((self.seconds + 2 * MARGIN) * rate)), np.float32)
-        for piece in (piece for piece in self._pieces if piece.kind == kind):
+        for piece in pieces:
             inside = slice(max(0, piece.position), max(0, piece.end))
             part = piece.samples[:, max(0, -piece.position) :][:, : max(0, buffer.shape[1] - inside.start)]
             buffer[:, inside.start : inside.start + part.shape[1]] = part
         _check_scale(buffer, self._codec)
         return mixed(buffer, channels)
 
-    def _extent(self, rate: int, count: int) -> tuple[int, int, float]:
+    def _extent(self, pieces: list[_Piece], rate: int, count: int) -> tuple[int, int, float]:
         """First and last output sample that come from the file, and the seconds missing between them."""
         edges = [
             [min(self.seconds, max(0.0, edge / piece.rate - MARGIN)) for edge in (piece.position, piece.end)]
-            for piece in self._pieces
+            for piece in pieces
         ]
         inside = [(begin, end) for begin, end in edges if begin < end]
         if not inside:

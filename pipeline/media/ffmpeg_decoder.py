@@ -7,8 +7,8 @@ orientation and its shape are ffmpeg's own answer, and so is every sample. One r
 shown and heard when: the frames of the sound are laid down as `media.audio` does it; where the container's times are
 partly guesses the number of the image is taken from the reader, and where clocks begin anew, or the form of the sound
 changes on the way, its sound: one output of ffmpeg cannot follow. So it is where the clock of the sound counts images
-(GXF). One that counts milliseconds (Matroska, WebM, FLV, ASF) rounds the time of each frame, and a decode is laid down
-from the frame it begins with: the sound of two decodes then differs by a millisecond at most.
+(GXF). One that counts milliseconds (Matroska, WebM, FLV, ASF) rounds the time of each frame, and ffmpeg counts on from
+the frame that it begins with: the sound of the two decoders then differs by a millisecond at most.
 """
 
 import re
@@ -21,7 +21,7 @@ import av
 import ffmpeg
 import numpy as np
 
-from pipeline.media.audio import MARGIN, AudioCollector, AudioSpan
+from pipeline.media.audio import CONTEXT, MARGIN, AudioCollector, AudioSpan
 from pipeline.media.colours import DEEP_RGB, RGB, RGB_AND_ALPHA, light_of, samples_needed, seen
 from pipeline.media.decode import (
     DecodedClip,
@@ -38,12 +38,12 @@ from pipeline.media.ffmpeg import FfmpegFailed, FfmpegTimeout, file_input, run_l
 from pipeline.media.image import ShownFrame, whole_pixels
 from pipeline.media.layouts import channel_names
 from pipeline.media.reader import MediaFile
-from pipeline.media.recording import AUDIO_PREROLL
 from pipeline.media.times import CLOCK_SLACK, Place, places
 from pipeline.shards.record import Rejected
 
 CONTENT = "content"  # the clip's name inside the scratch folder: its own may hold what no command line can
 SOUND_BY_IMAGES = ("gxf",)  # containers whose clock of the sound counts images
+AUDIO_PREROLL = 0.25  # seconds decoded before a span and thrown away: codecs carry state from packet to packet
 LOOK_BACK = 0.2  # seconds before a moment in which its image is first looked for
 _SCALING = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # as image.SCALING
 _TIME_BASE = r"\[showinfo@{name} .*config in time_base: (\d+)/(\d+)"
@@ -167,7 +167,7 @@ class _Call:
             log = self._write_images(image_seek)
         if broken := _BROKEN_IMAGE.search(log):
             raise Rejected("corrupt", f"the image cannot be decoded: {broken[1]}")
-        audio_end = self.audio_from + self.options.front_end.seconds + MARGIN
+        audio_end = self.audio_from + self.options.front_end.seconds + CONTEXT
         return log + self._call(self._audio_output(self._input(audio_seek, audio_end)[str(self.facts.audio_index)]))
 
     def _write_images(self, seek: float | None) -> str:
@@ -222,11 +222,11 @@ class _Call:
         return f"lte(t,{moment:.6f}){begin}"
 
     def _audio_output(self, stream: ffmpeg.Stream) -> ffmpeg.Stream:
-        """Every channel as it is, of the span and its margins; each frame is reported."""
-        begin = f"{self.facts.zero + self.audio_from - MARGIN:.6f}"
+        """Every channel as it is, of the span and what is around it; each frame is reported."""
+        begin = f"{self.facts.zero + self.audio_from - CONTEXT:.6f}"
         audio = (
             # pyrefly: ignore[missing-attribute]
-            stream.filter("atrim", start=begin, duration=f"{self.options.front_end.seconds + 2 * MARGIN:.6f}")
+            stream.filter("atrim", start=begin, duration=f"{self.options.front_end.seconds + 2 * CONTEXT:.6f}")
             .filter("ashowinfo@sound")
             .filter("aformat", sample_fmts="flt")
             .filter("apad", whole_len=1)  # an output without any sample would fail the whole call
@@ -266,7 +266,8 @@ class _Call:
     def _read_audio(self, log: str) -> AudioSpan | None:
         """The samples that were written, frame by frame laid at their times."""
         front_end = self.options.front_end
-        span = AudioCollector(self.audio_from, front_end.seconds, self.facts.channels, self.facts.codec)
+        facts = self.facts
+        span = AudioCollector(self.audio_from, front_end.seconds, facts.channels, facts.codec, facts.sound_step)
         span.skip(self.audio_from, self.audio_from)
         frames = [(int(pts), layout, int(rate), int(count)) for pts, layout, rate, count in _AUDIO.findall(log)]
         forms = {(layout, rate) for _, layout, rate, _ in frames}

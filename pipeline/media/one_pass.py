@@ -14,7 +14,7 @@ from typing import cast
 import av
 import numpy as np
 
-from pipeline.media.audio import MARGIN, AudioCollector, AudioSpan
+from pipeline.media.audio import CONTEXT, AudioCollector, AudioSpan
 from pipeline.media.decode import SILENCE_PEAK
 from pipeline.media.image import decoded, is_dated_by_decoding
 from pipeline.media.layouts import channel_names, channels_first
@@ -111,13 +111,13 @@ class OnePass(MediaFile):
         coming, last = _in_pieces(self._heard(needed)), None
         for start in starts:
             needed[0] = start
-            while last is None or last.end < start + seconds + MARGIN:
+            while last is None or last.end < start + seconds + CONTEXT:
                 if (frame := next(coming, None)) is None:
                     break
                 held.append(last := frame)
             if last is None:
                 raise Rejected("no_audio", NO_SOUND)
-            while held and held[0].end < start - 2 * MARGIN:
+            while held and held[0].end < start - CONTEXT:
                 held.popleft()
             yield self._laid(held, start, seconds, last.end).resampled(rate, count)
 
@@ -136,11 +136,11 @@ class OnePass(MediaFile):
 
     def _laid(self, held: Sequence[_Heard], start: float, seconds: float, reached: float) -> AudioCollector:
         """A span out of decoded frames, of which the last one ends where it was `reached`."""
-        span = AudioCollector(start, seconds, self.facts.channels, self.facts.codec)
+        span = AudioCollector(start, seconds, self.facts.channels, self.facts.codec, self.facts.sound_step)
         for frame in held:
-            if frame.begin < start + seconds + MARGIN:
+            if frame.begin < start + seconds + CONTEXT:
                 span.lay(frame.samples, frame.rate, frame.channels, frame.begin)
-        span.ended = reached < start + seconds + MARGIN
+        span.ended = reached < start + seconds + CONTEXT
         if span.ended and self.facts.audio_end is not None:
             span.end_at(self.facts.audio_end)
         return span

@@ -90,6 +90,7 @@ class MediaFile(Recording):
             audio_index=audio.index,
             sample_rate=audio.codec_context.sample_rate,
             codec=audio.codec_context.name,
+            sound_step=self._step(audio),
             channels=stream_channels(audio, self._bytes),
             audio_start=0.0 if audio.start_time is None else self._seconds(audio, audio.start_time),
             video_end=self._stated_end(video) if indexed else None,

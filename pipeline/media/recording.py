@@ -18,7 +18,7 @@ import av
 
 from manifests.machine import is_machines_fault
 from pipeline.media.announced import is_chained_ogg, is_followed_by_another
-from pipeline.media.audio import AudioCollector, AudioSpan
+from pipeline.media.audio import CONTEXT, AudioCollector, AudioSpan
 from pipeline.media.facts import Facts
 from pipeline.media.opening import nameless, open_container
 from pipeline.media.promised import promised_seconds
@@ -27,7 +27,7 @@ from pipeline.media.times import CLOCK_END_STATED, CLOCK_SLACK, is_true_after_se
 from pipeline.shards.record import Rejected
 
 SEEK_LEADS = (0.0, 2.0, 10.0)  # how many seconds early to look for a keyframe before starting at the beginning
-AUDIO_PREROLL = 0.25  # seconds decoded before a span and thrown away: codecs carry state from packet to packet
+FIRST_PACKETS = 0.1  # seconds before the sound that is wanted: codecs may give none for the first packets after a seek
 LOST_SECONDS = 0.5  # the data may end that much before the container says they do
 LATE_SECONDS = 0.1  # a clock that begins later is no encoder's delay
 DECODER_MEMORY = 1.0  # seconds before a span in which packets that are read on the way to it are decoded
@@ -159,6 +159,10 @@ class Recording(ABC):
         base = cast(Fraction, stream.time_base)  # every stream of a file has one
         return self._bases.setdefault(stream.index, (base.numerator, base.denominator))
 
+    def _step(self, stream: av.stream.Stream) -> float:
+        numerator, denominator = self._base(stream)
+        return numerator / denominator
+
     def _ticks(self, stream: av.stream.Stream, seconds: float) -> int:
         return int((seconds + self._zero + CLOCK_SLACK) / float(cast(Fraction, stream.time_base)) // 1)
 
@@ -191,7 +195,7 @@ class Recording(ABC):
     def audio_between(self, start: float, rate: int, count: int) -> AudioSpan:
         """`count` mono samples at `rate` Hz from `start` on; what lies outside the recording is zero."""
         for lead in SEEK_LEADS if self._seekable and starts_anywhere(self._audio) else ():
-            span = self._collected(start, count / rate, start - AUDIO_PREROLL - lead)
+            span = self._collected(start, count / rate, start - CONTEXT - FIRST_PACKETS - lead)
             if span.begun is not None and span.begun <= max(start, self.facts.audio_start):
                 return span.resampled(rate, count)
         span = self._collected(start, count / rate, None)
@@ -202,7 +206,7 @@ class Recording(ABC):
 
     def _collected(self, start: float, seconds: float, begin: float | None) -> AudioCollector:
         """A span, decoded from about `begin` on or from the very beginning; of what lies long before only the times."""
-        span = AudioCollector(start, seconds, self.facts.channels, self.facts.codec)
+        span = AudioCollector(start, seconds, self.facts.channels, self.facts.codec, self.facts.sound_step)
 
         def failed(packet: av.Packet) -> None:
             late = packet.pts is None or self._seconds(self._audio, packet.pts) >= span.start

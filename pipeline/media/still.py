@@ -16,7 +16,7 @@ import av
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.media.announced import stated_bytes, stated_frames
+from pipeline.media.announced import UNTIL_THE_END, stated_bytes, stated_frames
 from pipeline.media.audio import check_sound
 from pipeline.media.decode import DecodedClip, DecodeOptions, assemble, check_complete, choose_moment, span_start
 from pipeline.media.facts import Facts
@@ -130,6 +130,7 @@ class AudioFile(Recording):
             audio_index=audio.index,
             sample_rate=audio.codec_context.sample_rate,
             codec=audio.codec_context.name,
+            sound_step=self._step(audio),
             channels=stream_channels(audio, self._bytes),
             audio_start=0.0 if audio.start_time is None else self._seconds(audio, audio.start_time),
             video_end=None,
@@ -170,7 +171,8 @@ class AudioFile(Recording):
         self._open_anew()  # the handle is the demuxer's
         if frames is not None:
             return max(measured, frames / self.facts.sample_rate)
-        if self.facts.format in GUESSING_FORMATS:
+        goes_on = stated == UNTIL_THE_END and not has_others(self._container, self._audio)
+        if self.facts.format in GUESSING_FORMATS or goes_on:  # AIFF counts its frames beside that, as wrongly
             return measured
         if stated is not None and stated > bytes_there:
             return measured * stated / bytes_there

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from pipeline.media.announced import PLACEHOLDERS
 from pipeline.media.decode import DecodeOptions, decode_clip
 from pipeline.media.encode import encode_video
 from pipeline.media.ffmpeg import file_input
@@ -89,6 +90,28 @@ def _chunk(raw: bytes) -> bytes:
     return struct.pack(">4sI", b"data", len(raw)) + raw
 
 
+def _with_size(kind: str, size: int, has_header: bool) -> bytes:
+    """Three seconds at 16 kHz in 16 bits under a header that says another number of bytes of sound; of the whole file
+    as much, or its own bytes as well. What has no room is cut off, or is the largest number."""
+    order = "<" if kind == "wav" else ">"
+    raw = (32767 * _chirp(0, 3, 16000)).astype(order + "i2").tobytes()
+    if kind == "au":
+        return struct.pack(">4s5I", b".snd", 24, size, 3, 16000, 1) + raw
+    form = struct.pack(">hIhHQ", 1, size // 2 & 0xFFFFFFFF, 16, 16383 + 13, 16000 << 50)  # the rate as 80-bit float
+    form += struct.pack(">4sH", b"NONE", 0) if kind == "aifc" else b""
+    head = {
+        "wav": b"WAVE" + struct.pack("<4sIHHIIHH4sI", b"fmt ", 16, 1, 1, 16000, 32000, 2, 16, b"data", size),
+        "aiff": b"AIFF" + struct.pack(">4sI", b"COMM", len(form)) + form + _sound_of_aiff(size),
+        "aifc": b"AIFC" + struct.pack(">4sI", b"COMM", len(form)) + form + _sound_of_aiff(size),
+    }[kind]
+    whole = min(size + len(head) * has_header, 0xFFFFFFFF)
+    return (b"RIFF" if kind == "wav" else b"FORM") + struct.pack(order + "I", whole) + head + raw
+
+
+def _sound_of_aiff(size: int) -> bytes:
+    return struct.pack(">4s3I", b"SSND", min(size + 8, 0xFFFFFFFF), 0, 0)
+
+
 def _marked(content: bytearray) -> bytes:
     """An mp4 with its index at the end, and the box of first-order ambisonic sound in its sound's entry."""
     box = struct.pack(">I4sBBIBBI4I", 36, b"SA3D", 0, 0, 1, 0, 0, 4, 0, 1, 2, 3)
@@ -118,6 +141,34 @@ class TestLength:
         expected, found = decode_pair(_image(), whole), decode_pair(_image(), piped)
         assert np.array_equal(found.waveform, expected.waveform)
         assert (found.moment, found.duration, found.flags) == (expected.moment, expected.duration, expected.flags)
+
+    @pytest.mark.parametrize("frame", [2, 12, 64])
+    @pytest.mark.parametrize("has_header", [False, True])
+    @pytest.mark.parametrize("kind", ["wav", "aiff", "aifc"])
+    @pytest.mark.parametrize("size", PLACEHOLDERS)
+    def test_what_writers_leave_in_a_pipe(self, size: int, kind: str, has_header: bool, frame: int) -> None:
+        self._check_three_seconds(_with_size(kind, size // frame * frame, has_header))
+
+    @pytest.mark.parametrize("size", [size for size in PLACEHOLDERS if size != 1 << 31])
+    def test_the_same_of_au_where_a_decoder_takes_no_other_negative_size(self, size: int) -> None:
+        self._check_three_seconds(_with_size("au", size, False))
+
+    @staticmethod
+    def _check_three_seconds(piped: bytes) -> None:
+        clip = decode_pair(_image(), piped)
+        assert (clip.moment, clip.duration) == (pytest.approx(1.5), pytest.approx(3.0))
+        assert np.abs(clip.waveform - _chirp(0, 3, RATE)).max() < 0.05
+
+    @pytest.mark.parametrize("kind", ["wav", "aiff", "aifc", "au"])
+    @pytest.mark.parametrize("size", [200_000, 1 << 30, 0x7E000000, 0x7F800000])
+    def test_other_sizes_are_those_of_a_file_that_was_cut_off(self, size: int, kind: str) -> None:
+        with pytest.raises(Rejected, match="announces"):
+            decode_pair(_image(), _with_size(kind, size, True))
+
+    @pytest.mark.parametrize("size", [0x90000000, 0xF0000000])
+    def test_a_cut_off_file_of_more_than_two_gigabytes(self, size: int) -> None:
+        with pytest.raises(Rejected, match="announces"):
+            decode_pair(_image(), _with_size("wav", size, True))
 
     @pytest.mark.parametrize("kind", ["au", "wav", "rf64", "flac", "matroska", "caf"])
     def test_a_writer_that_could_not_go_back(self, kind: str) -> None:

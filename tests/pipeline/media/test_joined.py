@@ -134,8 +134,8 @@ COARSE = {  # seconds of one step of the container's clock
 
 @pytest.mark.parametrize("form", COARSE, ids=str)
 def test_sound_lies_where_it_belongs_to_a_step_of_the_clock(tmp_path: Path, clip_maker, form: Form) -> None:
-    """Matroska, WebM, FLV and ASF round the time of every frame to a millisecond, and a decode is laid down from the
-    frame it begins with: two that begin elsewhere may differ by a step, and by no more."""
+    """Matroska, WebM, FLV and ASF round the time of every frame to a millisecond, and ffmpeg counts on from the frame
+    that it begins with: what it gives may differ by a step, and by no more."""
     moving.write(tmp_path / "video", form, clip_maker)
     late = []
     for moment in (1.7, 2.2501, 2.7):

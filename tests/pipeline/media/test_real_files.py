@@ -8,7 +8,7 @@ import pytest
 import scipy.signal
 from decoded import DECODERS, alike, shown, verdict
 
-from pipeline.media import reader
+from pipeline.media import recording
 from pipeline.media.decode import DecodedClip, DecodeOptions, decode_clip
 from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
 from pipeline.shards.record import FLAGS
@@ -72,6 +72,13 @@ def _aligned_error(one: np.ndarray, other: np.ndarray, fine: int = 4) -> float:
     return min(np.mean((inner - part) ** 2) for part in shifted) ** 0.5 / max(np.mean(inner**2) ** 0.5, 1e-9)
 
 
+def _own_sound(clip: DecodedClip) -> np.ndarray:
+    """Without the copies that fill the span of a short clip, which follow one another after whole samples."""
+    half = round(RATE * clip.duration / 2) - RATE // 50
+    middle = len(clip.waveform) // 2
+    return clip.waveform[max(0, middle - half) : middle + half]
+
+
 class TestRealFiles:
     def test_every_file_has_an_expected_verdict(self, real_videos: Path) -> None:
         files = {f"{path.parent.name}/{path.name}" for path in real_videos.glob("*/*")}
@@ -113,7 +120,7 @@ class TestRealFiles:
         self, real_videos: Path, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         fast = plain(real_videos / name).waveform
-        monkeypatch.setattr(reader, "SEEK_LEADS", ())
+        monkeypatch.setattr(recording, "SEEK_LEADS", ())
         slow = decode_clip(real_videos / name).waveform
         assert np.abs(fast - slow).max() < 1e-3
 
@@ -125,4 +132,4 @@ class TestRealFiles:
         assert alike(fast.frame, slow.frame)
         assert (fast.source_width, fast.source_height) == (slow.source_width, slow.source_height)
         assert fast.flags == slow.flags
-        assert _aligned_error(fast.waveform, slow.waveform) < 0.05
+        assert _aligned_error(_own_sound(fast), _own_sound(slow)) < 0.05
