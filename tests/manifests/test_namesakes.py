@@ -164,5 +164,5 @@ def test_maps_of_pairs_may_name_clips_in_folders(tmp_path: Path) -> None:
 
 
 def test_one_clip_twice_is_refused_whatever_its_folders(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="annotates dog__001 twice"):
+    with pytest.raises(InputError, match="annotates dog/001 twice"):
         vggss(tmp_path, "dog/001.mp4", "cat/001.mp4", "dog/001.mkv")
