@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from manifests.errors import InputError
 from manifests.keys import clip_key, folders_of
 
 SPELLINGS = {
@@ -26,6 +27,10 @@ KNOWN_FORMATS = (
     "and `class`, MUSIC's json of ids by instrument, a json object {id: label} or {id: object}, or one of "
     "columns or of lists by split"
 )
+
+
+class DoubtfulList(InputError):
+    """A list of a known layout that says two things of one clip, of which nobody knows which counts."""
 
 
 def normal_split(named: str | None) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from manifests.clip_lists.layouts import read_clip_list
-from manifests.clip_lists.rows import KNOWN_FORMATS, SPLIT_WORDS, WHOLE_VIDEO, ClipLabel, ClipList
+from manifests.clip_lists.rows import KNOWN_FORMATS, SPLIT_WORDS, WHOLE_VIDEO, ClipLabel, ClipList, DoubtfulList
 from manifests.errors import InputError
 from manifests.files.content import read_content
 from manifests.keys import folders_in_common, named_clip
@@ -125,7 +125,7 @@ def _table(path: Path, found: ClipList) -> LabelTable:
 def _check_split(path: Path, first: ClipLabel, later: ClipLabel) -> None:
     """InputError for a clip in two splits: one of them would be trained on, or tested, against what the list says."""
     if first.split and later.split and first.split != later.split:
-        raise InputError(
+        raise DoubtfulList(
             f"The label list {path} has the clip {'/'.join((*first.folders, first.key))} in two splits, {first.split} "
             f"and {later.split}. Keep one of its rows."
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from manifests.clip_lists.rows import ClipLabel
+from manifests.clip_lists.rows import ClipLabel, DoubtfulList
 from manifests.commands.counting import are
 from manifests.errors import InputError
 from manifests.files.temporary import temporary_folder
@@ -117,6 +117,8 @@ def find_labels(meta: Sequence[Place], listing: Listing) -> Labels:
             continue
         try:
             table = _read(path, found=True)
+        except DoubtfulList as doubt:  # labels and splits left out in silence would have test clips trained on
+            raise InputError(f"{doubt} Or name the list that counts with --meta, and this one is not read.") from doubt
         except InputError:
             unused.append((path, "it is no label list; give it to --meta to see why"))
             continue

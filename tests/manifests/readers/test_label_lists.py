@@ -248,15 +248,37 @@ def test_numbers_alone_are_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("two.csv", "file_name,label,category\na.mp4,poodle,dog\n"),
+        ("two.csv", "file_name,label,category\na.mp4,poodle,dog\nb.mp4,beagle,dog\n"),
         ("half.csv", "file_name,label,category\na.mp4,1,\nb.mp4,2,dog\n"),
-        ("ids.csv", "file_name,label,category\na.mp4,1,10\n"),
-        ("two.json", '[{"file": "a.mp4", "label": "poodle", "class": "dog"}]'),
+        ("ids.csv", "file_name,label,category\na.mp4,1,10\nb.mp4,1,20\n"),
+        (
+            "two.json",
+            '[{"file": "a.mp4", "label": "pug", "class": "dog"}, {"file": "b", "label": "x", "class": "dog"}]',
+        ),
     ],
 )
 def test_two_classes_of_one_row_are_refused(tmp_path: Path, name: str, text: str) -> None:
     with pytest.raises(InputError, match=r"as its label.* of the clip a\.mp4, and it is not certain wh"):
         read_labels(written(tmp_path, name, text))
+
+
+@pytest.mark.parametrize(
+    ("columns", "first", "second", "expected"),
+    [
+        ("label,class", ("0.0", "dog"), ("1.0", "cat"), ["dog", "cat"]),
+        ("label,class", ("-1", "dog"), ("2", "cat"), ["dog", "cat"]),
+        ("label,category", ("dog_bark", "dog bark"), ("cat", "cat"), ["dog_bark", "cat"]),
+        ("label,category", ("dog", "Dog"), ("cat", "Cat"), ["dog", "cat"]),
+        ("label,category", ("0", "911"), ("1", "808"), ["0", "1"]),
+    ],
+)
+def test_of_columns_that_say_the_same_in_other_words_the_first_counts(
+    tmp_path: Path, columns: str, first: tuple[str, str], second: tuple[str, str], expected: list[str]
+) -> None:
+    """As pandas writes numbers beside gaps, names with and without marks, a data set's numbers beside one's own."""
+    rows = [f"{name},{','.join(said)}" for name, said in (("a.mp4", first), ("b.mp4", second), ("c.mp4", first))]
+    found = read_labels(written(tmp_path, "mine.csv", "\n".join([f"file,{columns}", *rows])))
+    assert [row.label for row in found.rows.values()] == [*expected, expected[0]]
 
 
 @pytest.mark.parametrize(

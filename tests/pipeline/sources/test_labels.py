@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from source_trees import files
 
+from manifests.errors import InputError
 from pipeline.sources.labels import find_labels
 from pipeline.sources.listing import list_sources
 
@@ -32,6 +34,21 @@ def test_other_lists_are_used_when_they_fit(tmp_path: Path) -> None:
     labels = find_labels((), listing)
     assert [clip.label for clip in labels.join(listing.clips)] == ["Church bell"]
     assert {path.name for path, _ in labels.unused} == {"stat.csv", "absent.csv"}
+
+
+@pytest.mark.parametrize(
+    "rows", ["a.mp4,dog,train\nb.mp4,cat,test\nb.mp4,cat,train", "file,label,class\na.mp4,poodle,dog\nb.mp4,beagle,dog"]
+)
+def test_a_list_that_says_two_things_of_a_clip_is_never_left_out_in_silence(tmp_path: Path, rows: str) -> None:
+    """Its splits would be lost with it, and test clips trained on. Another list may be named in its place."""
+    files(tmp_path, "a.mp4", "b.mp4")
+    (tmp_path / "meta.csv").write_text(rows)
+    (tmp_path / "mine.txt").write_text("a.mp4,dog\nb.mp4,cat\n")
+    listing = list_sources([tmp_path])
+    with pytest.raises(InputError, match=r"meta\.csv has .* Or name the list that counts with --meta"):
+        find_labels((), listing)
+    named = find_labels((tmp_path / "mine.txt",), listing)
+    assert [clip.label for clip in named.join(listing.clips)] == ["dog", "cat"]
 
 
 def test_the_two_names_of_a_video_of_music_are_one(tmp_path: Path) -> None:
