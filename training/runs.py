@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from index.encoders.imagenet import IMAGENET
-from index.encoders.tensor_file import read_tensors, write_tensors
+from index.encoders.tensor_file import UNREADABLE, read_tensors, write_tensors
 from manifests.clip_lists.written import keys_in
 from manifests.commands.near_names import did_you_mean
 from manifests.errors import InputError
@@ -258,5 +258,27 @@ def build_empty(config: RunConfig) -> BaseMethod:
 
 
 def write_weights(path: Path, method: nn.Module, run: Mapping[str, Any]) -> None:
-    """Every tensor of a method as one safetensors file that carries its run (`carried`), whole or not at all."""
-    write_tensors(path, method.state_dict(), {RUN: json.dumps(run, sort_keys=True)})
+    """Every tensor of a method as one safetensors file that carries its run (`carried`), whole or not at all.
+
+    A file that holds the very same is left alone: results know weights by the bytes of their file, and one of an
+    earlier version carries no run.
+    """
+    state = method.state_dict()
+    if not _is_held(path, state, run):
+        write_tensors(path, state, {RUN: json.dumps(run, sort_keys=True)})
+
+
+def _is_held(path: Path, state: Mapping[str, Tensor], run: Mapping[str, Any]) -> bool:
+    """Whether a whole file of these weights, and of no other run, is there."""
+    try:
+        if not has_file(path):
+            return False
+        tensors, metadata = read_tensors(path)
+        foreign = of_another(json.loads(metadata.get(RUN, "null")), run)
+    except (*UNREADABLE, InputError, ValueError):  # it is replaced
+        return False
+    return not foreign and tensors.keys() == state.keys() and all(_equal(tensors[name], state[name]) for name in state)
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and torch.equal(one, other.cpu())

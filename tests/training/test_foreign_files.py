@@ -17,6 +17,7 @@ from manifests.errors import InputError
 from pipeline.shards.store import ShardStore
 from training.config import load_config
 from training.loop.start import start
+from training.run_folders.seeds import every_seed
 from training.runs import known_contents, load_run, stored_config
 
 Made = dict[str, Path]
@@ -182,3 +183,28 @@ def test_what_files_carry_names_no_place(finished: Made) -> None:
     carried = torch.load(finished["own"] / "checkpoints/last.pt", weights_only=True)["run"]
     assert carried["contents"] == known_contents(finished["own"])
     assert carried["settings"]["method.temperature"] == stored_config(finished["own"]).method.options.temperature
+
+
+def test_weights_of_an_earlier_version_that_are_the_same_are_left_alone(run: Path) -> None:
+    """Results know them by the bytes of their file: the run made again, or imported again, has the results it had."""
+    weights = run / "weights.safetensors"
+    save_file(load_file(weights), weights)  # which carries no run
+    before = weights.read_bytes()
+    (run / "DONE").unlink()
+    assert again(run) == run
+    assert weights.read_bytes() == before
+    state = {name: tensor + 1 for name, tensor in load_file(weights).items()}
+    save_file(state, weights)
+    (run / "DONE").unlink()
+    again(run)
+    assert weights.read_bytes() != before
+    assert load_run(run).method.state_dict().keys() == state.keys()
+
+
+def test_a_seed_whose_mark_leads_nowhere_is_not_left_out_of_a_mean(run: Path, finished: Made) -> None:
+    other = shutil.copytree(finished["of another seed"], run.parent / finished["of another seed"].name)
+    assert {folder.name for folder in every_seed(run.parent)} == {run.name, other.name}
+    (other / "DONE").unlink()
+    (other / "DONE").symlink_to("/nowhere")
+    with pytest.raises(InputError, match=r"DONE is a link that leads nowhere, not a file"):
+        every_seed(run.parent)

@@ -11,10 +11,12 @@ import pytest
 from tiny_run import train_tiny
 
 from manifests.errors import InputError
+from manifests.files.checksums import KEY
 from manifests.sound_draws import OFF_SCREEN, SWAPPED
 from pipeline.shards.store import ShardStore
 from training.evaluate import EvaluationRequest, evaluate
 from training.evaluation.printing import left_out_in_words
+from training.export.folder import Wanted, export
 from training.runs import LoadedRun
 
 IMAGES = ("bell_drum_0", "bell_drum_1", "bell_owl_2", "drum_owl_3", "owl_saw_4")
@@ -56,13 +58,18 @@ def test_a_swapped_sound_is_of_the_class_that_sounds_and_an_off_screen_one_of_no
         assert not other or heard[other] not in name.split("_")
 
 
-def test_results_with_sounds_swapped_within_an_image_are_made_again(run: LoadedRun, asked: EvaluationRequest) -> None:
+def test_results_with_sounds_swapped_within_an_image_are_made_again(
+    run: LoadedRun, asked: EvaluationRequest, tmp_path: Path
+) -> None:
     (result,) = evaluate(run, asked)
     path = run.folder / "evaluation" / f"{result.summary['test_set']}.vssl.json"
-    before: dict[str, Any] = {name: one for name, one in json.loads(path.read_text()).items() if name != "swapped_by"}
+    written = json.loads(path.read_text()).items()
+    before: dict[str, Any] = {name: one for name, one in written if name not in ("swapped_by", KEY)}
     assert not left_out_in_words(result.summary)
     assert "drawn by all classes of an image" in left_out_in_words(before)[0]
     path.write_text(json.dumps(before))
+    with pytest.raises(InputError, match=r"of an earlier version: .*vssl\.json has swapped sounds that"):
+        export(run, Wanted(tmp_path / "exported"))
     assert evaluate(run, asked)[0].summary["swapped_by"] == "label"
 
 

@@ -25,6 +25,7 @@ from manifests.files.whole_folders import whole_folder
 from pipeline.console import progress
 from training.config import RunConfig
 from training.encoders.weights import read_weights
+from training.evaluation.earlier import earlier_rules
 from training.evaluation.stored import prior_of
 from training.export.card import card
 from training.export.document import document_of, evaluations_of, without_places
@@ -82,7 +83,11 @@ def _check_forms(wanted: Wanted) -> None:
 
 
 def _check_results(run: LoadedRun) -> None:
-    """InputError for results that say that they were made with another object prior than the one that is exported."""
+    """InputError for results by a rule that is no more, or with another object prior than the one that is exported."""
+    again = "Run `training evaluate` again, under the protocol that each is named after, or remove it, then export."
+    if earlier := [(one.path.name, rules) for one in evaluations_of(run) if (rules := earlier_rules(one.facts))]:
+        told = "; ".join(f"{name} {' and '.join(rules)}" for name, rules in earlier)
+        raise InputError(f"{run.folder} has results of an earlier version: {told}. {again}")
     prior = run.config.evaluation.object_prior
     if prior is not None and prior.weights != IMAGENET and not Path(prior.weights).is_file():
         return  # it is left out, which is said
@@ -90,7 +95,7 @@ def _check_results(run: LoadedRun) -> None:
     if other := [one.path.name for one in named if not has_prior(one.facts, prior)]:
         raise InputError(
             f"{', '.join(other)} of {run.folder} was scored with another object prior than its config names now. "
-            "Run `training evaluate` again, under the protocol that each is named after, or remove it, then export."
+            f"{again}"
         )
 
 

@@ -19,7 +19,7 @@ from training.runs import absent_folders, known_contents, renew, stored_config
 
 def finished_without_inputs(root: Path, config: RunConfig) -> Path | None:
     """The finished run that a config describes, when it is the only one and not all of its inputs are there."""
-    fitting = [done.parent for done in sorted((root / config.name).glob(f"*-s{config.seed}/{DONE}")) if has_file(done)]
+    fitting = [folder for folder in sorted((root / config.name).glob(f"*-s{config.seed}")) if has_file(folder / DONE)]
     fitting = [folder for folder in fitting if _same_settings_and_places(folder, config)]
     return fitting[0] if len(fitting) == 1 and absent_inputs(fitting[0], config) else None
 

@@ -41,7 +41,7 @@ def resolve_run(path: Path) -> Path:
     if has_file(path / CONFIG):
         finished_elsewhere = f" If it was finished elsewhere: {COPY_WHOLE}" if has_file(path / WEIGHTS) else ""
         raise InputError(f"run {path} is not finished (no DONE file); {how_to_continue(path)}.{finished_elsewhere}")
-    finished = sorted(marker.parent for marker in path.glob(f"*/{DONE}") if has_file(marker)) if path.is_dir() else []
+    finished = sorted(folder for folder in path.glob("*") if has_file(folder / DONE)) if path.is_dir() else []
     if len(finished) == 1:
         return finished[0]
     if finished:

@@ -7,7 +7,7 @@ from pathlib import Path
 from manifests.errors import InputError
 from manifests.files.content import read_content
 from manifests.files.given import has_file
-from training.run_folders.files import COMMAND
+from training.run_folders.files import COMMAND, DONE
 from training.run_folders.names import configuration_of, seed_of, with_seed
 
 _OPTION = "seeds="
@@ -50,7 +50,7 @@ def _numbers_in(text: str) -> list[int]:
 
 def every_seed(path: Path) -> list[Path]:
     """The finished runs of a folder `runs/<name>` that differ by their seed alone; else the path as it was given."""
-    finished = [marker for marker in path.glob("*-s*/DONE") if has_file(marker)]
+    finished = [folder / DONE for folder in path.glob("*-s*") if has_file(folder / DONE)]
     configurations = {configuration_of(marker.parent.name) for marker in finished}
     numbered = all(seed_of(marker.parent.name) is not None for marker in finished)
     return _by_seed(finished) if len(configurations) == 1 and numbered else [path]
