@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property, partial
+from heapq import nlargest
 from itertools import islice
 from typing import cast
 
@@ -35,6 +36,7 @@ from pipeline.media.image import (
     upright,
 )
 from pipeline.media.layouts import stream_channels
+from pipeline.media.promised import held_images
 from pipeline.media.recording import LOST_SECONDS, SEEK_LEADS, Recording
 from pipeline.media.streams import has_others, has_palette, heard_stream, shown_stream, starts_anywhere
 from pipeline.media.times import (
@@ -48,6 +50,7 @@ from pipeline.media.times import (
 )
 from pipeline.shards.record import Rejected
 
+MOST_APART = 2.0  # seconds between the images and the sound that lie beside each other in a file
 PACKETS_TO_TELL = 250  # of images, in which one comes out of order where any does
 
 
@@ -129,10 +132,25 @@ class MediaFile(Recording):
         return False
 
     def is_cut_off(self) -> bool:
-        """Whether image and sound both end well before what the header announces, so that neither is but the shorter
-        one."""
+        """Whether image and sound both end well before what the header announces, at about the same time, so that
+        neither is but the shorter one."""
         duration, ends = self.facts.duration, self._data_ends
-        return max(ends.get(stream.index, 0.0) for stream in (self._video, self._audio)) < duration - LOST_SECONDS
+        image, sound = (ends.get(stream.index, 0.0) for stream in (self._video, self._audio))
+        if max(image, sound) > duration - LOST_SECONDS or abs(image - sound) > MOST_APART:
+            return False
+        return self._last_image_end() < duration - LOST_SECONDS
+
+    def _last_image_end(self) -> float:
+        """Where the last image ends if it is shown for as long as the one before it, or as the rate says: many forms
+        do not state how long it is, others write one step of their clock."""
+        self._rewind(None, None)
+        rate, held = self.average_rate, held_images(self._container, self._bytes, self._video.index)
+        ticks = (
+            packet.dts if packet.pts is None else packet.pts for packet in self._packets(self._video) if packet.size
+        )
+        *before, last = nlargest(2, {tick for tick in ticks if tick is not None})[::-1] or [0]
+        steps = [self._seconds(self._video, last) - self._seconds(self._video, tick) for tick in before]
+        return self._seconds(self._video, last) + max([float(1 / rate), *steps]) + held * self._step(self._video)
 
     def frame_at(self, seconds: float, short_side: int = 0) -> ShownFrame:
         """The last image whose presentation starts at or before `seconds`; the first one when there is none.

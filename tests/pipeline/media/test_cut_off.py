@@ -1,6 +1,7 @@
 """Videos whose data end before the header says, or whose header does not say the truth of its length."""
 
 import struct
+import subprocess
 from pathlib import Path
 from types import ModuleType
 
@@ -11,8 +12,9 @@ from decoded import DECODERS, verdict
 from moving import Form
 
 from pipeline.media.decode import DecodeOptions, decode_clip
-from pipeline.media.ffmpeg import file_input
+from pipeline.media.ffmpeg import binary, file_input
 from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
+from pipeline.media.promised import ASF_FILE_PROPERTIES
 
 FORMS = [
     Form("matroska", "libx264", 2), Form("flv", "flv"), Form("asf", "wmv2"), Form("avi", "mpeg4"),
@@ -75,6 +77,90 @@ def test_one_stream_that_is_shorter_by_itself(clips, decode, suffix: str, shorte
     clip = decode(clips.join(video, audio, name=name, vcodec=codec, acodec="mp2" if suffix == "avi" else "aac"))
     assert clip.moment == 5.0
     assert ("tiled" in clip.flags) == (shorter == "sound")
+
+
+def _slides(clips, rate: str, sound: float, suffix: str) -> Path:
+    """A slide show of ten seconds, whose music ends earlier."""
+    shown = file_input(clips.once("ten_seconds.mp4", seconds=10.0))
+    codecs = {"wmv": ("wmv2", "wmav2"), "flv": ("flv", "aac"), "mxf": ("mpeg2video", "pcm_s16le")}
+    vcodec, acodec = codecs.get(suffix, ("mpeg4", "mp2"))
+    options = {"r": rate, "vcodec": vcodec, "acodec": acodec, "ar": 48000 if suffix == "mxf" else 44100}
+    music = shown.audio.filter("atrim", end=sound)
+    name = f"slides_{rate.replace('/', '_')}_{sound:g}.{suffix}"
+    return clips.join(shown.video.filter("fps", rate), music, name=name, **options)
+
+
+@pytest.mark.parametrize("suffix", ["wmv", "flv", "mkv", "avi", "nut"])
+@pytest.mark.parametrize(("rate", "sound"), [("1/5", 6.0), ("1/2", 6.0), ("1", 3.0)])
+def test_a_last_image_that_is_shown_for_long(clips, suffix: str, rate: str, sound: float) -> None:
+    """ASF and FLV do not state how long it is; sound and the image's beginning are both well before the end."""
+    content = _slides(clips, rate, sound, suffix).read_bytes()
+    for decode in (decode_clip, decode_clip_ffmpeg):
+        clip = decode(content)
+        assert (clip.moment, clip.flags[-1]) == (pytest.approx(5.0, abs=0.1), "silent" if sound == 3.0 else "tiled")
+
+
+def test_one_image_is_a_whole_video_while_its_sound_goes_on(clips) -> None:
+    content = _slides(clips, "1/10", 6.0, "wmv").read_bytes()
+    assert "tiled" in decode_clip(content).flags
+
+
+def _held(content: bytes, first: int) -> bytes:
+    """An AVI whose images from `first` on are the one before, still shown: in its index they have 0 bytes."""
+    held, place, index = bytearray(content), content.index(b"movi") + 4, content.rindex(b"idx1")
+    for number in range(content.count(b"00dc", place, index)):
+        place = content.index(b"00dc", place) + 4
+        if number >= first:
+            held[place - 4 : place] = b"JUNK"
+    entries = [at for at in range(index + 8, len(content), 16) if content[at : at + 4] == b"00dc"]
+    for at in entries[first:]:
+        held[at + 12 : at + 16] = bytes(4)
+    return bytes(held)
+
+
+def test_an_avi_whose_last_images_are_the_one_before_still_shown(clips) -> None:
+    whole = _slides(clips, "25", 4.5, "avi").read_bytes()
+    held = _held(whole, 110)
+    assert "tiled" in decode_clip(held).flags
+    assert verdict(decode_clip, held[: held.rindex(b"idx1")]) == "corrupt"
+
+
+def _in_pipe(source: Path, *options: str) -> bytes:
+    command = [binary(), "-v", "error", "-i", source, *options, "-f", "avi", "-"]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def _with_counts(content: bytes, count: int) -> bytes:
+    """An AVI that counts so many images."""
+    patched = bytearray(content)
+    for place in (content.index(b"avih") + 24, content.index(b"vids") + 32):
+        struct.pack_into("<I", patched, place, count)
+    return bytes(patched)
+
+
+@pytest.mark.parametrize("decode", [decode_clip, decode_clip_ffmpeg])
+def test_an_avi_out_of_a_pipe_is_as_long_as_its_data(clips, decode) -> None:
+    """ffmpeg leaves 2^30 images in it. The image may be the longer one, or the sound."""
+    source = clips.once("ten_seconds.mp4", seconds=10.0)
+    content = _in_pipe(source, "-c:v", "mpeg4", "-c:a", "mp2", "-af", "atrim=end=4")
+    clip = decode(content, DecodeOptions(moment=9.0))
+    assert (clip.duration, clip.moment) == (pytest.approx(10.0, abs=0.1), 9.0)
+    clip = decode(_in_pipe(source, "-c:v", "mpeg4", "-c:a", "mp2", "-t", "3"))
+    assert (clip.duration, clip.flags) == (pytest.approx(3.0, abs=0.1), ())
+
+
+@pytest.mark.parametrize("count", [0, 1 << 30, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 10_000_000])
+def test_counts_of_images_that_stand_for_none_or_are_absurd(clips, count: int) -> None:
+    content = _with_counts(_slides(clips, "25", 10.0, "avi").read_bytes(), count)
+    clip = decode_clip(content, DecodeOptions(moment=9.0))
+    assert (clip.duration, clip.moment) == (pytest.approx(10.0, abs=0.1), 9.0)
+
+
+def test_a_length_beyond_all_a_file_of_its_size_can_hold(clips) -> None:
+    content = bytearray(_slides(clips, "25", 10.0, "wmv").read_bytes())
+    place = content.index(ASF_FILE_PROPERTIES) + 24
+    content[place + 40 : place + 48] = b"\xff" * 8
+    assert decode_clip(bytes(content)).duration == pytest.approx(10.0, abs=0.1)
 
 
 @pytest.mark.parametrize("seconds", [0.0, -5.0, 3.0, float("nan")])
