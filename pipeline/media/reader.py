@@ -36,6 +36,7 @@ from pipeline.media.image import (
     upright,
 )
 from pipeline.media.layouts import stream_channels
+from pipeline.media.matroska_index import has_index
 from pipeline.media.promised import held_images
 from pipeline.media.recording import LOST_SECONDS, SEEK_LEADS, Recording
 from pipeline.media.streams import has_others, has_palette, heard_stream, shown_stream, starts_anywhere
@@ -122,8 +123,9 @@ class MediaFile(Recording):
         return min(stated, found) if is_whole and not alone else stated
 
     def _goes_on_after(self, stated: float) -> bool:
-        """Whether a Matroska file has images or sound well after the end that it states. Only its last part is read."""
-        if not stated or kind_of(self._container) != "matroska":
+        """Whether a Matroska file has images or sound well after the end that it states. What lies there is read, which
+        its index tells; without an index all of the file would be, and the header is believed."""
+        if not stated or kind_of(self._container) != "matroska" or not has_index(self._bytes):
             return False
         self._rewind(self._video, stated)
         for packet in self._packets(self._video, self._audio):

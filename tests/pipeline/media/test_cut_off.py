@@ -1,5 +1,6 @@
 """Videos whose data end before the header says, or whose header does not say the truth of its length."""
 
+import io
 import struct
 import subprocess
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from decoded import DECODERS, verdict
 from moving import Form
 
+from pipeline.media import recording
 from pipeline.media.decode import DecodeOptions, decode_clip
 from pipeline.media.ffmpeg import binary, file_input
 from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
+from pipeline.media.matroska_index import has_index
 from pipeline.media.promised import ASF_FILE_PROPERTIES
 
 FORMS = [
@@ -21,6 +24,7 @@ FORMS = [
     Form("mxf", "mpeg2video", 2),
 ]  # fmt: skip
 NEEDED = DecodeOptions(moment=2.6)  # of 4.33 s; the sound is needed up to 4.1 s
+MATROSKA_CUES = b"\x1c\x53\xbb\x6b"
 MATROSKA_DURATION = b"\x44\x89\x88"  # the name of the element, and that eight bytes follow
 
 
@@ -169,6 +173,54 @@ def test_a_length_that_the_data_of_a_matroska_file_contradict(clips, seconds: fl
     place = content.index(MATROSKA_DURATION) + len(MATROSKA_DURATION)
     clip = decode_clip(content[:place] + struct.pack(">d", seconds * 1000) + content[place + 8 :])
     assert (clip.moment, clip.duration) == (5.0, pytest.approx(10.0, abs=0.05))
+
+
+class _Counted(io.BytesIO):
+    """A file that counts the bytes read of it."""
+
+    count = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        piece = super().read(size)
+        _Counted.count += len(piece)
+        return piece
+
+
+def _without_index(content: bytes, how: str) -> bytes:
+    place = content.rindex(MATROSKA_CUES)
+    match how:
+        case "cut off before it":
+            return content[:place]
+        case "free room":  # as a live writer leaves it
+            return content[:place] + b"\xec" + content[place + 4 : place + 5] + content[place + 5 :]
+        case "nowhere named":
+            entry = content.index(b"\x53\xab\x84" + MATROSKA_CUES) - 3  # its own name and length
+            return content[:entry] + bytes([0xEC, content[entry + 2] + 1]) + content[entry + 2 :]
+        case _:
+            return content
+
+
+@pytest.mark.parametrize("how", ["cut off before it", "free room", "nowhere named", "whole"])
+def test_a_matroska_file_is_not_read_whole_for_its_length(clips, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """Without an index ffmpeg would go through all of it to its end; with one a wrong length is found out."""
+    long = clips.remux(clips.once("one_minute.mp4", seconds=60.0), "one_minute.mkv").read_bytes()
+    content = _without_index(long, how)
+    monkeypatch.setattr(recording, "nameless", _Counted)
+    monkeypatch.setattr(_Counted, "count", 0)
+    clip = decode_clip(content)
+    assert (clip.moment, clip.duration) == (5.0, pytest.approx(60.0, abs=0.1))
+    assert _Counted.count < len(long) / 2
+
+
+@pytest.mark.parametrize("options", [{"reserve_index_space": 20_000}, {"cues_to_front": 1}, {}])
+def test_the_index_of_a_matroska_file_lies_before_or_behind_the_data(clips, options: dict[str, int]) -> None:
+    name = "_".join(["index", *options])
+    content = clips.remux(clips.once("ten_seconds.mp4", seconds=10.0), f"{name}.mkv", **options).read_bytes()
+    (handle := io.BytesIO(content)).seek(7)
+    assert (has_index(handle), handle.tell()) == (True, 7)
+    content = content.replace(MATROSKA_CUES, b"\x1c\x53\xbb\x6a")
+    assert not has_index(io.BytesIO(content))
+    assert not any(has_index(io.BytesIO(content[:size])) for size in range(0, 400, 7))
 
 
 @pytest.mark.parametrize("count", [1, 2])
