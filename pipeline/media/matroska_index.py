@@ -1,4 +1,4 @@
-"""Whether a Matroska file has the index (Cues) that makes a seek cheap.
+"""Whether a Matroska file has the index (Cues) that makes a seek cheap, and how large it says that it is.
 
 ffmpeg looks a place up in it. Without it (written into a pipe, live, a recorder that was killed, a download that was
 cut off) ffmpeg reads everything up to the place, which for the end is all of the file.
@@ -29,6 +29,12 @@ def has_index(content: BinaryIO) -> bool:
         content.seek(stood)
 
 
+def announced_bytes(content: BinaryIO) -> int:
+    """Where the file ends by what its header says; 0 where that is not known. The handle is moved."""
+    size = content.seek(0, os.SEEK_END)
+    return next((end for _, _, end in _of(SEGMENT, content, (0, 0, size))), 0)
+
+
 def _announced(content: BinaryIO, segment: Element) -> Iterator[Element]:
     """Elements that may be the Cues of a segment: what lies before its data, and what the lists there name as such."""
     for element in _elements(content, segment):
@@ -56,7 +62,8 @@ def _of(name: int, content: BinaryIO, parent: Element) -> Iterator[Element]:
 
 
 def _elements(content: BinaryIO, parent: Element) -> Iterator[Element]:
-    """The elements in another one, or in the whole file. One of unknown length goes to the end of its parent."""
+    """The elements in another one, or in the whole file. One of unknown length goes to the end of its parent; others
+    may go beyond it."""
     _, place, end = parent
     for _ in range(MOST_ELEMENTS):
         content.seek(place)
@@ -67,7 +74,7 @@ def _elements(content: BinaryIO, parent: Element) -> Iterator[Element]:
         if length_width > 8 or len(head) < name_width + length_width:
             return
         length = int.from_bytes(head[name_width : name_width + length_width]) & ((1 << 7 * length_width) - 1)
-        place = end if length == (1 << 7 * length_width) - 1 else min(begin + length, end)
+        place = end if length == (1 << 7 * length_width) - 1 else begin + length
         yield int.from_bytes(head[:name_width]), begin, place
 
 

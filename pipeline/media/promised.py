@@ -1,4 +1,4 @@
-"""How long a file says that it is, and what AVI and ASF say of it where ffmpeg does not tell.
+"""How long and how large a file says that it is, and what AVI and ASF say of it where ffmpeg does not tell.
 
 Of a file that was cut off ffmpeg makes less of what is stated: in AVI it shortens it by what is missing, in ASF it
 drops it. What was promised is needed to see that something is missing, and which moment was meant. A program that
@@ -12,6 +12,8 @@ from fractions import Fraction
 from typing import BinaryIO, cast
 
 import av
+
+from pipeline.media.matroska_index import announced_bytes
 
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
@@ -35,7 +37,7 @@ def stated_seconds(container: av.container.InputContainer, content: BinaryIO) ->
         size = content.seek(0, os.SEEK_END)
         match container.format.name:
             case "avi":
-                known = _of_avi(container, known, _announced_bytes(content, size))
+                known = _of_avi(container, known, max(size, _of_riff(content)))
             case "asf" if length := _of_asf(content):
                 starts = [float((stream.start_time or 0) * _base(stream)) for stream in container.streams]
                 known = max(known, length + max(starts, default=0.0) - min(starts, default=0.0))  # as of a whole file
@@ -54,11 +56,30 @@ def _of_avi(container: av.container.InputContainer, known: float, announced: int
     return max([known, *(float(video.frames * _base(video)) for video in container.streams.video)])
 
 
-def _announced_bytes(content: BinaryIO, size: int) -> int:
-    """How large an AVI says that it was, or is where that is more: of a longer one the first part says its own size."""
+def lacks_bytes(container: av.container.InputContainer, content: BinaryIO) -> bool:
+    """Whether the file is smaller than its header says. Few forms say it, and room may have been made for a download
+    before it came. The handle stands afterwards where it stood."""
+    stood = content.tell()
+    try:
+        size = content.seek(0, os.SEEK_END)
+        match container.format.name:
+            case "avi":
+                return _of_riff(content) > size
+            case "asf":
+                properties = _file_properties(content)
+                return int.from_bytes(properties[16:24], "little") > size
+            case "matroska,webm":
+                return announced_bytes(content) > size
+        return False
+    finally:
+        content.seek(stood)
+
+
+def _of_riff(content: BinaryIO) -> int:
+    """How large an AVI says that it is; 0 where it does not. Of a longer one the first part says its own size."""
     content.seek(4)
     announced = int.from_bytes(content.read(4), "little")
-    return size if announced in UNKNOWN_SIZES else max(size, announced)
+    return 0 if announced in UNKNOWN_SIZES else 8 + announced
 
 
 def held_images(container: av.container.InputContainer, content: BinaryIO, number: int) -> int:
@@ -98,11 +119,16 @@ def _base(stream: av.stream.Stream) -> Fraction:
 
 
 def _of_asf(content: BinaryIO) -> float:
-    found = next((body for name, body in _objects(content) if name == ASF_FILE_PROPERTIES), b"")
-    if len(found) < 68 or found[64] & ASF_BROADCAST:
+    if not (found := _file_properties(content)):
         return 0.0
     played, preroll = (int.from_bytes(found[place : place + 8], "little") for place in (40, 56))
     return max(0.0, played / 1e7 - preroll / 1e3)  # counted in 100 ns and in milliseconds
+
+
+def _file_properties(content: BinaryIO) -> bytes:
+    """Nothing where they were written before they were known."""
+    found = next((body for name, body in _objects(content) if name == ASF_FILE_PROPERTIES), b"")
+    return b"" if len(found) < 68 or found[64] & ASF_BROADCAST else found
 
 
 def _objects(content: BinaryIO) -> Iterator[tuple[bytes, bytes]]:

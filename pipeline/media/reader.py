@@ -37,7 +37,7 @@ from pipeline.media.image import (
 )
 from pipeline.media.layouts import stream_channels
 from pipeline.media.matroska_index import has_index
-from pipeline.media.promised import held_images
+from pipeline.media.promised import held_images, lacks_bytes
 from pipeline.media.recording import LOST_SECONDS, SEEK_LEADS, Recording
 from pipeline.media.streams import has_others, has_palette, heard_stream, shown_stream, starts_anywhere
 from pipeline.media.times import (
@@ -51,7 +51,7 @@ from pipeline.media.times import (
 )
 from pipeline.shards.record import Rejected
 
-MOST_APART = 2.0  # seconds between the images and the sound that lie beside each other in a file
+MOST_APART = 2.0  # seconds between images and sound that lie beside each other in a file
 PACKETS_TO_TELL = 250  # of images, in which one comes out of order where any does
 
 
@@ -134,25 +134,30 @@ class MediaFile(Recording):
         return False
 
     def is_cut_off(self) -> bool:
-        """Whether image and sound both end well before what the header announces, at about the same time, so that
-        neither is but the shorter one."""
+        """Whether image and sound both end well before what the header announces, so that neither is but the shorter
+        one. A file that is as large as it says, or does not say it, is in doubt taken for whole."""
         duration, ends = self.facts.duration, self._data_ends
         image, sound = (ends.get(stream.index, 0.0) for stream in (self._video, self._audio))
-        if max(image, sound) > duration - LOST_SECONDS or abs(image - sound) > MOST_APART:
+        if max(image, sound) >= duration - LOST_SECONDS:
             return False
-        return self._last_image_end() < duration - LOST_SECONDS
+        if lacks_bytes(self._container, self._bytes):
+            return True
+        begin, end = self._last_image()
+        lies_beside = begin - MOST_APART < sound < max(image, end) + MOST_APART
+        return lies_beside and end < duration - LOST_SECONDS
 
-    def _last_image_end(self) -> float:
-        """Where the last image ends if it is shown for as long as the one before it, or as the rate says: many forms
-        do not state how long it is, others write one step of their clock."""
+    def _last_image(self) -> tuple[float, float]:
+        """When the last image is shown, and until when if it stays for as long as the one before it, or as the rate
+        says: many forms do not state how long it is, others write one step of their clock."""
         self._rewind(None, None)
         rate, held = self.average_rate, held_images(self._container, self._bytes, self._video.index)
         ticks = (
             packet.dts if packet.pts is None else packet.pts for packet in self._packets(self._video) if packet.size
         )
-        *before, last = nlargest(2, {tick for tick in ticks if tick is not None})[::-1] or [0]
-        steps = [self._seconds(self._video, last) - self._seconds(self._video, tick) for tick in before]
-        return self._seconds(self._video, last) + max([float(1 / rate), *steps]) + held * self._step(self._video)
+        *before, last = sorted(nlargest(2, {tick for tick in ticks if tick is not None})) or [0]
+        begin = self._seconds(self._video, last)
+        steps = [begin - self._seconds(self._video, tick) for tick in before]
+        return begin, begin + max([float(1 / rate), *steps]) + held * self._step(self._video)
 
     def frame_at(self, seconds: float, short_side: int = 0) -> ShownFrame:
         """The last image whose presentation starts at or before `seconds`; the first one when there is none.

@@ -62,8 +62,9 @@ def test_a_folder_that_another_process_removes_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, lost_while: str
 ) -> None:
     """It was refused, and the folder that it had made was empty."""
-    folder, module, name = tmp_path / "new" / "inner", *{"made": (Path, "is_dir"), "opened": (os, "open")}[lost_while]
-    real, removals = getattr(module, name), iter(range(times))
+    folder, removals = tmp_path / "new" / "inner", iter(range(times))
+    module, name = {"made": (Path, "is_dir"), "opened": (os, "open")}[lost_while]
+    real = getattr(module, name)
 
     def removing(path: Path | str, *given: int) -> object:
         if folder in (Path(path), Path(path).parent) and os.path.isdir(folder) and next(removals, None) is not None:
