@@ -95,8 +95,7 @@ def last_holder(lock: Path) -> tuple[str, bool | None]:
 def _opened(lock: Path, folder: Path) -> int:
     """The lock's file, for writing: of one that is only read, network disks give no lock. No link is followed."""
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        descriptor = _made_and_opened(lock)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
             raise _no_lock(lock) from error
@@ -105,6 +104,19 @@ def _opened(lock: Path, folder: Path) -> int:
         raise InputError(f"{folder} cannot be written: {error.strerror}. Name a folder that can be written.") from error
     _open.add(descriptor)
     return descriptor
+
+
+def _made_and_opened(lock: Path) -> int:
+    """Made again where the folder goes meanwhile: other processes remove the empty ones that they made."""
+    for _ in range(LOOKS):
+        with suppress(FileNotFoundError, FileExistsError):
+            return _made_and_opened_once(lock)
+    return _made_and_opened_once(lock)
+
+
+def _made_and_opened_once(lock: Path) -> int:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def _check_lock(descriptor: int, lock: Path) -> None:

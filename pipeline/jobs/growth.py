@@ -17,7 +17,7 @@ from manifests.errors import InputError
 from pipeline.jobs.options import IngestOptions
 from pipeline.jobs.plan import Found, Plan, cut_shards
 from pipeline.jobs.shard_job import stored_keys
-from pipeline.jobs.unique_keys import place_of, unique_keys
+from pipeline.jobs.unique_keys import by_place, place_of, unique_keys
 from pipeline.shards.companion import FLOW, PROPOSALS, TRUTH, companion_manifest
 from pipeline.sources.archives import list_members
 from pipeline.sources.listing import Clip, Refusal
@@ -29,7 +29,7 @@ def grown(saved: Plan, found: Found, out: Place, memory: Place) -> Plan:
     """The plan saved in the shard folder `out`, and behind it what is new in the sources. `memory` as of
     `pipeline.sources.listing.list_sources`. InputError names the options and the clips that are not what they were.
     """
-    earlier = {place_of(clip): clip for clip in chain(*saved.shards)}
+    earlier = by_place(chain(*saved.shards))
     left_out = unlisted(earlier.values(), found.clips)
     there = [clip for clip in left_out if _lies_there(clip, found.roots, memory)]
     clips, duplicates = unique_keys([*found.clips, *there], earlier)

@@ -9,7 +9,7 @@ from itertools import chain
 from pipeline.jobs.growth import unlisted
 from pipeline.jobs.plan import Found, Plan, cut_shards
 from pipeline.jobs.shard_job import stored_keys
-from pipeline.jobs.unique_keys import next_files, place_of, unique_keys
+from pipeline.jobs.unique_keys import by_place, next_files, place_of, unique_keys
 from pipeline.sources.listing import Clip
 from pipeline.storage.remote import Place
 
@@ -18,7 +18,7 @@ def with_next_files(plan: Plan, found: Found, out: Place) -> Plan | None:
     """A plan whose shards are all made, with further shards of the files to try next; None where there are none."""
     if all(refusal.reason != "duplicate" for refusal in plan.refusals):
         return None
-    earlier = {place_of(clip): clip for clip in chain(*plan.shards)}
+    earlier = by_place(chain(*plan.shards))
     clips = [*found.clips, *unlisted(earlier.values(), found.clips)]
     waiting = next_files(clips, earlier)
     stored = _stored(plan, set(waiting), out)

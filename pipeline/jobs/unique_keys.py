@@ -1,7 +1,7 @@
 """One key, one clip: files that share a name are told apart by their folders, or one of them stands for all."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
@@ -19,17 +19,27 @@ def place_of(clip: Clip) -> Where:
     return clip.root, clip.path, clip.member, clip.audio, moment
 
 
+def by_place(planned: Iterable[Clip]) -> dict[Where, Clip]:
+    """Planned clips by their places, in the order in which they were planned, for the last time where it was twice."""
+    found: dict[Where, Clip] = {}
+    for clip in planned:
+        found.pop(place_of(clip), None)
+        found[place_of(clip)] = clip
+    return found
+
+
 def unique_keys(clips: Sequence[Clip], earlier: Mapping[Where, Clip] = NOTHING_YET) -> tuple[list[Clip], list[Refusal]]:
     """One clip per key. Equal names of one's own in several folders are told apart by their folders; what is then still
     equal is the same clip under two names: the largest file is kept, the others are refused as duplicates. What only
     the folders of one of those say of label and split stays with the one that is kept.
 
-    Clips planned `earlier`, by their places, keep their keys and are kept before any other: all of them, as one is only
-    planned beside another that was rejected (`next_files`).
+    Clips planned `earlier`, `by_place`, keep their keys and are kept before any other: all of them, as one is only
+    planned beside another that was rejected (`next_files`). The one planned last is what a refusal names.
     """
     kept, refusals = [], []
+    order = {place: number for number, place in enumerate(earlier)}
     for group, count in _groups(clips, earlier):
-        best, others = group[count - 1], group[count:]
+        best, others = max(group[:count], key=lambda clip: order.get(place_of(clip), -1)), group[count:]
         kept += [
             _labelled([clip, *group[:number], *group[number + 1 :]], earlier.get(place_of(clip)))
             for number, clip in enumerate(group[:count])

@@ -119,14 +119,14 @@ def check_complete(
 
     An mp4's index states the end of each stream; elsewhere only the whole has an end, which one stream alone may miss.
     is_cut_off: whether both miss it; asked only where one of them lacks something, as all of the file is read for it.
+    The image is then judged anew: the last one may be meant to stay for long.
     """
     span_end = span_start(moment, options) + options.front_end.seconds
     image_lost = _is_lost(image_data_end, moment, facts.video_end or facts.duration)
     audio_lost = _is_lost(audio.data_end, span_end, facts.audio_end or facts.duration)
     indexed = facts.video_end is not None and facts.audio_end is not None
     lacking = image_lost or _is_lost(audio.data_end, span_end, facts.duration, PAD_SECONDS)
-    is_lost = (image_lost or audio_lost) if indexed else (image_lost and audio_lost) or (lacking and is_cut_off())
-    if is_lost:
+    if (image_lost or audio_lost) if indexed else (lacking and is_cut_off()):
         raise Rejected("corrupt", f"the data end before the {facts.duration:.2f} s that the file announces")
     if audio.errors and audio.hole > PAD_SECONDS:
         raise Rejected("corrupt", f"{audio.errors} packets of sound fail to decode, {audio.hole:.2f} s are missing")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property, partial
+from heapq import nlargest
 from itertools import islice
 from typing import cast
 
@@ -35,6 +36,8 @@ from pipeline.media.image import (
     upright,
 )
 from pipeline.media.layouts import stream_channels
+from pipeline.media.matroska_index import has_index
+from pipeline.media.promised import held_images, lacks_bytes
 from pipeline.media.recording import LOST_SECONDS, SEEK_LEADS, Recording
 from pipeline.media.streams import has_others, has_palette, heard_stream, shown_stream, starts_anywhere
 from pipeline.media.times import (
@@ -48,6 +51,7 @@ from pipeline.media.times import (
 )
 from pipeline.shards.record import Rejected
 
+MOST_APART = 2.0  # seconds between images and sound that lie beside each other in a file
 PACKETS_TO_TELL = 250  # of images, in which one comes out of order where any does
 
 
@@ -119,8 +123,9 @@ class MediaFile(Recording):
         return min(stated, found) if is_whole and not alone else stated
 
     def _goes_on_after(self, stated: float) -> bool:
-        """Whether a Matroska file has images or sound well after the end that it states. Only its last part is read."""
-        if not stated or kind_of(self._container) != "matroska":
+        """Whether a Matroska file has images or sound well after the end that it states. What lies there is read, which
+        its index tells; without an index all of the file would be, and the header is believed."""
+        if not stated or kind_of(self._container) != "matroska" or not has_index(self._bytes):
             return False
         self._rewind(self._video, stated)
         for packet in self._packets(self._video, self._audio):
@@ -130,9 +135,29 @@ class MediaFile(Recording):
 
     def is_cut_off(self) -> bool:
         """Whether image and sound both end well before what the header announces, so that neither is but the shorter
-        one."""
+        one. A file that is as large as it says, or does not say it, is in doubt taken for whole."""
         duration, ends = self.facts.duration, self._data_ends
-        return max(ends.get(stream.index, 0.0) for stream in (self._video, self._audio)) < duration - LOST_SECONDS
+        image, sound = (ends.get(stream.index, 0.0) for stream in (self._video, self._audio))
+        if max(image, sound) >= duration - LOST_SECONDS:
+            return False
+        if lacks_bytes(self._container, self._bytes):
+            return True
+        begin, end = self._last_image()
+        lies_beside = begin - MOST_APART < sound < max(image, end) + MOST_APART
+        return lies_beside and end < duration - LOST_SECONDS
+
+    def _last_image(self) -> tuple[float, float]:
+        """When the last image is shown, and until when if it stays for as long as the one before it, or as the rate
+        says: many forms do not state how long it is, others write one step of their clock."""
+        self._rewind(None, None)
+        rate, held = self.average_rate, held_images(self._container, self._bytes, self._video.index)
+        ticks = (
+            packet.dts if packet.pts is None else packet.pts for packet in self._packets(self._video) if packet.size
+        )
+        *before, last = sorted(nlargest(2, {tick for tick in ticks if tick is not None})) or [0]
+        begin = self._seconds(self._video, last)
+        steps = [begin - self._seconds(self._video, tick) for tick in before]
+        return begin, begin + max([float(1 / rate), *steps]) + held * self._step(self._video)
 
     def frame_at(self, seconds: float, short_side: int = 0) -> ShownFrame:
         """The last image whose presentation starts at or before `seconds`; the first one when there is none.

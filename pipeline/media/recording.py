@@ -21,7 +21,7 @@ from pipeline.media.announced import is_chained_ogg, is_followed_by_another
 from pipeline.media.audio import CONTEXT, AudioCollector, AudioSpan
 from pipeline.media.facts import Facts
 from pipeline.media.opening import nameless, open_container
-from pipeline.media.promised import promised_seconds
+from pipeline.media.promised import stated_seconds
 from pipeline.media.streams import decode_audio, has_palette, padding_of, read_packets, seconds_of, starts_anywhere
 from pipeline.media.times import CLOCK_END_STATED, CLOCK_SLACK, is_true_after_seek, kind_of, may_begin_anew, unguessed
 from pipeline.shards.record import Rejected
@@ -131,8 +131,7 @@ class Recording(ABC):
         them; others, and other writers of the same forms (mkvmerge), state the length. It is what the data come nearer
         to, or the shorter one where they were cut off. An end is supposed where little depends on it.
         """
-        known = max(0, self._container.duration or 0) / av.time_base
-        stated = max(known, promised_seconds(self._container, self._bytes))
+        stated = stated_seconds(self._container, self._bytes)
         if not stated or self._zero <= 0 or kind_of(self._container) not in CLOCK_END_STATED:
             return stated
         if self._zero < LATE_SECONDS and not self._may_begin_anew:  # else all is read anyway

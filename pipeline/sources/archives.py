@@ -29,7 +29,7 @@ LARGEST_NAME = 1 << 20  # bytes of a long name or of other words about a member,
 # Bytes that a compressed archive may unpack to: videos hardly shrink, one made to fill a machine does 1,000-fold.
 MOST_UNPACKED = 4 << 30
 WORDS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-USTAR, USTAR_PLACE = b"ustar", 257  # what every header has since POSIX.1-1988
+CHECKSUM = slice(148, 156)  # of a header, in octal digits: the sum of its bytes, these eight taken as spaces
 STEP = 1 << 16  # bytes that are read, and unpacked to, at a time
 UNPACKERS = (
     (b"\x1f\x8b", partial(zlib.decompressobj, wbits=16 + zlib.MAX_WBITS)),
@@ -70,9 +70,20 @@ def is_compressed(path: Place) -> bool:
 
 def _unpacker(head: bytes) -> Callable[[], Any] | None:
     """What unpacks data that begin so, None for a plain tar: the name of its first member may begin as they do."""
-    if head[USTAR_PLACE:].startswith(USTAR):
+    if _is_header(head[: tarfile.BLOCKSIZE]):
         return None
     return next((begin for magic, begin in UNPACKERS if head.startswith(magic)), None)
+
+
+def _is_header(block: bytes) -> bool:
+    """Whether its checksum makes it a tar's header, of whatever age: those before POSIX.1-1988 have no `ustar`."""
+    if len(block) < tarfile.BLOCKSIZE:
+        return False
+    try:
+        stated = tarfile.nti(block[CHECKSUM])  # pyrefly: ignore[missing-attribute]
+    except InvalidHeaderError:
+        return False
+    return stated in tarfile.calc_chksums(block)  # pyrefly: ignore[missing-attribute]
 
 
 def list_members(path: Place, memory: Place | None = None) -> tuple[list[ArchiveMember], str | None]:

@@ -56,6 +56,29 @@ def test_a_second_process_is_told_who_holds_it_and_a_killed_one_holds_nothing(tm
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("lost_while", ["made", "opened"])
+def test_a_folder_that_another_process_removes_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, lost_while: str
+) -> None:
+    """It was refused, and the folder that it had made was empty."""
+    folder, removals = tmp_path / "new" / "inner", iter(range(times))
+    module, name = {"made": (Path, "is_dir"), "opened": (os, "open")}[lost_while]
+    real = getattr(module, name)
+
+    def removing(path: Path | str, *given: int) -> object:
+        if folder in (Path(path), Path(path).parent) and os.path.isdir(folder) and next(removals, None) is not None:
+            folder.rmdir()
+            folder.parent.rmdir()
+        return real(path, *given)
+
+    if lost_while == "made":
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(module, name, removing)
+    with held_by_us(folder):
+        assert (folder / "lock").is_file()
+
+
 def test_who_looks_at_a_lock_keeps_nobody_from_it(tmp_path: Path) -> None:
     (tmp_path / "lock").touch()
     looks = os.open(tmp_path / "lock", os.O_RDONLY)  # as `last_holder` does, for longer than it takes

@@ -127,6 +127,26 @@ def test_the_content_says_how_an_archive_is_packed(tmp_path: Path, name: str, pa
         assert (clip.stream is None) == (packed == ".tar" and name.lower() == "a.tar")
 
 
+def of_before_1988(content: bytes, *members: int) -> bytes:
+    """A tar whose headers, at these bytes, are of the form that had no magic and no owners by name."""
+    old = bytearray(content)
+    for place in members:
+        old[place + 257 : place + 512] = bytes(255)
+        old[place + 148 : place + 156] = b" " * 8
+        old[place + 148 : place + 156] = b"%06o\0 " % sum(old[place : place + 512])
+    return bytes(old)
+
+
+@pytest.mark.parametrize("name", ["BZh9x.mp4", "]\0\0\x80.mp4", "x.mp4"])
+@pytest.mark.parametrize("packed", [".tar", ".tar.gz"])
+def test_an_old_tar_is_one_whatever_its_first_member_is_called(tmp_path: Path, name: str, packed: str) -> None:
+    content = tar(tmp_path / "plain", ("BZh9x.mp4", b"x" * 100), ("b.mp4", b"y")).read_bytes()
+    content = name.encode("latin-1").ljust(len("BZh9x.mp4"), b"\0") + content[len("BZh9x.mp4") :]
+    (tmp_path / "old.tar").write_bytes(packed_in(packed, of_before_1988(content, 0, 1024)))
+    members, broken = list_members(tmp_path / "old.tar")
+    assert ([member.size for member in members], broken) == ([100, 1], None)
+
+
 def two_members(folder: Path) -> bytes:
     """Two headers and contents of 1,024 bytes each, zeros from byte 2,048 on."""
     return tar(folder / "whole", ("0.mp4", b"x" * 100), ("1.mp4", b"y" * 100)).read_bytes()

@@ -79,6 +79,19 @@ def test_a_folder_grows_beside_them(tmp_path: Path, decoded: Callable[[], list[s
     assert _accounted(out) == (2, 3)
 
 
+def test_a_duplicate_names_the_file_that_was_kept(tmp_path: Path) -> None:
+    """Of those planned it is the last one, which need not be the smallest: the folder may have grown."""
+    first, second, third, _ = SPELLINGS
+    add(source := tmp_path / "src", **{first: "no_audio"}, other="ok 1")
+    run_ingest(request := request_for(source, out := tmp_path / "out"))
+    add(source, **{second: "ok and larger than it", third: "ok"})
+    run_ingest(request)
+    rows = pq.read_table(out / "rejects.parquet").to_pylist()
+    (kept,) = {f"{SPELLINGS[1]}.mp4"} & set(_sources(out))
+    told = {row["path"]: row["message"] for row in rows if row["reason"] == "duplicate"}
+    assert told == {f"{third}.mp4": f"{kept} has the same key, {KEY}"}
+
+
 def test_an_interrupted_run_goes_on_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add(
         source := tmp_path / "src", other="ok 1", **dict(zip(SPELLINGS, ("no_audio 1", "no_audio", "ok"), strict=False))
