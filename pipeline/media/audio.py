@@ -74,7 +74,7 @@ class _Run:
 
     kind: Kind
     first: int  # the number of the first of them
-    samples: np.ndarray
+    samples: list[np.ndarray]  # which follow one another
     counts: list[int]
 
 
@@ -132,7 +132,10 @@ class AudioCollector:
         """As `add`, of float32 (channels, n) that another decoder made."""
         if self._keeps(rate, samples.shape[1], seconds):
             kind = rate, self._heard_as(names)
-            self._runs.append(_Run(kind, len(self._stated) - 1, samples, [samples.shape[1]]))
+            if not self._runs or self._runs[-1].kind != kind:
+                self._runs.append(_Run(kind, len(self._stated) - 1, [], []))
+            self._runs[-1].samples.append(samples)
+            self._runs[-1].counts.append(samples.shape[1])
 
     def _keeps(self, rate: int, samples: int, seconds: float | None) -> bool:
         """Whether a frame lies near the span; then its time is noted."""
@@ -165,7 +168,7 @@ class AudioCollector:
         if batch.counts:
             frame = cast(av.AudioFrame, batch.queue.read())  # there is one: None stands for an empty queue
             kind = frame.sample_rate, self._heard_as(channel_names(frame.layout))
-            self._runs.append(_Run(kind, batch.first, channels_first(frame), batch.counts))
+            self._runs.append(_Run(kind, batch.first, [channels_first(frame)], batch.counts))
             self._batch = _Batch()
 
     def _heard_as(self, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -177,10 +180,11 @@ class AudioCollector:
         pieces: list[_Piece] = []
         for run in self._runs:
             counted = list(accumulate(run.counts, initial=0))
+            samples = np.concatenate(run.samples, axis=1) if len(run.samples) > 1 else run.samples[0]
             parts = [number for number in range(len(run.counts)) if not number or run.first + number in begins]
             for number, after in pairwise([*parts, len(run.counts)]):
                 position = self._position(run.kind[0], begins.get(run.first + number), pieces)
-                pieces.append(_Piece(position, run.kind, run.samples[:, counted[number] : counted[after]]))
+                pieces.append(_Piece(position, run.kind, samples[:, counted[number] : counted[after]]))
         return pieces if self._end is None else [piece.until(self._place(self._end, piece.rate)) for piece in pieces]
 
     def _position(self, rate: int, begin: float | None, before: list[_Piece]) -> int:

@@ -24,7 +24,6 @@ from pipeline.media.streams import decode_audio, starts_anywhere
 from pipeline.media.times import CLOCK_SLACK
 from pipeline.shards.record import Rejected
 
-PIECE_SECONDS = 0.5
 NO_SOUND = "its sound stream gives no sound"
 
 
@@ -108,7 +107,7 @@ class OnePass(MediaFile):
         seconds = count / rate
         held: deque[_Heard] = deque()
         needed = [starts[0] if starts else 0.0]  # from where on packets matter; moves with the spans
-        coming, last = _in_pieces(self._heard(needed)), None
+        coming, last = self._heard(needed), None
         for start in starts:
             needed[0] = start
             while last is None or last.end < start + seconds + CONTEXT:
@@ -138,7 +137,7 @@ class OnePass(MediaFile):
         """A span out of decoded frames, of which the last one ends where it was `reached`."""
         span = AudioCollector(start, seconds, self.facts.channels, self.facts.codec, self.facts.sound_step)
         for frame in held:
-            if frame.begin < start + seconds + CONTEXT:
+            if not span.is_full:
                 span.lay(frame.samples, frame.rate, frame.channels, frame.begin)
         span.ended = reached < start + seconds + CONTEXT
         if span.ended and self.facts.audio_end is not None:
@@ -161,26 +160,3 @@ class OnePass(MediaFile):
                 heard = _Heard(begin, frame.sample_rate, names or channels, channels_first(frame))
                 end = heard.end
                 yield heard
-
-
-def _in_pieces(frames: Iterator[_Heard]) -> Iterator[_Heard]:
-    """Frames that follow each other as one, until they are as long as a piece: so fewer are laid down, as they lie."""
-    gathered: list[_Heard] = []
-    for frame in frames:
-        if gathered and not (_follows(gathered, frame) and frame.begin - gathered[0].begin < PIECE_SECONDS):
-            yield _joined(gathered)
-            gathered = []
-        gathered.append(frame)
-    if gathered:
-        yield _joined(gathered)
-
-
-def _follows(gathered: Sequence[_Heard], frame: _Heard) -> bool:
-    last = gathered[-1]
-    is_alike = (last.rate, last.channels) == (frame.rate, frame.channels)
-    return is_alike and abs(frame.begin - last.end) * frame.rate < 0.5
-
-
-def _joined(gathered: Sequence[_Heard]) -> _Heard:
-    first = gathered[0]
-    return _Heard(first.begin, first.rate, first.channels, np.concatenate([each.samples for each in gathered], axis=1))

@@ -13,6 +13,7 @@ from pipeline.media.decode import DecodeOptions, decode_clip
 from pipeline.media.ffmpeg_decoder import decode_clip_ffmpeg
 from pipeline.media.front_ends import find_front_end
 from pipeline.media.one_pass import OnePass
+from pipeline.media.reader import MediaFile
 from pipeline.media.settled import settled
 
 SECONDS, FPS, PIECES = 6, 10, 5  # PIECES: of sound beside an image
@@ -21,11 +22,24 @@ FINE = 1 << 14  # points of a spectrum, between which its peak is found
 SCALES = {"flt": 1, "s16": 2**15 - 1, "s32": 2**31 - 2**8}  # what of each form of samples stands for 1
 RATE, SAMPLES = find_front_end().sample_rate, find_front_end().samples
 LENGTHS = (0.0025, 0.01, 0.02, 1024 / 48000, 1024 / 44100, 1152 / 44100, 1536 / 44100, 2048 / 44100, 0.06, 0.128)
-Times = Callable[[int], int]
+FRAMES = [length for length in LENGTHS if length >= 0.02]  # shorter ones are less long than their times jitter
+JITTER = ("uniform 5", "uniform 8", "normal 2", "normal 4", "timer 10", "timer 15.625")  # milliseconds
+Times = Callable[[int], float]
 
 
 def _milliseconds(times: np.ndarray) -> list[float]:
     return [round(time, 3) for time in times.tolist()]
+
+
+def _jittering(jitter: str, length: float, seed: int) -> np.ndarray:
+    """Times of frames from about 0 on: with noise, or read off a clock that has only so many steps a second."""
+    kind, milliseconds = jitter.split()
+    times, size, draw = length * np.arange(int(3.7 / length)), float(milliseconds) / 1000, np.random.default_rng(seed)
+    if kind == "timer":
+        begin = draw.uniform(0, size)
+        return np.ceil((times + begin) / size) * size - begin
+    noise = draw.uniform(-1, 1, len(times)) if kind == "uniform" else draw.normal(size=len(times))
+    return times + size * noise
 
 
 class TestRule:
@@ -65,15 +79,69 @@ class TestRule:
         times = np.concatenate([0.02 * np.arange(80), 0.02 * np.arange(75, 150)])
         assert settled(times.tolist(), [0.02] * len(times), 0.0) == {0: pytest.approx(0.0), 80: pytest.approx(1.5)}
 
-    @pytest.mark.parametrize("drift", [1e-4, 1e-3, 1e-2])
-    def test_a_rate_that_is_not_quite_the_stated_one(self, drift: float) -> None:
-        length, stated = 0.02, 0.02 * (1 + drift) * np.arange(150)
-        found = settled(stated.tolist(), [length] * 150, 0.0)
-        laid = np.zeros(150)
-        for number in range(150):
-            laid[number] = found.get(number, laid[number - 1] + length)
-        assert np.abs(laid - stated).max() < 4e-3
-        assert len(found) <= 1 + 3 * drift / 1.5e-3
+    @pytest.mark.parametrize("length", LENGTHS)
+    @pytest.mark.parametrize("drift", [-5e-3, 5e-4, 1e-3, 5e-3])
+    def test_a_clock_that_drifts_parts_no_frames(self, length: float, drift: float) -> None:
+        stated = length * (1 + drift) * np.arange(int(3.7 / length))
+        middle = drift * length * (len(stated) - 1) / 2
+        for times in (stated.tolist(), _milliseconds(stated)):
+            assert settled(times, [length] * len(times), 1e-3) == {0: pytest.approx(middle, abs=6e-4)}
+
+    @pytest.mark.parametrize("length", FRAMES)
+    @pytest.mark.parametrize("jitter", JITTER)
+    def test_times_that_all_jitter_part_no_frames(self, jitter: str, length: float) -> None:
+        for seed in range(40):
+            stated = _jittering(jitter, length, seed)
+            for times in (stated.tolist(), _milliseconds(stated)):
+                found = settled(times, [length] * len(times), 1e-3)
+                assert list(found) == [0], seed
+                assert found[0] == pytest.approx(np.mean(stated - length * np.arange(len(stated))), abs=5e-3)
+
+    @pytest.mark.parametrize("length", FRAMES)
+    @pytest.mark.parametrize("jitter", ["uniform 5", "normal 2"])
+    def test_a_hole_of_one_frame_between_times_that_jitter(self, jitter: str, length: float) -> None:
+        for seed in range(20):
+            times = _jittering(jitter, length, seed)
+            at = len(times) // 3
+            times[at:] += length
+            first, second = settled(times.tolist(), [length] * len(times), 0.0).items()
+            assert first == (0, pytest.approx(0.0, abs=6e-3))
+            assert second == (pytest.approx(at, abs=1), pytest.approx((at + 1) * length, abs=length + 6e-3))
+            assert second[1] - second[0] * length == pytest.approx(length, abs=6e-3)
+
+    @pytest.mark.parametrize("length", LENGTHS)
+    def test_a_hole_of_one_frame_by_a_clock_that_drifts(self, length: float) -> None:
+        whole = length * 1.001 * np.arange(int(3.7 / length))
+        at = len(whole) // 3
+        found = settled(np.delete(whole, at).tolist(), [length] * (len(whole) - 1), 0.0)
+        assert list(found) == [0, at]
+        assert found[at] - found[0] == pytest.approx(whole[at + 1], abs=3e-3)
+
+    @pytest.mark.parametrize("between", [8, 12])
+    @pytest.mark.parametrize("hole", [1024 / 48000, 3.0])  # seconds
+    def test_sound_between_two_holes(self, between: int, hole: float) -> None:
+        length = 1024 / 48000
+        times = length * np.arange(170)
+        times[60:] += hole
+        times[60 + between :] += hole
+        found = settled(times.tolist(), [length] * 170, 1e-3)
+        assert found == {number: pytest.approx(times[number], abs=1e-3) for number in (0, 60, 60 + between)}
+
+    def test_a_few_frames_at_the_beginning_that_lie_elsewhere(self) -> None:
+        """As in MP4 without an edit list: the first frame is said to last until the image begins."""
+        length = 1024 / 44100
+        for few in (1, 2, 3):
+            times = length * np.arange(160)
+            times[:few] -= 0.046
+            assert settled(times.tolist(), [length] * 160, 1 / 44100) == {0: pytest.approx(0.0, abs=1e-9)}
+            assert list(settled(times[:6].tolist(), [length] * 6, 1 / 44100)) == [0]
+
+    def test_a_long_hole_between_times_of_which_many_are_wrong(self) -> None:
+        length, wrong = 1024 / 44100, np.random.default_rng(0).random(160) < 0.15
+        times = length * np.arange(160) - 0.0204 * wrong
+        times[70:] += 1.0
+        found = settled(times.tolist(), [length] * 160, 1 / 44100)
+        assert found == {0: pytest.approx(0.0, abs=2e-3), 70: pytest.approx(70 * length + 1.0, abs=2e-3)}
 
     def test_frames_without_a_time_follow_those_before(self) -> None:
         stated: list[float | None] = [5.0, *[None] * 60]
@@ -219,9 +287,31 @@ def test_times_that_jitter_leave_neither_clicks_nor_holes(tmp_path: Path, name: 
     _write(tmp_path / "steady", name)
     _write(tmp_path / "jitters", name, moved=lambda number: early.get(number, 0))
     _check(tmp_path / "jitters", step=_step(name))
+    _check_no_clicks(tmp_path / "jitters", tmp_path / "steady")
+
+
+NOISE = np.random.default_rng(3).uniform(-5, 5, 2 * SECONDS * FPS * PIECES).tolist()
+
+
+@pytest.mark.parametrize("moved", [NOISE.__getitem__, lambda number: 0.1 * number, lambda number: -0.02 * number])
+@pytest.mark.parametrize("name", ["mp4", "mkv"])
+def test_clocks_that_all_jitter_or_drift_leave_no_clicks(tmp_path: Path, name: str, moved: Times) -> None:
+    _write(tmp_path / "steady", name)
+    _write(tmp_path / "moved", name, moved=moved)
+    _check_no_clicks(tmp_path / "moved", tmp_path / "steady")
+
+
+@pytest.mark.parametrize("lost", [range(0), range(90, 91)])
+def test_one_pass_gives_what_each_span_gives_by_itself(tmp_path: Path, lost: range) -> None:
+    _write(tmp_path / "clip", "mp4", lost, NOISE.__getitem__)
+    starts = [0.0, 0.7, 1.1, 1.9, 2.6]
+    with OnePass(tmp_path / "clip") as media, MediaFile(tmp_path / "clip") as other:
+        for start, span in zip(starts, media.audio_spans(starts, RATE, SAMPLES), strict=True):
+            assert np.abs(span.samples - other.audio_between(start, RATE, SAMPLES).samples).max() < 1e-3
+
+
+def _check_no_clicks(path: Path, steady: Path) -> None:
     for decode in (decode_clip, decode_clip_ffmpeg):
         for moment in (1.7, 2.93):
-            steady, jitters = (
-                decode(tmp_path / each, DecodeOptions(moment=moment)).waveform for each in ("steady", "jitters")
-            )
-            assert np.abs(np.diff(jitters, 3)).max() < 1.2 * np.abs(np.diff(steady, 3)).max() + 1e-3
+            calm, found = (decode(each, DecodeOptions(moment=moment)).waveform for each in (steady, path))
+            assert np.abs(np.diff(found, 3)).max() < 1.2 * np.abs(np.diff(calm, 3)).max() + 1e-3
