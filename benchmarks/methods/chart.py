@@ -42,21 +42,28 @@ def draw(marks: Sequence[Mark], path: Path, across: str, up: str) -> None:
 
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "chart", "font.family": "sans-serif"}):
         figure, axes = plt.subplots(figsize=SIZE)
-        for mark in marks:
-            axes.errorbar(mark.x, mark.y, mark.y_spread or None, mark.x_spread or None, color=_colour(mark),
-                          elinewidth=0.8, marker="s" if mark.floor else "o", markersize=4)  # fmt: skip
-        axes.set(xlabel=across, ylabel=up)
-        axes.margins(0.08)
-        axes.grid(linewidth=0.3, color=FAINT)
-        axes.spines[["top", "right"]].set_visible(False)
-        figure.subplots_adjust(left=0.1, bottom=0.1, right=0.74, top=0.97)
-        _number(axes, marks)
-        height = min(KEY_ROW, KEY_HEIGHT / max(len(marks), 1))
-        for row, mark in enumerate(marks):
-            axes.text(KEY, 1 - row * height, f"{row + 1}  {mark.title}", transform=axes.transAxes, fontsize=8,
-                      va="top", color=_colour(mark))  # fmt: skip
-        figure.savefig(path, metadata={"Date": None})
-        plt.close(figure)
+        try:
+            _fill(axes, marks, across, up)
+            figure.savefig(path, metadata={"Date": None})
+        finally:  # pyplot keeps a figure that is not closed
+            plt.close(figure)
+
+
+def _fill(axes: Any, marks: Sequence[Mark], across: str, up: str) -> None:
+    """The points, their numbers, and the key beside them."""
+    for mark in marks:
+        axes.errorbar(mark.x, mark.y, mark.y_spread or None, mark.x_spread or None, color=_colour(mark),
+                      elinewidth=0.8, marker="s" if mark.floor else "o", markersize=4)  # fmt: skip
+    axes.set(xlabel=across, ylabel=up)
+    axes.margins(0.08)
+    axes.grid(linewidth=0.3, color=FAINT)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.figure.subplots_adjust(left=0.1, bottom=0.1, right=0.74, top=0.97)
+    _number(axes, marks)
+    height = min(KEY_ROW, KEY_HEIGHT / max(len(marks), 1))
+    for row, mark in enumerate(marks):
+        axes.text(KEY, 1 - row * height, f"{row + 1}  {mark.title}", transform=axes.transAxes, fontsize=8,
+                  va="top", color=_colour(mark))  # fmt: skip
 
 
 def _colour(mark: Mark) -> str:

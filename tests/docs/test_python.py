@@ -47,7 +47,6 @@ def test_the_cells_of_the_notebook_run_and_are_kept_without_output(
     monkeypatch.chdir(after_demo)
     (after_demo / "overlay.mp4").unlink(missing_ok=True)
     plt.switch_backend("agg")
-    plt.close("all")  # what another test of this process has left
     names: dict[str, object] = {}
     for cell in cells:
         exec(compile("".join(cell["source"]), "notebook", "exec"), names)

@@ -83,6 +83,8 @@ def test_figures_from_before_anybody_was_asked(tmp_path: Path, monkeypatch: pyte
 
 
 def test_numbers_of_close_points_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib import pyplot as plt
+
     from benchmarks.methods import chart
 
     tried: list[tuple[float, ...]] = []
@@ -92,8 +94,10 @@ def test_numbers_of_close_points_do_not_meet(tmp_path: Path, monkeypatch: pytest
     chart.draw(marks, tmp_path / "plot.svg", "x", "y")
     assert len(set(tried)) > 20  # not all found room at once
     monkeypatch.setattr(chart, "RINGS", 1)
+    before = plt.get_fignums()
     with pytest.raises(ValueError, match="no room"):
         chart.draw(marks, tmp_path / "plot.svg", "x", "y")
+    assert plt.get_fignums() == before  # one that fails leaves no figure open
 
 
 def test_every_name_of_the_key_stands_on_the_page(tmp_path: Path) -> None:
